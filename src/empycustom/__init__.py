@@ -1,0 +1,48 @@
+"""One Python file in a GStreamer or DeepStream pipeline.
+
+For the author of a library::
+
+    import empycustom
+
+    def process_ip(io_buffer, in_meta, options):
+        with empycustom.map_frame(io_buffer, in_meta) as frame:
+            return [{"brightness": frame.pixels.mean()}]
+
+For the author of an application: ``empycustom.register()`` makes the elements ``empycustom``, ``aimeta`` and ``perf`` known to
+this process. Importing the package loads neither GStreamer nor NumPy; using a name does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from empycustom.buffers.system import map_frame as map_frame
+    from empycustom.elements import register as register
+    from empycustom.errors import EmPyCustomError as EmPyCustomError
+    from empycustom.errors import FrameClosedError as FrameClosedError
+    from empycustom.errors import FrameError as FrameError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "map_frame": "empycustom.buffers.system",
+    "register": "empycustom.elements",
+    "EmPyCustomError": "empycustom.errors",
+    "FrameError": "empycustom.errors",
+    "FrameClosedError": "empycustom.errors",
+}
+__all__ = ["EmPyCustomError", "FrameClosedError", "FrameError", "__version__", "map_frame", "register"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'empycustom' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,66 @@
+"""Objects as GstAnalytics: boxes with a label and a confidence, tracking ids and classifications related to them.
+
+There is no place in it for a class id; a conversion keeps all of it.
+"""
+
+from __future__ import annotations
+
+from empycustom.carriers.protocol import Found
+from empycustom.meta import model
+from empycustom.native.analytics import API as API
+from empycustom.native.analytics import Detection, Label, add_detection, available, detections_at
+
+AVAILABLE = available
+
+
+def find(meta_address: int) -> list[Found]:
+    """Return the objects of the relation meta at an address."""
+    return [_found(detection, meta_address) for detection in detections_at(meta_address)]
+
+
+def _found(detection: Detection, meta_address: int) -> Found:
+    facts: model.Object = {
+        "class_id": model.UNKNOWN_CLASS,
+        "object_id": model.UNTRACKED if detection.tracking_id is None else detection.tracking_id,
+        "confidence": detection.confidence,
+        "obj_label": detection.label,
+        "rect_params": {"left": detection.x, "top": detection.y, "width": detection.w, "height": detection.h},
+        "text_params": {"display_text": ""},
+        "classifier": [_classifier(labels) for labels in detection.classifications],
+    }
+    known = {"obj_label", "confidence"}
+    if detection.tracking_id is not None:
+        known.add("object_id")
+    if detection.classifications:
+        known.add("classifier")
+    return Found(("analytics", detection.id), f"analytics/{detection.id}", facts, frozenset(known), meta_address)
+
+
+def _classifier(labels: list[Label]) -> model.Classifier:
+    infos: list[model.LabelInfo] = [
+        {
+            "num_classes": len(labels),
+            "result_label": label.name,
+            "result_class_id": index,
+            "label_id": index,
+            "result_prob": label.confidence,
+        }
+        for index, label in enumerate(labels)
+    ]
+    return {"num_labels": len(labels), "unique_component_id": 0, "label_info": infos}
+
+
+def add(address: int, found: model.Object) -> str:
+    """Add an object to a writable buffer and return its key."""
+    rect = found["rect_params"]
+    left, top = round(rect["left"]), round(rect["top"])
+    width, height = round(rect["left"] + rect["width"]) - left, round(rect["top"] + rect["height"]) - top
+    tracking_id = None if found["object_id"] == model.UNTRACKED else found["object_id"]
+    classes = [
+        [Label(info["result_label"], info["result_prob"]) for info in classifier["label_info"]]
+        for classifier in found["classifier"]
+        if classifier["label_info"]
+    ]
+    box = (left, top, width, height)
+    number = add_detection(address, Detection(0, found["obj_label"], *box, found["confidence"], tracking_id, classes))
+    return f"analytics/{number}"

@@ -1,0 +1,176 @@
+"""The carrier of plain GStreamer: objects from regions and analytics, words in a custom meta of our own.
+
+The custom meta ``EmPyCustomMeta`` has the fields ``frame-num``, ``timestamp`` and, if anything was said, ``json``::
+
+    {"meta": <about the batch>, "emcustom": <about the frame>, "object": [<an object of in_meta, with "key" and "emcustom">, ...]}
+
+Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the region; ``analytics/0``: the id in the
+relation meta), not by position, and repeats what a conversion would lose.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Hashable
+from typing import Any, cast
+
+from empycustom.carriers import analytics, regions
+from empycustom.carriers.protocol import Found, Reading
+from empycustom.meta import model
+from empycustom.meta.merge import NOTHING, is_nothing, merge
+from empycustom.meta.output import Said
+from empycustom.native.metas import Note, NoteMeta, scan
+
+META_NAME = "EmPyCustomMeta"
+
+
+class _Contents:
+    """What lies on a buffer: the objects in order, and our note with the records in it."""
+
+    def __init__(self, address: int, note_meta: NoteMeta) -> None:
+        self.note: Note | None = None
+        self.note_address = 0
+        self.found: list[Found] = []
+        for api, meta in scan(address):
+            if api == note_meta.api:
+                self.note, self.note_address = note_meta.read(meta), meta
+            elif api == regions.API:
+                self.found.append(regions.find(meta))
+            elif api == analytics.API:
+                self.found.extend(analytics.find(meta))
+        self.said: dict[str, Any] = json.loads(self.note.json) if self.note and self.note.json else {}
+        self.records: dict[str, model.Object] = {record["key"]: record for record in self.said.get("object", ())}
+        if len(self.found) > 1:
+            self.found = _told_apart(_without_twins(self.found))
+        if self.records:
+            self.found = [self._completed(found) for found in self.found]
+
+    def _completed(self, found: Found) -> Found:
+        """Fill in what our record knows and the meta itself has lost, or cannot hold."""
+        record = self.records.get(found.key)
+        if record is None or record["obj_label"] != found.facts["obj_label"]:
+            return found
+        facts = {**found.facts, **{name: value for name, value in record.items() if name not in (*found.known, "key")}}
+        if _rounded(record["rect_params"]) != _rounded(found.facts["rect_params"]):
+            facts["rect_params"] = found.facts["rect_params"]  # it was rescaled or moved meanwhile
+        return found._replace(facts=cast("model.Object", facts))
+
+
+def _rounded(rect: model.RectParams) -> tuple[int, ...]:
+    left, top = round(rect["left"]), round(rect["top"])
+    return left, top, round(rect["left"] + rect["width"]) - left, round(rect["top"] + rect["height"]) - top
+
+
+def _without_twins(found: list[Found]) -> list[Found]:
+    """Leave out regions that repeat an object of the analytics meta under the same id: some elements write both."""
+    boxes = {(item.key.partition("/")[2], _rounded(item.facts["rect_params"])) for item in found if _is_analytics(item)}
+    return [
+        item
+        for item in found
+        if _is_analytics(item) or (item.key.partition("/")[2], _rounded(item.facts["rect_params"])) not in boxes
+    ]
+
+
+def _told_apart(found: list[Found]) -> list[Found]:
+    """Number the tokens of objects that are alike in everything."""
+    seen: Counter[Hashable] = Counter()
+    numbered = []
+    for item in found:
+        numbered.append(item._replace(token=(item.token, seen[item.token])))
+        seen[item.token] += 1
+    return numbered
+
+
+def _is_analytics(found: Found) -> bool:
+    return found.key.startswith("analytics/")
+
+
+class PlainCarrier:
+    """See :class:`~empycustom.carriers.protocol.Carrier`. Buffers of plain GStreamer hold one frame."""
+
+    def __init__(self) -> None:
+        self._note_meta = NoteMeta(META_NAME)
+
+    def read(self, address: int, frame: model.Frame) -> Reading:
+        """Read the buffer."""
+        contents = _Contents(address, self._note_meta)
+        if contents.note:
+            frame["frame_num"], frame["timestamp"] = contents.note.frame_num, contents.note.timestamp
+        frame["object"] = [found.facts for found in contents.found]
+        if "emcustom" in contents.said:
+            frame["emcustom"] = contents.said["emcustom"]
+        return Reading(
+            frames=[frame],
+            tokens=[[found.token for found in contents.found]],
+            frame_num=frame["frame_num"],
+            timestamp=frame["timestamp"],
+            numbered=contents.note is not None,
+            words=contents.said.get("meta", NOTHING),
+        )
+
+    def write(self, address: int, reading: Reading, said: Said) -> list[str]:
+        """Add what was said."""
+        contents = _Contents(address, self._note_meta)
+        complaints = list(said.ignored)
+        if said.frames:
+            self._write_objects(address, contents, reading.tokens[0], said, complaints)
+        note = Note(reading.frame_num, reading.timestamp, _dumps(contents, said))
+        self._note_meta.write(address, contents.note_address, note)
+        return complaints
+
+    def _write_objects(
+        self, address: int, contents: _Contents, tokens: list[Hashable], said: Said, complaints: list[str]
+    ) -> None:
+        by_token = {found.token: found for found in contents.found}
+        usage = Counter(found.key for found in contents.found)
+        for token, words in zip(tokens, said.frames[0].objects, strict=True):
+            if words is NOTHING:
+                continue
+            if token not in by_token:
+                complaints.append("words about an object were dropped: the library removed its metadata from the buffer")
+                continue
+            found = by_token[token]
+            own = found.key and usage[found.key] == 1  # else a region that shares its id, or has none
+            key = found.key if own else regions.claim(found.meta_address, _free_number(contents))
+            contents.records[key] = _record(found.facts, key, words)
+        for new in said.frames[0].new_objects:
+            key = self._add(address, contents, new, complaints)
+            contents.records[key] = _record(new, key, NOTHING)
+
+    def _add(self, address: int, contents: _Contents, new: model.Object, complaints: list[str]) -> str:
+        if analytics.AVAILABLE:
+            return analytics.add(address, new)
+        key, complaint = regions.add(address, new, _free_number(contents))
+        if complaint:
+            complaints.append(complaint)
+        return key
+
+
+def _free_number(contents: _Contents) -> int:
+    """Return an id that no region on the buffer has, nor had while we knew it."""
+    keys = [*contents.records, *(found.key for found in contents.found)]
+    return 1 + max((int(key.partition("/")[2]) for key in keys if key.startswith("region/")), default=0)
+
+
+def _record(facts: model.Object, key: str, words: Any) -> model.Object:
+    merged = merge(facts.get("emcustom", NOTHING), words)
+    record: dict[str, Any] = {**facts, "key": key}
+    if merged is not NOTHING:
+        record["emcustom"] = merged
+    return cast("model.Object", record)
+
+
+def _dumps(contents: _Contents, said: Said) -> str:
+    about = {
+        "meta": merge(contents.said.get("meta", NOTHING), said.words),
+        "emcustom": merge(contents.said.get("emcustom", NOTHING), said.frames[0].words if said.frames else NOTHING),
+        "object": list(contents.records.values()),
+    }
+    about = {name: value for name, value in about.items() if not is_nothing(value) and value != []}
+    return dumps(about) if about else ""
+
+
+def dumps(value: Any) -> str:
+    """Return plain values as compact JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,57 @@
+"""What a carrier and an object source are."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from empycustom.meta import model
+from empycustom.meta.merge import NOTHING
+from empycustom.meta.output import Said
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a buffer says.
+
+    ``frames`` are fresh dicts that the library may change. ``tokens`` tell the objects of each frame apart, and ``frame_num`` and
+    ``timestamp`` name the first one, in spite of such changes. ``numbered``: the buffer itself carries the number.
+    """
+
+    frames: list[model.Frame]
+    tokens: list[list[Hashable]]
+    frame_num: int
+    timestamp: str
+    numbered: bool
+    words: Any = NOTHING
+    buffer: model.BufferInfo | None = None
+
+
+class Carrier(Protocol):
+    """Reads and writes the metadata of one kind of buffer. ``address`` is ``hash(buffer)``."""
+
+    def read(self, address: int, frame: model.Frame) -> Reading:
+        """Read the buffer. ``frame`` holds what the element itself knows; what the buffer says goes on top of it."""
+
+    def write(self, address: int, reading: Reading, said: Said) -> list[str]:
+        """Add what was said about what was read to a writable buffer.
+
+        It may be another buffer than the one that was read, with the same metas. Returns a sentence for each thing that could
+        not be kept.
+        """
+
+
+class Found(NamedTuple):
+    """One object on a buffer.
+
+    ``token`` tells it from the others and is the same on a copy of the buffer. ``key`` ties our words to it across elements, as
+    far as conversions keep it; ``""``: it has none yet. ``facts`` is what its meta at ``meta_address`` says, complete; ``known``
+    names the facts that the meta itself holds, against those that are only defaults.
+    """
+
+    token: Hashable
+    key: str
+    facts: model.Object
+    known: frozenset[str]
+    meta_address: int

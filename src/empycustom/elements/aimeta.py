@@ -1,0 +1,146 @@
+"""``aimeta``: gathers what the carriers on a buffer say into one JSON document, and tells the application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Any
+
+from empycustom.carriers.plain import PlainCarrier, dumps
+from empycustom.elements.frames import FrameCounter, FrameFormat
+from empycustom.elements.properties import Property, gproperties, install
+from empycustom.elements.transform import LOG, VIDEO_CAPS, PyTransform, always_templates, guarded
+from empycustom.errors import PropertyError
+from empycustom.gstreamer import GObject, Gst, GstBase
+from empycustom.meta.merge import NOTHING
+from empycustom.native.objects import DebugCategory
+
+PROPERTIES = (
+    Property(
+        name="silent",
+        kind=bool,
+        default=True,
+        live=True,
+        blurb="With false, each document is also printed to the console and written to the debug log",
+    ),
+    Property(name="last-meta", kind=str, writable=False, blurb="The last document, as JSON"),
+    Property(name="signal-aimetas", kind=bool, default=True, live=True, blurb="Emit the signals"),
+    Property(
+        name="signal-interval",
+        kind=int,
+        default=1,
+        limits=(1, 2**31 - 1),
+        live=True,
+        blurb="Emit the signals for every n-th buffer",
+    ),
+    Property(name="location", kind=str, blurb="File that gets every document, one JSON text a line; an old one is replaced"),
+)
+
+
+class AIMeta(PyTransform):
+    """The element. It changes nothing in the stream."""
+
+    __gtype_name__ = "GstAIMeta"
+    __gstmetadata__ = (
+        "AI metadata",
+        "Filter/Analyzer/Video",
+        "Gathers the metadata of each frame, and what empycustom's libraries said, into a JSON document",
+        "The empycustom developers",
+    )
+    __gsttemplates__ = always_templates(VIDEO_CAPS)
+    __gproperties__ = gproperties(PROPERTIES, __gtype_name__)
+    __gsignals__ = {  # noqa: RUF012 - read by PyGObject when the class is made
+        "aimeta": (GObject.SignalFlags.RUN_LAST, None, ()),
+        "new-meta": (GObject.SignalFlags.RUN_LAST, None, (str,)),
+    }
+    properties = PROPERTIES
+    category = DebugCategory("python-aimeta", "AI metadata")
+
+    def __init__(self) -> None:
+        self._file: IO[str] | None = None
+        self._reset()
+        super().__init__()
+
+    def _reset(self) -> None:
+        self._carrier = PlainCarrier()
+        self._counter = FrameCounter()
+        self._wait = 0
+        self._last: Any = None
+
+    def begin(self) -> None:
+        """Open the file, if one is asked for."""
+        self._reset()
+        self.set_passthrough(True)
+        location = self.values["location"]
+        if location:
+            self._file = _open(location)
+
+    def end(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def changed(self, name: str, value: Any) -> None:
+        """Let what may change while playing take effect."""
+        if name == "signal-interval":
+            self._wait = min(self._wait, value)
+        elif name == "location" and self.started:
+            raise PropertyError("location cannot change while the element runs; set it in state NULL or READY", name=name)
+
+    def computed(self, name: str) -> Any:
+        """Return the properties that are made when they are asked for."""
+        if name == "last-meta":
+            return None if self._last is None else dumps(self._last)
+        return super().computed(name)
+
+    @guarded(False)
+    def do_set_caps(self, incaps: Any, _outcaps: Any) -> bool:
+        self._format = FrameFormat(incaps)
+        return True
+
+    def do_sink_event(self, event: Any) -> bool:
+        if event.type == Gst.EventType.STREAM_START:
+            self._counter.restart()
+        return bool(GstBase.BaseTransform.do_sink_event(self, event))
+
+    @guarded(Gst.FlowReturn.ERROR)
+    def do_transform_ip(self, buffer: Any) -> Any:
+        self._last = self._document(hash(buffer))
+        if self._file is not None:
+            self._file.write(dumps(self._last) + "\n")
+        if not self.values["silent"]:
+            text = dumps(self._last)
+            self.log(LOG, text)
+            print(text, flush=True)  # noqa: T201 - what silent=false asks for
+        if self.values["signal-aimetas"] and self._is_due():
+            self.emit("aimeta")
+            self.emit("new-meta", dumps(self._last))
+        return Gst.FlowReturn.OK
+
+    def _is_due(self) -> bool:
+        self._wait -= 1
+        if self._wait > 0:
+            return False
+        self._wait = self.values["signal-interval"]
+        return True
+
+    def _document(self, address: int) -> dict[str, Any]:
+        reading = self._carrier.read(address, self._format.frame(address, self._counter.take()))
+        self._counter.agree(reading.frame_num)
+        document: dict[str, Any] = {"frame": reading.frames}
+        if reading.words is not NOTHING:
+            document["emcustom"] = reading.words
+        return document
+
+
+def _open(location: str) -> IO[str]:
+    path = Path(location).expanduser().absolute()
+    try:
+        return path.open("w", encoding="utf-8", buffering=1)  # a line at a time, for those who follow the file
+    except OSError as error:
+        raise PropertyError(
+            f"location={location}: {path} cannot be written ({error.strerror}); give another file", name="location"
+        ) from error
+
+
+install(PROPERTIES, AIMeta)

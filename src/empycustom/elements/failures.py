@@ -1,0 +1,69 @@
+"""The one place where an exception becomes a message on the bus."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Any
+
+from empycustom.errors import (
+    CallbackError,
+    EmPyCustomError,
+    LibraryError,
+    LibraryNotFoundError,
+    PropertyError,
+)
+from empycustom.gstreamer import Gst
+
+# Which of GStreamer's codes says what an exception says. The first class that fits counts.
+_CODES: list[tuple[type[BaseException], Any, Any]] = [
+    (LibraryNotFoundError, Gst.ResourceError, Gst.ResourceError.NOT_FOUND),
+    (CallbackError, Gst.LibraryError, Gst.LibraryError.FAILED),
+    (LibraryError, Gst.LibraryError, Gst.LibraryError.INIT),
+    (PropertyError, Gst.LibraryError, Gst.LibraryError.SETTINGS),
+    (OSError, Gst.ResourceError, Gst.ResourceError.WRITE),
+    (EmPyCustomError, Gst.StreamError, Gst.StreamError.FAILED),
+    (BaseException, Gst.LibraryError, Gst.LibraryError.FAILED),
+]
+
+
+def post_error(element: Any, error: BaseException) -> None:
+    """Post ``error`` as an error of ``element``: the sentence as its text, the user's traceback as its debug information."""
+    _post(element, Gst.MessageType.ERROR, error)
+
+
+def post_warning(element: Any, error: BaseException) -> None:
+    """Post ``error`` as a warning: the pipeline goes on."""
+    _post(element, Gst.MessageType.WARNING, error)
+
+
+def _post(element: Any, kind: Any, error: BaseException) -> None:
+    domain, code = next((domain, code) for fits, domain, code in _CODES if isinstance(error, fits))
+    file, function, line = _origin(error)
+    element.message_full(kind, domain.quark(), int(code), sentence(error), details(error), file, function, line)
+
+
+def sentence(error: BaseException) -> str:
+    """Return what an exception says on one line."""
+    if isinstance(error, (EmPyCustomError, OSError)):
+        return str(error)
+    return f"the element itself failed, which is a defect of empycustom: {type(error).__name__}: {error}"
+
+
+def details(error: BaseException) -> str:
+    """Return what belongs below :func:`sentence`: the user's traceback, or ours where the fault is ours."""
+    if isinstance(error, EmPyCustomError):
+        return error.details
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def _origin(error: BaseException) -> tuple[str, str, int]:
+    """Return file, function and line for the message: of the user's file if that is known, else of the raise."""
+    if isinstance(error, LibraryError):
+        return error.library, error.callback or "load", error.line or 0
+    tb = error.__traceback__
+    while tb and tb.tb_next:
+        tb = tb.tb_next
+    frame = tb.tb_frame if tb else sys._getframe(3)
+    return os.path.basename(frame.f_code.co_filename), frame.f_code.co_name, tb.tb_lineno if tb else frame.f_lineno

@@ -1,0 +1,56 @@
+"""Properties that hold JSON: ``options`` and ``events``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from empycustom.errors import PropertyError
+
+
+def read_object(name: str, text: str | None) -> dict[str, Any]:
+    """Return the JSON object in ``text``, or in the file that ``@file.json`` names; ``{}`` for None and for blank text.
+
+    Raises PropertyError, which names the property, where and what is wrong.
+    """
+    value = read_json(name, text)
+    if not isinstance(value, dict):
+        raise PropertyError(
+            f"{name} is no JSON object but {type(value).__name__}: {text}; write {name}='{{\"key\": 1}}' or {name}=@file.json",
+            name=name,
+        )
+    return value
+
+
+def read_json(name: str, text: str | None) -> Any:
+    """Return any JSON value in the same way; ``{}`` for None and for blank text."""
+    if text is None or not text.strip():
+        return {}
+    source, content = name, text
+    if text.startswith("@"):
+        source, content = f"{name}={text}", _read_file(name, text)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise PropertyError(_complaint(source, content, error), name=name) from error
+
+
+def _read_file(name: str, text: str) -> str:
+    path = Path(text[1:]).expanduser().absolute()
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PropertyError(
+            f"{name}={text}: {path} cannot be read ({reason}); give the path of a JSON file", name=name
+        ) from error
+
+
+def _complaint(source: str, content: str, error: Exception) -> str:
+    if not isinstance(error, json.JSONDecodeError):
+        return f"{source} is no JSON ({error})"
+    where = f"line {error.lineno}, column {error.colno}"
+    hint = " (JSON wants double quotes; in a shell write it in single ones)" if '"' not in content else ""
+    line = content.splitlines()[error.lineno - 1] if content.strip() else ""
+    return f"{source} is no JSON: {error.msg} at {where}: {line.strip()}{hint}"

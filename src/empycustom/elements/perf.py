@@ -1,0 +1,201 @@
+"""``perf``: tells the throughput of a pipeline, as RidgeRun's element of this name documents itself."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from empycustom.elements.properties import Property, gproperties, install
+from empycustom.elements.transform import PyTransform, always_templates, guarded
+from empycustom.gstreamer import GLib, GObject, Gst
+from empycustom.native.metas import size_of
+from empycustom.native.objects import DebugCategory
+
+_UINT = (0, 2**32 - 1)
+_REPORT_NS = Gst.SECOND
+
+PROPERTIES = (
+    Property(
+        name="print-cpu-load",
+        kind=bool,
+        default=False,
+        live=True,
+        blurb="Append the load of the machine's processors, in percent",
+    ),
+    Property(name="print-arm-load", kind=bool, default=False, live=True, blurb="The old name of print-cpu-load"),
+    Property(
+        name="bitrate-window-size",
+        kind=GObject.TYPE_UINT,
+        default=0,
+        limits=_UINT,
+        live=True,
+        blurb="How many samples the mean bit rate is taken over; 0: all",
+    ),
+    Property(
+        name="bitrate-interval",
+        kind=GObject.TYPE_UINT,
+        default=1000,
+        limits=_UINT,
+        live=True,
+        blurb="Time between two samples of the bit rate, in milliseconds",
+    ),
+)
+
+
+class BitRate:
+    """Samples of the bit rate, in bits a second, and their mean."""
+
+    def __init__(self) -> None:
+        self.last = self.mean = 0.0
+        self._began_ns = -1
+        self._bits = 0
+        self._count = 0
+        self._window: deque[float] = deque()
+
+    def count(self, size_bytes: int, now_ns: int, interval_ns: int, window: int) -> bool:
+        """Count a buffer, and return whether a sample was completed; the mean is over ``window`` samples, 0: over all."""
+        if self._began_ns < 0:
+            self._began_ns = now_ns
+        elapsed = now_ns - self._began_ns
+        done = 0 < elapsed >= interval_ns
+        if done:
+            self._take(self._bits * Gst.SECOND / elapsed, window)
+            self._began_ns, self._bits = now_ns, 0
+        self._bits += size_bytes * 8
+        return done
+
+    def _take(self, sample: float, window: int) -> None:
+        self.last = sample
+        self._count += 1
+        if not window:
+            self.mean += (sample - self.mean) / self._count
+            return
+        self._window.append(sample)
+        while len(self._window) > window:
+            self._window.popleft()
+        self.mean = sum(self._window) / len(self._window)
+
+
+class FrameRate:
+    """Frames a second: since the last report, and since the first buffer."""
+
+    def __init__(self, now_ns: int) -> None:
+        self._first_ns = self._last_ns = now_ns
+        self._frames = self._reported = 0
+
+    def count(self) -> None:
+        """Count a frame."""
+        self._frames += 1
+
+    def due(self, now_ns: int) -> bool:
+        """Whether a second has passed since the last report."""
+        return bool(now_ns - self._last_ns >= _REPORT_NS)
+
+    def report(self, now_ns: int) -> tuple[float, float]:
+        """Return both rates and begin the next second."""
+        fps = _rate(self._frames - self._reported, now_ns - self._last_ns)
+        self._last_ns, self._reported = now_ns, self._frames
+        return fps, _rate(self._frames, now_ns - self._first_ns)
+
+
+def _rate(count: int, nanoseconds: int) -> float:
+    return float(count * Gst.SECOND / nanoseconds) if nanoseconds else 0.0
+
+
+class CpuLoad:
+    """The load of all processors between two questions, from the kernel's counters."""
+
+    def __init__(self) -> None:
+        self._idle, self._total = self._ticks()
+
+    @staticmethod
+    def _ticks() -> tuple[int, int]:
+        # cpu user nice system idle iowait irq softirq steal …; the first line is the sum of all processors
+        ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        return ticks[3] + ticks[4], sum(ticks)
+
+    def percent(self) -> int:
+        """Return the load since the last call, from 0 to 100."""
+        idle, total = self._ticks()
+        spent, idled = total - self._total, idle - self._idle
+        self._idle, self._total = idle, total
+        return round(100 * (spent - idled) / spent) if spent else 0
+
+
+class Perf(PyTransform):
+    """The element. It changes nothing in the stream."""
+
+    __gtype_name__ = "GstPerf"
+    __gstmetadata__ = (
+        "Performance",
+        "Filter/Analyzer/Generic",
+        "Tells frames and bits a second",
+        "The empycustom developers",
+    )
+    __gsttemplates__ = always_templates("ANY")
+    __gproperties__ = gproperties(PROPERTIES, __gtype_name__)
+    __gsignals__ = {  # noqa: RUF012 - read by PyGObject when the class is made
+        "on-bitrate": (GObject.SignalFlags.RUN_LAST, None, (float,)),
+    }
+    properties = PROPERTIES
+    category = DebugCategory("python-perf", "Performance")
+
+    def begin(self) -> None:
+        """Count from here."""
+        self.set_passthrough(True)
+        self._bits = BitRate()
+        self._frames: FrameRate | None = None
+        self._cpu = CpuLoad() if self._wants_cpu() else None
+
+    def _wants_cpu(self) -> bool:
+        return bool(self.values["print-cpu-load"] or self.values["print-arm-load"])
+
+    @guarded(Gst.FlowReturn.ERROR)
+    def do_transform_ip(self, buffer: Any) -> Any:
+        now = Gst.util_get_timestamp()
+        interval_ns = self.values["bitrate-interval"] * Gst.MSECOND
+        if self._bits.count(size_of(hash(buffer)), now, interval_ns, self.values["bitrate-window-size"]):
+            self.emit("on-bitrate", self._bits.mean)
+        if self._frames is None:
+            self._frames = FrameRate(now)
+            self._post(now, self._frames)
+        elif self._frames.due(now):
+            self._post(now, self._frames)
+        self._frames.count()
+        return Gst.FlowReturn.OK
+
+    def _post(self, now: int, frames: FrameRate) -> None:
+        fps, mean_fps = frames.report(now)
+        text = (
+            f"perf: {self.get_name()}; timestamp: {_clock(now)}; bps: {self._bits.last:.3f}; mean_bps: {self._bits.mean:.3f}; "
+            f"fps: {fps:.3f}; mean_fps: {mean_fps:.3f}"
+        )
+        if self._wants_cpu():
+            self._cpu = self._cpu or CpuLoad()
+            text += f"; cpu: {self._cpu.percent()}; "
+        # gst-launch-1.0 shows the debug text of an INFO message, applications its error.
+        error = GLib.Error.new_literal(Gst.CoreError.quark(), text, int(Gst.CoreError.TAG))
+        self.post_message(Gst.Message.new_info(self, error, text))
+
+
+def _clock(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, Gst.SECOND)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest:09d}"
+
+
+install(PROPERTIES, Perf)
+
+
+def is_elsewhere() -> bool:
+    """Whether RidgeRun's plugin is installed, whose element goes before this one.
+
+    Plugins are looked up as files: this runs while GStreamer makes its registry, when no plugin knows of the others.
+    """
+    paths = [os.environ.get(name, "") for name in ("GST_PLUGIN_PATH_1_0", "GST_PLUGIN_PATH", "GST_PLUGIN_SYSTEM_PATH")]
+    folders = [folder for path in paths for folder in path.split(os.pathsep) if folder]
+    loader = getattr(Gst, "__plugin__", None)
+    if loader is not None and loader.get_filename():
+        folders.append(os.path.dirname(loader.get_filename()))
+    return any(Path(folder, "libgstperf.so").exists() for folder in folders)

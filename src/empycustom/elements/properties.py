@@ -1,0 +1,79 @@
+"""Properties as a table: what gst-inspect shows, the default, and when a value may change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from empycustom.errors import PropertyError
+from empycustom.gstreamer import GObject, Gst
+from empycustom.native.objects import install_int_property, register_enum
+
+_FIRST_ID = 100  # ids of the int properties; PyGObject numbers its own from 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """One property of an element.
+
+    ``kind`` is str, bool, int or GObject's type of the value; ``limits`` are the lowest and highest int; ``choices`` make an enum
+    of pairs of nick and description, whose value in Python is the nick; ``live``: may change in any state, not only in NULL and
+    READY.
+    """
+
+    name: str
+    kind: Any
+    blurb: str
+    default: Any = None
+    limits: tuple[int, int] | None = None
+    choices: tuple[tuple[str, str], ...] = ()
+    live: bool = False
+    writable: bool = True
+
+    @property
+    def flags(self) -> int:
+        """GObject's flags, with GStreamer's of when the property may change."""
+        if not self.writable:
+            return int(GObject.ParamFlags.READABLE)
+        mutable = Gst.PARAM_MUTABLE_PLAYING if self.live else Gst.PARAM_MUTABLE_READY
+        return int(GObject.ParamFlags.READWRITE) | int(mutable)
+
+    def checked(self, value: Any) -> Any:
+        """Return a value that was set, as Python sees it. Raises PropertyError if it is out of range."""
+        if self.choices:
+            return self.choices[int(value)][0]
+        if self.limits and not self.limits[0] <= value <= self.limits[1]:
+            low, high = self.limits
+            raise PropertyError(f"{self.name}={value} is out of range; give a whole number from {low} to {high}", name=self.name)
+        return value
+
+    def exported(self, value: Any) -> Any:
+        """Return a value of Python's as GObject takes it."""
+        return [nick for nick, _ in self.choices].index(value) if self.choices else value
+
+
+def gproperties(table: Sequence[Property], gtype_name: str) -> dict[str, tuple[Any, ...]]:
+    """Return ``__gproperties__`` for the properties that PyGObject can declare; :func:`install` adds the others."""
+    return {item.name: _declaration(item, gtype_name) for item in table if not (item.limits and item.kind is int)}
+
+
+def _declaration(item: Property, gtype_name: str) -> tuple[Any, ...]:
+    if item.choices:
+        enum_name = gtype_name + "".join(part.capitalize() for part in item.name.split("-"))
+        register_enum(enum_name, item.choices)
+        return (GObject.GType.from_name(enum_name), item.name, item.blurb, item.exported(item.default), item.flags)
+    if item.kind is Gst.Structure:
+        return (item.kind, item.name, item.blurb, item.flags)
+    if item.limits:
+        return (item.kind, item.name, item.blurb, *item.limits, item.default, item.flags)
+    return (item.kind, item.name, item.blurb, item.default, item.flags)
+
+
+def install(table: Sequence[Property], element_class: Any) -> None:
+    """Install what PyGObject cannot declare: ints whose range is told and whose bad values reach the element."""
+    for number, item in enumerate(table):
+        if item.limits and item.kind is int:
+            install_int_property(
+                element_class.__gtype_name__, _FIRST_ID + number, item.name, item.blurb, (*item.limits, item.default), item.flags
+            )

@@ -1,0 +1,125 @@
+"""What the three elements have in common: a Python GstBaseTransform whose properties are a table and that never raises into C."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from empycustom.elements.failures import post_error
+from empycustom.elements.properties import Property
+from empycustom.errors import PropertyError
+from empycustom.gstreamer import Gst, GstBase
+from empycustom.native.objects import DebugCategory, keep_floating
+
+ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel
+
+_FORMATS = "RGBA, RGBx, BGRA, BGRx, RGB, BGR, GRAY8, I420, NV12"
+VIDEO_CAPS = f"video/x-raw, format={{ {_FORMATS} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
+
+
+def always_templates(caps: str) -> tuple[Any, Any]:
+    """Return the templates of one sink and one source pad that are always there."""
+    return tuple(
+        Gst.PadTemplate.new(name, direction, Gst.PadPresence.ALWAYS, Gst.Caps.from_string(caps))
+        for name, direction in (("sink", Gst.PadDirection.SINK), ("src", Gst.PadDirection.SRC))
+    )
+
+
+def guarded(failed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a ``do_*`` method: an exception becomes an error on the bus, and the method returns ``failed``.
+
+    Without it PyGObject prints the exception and returns 0, which is "all is well" to GStreamer.
+    """
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def guard(self: Any, *arguments: Any) -> Any:
+            try:
+                return method(self, *arguments)
+            except BaseException as error:  # noqa: BLE001 - SystemExit too: it must not end a streaming thread
+                post_error(self, error)
+                return failed
+
+        return guard
+
+    return decorate
+
+
+class PyTransform(GstBase.BaseTransform):
+    """Base of the elements. A subclass declares ``properties`` and ``category``, and implements ``begin`` and ``end``."""
+
+    __gtype_name__ = "GstEmPyTransform"
+    properties: ClassVar[Sequence[Property]] = ()
+    category: ClassVar[DebugCategory]
+
+    def __init__(self) -> None:
+        super().__init__()
+        keep_floating(hash(self))
+        self.values: dict[str, Any] = {item.name: item.default for item in self.properties}
+        self.refused: dict[str, PropertyError] = {}
+        self.started = False
+        for item in self.properties:
+            self.changed(item.name, item.default)
+
+    # What a subclass adds.
+
+    def begin(self) -> None:
+        """Start: check the properties, open what is needed. What it raises goes to the bus, and the element does not start."""
+
+    def end(self) -> None:
+        """Stop: close what ``begin`` opened. What it raises goes to the bus."""
+
+    def changed(self, name: str, value: Any) -> None:
+        """Take note of the new value of a property, in whatever state. May raise PropertyError: it is not taken then."""
+
+    def computed(self, name: str) -> Any:
+        """Return the value of a property that is not simply stored."""
+        return self.values[name]
+
+    # GObject's and GStreamer's side.
+
+    def do_get_property(self, spec: Any) -> Any:
+        item = self._property(spec)
+        return item.exported(self.computed(item.name))
+
+    def do_set_property(self, spec: Any, value: Any) -> None:
+        item = self._property(spec)
+        self.refused.pop(item.name, None)
+        try:
+            value = item.checked(value)
+            self.changed(item.name, value)
+            self.values[item.name] = value
+        except PropertyError as error:
+            # No bus in NULL state yet: begin() reports it. While playing it is reported at once, and the old value stays.
+            self.refused[item.name] = error
+            if self.started:
+                post_error(self, error)
+
+    def _property(self, spec: Any) -> Property:
+        return next(item for item in self.properties if item.name == spec.name)
+
+    @guarded(False)
+    def do_start(self) -> bool:
+        for error in self.refused.values():
+            raise error
+        self.begin()
+        self.started = True
+        return True
+
+    def do_stop(self) -> bool:
+        self.started = False
+        try:
+            self.end()
+        except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
+            post_error(self, error)
+        return True  # False would leave the pad active, and the pipeline waits for it for ever
+
+    def log(self, level: int, message: str) -> None:
+        """Write to the debug log, as coming from the caller. Costs a call into C even where nothing is written."""
+        if level <= self.category.threshold:
+            frame = sys._getframe(1)
+            file = os.path.basename(frame.f_code.co_filename)
+            self.category.write(level, file, frame.f_code.co_name, frame.f_lineno, hash(self), message)

@@ -1,0 +1,84 @@
+"""Every exception of the project, by who is at fault.
+
+Each is an :class:`EmPyCustomError` and, where one fits, the builtin that a Python programmer would expect. Messages are whole
+sentences that name the file, the line or the property, and end with what to do; data is kept in attributes. ``details`` holds
+what belongs below the message, a traceback in most cases.
+"""
+
+from __future__ import annotations
+
+
+class EmPyCustomError(Exception):
+    """Base of all; ``details`` is text for the second part of an error message, or ``""``."""
+
+    details: str = ""
+
+
+class LibraryError(EmPyCustomError):
+    """The user's file is at fault.
+
+    ``library`` is its path or module name as far as known, ``line`` the line in it (from 1) or None, ``callback`` the function
+    or None.
+    """
+
+    def __init__(
+        self, message: str, *, library: str = "", line: int | None = None, callback: str | None = None, details: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.library, self.line, self.callback, self.details = library, line, callback, details
+
+
+class LibraryNotFoundError(LibraryError, FileNotFoundError):
+    """There is no such file or module."""
+
+
+class LibraryImportError(LibraryError, ImportError):
+    """The file is there, and running it failed: a syntax error, a missing import, an exception at module level."""
+
+
+class CallbackMissingError(LibraryError, AttributeError):
+    """The library lacks the callback that ``in-place`` asks for."""
+
+
+class CallbackSignatureError(LibraryError, TypeError):
+    """A callback cannot be called with the arguments that it gets."""
+
+
+class CallbackError(LibraryError, RuntimeError):
+    """A callback raised; the user's exception is ``__cause__`` and its traceback is in ``details``."""
+
+
+class CallbackOutputError(LibraryError, ValueError):
+    """A callback returned what is neither meta nor a buffer; says where in it."""
+
+
+class OutputError(EmPyCustomError, ValueError):
+    """A value is no meta. ``path`` says where in the value (``frame[0].object[2]``), empty for the whole."""
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+
+
+class PropertyError(EmPyCustomError, ValueError):
+    """A property of an element holds what it cannot hold. ``name`` is the property."""
+
+    def __init__(self, message: str, *, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class FrameError(EmPyCustomError, ValueError):
+    """Pixels cannot be had in the way that was asked for."""
+
+
+class FrameClosedError(FrameError):
+    """A view of a frame was used after its ``with`` block."""
+
+
+class NativeError(EmPyCustomError, RuntimeError):
+    """A call into GStreamer's C libraries failed."""
+
+
+class LaunchError(EmPyCustomError, ValueError):
+    """A pipeline cannot be built, or ended with an error."""

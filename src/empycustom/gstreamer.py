@@ -1,0 +1,31 @@
+"""The one door to ``gi``: every other file of the package takes GStreamer's modules from here.
+
+``Gst.init`` has been called once this module is imported.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_INSTALL = (
+    "install them with: apt install python3-gi python3-gst-1.0 gir1.2-gst-plugins-base-1.0, and use a virtual environment made "
+    "by the system's Python with --system-site-packages"
+)
+
+
+def _load(namespace: str) -> Any:
+    try:
+        gi = import_module("gi")
+        gi.require_version(namespace, "1.0" if namespace != "GLib" and namespace != "GObject" else "2.0")
+    except (ImportError, ValueError) as error:
+        raise ImportError(f"GStreamer's Python bindings are not there ({error}): {_INSTALL}.") from error
+    return import_module(f"gi.repository.{namespace}")
+
+
+GLib = _load("GLib")
+GObject = _load("GObject")
+Gst = _load("Gst")
+Gst.init(None)
+GstBase = _load("GstBase")
+GstVideo = _load("GstVideo")

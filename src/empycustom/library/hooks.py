@@ -1,0 +1,167 @@
+"""The callbacks of a library: which there are, whether they can be called as they will be, and calling them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from empycustom.errors import CallbackError, CallbackMissingError, CallbackSignatureError, LibraryError
+from empycustom.library.blame import blame
+from empycustom.library.load import load, unload
+
+# The arguments that each callback gets, as the messages show them; `events` only where the callback has room for it.
+ARGUMENTS = {
+    "start": ("options",),
+    "stop": ("options",),
+    "process": ("in_buffer", "in_meta", "options", "events"),
+    "process_ip": ("io_buffer", "in_meta", "options", "events"),
+}
+
+
+def callbacks_of(custom_lib: str) -> set[str]:
+    """Load a library once and return which of the callbacks it has. Raises LibraryError where it cannot be loaded."""
+    module = load(custom_lib)
+    try:
+        return {name for name in ARGUMENTS if hasattr(module, name)}
+    finally:
+        unload(module)
+
+
+@dataclass(frozen=True)
+class Library:
+    """A loaded and checked library. ``name`` is the callback that sees buffers: ``process_ip`` or ``process``.
+
+    ``function`` takes ``(buffer, in_meta, options)``, or ``events`` besides where ``takes_events``; :meth:`call` wraps it, for
+    those who need no speed.
+    """
+
+    path: str
+    name: str
+    function: Callable[..., Any]
+    takes_events: bool
+    module: ModuleType
+
+    @classmethod
+    def open(cls, custom_lib: str, *, in_place: bool) -> Library:
+        """Load ``custom_lib`` and check its callbacks. Raises LibraryError, which says what to mend."""
+        module = load(custom_lib)
+        try:
+            return cls._checked(module, "process_ip" if in_place else "process")
+        except LibraryError:
+            unload(module)
+            raise
+
+    @classmethod
+    def _checked(cls, module: ModuleType, name: str) -> Library:
+        path = str(module.__file__)
+        if not hasattr(module, name):
+            raise CallbackMissingError(_missing(module, path, name), library=path, callback=name)
+        for hook in ("start", "stop"):
+            if hasattr(module, hook):
+                _room(module, path, hook)
+        room = _room(module, path, name)
+        return cls(path, name, getattr(module, name), room > len(ARGUMENTS[name]) - 1, module)
+
+    def close(self) -> None:
+        """Give back what loading took; the library must not be called after it."""
+        unload(self.module)
+
+    def start(self, options: dict[str, Any]) -> None:
+        """Call ``start(options)``, if there is one. Raises CallbackError."""
+        self._run_hook("start", options)
+
+    def stop(self, options: dict[str, Any]) -> None:
+        """Call ``stop(options)``, if there is one. Raises CallbackError."""
+        self._run_hook("stop", options)
+
+    def _run_hook(self, name: str, options: dict[str, Any]) -> None:
+        hook = getattr(self.module, name, None)
+        if hook is None:
+            return
+        try:
+            hook(options)
+        except BaseException as error:
+            raise self.failed(error, name) from error
+
+    def call(self, buffer: Any, in_meta: Any, options: dict[str, Any], events: Any) -> Any:
+        """Call the callback that sees buffers and return what it returns. Raises CallbackError."""
+        try:
+            if self.takes_events:
+                return self.function(buffer, in_meta, options, events)
+            return self.function(buffer, in_meta, options)
+        except BaseException as error:
+            raise self.failed(error, self.name) from error
+
+    def failed(self, error: BaseException, callback: str) -> CallbackError:
+        """Return the exception that says where ``callback`` raised ``error``."""
+        found = blame(error, self.path)
+        return CallbackError(
+            f"{found.place}: {callback} raised {found.what}; mend the library (the traceback is below)",
+            library=self.path,
+            line=found.line,
+            callback=callback,
+            details=found.traceback,
+        )
+
+    def line_of(self, callback: str) -> int | None:
+        """The line where ``callback`` is defined, or None where Python does not know."""
+        return _line(getattr(self.module, callback))
+
+
+def _missing(module: ModuleType, path: str, name: str) -> str:
+    other, setting = ("process", "in-place=false") if name == "process_ip" else ("process_ip", "in-place=true")
+    needed = f"{name}({', '.join(ARGUMENTS[name][:3])})"
+    if hasattr(module, other):
+        mode = "true" if name == "process_ip" else "false"
+        return f"{path} has {other} but no {name}, which in-place={mode} needs; set {setting}, or define {needed}"
+    return f"{path} has neither process_ip nor process; define {needed}"
+
+
+def _room(module: ModuleType, path: str, name: str) -> int:
+    """Return how many positional arguments the callback takes at most; raise CallbackSignatureError if none of ours fits."""
+    function, arguments = getattr(module, name), ARGUMENTS[name]
+    fewest = min(3, len(arguments))
+    problem = _problem(function)
+    if problem is None:
+        try:
+            signature = inspect.signature(function)
+        except (ValueError, TypeError):  # written in C: cannot be asked
+            return fewest
+        for count in range(len(arguments), fewest - 1, -1):
+            if _binds(signature, count):
+                return count
+        problem = f"takes {signature}"
+    line = _line(function)
+    raise CallbackSignatureError(
+        f"{path}{f':{line}' if line else ''}: {name} {problem}, but is called as {name}({', '.join(arguments[:fewest])})"
+        f"{' or with events as the 4th argument' if fewest < len(arguments) else ''}; change its definition",
+        library=path,
+        line=line,
+        callback=name,
+    )
+
+
+def _problem(function: Any) -> str | None:
+    if not callable(function):
+        return f"is a {type(function).__name__}, no function"
+    if inspect.iscoroutinefunction(function):
+        return "is a coroutine (async def)"
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        return "is a generator (it contains yield)"
+    return None
+
+
+def _binds(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _line(function: Any) -> int | None:
+    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
+    return code.co_firstlineno if code else None

@@ -1,0 +1,116 @@
+"""The shape of ``in_meta``, as typed dicts, and the values that stand for "unknown".
+
+The dicts are the model itself, not a copy of one: a carrier fills them, the library gets them, aimeta writes them out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired  # in typing itself from Python 3.11
+
+UNKNOWN_CLASS = -1
+UNTRACKED = -1
+NO_PTS = -1
+
+
+class RectParams(TypedDict):
+    """A box in pixels of the buffer."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class TextParams(TypedDict):
+    """What an overlay writes beside an object."""
+
+    display_text: str
+
+
+class LabelInfo(TypedDict):
+    """One label that a classifier gave; ``result_prob`` from 0 to 1."""
+
+    num_classes: int
+    result_label: str
+    result_class_id: int
+    label_id: int
+    result_prob: float
+
+
+class Classifier(TypedDict):
+    """What one classifier said about an object."""
+
+    num_labels: int
+    unique_component_id: int
+    label_info: list[LabelInfo]
+
+
+class Object(TypedDict):
+    """Something that was found in a frame. ``class_id`` -1: unknown. ``object_id`` -1: not tracked."""
+
+    class_id: int
+    object_id: int
+    confidence: float
+    obj_label: str
+    rect_params: RectParams
+    text_params: TextParams
+    classifier: list[Classifier]
+    emcustom: NotRequired[Any]
+
+
+class Frame(TypedDict):
+    """One frame of a buffer. ``buf_pts`` in nanoseconds, -1: the buffer has none."""
+
+    frame_num: int
+    buf_pts: int
+    timestamp: str
+    source_id: int
+    source_frame_width: int
+    source_frame_height: int
+    object: list[Object]
+    emcustom: NotRequired[Any]
+
+
+class Plane(TypedDict):
+    """Where a plane lies in the mapped buffer: ``offset`` and ``stride`` in bytes, width and height in samples."""
+
+    offset: int
+    stride: int
+    width: int
+    height: int
+
+
+class BufferInfo(TypedDict):
+    """How the buffer's pixels are laid out; ``memory`` is ``"CPU"`` or ``"NVMM"``."""
+
+    format: str
+    width: int
+    height: int
+    memory: str
+    planes: list[Plane]
+
+
+class InMeta(TypedDict):
+    """What a callback gets as ``in_meta``."""
+
+    frame: list[Frame]
+    buffer: BufferInfo
+    emcustom: NotRequired[Any]
+
+
+def timestamp(seconds: float) -> str:
+    """Local time of ``seconds`` since the epoch, in milliseconds with a numeric zone: ``2020-05-13T12:18:47.323-0600``."""
+    whole = int(seconds)
+    head, zone = _second(whole)
+    return f"{head}.{int((seconds - whole) * 1000):03d}{zone}"
+
+
+@lru_cache(maxsize=4)
+def _second(whole: int) -> tuple[str, str]:
+    moment = datetime.fromtimestamp(whole).astimezone()
+    return moment.strftime("%Y-%m-%dT%H:%M:%S"), moment.strftime("%z")

@@ -1,0 +1,92 @@
+"""GObject and the debug log: what a Python element needs besides PyGObject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from empycustom.native.declarations import ffi, glib, gst
+
+
+def keep_floating(address: int) -> None:
+    """Make a new element floating again, as its creator in C expects; at ``address`` lies the GObject.
+
+    PyGObject before 3.46 takes the floating reference for itself, and GStreamer prints a CRITICAL for every Python element. The
+    price is small: an element that is made and never put into a bin is not freed.
+    """
+    element = ffi.cast("void *", address)
+    if not glib.g_object_is_floating(element):
+        glib.g_object_ref(element)
+        glib.g_object_force_floating(element)
+
+
+def install_int_property(owner: str, property_id: int, name: str, blurb: str, limits: tuple[int, int, int], flags: int) -> None:
+    """Install an int property on the class named ``owner``, which reports its range and does not enforce it.
+
+    ``limits`` are minimum, maximum and default. GLib answers a value out of range with a line on the console and goes on with
+    the old one; an element that gets the value can refuse it with an error on the bus.
+    """
+    spec = glib.g_param_spec_internal(_unchecked_int(), name.encode(), name.encode(), blurb.encode(), flags)
+    number = ffi.cast("GParamSpecInt *", spec)
+    number.minimum, number.maximum, number.default_value = limits
+    glib.g_object_class_install_property(glib.g_type_class_ref(glib.g_type_from_name(owner.encode())), property_id, spec)
+
+
+_UNCHECKED_INT = b"EmPyCustomParamInt"
+
+
+def _unchecked_int() -> int:
+    """The type of int properties whose values are not validated: GLib's own, less that one method."""
+    known = glib.g_type_from_name(_UNCHECKED_INT)
+    if known:
+        return int(known)
+    parent = glib.g_type_from_name(b"GParamInt")
+    query = ffi.new("GTypeQuery *")
+    glib.g_type_query(parent, query)
+    info = ffi.new("GTypeInfo *", {"class_size": query.class_size, "instance_size": query.instance_size})
+    gtype = glib.g_type_register_static(parent, _UNCHECKED_INT, info, 0)
+    spec_class = ffi.cast("GParamSpecClass *", glib.g_type_class_ref(gtype))
+    spec_class.value_validate = spec_class.value_is_valid = ffi.NULL
+    return int(gtype)
+
+
+def register_enum(name: str, values: Sequence[tuple[str, str]]) -> None:
+    """Register an enum type with values of (nick, description), numbered from 0."""
+    table = ffi.new("GEnumValue[]", len(values) + 1)
+    for number, (nick, description) in enumerate(values):
+        texts = [ffi.new("char[]", description.encode()), ffi.new("char[]", nick.encode())]
+        _immortal.extend(texts)
+        table[number] = {"value": number, "value_name": texts[0], "value_nick": texts[1]}
+    _immortal.append(table)
+    glib.g_enum_register_static(name.encode(), table)
+
+
+_immortal: list[Any] = []  # GLib keeps the pointers
+
+
+class DebugCategory:
+    """A category of GStreamer's debug log.
+
+    ``aliases`` are names by which ``GST_DEBUG`` may mean this category too.
+    """
+
+    def __init__(self, name: str, description: str, aliases: Sequence[str] = ()) -> None:
+        # GStreamer keeps the pointers to both texts.
+        self._texts = [ffi.new("char[]", text.encode()) for text in (name, description, *aliases)]
+        first, about, *others = self._texts
+        self._category: Any = gst._gst_debug_category_new(first, 0, about)
+        for other in others:
+            asked = gst.gst_debug_category_get_threshold(gst._gst_debug_category_new(other, 0, about))
+            if asked > self.threshold:
+                gst.gst_debug_category_set_threshold(self._category, asked)
+
+    @property
+    def threshold(self) -> int:
+        """The highest level that is written: 0 none, 1 errors … 5 debug, 6 log."""
+        return int(gst.gst_debug_category_get_threshold(self._category))
+
+    def write(self, level: int, file: str, function: str, line: int, address: int, message: str) -> None:
+        """Write one line of the object at ``address`` (0: of none) at ``level``, as coming from a place in a file."""
+        gst.gst_debug_log_literal(
+            self._category, level, file.encode(), function.encode(), line, ffi.cast("void *", address), message.encode()
+        )
