@@ -51,10 +51,15 @@ class _Contents:
         record = self.records.get(found.key)
         if record is None or record["obj_label"] != found.facts["obj_label"]:
             return found
-        facts = {**found.facts, **{name: value for name, value in record.items() if name not in (*found.known, "key")}}
+        known = set(found.known) - ({"classifier"} if _labels(record) == _labels(found.facts) else set())
+        facts = {**found.facts, **{name: value for name, value in record.items() if name not in known and name != "key"}}
         if _rounded(record["rect_params"]) != _rounded(found.facts["rect_params"]):
             facts["rect_params"] = found.facts["rect_params"]  # it was rescaled or moved meanwhile
         return found._replace(facts=cast("model.Object", facts))
+
+
+def _labels(found: model.Object) -> list[str]:
+    return [info["result_label"] for classifier in found["classifier"] for info in classifier["label_info"]]
 
 
 def _rounded(rect: model.RectParams) -> tuple[int, ...]:

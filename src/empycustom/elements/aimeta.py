@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -107,15 +109,26 @@ class AIMeta(PyTransform):
     def do_transform_ip(self, buffer: Any) -> Any:
         self._last = self._document(hash(buffer))
         if self._file is not None:
-            self._file.write(dumps(self._last) + "\n")
+            self._write(self._file, dumps(self._last))
         if not self.values["silent"]:
             text = dumps(self._last)
             self.log(LOG, text)
-            print(text, flush=True)  # noqa: T201 - what silent=false asks for
+            sys.stdout.write(f"{text}\n")  # in one piece: other threads and GStreamer write there, too
+            sys.stdout.flush()
         if self.values["signal-aimetas"] and self._is_due():
             self.emit("aimeta")
             self.emit("new-meta", dumps(self._last))
         return Gst.FlowReturn.OK
+
+    def _write(self, file: IO[str], document: str) -> None:
+        try:
+            file.write(document + "\n")
+        except OSError as error:
+            self._file = None
+            with suppress(OSError):  # the same error again: what could not be written is still in its buffer
+                file.close()
+            location = self.values["location"]
+            raise PropertyError(f"location={location} cannot be written ({error.strerror}); the file is incomplete", name="location") from error
 
     def _is_due(self) -> bool:
         self._wait -= 1

@@ -119,14 +119,14 @@ def _described(value: Any) -> str:
 
 
 def _check_batch(batch: dict[str, Any]) -> None:
-    _check_keys(batch, {"meta": None, "frame": _each(_check_frame)}, "")
+    _check_keys(batch, "", {"meta": None, "frame": _each(_check_frame)})
 
 
 def _check_frame(frame: Any, path: str) -> None:
-    _check_keys(frame, {"meta": None, "object": _each(None), "new_object": _each(new_object)}, path)
+    _check_keys(frame, path, {"meta": None, "object": _each(None), "new_object": _each(new_object)})
 
 
-def _check_keys(value: Any, allowed: dict[str, Callable[[Any, str], Any] | None], path: str) -> None:
+def _check_keys(value: Any, path: str, allowed: dict[str, Callable[[Any, str], Any] | None]) -> None:
     if not isinstance(value, dict):
         raise OutputError(f"is {_described(value)}, but must be a dict", path=path)
     for key, item in value.items():
@@ -160,7 +160,7 @@ def new_object(value: Any, path: str) -> model.Object:
 
     ``rect_params`` is needed; an object of in_meta is accepted as it is. Raises OutputError with the place of what is wrong.
     """
-    _check_keys(value, dict.fromkeys(_OBJECT_KEYS), path)
+    _check_keys(value, path, dict.fromkeys(_OBJECT_KEYS))
     found: model.Object = {
         "class_id": _number(value, "class_id", path, model.UNKNOWN_CLASS, int),
         "object_id": _number(value, "object_id", path, model.UNTRACKED, int),

@@ -39,24 +39,20 @@ def is_writable(address: int) -> bool:
 
 
 class BufferMap:
-    """A buffer mapped into memory until ``unmap()``. ``address`` is that of a buffer which outlives the map."""
+    """A buffer mapped into memory until ``unmap()``. ``address`` is that of a buffer which outlives the map.
 
-    __slots__ = ("_buffer", "_info", "_writable")
+    ``data`` are all its bytes, not a copy and valid until ``unmap()``; read-only unless ``writable``.
+    """
+
+    __slots__ = ("_buffer", "_info", "data")
 
     def __init__(self, address: int, *, writable: bool) -> None:
-        self._buffer, self._info, self._writable = ffi.cast(_BUFFER, address), ffi.new(_MAP_INFO), writable
-        if not _gst.gst_buffer_map(self._buffer, self._info, _READ_WRITE if writable else _READ):
+        self._buffer = ffi.cast(_BUFFER, address)
+        self._info = info = ffi.new(_MAP_INFO)
+        if not _gst.gst_buffer_map(self._buffer, info, _READ_WRITE if writable else _READ):
             raise NativeError("GStreamer could not map the buffer")
-
-    @property
-    def size(self) -> int:
-        """The bytes that are mapped."""
-        return int(self._info.size)
-
-    def data(self) -> memoryview:
-        """Return all bytes of the buffer, not a copy; valid until ``unmap()``."""
-        data = memoryview(ffi.buffer(self._info.data, self._info.size))
-        return data if self._writable else data.toreadonly()
+        data = memoryview(ffi.buffer(info.data, info.size))
+        self.data = data if writable else data.toreadonly()
 
     def hold(self) -> object:
         """Return an object that keeps the bytes where they are, after ``unmap()`` too, for as long as it lives.
@@ -67,20 +63,20 @@ class BufferMap:
         memory = _gst.gst_mini_object_ref(self._info.memory)
         if memory.allocator == _HEAP:
             return ffi.gc(memory, _gst.gst_mini_object_unref)
-        return _hold_mapped(memory)
+        return _hold_mapped(memory, self._info.flags)
 
     def unmap(self) -> None:
         """End the mapping; to be called once."""
         _gst.gst_buffer_unmap(self._buffer, self._info)
 
 
-def _hold_mapped(memory: Any) -> object:
+def _hold_mapped(memory: Any, flags: int) -> object:
     def release(info: Any) -> None:
         _gst.gst_memory_unmap(memory, info)
         _gst.gst_mini_object_unref(memory)
 
     info = ffi.new(_MAP_INFO)
-    if not _gst.gst_memory_map(memory, info, _READ):
+    if not _gst.gst_memory_map(memory, info, flags):
         _gst.gst_mini_object_unref(memory)
         raise NativeError("GStreamer could not keep the memory of the buffer mapped")
     return ffi.gc(info, release)

@@ -1,0 +1,108 @@
+"""NumPy views of a frame's memory, and what becomes of them when the frame is closed.
+
+A frame lives for the length of a ``with`` block. Every view, and every view of a view, is a :class:`FrameView` that is known to
+the frame's :class:`Span`. At the end of the block each one that is still alive is emptied and becomes a
+:class:`ClosedFrameView`: the same object, no longer with access to the memory, and all that is done with it raises. Arrays that
+were stripped of their class (``numpy.asarray(view)``), and other exports such as ``memoryview(view)``, cannot be made to raise.
+Each of them keeps its view alive, the view keeps the span, and the span keeps the memory: they stay safe to read.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from empycustom.errors import FrameClosedError
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+CLOSED = "This view of a frame was used after its with block. Use it inside, or keep view.copy() instead of the view."
+# A dtype that nothing calculates with: C code that takes an emptied view refuses it, and most of it prints this name.
+_CLOSED_DTYPE = np.dtype([("used after its with block: keep view.copy() instead", "V1")])
+_EMPTY: Any = (1, (0,), _CLOSED_DTYPE, False, b"")  # the state of a pickled array without elements
+
+
+class Span(list["weakref.ref[FrameView]"]):
+    """All views of one mapping, as weak references, and what keeps the memory from being freed after it."""
+
+    __slots__ = ("_keeper",)
+
+    def array(self, data: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> FrameView:
+        """Return a view of a buffer with that shape, strides and offset (bytes); read-only where ``data`` is."""
+        view: FrameView = FrameView(shape, np.uint8, data, offset, strides)
+        view._span = self
+        self.append(weakref.ref(view))
+        return view
+
+    def close(self, hold: Callable[[], object]) -> None:
+        """Close every view. Where one is still alive, so may be arrays made of it: ``hold()`` then keeps the memory for them."""
+        alive = [view for reference in self if (view := reference()) is not None]
+        self.clear()
+        for view in alive:
+            _empty(view)
+        if alive:
+            self._keeper = hold()
+
+
+class FrameView(Pixels):
+    """An array over a frame's own memory, valid inside the frame's ``with`` block.
+
+    Results that own their data (``view * 2``, ``view.mean()``, ``view.copy()``) stay valid after it; scalars are plain scalars.
+    """
+
+    __slots__ = ("_span",)
+    _span: Span | None
+
+    def __array_finalize__(self, parent: object) -> None:
+        span = getattr(parent, "_span", None)
+        if span is None or not isinstance(self.base, FrameView):  # made by Span.array, or a copy
+            self._span = None
+        else:
+            self._span = span
+            span.append(weakref.ref(self))
+
+    def __array_wrap__(self, array: Any, context: object = None, return_scalar: bool = True) -> Any:
+        return array[()] if return_scalar and array.ndim == 0 else array
+
+    def copy(self, order: Any = "C") -> Any:
+        """Return a plain array with a copy of the pixels, which stays valid after the block."""
+        return np.array(self, order=order)
+
+
+def _empty(view: FrameView) -> None:
+    """Take the memory away from a view, by the way in which unpickling rewrites an array, and make it raise from now on."""
+    np.ndarray.__setstate__(view, _EMPTY)
+    view.__class__ = ClosedFrameView
+
+
+class ClosedFrameView(FrameView):
+    """What a view becomes at the end of its frame's block: every use raises a FrameClosedError, apart from printing it."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__class__":  # isinstance() asks for it
+            return ClosedFrameView
+        raise FrameClosedError(CLOSED)
+
+    def __repr__(self) -> str:
+        return f"<{CLOSED}>"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise FrameClosedError(CLOSED)
+
+
+# Operators, len(), indexing and NumPy's protocols look methods up on the class and pass by __getattribute__.
+_KEPT = {"__new__", "__init__", "__init_subclass__", "__subclasshook__", "__class_getitem__", "__array_finalize__", "__class__"}
+for _name in set(dir(np.ndarray)) - _KEPT - set(vars(ClosedFrameView)):
+    if _name.startswith("__") and callable(getattr(np.ndarray, _name)):
+        setattr(ClosedFrameView, _name, _refuse)

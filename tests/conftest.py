@@ -1,0 +1,170 @@
+"""Real pipelines for the tests: in this process, and by gst-launch as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLUGIN_PATH = Path(__file__).parents[1] / "src" / "empycustom" / "gstreamer-1.0"
+TIMEOUT_S = 60
+
+
+@dataclass
+class Launched:
+    """How a gst-launch process ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """The JSON documents that aimeta printed."""
+        return [json.loads(line) for line in self.out.splitlines() if line.startswith('{"frame"')]
+
+    def complaints(self) -> list[str]:
+        """Lines in which GLib, GStreamer or Python complain."""
+        marks = ("CRITICAL", "WARNING", "Warning", "Traceback", "ERROR", "Exception ignored")
+        return [line for line in self.text.splitlines() if any(mark in line for mark in marks)]
+
+
+@pytest.fixture(scope="session")
+def gst_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user who has set GST_PLUGIN_PATH, with a registry of its own."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GST_")}
+    env["GST_PLUGIN_PATH"] = str(PLUGIN_PATH)
+    env["GST_REGISTRY"] = str(tmp_path_factory.mktemp("registry") / "registry.bin")
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    return env
+
+
+@pytest.fixture
+def gst_launch(gst_env: dict[str, str], tmp_path: Path):
+    """Run a gst-launch command line, written as in a shell, in a folder of the test's own; a hang fails the test."""
+
+    def launch(line: str, *, tool: str = "gst-launch-1.0", cwd: Path | None = None, **extra: str) -> Launched:
+        done = subprocess.run(
+            [tool, *shlex.split(line)],
+            env={**gst_env, **extra},
+            cwd=cwd or tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return Launched(done.returncode, done.stdout, done.stderr)
+
+    return launch
+
+
+@dataclass
+class Played:
+    """What a pipeline in this process did: samples of its appsink ``out``, and messages on the bus."""
+
+    samples: list[Any] = field(default_factory=list)
+    errors: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def error(self) -> str:
+        """The text of the first error."""
+        assert self.errors, "the pipeline ended without an error"
+        return self.errors[0][0]
+
+
+@pytest.fixture
+def play():
+    """Play a pipeline (a description, or one that was parsed) to its end and collect what came out."""
+    import empycustom
+    from empycustom.gstreamer import Gst
+
+    empycustom.register()
+
+    def run(description: Any, *, timeout_s: int = TIMEOUT_S) -> Played:
+        pipeline = Gst.parse_launch(description) if isinstance(description, str) else description
+        played = Played()
+        sink = pipeline.get_by_name("out")
+        if sink is not None:
+            sink.set_property("emit-signals", True)
+            sink.set_property("sync", False)
+            sink.connect("new-sample", lambda sink: played.samples.append(sink.emit("pull-sample")) or Gst.FlowReturn.OK)
+        pipeline.set_state(Gst.State.PLAYING)
+        bus = pipeline.get_bus()
+        wanted = Gst.MessageType.EOS | Gst.MessageType.ERROR | Gst.MessageType.WARNING
+        message = bus.timed_pop_filtered(timeout_s * Gst.SECOND, wanted)
+        while message is not None and message.type == Gst.MessageType.WARNING:
+            played.warnings.append(_texts(message.parse_warning()))
+            message = bus.timed_pop_filtered(timeout_s * Gst.SECOND, wanted)
+        assert message is not None, "the pipeline hangs"
+        if message.type == Gst.MessageType.ERROR:
+            played.errors.append(_texts(message.parse_error()))
+        played.ended = message.type == Gst.MessageType.EOS
+        pipeline.set_state(Gst.State.READY)
+        message = bus.pop_filtered(wanted)
+        while message is not None:
+            if message.type == Gst.MessageType.ERROR:
+                played.errors.append(_texts(message.parse_error()))
+            message = bus.pop_filtered(wanted)
+        pipeline.set_state(Gst.State.NULL)
+        return played
+
+    return run
+
+
+def _texts(parsed: tuple[Any, str]) -> tuple[str, str]:
+    return parsed[0].message, parsed[1] or ""
+
+
+@pytest.fixture
+def library(tmp_path: Path):
+    """Write a custom library and return its path."""
+
+    def write(source: str, name: str = "lib.py") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def regions(library):
+    """Write a library that puts regions of interest on each buffer as other elements do, by GStreamer's own functions.
+
+    Each region is (label, x, y, w, h) and, if wanted, an id and a dict of parameter structures.
+    """
+
+    def write(*wanted: Any) -> Path:
+        return library(
+            f"""
+import gi
+gi.require_version("GstVideo", "1.0")
+from gi.repository import Gst, GstVideo
+
+def process_ip(buffer, in_meta, options):
+    for label, x, y, w, h, *more in {wanted!r}:
+        meta = GstVideo.buffer_add_video_region_of_interest_meta(buffer, label, x, y, w, h)
+        meta.id = more[0] if more else 0
+        for name, fields in (more[1] if len(more) > 1 else {{}}).items():
+            text = ", ".join(f"{{key}}=({{type(value).__name__.replace('float', 'double').replace('str', 'string')}}){{value}}"
+                             for key, value in fields.items())
+            meta.add_param(Gst.Structure.from_string(f"{{name}}, {{text}}")[0])
+""",
+            "upstream/regions.py",
+        )
+
+    return write

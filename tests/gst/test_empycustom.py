@@ -1,0 +1,335 @@
+"""The element ``empycustom`` in place: what callbacks get, what becomes of what they return, properties and signals."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import pytest
+
+from empycustom.gstreamer import Gst
+
+SOURCE = "videotestsrc num-buffers={n} ! video/x-raw,format={format},width={width},height={height}"
+
+
+def source(n=3, format="RGBA", width=64, height=48):
+    return SOURCE.format(n=n, format=format, width=width, height=height)
+
+
+def record(path):
+    """Source of a library that writes what it gets to a file, a JSON text a line."""
+    return f"""
+import json
+def process_ip(io_buffer, in_meta, options):
+    with open({str(path)!r}, "a") as file:
+        file.write(json.dumps({{"in_meta": in_meta, "options": options, "pts": io_buffer.pts}}) + "\\n")
+"""
+
+
+def seen(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_in_meta_describes_frame_and_buffer(play, library, tmp_path):
+    lib = library(record(tmp_path / "seen"))
+    assert play(f"{source(format='I420', width=33, height=17)} ! empycustom in-place=true custom-lib={lib} ! fakesink").ended
+    first, second, _ = seen(tmp_path / "seen")
+    frame = first["in_meta"]["frame"][0]
+    assert list(first["in_meta"]) == ["frame", "buffer"]
+    assert len(first["in_meta"]["frame"]) == 1
+    datetime.strptime(frame.pop("timestamp"), "%Y-%m-%dT%H:%M:%S.%f%z")
+    assert frame == {
+        "frame_num": 0,
+        "buf_pts": 0,
+        "source_id": 0,
+        "source_frame_width": 33,
+        "source_frame_height": 17,
+        "object": [],
+    }
+    assert first["in_meta"]["buffer"] == {
+        "format": "I420",
+        "width": 33,
+        "height": 17,
+        "memory": "CPU",
+        "planes": [
+            {"offset": 0, "stride": 36, "width": 33, "height": 17},
+            {"offset": 648, "stride": 20, "width": 17, "height": 9},
+            {"offset": 828, "stride": 20, "width": 17, "height": 9},
+        ],
+    }
+    assert second["in_meta"]["frame"][0]["frame_num"] == 1
+    assert second["in_meta"]["frame"][0]["buf_pts"] == second["pts"] > 0
+
+
+@pytest.mark.parametrize("format", ["RGBA", "RGBx", "BGRA", "BGRx", "RGB", "BGR", "GRAY8", "I420", "NV12"])
+def test_every_format_of_the_caps_is_accepted(play, library, tmp_path, format):
+    lib = library(record(tmp_path / "seen"))
+    assert play(f"{source(n=1, format=format)} ! empycustom in-place=true custom-lib={lib} ! fakesink").ended
+    assert seen(tmp_path / "seen")[0]["in_meta"]["buffer"]["format"] == format
+
+
+def test_a_buffer_without_time_has_pts_minus_one(play, library, tmp_path):
+    lib = library(record(tmp_path / "seen"))
+    raw = tmp_path / "raw"
+    raw.write_bytes(bytes(64 * 48 * 4))
+    caps = "video/x-raw,format=RGBA,width=64,height=48,framerate=0/1"
+    assert play(f"filesrc location={raw} blocksize={64 * 48 * 4} ! {caps} ! empycustom in-place=true custom-lib={lib} ! fakesink").ended
+    assert seen(tmp_path / "seen")[0]["in_meta"]["frame"][0]["buf_pts"] == -1
+
+
+def test_in_meta_is_the_librarys_own(play, library):
+    lib = library("""
+def process_ip(io_buffer, in_meta, options):
+    frame = in_meta["frame"][0]
+    frame["object"].append("mine")
+    frame["frame_num"] = 77
+    frame["timestamp"] = "never"
+    in_meta["buffer"]["planes"][0]["stride"] = 0
+    return [{"n": in_meta.get("count", 0)}]
+""")
+    pipeline = Gst.parse_launch(f"{source()} ! empycustom in-place=true custom-lib={lib} ! aimeta name=meta ! fakesink")
+    documents = documents_of(pipeline)
+    assert play(pipeline).ended
+    assert [document["frame"][0]["frame_num"] for document in documents] == [0, 1, 2]
+    assert all(document["frame"][0]["object"] == [] for document in documents)
+    assert all(document["frame"][0]["timestamp"] != "never" for document in documents)
+
+
+def documents_of(pipeline, name="meta"):
+    documents = []
+    pipeline.get_by_name(name).connect("new-meta", lambda _, text: documents.append(json.loads(text)))
+    return documents
+
+
+def test_words_about_the_frame_reach_aimeta(play, library):
+    lib = library("def process_ip(b, m, o):\n    return [{'n': m['frame'][0]['frame_num']}]\n")
+    pipeline = Gst.parse_launch(f"{source()} ! empycustom in-place=true custom-lib={lib} ! aimeta name=meta ! fakesink")
+    documents = documents_of(pipeline)
+    assert play(pipeline).ended
+    assert [document["frame"][0]["emcustom"] for document in documents] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_signals_and_last_meta(play, library):
+    lib = library("def process_ip(b, m, o):\n    n = m['frame'][0]['frame_num']\n    return [{'n': n}] if n else None\n")
+    pipeline = Gst.parse_launch(f"{source()} ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
+    element, heard = pipeline.get_by_name("e"), []
+    assert element.get_property("last-meta") is None
+    element.connect("emcustom", lambda e: heard.append(("emcustom", e.get_property("last-meta"))))
+    element.connect("new-meta", lambda e, text: heard.append(("new-meta", text)))
+    assert play(pipeline).ended
+    assert heard == [(signal, f'[{{"n":{n}}}]') for n in (1, 2) for signal in ("emcustom", "new-meta")]
+
+
+def test_silent_emits_nothing(play, library):
+    lib = library("def process_ip(b, m, o):\n    return [{'n': 1}]\n")
+    pipeline = Gst.parse_launch(f"{source()} ! empycustom name=e in-place=true silent=true custom-lib={lib} ! fakesink")
+    element, heard = pipeline.get_by_name("e"), []
+    element.connect("emcustom", heard.append)
+    element.connect("new-meta", lambda e, text: heard.append(text))
+    assert play(pipeline).ended
+    assert heard == []
+    assert pipeline.get_by_name("e").get_property("last-meta") == '[{"n":1}]'
+
+
+def test_process_interval_calls_for_every_nth_buffer(play, library, tmp_path):
+    lib = library(record(tmp_path / "seen"))
+    pipeline = Gst.parse_launch(
+        f"{source(n=10)} ! empycustom name=e in-place=true process-interval=4 custom-lib={lib} ! appsink name=out"
+    )
+    played = play(pipeline)
+    assert [call["in_meta"]["frame"][0]["frame_num"] for call in seen(tmp_path / "seen")] == [0, 4, 8]
+    assert len(played.samples) == 10
+    assert stats(pipeline.get_by_name("e")) == {"buffers": 10, "processed": 3, "passed": 7, "errors": 0, "dropped": 0}
+
+
+def stats(element):
+    structure = element.get_property("stats")
+    return {name: structure.get_value(name) for name in ("buffers", "processed", "passed", "errors", "dropped")}
+
+
+def test_process_interval_can_be_lowered_while_playing(play, library, tmp_path):
+    lib = library(record(tmp_path / "seen"))
+    pipeline = Gst.parse_launch(
+        f"{source(n=10)} ! identity name=i signal-handoffs=true ! "
+        f"empycustom name=e in-place=true process-interval=1000 custom-lib={lib} ! fakesink"
+    )
+    element = pipeline.get_by_name("e")
+    pipeline.get_by_name("i").connect(
+        "handoff", lambda _, buffer: element.set_property("process-interval", 2) if buffer.offset == 5 else None
+    )
+    assert play(pipeline).ended
+    assert [call["in_meta"]["frame"][0]["frame_num"] for call in seen(tmp_path / "seen")] == [0, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [(None, {}), ("", {}), ('{"a": [1, null]}', {"a": [1, None]}), ("@options.json", {"from": "file ü"})],
+)
+def test_options_are_a_dict(play, library, tmp_path, monkeypatch, written, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "options.json").write_text('{"from": "file ü"}', encoding="utf-8")
+    lib = library(record(tmp_path / "seen"))
+    pipeline = Gst.parse_launch(f"{source(n=1)} ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
+    pipeline.get_by_name("e").set_property("options", written)
+    assert play(pipeline).ended
+    assert seen(tmp_path / "seen")[0]["options"] == given
+    assert pipeline.get_by_name("e").get_property("options") == written
+
+
+def test_options_can_change_while_playing(play, library, tmp_path):
+    lib = library(record(tmp_path / "seen"))
+    pipeline = Gst.parse_launch(
+        f"{source(n=6)} ! identity name=i signal-handoffs=true ! empycustom name=e in-place=true custom-lib={lib} ! fakesink"
+    )
+    element = pipeline.get_by_name("e")
+    pipeline.get_by_name("i").connect(
+        "handoff", lambda _, buffer: element.set_property("options", f'{{"n": {buffer.offset // 2}}}')
+    )
+    assert play(pipeline).ended
+    assert [call["options"] for call in seen(tmp_path / "seen")] == [{"n": n} for n in (0, 0, 1, 1, 2, 2)]
+
+
+def test_bad_options_while_playing_are_an_error_on_the_bus(play, library):
+    lib = library("def process_ip(b, m, o):\n    pass\n")
+    pipeline = Gst.parse_launch(
+        f"{source(n=-1)} ! identity name=i signal-handoffs=true ! empycustom name=e in-place=true custom-lib={lib} ! fakesink"
+    )
+    element = pipeline.get_by_name("e")
+    pipeline.get_by_name("i").connect(
+        "handoff", lambda _, buffer: element.set_property("options", "[1]") if buffer.offset == 2 else None
+    )
+    assert "options is no JSON object" in play(pipeline).error
+
+
+def test_events_reach_a_callback_with_four_arguments(play, library, tmp_path):
+    lib = library(f"""
+def process_ip(b, m, o, events):
+    with open({str(tmp_path / "events")!r}, "a") as file:
+        file.write(repr(events) + "\\n")
+""")
+    pipeline = Gst.parse_launch(f"{source(n=1)} ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
+    pipeline.get_by_name("e").set_property("events", '[{"key": "door", "value": 1}]')
+    assert play(pipeline).ended
+    assert (tmp_path / "events").read_text() == "[{'key': 'door', 'value': 1}]\n"
+
+
+def test_start_and_stop_are_called_once_each_with_options(play, library, tmp_path):
+    lib = library(f"""
+def note(text):
+    with open({str(tmp_path / "calls")!r}, "a") as file:
+        file.write(text + "\\n")
+def start(options):
+    options["model"] = "loaded"
+    note("start")
+def stop(options):
+    note("stop " + options["model"])
+def process_ip(b, m, options):
+    note("frame " + options["model"])
+""")
+    pipeline = f"{source(n=2)} ! empycustom in-place=true custom-lib={lib} ! fakesink"
+    assert play(pipeline).ended
+    assert (tmp_path / "calls").read_text().split("\n")[:-1] == ["start", "frame loaded", "frame loaded", "stop loaded"]
+
+
+def test_an_element_can_be_started_again_with_an_edited_library(play, library):
+    lib = library("def process_ip(b, m, o):\n    return [{'v': 1}]\n")
+    pipeline = Gst.parse_launch(f"{source(n=1)} ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
+    element = pipeline.get_by_name("e")
+    assert play(pipeline).ended
+    assert element.get_property("last-meta") == '[{"v":1}]'
+    lib.write_text("def process_ip(b, m, o):\n    return [{'version': 2}]\n")
+    assert play(pipeline).ended
+    assert element.get_property("last-meta") == '[{"version":2}]'
+
+
+def test_two_elements_with_one_library_share_nothing(play, library):
+    lib = library("count = 0\ndef process_ip(b, m, o):\n    global count\n    count += 1\n    return [{o['name']: count}]\n")
+    pipeline = Gst.parse_launch(
+        f"{source(n=3)} ! empycustom name=a in-place=true process-interval=2 custom-lib={lib} ! queue ! "
+        f"empycustom name=b in-place=true custom-lib={lib} ! aimeta name=meta ! fakesink"
+    )
+    for name in "ab":
+        pipeline.get_by_name(name).set_property("options", json.dumps({"name": name}))
+    documents = documents_of(pipeline)
+    assert play(pipeline).ended
+    assert [document["frame"][0]["emcustom"] for document in documents] == [{"a": 1, "b": 1}, {"b": 2}, {"a": 2, "b": 3}]
+
+
+def test_pixels_written_in_place_reach_downstream(play, library):
+    lib = library("""
+from gi.repository import Gst
+def process_ip(io_buffer, in_meta, options):
+    ok, info = io_buffer.map(Gst.MapFlags.READ | Gst.MapFlags.WRITE)
+    assert ok
+    info.data[:4] = b"\\x01\\x02\\x03\\x04"
+    io_buffer.unmap(info)
+""")
+    played = play(f"{source(n=2)} ! tee name=t ! queue ! empycustom in-place=true custom-lib={lib} ! appsink name=out t. ! fakesink")
+    assert [sample.get_buffer().extract_dup(0, 4) for sample in played.samples] == [b"\x01\x02\x03\x04"] * 2
+
+
+def test_on_error_pass_lets_frames_go_on_without_meta(play, library):
+    lib = library("def process_ip(b, m, o):\n    n = m['frame'][0]['frame_num']\n    return [{'n': 1 // (n % 2)}]\n")
+    pipeline = Gst.parse_launch(
+        f"{source(n=6)} ! empycustom name=e on-error=pass in-place=true custom-lib={lib} ! aimeta name=meta ! appsink name=out"
+    )
+    documents = documents_of(pipeline)
+    played = play(pipeline)
+    assert played.ended
+    assert len(played.samples) == 6
+    assert ["emcustom" in document["frame"][0] for document in documents] == [False, True] * 3
+    assert stats(pipeline.get_by_name("e"))["errors"] == 3
+    assert len(played.warnings) == 1, "one message for one place; the log has all"
+    text, details = played.warnings[0]
+    assert f"{lib}:3" in text
+    assert "ZeroDivisionError" in details
+
+
+def test_on_error_drop_drops_the_frame_and_numbers_stay_in_step(play, library):
+    lib = library("def process_ip(b, m, o):\n    return [{'n': 1 // (m['frame'][0]['frame_num'] % 2)}]\n")
+    pipeline = Gst.parse_launch(
+        f"{source(n=6)} ! empycustom name=e on-error=drop in-place=true custom-lib={lib} ! aimeta name=meta ! appsink name=out"
+    )
+    documents = documents_of(pipeline)
+    played = play(pipeline)
+    assert played.ended
+    assert len(played.samples) == 3
+    assert [document["frame"][0]["frame_num"] for document in documents] == [1, 3, 5]
+    assert stats(pipeline.get_by_name("e")) == {"buffers": 6, "processed": 6, "passed": 0, "errors": 3, "dropped": 3}
+
+
+def test_on_error_is_read_at_each_error(play, library):
+    lib = library("def process_ip(b, m, o):\n    raise ValueError('no')\n")
+    played = play(f"{source(n=3)} ! empycustom on-error=fail in-place=true custom-lib={lib} ! fakesink")
+    assert "ValueError: no" in played.error
+    assert len([text for text, _ in played.errors if "lib.py" in text]) == 1
+
+
+def test_frame_numbers_start_anew_with_a_new_stream(play, library, tmp_path):
+    lib = library(record(tmp_path / "seen"))
+    one, other = source(n=2), source(n=3)
+    assert play(f"concat name=c ! empycustom in-place=true custom-lib={lib} ! fakesink {one} ! c. {other} ! c.").ended
+    assert [call["in_meta"]["frame"][0]["frame_num"] for call in seen(tmp_path / "seen")] == [0, 1, 0, 1, 2]
+
+
+def test_custom_lib_cannot_change_while_playing(play, library):
+    lib = library("def process_ip(b, m, o):\n    pass\n")
+    pipeline = Gst.parse_launch(
+        f"{source(n=-1)} ! identity name=i signal-handoffs=true ! empycustom name=e in-place=true custom-lib={lib} ! fakesink"
+    )
+    element = pipeline.get_by_name("e")
+    pipeline.get_by_name("i").connect(
+        "handoff", lambda _, buffer: element.set_property("custom-lib", "other.py") if buffer.offset == 2 else None
+    )
+    assert "custom-lib cannot change while the element runs" in play(pipeline).error
+    assert element.get_property("custom-lib") == str(lib)
+
+
+def test_libraries_are_named_by_module_too(play, library, tmp_path, monkeypatch):
+    library("", "pack/__init__.py")
+    library("WORD = 'relative'\n", "pack/words.py")
+    library("from .words import WORD\ndef process_ip(b, m, o):\n    return [{'word': WORD}]\n", "pack/lib.py")
+    monkeypatch.chdir(tmp_path)
+    pipeline = Gst.parse_launch(f"{source(n=1)} ! empycustom name=e in-place=true custom-lib=pack.lib ! fakesink")
+    assert play(pipeline).ended
+    assert pipeline.get_by_name("e").get_property("last-meta") == '[{"word":"relative"}]'

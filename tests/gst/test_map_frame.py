@@ -1,0 +1,443 @@
+"""``map_frame`` on buffers of real pipelines: the pixels, the memory that they are in, and how long it lives."""
+
+import gc
+import os
+from contextlib import suppress
+
+import cv2
+import gi
+import numpy as np
+import pytest
+from PIL import Image
+
+import empycustom
+from empycustom.buffers.system import default_layout
+from empycustom.errors import FrameClosedError, FrameError
+from empycustom.frames.layout import FORMATS
+from empycustom.gstreamer import Gst, GstVideo
+from empycustom.native import maps
+
+SIZES = [(1, 1), (2, 2), (3, 5), (30, 7), (33, 17), (64, 48)]
+PACKED = [name for name, planes in FORMATS.items() if len(planes) == 1 and name != "GRAY8"]
+
+
+def meta_of(video_format, width, height, memory="CPU"):
+    """The in_meta of a buffer; its planes are wrong on purpose, because a buffer says itself how it lies."""
+    planes = [{"offset": 7, "stride": 1, "width": 1, "height": 1}]
+    about = {"format": video_format, "width": width, "height": height, "memory": memory, "planes": planes}
+    return {"frame": [{"source_frame_width": width, "source_frame_height": height, "object": []}], "buffer": about}
+
+
+def render(video_format, size, converted, pattern="smpte100"):
+    """Render one frame; return its buffer, and one that GStreamer converted to the format ``converted``."""
+    caps = f"video/x-raw,width={size[0]},height={size[1]},format="
+    pipeline = Gst.parse_launch(
+        f"videotestsrc num-buffers=1 pattern={pattern} ! {caps}{video_format} ! tee name=t ! queue ! appsink name=original "
+        f"t. ! queue ! videoconvert dither=none ! {caps}{converted} ! appsink name=converted"
+    )
+    pipeline.set_state(Gst.State.PLAYING)
+    samples = [pipeline.get_by_name(name).emit("try-pull-sample", 10 * Gst.SECOND) for name in ("original", "converted")]
+    pipeline.set_state(Gst.State.NULL)
+    return [sample.get_buffer().copy_deep() for sample in samples]
+
+
+def new_buffer(video_format="RGBA", width=6, height=4):
+    """An own, writable buffer in GStreamer's default layout, its bytes counting up; and its in_meta."""
+    info = GstVideo.VideoInfo()
+    info.set_format(GstVideo.VideoFormat.from_string(video_format), width, height)
+    buffer = Gst.Buffer.new_allocate(None, info.size, None)
+    buffer.fill(0, bytes(value % 251 for value in range(info.size)))
+    return buffer, meta_of(video_format, width, height)
+
+
+def content(buffer):
+    return buffer.extract_dup(0, buffer.get_size())
+
+
+def memory_state(buffer):
+    """(references, locks) of a buffer's memory; every mapping is a lock."""
+    mini_object = buffer.peek_memory(0).mini_object
+    return mini_object.refcount, mini_object.lockstate
+
+
+# What the pixels are
+
+
+@pytest.mark.parametrize("pattern", ["smpte100", "snow"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("video_format", PACKED)
+def test_packed_pixels_are_what_gstreamer_converts_them_to(video_format, size, pattern):
+    buffer, rgba = render(video_format, size, "RGBA", pattern)
+    with (
+        empycustom.map_frame(buffer, meta_of(video_format, *size)) as frame,
+        empycustom.map_frame(rgba, meta_of("RGBA", *size)) as expected,
+    ):
+        assert frame.pixels.shape == (size[1], size[0], len(video_format))
+        assert (frame.rgb == expected.pixels[..., :3]).all()
+        assert (frame.bgr == expected.bgr).all()
+        assert (expected.rgba == expected.pixels).all()
+
+
+@pytest.mark.parametrize("pattern", ["smpte100", "snow"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("video_format", "other"), [("I420", "NV12"), ("NV12", "I420")])
+def test_planes_are_what_gstreamer_rearranges_them_to(video_format, other, size, pattern):
+    buffers = dict(zip((video_format, other), render(video_format, size, other, pattern), strict=True))
+    with (
+        empycustom.map_frame(buffers["I420"], meta_of("I420", *size)) as i420,
+        empycustom.map_frame(buffers["NV12"], meta_of("NV12", *size)) as nv12,
+    ):
+        luma, blue, red = i420.planes
+        half = (-(-size[1] // 2), -(-size[0] // 2))
+        assert (luma.shape, blue.shape, red.shape) == ((size[1], size[0]), half, half)
+        assert nv12.planes[1].shape == (*half, 2)
+        assert (nv12.gray == luma).all()
+        assert (nv12.planes[1][..., 0] == blue).all()
+        assert (nv12.planes[1][..., 1] == red).all()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_gray8_is_what_gstreamer_converts_it_to(size):
+    gray, rgba = render("GRAY8", size, "RGBA", "snow")
+    with empycustom.map_frame(gray, meta_of("GRAY8", *size)) as frame, empycustom.map_frame(rgba, meta_of("RGBA", *size)) as out:
+        order = np.argsort(frame.gray, axis=None, kind="stable")
+        assert frame.gray.shape == (size[1], size[0])
+        assert (out.rgb[..., 0] == out.rgb[..., 2]).all()
+        assert (np.diff(out.pixels[..., 1].reshape(-1)[order].astype(int)) >= 0).all()  # ranges may differ, the order not
+
+
+def test_a_known_colour_is_found_in_every_plane():
+    """``pattern=red`` in I420 is Y 81, U 90, V 240 (BT.601)."""
+    buffer, _ = render("I420", (33, 17), "RGBA", "red")
+    with empycustom.map_frame(buffer, meta_of("I420", 33, 17)) as frame:
+        for plane, value in zip(frame.planes, (81, 90, 240), strict=True):
+            assert (abs(plane.astype(int) - value) <= 1).all()
+
+
+@pytest.mark.parametrize("video_format", FORMATS)
+def test_the_default_layout_is_gstreamers_at_every_small_size(video_format):
+    for width in range(1, 18):
+        for height in range(1, 10):
+            info = GstVideo.VideoInfo()
+            info.set_format(GstVideo.VideoFormat.from_string(video_format), width, height)
+            layout = default_layout(video_format, width, height)
+            count = info.finfo.n_planes
+            assert [plane.offset for plane in layout.planes] == list(info.offset)[:count]
+            assert [plane.strides[0] for plane in layout.planes] == list(info.stride)[:count]
+            assert layout.size <= info.size
+
+
+@pytest.mark.parametrize("video_format", ["RGB", "I420", "NV12"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_padded_rows_and_planes_are_read_from_the_video_meta(video_format, size):
+    original, _ = render(video_format, size, "RGBA")
+    in_meta = meta_of(video_format, *size)
+    with empycustom.map_frame(original, in_meta) as source:
+        rows = [plane.reshape(plane.shape[0], -1) for plane in source.planes]
+        strides = [row.shape[1] + 5 + index for index, row in enumerate(rows)]
+        starts = [64, *np.cumsum([64 + len(row) * stride + 9 for row, stride in zip(rows, strides, strict=True)])][: len(rows)]
+        starts = [int(start) + 64 * index for index, start in enumerate(starts)]
+        padded = Gst.Buffer.new_allocate(None, starts[-1] + len(rows[-1]) * strides[-1], None)
+        _add_video_meta(padded, video_format, size, starts, strides)
+        with empycustom.map_frame(padded, in_meta, writable=True) as target:
+            for plane, values in zip(target.planes, source.planes, strict=True):
+                plane[...] = values
+        data = content(padded)
+        for row, start, stride in zip(rows, starts, strides, strict=True):
+            for number, line in enumerate(row):
+                at = start + number * stride
+                assert data[at : at + len(line)] == line.tobytes()
+
+
+def _add_video_meta(buffer, video_format, size, offsets, strides):
+    filled = [list(values) + [0] * (4 - len(values)) for values in (offsets, strides)]
+    GstVideo.buffer_add_video_meta_full(
+        buffer, GstVideo.VideoFrameFlags.NONE, GstVideo.VideoFormat.from_string(video_format), *size, len(offsets), *filled
+    )
+
+
+def test_a_new_buffer_lies_by_default_and_not_as_the_input_did():
+    """The in_meta is that of a padded input; the buffer that ``process`` makes has no padding and no GstVideoMeta."""
+    buffer, in_meta = new_buffer("RGB", 30, 4)
+    in_meta["buffer"]["planes"] = [{"offset": 64, "stride": 128, "width": 30, "height": 4}]
+    with empycustom.map_frame(buffer, in_meta) as frame:
+        assert frame.pixels.strides == (92, 3, 1)
+        assert frame.pixels[1, 0].tobytes() == content(buffer)[92:95]
+
+
+def test_a_frame_cut_by_the_meta_of_a_larger_one():
+    """in_meta says how much of the memory is the frame: caps may be smaller than what the decoder's GstVideoMeta covers."""
+    buffer, _ = new_buffer("GRAY8", 8, 8)
+    _add_video_meta(buffer, "GRAY8", (8, 8), [0], [8])
+    with empycustom.map_frame(buffer, meta_of("GRAY8", 5, 3)) as frame:
+        assert frame.pixels.shape == (3, 5)
+        assert frame.pixels[2].tobytes() == content(buffer)[16:21]
+
+
+# Whose memory it is
+
+
+def test_views_lie_at_the_address_where_gstreamer_mapped_the_buffer():
+    buffer, in_meta = new_buffer()
+    _, by_hand = buffer.map(Gst.MapFlags.READ)
+    expected = np.frombuffer(by_hand.data, np.uint8)
+    with empycustom.map_frame(buffer, in_meta) as frame:
+        assert frame.pixels.ctypes.data == expected.ctypes.data
+        for view in (frame.pixels, frame.rgb, frame.bgr, frame.rgba, frame.pixels[1:, 2:]):
+            assert np.shares_memory(view, expected)
+    del expected
+    buffer.unmap(by_hand)
+
+
+def test_what_is_written_is_in_the_buffer():
+    buffer, in_meta = new_buffer()
+    before = content(buffer)
+    with empycustom.map_frame(buffer, in_meta, writable=True) as frame:
+        frame.pixels[1, 2] = (9, 8, 7, 6)
+        frame.crop({"rect_params": {"left": 4.0, "top": 3.0, "width": 99, "height": 99}})[...] = 200
+    after = content(buffer)
+    assert after[32:36] == bytes([9, 8, 7, 6])
+    assert after[88:96] == bytes([200] * 8)
+    assert after[:32] + after[36:88] == before[:32] + before[36:88]
+
+
+def test_opencv_and_pillow_take_the_views():
+    buffer, in_meta = new_buffer("RGBA", 33, 17)
+    with empycustom.map_frame(buffer, in_meta, writable=True) as frame:
+        cv2.rectangle(frame.pixels, (0, 0), (3, 3), (250, 1, 2, 255), -1)
+        cv2.putText(frame.pixels, "x", (10, 12), cv2.FONT_HERSHEY_PLAIN, 1, (3, 4, 5, 255))
+        image = Image.fromarray(frame.pixels)
+        assert image.mode == "RGBA"
+        assert image.getpixel((3, 3)) == (250, 1, 2, 255)
+    assert content(buffer)[:4] == bytes([250, 1, 2, 255])
+    assert bytes([3, 4, 5, 255]) in content(buffer)
+
+
+def test_a_frame_is_read_only_unless_asked_otherwise():
+    buffer, in_meta = new_buffer()
+    with empycustom.map_frame(buffer, in_meta) as frame:
+        for view in (frame.pixels, frame.bgr, np.asarray(frame.pixels)):
+            with pytest.raises(ValueError, match="read-only"):
+                view[0] = 0
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                view.flags.writeable = True
+
+
+def test_a_buffer_that_others_hold_cannot_be_written():
+    buffer, in_meta = new_buffer()
+    others = buffer.copy()  # PyGObject's copy is one more reference
+    assert not maps.is_writable(hash(others))
+    with (
+        pytest.raises(FrameError, match=r"others hold it too.*copy_deep\(\)"),
+        empycustom.map_frame(buffer, in_meta, writable=True),
+    ):
+        pass
+    with empycustom.map_frame(buffer.copy_deep(), in_meta, writable=True) as frame:
+        frame.pixels[0] = 0
+    with empycustom.map_frame(buffer, in_meta) as frame:
+        assert frame.pixels[0].any()
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_buffer_of_several_memories_is_one_frame(writable):
+    whole, in_meta = new_buffer("I420", 33, 17)
+    data = content(whole)
+    buffer = Gst.Buffer.new()
+    for part in (data[:100], data[100:700], data[700:]):
+        buffer.append_memory(Gst.Buffer.new_wrapped(part).get_memory(0))
+    assert buffer.n_memory() == 3
+    with empycustom.map_frame(buffer, in_meta, writable=writable) as frame, empycustom.map_frame(whole, in_meta) as expected:
+        for plane, same in zip(frame.planes, expected.planes, strict=True):
+            assert (plane == same).all()
+        stripped = np.asarray(frame.gray)
+        if writable:
+            frame.planes[2][...] = 77
+    if writable:
+        assert content(buffer)[-12:][:9] == b"M" * 9  # the last row of V: 17 samples in a row of 20 bytes
+    del buffer
+    assert stripped[0, 5] == 5
+
+
+# How long it lives
+
+
+def test_a_view_after_the_block_raises_and_its_results_do_not():
+    buffer, in_meta = new_buffer()
+    obj = {"rect_params": {"left": 1, "top": 1, "width": 2, "height": 2}}
+    with empycustom.map_frame(buffer, in_meta) as frame:
+        roi = frame.crop(obj)
+        mean, kept, doubled = roi.mean(), roi.copy(), roi * 2
+    for use in (lambda: roi.mean(), lambda: roi[0], lambda: frame.pixels, lambda: np.add(roi, 1)):
+        with pytest.raises(FrameClosedError, match="after its with block"):
+            use()
+    assert type(mean) is np.float64
+    assert mean == kept.mean()
+    assert (doubled == kept * 2).all()
+
+
+def test_nothing_is_left_of_a_frame_once_its_views_are_gone():
+    buffer, in_meta = new_buffer()
+    before = memory_state(buffer)
+    with empycustom.map_frame(buffer, in_meta, writable=True) as frame:
+        roi = frame.pixels[1:3]
+        assert memory_state(buffer) != before
+    references, locks = memory_state(buffer)
+    assert (references, locks) == (before[0] + 1, before[1])  # held for what may have been made of roi; not locked
+    del roi, frame
+    assert memory_state(buffer) == before
+    assert maps.is_writable(hash(buffer))
+
+
+def test_no_memory_is_held_where_no_view_is_left():
+    buffer, in_meta = new_buffer()
+    before = memory_state(buffer)
+    with empycustom.map_frame(buffer, in_meta) as frame:
+        frame.pixels.mean()
+    assert memory_state(buffer) == before
+
+
+def test_a_stripped_array_keeps_the_memory_but_neither_buffer_nor_lock():
+    buffer, in_meta = new_buffer()
+    before, data = memory_state(buffer), content(buffer)
+    with empycustom.map_frame(buffer, in_meta) as frame:
+        stripped = np.asarray(frame.pixels)
+        part = stripped[1]
+    del frame
+    assert memory_state(buffer) == (before[0] + 1, before[1])
+    assert maps.is_writable(hash(buffer))
+    memory = buffer.get_memory(0)
+    del buffer
+    gc.collect()
+    assert stripped.tobytes() == data
+    held = memory.mini_object.refcount
+    del stripped
+    assert part.tobytes() == data[24:48]
+    assert memory.mini_object.refcount == held  # part lives
+    del part
+    assert memory.mini_object.refcount == held - 1
+
+
+def test_a_stripped_array_of_memory_that_unmapping_takes_away_stays_readable():
+    """Memory of a file descriptor is gone when it is unmapped: without care, this ends the process with SIGSEGV."""
+    gi.require_version("GstAllocators", "1.0")
+    from gi.repository import GstAllocators
+
+    file = os.memfd_create("frame")
+    os.write(file, bytes(range(96)))
+    memory = GstAllocators.FdAllocator.alloc(GstAllocators.FdAllocator.new(), file, 96, GstAllocators.FdMemoryFlags.NONE)
+    buffer = Gst.Buffer.new()
+    buffer.append_memory(memory)
+    for writable in (False, True):
+        before = memory_state(buffer)
+        with empycustom.map_frame(buffer, meta_of("RGBA", 6, 4), writable=writable) as frame:
+            stripped = np.asarray(frame.pixels)
+        assert stripped.tobytes() == bytes(range(96))
+        del stripped, frame
+        assert memory_state(buffer) == before
+    with empycustom.map_frame(buffer, meta_of("RGBA", 6, 4), writable=True) as frame:
+        frame.pixels[0, 0] = 255
+    assert os.pread(file, 5, 0) == b"\xff\xff\xff\xff\x04"
+
+
+def test_an_exception_in_the_block_unmaps_and_closes():
+    buffer, in_meta = new_buffer()
+    before, views = memory_state(buffer), []
+    with suppress(ZeroDivisionError), empycustom.map_frame(buffer, in_meta, writable=True) as frame:
+        views.append(frame.pixels)
+        1 / 0  # noqa: B018
+    with pytest.raises(FrameClosedError):
+        views[0].sum()
+    views.clear()
+    assert memory_state(buffer) == before
+
+
+def test_ten_thousand_frames_leave_nothing_behind():
+    buffer, in_meta = new_buffer()
+    before = memory_state(buffer)
+    gc.collect()
+    objects = len(gc.get_objects())
+    for _ in range(10_000):
+        with empycustom.map_frame(buffer, in_meta, writable=True) as frame:
+            roi = frame.pixels[1:, 1:]
+    del roi, frame
+    gc.collect()
+    assert memory_state(buffer) == before
+    assert len(gc.get_objects()) - objects < 50
+
+
+# What cannot be mapped
+
+
+def test_a_failed_beginning_leaves_nothing_mapped():
+    buffer, _ = new_buffer("RGBA", 6, 4)
+    before = memory_state(buffer)
+    with pytest.raises(FrameError, match=r"has 96 bytes, but the frame that in_meta describes needs 120"):
+        empycustom.map_frame(buffer, meta_of("RGBA", 6, 5)).__enter__()
+    assert memory_state(buffer) == before
+
+
+@pytest.mark.parametrize(
+    ("in_meta", "message"),
+    [
+        (meta_of("YUY2", 6, 4), r"YUY2 cannot be mapped.*RGBA, RGBx.*videoconvert"),
+        (meta_of("RGBA", 6, 4, memory="NVMM"), r"in NVMM memory.*conversion to system memory"),
+        (meta_of("RGBA", 0, 4), "GStreamer has no layout|0x4"),
+        (meta_of("RGBA", -6, 4), r"width of -6|-6x4"),
+        (meta_of("RGBA", "6", 4), "width of '6'"),
+        ({}, r'in_meta\["buffer"\]'),
+        (None, r'in_meta\["buffer"\]'),
+    ],
+)
+def test_what_in_meta_cannot_say_is_refused(in_meta, message):
+    buffer, _ = new_buffer()
+    with pytest.raises(FrameError, match=message), empycustom.map_frame(buffer, in_meta):
+        pass
+
+
+@pytest.mark.parametrize("value", [None, b"bytes", np.zeros((4, 6, 4), np.uint8), Gst.Caps.new_empty()], ids=type)
+def test_only_a_buffer_can_be_mapped(value):
+    with pytest.raises(FrameError, match=f"needs the Gst.Buffer .* not a {type(value).__name__}"):
+        empycustom.map_frame(value, meta_of("RGBA", 6, 4))
+
+
+def test_a_video_meta_of_another_format_is_refused():
+    buffer, _ = new_buffer("I420", 8, 8)
+    _add_video_meta(buffer, "GRAY8", (8, 8), [0], [8])
+    for video_format, message in (("I420", "describes 1"), ("RGBA", "needs 32 bytes a row")):
+        with pytest.raises(FrameError, match=message), empycustom.map_frame(buffer, meta_of(video_format, 8, 8)):
+            pass
+
+
+def test_a_frame_is_for_one_block():
+    buffer, in_meta = new_buffer()
+    mapping = empycustom.map_frame(buffer, in_meta)
+    with pytest.raises(FrameError, match="not open yet: write `with"):
+        _ = mapping.pixels
+    with mapping as frame:
+        with pytest.raises(FrameError, match="mapped already"), mapping:
+            pass
+        assert frame.pixels.any()
+        with empycustom.map_frame(buffer, in_meta) as second:
+            assert np.shares_memory(frame.pixels, second.pixels)
+        assert frame.pixels.any()
+    with pytest.raises(FrameClosedError, match=r"call .*map_frame again"), mapping:
+        pass
+    with pytest.raises(FrameError, match="with statement"):
+        mapping.__exit__(None, None, None)
+
+
+def test_the_declarations_of_c_agree_with_introspection():
+    """A field that is misplaced would read garbage and not fail."""
+    frame = {field.get_name(): field.get_offset() for field in GstVideo.VideoFrame.__info__.get_fields()}
+    assert maps.ffi.sizeof("GstMapInfo[4]") == frame["_gst_reserved"] - frame["map"]
+    buffer, _ = new_buffer()
+    _, by_hand = buffer.map(Gst.MapFlags.READ)
+    mapped = maps.BufferMap(hash(buffer), writable=False)
+    assert len(mapped.data) == by_hand.size == 96
+    assert int(maps.ffi.cast("uintptr_t", mapped._info.memory)) == hash(by_hand.memory)
+    assert (mapped._info.maxsize, mapped._info.flags) == (by_hand.maxsize, 1)
+    assert bytes(mapped.data) == bytes(by_hand.data)
+    mapped.unmap()
+    buffer.unmap(by_hand)
+    allocator = next(field for field in Gst.Memory.__info__.get_fields() if field.get_name() == "allocator")
+    assert maps.ffi.offsetof("GstMemory", "allocator") == allocator.get_offset()

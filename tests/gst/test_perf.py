@@ -1,0 +1,96 @@
+"""The element ``perf``: its messages and its signal."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from empycustom.gstreamer import Gst
+
+LINE = re.compile(
+    r"perf: (?P<name>\w+); timestamp: \d+:\d\d:\d\d\.\d{9}; bps: (?P<bps>\d+\.\d{3}); mean_bps: (?P<mean_bps>\d+\.\d{3}); "
+    r"fps: (?P<fps>\d+\.\d{3}); mean_fps: (?P<mean_fps>\d+\.\d{3})(?P<cpu>; cpu: \d+; )?$"
+)
+LIVE = "videotestsrc is-live=true num-buffers={n} ! video/x-raw,format=GRAY8,width=100,height=100,framerate=20/1"
+
+
+def lines(launched):
+    return [match for match in map(LINE.match, launched.out.splitlines()) if match]
+
+
+def test_a_message_at_first_and_then_about_once_a_second(gst_launch):
+    launched = gst_launch(f"{LIVE.format(n=65)} ! perf name=meter ! fakesink")
+    assert launched.code == 0, launched.text
+    found = lines(launched)
+    assert 3 <= len(found) <= 5
+    assert {match["name"] for match in found} == {"meter"}
+    assert float(found[0]["fps"]) == 0
+    assert float(found[-1]["mean_fps"]) == pytest.approx(20, rel=0.25)
+    assert float(found[-1]["fps"]) == pytest.approx(20, rel=0.35)
+    assert float(found[-1]["bps"]) == pytest.approx(20 * 10_000 * 8, rel=0.35)
+    assert found[-1]["cpu"] is None
+
+
+@pytest.mark.parametrize("name", ["print-cpu-load", "print-arm-load"])
+def test_the_load_is_appended_if_asked_for(gst_launch, name):
+    launched = gst_launch(f"{LIVE.format(n=2)} ! perf {name}=true ! fakesink")
+    assert lines(launched)[0]["cpu"], launched.out
+
+
+def test_the_message_is_info_with_the_line_as_its_text(play):
+    pipeline = Gst.parse_launch(f"{LIVE.format(n=1)} ! perf name=p ! fakesink")
+    pipeline.set_state(Gst.State.PLAYING)
+    message = pipeline.get_bus().timed_pop_filtered(10 * Gst.SECOND, Gst.MessageType.INFO | Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    error, details = message.parse_info()
+    assert LINE.match(error.message)
+    assert details == error.message
+
+
+@pytest.mark.parametrize("window", [0, 3])
+def test_on_bitrate_tells_the_mean(play, window):
+    pipeline = Gst.parse_launch(
+        f"{LIVE.format(n=30)} ! perf name=p bitrate-interval=100 bitrate-window-size={window} ! fakesink"
+    )
+    rates = []
+    pipeline.get_by_name("p").connect("on-bitrate", lambda _, rate: rates.append(rate))
+    assert play(pipeline).ended
+    assert 5 <= len(rates) <= 16
+    assert rates[-1] == pytest.approx(20 * 10_000 * 8, rel=0.6)
+
+
+def test_any_stream_passes(gst_launch):
+    launched = gst_launch("audiotestsrc num-buffers=3 ! perf ! fakesink")
+    assert launched.code == 0, launched.text
+    assert lines(launched)
+
+
+def test_an_installed_perf_goes_before_ours(gst_launch, gst_env, tmp_path):
+    """RidgeRun's plugin is told by its file; one that cannot be loaded leaves no perf at all, so ours is not used."""
+    (tmp_path / "libgstperf.so").write_bytes(b"not really")
+    path = f"{gst_env['GST_PLUGIN_PATH']}:{tmp_path}"
+    fresh = {"GST_PLUGIN_PATH": path, "GST_REGISTRY": str(tmp_path / "registry")}
+    assert gst_launch("perf", tool="gst-inspect-1.0", **fresh).code != 0
+    assert gst_launch("aimeta", tool="gst-inspect-1.0", **fresh).code == 0
+
+
+def test_register_leaves_an_element_of_that_name_alone(play):
+    """In a process that has a perf of its own, register() does not take the name from it."""
+    import subprocess
+    import sys
+
+    code = """
+from empycustom.gstreamer import Gst, GstBase
+class Theirs(GstBase.BaseTransform):
+    __gtype_name__ = "TheirPerf"
+    __gstmetadata__ = ("theirs", "Filter", "theirs", "they")
+    __gsttemplates__ = tuple(Gst.PadTemplate.new(n, d, Gst.PadPresence.ALWAYS, Gst.Caps.new_any())
+                             for n, d in (("sink", Gst.PadDirection.SINK), ("src", Gst.PadDirection.SRC)))
+Gst.Element.register(None, "perf", 0, Theirs)
+import empycustom
+empycustom.register()
+print(Gst.ElementFactory.find("perf").get_metadata("long-name"), Gst.ElementFactory.find("aimeta").get_metadata("long-name"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split("\n")[0] == "theirs AI metadata"

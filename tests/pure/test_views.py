@@ -1,0 +1,366 @@
+"""Views over plain memory: what they show, and that they raise after their block without ever reading freed memory."""
+
+import copy
+import gc
+import operator
+import pickle
+import weakref
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from empycustom.errors import FrameClosedError, FrameError
+from empycustom.frames.frame import Frame
+from empycustom.frames.layout import FORMATS, layout_of
+from empycustom.frames.views import ClosedFrameView, FrameView
+
+
+class Held:
+    """What keeps the memory."""
+
+    def __init__(self, memory):
+        self.memory = memory
+
+
+class Block:
+    """A frame over a bytearray, opened and closed as a room with real buffers does it; ``holds``: what it was asked to hold."""
+
+    def __init__(self, video_format="RGB", width=5, height=4, padding=3, *, readonly=False):
+        planes = FORMATS[video_format]
+        strides = tuple(plane.reduced(width) * len(plane.channels) + padding for plane in planes)
+        ends = np.cumsum([0, *(stride * plane.reduced(height) for stride, plane in zip(strides, planes, strict=True))])
+        self.memory = bytearray(value % 251 for value in range(int(ends[-1])))
+        self.layout = layout_of(video_format, width, height, tuple(int(end) for end in ends[:-1]), strides)
+        data = memoryview(self.memory)
+        self.data = data.toreadonly() if readonly else data
+        self.frame = Frame(video_format, width, height)
+        self.holds = []
+
+    def hold(self):
+        held = Held(self.memory)
+        self.holds.append(weakref.ref(held))
+        return held
+
+    def __enter__(self):
+        self.frame._open(self.layout, self.data)
+        return self.frame
+
+    def __exit__(self, *_):
+        self.frame._close(self.hold)
+
+
+def rect(left, top, width, height):
+    return {"rect_params": {"left": left, "top": top, "width": width, "height": height}}
+
+
+def closed(make=lambda frame: frame.pixels):
+    with Block() as frame:
+        return make(frame)
+
+
+USES = {
+    "shape": lambda view: view.shape,
+    "an attribute that no array has": lambda view: view.nothing,
+    "setting an attribute": lambda view: setattr(view, "shape", (1,)),
+    "indexing": lambda view: view[0],
+    "assigning": lambda view: operator.setitem(view, 0, 0),
+    "len": len,
+    "iter": iter,
+    "list": list,
+    "bool": bool,
+    "in": lambda view: 1 in view,
+    "int": int,
+    "float": float,
+    "==": lambda view: view == 1,
+    "<": lambda view: view < 1,
+    "+": lambda view: view + 1,
+    "+ from the right": lambda view: 1 + view,
+    "+ from an array": lambda view: np.ones(3) + view,
+    "+=": lambda view: operator.iadd(view, 1),
+    "@": lambda view: view @ view,
+    "-": operator.neg,
+    "mean": lambda view: view.mean(),
+    "copy": lambda view: view.copy(),
+    "tobytes": lambda view: view.tobytes(),
+    "np.add": lambda view: np.add(view, 1),
+    "np.add to": lambda view: np.add(1, 1, out=view),
+    "np.mean": np.mean,
+    "np.concatenate": lambda view: np.concatenate([view, view]),
+    "np.copyto": lambda view: np.copyto(view, 1),
+    "np.shares_memory": lambda view: np.shares_memory(view, view),
+    "copy.copy": copy.copy,
+    "pickle": pickle.dumps,
+    "PIL": Image.fromarray,
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_every_use_of_a_view_after_the_block_raises_and_says_what_to_do(use):
+    with pytest.raises(FrameClosedError, match=r"after its with block.*\.copy\(\)"):
+        use(closed())
+
+
+MAKERS = {
+    "planes": lambda frame: frame.planes[0],
+    "slice": lambda frame: frame.pixels[1:3, 1:],
+    "slice of a slice": lambda frame: frame.pixels[1:][:, 2:],
+    "transposed": lambda frame: frame.pixels.T,
+    "reversed": lambda frame: frame.bgr,
+    "retyped": lambda frame: frame.pixels.view(np.int8),
+    "newaxis": lambda frame: frame.pixels[None],
+    "reshaped": lambda frame: frame.pixels[0].reshape(-1),
+    "crop": lambda frame: frame.crop(rect(1, 1, 2, 2)),
+    "empty crop": lambda frame: frame.crop(rect(9, 9, 2, 2)),
+    "asanyarray": lambda frame: np.asanyarray(frame.pixels),
+    "a row while iterating": lambda frame: next(iter(frame.pixels)),
+    "np.moveaxis": lambda frame: np.moveaxis(frame.pixels, 2, 0),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_every_kind_of_view_raises_after_the_block(make):
+    view = closed(make)
+    assert type(view) is ClosedFrameView
+    with pytest.raises(FrameClosedError):
+        view.sum()
+
+
+@pytest.mark.parametrize(
+    "use", [lambda view: cv2.rectangle(view, (0, 0), (1, 1), (1, 2, 3)), lambda view: cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)]
+)
+def test_c_code_gets_no_pixels_of_a_closed_view_either(use):
+    with pytest.raises(cv2.error, match="data type"):
+        use(closed())
+
+
+def test_an_array_made_of_a_closed_view_has_neither_pixels_nor_a_meaning():
+    array = np.asarray(closed())
+    assert array.shape == (0,)
+    with pytest.raises(TypeError, match=r"keep view\.copy\(\) instead"):
+        array + 1
+
+
+def test_a_closed_view_can_be_printed_and_asked_for_its_type():
+    view = closed()
+    for text in (repr(view), str(view), f"{view:>9}"):
+        assert "view.copy()" in text
+    assert isinstance(view, np.ndarray)
+    assert not isinstance(view, str)
+
+
+def test_what_owns_its_data_stays_valid():
+    with Block() as frame:
+        view, expected = frame.pixels, np.array(frame.pixels)
+        doubled, kept, mean, several, total = view * 2, view.copy(), view.mean(), view[view > 50], view.sum(axis=0)
+        typed, smallest = view.astype(float), view.min()
+        part = typed[1:]
+    assert type(kept) is np.ndarray
+    assert (type(mean), type(smallest)) == (np.float64, np.uint8)
+    assert mean == expected.mean()
+    assert (total == expected.sum(axis=0)).all()
+    assert (kept == expected).all()
+    assert (doubled == expected * 2).all()
+    assert (several == expected[expected > 50]).all()
+    assert (typed == expected).all()
+    assert (part == expected[1:]).all()
+
+
+def test_writing_in_place_returns_the_view_itself_and_changes_the_memory():
+    block = Block(padding=0)
+    with block as frame:
+        view = pixels = frame.pixels
+        view += 1
+        assert view is pixels
+        assert np.add(view, 1, out=view) is view
+    assert block.memory[:3] == bytes([2, 3, 4])
+
+
+def test_views_of_a_read_only_frame_cannot_be_made_writable():
+    with Block(readonly=True) as frame:
+        for view in (frame.pixels, frame.pixels[1:], frame.bgr, frame.crop(rect(0, 0, 2, 2))):
+            assert not view.flags.writeable
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                view.flags.writeable = True
+            with pytest.raises(ValueError, match="read-only"):
+                view[0] = 1
+
+
+STRIPPED = {
+    "asarray": np.asarray,
+    "asarray of a slice": lambda view: np.asarray(view[0:3]),
+    "slice of asarray": lambda view: np.asarray(view)[:3],
+    "memoryview": memoryview,
+    "nditer": lambda view: np.nditer(view),
+}
+
+
+@pytest.mark.parametrize("strip", STRIPPED.values(), ids=STRIPPED)
+def test_what_is_stripped_of_its_class_keeps_the_memory_until_it_dies(strip):
+    block = Block()
+    with block as frame:
+        stripped = strip(frame.pixels)
+    assert len(block.holds) == 1
+    assert block.holds[0]() is not None
+    del stripped
+    gc.collect()
+    assert block.holds[0]() is None
+
+
+def test_a_stripped_array_shows_the_pixels_after_the_block():
+    with Block() as frame:
+        stripped, expected = np.asarray(frame.pixels), frame.pixels.copy()
+    assert (stripped == expected).all()
+
+
+def test_the_memory_is_held_for_views_that_live_and_not_at_all_when_none_does():
+    block = Block()
+    with block as frame:
+        frame.pixels[0].mean()
+    assert block.holds == []
+    block = Block()
+    with block as frame:
+        view = frame.pixels[0]
+    assert block.holds[0]() is not None
+    del view
+    assert block.holds[0]() is None
+
+
+def test_views_are_closed_when_the_block_ends_by_an_exception():
+    views = []
+    with pytest.raises(ZeroDivisionError), Block() as frame:
+        views.append(frame.pixels) or 1 / 0
+    assert type(views[0]) is ClosedFrameView
+
+
+def test_a_frame_before_and_after_its_block_says_so():
+    block = Block()
+    with pytest.raises(FrameError, match="not open yet") as caught:
+        _ = block.frame.pixels
+    assert not isinstance(caught.value, FrameClosedError)
+    with block as frame:
+        pass
+    for use in (lambda: frame.planes, lambda: frame.pixels, lambda: frame.rgb, lambda: frame.crop(rect(0, 0, 1, 1))):
+        with pytest.raises(FrameClosedError, match="after its with block"):
+            use()
+    assert (frame.format, frame.width, frame.height) == ("RGB", 5, 4)
+
+
+def test_arrays_are_made_once():
+    with Block() as frame:
+        assert frame.pixels is frame.pixels is frame.planes[0]
+        assert type(frame.pixels) is FrameView
+
+
+@pytest.mark.parametrize("video_format", ["I420", "NV12"])
+def test_planar_formats_have_planes_and_gray_and_refuse_the_rest_with_advice(video_format):
+    with Block(video_format) as frame:
+        assert frame.gray is frame.planes[0]
+        with pytest.raises(FrameError, match=r"use frame\.planes, frame\.gray .*videoconvert"):
+            _ = frame.pixels
+        for name in ("rgb", "bgr", "rgba"):
+            with pytest.raises(FrameError, match=rf"viewed as {name.upper()} .*videoconvert"):
+                getattr(frame, name)
+
+
+@pytest.mark.parametrize("video_format", [name for name, planes in FORMATS.items() if len(planes) == 1 and name != "GRAY8"])
+def test_colours_come_in_the_order_of_their_name_and_share_the_memory(video_format):
+    block = Block(video_format)
+    with block as frame:
+        for name, channels in {"rgb": "RGB", "bgr": "BGR", "rgba": "RGBA"}.items():
+            if name == "rgba" and video_format != "RGBA":
+                with pytest.raises(FrameError, match="viewed as RGBA"):
+                    _ = frame.rgba
+                continue
+            view = getattr(frame, name)
+            places = [video_format.index(channel) for channel in channels]
+            assert (view == np.asarray(frame.pixels)[..., places]).all()
+            assert np.shares_memory(view, frame.pixels)
+        with pytest.raises(FrameError, match="format=GRAY8"):
+            _ = frame.gray
+
+
+def test_gray8_has_pixels_and_gray_and_no_colours():
+    with Block("GRAY8") as frame:
+        assert frame.gray is frame.pixels
+        assert frame.pixels.shape == (4, 5)
+        with pytest.raises(FrameError, match="viewed as RGB"):
+            _ = frame.rgb
+
+
+numbers = st.integers(-20, 20) | st.floats(-20, 20)
+lengths = st.integers(0, 30) | st.floats(0, 30)
+
+
+@given(st.sampled_from(sorted(FORMATS)), numbers, numbers, lengths, lengths, st.integers(1, 9), st.integers(1, 9))
+def test_a_crop_is_what_lies_under_the_rectangle(video_format, left, top, width, height, frame_width, frame_height):
+    x, y = np.floor(left), np.floor(top)
+    columns = [column for column in range(frame_width) if x <= column < x + np.floor(width)]
+    rows = [row for row in range(frame_height) if y <= row < y + np.floor(height)]
+    with Block(video_format, frame_width, frame_height) as frame:
+        for index, (plane, about) in enumerate(zip(frame.planes, FORMATS[video_format], strict=True)):
+            view = frame.crop(rect(left, top, width, height), plane=index)
+            touched = np.ix_(sorted({row >> about.shift for row in rows}), sorted({column >> about.shift for column in columns}))
+            expected = np.asarray(plane)[touched]
+            assert view.shape[:2] == expected.shape[:2] if rows and columns else view.size == 0
+            assert rows == [] or columns == [] or (view == expected).all()
+            assert view.size == 0 or np.shares_memory(view, plane)
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        rect(float("nan"), 0, 1, 1),
+        rect(0, float("inf"), 1, 1),
+        rect(0, 0, float("inf"), 1),
+        rect(0, 0, -1, 1),
+        rect(0, 0, 1, -0.5),
+        rect("0", 0, 1, 1),
+        rect(None, 0, 1, 1),
+        {"rect_params": {"left": 1}},
+        {"rect_params": None},
+        {},
+        None,
+    ],
+    ids=repr,
+)
+def test_a_rectangle_that_is_none_is_refused(obj):
+    with Block() as frame, pytest.raises(FrameError, match=r"crop\(\) needs .*it got "):
+        frame.crop(obj)
+
+
+def test_huge_numbers_are_clipped():
+    with Block() as frame:
+        assert frame.crop(rect(-1e300, -(10**40), 2e300, 10**41)).shape == (4, 5, 3)
+
+
+@pytest.mark.parametrize("plane", [-1, 1])
+def test_a_plane_that_is_not_there_is_refused(plane):
+    with Block() as frame, pytest.raises(FrameError, match=f"there is no plane {plane}"):
+        frame.crop(rect(0, 0, 1, 1), plane=plane)
+
+
+def test_opencv_draws_into_the_views_in_place():
+    block = Block("RGB", 40, 30, padding=4)
+    with block as frame:
+        drawn = cv2.rectangle(frame.pixels, (0, 0), (9, 9), (200, 100, 50), -1)
+        assert np.shares_memory(drawn, frame.pixels)
+        before = frame.pixels.copy()
+        cv2.putText(frame.pixels, "A", (12, 25), cv2.FONT_HERSHEY_PLAIN, 1.0, (255, 255, 255))
+        assert (frame.pixels != before).any()
+        cv2.circle(frame.crop(rect(20, 10, 10, 10)), (5, 5), 3, (1, 2, 3), -1)
+        assert tuple(frame.pixels[15, 25]) == (1, 2, 3)
+    assert block.memory[:3] == bytes([200, 100, 50])
+
+
+def test_pillow_reads_the_views():
+    with Block("RGB", 5, 4) as frame:
+        image = Image.fromarray(frame.pixels)
+        part = Image.fromarray(frame.crop(rect(1, 1, 2, 2)))
+        assert image.getpixel((2, 1)) == tuple(int(value) for value in frame.pixels[1, 2])
+        assert part.size == (2, 2)
+    assert image.size == (5, 4)
+    assert image.getpixel((0, 0)) == (0, 1, 2)
