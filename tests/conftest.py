@@ -46,6 +46,7 @@ def gst_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("GST_")}
     env["GST_PLUGIN_PATH"] = str(PLUGIN_PATH)
     env["GST_REGISTRY"] = str(tmp_path_factory.mktemp("registry") / "registry.bin")
+    env["GST_DEBUG_NO_COLOR"] = "1"
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     return env
 

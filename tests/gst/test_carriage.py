@@ -183,7 +183,7 @@ def test_the_next_library_sees_what_was_said(document, library, detector, namer)
         ("[{'n': 1}, {}, {'f': 1}]", [{"n": 1}, None], {"f": 1}),
         ("[{}, {}, {'f': 1}, {'g': 2}]", [None, None], {"f": 1, "g": 2}),
         ("str([{'n': 1}, {'n': True}])", [{"n": 1}, {"n": True}], None),
-        ("'[{\"n\": 1}, {\"n\": null}]'", [{"n": 1}, {"n": None}], None),
+        ('\'[{"n": 1}, {"n": null}]\'', [{"n": 1}, {"n": None}], None),
         ("{'frame': [{'meta': 5, 'object': [{}, [1]]}]}", [None, [1]], 5),
         ("''", [None, None], None),
         ("None", [None, None], None),
@@ -244,7 +244,16 @@ def test_the_custom_meta_is_readable_by_name(play, detector, namer):
 
 
 def test_odd_labels_and_words_survive(document, library):
-    words = {"quote": '"', "single": "'", "back": "\\", "newline": "\n", "nul": "\0", "emoji": "🙂", "brace": "}{", "semi": ";,=()"}
+    words = {
+        "quote": '"',
+        "single": "'",
+        "back": "\\",
+        "newline": "\n",
+        "nul": "\0",
+        "emoji": "🙂",
+        "brace": "}{",
+        "semi": ";,=()",
+    }
     lib = library(
         f"""
 def process_ip(b, m, o):

@@ -73,7 +73,9 @@ def test_a_buffer_without_time_has_pts_minus_one(play, library, tmp_path):
     raw = tmp_path / "raw"
     raw.write_bytes(bytes(64 * 48 * 4))
     caps = "video/x-raw,format=RGBA,width=64,height=48,framerate=0/1"
-    assert play(f"filesrc location={raw} blocksize={64 * 48 * 4} ! {caps} ! empycustom in-place=true custom-lib={lib} ! fakesink").ended
+    assert play(
+        f"filesrc location={raw} blocksize={64 * 48 * 4} ! {caps} ! empycustom in-place=true custom-lib={lib} ! fakesink"
+    ).ended
     assert seen(tmp_path / "seen")[0]["in_meta"]["frame"][0]["buf_pts"] == -1
 
 
@@ -264,7 +266,9 @@ def process_ip(io_buffer, in_meta, options):
     info.data[:4] = b"\\x01\\x02\\x03\\x04"
     io_buffer.unmap(info)
 """)
-    played = play(f"{source(n=2)} ! tee name=t ! queue ! empycustom in-place=true custom-lib={lib} ! appsink name=out t. ! fakesink")
+    played = play(
+        f"{source(n=2)} ! tee name=t ! queue ! empycustom in-place=true custom-lib={lib} ! appsink name=out t. ! fakesink"
+    )
     assert [sample.get_buffer().extract_dup(0, 4) for sample in played.samples] == [b"\x01\x02\x03\x04"] * 2
 
 

@@ -50,7 +50,9 @@ def test_a_syntax_error(gst_launch, library):
 def test_an_import_fails_inside_the_library(gst_launch, library):
     lib = library("import json\nimport no_such_package\n" + GOOD)
     err = failed(
-        gst_launch(line(f"in-place=true custom-lib={lib}")), f"{lib}:2 cannot be loaded", "'no_such_package' is missing, not the library"
+        gst_launch(line(f"in-place=true custom-lib={lib}")),
+        f"{lib}:2 cannot be loaded",
+        "'no_such_package' is missing, not the library",
     )
     assert "Traceback" in err
     assert "importlib" not in err, "the traceback begins in the user's file"
@@ -73,7 +75,10 @@ def test_the_callback_of_the_mode_is_missing(gst_launch, library):
 @pytest.mark.parametrize(
     ("definition", "what"),
     [
-        ("def process_ip(b, m):\n    pass\n", "process_ip takes (b, m), but is called as process_ip(io_buffer, in_meta, options)"),
+        (
+            "def process_ip(b, m):\n    pass\n",
+            "process_ip takes (b, m), but is called as process_ip(io_buffer, in_meta, options)",
+        ),
         ("def process_ip(b, m, o, e, x):\n    pass\n", "process_ip takes (b, m, o, e, x)"),
         ("def process_ip(b, m, o, *, x):\n    pass\n", "process_ip takes (b, m, o, *, x)"),
         ("async def process_ip(b, m, o):\n    pass\n", "process_ip is a coroutine"),
@@ -89,7 +94,9 @@ def test_a_callback_has_the_wrong_arguments(gst_launch, library, definition, wha
 
 @pytest.mark.parametrize("callback", ["start", "process_ip", "stop"])
 def test_an_exception_in_a_callback(gst_launch, library, callback):
-    sources = {name: f"def {name}({args}):\n    pass\n" for name, args in [("start", "o"), ("stop", "o"), ("process_ip", "b, m, o")]}
+    sources = {
+        name: f"def {name}({args}):\n    pass\n" for name, args in [("start", "o"), ("stop", "o"), ("process_ip", "b, m, o")]
+    }
     sources[callback] = sources[callback].replace("pass", "return helper()")
     lib = library("def helper():\n    return {}['missing']\n" + "".join(sources.values()))
     number = lib.read_text().splitlines().index("    return helper()") + 1
@@ -113,7 +120,7 @@ def test_an_exception_in_process(gst_launch, library):
 @pytest.mark.parametrize(
     ("returned", "what"),
     [
-        ("True", "got bool 'True', which is no meta: return a list"),
+        ("True", "got bool True, which is no meta: return a list"),
         ("(b, [])", "process_ip returns the meta alone"),
         ("'person'", "the text is neither JSON"),
         ("[{'a': object()}]", "[0].a: builtins.object is no JSON value"),
@@ -192,6 +199,8 @@ def test_every_error_is_logged_when_frames_go_on(gst_launch, library):
     lib = library("def process_ip(b, m, o):\n    raise ValueError('again')\n")
     launched = gst_launch(line(f"in-place=true on-error=pass custom-lib={lib}"), GST_DEBUG="*empycustom*:1")
     assert launched.code == 0
-    logged = [row for row in launched.err.splitlines() if "ERROR" in row and f"{lib}:2: process_ip raised ValueError: again" in row]
+    logged = [
+        row for row in launched.err.splitlines() if "ERROR" in row and f"{lib}:2: process_ip raised ValueError: again" in row
+    ]
     assert len(logged) == 3
     assert launched.text.count("WARNING: from element") == 1

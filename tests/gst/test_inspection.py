@@ -10,7 +10,11 @@ import pytest
 
 from empycustom.gstreamer import GObject, Gst
 
-MUTABLE = {"ready": "changeable only in NULL or READY state", "live": "changeable in NULL, READY, PAUSED or PLAYING state", "": ""}
+MUTABLE = {
+    "ready": "changeable only in NULL or READY state",
+    "live": "changeable in NULL, READY, PAUSED or PLAYING state",
+    "": "",
+}
 # name: type and default as gst-inspect prints them, when it may change (contract of the elements)
 EMPYCUSTOM = {
     "custom-lib": ("String. Default: null", "ready"),
@@ -110,7 +114,12 @@ message = pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType
 print(message.type.first_value_nick, pipeline.get_by_name("e").get_property("last-meta"))
 pipeline.set_state(Gst.State.NULL)
 """
-    env = {"GST_REGISTRY": str(tmp_path / "registry"), "PATH": "/usr/bin", "GST_PLUGIN_FEATURE_RANK": "", "G_DEBUG": "fatal-warnings"}
+    env = {
+        "GST_REGISTRY": str(tmp_path / "registry"),
+        "PATH": "/usr/bin",
+        "GST_PLUGIN_FEATURE_RANK": "",
+        "G_DEBUG": "fatal-warnings",
+    }
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == 'eos [{"n":1}]\n', done.stderr
     assert done.stderr == ""
@@ -128,3 +137,16 @@ def test_the_debug_commands_of_the_document(gst_launch, library):
             assert text in launched.err, pattern
         assert launched.out.count("hello from the library") == 2
     assert "transform_ip" not in gst_launch(line).err
+
+
+def test_an_environment_that_lacks_something_is_named(gst_env, tmp_path):
+    """The system's Python without the environment of the checkout: one sentence, no traceback through our files."""
+    if subprocess.run(["/usr/bin/python3", "-c", "import cffi, numpy"], capture_output=True, check=False).returncode == 0:
+        pytest.skip("the system's own Python has what the elements need, so nothing is missing")
+    env = {**gst_env, "PATH": "/usr/bin:/bin", "GST_REGISTRY": str(tmp_path / "registry")}
+    env.pop("VIRTUAL_ENV", None)
+    done = subprocess.run(["gst-inspect-1.0", "empycustom"], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "ImportError: the element empycustom cannot be loaded by GStreamer's Python" in done.stderr
+    assert "Activate the virtual environment" in done.stderr
+    assert "carriers" not in done.stderr

@@ -8,12 +8,15 @@ from empycustom.gstreamer import Gst
 
 SOURCE = "videotestsrc num-buffers=4 pattern=ball ! video/x-raw,format=RGBA,width=64,height=48,framerate=10/1"
 NEW = "from gi.repository import Gst\n"
-INVERT = NEW + """
+INVERT = (
+    NEW
+    + """
 def process(in_buffer, in_meta, options):
     size = in_buffer.get_size()
     data = bytes(255 - byte for byte in in_buffer.extract_dup(0, size))
     return Gst.Buffer.new_wrapped(data), [{"inverted": True}]
 """
+)
 
 
 def both(play, lib, properties=""):
@@ -47,13 +50,16 @@ def test_the_new_buffer_goes_downstream_with_the_times_of_the_old(play, library)
 
 
 def test_what_the_library_set_itself_stays(play, library):
-    lib = library(NEW + """
+    lib = library(
+        NEW
+        + """
 def process(in_buffer, in_meta, options):
     out = in_buffer.copy_deep()
     out.pts = in_buffer.pts + 7
     out.set_flags(Gst.BufferFlags.CORRUPTED)
     return out, None
-""")
+"""
+    )
     before, after, _ = both(play, lib)
     assert [new["pts"] for new in after] == [old["pts"] + 7 for old in before]
     assert [new["duration"] for new in after] == [old["duration"] for old in before]
@@ -83,15 +89,20 @@ def process_ip(b, m, o):
     )
     assert play(pipeline).ended
     frame = json.loads(pipeline.get_by_name("meta").get_property("last-meta"))["frame"][0]
-    assert [(found["obj_label"], found["class_id"], found["emcustom"]) for found in frame["object"]] == [("cat", 3, {"pixels": 12})]
+    assert [(found["obj_label"], found["class_id"], found["emcustom"]) for found in frame["object"]] == [
+        ("cat", 3, {"pixels": 12})
+    ]
 
 
 def test_none_drops_the_frame(play, library):
-    lib = library(NEW + """
+    lib = library(
+        NEW
+        + """
 def process(in_buffer, in_meta, options):
     keep = in_meta["frame"][0]["frame_num"] % 2
     return (in_buffer.copy_deep() if keep else None), ''
-""")
+"""
+    )
     before, after, played = both(play, lib)
     assert played.ended
     assert [new["pts"] for new in after] == [before[1]["pts"], before[3]["pts"]]
@@ -105,14 +116,17 @@ def test_the_input_itself_may_be_returned(play, library):
 
 def test_a_buffer_that_the_library_keeps_is_not_changed(play, library):
     """One buffer returned again and again: each output gets times of its own."""
-    lib = library(NEW + """
+    lib = library(
+        NEW
+        + """
 kept = None
 def process(in_buffer, in_meta, options):
     global kept
     kept = kept or in_buffer.copy_deep()
     kept.pts = Gst.CLOCK_TIME_NONE
     return kept, None
-""")
+"""
+    )
     before, after, played = both(play, lib)
     assert played.ended
     assert [new["pts"] for new in after] == [old["pts"] for old in before]

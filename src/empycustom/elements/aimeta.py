@@ -128,7 +128,9 @@ class AIMeta(PyTransform):
             with suppress(OSError):  # the same error again: what could not be written is still in its buffer
                 file.close()
             location = self.values["location"]
-            raise PropertyError(f"location={location} cannot be written ({error.strerror}); the file is incomplete", name="location") from error
+            raise PropertyError(
+                f"location={location} cannot be written ({error.strerror}); the file is incomplete", name="location"
+            ) from error
 
     def _is_due(self) -> bool:
         self._wait -= 1

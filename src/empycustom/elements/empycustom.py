@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from empycustom.buffers.handed import hand_over
 from empycustom.carriers.plain import PlainCarrier, dumps
 from empycustom.carriers.protocol import Reading
 from empycustom.elements.failures import details, post_error, post_warning, sentence
@@ -236,7 +237,7 @@ class EmPyCustom(PyTransform):
         in_meta: dict[str, Any] = {"frame": reading.frames, "buffer": reading.buffer}
         if reading.words is not NOTHING:
             in_meta["emcustom"] = reading.words
-        return self._running.call(buffer, in_meta, self._options, self._events)
+        return self._running.call(hand_over(buffer), in_meta, self._options, self._events)
 
     @property
     def _running(self) -> Library:

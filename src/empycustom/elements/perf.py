@@ -179,6 +179,19 @@ class Perf(PyTransform):
         error = GLib.Error.new_literal(Gst.CoreError.quark(), text, int(Gst.CoreError.TAG))
         self.post_message(Gst.Message.new_info(self, error, text))
 
+    @staticmethod
+    def is_elsewhere() -> bool:
+        """Whether RidgeRun's plugin is installed, whose element goes before this one.
+
+        Plugins are looked up as files: this runs while GStreamer makes its registry, when no plugin knows of the others.
+        """
+        paths = [os.environ.get(name, "") for name in ("GST_PLUGIN_PATH_1_0", "GST_PLUGIN_PATH", "GST_PLUGIN_SYSTEM_PATH")]
+        folders = [folder for path in paths for folder in path.split(os.pathsep) if folder]
+        loader = getattr(Gst, "__plugin__", None)
+        if loader is not None and loader.get_filename():
+            folders.append(os.path.dirname(loader.get_filename()))
+        return any(Path(folder, "libgstperf.so").exists() for folder in folders)
+
 
 def _clock(nanoseconds: int) -> str:
     seconds, rest = divmod(nanoseconds, Gst.SECOND)
@@ -186,16 +199,3 @@ def _clock(nanoseconds: int) -> str:
 
 
 install(PROPERTIES, Perf)
-
-
-def is_elsewhere() -> bool:
-    """Whether RidgeRun's plugin is installed, whose element goes before this one.
-
-    Plugins are looked up as files: this runs while GStreamer makes its registry, when no plugin knows of the others.
-    """
-    paths = [os.environ.get(name, "") for name in ("GST_PLUGIN_PATH_1_0", "GST_PLUGIN_PATH", "GST_PLUGIN_SYSTEM_PATH")]
-    folders = [folder for path in paths for folder in path.split(os.pathsep) if folder]
-    loader = getattr(Gst, "__plugin__", None)
-    if loader is not None and loader.get_filename():
-        folders.append(os.path.dirname(loader.get_filename()))
-    return any(Path(folder, "libgstperf.so").exists() for folder in folders)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
-from empycustom.native.declarations import FLAGS, buffer_at, ffi, glib, text
+from empycustom.native.declarations import FLAGS, buffer_at, bytes_of, ffi, glib, text
 
 ffi.cdef("""
     typedef struct { unsigned id; void *meta; } GstAnalyticsMtd;
@@ -150,7 +150,7 @@ def _relate(meta: Any, one: int, other: int) -> None:
 
 
 def _quark(name: str) -> int:
-    return int(glib.g_quark_from_string(name.encode()))
+    return int(glib.g_quark_from_string(bytes_of(name)))
 
 
 def _check(done: int) -> None:

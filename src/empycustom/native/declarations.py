@@ -1,6 +1,7 @@
 """What is used of the C libraries, declared once, and the libraries themselves.
 
-The layouts are public and have not changed since GStreamer 1.0; a name that is misspelt here fails at import.
+The layouts are public and have not changed since GStreamer 1.0. cffi looks a name up when it is first used: a test looks all of
+them up, and compares the layouts with those that GObject introspection knows.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ ffi.cdef("""
         GstMeta meta; GstBuffer *buffer; int flags, format, id; unsigned width, height, n_planes; size_t offset[4]; int stride[4];
     } GstVideoMeta;
 
+    void gst_init(int *argc, char ***argv);
     GstMeta *gst_buffer_iterate_meta(GstBuffer *buffer, void **state);
     GstMeta *gst_buffer_get_meta(GstBuffer *buffer, GType api);
     gboolean gst_buffer_remove_meta(GstBuffer *buffer, GstMeta *meta);
@@ -84,6 +86,7 @@ ffi.cdef("""
     gboolean gst_structure_get_int(void *structure, const char *field, int *value);
     gboolean gst_structure_get_double(void *structure, const char *field, double *value);
     gboolean gst_structure_get_uint64(void *structure, const char *field, uint64_t *value);
+    void gst_structure_remove_field(void *structure, const char *field);
     void *gst_structure_new_empty(const char *name);
 
     GstVideoRegionOfInterestMeta *gst_buffer_add_video_region_of_interest_meta(
@@ -105,6 +108,9 @@ glib: Any = ffi.dlopen("libgobject-2.0.so.0", FLAGS)
 gst: Any = ffi.dlopen("libgstreamer-1.0.so.0", FLAGS)
 video: Any = ffi.dlopen("libgstvideo-1.0.so.0", FLAGS)
 
+# Types of metas that are asked for earlier than this are registered without their tags.
+gst.gst_init(ffi.NULL, ffi.NULL)
+
 # GLib's fundamental types, as numbers that never change.
 G_TYPE_INT, G_TYPE_UINT64, G_TYPE_DOUBLE, G_TYPE_STRING = (number << 2 for number in (6, 11, 15, 16))
 
@@ -112,6 +118,11 @@ G_TYPE_INT, G_TYPE_UINT64, G_TYPE_DOUBLE, G_TYPE_STRING = (number << 2 for numbe
 def text(pointer: Any) -> str:
     """Return the text at a ``char *``, the empty text for NULL; bytes that are no UTF-8 are replaced."""
     return ffi.string(pointer).decode("utf-8", "replace") if pointer else ""
+
+
+def bytes_of(value: str) -> bytes:
+    """Return a text as C takes it: in UTF-8, without lone surrogates and NULs."""
+    return value.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0")
 
 
 def buffer_at(address: int) -> Any:

@@ -18,7 +18,6 @@ ffi.cdef("""
     } GstMapInfo;
 
     gboolean gst_buffer_map(GstBuffer *buffer, GstMapInfo *info, int flags);
-    void gst_buffer_unmap(GstBuffer *buffer, GstMapInfo *info);
     gboolean gst_memory_map(GstMemory *memory, GstMapInfo *info, int flags);
     void gst_memory_unmap(GstMemory *memory, GstMapInfo *info);
     gboolean gst_memory_is_type(GstMemory *memory, const char *type);
@@ -29,7 +28,7 @@ ffi.cdef("""
 """)
 _gst: Any = ffi.dlopen("libgstreamer-1.0.so.0", ffi.RTLD_NOW | ffi.RTLD_NODELETE)
 _BUFFER, _MAP_INFO = ffi.typeof("GstBuffer *"), ffi.typeof("GstMapInfo *")
-_READ, _READ_WRITE = 1, 3  # GstMapFlags
+_READ, _WRITE, _READ_WRITE = 1, 2, 3  # GstMapFlags
 _HEAP: Any = _gst.gst_allocator_find(b"SystemMemory")
 
 
@@ -44,13 +43,10 @@ class BufferMap:
     ``data`` are all its bytes, not a copy and valid until ``unmap()``; read-only unless ``writable``.
     """
 
-    __slots__ = ("_buffer", "_info", "data")
+    __slots__ = ("_info", "data")
 
     def __init__(self, address: int, *, writable: bool) -> None:
-        self._buffer = ffi.cast(_BUFFER, address)
-        self._info = info = ffi.new(_MAP_INFO)
-        if not _gst.gst_buffer_map(self._buffer, info, _READ_WRITE if writable else _READ):
-            raise NativeError("GStreamer could not map the buffer")
+        self._info = info = _map(address, _READ_WRITE if writable else _READ)
         data = memoryview(ffi.buffer(info.data, info.size))
         self.data = data if writable else data.toreadonly()
 
@@ -67,16 +63,47 @@ class BufferMap:
 
     def unmap(self) -> None:
         """End the mapping; to be called once."""
-        _gst.gst_buffer_unmap(self._buffer, self._info)
+        _unmap(self._info)
+
+
+class LooseMap:
+    """A buffer mapped for as long as anything looks at it: ``unmap()`` ends it, or the end of the last view of ``data``.
+
+    ``flags`` are GstMapFlags; ``data`` are all the bytes, not a copy, read-only unless the flags say WRITE. The buffer may be
+    gone before the map.
+    """
+
+    __slots__ = ("_pointer", "data")
+
+    def __init__(self, address: int, flags: int) -> None:
+        info = _map(address, flags)
+        # Whatever looks at the bytes keeps the buffer object of cffi, and that keeps the pointer.
+        self._pointer = ffi.gc(info.data, lambda _: _unmap(info))
+        data = memoryview(ffi.buffer(self._pointer, info.size))
+        self.data = data if flags & _WRITE else data.toreadonly()
+
+    def unmap(self) -> None:
+        """End the mapping now. Once more does nothing."""
+        ffi.release(self._pointer)
+
+
+def _map(address: int, flags: int) -> Any:
+    info = ffi.new(_MAP_INFO)
+    if not _gst.gst_buffer_map(ffi.cast(_BUFFER, address), info, flags):
+        raise NativeError("GStreamer could not map the buffer")
+    return info
+
+
+def _unmap(info: Any) -> None:
+    """What gst_buffer_unmap does, which needs no buffer."""
+    memory = info.memory
+    _gst.gst_memory_unmap(memory, info)
+    _gst.gst_mini_object_unref(memory)
 
 
 def _hold_mapped(memory: Any, flags: int) -> object:
-    def release(info: Any) -> None:
-        _gst.gst_memory_unmap(memory, info)
-        _gst.gst_mini_object_unref(memory)
-
     info = ffi.new(_MAP_INFO)
     if not _gst.gst_memory_map(memory, info, flags):
         _gst.gst_mini_object_unref(memory)
         raise NativeError("GStreamer could not keep the memory of the buffer mapped")
-    return ffi.gc(info, release)
+    return ffi.gc(info, _unmap)

@@ -11,6 +11,7 @@ from empycustom.native.declarations import (
     G_TYPE_STRING,
     G_TYPE_UINT64,
     buffer_at,
+    bytes_of,
     ffi,
     gst,
     text,
@@ -22,7 +23,8 @@ _VIDEO_META_API: int = video.gst_video_meta_api_get_type()
 _MEMORY_TAG: int = gst.g_quark_from_string(b"memory")
 _COPY_QUARK: int = gst.g_quark_from_string(b"gst-copy")
 _COPY_MEMORY = 1 << 3  # GstBufferCopyFlags
-_STREAM_FLAGS = 0xFFFFF << 4 & ~(1 << 14)  # GstBufferFlags from LIVE on, but not TAG_MEMORY
+_STREAM_FLAGS = 0xFFFFFFF << 4 & ~(1 << 14)  # GstBufferFlags from LIVE on, those of video too, but not TAG_MEMORY
+_LOCKED = 1 << 2  # GstMetaFlags
 _ALL = 2**64 - 1  # a size: up to the end
 _PLAIN_TYPES = {int: (G_TYPE_INT, "int"), float: (G_TYPE_DOUBLE, "double"), str: (G_TYPE_STRING, "")}
 
@@ -105,7 +107,7 @@ def set_region_id(meta_address: int, region_id: int) -> None:
 def add_region(address: int, region: Region) -> None:
     """Add a region of interest to a writable buffer."""
     meta = video.gst_buffer_add_video_region_of_interest_meta(
-        buffer_at(address), region.label.encode(), region.x, region.y, region.w, region.h
+        buffer_at(address), bytes_of(region.label), region.x, region.y, region.w, region.h
     )
     if not meta:
         raise NativeError("GStreamer refused to add a region of interest: the buffer is not writable")
@@ -122,15 +124,19 @@ def add_region(address: int, region: Region) -> None:
 def _set(structure: Any, field: str, value: Any, gtype: int = 0, ctype: str = "") -> None:
     if not gtype:
         gtype, ctype = _PLAIN_TYPES[type(value)]
-    argument = ffi.new("char[]", value.encode()) if gtype == G_TYPE_STRING else ffi.cast(ctype, value)
+        if gtype == G_TYPE_INT and not -(2**31) <= value < 2**31:  # an id of a tracker that counts further
+            gtype, ctype = G_TYPE_UINT64, "uint64_t"
+    argument = ffi.new("char[]", bytes_of(value)) if gtype == G_TYPE_STRING else ffi.cast(ctype, value)
     gst.gst_structure_set(structure, field.encode(), ffi.cast("GType", gtype), argument, ffi.NULL)
 
 
 def _param(structure: Any) -> Param:
     label = gst.gst_structure_get_string(structure, b"label")
-    number, real = ffi.new("int *"), ffi.new("double *")
+    number, large, real = ffi.new("int *"), ffi.new("uint64_t *"), ffi.new("double *")
     label_id = number[0] if gst.gst_structure_get_int(structure, b"label_id", number) else None
     identity = number[0] if gst.gst_structure_get_int(structure, b"id", number) else None
+    if gst.gst_structure_get_uint64(structure, b"id", large):
+        identity = large[0]
     confidence = real[0] if gst.gst_structure_get_double(structure, b"confidence", real) else None
     return Param(text(gst.gst_structure_get_name(structure)), text(label) if label else None, label_id, confidence, identity)
 
@@ -177,6 +183,8 @@ class NoteMeta:
         _set(structure, "timestamp", note.timestamp)
         if note.json:
             _set(structure, "json", note.json)
+        else:
+            gst.gst_structure_remove_field(structure, b"json")
 
 
 def share_memory(source: int, target: int) -> None:
@@ -213,6 +221,8 @@ def carry_metas(source: int, target: int, *, with_memory: bool) -> None:
 
 
 def remove_metas(address: int) -> None:
-    """Remove every meta of a writable buffer."""
-    for _, meta in scan(address):
-        gst.gst_buffer_remove_meta(buffer_at(address), ffi.cast("GstMeta *", meta))
+    """Remove the metas of a writable buffer, except those that their owner has locked to it."""
+    for _, meta_address in scan(address):
+        meta = ffi.cast("GstMeta *", meta_address)
+        if not meta.flags & _LOCKED:
+            gst.gst_buffer_remove_meta(buffer_at(address), meta)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from empycustom.native.declarations import ffi, glib, gst
+from empycustom.native.declarations import bytes_of, ffi, glib, gst
 
 
 def keep_floating(address: int) -> None:
@@ -88,5 +88,5 @@ class DebugCategory:
     def write(self, level: int, file: str, function: str, line: int, address: int, message: str) -> None:
         """Write one line of the object at ``address`` (0: of none) at ``level``, as coming from a place in a file."""
         gst.gst_debug_log_literal(
-            self._category, level, file.encode(), function.encode(), line, ffi.cast("void *", address), message.encode()
+            self._category, level, bytes_of(file), bytes_of(function), line, ffi.cast("void *", address), bytes_of(message)
         )

@@ -3,9 +3,8 @@
 import site
 from pathlib import Path
 
-site.addsitedir(str(Path(__file__).parents[3]))  # the environment that this file lies in need not be active
+site.addsitedir(str(Path(__file__).parents[3]))  # the environment that this file is installed in need not be active
 
-from empycustom.elements.aimeta import AIMeta
-from empycustom.gstreamer import Gst
+from empycustom.loading import element_class
 
-__gstelementfactory__ = ("aimeta", Gst.Rank.NONE, AIMeta)
+__gstelementfactory__ = ("aimeta", 0, element_class("aimeta"))

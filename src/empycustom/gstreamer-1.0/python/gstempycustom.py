@@ -3,9 +3,8 @@
 import site
 from pathlib import Path
 
-site.addsitedir(str(Path(__file__).parents[3]))  # the environment that this file lies in need not be active
+site.addsitedir(str(Path(__file__).parents[3]))  # the environment that this file is installed in need not be active
 
-from empycustom.elements.empycustom import EmPyCustom
-from empycustom.gstreamer import Gst
+from empycustom.loading import element_class
 
-__gstelementfactory__ = ("empycustom", Gst.Rank.NONE, EmPyCustom)
+__gstelementfactory__ = ("empycustom", 0, element_class("empycustom"))

@@ -3,10 +3,9 @@
 import site
 from pathlib import Path
 
-site.addsitedir(str(Path(__file__).parents[3]))  # the environment that this file lies in need not be active
+site.addsitedir(str(Path(__file__).parents[3]))  # the environment that this file is installed in need not be active
 
-from empycustom.elements.perf import Perf, is_elsewhere
-from empycustom.gstreamer import Gst
+from empycustom.loading import element_class
 
-if not is_elsewhere():
-    __gstelementfactory__ = ("perf", Gst.Rank.NONE, Perf)
+if not element_class("perf").is_elsewhere():
+    __gstelementfactory__ = ("perf", 0, element_class("perf"))
