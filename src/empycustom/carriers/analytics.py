@@ -11,6 +11,7 @@ from empycustom.native.analytics import API as API
 from empycustom.native.analytics import Detection, Label, add_detection, available, detections_at
 
 AVAILABLE = available
+KIND = "analytics"
 
 
 def find(meta_address: int) -> list[Found]:
@@ -33,7 +34,7 @@ def _found(detection: Detection, meta_address: int) -> Found:
         known.add("object_id")
     if detection.classifications:
         known.add("classifier")
-    return Found(("analytics", detection.id), f"analytics/{detection.id}", facts, frozenset(known), meta_address)
+    return Found((KIND, detection.id), f"{KIND}/{detection.id}", facts, frozenset(known), meta_address)
 
 
 def _classifier(labels: list[Label]) -> model.Classifier:
@@ -63,4 +64,4 @@ def add(address: int, found: model.Object) -> str:
     ]
     box = (left, top, width, height)
     number = add_detection(address, Detection(0, found["obj_label"], *box, found["confidence"], tracking_id, classes))
-    return f"analytics/{number}"
+    return f"{KIND}/{number}"

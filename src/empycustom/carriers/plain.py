@@ -69,12 +69,12 @@ def _rounded(rect: model.RectParams) -> tuple[int, ...]:
 
 def _without_twins(found: list[Found]) -> list[Found]:
     """Leave out regions that repeat an object of the analytics meta under the same id: some elements write both."""
-    boxes = {(item.key.partition("/")[2], _rounded(item.facts["rect_params"])) for item in found if _is_analytics(item)}
-    return [
-        item
-        for item in found
-        if _is_analytics(item) or (item.key.partition("/")[2], _rounded(item.facts["rect_params"])) not in boxes
-    ]
+    described = {_described(item) for item in found if item.token[0] == analytics.KIND}
+    return [item for item in found if item.token[0] == analytics.KIND or _described(item) not in described]
+
+
+def _described(found: Found) -> tuple[Hashable, ...]:
+    return (found.token[1], found.facts["obj_label"], *_rounded(found.facts["rect_params"]))
 
 
 def _told_apart(found: list[Found]) -> list[Found]:
@@ -85,10 +85,6 @@ def _told_apart(found: list[Found]) -> list[Found]:
         numbered.append(item._replace(token=(item.token, seen[item.token])))
         seen[item.token] += 1
     return numbered
-
-
-def _is_analytics(found: Found) -> bool:
-    return found.key.startswith("analytics/")
 
 
 class PlainCarrier:

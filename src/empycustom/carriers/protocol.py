@@ -45,12 +45,13 @@ class Carrier(Protocol):
 class Found(NamedTuple):
     """One object on a buffer.
 
-    ``token`` tells it from the others and is the same on a copy of the buffer. ``key`` ties our words to it across elements, as
+    ``token`` begins with the kind of its meta and its id there; it tells the object from the others and is the same on a copy of
+    the buffer. ``key`` ties our words to it across elements, as
     far as conversions keep it; ``""``: it has none yet. ``facts`` is what its meta at ``meta_address`` says, complete; ``known``
     names the facts that the meta itself holds, against those that are only defaults.
     """
 
-    token: Hashable
+    token: tuple[Hashable, ...]
     key: str
     facts: model.Object
     known: frozenset[str]

@@ -10,6 +10,7 @@ from empycustom.meta import model
 from empycustom.native.metas import REGION_API, Param, Region, add_region, region_at, set_region_id
 
 API = REGION_API
+KIND = "region"
 
 
 def find(meta_address: int) -> Found:
@@ -27,7 +28,7 @@ def find(meta_address: int) -> Found:
     known = {"obj_label"}
     for param in region.params:
         _read(param, facts, known)
-    token = ("region", *region[:6])
+    token = (KIND, *region[:6])
     return Found(token, _key(region.id), facts, frozenset(known), meta_address)
 
 
@@ -59,7 +60,7 @@ def _classifier(param: Param) -> model.Classifier:
 
 
 def _key(region_id: int) -> str:
-    return f"region/{region_id}" if region_id else ""  # 0 is what everybody gets who does not care
+    return f"{KIND}/{region_id}" if region_id else ""  # 0 is what everybody gets who does not care
 
 
 def claim(meta_address: int, number: int) -> str:
