@@ -1,0 +1,194 @@
+"""What can be typed: every command with its arguments, its help and its examples."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import empycustom
+from empycustom.app.libraries import AddLibrary, OfLastLibrary, at_least
+
+DESCRIPTION = """\
+One Python file in a GStreamer pipeline: it sees every frame and what was found
+on it, and what it returns travels with the video."""
+
+OVERVIEW = """\
+the shortest way in:
+  empycustom new my_lib.py           write a library that runs as it is
+  empycustom check my_lib.py         try it on one synthetic frame
+  empycustom run video.mp4 --lib my_lib.py --out meta.jsonl
+  empycustom doctor                  when something is missing
+
+`empycustom COMMAND --help` says more about each.
+Exit codes: 0 done, 1 an error, 2 wrong arguments, 130 after Ctrl-C."""
+
+RUN = """\
+Play SOURCE through one or more libraries. With --out, the JSON documents (one
+a frame) go to a file; with --save, the frames go to a video or a picture; with
+--show, to a window. Without any of them the documents are printed, one a line."""
+
+RUN_MORE = """\
+SOURCE is one of:
+  video.mp4                      a file; sound in it is ignored
+  rtsp://camera/stream           a URI (rtsp, http, https, file ...)
+  camera, camera:1, /dev/video1  a camera
+  test                           a moving ball, without end unless --frames is given
+
+Libraries run in the order in which they are given. --options and --every
+belong to the --lib before them:
+  --lib detect.py --every 5 --lib average.py --options '{"person_class_id": 2}'
+A library with process_ip works on the frames in place; one that has only
+process makes new ones.
+
+--save goes by the ending: .mp4 .mkv .avi .webm are videos, .png .jpg the last
+frame. It may be given several times. Without --show, files are read as fast as
+the libraries allow. Ctrl-C ends the stream and finishes the files; a second
+Ctrl-C stops at once.
+
+examples:
+  empycustom run video.mp4 --lib my_lib.py
+  empycustom run video.mp4 --lib people.py --lib draw.py --out meta.jsonl \\
+      --save people.mp4 --save last.png
+  empycustom run camera --lib draw.py --show
+  empycustom run test --lib my_lib.py --frames 100 | jq .frame[0].emcustom"""
+
+LAUNCH = """\
+Play a pipeline in the language of gst-launch-1.0, with the elements empycustom,
+aimeta and perf in it. No plugin path and no loader plugin are needed."""
+
+LAUNCH_MORE = """\
+DESCRIPTION is one quoted text, or words as for gst-launch-1.0. As words, a
+value with blanks or quotation marks (JSON in `options`) needs no other quotes
+than the shell's.
+
+examples:
+  empycustom launch 'videotestsrc num-buffers=100
+      ! empycustom custom-lib=my_lib.py in-place=true
+      ! aimeta silent=false ! fakesink'
+  empycustom launch videotestsrc ! empycustom custom-lib=my_lib.py \\
+      in-place=true options='{"level": 3}' ! perf ! fakesink"""
+
+PATH = """\
+Print the folder that GST_PLUGIN_PATH needs, so that gst-launch-1.0 and other
+programs find the elements."""
+
+PATH_MORE = """\
+example:
+  export GST_PLUGIN_PATH=$(empycustom plugin-path)
+  gst-inspect-1.0 empycustom"""
+
+NEW = """\
+Write a library that runs as it is, with comments that say what may be changed."""
+
+NEW_MORE = """\
+example:
+  empycustom new my_lib.py && empycustom check my_lib.py"""
+
+CHECK = """\
+Load a library, call start, process_ip or process (or both) and stop as the
+element would, on one synthetic frame with objects on it. Say what came back,
+what that means, and how long it took. No pipeline runs."""
+
+CHECK_MORE = """\
+The objects follow DeepStream: class_id 0 is a car, 1 a bicycle, 2 a person.
+
+examples:
+  empycustom check my_lib.py
+  empycustom check my_lib.py --options '{"person_class_id": 2}' --objects 5
+  empycustom check my_lib.py --format I420 --size 1920x1080 --repeat 100"""
+
+DOCTOR = """\
+Look at everything that the elements need: Python, its virtual environment,
+PyGObject, GStreamer, NumPy, the plugin that loads Python elements, and the
+registry. Each line says ok, warning or problem, and how to mend it.
+Nothing is changed."""
+
+DOCTOR_MORE = "The exit code is 1 if there is a problem."
+
+SOURCE_HELP = "a file, a URI, a camera or `test`; see below"
+OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
+GRACE_HELP = "how long Ctrl-C waits for the files to be finished (default: %(default)g)"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; a parsed namespace names in ``module`` the file of ``app`` that does the work."""
+    parser = argparse.ArgumentParser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=_Plain)
+    parser.add_argument("--version", action="version", version=f"empycustom {empycustom.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for add in (_add_run, _add_launch, _add_check, _add_new, _add_plugin_path, _add_doctor):
+        add(commands)
+    return parser
+
+
+class _Plain(argparse.RawDescriptionHelpFormatter):
+    """Texts as they are written above, with room for the names of the options."""
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        super().__init__(prog, **{**settings, "max_help_position": 28})
+
+
+def _add(commands: Any, name: str, *, short: str, text: str, more: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=short, description=text, epilog=more, formatter_class=_Plain, allow_abbrev=False
+    )
+    command.set_defaults(module=name.replace("-", "_"))
+    return command
+
+
+def _add_run(commands: Any) -> None:
+    run = _add(commands, "run", short="a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
+    add = run.add_argument
+    add("source", metavar="SOURCE", help=SOURCE_HELP)
+    add("--lib", action=AddLibrary, dest="libraries", metavar="FILE", required=True, help="a library, or a dotted module name")
+    add("--options", action=OfLastLibrary, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
+    add("--every", action=OfLastLibrary, type=at_least(1), metavar="N", help="call the --lib before it for every n-th frame")
+    add("--out", metavar="FILE", help="write the documents here, one a line; - is stdout")
+    add("--save", action="append", default=[], metavar="FILE", help="write the video, or a picture of the last frame")
+    add("--show", action="store_true", help="show the frames in a window, at their own speed")
+    add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
+    add("--format", default="RGBA", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    add("--quiet", "-q", action="store_true", help="no progress, no summary")
+    add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
+
+
+def _add_launch(commands: Any) -> None:
+    launch = _add(commands, "launch", short="a gst-launch description, elements included", text=LAUNCH, more=LAUNCH_MORE)
+    launch.add_argument("description", nargs="+", metavar="DESCRIPTION", help="elements, with ! between them")
+    launch.add_argument("-e", action="store_true", help="accepted as by gst-launch-1.0; Ctrl-C always ends the stream first")
+    launch.add_argument("--quiet", "-q", action="store_true", help="only what elements say: errors, warnings, infos")
+    launch.add_argument("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
+
+
+def _add_check(commands: Any) -> None:
+    check = _add(commands, "check", short="try a library on a synthetic frame", text=CHECK, more=CHECK_MORE)
+    check.add_argument("library", metavar="FILE", help="a library, or a dotted module name")
+    check.add_argument("--options", metavar="JSON", help=OPTIONS_HELP)
+    check.add_argument("--format", default="RGBA", metavar="NAME", help="pixel format of the frame (default: RGBA)")
+    check.add_argument("--size", type=_size, default=(640, 480), metavar="WxH", help="size of the frame (default: 640x480)")
+    check.add_argument("--objects", type=at_least(0), default=3, metavar="N", help="objects on the frame (default: 3)")
+    check.add_argument("--repeat", type=at_least(1), default=10, metavar="N", help="calls that are timed (default: 10)")
+
+
+def _add_new(commands: Any) -> None:
+    new = _add(commands, "new", short="write a library to start from", text=NEW, more=NEW_MORE)
+    new.add_argument("file", metavar="FILE", help="where to write it, my_lib.py for instance")
+    new.add_argument("--force", action="store_true", help="overwrite a file that is there")
+
+
+def _add_plugin_path(commands: Any) -> None:
+    _add(commands, "plugin-path", short="the folder for GST_PLUGIN_PATH", text=PATH, more=PATH_MORE)
+
+
+def _add_doctor(commands: Any) -> None:
+    _add(commands, "doctor", short="what is missing, and how to mend it", text=DOCTOR, more=DOCTOR_MORE)
+
+
+def _size(text: str) -> tuple[int, int]:
+    """``640x480`` as (640, 480)."""
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        width = height = 0
+    if not (1 <= width <= 16384 and 1 <= height <= 16384):
+        raise argparse.ArgumentTypeError(f"{text} is no size; write it as 640x480")
+    return width, height

@@ -1,0 +1,129 @@
+"""``empycustom check``: a library on one synthetic frame, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from empycustom.app.findings import explain
+from empycustom.app.synthetic import SyntheticFrame
+from empycustom.elements.options import read_object
+from empycustom.errors import CallbackOutputError, OutputError
+from empycustom.gstreamer import Gst
+from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
+from empycustom.meta.output import Said, deal, read_output
+
+_FRAME_MS = 1000 / 30
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one callback did: what it returned, in plain JSON values and dealt out; the buffers; each call's time in ms."""
+
+    returned: Any
+    meta: Any
+    said: Said
+    before: Any
+    after: Any
+    times_ms: list[float]
+
+
+def main(arguments: Namespace) -> int:
+    """Try the library and report; return 0, or raise what the element would put on the bus."""
+    options = read_object("options", arguments.options)
+    frame = SyntheticFrame(arguments.format, arguments.size, arguments.objects)
+    callbacks = callbacks_of(arguments.library)
+    modes = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
+    print(f"{arguments.library}: {_frame_line(arguments, frame)}")
+    for name in modes:
+        _check(Library.open(arguments.library, in_place=name == "process_ip"), frame, options, arguments.repeat)
+    return 0
+
+
+def _frame_line(arguments: Namespace, frame: SyntheticFrame) -> str:
+    width, height = arguments.size
+    found = ", ".join(f"{index} {item['obj_label']}" for index, item in enumerate(frame.objects)) or "none"
+    return f"one frame, {arguments.format}, {width}x{height}; objects: {found}"
+
+
+def _check(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> None:
+    print("\n".join(["", *_calls(library, options)]), flush=True)
+    try:
+        library.start(options)
+        try:
+            trial = _try(library, frame, options, repeat)
+        finally:
+            library.stop(options)
+    finally:
+        library.close()
+    print("\n".join([*explain(trial, library.name, frame.objects), "", _timing(trial.times_ms)]), flush=True)
+
+
+def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> Trial:
+    times_ms = []
+    for _ in range(repeat):
+        buffer = frame.buffer()
+        in_meta = frame.in_meta(buffer)
+        began = time.perf_counter()
+        returned = library.call(buffer, in_meta, options, {})
+        times_ms.append((time.perf_counter() - began) * 1000)
+    before, after = frame.buffer(), buffer
+    if library.name == "process":
+        after, returned = _pair(library, returned, before.get_size())
+    meta = _read(library, returned)
+    return Trial(returned, meta, deal(meta, [len(frame.objects)]), before, after, times_ms)
+
+
+def _pair(library: Library, returned: Any, size_bytes: int) -> tuple[Any, Any]:
+    """What ``process`` returned, as (buffer or None, meta). Raises CallbackOutputError."""
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        raise _bad_output(library, f"got {type(returned).__name__}; return a pair: the new Gst.Buffer (or None) and the meta")
+    made, meta = returned
+    if made is not None and not isinstance(made, Gst.Buffer):
+        what = f"the first of the pair is {type(made).__name__}; return a Gst.Buffer, or None to drop the frame"
+        raise _bad_output(library, what)
+    if made is not None and made.get_size() < size_bytes:
+        what = (
+            f"the new buffer has {made.get_size()} bytes, but the frame needs {size_bytes}; allocate in_buffer.get_size() bytes"
+        )
+        raise _bad_output(library, what)
+    return made, meta
+
+
+def _read(library: Library, returned: Any) -> Any:
+    """The meta in what a callback returned, in plain JSON values. Raises CallbackOutputError."""
+    try:
+        return read_output(returned)
+    except OutputError as error:
+        raise _bad_output(library, str(error)) from error
+
+
+def _bad_output(library: Library, what: str) -> CallbackOutputError:
+    line = library.line_of(library.name)
+    return CallbackOutputError(
+        f"{library.path}{f':{line}' if line else ''}: what {library.name} returned cannot be used: {what}",
+        library=library.path,
+        line=line,
+        callback=library.name,
+    )
+
+
+def _calls(library: Library, options: dict[str, Any]) -> list[str]:
+    """The callbacks that were called, with the arguments that they got."""
+    names = list(ARGUMENTS[library.name])[: 4 if library.takes_events else 3]
+    calls = [f"  {library.name}({', '.join(names)})  line {library.line_of(library.name)}"]
+    for place, hook in ((0, "start"), (2, "stop")):
+        if hasattr(library.module, hook):
+            calls.insert(place, f"  {hook}(options)  line {library.line_of(hook)}")
+    return ["calls, in this order:", *calls, f"  with options = {options}"]
+
+
+def _timing(times_ms: list[float]) -> str:
+    middle = median(times_ms)
+    return (
+        f"time of a call: {min(times_ms):.3f} ms at best, {middle:.3f} ms in the middle, {max(times_ms):.3f} ms at worst, "
+        f"of {len(times_ms)}; {100 * middle / _FRAME_MS:.1f} % of a frame at 30 fps"
+    )

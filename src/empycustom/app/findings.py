@@ -1,0 +1,103 @@
+"""What the return value of a callback means, and what its author should know about it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from empycustom.meta import model
+from empycustom.meta.merge import NOTHING
+
+if TYPE_CHECKING:
+    from empycustom.app.check import Trial
+
+_NOT_FINITE = re.compile(r"(?<![\w'\"])(nan|NaN|-?inf|-?Infinity)\b")
+
+
+def explain(trial: Trial, callback: str, objects: Sequence[model.Object]) -> list[str]:
+    """The lines of a report: what came back, what it means, what to be warned of."""
+    shown = "nothing" if trial.meta is None else json.dumps(trial.meta, indent=2, ensure_ascii=False)
+    lines = ["", f"{callback} returned, as {type(trial.returned).__name__}:", _indented(shown), "", "which means:"]
+    lines += [f"  {line}" for line in _meaning(trial, objects)]
+    warnings = list(_warnings(trial, callback, objects))
+    return [*lines, *(["", "warnings:", *(f"  {line}" for line in warnings)] if warnings else [])]
+
+
+def _meaning(trial: Trial, objects: Sequence[model.Object]) -> Iterator[str]:
+    frame = trial.said.frames[0]
+    for index, (found, words) in enumerate(zip(objects, frame.objects, strict=True)):
+        yield f"object {index} ({found['obj_label']}): {_words(words)}"
+    yield f"the frame: {_words(frame.words)}"
+    if trial.said.words is not NOTHING:
+        yield f"the batch: {_words(trial.said.words)}"
+    for new in frame.new_objects:
+        yield f"a new object: {_words(new)}"
+    yield f"the pixels: {_pixels(trial)}"
+
+
+def _words(words: Any) -> str:
+    return "nothing" if words is NOTHING else json.dumps(words, ensure_ascii=False)
+
+
+def _pixels(trial: Trial) -> str:
+    if trial.after is None:
+        return "no buffer came back"
+    before, after = (buffer.extract_dup(0, buffer.get_size()) for buffer in (trial.before, trial.after))
+    return "unchanged" if before == after else "changed; what was written goes downstream"
+
+
+def _warnings(trial: Trial, callback: str, objects: Sequence[model.Object]) -> Iterator[str]:
+    yield from trial.said.ignored
+    if isinstance(trial.returned, str) and trial.returned.strip():
+        yield from _about_text(trial)
+    elif places := list(_not_finite(trial.returned, "")):
+        yield f"{', '.join(places)}: NaN and infinities are no JSON and become null."
+    if isinstance(trial.meta, list) and 0 < len(trial.meta) < len(objects):
+        yield f"{len(trial.meta)} entries for {len(objects)} objects: the last {len(objects) - len(trial.meta)} get nothing."
+    if callback == "process":
+        yield from _about_buffer(trial)
+
+
+def _about_text(trial: Trial) -> Iterator[str]:
+    try:
+        json.loads(trial.returned)
+    except ValueError:
+        yield "It is Python's own spelling, as str(list) makes it: understood, but return the list itself instead."
+    if _NOT_FINITE.search(trial.returned) and any(value is None for value in _leaves(trial.meta)):
+        yield "There is NaN or an infinity in it: these are no JSON and become null."
+
+
+def _about_buffer(trial: Trial) -> Iterator[str]:
+    if trial.after is None:
+        yield "process returned None as out_buffer: with in-place=false the frame is dropped."
+
+
+def _not_finite(value: Any, path: str) -> Iterator[str]:
+    """The places in a Python value where a float is no number."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path.lstrip(".") or "the value"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _not_finite(item, f"{path}.{key}")
+    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        for index, item in enumerate(value):
+            yield from _not_finite(item, f"{path}[{index}]")
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

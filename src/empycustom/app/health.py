@@ -1,0 +1,65 @@
+"""What the checks of ``empycustom doctor`` have in common: findings, and child processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+SYSTEM_PYTHON = "/usr/bin/python3"
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor: ``level`` is OK, WARNING or PROBLEM; ``mend`` says what to do; ``details`` is shown below."""
+
+    level: str
+    text: str
+    mend: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a child process printed; ``code`` is its exit code, None if there is no such program or it ran too long."""
+
+    code: int | None
+    stdout: str
+    stderr: str
+
+
+def run(*command: str, **environment: str) -> Output:
+    """Run a program with ``environment`` on top of this process's own."""
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=_TIMEOUT_S,
+        )
+    except OSError as error:
+        return Output(None, "", str(error))
+    except subprocess.TimeoutExpired:
+        return Output(None, "", f"{command[0]} did not end within {_TIMEOUT_S} s")
+    return Output(done.returncode, done.stdout, done.stderr)
+
+
+def python_version(executable: str) -> str:
+    """``3.11`` for an interpreter, ``""`` if it cannot be run."""
+    return run(executable, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").stdout.strip()
+
+
+def can_import(executable: str, module: str) -> bool:
+    """Whether another interpreter can import ``module``."""
+    return run(executable, "-c", f"import {module}").code == 0
+
+
+def same_folder(one: str | Path, other: str | Path) -> bool:
+    """Whether two paths lead to one place."""
+    return os.path.realpath(one) == os.path.realpath(other)

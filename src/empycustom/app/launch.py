@@ -1,0 +1,81 @@
+"""``empycustom launch``: gst-launch-1.0 with the elements in it."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from argparse import Namespace
+from typing import Any
+
+import empycustom
+from empycustom.app.player import Player, Report
+from empycustom.errors import LaunchError
+from empycustom.gstreamer import GLib, Gst
+
+_SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)
+
+
+def main(arguments: Namespace) -> int:
+    """Build the pipeline and play it to its end; return the exit code."""
+    empycustom.register()
+    pipeline = build(describe(arguments.description))
+    say = (lambda _text: None) if arguments.quiet else print
+    say("Playing; Ctrl-C ends the stream.")
+    began = time.monotonic()
+    code = Player(pipeline, on_report=tell, grace_s=arguments.grace).play()
+    say(f"Execution ended after {time.monotonic() - began:.3f} s.")
+    return code
+
+
+def describe(words: list[str]) -> str:
+    """One description out of the words of a command line; a single word is a description already.
+
+    The shell has taken its quotes away; the values that need some get them anew.
+    """
+    return words[0] if len(words) == 1 else " ".join(_quoted(word) for word in words)
+
+
+def _quoted(word: str) -> str:
+    setting = _SETTING.fullmatch(word)
+    if setting is None or not re.search(r"[\s\"'\\!]", setting[2]) or setting[2].startswith(('"', "'")):
+        return word
+    escaped = setting[2].replace("\\", "\\\\").replace('"', '\\"')
+    return f'{setting[1]}="{escaped}"'
+
+
+def build(description: str) -> Any:
+    """The pipeline that ``description`` says. Raises LaunchError, one sentence that names what is wrong."""
+    try:
+        parsed = Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS)
+    except GLib.Error as error:
+        raise LaunchError(_explain(error)) from error
+    if isinstance(parsed, Gst.Pipeline):
+        return parsed
+    pipeline = Gst.Pipeline()
+    pipeline.add(parsed)
+    return pipeline
+
+
+def _explain(error: Any) -> str:
+    text = error.message.strip().rstrip(".")
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_ELEMENT):
+        return f"{text}; check its spelling, or find its package with: apt-cache search gstreamer1.0."
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_PROPERTY):
+        name = text.rpartition('in element "')[2].rstrip('"')
+        return f"{text}; `gst-inspect-1.0 {name}` lists the properties that it has."
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.SYNTAX):
+        return f"{text} in the description; write elements with ! between them, and values with blanks in quotation marks."
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.LINK):
+        return f"{text}; their formats do not go together, or a pad of that name is missing."
+    return f"{text}."
+
+
+def tell(report: Report) -> None:
+    """Print what an element says, in the way of gst-launch-1.0: infos on stdout, the others on stderr."""
+    if report.kind == "info":
+        print(f"INFO:\n{report.debug or report.text}", flush=True)
+        return
+    text = f"{report.kind.upper()}: from element {report.element}: {report.text}"
+    more = f"\nAdditional debug info:\n{report.debug.rstrip()}" if report.debug else ""
+    print(text + more, file=sys.stderr, flush=True)

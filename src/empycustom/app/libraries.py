@@ -1,0 +1,53 @@
+"""``--lib``, ``--options`` and ``--every``: which libraries run, in which order, and with what."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Request:
+    """One ``--lib`` with what was typed behind it: ``options`` is JSON or ``@file``, ``every`` the interval in frames."""
+
+    path: str
+    options: str | None = None
+    every: int = 1
+
+
+class AddLibrary(argparse.Action):
+    """``--lib FILE``: one more library."""
+
+    def __call__(self, _parser: Any, namespace: Any, values: Any, _option: str | None = None) -> None:
+        """Append a request; the list is made anew, because argparse shares its default among calls."""
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), Request(values)])
+
+
+class OfLastLibrary(argparse.Action):
+    """``--options`` and ``--every``: belong to the ``--lib`` before them."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any) -> None:
+        self.attribute = dest
+        super().__init__(option_strings, "libraries", default=argparse.SUPPRESS, **settings)
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        """Give the value to the request that was made last."""
+        requests = getattr(namespace, self.dest, None)
+        if not requests:
+            parser.error(f"{option} belongs to the --lib before it, and there is none; write --lib FILE {option} {values}")
+        setattr(requests[-1], self.attribute, values)
+
+
+def at_least(least: float, kind: Callable[[str], Any] = int) -> Callable[[str], Any]:
+    """A type for argparse: a number that is not below ``least``."""
+
+    def number(text: str) -> Any:
+        value = kind(text)
+        if not least <= value < 2**31:
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {least} to {2**31 - 1}")
+        return value
+
+    number.__name__ = "number"
+    return number

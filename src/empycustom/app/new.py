@@ -1,0 +1,71 @@
+"""``empycustom new``: a library to start from."""
+
+from __future__ import annotations
+
+import shlex
+from argparse import Namespace
+from pathlib import Path
+
+from empycustom.errors import LaunchError
+
+TEMPLATE = """\"\"\"A library for the element empycustom: it measures how bright each object is, and the whole frame.
+
+Try it on one synthetic frame:   empycustom check {file}
+Run it on a video:               empycustom run video.mp4 --lib {file}
+\"\"\"
+
+import sys
+
+import empycustom
+
+state = {{"dark_below": 64, "frames": 0}}
+
+
+def start(options):
+    \"\"\"Called once, before the first frame: load models here. Leave it out if there is nothing to do.
+
+    options: what the property `options` (or --options) says, as a dict; {{}} if nothing.
+    \"\"\"
+    state["dark_below"] = options.get("dark_below", 64)
+
+
+def stop(options):
+    \"\"\"Called once, after the last frame: close here what start opened. Leave it out if there is nothing to do.\"\"\"
+    print(state["frames"], "frames seen", file=sys.stderr)
+
+
+def process_ip(io_buffer, in_meta, options):
+    \"\"\"Called for every frame; what it writes into the pixels goes downstream.
+
+    io_buffer: the Gst.Buffer. map_frame gives its pixels as NumPy arrays of (height, width, channels), without a copy.
+    in_meta:   what is known of the frame, and of the objects that elements upstream found on it.
+    Returns what this library has to say: a list whose n-th entry belongs to the n-th object; what is left over belongs to
+    the frame. {{}} says nothing about an object; None says nothing at all.
+    \"\"\"
+    state["frames"] += 1
+    said = []
+    with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
+        for found in in_meta["frame"][0]["object"]:
+            # found has class_id, obj_label, confidence, object_id and rect_params (left, top, width, height in pixels).
+            crop = frame.crop(found)[..., :3]  # the object's pixels, a view; without alpha
+            said.append({{"brightness": crop.mean(), "dark": crop.mean() < state["dark_below"]}} if crop.size else {{}})
+        said.append({{"brightness": frame.rgb.mean()}})  # one entry more than objects: about the frame
+        # frame.pixels[:10] = 255                        # would paint the ten rows at the top white, downstream, too
+    return said
+"""
+
+
+def main(arguments: Namespace) -> int:
+    """Write the file and say what to do with it. Raises LaunchError rather than overwrite one, unless --force is given."""
+    path = Path(arguments.file).expanduser()
+    if path.suffix != ".py":
+        raise LaunchError(f"{path} must end in .py, for it is a Python file; try {path.with_suffix('.py')}.")
+    if path.exists() and not arguments.force:
+        raise LaunchError(f"{path} is there already; choose another name, or overwrite it with --force.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = shlex.quote(str(path))
+    path.write_text(TEMPLATE.format(file=path.name), encoding="utf-8")
+    print(f"{path} is written. Next:")
+    print(f"  empycustom check {name}")
+    print(f"  empycustom run test --lib {name} --frames 3")
+    return 0

@@ -1,0 +1,202 @@
+"""Playing a pipeline to its end: what its bus says, Ctrl-C, and taking it down without hanging."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError
+from empycustom.gstreamer import Gst
+
+_TICK_S = 0.1
+_HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-C
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an element says on the bus. ``kind`` is error, warning or info; ``debug`` may be empty or many lines."""
+
+    kind: str
+    element: str
+    text: str
+    debug: str = ""
+    lacks_plugin: bool = False
+
+    @property
+    def details(self) -> str:
+        """What ``debug`` says beyond its first line, which is GStreamer's own: the place in the element's source."""
+        return self.debug.partition("\n")[2]
+
+
+class Player:
+    """One playing of one pipeline.
+
+    ``on_report`` gets every :class:`Report`; ``on_tick`` is called ten times a second; ``before_stop`` once, when the stream
+    is over and the elements still hold their last frames. ``end_at`` is an element at whose sink pad Ctrl-C ends the stream,
+    so that what lies before it is not worked off; without one, the pipeline's sources are told. ``grace_s`` is how long Ctrl-C
+    waits for the end, and how long the elements may take to stop.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        *,
+        on_report: Callable[[Report], None],
+        on_tick: Callable[[], None] = lambda: None,
+        before_stop: Callable[[], None] = lambda: None,
+        end_at: Any = None,
+        grace_s: float = 10.0,
+    ) -> None:
+        self.pipeline, self.bus = pipeline, pipeline.get_bus()
+        self.on_report, self.on_tick, self.before_stop = on_report, on_tick, before_stop
+        self.end_at, self.grace_s = end_at, grace_s
+        self.interrupts = 0
+        self.failed = False
+        self._asked_to_end = False
+        self._ended = False
+        self._ends_by: float | None = None
+        self._buffering = False
+        self._started: list[Any] = []  # what set_state returned, once it has
+
+    def play(self) -> int:
+        """Play until the end, an error or Ctrl-C; return the exit code. Raises StuckError if elements do not stop."""
+        self.pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
+        with self._signals():
+            _in_background(lambda: self._started.append(self.pipeline.set_state(Gst.State.PLAYING)))
+            try:
+                while not self._is_over():
+                    self._step()
+                self.before_stop()
+            finally:
+                self._stop()
+        return self.exit_code
+
+    def end(self) -> None:
+        """End the stream as Ctrl-C does; the exit code stays as it would be without. May be called from any thread."""
+        self._asked_to_end = True
+
+    @property
+    def exit_code(self) -> int:
+        """What the process should exit with, as far as known."""
+        return FAILED if self.failed else INTERRUPTED if self.interrupts else DONE
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self.interrupts += 1
+
+    def _is_over(self) -> bool:
+        return self._ended or self.failed or self.interrupts > 1
+
+    def _step(self) -> None:
+        if (self.interrupts or self._asked_to_end) and self._ends_by is None:
+            self._ask_for_end()
+        message = self.bus.timed_pop(int(_TICK_S * Gst.SECOND))
+        if message is not None:
+            self._hear(message)
+        elif Gst.StateChangeReturn.FAILURE in self._started:
+            self._fail("The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment.")
+        elif self._ends_by is not None and time.monotonic() > self._ends_by:
+            self._ended = True
+            self._say("warning", f"The stream did not end within {self.grace_s:g} s; stopping it, files may be unfinished.")
+        self.on_tick()
+
+    def _ask_for_end(self) -> None:
+        self._ends_by = time.monotonic() + self.grace_s
+        pad = self.end_at and self.end_at.get_static_pad("sink")
+        if pad and not pad.has_current_caps():
+            self._ended = True  # no frame yet: nothing to finish
+        else:
+            _in_background(lambda: self._send_end(pad))  # waits for the frame that is being worked on
+
+    def _send_end(self, pad: Any) -> None:
+        if self._buffering:
+            self.pipeline.set_state(Gst.State.PLAYING)
+        (pad or self.pipeline).send_event(Gst.Event.new_eos())
+
+    def _hear(self, message: Any) -> None:
+        kind = message.type
+        if kind == Gst.MessageType.EOS:
+            self._ended = True
+        elif kind in _REPORTS:
+            self._report(message)
+        elif kind == Gst.MessageType.ELEMENT and message.has_name("missing-plugin"):
+            self._say("warning", f"A plugin is missing: {message.get_structure().get_string('name')}.")
+        elif kind == Gst.MessageType.LATENCY:
+            self.pipeline.recalculate_latency()
+        elif kind == Gst.MessageType.BUFFERING:
+            self._buffer(message.parse_buffering())
+        elif kind == Gst.MessageType.CLOCK_LOST:
+            self.pipeline.set_state(Gst.State.PAUSED)
+            self.pipeline.set_state(Gst.State.PLAYING)
+
+    def _buffer(self, percent: int) -> None:
+        """Wait for a slow network; what is live cannot wait."""
+        wait = percent < 100 and Gst.StateChangeReturn.NO_PREROLL not in self._started
+        if wait != self._buffering:
+            self._buffering = wait
+            self.pipeline.set_state(Gst.State.PAUSED if wait else Gst.State.PLAYING)
+
+    def _report(self, message: Any) -> None:
+        kind = _REPORTS[message.type]
+        error, debug = getattr(message, f"parse_{kind}")()
+        if kind == "error":
+            if self.failed and any(error.matches(*echo) for echo in _ECHOES):
+                return
+            self.failed = True
+        element = message.src.get_path_string() if message.src else ""
+        lacks_plugin = any(error.matches(*lack) for lack in _LACKS)
+        self.on_report(Report(kind, element, error.message, debug or "", lacks_plugin))
+
+    def _fail(self, text: str) -> None:
+        self.failed = True
+        self._say("error", text)
+
+    def _say(self, kind: str, text: str) -> None:
+        self.on_report(Report(kind, self.pipeline.get_path_string(), text))
+
+    @property
+    def _patience_s(self) -> float:
+        return min(_HURRY_S, self.grace_s) if self.interrupts > 1 else self.grace_s
+
+    def _stop(self) -> None:
+        """Bring the pipeline to NULL in another thread, so that a library that never returns cannot hold this one."""
+        stopping = _in_background(lambda: self.pipeline.set_state(Gst.State.NULL))
+        began = time.monotonic()
+        while stopping.is_alive() and time.monotonic() - began < self._patience_s:
+            stopping.join(_TICK_S)
+        if stopping.is_alive():
+            raise StuckError(
+                "The pipeline does not stop: a callback of a library, or an element, does not return. Leaving it behind; "
+                "files may be unfinished.",
+                exit_code=self.exit_code or FAILED,
+            )
+        while (message := self.bus.pop()) is not None:
+            if message.type in _REPORTS:
+                self._report(message)
+
+
+_REPORTS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gst.MessageType.INFO: "info"}
+# What other elements say when one has failed, after it has said why.
+_ECHOES = ((Gst.StreamError.quark(), Gst.StreamError.FAILED), (Gst.CoreError.quark(), Gst.CoreError.STATE_CHANGE))
+# Which errors mean that a plugin is not installed.
+_LACKS = ((Gst.CoreError.quark(), Gst.CoreError.MISSING_PLUGIN), (Gst.StreamError.quark(), Gst.StreamError.CODEC_NOT_FOUND))
+
+
+def _in_background(work: Callable[[], Any]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,48 @@
+"""How far ``empycustom run`` is: a bar on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import Any
+
+_LINE_EVERY_S = 3.0
+
+
+class Progress:
+    """Progress on stderr, in frames. :meth:`update` is cheap; a ``total`` of None is an end that is not known (yet)."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._began = self._said = time.monotonic()
+        self._bar = _bar() if not quiet and sys.stderr.isatty() else None
+        self._lines = not quiet and self._bar is None
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self._began
+
+    def update(self, frames: int, total: int | None) -> None:
+        """Say that ``frames`` of ``total`` are done."""
+        if self._bar is not None:
+            self._bar.total = total and max(total, frames)
+            self._bar.update(frames - self._bar.n)
+        elif self._lines and time.monotonic() - self._said >= _LINE_EVERY_S:
+            self._said = time.monotonic()
+            share = f" of {total} ({100 * frames // max(total, 1)} %)" if total else ""
+            print(f"{frames} frames{share}, {frames / self.seconds:.1f} fps", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the bar as it is and go to the next line."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _bar() -> Any:
+    from tqdm import tqdm
+
+    columns = min(shutil.get_terminal_size().columns, 100)
+    # Told both, tqdm shows a bar even on a terminal that does not know its size.
+    return tqdm(unit=" frames", file=sys.stderr, mininterval=0.2, ncols=columns, nrows=20)

@@ -1,0 +1,85 @@
+"""SOURCE of ``empycustom run``: a file, a URI, a camera or the test picture."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from empycustom.app.parts import caps_filter, chain, make
+from empycustom.errors import LaunchError
+from empycustom.gstreamer import GLib, Gst
+
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_CAMERA = re.compile(r"camera(?::(\d+))?")
+_TEST_CAPS = "video/x-raw,width=640,height=480,framerate=30/1"
+
+
+def locate(source: str) -> str:
+    """What ``source`` means: ``test``, the device of a camera, or a URI. Raises LaunchError if it is not there."""
+    if source == "test":
+        return source
+    if camera := _CAMERA.fullmatch(source):
+        return _device(f"/dev/video{camera[1] or 0}")
+    if source.startswith("/dev/"):
+        return _device(source)
+    if scheme := _URI.match(source):
+        return _uri(source, scheme[1].lower())
+    return _file(Path(source).expanduser())
+
+
+def _device(path: str) -> str:
+    if not Path(path).is_char_device():
+        cameras = ", ".join(str(found) for found in sorted(Path("/dev").glob("video*"))) or "none"
+        raise LaunchError(f"There is no camera at {path}; cameras here: {cameras}.")
+    return path
+
+
+def _uri(uri: str, scheme: str) -> str:
+    if scheme == "file":
+        return _file(Path(Gst.uri_get_location(uri) or ""))
+    if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, scheme):
+        raise LaunchError(f"GStreamer has no element here that reads {scheme}://; is {uri} spelled right?")
+    return uri
+
+
+def _file(path: Path) -> str:
+    if path.is_dir():
+        raise LaunchError(f"{path} is a folder; name a file in it.")
+    if not path.exists():
+        raise LaunchError(f"{path} does not exist. SOURCE is a file, a URI, a camera (camera, camera:1, /dev/video0) or test.")
+    return str(Gst.filename_to_uri(str(path.absolute())))
+
+
+def add_source(pipeline: Any, located: str, sink: Any) -> None:
+    """Put the source that :func:`locate` found into ``pipeline``, so that its video flows into the element ``sink``."""
+    if located == "test":
+        chain(pipeline, make("videotestsrc", pattern="ball"), caps_filter(_TEST_CAPS), sink)
+    elif located.startswith("/dev/"):
+        decoder = chain(pipeline, make("v4l2src", device=located), make("decodebin"))
+        _link_later(decoder, sink, located)
+    else:
+        # Only video is decoded: sound and subtitles are not even exposed.
+        only_video = Gst.Caps.from_string("video/x-raw(ANY)")
+        decoder = make("uridecodebin", uri=located, caps=only_video, expose_all_streams=False)
+        pipeline.add(decoder)
+        _link_later(decoder, sink, located)
+
+
+def _link_later(decoder: Any, sink: Any, located: str) -> None:
+    """Link the first video stream that ``decoder`` finds; if it finds none, say so on the bus."""
+    pad = sink.get_static_pad("sink")
+
+    def on_pad(_decoder: Any, new: Any) -> None:
+        caps = new.get_current_caps() or new.query_caps()
+        if caps.to_string().startswith("video/") and not pad.is_linked() and new.can_link(pad):
+            new.link(pad)
+
+    def on_all(_decoder: Any) -> None:
+        if not pad.is_linked():
+            text = f"{located} has no video that GStreamer can decode."
+            error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
+            decoder.post_message(Gst.Message.new_error(decoder, error, ""))
+
+    decoder.connect("pad-added", on_pad)
+    decoder.connect("no-more-pads", on_all)

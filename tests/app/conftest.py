@@ -1,0 +1,125 @@
+"""The command line as a user types it: a process of its own, in a folder of the test's own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_helpers import SRC, TIMEOUT_S
+
+
+class Ended:
+    """How a process ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """Every line of stdout, which must hold nothing but documents."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def env(gst_env: dict[str, str]) -> dict[str, str]:
+    """A user's environment without GST_PLUGIN_PATH; the package comes from this checkout."""
+    return {name: value for name, value in gst_env.items() if name != "GST_PLUGIN_PATH"} | {"PYTHONPATH": str(SRC)}
+
+
+class Child:
+    """A command that runs; it is killed at the end of the test if it still does."""
+
+    def __init__(self, words: list[str], env: dict[str, str], folder: Path, python: str) -> None:
+        self.process = subprocess.Popen(
+            [python, "-m", "empycustom", *words],
+            cwd=folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self, timeout_s: float = TIMEOUT_S) -> Ended:
+        """Wait for the end."""
+        out, err = self.process.communicate(timeout=timeout_s)
+        return Ended(self.process.returncode, out, err)
+
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        self.process.send_signal(number)
+
+
+@pytest.fixture
+def begin(env: dict[str, str], tmp_path: Path):
+    """Start a command and go on."""
+    children: list[Child] = []
+
+    def start(*words: Any, python: str = sys.executable, **extra: str) -> Child:
+        children.append(Child([str(word) for word in words], {**env, **extra}, tmp_path, python))
+        return children[-1]
+
+    yield start
+    for child in children:
+        if child.process.poll() is None:
+            child.process.kill()
+            child.process.wait()
+        child.process.stdout.close()
+        child.process.stderr.close()
+
+
+@pytest.fixture
+def cli(begin: Callable[..., Child]):
+    """Run a command to its end."""
+
+    def run(*words: Any, **extra: str) -> Ended:
+        return begin(*words, **extra).end()
+
+    return run
+
+
+@pytest.fixture
+def frames_in(env: dict[str, str]):
+    """Count the frames that a file decodes to, by decodebin in a pipeline of its own."""
+    from empycustom.gstreamer import Gst
+
+    def count(path: Path) -> int:
+        pipeline = Gst.parse_launch(f'filesrc location="{path}" ! decodebin ! videoconvert ! fakesink name=sink sync=false')
+        frames: list[int] = []
+        pad = pipeline.get_by_name("sink").get_static_pad("sink")
+        pad.add_probe(Gst.PadProbeType.BUFFER, lambda _pad, _info: frames.append(1) or Gst.PadProbeReturn.OK)
+        pipeline.set_state(Gst.State.PLAYING)
+        message = pipeline.get_bus().timed_pop_filtered(TIMEOUT_S * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+        pipeline.set_state(Gst.State.NULL)
+        assert message is not None, f"decoding {path} hangs"
+        assert message.type == Gst.MessageType.EOS, message.parse_error()
+        return len(frames)
+
+    return count
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A small file with 40 frames and with sound."""
+    from empycustom.gstreamer import Gst
+
+    path = tmp_path / "video.avi"
+    pipeline = Gst.parse_launch(
+        f'avimux name=mux ! filesink location="{path}" '
+        "videotestsrc num-buffers=40 pattern=ball ! video/x-raw,width=160,height=120,framerate=20/1 ! jpegenc ! queue ! mux. "
+        "audiotestsrc num-buffers=80 ! queue ! mux."
+    )
+    pipeline.set_state(Gst.State.PLAYING)
+    message = pipeline.get_bus().timed_pop_filtered(TIMEOUT_S * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    assert message is not None
+    assert message.type == Gst.MessageType.EOS
+    return path

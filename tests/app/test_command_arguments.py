@@ -1,0 +1,71 @@
+"""What can be typed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import empycustom
+from empycustom.app.arguments import make_parser
+from empycustom.app.libraries import Request
+
+
+def parse(line: str):
+    return make_parser().parse_args(line.split())
+
+
+def test_options_and_every_belong_to_the_library_before_them():
+    chosen = parse('run test --lib a.py --every 3 --lib b.py --options {"x":1} --lib c.py')
+
+    assert chosen.libraries == [Request("a.py", None, 3), Request("b.py", '{"x":1}', 1), Request("c.py", None, 1)]
+
+
+def test_two_parses_share_nothing():
+    assert len(parse("run test --lib a.py").libraries) == len(parse("run test --lib b.py").libraries) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("run test --every 3 --lib a.py", "--every belongs to the --lib before it"),
+        ("run test --options {} --lib a.py", "--options belongs to the --lib before it"),
+        ("run test", "--lib"),
+        ("run test --lib a.py --every 0", "0 is not a number from 1"),
+        ("run test --lib a.py --frames no", "--frames"),
+        ("check a.py --size 640", "640 is no size; write it as 640x480"),
+        ("check a.py --size 0x480", "0x480 is no size"),
+        ("bogus", "bogus"),
+        ("", "COMMAND"),
+    ],
+)
+def test_a_usage_error_exits_with_2(line, complaint, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(line)
+
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "launch", "check", "new", "plugin-path", "doctor"])
+def test_every_command_has_help_in_80_columns(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(f"{command} --help")
+
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert command in text
+    assert max(map(len, text.splitlines())) <= 84
+
+
+def test_version(cli):
+    assert cli("--version").out == f"empycustom {empycustom.__version__}\n"
+
+
+def test_plugin_path_is_the_folder_of_the_loader_files_and_needs_no_gstreamer():
+    code = "import sys; from empycustom.app.main import main; main(['plugin-path']); print('gi' in sys.modules)"
+    path, has_gi = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert path.endswith("gstreamer-1.0")
+    assert has_gi == "False"

@@ -1,0 +1,131 @@
+"""`empycustom doctor`, in environments that really are broken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from command_helpers import SRC
+
+from empycustom.app.plugin_path import plugin_path
+
+SYSTEM = "/usr/bin/python3"
+
+
+def found(ended, level, text):
+    """Whether there is a line of a level that holds ``text``, with what is said below it."""
+    blocks = ended.out.replace("\n         ", " ").splitlines()
+    return any(line.startswith(level) and text in line for line in blocks)
+
+
+def make_venv(folder: Path, *settings: str) -> Path:
+    subprocess.run([SYSTEM, "-m", "venv", "--without-pip", *settings, str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+def test_a_good_machine_has_no_problems(cli, env):
+    ended = cli("doctor", GST_PLUGIN_PATH=str(plugin_path()))
+
+    assert ended.code == 0, ended.out
+    assert "no problems" in ended.out
+    assert found(ended, "ok", "gst-inspect-1.0 finds the element empycustom")
+    assert found(ended, "ok", "GST_PLUGIN_PATH contains")
+    assert ended.err == ""
+
+
+def test_an_environment_without_the_systems_packages(begin, tmp_path):
+    python = make_venv(tmp_path / "venv")
+    ended = begin("doctor", python=str(python)).end()
+
+    assert ended.code == 1
+    assert found(ended, "problem", "does not see the system's packages")
+    assert found(ended, "problem", "write include-system-site-packages = true into pyvenv.cfg")
+    assert found(ended, "problem", "PyGObject cannot be imported")
+    assert found(ended, "problem", "numpy cannot be imported")
+    assert ended.err == "", "the doctor works where nothing else does"
+
+
+def test_every_command_says_that_gi_is_missing(begin, tmp_path, library):
+    python = make_venv(tmp_path / "venv")
+    ended = begin("run", "test", "--lib", library("def process_ip(b, m, o): pass\n"), python=str(python)).end()
+
+    assert ended.code == 1
+    assert "GStreamer's Python bindings are not there" in ended.err
+    assert "empycustom doctor" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_another_environment_is_first_on_path(begin, env, tmp_path):
+    make_venv(tmp_path / "other", "--system-site-packages")  # of the right version, without NumPy
+    path = f"{tmp_path / 'other' / 'bin'}{os.pathsep}{env['PATH']}"
+    ended = begin("doctor", PATH=path).end()
+
+    assert sys.prefix != sys.base_prefix, "the tests run in a virtual environment"
+    assert found(ended, "ok", f"with the packages of {tmp_path / 'other'}")
+    assert found(ended, "warning", f"-> source {sys.prefix}/bin/activate")
+    assert found(ended, "warning", "export GST_PLUGIN_PATH=$(empycustom plugin-path)")
+
+
+def test_the_loaders_python_has_no_gi(begin, env, tmp_path):
+    make_venv(tmp_path / "other")
+    path = f"{tmp_path / 'other' / 'bin'}{os.pathsep}{env['PATH']}"
+    ended = begin("doctor", PATH=path).end()
+
+    assert ended.code == 1
+    assert found(ended, "problem", f"does not work with the first python3 on PATH, {tmp_path / 'other'}")
+    assert found(ended, "problem", "cannot import gi; put an environment first on PATH that can")
+
+
+def test_a_failure_that_the_registry_remembers(cli, env, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "cffi.py").write_text("raise ImportError('broken for a while')\n")
+    registry = tmp_path / "poisoned.bin"
+    setting = {"GST_PLUGIN_PATH": str(plugin_path()), "GST_REGISTRY": str(registry)}
+    command = ["gst-inspect-1.0", "empycustom"]
+    poison = {**env, **setting, "PYTHONPATH": f"{broken}{os.pathsep}{SRC}"}
+    poisoned = subprocess.run(command, env=poison, capture_output=True, text=True, check=False)
+    before = registry.read_bytes()
+    ended = cli("doctor", **setting)
+
+    assert poisoned.returncode != 0
+    assert ended.code == 1
+    assert found(ended, "problem", f"Your registry remembers that the element could not be loaded once: {registry}")
+    assert found(ended, "problem", f"rm {registry}")
+    assert registry.read_bytes() == before, "the doctor changes nothing"
+
+    registry.unlink()
+    assert subprocess.run(command, env={**env, **setting}, capture_output=True, check=False).returncode == 0
+
+
+def test_the_loader_cannot_load_our_code(cli, env, tmp_path):
+    (tmp_path / "cffi.py").write_text("raise ImportError('broken on purpose')\n")
+    ended = cli("doctor", PYTHONPATH=f"{tmp_path}{os.pathsep}{SRC}")
+
+    assert ended.code == 1
+    assert found(ended, "problem", "cffi cannot be imported: broken on purpose")
+    assert found(ended, "problem", "gst-inspect-1.0 does not find the element empycustom")
+    assert ended.out.count("Traceback") == 1, "of the three loader files, one traceback is enough"
+
+
+def test_libgomp_without_room(cli, env, tmp_path):
+    text = "/usr/lib/x86_64-linux-gnu/libgomp.so.1: cannot allocate memory in static TLS block"
+    (tmp_path / "cv2.py").write_text(f"raise ImportError({text!r})\n")
+    ended = cli("doctor", PYTHONPATH=f"{tmp_path}{os.pathsep}{SRC}")
+
+    assert ended.code == 1
+    assert found(ended, "problem", "cannot allocate memory in static TLS block")
+    assert found(ended, "problem", "export LD_PRELOAD=/")
+    path = ended.out.partition("LD_PRELOAD=")[2].splitlines()[0]
+    assert Path(path).is_file()
+
+
+def test_without_gstreamers_tools(begin, env, tmp_path):
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    ended = begin("doctor", PATH=str(bin_folder)).end()
+
+    assert ended.code == 1
+    assert found(ended, "problem", "apt install gstreamer1.0-tools")

@@ -1,0 +1,103 @@
+"""Ctrl-C: files are finished, nothing hangs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+from command_helpers import SLOW, STUCK, wait_for
+
+
+def lines_of(path):
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_finishes_the_files(number, begin, library, tmp_path, frames_in):
+    child = begin("run", "test", "--lib", library(SLOW), "--out", "meta.jsonl", "--save", "video.mp4")
+    wait_for(lambda: len(lines_of(tmp_path / "meta.jsonl")) > 20, "documents")
+    child.interrupt(number)
+    began = time.monotonic()
+    ended = child.end()
+
+    documents = [json.loads(line)["frame"][0] for line in lines_of(tmp_path / "meta.jsonl")]
+    assert ended.code == 130, ended.err
+    assert time.monotonic() - began < 5
+    assert all(document["emcustom"] == {"slow": True} for document in documents)
+    assert frames_in(tmp_path / "video.mp4") == len(documents)
+    assert f"{len(documents)} frames in" in ended.err
+
+
+def test_ctrl_c_on_a_file_does_not_wait_for_its_end(begin, library, video, tmp_path):
+    child = begin("run", video, "--lib", library(SLOW.replace("0.02", "0.2")), "--out", "meta.jsonl")
+    wait_for(lambda: len(lines_of(tmp_path / "meta.jsonl")) > 3, "documents")
+    child.interrupt()
+
+    assert child.end().code == 130
+    assert len(lines_of(tmp_path / "meta.jsonl")) < 20
+
+
+def test_ctrl_c_ends_a_launched_pipeline_and_its_file(begin, library, tmp_path, frames_in):
+    child = begin(
+        "launch", "videotestsrc is-live=true ! video/x-raw,width=64,height=64,framerate=30/1"
+        f" ! empycustom custom-lib={library(SLOW)} in-place=true ! aimeta location=meta.jsonl"
+        " ! jpegenc ! avimux ! filesink location=video.avi"
+    )  # fmt: skip
+    wait_for(lambda: len(lines_of(tmp_path / "meta.jsonl")) > 3, "documents")
+    child.interrupt()
+
+    assert child.end().code == 130
+    assert frames_in(tmp_path / "video.avi") == len(lines_of(tmp_path / "meta.jsonl"))
+
+
+def test_a_library_that_never_returns_does_not_hang_ctrl_c(begin, library, tmp_path):
+    child = begin("run", "test", "--lib", library(STUCK), "--grace", 0.5)
+    wait_for((tmp_path / "stuck").exists, "the first frame")
+    child.interrupt()
+    ended = child.end(timeout_s=20)
+
+    assert ended.code == 130
+    assert "The stream did not end within 0.5 s" in ended.err
+    assert "The pipeline does not stop" in ended.err
+
+
+def test_a_second_ctrl_c_stops_at_once(begin, library, tmp_path):
+    child = begin("run", "test", "--lib", library(STUCK))  # patience: ten seconds, twice
+    wait_for((tmp_path / "stuck").exists, "the first frame")
+    child.interrupt()
+    time.sleep(0.3)
+    child.interrupt()
+    began = time.monotonic()
+    ended = child.end(timeout_s=20)
+
+    assert ended.code == 130
+    assert time.monotonic() - began < 5
+
+
+def test_ctrl_c_works_while_start_runs(begin, library, tmp_path):
+    source = STUCK.replace("process_ip(io_buffer, in_meta, options)", "start(options)")
+    child = begin("run", "test", "--lib", library(f"{source}\ndef process_ip(b, m, o): pass\n"), "--grace", 0.5)
+    wait_for((tmp_path / "stuck").exists, "start")
+    child.interrupt()
+
+    assert child.end(timeout_s=20).code == 130
+
+
+def test_ctrl_c_while_a_library_is_checked(begin, library, tmp_path):
+    child = begin("check", library(STUCK))
+    wait_for((tmp_path / "stuck").exists, "the call")
+    child.interrupt()
+
+    assert child.end(timeout_s=20).code == 130
+
+
+def test_an_error_while_stopping_after_ctrl_c_is_told(begin, library, tmp_path):
+    child = begin("run", "test", "--lib", library(f"{SLOW}\ndef stop(options): 1 / 0\n"), "--out", "meta.jsonl")
+    wait_for(lambda: lines_of(tmp_path / "meta.jsonl"), "documents")
+    child.interrupt()
+    ended = child.end()
+
+    assert ended.code == 1
+    assert "stop raised ZeroDivisionError" in ended.err
