@@ -43,7 +43,7 @@ class Launched:
 @pytest.fixture(scope="session")
 def gst_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a user who has set GST_PLUGIN_PATH, with a registry of its own."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GST_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("GST_", "PYTHON"))}
     env["GST_PLUGIN_PATH"] = str(PLUGIN_PATH)
     env["GST_REGISTRY"] = str(tmp_path_factory.mktemp("registry") / "registry.bin")
     env["GST_DEBUG_NO_COLOR"] = "1"

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import io
+import site
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+_ENVIRONMENT = str(Path(__file__).parents[1])  # the folder of packages that this one is installed in
+
 
 def element_class(name: str) -> Any:
     """Return the class of an element. Raises ImportError with one sentence, which the loader prints."""
+    _use_environment()
+    _show_prints()
     try:
         return import_module("empycustom.elements").ELEMENTS[name]
-    except ImportError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the loader prints it, and should print this sentence
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise ImportError(
             f"the element {name} cannot be loaded by GStreamer's Python {version} ({sys.prefix}): {error}. Activate the virtual "
-            f"environment that empycustom is installed in ({Path(__file__).parent}), made by /usr/bin/python3 with "
+            f"environment that empycustom is installed in ({_ENVIRONMENT}), made by /usr/bin/python3 with "
             "--system-site-packages; 'empycustom doctor' tells more."
         ) from None
+
+
+def _show_prints() -> None:
+    """Let what libraries print come out line by line: GStreamer's programs end without emptying Python's buffers."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
+def _use_environment() -> None:
+    """Let the packages of the environment be found although it is not active, and before the system's, as if it were."""
+    before = [folder for folder in sys.path if folder != _ENVIRONMENT]
+    sys.path[:] = before
+    site.addsitedir(_ENVIRONMENT)
+    added = [folder for folder in sys.path if folder not in before]
+    place = next((at for at, folder in enumerate(before) if folder.endswith(("dist-packages", "site-packages"))), len(before))
+    sys.path[:] = [*before[:place], *added, *before[place:]]

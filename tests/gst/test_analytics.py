@@ -18,7 +18,9 @@ gi.require_version("GstAnalytics", "1.0")
 from gi.repository import GLib, Gst, GstAnalytics
 """
 # As an inference element and a tracker leave it: two boxes; the first is tracked and classified.
-UPSTREAM = HEADER + """
+UPSTREAM = (
+    HEADER
+    + """
 def process_ip(b, m, o):
     meta = GstAnalytics.buffer_add_analytics_relation_meta(b)
     quark = GLib.quark_from_string
@@ -29,6 +31,7 @@ def process_ip(b, m, o):
     for other in (track, colour):
         assert meta.set_relation(GstAnalytics.RelTypes.RELATE_TO, person.id, other.id)
 """
+)
 NAMER = "def process_ip(b, m, o):\n    return [{'name': f['obj_label'], 'id': f['object_id']} for f in m['frame'][0]['object']]\n"
 
 
@@ -62,7 +65,8 @@ def test_objects_of_others_reach_in_meta(play, library):
 
 
 @pytest.mark.parametrize(
-    "between", ["identity", "videoconvert ! video/x-raw,format=I420", "videoscale ! video/x-raw,width=32,height=24", "tee ! queue"]
+    "between",
+    ["identity", "videoconvert ! video/x-raw,format=I420", "videoscale ! video/x-raw,width=32,height=24", "tee ! queue"],
 )
 def test_words_about_them_stay_with_them(play, library, between):
     upstream, namer = library(UPSTREAM, "upstream.py"), library(NAMER, "namer.py")

@@ -337,3 +337,28 @@ def test_libraries_are_named_by_module_too(play, library, tmp_path, monkeypatch)
     pipeline = Gst.parse_launch(f"{source(n=1)} ! empycustom name=e in-place=true custom-lib=pack.lib ! fakesink")
     assert play(pipeline).ended
     assert pipeline.get_by_name("e").get_property("last-meta") == '[{"word":"relative"}]'
+
+
+def test_nvmm_buffers_reach_the_callback_and_their_pixels_are_refused(play, library):
+    """The caps pass; pixels on the GPU are not mapped as if they were in system memory."""
+    lib = library("""
+import empycustom
+def process_ip(io_buffer, in_meta, options):
+    try:
+        with empycustom.map_frame(io_buffer, in_meta):
+            pass
+    except empycustom.FrameError as error:
+        return [{"memory": in_meta["buffer"]["memory"], "format": in_meta["buffer"]["format"], "refused": str(error)}]
+""")
+    pipeline = Gst.parse_launch(f"appsrc name=src ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
+    source = pipeline.get_by_name("src")
+    source.set_property("caps", Gst.Caps.from_string("video/x-raw(memory:NVMM),format=NV12,width=640,height=480,framerate=30/1"))
+    source.connect(
+        "need-data",
+        lambda source, _: (source.emit("push-buffer", Gst.Buffer.new_allocate(None, 64, None)), source.emit("end-of-stream")),
+    )
+    played = play(pipeline)
+    assert played.ended, played.errors
+    (said,) = json.loads(pipeline.get_by_name("e").get_property("last-meta"))
+    assert (said["memory"], said["format"]) == ("NVMM", "NV12")
+    assert "NVMM memory" in said["refused"]

@@ -10,11 +10,11 @@ from typing import Any
 
 from empycustom.app.findings import explain
 from empycustom.app.synthetic import SyntheticFrame
+from empycustom.elements.answers import meta_of, pair_of
 from empycustom.elements.options import read_object
-from empycustom.errors import CallbackOutputError, OutputError
 from empycustom.gstreamer import Gst
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
-from empycustom.meta.output import Said, deal, read_output
+from empycustom.meta.output import Said, deal
 
 _FRAME_MS = 1000 / 30
 
@@ -72,43 +72,12 @@ def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repea
         times_ms.append((time.perf_counter() - began) * 1000)
     before, after = frame.buffer(), buffer
     if library.name == "process":
-        after, returned = _pair(library, returned, before.get_size())
-    meta = _read(library, returned)
+        needed = (before.get_size(), "the frame")
+        after, meta = pair_of(library, returned, buffer_type=Gst.Buffer, needed=needed)
+        returned = returned[1]
+    else:
+        meta = meta_of(library, returned)
     return Trial(returned, meta, deal(meta, [len(frame.objects)]), before, after, times_ms)
-
-
-def _pair(library: Library, returned: Any, size_bytes: int) -> tuple[Any, Any]:
-    """What ``process`` returned, as (buffer or None, meta). Raises CallbackOutputError."""
-    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-        raise _bad_output(library, f"got {type(returned).__name__}; return a pair: the new Gst.Buffer (or None) and the meta")
-    made, meta = returned
-    if made is not None and not isinstance(made, Gst.Buffer):
-        what = f"the first of the pair is {type(made).__name__}; return a Gst.Buffer, or None to drop the frame"
-        raise _bad_output(library, what)
-    if made is not None and made.get_size() < size_bytes:
-        what = (
-            f"the new buffer has {made.get_size()} bytes, but the frame needs {size_bytes}; allocate in_buffer.get_size() bytes"
-        )
-        raise _bad_output(library, what)
-    return made, meta
-
-
-def _read(library: Library, returned: Any) -> Any:
-    """The meta in what a callback returned, in plain JSON values. Raises CallbackOutputError."""
-    try:
-        return read_output(returned)
-    except OutputError as error:
-        raise _bad_output(library, str(error)) from error
-
-
-def _bad_output(library: Library, what: str) -> CallbackOutputError:
-    line = library.line_of(library.name)
-    return CallbackOutputError(
-        f"{library.path}{f':{line}' if line else ''}: what {library.name} returned cannot be used: {what}",
-        library=library.path,
-        line=line,
-        callback=library.name,
-    )
 
 
 def _calls(library: Library, options: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from empycustom.app.progress import Progress
 from empycustom.app.sinks import Picture, add_file, add_nothing, add_window, check_display, check_endings
 from empycustom.app.sources import add_source, locate
 from empycustom.errors import LaunchError
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import callbacks_of
 
 
@@ -126,10 +126,10 @@ class Run:
         caps = self.tee.get_static_pad("sink").get_current_caps()
         if not known or duration <= 0 or caps is None:
             return limit
-        found, per_second, seconds = caps.get_structure(0).get_fraction("framerate")
-        if not found or not per_second:
+        info = GstVideo.VideoInfo.new_from_caps(caps)
+        if not info.fps_n:
             return limit
-        total: int = round(duration / Gst.SECOND * per_second / seconds)
+        total: int = round(duration / Gst.SECOND * info.fps_n / info.fps_d)
         return min(limit, total) if limit else total
 
     def _update(self) -> None:

@@ -8,17 +8,18 @@ from typing import Any
 from empycustom.buffers.handed import hand_over
 from empycustom.carriers.plain import PlainCarrier, dumps
 from empycustom.carriers.protocol import Reading
+from empycustom.elements.answers import meta_of, pair_of
 from empycustom.elements.failures import details, post_error, post_warning, sentence
 from empycustom.elements.frames import FrameCounter, FrameFormat
 from empycustom.elements.options import read_json, read_object
 from empycustom.elements.properties import Property, gproperties, install
 from empycustom.elements.transform import DEBUG, ERROR, LOG, VIDEO_CAPS, WARNING, PyTransform, always_templates, guarded
-from empycustom.errors import CallbackOutputError, LibraryError, OutputError, PropertyError
+from empycustom.errors import LibraryError, PropertyError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.hooks import Library
 from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import Said, deal, read_output
-from empycustom.native.metas import carry_metas, carry_times_and_flags, remove_metas, share_memory, size_of
+from empycustom.meta.output import Said, deal
+from empycustom.native.metas import carry_metas, carry_times_and_flags, remove_metas, share_memory
 from empycustom.native.objects import DebugCategory
 
 DROPPED = Gst.FlowReturn.CUSTOM_SUCCESS  # GST_BASE_TRANSFORM_FLOW_DROPPED
@@ -191,7 +192,7 @@ class EmPyCustom(PyTransform):
         self.log(LOG, "Processing buffer")
         reading = self._read(hash(buffer))
         try:
-            output = self._understood(self._call(buffer, reading))
+            output = meta_of(self._running, self._call(buffer, reading))
         except LibraryError as error:
             return self._failed(error)
         self._say(hash(buffer), reading, output)
@@ -205,7 +206,8 @@ class EmPyCustom(PyTransform):
         self.log(LOG, "Processing buffer")
         reading = self._read(hash(in_buffer))
         try:
-            made, output = self._understood_pair(self._call(in_buffer, reading))
+            returned = self._call(in_buffer, reading)
+            made, output = pair_of(self._running, returned, buffer_type=Gst.Buffer, needed=self._format.needed)
         except LibraryError as error:
             flow = self._failed(error)
             return self._fill(out_buffer, in_buffer, in_buffer) if flow == Gst.FlowReturn.OK else flow
@@ -243,39 +245,6 @@ class EmPyCustom(PyTransform):
     def _running(self) -> Library:
         assert self._library is not None, "buffers come between start and stop"
         return self._library
-
-    def _understood(self, returned: Any) -> Any:
-        """Return the meta that a callback returned. Raises CallbackOutputError."""
-        try:
-            return read_output(returned)
-        except OutputError as error:
-            raise self._bad_output(str(error)) from error
-
-    def _understood_pair(self, returned: Any) -> tuple[Any, Any]:
-        """Return the buffer (None: drop the frame) and the meta that ``process`` returned. Raises CallbackOutputError."""
-        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-            raise self._bad_output(f"got {type(returned).__name__}; return a pair: the new Gst.Buffer (or None) and the meta")
-        made, meta = returned
-        if made is not None and not isinstance(made, Gst.Buffer):
-            raise self._bad_output(
-                f"the first of the pair is {type(made).__name__}; return a Gst.Buffer, or None to drop the frame"
-            )
-        if made is not None and size_of(hash(made)) < self._format.size:
-            needed = f"{self._format.format} of {self._format.width}x{self._format.height} needs {self._format.size}"
-            raise self._bad_output(
-                f"the new buffer has {size_of(hash(made))} bytes, but {needed}; allocate in_buffer.get_size() bytes"
-            )
-        return made, self._understood(meta)
-
-    def _bad_output(self, what: str) -> CallbackOutputError:
-        library = self._running
-        line = library.line_of(library.name)
-        return CallbackOutputError(
-            f"{library.path}{f':{line}' if line else ''}: what {library.name} returned cannot be used: {what}",
-            library=library.path,
-            line=line,
-            callback=library.name,
-        )
 
     def _failed(self, error: LibraryError) -> Any:
         """Log and count what a callback did wrong, and return what ``on-error`` makes of it."""

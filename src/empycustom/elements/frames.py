@@ -44,7 +44,7 @@ class FrameFormat:
         self.format: str = finfo.name
         self.width, self.height = int(info.width), int(info.height)
         self.memory = "NVMM" if features is not None and features.contains(_NVMM) else "CPU"
-        self.size = int(info.size)
+        self.needed = (int(info.size), f"{self.format} of {self.width}x{self.height}")  # bytes, and what they are
         self._planes = [
             model.Plane(
                 offset=int(info.offset[plane]),

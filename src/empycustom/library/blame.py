@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import traceback
 from dataclasses import dataclass
+from types import TracebackType
 
-_HERE = os.path.dirname(__file__)
+from empycustom.library.imports import without_package
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_IMPORTING = (os.path.dirname(__file__) + os.sep, "<frozen importlib")
+_LONGEST = 500  # characters of an exception's text on one line
 
 
 @dataclass(frozen=True)
 class Blame:
     """What is known of an exception: file and ``line`` (from 1, or None), its text on one line, and its traceback.
 
-    The traceback begins in the user's code; the frames of this package are left out.
+    The traceback begins in the user's code; the frames of this package before it, and those of importing, are left out.
     """
 
     file: str
@@ -29,22 +34,49 @@ class Blame:
 
 def blame(error: BaseException, library: str) -> Blame:
     """Find the last line of ``library`` (a path) that ``error`` went through."""
-    tb = error.__traceback__
-    while tb is not None and _is_own(tb.tb_frame.f_code.co_filename):
-        tb = tb.tb_next
-    lines = [frame.lineno for frame in traceback.extract_tb(tb) if frame.filename == library]
+    frames = _of_user(error.__traceback__)
+    lines = [tb.tb_lineno for tb in frames if tb.tb_frame.f_code.co_filename == library]
     line = lines[-1] if lines else None
     if isinstance(error, SyntaxError) and error.filename == library:
         line = error.lineno
-    text = "".join(traceback.format_exception(type(error), error, tb)).rstrip()
-    return Blame(library, line, _one_line(error), text)
+    text = "".join(traceback.format_exception(type(error), error, _chained(frames))).rstrip()
+    return Blame(library, line, _one_line(error), _printable(text))
 
 
-def _is_own(filename: str) -> bool:
-    return filename.startswith((_HERE, "<frozen importlib"))
+def _of_user(tb: TracebackType | None) -> list[TracebackType]:
+    frames: list[TracebackType] = []
+    while tb is not None:
+        own = _IMPORTING if frames else (*_IMPORTING, _PACKAGE)
+        if not tb.tb_frame.f_code.co_filename.startswith(own):
+            frames.append(tb)
+        tb = tb.tb_next
+    return frames
+
+
+def _chained(frames: list[TracebackType]) -> TracebackType | None:
+    chain: TracebackType | None = None
+    for tb in reversed(frames):
+        chain = TracebackType(chain, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+    return chain
 
 
 def _one_line(error: BaseException) -> str:
-    text = str(error) if not isinstance(error, SyntaxError) else error.msg
-    first, _, more = text.strip().partition("\n")
-    return f"{type(error).__name__}: {first}{' …' if more else ''}" if first else type(error).__name__
+    kind = type(error).__name__
+    first, _, more = _text(error).strip().partition("\n")
+    if len(first) > _LONGEST:
+        first, more = first[:_LONGEST], "more"
+    return _printable(f"{kind}: {first.rstrip()}{' …' if more else ''}" if first else kind)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return error.msg or ""
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001 - the user's __str__ may do anything, and is not what is to be told
+        return f"(its text cannot be had: {type(failure).__name__})"
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` such that it can be written as UTF-8 and ends nowhere in C."""
+    return without_package(text).encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")

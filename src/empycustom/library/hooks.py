@@ -133,7 +133,7 @@ def _room(module: ModuleType, path: str, name: str) -> int:
         for count in range(len(arguments), fewest - 1, -1):
             if _binds(signature, count):
                 return count
-        problem = f"takes {signature}"
+        problem = f"takes {' '.join(str(signature).split())}"
     line = _line(function)
     raise CallbackSignatureError(
         f"{path}{f':{line}' if line else ''}: {name} {problem}, but is called as {name}({', '.join(arguments[:fewest])})"
@@ -147,10 +147,14 @@ def _room(module: ModuleType, path: str, name: str) -> int:
 def _problem(function: Any) -> str | None:
     if not callable(function):
         return f"is a {type(function).__name__}, no function"
-    if inspect.iscoroutinefunction(function):
-        return "is a coroutine (async def)"
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        return "is a generator (it contains yield)"
+    for code in (
+        function,
+        inspect.getattr_static(type(function), "__call__", None),
+    ):  # the second: of an object that can be called
+        if inspect.iscoroutinefunction(code):
+            return "is a coroutine (async def)"
+        if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+            return "is a generator (it contains yield)"
     return None
 
 

@@ -26,7 +26,8 @@ def is_nothing(said: Any) -> bool:
 def merge(earlier: Any, later: Any) -> Any:
     """Return ``later`` on top of ``earlier``: dicts key by key, at every depth; anything else replaces.
 
-    Neither argument is changed; the result may share parts with both.
+    Words are merged from the left, in pipeline order: a value that is no dict wipes out what was said before it. Neither argument
+    is changed; the result may share parts with both.
     """
     if later is NOTHING:
         return earlier

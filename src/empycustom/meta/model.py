@@ -105,9 +105,9 @@ class InMeta(TypedDict):
 
 def timestamp(seconds: float) -> str:
     """Local time of ``seconds`` since the epoch, in milliseconds with a numeric zone: ``2020-05-13T12:18:47.323-0600``."""
-    whole = int(seconds)
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
     head, zone = _second(whole)
-    return f"{head}.{int((seconds - whole) * 1000):03d}{zone}"
+    return f"{head}.{milliseconds:03d}{zone}"
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,6 @@ about the batch, each frame and each object, and can add objects. Both as Python
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +14,7 @@ from typing import Any
 from empycustom.errors import OutputError
 from empycustom.meta import model
 from empycustom.meta.merge import NOTHING, is_nothing, merge
-from empycustom.meta.values import parse, plain, shorten
+from empycustom.meta.values import parse, plain, shown
 
 _FORMS = (
     'return a list ([{...}, ...], one entry an object of in_meta), a dict ({"frame": [{"meta": {...}, "object": [...], '
@@ -48,10 +47,10 @@ def read_output(value: Any) -> Any:
     """
     if value is None:
         return None
-    if isinstance(value, (list, dict)) or hasattr(value, "tolist"):
-        meta = plain(value)
+    if isinstance(value, str):
+        meta = parse(value)
     else:
-        meta = parse(value) if isinstance(value, str) else value
+        meta = plain(value) if isinstance(value, (list, dict)) or hasattr(value, "tolist") else value
     if isinstance(meta, dict):
         _check_batch(meta)
     elif meta is not None and not isinstance(meta, list):
@@ -74,6 +73,9 @@ def deal(value: Any, object_counts: list[int]) -> Said:
 
 
 def _deal_list(entries: list[Any], said: Said) -> None:
+    if not said.frames:
+        said.ignored.append(f"{len(entries)} entries were ignored: the buffer has no frame")
+        return
     frame = said.frames[0]
     if frame.objects:
         _deal_objects(entries, frame)
@@ -112,7 +114,7 @@ def _described(value: Any) -> str:
     hint = ""
     if isinstance(value, tuple):
         hint = " (process_ip returns the meta alone; process returns the pair of buffer and meta)"
-    return f"{type(value).__name__} {shorten(repr(value))}{hint}"
+    return f"{type(value).__name__} {shown(value)}{hint}"
 
 
 # Checks of the object form. Each takes a plain value and the place it stands in.
@@ -162,12 +164,12 @@ def new_object(value: Any, path: str) -> model.Object:
     """
     _check_keys(value, path, dict.fromkeys(_OBJECT_KEYS))
     found: model.Object = {
-        "class_id": _number(value, "class_id", path, model.UNKNOWN_CLASS, int),
-        "object_id": _number(value, "object_id", path, model.UNTRACKED, int),
-        "confidence": _number(value, "confidence", path, 1.0, float),
+        "class_id": _whole(value, "class_id", path, model.UNKNOWN_CLASS),
+        "object_id": _whole(value, "object_id", path, model.UNTRACKED, _IDS),
+        "confidence": _real(value, "confidence", path, 1.0),
         "obj_label": _string(value, "obj_label", path),
         "rect_params": _rect(value.get("rect_params"), f"{path}.rect_params"),
-        "text_params": {"display_text": _string(value.get("text_params") or {}, "display_text", f"{path}.text_params")},
+        "text_params": _text_params(value.get("text_params") or {}, f"{path}.text_params"),
         "classifier": _classifiers(value.get("classifier") or [], f"{path}.classifier"),
     }
     if not is_nothing(value.get("emcustom")):
@@ -182,10 +184,15 @@ _SIDES = ("left", "top", "width", "height")
 def _rect(value: Any, path: str) -> model.RectParams:
     if not isinstance(value, dict) or any(side not in value for side in _SIDES):
         raise OutputError("must be a dict of left, top, width and height, in pixels", path=path)
-    left, top, width, height = (_number(value, side, path, None, float) for side in _SIDES)
+    left, top, width, height = (_real(value, side, path, None) for side in _SIDES)
     if width < 0 or height < 0:
         raise OutputError(f"has the size {width:g} x {height:g}, which is negative", path=path)
     return {"left": left, "top": top, "width": width, "height": height}
+
+
+def _text_params(value: Any, path: str) -> model.TextParams:
+    _check_keys(value, path, dict.fromkeys(model.TextParams.__annotations__))
+    return {"display_text": _string(value, "display_text", path)}
 
 
 def _classifiers(value: Any, path: str) -> list[model.Classifier]:
@@ -198,33 +205,45 @@ def _classifier(value: dict[str, Any], path: str) -> model.Classifier:
     _check_each(infos, f"{path}.label_info", partial(_check_keys, allowed=dict.fromkeys(model.LabelInfo.__annotations__)))
     return {
         "num_labels": len(infos),
-        "unique_component_id": _number(value, "unique_component_id", path, 0, int),
+        "unique_component_id": _whole(value, "unique_component_id", path, 0),
         "label_info": [_label_info(info, f"{path}.label_info[{index}]") for index, info in enumerate(infos)],
     }
 
 
 def _label_info(value: dict[str, Any], path: str) -> model.LabelInfo:
     return {
-        "num_classes": _number(value, "num_classes", path, 0, int),
+        "num_classes": _whole(value, "num_classes", path, 0),
         "result_label": _string(value, "result_label", path),
-        "result_class_id": _number(value, "result_class_id", path, 0, int),
-        "label_id": _number(value, "label_id", path, 0, int),
-        "result_prob": _number(value, "result_prob", path, 1.0, float),
+        "result_class_id": _whole(value, "result_class_id", path, 0),
+        "label_id": _whole(value, "label_id", path, 0),
+        "result_prob": _real(value, "result_prob", path, 1.0),
     }
 
 
-def _number(value: dict[str, Any], key: str, path: str, default: Any, kind: type) -> Any:
+_INT = range(-(2**31), 2**31)  # what an int of GStreamer's metadata holds
+_IDS = range(-1, 2**64)
+_LARGEST = 2**31 - 1
+
+
+def _whole(value: dict[str, Any], key: str, path: str, default: int, allowed: range = _INT) -> int:
     number = value.get(key, default)
-    whole = kind is int
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or (whole and number != math.floor(number)):
-        raise OutputError(
-            f"is {shorten(repr(number))}, but must be a {'whole ' if whole else 'finite '}number", path=f"{path}.{key}"
-        )
-    return kind(number)
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if type(number) is not int or number not in allowed:
+        wanted = f"a whole number from {allowed.start} to {allowed.stop - 1}"
+        raise OutputError(f"is {shown(number)}, but must be {wanted}", path=f"{path}.{key}")
+    return number
 
 
-def _string(value: Any, key: str, path: str) -> str:
-    text = value.get(key, "") if isinstance(value, dict) else value
+def _real(value: dict[str, Any], key: str, path: str, default: float | None) -> float:
+    number = value.get(key, default)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or abs(number) > _LARGEST:
+        raise OutputError(f"is {shown(number)}, but must be a finite number from -{_LARGEST} to {_LARGEST}", path=f"{path}.{key}")
+    return float(number)
+
+
+def _string(value: dict[str, Any], key: str, path: str) -> str:
+    text = value.get(key, "")
     if text is None:
         return ""
     if not isinstance(text, str):

@@ -10,26 +10,29 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
+import threading
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 from empycustom.errors import OutputError
 
 _SHOWN = 200  # characters of a text that an error message shows
 _INTEGER_BITS = 1024  # as far as a double reaches; Python itself refuses to print integers of thousands of digits
+_DEEPEST = 100  # lists and dicts in one another; Python's own parser gives up at 200 brackets
 
 
 def plain(value: Any, path: str = "") -> Any:
     """Return ``value`` as plain JSON values, in new containers.
 
-    Raises OutputError with the place (``path`` in front) where something is no JSON value.
+    Raises OutputError with the place (``path`` in front) where something is no JSON value, or more than 100 containers lie in
+    one another.
     """
-    try:
-        return _plain(value, path)
-    except RecursionError:
-        raise OutputError("is nested too deeply, or contains itself", path=path or "the value") from None
+    return _plain(value, path, 0)
 
 
-def _plain(value: Any, path: str) -> Any:
+def _plain(value: Any, path: str, depth: int) -> Any:
     kind = type(value)
     if value is None or kind is bool:
         return value
@@ -39,11 +42,13 @@ def _plain(value: Any, path: str) -> Any:
         return value if math.isfinite(value) else None
     if kind is str:
         return _text(value)
+    if depth >= _DEEPEST:
+        raise OutputError("is nested too deeply, or contains itself", path=_place(path))
     if isinstance(value, dict):
-        return {_key(key, path): _plain(item, f"{path}.{key}") for key, item in value.items()}
+        return _dict(value, path, depth + 1)
     if isinstance(value, (list, tuple)):
-        return [_plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
-    return _other(value, path)
+        return [_plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+    return _other(value, path, depth + 1)
 
 
 def _integer(value: int, path: str) -> int:
@@ -52,18 +57,39 @@ def _integer(value: int, path: str) -> int:
     return value
 
 
-def _other(value: Any, path: str) -> Any:
-    for base in (bool, int, float, str):  # subclasses: enums, np.float64, np.str_
+def _dict(value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:
+    result = {}
+    for key, item in value.items():
+        name = _key(key, path, depth)
+        result[name] = _plain(item, f"{path}.{name}", depth)
+    return result
+
+
+# What subclasses (enums, np.float64, np.str_) hold, whatever they make of str() and the like.
+_CONTENT: list[tuple[type, Callable[[Any], Any]]] = [(int, int.__int__), (float, float.__float__), (str, str.__str__)]
+
+
+def _other(value: Any, path: str, depth: int) -> Any:
+    for base, content in _CONTENT:
         if isinstance(value, base):
-            return _plain(base(value), path)
+            return _plain(content(value), path, depth)
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
-        listed = value.tolist()
+        listed = _listed(value, path)
         if type(listed) is not type(value):
-            return _plain(listed, path)
+            return _plain(listed, path, depth)
+        if getattr(value.dtype, "kind", "") == "f":  # np.longdouble: Python has no type for it
+            return _plain(float(value), path, depth)
     raise OutputError(
         f"{type(value).__module__}.{type(value).__qualname__} is no JSON value; return numbers, texts, lists and dicts",
         path=_place(path),
     )
+
+
+def _listed(value: Any, path: str) -> Any:
+    try:
+        return value.tolist()
+    except Exception as error:
+        raise OutputError(f"cannot be listed: {type(error).__name__}: {error}", path=_place(path)) from error
 
 
 def _text(value: str) -> str:
@@ -71,17 +97,17 @@ def _text(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
-def _key(key: Any, path: str) -> str:
+def _key(key: Any, path: str, depth: int) -> str:
     if isinstance(key, str):
-        return _text(str(key))
-    key = _plain(key, path) if not isinstance(key, tuple) else key
-    if key is None or isinstance(key, (bool, int, float)):
-        return json.dumps(key)
-    raise OutputError(f"the key {key!r} is no text", path=_place(path))
+        return _text(str.__str__(key))
+    name = None if isinstance(key, tuple) else _plain(key, path, depth)
+    if isinstance(key, tuple) or isinstance(name, (list, dict)):
+        raise OutputError(f"the key {shown(key)} is no text", path=_place(path))
+    return name if isinstance(name, str) else json.dumps(name)
 
 
 def _place(path: str) -> str:
-    return path.lstrip(".") or "the value"
+    return _one_line(path.lstrip(".")) or "the value"
 
 
 def parse(text: str) -> Any:
@@ -94,13 +120,13 @@ def parse(text: str) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        value = _literal(text, as_json=_reason(error))
+        value = _literal(text.strip(), as_json=_reason(error))
     return plain(value)
 
 
 def _literal(text: str, as_json: str) -> Any:
     try:
-        return _Literal().visit(ast.parse(text.strip(), mode="eval").body)
+        return _Literal().visit(_tree(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise OutputError(
             f"the text is neither JSON ({as_json}) nor a Python literal ({_reason(error)}): {shorten(text)}; "
@@ -108,19 +134,48 @@ def _literal(text: str, as_json: str) -> Any:
         ) from None
 
 
+def _tree(text: str) -> ast.expr:
+    if not _MAY_WARN.search(text):
+        return ast.parse(text, mode="eval").body
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text, mode="eval").body
+
+
+# Python's parser warns of unknown escapes and of keywords behind a number. Only then are the filters changed: they are the
+# whole process's, and a change makes it repeat every warning that is to be shown once.
+_MAY_WARN = re.compile(r"\\|[\w.](?:and|else|for|if|in|is|not|or)\b")
+_warnings_lock = threading.Lock()
+
+
 def _reason(error: BaseException) -> str:
     return getattr(error, "msg", None) or str(error) or type(error).__name__
 
 
+def shown(value: Any) -> str:
+    """Return any value as one line of a message shows it, whatever its ``repr`` does."""
+    if isinstance(value, str):
+        return shorten(value)
+    try:
+        return _one_line(repr(value))
+    except Exception as error:  # noqa: BLE001 - it only decorates a message
+        return f"(its repr raises {type(error).__name__})"
+
+
 def shorten(text: str) -> str:
-    """Return ``text`` as one line of a message shows it."""
-    line = " ".join(text.split())
-    return repr(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")
+    """Return ``text`` as one line of a message shows it, in quotes."""
+    return repr(_one_line(text))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text[: 10 * _SHOWN].split()).encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
 
 
 # What NumPy and torch print around a value inside str(list).
-_WRAPPERS = {"array", "tensor", "bool", "bool_", "str_", "float16", "float32", "float64", "float128", "longdouble"}
-_WRAPPERS |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"longlong", "ulonglong", "intp", "uintp"}
+_FLOATS = {"float16", "float32", "float64", "float128", "longdouble"}
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"longlong", "ulonglong", "intp", "uintp"}
+_WRAPPERS = {"array", "tensor", "bool", "bool_", "str_"} | _FLOATS | _INTEGERS
 _NAMES = {"nan": math.nan, "inf": math.inf, "True_": True, "False_": False}
 
 
@@ -138,7 +193,9 @@ class _Literal(ast.NodeVisitor):
     visit_Tuple = visit_List  # noqa: N815 - the name is ast's
 
     def visit_Dict(self, node: ast.Dict) -> Any:
-        return {_hashable(self.visit(key or node)): self.visit(item) for key, item in zip(node.keys, node.values, strict=True)}
+        if None in node.keys:  # {**other}
+            return self.generic_visit(node)
+        return {_hashable(self.visit(key)): self.visit(item) for key, item in zip(node.keys, node.values, strict=True) if key}
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         value = self.visit(node.operand)
@@ -149,20 +206,25 @@ class _Literal(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> Any:
         return self._named(node.id, node)
 
-    def visit_Attribute(self, node: ast.Attribute) -> Any:
-        return self._named(node.attr, node)
+    def visit_Attribute(self, node: ast.Attribute) -> Any:  # np.nan
+        return self._named(node.attr, node) if isinstance(node.value, ast.Name) else self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> Any:
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        function = node.func
+        if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):  # np.float64(1.5)
+            name = function.attr
+        else:
+            name = getattr(function, "id", "")
         if name not in _WRAPPERS or len(node.args) != 1:
-            raise ValueError(f"{ast.unparse(node)[:_SHOWN]} is no literal")
-        return self.visit(node.args[0])
+            return self.generic_visit(node)
+        value = self.visit(node.args[0])
+        return float(value) if name in _FLOATS and isinstance(value, str) else value  # np.longdouble('1.5')
 
     def _named(self, name: str, node: ast.AST) -> Any:
         return _NAMES[name] if name in _NAMES else self.generic_visit(node)
 
     def generic_visit(self, node: ast.AST) -> Any:
-        raise ValueError(f"{ast.unparse(node)[:_SHOWN]} is no literal")
+        raise ValueError(f"{_one_line(ast.unparse(node))} is no literal")
 
 
 def _hashable(key: Any) -> Any:

@@ -24,7 +24,7 @@ ffi.cdef("""
     GType g_enum_register_static(const char *name, const GEnumValue *values);
 
     typedef struct { void *g_class; } GTypeInstance;
-    typedef struct { GType type; const char *type_name; uint32_t class_size, instance_size; unsigned flags; } GTypeQuery;
+    typedef struct { GType type; const char *type_name; uint32_t class_size, instance_size; } GTypeQuery;
     typedef struct {
         uint16_t class_size; void *base_init, *base_finalize, *class_init, *class_finalize; const void *class_data;
         uint16_t instance_size, n_preallocs; void *instance_init; const void *value_table;
@@ -37,7 +37,6 @@ ffi.cdef("""
     typedef struct {
         GType g_type; GType value_type; void *finalize, *value_set_default, *value_validate, *values_cmp, *value_is_valid;
     } GParamSpecClass;
-    extern GType *g_param_spec_types;
     void g_type_query(GType type, GTypeQuery *query);
     GType g_type_from_name(const char *name);
     GType g_type_register_static(GType parent, const char *name, const GTypeInfo *info, int flags);
@@ -78,7 +77,6 @@ ffi.cdef("""
     void *gst_buffer_add_custom_meta(GstBuffer *buffer, const char *name);
     void *gst_custom_meta_get_structure(void *meta);
     GQuark g_quark_from_string(const char *text);
-    GType gst_meta_api_type_register(const char *api, const char **tags);
 
     void gst_structure_set(void *structure, const char *field, ...);
     const char *gst_structure_get_name(void *structure);

@@ -1,9 +1,9 @@
 """Tells GStreamer's Python loader about the element ``empycustom``."""
 
-import site
+import sys
 from pathlib import Path
 
-site.addsitedir(str(Path(__file__).parents[3]))  # the environment that this file is installed in need not be active
+sys.path.append(str(Path(__file__).parents[3]))  # the environment that this file is installed in need not be active
 
 from empycustom.loading import element_class
 

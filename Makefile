@@ -1,0 +1,39 @@
+# `make` lists the targets. All set-up is done by the target that needs it.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport VIRTUAL_ENV
+unexport PYTHONPATH
+unexport PYTHONHOME
+
+# make demo VIDEO=file.mp4 takes another video than the sample
+VIDEO ?=
+# make test ARGS='-k crop -x' hands arguments to pytest
+ARGS ?=
+
+.PHONY: help demo test check format setup clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## find people in a real video, measure and draw them (VIDEO=file.mp4 for one of yours)
+	@tools/setup.sh demo
+	@tools/demo.sh "$(VIDEO)"
+
+test: setup ## run the tests (ARGS='-k name -x' goes to pytest)
+	@python -m pytest $(ARGS)
+
+check: setup ## format, lint, strict types and tests: what has to pass before a commit
+	@ruff format --check .
+	@ruff check .
+	@mypy
+	@python -m pytest
+
+format: setup ## write the code the way `check` wants it
+	@ruff format .
+	@ruff check --fix .
+
+setup: ## system packages (apt), .venv, the project in it with what tests need
+	@tools/setup.sh dev
+
+clean: ## remove what the targets made; the sample video stays in .cache
+	rm -rf .venv demo-output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find examples src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,48 @@
+"""What callbacks returned, understood; or the error that says which callback, where, and what it should return."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from empycustom.errors import CallbackOutputError, OutputError
+from empycustom.library.hooks import Library
+from empycustom.meta.output import read_output
+
+
+def meta_of(library: Library, returned: Any) -> Any:
+    """Return the meta that a callback returned, as :func:`empycustom.meta.output.read_output` does.
+
+    Raises CallbackOutputError.
+    """
+    try:
+        return read_output(returned)
+    except OutputError as error:
+        raise _unusable(library, str(error)) from error
+
+
+def pair_of(library: Library, returned: Any, *, buffer_type: type[Any], needed: tuple[int, str]) -> tuple[Any, Any]:
+    """Return the new buffer (None: drop the frame) and the meta in what ``process`` returned.
+
+    ``needed`` is how many bytes a frame has, and of what (``RGBA of 64x48``). Raises CallbackOutputError.
+    """
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        raise _unusable(library, f"got {type(returned).__name__}; return a pair: the new Gst.Buffer (or None) and the meta")
+    made, meta = returned
+    if made is not None and not isinstance(made, buffer_type):
+        what = f"the first of the pair is {type(made).__name__}; return a Gst.Buffer, or None to drop the frame"
+        raise _unusable(library, what)
+    size, what = needed
+    if made is not None and made.get_size() < size:
+        problem = f"the new buffer has {made.get_size()} bytes, but {what} needs {size}"
+        raise _unusable(library, f"{problem}; allocate in_buffer.get_size() bytes")
+    return made, meta_of(library, meta)
+
+
+def _unusable(library: Library, what: str) -> CallbackOutputError:
+    line = library.line_of(library.name)
+    return CallbackOutputError(
+        f"{library.path}{f':{line}' if line else ''}: what {library.name} returned cannot be used: {what}",
+        library=library.path,
+        line=line,
+        callback=library.name,
+    )

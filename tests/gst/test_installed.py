@@ -1,0 +1,50 @@
+"""The wheel, installed in an environment that is not active."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*command, **more):
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300, check=False, **more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """A new virtual environment of the system's Python with the wheel in it."""
+    place = tmp_path_factory.mktemp("installed")
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, ROOT)
+    run("/usr/bin/python3", "-m", "venv", "--system-site-packages", place / "env")
+    (wheel,) = place.glob("*.whl")
+    run(place / "env" / "bin" / "python", "-m", "pip", "install", "--quiet", wheel)
+    return place / "env"
+
+
+def test_gst_launch_finds_the_elements_and_the_environments_packages(environment, gst_env, library, tmp_path):
+    """Its NumPy and cffi go before those of the system, whose versions may differ."""
+    lib = library(
+        "import empycustom, numpy\n"
+        "def process_ip(b, m, o):\n"
+        "    with empycustom.map_frame(b, m) as frame:\n"
+        "        return [{'mean': frame.pixels.mean(), 'from': [numpy.__file__, empycustom.__file__]}]\n"
+    )
+    env = {**gst_env, "PATH": "/usr/bin:/bin", "GST_REGISTRY": str(tmp_path / "registry")}
+    env["GST_PLUGIN_PATH"] = run(environment / "bin" / "empycustom", "plugin-path", env=env).strip()
+    env.pop("VIRTUAL_ENV", None)
+    line = f"videotestsrc num-buffers=1 ! video/x-raw,format=RGBA ! empycustom in-place=true custom-lib={lib}"
+    printed = run("gst-launch-1.0", "-q", *f"{line} ! aimeta silent=false ! fakesink".split(), env=env, cwd=tmp_path)
+    assert printed.count(str(environment)) == 2, printed
+
+
+def test_the_command_knows_its_version(environment):
+    import empycustom
+
+    assert run(environment / "bin" / "empycustom", "--version").strip().endswith(empycustom.__version__)

@@ -1,0 +1,78 @@
+"""Every C function that is declared exists, and every layout is the one that GObject introspection knows."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from empycustom import native
+from empycustom.gstreamer import GObject, Gst, GstVideo
+from empycustom.native import analytics, declarations, maps
+
+SOURCES = [
+    Path(folder, name)
+    for folder in native.__path__
+    for name in ("declarations.py", "maps.py", "analytics.py", "objects.py", "metas.py")
+]
+NAMES = sorted({name for lib in (declarations.video, maps._gst) for name in dir(lib)})
+ANALYTICS = [name for name in NAMES if "_analytics_" in name]
+OTHERS = [name for name in NAMES if "_analytics_" not in name]
+
+
+def test_the_declarations_are_found():
+    assert len(OTHERS) > 40
+    assert len(ANALYTICS) > 15
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_declared_function_exists(name):
+    lib = declarations.video if name in dir(declarations.video) else maps._gst
+    assert getattr(lib, name), "looking it up raises AttributeError where the library lacks it"
+
+
+@pytest.mark.skipif(not analytics.available, reason="this GStreamer has no GstAnalytics, which came with 1.24")
+@pytest.mark.parametrize("name", ANALYTICS)
+def test_a_declared_function_of_analytics_exists(name):
+    assert getattr(analytics._lib, name)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in dir(declarations.video)])
+def test_no_function_is_declared_in_vain(name):
+    assert sum(len(re.findall(rf"\b{name}\b", source.read_text())) for source in SOURCES) >= 2
+
+
+@pytest.mark.parametrize(
+    ("known", "name"),
+    [
+        (Gst.MiniObject, "GstMiniObject"),
+        (Gst.Buffer, "GstBuffer"),
+        (Gst.Memory, "GstMemory"),
+        (Gst.Meta, "GstMeta"),
+        (Gst.MetaInfo, "GstMetaInfo"),
+        (GstVideo.VideoMeta, "GstVideoMeta"),
+        (GstVideo.VideoRegionOfInterestMeta, "GstVideoRegionOfInterestMeta"),
+        (GObject.TypeQuery, "GTypeQuery"),
+        (GObject.TypeInfo, "GTypeInfo"),
+        (GObject.EnumValue, "GEnumValue"),
+    ],
+)
+def test_a_declared_layout_is_the_real_one_as_far_as_it_goes(known, name):
+    ours = maps.ffi.typeof(name)
+    real = known.__info__.get_fields()
+    assert [field.offset for _, field in ours.fields] == [field.get_offset() for field in real[: len(ours.fields)]]
+    same = [(mine, theirs.get_name()) for (mine, _), theirs in zip(ours.fields, real, strict=False)]
+    assert all(theirs in (mine, f"{mine}_func") for mine, theirs in same)
+
+
+def test_the_numbers_of_the_fundamental_types():
+    numbers = (declarations.G_TYPE_INT, declarations.G_TYPE_UINT64, declarations.G_TYPE_DOUBLE, declarations.G_TYPE_STRING)
+    assert [declarations.text(declarations.ffi.cast("char *", 0)), *numbers] == [
+        "",
+        *(hash(kind) for kind in (GObject.TYPE_INT, GObject.TYPE_UINT64, GObject.TYPE_DOUBLE, GObject.TYPE_STRING)),
+    ]
+
+
+def test_texts():
+    pointer = declarations.ffi.new("char[]", "größe\xff".encode() + b"\xff")
+    assert declarations.text(pointer) == "größeÿ\ufffd"
+    assert declarations.bytes_of("é\ud800\0") == b"\xc3\xa9\\ud800\\0"

@@ -1,0 +1,314 @@
+"""Metadata on real buffers, written and read through C and compared with what GStreamer's own bindings see."""
+
+import pytest
+
+from empycustom.gstreamer import Gst, GstVideo
+from empycustom.native import metas
+from empycustom.native.declarations import buffer_at, ffi
+from empycustom.native.metas import Note, NoteMeta, Param, Region
+
+NAME = "EmPyCustomTestMeta"
+NONE = Gst.CLOCK_TIME_NONE
+
+
+@pytest.fixture
+def buffer():
+    return Gst.Buffer.new_allocate(None, 100, None)
+
+
+@pytest.fixture(scope="module")
+def notes():
+    return NoteMeta(NAME)
+
+
+def apis(buffer):
+    return [api for api, _ in metas.scan(hash(buffer))]
+
+
+def flags(buffer):
+    return buffer_at(hash(buffer)).mini_object.flags
+
+
+def set_flags(buffer, *names):
+    buffer_at(hash(buffer)).mini_object.flags |= bits(*names)
+
+
+def bits(*names):
+    kinds = (Gst.BufferFlags, GstVideo.VideoBufferFlags)
+    return sum(int(getattr(kind, name)) for name in names for kind in kinds if hasattr(kind, name))
+
+
+def regions(buffer):
+    return [metas.region_at(meta) for api, meta in metas.scan(hash(buffer)) if api == metas.REGION_API]
+
+
+def note_on(buffer, notes):
+    found = [meta for api, meta in metas.scan(hash(buffer)) if api == notes.api]
+    assert len(found) == 1
+    return notes.read(found[0]), found[0]
+
+
+# Plain facts.
+
+
+def test_size_and_time(buffer):
+    assert metas.size_of(hash(buffer)) == 100
+    assert metas.size_of(hash(Gst.Buffer.new())) == 0
+    assert metas.pts_of(hash(buffer)) == NONE == 2**64 - 1
+    buffer.pts = 47119953884
+    assert metas.pts_of(hash(buffer)) == 47119953884
+
+
+def test_a_buffer_without_metas(buffer):
+    assert metas.scan(hash(buffer)) == []
+    assert metas.video_layout(hash(buffer)) is None
+    metas.remove_metas(hash(buffer))
+    assert metas.scan(hash(buffer)) == []
+
+
+def test_scan_tells_api_and_address_in_the_order_of_adding(buffer, notes):
+    metas.add_region(hash(buffer), Region(1, "one", 0, 0, 1, 1, []))
+    notes.write(hash(buffer), 0, Note(1, "", ""))
+    metas.add_region(hash(buffer), Region(2, "two", 0, 0, 1, 1, []))
+    assert [api for api, _ in metas.scan(hash(buffer))] == [metas.REGION_API, notes.api, metas.REGION_API]
+    assert [region.label for region in regions(buffer)] == ["one", "two"]
+    addresses = [meta for _, meta in metas.scan(hash(buffer))]
+    assert len(set(addresses)) == 3
+    assert all(isinstance(address, int) for address in addresses)
+
+
+def test_video_layout(buffer):
+    GstVideo.buffer_add_video_meta_full(
+        buffer, GstVideo.VideoFrameFlags.NONE, GstVideo.VideoFormat.I420, 6, 4, 3, [0, 32, 48, 0], [8, 8, 8, 0]
+    )
+    assert metas.video_layout(hash(buffer)) == ((0, 32, 48), (8, 8, 8))
+    assert metas.video_layout(hash(buffer)).strides == (8, 8, 8)
+
+
+# Regions.
+
+REGIONS = [
+    Region(7, "person", 1, 2, 3, 4, []),
+    Region(0, "", 0, 0, 0, 0, []),
+    Region(2**31 - 1, "größe 人 😀", 2**32 - 1, 2**31, 5, 6, []),
+    Region(
+        8,
+        "car",
+        1,
+        2,
+        3,
+        4,
+        [
+            Param("detection", None, 3, 0.75, None),
+            Param("object_id", None, None, None, 12),
+            Param("classification", "Käfer", -1, 1.0, None),
+            Param("empty", None, None, None, None),
+            Param("all", "x", 0, 0.0, 0),
+        ],
+    ),
+    Region(
+        9, "tracked", 1, 2, 3, 4, [Param("object_id", None, None, None, 2**40), Param("object_id", None, None, None, 2**64 - 1)]
+    ),
+]
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.label or "empty")
+def test_what_is_written_about_a_region_is_read_back(buffer, region):
+    metas.add_region(hash(buffer), region)
+    assert regions(buffer) == [region]
+
+
+def test_a_region_of_ours_as_others_see_it(buffer):
+    metas.add_region(hash(buffer), REGIONS[3])
+    meta = GstVideo.buffer_get_video_region_of_interest_meta_id(buffer, 8)
+    assert (meta.x, meta.y, meta.w, meta.h) == (1, 2, 3, 4)
+    assert meta.get_param("detection").get_double("confidence") == (True, 0.75)
+    assert meta.get_param("detection").get_int("label_id") == (True, 3)
+    assert meta.get_param("object_id").get_int("id") == (True, 12)
+    assert meta.get_param("classification").get_string("label") == "Käfer"
+
+
+def test_a_region_of_others_as_we_see_it(buffer):
+    meta = GstVideo.buffer_add_video_region_of_interest_meta(buffer, "dög", 10, 20, 30, 40)
+    structure = Gst.Structure.new_empty("detection")
+    structure.set_value("confidence", 0.5)
+    structure.set_value("x_min", 0.1)
+    structure.set_value("label", "hund")
+    meta.add_param(structure)
+    assert regions(buffer) == [Region(0, "dög", 10, 20, 30, 40, [Param("detection", "hund", None, 0.5, None)])]
+
+
+def test_a_region_gets_an_id(buffer):
+    GstVideo.buffer_add_video_region_of_interest_meta(buffer, "a", 1, 1, 1, 1)
+    metas.set_region_id(metas.scan(hash(buffer))[0][1], 42)
+    assert regions(buffer)[0].id == 42
+    assert GstVideo.buffer_get_video_region_of_interest_meta_id(buffer, 42).x == 1
+
+
+def test_a_label_that_c_cannot_hold_is_kept_readable(buffer):
+    metas.add_region(hash(buffer), Region(1, "a\0b\ud800", 0, 0, 1, 1, []))
+    assert regions(buffer)[0].label == "a\\0b\\ud800"
+
+
+# Our own note.
+
+
+def test_a_note_is_written_and_read(buffer, notes):
+    note = Note(2**64 - 1, "2020-05-13T12:18:47.323-0600", '{"a":"größe 😀 \\u0000"}')
+    notes.write(hash(buffer), 0, note)
+    assert note_on(buffer, notes)[0] == note
+
+
+def test_a_note_is_overwritten_in_its_place(buffer, notes):
+    notes.write(hash(buffer), 0, Note(1, "one", '{"a":1}'))
+    _, address = note_on(buffer, notes)
+    notes.write(hash(buffer), address, Note(2, "two", '{"b":2}'))
+    assert note_on(buffer, notes) == (Note(2, "two", '{"b":2}'), address)
+    notes.write(hash(buffer), address, Note(3, "three", ""))
+    assert note_on(buffer, notes) == (Note(3, "three", ""), address)
+
+
+def test_a_note_is_an_ordinary_custom_meta_to_others(buffer, notes):
+    notes.write(hash(buffer), 0, Note(5, "now", '{"a":1}'))
+    structure = buffer.get_custom_meta(NAME).get_structure()
+    assert structure.get_uint64("frame-num") == (True, 5)
+    assert structure.get_string("timestamp") == "now"
+    assert structure.get_string("json") == '{"a":1}'
+    notes.write(hash(buffer), note_on(buffer, notes)[1], Note(6, "", ""))
+    assert not buffer.get_custom_meta(NAME).get_structure().has_field("json")
+
+
+def test_a_name_is_registered_once_for_all(notes):
+    assert NoteMeta(NAME).api == notes.api
+    assert NoteMeta(f"{NAME}Two").api != notes.api
+
+
+def test_a_note_that_somebody_else_left_half_empty(buffer, notes):
+    buffer.add_custom_meta(NAME)
+    assert note_on(buffer, notes)[0] == Note(0, "", "")
+
+
+def test_a_note_survives_copies(buffer, notes):
+    note = Note(3, "then", "[1]")
+    notes.write(hash(buffer), 0, note)
+    assert note_on(buffer.copy_deep(), notes)[0] == note
+
+
+# From one buffer to another.
+
+
+@pytest.fixture
+def rich(notes):
+    """A buffer with two regions, a note and a video meta."""
+    made = Gst.Buffer.new_wrapped(bytes(range(96)))
+    metas.add_region(hash(made), REGIONS[3])
+    metas.add_region(hash(made), REGIONS[0])
+    notes.write(hash(made), 0, Note(4, "t", "[1]"))
+    GstVideo.buffer_add_video_meta(made, GstVideo.VideoFrameFlags.NONE, GstVideo.VideoFormat.RGBA, 6, 4)
+    return made
+
+
+def test_metas_are_carried_without_those_of_memory(buffer, rich, notes):
+    metas.carry_metas(hash(rich), hash(buffer), with_memory=False)
+    assert regions(buffer) == [REGIONS[3], REGIONS[0]]
+    assert note_on(buffer, notes)[0] == Note(4, "t", "[1]")
+    assert metas.video_layout(hash(buffer)) is None
+    assert len(metas.scan(hash(rich))) == 4
+
+
+def test_metas_are_carried_with_those_of_memory(buffer, rich):
+    metas.carry_metas(hash(rich), hash(buffer), with_memory=True)
+    assert sorted(apis(buffer)) == sorted(apis(rich))
+    assert metas.video_layout(hash(buffer)) == metas.video_layout(hash(rich))
+
+
+def test_kinds_that_are_there_already_are_not_carried(buffer, rich, notes):
+    metas.add_region(hash(buffer), Region(1, "own", 0, 0, 1, 1, []))
+    metas.carry_metas(hash(rich), hash(buffer), with_memory=True)
+    assert [region.label for region in regions(buffer)] == ["own"]
+    assert note_on(buffer, notes)[0].frame_num == 4
+    before = metas.scan(hash(buffer))
+    metas.carry_metas(hash(rich), hash(buffer), with_memory=True)
+    assert metas.scan(hash(buffer)) == before
+
+
+def test_what_is_carried_is_a_copy(buffer, rich, notes):
+    metas.carry_metas(hash(rich), hash(buffer), with_memory=False)
+    notes.write(hash(buffer), note_on(buffer, notes)[1], Note(5, "", "[2]"))
+    metas.set_region_id(metas.scan(hash(buffer))[0][1], 77)
+    assert note_on(rich, notes)[0].json == "[1]"
+    assert regions(rich)[0].id == 8
+    metas.remove_metas(hash(rich))
+    assert [region.label for region in regions(buffer)] == ["car", "person"]
+
+
+def test_times_and_flags_are_carried_where_they_are_set(buffer):
+    names = ("DISCONT", "INTERLACED", "TFF", "ONEFIELD", "MULTIPLE_VIEW", "FIRST_IN_BUNDLE")
+    source = Gst.Buffer.new()
+    source.pts, source.duration, source.offset = 5, 7, 9
+    set_flags(source, *names)
+    buffer.pts, buffer.dts, buffer.offset_end = 1, 2, 3
+    set_flags(buffer, "DELTA_UNIT")
+    metas.carry_times_and_flags(hash(source), hash(buffer))
+    assert (buffer.pts, buffer.dts, buffer.duration, buffer.offset, buffer.offset_end) == (5, 2, 7, 9, 3)
+    assert flags(buffer) & bits(*names) == bits(*names)
+    assert not flags(buffer) & bits("DELTA_UNIT")
+
+
+def test_a_source_without_times_and_flags_changes_none(buffer):
+    buffer.pts, buffer.dts, buffer.duration, buffer.offset, buffer.offset_end = range(5)
+    set_flags(buffer, "DELTA_UNIT")
+    metas.carry_times_and_flags(hash(Gst.Buffer.new()), hash(buffer))
+    assert (buffer.pts, buffer.dts, buffer.duration, buffer.offset, buffer.offset_end) == tuple(range(5))
+    assert flags(buffer) & bits("DELTA_UNIT")
+
+
+def test_flags_of_the_memory_and_of_the_object_stay_as_they_are(buffer):
+    source = Gst.Buffer.new()
+    set_flags(source, "TAG_MEMORY", "LIVE")
+    before = flags(buffer) & 0b1111
+    untagged = not flags(buffer) & bits("TAG_MEMORY")
+    metas.carry_times_and_flags(hash(source), hash(buffer))
+    assert flags(buffer) & bits("LIVE")
+    assert flags(buffer) & 0b1111 == before
+    assert untagged == (not flags(buffer) & bits("TAG_MEMORY"))
+
+
+def test_memory_is_shared_and_not_copied(buffer):
+    source = Gst.Buffer.new_wrapped(bytes(range(96)))
+    source = source.append(Gst.Buffer.new_allocate(None, 10, None))
+    metas.share_memory(hash(source), hash(buffer))
+    assert buffer.n_memory() == 2
+    assert metas.size_of(hash(buffer)) == 106
+    assert hash(buffer.peek_memory(0)) == hash(source.peek_memory(0))
+    assert buffer.extract_dup(0, 96) == bytes(range(96))
+    del source
+    assert buffer.extract_dup(0, 96) == bytes(range(96))
+
+
+def test_metas_are_removed(rich):
+    metas.remove_metas(hash(rich))
+    assert metas.scan(hash(rich)) == []
+    assert metas.size_of(hash(rich)) == 96
+
+
+def test_metas_that_their_owner_locked_stay(rich):
+    kept = metas.scan(hash(rich))[1]
+    ffi.cast("GstMeta *", kept[1]).flags |= int(Gst.MetaFlags.LOCKED)
+    metas.remove_metas(hash(rich))
+    assert metas.scan(hash(rich)) == [kept]
+    ffi.cast("GstMeta *", kept[1]).flags &= ~int(Gst.MetaFlags.LOCKED)
+
+
+def test_many_rounds_leave_nothing_behind(notes):
+    """Reference counts stay as they are, however often buffers are written, read and carried."""
+    source = Gst.Buffer.new_wrapped(b"x" * 8)
+    memory = source.peek_memory(0)
+    counts = memory.mini_object.refcount, source.mini_object.refcount
+    for number in range(200):
+        target = Gst.Buffer.new()
+        notes.write(hash(target), 0, Note(number, "t", "[]"))
+        metas.share_memory(hash(source), hash(target))
+        metas.carry_metas(hash(source), hash(target), with_memory=True)
+        del target
+    assert (memory.mini_object.refcount, source.mini_object.refcount) == counts

@@ -1,0 +1,393 @@
+"""The callbacks of a library: checked when it is opened, called as they are defined, and blamed when they raise."""
+
+import re
+import sys
+import textwrap
+
+import pytest
+
+from empycustom.errors import (
+    CallbackError,
+    CallbackMissingError,
+    CallbackSignatureError,
+    LibraryImportError,
+    LibraryNotFoundError,
+)
+from empycustom.library.hooks import Library, callbacks_of
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Write a library (and helpers, by name) and return its path."""
+
+    def write(text, **helpers):
+        for name, helper in helpers.items():
+            (tmp_path / f"{name}.py").write_text(textwrap.dedent(helper))
+        path = tmp_path / "lib.py"
+        path.write_text(textwrap.dedent(text))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def opened(make):
+    """Open a library written for the test, and close it in the end."""
+    libraries = []
+
+    def open_it(text, in_place=True, **helpers):
+        libraries.append(Library.open(make(text, **helpers), in_place=in_place))
+        return libraries[-1]
+
+    path, modules = list(sys.path), set(sys.modules)
+    yield open_it
+    for library in libraries:
+        library.close()
+    assert sys.path == path
+    assert not [name for name in set(sys.modules) - modules if "empycustom_library_" in name]
+
+
+# Which arguments a callback gets.
+
+THREE = [
+    "def process_ip(io_buffer, in_meta, options): return [io_buffer, in_meta, options]",
+    "process_ip = lambda b, m, o: [b, m, o]",
+    "def process_ip(io_buffer, in_meta, options, *, events=None): return [io_buffer, in_meta, options]",
+    "def process_ip(io_buffer, in_meta, options, **rest): assert not rest; return [io_buffer, in_meta, options]",
+    "def process_ip(io_buffer, in_meta=1, options=2): return [io_buffer, in_meta, options]",
+    "import functools\ndef f(x, b, m, o): return [b, m, o]\nprocess_ip = functools.partial(f, 0)",
+    "class C:\n    def __call__(self, b, m, o): return [b, m, o]\nprocess_ip = C()",
+    "class C:\n    def run(self, b, m, o): return [b, m, o]\nprocess_ip = C().run",
+    "class C:\n    @staticmethod\n    def run(b, m, o): return [b, m, o]\nprocess_ip = C.run",
+    "class process_ip(list):\n    def __init__(self, b, m, o): super().__init__([b, m, o])",
+    "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def inner(*a, **k): return f(*a, **k)\n    return inner\n"
+    "@deco\ndef process_ip(b, m, o): return [b, m, o]",
+]
+FOUR = [
+    "def process_ip(io_buffer, in_meta, options, events): return [io_buffer, in_meta, options, events]",
+    "def process_ip(io_buffer, in_meta, options, events=None): return [io_buffer, in_meta, options, events]",
+    "def process_ip(*args): return list(args)",
+    "def process_ip(io_buffer, *args): return [io_buffer, *args]",
+    "def process_ip(b, m, o, e, more=None): return [b, m, o, e]",
+    "def process_ip(b, m, o, e, /): return [b, m, o, e]",
+    "import functools\ndef f(x, *a): return list(a)\nprocess_ip = functools.partial(f, 0)",
+]
+
+
+@pytest.mark.parametrize("text", THREE)
+def test_callbacks_of_three_arguments(opened, text):
+    library = opened(text)
+    assert library.takes_events is False
+    assert list(library.call("buffer", "meta", {"o": 1}, "events")) == ["buffer", "meta", {"o": 1}]
+
+
+@pytest.mark.parametrize("text", FOUR)
+def test_callbacks_of_four_arguments(opened, text):
+    library = opened(text)
+    assert library.takes_events is True
+    assert library.call("buffer", "meta", {"o": 1}, "events") == ["buffer", "meta", {"o": 1}, "events"]
+
+
+def test_a_callback_written_in_c_that_cannot_be_asked_gets_three(opened):
+    library = opened("process_ip = max")
+    assert library.takes_events is False
+    assert library.call(1, 3, 2, 4) == 3
+
+
+def test_process_is_the_callback_when_it_is_not_in_place(opened):
+    library = opened("def process(in_buffer, in_meta, options): return None, ''\ndef process_ip(b, m, o): 1 / 0", in_place=False)
+    assert library.name == "process"
+    assert library.call(1, 2, 3, 4) == (None, "")
+
+
+def test_what_a_library_says_of_itself(opened):
+    library = opened("\n\ndef process_ip(b, m, o): pass\nprocess = max")
+    assert library.path.endswith("/lib.py")
+    assert library.name == "process_ip"
+    assert library.line_of("process_ip") == 3
+    assert library.line_of("process") is None
+
+
+# What is refused when it is opened.
+
+
+@pytest.mark.parametrize(
+    ("text", "in_place", "what"),
+    [
+        ("x = 1", True, r"has neither process_ip nor process; define process_ip\(io_buffer, in_meta, options\)"),
+        ("x = 1", False, r"has neither process_ip nor process; define process\(in_buffer, in_meta, options\)"),
+        (
+            "def process(a, b, c): pass",
+            True,
+            r"has process but no process_ip, which in-place=true needs; set in-place=false, or define process_ip\(io_buffer, ",
+        ),
+        (
+            "def process_ip(a, b, c): pass",
+            False,
+            r"has process_ip but no process, which in-place=false needs; set in-place=true, or define process\(in_buffer, ",
+        ),
+    ],
+)
+def test_a_missing_callback_says_what_to_set(opened, text, in_place, what):
+    with pytest.raises(CallbackMissingError, match=what) as caught:
+        opened(text, in_place)
+    assert caught.value.callback == ("process_ip" if in_place else "process")
+    assert caught.value.library.endswith("/lib.py")
+    assert isinstance(caught.value, AttributeError)
+
+
+GOOD = "def process_ip(b, m, o): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "callback", "line", "what"),
+    [
+        (
+            "def process_ip(): pass",
+            "process_ip",
+            1,
+            "process_ip takes (), but is called as process_ip(io_buffer, in_meta, options)",
+        ),
+        ("\ndef process_ip(a, b): pass", "process_ip", 2, "takes (a, b), but is called as"),
+        ("def process_ip(a, b, c, d, e): pass", "process_ip", 1, "or with events as the 4th argument; change its definition"),
+        ("def process_ip(a, b, c, *, d): pass", "process_ip", 1, "takes (a, b, c, *, d)"),
+        ("def process_ip(a, b, *, options): pass", "process_ip", 1, "takes (a, b, *, options)"),
+        ("def process_ip(**all): pass", "process_ip", 1, "takes (**all)"),
+        ("class C:\n    def run(self, b): pass\nprocess_ip = C().run", "process_ip", 2, "takes (b)"),
+        ("process_ip = 5", "process_ip", None, "is a int, no function"),
+        ("process_ip = None", "process_ip", None, "is a NoneType, no function"),
+        ("async def process_ip(a, b, c): pass", "process_ip", 1, "is a coroutine (async def)"),
+        ("def process_ip(a, b, c): yield", "process_ip", 1, "is a generator (it contains yield)"),
+        ("async def process_ip(a, b, c): yield", "process_ip", 1, "is a generator"),
+        ("class C:\n    async def __call__(self, a, b, c): pass\nprocess_ip = C()", "process_ip", None, "is a coroutine"),
+        (
+            "import functools\nasync def f(x, a, b, c): pass\nprocess_ip = functools.partial(f, 1)",
+            "process_ip",
+            None,
+            "is a coroutine",
+        ),
+        (GOOD + "def start(): pass", "start", 2, "start takes (), but is called as start(options); change its definition"),
+        (GOOD + "def start(options, more): pass", "start", 2, "start takes (options, more)"),
+        (GOOD + "def stop(): pass", "stop", 2, "stop takes ()"),
+        (GOOD + "start = 'x'", "start", None, "start is a str, no function"),
+        (GOOD + "async def stop(options): pass", "stop", 2, "stop is a coroutine"),
+        ("import numpy as np\ndef process_ip(a, b=np.eye(2)): pass", "process_ip", 2, "takes (a, b=array([[1., 0.], [0., 1.]]))"),
+    ],
+)
+def test_a_callback_that_cannot_be_called_is_refused(opened, text, callback, line, what):
+    with pytest.raises(CallbackSignatureError) as caught:
+        opened(text)
+    message = str(caught.value)
+    assert what in message
+    assert "\n" not in message
+    assert message.startswith(f"{caught.value.library}:{line}: {callback} " if line else f"{caught.value.library}: {callback} ")
+    assert (caught.value.callback, caught.value.line) == (callback, line)
+    assert isinstance(caught.value, TypeError)
+
+
+def test_the_callback_of_the_other_mode_is_not_checked(opened):
+    assert opened(GOOD + "def process(): pass").call(1, 2, 3, 4) is None
+
+
+@pytest.mark.parametrize("text", ["x = 1", "def process_ip(): pass", GOOD + "start = 5"])
+def test_a_refused_library_leaves_nothing_behind(make, text):
+    path, modules = list(sys.path), set(sys.modules)
+    with pytest.raises((CallbackMissingError, CallbackSignatureError)):
+        Library.open(make(text), in_place=True)
+    assert (sys.path, set(sys.modules)) == (path, modules)
+
+
+def test_errors_of_loading_come_through(make):
+    with pytest.raises(LibraryImportError):
+        Library.open(make("1 / 0"), in_place=True)
+    with pytest.raises(LibraryNotFoundError):
+        Library.open("/no/such/lib.py", in_place=True)
+    with pytest.raises(LibraryNotFoundError):
+        callbacks_of("/no/such/lib.py")
+
+
+def test_which_callbacks_there_are(make):
+    path, modules = list(sys.path), set(sys.modules)
+    assert callbacks_of(make("x = 1")) == set()
+    assert callbacks_of(make("def start(o): pass\ndef process(a, b, c): pass")) == {"start", "process"}
+    assert callbacks_of(make("start = stop = process = process_ip = print")) == {"start", "stop", "process", "process_ip"}
+    assert (sys.path, set(sys.modules)) == (path, modules)
+
+
+# start and stop.
+
+
+def test_start_and_stop_get_the_options(opened):
+    library = opened(GOOD + "seen = []\ndef start(options): seen.append(options)\ndef stop(options=None): seen.append(options)")
+    library.start({"a": 1})
+    library.stop({"b": 2})
+    assert library.module.seen == [{"a": 1}, {"b": 2}]
+
+
+def test_start_and_stop_are_optional(opened):
+    library = opened(GOOD)
+    assert library.start({}) is None
+    assert library.stop({}) is None
+
+
+# What a callback raises.
+
+
+def run(library, callback):
+    if callback in ("start", "stop"):
+        getattr(library, callback)({})
+    else:
+        library.call(None, {}, {}, None)
+
+
+RAISED = [
+    ("raise ValueError('no')", "ValueError: no"),
+    ("1 / 0", "ZeroDivisionError: division by zero"),
+    ("raise SystemExit", "SystemExit"),
+    ("sys.exit(3)", "SystemExit: 3"),
+    ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    ("raise GeneratorExit", "GeneratorExit"),
+    ("raise KeyError('x')", "KeyError: 'x'"),
+    ("raise ValueError", "ValueError"),
+    ("raise ValueError('')", "ValueError"),
+    ("raise ValueError(' \\n ')", "ValueError"),
+    ("raise ValueError('first\\nsecond')", "ValueError: first …"),
+    ("raise ValueError('\\n\\nfirst\\n')", "ValueError: first"),
+    ("raise ValueError('x' * 10000)", f"ValueError: {'x' * 500} …"),
+    ("raise ValueError('a\\udcffb\\0c')", "ValueError: a\\udcffb\\0c"),
+    ("raise ValueError('größe 😀')", "ValueError: größe 😀"),
+    ("raise SyntaxError", "SyntaxError"),
+    ("raise SyntaxError('odd')", "SyntaxError: odd"),
+    ("compile('x = (', 'text', 'exec')", "SyntaxError: '(' was never closed"),
+    ("raise OSError(2, 'gone', 'file.txt')", "FileNotFoundError: [Errno 2] gone: 'file.txt'"),
+    ("raise type('Mine', (Exception,), {'__str__': lambda self: 1 / 0})", "Mine: (its text cannot be had: ZeroDivisionError)"),
+    ("raise type('Mine', (Exception,), {'__str__': lambda self: 5})", "Mine: (its text cannot be had: TypeError)"),
+    ("raise UnicodeDecodeError('utf-8', b'\\xff', 0, 1, 'bad')", "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff"),
+    ("assert False", "AssertionError"),
+    ("nothing_like_this", "NameError: name 'nothing_like_this' is not defined"),
+]
+
+
+@pytest.mark.parametrize(("statement", "what"), RAISED)
+@pytest.mark.parametrize("callback", ["start", "stop", "process_ip", "process"])
+def test_whatever_a_callback_raises_is_a_callback_error(opened, callback, statement, what):
+    arguments = "options" if callback in ("start", "stop") else "a, b, c"
+    others = "".join(f"def {name}(a, b, c): pass\n" for name in ("process", "process_ip") if name != callback)
+    library = opened(
+        f"import sys\n{others}\n# a comment\ndef {callback}({arguments}):\n    x = 1\n    {statement}\n", callback != "process"
+    )
+    line = 5 + others.count("\n") + 1
+    with pytest.raises(CallbackError) as caught:
+        run(library, callback)
+    error = caught.value
+    assert str(error).startswith(f"{library.path}:{line}: {callback} raised {what}")
+    assert str(error).endswith("; mend the library (the traceback is below)")
+    assert (error.library, error.line, error.callback) == (library.path, line, callback)
+    assert error.__cause__ is not None
+    assert isinstance(error, RuntimeError)
+    assert "\n" not in str(error)
+    (str(error) + error.details).encode("utf-8")
+    assert "\0" not in str(error) + error.details
+    lines = error.details.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[1] == f'  File "{library.path}", line {line}, in {callback}'
+    assert "empycustom_library_" not in error.details
+
+
+def test_the_line_is_the_librarys_own_when_a_helper_raises(opened):
+    library = opened(
+        """
+        import helper
+        def process_ip(a, b, c):
+            return inner()
+        def inner():
+            return helper.deep(3)
+        """,
+        helper="""
+        class Oops(Exception): pass
+        def deep(n):
+            if n == 0:
+                raise Oops("far down")
+            return deep(n - 1)
+        """,
+    )
+    with pytest.raises(CallbackError, match=r"lib\.py:6: process_ip raised Oops: far down") as caught:
+        library.call(None, {}, {}, None)
+    details = caught.value.details
+    assert re.findall(r'File ".*/(\w+\.py)", line (\d+)', details)[:2] == [("lib.py", "4"), ("lib.py", "6")]
+    assert details.splitlines()[-1] == "helper.Oops: far down"
+
+
+def test_the_line_is_the_last_one_of_the_library_when_it_is_called_back(opened):
+    library = opened("def process_ip(a, b, c):\n    return sorted([1, 2], key=key)\ndef key(x):\n    return x.missing\n")
+    with pytest.raises(CallbackError, match=r"lib\.py:4: process_ip raised AttributeError"):
+        library.call(None, {}, {}, None)
+
+
+def test_a_helper_that_is_imported_late_and_fails(opened):
+    library = opened("def process_ip(a, b, c):\n    import late\n", late="x = 1\nimport no_such_module_anywhere\n")
+    with pytest.raises(
+        CallbackError, match=r"lib\.py:2: process_ip raised ModuleNotFoundError: No module named 'no_such"
+    ) as caught:
+        library.call(None, {}, {}, None)
+    assert re.findall(r'File ".*/(\w+\.py)", line (\d+)', caught.value.details) == [("lib.py", "2"), ("late.py", "2")]
+
+
+def test_chained_exceptions_are_all_in_the_details(opened):
+    library = opened(
+        """
+        def process_ip(a, b, c):
+            try:
+                1 / 0
+            except ZeroDivisionError as error:
+                raise ValueError("because") from error
+        """
+    )
+    with pytest.raises(CallbackError, match=r"lib\.py:6: process_ip raised ValueError: because") as caught:
+        library.call(None, {}, {}, None)
+    assert "ZeroDivisionError: division by zero" in caught.value.details
+    assert "direct cause" in caught.value.details
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with Python 3.11")
+def test_exception_groups(opened):
+    library = opened("def process_ip(a, b, c):\n    raise ExceptionGroup('several', [ValueError('one'), TypeError('two')])\n")
+    with pytest.raises(
+        CallbackError, match=r"lib\.py:2: process_ip raised ExceptionGroup: several \(2 sub-exceptions\)"
+    ) as caught:
+        library.call(None, {}, {}, None)
+    assert "ValueError: one" in caught.value.details
+    assert "TypeError: two" in caught.value.details
+
+
+def test_endless_recursion(opened):
+    library = opened("def process_ip(a, b, c):\n    return process_ip(a, b, c)\n")
+    with pytest.raises(CallbackError, match=r"lib\.py:2: process_ip raised RecursionError: maximum recursion depth"):
+        library.call(None, {}, {}, None)
+
+
+def test_a_wrong_call_inside_a_callback_written_in_c_has_no_line(opened):
+    library = opened("process_ip = max")
+    with pytest.raises(CallbackError, match=r"lib\.py: process_ip raised TypeError: ") as caught:
+        library.call(1, "a", 2, 3)
+    assert caught.value.line is None
+
+
+def test_a_library_goes_on_after_an_exception(opened):
+    library = opened(
+        "count = 0\ndef process_ip(a, b, c):\n    global count\n    count += 1\n    if count == 1: 1 / 0\n    return count\n"
+    )
+    with pytest.raises(CallbackError):
+        library.call(None, {}, {}, None)
+    assert library.call(None, {}, {}, None) == 2
+
+
+def test_failed_blames_an_exception_caught_elsewhere(opened):
+    library = opened("def process_ip(a, b, c):\n    1 / 0\n")
+    try:
+        library.function(1, 2, 3)
+    except ZeroDivisionError as raised:
+        error = library.failed(raised, "process_ip")
+    assert error.line == 2
+    assert str(error).startswith(f"{library.path}:2: process_ip raised ZeroDivisionError")

@@ -1,0 +1,506 @@
+"""Loading a custom library: how it is found, what goes wrong, and that no two share anything."""
+
+import dataclasses
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import typing
+import weakref
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from empycustom.errors import LibraryImportError, LibraryNotFoundError
+from empycustom.library.load import load, unload
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    """Work in a folder of the test's own; afterwards sys.path and sys.modules must be as they were."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])  # `python -m pytest` puts the folder there
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    assert sys.path == path
+    assert {name for name in set(sys.modules) - modules if name.startswith("empycustom_library_")} == set()
+
+
+@contextmanager
+def application(folder):
+    """An application whose modules lie in ``folder``."""
+    modules = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    yield
+    sys.path.remove(str(folder))
+    for name in set(sys.modules) - modules:
+        if not name.startswith("empycustom_library_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def loaded():
+    """Load libraries, and unload them in the end."""
+    modules = []
+
+    def take(custom_lib):
+        modules.append(load(str(custom_lib)))
+        return modules[-1]
+
+    yield take
+    for module in modules:
+        unload(module)
+
+
+def write(path, text=""):
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path.absolute()
+
+
+# Finding.
+
+
+def test_an_absolute_path(loaded, tmp_path):
+    path = write("lib.py", "x = 1")
+    module = loaded(path)
+    assert module.x == 1
+    assert module.__file__ == str(path)
+
+
+@pytest.mark.parametrize("name", ["lib.py", "./lib.py", "sub/../lib.py", "sub/inner.py"])
+def test_a_path_relative_to_the_working_directory(loaded, name):
+    write("lib.py", "x = 1")
+    write("sub/inner.py", "x = 1")
+    assert loaded(name).x == 1
+    assert os.path.isabs(loaded(name).__file__)
+
+
+def test_a_path_in_the_home_folder(loaded, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write("home/libs/lib.py", "x = 1")
+    assert loaded("~/libs/lib.py").x == 1
+
+
+@pytest.mark.parametrize("name", ["my-lib.py", "my lib.v2.py", "1st.py", "größe.py"])
+def test_names_that_are_no_identifiers(loaded, name):
+    write(name, "class A: pass\nx = __name__")
+    module = loaded(name)
+    assert sys.modules[module.x] is module
+    assert pickle.loads(pickle.dumps(module.A)) is module.A
+
+
+def test_a_dotted_module_in_the_working_directory(loaded):
+    write("pkg/__init__.py", "y = 2")
+    write("pkg/helper.py", "from . import y\nz = y + 1")
+    write("pkg/sub/__init__.py")
+    write(
+        "pkg/sub/lib.py",
+        "from ..helper import z\nimport pkg.helper as again\nfrom pkg import y\ndef late():\n    from . import other\n    return other.w",
+    )
+    write("pkg/sub/other.py", "w = 7")
+    module = loaded("pkg.sub.lib")
+    assert (module.z, module.y, module.again.z, module.late()) == (3, 2, 3, 7)
+    assert "pkg" not in sys.modules
+
+
+def test_a_plain_module_name(loaded):
+    write("lib.py", "x = 1")
+    assert loaded("lib").x == 1
+
+
+def test_an_installed_module_is_loaded_anew_and_keeps_its_package(loaded, tmp_path):
+    write("site/some_pkg/__init__.py")
+    write("site/some_pkg/shared.py", "items = []")
+    write("site/some_pkg/lib.py", "from .shared import items\nown = []")
+    with application(tmp_path / "site"):
+        one, two = loaded("some_pkg.lib"), loaded("some_pkg.lib")
+        assert one is not two
+        assert one.own is not two.own
+        assert one.items is two.items is sys.modules["some_pkg.shared"].items
+
+
+# What is not there, and what is no library.
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("missing.py", "custom-lib=missing.py does not exist in {cwd}; give a path that is right from there, or an absolute one"),
+        ("sub/missing.py", "does not exist in {cwd}/sub"),
+        ("/no/such/lib.py", "custom-lib=/no/such/lib.py does not exist; give the path of a Python file"),
+        ("~/no/such/lib.py", "does not exist; give the path of a Python file"),
+        ("~no-such-user/lib.py", "custom-lib=~no-such-user/lib.py does not exist"),
+        ("folder", "custom-lib=folder is a folder; name the Python file in it"),
+        ("folder/", "is a folder"),
+        (".", "is a folder"),
+        ("", "is a folder"),
+        ("libx.so", "is a compiled library; name a Python file"),
+        ("./libx.so", "is a compiled library; name a Python file"),
+        ("lib.txt", "is no Python file; its name must end in .py"),
+        ("noending", "is no Python file; its name must end in .py"),
+        ("nothing", "custom-lib=nothing is neither a file in {cwd} nor a module that Python finds"),
+        ("nothing.at.all", "is neither a file in {cwd} nor a module"),
+        ("json.nothing", "is neither a file in {cwd} nor a module"),
+        ("folder.nothing", "is neither a file in {cwd} nor a module"),
+        ("sys", "is neither a file in {cwd} nor a module"),
+        ("folder", "is a folder"),
+    ],
+)
+def test_not_found(name, what, tmp_path):
+    for file in ("libx.so", "lib.txt", "noending", "folder/x.py"):
+        write(file)
+    with pytest.raises(LibraryNotFoundError) as caught:
+        load(name)
+    assert what.format(cwd=tmp_path) in str(caught.value)
+    assert isinstance(caught.value, FileNotFoundError)
+
+
+@pytest.mark.parametrize("name", [".lib", "..", "a..b", "a b", "lib\0", "é", "1.5", "-"])
+def test_odd_names_are_errors_of_ours(name):
+    with pytest.raises((LibraryNotFoundError, LibraryImportError)):
+        load(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("x = 1\ndef f(:\n    pass\n", 2, "has a syntax error: SyntaxError: invalid syntax"),
+        ("x = 1\n  y = 2\n", 2, "has a syntax error: IndentationError: unexpected indent"),
+        (
+            "\nimport no_such_module_anywhere\n",
+            2,
+            "The module 'no_such_module_anywhere' is missing, not the library: install it for",
+        ),
+        ("\nimport helper_of_mine.nothing\n", 2, "The module 'helper_of_mine.nothing' is missing, not the library"),
+        ("\nfrom helper_of_mine import nothing\n", 2, "ImportError: cannot import name 'nothing' from 'helper_of_mine'"),
+        ("\n\nimport broken_helper\n", 3, "has a syntax error: SyntaxError"),
+        ("\nimport raising_helper\n", 2, "cannot be loaded: ZeroDivisionError: division by zero"),
+        ("from no_such_parent.x import y\n", 1, "The module 'no_such_parent' is missing"),
+        ("def f():\n    g()\ndef g():\n    1 / 0\nf()\n", 4, "cannot be loaded: ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit(3)\n", 2, "cannot be loaded: SystemExit: 3"),
+        ("raise SystemExit\n", 1, "cannot be loaded: SystemExit"),
+        ("raise KeyboardInterrupt\n", 1, "cannot be loaded: KeyboardInterrupt"),
+        ("raise SyntaxError\n", 1, "has a syntax error: SyntaxError"),
+        ("x = '\0'\n", None, "null bytes"),
+        ("x = 1\nimport sys\ndel sys.modules[__name__]\n1 / 0\n", 4, "ZeroDivisionError"),
+    ],
+)
+def test_a_library_that_cannot_be_run(text, line, what, tmp_path):
+    write("broken_helper.py", "x = (\n")
+    write("raising_helper.py", "\n\n1 / 0\n")
+    write("helper_of_mine/__init__.py")
+    path = write("lib.py", text)
+    with pytest.raises(LibraryImportError) as caught:
+        load("lib.py")
+    message = str(caught.value)
+    assert message.startswith(f"{path}:{line} " if line else f"{path} ")
+    assert what in message
+    assert "\n" not in message
+    assert "empycustom_library_" not in message + caught.value.details
+    assert (caught.value.library, caught.value.line) == (str(path), line)
+    assert caught.value.__cause__ is not None
+    assert isinstance(caught.value, ImportError)
+    assert not isinstance(caught.value, FileNotFoundError)
+
+
+def test_the_traceback_begins_in_the_users_code_and_holds_nothing_of_ours():
+    write("helper.py", "def boom():\n    raise ValueError('no')\nboom()\n")
+    path = write("lib.py", "x = 1\nimport helper\n")
+    with pytest.raises(LibraryImportError) as caught:
+        load("lib.py")
+    lines = caught.value.details.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[1] == f'  File "{path}", line 2, in <module>'
+    assert lines[-1] == "ValueError: no"
+    files = [line.split('"')[1] for line in lines if line.startswith("  File ")]
+    assert files == [str(path), str(path.with_name("helper.py")), str(path.with_name("helper.py"))]
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "import", "import no_such_module_anywhere", "raise SystemExit"])
+def test_a_package_above_the_module_that_cannot_be_run(text):
+    write("pkg/__init__.py", text)
+    write("pkg/lib.py")
+    with pytest.raises(LibraryImportError, match=r"pkg\.lib (cannot be loaded|has a syntax error)"):
+        load("pkg.lib")
+
+
+def test_after_a_failed_load_the_mended_file_loads(loaded):
+    for text in ("import helper\n1 / 0", "import nothing_like_it", "x = ("):
+        write("lib.py", text)
+        write("helper.py", "x = 1")
+        before = list(sys.path), set(sys.modules)
+        with pytest.raises(LibraryImportError):
+            load("lib.py")
+        assert (list(sys.path), set(sys.modules)) == before
+    write("lib.py", "import helper\nx = helper.x")
+    assert loaded("lib.py").x == 1
+
+
+def test_an_edit_is_seen_at_once_and_no_bytecode_is_left(loaded):
+    for number in range(3):
+        write("lib.py", f"import helper\nx = {number}")  # of the same size, within the same second
+        write("helper.py", f"y = {number}")
+        module = loaded("lib.py")
+        assert (module.x, module.helper.y) == (number, number)
+    assert not Path("__pycache__").exists()
+
+
+# Sharing nothing.
+
+
+def test_two_loads_share_nothing(loaded):
+    write("helper.py", "items = []")
+    write("lib.py", "import helper\nitems = []\nclass A: pass")
+    one, two = loaded("lib.py"), loaded("lib.py")
+    assert one is not two
+    assert one.A is not two.A
+    assert one.items is not two.items
+    assert one.helper is not two.helper
+    assert one.helper.items is not two.helper.items
+
+
+HELPERS = {
+    "lib.py": """
+        import helper
+        from package import deep
+        import package.sub.leaf
+        import package.sub.leaf as leaf
+        from package.sub import leaf as leaf_again
+        who = helper.WHO
+        def late():
+            import helper
+            from helper import WHO
+            import lazy
+            import package.lazy
+            return [helper is first, WHO, lazy.WHO, lazy.helper is first, package.lazy.WHO]
+        first = helper
+        def by_exec():
+            space = {}
+            exec("import lazy; who = lazy.WHO")
+            return __import__("lazy").WHO
+    """,
+    "helper.py": "WHO = '{who}'",
+    "lazy.py": "import helper\nWHO = 'lazy ' + helper.WHO",
+    "package/__init__.py": "from .deep import WHO",
+    "package/deep.py": "import helper\nfrom helper import WHO",
+    "package/lazy.py": "from .sub import leaf\nWHO = 'package ' + leaf.WHO",
+    "package/sub/__init__.py": "",
+    "package/sub/leaf.py": "from .. import deep\nfrom helper import *",
+}
+
+
+def write_family(who):
+    import textwrap
+
+    for name, text in HELPERS.items():
+        write(f"{who}/{name}", textwrap.dedent(text).replace("{who}", who))
+    return f"{who}/lib.py"
+
+
+def test_helpers_of_the_same_names_in_two_folders_do_not_meet(loaded):
+    modules = {who: loaded(write_family(who)) for who in ("one", "two")}
+    for who, module in modules.items():
+        assert (module.who, module.deep.WHO, module.leaf.WHO) == (who, who, who)
+        assert module.package.sub.leaf is module.leaf is module.leaf_again
+    for who, module in [*modules.items(), *modules.items()]:
+        assert module.late() == [True, who, f"lazy {who}", True, f"package {who}"]
+        assert module.by_exec() == f"lazy {who}"
+    for name in ("helper", "lazy", "package", "package.sub", "lib"):
+        assert name not in sys.modules
+
+
+def test_two_libraries_of_one_folder_have_helpers_of_their_own(loaded):
+    write("helper.py", "items = []")
+    for name in ("one.py", "two.py"):
+        write(name, "def late():\n    import helper\n    return helper")
+    one, two = loaded("one.py"), loaded("two.py")
+    assert one.late() is one.late()
+    assert one.late() is not two.late()
+
+
+def test_libraries_that_import_each_other(loaded):
+    write("one.py", "import two\nx = 1\ndef f(): return two.g()")
+    write("two.py", "import one\ndef g(): return one.x + 1")
+    assert loaded("one.py").f() == 2
+
+
+def test_a_relative_import_means_the_folder_of_the_library(loaded):
+    write("helper.py", "x = 1")
+    write("lib.py", "from . import helper\nfrom .helper import x\nimport helper as same")
+    module = loaded("lib.py")
+    assert module.x == 1
+    assert module.helper is module.same
+
+
+def test_a_helper_called_like_an_installed_module_is_the_librarys_alone(loaded):
+    import colorsys
+    import statistics
+
+    write("statistics.py", "x = 'mine'")
+    write("colorsys.py", "x = 'mine'")
+    write("lib.py", "import statistics\ndef late():\n    import colorsys\n    return colorsys.x")
+    module = loaded("lib.py")
+    assert (module.statistics.x, module.late()) == ("mine", "mine")
+    assert sys.modules["statistics"] is statistics
+    assert sys.modules["colorsys"] is colorsys
+
+
+def test_a_mere_folder_does_not_hide_an_installed_package(loaded):
+    write("numpy/readme.txt")
+    write("wave/readme.txt")
+    write("models/readme.txt")
+    write("models/small.py", "x = 1")
+    write("lib.py", "import numpy, wave\nfrom models import small\nimport models.small as again")
+    module = loaded("lib.py")
+    assert module.numpy.zeros(1).size == 1
+    assert hasattr(module.wave, "open")
+    assert module.small is module.again
+    assert module.small.x == 1
+
+
+def test_imports_by_name_find_the_folder(loaded):
+    write("plug_in_by_name.py", "x = 1")
+    write("lib.py", "import importlib\ndef late():\n    return importlib.import_module('plug_in_by_name').x")
+    assert loaded("lib.py").late() == 1
+    sys.modules.pop("plug_in_by_name")
+
+
+def test_modules_of_the_application_are_shared(loaded, tmp_path):
+    write("app/state_of_app.py", "items = []")
+    write("app/lib.py", "import state_of_app\nown = []")
+    with application(tmp_path / "app"):
+        import state_of_app
+
+        one, two = loaded("app/lib.py"), loaded("app/lib.py")
+        assert one.state_of_app is two.state_of_app is state_of_app
+        assert one.own is not two.own
+
+
+def test_modules_of_the_application_stay_when_a_librarys_helper_has_their_name(loaded, tmp_path):
+    write("app/common_name.py", "who = 'app'")
+    write("libs/common_name.py", "who = 'lib'")
+    write("libs/lib.py", "from common_name import who")
+    with application(tmp_path / "app"):
+        import common_name
+
+        assert loaded("libs/lib.py").who == "lib"
+        assert sys.modules["common_name"] is common_name
+        assert common_name.who == "app"
+
+
+def test_the_standard_library_is_shared(loaded):
+    write("lib.py", "import json, os.path, sys\nfrom collections import OrderedDict")
+    module = loaded("lib.py")
+    assert (module.json, module.os, module.sys) == (sys.modules["json"], os, sys)
+
+
+# What a library may do.
+
+
+def test_dataclasses_annotations_and_pickle_work(loaded):
+    write(
+        "lib.py",
+        "from __future__ import annotations\nimport dataclasses, typing\nimport helper\n"
+        "@dataclasses.dataclass\nclass Box:\n    left: int = 1\n    names: typing.ClassVar[int] = 5\n    of: helper.Other | None = None\n",
+    )
+    write(
+        "helper.py",
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass(slots=True)\nclass Other:\n    x: int = 2\n",
+    )
+    module = loaded("lib.py")
+    box = module.Box(3, module.helper.Other(4))
+    assert pickle.loads(pickle.dumps(box)) == box
+    assert dataclasses.asdict(box) == {"left": 3, "of": {"x": 4}}
+    assert typing.get_type_hints(module.helper.Other) == {"x": int}
+    assert typing.get_type_hints(module.Box)["left"] is int
+
+
+def test_a_library_that_puts_its_folder_on_the_path_itself(tmp_path):
+    write("helper.py", "items = []")
+    write("lib.py", "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nimport helper")
+    for _ in range(2):
+        before = list(sys.path)
+        one, two = load("lib.py"), load("lib.py")
+        assert one.helper is not two.helper
+        unload(one)
+        unload(two)
+        assert "helper" not in sys.modules
+        sys.path[:] = before
+
+
+def test_the_main_module_guard_does_not_run(loaded):
+    write("lib.py", "x = 1\nif __name__ == '__main__':\n    1 / 0\n")
+    assert loaded("lib.py").x == 1
+
+
+# Unloading.
+
+
+def test_unloading_gives_everything_back():
+    write_family("one")
+    path, modules = list(sys.path), set(sys.modules)
+    module = load("one/lib.py")
+    module.late()
+    assert sys.path != path
+    unload(module)
+    assert (sys.path, set(sys.modules)) == (path, modules)
+
+
+def test_unloading_twice_is_harmless_to_others(loaded):
+    write("one.py")
+    write("two.py", "import importlib\ndef late():\n    return importlib.import_module('found_late')")
+    write("found_late.py")
+    one, two = load("one.py"), loaded("two.py")
+    unload(one)
+    unload(one)
+    assert two.late()
+    sys.modules.pop("found_late")
+
+
+def test_an_unloaded_library_is_freed():
+    write("helper.py", "class Big: pass")
+    write("lib.py", "import helper\nclass Big: pass\ndef late():\n    import helper")
+    module = load("lib.py")
+    module.late()
+    watched = [weakref.ref(thing) for thing in (module, module.Big, module.helper, module.helper.Big)]
+    unload(module)
+    del module
+    gc.collect()
+    assert [watch() for watch in watched] == [None] * 4
+
+
+def test_loads_in_many_threads_at_once():
+    whos = [f"who{number}" for number in range(6)]
+    for who in whos:
+        write_family(who)
+    path = list(sys.path)
+    results, barrier = {}, threading.Barrier(len(whos))
+
+    def work(who):
+        barrier.wait()
+        for _ in range(5):
+            module = load(f"{who}/lib.py")
+            results.setdefault(who, []).append((module.who, *module.late()))
+            unload(module)
+
+    threads = [threading.Thread(target=work, args=(who,)) for who in whos]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(sys.path) == sorted(path)
+    assert results == {who: [(who, True, who, f"lazy {who}", True, f"package {who}")] * 5 for who in whos}
+
+
+def test_loading_needs_neither_gi_nor_numpy():
+    write("lib.py", "x = 1")
+    code = (
+        "import sys\nfrom empycustom.library.load import load\nload('lib.py')\nprint({'gi', 'numpy', 'cffi'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

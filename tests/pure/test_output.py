@@ -1,0 +1,375 @@
+"""What a callback returned: read, checked, and dealt out over frames and objects by the seed's rules."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from empycustom.errors import EmPyCustomError, OutputError
+from empycustom.meta.merge import NOTHING
+from empycustom.meta.output import deal, new_object, read_output
+
+quick = settings(deadline=None, max_examples=80)
+RECT = {"left": 1, "top": 2, "width": 3, "height": 4}
+
+
+def dealt(value, *counts):
+    return deal(read_output(value), list(counts))
+
+
+# Reading.
+
+
+@pytest.mark.parametrize("value", [None, "", "  \n", [], {}, "[]", "{}", "null", "None", np.array([])])
+def test_nothing_to_say(value):
+    assert read_output(value) is None
+    said = deal(read_output(value), [2])
+    assert said.words is NOTHING
+    assert said.frames[0].words is NOTHING
+    assert said.frames[0].objects == [NOTHING, NOTHING]
+    assert said.frames[0].new_objects == []
+    assert said.ignored == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"a": 1.5}, {}],
+        '[{"a": 1.5}, {}]',
+        "[{'a': 1.5}, {}]",
+        str([{"a": np.float64(1.5)}, {}]),
+        [{"a": np.float32(1.5)}, {}],
+        np.array([{"a": 1.5}, {}], dtype=object),
+        np.str_("[{'a': 1.5}, {}]"),
+    ],
+)
+def test_every_spelling_of_a_list_is_the_same(value):
+    assert read_output(value) == [{"a": 1.5}, {}]
+
+
+def test_the_listing_of_the_seed():
+    person = {"average_intensity": np.mean(np.full((2, 2), 7, np.uint8))}
+    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning):
+        nobody = {"average_intensity": np.mean(np.zeros((0, 2), np.uint8))}
+    assert read_output(str([person, {}, nobody])) == [{"average_intensity": 7.0}, {}, {"average_intensity": None}]
+
+
+def test_numpy_arrays_are_lists():
+    assert read_output(np.array([1.0, math.nan])) == [1.0, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (5, "int 5"),
+        (True, "bool True"),
+        ("5", "str '5'"),
+        ("'text'", "text"),
+        (b"[]", "bytes b'[]'"),
+        ({1}, "set {1}"),
+        (object, "type <class 'object'>"),
+        (np.float64(1.5), "float64"),
+        (np.array(1.5), "ndarray"),
+        ((None, "[]"), "process_ip returns the meta alone"),
+        (iter([]), "iterator"),
+    ],
+)
+def test_what_is_no_meta_is_refused_with_the_forms_that_are(value, what):
+    with pytest.raises(OutputError, match="which is no meta: return a list") as caught:
+        read_output(value)
+    assert what in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+
+def test_a_value_that_cannot_be_shown_is_refused_all_the_same():
+    with pytest.raises(OutputError, match=r"Unprintable \(its repr raises RuntimeError\)"):
+        read_output(Unprintable())
+    with pytest.raises(OutputError, match="process_ip returns the meta alone"):
+        read_output((Unprintable(), 1))
+    with pytest.raises(OutputError, match="got int"):
+        read_output(10**5000)
+
+
+def test_an_output_error_is_ours_and_a_value_error():
+    with pytest.raises(OutputError) as caught:
+        read_output("nonsense")
+    assert isinstance(caught.value, EmPyCustomError)
+    assert isinstance(caught.value, ValueError)
+    assert "'nonsense'" in str(caught.value)
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text("a'é\n\ud800", max_size=4)
+anything = st.recursive(
+    leaves | st.builds(object) | st.binary(max_size=2) | st.complex_numbers(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["meta", "frame", "object", "new_object", "rect_params", "left", "a", 1, None, (1,)]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(anything, st.lists(st.integers(0, 3), max_size=3))
+@settings(deadline=None, max_examples=300)
+def test_any_value_is_dealt_or_is_an_output_error(value, counts):
+    try:
+        meta = read_output(value)
+    except OutputError as error:
+        str(error).encode("utf-8")
+        return
+    assert json.dumps(meta, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    assert [len(frame.objects) for frame in deal(meta, counts).frames] == counts
+
+
+# Dealing a list.
+
+entries = st.just({}) | st.dictionaries(st.sampled_from("abc"), st.integers(), min_size=1, max_size=2)
+
+
+@given(st.lists(entries, min_size=1, max_size=6), st.integers(1, 4))
+@quick
+def test_the_nth_entry_belongs_to_the_nth_object(given_entries, count):
+    said = dealt(given_entries, count)
+    expected = [entry or NOTHING for entry in given_entries[:count]]
+    assert said.frames[0].objects == expected + [NOTHING] * (count - len(expected))
+    words = {key: value for entry in given_entries[count:] for key, value in entry.items()}
+    assert said.frames[0].words == (words or NOTHING)
+    assert said.words is NOTHING
+    assert said.ignored == []
+
+
+def test_empty_entries_say_nothing():
+    assert dealt([{}, {"a": 1}, "", None], 4).frames[0].objects == [NOTHING, {"a": 1}, NOTHING, NOTHING]
+    assert dealt([0, False, []], 3).frames[0].objects == [0, False, []]
+
+
+def test_too_few_entries():
+    assert dealt([{"a": 1}], 3).frames[0].objects == [{"a": 1}, NOTHING, NOTHING]
+
+
+def test_entries_in_excess_belong_to_the_frame_and_are_merged():
+    frame = dealt([{"o": 1}, {"a": {"x": 1}}, {}, {"a": {"y": 2}, "b": 3}], 1).frames[0]
+    assert frame.objects == [{"o": 1}]
+    assert frame.words == {"a": {"x": 1, "y": 2}, "b": 3}
+
+
+def test_without_objects_the_first_entry_is_the_frames_and_the_rest_is_ignored_aloud():
+    said = dealt([{"a": 1}, {"b": 2}, {"c": 3}], 0)
+    assert said.frames[0].words == {"a": 1}
+    assert said.frames[0].objects == []
+    (complaint,) = said.ignored
+    assert complaint.startswith("2 of 3 entries were ignored")
+
+
+def test_without_objects_one_entry_is_no_reason_to_complain():
+    assert dealt([{"a": 1}], 0).ignored == []
+    assert dealt([{}], 0).frames[0].words is NOTHING
+
+
+def test_a_list_speaks_about_the_first_frame_only():
+    said = dealt([{"a": 1}, {"b": 2}], 1, 1)
+    assert [frame.objects for frame in said.frames] == [[{"a": 1}], [NOTHING]]
+    assert [frame.words for frame in said.frames] == [{"b": 2}, NOTHING]
+
+
+def test_a_buffer_without_frames():
+    assert dealt([{"a": 1}]).ignored == ["1 entries were ignored: the buffer has no frame"]
+    assert dealt({"meta": {"a": 1}}).words == {"a": 1}
+    assert dealt({"frame": [{"meta": 1}]}).ignored
+
+
+# Dealing the object form.
+
+
+def test_the_object_form_speaks_about_batch_frames_and_objects():
+    said = dealt(
+        {
+            "meta": {"b": 1},
+            "frame": [
+                {"meta": {"f": 0}, "object": [{"o": 0}, {}]},
+                {"object": [{"o": 1}, {"x": 2}], "new_object": [{"rect_params": RECT}]},
+                {},
+            ],
+        },
+        2,
+        1,
+        1,
+    )
+    assert said.words == {"b": 1}
+    assert [frame.words for frame in said.frames] == [{"f": 0}, {"x": 2}, NOTHING]
+    assert [frame.objects for frame in said.frames] == [[{"o": 0}, NOTHING], [{"o": 1}], [NOTHING]]
+    assert [len(frame.new_objects) for frame in said.frames] == [0, 1, 0]
+    assert said.ignored == []
+
+
+def test_objects_in_excess_are_merged_into_the_words_about_their_frame():
+    assert dealt({"frame": [{"meta": {"a": 1, "b": 1}, "object": [{"b": 2}]}]}, 0).frames[0].words == {"a": 1, "b": 2}
+
+
+def test_every_key_is_optional_and_may_be_null():
+    value = {"meta": None, "frame": [{"meta": None, "object": None, "new_object": None}]}
+    assert dealt(value, 1) == deal(None, [1])
+    assert dealt({"frame": None}, 1) == deal(None, [1])
+    assert dealt({"meta": {}}, 1) == deal(None, [1])
+    assert dealt({"frame": []}, 1) == deal(None, [1])
+
+
+def test_fewer_frames_than_there_are():
+    said = dealt({"frame": [{"meta": 1}]}, 0, 0)
+    assert [frame.words for frame in said.frames] == [1, NOTHING]
+
+
+def test_more_frames_than_there_are_are_ignored_aloud():
+    said = dealt({"frame": [{"meta": 1}, {"meta": 2}, {"meta": 3}]}, 0)
+    assert said.frames[0].words == 1
+    assert said.ignored == ["3 frames were described, but the buffer has 1; the rest was ignored"]
+
+
+def test_the_object_form_as_text():
+    assert read_output("{'meta': {'a': np.int64(1)}, 'frame': [{}]}") == {"meta": {"a": 1}, "frame": [{}]}
+    assert read_output('{"meta": {"a": 1}}') == {"meta": {"a": 1}}
+
+
+# New objects.
+
+
+def test_the_defaults_of_a_new_object():
+    assert new_object({"rect_params": RECT}, "x") == {
+        "class_id": -1,
+        "object_id": -1,
+        "confidence": 1.0,
+        "obj_label": "",
+        "rect_params": {"left": 1.0, "top": 2.0, "width": 3.0, "height": 4.0},
+        "text_params": {"display_text": ""},
+        "classifier": [],
+    }
+
+
+WHOLE = {
+    "class_id": 2,
+    "object_id": 2**64 - 1,
+    "confidence": 0.5,
+    "obj_label": "person",
+    "rect_params": {"left": -1.5, "top": 2.5, "width": 0.0, "height": 4.0},
+    "text_params": {"display_text": "a person"},
+    "classifier": [
+        {
+            "num_labels": 1,
+            "unique_component_id": 7,
+            "label_info": [{"num_classes": 3, "result_label": "tall", "result_class_id": 1, "label_id": 0, "result_prob": 0.25}],
+        }
+    ],
+    "emcustom": {"a": 1},
+}
+
+
+def test_an_object_of_in_meta_is_accepted_as_it_is():
+    assert new_object(WHOLE, "x") == WHOLE
+    assert dealt({"frame": [{"new_object": [WHOLE]}]}, 0).frames[0].new_objects == [WHOLE]
+
+
+def test_numbers_of_numpy_and_whole_floats():
+    said = dealt({"frame": [{"new_object": [{"class_id": 2.0, "rect_params": {k: np.float32(8) for k in RECT}}]}]}, 0)
+    (found,) = said.frames[0].new_objects
+    assert found["class_id"] == 2
+    assert type(found["class_id"]) is int
+    assert found["rect_params"] == dict.fromkeys(RECT, 8.0)
+
+
+def test_the_defaults_of_a_classifier():
+    found = new_object({"rect_params": RECT, "classifier": [{"num_labels": 9, "label_info": [{"result_label": "red"}]}, {}]}, "x")
+    assert found["classifier"] == [
+        {
+            "num_labels": 1,
+            "unique_component_id": 0,
+            "label_info": [{"num_classes": 0, "result_label": "red", "result_class_id": 0, "label_id": 0, "result_prob": 1.0}],
+        },
+        {"num_labels": 0, "unique_component_id": 0, "label_info": []},
+    ]
+
+
+def in_new(**changed):
+    return {"frame": [{"new_object": [{"rect_params": RECT, **changed}]}]}
+
+
+def in_label(**changed):
+    return in_new(classifier=[{"label_info": [changed]}])
+
+
+NEW = "frame[0].new_object[0]"
+LABEL = f"{NEW}.classifier[0].label_info[0]"
+WRONG = [
+    ({"person": 1}, "", "the key 'person' is unknown; known are meta, frame"),
+    ({"frame": 5}, "frame", "is int 5, but must be a list"),
+    ({"frame": {"meta": 1}}, "frame", "is dict {'meta': 1}, but must be a list"),
+    ({"frame": [{}, 5]}, "frame[1]", "is int 5, but must be a dict"),
+    ({"frame": [None]}, "frame[0]", "is NoneType None, but must be a dict"),
+    ({"frame": [{"objects": []}]}, "frame[0]", "the key 'objects' is unknown; known are meta, object, new_object"),
+    ({"frame": [{"object": {}}]}, "frame[0].object", "is dict {}, but must be a list"),
+    ({"frame": [{"object": "x"}]}, "frame[0].object", "is str 'x', but must be a list"),
+    ({"frame": [{"new_object": {}}]}, "frame[0].new_object", "must be a list"),
+    ({"frame": [{"new_object": [5]}]}, NEW, "is int 5, but must be a dict"),
+    ({"frame": [{"new_object": [{}]}]}, f"{NEW}.rect_params", "must be a dict of left, top, width and height, in pixels"),
+    (in_new(rect_params=[1, 2, 3, 4]), f"{NEW}.rect_params", "must be a dict of left"),
+    (in_new(rect_params={"left": 1, "top": 2, "width": 3}), f"{NEW}.rect_params", "must be a dict of left"),
+    (in_new(rect_params={**RECT, "width": -1}), f"{NEW}.rect_params", "has the size -1 x 4, which is negative"),
+    (in_new(rect_params={**RECT, "left": "1"}), f"{NEW}.rect_params.left", "is '1', but must be a finite number"),
+    (in_new(rect_params={**RECT, "left": True}), f"{NEW}.rect_params.left", "is True"),
+    (in_new(rect_params={**RECT, "left": math.nan}), f"{NEW}.rect_params.left", "is None"),
+    (in_new(rect_params={**RECT, "top": 1e300}), f"{NEW}.rect_params.top", "finite number from -2147483647"),
+    (in_new(rect_params={**RECT, "top": 2**1024 - 1}), f"{NEW}.rect_params.top", "finite number"),
+    (in_new(label="x"), NEW, "the key 'label' is unknown; known are class_id"),
+    (in_new(class_id=1.5), f"{NEW}.class_id", "is 1.5, but must be a whole number"),
+    (in_new(class_id="2"), f"{NEW}.class_id", "is '2', but must be a whole number"),
+    (in_new(class_id=False), f"{NEW}.class_id", "is False"),
+    (in_new(class_id=2**31), f"{NEW}.class_id", "must be a whole number from -2147483648 to 2147483647"),
+    (in_new(object_id=-2), f"{NEW}.object_id", "must be a whole number from -1"),
+    (in_new(object_id=2**64), f"{NEW}.object_id", "must be a whole number from -1"),
+    (in_new(confidence=[1]), f"{NEW}.confidence", "is [1], but must be a finite number"),
+    (in_new(confidence=math.inf), f"{NEW}.confidence", "is None"),
+    (in_new(obj_label=5), f"{NEW}.obj_label", "is int 5, but must be a text"),
+    (in_new(text_params="x"), f"{NEW}.text_params", "is str 'x', but must be a dict"),
+    (in_new(text_params={"text": "x"}), f"{NEW}.text_params", "the key 'text' is unknown"),
+    (in_new(text_params={"display_text": 5}), f"{NEW}.text_params.display_text", "must be a text"),
+    (in_new(classifier={"a": 1}), f"{NEW}.classifier", "must be a list"),
+    (in_new(classifier=[5]), f"{NEW}.classifier[0]", "must be a dict"),
+    (in_new(classifier=[{"x": 1}]), f"{NEW}.classifier[0]", "the key 'x' is unknown"),
+    (in_new(classifier=[{"unique_component_id": "a"}]), f"{NEW}.classifier[0].unique_component_id", "must be a whole number"),
+    (in_new(classifier=[{"label_info": {"a": 1}}]), f"{NEW}.classifier[0].label_info", "must be a list"),
+    (in_new(classifier=[{"label_info": ["a"]}]), LABEL, "must be a dict"),
+    (in_label(label="a"), LABEL, "the key 'label' is unknown"),
+    (in_label(result_label=5), f"{LABEL}.result_label", "must be a text"),
+    (in_label(result_prob="a"), f"{LABEL}.result_prob", "must be a finite number"),
+    (in_label(result_class_id=1.5), f"{LABEL}.result_class_id", "must be a whole number"),
+    (in_label(num_classes="a"), f"{LABEL}.num_classes", "must be a whole number"),
+    (in_label(label_id=None), f"{LABEL}.label_id", "must be a whole number"),
+]
+
+
+@pytest.mark.parametrize(("value", "path", "what"), WRONG)
+def test_what_is_wrong_is_said_when_it_is_read_with_its_place(value, path, what):
+    with pytest.raises(OutputError) as caught:
+        read_output(value)
+    assert caught.value.path == path
+    assert what in str(caught.value)
+    assert str(caught.value).startswith(path)
+
+
+def test_unknown_keys_come_with_advice():
+    with pytest.raises(OutputError, match="Free words belong under"):
+        read_output({"frame": [{"persons": 3}]})
+    with pytest.raises(OutputError) as caught:
+        read_output({"persons": 3})
+    assert """return {"frame": [{"meta": {'persons': ...}}]} or, of objects, a list""" in str(caught.value)

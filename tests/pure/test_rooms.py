@@ -1,0 +1,177 @@
+"""The rooms of the package, and which of them may know which."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import empycustom
+
+ROOT = Path(empycustom.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+HEAVY = {"torch", "cupy", "cv2", "PIL"}
+FOREIGN = {"gi", "cffi", "ctypes", "_cffi_backend"}
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(path):
+    inside = path.relative_to(ROOT).parts
+    return inside[0] if len(inside) > 1 else path.stem
+
+
+def imported(tree, of=""):
+    """Return every module that the import statements of a tree may load, with the line of each."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{of}:{node.lineno}: a relative import; the package names its modules in full"
+            found += [(node.module, node.lineno)]
+            found += [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+    return found
+
+
+def at_module_level(tree):
+    """Return a copy of a tree without the bodies of its functions."""
+
+    class Outside(ast.NodeTransformer):
+        def visit_FunctionDef(self, node):
+            return None
+
+        visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - the name is ast's
+
+    return Outside().visit(tree)
+
+
+TREES = {path: ast.parse(path.read_text()) for path in FILES}
+IMPORTS = {path: imported(tree, path) for path, tree in TREES.items()}
+
+
+def imports_of(room):
+    return [(f"{path.relative_to(ROOT)}:{line}", name) for path in FILES if room_of(path) == room for name, line in IMPORTS[path]]
+
+
+def is_of(name, *packages):
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def test_the_rooms_are_found():
+    assert {"meta", "library", "frames", "native", "carriers", "buffers", "elements", "app"} <= {room_of(path) for path in FILES}
+    assert ("empycustom.errors.OutputError") in {name for _, name in imports_of("meta")}
+
+
+@pytest.mark.parametrize("room", ["meta", "library", "frames"])
+def test_pure_rooms_know_neither_gstreamer_nor_c(room):
+    forbidden = (*FOREIGN, "empycustom.gstreamer", "empycustom.native", "empycustom.elements", "empycustom.buffers")
+    assert [found for found in imports_of(room) if is_of(found[1], *forbidden)] == []
+
+
+def test_meta_knows_nothing_of_ours_but_the_errors():
+    ours = [found for found in imports_of("meta") if is_of(found[1], "empycustom")]
+    assert ours
+    assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.meta")] == []
+
+
+def test_library_knows_nothing_of_ours_but_the_errors():
+    ours = [found for found in imports_of("library") if is_of(found[1], "empycustom")]
+    assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.library")] == []
+
+
+def test_errors_know_nobody():
+    assert [found for found in imports_of("errors") if found[1] not in ("__future__", "__future__.annotations")] == []
+
+
+def of_others(room, *names):
+    return [
+        (str(path.relative_to(ROOT)), name)
+        for path in FILES
+        if room_of(path) != room
+        for name, _ in IMPORTS[path]
+        if is_of(name, *names)
+    ]
+
+
+def test_only_native_has_c():
+    assert of_others("native", "cffi", "ctypes", "_cffi_backend") == []
+    assert {name for _, name in imports_of("native")} & {"cffi", "cffi.FFI"}
+
+
+def test_only_one_file_has_gi():
+    assert of_others("gstreamer", "gi") == []
+
+
+def test_gi_is_imported_by_name_only_there_and_where_its_health_is_examined():
+    by_name = []
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "import_module":
+                first = node.args[0]
+                if isinstance(first, ast.Constant) and is_of(first.value, *FOREIGN):
+                    by_name.append(str(path.relative_to(ROOT)))
+    assert "gstreamer.py" in by_name
+    assert [name for name in by_name if name != "gstreamer.py" and not name.startswith("app/health")] == []
+
+
+def test_nothing_knows_the_command_line():
+    assert [found for found in of_others("app", "empycustom.app") if found[0] != "__main__.py"] == []
+
+
+def test_carriers_know_neither_elements_nor_libraries():
+    forbidden = tuple(f"empycustom.{room}" for room in ("elements", "library", "buffers", "app", "frames"))
+    assert [found for found in imports_of("carriers") if is_of(found[1], *forbidden)] == []
+
+
+def test_native_knows_nothing_of_ours_but_the_errors():
+    ours = [found for found in imports_of("native") if is_of(found[1], "empycustom")]
+    assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.native")] == []
+
+
+def test_buffers_and_frames_know_no_elements():
+    forbidden = ("empycustom.elements", "empycustom.library", "empycustom.carriers", "empycustom.app")
+    assert [found for found in imports_of("buffers") + imports_of("frames") if is_of(found[1], *forbidden)] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_every_file(path):
+    outside = imported(at_module_level(ast.parse(path.read_text())), path)
+    assert [name for name, _ in outside if is_of(name, *HEAVY)] == [], "heavy modules are imported where they are used"
+    lines = path.read_text().splitlines()
+    assert len(lines) < 300, "files are shorter than 300 lines"
+    docstring = ast.get_docstring(TREES[path])
+    assert docstring or not lines, "every file says what it is for"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_every_function_fits_on_a_page(path):
+    functions = [node for node in ast.walk(TREES[path]) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    assert [node.name for node in functions if node.end_lineno - node.lineno > 40] == []
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_the_package_loads_neither_gstreamer_nor_numpy():
+    code = "import sys, empycustom; print(sorted({'gi', 'numpy', 'cffi', 'cv2'} & set(sys.modules)), empycustom.__version__)"
+    assert run(code) == f"[] {empycustom.__version__}"
+
+
+@pytest.mark.parametrize("room", ["meta", "library"])
+def test_pure_rooms_run_without_gstreamer_and_numpy(room):
+    names = [module_name(path) for path in FILES if room_of(path) == room]
+    code = f"import sys\nfrom importlib import import_module\nfor name in {names}: import_module(name)\n"
+    assert run(code + "print({'gi', 'numpy', 'cffi'} & set(sys.modules))") == "set()"
+
+
+def test_names_of_the_package_are_loaded_on_use():
+    assert run("import sys, empycustom; empycustom.FrameError; print('gi' in sys.modules)") == "False"
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'; it has "):
+        empycustom.nothing  # noqa: B018 - looking it up is the test
+    assert set(empycustom.__all__) <= set(dir(empycustom))

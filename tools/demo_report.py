@@ -1,0 +1,94 @@
+"""Check what the demo wrote, and show some of it: ``demo_report.py FOLDER``; exit code 1 if something is wrong."""
+
+# ruff: noqa: T201 - a script prints
+
+import json
+import sys
+from pathlib import Path
+
+FILES = {
+    "meta.jsonl": "a JSON document for each frame",
+    "people.mp4": "the video with boxes and words",
+    "people.png": "its last frame",
+}
+
+
+def main(folder):
+    """Print a summary, three documents and the files; return the exit code."""
+    for name in FILES:
+        if not (folder / name).is_file() or not (folder / name).stat().st_size:
+            return complain(f"{folder / name} is missing or empty")
+    try:
+        documents = read(folder / "meta.jsonl")
+    except ValueError as error:
+        return complain(str(error))
+    print(f"\n{summary(documents)}")
+    for document in samples(documents):
+        print(f"\n{written(document)}")
+    print()
+    for name, what in FILES.items():
+        print(f"{folder / name}: {what} ({(folder / name).stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def complain(message):
+    """Print an error and return the exit code for it."""
+    print(f"demo: error: {message}", file=sys.stderr)
+    return 1
+
+
+def read(path):
+    """Return the documents of a file, each checked; a ValueError names the first line that is wrong."""
+    documents = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            document = json.loads(line, parse_constant=refuse)
+            check(document["frame"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}, line {number} is no document of one frame: {error!r}") from error
+        documents.append(document)
+    if not documents:
+        raise ValueError(f"{path} has no documents")
+    return documents
+
+
+def refuse(constant):
+    """NaN and infinity are no JSON, though Python reads them."""
+    raise ValueError(f"{constant} is no JSON")
+
+
+def check(frames):
+    """Raise a ValueError unless there is one frame, and an intensity for each person who is in the picture."""
+    (frame,) = frames
+    for obj in frame["object"]:
+        rect = obj["rect_params"]
+        if rect["width"] * rect["height"] > 0 and not 0 <= obj["emcustom"]["average_intensity"] <= 255:
+            raise ValueError(f"an intensity of {obj['emcustom']['average_intensity']}")
+
+
+def summary(documents):
+    """Return one sentence about all documents."""
+    objects = [obj for document in documents for obj in document["frame"][0]["object"]]
+    if not objects:
+        return f"{len(documents)} frames, and no people were found in them."
+    numbers = len({obj["object_id"] for obj in objects})
+    return f"{len(documents)} frames, {len(objects)} boxes of people ({numbers} tracks). Three of the documents:"
+
+
+def samples(documents):
+    """Return up to three documents with people, far apart; the shortest there."""
+    people = [document for document in documents if document["frame"][0]["object"]]
+    third = -(-len(people) // 3)
+    parts = [people[start : start + third] for start in range(0, len(people), third or 1)]
+    return [min(part, key=lambda document: len(document["frame"][0]["object"])) for part in parts]
+
+
+def written(document):
+    """Return the JSON with a line for each object."""
+    frame = {**document["frame"][0]}
+    objects = ",\n    ".join(json.dumps(obj) for obj in frame.pop("object"))
+    return f'{{"frame": [{json.dumps(frame)[:-1]}, "object": [\n    {objects}\n]}}]}}'
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
