@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -29,19 +31,24 @@ def environment(tmp_path_factory):
 
 
 def test_gst_launch_finds_the_elements_and_the_environments_packages(environment, gst_env, library, tmp_path):
-    """Its NumPy and cffi go before those of the system, whose versions may differ."""
+    """As from within the environment: its NumPy and cffi go before those of the system, whose versions may differ."""
     lib = library(
-        "import empycustom, numpy\n"
+        "import cffi, empycustom, numpy\n"
         "def process_ip(b, m, o):\n"
         "    with empycustom.map_frame(b, m) as frame:\n"
-        "        return [{'mean': frame.pixels.mean(), 'from': [numpy.__file__, empycustom.__file__]}]\n"
+        "        return [{'mean': frame.pixels.mean(), 'from': [cffi.__file__, empycustom.__file__, numpy.__file__]}]\n"
     )
     env = {**gst_env, "PATH": "/usr/bin:/bin", "GST_REGISTRY": str(tmp_path / "registry")}
     env["GST_PLUGIN_PATH"] = run(environment / "bin" / "empycustom", "plugin-path", env=env).strip()
     env.pop("VIRTUAL_ENV", None)
     line = f"videotestsrc num-buffers=1 ! video/x-raw,format=RGBA ! empycustom in-place=true custom-lib={lib}"
     printed = run("gst-launch-1.0", "-q", *f"{line} ! aimeta silent=false ! fakesink".split(), env=env, cwd=tmp_path)
-    assert printed.count(str(environment)) == 2, printed
+    inside = run(
+        environment / "bin" / "python",
+        "-c",
+        "import cffi, empycustom, numpy as n; print([cffi.__file__, empycustom.__file__, n.__file__])",
+    )
+    assert json.loads(printed)["frame"][0]["emcustom"]["from"] == ast.literal_eval(inside)
 
 
 def test_the_command_knows_its_version(environment):
