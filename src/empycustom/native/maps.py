@@ -20,7 +20,6 @@ ffi.cdef("""
     gboolean gst_buffer_map(GstBuffer *buffer, GstMapInfo *info, int flags);
     gboolean gst_memory_map(GstMemory *memory, GstMapInfo *info, int flags);
     void gst_memory_unmap(GstMemory *memory, GstMapInfo *info);
-    gboolean gst_memory_is_type(GstMemory *memory, const char *type);
     gboolean gst_mini_object_is_writable(GstBuffer *object);
     GstMemory *gst_mini_object_ref(GstMemory *object);
     void gst_mini_object_unref(GstMemory *object);
@@ -29,6 +28,7 @@ ffi.cdef("""
 _gst: Any = ffi.dlopen("libgstreamer-1.0.so.0", ffi.RTLD_NOW | ffi.RTLD_NODELETE)
 _BUFFER, _MAP_INFO = ffi.typeof("GstBuffer *"), ffi.typeof("GstMapInfo *")
 _READ, _WRITE, _READ_WRITE = 1, 2, 3  # GstMapFlags
+_REF_MEMORY = 1 << 8  # also one; set by gst_buffer_map since 1.28: the map itself owns its reference to the memory
 _HEAP: Any = _gst.gst_allocator_find(b"SystemMemory")
 
 
@@ -59,7 +59,7 @@ class BufferMap:
         memory = _gst.gst_mini_object_ref(self._info.memory)
         if memory.allocator == _HEAP:
             return ffi.gc(memory, _gst.gst_mini_object_unref)
-        return _hold_mapped(memory, self._info.flags)
+        return _hold_mapped(memory, self._info.flags & _READ_WRITE)
 
     def unmap(self) -> None:
         """End the mapping; to be called once."""
@@ -96,9 +96,10 @@ def _map(address: int, flags: int) -> Any:
 
 def _unmap(info: Any) -> None:
     """What gst_buffer_unmap does, which needs no buffer."""
-    memory = info.memory
+    memory, owned = info.memory, not info.flags & _REF_MEMORY
     _gst.gst_memory_unmap(memory, info)
-    _gst.gst_mini_object_unref(memory)
+    if owned:
+        _gst.gst_mini_object_unref(memory)
 
 
 def _hold_mapped(memory: Any, flags: int) -> object:
