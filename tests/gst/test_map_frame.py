@@ -435,7 +435,7 @@ def test_the_declarations_of_c_agree_with_introspection():
     mapped = maps.BufferMap(hash(buffer), writable=False)
     assert len(mapped.data) == by_hand.size == 96
     assert int(maps.ffi.cast("uintptr_t", mapped._info.memory)) == hash(by_hand.memory)
-    assert (mapped._info.maxsize, mapped._info.flags & int(Gst.MAP_READWRITE)) == (by_hand.maxsize, int(Gst.MapFlags.READ))
+    assert (mapped._info.maxsize, mapped._info.flags & 3) == (by_hand.maxsize, 1)
     assert bytes(mapped.data) == bytes(by_hand.data)
     mapped.unmap()
     buffer.unmap(by_hand)
