@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from empycustom.app.findings import explain
+from empycustom.app.findings import Trial, explain
 from empycustom.app.synthetic import SyntheticFrame
 from empycustom.elements.answers import meta_of, pair_of
 from empycustom.elements.options import read_object
 from empycustom.gstreamer import Gst
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
-from empycustom.meta.output import Said, deal
+from empycustom.meta.output import deal
 
 _FRAME_MS = 1000 / 30
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What one callback did: what it returned, in plain JSON values and dealt out; the buffers; each call's time in ms."""
-
-    returned: Any
-    meta: Any
-    said: Said
-    before: Any
-    after: Any
-    times_ms: list[float]
 
 
 def main(arguments: Namespace) -> int:

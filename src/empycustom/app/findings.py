@@ -6,15 +6,26 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from empycustom.meta import model
 from empycustom.meta.merge import NOTHING
-
-if TYPE_CHECKING:
-    from empycustom.app.check import Trial
+from empycustom.meta.output import Said
 
 _NOT_FINITE = re.compile(r"(?<![\w'\"])(nan|NaN|-?inf|-?Infinity)\b")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one callback did: what it returned, in plain JSON values and dealt out; the buffers; each call's time in ms."""
+
+    returned: Any
+    meta: Any
+    said: Said
+    before: Any
+    after: Any
+    times_ms: list[float]
 
 
 def explain(trial: Trial, callback: str, objects: Sequence[model.Object]) -> list[str]:

@@ -25,7 +25,6 @@ class Reading:
     timestamp: str
     numbered: bool
     words: Any = NOTHING
-    buffer: model.BufferInfo | None = None
 
 
 class Carrier(Protocol):

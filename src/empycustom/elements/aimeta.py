@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from empycustom.carriers.plain import PlainCarrier, dumps
-from empycustom.elements.frames import FrameCounter, FrameFormat
+from empycustom.carriers.plain import dumps
 from empycustom.elements.properties import Property, gproperties, install
-from empycustom.elements.transform import LOG, VIDEO_CAPS, PyTransform, always_templates, guarded
+from empycustom.elements.transform import LOG, always_templates, guarded
+from empycustom.elements.video import VIDEO_CAPS, VideoTransform
 from empycustom.errors import PropertyError
-from empycustom.gstreamer import GObject, Gst, GstBase
+from empycustom.gstreamer import GObject, Gst
 from empycustom.meta.merge import NOTHING
 from empycustom.native.objects import DebugCategory
 
@@ -38,7 +38,7 @@ PROPERTIES = (
 )
 
 
-class AIMeta(PyTransform):
+class AIMeta(VideoTransform):
     """The element. It changes nothing in the stream."""
 
     __gtype_name__ = "GstAIMeta"
@@ -59,18 +59,11 @@ class AIMeta(PyTransform):
 
     def __init__(self) -> None:
         self._file: IO[str] | None = None
-        self._reset()
         super().__init__()
-
-    def _reset(self) -> None:
-        self._carrier = PlainCarrier()
-        self._counter = FrameCounter()
-        self._wait = 0
-        self._last: Any = None
 
     def begin(self) -> None:
         """Open the file, if one is asked for."""
-        self._reset()
+        super().begin()
         self.set_passthrough(True)
         location = self.values["location"]
         if location:
@@ -85,39 +78,23 @@ class AIMeta(PyTransform):
     def changed(self, name: str, value: Any) -> None:
         """Let what may change while playing take effect."""
         if name == "signal-interval":
-            self._wait = min(self._wait, value)
+            self.every.interval = value
         elif name == "location" and self.started:
             raise PropertyError("location cannot change while the element runs; set it in state NULL or READY", name=name)
 
-    def computed(self, name: str) -> Any:
-        """Return the properties that are made when they are asked for."""
-        if name == "last-meta":
-            return None if self._last is None else dumps(self._last)
-        return super().computed(name)
-
-    @guarded(False)
-    def do_set_caps(self, incaps: Any, _outcaps: Any) -> bool:
-        self._format = FrameFormat(incaps)
-        return True
-
-    def do_sink_event(self, event: Any) -> bool:
-        if event.type == Gst.EventType.STREAM_START:
-            self._counter.restart()
-        return bool(GstBase.BaseTransform.do_sink_event(self, event))
-
     @guarded(Gst.FlowReturn.ERROR)
     def do_transform_ip(self, buffer: Any) -> Any:
-        self._last = self._document(hash(buffer))
+        self.last_meta = self._document(hash(buffer))
         if self._file is not None:
-            self._write(self._file, dumps(self._last))
+            self._write(self._file, dumps(self.last_meta))
         if not self.values["silent"]:
-            text = dumps(self._last)
+            text = dumps(self.last_meta)
             self.log(LOG, text)
             sys.stdout.write(f"{text}\n")  # in one piece: other threads and GStreamer write there, too
             sys.stdout.flush()
-        if self.values["signal-aimetas"] and self._is_due():
+        if self.values["signal-aimetas"] and self.every.due():
             self.emit("aimeta")
-            self.emit("new-meta", dumps(self._last))
+            self.emit("new-meta", dumps(self.last_meta))
         return Gst.FlowReturn.OK
 
     def _write(self, file: IO[str], document: str) -> None:
@@ -132,16 +109,8 @@ class AIMeta(PyTransform):
                 f"location={location} cannot be written ({error.strerror}); the file is incomplete", name="location"
             ) from error
 
-    def _is_due(self) -> bool:
-        self._wait -= 1
-        if self._wait > 0:
-            return False
-        self._wait = self.values["signal-interval"]
-        return True
-
     def _document(self, address: int) -> dict[str, Any]:
-        reading = self._carrier.read(address, self._format.frame(address, self._counter.take()))
-        self._counter.agree(reading.frame_num)
+        reading = self.read(address, self.counter.take())
         document: dict[str, Any] = {"frame": reading.frames}
         if reading.words is not NOTHING:
             document["emcustom"] = reading.words

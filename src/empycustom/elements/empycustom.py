@@ -6,14 +6,14 @@ from collections import Counter
 from typing import Any
 
 from empycustom.buffers.handed import hand_over
-from empycustom.carriers.plain import PlainCarrier, dumps
+from empycustom.carriers.plain import dumps
 from empycustom.carriers.protocol import Reading
 from empycustom.elements.answers import meta_of, pair_of
 from empycustom.elements.failures import details, post_error, post_warning, sentence
-from empycustom.elements.frames import FrameCounter, FrameFormat
 from empycustom.elements.options import read_json, read_object
 from empycustom.elements.properties import Property, gproperties, install
-from empycustom.elements.transform import DEBUG, ERROR, LOG, VIDEO_CAPS, WARNING, PyTransform, always_templates, guarded
+from empycustom.elements.transform import DEBUG, ERROR, LOG, WARNING, always_templates, guarded
+from empycustom.elements.video import VIDEO_CAPS, VideoTransform
 from empycustom.errors import LibraryError, PropertyError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.hooks import Library
@@ -77,7 +77,7 @@ PROPERTIES = (
 )
 
 
-class EmPyCustom(PyTransform):
+class EmPyCustom(VideoTransform):
     """The element. What a callback sees and may return is in the project's README."""
 
     __gtype_name__ = "GstEmPyCustom"
@@ -99,18 +99,8 @@ class EmPyCustom(PyTransform):
 
     def __init__(self) -> None:
         self._library: Library | None = None
-        self._interval = 1
-        self._reset()
-        super().__init__()
-
-    def _reset(self) -> None:
-        self._carrier = PlainCarrier()
-        self._counter = FrameCounter()
         self._stats: Counter[str] = Counter()
-        self._wait = 0
-        self._number = 0
-        self._last_meta: Any = None
-        self._told: set[Any] = set()
+        super().__init__()
 
     # Starting, stopping, properties.
 
@@ -121,7 +111,9 @@ class EmPyCustom(PyTransform):
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
         self._options = read_object("options", self.values["options"])
         self._events = read_json("events", self.values["events"])
-        self._reset()
+        self._stats.clear()
+        self._told: set[Any] = set()  # what has been said once on the bus or in the log
+        super().begin()
         library = Library.open(custom_lib, in_place=self.values["in-place"])
         self.set_in_place(self.values["in-place"])
         try:
@@ -143,8 +135,7 @@ class EmPyCustom(PyTransform):
     def changed(self, name: str, value: Any) -> None:
         """Let what may change while playing take effect."""
         if name == "process-interval":
-            self._interval = value
-            self._wait = min(self._wait, value)
+            self.every.interval = value
         elif name == "options" and self.started:
             self._options = read_object(name, value)
         elif name == "events" and self.started:
@@ -154,8 +145,6 @@ class EmPyCustom(PyTransform):
 
     def computed(self, name: str) -> Any:
         """Return the properties that are made when they are asked for."""
-        if name == "last-meta":
-            return None if self._last_meta is None else dumps(self._last_meta)
         if name == "stats":
             stats = Gst.Structure.new_empty("empycustom-stats")
             for key in _STATS:
@@ -164,16 +153,6 @@ class EmPyCustom(PyTransform):
         return super().computed(name)
 
     # The stream.
-
-    @guarded(False)
-    def do_set_caps(self, incaps: Any, _outcaps: Any) -> bool:
-        self._format = FrameFormat(incaps)
-        return True
-
-    def do_sink_event(self, event: Any) -> bool:
-        if event.type == Gst.EventType.STREAM_START:
-            self._counter.restart()
-        return bool(GstBase.BaseTransform.do_sink_event(self, event))
 
     @guarded(False)
     def do_decide_allocation(self, query: Any) -> bool:
@@ -190,7 +169,7 @@ class EmPyCustom(PyTransform):
         if not self._is_due():
             return Gst.FlowReturn.OK
         self.log(LOG, "Processing buffer")
-        reading = self._read(hash(buffer))
+        reading = self.read(hash(buffer), self._number)
         try:
             output = meta_of(self._running, self._call(buffer, reading))
         except LibraryError as error:
@@ -204,10 +183,10 @@ class EmPyCustom(PyTransform):
         if not self._is_due():
             return self._fill(out_buffer, in_buffer, in_buffer)
         self.log(LOG, "Processing buffer")
-        reading = self._read(hash(in_buffer))
+        reading = self.read(hash(in_buffer), self._number)
         try:
             returned = self._call(in_buffer, reading)
-            made, output = pair_of(self._running, returned, buffer_type=Gst.Buffer, needed=self._format.needed)
+            made, output = pair_of(self._running, returned, buffer_type=Gst.Buffer, needed=self.format.needed)
         except LibraryError as error:
             flow = self._failed(error)
             return self._fill(out_buffer, in_buffer, in_buffer) if flow == Gst.FlowReturn.OK else flow
@@ -219,24 +198,15 @@ class EmPyCustom(PyTransform):
         return Gst.FlowReturn.OK
 
     def _is_due(self) -> bool:
-        self._number = self._counter.take()
+        """Count the buffer, and say whether the library gets it."""
+        self._number = self.counter.take()
         self._stats["buffers"] += 1
-        self._wait -= 1
-        if self._wait > 0:
-            self._stats["passed"] += 1
-            return False
-        self._wait = self._interval
-        return True
-
-    def _read(self, address: int) -> Reading:
-        reading = self._carrier.read(address, self._format.frame(address, self._number))
-        self._counter.agree(reading.frame_num)
-        reading.buffer = self._format.buffer_info(address)
-        return reading
+        due = self.every.due()
+        self._stats["processed" if due else "passed"] += 1
+        return due
 
     def _call(self, buffer: Any, reading: Reading) -> Any:
-        self._stats["processed"] += 1
-        in_meta: dict[str, Any] = {"frame": reading.frames, "buffer": reading.buffer}
+        in_meta: dict[str, Any] = {"frame": reading.frames, "buffer": self.format.buffer_info(hash(buffer))}
         if reading.words is not NOTHING:
             in_meta["emcustom"] = reading.words
         return self._running.call(hand_over(buffer), in_meta, self._options, self._events)
@@ -278,13 +248,13 @@ class EmPyCustom(PyTransform):
         if output is None and reading.numbered:
             return
         said = Said() if output is None else deal(output, [len(tokens) for tokens in reading.tokens])
-        for complaint in self._carrier.write(address, reading, said):
+        for complaint in self.carrier.write(address, reading, said):
             if complaint not in self._told:
                 self._told.add(complaint)
                 self.log(WARNING, complaint)
         if output is None:
             return
-        self._last_meta = output
+        self.last_meta = output
         if self.category.threshold >= LOG:
             self.log(LOG, f"New meta: {dumps(output)}")
         if not self.values["silent"]:

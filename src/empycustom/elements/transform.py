@@ -16,9 +16,6 @@ from empycustom.native.objects import DebugCategory, keep_floating
 
 ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel
 
-_FORMATS = "RGBA, RGBx, BGRA, BGRx, RGB, BGR, GRAY8, I420, NV12"
-VIDEO_CAPS = f"video/x-raw, format={{ {_FORMATS} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
-
 
 def always_templates(caps: str) -> tuple[Any, Any]:
     """Return the templates of one sink and one source pad that are always there."""

@@ -1,0 +1,75 @@
+"""What ``empycustom`` and ``aimeta`` have in common: reading what video buffers carry, in step with each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from empycustom.carriers.plain import PlainCarrier, dumps
+from empycustom.carriers.protocol import Reading
+from empycustom.elements.frames import FrameCounter, FrameFormat
+from empycustom.elements.transform import PyTransform, guarded
+from empycustom.gstreamer import Gst, GstBase
+
+_FORMATS = "RGBA, RGBx, BGRA, BGRx, RGB, BGR, GRAY8, I420, NV12"
+VIDEO_CAPS = f"video/x-raw, format={{ {_FORMATS} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
+
+
+class Every:
+    """Says which buffers are due: the first, and from there every n-th. ``interval`` (n) may change at any time."""
+
+    def __init__(self) -> None:
+        self.interval = 1
+        self._wait = 0
+
+    def restart(self) -> None:
+        """Begin anew: the next buffer is due."""
+        self._wait = 0
+
+    def due(self) -> bool:
+        """Count a buffer, and say whether it is due."""
+        self._wait = min(self._wait, self.interval) - 1
+        if self._wait > 0:
+            return False
+        self._wait = self.interval
+        return True
+
+
+class VideoTransform(PyTransform):
+    """Base of the elements that read the metadata of frames. ``last_meta`` is what the property ``last-meta`` tells, or None."""
+
+    __gtype_name__ = "GstEmPyVideoTransform"
+
+    def __init__(self) -> None:
+        self.carrier = PlainCarrier()
+        self.counter = FrameCounter()
+        self.every = Every()
+        self.last_meta: Any = None
+        super().__init__()
+
+    def begin(self) -> None:
+        """Begin a stream: numbers from 0, nothing said yet."""
+        self.counter.restart()
+        self.every.restart()
+        self.last_meta = None
+
+    def read(self, address: int, number: int) -> Reading:
+        """Read the buffer at ``address``, which has this ``number`` unless the buffer itself says another one."""
+        reading = self.carrier.read(address, self.format.frame(address, number))
+        self.counter.agree(reading.frame_num)
+        return reading
+
+    def computed(self, name: str) -> Any:
+        """Return the properties that are made when they are asked for."""
+        if name == "last-meta":
+            return None if self.last_meta is None else dumps(self.last_meta)
+        return super().computed(name)
+
+    @guarded(False)
+    def do_set_caps(self, incaps: Any, _outcaps: Any) -> bool:
+        self.format = FrameFormat(incaps)
+        return True
+
+    def do_sink_event(self, event: Any) -> bool:
+        if event.type == Gst.EventType.STREAM_START:
+            self.counter.restart()
+        return bool(GstBase.BaseTransform.do_sink_event(self, event))
