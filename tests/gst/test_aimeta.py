@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 from empycustom.gstreamer import Gst
 
@@ -98,3 +99,11 @@ def test_the_file_cannot_change_while_playing(play, tmp_path):
         "handoff", lambda _, buffer: meta.set_property("location", str(tmp_path / "x")) if buffer.offset == 2 else None
     )
     assert "location cannot change while the element runs" in play(pipeline).error
+
+
+def test_a_reader_that_goes_away_ends_the_pipeline(gst_env, tmp_path):
+    """gst-launch … | head: an error that says so, and no hang."""
+    line = "gst-launch-1.0 -q videotestsrc ! video/x-raw,format=RGBA ! aimeta silent=false ! fakesink 2> errors | head -1"
+    done = subprocess.run(["bash", "-c", line], env=gst_env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["frame"][0]["frame_num"] == 0
+    assert "silent=false: the console cannot be written (Broken pipe)" in (tmp_path / "errors").read_text()

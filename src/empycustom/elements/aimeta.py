@@ -90,8 +90,7 @@ class AIMeta(VideoTransform):
         if not self.values["silent"]:
             text = dumps(self.last_meta)
             self.log(LOG, text)
-            sys.stdout.write(f"{text}\n")  # in one piece: other threads and GStreamer write there, too
-            sys.stdout.flush()
+            _print(text)
         if self.values["signal-aimetas"] and self.every.due():
             self.emit("aimeta")
             self.emit("new-meta", dumps(self.last_meta))
@@ -115,6 +114,16 @@ class AIMeta(VideoTransform):
         if reading.words is not NOTHING:
             document["emcustom"] = reading.words
         return document
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(f"{text}\n")  # in one piece: other threads and GStreamer write there, too
+        sys.stdout.flush()
+    except OSError as error:
+        raise PropertyError(
+            f"silent=false: the console cannot be written ({error.strerror}); set silent=true", name="silent"
+        ) from error
 
 
 def _open(location: str) -> IO[str]:
