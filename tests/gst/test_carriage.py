@@ -300,3 +300,22 @@ def process_ip(b, m, o):
     element = f"empycustom in-place=true custom-lib={lib}"
     frame = document(f"{SOURCE} ! {element} ! videoconvert ! video/x-raw,format=BGRA ! {element}")
     assert [(found["class_id"], found["emcustom"]["n"]) for found in frame["object"]] == [(n, n) for n in range(200)]
+
+
+def test_words_do_not_pass_to_a_new_object_with_the_id_of_one_that_is_gone(document, library, namer, regions):
+    """An element in between removes an object, another adds one: the words were about the first."""
+    remover = library(
+        """
+import gi
+gi.require_version("GstVideo", "1.0")
+from gi.repository import GstVideo
+def process_ip(b, m, o):
+    meta = GstVideo.buffer_get_video_region_of_interest_meta_id(b, 5)
+    assert b.remove_meta(meta.meta)
+    return [{"still": "here"}]
+""",
+        "remover.py",
+    )
+    adds, removes = (f"empycustom in-place=true custom-lib={lib}" for lib in (regions(("a", 1, 2, 3, 4, 5)), remover))
+    frame = document(f"{SOURCE} ! {adds} ! {namer} ! {removes} ! {adds}")
+    assert [(found["obj_label"], found.get("emcustom")) for found in frame["object"]] == [("a", None)]

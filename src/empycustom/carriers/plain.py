@@ -46,6 +46,11 @@ class _Contents:
         if self.records:
             self.found = [self._completed(found) for found in self.found]
 
+    def forget_the_gone(self) -> None:
+        """Drop the records of objects that are on the buffer no more: a new one may get the same id."""
+        present = {found.key for found in self.found}
+        self.records = {key: record for key, record in self.records.items() if key in present}
+
     def _completed(self, found: Found) -> Found:
         """Fill in what our record knows and the meta itself has lost, or cannot hold."""
         record = self.records.get(found.key)
@@ -113,6 +118,7 @@ class PlainCarrier:
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
         contents = _Contents(address, self._note_meta)
+        contents.forget_the_gone()
         complaints = list(said.ignored)
         if said.frames:
             self._write_objects(address, contents, reading.tokens[0], said, complaints)
