@@ -117,6 +117,9 @@ class PlainCarrier:
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
+        if said.is_empty and not reading.numbered:  # the number and the time alone, for those downstream
+            self._note_meta.write(address, 0, Note(reading.frame_num, reading.timestamp, ""))
+            return []
         contents = _Contents(address, self._note_meta)
         contents.forget_the_gone()
         complaints = list(said.ignored)

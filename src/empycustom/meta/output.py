@@ -39,6 +39,11 @@ class Said:
     frames: list[FrameSaid] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is what a library said that returned nothing."""
+        return not (self.frames or self.ignored) and self.words is NOTHING
+
 
 def read_output(value: Any) -> Any:
     """Return what a callback returned as plain JSON values (a list, or a dict of the object form); None: nothing to say.

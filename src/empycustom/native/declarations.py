@@ -113,6 +113,11 @@ gst.gst_init(ffi.NULL, ffi.NULL)
 G_TYPE_INT, G_TYPE_UINT64, G_TYPE_DOUBLE, G_TYPE_STRING = (number << 2 for number in (6, 11, 15, 16))
 
 
+# Types that are needed for every buffer; looking one up by its text costs more than the call that it is for.
+BUFFER, POINTER, ADDRESS = (ffi.typeof(name) for name in ("GstBuffer *", "void *", "uintptr_t"))
+CHARS, STATE = ffi.typeof("char[]"), ffi.typeof("void *[1]")
+
+
 def text(pointer: Any) -> str:
     """Return the text at a ``char *``, the empty text for NULL; bytes that are no UTF-8 are replaced."""
     return ffi.string(pointer).decode("utf-8", "replace") if pointer else ""
@@ -125,4 +130,4 @@ def bytes_of(value: str) -> bytes:
 
 def buffer_at(address: int) -> Any:
     """Return the ``GstBuffer *`` at an address (``hash(buffer)``)."""
-    return ffi.cast("GstBuffer *", address)
+    return ffi.cast(BUFFER, address)

@@ -6,10 +6,14 @@ from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
 from empycustom.native.declarations import (
+    ADDRESS,
+    CHARS,
     G_TYPE_DOUBLE,
     G_TYPE_INT,
     G_TYPE_STRING,
     G_TYPE_UINT64,
+    POINTER,
+    STATE,
     buffer_at,
     bytes_of,
     ffi,
@@ -26,16 +30,19 @@ _COPY_MEMORY = 1 << 3  # GstBufferCopyFlags
 _STREAM_FLAGS = 0xFFFFFFF << 4 & ~(1 << 14)  # GstBufferFlags from LIVE on, those of video too, but not TAG_MEMORY
 _LOCKED = 1 << 2  # GstMetaFlags
 _ALL = 2**64 - 1  # a size: up to the end
+_UINT64, _STRING = (ffi.cast("GType", number) for number in (G_TYPE_UINT64, G_TYPE_STRING))
+_TIMESTAMP, _JSON = (ffi.new(CHARS, name) for name in (b"timestamp", b"json"))
+_NUMBER = ffi.typeof("uint64_t")
 _PLAIN_TYPES = {int: (G_TYPE_INT, "int"), float: (G_TYPE_DOUBLE, "double"), str: (G_TYPE_STRING, "")}
 
 
 def scan(address: int) -> list[tuple[int, int]]:
     """Return every meta of the buffer at ``address``, as (type of its API, its own address), in the order they lie in."""
     found: list[tuple[int, int]] = []
-    buffer, state = buffer_at(address), ffi.new("void **")
+    buffer, state = buffer_at(address), ffi.new(STATE)
     meta = gst.gst_buffer_iterate_meta(buffer, state)
     while meta:
-        found.append((meta.info.api, int(ffi.cast("uintptr_t", meta))))
+        found.append((meta.info.api, int(ffi.cast(ADDRESS, meta))))
         meta = gst.gst_buffer_iterate_meta(buffer, state)
     return found
 
@@ -121,12 +128,11 @@ def add_region(address: int, region: Region) -> None:
         video.gst_video_region_of_interest_meta_add_param(meta, structure)
 
 
-def _set(structure: Any, field: str, value: Any, gtype: int = 0, ctype: str = "") -> None:
-    if not gtype:
-        gtype, ctype = _PLAIN_TYPES[type(value)]
-        if gtype == G_TYPE_INT and not -(2**31) <= value < 2**31:  # an id of a tracker that counts further
-            gtype, ctype = G_TYPE_UINT64, "uint64_t"
-    argument = ffi.new("char[]", bytes_of(value)) if gtype == G_TYPE_STRING else ffi.cast(ctype, value)
+def _set(structure: Any, field: str, value: Any) -> None:
+    gtype, ctype = _PLAIN_TYPES[type(value)]
+    if gtype == G_TYPE_INT and not -(2**31) <= value < 2**31:  # an id of a tracker that counts further
+        gtype, ctype = G_TYPE_UINT64, "uint64_t"
+    argument = ffi.new(CHARS, bytes_of(value)) if gtype == G_TYPE_STRING else ffi.cast(ctype, value)
     gst.gst_structure_set(structure, field.encode(), ffi.cast("GType", gtype), argument, ffi.NULL)
 
 
@@ -167,7 +173,7 @@ class NoteMeta:
 
     def read(self, meta_address: int) -> Note:
         """Read the note at the address of its meta."""
-        structure = gst.gst_custom_meta_get_structure(ffi.cast("void *", meta_address))
+        structure = gst.gst_custom_meta_get_structure(ffi.cast(POINTER, meta_address))
         number = ffi.new("uint64_t *")
         gst.gst_structure_get_uint64(structure, b"frame-num", number)
         timestamp = text(gst.gst_structure_get_string(structure, b"timestamp"))
@@ -175,15 +181,15 @@ class NoteMeta:
 
     def write(self, address: int, meta_address: int, note: Note) -> None:
         """Write the note to a writable buffer, into its meta at ``meta_address`` or, if 0, into a new one."""
-        meta = ffi.cast("void *", meta_address) or gst.gst_buffer_add_custom_meta(buffer_at(address), self._name)
+        meta = ffi.cast(POINTER, meta_address) or gst.gst_buffer_add_custom_meta(buffer_at(address), self._name)
         if not meta:
             raise NativeError("GStreamer refused to add the custom meta: the buffer is not writable")
         structure = gst.gst_custom_meta_get_structure(meta)
-        _set(structure, "frame-num", note.frame_num, G_TYPE_UINT64, "uint64_t")
-        _set(structure, "timestamp", note.timestamp)
-        if note.json:
-            _set(structure, "json", note.json)
-        else:
+        said = (_JSON, _STRING, ffi.new(CHARS, bytes_of(note.json))) if note.json else ()
+        timestamp = ffi.new(CHARS, bytes_of(note.timestamp))
+        number = ffi.cast(_NUMBER, note.frame_num)
+        gst.gst_structure_set(structure, b"frame-num", _UINT64, number, _TIMESTAMP, _STRING, timestamp, *said, ffi.NULL)
+        if meta_address and not said:
             gst.gst_structure_remove_field(structure, b"json")
 
 
