@@ -344,7 +344,7 @@ def test_an_exception_in_the_block_unmaps_and_closes():
     before, views = memory_state(buffer), []
     with suppress(ZeroDivisionError), empycustom.map_frame(buffer, in_meta, writable=True) as frame:
         views.append(frame.pixels)
-        1 / 0  # noqa: B018
+        1 / 0  # noqa: B018 - it is there to raise
     with pytest.raises(FrameClosedError):
         views[0].sum()
     views.clear()
