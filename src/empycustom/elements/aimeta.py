@@ -92,8 +92,7 @@ class AIMeta(VideoTransform):
             self.log(LOG, text)
             _print(text)
         if self.values["signal-aimetas"] and self.every.due():
-            self.emit("aimeta")
-            self.emit("new-meta", dumps(self.last_meta))
+            self.tell("aimeta")
         return Gst.FlowReturn.OK
 
     def _write(self, file: IO[str], document: str) -> None:

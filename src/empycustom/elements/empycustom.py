@@ -260,8 +260,7 @@ class EmPyCustom(VideoTransform):
         if self.category.threshold >= LOG:
             self.log(LOG, f"New meta: {dumps(output)}")
         if not self.values["silent"]:
-            self.emit("emcustom")
-            self.emit("new-meta", dumps(output))
+            self.tell("emcustom")
 
 
 install(PROPERTIES, EmPyCustom)

@@ -9,6 +9,7 @@ from empycustom.carriers.protocol import Reading
 from empycustom.elements.frames import FrameCounter, FrameFormat
 from empycustom.elements.transform import PyTransform, guarded
 from empycustom.gstreamer import Gst, GstBase
+from empycustom.native.objects import is_heard, signal_number
 
 _FORMATS = "RGBA, RGBx, BGRA, BGRx, RGB, BGR, GRAY8, I420, NV12"
 VIDEO_CAPS = f"video/x-raw, format={{ {_FORMATS} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
@@ -44,6 +45,7 @@ class VideoTransform(PyTransform):
         self.counter = FrameCounter()
         self.every = Every()
         self.last_meta: Any = None
+        self._signals: dict[str, int] = {}
         super().__init__()
 
     def begin(self) -> None:
@@ -57,6 +59,19 @@ class VideoTransform(PyTransform):
         reading = self.carrier.read(address, self.format.frame(address, number))
         self.counter.agree(reading.frame_num)
         return reading
+
+    def tell(self, signal: str) -> None:
+        """Emit ``signal``, and ``new-meta`` with the last meta as text, as far as anybody listens."""
+        if self._is_heard(signal):
+            self.emit(signal)
+        if self._is_heard("new-meta"):
+            self.emit("new-meta", dumps(self.last_meta))
+
+    def _is_heard(self, signal: str) -> bool:
+        number = self._signals.get(signal)
+        if number is None:
+            number = self._signals[signal] = signal_number(self.__gtype__.name, signal)
+        return is_heard(hash(self), number)
 
     def computed(self, name: str) -> Any:
         """Return the properties that are made when they are asked for."""

@@ -20,6 +20,8 @@ ffi.cdef("""
     void g_object_force_floating(void *object);
     gboolean g_object_is_floating(void *object);
     const char *g_quark_to_string(GQuark quark);
+    unsigned g_signal_lookup(const char *name, GType type);
+    gboolean g_signal_has_handler_pending(void *object, unsigned signal, GQuark detail, gboolean may_be_blocked);
     typedef struct { int value; const char *value_name, *value_nick; } GEnumValue;
     GType g_enum_register_static(const char *name, const GEnumValue *values);
 

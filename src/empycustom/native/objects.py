@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from empycustom.native.declarations import bytes_of, ffi, glib, gst
+from empycustom.native.declarations import POINTER, bytes_of, ffi, glib, gst
 
 
 def keep_floating(address: int) -> None:
@@ -18,6 +18,16 @@ def keep_floating(address: int) -> None:
     if not glib.g_object_is_floating(element):
         glib.g_object_ref(element)
         glib.g_object_force_floating(element)
+
+
+def signal_number(owner: str, name: str) -> int:
+    """Return GLib's number of a signal of the class named ``owner``."""
+    return int(glib.g_signal_lookup(name.encode(), glib.g_type_from_name(owner.encode())))
+
+
+def is_heard(address: int, signal: int) -> bool:
+    """Say whether anybody is connected to a signal of the object at ``address``."""
+    return bool(glib.g_signal_has_handler_pending(ffi.cast(POINTER, address), signal, 0, False))
 
 
 def install_int_property(owner: str, property_id: int, name: str, blurb: str, limits: tuple[int, int, int], flags: int) -> None:
