@@ -362,3 +362,73 @@ def process_ip(io_buffer, in_meta, options):
     (said,) = json.loads(pipeline.get_by_name("e").get_property("last-meta"))
     assert (said["memory"], said["format"]) == ("NVMM", "NV12")
     assert "NVMM memory" in said["refused"]
+
+
+@pytest.mark.parametrize("properties", ["in-place=true", "in-place=false"])
+def test_the_size_may_change_in_the_stream(play, library, properties):
+    lib = library("""
+import empycustom
+def process_ip(b, m, o):
+    with empycustom.map_frame(b, m) as frame:
+        return [{"shape": frame.pixels.shape, "declared": [m["buffer"]["width"], m["buffer"]["height"]]}]
+def process(b, m, o):
+    return b.copy_deep(), process_ip(b, m, o)
+""")
+    small, large = source(n=2, width=33, height=17), source(n=2, width=64, height=48)
+    pipeline = Gst.parse_launch(
+        f"concat name=c ! empycustom {properties} custom-lib={lib} ! aimeta name=meta ! appsink name=out {small} ! c. {large} ! c."
+    )
+    documents = documents_of(pipeline)
+    played = play(pipeline)
+    assert played.ended, played.errors
+    said = [document["frame"][0]["emcustom"] for document in documents]
+    assert said == [{"shape": [17, 33, 4], "declared": [33, 17]}] * 2 + [{"shape": [48, 64, 4], "declared": [64, 48]}] * 2
+    assert [sample.get_buffer().get_size() for sample in played.samples] == [33 * 17 * 4] * 2 + [64 * 48 * 4] * 2
+
+
+def test_streams_side_by_side_do_not_mix(play, library):
+    """Four streams in one process, each with a detector and a library that tells what it sees."""
+    detector = library(
+        "def process_ip(b, m, o):\n    box = {'left': o['n'], 'top': 0, 'width': 5, 'height': 5}\n"
+        "    return {'frame': [{'new_object': [{'obj_label': str(o['n']), 'rect_params': box}]}]}\n",
+        "detector.py",
+    )
+    teller = library(
+        "def process_ip(b, m, o):\n    return [{'seen': f['obj_label']} for f in m['frame'][0]['object']]\n", "teller.py"
+    )
+    branches = [
+        f"{source(n=200)} ! empycustom name=e{n} in-place=true custom-lib={detector} ! queue ! "
+        f"empycustom in-place=true custom-lib={teller} ! aimeta name=meta{n} ! fakesink"
+        for n in range(4)
+    ]
+    pipeline = Gst.parse_launch(" ".join(branches))
+    documents = {}
+    for n in range(4):
+        pipeline.get_by_name(f"e{n}").set_property("options", json.dumps({"n": n}))
+        documents[n] = documents_of(pipeline, f"meta{n}")
+    assert play(pipeline).ended
+    for n, heard in documents.items():
+        frames = [document["frame"][0] for document in heard]
+        assert [frame["frame_num"] for frame in frames] == list(range(200))
+        assert all(found["obj_label"] == found["emcustom"]["seen"] == str(n) for frame in frames for found in frame["object"])
+        assert all(len(frame["object"]) == 1 for frame in frames)
+
+
+def test_a_flushing_seek_goes_on(play, library):
+    """The callback goes on after a seek; frame numbers go on, too."""
+    lib = library("def process_ip(b, m, o):\n    return [{'pts': m['frame'][0]['buf_pts']}]\n")
+    pipeline = Gst.parse_launch(
+        f"{source(n=100)},framerate=100/1 ! empycustom in-place=true custom-lib={lib} ! aimeta name=meta ! fakesink name=sink sync=true"
+    )
+    documents = documents_of(pipeline)
+    pipeline.set_state(Gst.State.PAUSED)
+    assert pipeline.get_state(10 * Gst.SECOND)[0] == Gst.StateChangeReturn.SUCCESS
+    flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.ACCURATE
+    assert pipeline.seek_simple(Gst.Format.TIME, flags, int(2.5 * Gst.SECOND))
+    assert play(pipeline).ended
+    frames = [document["frame"][0] for document in documents]
+    assert [frame["frame_num"] for frame in frames] == list(range(len(frames)))
+    assert frames[0]["buf_pts"] == 0
+    times = [frame["emcustom"]["pts"] for frame in frames]
+    assert int(2.5 * Gst.SECOND) in times
+    assert not any(Gst.SECOND < time < 2.5 * Gst.SECOND for time in times), "what was sought over is not there"
