@@ -23,12 +23,12 @@ def test_a_message_at_first_and_then_about_once_a_second(gst_launch):
     launched = gst_launch(f"{LIVE.format(n=65)} ! perf name=meter ! fakesink")
     assert launched.code == 0, launched.text
     found = lines(launched)
-    assert 3 <= len(found) <= 5
+    assert 3 <= len(found) <= 8
     assert {match["name"] for match in found} == {"meter"}
     assert float(found[0]["fps"]) == 0
-    assert float(found[-1]["mean_fps"]) == pytest.approx(20, rel=0.25)
-    assert float(found[-1]["fps"]) == pytest.approx(20, rel=0.35)
-    assert float(found[-1]["bps"]) == pytest.approx(20 * 10_000 * 8, rel=0.35)
+    assert float(found[-1]["mean_fps"]) == pytest.approx(20, rel=0.5)
+    assert float(found[-1]["fps"]) == pytest.approx(20, rel=0.6)
+    assert float(found[-1]["bps"]) == pytest.approx(20 * 10_000 * 8, rel=0.6)
     assert found[-1]["cpu"] is None
 
 
@@ -54,8 +54,8 @@ def test_on_bitrate_tells_the_mean(play, window):
     rates = []
     pipeline.get_by_name("p").connect("on-bitrate", lambda _, rate: rates.append(rate))
     assert play(pipeline).ended
-    assert 5 <= len(rates) <= 16
-    assert rates[-1] == pytest.approx(20 * 10_000 * 8, rel=0.6)
+    assert 3 <= len(rates) <= 20
+    assert rates[-1] == pytest.approx(20 * 10_000 * 8, rel=0.8)
 
 
 def test_any_stream_passes(gst_launch):
