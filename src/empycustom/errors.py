@@ -80,5 +80,9 @@ class NativeError(EmPyCustomError, RuntimeError):
     """A call into GStreamer's C libraries failed."""
 
 
+class MetadataError(EmPyCustomError, ValueError):
+    """Metadata on a buffer is not what it should be; an element in between wrote it."""
+
+
 class LaunchError(EmPyCustomError, ValueError):
     """A pipeline cannot be built, or ended with an error."""

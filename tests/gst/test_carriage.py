@@ -319,3 +319,19 @@ def process_ip(b, m, o):
     adds, removes = (f"empycustom in-place=true custom-lib={lib}" for lib in (regions(("a", 1, 2, 3, 4, 5)), remover))
     frame = document(f"{SOURCE} ! {adds} ! {namer} ! {removes} ! {adds}")
     assert [(found["obj_label"], found.get("emcustom")) for found in frame["object"]] == [("a", None)]
+
+
+@pytest.mark.parametrize("text", ["{broken", "[1]", '{"object": [{"key": "region/1"}]}', '{"object": [{}]}'])
+def test_words_that_others_spoilt_are_an_error_that_says_so(play, library, regions, text):
+    spoiler = library(
+        f"""
+from empycustom.native.metas import Note, NoteMeta
+def process_ip(b, m, o):
+    NoteMeta("EmPyCustomMeta").write(hash(b), 0, Note(0, "", {text!r}))
+""",
+        "spoiler.py",
+    )
+    elements = [f"empycustom in-place=true custom-lib={lib}" for lib in (regions(("a", 1, 2, 3, 4, 1)), spoiler)]
+    error = play(f"{SOURCE} ! {elements[0]} ! {elements[1]} ! aimeta ! fakesink").error
+    assert "the JSON in the buffer's EmPyCustomMeta is not as empycustom writes it" in error
+    assert text in error

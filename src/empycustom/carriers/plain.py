@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from empycustom.carriers import analytics, regions
 from empycustom.carriers.protocol import Found, Reading
+from empycustom.errors import MetadataError
 from empycustom.meta import model
 from empycustom.meta.merge import NOTHING, is_nothing, merge
 from empycustom.meta.output import Said
@@ -39,12 +40,23 @@ class _Contents:
                 self.found.append(regions.find(meta))
             elif api == analytics.API:
                 self.found.extend(analytics.find(meta))
-        self.said: dict[str, Any] = json.loads(self.note.json) if self.note and self.note.json else {}
-        self.records: dict[str, model.Object] = {record["key"]: record for record in self.said.get("object", ())}
         if len(self.found) > 1:
             self.found = _told_apart(_without_twins(self.found))
-        if self.records:
+        self.said: dict[str, Any] = {}
+        self.records: dict[str, model.Object] = {}
+        if self.note and self.note.json:
+            self._read_words(self.note.json)
+
+    def _read_words(self, text: str) -> None:
+        try:
+            self.said = json.loads(text)
+            self.records = {record["key"]: record for record in self.said.get("object", ())}
             self.found = [self._completed(found) for found in self.found]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise MetadataError(
+                f"the JSON in the buffer's {META_NAME} is not as empycustom writes it ({type(error).__name__}: {error}); "
+                f"find the element that wrote it: {text[:200]}"
+            ) from error
 
     def forget_the_gone(self) -> None:
         """Drop the records of objects that are on the buffer no more: a new one may get the same id."""
