@@ -14,7 +14,7 @@ _ENVIRONMENT = str(Path(__file__).parents[1])  # the folder of packages that thi
 
 def element_class(name: str) -> Any:
     """Return the class of an element. Raises ImportError with one sentence, which the loader prints."""
-    _use_environment()
+    use_environment()
     _show_prints()
     try:
         return import_module("empycustom.elements").ELEMENTS[name]
@@ -33,7 +33,7 @@ def _show_prints() -> None:
         sys.stdout.reconfigure(line_buffering=True)
 
 
-def _use_environment() -> None:
+def use_environment() -> None:
     """Let the packages of the environment be found although it is not active, and before the system's, as if it were."""
     before = [folder for folder in sys.path if folder != _ENVIRONMENT]
     sys.path[:] = before

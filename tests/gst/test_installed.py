@@ -51,6 +51,15 @@ def test_gst_launch_finds_the_elements_and_the_environments_packages(environment
     assert json.loads(printed)["frame"][0]["emcustom"]["from"] == ast.literal_eval(inside)
 
 
+def test_the_doctor_finds_nothing_wrong_although_it_is_not_active(environment, gst_env, tmp_path):
+    """What works needs no mending: exit code 0 and no advice."""
+    env = {**gst_env, "PATH": "/usr/bin:/bin", "GST_REGISTRY": str(tmp_path / "registry")}
+    env.pop("VIRTUAL_ENV", None)
+    env["GST_PLUGIN_PATH"] = run(environment / "bin" / "empycustom", "plugin-path", env=env).strip()
+    said = run(environment / "bin" / "empycustom", "doctor", env=env, cwd=tmp_path)
+    assert said.splitlines()[-1] == "no problems, no warnings."
+
+
 def test_the_command_knows_its_version(environment):
     import empycustom
 

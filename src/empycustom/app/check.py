@@ -9,6 +9,7 @@ from typing import Any
 
 from empycustom.app.findings import Trial, explain
 from empycustom.app.synthetic import SyntheticFrame
+from empycustom.buffers.handed import hand_over
 from empycustom.elements.answers import meta_of, pair_of
 from empycustom.elements.options import read_object
 from empycustom.gstreamer import Gst
@@ -55,7 +56,7 @@ def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repea
         buffer = frame.buffer()
         in_meta = frame.in_meta(buffer)
         began = time.perf_counter()
-        returned = library.call(buffer, in_meta, options, {})
+        returned = library.call(hand_over(buffer), in_meta, options, {})
         times_ms.append((time.perf_counter() - began) * 1000)
     before, after = frame.buffer(), buffer
     if library.name == "process":

@@ -1,6 +1,7 @@
 """Checks of what gst-launch-1.0 and other programs need to find the elements: the loader plugin, its Python, the registry.
 
-The loader is asked itself: a child process makes it import a small file that tells what it sees, with a registry of its own.
+The loader is asked itself: a child process makes it import a small file that tells what it sees once it has done what our own
+loader files do, with a registry of its own.
 The user's registry is looked at in a copy.
 """
 
@@ -42,6 +43,9 @@ _ACTIVATE = f"source {sys.prefix}/bin/activate"
 _NEW_ENVIRONMENT = f"{SYSTEM_PYTHON} -m venv --system-site-packages .venv"
 _QUESTION = f"""\
 import json, os, sys
+sys.path.append({str(plugin_path().parents[1])!r})
+from empycustom.loading import use_environment
+use_environment()
 def error(name):
     try:
         __import__(name)
@@ -128,7 +132,7 @@ def _about_its_python(loader: Loader) -> Iterator[Finding]:
             f"The first python3 on PATH ({first}) is {on_path or 'not usable'}, the loader's {version}: their packages differ.",
             f"put an environment first on PATH that was made by {SYSTEM_PYTHON}: {_NEW_ENVIRONMENT}",
         )
-    elif sys.prefix != sys.base_prefix and not same_folder(prefix, sys.prefix):
+    elif any(loader.answer["errors"].values()) and sys.prefix != sys.base_prefix and not same_folder(prefix, sys.prefix):
         text = f"The loader does not use this virtual environment, {sys.prefix}, for it is not active."
         yield Finding(WARNING, text, _ACTIVATE)
     yield from _about_its_packages(loader.answer)

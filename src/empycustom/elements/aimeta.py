@@ -85,15 +85,18 @@ class AIMeta(VideoTransform):
     @guarded(Gst.FlowReturn.ERROR)
     def do_transform_ip(self, buffer: Any) -> Any:
         self.last_meta = self._document(hash(buffer))
-        if self._file is not None:
-            self._write(self._file, dumps(self.last_meta))
-        if not self.values["silent"]:
-            text = dumps(self.last_meta)
-            self.log(LOG, text)
-            _print(text)
+        if self._file is not None or not self.values["silent"]:
+            self._show(dumps(self.last_meta))
         if self.values["signal-aimetas"] and self.every.due():
             self.tell("aimeta")
         return Gst.FlowReturn.OK
+
+    def _show(self, document: str) -> None:
+        if self._file is not None:
+            self._write(self._file, document)
+        if not self.values["silent"]:
+            self.log(LOG, document)
+            _print(document)
 
     def _write(self, file: IO[str], document: str) -> None:
         try:

@@ -165,12 +165,10 @@ class EmPyCustom(VideoTransform):
 
     @guarded(Gst.FlowReturn.ERROR)
     def do_transform_ip(self, buffer: Any) -> Any:
-        if self.category.threshold >= DEBUG:
-            self.log(DEBUG, "transform_ip")
+        self.log(DEBUG, "transform_ip")
         if not self._is_due():
             return Gst.FlowReturn.OK
-        if self.category.threshold >= LOG:
-            self.log(LOG, "Processing buffer")
+        self.log(LOG, "Processing buffer")
         reading = self.read(hash(buffer), self._number)
         try:
             output = meta_of(self._running, self._call(buffer, reading))
