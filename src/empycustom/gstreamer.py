@@ -16,8 +16,7 @@ _INSTALL = (
 
 def _load(namespace: str) -> Any:
     try:
-        gi = import_module("gi")
-        gi.require_version(namespace, "1.0" if namespace != "GLib" and namespace != "GObject" else "2.0")
+        import_module("gi").require_version(namespace, "1.0" if namespace != "GLib" and namespace != "GObject" else "2.0")
     except (ImportError, ValueError) as error:
         raise ImportError(f"GStreamer's Python bindings are not there ({error}): {_INSTALL}.") from error
     return import_module(f"gi.repository.{namespace}")
@@ -29,3 +28,8 @@ Gst = _load("Gst")
 Gst.init(None)
 GstBase = _load("GstBase")
 GstVideo = _load("GstVideo")
+
+# PyGObject itself: its version, and the capsule of its interface for C (None: this version has none).
+_gi = import_module("gi")
+PYGOBJECT_VERSION: tuple[int, ...] = tuple(_gi.version_info)
+PYGOBJECT_INTERFACE: Any = getattr(_gi._gi, "_PyGObject_API", None)

@@ -6,6 +6,7 @@ import io
 import site
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ def element_class(name: str) -> Any:
     use_environment()
     _show_prints()
     try:
+        if find_spec("numpy") is None:  # imported when pixels are first looked at; what is missing is to be said now
+            raise ImportError("No module named 'numpy'")
         return import_module("empycustom.elements").ELEMENTS[name]
     except Exception as error:  # noqa: BLE001 - whatever it is, the loader prints it, and should print this sentence
         version = f"{sys.version_info.major}.{sys.version_info.minor}"

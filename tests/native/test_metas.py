@@ -4,8 +4,10 @@ import pytest
 
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native import metas
+from empycustom.native import regions as native_regions
 from empycustom.native.declarations import buffer_at, ffi
-from empycustom.native.metas import Note, NoteMeta, Param, Region
+from empycustom.native.notes import Note, NoteMeta
+from empycustom.native.regions import Param, Region
 
 NAME = "EmPyCustomTestMeta"
 NONE = Gst.CLOCK_TIME_NONE
@@ -39,7 +41,7 @@ def bits(*names):
 
 
 def regions(buffer):
-    return [metas.region_at(meta) for api, meta in metas.scan(hash(buffer)) if api == metas.REGION_API]
+    return [native_regions.region_at(meta) for api, meta in metas.scan(hash(buffer)) if api == native_regions.API]
 
 
 def note_on(buffer, notes):
@@ -67,10 +69,10 @@ def test_a_buffer_without_metas(buffer):
 
 
 def test_scan_tells_api_and_address_in_the_order_of_adding(buffer, notes):
-    metas.add_region(hash(buffer), Region(1, "one", 0, 0, 1, 1, []))
+    native_regions.add_region(hash(buffer), Region(1, "one", 0, 0, 1, 1, []))
     notes.write(hash(buffer), 0, Note(1, "", ""))
-    metas.add_region(hash(buffer), Region(2, "two", 0, 0, 1, 1, []))
-    assert [api for api, _ in metas.scan(hash(buffer))] == [metas.REGION_API, notes.api, metas.REGION_API]
+    native_regions.add_region(hash(buffer), Region(2, "two", 0, 0, 1, 1, []))
+    assert [api for api, _ in metas.scan(hash(buffer))] == [native_regions.API, notes.api, native_regions.API]
     assert [region.label for region in regions(buffer)] == ["one", "two"]
     addresses = [meta for _, meta in metas.scan(hash(buffer))]
     assert len(set(addresses)) == 3
@@ -114,12 +116,12 @@ REGIONS = [
 
 @pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.label or "empty")
 def test_what_is_written_about_a_region_is_read_back(buffer, region):
-    metas.add_region(hash(buffer), region)
+    native_regions.add_region(hash(buffer), region)
     assert regions(buffer) == [region]
 
 
 def test_a_region_of_ours_as_others_see_it(buffer):
-    metas.add_region(hash(buffer), REGIONS[3])
+    native_regions.add_region(hash(buffer), REGIONS[3])
     meta = GstVideo.buffer_get_video_region_of_interest_meta_id(buffer, 8)
     assert (meta.x, meta.y, meta.w, meta.h) == (1, 2, 3, 4)
     assert meta.get_param("detection").get_double("confidence") == (True, 0.75)
@@ -140,13 +142,13 @@ def test_a_region_of_others_as_we_see_it(buffer):
 
 def test_a_region_gets_an_id(buffer):
     GstVideo.buffer_add_video_region_of_interest_meta(buffer, "a", 1, 1, 1, 1)
-    metas.set_region_id(metas.scan(hash(buffer))[0][1], 42)
+    native_regions.set_region_id(metas.scan(hash(buffer))[0][1], 42)
     assert regions(buffer)[0].id == 42
     assert GstVideo.buffer_get_video_region_of_interest_meta_id(buffer, 42).x == 1
 
 
 def test_a_label_that_c_cannot_hold_is_kept_readable(buffer):
-    metas.add_region(hash(buffer), Region(1, "a\0b\ud800", 0, 0, 1, 1, []))
+    native_regions.add_region(hash(buffer), Region(1, "a\0b\ud800", 0, 0, 1, 1, []))
     assert regions(buffer)[0].label == "a\\0b\\ud800"
 
 
@@ -201,8 +203,8 @@ def test_a_note_survives_copies(buffer, notes):
 def rich(notes):
     """A buffer with two regions, a note and a video meta."""
     made = Gst.Buffer.new_wrapped(bytes(range(96)))
-    metas.add_region(hash(made), REGIONS[3])
-    metas.add_region(hash(made), REGIONS[0])
+    native_regions.add_region(hash(made), REGIONS[3])
+    native_regions.add_region(hash(made), REGIONS[0])
     notes.write(hash(made), 0, Note(4, "t", "[1]"))
     GstVideo.buffer_add_video_meta(made, GstVideo.VideoFrameFlags.NONE, GstVideo.VideoFormat.RGBA, 6, 4)
     return made
@@ -223,7 +225,7 @@ def test_metas_are_carried_with_those_of_memory(buffer, rich):
 
 
 def test_kinds_that_are_there_already_are_not_carried(buffer, rich, notes):
-    metas.add_region(hash(buffer), Region(1, "own", 0, 0, 1, 1, []))
+    native_regions.add_region(hash(buffer), Region(1, "own", 0, 0, 1, 1, []))
     metas.carry_metas(hash(rich), hash(buffer), with_memory=True)
     assert [region.label for region in regions(buffer)] == ["own"]
     assert note_on(buffer, notes)[0].frame_num == 4
@@ -235,7 +237,7 @@ def test_kinds_that_are_there_already_are_not_carried(buffer, rich, notes):
 def test_what_is_carried_is_a_copy(buffer, rich, notes):
     metas.carry_metas(hash(rich), hash(buffer), with_memory=False)
     notes.write(hash(buffer), note_on(buffer, notes)[1], Note(5, "", "[2]"))
-    metas.set_region_id(metas.scan(hash(buffer))[0][1], 77)
+    native_regions.set_region_id(metas.scan(hash(buffer))[0][1], 77)
     assert note_on(rich, notes)[0].json == "[1]"
     assert regions(rich)[0].id == 8
     metas.remove_metas(hash(rich))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import time_ns
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from empycustom.elements.frames import FrameFormat
 from empycustom.frames.layout import planes_of
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.meta import model
+from empycustom.native.metas import video_layout
 
 LABELS = ("car", "bicycle", "person")  # by class_id, from 0
 _PTS = 40 * Gst.MSECOND
@@ -33,9 +35,9 @@ class SyntheticFrame:
 
     def in_meta(self, buffer: Any) -> model.InMeta:
         """A new ``in_meta`` for a buffer that :meth:`buffer` returned."""
-        frame = self._format.frame(hash(buffer), 0)
+        frame = self._format.frame(hash(buffer), 0, time_ns())
         frame["object"] = [_copied(found) for found in self.objects]
-        return {"frame": [frame], "buffer": self._format.buffer_info(hash(buffer))}
+        return {"frame": [frame], "buffer": self._format.buffer_info(video_layout(hash(buffer)))}
 
 
 def _picture(caps: Any, width: int, height: int) -> Any:

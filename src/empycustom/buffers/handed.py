@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from empycustom.errors import NativeError
-from empycustom.gstreamer import Gst
-from empycustom.native.maps import LooseMap
+from empycustom.gstreamer import PYGOBJECT_INTERFACE, Gst
+from empycustom.native.fastpath import maker
+from empycustom.native.maps import LooseMap, reference
 
 
 class Buffer(Gst.Buffer):
@@ -40,3 +42,23 @@ def hand_over(buffer: Any) -> Any:
     """Turn a ``Gst.Buffer`` into a Buffer, in place, and return it."""
     buffer.__class__ = Buffer
     return buffer
+
+
+def borrower() -> Callable[[int], Any]:
+    """Return the function that makes a Buffer of the buffer at an address, without a reference, so that it can be written.
+
+    The Buffer must be gone before the buffer, or be handed to :func:`keep`. Only where the fast path is to be had.
+    """
+    make, gtype = maker(PYGOBJECT_INTERFACE), hash(Gst.Buffer.__gtype__)
+
+    def borrow(address: int) -> Any:
+        buffer = make(gtype, address, 0, 0)
+        buffer.__class__ = Buffer
+        return buffer
+
+    return borrow
+
+
+def keep(buffer: Any) -> None:
+    """Let a borrowed Buffer hold a reference after all, for whoever goes on using it."""
+    buffer._reference = reference(hash(buffer))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, cast
 
 from empycustom.carriers import analytics, regions
@@ -21,7 +21,10 @@ from empycustom.errors import MetadataError
 from empycustom.meta import model
 from empycustom.meta.merge import NOTHING, is_nothing, merge
 from empycustom.meta.output import Said
-from empycustom.native.metas import Note, NoteMeta, scan
+from empycustom.native import stamps
+from empycustom.native.metas import VIDEO_META_API, VideoLayout, layout_at, scan
+from empycustom.native.notes import Note, NoteMeta
+from empycustom.native.stamps import add_stamp, stamp_at
 
 META_NAME = "EmPyCustomMeta"
 
@@ -29,17 +32,23 @@ META_NAME = "EmPyCustomMeta"
 class _Contents:
     """What lies on a buffer: the objects in order, and our note with the records in it."""
 
-    def __init__(self, address: int, note_meta: NoteMeta) -> None:
+    def __init__(self, metas: list[tuple[int, int]], note_meta: NoteMeta) -> None:
         self.note: Note | None = None
         self.note_address = 0
+        self.stamp: tuple[int, int] | None = None
+        self.layout: VideoLayout | None = None
         self.found: list[Found] = []
-        for api, meta in scan(address):
+        for api, meta in metas:
             if api == note_meta.api:
                 self.note, self.note_address = note_meta.read(meta), meta
             elif api == regions.API:
                 self.found.append(regions.find(meta))
             elif api == analytics.API:
                 self.found.extend(analytics.find(meta))
+            elif api == stamps.API:
+                self.stamp = stamp_at(meta) or self.stamp
+            elif api == VIDEO_META_API:
+                self.layout = layout_at(meta)
         if len(self.found) > 1:
             self.found = _told_apart(_without_twins(self.found))
         self.said: dict[str, Any] = {}
@@ -110,29 +119,30 @@ class PlainCarrier:
     def __init__(self) -> None:
         self._note_meta = NoteMeta(META_NAME)
 
-    def read(self, address: int, frame: model.Frame) -> Reading:
-        """Read the buffer."""
-        contents = _Contents(address, self._note_meta)
+    def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
+        """Read the metas of a buffer."""
+        contents = _Contents(metas, self._note_meta)
         if contents.note:
             frame["frame_num"], frame["timestamp"] = contents.note.frame_num, contents.note.timestamp
+        elif contents.stamp:
+            frame["frame_num"], frame["timestamp"] = contents.stamp[0], model.timestamp_of(contents.stamp[1])
         frame["object"] = [found.facts for found in contents.found]
         if "emcustom" in contents.said:
             frame["emcustom"] = contents.said["emcustom"]
-        return Reading(
-            frames=[frame],
-            tokens=[[found.token for found in contents.found]],
-            frame_num=frame["frame_num"],
-            timestamp=frame["timestamp"],
-            numbered=contents.note is not None,
-            words=contents.said.get("meta", NOTHING),
-        )
+        reading = Reading(frame)
+        reading.tokens = [[found.token for found in contents.found]]
+        reading.numbered = bool(contents.note or contents.stamp)
+        reading.words = contents.said.get("meta", NOTHING)
+        reading.layout = contents.layout
+        return reading
+
+    def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
+        """Add number and time, where nothing is to be said."""
+        add_stamp(address, frame_num, time_ns)
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
-        if said.is_empty and not reading.numbered:  # the number and the time alone, for those downstream
-            self._note_meta.write(address, 0, Note(reading.frame_num, reading.timestamp, ""))
-            return []
-        contents = _Contents(address, self._note_meta)
+        contents = _Contents(scan(address), self._note_meta)
         contents.forget_the_gone()
         complaints = list(said.ignored)
         if said.frames:
@@ -142,7 +152,7 @@ class PlainCarrier:
         return complaints
 
     def _write_objects(
-        self, address: int, contents: _Contents, tokens: list[Hashable], said: Said, complaints: list[str]
+        self, address: int, contents: _Contents, tokens: Sequence[Hashable], said: Said, complaints: list[str]
     ) -> None:
         by_token = {found.token: found for found in contents.found}
         usage = Counter(found.key for found in contents.found)

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from empycustom.meta import model
 from empycustom.meta.merge import NOTHING
 from empycustom.meta.output import Said
+from empycustom.native.metas import VideoLayout
 
 
-@dataclass(slots=True)
 class Reading:
     """What a buffer says.
 
     ``frames`` are fresh dicts that the library may change. ``tokens`` tell the objects of each frame apart, and ``frame_num`` and
-    ``timestamp`` name the first one, in spite of such changes. ``numbered``: the buffer itself carries the number.
+    ``timestamp`` name the first one, in spite of such changes. ``numbered``: the buffer itself carries both. ``words`` are about
+    the batch. ``layout`` is what its GstVideoMeta says, if it has one.
     """
 
-    frames: list[model.Frame]
-    tokens: list[list[Hashable]]
-    frame_num: int
-    timestamp: str
-    numbered: bool
+    tokens: Sequence[Sequence[Hashable]] = ((),)
+    numbered = False
     words: Any = NOTHING
+    layout: VideoLayout | None = None
+
+    def __init__(self, frame: model.Frame) -> None:
+        self.frames = [frame]
+        self.frame_num, self.timestamp = frame["frame_num"], frame["timestamp"]
 
 
 class Carrier(Protocol):
     """Reads and writes the metadata of one kind of buffer. ``address`` is ``hash(buffer)``."""
 
-    def read(self, address: int, frame: model.Frame) -> Reading:
-        """Read the buffer. ``frame`` holds what the element itself knows; what the buffer says goes on top of it."""
+    def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
+        """Read the metas of a buffer, each as the type of its API and its address.
+
+        ``frame`` holds what the element itself knows; what the buffer says goes on top of it.
+        """
+
+    def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
+        """Let a writable buffer carry the number and the time of its frame, for those downstream."""
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said about what was read to a writable buffer.

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from empycustom.carriers.protocol import Found
 from empycustom.meta import model
-from empycustom.native.metas import REGION_API, Param, Region, add_region, region_at, set_region_id
+from empycustom.native import regions as native
+from empycustom.native.regions import Param, Region, add_region, region_at, set_region_id
 
-API = REGION_API
+API: int = native.API
 KIND = "region"
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from empycustom.carriers.plain import dumps
+from empycustom.elements.entry import take_over
 from empycustom.elements.properties import Property, gproperties, install
-from empycustom.elements.transform import LOG, always_templates, guarded
+from empycustom.elements.transform import FLOW_OK, LOG, always_templates
 from empycustom.elements.video import VIDEO_CAPS, VideoTransform
 from empycustom.errors import PropertyError
-from empycustom.gstreamer import GObject, Gst
+from empycustom.gstreamer import GObject
 from empycustom.meta.merge import NOTHING
 from empycustom.native.objects import DebugCategory
 
@@ -64,6 +65,7 @@ class AIMeta(VideoTransform):
     def begin(self) -> None:
         """Open the file, if one is asked for."""
         super().begin()
+        self.work = self._gather
         self.set_passthrough(True)
         location = self.values["location"]
         if location:
@@ -82,14 +84,13 @@ class AIMeta(VideoTransform):
         elif name == "location" and self.started:
             raise PropertyError("location cannot change while the element runs; set it in state NULL or READY", name=name)
 
-    @guarded(Gst.FlowReturn.ERROR)
-    def do_transform_ip(self, buffer: Any) -> Any:
-        self.last_meta = self._document(hash(buffer))
+    def _gather(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
+        self.last_meta = self._document(address)
         if self._file is not None or not self.values["silent"]:
             self._show(dumps(self.last_meta))
         if self.values["signal-aimetas"] and self.every.due():
             self.tell("aimeta")
-        return Gst.FlowReturn.OK
+        return FLOW_OK
 
     def _show(self, document: str) -> None:
         if self._file is not None:
@@ -111,7 +112,8 @@ class AIMeta(VideoTransform):
             ) from error
 
     def _document(self, address: int) -> dict[str, Any]:
-        reading = self.read(address, self.counter.take())
+        self.frames.number += 1
+        reading = self.frames.read(address)
         document: dict[str, Any] = {"frame": reading.frames}
         if reading.words is not NOTHING:
             document["emcustom"] = reading.words
@@ -139,3 +141,4 @@ def _open(location: str) -> IO[str]:
 
 
 install(PROPERTIES, AIMeta)
+take_over(AIMeta, "transform_ip")

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
-from empycustom.buffers.handed import hand_over
-from empycustom.carriers.plain import dumps
-from empycustom.carriers.protocol import Reading
-from empycustom.elements.answers import meta_of, pair_of
-from empycustom.elements.failures import details, post_error, post_warning, sentence
+from empycustom.elements.caller import Caller
+from empycustom.elements.entry import take_over
 from empycustom.elements.options import read_json, read_object
 from empycustom.elements.properties import Property, gproperties, install
-from empycustom.elements.transform import DEBUG, ERROR, LOG, WARNING, always_templates, guarded
+from empycustom.elements.tally import Tally
+from empycustom.elements.transform import always_templates, guarded
 from empycustom.elements.video import VIDEO_CAPS, VideoTransform
 from empycustom.errors import LibraryError, PropertyError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.hooks import Library
-from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import Said, deal
-from empycustom.native.metas import carry_metas, carry_times_and_flags, remove_metas, share_memory
+from empycustom.native.fastpath import enter_between
 from empycustom.native.objects import DebugCategory
-
-DROPPED = Gst.FlowReturn.CUSTOM_SUCCESS  # GST_BASE_TRANSFORM_FLOW_DROPPED
-_STATS = ("buffers", "processed", "passed", "errors", "dropped")
 
 PROPERTIES = (
     Property(
@@ -72,7 +64,7 @@ PROPERTIES = (
         name="stats",
         kind=Gst.Structure,
         writable=False,
-        blurb="Buffers seen, processed and passed, errors of the library, and buffers dropped, since the start",
+        blurb="Since the start: buffers seen, processed, passed, dropped; errors; how long calls of the library took, in ns",
     ),
 )
 
@@ -98,65 +90,57 @@ class EmPyCustom(VideoTransform):
     category = DebugCategory("python-empycustom", "Custom Python processing", aliases=("python-emcustom",))
 
     def __init__(self) -> None:
-        self._library: Library | None = None
-        self._stats: Counter[str] = Counter()
+        self._caller: Caller | None = None
+        self._tally = Tally()
         super().__init__()
-
-    # Starting, stopping, properties.
 
     def begin(self) -> None:
         """Load and check the library, and call its ``start``."""
         custom_lib = self.values["custom-lib"]
         if not custom_lib:
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
-        self._options = read_object("options", self.values["options"])
-        self._events = read_json("events", self.values["events"])
-        self._stats.clear()
-        self._told: set[Any] = set()  # what has been said once on the bus or in the log
+        options = read_object("options", self.values["options"])
+        events = read_json("events", self.values["events"])
+        self._tally = Tally()
         super().begin()
         library = Library.open(custom_lib, in_place=self.values["in-place"])
         self.set_in_place(self.values["in-place"])
         try:
-            library.start(self._options)
+            library.start(options)
         except LibraryError:
             library.close()
             raise
-        self._library = library
+        self._caller = caller = Caller(self, library, self._tally, options, events)
+        self.work = caller.in_place
+        enter_between(hash(self), self.unraised(caller.between))
 
     def end(self) -> None:
         """Call the library's ``stop`` and forget the library."""
-        library, self._library = self._library, None
-        if library is not None:
+        caller, self._caller = self._caller, None
+        if caller is not None:
             try:
-                library.stop(self._options)
+                caller.library.stop(caller.options)
             finally:
-                library.close()
+                caller.library.close()
 
     def changed(self, name: str, value: Any) -> None:
         """Let what may change while playing take effect."""
         if name == "process-interval":
             self.every.interval = value
-        elif name == "options" and self.started:
-            self._options = read_object(name, value)
-        elif name == "events" and self.started:
-            self._events = read_json(name, value)
+        elif name == "options" and self._caller:
+            self._caller.options = read_object(name, value)
+        elif name == "events" and self._caller:
+            self._caller.events = read_json(name, value)
         elif self.started and name in ("custom-lib", "in-place"):
             raise PropertyError(f"{name} cannot change while the element runs; set it in state NULL or READY", name=name)
 
     def computed(self, name: str) -> Any:
         """Return the properties that are made when they are asked for."""
-        if name == "stats":
-            stats = Gst.Structure.new_empty("empycustom-stats")
-            for key in _STATS:
-                stats.set_value(key, GObject.Value(GObject.TYPE_UINT64, self._stats[key]))
-            return stats
-        return super().computed(name)
-
-    # The stream.
+        return self._tally.structure() if name == "stats" else super().computed(name)
 
     @guarded(False)
     def do_decide_allocation(self, query: Any) -> bool:
-        if self._library is None or self._library.name == "process_ip":
+        if self.values["in-place"]:
             return bool(GstBase.BaseTransform.do_decide_allocation(self, query))
         # The library makes the buffers: none is taken from downstream's pool.
         while query.get_n_allocation_pools():
@@ -164,101 +148,10 @@ class EmPyCustom(VideoTransform):
         return True
 
     @guarded(Gst.FlowReturn.ERROR)
-    def do_transform_ip(self, buffer: Any) -> Any:
-        self.log(DEBUG, "transform_ip")
-        if not self._is_due():
-            return Gst.FlowReturn.OK
-        self.log(LOG, "Processing buffer")
-        reading = self.read(hash(buffer), self._number)
-        try:
-            output = meta_of(self._running, self._call(buffer, reading))
-        except LibraryError as error:
-            return self._failed(error)
-        self._say(hash(buffer), reading, output)
-        return Gst.FlowReturn.OK
-
-    @guarded(Gst.FlowReturn.ERROR)
     def do_transform(self, in_buffer: Any, out_buffer: Any) -> Any:
-        self.log(DEBUG, "transform")
-        if not self._is_due():
-            return self._fill(out_buffer, in_buffer, in_buffer)
-        self.log(LOG, "Processing buffer")
-        reading = self.read(hash(in_buffer), self._number)
-        try:
-            returned = self._call(in_buffer, reading)
-            made, output = pair_of(self._running, returned, buffer_type=Gst.Buffer, needed=self.format.needed)
-        except LibraryError as error:
-            flow = self._failed(error)
-            return self._fill(out_buffer, in_buffer, in_buffer) if flow == Gst.FlowReturn.OK else flow
-        if made is None:
-            self._stats["dropped"] += 1
-            return DROPPED
-        self._fill(out_buffer, made, in_buffer)
-        self._say(hash(out_buffer), reading, output)
-        return Gst.FlowReturn.OK
-
-    def _is_due(self) -> bool:
-        """Count the buffer, and say whether the library gets it."""
-        self._number = self.counter.take()
-        self._stats["buffers"] += 1
-        due = self.every.due()
-        self._stats["processed" if due else "passed"] += 1
-        return due
-
-    def _call(self, buffer: Any, reading: Reading) -> Any:
-        in_meta: dict[str, Any] = {"frame": reading.frames, "buffer": self.format.buffer_info(hash(buffer))}
-        if reading.words is not NOTHING:
-            in_meta["emcustom"] = reading.words
-        return self._running.call(hand_over(buffer), in_meta, self._options, self._events)
-
-    @property
-    def _running(self) -> Library:
-        assert self._library is not None, "buffers come between start and stop"
-        return self._library
-
-    def _failed(self, error: LibraryError) -> Any:
-        """Log and count what a callback did wrong, and return what ``on-error`` makes of it."""
-        self._stats["errors"] += 1
-        self.log(ERROR, f"{sentence(error)}\n{details(error)}")
-        policy = self.values["on-error"]
-        if policy == "fail":
-            post_error(self, error)
-            return Gst.FlowReturn.ERROR
-        cause = (type(error.__cause__), error.line)
-        if cause not in self._told:  # once for each place: the bus is no log
-            self._told.add(cause)
-            post_warning(self, error)
-        if policy == "pass":
-            return Gst.FlowReturn.OK
-        self._stats["dropped"] += 1
-        return DROPPED
-
-    def _fill(self, out_buffer: Any, made: Any, in_buffer: Any) -> Any:
-        """Let ``out_buffer`` be ``made``, completed by the times, flags and metas of ``in_buffer``."""
-        target, source, origin = hash(out_buffer), hash(made), hash(in_buffer)
-        remove_metas(target)
-        share_memory(source, target)
-        carry_times_and_flags(source, target)
-        carry_metas(source, target, with_memory=True)
-        carry_metas(origin, target, with_memory=False)
-        return Gst.FlowReturn.OK
-
-    def _say(self, address: int, reading: Reading, output: Any) -> None:
-        """Attach what the library returned to the buffer, and tell the application."""
-        if output is None and reading.numbered:
-            return
-        said = Said() if output is None else deal(output, [len(tokens) for tokens in reading.tokens])
-        for complaint in self.carrier.write(address, reading, said):
-            if complaint not in self._told:
-                self._told.add(complaint)
-                self.log(WARNING, complaint)
-        if output is None:
-            return
-        self.last_meta = output
-        if self.category.threshold >= LOG:
-            self.log(LOG, f"New meta: {dumps(output)}")
-        if not self.values["silent"]:
-            self.tell("emcustom")
+        assert self._caller is not None, "buffers come between start and stop"
+        return Gst.FlowReturn(self._caller.between(hash(in_buffer), hash(out_buffer), in_buffer))
 
 
 install(PROPERTIES, EmPyCustom)
+take_over(EmPyCustom, "transform_ip", "transform")

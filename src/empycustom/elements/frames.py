@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-import time
+from math import inf
+from time import time_ns
 from typing import Any
 
-from empycustom.gstreamer import GstVideo
+from empycustom.carriers.plain import PlainCarrier
+from empycustom.carriers.protocol import Carrier, Reading
+from empycustom.gstreamer import Gst, GstVideo
 from empycustom.meta import model
-from empycustom.native.metas import pts_of, video_layout
+from empycustom.native.metas import VideoLayout, pts_of, scan
 
 _NO_PTS = 2**64 - 1
 _NVMM = "memory:NVMM"
 
 
-class FrameCounter:
-    """Numbers the frames of a stream from 0, in step with the elements upstream."""
+class FrameReader:
+    """Reads the frames of one stream.
+
+    ``number`` is that of the last buffer: whoever sees a buffer adds 1, and where an element upstream gave it another number,
+    that is gone on from, because frames may be dropped in between. ``time_ns`` is when the last buffer was read.
+    """
+
+    format: FrameFormat
 
     def __init__(self) -> None:
-        self._next = 0
-
-    def take(self) -> int:
-        """Return the number of the buffer that just came."""
-        number = self._next
-        self._next += 1
-        return number
-
-    def agree(self, number: int) -> None:
-        """Go on from the number that an element upstream gave to this buffer: between it and here frames may be dropped."""
-        self._next = number + 1
+        self.carrier: Carrier = PlainCarrier()
+        self.restart()
 
     def restart(self) -> None:
-        """Begin a stream."""
-        self._next = 0
+        """Begin a stream: the next number is 0."""
+        self.number, self.time_ns = -1, 0
+
+    def read(self, address: int) -> Reading:
+        """Read the buffer at ``address``, which was counted."""
+        self.time_ns = now = time_ns()
+        frame = self.format.frame(address, self.number, now)
+        metas = scan(address)
+        if not metas:
+            return Reading(frame)
+        reading = self.carrier.read(metas, frame)
+        if reading.numbered:
+            self.number = reading.frame_num
+        return reading
 
 
 class FrameFormat:
@@ -54,28 +66,40 @@ class FrameFormat:
             )
             for plane in range(finfo.n_planes)
         ]
+        self._info: model.BufferInfo = {
+            "format": self.format,
+            "width": self.width,
+            "height": self.height,
+            "memory": self.memory,
+            "planes": [],
+        }
+        # How long a frame lasts, in nanoseconds; without end where the caps do not say it.
+        self.duration_ns: float = info.fps_d * Gst.SECOND / info.fps_n if info.fps_n else inf
 
-    def frame(self, address: int, number: int) -> model.Frame:
+    def frame(self, address: int, number: int, time_ns: int) -> model.Frame:
         """Return what is known of the frame of a buffer before its metadata is read."""
         pts = pts_of(address)
         return {
             "frame_num": number,
-            "buf_pts": model.NO_PTS if pts == _NO_PTS else pts,
-            "timestamp": model.timestamp(time.time()),
+            "buf_pts": pts if pts != _NO_PTS else model.NO_PTS,
+            "timestamp": model.timestamp_of(time_ns),
             "source_id": 0,
             "source_frame_width": self.width,
             "source_frame_height": self.height,
             "object": [],
         }
 
-    def buffer_info(self, address: int) -> model.BufferInfo:
-        """Return how the pixels of a buffer are laid out: its own GstVideoMeta goes before the caps."""
-        planes: list[Any] = [plane.copy() for plane in self._planes]
-        layout = video_layout(address)
+    def buffer_info(self, layout: VideoLayout | None) -> model.BufferInfo:
+        """Return how the pixels of a buffer are laid out: the ``layout`` of its own GstVideoMeta goes before the caps."""
+        info = self._info.copy()
+        info["planes"] = planes = list(map(_copy, self._planes))
         if layout is not None:
             for plane, offset, stride in zip(planes, layout.offsets, layout.strides, strict=False):
                 plane["offset"], plane["stride"] = offset, stride
-        return {"format": self.format, "width": self.width, "height": self.height, "memory": self.memory, "planes": planes}
+        return info
+
+
+_copy: Any = dict.copy
 
 
 def _component(finfo: Any, plane: int) -> int:

@@ -7,8 +7,9 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from empycustom.elements.entry import take_over
 from empycustom.elements.properties import Property, gproperties, install
-from empycustom.elements.transform import PyTransform, always_templates, guarded
+from empycustom.elements.transform import FLOW_OK, PyTransform, always_templates
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.native.metas import size_of
 from empycustom.native.objects import DebugCategory
@@ -144,6 +145,7 @@ class Perf(PyTransform):
 
     def begin(self) -> None:
         """Count from here."""
+        self.work = self._count
         self.set_passthrough(True)
         self._bits = BitRate()
         self._frames: FrameRate | None = None
@@ -152,11 +154,10 @@ class Perf(PyTransform):
     def _wants_cpu(self) -> bool:
         return bool(self.values["print-cpu-load"] or self.values["print-arm-load"])
 
-    @guarded(Gst.FlowReturn.ERROR)
-    def do_transform_ip(self, buffer: Any) -> Any:
+    def _count(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
         now = Gst.util_get_timestamp()
         interval_ns = self.values["bitrate-interval"] * Gst.MSECOND
-        if self._bits.count(size_of(hash(buffer)), now, interval_ns, self.values["bitrate-window-size"]):
+        if self._bits.count(size_of(address), now, interval_ns, self.values["bitrate-window-size"]):
             self.emit("on-bitrate", self._bits.mean)
         if self._frames is None:
             self._frames = FrameRate(now)
@@ -164,7 +165,7 @@ class Perf(PyTransform):
         elif self._frames.due(now):
             self._post(now, self._frames)
         self._frames.count()
-        return Gst.FlowReturn.OK
+        return FLOW_OK
 
     def _post(self, now: int, frames: FrameRate) -> None:
         fps, mean_fps = frames.report(now)
@@ -199,3 +200,4 @@ def _clock(nanoseconds: int) -> str:
 
 
 install(PROPERTIES, Perf)
+take_over(Perf, "transform_ip")

@@ -8,13 +8,17 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from empycustom.elements.entry import SLOW_BECAUSE
 from empycustom.elements.failures import post_error
 from empycustom.elements.properties import Property
 from empycustom.errors import PropertyError
 from empycustom.gstreamer import Gst, GstBase
-from empycustom.native.objects import DebugCategory, keep_floating
+from empycustom.native.fastpath import enter, leave
+from empycustom.native.objects import DebugCategory, highest_level, keep_floating
 
 ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel
+# GstFlowReturn as C takes it, and GST_BASE_TRANSFORM_FLOW_DROPPED
+FLOW_OK, FLOW_ERROR, FLOW_DROPPED = int(Gst.FlowReturn.OK), int(Gst.FlowReturn.ERROR), int(Gst.FlowReturn.CUSTOM_SUCCESS)
 
 
 def always_templates(caps: str) -> tuple[Any, Any]:
@@ -46,11 +50,17 @@ def guarded(failed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 class PyTransform(GstBase.BaseTransform):
-    """Base of the elements. A subclass declares ``properties`` and ``category``, and implements ``begin`` and ``end``."""
+    """Base of the elements.
+
+    A subclass declares ``properties`` and ``category``, implements ``begin`` and ``end``, and is handed to
+    :func:`empycustom.elements.entry.take_over`. Its ``begin`` sets ``work``: what works on a buffer in place, gets its address
+    and PyGObject's object of it (on the fast path the address alone), returns a GstFlowReturn. What it raises goes to the bus.
+    """
 
     __gtype_name__ = "GstEmPyTransform"
     properties: ClassVar[Sequence[Property]] = ()
     category: ClassVar[DebugCategory]
+    work: Callable[..., int]
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,19 +114,39 @@ class PyTransform(GstBase.BaseTransform):
             raise error
         self.begin()
         self.started = True
+        enter(hash(self), self.unraised(self.work))
+        self.log(INFO, f"fast path: {f'off, because {SLOW_BECAUSE}' if SLOW_BECAUSE else 'on'}")
         return True
 
     def do_stop(self) -> bool:
         self.started = False
+        leave(hash(self))
         try:
             self.end()
         except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
             post_error(self, error)
+        self.__dict__.pop("work", None)
         return True  # False would leave the pad active, and the pipeline waits for it for ever
 
-    def log(self, level: int, message: str) -> None:
-        """Write to the debug log, as coming from the caller. Costs a call into C even where nothing is written."""
-        if level <= self.category.threshold:
+    @guarded(Gst.FlowReturn.ERROR)
+    def do_transform_ip(self, buffer: Any) -> Any:
+        return Gst.FlowReturn(self.work(hash(buffer), buffer))
+
+    def unraised(self, work: Callable[..., int]) -> Callable[..., int]:
+        """Return ``work`` as the fast path may call it: what it raises goes to the bus."""
+
+        def call(address: int, target: int = 0) -> int:
+            try:
+                return work(address, target) if target else work(address)
+            except BaseException as error:  # noqa: BLE001 - SystemExit too: it must not end a streaming thread
+                post_error(self, error)
+                return FLOW_ERROR
+
+        return call
+
+    def log(self, level: int, message: str, function: str = "") -> None:
+        """Write to the debug log, as coming from the caller or a function of another name."""
+        if level <= highest_level[0] and level <= self.category.threshold:
             frame = sys._getframe(1)
             file = os.path.basename(frame.f_code.co_filename)
-            self.category.write(level, file, frame.f_code.co_name, frame.f_lineno, hash(self), message)
+            self.category.write(level, file, function or frame.f_code.co_name, frame.f_lineno, hash(self), message)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from empycustom.carriers.plain import PlainCarrier, dumps
-from empycustom.carriers.protocol import Reading
-from empycustom.elements.frames import FrameCounter, FrameFormat
+from empycustom.carriers.plain import dumps
+from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.transform import PyTransform, guarded
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.native.objects import is_heard, signal_number
@@ -28,10 +27,14 @@ class Every:
 
     def due(self) -> bool:
         """Count a buffer, and say whether it is due."""
-        self._wait = min(self._wait, self.interval) - 1
-        if self._wait > 0:
+        wait, interval = self._wait - 1, self.interval
+        if 0 < wait < interval:
+            self._wait = wait
             return False
-        self._wait = self.interval
+        if 1 < interval <= wait:  # it was made shorter meanwhile
+            self._wait = interval - 1
+            return False
+        self._wait = interval
         return True
 
 
@@ -41,8 +44,7 @@ class VideoTransform(PyTransform):
     __gtype_name__ = "GstEmPyVideoTransform"
 
     def __init__(self) -> None:
-        self.carrier = PlainCarrier()
-        self.counter = FrameCounter()
+        self.frames = FrameReader()
         self.every = Every()
         self.last_meta: Any = None
         self._signals: dict[str, int] = {}
@@ -50,15 +52,9 @@ class VideoTransform(PyTransform):
 
     def begin(self) -> None:
         """Begin a stream: numbers from 0, nothing said yet."""
-        self.counter.restart()
+        self.frames.restart()
         self.every.restart()
         self.last_meta = None
-
-    def read(self, address: int, number: int) -> Reading:
-        """Read the buffer at ``address``, which has this ``number`` unless the buffer itself says another one."""
-        reading = self.carrier.read(address, self.format.frame(address, number))
-        self.counter.agree(reading.frame_num)
-        return reading
 
     def tell(self, signal: str) -> None:
         """Emit ``signal``, and ``new-meta`` with the last meta as text, as far as anybody listens."""
@@ -81,10 +77,10 @@ class VideoTransform(PyTransform):
 
     @guarded(False)
     def do_set_caps(self, incaps: Any, _outcaps: Any) -> bool:
-        self.format = FrameFormat(incaps)
+        self.frames.format = FrameFormat(incaps)
         return True
 
     def do_sink_event(self, event: Any) -> bool:
         if event.type == Gst.EventType.STREAM_START:
-            self.counter.restart()
+            self.frames.restart()
         return bool(GstBase.BaseTransform.do_sink_event(self, event))

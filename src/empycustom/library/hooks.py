@@ -106,6 +106,18 @@ class Library:
             details=found.traceback,
         )
 
+    def too_slow(self, took_ms: float, frame_ms: float) -> CallbackError:
+        """Return what is to be said of a call that took longer than a frame lasts."""
+        line = self.line_of(self.name)
+        return CallbackError(
+            f"{self.path}{f':{line}' if line else ''}: {self.name} took {took_ms:.1f} ms, and a frame lasts {frame_ms:.1f} ms: "
+            "live video falls behind. Make it faster, or call it less often with process-interval; the property stats tells more "
+            "(this is said once)",
+            library=self.path,
+            line=line,
+            callback=self.name,
+        )
+
     def line_of(self, callback: str) -> int | None:
         """The line where ``callback`` is defined, or None where Python does not know."""
         return _line(getattr(self.module, callback))

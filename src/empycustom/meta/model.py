@@ -105,9 +105,18 @@ class InMeta(TypedDict):
 
 def timestamp(seconds: float) -> str:
     """Local time of ``seconds`` since the epoch, in milliseconds with a numeric zone: ``2020-05-13T12:18:47.323-0600``."""
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    return timestamp_of(round(seconds * 1000) * 1_000_000)
+
+
+def timestamp_of(time_ns: int) -> str:
+    """The same of nanoseconds, which are cut to milliseconds."""
+    milliseconds = time_ns // 1_000_000
+    whole = milliseconds // 1000
     head, zone = _second(whole)
-    return f"{head}.{milliseconds:03d}{zone}"
+    return f"{head}{_MILLISECONDS[milliseconds - whole * 1000]}{zone}"
+
+
+_MILLISECONDS = [f".{number:03d}" for number in range(1000)]
 
 
 @lru_cache(maxsize=4)

@@ -9,32 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
-from empycustom.native.declarations import FLAGS, buffer_at, bytes_of, ffi, glib, text
-
-ffi.cdef("""
-    typedef struct { unsigned id; void *meta; } GstAnalyticsMtd;
-    GType gst_analytics_relation_meta_api_get_type(void);
-    void *gst_buffer_add_analytics_relation_meta(GstBuffer *buffer);
-    size_t gst_analytics_relation_get_length(void *meta);
-    gboolean gst_analytics_relation_meta_get_od_mtd(void *meta, unsigned id, GstAnalyticsMtd *found);
-    gboolean gst_analytics_relation_meta_get_direct_related(
-        void *meta, unsigned id, int relation, uintptr_t type, void **state, GstAnalyticsMtd *found);
-    GQuark gst_analytics_od_mtd_get_obj_type(const GstAnalyticsMtd *mtd);
-    gboolean gst_analytics_od_mtd_get_location(const GstAnalyticsMtd *mtd, int *x, int *y, int *w, int *h, float *confidence);
-    gboolean gst_analytics_tracking_mtd_get_info(
-        const GstAnalyticsMtd *mtd, uint64_t *id, uint64_t *first_seen, uint64_t *last_seen, gboolean *lost);
-    size_t gst_analytics_cls_mtd_get_length(const GstAnalyticsMtd *mtd);
-    float gst_analytics_cls_mtd_get_level(const GstAnalyticsMtd *mtd, size_t index);
-    GQuark gst_analytics_cls_mtd_get_quark(const GstAnalyticsMtd *mtd, size_t index);
-    uintptr_t gst_analytics_tracking_mtd_get_mtd_type(void);
-    uintptr_t gst_analytics_cls_mtd_get_mtd_type(void);
-    gboolean gst_analytics_relation_meta_add_od_mtd(
-        void *meta, GQuark type, int x, int y, int w, int h, float confidence, GstAnalyticsMtd *added);
-    gboolean gst_analytics_relation_meta_add_tracking_mtd(void *meta, uint64_t id, uint64_t first_seen, GstAnalyticsMtd *added);
-    gboolean gst_analytics_relation_meta_add_cls_mtd(
-        void *meta, size_t length, float *confidences, GQuark *quarks, GstAnalyticsMtd *added);
-    gboolean gst_analytics_relation_meta_set_relation(void *meta, int relation, unsigned from, unsigned to);
-""")
+from empycustom.native.declarations import FLAGS, bytes_of, ffi, glib, text
 
 _RELATE_TO, _ANY = 1 << 3, 2**31 - 1
 _NO_TIME = 2**64 - 1
@@ -126,7 +101,7 @@ def _name(quark: int) -> str:
 
 def add_detection(address: int, detection: Detection) -> int:
     """Add an object to a writable buffer, with what is known of it, and return its id. ``detection.id`` is not read."""
-    meta = _lib.gst_buffer_add_analytics_relation_meta(buffer_at(address))
+    meta = _lib.gst_buffer_add_analytics_relation_meta(address)
     if not meta:
         raise NativeError("GStreamer refused to add analytics metadata: the buffer is not writable")
     mtd = ffi.new("GstAnalyticsMtd *")

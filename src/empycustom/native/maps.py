@@ -4,29 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cffi import FFI
-
 from empycustom.errors import NativeError
-from empycustom.native import declarations
+from empycustom.native.declarations import POINTER, ffi
+from empycustom.native.declarations import gst as _gst
 
-ffi: Any = FFI()
-ffi.include(declarations.ffi)
-ffi.cdef("""
-    typedef struct { GstMiniObject mini_object; void *allocator; } GstMemory;
-    typedef struct {
-        GstMemory *memory; int flags; uint8_t *data; size_t size, maxsize; void *user_data[4], *reserved[4];
-    } GstMapInfo;
-
-    gboolean gst_buffer_map(GstBuffer *buffer, GstMapInfo *info, int flags);
-    gboolean gst_memory_map(GstMemory *memory, GstMapInfo *info, int flags);
-    void gst_memory_unmap(GstMemory *memory, GstMapInfo *info);
-    gboolean gst_mini_object_is_writable(GstBuffer *object);
-    GstMemory *gst_mini_object_ref(GstMemory *object);
-    void gst_mini_object_unref(GstMemory *object);
-    void *gst_allocator_find(const char *name);
-""")
-_gst: Any = ffi.dlopen("libgstreamer-1.0.so.0", ffi.RTLD_NOW | ffi.RTLD_NODELETE)
-_BUFFER, _MAP_INFO = ffi.typeof("GstBuffer *"), ffi.typeof("GstMapInfo *")
+_MAP_INFO = ffi.typeof("GstMapInfo *")
 _READ, _WRITE, _READ_WRITE = 1, 2, 3  # GstMapFlags
 _REF_MEMORY = 1 << 8  # also one; set by gst_buffer_map since 1.28: the map itself owns its reference to the memory
 _HEAP: Any = _gst.gst_allocator_find(b"SystemMemory")
@@ -34,7 +16,12 @@ _HEAP: Any = _gst.gst_allocator_find(b"SystemMemory")
 
 def is_writable(address: int) -> bool:
     """Say whether the buffer may be written: nobody else holds a reference to it."""
-    return bool(_gst.gst_mini_object_is_writable(ffi.cast(_BUFFER, address)))
+    return bool(_gst.gst_mini_object_is_writable(address))
+
+
+def reference(address: int) -> object:
+    """Return an object that holds a reference to the buffer at ``address`` for as long as it lives."""
+    return ffi.gc(_gst.gst_mini_object_ref(ffi.cast(POINTER, address)), _gst.gst_mini_object_unref)
 
 
 class BufferMap:
@@ -56,7 +43,8 @@ class BufferMap:
         It holds a reference to the memory and no lock, so that others may map and write it. Memory that is not in the process's
         own heap goes away when it is unmapped; that kind is kept mapped, and GStreamer gives later writers a copy.
         """
-        memory = _gst.gst_mini_object_ref(self._info.memory)
+        memory = self._info.memory
+        _gst.gst_mini_object_ref(memory)
         if memory.allocator == _HEAP:
             return ffi.gc(memory, _gst.gst_mini_object_unref)
         return _hold_mapped(memory, self._info.flags & _READ_WRITE)
@@ -89,7 +77,7 @@ class LooseMap:
 
 def _map(address: int, flags: int) -> Any:
     info = ffi.new(_MAP_INFO)
-    if not _gst.gst_buffer_map(ffi.cast(_BUFFER, address), info, flags):
+    if not _gst.gst_buffer_map(address, info, flags):
         raise NativeError("GStreamer could not map the buffer")
     return info
 

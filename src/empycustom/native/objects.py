@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from empycustom.native.declarations import POINTER, bytes_of, ffi, glib, gst
+from empycustom.native.declarations import bytes_of, ffi, glib, gst
 
 
 def keep_floating(address: int) -> None:
@@ -27,7 +27,7 @@ def signal_number(owner: str, name: str) -> int:
 
 def is_heard(address: int, signal: int) -> bool:
     """Say whether anybody is connected to a signal of the object at ``address``."""
-    return bool(glib.g_signal_has_handler_pending(ffi.cast(POINTER, address), signal, 0, False))
+    return bool(glib.g_signal_has_handler_pending(address, signal, 0, False))
 
 
 def install_int_property(owner: str, property_id: int, name: str, blurb: str, limits: tuple[int, int, int], flags: int) -> None:
@@ -72,6 +72,10 @@ def register_enum(name: str, values: Sequence[tuple[str, str]]) -> None:
 
 
 _immortal: list[Any] = []  # GLib keeps the pointers
+
+
+# The highest level that any category writes, in [0]: who looks at it first saves a call, as GStreamer's own macros do.
+highest_level: Any = ffi.addressof(gst, "_gst_debug_min")
 
 
 class DebugCategory:

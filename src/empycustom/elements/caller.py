@@ -1,0 +1,156 @@
+"""Giving buffers to a library and attaching what it says: what ``empycustom`` does between start and stop."""
+
+from __future__ import annotations
+
+from sys import getrefcount
+from time import perf_counter_ns
+from typing import Any
+
+from empycustom.carriers.plain import dumps
+from empycustom.carriers.protocol import Reading
+from empycustom.elements.answers import meta_of, pair_of
+from empycustom.elements.entry import as_buffer, settle
+from empycustom.elements.failures import details, post_error, post_warning, sentence
+from empycustom.elements.tally import Tally
+from empycustom.elements.transform import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING
+from empycustom.elements.video import VideoTransform
+from empycustom.errors import LibraryError
+from empycustom.gstreamer import Gst
+from empycustom.library.hooks import Library
+from empycustom.meta.merge import NOTHING
+from empycustom.meta.output import deal
+from empycustom.native.metas import carry_metas, carry_times_and_flags, remove_metas, share_memory
+from empycustom.native.objects import highest_level
+
+
+class Caller:
+    """Calls one library for the buffers of one element. ``options`` and ``events`` are handed to it, and may change at any time.
+
+    Addresses are of buffers; ``given`` is PyGObject's object of the first, None on the fast path. GstFlowReturns are returned.
+    """
+
+    def __init__(self, element: VideoTransform, library: Library, tally: Tally, options: dict[str, Any], events: Any) -> None:
+        self.library, self.options, self.events = library, options, events
+        self._element, self._tally, self._times = element, tally, tally.times
+        self._frames, self._every = element.frames, element.every
+        self._told: set[Any] = set()  # what has been said once on the bus or in the log
+        self._told_slow = False
+
+    def in_place(self, address: int, given: Any = None) -> int:
+        """Let the library work on the buffer."""
+        if self._is_due("transform_ip"):
+            return self._process(address, 0, given)
+        return FLOW_OK
+
+    def between(self, source: int, target: int, given: Any = None) -> int:
+        """Fill the empty buffer at ``target`` with what the library makes of the one at ``source``."""
+        if self._is_due("transform"):
+            return self._process(source, target, given)
+        return _fill(target, source, source)
+
+    def _is_due(self, function: str) -> bool:
+        """Count the buffer, and say whether the library gets it."""
+        self._tally.buffers += 1
+        self._frames.number += 1
+        if highest_level[0] >= DEBUG:
+            self._element.log(DEBUG, function, f"do_{function}")
+        return self._every.due()
+
+    def _process(self, source: int, target: int, given: Any) -> int:
+        if highest_level[0] >= LOG:
+            self._element.log(LOG, "Processing buffer")
+        self._tally.processed += 1
+        reading = self._frames.read(source)
+        in_meta: dict[str, Any] = {"frame": reading.frames, "buffer": self._frames.format.buffer_info(reading.layout)}
+        if reading.words is not NOTHING:
+            in_meta["emcustom"] = reading.words
+        buffer = as_buffer(given or source)
+        references = getrefcount(buffer)
+        try:
+            returned = self._call(buffer, in_meta)
+            if target:
+                return self._fill_and_say(source, target, reading, returned)
+            self._say(source, reading, None if returned is None else meta_of(self.library, returned))
+            return FLOW_OK
+        except LibraryError as error:
+            flow = self._failed(error)
+            return _fill(target, source, source) if target and flow == FLOW_OK else flow
+        finally:
+            returned = None
+            if getrefcount(buffer) > references:  # the library keeps it
+                settle(buffer)
+
+    def _call(self, buffer: Any, in_meta: Any) -> Any:
+        began = perf_counter_ns()
+        try:
+            return self.library.call(buffer, in_meta, self.options, self.events)
+        finally:
+            took = perf_counter_ns() - began
+            self._times.add(took)
+            if took > self._frames.format.duration_ns:
+                self._slow(took)
+
+    def _slow(self, took_ns: int) -> None:
+        """Warn, once, that a call took longer than a frame lasts. The first call is only logged: it may be slow for once."""
+        if self._told_slow:
+            return
+        error = self.library.too_slow(took_ns / 1e6, self._frames.format.duration_ns / 1e6)
+        if self._tally.processed == 1:
+            self._element.log(WARNING, f"{error}. (It was the first call: what is slow only once belongs into start.)")
+            return
+        self._told_slow = True
+        post_warning(self._element, error)
+
+    def _fill_and_say(self, source: int, target: int, reading: Reading, returned: Any) -> int:
+        made, output = pair_of(self.library, returned, buffer_type=Gst.Buffer, needed=self._frames.format.needed)
+        if made is None:
+            self._tally.dropped += 1
+            return FLOW_DROPPED
+        _fill(target, hash(made), source)
+        self._say(target, reading, output)
+        return FLOW_OK
+
+    def _failed(self, error: LibraryError) -> int:
+        """Log and count what a callback did wrong, and return what ``on-error`` makes of it."""
+        self._tally.errors += 1
+        self._element.log(ERROR, f"{sentence(error)}\n{details(error)}")
+        policy = self._element.values["on-error"]
+        if policy == "fail":
+            post_error(self._element, error)
+            return FLOW_ERROR
+        cause = (type(error.__cause__), error.line)
+        if cause not in self._told:  # once for each place: the bus is no log
+            self._told.add(cause)
+            post_warning(self._element, error)
+        if policy == "pass":
+            return FLOW_OK
+        self._tally.dropped += 1
+        return FLOW_DROPPED
+
+    def _say(self, address: int, reading: Reading, output: Any) -> None:
+        """Attach what the library returned to the buffer, and tell the application."""
+        if output is None:
+            if not reading.numbered:
+                self._frames.carrier.stamp(address, reading.frame_num, self._frames.time_ns)
+            return
+        said = deal(output, [len(tokens) for tokens in reading.tokens])
+        for complaint in self._frames.carrier.write(address, reading, said):
+            if complaint not in self._told:
+                self._told.add(complaint)
+                self._element.log(WARNING, complaint)
+        element = self._element
+        element.last_meta = output
+        if highest_level[0] >= LOG:
+            element.log(LOG, f"New meta: {dumps(output)}")
+        if not element.values["silent"]:
+            element.tell("emcustom")
+
+
+def _fill(target: int, made: int, origin: int) -> int:
+    """Let the buffer at ``target`` be the one at ``made``, completed by times, flags and metas of the one at ``origin``."""
+    remove_metas(target)
+    share_memory(made, target)
+    carry_times_and_flags(made, target)
+    carry_metas(made, target, with_memory=True)
+    carry_metas(origin, target, with_memory=False)
+    return FLOW_OK

@@ -1,0 +1,140 @@
+/* What is used of the C libraries. `make format` turns this into _declared.py, which is what Python reads.
+ *
+ * The layouts are public and have not changed since GStreamer 1.0. A name is looked up when it is first used: a test looks all of
+ * them up, and compares the layouts with those that GObject introspection knows.
+ *
+ * An address goes in and comes out as an integer: no cast, and an integer is what the rest of the package knows.
+ */
+typedef uintptr_t address;
+
+/* GLib and GObject */
+typedef int gboolean;
+typedef size_t GType;
+typedef uint32_t GQuark;
+typedef struct _GList { void *data; struct _GList *next, *prev; } GList;
+typedef struct { GType g_type; uint64_t data, more; } GValue;
+void *g_object_ref(void *object);
+void g_object_force_floating(void *object);
+gboolean g_object_is_floating(void *object);
+const char *g_quark_to_string(GQuark quark);
+GQuark g_quark_from_string(const char *text);
+void g_value_set_static_string(address value, const char *text);
+unsigned g_signal_lookup(const char *name, GType type);
+gboolean g_signal_has_handler_pending(address object, unsigned signal, GQuark detail, gboolean may_be_blocked);
+typedef struct { int value; const char *value_name, *value_nick; } GEnumValue;
+GType g_enum_register_static(const char *name, const GEnumValue *values);
+
+typedef struct { void *g_class; } GTypeInstance;
+typedef struct { GType type; const char *type_name; uint32_t class_size, instance_size; } GTypeQuery;
+typedef struct {
+    uint16_t class_size; void *base_init, *base_finalize, *class_init, *class_finalize; const void *class_data;
+    uint16_t instance_size, n_preallocs; void *instance_init; const void *value_table;
+} GTypeInfo;
+typedef struct {
+    GTypeInstance instance; const char *name; unsigned flags; GType value_type, owner_type;
+    char *nick, *blurb; void *qdata; unsigned ref_count, param_id;
+} GParamSpec;
+typedef struct { GParamSpec parent; int minimum, maximum, default_value; } GParamSpecInt;
+typedef struct {
+    GType g_type; GType value_type; void *finalize, *value_set_default, *value_validate, *values_cmp, *value_is_valid;
+} GParamSpecClass;
+void g_type_query(GType type, GTypeQuery *query);
+GType g_type_from_name(const char *name);
+GType g_type_register_static(GType parent, const char *name, const GTypeInfo *info, int flags);
+void *g_type_class_ref(GType type);
+GParamSpec *g_param_spec_internal(GType type, const char *name, const char *nick, const char *blurb, unsigned flags);
+void g_object_class_install_property(void *object_class, unsigned property_id, GParamSpec *spec);
+
+/* Buffers and their memory */
+typedef struct {
+    GType type; int refcount, lockstate; unsigned flags; void *copy, *dispose, *free; unsigned priv_uint; void *priv_pointer;
+} GstMiniObject;
+typedef struct { GstMiniObject mini_object; void *pool; uint64_t pts, dts, duration, offset, offset_end; } GstBuffer;
+typedef struct { GstMiniObject mini_object; void *allocator; } GstMemory;
+typedef struct {
+    GstMemory *memory; int flags; uint8_t *data; size_t size, maxsize; void *user_data[4], *reserved[4];
+} GstMapInfo;
+void gst_init(int *argc, char ***argv);
+address gst_buffer_new(void);
+size_t gst_buffer_get_size(address buffer);
+void gst_buffer_remove_all_memory(address buffer);
+gboolean gst_buffer_copy_into(address to, address from, int flags, size_t offset, size_t size);
+gboolean gst_buffer_map(address buffer, GstMapInfo *info, int flags);
+gboolean gst_memory_map(GstMemory *memory, GstMapInfo *info, int flags);
+void gst_memory_unmap(GstMemory *memory, GstMapInfo *info);
+gboolean gst_mini_object_is_writable(address object);
+void *gst_mini_object_ref(void *object);
+void gst_mini_object_unref(void *object);
+void *gst_allocator_find(const char *name);
+
+/* Metas */
+typedef struct _GstMeta GstMeta;
+typedef struct {
+    GType api, type; size_t size; void *init, *free;
+    gboolean (*transform)(address to, address meta, address from, GQuark type, void *data);
+} GstMetaInfo;
+struct _GstMeta { unsigned flags; const GstMetaInfo *info; };
+typedef struct { gboolean region; size_t offset, size; } GstMetaTransformCopy;
+typedef struct {
+    GstMeta meta; GQuark roi_type; int id, parent_id; unsigned x, y, w, h; GList *params;
+} GstVideoRegionOfInterestMeta;
+typedef struct {
+    GstMeta meta; GstBuffer *buffer; int flags, format, id; unsigned width, height, n_planes; size_t offset[4]; int stride[4];
+} GstVideoMeta;
+typedef struct { GstMeta parent; address reference; uint64_t timestamp, duration; } GstReferenceTimestampMeta;
+address gst_caps_new_empty_simple(const char *media_type);
+address gst_buffer_add_reference_timestamp_meta(address buffer, address reference, uint64_t timestamp, uint64_t duration);
+GType gst_reference_timestamp_meta_api_get_type(void);
+address gst_buffer_iterate_meta(address buffer, void **state);
+address gst_buffer_get_meta(address buffer, GType api);
+gboolean gst_buffer_remove_meta(address buffer, address meta);
+const GstMetaInfo *gst_meta_get_info(const char *name);
+const GstMetaInfo *gst_meta_register_custom(const char *name, const char **tags, void *f, void *data, void *destroy);
+gboolean gst_meta_api_type_has_tag(GType api, GQuark tag);
+address gst_buffer_add_custom_meta(address buffer, const char *name);
+address gst_custom_meta_get_structure(address meta);
+GstVideoRegionOfInterestMeta *gst_buffer_add_video_region_of_interest_meta(
+    address buffer, const char *type, unsigned x, unsigned y, unsigned w, unsigned h);
+void gst_video_region_of_interest_meta_add_param(GstVideoRegionOfInterestMeta *meta, address structure);
+GType gst_video_region_of_interest_meta_api_get_type(void);
+GType gst_video_meta_api_get_type(void);
+
+/* Structures */
+address gst_structure_new_empty(const char *name);
+void gst_structure_set(address structure, const char *field, ...);
+void gst_structure_set_value(address structure, const char *field, address value);
+address gst_structure_get_value(address structure, const char *field);
+const char *gst_structure_get_name(address structure);
+void gst_structure_remove_field(address structure, const char *field);
+
+/* The debug log */
+extern int _gst_debug_min;
+void *_gst_debug_category_new(const char *name, unsigned color, const char *description);
+int gst_debug_category_get_threshold(void *category);
+void gst_debug_category_set_threshold(void *category, int level);
+void gst_debug_log_literal(
+    void *category, int level, const char *file, const char *function, int line, void *object, const char *message);
+
+/* GstAnalytics, since GStreamer 1.24 */
+typedef struct { unsigned id; void *meta; } GstAnalyticsMtd;
+GType gst_analytics_relation_meta_api_get_type(void);
+void *gst_buffer_add_analytics_relation_meta(address buffer);
+size_t gst_analytics_relation_get_length(void *meta);
+gboolean gst_analytics_relation_meta_get_od_mtd(void *meta, unsigned id, GstAnalyticsMtd *found);
+gboolean gst_analytics_relation_meta_get_direct_related(
+    void *meta, unsigned id, int relation, uintptr_t type, void **state, GstAnalyticsMtd *found);
+GQuark gst_analytics_od_mtd_get_obj_type(const GstAnalyticsMtd *mtd);
+gboolean gst_analytics_od_mtd_get_location(const GstAnalyticsMtd *mtd, int *x, int *y, int *w, int *h, float *confidence);
+gboolean gst_analytics_tracking_mtd_get_info(
+    const GstAnalyticsMtd *mtd, uint64_t *id, uint64_t *first_seen, uint64_t *last_seen, gboolean *lost);
+size_t gst_analytics_cls_mtd_get_length(const GstAnalyticsMtd *mtd);
+float gst_analytics_cls_mtd_get_level(const GstAnalyticsMtd *mtd, size_t index);
+GQuark gst_analytics_cls_mtd_get_quark(const GstAnalyticsMtd *mtd, size_t index);
+uintptr_t gst_analytics_tracking_mtd_get_mtd_type(void);
+uintptr_t gst_analytics_cls_mtd_get_mtd_type(void);
+gboolean gst_analytics_relation_meta_add_od_mtd(
+    void *meta, GQuark type, int x, int y, int w, int h, float confidence, GstAnalyticsMtd *added);
+gboolean gst_analytics_relation_meta_add_tracking_mtd(void *meta, uint64_t id, uint64_t first_seen, GstAnalyticsMtd *added);
+gboolean gst_analytics_relation_meta_add_cls_mtd(
+    void *meta, size_t length, float *confidences, GQuark *quarks, GstAnalyticsMtd *added);
+gboolean gst_analytics_relation_meta_set_relation(void *meta, int relation, unsigned from, unsigned to);

@@ -1,0 +1,94 @@
+"""The short way of a buffer from GStreamer into Python: what it saves, how, and where it is not to be had.
+
+PyGObject makes and destroys a thread state of the interpreter for every buffer, because GStreamer's thread was not made by
+Python. That is nine tenths of what a Python element costs. cffi keeps the state until the thread ends. So a callback of cffi's
+goes into the slot of the element's C class which GStreamer calls for a buffer, in the place of PyGObject's.
+
+PyGObject would also have made the ``Gst.Buffer`` for it. Its C interface has the function for that, whose objects hold no
+reference, so that the buffer can be written; :func:`maker` returns it, and whoever uses it takes care that no such object
+outlives its buffer.
+
+Nothing depends on it: where :func:`missing` names a reason, the ``do_*`` methods of the elements get the buffers by PyGObject,
+and do the same. ``EMPYCUSTOM_FAST_PATH=off`` is such a reason.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from empycustom.native.declarations import ffi, glib
+
+_SWITCH = "EMPYCUSTOM_FAST_PATH"
+_CAPSULE = b"gobject._PyGObject_API"
+_BOXED_NEW = 17  # its place in the table; places are never reused within PyGObject 3
+_FLOW_ERROR = -5
+
+# What to call for each element that is started, by its address.
+_in_place: dict[int, Callable[[int], int]] = {}
+_between: dict[int, Callable[[int, int], int]] = {}
+
+
+@ffi.callback("int(uintptr_t, uintptr_t)", error=_FLOW_ERROR)  # type: ignore[untyped-decorator]
+def _transform_ip(element: int, buffer: int) -> int:
+    return _in_place[element](buffer)
+
+
+@ffi.callback("int(uintptr_t, uintptr_t, uintptr_t)", error=_FLOW_ERROR)  # type: ignore[untyped-decorator]
+def _transform(element: int, source: int, target: int) -> int:
+    return _between[element](source, target)
+
+
+def missing(pygobject_version: tuple[int, ...], capsule: Any) -> str:
+    """Return why the fast path cannot be taken here; the empty text: it can. ``capsule``: PyGObject's interface for C."""
+    if os.environ.get(_SWITCH, "").lower() in ("off", "0", "no", "false"):
+        return f"{_SWITCH}={os.environ[_SWITCH]}"
+    if platform.python_implementation() != "CPython":
+        return f"it needs CPython, and this is {platform.python_implementation()}"
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return "this Python runs without the GIL"
+    if capsule is None or not (3, 30) <= pygobject_version < (4,):
+        return f"PyGObject {'.'.join(map(str, pygobject_version))} is not known to have it"
+    return ""
+
+
+def maker(capsule: Any) -> Callable[[int, int, int, int], Any]:
+    """Return the function that makes the Python object of a boxed value: of its GType, its address, and twice 0.
+
+    The object holds no reference and must not outlive the value. ``capsule`` is PyGObject's C interface.
+    """
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    slot = pointer(capsule, _CAPSULE) + _BOXED_NEW * ctypes.sizeof(ctypes.c_void_p)
+    function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_int)
+    return function(ctypes.c_size_t.from_address(slot).value)
+
+
+def take_slots(gtype: int, offsets: dict[str, int]) -> None:
+    """Put the callbacks into the C class ``gtype``; ``offsets`` says where in it ``transform_ip`` and ``transform`` lie."""
+    callbacks = {"transform_ip": _transform_ip, "transform": _transform}
+    start = ffi.cast("char *", glib.g_type_class_ref(gtype))
+    for name, offset in offsets.items():
+        ffi.cast("void **", start + offset)[0] = callbacks[name]
+        # Threads of GStreamer may outlive the interpreter's modules.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(callbacks[name]))
+
+
+def enter(element: int, in_place: Callable[[int], int]) -> None:
+    """From now on call this with the address of each buffer that the element at ``element`` works on in place."""
+    _in_place[element] = in_place
+
+
+def enter_between(element: int, between: Callable[[int, int], int]) -> None:
+    """From now on call this with the addresses of both buffers, where the element does not work in place."""
+    _between[element] = between
+
+
+def leave(element: int) -> None:
+    """Forget an element; nothing happens if it did not enter."""
+    _in_place.pop(element, None)
+    _between.pop(element, None)

@@ -1,0 +1,84 @@
+"""GstVideoRegionOfInterestMeta: objects as rectangles with a label and parameter structures."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from empycustom.errors import NativeError
+from empycustom.native.declarations import bytes_of, ffi, glib, gst, text, video
+from empycustom.native.memory import reader
+from empycustom.native.structures import DOUBLE_FIELD, INT_FIELD, TEXT_FIELD, WHOLE_FIELD, field, set_field
+
+API: int = video.gst_video_region_of_interest_meta_api_get_type()
+_region = reader("GstVideoRegionOfInterestMeta", "roi_type", "id", "parent_id", "x", "y", "w", "h", "params")
+_item = reader("GList", "data", "next")
+
+
+class Param(NamedTuple):
+    """One parameter structure of a region, with what it holds of the usual fields; None: not there."""
+
+    name: str
+    label: str | None
+    label_id: int | None
+    confidence: float | None
+    id: int | None
+
+
+class Region(NamedTuple):
+    """One GstVideoRegionOfInterestMeta, in pixels."""
+
+    id: int
+    label: str
+    x: int
+    y: int
+    w: int
+    h: int
+    params: list[Param]
+
+
+def region_at(meta_address: int) -> Region:
+    """Read the region of interest at the address of its meta."""
+    kind, number, _, x, y, w, h, item = _region(meta_address)
+    params = []
+    while item:
+        structure, item = _item(item)
+        params.append(_param(structure))
+    return Region(number, _quark_text(kind), x, y, w, h, params)
+
+
+@lru_cache(maxsize=1024)
+def _quark_text(quark: int) -> str:
+    return text(glib.g_quark_to_string(quark))  # of a quark it never changes
+
+
+def set_region_id(meta_address: int, region_id: int) -> None:
+    """Give a region an id of its own. The buffer must be writable."""
+    ffi.cast("GstVideoRegionOfInterestMeta *", meta_address).id = region_id
+
+
+def add_region(address: int, region: Region) -> None:
+    """Add a region of interest to a writable buffer."""
+    meta = video.gst_buffer_add_video_region_of_interest_meta(
+        address, bytes_of(region.label), region.x, region.y, region.w, region.h
+    )
+    if not meta:
+        raise NativeError("GStreamer refused to add a region of interest: the buffer is not writable")
+    meta.id = region.id
+    for param in region.params:
+        content = {"label": param.label, "label_id": param.label_id, "confidence": param.confidence, "id": param.id}
+        structure = gst.gst_structure_new_empty(param.name.encode())
+        for name, value in content.items():
+            if value is not None:
+                set_field(structure, name, value)
+        video.gst_video_region_of_interest_meta_add_param(meta, structure)
+
+
+def _param(structure: int) -> Param:
+    return Param(
+        text(gst.gst_structure_get_name(structure)),
+        field(structure, b"label", TEXT_FIELD),
+        field(structure, b"label_id", INT_FIELD),
+        field(structure, b"confidence", DOUBLE_FIELD),
+        field(structure, b"id", WHOLE_FIELD),
+    )
