@@ -48,6 +48,10 @@ class CallbackError(LibraryError, RuntimeError):
     """A callback raised; the user's exception is ``__cause__`` and its traceback is in ``details``."""
 
 
+class CallbackTooSlowError(CallbackError, TimeoutError):
+    """A call took longer than a frame lasts. Never raised: it is a warning on the bus."""
+
+
 class CallbackOutputError(LibraryError, ValueError):
     """A callback returned what is neither meta nor a buffer; says where in it."""
 

@@ -81,7 +81,7 @@ def test_the_loaders_python_has_no_gi(begin, env, tmp_path):
 def test_a_failure_that_the_registry_remembers(cli, env, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
-    (broken / "cffi.py").write_text("raise ImportError('broken for a while')\n")
+    (broken / "_cffi_backend.py").write_text("raise ImportError('broken for a while')\n")
     registry = tmp_path / "poisoned.bin"
     setting = {"GST_PLUGIN_PATH": str(plugin_path()), "GST_REGISTRY": str(registry)}
     command = ["gst-inspect-1.0", "empycustom"]
@@ -101,7 +101,7 @@ def test_a_failure_that_the_registry_remembers(cli, env, tmp_path):
 
 
 def test_the_loader_cannot_load_our_code(cli, env, tmp_path):
-    (tmp_path / "cffi.py").write_text("raise ImportError('broken on purpose')\n")
+    (tmp_path / "_cffi_backend.py").write_text("raise ImportError('broken on purpose')\n")
     ended = cli("doctor", PYTHONPATH=f"{tmp_path}{os.pathsep}{SRC}")
 
     assert ended.code == 1

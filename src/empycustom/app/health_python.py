@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import starmap
 from pathlib import Path
 
 from empycustom.app.health import OK, PROBLEM, SYSTEM_PYTHON, WARNING, Finding, can_import, python_version, run
@@ -63,15 +64,15 @@ def _sees_system_packages() -> bool:
 
 def check_packages() -> Iterator[Finding]:
     """Whether the Python packages are there that the project needs."""
-    return map(_package, ("numpy", "cffi", "tqdm"))
+    return starmap(_package, (("numpy", "numpy"), ("cffi", "_cffi_backend"), ("tqdm", "tqdm")))
 
 
-def _package(module: str) -> Finding:
+def _package(name: str, module: str) -> Finding:
     try:
         found = import_module(module)
     except ImportError as error:
-        return Finding(PROBLEM, f"{module} cannot be imported: {error}.", install(module, sys.executable, sys.prefix))
-    return Finding(OK, f"{module} {found.__version__}")
+        return Finding(PROBLEM, f"{name} cannot be imported: {error}.", install(name, sys.executable, sys.prefix))
+    return Finding(OK, f"{name} {found.__version__}")
 
 
 def install(module: str, executable: str, prefix: str) -> str:

@@ -157,6 +157,8 @@ class Player:
             if self.failed and any(error.matches(*echo) for echo in _ECHOES):
                 return
             self.failed = True
+        elif error.matches(*_SLOW) and Gst.StateChangeReturn.NO_PREROLL not in self._started:
+            return  # nothing is live, so nothing falls behind, and the progress tells the speed
         element = message.src.get_path_string() if message.src else ""
         lacks_plugin = any(error.matches(*lack) for lack in _LACKS)
         self.on_report(Report(kind, element, error.message, debug or "", lacks_plugin))
@@ -192,6 +194,8 @@ class Player:
 _REPORTS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gst.MessageType.INFO: "info"}
 # What other elements say when one has failed, after it has said why.
 _ECHOES = ((Gst.StreamError.quark(), Gst.StreamError.FAILED), (Gst.CoreError.quark(), Gst.CoreError.STATE_CHANGE))
+# What our element says of a call that took longer than a frame lasts.
+_SLOW = (Gst.CoreError.quark(), Gst.CoreError.CLOCK)
 # Which errors mean that a plugin is not installed.
 _LACKS = ((Gst.CoreError.quark(), Gst.CoreError.MISSING_PLUGIN), (Gst.StreamError.quark(), Gst.StreamError.CODEC_NOT_FOUND))
 

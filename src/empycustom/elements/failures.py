@@ -9,6 +9,7 @@ from typing import Any
 
 from empycustom.errors import (
     CallbackError,
+    CallbackTooSlowError,
     EmPyCustomError,
     LibraryError,
     LibraryNotFoundError,
@@ -19,6 +20,7 @@ from empycustom.gstreamer import Gst
 # Which of GStreamer's codes says what an exception says. The first class that fits counts.
 _CODES: list[tuple[type[BaseException], Any, Any]] = [
     (LibraryNotFoundError, Gst.ResourceError, Gst.ResourceError.NOT_FOUND),
+    (CallbackTooSlowError, Gst.CoreError, Gst.CoreError.CLOCK),
     (CallbackError, Gst.LibraryError, Gst.LibraryError.FAILED),
     (LibraryError, Gst.LibraryError, Gst.LibraryError.INIT),
     (PropertyError, Gst.LibraryError, Gst.LibraryError.SETTINGS),

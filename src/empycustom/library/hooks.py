@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from empycustom.errors import CallbackError, CallbackMissingError, CallbackSignatureError, LibraryError
+from empycustom.errors import CallbackError, CallbackMissingError, CallbackSignatureError, CallbackTooSlowError, LibraryError
 from empycustom.library.blame import blame
 from empycustom.library.load import load, unload
 
@@ -106,10 +106,10 @@ class Library:
             details=found.traceback,
         )
 
-    def too_slow(self, took_ms: float, frame_ms: float) -> CallbackError:
+    def too_slow(self, took_ms: float, frame_ms: float) -> CallbackTooSlowError:
         """Return what is to be said of a call that took longer than a frame lasts."""
         line = self.line_of(self.name)
-        return CallbackError(
+        return CallbackTooSlowError(
             f"{self.path}{f':{line}' if line else ''}: {self.name} took {took_ms:.1f} ms, and a frame lasts {frame_ms:.1f} ms: "
             "live video falls behind. Make it faster, or call it less often with process-interval; the property stats tells more "
             "(this is said once)",
