@@ -8,6 +8,7 @@ from empycustom.native import regions as native_regions
 from empycustom.native.declarations import buffer_at, ffi
 from empycustom.native.notes import Note, NoteMeta
 from empycustom.native.regions import Param, Region
+from empycustom.native.structures import double_in, int_in, name_of, text_in, uint64_in
 
 NAME = "EmPyCustomTestMeta"
 NONE = Gst.CLOCK_TIME_NONE
@@ -41,7 +42,23 @@ def bits(*names):
 
 
 def regions(buffer):
-    return [native_regions.region_at(meta) for api, meta in metas.scan(hash(buffer)) if api == native_regions.API]
+    return [region(meta) for api, meta in metas.scan(hash(buffer)) if api == native_regions.API]
+
+
+def region(meta):
+    *facts, structures = native_regions.region_at(meta)
+    return Region(*facts, [param(structure) for structure in structures])
+
+
+def param(structure):
+    number = int_in(structure, b"id")
+    return Param(
+        name_of(structure),
+        text_in(structure, b"label"),
+        int_in(structure, b"label_id"),
+        double_in(structure, b"confidence"),
+        uint64_in(structure, b"id") if number is None else number,
+    )
 
 
 def note_on(buffer, notes):

@@ -50,7 +50,11 @@ class SystemFrame(Frame):
         if self._map is not None:
             raise FrameError("This frame is mapped already: use it inside its with block instead of entering it again.")
         address = hash(self._buffer)
-        layout = _layout(address, self.format, self.width, self.height)
+        own = video_layout(address)
+        if own is None:
+            layout = default_layout(self.format, self.width, self.height)
+        else:
+            layout = layout_of(self.format, self.width, self.height, own.offsets, own.strides)
         self._map = _mapped(address, layout.size, writable=self._writable)
         self._open(layout, self._map.data)
         return self
@@ -83,14 +87,6 @@ def _description(in_meta: Mapping[str, Any]) -> tuple[str, int, int]:
         )
     planes_of(video_format)
     return video_format, width, height
-
-
-def _layout(address: int, video_format: str, width: int, height: int) -> Layout:
-    """Return where the planes of the buffer lie: as its GstVideoMeta says, or else GStreamer's default for that format."""
-    own = video_layout(address)
-    if own is None:
-        return default_layout(video_format, width, height)
-    return layout_of(video_format, width, height, own.offsets, own.strides)
 
 
 @lru_cache(maxsize=64)

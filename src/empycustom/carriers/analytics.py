@@ -5,7 +5,7 @@ There is no place in it for a class id; a conversion keeps all of it.
 
 from __future__ import annotations
 
-from empycustom.carriers.protocol import Found
+from empycustom.carriers.protocol import Found, key_of
 from empycustom.meta import model
 from empycustom.native.analytics import API as API
 from empycustom.native.analytics import Detection, Label, add_detection, available, detections_at
@@ -29,12 +29,12 @@ def _found(detection: Detection, meta_address: int) -> Found:
         "text_params": {"display_text": ""},
         "classifier": [_classifier(labels) for labels in detection.classifications],
     }
-    known = {"obj_label", "confidence"}
+    known = ["obj_label", "confidence"]
     if detection.tracking_id is not None:
-        known.add("object_id")
+        known.append("object_id")
     if detection.classifications:
-        known.add("classifier")
-    return Found((KIND, detection.id), f"{KIND}/{detection.id}", facts, frozenset(known), meta_address)
+        known.append("classifier")
+    return Found((KIND, detection.id), facts, known, meta_address)
 
 
 def _classifier(labels: list[Label]) -> model.Classifier:
@@ -64,4 +64,4 @@ def add(address: int, found: model.Object) -> str:
     ]
     box = (left, top, width, height)
     number = add_detection(address, Detection(0, found["obj_label"], *box, found["confidence"], tracking_id, classes))
-    return f"{KIND}/{number}"
+    return key_of((KIND, number))

@@ -10,15 +10,16 @@ relation meta), not by position, and repeats what a conversion would lose.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import count
 from typing import Any, cast
 
 from empycustom.carriers import analytics, regions
 from empycustom.carriers.protocol import Found, Reading
 from empycustom.errors import MetadataError
 from empycustom.meta import model
+from empycustom.meta.compact import dumps, loads
 from empycustom.meta.merge import NOTHING, is_nothing, merge
 from empycustom.meta.output import Said
 from empycustom.native import stamps
@@ -50,7 +51,10 @@ class _Contents:
             elif api == VIDEO_META_API:
                 self.layout = layout_at(meta)
         if len(self.found) > 1:
-            self.found = _told_apart(_without_twins(self.found))
+            if len({found.token[0] for found in self.found}) > 1:
+                self.found = _without_twins(self.found)
+            if len({found.token for found in self.found}) < len(self.found):
+                self.found = _told_apart(self.found)
         self.said: dict[str, Any] = {}
         self.records: dict[str, model.Object] = {}
         if self.note and self.note.json:
@@ -58,9 +62,10 @@ class _Contents:
 
     def _read_words(self, text: str) -> None:
         try:
-            self.said = json.loads(text)
+            self.said = loads(text)
             self.records = {record["key"]: record for record in self.said.get("object", ())}
-            self.found = [self._completed(found) for found in self.found]
+            if self.records:
+                self.found = [self._completed(found) for found in self.found]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise MetadataError(
                 f"the JSON in the buffer's {META_NAME} is not as empycustom writes it ({type(error).__name__}: {error}); "
@@ -104,11 +109,12 @@ def _described(found: Found) -> tuple[Hashable, ...]:
 
 
 def _told_apart(found: list[Found]) -> list[Found]:
-    """Number the tokens of objects that are alike in everything."""
+    """Number the tokens of objects that are like an earlier one in everything."""
     seen: Counter[Hashable] = Counter()
     numbered = []
     for item in found:
-        numbered.append(item._replace(token=(item.token, seen[item.token])))
+        count = seen[item.token]
+        numbered.append(item._replace(token=(*item.token, count)) if count else item)
         seen[item.token] += 1
     return numbered
 
@@ -143,9 +149,10 @@ class PlainCarrier:
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
         contents = _Contents(scan(address), self._note_meta)
-        contents.forget_the_gone()
+        if contents.records:
+            contents.forget_the_gone()
         complaints = list(said.ignored)
-        if said.frames:
+        if said.frames and said.frames[0].speaks_of_objects:
             self._write_objects(address, contents, reading.tokens[0], said, complaints)
         note = Note(reading.frame_num, reading.timestamp, _dumps(contents, said))
         self._note_meta.write(address, contents.note_address, note)
@@ -155,34 +162,35 @@ class PlainCarrier:
         self, address: int, contents: _Contents, tokens: Sequence[Hashable], said: Said, complaints: list[str]
     ) -> None:
         by_token = {found.token: found for found in contents.found}
-        usage = Counter(found.key for found in contents.found)
+        keys = {found.token: found.key for found in contents.found}
+        usage = Counter(keys.values())
+        free = _free_numbers([*contents.records, *usage])
         for token, words in zip(tokens, said.frames[0].objects, strict=True):
             if words is NOTHING:
                 continue
             if token not in by_token:
                 complaints.append("words about an object were dropped: the library removed its metadata from the buffer")
                 continue
-            found = by_token[token]
-            own = found.key and usage[found.key] == 1  # else a region that shares its id, or has none
-            key = found.key if own else regions.claim(found.meta_address, _free_number(contents))
+            found, key = by_token[token], keys[token]
+            if not key or usage[key] > 1:  # a region that has no id, or shares it
+                key = regions.claim(found.meta_address, next(free))
             contents.records[key] = _record(found.facts, key, words)
         for new in said.frames[0].new_objects:
-            key = self._add(address, contents, new, complaints)
+            key = self._add(address, new, free, complaints)
             contents.records[key] = _record(new, key, NOTHING)
 
-    def _add(self, address: int, contents: _Contents, new: model.Object, complaints: list[str]) -> str:
+    def _add(self, address: int, new: model.Object, free: Iterator[int], complaints: list[str]) -> str:
         if analytics.AVAILABLE:
             return analytics.add(address, new)
-        key, complaint = regions.add(address, new, _free_number(contents))
+        key, complaint = regions.add(address, new, next(free))
         if complaint:
             complaints.append(complaint)
         return key
 
 
-def _free_number(contents: _Contents) -> int:
-    """Return an id that no region on the buffer has, nor had while we knew it."""
-    keys = [*contents.records, *(found.key for found in contents.found)]
-    return 1 + max((int(key.partition("/")[2]) for key in keys if key.startswith("region/")), default=0)
+def _free_numbers(keys: list[str]) -> Iterator[int]:
+    """Return ids that no region on the buffer has, nor had while we knew it; ``keys`` are of both."""
+    return count(1 + max((int(key.partition("/")[2]) for key in keys if key.startswith("region/")), default=0))
 
 
 def _record(facts: model.Object, key: str, words: Any) -> model.Object:
@@ -194,18 +202,14 @@ def _record(facts: model.Object, key: str, words: Any) -> model.Object:
 
 
 def _dumps(contents: _Contents, said: Said) -> str:
-    about = {
-        "meta": merge(contents.said.get("meta", NOTHING), said.words),
-        "emcustom": merge(contents.said.get("emcustom", NOTHING), said.frames[0].words if said.frames else NOTHING),
-        "object": list(contents.records.values()),
-    }
-    about = {name: value for name, value in about.items() if not is_nothing(value) and value != []}
+    about: dict[str, Any] = {}
+    words = merge(contents.said.get("meta", NOTHING), said.words)
+    if not is_nothing(words):
+        about["meta"] = words
+    if said.frames:
+        words = merge(contents.said.get("emcustom", NOTHING), said.frames[0].words)
+        if not is_nothing(words):
+            about["emcustom"] = words
+    if contents.records:
+        about["object"] = list(contents.records.values())
     return dumps(about) if about else ""
-
-
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def dumps(value: Any) -> str:
-    """Return plain values as compact JSON."""
-    return _encoder.encode(value)

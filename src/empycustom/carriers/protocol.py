@@ -53,13 +53,22 @@ class Found(NamedTuple):
     """One object on a buffer.
 
     ``token`` begins with the kind of its meta and its id there; it tells the object from the others and is the same on a copy of
-    the buffer. ``key`` ties our words to it across elements, as
-    far as conversions keep it; ``""``: it has none yet. ``facts`` is what its meta at ``meta_address`` says, complete; ``known``
-    names the facts that the meta itself holds, against those that are only defaults.
+    the buffer. ``facts`` is what its meta at ``meta_address`` says, complete; ``known`` names those that the meta itself holds,
+    against those that are only defaults.
     """
 
-    token: tuple[Hashable, ...]
-    key: str
+    token: tuple[Any, ...]
     facts: model.Object
-    known: frozenset[str]
+    known: list[str]
     meta_address: int
+
+    @property
+    def key(self) -> str:
+        """What ties our words to the object across elements, as far as conversions keep it; ``""``: it has none yet."""
+        return key_of(self.token)
+
+
+def key_of(token: tuple[Any, ...]) -> str:
+    """Return the key of an object: ``region/7``, ``analytics/0``."""
+    kind, number = token[:2]
+    return f"{kind}/{number}" if number or kind != "region" else ""  # 0 is the id of every region that got none

@@ -5,10 +5,11 @@ A conversion keeps the rectangle, the label and the id, and loses the parameters
 
 from __future__ import annotations
 
-from empycustom.carriers.protocol import Found
+from empycustom.carriers.protocol import Found, key_of
 from empycustom.meta import model
 from empycustom.native import regions as native
 from empycustom.native.regions import Param, Region, add_region, region_at, set_region_id
+from empycustom.native.structures import double_in, int_in, name_of, text_in, uint64_in
 
 API: int = native.API
 KIND = "region"
@@ -16,58 +17,61 @@ KIND = "region"
 
 def find(meta_address: int) -> Found:
     """Return the object of the region at the address of its meta."""
-    region = region_at(meta_address)
+    number, label, x, y, w, h, params = region_at(meta_address)
     facts: model.Object = {
         "class_id": model.UNKNOWN_CLASS,
         "object_id": model.UNTRACKED,
         "confidence": 1.0,
-        "obj_label": region.label,
-        "rect_params": {"left": region.x, "top": region.y, "width": region.w, "height": region.h},
+        "obj_label": label,
+        "rect_params": {"left": x, "top": y, "width": w, "height": h},
         "text_params": {"display_text": ""},
         "classifier": [],
     }
-    known = {"obj_label"}
-    for param in region.params:
-        _read(param, facts, known)
-    token = (KIND, *region[:6])
-    return Found(token, _key(region.id), facts, frozenset(known), meta_address)
+    known = ["obj_label"]
+    for structure in params:
+        _read(structure, facts, known)
+    return Found((KIND, number, label, x, y, w, h), facts, known, meta_address)
 
 
-def _read(param: Param, facts: model.Object, known: set[str]) -> None:
-    if param.name == "detection":
-        if param.confidence is not None:
-            facts["confidence"] = param.confidence
-            known.add("confidence")
-        if param.label_id is not None:
-            facts["class_id"] = param.label_id
-            known.add("class_id")
-    elif param.name == "object_id" and param.id is not None:
-        facts["object_id"] = param.id
-        known.add("object_id")
-    elif param.label is not None:
-        facts["classifier"].append(_classifier(param))
-        known.add("classifier")
+def _read(structure: int, facts: model.Object, known: list[str]) -> None:
+    name = name_of(structure)
+    if name == "detection":
+        confidence, label_id = double_in(structure, b"confidence"), int_in(structure, b"label_id")
+        if confidence is not None:
+            facts["confidence"] = confidence
+            known.append("confidence")
+        if label_id is not None:
+            facts["class_id"] = label_id
+            known.append("class_id")
+    elif name == "object_id":
+        number = int_in(structure, b"id")
+        number = uint64_in(structure, b"id") if number is None else number
+        if number is not None:
+            facts["object_id"] = number
+            known.append("object_id")
+    else:
+        label = text_in(structure, b"label")
+        if label is not None:
+            facts["classifier"].append(_classifier(structure, label))
+            known.append("classifier")
 
 
-def _classifier(param: Param) -> model.Classifier:
+def _classifier(structure: int, label: str) -> model.Classifier:
+    confidence = double_in(structure, b"confidence")
     info: model.LabelInfo = {
         "num_classes": 0,
-        "result_label": param.label or "",
-        "result_class_id": param.label_id or 0,
+        "result_label": label,
+        "result_class_id": int_in(structure, b"label_id") or 0,
         "label_id": 0,
-        "result_prob": 1.0 if param.confidence is None else param.confidence,
+        "result_prob": 1.0 if confidence is None else confidence,
     }
     return {"num_labels": 1, "unique_component_id": 0, "label_info": [info]}
-
-
-def _key(region_id: int) -> str:
-    return f"{KIND}/{region_id}" if region_id else ""  # 0 is what everybody gets who does not care
 
 
 def claim(meta_address: int, number: int) -> str:
     """Give the region an id of its own and return the key that it has from now on."""
     set_region_id(meta_address, number)
-    return _key(number)
+    return key_of((KIND, number))
 
 
 def add(address: int, found: model.Object, number: int) -> tuple[str, str]:
@@ -85,4 +89,6 @@ def add(address: int, found: model.Object, number: int) -> tuple[str, str]:
     box = (left, top, max(0, right - left), max(0, bottom - top))
     add_region(address, Region(number, found["obj_label"], *box, params))
     cut = rect["left"] < 0 or rect["top"] < 0
-    return _key(number), "an object reaches out of the frame to the left or the top; its region was cut there" if cut else ""
+    return key_of(
+        (KIND, number)
+    ), "an object reaches out of the frame to the left or the top; its region was cut there" if cut else ""

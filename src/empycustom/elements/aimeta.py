@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from empycustom.carriers.plain import dumps
 from empycustom.elements.entry import take_over
 from empycustom.elements.properties import Property, gproperties, install
 from empycustom.elements.transform import FLOW_OK, LOG, always_templates
 from empycustom.elements.video import VIDEO_CAPS, VideoTransform
 from empycustom.errors import PropertyError
 from empycustom.gstreamer import GObject
+from empycustom.meta.compact import dumps
 from empycustom.meta.merge import NOTHING
 from empycustom.native.objects import DebugCategory
 
@@ -73,6 +73,7 @@ class AIMeta(VideoTransform):
 
     def end(self) -> None:
         """Close the file."""
+        super().end()
         file, self._file = self._file, None
         if file is not None:
             file.close()

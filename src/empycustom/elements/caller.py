@@ -6,7 +6,6 @@ from sys import getrefcount
 from time import perf_counter_ns
 from typing import Any
 
-from empycustom.carriers.plain import dumps
 from empycustom.carriers.protocol import Reading
 from empycustom.elements.answers import meta_of, pair_of
 from empycustom.elements.entry import as_buffer, settle
@@ -17,6 +16,7 @@ from empycustom.elements.video import VideoTransform
 from empycustom.errors import LibraryError
 from empycustom.gstreamer import Gst
 from empycustom.library.hooks import Library
+from empycustom.meta.compact import dumps
 from empycustom.meta.merge import NOTHING
 from empycustom.meta.output import deal
 from empycustom.native.metas import carry_metas, carry_times_and_flags, remove_metas, share_memory
@@ -38,15 +38,11 @@ class Caller:
 
     def in_place(self, address: int, given: Any = None) -> int:
         """Let the library work on the buffer."""
-        if self._is_due("transform_ip"):
-            return self._process(address, 0, given)
-        return FLOW_OK
+        return self._process(address, 0, given) if self._is_due("transform_ip") else FLOW_OK
 
     def between(self, source: int, target: int, given: Any = None) -> int:
         """Fill the empty buffer at ``target`` with what the library makes of the one at ``source``."""
-        if self._is_due("transform"):
-            return self._process(source, target, given)
-        return _fill(target, source, source)
+        return self._process(source, target, given) if self._is_due("transform") else _fill(target, source, source)
 
     def _is_due(self, function: str) -> bool:
         """Count the buffer, and say whether the library gets it."""
@@ -57,17 +53,24 @@ class Caller:
         return self._every.due()
 
     def _process(self, source: int, target: int, given: Any) -> int:
+        self._tally.processed += 1
         if highest_level[0] >= LOG:
             self._element.log(LOG, "Processing buffer")
-        self._tally.processed += 1
         reading = self._frames.read(source)
         in_meta: dict[str, Any] = {"frame": reading.frames, "buffer": self._frames.format.buffer_info(reading.layout)}
         if reading.words is not NOTHING:
             in_meta["emcustom"] = reading.words
         buffer = as_buffer(given or source)
         references = getrefcount(buffer)
+        began = perf_counter_ns()
         try:
-            returned = self._call(buffer, in_meta)
+            try:
+                returned = self.library.call(buffer, in_meta, self.options, self.events)
+            finally:
+                took = perf_counter_ns() - began
+                self._times.add(took)
+                if took > self._frames.format.duration_ns:
+                    self._slow(took)
             if target:
                 return self._fill_and_say(source, target, reading, returned)
             self._say(source, reading, None if returned is None else meta_of(self.library, returned))
@@ -79,16 +82,6 @@ class Caller:
             returned = None
             if getrefcount(buffer) > references:  # the library keeps it
                 settle(buffer)
-
-    def _call(self, buffer: Any, in_meta: Any) -> Any:
-        began = perf_counter_ns()
-        try:
-            return self.library.call(buffer, in_meta, self.options, self.events)
-        finally:
-            took = perf_counter_ns() - began
-            self._times.add(took)
-            if took > self._frames.format.duration_ns:
-                self._slow(took)
 
     def _slow(self, took_ns: int) -> None:
         """Warn, once, that a call took longer than a frame lasts. The first call is only logged: it may be slow for once."""
@@ -130,8 +123,7 @@ class Caller:
     def _say(self, address: int, reading: Reading, output: Any) -> None:
         """Attach what the library returned to the buffer, and tell the application."""
         if output is None:
-            if not reading.numbered:
-                self._frames.carrier.stamp(address, reading.frame_num, self._frames.time_ns)
+            self._frames.stamp(address, reading)
             return
         said = deal(output, [len(tokens) for tokens in reading.tokens])
         for complaint in self._frames.carrier.write(address, reading, said):

@@ -14,7 +14,6 @@ from empycustom.elements.video import VIDEO_CAPS, VideoTransform
 from empycustom.errors import LibraryError, PropertyError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.hooks import Library
-from empycustom.native.fastpath import enter_between
 from empycustom.native.objects import DebugCategory
 
 PROPERTIES = (
@@ -111,11 +110,11 @@ class EmPyCustom(VideoTransform):
             library.close()
             raise
         self._caller = caller = Caller(self, library, self._tally, options, events)
-        self.work = caller.in_place
-        enter_between(hash(self), self.unraised(caller.between))
+        self.work, self.work_between = caller.in_place, caller.between
 
     def end(self) -> None:
         """Call the library's ``stop`` and forget the library."""
+        super().end()
         caller, self._caller = self._caller, None
         if caller is not None:
             try:
@@ -149,8 +148,8 @@ class EmPyCustom(VideoTransform):
 
     @guarded(Gst.FlowReturn.ERROR)
     def do_transform(self, in_buffer: Any, out_buffer: Any) -> Any:
-        assert self._caller is not None, "buffers come between start and stop"
-        return Gst.FlowReturn(self._caller.between(hash(in_buffer), hash(out_buffer), in_buffer))
+        assert self.work_between is not None, "buffers come between start and stop"
+        return Gst.FlowReturn(self.work_between(hash(in_buffer), hash(out_buffer), in_buffer))
 
 
 install(PROPERTIES, EmPyCustom)

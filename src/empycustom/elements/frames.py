@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 from time import time_ns
-from typing import Any
+from typing import Any, ClassVar
 
 from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Carrier, Reading
@@ -24,10 +24,20 @@ class FrameReader:
     """
 
     format: FrameFormat
+    _started: ClassVar[set[int]] = set()
 
     def __init__(self) -> None:
         self.carrier: Carrier = PlainCarrier()
         self.restart()
+
+    def start(self) -> None:
+        """Begin to read: from now on other readers of this process let buffers carry their numbers."""
+        self.restart()
+        self._started.add(id(self))
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._started.discard(id(self))
 
     def restart(self) -> None:
         """Begin a stream: the next number is 0."""
@@ -44,6 +54,11 @@ class FrameReader:
         if reading.numbered:
             self.number = reading.frame_num
         return reading
+
+    def stamp(self, address: int, reading: Reading) -> None:
+        """Let the buffer that was read last carry its number and time, if it does not yet and anybody else may want to know."""
+        if not reading.numbered and len(self._started) > 1:
+            self.carrier.stamp(address, reading.frame_num, self.time_ns)
 
 
 class FrameFormat:

@@ -55,12 +55,14 @@ class PyTransform(GstBase.BaseTransform):
     A subclass declares ``properties`` and ``category``, implements ``begin`` and ``end``, and is handed to
     :func:`empycustom.elements.entry.take_over`. Its ``begin`` sets ``work``: what works on a buffer in place, gets its address
     and PyGObject's object of it (on the fast path the address alone), returns a GstFlowReturn. What it raises goes to the bus.
+    ``work_between`` is the same for those who may fill another buffer.
     """
 
     __gtype_name__ = "GstEmPyTransform"
     properties: ClassVar[Sequence[Property]] = ()
     category: ClassVar[DebugCategory]
     work: Callable[..., int]
+    work_between: Callable[..., int] | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +116,7 @@ class PyTransform(GstBase.BaseTransform):
             raise error
         self.begin()
         self.started = True
-        enter(hash(self), self.unraised(self.work))
+        enter(hash(self), functools.partial(post_error, self), self.work, self.work_between)
         self.log(INFO, f"fast path: {f'off, because {SLOW_BECAUSE}' if SLOW_BECAUSE else 'on'}")
         return True
 
@@ -126,23 +128,12 @@ class PyTransform(GstBase.BaseTransform):
         except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
             post_error(self, error)
         self.__dict__.pop("work", None)
+        self.work_between = None
         return True  # False would leave the pad active, and the pipeline waits for it for ever
 
     @guarded(Gst.FlowReturn.ERROR)
     def do_transform_ip(self, buffer: Any) -> Any:
         return Gst.FlowReturn(self.work(hash(buffer), buffer))
-
-    def unraised(self, work: Callable[..., int]) -> Callable[..., int]:
-        """Return ``work`` as the fast path may call it: what it raises goes to the bus."""
-
-        def call(address: int, target: int = 0) -> int:
-            try:
-                return work(address, target) if target else work(address)
-            except BaseException as error:  # noqa: BLE001 - SystemExit too: it must not end a streaming thread
-                post_error(self, error)
-                return FLOW_ERROR
-
-        return call
 
     def log(self, level: int, message: str, function: str = "") -> None:
         """Write to the debug log, as coming from the caller or a function of another name."""

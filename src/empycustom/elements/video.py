@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from empycustom.carriers.plain import dumps
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.transform import PyTransform, guarded
 from empycustom.gstreamer import Gst, GstBase
+from empycustom.meta.compact import dumps
 from empycustom.native.objects import is_heard, signal_number
 
 _FORMATS = "RGBA, RGBx, BGRA, BGRx, RGB, BGR, GRAY8, I420, NV12"
@@ -52,22 +52,27 @@ class VideoTransform(PyTransform):
 
     def begin(self) -> None:
         """Begin a stream: numbers from 0, nothing said yet."""
-        self.frames.restart()
+        self.frames.start()
         self.every.restart()
         self.last_meta = None
 
+    def end(self) -> None:
+        """End the stream."""
+        self.frames.stop()
+
     def tell(self, signal: str) -> None:
         """Emit ``signal``, and ``new-meta`` with the last meta as text, as far as anybody listens."""
-        if self._is_heard(signal):
+        address = hash(self)
+        if is_heard(address, self._number_of(signal)):
             self.emit(signal)
-        if self._is_heard("new-meta"):
+        if is_heard(address, self._number_of("new-meta")):
             self.emit("new-meta", dumps(self.last_meta))
 
-    def _is_heard(self, signal: str) -> bool:
+    def _number_of(self, signal: str) -> int:
         number = self._signals.get(signal)
         if number is None:
             number = self._signals[signal] = signal_number(self.__gtype__.name, signal)
-        return is_heard(hash(self), number)
+        return number
 
     def computed(self, name: str) -> Any:
         """Return the properties that are made when they are asked for."""

@@ -110,13 +110,14 @@ def timestamp(seconds: float) -> str:
 
 def timestamp_of(time_ns: int) -> str:
     """The same of nanoseconds, which are cut to milliseconds."""
-    milliseconds = time_ns // 1_000_000
-    whole = milliseconds // 1000
+    return _millisecond(time_ns // 1_000_000)
+
+
+@lru_cache(maxsize=16)
+def _millisecond(milliseconds: int) -> str:
+    whole, rest = divmod(milliseconds, 1000)
     head, zone = _second(whole)
-    return f"{head}{_MILLISECONDS[milliseconds - whole * 1000]}{zone}"
-
-
-_MILLISECONDS = [f".{number:03d}" for number in range(1000)]
+    return f"{head}.{rest:03d}{zone}"
 
 
 @lru_cache(maxsize=4)

@@ -30,6 +30,11 @@ class FrameSaid:
     objects: list[Any] = field(default_factory=list)
     new_objects: list[model.Object] = field(default_factory=list)
 
+    @property
+    def speaks_of_objects(self) -> bool:
+        """Whether anything is said about an object, or a new one is named."""
+        return bool(self.new_objects) or any(words is not NOTHING for words in self.objects)
+
 
 @dataclass(slots=True)
 class Said:

@@ -23,6 +23,10 @@ _INTEGER_BITS = 1024  # as far as a double reaches; Python itself refuses to pri
 _DEEPEST = 100  # lists and dicts in one another; Python's own parser gives up at 200 brackets
 
 
+# Where a value stands: the container's place and the key or index in it; the outermost is a text.
+_Place = str | tuple[Any, str | int]
+
+
 def plain(value: Any, path: str = "") -> Any:
     """Return ``value`` as plain JSON values, in new containers.
 
@@ -32,36 +36,36 @@ def plain(value: Any, path: str = "") -> Any:
     return _plain(value, path, 0)
 
 
-def _plain(value: Any, path: str, depth: int) -> Any:
+def _plain(value: Any, at: _Place, depth: int) -> Any:
     kind = type(value)
     if value is None or kind is bool:
         return value
-    if kind is int:
-        return _integer(value, path)
     if kind is float:
         return value if math.isfinite(value) else None
     if kind is str:
         return _text(value)
+    if kind is int:
+        return _integer(value, at)
     if depth >= _DEEPEST:
-        raise OutputError("is nested too deeply, or contains itself", path=_place(path))
+        raise OutputError("is nested too deeply, or contains itself", path=_place(at))
     if isinstance(value, dict):
-        return _dict(value, path, depth + 1)
+        return _dict(value, at, depth + 1)
     if isinstance(value, (list, tuple)):
-        return [_plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
-    return _other(value, path, depth + 1)
+        return [_plain(item, (at, index), depth + 1) for index, item in enumerate(value)]
+    return _other(value, at, depth + 1)
 
 
-def _integer(value: int, path: str) -> int:
+def _integer(value: int, at: _Place) -> int:
     if value.bit_length() > _INTEGER_BITS:
-        raise OutputError(f"is an integer of {value.bit_length()} bits, too large for JSON", path=_place(path))
+        raise OutputError(f"is an integer of {value.bit_length()} bits, too large for JSON", path=_place(at))
     return value
 
 
-def _dict(value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:
+def _dict(value: dict[Any, Any], at: _Place, depth: int) -> dict[str, Any]:
     result = {}
     for key, item in value.items():
-        name = _key(key, path, depth)
-        result[name] = _plain(item, f"{path}.{name}", depth)
+        name = key if type(key) is str and key.isascii() else _key(key, at, depth)
+        result[name] = _plain(item, (at, name), depth)
     return result
 
 
@@ -69,27 +73,27 @@ def _dict(value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:
 _CONTENT: list[tuple[type, Callable[[Any], Any]]] = [(int, int.__int__), (float, float.__float__), (str, str.__str__)]
 
 
-def _other(value: Any, path: str, depth: int) -> Any:
+def _other(value: Any, at: _Place, depth: int) -> Any:
     for base, content in _CONTENT:
         if isinstance(value, base):
-            return _plain(content(value), path, depth)
+            return _plain(content(value), at, depth)
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
-        listed = _listed(value, path)
+        listed = _listed(value, at)
         if type(listed) is not type(value):
-            return _plain(listed, path, depth)
+            return _plain(listed, at, depth)
         if getattr(value.dtype, "kind", "") == "f":  # np.longdouble: Python has no type for it
-            return _plain(float(value), path, depth)
+            return _plain(float(value), at, depth)
     raise OutputError(
         f"{type(value).__module__}.{type(value).__qualname__} is no JSON value; return numbers, texts, lists and dicts",
-        path=_place(path),
+        path=_place(at),
     )
 
 
-def _listed(value: Any, path: str) -> Any:
+def _listed(value: Any, at: _Place) -> Any:
     try:
         return value.tolist()
     except Exception as error:
-        raise OutputError(f"cannot be listed: {type(error).__name__}: {error}", path=_place(path)) from error
+        raise OutputError(f"cannot be listed: {type(error).__name__}: {error}", path=_place(at)) from error
 
 
 def _text(value: str) -> str:
@@ -97,17 +101,21 @@ def _text(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
-def _key(key: Any, path: str, depth: int) -> str:
+def _key(key: Any, at: _Place, depth: int) -> str:
     if isinstance(key, str):
         return _text(str.__str__(key))
-    name = None if isinstance(key, tuple) else _plain(key, path, depth)
+    name = None if isinstance(key, tuple) else _plain(key, at, depth)
     if isinstance(key, tuple) or isinstance(name, (list, dict)):
-        raise OutputError(f"the key {shown(key)} is no text", path=_place(path))
+        raise OutputError(f"the key {shown(key)} is no text", path=_place(at))
     return name if isinstance(name, str) else json.dumps(name)
 
 
-def _place(path: str) -> str:
-    return _one_line(path.lstrip(".")) or "the value"
+def _place(at: _Place) -> str:
+    steps = []
+    while not isinstance(at, str):
+        at, step = at
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+    return _one_line("".join([at, *reversed(steps)]).lstrip(".")) or "the value"
 
 
 def parse(text: str) -> Any:

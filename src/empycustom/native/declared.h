@@ -60,6 +60,7 @@ size_t gst_buffer_get_size(address buffer);
 void gst_buffer_remove_all_memory(address buffer);
 gboolean gst_buffer_copy_into(address to, address from, int flags, size_t offset, size_t size);
 gboolean gst_buffer_map(address buffer, GstMapInfo *info, int flags);
+void gst_buffer_unmap(address buffer, GstMapInfo *info);
 gboolean gst_memory_map(GstMemory *memory, GstMapInfo *info, int flags);
 void gst_memory_unmap(GstMemory *memory, GstMapInfo *info);
 gboolean gst_mini_object_is_writable(address object);
@@ -104,7 +105,7 @@ address gst_structure_new_empty(const char *name);
 void gst_structure_set(address structure, const char *field, ...);
 void gst_structure_set_value(address structure, const char *field, address value);
 address gst_structure_get_value(address structure, const char *field);
-const char *gst_structure_get_name(address structure);
+GQuark gst_structure_get_name_id(address structure);
 void gst_structure_remove_field(address structure, const char *field);
 
 /* The debug log */

@@ -28,17 +28,22 @@ _CAPSULE = b"gobject._PyGObject_API"
 _BOXED_NEW = 17  # its place in the table; places are never reused within PyGObject 3
 _FLOW_ERROR = -5
 
-# What to call for each element that is started, by its address.
+# What to call for each element that is started, by its address, and what to do with what that raises.
 _in_place: dict[int, Callable[[int], int]] = {}
 _between: dict[int, Callable[[int, int], int]] = {}
+_failed: dict[int, Callable[[BaseException], object]] = {}
 
 
-@ffi.callback("int(uintptr_t, uintptr_t)", error=_FLOW_ERROR)  # type: ignore[untyped-decorator]
+def _raised(_kind: Any, error: BaseException, traceback: Any) -> None:
+    _failed[traceback.tb_frame.f_locals["element"]](error)
+
+
+@ffi.callback("int(uintptr_t, uintptr_t)", error=_FLOW_ERROR, onerror=_raised)  # type: ignore[untyped-decorator]
 def _transform_ip(element: int, buffer: int) -> int:
     return _in_place[element](buffer)
 
 
-@ffi.callback("int(uintptr_t, uintptr_t, uintptr_t)", error=_FLOW_ERROR)  # type: ignore[untyped-decorator]
+@ffi.callback("int(uintptr_t, uintptr_t, uintptr_t)", error=_FLOW_ERROR, onerror=_raised)  # type: ignore[untyped-decorator]
 def _transform(element: int, source: int, target: int) -> int:
     return _between[element](source, target)
 
@@ -78,17 +83,22 @@ def take_slots(gtype: int, offsets: dict[str, int]) -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(callbacks[name]))
 
 
-def enter(element: int, in_place: Callable[[int], int]) -> None:
-    """From now on call this with the address of each buffer that the element at ``element`` works on in place."""
-    _in_place[element] = in_place
+def enter(
+    element: int,
+    failed: Callable[[BaseException], object],
+    in_place: Callable[[int], int],
+    between: Callable[[int, int], int] | None,
+) -> None:
+    """From now on call these for the element at an address, which is started: for buffers, with their addresses.
 
-
-def enter_between(element: int, between: Callable[[int, int], int]) -> None:
-    """From now on call this with the addresses of both buffers, where the element does not work in place."""
-    _between[element] = between
+    ``in_place`` gets one buffer, ``between`` one that is read and an empty one. What they raise goes to ``failed``.
+    """
+    _failed[element], _in_place[element] = failed, in_place
+    if between is not None:
+        _between[element] = between
 
 
 def leave(element: int) -> None:
     """Forget an element; nothing happens if it did not enter."""
-    _in_place.pop(element, None)
-    _between.pop(element, None)
+    for table in (_in_place, _between, _failed):
+        table.pop(element, None)

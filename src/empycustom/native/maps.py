@@ -30,11 +30,11 @@ class BufferMap:
     ``data`` are all its bytes, not a copy and valid until ``unmap()``; read-only unless ``writable``.
     """
 
-    __slots__ = ("_info", "data")
+    __slots__ = ("_address", "_info", "data")
 
     def __init__(self, address: int, *, writable: bool) -> None:
-        self._info = info = _map(address, _READ_WRITE if writable else _READ)
-        data = memoryview(ffi.buffer(info.data, info.size))
+        self._address, self._info = address, _map(address, _READ_WRITE if writable else _READ)
+        data = memoryview(ffi.buffer(self._info.data, self._info.size))
         self.data = data if writable else data.toreadonly()
 
     def hold(self) -> object:
@@ -51,7 +51,7 @@ class BufferMap:
 
     def unmap(self) -> None:
         """End the mapping; to be called once."""
-        _unmap(self._info)
+        _gst.gst_buffer_unmap(self._address, self._info)
 
 
 class LooseMap:

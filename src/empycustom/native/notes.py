@@ -19,7 +19,7 @@ from empycustom.native.declarations import (
 )
 from empycustom.native.memory import reader
 from empycustom.native.metas import AS_IT_IS, COPY
-from empycustom.native.structures import DATA, TEXT_FIELD, UINT64_FIELD, field
+from empycustom.native.structures import DATA, text_in, uint64_in
 
 _references = reader("GstBuffer", "mini_object.refcount")
 _UINT64, _STRING = (ffi.cast("GType", number) for number in (G_TYPE_UINT64, G_TYPE_STRING))
@@ -53,8 +53,8 @@ class NoteMeta:
     def read(self, meta_address: int) -> Note:
         """Read the note at the address of its meta."""
         structure = gst.gst_custom_meta_get_structure(meta_address)
-        number = field(structure, b"frame-num", UINT64_FIELD)
-        return Note(number or 0, field(structure, b"timestamp", TEXT_FIELD) or "", field(structure, b"json", TEXT_FIELD) or "")
+        number, timestamp = uint64_in(structure, b"frame-num"), text_in(structure, b"timestamp")
+        return Note(number or 0, timestamp or "", text_in(structure, b"json") or "")
 
     def write(self, address: int, meta_address: int, note: Note) -> None:
         """Write the note to a writable buffer, into its meta at ``meta_address`` or, if 0, into a new one."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from empycustom.errors import NativeError
-from empycustom.native.declarations import bytes_of, ffi, glib, gst, text, video
+from empycustom.native.declarations import bytes_of, ffi, gst, video
 from empycustom.native.memory import reader
-from empycustom.native.structures import DOUBLE_FIELD, INT_FIELD, TEXT_FIELD, WHOLE_FIELD, field, set_field
+from empycustom.native.structures import set_field, text_of_quark
 
 API: int = video.gst_video_region_of_interest_meta_api_get_type()
 _region = reader("GstVideoRegionOfInterestMeta", "roi_type", "id", "parent_id", "x", "y", "w", "h", "params")
@@ -37,19 +36,14 @@ class Region(NamedTuple):
     params: list[Param]
 
 
-def region_at(meta_address: int) -> Region:
-    """Read the region of interest at the address of its meta."""
+def region_at(meta_address: int) -> tuple[int, str, int, int, int, int, list[int]]:
+    """Read the region of interest at the address of its meta: the fields of a Region, with params as addresses of structures."""
     kind, number, _, x, y, w, h, item = _region(meta_address)
     params = []
     while item:
         structure, item = _item(item)
-        params.append(_param(structure))
-    return Region(number, _quark_text(kind), x, y, w, h, params)
-
-
-@lru_cache(maxsize=1024)
-def _quark_text(quark: int) -> str:
-    return text(glib.g_quark_to_string(quark))  # of a quark it never changes
+        params.append(structure)
+    return number, text_of_quark(kind), x, y, w, h, params
 
 
 def set_region_id(meta_address: int, region_id: int) -> None:
@@ -72,13 +66,3 @@ def add_region(address: int, region: Region) -> None:
             if value is not None:
                 set_field(structure, name, value)
         video.gst_video_region_of_interest_meta_add_param(meta, structure)
-
-
-def _param(structure: int) -> Param:
-    return Param(
-        text(gst.gst_structure_get_name(structure)),
-        field(structure, b"label", TEXT_FIELD),
-        field(structure, b"label_id", INT_FIELD),
-        field(structure, b"confidence", DOUBLE_FIELD),
-        field(structure, b"id", WHOLE_FIELD),
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from empycustom.native.declarations import (
@@ -13,29 +13,59 @@ from empycustom.native.declarations import (
     G_TYPE_UINT64,
     bytes_of,
     ffi,
+    glib,
     gst,
+    text,
     text_at,
 )
-from empycustom.native.memory import reader, values
+from empycustom.native.memory import values
 
-_type_of = reader("GValue", "g_type")
 DATA: int = ffi.offsetof("GValue", "data")  # where in a GValue the value lies
-_int, _uint64, _double = values("=i"), values("=Q"), values("=d")
+_as_int, _as_uint64, _as_double = values("=Qi"), values("=QQ"), values("=Qd")  # a GValue: its type, and what it holds
 _PLAIN_TYPES = {int: (G_TYPE_INT, "int"), float: (G_TYPE_DOUBLE, "double"), str: (G_TYPE_STRING, "")}
-
-# How the values of a field are read, by their type.
-TEXT_FIELD: dict[int, Callable[[int], Any]] = {G_TYPE_STRING: lambda at: text_at(at) if (at := _uint64(at)[0]) else None}
-INT_FIELD: dict[int, Callable[[int], Any]] = {G_TYPE_INT: lambda at: _int(at)[0]}
-DOUBLE_FIELD: dict[int, Callable[[int], Any]] = {G_TYPE_DOUBLE: lambda at: _double(at)[0]}
-UINT64_FIELD: dict[int, Callable[[int], Any]] = {G_TYPE_UINT64: lambda at: _uint64(at)[0]}
-WHOLE_FIELD = INT_FIELD | UINT64_FIELD
+_get = gst.gst_structure_get_value
 
 
-def field(structure: int, name: bytes, readers: dict[int, Callable[[int], Any]]) -> Any:
-    """Return the value of a field, or None where there is none of a type that is looked for."""
-    value = gst.gst_structure_get_value(structure, name)
-    reader = readers.get(_type_of(value)[0]) if value else None
-    return reader(value + DATA) if reader else None
+# Fields of the structure at an address; None where there is no field of that name and type.
+
+
+def text_in(structure: int, name: bytes) -> str | None:
+    """Return a text."""
+    value = _get(structure, name)
+    kind, pointer = _as_uint64(value) if value else (0, 0)
+    return text_at(pointer) if kind == G_TYPE_STRING and pointer else None
+
+
+def int_in(structure: int, name: bytes) -> int | None:
+    """Return an int of 32 bits."""
+    value = _get(structure, name)
+    kind, number = _as_int(value) if value else (0, 0)
+    return number if kind == G_TYPE_INT else None
+
+
+def uint64_in(structure: int, name: bytes) -> int | None:
+    """Return an int of 64 bits without a sign."""
+    value = _get(structure, name)
+    kind, number = _as_uint64(value) if value else (0, 0)
+    return number if kind == G_TYPE_UINT64 else None
+
+
+def double_in(structure: int, name: bytes) -> float | None:
+    """Return a float."""
+    value = _get(structure, name)
+    kind, number = _as_double(value) if value else (0, 0.0)
+    return number if kind == G_TYPE_DOUBLE else None
+
+
+@lru_cache(maxsize=1024)
+def text_of_quark(quark: int) -> str:
+    """Return the text that a quark stands for, for ever."""
+    return text(glib.g_quark_to_string(quark))
+
+
+def name_of(structure: int) -> str:
+    """Return a structure's name."""
+    return text_of_quark(gst.gst_structure_get_name_id(structure))
 
 
 def set_field(structure: int, name: str, value: Any) -> None:
