@@ -321,13 +321,23 @@ def process_ip(b, m, o):
     assert [(found["obj_label"], found.get("emcustom")) for found in frame["object"]] == [("a", None)]
 
 
-@pytest.mark.parametrize("text", ["{broken", "[1]", '{"object": [{"key": "region/1"}]}', '{"object": [{}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{broken",
+        "[1]",
+        '{"object": []}',
+        '{"frame_num": 0, "timestamp": "", "object": [{"key": "region/1"}]}',
+        '{"frame_num": 0, "timestamp": "", "object": [{}]}',
+        '{"frame_num": 0, "timestamp": ""} and more',
+    ],
+)
 def test_words_that_others_spoilt_are_an_error_that_says_so(play, library, regions, text):
     spoiler = library(
         f"""
-from empycustom.native.notes import Note, NoteMeta
+from empycustom.native.notes import NoteMeta
 def process_ip(b, m, o):
-    NoteMeta("EmPyCustomMeta").write(hash(b), 0, Note(0, "", {text!r}))
+    NoteMeta("EmPyCustomMeta").write(hash(b), 0, 0, {text!r})
 """,
         "spoiler.py",
     )

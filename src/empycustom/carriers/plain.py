@@ -1,11 +1,13 @@
 """The carrier of plain GStreamer: objects from regions and analytics, words in a custom meta of our own.
 
-The custom meta ``EmPyCustomMeta`` has the fields ``frame-num``, ``timestamp`` and, if anything was said, ``json``::
+The custom meta ``EmPyCustomMeta`` has the fields ``frame-num`` and ``json``::
 
-    {"meta": <about the batch>, "emcustom": <about the frame>, "object": [<an object of in_meta, with "key" and "emcustom">, ...]}
+    {"frame_num": 7, "timestamp": "...", "meta": <about the batch>, "emcustom": <about the frame>,
+     "object": [<an object of in_meta, with "key" and "emcustom">, ...]}
 
-Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the region; ``analytics/0``: the id in the
-relation meta), not by position, and repeats what a conversion would lose.
+Only the first two are always there. Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the
+region; ``analytics/0``: the id in the relation meta), not by position, and repeats what a conversion would lose. Where a library
+says nothing, number and time are a stamp (see :mod:`empycustom.native.stamps`).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from empycustom.meta.merge import NOTHING, is_nothing, merge
 from empycustom.meta.output import Said
 from empycustom.native import stamps
 from empycustom.native.metas import VIDEO_META_API, VideoLayout, layout_at, scan
-from empycustom.native.notes import Note, NoteMeta
+from empycustom.native.notes import NoteMeta
 from empycustom.native.stamps import add_stamp, stamp_at
 
 META_NAME = "EmPyCustomMeta"
@@ -34,37 +36,46 @@ class _Contents:
     """What lies on a buffer: the objects in order, and our note with the records in it."""
 
     def __init__(self, metas: list[tuple[int, int]], note_meta: NoteMeta) -> None:
-        self.note: Note | None = None
         self.note_address = 0
-        self.stamp: tuple[int, int] | None = None
+        self.number: tuple[int, str] | None = None  # of the frame, and its time
         self.layout: VideoLayout | None = None
         self.found: list[Found] = []
+        text = ""
         for api, meta in metas:
             if api == note_meta.api:
-                self.note, self.note_address = note_meta.read(meta), meta
+                text, self.note_address = note_meta.read(meta), meta
             elif api == regions.API:
                 self.found.append(regions.find(meta))
             elif api == analytics.API:
                 self.found.extend(analytics.find(meta))
             elif api == stamps.API:
-                self.stamp = stamp_at(meta) or self.stamp
+                self._read_stamp(meta)
             elif api == VIDEO_META_API:
                 self.layout = layout_at(meta)
         if len(self.found) > 1:
-            if len({found.token[0] for found in self.found}) > 1:
-                self.found = _without_twins(self.found)
-            if len({found.token for found in self.found}) < len(self.found):
-                self.found = _told_apart(self.found)
+            self._tell_apart()
         self.said: dict[str, Any] = {}
         self.records: dict[str, model.Object] = {}
-        if self.note and self.note.json:
-            self._read_words(self.note.json)
+        if text:
+            self._read_note(text)
 
-    def _read_words(self, text: str) -> None:
+    def _read_stamp(self, meta_address: int) -> None:
+        stamp = stamp_at(meta_address)
+        if stamp:
+            self.number = stamp[0], model.timestamp_of(stamp[1])
+
+    def _tell_apart(self) -> None:
+        if len({found.token[0] for found in self.found}) > 1:
+            self.found = _without_twins(self.found)
+        if len({found.token for found in self.found}) < len(self.found):
+            self.found = _told_apart(self.found)
+
+    def _read_note(self, text: str) -> None:
         try:
             self.said = loads(text)
-            self.records = {record["key"]: record for record in self.said.get("object", ())}
-            if self.records:
+            self.number = self.said["frame_num"], self.said["timestamp"]
+            if "object" in self.said:
+                self.records = {record["key"]: record for record in self.said["object"]}
                 self.found = [self._completed(found) for found in self.found]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise MetadataError(
@@ -128,16 +139,14 @@ class PlainCarrier:
     def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
         """Read the metas of a buffer."""
         contents = _Contents(metas, self._note_meta)
-        if contents.note:
-            frame["frame_num"], frame["timestamp"] = contents.note.frame_num, contents.note.timestamp
-        elif contents.stamp:
-            frame["frame_num"], frame["timestamp"] = contents.stamp[0], model.timestamp_of(contents.stamp[1])
+        if contents.number:
+            frame["frame_num"], frame["timestamp"] = contents.number
         frame["object"] = [found.facts for found in contents.found]
         if "emcustom" in contents.said:
             frame["emcustom"] = contents.said["emcustom"]
         reading = Reading(frame)
         reading.tokens = [[found.token for found in contents.found]]
-        reading.numbered = bool(contents.note or contents.stamp)
+        reading.numbered = contents.number is not None
         reading.words = contents.said.get("meta", NOTHING)
         reading.layout = contents.layout
         return reading
@@ -154,8 +163,7 @@ class PlainCarrier:
         complaints = list(said.ignored)
         if said.frames and said.frames[0].speaks_of_objects:
             self._write_objects(address, contents, reading.tokens[0], said, complaints)
-        note = Note(reading.frame_num, reading.timestamp, _dumps(contents, said))
-        self._note_meta.write(address, contents.note_address, note)
+        self._note_meta.write(address, contents.note_address, reading.frame_num, dumps(_told(contents, reading, said)))
         return complaints
 
     def _write_objects(
@@ -201,15 +209,18 @@ def _record(facts: model.Object, key: str, words: Any) -> model.Object:
     return cast("model.Object", record)
 
 
-def _dumps(contents: _Contents, said: Said) -> str:
-    about: dict[str, Any] = {}
-    words = merge(contents.said.get("meta", NOTHING), said.words)
+def _told(contents: _Contents, reading: Reading, said: Said) -> dict[str, Any]:
+    """Return what the note has to say: what was said before, and now."""
+    told: dict[str, Any] = {"frame_num": reading.frame_num, "timestamp": reading.timestamp}
+    before = contents.said
+    words = merge(before["meta"], said.words) if "meta" in before else said.words
     if not is_nothing(words):
-        about["meta"] = words
-    if said.frames:
-        words = merge(contents.said.get("emcustom", NOTHING), said.frames[0].words)
-        if not is_nothing(words):
-            about["emcustom"] = words
+        told["meta"] = words
+    words = said.frames[0].words if said.frames else NOTHING
+    if "emcustom" in before:
+        words = merge(before["emcustom"], words)
+    if not is_nothing(words):
+        told["emcustom"] = words
     if contents.records:
-        about["object"] = list(contents.records.values())
-    return dumps(about) if about else ""
+        told["object"] = list(contents.records.values())
+    return told

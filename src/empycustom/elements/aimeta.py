@@ -56,6 +56,7 @@ class AIMeta(VideoTransform):
         "new-meta": (GObject.SignalFlags.RUN_LAST, None, (str,)),
     }
     properties = PROPERTIES
+    signal = "aimeta"
     category = DebugCategory("python-aimeta", "AI metadata")
 
     def __init__(self) -> None:
@@ -90,7 +91,7 @@ class AIMeta(VideoTransform):
         if self._file is not None or not self.values["silent"]:
             self._show(dumps(self.last_meta))
         if self.values["signal-aimetas"] and self.every.due():
-            self.tell("aimeta")
+            self.tell()
         return FLOW_OK
 
     def _show(self, document: str) -> None:

@@ -135,7 +135,7 @@ class Caller:
         if highest_level[0] >= LOG:
             element.log(LOG, f"New meta: {dumps(output)}")
         if not element.values["silent"]:
-            element.tell("emcustom")
+            element.tell()
 
 
 def _fill(target: int, made: int, origin: int) -> int:

@@ -85,6 +85,7 @@ class EmPyCustom(VideoTransform):
         "new-meta": (GObject.SignalFlags.RUN_LAST, None, (str,)),
     }
     properties = PROPERTIES
+    signal = "emcustom"
     # The listings of the document that asks for this element show both names.
     category = DebugCategory("python-empycustom", "Custom Python processing", aliases=("python-emcustom",))
 

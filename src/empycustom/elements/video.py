@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.transform import PyTransform, guarded
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.meta.compact import dumps
-from empycustom.native.objects import is_heard, signal_number
+from empycustom.native.objects import listens_to
 
 _FORMATS = "RGBA, RGBx, BGRA, BGRx, RGB, BGR, GRAY8, I420, NV12"
 VIDEO_CAPS = f"video/x-raw, format={{ {_FORMATS} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
@@ -39,15 +39,18 @@ class Every:
 
 
 class VideoTransform(PyTransform):
-    """Base of the elements that read the metadata of frames. ``last_meta`` is what the property ``last-meta`` tells, or None."""
+    """Base of the elements that read the metadata of frames.
+
+    ``last_meta`` is what the property ``last-meta`` tells, or None. A subclass names its ``signal``; it has ``new-meta`` as well.
+    """
 
     __gtype_name__ = "GstEmPyVideoTransform"
+    signal: ClassVar[str]
 
     def __init__(self) -> None:
         self.frames = FrameReader()
         self.every = Every()
         self.last_meta: Any = None
-        self._signals: dict[str, int] = {}
         super().__init__()
 
     def begin(self) -> None:
@@ -55,24 +58,19 @@ class VideoTransform(PyTransform):
         self.frames.start()
         self.every.restart()
         self.last_meta = None
+        self._signal_is_heard = listens_to(hash(self), self.signal)
+        self._new_meta_is_heard = listens_to(hash(self), "new-meta")
 
     def end(self) -> None:
         """End the stream."""
         self.frames.stop()
 
-    def tell(self, signal: str) -> None:
-        """Emit ``signal``, and ``new-meta`` with the last meta as text, as far as anybody listens."""
-        address = hash(self)
-        if is_heard(address, self._number_of(signal)):
-            self.emit(signal)
-        if is_heard(address, self._number_of("new-meta")):
+    def tell(self) -> None:
+        """Emit the signal, and ``new-meta`` with the last meta as text, as far as anybody listens."""
+        if self._signal_is_heard():
+            self.emit(self.signal)
+        if self._new_meta_is_heard():
             self.emit("new-meta", dumps(self.last_meta))
-
-    def _number_of(self, signal: str) -> int:
-        number = self._signals.get(signal)
-        if number is None:
-            number = self._signals[signal] = signal_number(self.__gtype__.name, signal)
-        return number
 
     def computed(self, name: str) -> Any:
         """Return the properties that are made when they are asked for."""

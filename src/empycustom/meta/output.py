@@ -26,8 +26,8 @@ _FORMS = (
 class FrameSaid:
     """What was said about one frame: ``objects`` holds one entry an object of in_meta, NOTHING where nothing was said."""
 
+    objects: list[Any]
     words: Any = NOTHING
-    objects: list[Any] = field(default_factory=list)
     new_objects: list[model.Object] = field(default_factory=list)
 
     @property
@@ -40,14 +40,9 @@ class FrameSaid:
 class Said:
     """What a callback said, dealt out: about the batch (``words``), its frames, and what nobody could be found for."""
 
+    frames: list[FrameSaid]
+    ignored: list[str]
     words: Any = NOTHING
-    frames: list[FrameSaid] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it is what a library said that returned nothing."""
-        return not (self.frames or self.ignored) and self.words is NOTHING
 
 
 def read_output(value: Any) -> Any:
@@ -57,6 +52,8 @@ def read_output(value: Any) -> Any:
     """
     if value is None:
         return None
+    if type(value) is list:
+        return plain(value) or None
     if isinstance(value, str):
         meta = parse(value)
     else:
@@ -74,7 +71,7 @@ def deal(value: Any, object_counts: list[int]) -> Said:
     A list speaks about the first frame: entries go to its objects in order, what is left over belongs to the frame; without
     objects the first entry is the frame's and the rest is ignored. ``{}`` says nothing.
     """
-    said = Said(frames=[FrameSaid(objects=[NOTHING] * count) for count in object_counts])
+    said = Said([FrameSaid([NOTHING] * count) for count in object_counts], [])
     if isinstance(value, list):
         _deal_list(value, said)
     elif isinstance(value, dict):

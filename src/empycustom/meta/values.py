@@ -38,12 +38,8 @@ def plain(value: Any, path: str = "") -> Any:
 
 def _plain(value: Any, at: _Place, depth: int) -> Any:
     kind = type(value)
-    if value is None or kind is bool:
-        return value
-    if kind is float:
-        return value if math.isfinite(value) else None
-    if kind is str:
-        return _text(value)
+    if kind in _SCALARS:
+        return _SCALARS[kind](value)
     if kind is int:
         return _integer(value, at)
     if depth >= _DEEPEST:
@@ -55,18 +51,36 @@ def _plain(value: Any, at: _Place, depth: int) -> Any:
     return _other(value, at, depth + 1)
 
 
+def _dict(value: dict[Any, Any], at: _Place, depth: int) -> dict[str, Any]:
+    result = {}
+    for key, item in value.items():
+        name = key if type(key) is str and key.isascii() else _key(key, at, depth)
+        kind = type(item)
+        result[name] = _SCALARS[kind](item) if kind in _SCALARS else _plain(item, (at, name), depth)
+    return result
+
+
+def _text(value: str) -> str:
+    # A lone surrogate cannot be written as UTF-8.
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
 def _integer(value: int, at: _Place) -> int:
     if value.bit_length() > _INTEGER_BITS:
         raise OutputError(f"is an integer of {value.bit_length()} bits, too large for JSON", path=_place(at))
     return value
 
 
-def _dict(value: dict[Any, Any], at: _Place, depth: int) -> dict[str, Any]:
-    result = {}
-    for key, item in value.items():
-        name = key if type(key) is str and key.isascii() else _key(key, at, depth)
-        result[name] = _plain(item, (at, name), depth)
-    return result
+def _same(value: Any) -> Any:
+    return value
+
+
+_SCALARS: dict[type, Callable[[Any], Any]] = {
+    type(None): _same,
+    bool: _same,
+    float: lambda value: value if math.isfinite(value) else None,
+    str: _text,
+}
 
 
 # What subclasses (enums, np.float64, np.str_) hold, whatever they make of str() and the like.
@@ -94,11 +108,6 @@ def _listed(value: Any, at: _Place) -> Any:
         return value.tolist()
     except Exception as error:
         raise OutputError(f"cannot be listed: {type(error).__name__}: {error}", path=_place(at)) from error
-
-
-def _text(value: str) -> str:
-    # A lone surrogate cannot be written as UTF-8.
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _key(key: Any, at: _Place, depth: int) -> str:

@@ -106,7 +106,6 @@ void gst_structure_set(address structure, const char *field, ...);
 void gst_structure_set_value(address structure, const char *field, address value);
 address gst_structure_get_value(address structure, const char *field);
 GQuark gst_structure_get_name_id(address structure);
-void gst_structure_remove_field(address structure, const char *field);
 
 /* The debug log */
 extern int _gst_debug_min;

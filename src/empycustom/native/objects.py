@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from empycustom.native.declarations import bytes_of, ffi, glib, gst
+from empycustom.native.memory import reader, values
+
+_class_of = reader("GTypeInstance", "g_class")
+_type_of = values("=Q")  # the first field of every class
 
 
 def keep_floating(address: int) -> None:
@@ -20,14 +25,11 @@ def keep_floating(address: int) -> None:
         glib.g_object_force_floating(element)
 
 
-def signal_number(owner: str, name: str) -> int:
-    """Return GLib's number of a signal of the class named ``owner``."""
-    return int(glib.g_signal_lookup(name.encode(), glib.g_type_from_name(owner.encode())))
-
-
-def is_heard(address: int, signal: int) -> bool:
-    """Say whether anybody is connected to a signal of the object at ``address``."""
-    return bool(glib.g_signal_has_handler_pending(address, signal, 0, False))
+def listens_to(address: int, signal: str) -> Callable[[], int]:
+    """Return what says, by a number that is not 0, whether anybody is connected to a signal of the object at ``address``."""
+    (class_address,) = _class_of(address)
+    number = glib.g_signal_lookup(signal.encode(), _type_of(class_address)[0])
+    return partial(glib.g_signal_has_handler_pending, address, number, 0, False)
 
 
 def install_int_property(owner: str, property_id: int, name: str, blurb: str, limits: tuple[int, int, int], flags: int) -> None:
