@@ -9,7 +9,7 @@ VIDEO ?=
 # make test ARGS='-k crop -x' hands arguments to pytest
 ARGS ?=
 
-.PHONY: help demo test check format setup clean
+.PHONY: help demo test check bench format setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,13 +21,19 @@ demo: ## find people in a real video, measure and draw them (VIDEO=file.mp4 for 
 test: setup ## run the tests (ARGS='-k name -x' goes to pytest)
 	@python -m pytest $(ARGS)
 
+bench: ## what a buffer costs, here and in other ways (ARGS='--quick', '--only pixels', '--help')
+	@tools/setup.sh bench
+	@python -m benchmarks $(ARGS)
+
 check: setup ## format, lint, strict types and tests: what has to pass before a commit
 	@ruff format --check .
 	@ruff check .
 	@mypy
+	@python tools/declare.py --check
 	@python -m pytest
 
 format: setup ## write the code the way `check` wants it
+	@python tools/declare.py
 	@ruff format .
 	@ruff check --fix .
 
@@ -35,5 +41,5 @@ setup: ## system packages (apt), .venv, the project in it with what tests need
 	@tools/setup.sh dev
 
 clean: ## remove what the targets made; the sample video stays in .cache
-	rm -rf .venv demo-output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find examples src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv demo-output benchmarks/results dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find benchmarks examples src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

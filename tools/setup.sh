@@ -2,6 +2,7 @@
 # Set up a checkout on Debian or Ubuntu: system packages, a virtual environment in .venv, the project in it.
 #
 #   tools/setup.sh demo    what examples and demo need
+#   tools/setup.sh bench   what the benchmark needs
 #   tools/setup.sh dev     the same, and what tests, linter and type checker need
 #
 # What is there already is left alone, so a second run does nothing.

@@ -1,0 +1,1 @@
+"""What the hand-written contenders are made of."""

@@ -1,0 +1,6 @@
+"""Libraries for ``in-place=false``: the buffer that came in goes on."""
+
+
+def process(in_buffer, in_meta, options):
+    """Return the buffer itself, and nothing to say."""
+    return in_buffer, None

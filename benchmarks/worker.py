@@ -1,0 +1,107 @@
+"""The process of one contender: reads requests as lines of JSON from stdin, answers each with a line on stdout.
+
+What libraries and elements print goes to stderr, so that it cannot be taken for an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import import_module
+from typing import IO, Any
+
+from benchmarks.contenders import Contender, ContenderError
+from benchmarks.workloads import WORKLOADS, Workload, memory_marks
+
+
+class Worker:
+    """One contender at one workload."""
+
+    def __init__(self, contender: Contender, workload: Workload, *, quick: bool) -> None:
+        from benchmarks import pipelines  # GStreamer is loaded here, where an error of it becomes an answer
+
+        self._pipelines = pipelines
+        self._contender = contender
+        self._workload = workload
+        self._quick = quick
+        self._template = contender.workloads[workload.name]
+        if contender.setup:
+            function(contender.setup)()
+
+    def round(self) -> dict[str, Any]:
+        """Play one round and return what it took."""
+        pipeline = self._pipelines.parse(self._pipelines.stream_text(self._workload, self._template))
+        if self._contender.wire:
+            function(self._contender.wire)(pipeline, self._workload)
+        played = self._pipelines.play_round(pipeline, self._workload, self._workload.per_stream(self._quick))
+        return {**asdict(played), "rss_kib": self._pipelines.resident_kib(), "peak_kib": self._pipelines.peak_kib()}
+
+    def memory(self) -> dict[str, Any]:
+        """Play one long stream and return the resident memory on the way."""
+        marks = memory_marks(self._workload, self._quick)
+        return {"marks": self._pipelines.play_long(self._template, self._workload, marks)}
+
+    def inside(self) -> dict[str, Any]:
+        """Return what the pieces cost that a library is made of."""
+        from benchmarks.inside import measure
+
+        return {"pieces": measure(self._template, self._workload, quick=self._quick)}
+
+    def notes(self) -> dict[str, Any]:
+        """Return what a reader of the results should know about this contender."""
+        return {"notes": notes_of(self._contender)}
+
+
+def notes_of(contender: Contender) -> str:
+    """Return in words what the contender is: for this project, which version, and which way into the element is in use."""
+    if contender.setup != "empycustom:register":
+        return ""
+    import empycustom
+    from empycustom.elements.entry import SLOW_BECAUSE
+
+    way = f"no fast path ({SLOW_BECAUSE})" if SLOW_BECAUSE else "fast path"
+    return f"version {empycustom.__version__}, {way}"
+
+
+def function(name: str) -> Callable[..., Any]:
+    """Return the function that ``module:function`` names. Raises ContenderError."""
+    module, _, attribute = name.partition(":")
+    try:
+        found: Callable[..., Any] = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        fix = "let PYTHONPATH name the folder of the module, or correct the name"
+        raise ContenderError(f"there is no function {name!r} ({error}): {fix}.") from error
+    return found
+
+
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Answer requests until they end. The first one describes contender and workload."""
+    worker: Worker | None = None
+    for line in requests:
+        request = json.loads(line)
+        try:
+            if worker is None:
+                worker = Worker(Contender(**request["contender"]), WORKLOADS[request["workload"]], quick=request["quick"])
+                answer = worker.notes()
+            else:
+                answer = {"round": worker.round, "memory": worker.memory, "inside": worker.inside}[request["do"]]()
+        except Exception as error:  # noqa: BLE001 - the parent shows it, with the contender's name
+            traceback.print_exc()
+            answer = {"error": str(error) or type(error).__name__}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def main() -> None:
+    """Keep the real stdout for the answers."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    serve(sys.stdin, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The workloads: what streams through a pipeline, and what is done with each buffer. Nothing here imports GStreamer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Kind = Literal["stream", "memory", "start", "inside"]
+
+# How a worker makes the regions of interest: the label of all, and where the n-th lies.
+REGION_LABEL = "person"
+CROP = 64  # pixels: the square whose mean is taken
+CROP_LEFT, CROP_TOP = 96, 64
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One kind of stream and one kind of work."""
+
+    name: str
+    title: str
+    work: str = "nothing"
+    """What the hand-written contenders do with a buffer: a name in ``elements/work.py``."""
+    format: str = "RGBA"
+    width: int = 16
+    height: int = 16
+    buffers: int = 20_000
+    """How many buffers a round has, over all streams."""
+    quick: int = 200
+    """The same with ``--quick``."""
+    regions: int = 0
+    """How many region-of-interest metas are on each buffer."""
+    details: bool = False
+    """Whether each region has a parameter structure ``detection``."""
+    streams: int = 1
+    """How many streams run at once in one pipeline."""
+    kind: Kind = "stream"
+
+    @property
+    def caps(self) -> str:
+        """The caps of the source."""
+        return f"video/x-raw,format={self.format},width={self.width},height={self.height},framerate=30/1"
+
+    def per_stream(self, quick: bool) -> int:
+        """Return how many buffers each stream of a round has."""
+        return (self.quick if quick else self.buffers) // self.streams
+
+
+_OBJECTS = Workload("", "", "objects", "GRAY8", 320, 240)  # what the workloads with objects have in common
+
+WORKLOADS: dict[str, Workload] = {
+    workload.name: workload
+    for workload in (
+        Workload("nothing", "a library that does nothing"),
+        Workload("passed", "process-interval=1000000: buffers that are only passed"),
+        Workload("pixels", "mean of a 64x64 region, 1280x720 RGBA", "pixels", "RGBA", 1280, 720, buffers=15_000),
+        Workload(
+            "pixels-1080p-i420", "mean of a 64x64 region of the luma, 1920x1080 I420", "luma", "I420", 1920, 1080, buffers=15_000
+        ),
+        replace(_OBJECTS, name="objects-0", title="the same elements as below, no objects"),
+        replace(_OBJECTS, name="objects-10", title="10 objects are read", regions=10, buffers=5_000),
+        replace(_OBJECTS, name="objects-100", title="100 objects are read", regions=100, buffers=800, quick=60),
+        replace(
+            _OBJECTS,
+            name="objects-10-params",
+            title="10 objects with confidence and class are read",
+            work="details",
+            regions=10,
+            details=True,
+            buffers=4_000,
+        ),
+        Workload("json", "one small JSON on the frame, gathered by aimeta", buffers=15_000),
+        replace(_OBJECTS, name="json-10", title="10 objects, a word on each, gathered by aimeta", regions=10, buffers=4_000),
+        Workload("json-written", "one small JSON on the frame, written out as text by aimeta", buffers=15_000),
+        Workload("two-elements", "two elements in a row that do nothing"),
+        Workload("four-streams", "four streams at once in one process, nothing done", streams=4),
+        Workload("memory", "resident memory in a long stream, nothing done", kind="memory", buffers=1_000_000, quick=2_000),
+        Workload(
+            "memory-json", "resident memory in a long stream, JSON and aimeta", kind="memory", buffers=1_000_000, quick=1_000
+        ),
+        Workload("start", "gst-launch-1.0 until one buffer has gone through", kind="start"),
+        Workload("inside", "what costs what in a library", "nothing", "RGBA", 1280, 720, buffers=1_500, quick=40, kind="inside"),
+    )
+}
+
+
+def memory_marks(workload: Workload, quick: bool) -> list[int]:
+    """Return after how many buffers the resident memory is looked at: a hundredth, a tenth, all."""
+    last = workload.quick if quick else workload.buffers
+    return [last // 100, last // 10, last]
