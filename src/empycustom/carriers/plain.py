@@ -33,29 +33,35 @@ META_NAME = "EmPyCustomMeta"
 
 
 class _Contents:
-    """What lies on a buffer: the objects in order, and our note with the records in it."""
+    """What lies on a buffer: the objects in order, and our note with the records in it.
+
+    ``number`` is the frame's, with its time; ``tokens`` are those of ``found``.
+    """
+
+    number: tuple[int, str] | None = None
+    layout: VideoLayout | None = None
+    note_address = 0
 
     def __init__(self, metas: list[tuple[int, int]], note_meta: NoteMeta) -> None:
-        self.note_address = 0
-        self.number: tuple[int, str] | None = None  # of the frame, and its time
-        self.layout: VideoLayout | None = None
         self.found: list[Found] = []
-        text = ""
+        self.said: dict[str, Any] = {}
+        self.records: dict[str, model.Object] = {}
+        text, described = "", False
         for api, meta in metas:
-            if api == note_meta.api:
-                text, self.note_address = note_meta.read(meta), meta
-            elif api == regions.API:
+            if api == regions.API:
                 self.found.append(regions.find(meta))
-            elif api == analytics.API:
-                self.found.extend(analytics.find(meta))
+            elif api == note_meta.api:
+                text, self.note_address = note_meta.read(meta), meta
             elif api == stamps.API:
                 self._read_stamp(meta)
             elif api == VIDEO_META_API:
                 self.layout = layout_at(meta)
-        if len(self.found) > 1:
-            self._tell_apart()
-        self.said: dict[str, Any] = {}
-        self.records: dict[str, model.Object] = {}
+            elif api == analytics.API:
+                self.found += analytics.find(meta)
+                described = True
+        self.tokens: list[Hashable] = []
+        if self.found:
+            self._tell_apart(described=described)
         if text:
             self._read_note(text)
 
@@ -64,11 +70,22 @@ class _Contents:
         if stamp:
             self.number = stamp[0], model.timestamp_of(stamp[1])
 
-    def _tell_apart(self) -> None:
-        if len({found.token[0] for found in self.found}) > 1:
+    def _tell_apart(self, *, described: bool) -> None:
+        """Let every object be there once, under a token that no other has. ``described``: some are of analytics metas."""
+        if described:
             self.found = _without_twins(self.found)
-        if len({found.token for found in self.found}) < len(self.found):
-            self.found = _told_apart(self.found)
+        self.tokens = [found.token for found in self.found]
+        if len(set(self.tokens)) < len(self.tokens):
+            self._number_tokens()
+
+    def _number_tokens(self) -> None:
+        """Number the tokens of objects that are like an earlier one in everything."""
+        seen: Counter[Hashable] = Counter()
+        for index, found in enumerate(self.found):
+            if seen[found.token]:
+                self.tokens[index] = (*found.token, seen[found.token])
+                self.found[index] = found._replace(token=(*found.token, seen[found.token]))
+            seen[found.token] += 1
 
     def _read_note(self, text: str) -> None:
         try:
@@ -119,17 +136,6 @@ def _described(found: Found) -> tuple[Hashable, ...]:
     return (found.token[1], found.facts["obj_label"], *_rounded(found.facts["rect_params"]))
 
 
-def _told_apart(found: list[Found]) -> list[Found]:
-    """Number the tokens of objects that are like an earlier one in everything."""
-    seen: Counter[Hashable] = Counter()
-    numbered = []
-    for item in found:
-        count = seen[item.token]
-        numbered.append(item._replace(token=(*item.token, count)) if count else item)
-        seen[item.token] += 1
-    return numbered
-
-
 class PlainCarrier:
     """See :class:`~empycustom.carriers.protocol.Carrier`. Buffers of plain GStreamer hold one frame."""
 
@@ -141,19 +147,27 @@ class PlainCarrier:
         contents = _Contents(metas, self._note_meta)
         if contents.number:
             frame["frame_num"], frame["timestamp"] = contents.number
-        frame["object"] = [found.facts for found in contents.found]
+        if contents.found:
+            frame["object"] = [found.facts for found in contents.found]
         if "emcustom" in contents.said:
             frame["emcustom"] = contents.said["emcustom"]
         reading = Reading(frame)
-        reading.tokens = [[found.token for found in contents.found]]
         reading.numbered = contents.number is not None
-        reading.words = contents.said.get("meta", NOTHING)
         reading.layout = contents.layout
+        if contents.found or contents.note_address:
+            reading.blank = False
+            reading.tokens = [contents.tokens]
+            reading.words = contents.said.get("meta", NOTHING)
         return reading
 
     def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
         """Add number and time, where nothing is to be said."""
         add_stamp(address, frame_num, time_ns)
+
+    def say(self, address: int, reading: Reading, words: str) -> None:
+        """Add a note with words about the frame."""
+        text = f'{{"frame_num":{reading.frame_num},"timestamp":"{reading.timestamp}","emcustom":{words}}}'
+        self._note_meta.write(address, 0, reading.frame_num, text)
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""

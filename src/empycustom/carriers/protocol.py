@@ -16,11 +16,12 @@ class Reading:
 
     ``frames`` are fresh dicts that the library may change. ``tokens`` tell the objects of each frame apart, and ``frame_num`` and
     ``timestamp`` name the first one, in spite of such changes. ``numbered``: the buffer itself carries both. ``words`` are about
-    the batch. ``layout`` is what its GstVideoMeta says, if it has one.
+    the batch. ``layout`` is what its GstVideoMeta says, if it has one. ``blank``: there are no objects, and nothing was said yet.
     """
 
     tokens: Sequence[Sequence[Hashable]] = ((),)
     numbered = False
+    blank = True
     words: Any = NOTHING
     layout: VideoLayout | None = None
 
@@ -40,6 +41,9 @@ class Carrier(Protocol):
 
     def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
         """Let a writable buffer carry the number and the time of its frame, for those downstream."""
+
+    def say(self, address: int, reading: Reading, words: str) -> None:
+        """Add words about the frame, as JSON, to a writable buffer that was blank when it was read."""
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said about what was read to a writable buffer.

@@ -16,9 +16,8 @@ from empycustom.elements.video import VideoTransform
 from empycustom.errors import LibraryError
 from empycustom.gstreamer import Gst
 from empycustom.library.hooks import Library
-from empycustom.meta.compact import dumps
 from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import deal
+from empycustom.meta.output import deal, quick_words
 from empycustom.native.metas import carry_metas, carry_times_and_flags, remove_metas, share_memory
 from empycustom.native.objects import highest_level
 
@@ -73,7 +72,7 @@ class Caller:
                     self._slow(took)
             if target:
                 return self._fill_and_say(source, target, reading, returned)
-            self._say(source, reading, None if returned is None else meta_of(self.library, returned))
+            self._hear(source, reading, returned)
             return FLOW_OK
         except LibraryError as error:
             flow = self._failed(error)
@@ -120,8 +119,17 @@ class Caller:
         self._tally.dropped += 1
         return FLOW_DROPPED
 
-    def _say(self, address: int, reading: Reading, output: Any) -> None:
+    def _hear(self, address: int, reading: Reading, returned: Any) -> None:
         """Attach what the library returned to the buffer, and tell the application."""
+        words = quick_words(returned) if returned is not None and reading.blank else None
+        if words is None:
+            self._say(address, reading, returned if returned is None else meta_of(self.library, returned))
+        else:
+            self._frames.carrier.say(address, reading, words)
+            self._tell(f"[{words}]")
+
+    def _say(self, address: int, reading: Reading, output: Any) -> None:
+        """The same with what ``meta_of`` made of it."""
         if output is None:
             self._frames.stamp(address, reading)
             return
@@ -130,10 +138,13 @@ class Caller:
             if complaint not in self._told:
                 self._told.add(complaint)
                 self._element.log(WARNING, complaint)
+        self._tell(output)
+
+    def _tell(self, meta: Any) -> None:
         element = self._element
-        element.last_meta = output
+        element.last_meta = meta
         if highest_level[0] >= LOG:
-            element.log(LOG, f"New meta: {dumps(output)}")
+            element.log(LOG, f"New meta: {element.last_text()}", "_say")
         if not element.values["silent"]:
             element.tell()
 

@@ -41,7 +41,8 @@ class Every:
 class VideoTransform(PyTransform):
     """Base of the elements that read the metadata of frames.
 
-    ``last_meta`` is what the property ``last-meta`` tells, or None. A subclass names its ``signal``; it has ``new-meta`` as well.
+    ``last_meta`` is what the property ``last-meta`` tells: plain values or JSON, or None. A subclass names its ``signal``; it has
+    ``new-meta`` as well.
     """
 
     __gtype_name__ = "GstEmPyVideoTransform"
@@ -65,17 +66,22 @@ class VideoTransform(PyTransform):
         """End the stream."""
         self.frames.stop()
 
+    def last_text(self) -> str | None:
+        """The last meta as JSON."""
+        meta = self.last_meta
+        return meta if meta is None or type(meta) is str else dumps(meta)
+
     def tell(self) -> None:
         """Emit the signal, and ``new-meta`` with the last meta as text, as far as anybody listens."""
         if self._signal_is_heard():
             self.emit(self.signal)
         if self._new_meta_is_heard():
-            self.emit("new-meta", dumps(self.last_meta))
+            self.emit("new-meta", self.last_text())
 
     def computed(self, name: str) -> Any:
         """Return the properties that are made when they are asked for."""
         if name == "last-meta":
-            return None if self.last_meta is None else dumps(self.last_meta)
+            return self.last_text()
         return super().computed(name)
 
     @guarded(False)

@@ -20,7 +20,7 @@ NOTHING: Final = _Nothing()
 
 def is_nothing(said: Any) -> bool:
     """Whether ``said`` says nothing: the seed's ``{}``, an empty text, null, or nothing at all."""
-    return said is NOTHING or said is None or said == {} or said == ""
+    return not said and (said is NOTHING or said is None or said == {} or said == "")
 
 
 def merge(earlier: Any, later: Any) -> Any:

@@ -13,8 +13,9 @@ from typing import Any
 
 from empycustom.errors import OutputError
 from empycustom.meta import model
+from empycustom.meta.compact import dumps
 from empycustom.meta.merge import NOTHING, is_nothing, merge
-from empycustom.meta.values import parse, plain, shown
+from empycustom.meta.values import DEEPEST, LONGEST_DIGITS, parse, plain, shown
 
 _FORMS = (
     'return a list ([{...}, ...], one entry an object of in_meta), a dict ({"frame": [{"meta": {...}, "object": [...], '
@@ -63,6 +64,25 @@ def read_output(value: Any) -> Any:
     elif meta is not None and not isinstance(meta, list):
         raise OutputError(f"got {_described(value)}, which is no meta: {_FORMS}")
     return meta or None
+
+
+# Up to this length a text can neither nest too deeply nor hold a number that is too long.
+_SHORT = min(2 * DEEPEST, LONGEST_DIGITS)
+
+
+def quick_words(value: Any) -> str | None:
+    """Return as JSON what a callback said about a frame without objects, where that is quickly seen; None: it has to be read.
+
+    It is where a list has one short entry, all of what JSON itself knows: the encoder is the only one who looks at it, and
+    nothing is copied.
+    """
+    if type(value) is not list or len(value) != 1 or is_nothing(value[0]):
+        return None
+    try:
+        text = dumps(value[0])
+    except Exception:  # noqa: BLE001 - whatever it is, read_output says what is wrong, or reads it all the same
+        return None
+    return text if len(text) <= _SHORT and text.isascii() and "NaN" not in text and "Infinity" not in text else None
 
 
 def deal(value: Any, object_counts: list[int]) -> Said:

@@ -20,7 +20,8 @@ from empycustom.errors import OutputError
 
 _SHOWN = 200  # characters of a text that an error message shows
 _INTEGER_BITS = 1024  # as far as a double reaches; Python itself refuses to print integers of thousands of digits
-_DEEPEST = 100  # lists and dicts in one another; Python's own parser gives up at 200 brackets
+LONGEST_DIGITS = 308  # at least so many decimal digits fit into these bits
+DEEPEST = 100  # lists and dicts in one another; Python's own parser gives up at 200 brackets
 
 
 # Where a value stands: the container's place and the key or index in it; the outermost is a text.
@@ -42,7 +43,7 @@ def _plain(value: Any, at: _Place, depth: int) -> Any:
         return _SCALARS[kind](value)
     if kind is int:
         return _integer(value, at)
-    if depth >= _DEEPEST:
+    if depth >= DEEPEST:
         raise OutputError("is nested too deeply, or contains itself", path=_place(at))
     if isinstance(value, dict):
         return _dict(value, at, depth + 1)

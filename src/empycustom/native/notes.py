@@ -12,7 +12,6 @@ from empycustom.native.declarations import (
     META,
     POINTER,
     address_of,
-    bytes_of,
     ffi,
     glib,
     gst,
@@ -60,9 +59,9 @@ class NoteMeta:
         return text_in(gst.gst_custom_meta_get_structure(meta_address), _JSON) or ""
 
     def write(self, address: int, meta_address: int, frame_num: int, text: str) -> None:
-        """Write number and text to a writable buffer, into the note at ``meta_address`` or, if 0, into a new one."""
+        """Write number and text (no NUL in it) to a writable buffer, into the note at ``meta_address`` or, if 0, a new one."""
         self._number[0] = frame_num
-        self._text = self._pointer[0] = ffi.new(CHARS, bytes_of(text))
+        self._text = self._pointer[0] = ffi.new(CHARS, text.encode("utf-8", "backslashreplace"))
         if meta_address:
             structure = gst.gst_custom_meta_get_structure(meta_address)
             for name, value in self._values.items():
