@@ -72,7 +72,10 @@ class Caller:
                     self._slow(took)
             if target:
                 return self._fill_and_say(source, target, reading, returned)
-            self._hear(source, reading, returned)
+            if returned is None:
+                self._frames.stamp(source, reading)
+            else:
+                self._hear(source, reading, returned)
             return FLOW_OK
         except LibraryError as error:
             flow = self._failed(error)
@@ -121,9 +124,9 @@ class Caller:
 
     def _hear(self, address: int, reading: Reading, returned: Any) -> None:
         """Attach what the library returned to the buffer, and tell the application."""
-        words = quick_words(returned) if returned is not None and reading.blank else None
+        words = quick_words(returned) if reading.blank else None
         if words is None:
-            self._say(address, reading, returned if returned is None else meta_of(self.library, returned))
+            self._say(address, reading, meta_of(self.library, returned))
         else:
             self._frames.carrier.say(address, reading, words)
             self._tell(f"[{words}]")

@@ -10,7 +10,7 @@ from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Carrier, Reading
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.meta import model
-from empycustom.native.metas import VideoLayout, pts_of, scan
+from empycustom.native.metas import VideoLayout, pts_of, scan, scan_state
 
 _NO_PTS = 2**64 - 1
 _NVMM = "memory:NVMM"
@@ -28,6 +28,7 @@ class FrameReader:
 
     def __init__(self) -> None:
         self.carrier: Carrier = PlainCarrier()
+        self._state = scan_state()
         self.restart()
 
     def start(self) -> None:
@@ -47,7 +48,7 @@ class FrameReader:
         """Read the buffer at ``address``, which was counted."""
         self.time_ns = now = time_ns()
         frame = self.format.frame(address, self.number, now)
-        metas = scan(address)
+        metas = scan(address, self._state)
         if not metas:
             return Reading(frame)
         reading = self.carrier.read(metas, frame)

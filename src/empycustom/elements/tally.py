@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from empycustom.gstreamer import GObject, Gst
@@ -13,7 +14,7 @@ class CallTimes:
     """Counts times, in nanoseconds, at little cost for each, and tells their mean, maximum and percentiles."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
+        self._counts: defaultdict[int, int] = defaultdict(int)
         self._total_ns = 0
         self.longest_ns = 0
 
@@ -23,8 +24,7 @@ class CallTimes:
         if ns > self.longest_ns:
             self.longest_ns = ns
         shift = ns.bit_length() - _FINE - 1
-        step = ns if shift <= 0 else (shift << _FINE) + (ns >> shift)
-        self._counts[step] = self._counts.get(step, 0) + 1
+        self._counts[ns if shift <= 0 else (shift << _FINE) + (ns >> shift)] += 1
 
     @property
     def mean_ns(self) -> int:

@@ -34,16 +34,27 @@ _api = reader("GstMetaInfo", "api")
 _iterate = gst.gst_buffer_iterate_meta
 
 
-def scan(address: int) -> list[tuple[int, int]]:
-    """Return every meta of the buffer at ``address``, as (type of its API, its own address), in the order they lie in."""
+def scan(address: int, state: Any = None) -> list[tuple[int, int]]:
+    """Return every meta of the buffer at ``address``, as (type of its API, its own address), in the order they lie in.
+
+    ``state`` is what :func:`scan_state` made, for those who scan often; it must not be used by two threads at once.
+    """
+    if state is None:
+        state = scan_state()
+    else:
+        state[0] = ffi.NULL
     found: list[tuple[int, int]] = []
-    state = ffi.new(STATE)
     meta = _iterate(address, state)
     while meta:
         _, info = _meta(meta)
         found.append((_api(info)[0], meta))
         meta = _iterate(address, state)
     return found
+
+
+def scan_state() -> Any:
+    """Return room for where a scan is."""
+    return ffi.new(STATE)
 
 
 def size_of(address: int) -> int:
