@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-SOURCE = "videotestsrc num-buffers=3 ! video/x-raw,format=RGBA,width=64,height=48"
+# Live: GStreamer 1.22 hangs now and then if the first buffer fails before the pipeline plays, whatever element it is.
+SOURCE = "videotestsrc is-live=true num-buffers=3 ! video/x-raw,format=RGBA,width=64,height=48"
 GOOD = "def process_ip(b, m, o):\n    return []\n"
 
 

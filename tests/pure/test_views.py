@@ -4,6 +4,7 @@ import copy
 import gc
 import operator
 import pickle
+import warnings
 import weakref
 
 import cv2
@@ -364,3 +365,85 @@ def test_pillow_reads_the_views():
         assert part.size == (2, 2)
     assert image.size == (5, 4)
     assert image.getpixel((0, 0)) == (0, 1, 2)
+
+
+# The mean, which has a way of its own for all pixels of a view.
+
+
+def view_of(array):
+    return np.asarray(array).view(FrameView)
+
+
+DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int64", "uint64", "float16", "float32", "float64", "bool", "complex64"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1), (0, 2), (0, 1, 2), ()])
+@pytest.mark.parametrize("keepdims", [{}, {"keepdims": True}])
+def test_the_mean_is_numpys(dtype, axis, keepdims):
+    array = (np.arange(3 * 4 * 5).reshape(3, 4, 5) * 7 % 256).astype(dtype)
+    expected, mean = array.mean(axis, **keepdims), view_of(array).mean(axis, **keepdims)
+    assert np.array_equal(mean, expected)
+    assert mean.dtype == expected.dtype
+    assert np.shape(mean) == np.shape(expected)
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 4),
+    st.integers(0, 255),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.booleans(),
+)
+def test_the_mean_of_pixels_is_numpys_to_the_last_bit(height, width, channels, seed, down, across, flipped):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height * down, width * across, channels), dtype=np.uint8)
+    part = pixels[::down, ::across, :: -1 if flipped else 1]
+    mean = view_of(part).mean()
+    assert type(mean) is np.float64
+    assert mean == part.mean()
+
+
+def test_the_sum_of_a_large_frame_of_white_does_not_run_over():
+    white = view_of(np.full((2160, 3840, 4), 255, np.uint8))
+    assert white.mean() == 255.0
+    assert white[::2, ::2].mean() == 255.0
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 5, 3), (4, 0, 3)])
+def test_the_mean_of_nothing_is_numpys_too(shape):
+    pixels = np.empty(shape, np.uint8)
+    with warnings.catch_warnings(record=True) as of_numpy:
+        warnings.simplefilter("always")
+        expected = pixels.mean()
+    with warnings.catch_warnings(record=True) as of_ours:
+        warnings.simplefilter("always")
+        mean = view_of(pixels).mean()
+    assert np.isnan(expected)
+    assert np.isnan(mean)
+    assert type(mean) is type(expected)
+    assert [str(warning.message) for warning in of_ours] == [str(warning.message) for warning in of_numpy] != []
+
+
+def test_the_mean_takes_what_numpys_takes():
+    array = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    view, where = view_of(array), array % 2 == 0
+    assert view.mean(dtype=np.float32).dtype == np.float32
+    assert view.mean(where=where) == array.mean(where=where)
+    assert view.mean(0, np.float32).dtype == np.float32
+    out = np.zeros(6)
+    assert view.mean(0, None, out) is out
+    assert (out == array.mean(0)).all()
+    into = np.zeros(())
+    assert view.mean(out=into) is into
+    assert into == array.mean()
+    assert np.mean(view) == array.mean()
+    assert np.mean(view, axis=1).shape == (4,)
+
+
+@pytest.mark.parametrize("value", [7, 0, 255])
+def test_the_mean_of_a_single_value(value):
+    mean = view_of(np.array(value, np.uint8)).mean()
+    assert type(mean) is np.float64
+    assert mean == value

@@ -68,7 +68,7 @@ class Player:
         """Play until the end, an error or Ctrl-C; return the exit code. Raises StuckError if elements do not stop."""
         self.pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
         with self._signals():
-            _in_background(lambda: self._started.append(self.pipeline.set_state(Gst.State.PLAYING)))
+            _in_background(self._start)
             try:
                 while not self._is_over():
                     self._step()
@@ -76,6 +76,11 @@ class Player:
             finally:
                 self._stop()
         return self.exit_code
+
+    def _start(self) -> None:
+        # Only on the way to PAUSED is it said whether something is live.
+        for state in (Gst.State.PAUSED, Gst.State.PLAYING):
+            self._started.append(self.pipeline.set_state(state))
 
     def end(self) -> None:
         """End the stream as Ctrl-C does; the exit code stays as it would be without. May be called from any thread."""

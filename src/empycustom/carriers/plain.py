@@ -160,6 +160,16 @@ class PlainCarrier:
             reading.words = contents.said.get("meta", NOTHING)
         return reading
 
+    def number_in(self, metas: list[tuple[int, int]]) -> int | None:
+        """Look for a note or a stamp."""
+        for api, meta in metas:
+            if api == self._note_meta.api:
+                return self._note_meta.number_at(meta)
+            stamp = stamp_at(meta) if api == stamps.API else None
+            if stamp:
+                return stamp[0]
+        return None
+
     def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
         """Add number and time, where nothing is to be said."""
         add_stamp(address, frame_num, time_ns)

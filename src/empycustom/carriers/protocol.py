@@ -39,6 +39,9 @@ class Carrier(Protocol):
         ``frame`` holds what the element itself knows; what the buffer says goes on top of it.
         """
 
+    def number_in(self, metas: list[tuple[int, int]]) -> int | None:
+        """Return the number of the frame that a buffer carries itself, None where it carries none."""
+
     def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
         """Let a writable buffer carry the number and the time of its frame, for those downstream."""
 

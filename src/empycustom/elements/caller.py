@@ -13,7 +13,7 @@ from empycustom.elements.failures import details, post_error, post_warning, sent
 from empycustom.elements.tally import Tally
 from empycustom.elements.transform import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING
 from empycustom.elements.video import VideoTransform
-from empycustom.errors import LibraryError
+from empycustom.errors import LibraryError, NativeError
 from empycustom.gstreamer import Gst
 from empycustom.library.hooks import Library
 from empycustom.meta.merge import NOTHING
@@ -37,11 +37,18 @@ class Caller:
 
     def in_place(self, address: int, given: Any = None) -> int:
         """Let the library work on the buffer."""
-        return self._process(address, 0, given) if self._is_due("transform_ip") else FLOW_OK
+        if self._is_due("transform_ip"):
+            return self._process(address, 0, given)
+        self._frames.pass_on(address)
+        return FLOW_OK
 
     def between(self, source: int, target: int, given: Any = None) -> int:
         """Fill the empty buffer at ``target`` with what the library makes of the one at ``source``."""
-        return self._process(source, target, given) if self._is_due("transform") else _fill(target, source, source)
+        if self._is_due("transform"):
+            return self._process(source, target, given)
+        _fill(target, source, source)
+        self._frames.pass_on(target)
+        return FLOW_OK
 
     def _is_due(self, function: str) -> bool:
         """Count the buffer, and say whether the library gets it."""
@@ -79,11 +86,21 @@ class Caller:
             return FLOW_OK
         except LibraryError as error:
             flow = self._failed(error)
-            return _fill(target, source, source) if target and flow == FLOW_OK else flow
+            if flow == FLOW_OK:
+                self._pass(source, target, reading)
+            return flow
+        except NativeError as error:
+            raise self.library.held(str(error)) from error
         finally:
             returned = None
             if getrefcount(buffer) > references:  # the library keeps it
                 settle(buffer)
+
+    def _pass(self, source: int, target: int, reading: Reading) -> None:
+        """Let the frame go on as it came."""
+        if target:
+            _fill(target, source, source)
+        self._frames.stamp(target or source, reading)
 
     def _slow(self, took_ns: int) -> None:
         """Warn, once, that a call took longer than a frame lasts. The first call is only logged: it may be slow for once."""
@@ -152,11 +169,10 @@ class Caller:
             element.tell()
 
 
-def _fill(target: int, made: int, origin: int) -> int:
+def _fill(target: int, made: int, origin: int) -> None:
     """Let the buffer at ``target`` be the one at ``made``, completed by times, flags and metas of the one at ``origin``."""
     remove_metas(target)
     share_memory(made, target)
     carry_times_and_flags(made, target)
     carry_metas(made, target, with_memory=True)
     carry_metas(origin, target, with_memory=False)
-    return FLOW_OK

@@ -31,18 +31,18 @@ class FrameReader:
         self._state = scan_state()
         self.restart()
 
-    def start(self) -> None:
-        """Begin to read: from now on other readers of this process let buffers carry their numbers."""
-        self.restart()
+    def restart(self) -> None:
+        """Begin a stream: the next number is 0."""
+        self.number, self.time_ns = -1, 0
+
+    def expect(self, frame_format: FrameFormat) -> None:
+        """Get ready for frames of a format. From now on other readers of this process let buffers carry their numbers."""
+        self.format = frame_format
         self._started.add(id(self))
 
     def stop(self) -> None:
         """Read no more."""
         self._started.discard(id(self))
-
-    def restart(self) -> None:
-        """Begin a stream: the next number is 0."""
-        self.number, self.time_ns = -1, 0
 
     def read(self, address: int) -> Reading:
         """Read the buffer at ``address``, which was counted."""
@@ -60,6 +60,16 @@ class FrameReader:
         """Let the buffer that was read last carry its number and time, if it does not yet and anybody else may want to know."""
         if not reading.numbered and len(self._started) > 1:
             self.carrier.stamp(address, reading.frame_num, self.time_ns)
+
+    def pass_on(self, address: int) -> None:
+        """The same for a buffer that was counted and is not read."""
+        if len(self._started) < 2:
+            return
+        number = self.carrier.number_in(scan(address, self._state))
+        if number is None:
+            self.carrier.stamp(address, self.number, time_ns())
+        else:
+            self.number = number
 
 
 class FrameFormat:

@@ -29,12 +29,12 @@ class CallTimes:
     @property
     def mean_ns(self) -> int:
         """The mean, 0 without calls."""
-        calls = sum(self._counts.values())
+        calls = sum(self._counts.copy().values())
         return self._total_ns // calls if calls else 0
 
     def percentile_ns(self, percent: int) -> int:
         """Return the time that ``percent`` of the calls do not exceed, to 3 percent; 0 without calls."""
-        counts = sorted(self._counts.items())
+        counts = sorted(self._counts.copy().items())  # buffers flow meanwhile
         wanted = sum(count for _, count in counts) * percent
         seen = 0
         for step, count in counts:

@@ -56,7 +56,7 @@ class VideoTransform(PyTransform):
 
     def begin(self) -> None:
         """Begin a stream: numbers from 0, nothing said yet."""
-        self.frames.start()
+        self.frames.restart()
         self.every.restart()
         self.last_meta = None
         self._signal_is_heard = listens_to(hash(self), self.signal)
@@ -86,7 +86,7 @@ class VideoTransform(PyTransform):
 
     @guarded(False)
     def do_set_caps(self, incaps: Any, _outcaps: Any) -> bool:
-        self.frames.format = FrameFormat(incaps)
+        self.frames.expect(FrameFormat(incaps))
         return True
 
     def do_sink_event(self, event: Any) -> bool:

@@ -118,6 +118,17 @@ class Library:
             callback=self.name,
         )
 
+    def held(self, refusal: str) -> CallbackError:
+        """Return what is to be said where nothing can be attached to a buffer: ``refusal`` says what GStreamer says."""
+        line = self.line_of(self.name)
+        return CallbackError(
+            f"{self.path}{f':{line}' if line else ''}: what {self.name} returned cannot be attached to the buffer ({refusal}): "
+            "the library holds on to it. buffer.copy() does, too; keep buffer.copy_deep() instead",
+            library=self.path,
+            line=line,
+            callback=self.name,
+        )
+
     def line_of(self, callback: str) -> int | None:
         """The line where ``callback`` is defined, or None where Python does not know."""
         return _line(getattr(self.module, callback))

@@ -18,7 +18,7 @@ from empycustom.native.declarations import (
 )
 from empycustom.native.memory import reader
 from empycustom.native.metas import AS_IT_IS, COPY
-from empycustom.native.structures import DATA, text_in
+from empycustom.native.structures import DATA, text_in, uint64_in
 
 _references = reader("GstBuffer", "mini_object.refcount")
 _NUMBER, _JSON = b"frame-num", b"json"  # the fields
@@ -57,6 +57,10 @@ class NoteMeta:
     def read(self, meta_address: int) -> str:
         """Return the text of the note at the address of its meta, the empty text if it has none."""
         return text_in(gst.gst_custom_meta_get_structure(meta_address), _JSON) or ""
+
+    def number_at(self, meta_address: int) -> int | None:
+        """Return the frame's number beside the text, None if it is not there."""
+        return uint64_in(gst.gst_custom_meta_get_structure(meta_address), _NUMBER)
 
     def write(self, address: int, meta_address: int, frame_num: int, text: str) -> None:
         """Write number and text (no NUL in it) to a writable buffer, into the note at ``meta_address`` or, if 0, a new one."""

@@ -1,0 +1,430 @@
+"""What the property ``stats`` tells, and the warning of a library that is slower than the video."""
+
+from __future__ import annotations
+
+import gc
+import random
+import re
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from empycustom.elements.tally import CallTimes
+from empycustom.gstreamer import GObject, Gst
+
+COUNTS = ("buffers", "processed", "passed", "errors", "dropped")
+TIMES = ("call-mean-ns", "call-p50-ns", "call-p95-ns", "call-max-ns")
+SMALL = "video/x-raw,format=RGBA,width=16,height=16"
+NOTHING = "def process_ip(b, m, o):\n    pass\n"
+MS = 1_000_000
+
+
+def stats(element):
+    """The structure as a dict."""
+    structure = element.get_property("stats")
+    assert structure.get_name() == "empycustom-stats"
+    names = [structure.nth_field_name(index) for index in range(structure.n_fields())]
+    return {name: structure.get_value(name) for name in names}
+
+
+def counts(element):
+    return {name: value for name, value in stats(element).items() if name in COUNTS}
+
+
+def times(element):
+    return tuple(stats(element)[name] for name in TIMES)
+
+
+def pipeline_of(lib, properties="in-place=true", n=20, rate="30/1"):
+    return Gst.parse_launch(
+        f"videotestsrc num-buffers={n} ! {SMALL},framerate={rate} ! identity name=before signal-handoffs=true ! "
+        f"empycustom name=e {properties} custom-lib={lib} ! identity name=after signal-handoffs=true ! fakesink"
+    )
+
+
+# Counts.
+
+
+def test_every_field_is_there_and_zero_before_the_start():
+    import empycustom
+
+    empycustom.register()
+    structure = Gst.ElementFactory.make("empycustom").get_property("stats")
+    assert {name: structure.get_field_type(name) for name in (*COUNTS, *TIMES)} == dict.fromkeys(
+        (*COUNTS, *TIMES), GObject.TYPE_UINT64
+    )
+    assert structure.n_fields() == len(COUNTS) + len(TIMES)
+    assert [structure.get_value(name) for name in (*COUNTS, *TIMES)] == [0] * 9
+
+
+ODD = "[m['frame'][0]['frame_num'] % 2]"
+COUNTED = {
+    "all": ("in-place=true", NOTHING, (20, 20, 0, 0, 0)),
+    "every third": ("in-place=true process-interval=3", NOTHING, (20, 7, 13, 0, 0)),
+    "the first alone": ("in-place=true process-interval=1000000", NOTHING, (20, 1, 19, 0, 0)),
+    "on-error=pass": ("in-place=true on-error=pass", f"def process_ip(b, m, o):\n    [0][-{ODD}[0] * 5]\n", (20, 20, 0, 10, 0)),
+    "on-error=drop": ("in-place=true on-error=drop", f"def process_ip(b, m, o):\n    [0][-{ODD}[0] * 5]\n", (20, 20, 0, 10, 10)),
+    "on-error=drop of every third": (
+        "in-place=true on-error=drop process-interval=3",
+        "def process_ip(b, m, o):\n    1 / 0\n",
+        (20, 7, 13, 7, 7),
+    ),
+    "no meta": ("in-place=true on-error=pass", "def process_ip(b, m, o):\n    return 7\n", (20, 20, 0, 20, 0)),
+    "process": ("", "def process(b, m, o):\n    return b, None\n", (20, 20, 0, 0, 0)),
+    "process drops": ("", f"def process(b, m, o):\n    return [b, None]{ODD}, None\n", (20, 20, 0, 0, 10)),
+    "process drops of every third": (
+        "process-interval=3",
+        "def process(b, m, o):\n    return None, None\n",
+        (20, 7, 13, 0, 7),
+    ),
+    "process returns no pair": ("on-error=pass", "def process(b, m, o):\n    return b\n", (20, 20, 0, 20, 0)),
+    "process drops and raises": (
+        "on-error=drop",
+        f"def process(b, m, o):\n    return None, [None][-{ODD}[0] * 5]\n",
+        (20, 20, 0, 10, 20),
+    ),
+}
+
+
+@pytest.mark.parametrize(("properties", "source", "expected"), COUNTED.values(), ids=COUNTED)
+def test_what_is_counted(play, library, properties, source, expected):
+    pipeline = pipeline_of(library(source), properties)
+    after = []
+    pipeline.get_by_name("after").connect("handoff", lambda _, buffer: after.append(buffer.pts))
+    assert play(pipeline).ended
+    found = counts(pipeline.get_by_name("e"))
+    assert found == dict(zip(COUNTS, expected, strict=True))
+    assert found["processed"] + found["passed"] == found["buffers"] == 20
+    assert found["buffers"] - found["dropped"] == len(after)
+
+
+def test_with_on_error_fail_the_error_is_counted_once(play, library):
+    pipeline = pipeline_of(library("def process_ip(b, m, o):\n    [0][m['frame'][0]['frame_num'] // 4]\n"))
+    assert "IndexError" in play(pipeline).error
+    assert counts(pipeline.get_by_name("e")) == dict(zip(COUNTS, (5, 5, 0, 1, 0), strict=True))
+
+
+def test_every_start_begins_anew(play, library):
+    pipeline = pipeline_of(library("import time\ndef process_ip(b, m, o):\n    time.sleep(o.get('s', 0))\n"), n=5)
+    element = pipeline.get_by_name("e")
+    element.set_property("options", '{"s": 0.02}')
+    assert play(pipeline).ended
+    assert counts(element)["buffers"] == 5
+    slow = times(element)
+    assert min(slow) >= 20 * MS
+    element.set_property("options", None)
+    element.set_property("process-interval", 2)
+    assert play(pipeline).ended
+    assert counts(element) == dict(zip(COUNTS, (5, 3, 2, 0, 0), strict=True))
+    assert times(element)[1] < min(slow)
+
+
+def test_it_can_be_read_while_the_pipeline_plays(play, library):
+    pipeline = pipeline_of(library(NOTHING), "in-place=true process-interval=2", n=10)
+    element, seen = pipeline.get_by_name("e"), []
+    pipeline.get_by_name("after").connect("handoff", lambda *_: seen.append(stats(element)))
+    assert play(pipeline).ended
+    assert [found["buffers"] for found in seen] == list(range(1, 11))
+    assert [found["processed"] for found in seen] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert [found["passed"] for found in seen] == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
+    assert all(0 < found["call-mean-ns"] <= found["call-max-ns"] for found in seen)
+
+
+def test_a_library_may_read_it_in_its_own_element(play, library):
+    """The call that reads is counted already, its time is not."""
+    lib = library("import __main__\ndef process_ip(b, m, o):\n    __main__.read_stats()\n")
+    pipeline = pipeline_of(lib, n=3)
+    element, seen = pipeline.get_by_name("e"), []
+    import __main__
+
+    __main__.read_stats = lambda: seen.append(stats(element))
+    assert play(pipeline).ended
+    del __main__.read_stats
+    assert [found["processed"] for found in seen] == [1, 2, 3]
+    assert seen[0]["call-max-ns"] == 0 < seen[1]["call-max-ns"]
+
+
+def test_two_elements_count_for_themselves(play, library):
+    lib = library(NOTHING)
+    pipeline = Gst.parse_launch(
+        f"videotestsrc num-buffers=10 ! {SMALL} ! empycustom name=a in-place=true process-interval=2 custom-lib={lib} ! "
+        f"empycustom name=b in-place=true process-interval=5 custom-lib={lib} ! fakesink"
+    )
+    assert play(pipeline).ended
+    assert [counts(pipeline.get_by_name(name))["processed"] for name in "ab"] == [5, 2]
+
+
+def test_gst_inspect_shows_it_read_only(gst_launch):
+    shown = gst_launch("empycustom", tool="gst-inspect-1.0").out
+    found = re.search(r"^  stats +: (.*)\n +flags: (.*)\n +(.*)$", shown, re.MULTILINE)
+    assert found.group(2) == "readable"
+    assert 'Boxed pointer of type "GstStructure"' in found.group(3)
+    for word in ("buffers", "processed", "passed", "dropped", "errors", "ns"):
+        assert word in found.group(1)
+
+
+def test_it_cannot_be_set():
+    import empycustom
+
+    empycustom.register()
+    with pytest.raises(TypeError, match="not writable"):
+        Gst.ElementFactory.make("empycustom").set_property("stats", Gst.Structure.new_empty("mine"))
+
+
+# Times.
+
+SLEEPS = "import time\ndef process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] == 7:\n        time.sleep(0.02)\n"
+
+
+def test_one_slow_call_in_twenty_is_the_longest(play, library):
+    pipeline = pipeline_of(library(SLEEPS))
+    assert play(pipeline).ended
+    mean, p50, p95, longest = times(pipeline.get_by_name("e"))
+    assert longest >= 20 * MS
+    assert mean >= longest // 20
+    assert 0 < p50 <= p95 <= longest
+    assert p50 < longest
+    assert p50 < mean < longest
+
+
+@pytest.mark.parametrize("end", ["return b, None", "return None, None", "1 / 0"])
+def test_the_time_of_a_call_counts_whatever_it_ends_with(play, library, end):
+    lib = library(f"import time\ndef process(b, m, o):\n    time.sleep(0.01)\n    {end}\n")
+    pipeline = pipeline_of(lib, "on-error=drop", n=3)
+    assert play(pipeline).ended
+    assert min(times(pipeline.get_by_name("e"))) >= 10 * MS
+
+
+def exact(values, percent):
+    """The smallest of the values which that many percent do not exceed."""
+    return sorted(values)[-(-len(values) * percent // 100) - 1]
+
+
+def spread(seed, kind):
+    dice = random.Random(seed)
+    make = {
+        "wide": lambda: int(10 ** dice.uniform(0, 11)),
+        "usual": lambda: int(dice.gauss(200_000, 20_000)),
+        "two humps": lambda: int(dice.gauss(*dice.choice([(10_000, 500), (5_000_000, 200_000)]))),
+        "few": lambda: dice.choice([1_000, 1_001, 33_000_000]),
+        "small": lambda: dice.randrange(0, 70),
+    }[kind]
+    return [max(make(), 0) for _ in range(dice.choice([1, 2, 3, 20, 999, 5000]))]
+
+
+@pytest.mark.parametrize("kind", ["wide", "usual", "two humps", "few", "small"])
+@pytest.mark.parametrize("seed", range(8))
+def test_mean_and_longest_are_exact_and_percentiles_nearly(kind, seed):
+    values, counted = spread(seed, kind), CallTimes()
+    for value in values:
+        counted.add(value)
+    assert counted.mean_ns == sum(values) // len(values)
+    assert counted.longest_ns == max(values)
+    for percent in (1, 5, 50, 95, 99, 100):
+        wanted = exact(values, percent)
+        assert wanted <= counted.percentile_ns(percent) <= wanted * 1.032, percent
+
+
+@pytest.mark.parametrize("power", range(64))
+def test_a_time_alone_is_told_exactly_at_every_power_of_two(power):
+    for value in {2**power - 1, 2**power, 2**power + 1}:
+        counted = CallTimes()
+        counted.add(value)
+        assert [counted.percentile_ns(50), counted.percentile_ns(95), counted.longest_ns, counted.mean_ns] == [value] * 4
+
+
+def test_neighbours_are_told_apart_from_below_and_never_too_low():
+    """With a longer one there, the end of the step is told."""
+    for value in [*range(2000), *range(10**6, 10**6 + 5000, 7), 2**40 - 1, 2**40, 2**40 + 1]:
+        counted = CallTimes()
+        for ns in (value, value, 2**50):
+            counted.add(ns)
+        assert value <= counted.percentile_ns(50) <= max(value * 1.032, value)
+
+
+def test_without_calls_there_are_no_times():
+    counted = CallTimes()
+    assert [counted.mean_ns, counted.percentile_ns(50), counted.percentile_ns(95), counted.longest_ns] == [0] * 4
+
+
+def test_it_can_be_read_while_another_thread_counts():
+    """Python that runs at a collection, as a finalizer or a tool's callback does, lets the other thread in anywhere."""
+    counted, done = CallTimes(), threading.Event()
+    for _ in range(1000):
+        counted.add(10**6)
+
+    def count():
+        dice = random.Random(1)
+        try:
+            for _ in range(60_000):
+                counted.add(int(10 ** dice.uniform(0, 12)))  # a new step again and again
+        finally:
+            done.set()
+
+    def read():
+        reads = 0
+        while not done.is_set():
+            assert 0 < counted.mean_ns <= 10**12
+            assert 0 < counted.percentile_ns(50) <= 10**12 * 1.032
+            reads += 1
+        return reads
+
+    def at_collection(*_):
+        for _ in range(200):
+            pass
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    gc.callbacks.append(at_collection)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            readers, counter = [pool.submit(read) for _ in range(2)], pool.submit(count)
+            assert sum(reader.result(60) for reader in readers) > 10
+            assert counter.result(60) is None
+    finally:
+        gc.callbacks.remove(at_collection)
+        sys.setswitchinterval(before)
+
+
+# The warning.
+
+SLOW = "import time\n\ndef process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] in {}:\n        time.sleep(0.03)\n"
+ALL, FIRST, NONE = "range(100)", "[0]", "[]"
+
+
+def launch(gst_launch, lib, rate="100/1", properties="in-place=true", n=4, **extra):
+    source = f"videotestsrc num-buffers={n} ! {SMALL}" + (f",framerate={rate}" if rate else "")
+    return gst_launch(f"{source} ! empycustom {properties} custom-lib={lib} ! fakesink", **extra)
+
+
+def warnings_in(launched):
+    return [line for line in launched.text.splitlines() if line.startswith("WARNING")]
+
+
+def test_a_call_that_is_longer_than_a_frame_is_told_once(gst_launch, library):
+    lib = library(SLOW.format(ALL))
+    launched = launch(gst_launch, lib, n=8)
+    assert launched.code == 0
+    (line,) = warnings_in(launched)
+    told = re.search(rf"{re.escape(str(lib))}:3: process_ip took ([\d.]+) ms, and a frame lasts 10\.0 ms", line)
+    assert told, line
+    assert float(told.group(1)) >= 30
+    for text in ("process-interval", "stats", "once"):
+        assert text in line
+    assert launched.text.count(" took ") == 1
+    assert "ERROR" not in launched.text
+
+
+def test_process_is_named_too(gst_launch, library):
+    lib = library("import time\ndef process(b, m, o):\n    time.sleep(0.03)\n    return b, None\n")
+    (line,) = warnings_in(launch(gst_launch, lib, properties="in-place=false"))
+    assert f"{lib}:2: process took " in line
+
+
+def test_a_slow_call_that_raises_is_told_as_well(gst_launch, library):
+    lib = library(SLOW.format(ALL) + "        raise ValueError('no')\n")
+    launched = launch(gst_launch, lib, properties="in-place=true on-error=pass")
+    assert launched.code == 0
+    told = warnings_in(launched)
+    assert len(told) == 2
+    assert [" took " in line for line in told].count(True) == 1
+    assert ["raised ValueError" in line for line in told].count(True) == 1
+
+
+def test_a_slow_first_call_is_only_logged(gst_launch, library):
+    """Models that are loaded at the first frame: what the library should do is in the log."""
+    lib = library(SLOW.format(FIRST))
+    launched = launch(gst_launch, lib, GST_DEBUG="*empycustom*:2")
+    assert launched.code == 0
+    assert warnings_in(launched) == []
+    (line,) = [line for line in launched.err.splitlines() if " took " in line]
+    assert " WARN " in line
+    assert f"{lib}:3: process_ip took " in line
+    assert "belongs into start" in line
+    silent = launch(gst_launch, lib)
+    assert " took " not in silent.text
+    assert silent.code == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "slow"), [("0/1", ALL), ("100/1", NONE), ("1/2", ALL), ("1/1", ALL)], ids=["no rate", "fast", "1/2", "1/1"]
+)
+def test_nothing_is_told_where_a_frame_has_no_length_or_the_library_is_fast_enough(play, library, rate, slow):
+    lib = library(SLOW.format(slow))
+    pipeline = Gst.parse_launch(f"appsrc name=src format=time ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
+    source = pipeline.get_by_name("src")
+    source.set_property("caps", Gst.Caps.from_string(f"{SMALL},framerate={rate}"))
+    pushed = []
+
+    def push(source, _):
+        pushed.append(source.emit("push-buffer", Gst.Buffer.new_allocate(None, 1024, None)))
+        if len(pushed) == 4:
+            source.emit("end-of-stream")
+
+    source.connect("need-data", push)
+    played = play(pipeline)
+    assert played.ended, played.errors
+    assert played.warnings == []
+    assert counts(pipeline.get_by_name("e"))["processed"] >= 4
+
+
+def test_the_length_of_a_frame_is_that_of_the_caps_now(play, library):
+    """The stream becomes faster than the library."""
+    lib = library("import time\ndef process_ip(b, m, o):\n    time.sleep(0.03)\n")
+    slow, fast = (f"videotestsrc num-buffers=3 ! {SMALL},framerate={rate}" for rate in ("1/1", "100/1"))
+    element = f"empycustom in-place=true custom-lib={lib}"
+    assert play(f"{slow} ! {element} ! fakesink").warnings == []
+    played = play(f"concat name=c ! {element} ! fakesink {slow} ! c. {fast} ! c.")
+    assert played.ended
+    assert ["a frame lasts 10.0 ms" in text for text, _ in played.warnings] == [True]
+
+
+def test_every_start_tells_it_again(play, library):
+    pipeline = pipeline_of(library(SLOW.format(ALL)), n=3, rate="100/1")
+    for _ in range(2):
+        played = play(pipeline)
+        assert played.ended
+        assert len(played.warnings) == 1
+        text, _ = played.warnings[0]
+        assert "process_ip took" in text
+
+
+def test_each_of_two_elements_tells_it(play, library):
+    lib = library(SLOW.format(ALL))
+    elements = f"empycustom in-place=true custom-lib={lib} ! empycustom in-place=true custom-lib={lib}"
+    assert len(play(f"videotestsrc num-buffers=3 ! {SMALL},framerate=100/1 ! {elements} ! fakesink").warnings) == 2
+
+
+def test_buffers_that_are_only_passed_are_not_called_slow(play, library):
+    lib = library(SLOW.format(ALL))
+    pipeline = pipeline_of(lib, "in-place=true process-interval=100", n=10, rate="100/1")
+    played = play(pipeline)
+    assert played.ended
+    assert played.warnings == [], "the first call alone was slow"
+
+
+def command(*words, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "empycustom", *words], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(("live", "told"), [("true", 1), ("false", 0)])
+def test_the_command_line_tells_it_of_live_sources(library, tmp_path, live, told):
+    """Where nothing is live nothing falls behind, and it takes the time that it takes."""
+    lib = library(SLOW.format(ALL))
+    source = f"videotestsrc is-live={live} num-buffers=4 ! {SMALL},framerate=100/1"
+    done = command("launch", f"{source} ! empycustom in-place=true custom-lib={lib} ! fakesink", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("process_ip took") == told, done.stderr
+
+
+def test_run_says_nothing_of_it_on_a_source_that_is_not_live(library, tmp_path):
+    lib = library("import time\ndef process_ip(b, m, o):\n    time.sleep(0.07)\n    return [{'n': 1}]\n")
+    done = command("run", "test", "--lib", str(lib), "--frames", "4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"emcustom":{"n":1}') == 4
+    assert " took " not in done.stdout + done.stderr

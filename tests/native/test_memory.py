@@ -1,0 +1,100 @@
+"""Fields read by their address, compared with cffi's own attributes."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from empycustom.native.declarations import ffi
+from empycustom.native.memory import reader, values
+
+
+def at(pointer):
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def attribute(pointer, name):
+    """Read a field, whose name may have dots, as cffi does; pointers as integers."""
+    value = pointer
+    for part in name.split("."):
+        value = getattr(value, part)
+    return int(ffi.cast("uintptr_t", value)) if isinstance(value, ffi.CData) else value
+
+
+def filled(structure, seed=0):
+    """Return a structure, each of whose bytes differs from its neighbours."""
+    made = ffi.new(f"{structure} *")
+    size = ffi.sizeof(structure)
+    ffi.buffer(made)[:] = bytes((seed + 37 * index + 128) % 256 for index in range(size))
+    return made
+
+
+READ = {
+    "one": ("GstBuffer", ["pts"]),
+    "the first": ("GstBuffer", ["mini_object.type"]),
+    "with a gap": ("GstBuffer", ["mini_object.flags", "pts"]),
+    "in a row": ("GstBuffer", ["pts", "dts", "duration", "offset", "offset_end"]),
+    "all": (
+        "GstBuffer",
+        [f"mini_object.{name}" for name in ("type", "refcount", "lockstate", "flags", "copy", "dispose", "free", "priv_uint")],
+    ),
+    "pointers": ("GstMeta", ["flags", "info"]),
+    "functions": ("GstMetaInfo", ["api", "type", "size", "init", "transform"]),
+    "nested": ("GstVideoMeta", ["meta.flags", "meta.info", "buffer", "width", "n_planes"]),
+    "signed in the middle": ("GstVideoRegionOfInterestMeta", ["roi_type", "id", "parent_id", "x", "y", "w", "h", "params"]),
+    "reference": ("GstReferenceTimestampMeta", ["parent.info", "reference", "timestamp", "duration"]),
+    "small ones": ("GTypeInfo", ["class_size", "instance_size", "n_preallocs"]),
+    "twice as deep": ("GParamSpecInt", ["parent.instance.g_class", "parent.flags", "minimum", "maximum", "default_value"]),
+}
+
+
+@pytest.mark.parametrize(("structure", "names"), READ.values(), ids=READ)
+@pytest.mark.parametrize("seed", [0, 128])
+def test_fields_are_read_as_cffi_reads_them(structure, names, seed):
+    made = filled(structure, seed)
+    assert reader(structure, *names)(at(made)) == tuple(attribute(made, name) for name in names)
+
+
+@given(st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1))
+def test_signed_and_unsigned_numbers_of_every_size(signed, unsigned, wide):
+    region = ffi.new("GstVideoRegionOfInterestMeta *", {"id": signed, "x": unsigned})
+    buffer = ffi.new("GstBuffer *", {"mini_object": {"refcount": signed, "flags": unsigned}, "pts": wide, "offset_end": wide})
+    assert reader("GstVideoRegionOfInterestMeta", "id", "x")(at(region)) == (signed, unsigned)
+    read = reader("GstBuffer", "mini_object.refcount", "mini_object.flags", "pts", "offset_end")
+    assert read(at(buffer)) == (signed, unsigned, wide, wide)
+
+
+def test_what_is_read_is_what_lies_there_now():
+    made, read = ffi.new("GstBuffer *"), reader("GstBuffer", "pts")
+    address = at(made)
+    seen = []
+    for made.pts in (1, 2**63, 0):
+        seen.append(read(address))
+    assert seen == [(1,), (2**63,), (0,)]
+
+
+def test_one_reader_reads_any_number_of_structures():
+    array, read = ffi.new("GstMeta[]", 5), reader("GstMeta", "flags")
+    for index in range(5):
+        array[index].flags = index * 11
+    assert [read(at(ffi.addressof(array, index)))[0] for index in range(5)] == [0, 11, 22, 33, 44]
+
+
+@pytest.mark.parametrize("names", [["nothing"], ["mini_object.nothing"], ["pts.nothing"]])
+def test_a_field_that_is_not_there_is_refused_when_the_reader_is_made(names):
+    with pytest.raises((KeyError, AttributeError, TypeError)):
+        reader("GstBuffer", *names)
+
+
+@pytest.mark.parametrize("pattern", ["=Qi", "=QQ", "=Qd", "=b3xh", "=f"])
+def test_values_are_read_as_a_pattern_says(pattern):
+    memory = bytes(range(64, 64 + struct.calcsize(pattern)))
+    held = ffi.new("char[]", memory)
+    assert values(pattern)(at(held)) == struct.unpack(pattern, memory)
+
+
+def test_a_value_of_glib_is_read_by_its_pattern():
+    made = ffi.new("GValue *", {"g_type": 24, "data": 0xFFFFFFFFFFFFFFFE})
+    assert values("=Qi")(at(made)) == (24, -2)
+    assert values("=QQ")(at(made)) == (24, 2**64 - 2)
