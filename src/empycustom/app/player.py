@@ -80,7 +80,8 @@ class Player:
     def _start(self) -> None:
         # Only on the way to PAUSED is it said whether something is live.
         for state in (Gst.State.PAUSED, Gst.State.PLAYING):
-            self._started.append(self.pipeline.set_state(state))
+            if Gst.StateChangeReturn.FAILURE not in self._started:
+                self._started.append(self.pipeline.set_state(state))
 
     def end(self) -> None:
         """End the stream as Ctrl-C does; the exit code stays as it would be without. May be called from any thread."""
