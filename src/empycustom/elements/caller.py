@@ -66,7 +66,7 @@ class Caller:
         in_meta: dict[str, Any] = {"frame": reading.frames, "buffer": self._frames.format.buffer_info(reading.layout)}
         if reading.words is not NOTHING:
             in_meta["emcustom"] = reading.words
-        buffer = as_buffer(given or source)
+        buffer = as_buffer(source if given is None else given)
         references = getrefcount(buffer)
         began = perf_counter_ns()
         try:

@@ -1,7 +1,7 @@
 """The short way of a buffer from GStreamer into Python: what it saves, how, and where it is not to be had.
 
 PyGObject makes and destroys a thread state of the interpreter for every buffer, because GStreamer's thread was not made by
-Python. That is nine tenths of what a Python element costs. cffi keeps the state until the thread ends. So a callback of cffi's
+Python. That is most of what a Python element costs. cffi keeps the state until the thread ends. So a callback of cffi's
 goes into the slot of the element's C class which GStreamer calls for a buffer, in the place of PyGObject's.
 
 PyGObject would also have made the ``Gst.Buffer`` for it. Its C interface has the function for that, whose objects hold no
