@@ -68,7 +68,7 @@ class _Contents:
     def _read_stamp(self, meta_address: int) -> None:
         stamp = stamp_at(meta_address)
         if stamp:
-            self.number = stamp[0], model.timestamp_of(stamp[1])
+            self.number = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
 
     def _tell_apart(self, *, described: bool) -> None:
         """Let every object be there once, under a token that no other has. ``described``: some are of analytics metas."""

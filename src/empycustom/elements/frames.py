@@ -10,7 +10,7 @@ from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Carrier, Reading
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.meta import model
-from empycustom.native.metas import VideoLayout, pts_of, scan, scan_state
+from empycustom.native.metas import VideoLayout, pts_at, scan, scan_state
 
 _NO_PTS = 2**64 - 1
 _NVMM = "memory:NVMM"
@@ -92,6 +92,7 @@ class FrameFormat:
             )
             for plane in range(finfo.n_planes)
         ]
+        self._is_packed = len(self._planes) == 1
         self._info: model.BufferInfo = {
             "format": self.format,
             "width": self.width,
@@ -104,11 +105,11 @@ class FrameFormat:
 
     def frame(self, address: int, number: int, time_ns: int) -> model.Frame:
         """Return what is known of the frame of a buffer before its metadata is read."""
-        pts = pts_of(address)
+        (pts,) = pts_at(address)
         return {
             "frame_num": number,
             "buf_pts": pts if pts != _NO_PTS else model.NO_PTS,
-            "timestamp": model.timestamp_of(time_ns),
+            "timestamp": model.timestamp_of_ms(time_ns // 1_000_000),
             "source_id": 0,
             "source_frame_width": self.width,
             "source_frame_height": self.height,
@@ -118,14 +119,11 @@ class FrameFormat:
     def buffer_info(self, layout: VideoLayout | None) -> model.BufferInfo:
         """Return how the pixels of a buffer are laid out: the ``layout`` of its own GstVideoMeta goes before the caps."""
         info = self._info.copy()
-        info["planes"] = planes = list(map(_copy, self._planes))
+        info["planes"] = planes = [self._planes[0].copy()] if self._is_packed else [plane.copy() for plane in self._planes]
         if layout is not None:
             for plane, offset, stride in zip(planes, layout.offsets, layout.strides, strict=False):
                 plane["offset"], plane["stride"] = offset, stride
         return info
-
-
-_copy: Any = dict.copy
 
 
 def _component(finfo: Any, plane: int) -> int:

@@ -105,16 +105,12 @@ class InMeta(TypedDict):
 
 def timestamp(seconds: float) -> str:
     """Local time of ``seconds`` since the epoch, in milliseconds with a numeric zone: ``2020-05-13T12:18:47.323-0600``."""
-    return timestamp_of(round(seconds * 1000) * 1_000_000)
-
-
-def timestamp_of(time_ns: int) -> str:
-    """The same of nanoseconds, which are cut to milliseconds."""
-    return _millisecond(time_ns // 1_000_000)
+    return timestamp_of_ms(round(seconds * 1000))
 
 
 @lru_cache(maxsize=16)
-def _millisecond(milliseconds: int) -> str:
+def timestamp_of_ms(milliseconds: int) -> str:
+    """The same of milliseconds."""
     whole, rest = divmod(milliseconds, 1000)
     head, zone = _second(whole)
     return f"{head}.{rest:03d}{zone}"

@@ -26,7 +26,7 @@ _ALL = 2**64 - 1  # a size: up to the end; a time: none
 _TIMES = ("pts", "dts", "duration", "offset", "offset_end")
 
 # What is read for every buffer or meta.
-_pts = reader("GstBuffer", "pts")
+pts_at = reader("GstBuffer", "pts")  # pts_of() in a tuple, for those who read it for every buffer
 _times = reader("GstBuffer", *_TIMES)
 _flags = reader("GstBuffer", "mini_object.flags")
 _meta = reader("GstMeta", "flags", "info")
@@ -64,8 +64,7 @@ def size_of(address: int) -> int:
 
 def pts_of(address: int) -> int:
     """Return the presentation time of a buffer in nanoseconds; all 64 bits set: none."""
-    pts: int = _pts(address)[0]
-    return pts
+    return int(pts_at(address)[0])
 
 
 class VideoLayout(NamedTuple):
