@@ -40,7 +40,7 @@ def main() -> int:
         return 0
     if TARGET.read_text(encoding="utf-8") == declared():
         return 0
-    print(f"{TARGET.name} is not what declared.h says: run `make format`.")  # noqa: T201
+    print(f"{TARGET.name} is not what declared.h says: run `make format`.")  # noqa: T201 - a script prints
     return 1
 
 
