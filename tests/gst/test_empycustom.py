@@ -432,3 +432,11 @@ def test_a_flushing_seek_goes_on(play, library):
     times = [frame["emcustom"]["pts"] for frame in frames]
     assert int(2.5 * Gst.SECOND) in times
     assert not any(Gst.SECOND < time < 2.5 * Gst.SECOND for time in times), "what was sought over is not there"
+
+
+def test_an_array_may_be_the_words_about_the_frame(play, library):
+    lib = library("import numpy as np\ndef process_ip(b, m, o):\n    return [np.array([0.5, 2])]\n")
+    pipeline = Gst.parse_launch(f"{source(n=1)} ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
+    played = play(pipeline)
+    assert played.ended, played.errors
+    assert pipeline.get_by_name("e").get_property("last-meta") == "[[0.5,2.0]]"

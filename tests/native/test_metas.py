@@ -78,9 +78,9 @@ def note_on(buffer, notes):
 def test_size_and_time(buffer):
     assert metas.size_of(hash(buffer)) == 100
     assert metas.size_of(hash(Gst.Buffer.new())) == 0
-    assert metas.pts_of(hash(buffer)) == NONE == 2**64 - 1
+    assert metas.pts_at(hash(buffer)) == (NONE,) == (2**64 - 1,)
     buffer.pts = 47119953884
-    assert metas.pts_of(hash(buffer)) == 47119953884
+    assert metas.pts_at(hash(buffer)) == (47119953884,)
 
 
 def test_a_buffer_without_metas(buffer):

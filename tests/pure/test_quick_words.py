@@ -30,7 +30,20 @@ scalars = (
     | st.integers(-(2**1100), 2**1100)
     | st.floats()
     | st.text('aN1 "\\\0é\ud800😀', max_size=6)
-    | st.sampled_from([Colour.RED, Shouted("a"), np.float64(1.5), np.float32(0.1), np.int64(7), np.bool_(True), np.str_("b"), 1j])
+    | st.sampled_from(
+        [
+            np.zeros(2),
+            np.array(1.5),
+            Colour.RED,
+            Shouted("a"),
+            np.float64(1.5),
+            np.float32(0.1),
+            np.int64(7),
+            np.bool_(True),
+            np.str_("b"),
+            1j,
+        ]
+    )
 )
 keys = st.text("ab", max_size=2) | st.integers(0, 9) | st.floats() | st.booleans() | st.none() | st.just(Shouted("k"))
 values = st.recursive(
@@ -75,6 +88,8 @@ def test_it_answers_for_what_callbacks_usually_return(entry):
         [{"a": "\ud800"}],
         [{"a": np.int64(1)}],
         [{"a": np.zeros(2)}],
+        [np.zeros(2)],
+        [np.array([])],
         [{"a": object()}],
         [{(1, 2): 3}],
         [{"a": "x" * 500}],

@@ -68,6 +68,7 @@ def read_output(value: Any) -> Any:
 
 # Up to this length a text can neither nest too deeply nor hold a number that is too long.
 _SHORT = min(2 * DEEPEST, LONGEST_DIGITS)
+_NOTHING = ("{}", '""', "null")  # what says nothing, as JSON
 
 
 def quick_words(value: Any) -> str | None:
@@ -76,13 +77,15 @@ def quick_words(value: Any) -> str | None:
     It is where a list has one short entry, all of what JSON itself knows: the encoder is the only one who looks at it, and
     nothing is copied.
     """
-    if type(value) is not list or len(value) != 1 or is_nothing(value[0]):
+    if type(value) is not list or len(value) != 1:
         return None
     try:
         text = dumps(value[0])
     except Exception:  # noqa: BLE001 - whatever it is, read_output says what is wrong, or reads it all the same
         return None
-    return text if len(text) <= _SHORT and text.isascii() and "NaN" not in text and "Infinity" not in text else None
+    if text in _NOTHING or len(text) > _SHORT or not text.isascii() or "NaN" in text or "Infinity" in text:
+        return None
+    return text
 
 
 def deal(value: Any, object_counts: list[int]) -> Said:

@@ -26,7 +26,7 @@ _ALL = 2**64 - 1  # a size: up to the end; a time: none
 _TIMES = ("pts", "dts", "duration", "offset", "offset_end")
 
 # What is read for every buffer or meta.
-pts_at = reader("GstBuffer", "pts")  # pts_of() in a tuple, for those who read it for every buffer
+pts_at = reader("GstBuffer", "pts")  # the time of the buffer at an address, in a tuple, in nanoseconds; all 64 bits set: none
 _times = reader("GstBuffer", *_TIMES)
 _flags = reader("GstBuffer", "mini_object.flags")
 _meta = reader("GstMeta", "flags", "info")
@@ -60,11 +60,6 @@ def scan_state() -> Any:
 def size_of(address: int) -> int:
     """Return how many bytes a buffer holds."""
     return int(gst.gst_buffer_get_size(address))
-
-
-def pts_of(address: int) -> int:
-    """Return the presentation time of a buffer in nanoseconds; all 64 bits set: none."""
-    return int(pts_at(address)[0])
 
 
 class VideoLayout(NamedTuple):
