@@ -88,5 +88,9 @@ class MetadataError(EmPyCustomError, ValueError):
     """Metadata on a buffer is not what it should be; an element in between wrote it."""
 
 
+class DeepStreamError(EmPyCustomError, RuntimeError):
+    """What was asked for cannot be done with this version of DeepStream, or on this system."""
+
+
 class LaunchError(EmPyCustomError, ValueError):
     """A pipeline cannot be built, or ended with an error."""

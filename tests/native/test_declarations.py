@@ -12,16 +12,18 @@ from empycustom.native import analytics, declarations, maps
 SOURCES = [
     Path(folder, name)
     for folder in native.__path__
-    for name in ("declared.h", *(path.name for path in Path(folder).glob("[a-z]*.py")))
+    for name in ("declared.h", *(str(path.relative_to(folder)) for path in Path(folder).rglob("[a-z]*.py")))
 ]
 NAMES = sorted({name for lib in (declarations.video, maps._gst) for name in dir(lib)})
 ANALYTICS = [name for name in NAMES if "_analytics_" in name]
-OTHERS = [name for name in NAMES if "_analytics_" not in name]
+DEEPSTREAM = [name for name in NAMES if name.startswith("nvds_")]
+OTHERS = [name for name in NAMES if name not in (*ANALYTICS, *DEEPSTREAM)]
 
 
 def test_the_declarations_are_found():
     assert len(OTHERS) > 40
     assert len(ANALYTICS) > 15
+    assert len(DEEPSTREAM) > 10
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -16,7 +16,8 @@ class Reading:
 
     ``frames`` are fresh dicts that the library may change. ``tokens`` tell the objects of each frame apart, and ``frame_num`` and
     ``timestamp`` name the first one, in spite of such changes. ``numbered``: the buffer itself carries both. ``words`` are about
-    the batch. ``layout`` is what its GstVideoMeta says, if it has one. ``blank``: there are no objects, and nothing was said yet.
+    the batch. ``layout`` is what its GstVideoMeta says, if it has one. ``blank``: it is one frame without objects, and nothing
+    was said yet. ``time_ns`` is when it was read, since 1970.
     """
 
     tokens: Sequence[Sequence[Hashable]] = ((),)
@@ -24,6 +25,7 @@ class Reading:
     blank = True
     words: Any = NOTHING
     layout: VideoLayout | None = None
+    time_ns = 0
 
     def __init__(self, frame: model.Frame) -> None:
         self.frames = [frame]

@@ -60,6 +60,13 @@ PROPERTIES = (
         blurb="What to do when process or process_ip raises, or returns what is no meta",
     ),
     Property(
+        name="msg-blob",
+        kind=bool,
+        default=False,
+        live=True,
+        blurb="In DeepStream: let nvmsgconv publish the JSON of each frame (NVDS_CUSTOM_MSG_BLOB)",
+    ),
+    Property(
         name="stats",
         kind=Gst.Structure,
         writable=False,
@@ -127,6 +134,8 @@ class EmPyCustom(VideoTransform):
         """Let what may change while playing take effect."""
         if name == "process-interval":
             self.every.interval = value
+        elif name == "msg-blob":
+            self.frames.deepstream.msg_blob = value
         elif name == "options" and self._caller:
             self._caller.options = read_object(name, value)
         elif name == "events" and self._caller:

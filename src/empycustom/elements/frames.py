@@ -6,6 +6,7 @@ from math import inf
 from time import time_ns
 from typing import Any, ClassVar
 
+from empycustom.carriers.deepstream import DeepStreamCarrier, batch_on
 from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Carrier, Reading
 from empycustom.gstreamer import Gst, GstVideo
@@ -20,7 +21,8 @@ class FrameReader:
     """Reads the frames of one stream.
 
     ``number`` is that of the last buffer: whoever sees a buffer adds 1, and where an element upstream gave it another number,
-    that is gone on from, because frames may be dropped in between. ``time_ns`` is when the last buffer was read.
+    that is gone on from, because frames may be dropped in between. ``carrier`` is the one for the last buffer,
+    ``deepstream`` that of buffers with a batch.
     """
 
     format: FrameFormat
@@ -28,12 +30,14 @@ class FrameReader:
 
     def __init__(self) -> None:
         self.carrier: Carrier = PlainCarrier()
+        self._plain = self.carrier
+        self.deepstream = DeepStreamCarrier()
         self._state = scan_state()
         self.restart()
 
     def restart(self) -> None:
         """Begin a stream: the next number is 0."""
-        self.number, self.time_ns = -1, 0
+        self.number = -1
 
     def expect(self, frame_format: FrameFormat) -> None:
         """Get ready for frames of a format. From now on other readers of this process let buffers carry their numbers."""
@@ -46,12 +50,16 @@ class FrameReader:
 
     def read(self, address: int) -> Reading:
         """Read the buffer at ``address``, which was counted."""
-        self.time_ns = now = time_ns()
+        now = time_ns()
         frame = self.format.frame(address, self.number, now)
         metas = scan(address, self._state)
-        if not metas:
-            return Reading(frame)
-        reading = self.carrier.read(metas, frame)
+        if metas:
+            self.carrier = self.deepstream if batch_on(metas) else self._plain
+            reading = self.carrier.read(metas, frame)
+        else:
+            self.carrier = self._plain
+            reading = Reading(frame)
+        reading.time_ns = now
         if reading.numbered:
             self.number = reading.frame_num
         return reading
@@ -59,15 +67,17 @@ class FrameReader:
     def stamp(self, address: int, reading: Reading) -> None:
         """Let the buffer that was read last carry its number and time, if it does not yet and anybody else may want to know."""
         if not reading.numbered and len(self._started) > 1:
-            self.carrier.stamp(address, reading.frame_num, self.time_ns)
+            self.carrier.stamp(address, reading.frame_num, reading.time_ns)
 
     def pass_on(self, address: int) -> None:
         """The same for a buffer that was counted and is not read."""
         if len(self._started) < 2:
             return
-        number = self.carrier.number_in(scan(address, self._state))
+        metas = scan(address, self._state)
+        carrier = self.deepstream if batch_on(metas) else self._plain
+        number = carrier.number_in(metas)
         if number is None:
-            self.carrier.stamp(address, self.number, time_ns())
+            carrier.stamp(address, self.number, time_ns())
         else:
             self.number = number
 

@@ -51,7 +51,10 @@ class Classifier(TypedDict):
 
 
 class Object(TypedDict):
-    """Something that was found in a frame. ``class_id`` -1: unknown. ``object_id`` -1: not tracked."""
+    """Something that was found in a frame. ``class_id`` -1: unknown. ``object_id`` -1: not tracked.
+
+    ``unique_component_id`` names the element that found it, ``tracker_confidence`` is the tracker's own; both are DeepStream's.
+    """
 
     class_id: int
     object_id: int
@@ -60,11 +63,17 @@ class Object(TypedDict):
     rect_params: RectParams
     text_params: TextParams
     classifier: list[Classifier]
+    unique_component_id: NotRequired[int]
+    tracker_confidence: NotRequired[float]
     emcustom: NotRequired[Any]
 
 
 class Frame(TypedDict):
-    """One frame of a buffer. ``buf_pts`` in nanoseconds, -1: the buffer has none."""
+    """One frame of a buffer. ``buf_pts`` in nanoseconds, -1: the buffer has none.
+
+    In DeepStream also: the size that it had at the muxer's input (``stream_width``, ``stream_height``), where it is in the batch
+    (``batch_id``), the muxer's pad that it came by, and the time that is behind ``timestamp``, in ns since 1970, 0: unknown.
+    """
 
     frame_num: int
     buf_pts: int
@@ -72,6 +81,11 @@ class Frame(TypedDict):
     source_id: int
     source_frame_width: int
     source_frame_height: int
+    stream_width: NotRequired[int]
+    stream_height: NotRequired[int]
+    batch_id: NotRequired[int]
+    pad_index: NotRequired[int]
+    ntp_timestamp: NotRequired[int]
     object: list[Object]
     emcustom: NotRequired[Any]
 

@@ -202,6 +202,10 @@ def new_object(value: Any, path: str) -> model.Object:
         "text_params": _text_params(value.get("text_params") or {}, f"{path}.text_params"),
         "classifier": _classifiers(value.get("classifier") or [], f"{path}.classifier"),
     }
+    if "unique_component_id" in value:
+        found["unique_component_id"] = _whole(value, "unique_component_id", path, 0)
+    if "tracker_confidence" in value:
+        found["tracker_confidence"] = _real(value, "tracker_confidence", path, 0.0)
     if not is_nothing(value.get("emcustom")):
         found["emcustom"] = value["emcustom"]
     return found

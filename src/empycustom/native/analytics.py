@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
 from empycustom.native.declarations import FLAGS, bytes_of, ffi, glib, text
+from empycustom.native.memory import single
 
 _RELATE_TO, _ANY = 1 << 3, 2**31 - 1
 _NO_TIME = 2**64 - 1
@@ -65,7 +66,7 @@ def _detection(meta: Any, mtd: Any) -> Detection:
     tracking = [_tracking_id(other) for other in _related(meta, mtd.id, _lib.gst_analytics_tracking_mtd_get_mtd_type())]
     classes = [_labels(other) for other in _related(meta, mtd.id, _lib.gst_analytics_cls_mtd_get_mtd_type())]
     x, y, w, h = box
-    return Detection(mtd.id, label, x, y, w, h, _single(confidence[0]), tracking[0] if tracking else None, classes)
+    return Detection(mtd.id, label, x, y, w, h, single(confidence[0]), tracking[0] if tracking else None, classes)
 
 
 def _related(meta: Any, number: int, kind: int) -> list[Any]:
@@ -85,14 +86,9 @@ def _tracking_id(mtd: Any) -> int:
 
 def _labels(mtd: Any) -> list[Label]:
     return [
-        Label(_name(_lib.gst_analytics_cls_mtd_get_quark(mtd, index)), _single(_lib.gst_analytics_cls_mtd_get_level(mtd, index)))
+        Label(_name(_lib.gst_analytics_cls_mtd_get_quark(mtd, index)), single(_lib.gst_analytics_cls_mtd_get_level(mtd, index)))
         for index in range(_lib.gst_analytics_cls_mtd_get_length(mtd))
     ]
-
-
-def _single(value: float) -> float:
-    """A C float as the number that it was written as: 0.979, not 0.9789999723434448."""
-    return float(f"{value:.7g}")
 
 
 def _name(quark: int) -> str:

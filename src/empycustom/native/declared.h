@@ -17,6 +17,12 @@ void *g_object_ref(void *object);
 void g_object_force_floating(void *object);
 gboolean g_object_is_floating(void *object);
 const char *g_quark_to_string(GQuark quark);
+const char *g_type_name(GType type);
+address g_strdup(const char *text);
+address g_intern_string(const char *text);
+address g_atomic_rc_box_alloc0(size_t size);
+address g_atomic_rc_box_acquire(address box);
+void g_atomic_rc_box_release(address box);
 GQuark g_quark_from_string(const char *text);
 void g_value_set_static_string(address value, const char *text);
 unsigned g_signal_lookup(const char *name, GType type);
@@ -45,6 +51,9 @@ void *g_type_class_ref(GType type);
 GParamSpec *g_param_spec_internal(GType type, const char *name, const char *nick, const char *blurb, unsigned flags);
 void g_object_class_install_property(void *object_class, unsigned property_id, GParamSpec *spec);
 
+/* The C library */
+address mmap(address at, size_t size, int protection, int flags, int file, long offset);
+
 /* Buffers and their memory */
 typedef struct {
     GType type; int refcount, lockstate; unsigned flags; void *copy, *dispose, *free; unsigned priv_uint; void *priv_pointer;
@@ -67,6 +76,9 @@ gboolean gst_mini_object_is_writable(address object);
 void *gst_mini_object_ref(void *object);
 void gst_mini_object_unref(void *object);
 void *gst_allocator_find(const char *name);
+address gst_registry_get(void);
+address gst_registry_find_plugin(address registry, const char *name);
+const char *gst_plugin_get_version(address plugin);
 
 /* Metas */
 typedef struct _GstMeta GstMeta;
@@ -138,3 +150,18 @@ gboolean gst_analytics_relation_meta_add_tracking_mtd(void *meta, uint64_t id, u
 gboolean gst_analytics_relation_meta_add_cls_mtd(
     void *meta, size_t length, float *confidences, GQuark *quarks, GstAnalyticsMtd *added);
 gboolean gst_analytics_relation_meta_set_relation(void *meta, int relation, unsigned from, unsigned to);
+
+/* DeepStream: what libnvds_meta.so does. Its structures are in deepstream/layouts.py, because they differ by version. */
+int nvds_get_user_meta_type(const char *name);
+address nvds_acquire_user_meta_from_pool(address batch);
+address nvds_acquire_obj_meta_from_pool(address batch);
+address nvds_acquire_classifier_meta_from_pool(address batch);
+address nvds_acquire_label_info_meta_from_pool(address batch);
+void nvds_add_user_meta_to_batch(address batch, address user);
+void nvds_add_user_meta_to_frame(address frame, address user);
+void nvds_add_user_meta_to_obj(address object, address user);
+void nvds_add_obj_meta_to_frame(address frame, address object, address parent);
+void nvds_add_classifier_meta_to_object(address object, address classifier);
+void nvds_add_label_info_meta_to_classifier(address classifier, address label);
+void nvds_remove_user_meta_from_batch(address batch, address user);
+void nvds_remove_user_meta_from_frame(address frame, address user);

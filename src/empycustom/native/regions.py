@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 from empycustom.errors import NativeError
 from empycustom.native.declarations import bytes_of, ffi, gst, video
-from empycustom.native.memory import reader
+from empycustom.native.memory import items, reader
 from empycustom.native.structures import set_field, text_of_quark
 
 API: int = video.gst_video_region_of_interest_meta_api_get_type()
 _region = reader("GstVideoRegionOfInterestMeta", "roi_type", "id", "parent_id", "x", "y", "w", "h", "params")
-_item = reader("GList", "data", "next")
 
 
 class Param(NamedTuple):
@@ -38,12 +37,8 @@ class Region(NamedTuple):
 
 def region_at(meta_address: int) -> tuple[int, str, int, int, int, int, list[int]]:
     """Read the region of interest at the address of its meta: the fields of a Region, with params as addresses of structures."""
-    kind, number, _, x, y, w, h, item = _region(meta_address)
-    params = []
-    while item:
-        structure, item = _item(item)
-        params.append(structure)
-    return number, text_of_quark(kind), x, y, w, h, params
+    kind, number, _, x, y, w, h, params = _region(meta_address)
+    return number, text_of_quark(kind), x, y, w, h, items(params) if params else []
 
 
 def set_region_id(meta_address: int, region_id: int) -> None:

@@ -1,0 +1,252 @@
+"""The carrier of DeepStream: a batch of frames with NvDsObjectMeta on a buffer; words as events (see ``events``)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar, cast
+
+from empycustom.carriers.events import Event, Records, words_alone
+from empycustom.carriers.protocol import Reading
+from empycustom.meta import model
+from empycustom.meta.merge import NOTHING, is_nothing
+from empycustom.meta.output import FrameSaid, Said
+from empycustom.native import stamps
+from empycustom.native.deepstream.batches import FrameMeta, frames_of
+from empycustom.native.deepstream.layouts import LABEL_SIZE, NO_TIME, Layout, batch_in, layout_of
+from empycustom.native.deepstream.library import is_deepstream
+from empycustom.native.deepstream.objects import ClassifierMeta, LabelMeta, ObjectMeta, add_object, object_at
+from empycustom.native.memory import single
+from empycustom.native.metas import VIDEO_META_API, layout_at, scan
+from empycustom.native.stamps import add_stamp, stamp_at
+
+_DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
+
+
+def batch_on(metas: list[tuple[int, int]]) -> int:
+    """Return the address of the batch among the metas of a buffer; 0: there is none, and this carrier has nothing to do."""
+    for api, meta in metas:
+        if is_deepstream(api):
+            batch = batch_in(meta)
+            if batch:
+                return batch
+    return 0
+
+
+class BatchReading(Reading):
+    """What a batch says. ``tokens`` are addresses of objects, ``times`` the timestamps of the frames."""
+
+    def __init__(self, frame: model.Frame, batch: int) -> None:
+        super().__init__(frame)
+        self.batch, self.found = batch, frames_of(batch)
+        self.tokens = [item.objects for item in self.found]
+        self.times: list[str] = []
+
+
+class DeepStreamCarrier:
+    """See :class:`~empycustom.carriers.protocol.Carrier`. ``msg_blob``: let nvmsgconv publish what is said about frames."""
+
+    _layout: Layout
+    msg_blob = False
+
+    def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
+        """Read the batch on a buffer."""
+        batch = batch_on(metas)
+        if not hasattr(self, "_layout"):  # one process, one DeepStream
+            self._layout = layout_of(batch)
+        reading = BatchReading(frame, batch)
+        stamp = None
+        for api, meta in metas:
+            if api == stamps.API:
+                stamp = stamp_at(meta) or stamp
+            elif api == VIDEO_META_API:
+                reading.layout = layout_at(meta)
+        time = model.timestamp_of_ms(stamp[1] // 1_000_000) if stamp else frame["timestamp"]
+        reading.times = [_time_of(item) or time for item in reading.found]
+        reading.numbered = stamp is not None or all(item.ntp_timestamp for item in reading.found)
+        events = [Event(batch, item, self._layout) for item in reading.found]
+        reading.frames = [self._frame(*about, frame) for about in zip(reading.found, reading.times, events, strict=True)]
+        event = Event(batch, None, self._layout)
+        reading.words = event.words
+        reading.blank = len(events) == 1 and not (events[0] or event or reading.found[0].objects)
+        if reading.found:
+            reading.frame_num, reading.timestamp = reading.found[0].frame_num, reading.times[0]
+        return reading
+
+    def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame) -> model.Frame:
+        read: model.Frame = {
+            "frame_num": item.frame_num,
+            "buf_pts": item.buf_pts if item.buf_pts != NO_TIME else model.NO_PTS,
+            "timestamp": time,
+            "source_id": item.source_id,
+            "source_frame_width": frame["source_frame_width"],
+            "source_frame_height": frame["source_frame_height"],
+            "stream_width": item.width,
+            "stream_height": item.height,
+            "batch_id": item.batch_id,
+            "pad_index": item.pad_index,
+            "ntp_timestamp": item.ntp_timestamp,
+            "object": [_facts(object_at(address, self._layout), event) for address in item.objects],
+        }
+        if event.words is not NOTHING:
+            read["emcustom"] = event.words
+        return read
+
+    def number_in(self, metas: list[tuple[int, int]]) -> int | None:
+        """Look at the first frame."""
+        found = frames_of(batch_on(metas))
+        return found[0].frame_num if found else None
+
+    def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
+        """Add the time, where the muxer gave none."""
+        add_stamp(address, frame_num, time_ns)
+
+    def say(self, address: int, reading: Reading, words: str) -> None:
+        """Add an event with words about the only frame."""
+        read = cast("BatchReading", reading)
+        event = Event(read.batch, read.found[0], self._layout)
+        event.attach_text(words_alone(read.found[0], read.times[0], words), read.times[0], blob=self.msg_blob)
+        self._settle(address, reading)
+
+    def write(self, address: int, reading: Reading, said: Said) -> list[str]:
+        """Add what was said."""
+        read = cast("BatchReading", reading)
+        complaints = list(said.ignored)
+        batch = batch_on(scan(address))
+        # The batch is read anew: the library may have changed something in it, or this is a copy of it.
+        looks: tuple[Any, Any] = (_address_of, int) if batch == read.batch else (_looks_of_frame, self._looks_of_object)
+        frames = _paired(read.found, frames_of(batch), looks[0])
+        for before, item, words, time in zip(read.found, frames, said.frames, read.times, strict=True):
+            if words.words is NOTHING and not words.speaks_of_objects:
+                continue
+            if item is None:
+                complaints.append("words about a frame were dropped: the library removed its metadata from the buffer")
+                continue
+            objects = _paired(before.objects, item.objects, looks[1])
+            self._write_frame(batch, item, objects, words, time, complaints)
+        if not is_nothing(said.words):
+            Event(batch, None, self._layout).attach(said.words, read.timestamp)
+        self._settle(address, reading)
+        return complaints
+
+    def _settle(self, address: int, reading: Reading) -> None:
+        if not reading.numbered:
+            self.stamp(address, reading.frame_num, reading.time_ns)
+
+    def _write_frame(
+        self,
+        batch: int,
+        item: FrameMeta,
+        objects: Sequence[int | None],
+        said: FrameSaid,
+        time: str,
+        complaints: list[str],
+    ) -> None:
+        event = Event(batch, item, self._layout)
+        records = Records(event, batch, item.objects, self._layout)
+        for address, words in zip(objects, said.objects, strict=True):
+            if address is not None and words is not NOTHING:
+                records.say(address, words)
+            elif words is not NOTHING:
+                complaints.append("words about an object were dropped: the library removed its metadata from the buffer")
+        for new in said.new_objects:
+            if len(new["obj_label"].encode()) >= LABEL_SIZE:
+                complaints.append(
+                    f"the label of a new object was cut to {LABEL_SIZE - 1} bytes, as many as DeepStream has for it"
+                )
+            address = add_object(item.address, batch, self._layout, _meta_of(new))
+            if "emcustom" in new:
+                records.say(address, new["emcustom"])
+        event.attach(said.words, time, blob=self.msg_blob)
+
+    def _looks_of_object(self, address: int) -> Hashable:
+        return object_at(address, self._layout)[:-1]  # all but the classifiers
+
+
+Thing = TypeVar("Thing")
+
+
+def _paired(read: Sequence[Thing], there: Sequence[Thing], looks: Callable[[Thing], Hashable]) -> list[Thing | None]:
+    """Return for each thing that was read the one that is there and looks the same, None where there is none left.
+
+    Things that look the same cannot be told apart, and need not be.
+    """
+    left = defaultdict(list)
+    for thing in reversed(there):
+        left[looks(thing)].append(thing)
+    return [left[look].pop() if left[look] else None for look in map(looks, read)]
+
+
+def _address_of(item: FrameMeta) -> int:
+    return item.address
+
+
+def _looks_of_frame(item: FrameMeta) -> Hashable:
+    return item[1:-2]  # all numbers but its address
+
+
+def _time_of(item: FrameMeta) -> str:
+    return model.timestamp_of_ms(item.ntp_timestamp // 1_000_000) if item.ntp_timestamp else ""
+
+
+def _facts(found: ObjectMeta, event: Event) -> model.Object:
+    facts: model.Object = {
+        "class_id": found.class_id,
+        "object_id": found.object_id,
+        "confidence": single(found.confidence),
+        "obj_label": found.label,
+        "rect_params": {"left": found.left, "top": found.top, "width": found.width, "height": found.height},
+        "text_params": {"display_text": found.display_text},
+        "classifier": [_classifier(classifier) for classifier in found.classifiers],
+        "unique_component_id": found.unique_component_id,
+        "tracker_confidence": single(found.tracker_confidence),
+    }
+    words = event.about(found.key) if found.key else NOTHING
+    if words is not NOTHING:
+        facts["emcustom"] = words
+    return facts
+
+
+def _classifier(found: ClassifierMeta) -> model.Classifier:
+    infos: list[model.LabelInfo] = [
+        {
+            "num_classes": label.num_classes,
+            "result_label": label.label,
+            "result_class_id": label.class_id,
+            "label_id": label.label_id,
+            "result_prob": single(label.probability),
+        }
+        for label in found.labels
+    ]
+    return {"num_labels": len(infos), "unique_component_id": found.unique_component_id, "label_info": infos}
+
+
+def _meta_of(new: model.Object) -> ObjectMeta:
+    rect = new["rect_params"]
+    labels = [
+        ClassifierMeta(
+            classifier["unique_component_id"],
+            [
+                LabelMeta(
+                    info["num_classes"], info["result_label"], info["result_class_id"], info["label_id"], info["result_prob"]
+                )
+                for info in classifier["label_info"]
+            ],
+        )
+        for classifier in new["classifier"]
+    ]
+    return ObjectMeta(
+        unique_component_id=new.get("unique_component_id", _DEFAULT_COMPONENT),
+        class_id=new["class_id"],
+        object_id=new["object_id"],
+        confidence=new["confidence"],
+        tracker_confidence=new.get("tracker_confidence", 0.0),
+        left=rect["left"],
+        top=rect["top"],
+        width=rect["width"],
+        height=rect["height"],
+        display_text=new["text_params"]["display_text"] or new["obj_label"],
+        label=new["obj_label"],
+        key=0,
+        classifiers=labels,
+    )

@@ -1,0 +1,119 @@
+"""Words on a DeepStream batch: one NvDsEventMsgMeta of ours in the user metadata of each frame, with JSON in ``otherAttrs``.
+
+Its ``objectId`` is ``empycustom``. It says::
+
+    {"frame_num": 7, "timestamp": "...", "source_id": 0, "emcustom": <about the frame>,
+     "object": [{"key": 1, "class_id": 2, ..., "rect_params": {...}, "emcustom": <about this object>}, ...]}
+
+Only the first three are always there. The key ties an entry to its object, which has it in user metadata of its own: that goes
+with it when the batch is copied, with its objects in the reverse order then, and is gone when the object is. What was said about
+the batch is in such an event of the batch: ``{"emcustom": ...}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from empycustom.errors import MetadataError
+from empycustom.meta.compact import dumps, loads
+from empycustom.meta.merge import NOTHING, is_nothing, merge
+from empycustom.native.deepstream.batches import FrameMeta, users_of
+from empycustom.native.deepstream.layouts import Layout
+from empycustom.native.deepstream.objects import object_at
+from empycustom.native.deepstream.users import MARKER, add_blob, add_event, add_key, blob_in, event_in, remove
+from empycustom.native.deepstream.versions import blob_type
+from empycustom.native.memory import single
+
+
+class Event:
+    """What was said about a frame of a batch, or (no frame) about the batch itself; false if nothing was.
+
+    ``words`` are those about the whole, ``records`` the entries of objects by their keys.
+    """
+
+    def __init__(self, batch: int, frame: FrameMeta | None, layout: Layout) -> None:
+        self._batch, self._frame, self._layout = batch, frame, layout
+        self._user, text = event_in(frame.users if frame else users_of(batch), layout)
+        self.words: Any = NOTHING
+        self.records: dict[int, dict[str, Any]] = {}
+        if text:
+            self._read(text)
+
+    def __bool__(self) -> bool:
+        return bool(self._user)
+
+    def _read(self, text: str) -> None:
+        try:
+            said = loads(text)
+            self.words = said.get("emcustom", NOTHING)
+            self.records = {entry["key"]: entry for entry in said.get("object", ()) if "emcustom" in entry}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise MetadataError(
+                f"the JSON in the buffer's NvDsEventMsgMeta of objectId {MARKER} is not as empycustom writes it "
+                f"({type(error).__name__}: {error}); find the element that wrote it: {text[:200]}"
+            ) from error
+
+    def about(self, key: int) -> Any:
+        """What was said about the object of that key."""
+        return self.records[key]["emcustom"] if key in self.records else NOTHING
+
+    def attach(self, words: Any, timestamp: str, *, blob: bool = False) -> None:
+        """Attach what was said, the words about the whole on top of the earlier ones, in the place of the earlier event."""
+        told = {} if self._frame is None else _head(self._frame, timestamp)
+        words = merge(self.words, words)
+        if not is_nothing(words):
+            told["emcustom"] = words
+        if self.records:
+            told["object"] = list(self.records.values())
+        self.attach_text(dumps(told), timestamp, blob=blob)
+
+    def attach_text(self, text: str, timestamp: str, *, blob: bool) -> None:
+        """The same with all that is to be said, as JSON. ``blob``: of a frame, as a message for nvmsgconv as well."""
+        owner, address = ("frame", self._frame.address) if self._frame else ("batch", self._batch)
+        add_event(owner, address, self._batch, self._layout, text, timestamp)
+        if self._user:
+            remove(owner, address, self._user)
+        if blob and self._frame:
+            kind = blob_type(self._layout)
+            earlier = blob_in(self._frame.users, kind)
+            add_blob(address, self._batch, kind, text)
+            if earlier:
+                remove(owner, address, earlier)
+
+
+def _head(frame: FrameMeta, timestamp: str) -> dict[str, Any]:
+    return {"frame_num": frame.frame_num, "timestamp": timestamp, "source_id": frame.source_id}
+
+
+def words_alone(frame: FrameMeta, timestamp: str, words: str) -> str:
+    """Return the JSON of words about a frame, themselves JSON, where nothing else is to be said."""
+    return f'{dumps(_head(frame, timestamp))[:-1]},"emcustom":{words}}}'
+
+
+class Records:
+    """The entries that an event has of the objects of its frame; ``addresses`` are of all objects that are there."""
+
+    def __init__(self, event: Event, batch: int, addresses: Iterable[int], layout: Layout) -> None:
+        self._entries, self._batch, self._layout = event.records, batch, layout
+        self._keys = {address: object_at(address, layout).key for address in addresses}
+        for key in self._entries.keys() - set(self._keys.values()):  # of objects that are gone
+            del self._entries[key]
+
+    def say(self, address: int, words: Any) -> None:
+        """Say something about an object, on top of what was said about it."""
+        key = self._keys.get(address) or 1 + max(self._keys.values(), default=0)
+        if self._keys.get(address) != key:
+            self._keys[address] = key
+            add_key(address, self._batch, key)
+        found = object_at(address, self._layout)
+        earlier = self._entries[key]["emcustom"] if key in self._entries else NOTHING
+        self._entries[key] = {
+            "key": key,
+            "class_id": found.class_id,
+            "object_id": found.object_id,
+            "confidence": single(found.confidence),
+            "obj_label": found.label,
+            "rect_params": {"left": found.left, "top": found.top, "width": found.width, "height": found.height},
+            "emcustom": merge(earlier, words),
+        }

@@ -1,0 +1,49 @@
+"""NVIDIA's library of metadata, in the place where the process has it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from empycustom.errors import DeepStreamError
+from empycustom.native.declarations import FLAGS, ffi, glib, text
+
+_API, _LIBRARY = "NvDsMetaAPI", "libnvds_meta.so"
+_KEY_TYPE = b"EMPYCUSTOM.OBJECT.KEY"
+
+
+@lru_cache(maxsize=64)
+def is_deepstream(api: int) -> bool:
+    """Whether a meta of an API type, as :func:`empycustom.native.metas.scan` returns it, is DeepStream's."""
+    return text(glib.g_type_name(api)) == _API
+
+
+@lru_cache(maxsize=1)
+def nvds() -> Any:
+    """Return the library. Only to be asked for where there is DeepStream metadata: whoever made it has loaded the library."""
+    return ffi.dlopen(nvds_path(), FLAGS)
+
+
+@lru_cache(maxsize=1)
+def nvds_path() -> str:
+    """Return where the library lies. Raises DeepStreamError where the process has none."""
+    for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+        path = line.split(maxsplit=5)[-1]
+        if path.rpartition("/")[2].startswith(_LIBRARY):
+            return path
+    raise DeepStreamError(f"DeepStream metadata is on a buffer, but {_LIBRARY} is not in the process")
+
+
+def acquired(function: str, batch: int) -> int:
+    """Return the address of metadata from a pool of the batch, which belongs to nothing yet; ``function`` is NVIDIA's for it."""
+    address = getattr(nvds(), function)(batch)
+    if not address:
+        raise DeepStreamError(f"DeepStream has no more metadata for this batch: {function} returned NULL")
+    return int(address)
+
+
+@lru_cache(maxsize=1)
+def key_type() -> int:
+    """Return the NvDsMetaType of the user metadata by which an object has a number of ours."""
+    return int(nvds().nvds_get_user_meta_type(_KEY_TYPE))

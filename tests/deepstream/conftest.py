@@ -1,0 +1,43 @@
+"""Pipelines with NVIDIA's real metadata libraries, no GPU; nothing here runs without their package."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PLUGINS = HERE / "plugins"
+sys.path.insert(0, str(HERE))
+
+import nvds  # noqa: E402 - found by the line above
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if nvds.WHY_NOT:
+        for item in items:
+            if HERE in item.path.parents and "needs_nothing" not in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=nvds.WHY_NOT))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fakes():
+    """Register the tests' own elements, ``fakemux`` and ``fakeedit``, in this process."""
+    from empycustom.gstreamer import Gst
+
+    if nvds.WHY_NOT:
+        return
+    for path in sorted((PLUGINS / "python").glob("*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        Gst.Element.register(None, *module.__gstelementfactory__)
+
+
+@pytest.fixture(scope="session")
+def gst_env(gst_env):
+    """The environment of the command line, with the tests' own elements."""
+    return {**gst_env, "GST_PLUGIN_PATH": os.pathsep.join([gst_env["GST_PLUGIN_PATH"], str(PLUGINS)])}
