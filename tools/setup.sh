@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 project=$(pwd -P)
 extra=${1:?"say what to set up: tools/setup.sh demo, or tools/setup.sh dev"}
 system_python=/usr/bin/python3
+nvidia_package='nvidia-deepstream-videodecode-cu13==9.0.*'
 # Another environment that happens to be active must not get in the way.
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX GST_PLUGIN_PATH
 
@@ -22,6 +23,9 @@ packages=(
     gstreamer1.0-plugins-ugly gstreamer1.0-libav
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
 )
+
+# A C program of the tests reads DeepStream metadata.
+[ "$extra" != dev ] || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config)
 
 did_something=
 say() { echo "set-up: $*"; }
@@ -106,6 +110,13 @@ environment() {
     quietly $system_python -m venv --system-site-packages "$project/.venv" || fail "python3 -m venv failed, as shown above."
 }
 
+# Without what it depends on: that is for its decoder, 150 MB, and the tests use its libraries of metadata alone.
+nvidia_libraries() {
+    [ "$(uname -m)" = x86_64 ] || { say "NVIDIA's metadata libraries are on PyPI for x86_64 only: tests with them are skipped"; return; }
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps "$nvidia_package" ||
+        fail "pip failed, for the reason shown above: tests of DeepStream metadata need $nvidia_package."
+}
+
 project_in_environment() {
     local stamp=.venv/installed-$extra state
     state=$(cksum <pyproject.toml)
@@ -115,6 +126,7 @@ project_in_environment() {
     act "installing the project and its Python packages into .venv; the first time this takes a minute"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --editable ".[$extra]" ||
         fail "pip failed, for the reason shown above. If a package could not be fetched, look at the network and run this again."
+    [ "$extra" != dev ] || nvidia_libraries
     echo "$state" >"$stamp"
 }
 

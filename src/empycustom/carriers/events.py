@@ -20,7 +20,7 @@ from empycustom.meta.compact import dumps, loads
 from empycustom.meta.merge import NOTHING, is_nothing, merge
 from empycustom.native.deepstream.batches import FrameMeta, users_of
 from empycustom.native.deepstream.layouts import Layout
-from empycustom.native.deepstream.objects import object_at
+from empycustom.native.deepstream.objects import key_at, object_at
 from empycustom.native.deepstream.users import MARKER, add_blob, add_event, add_key, blob_in, event_in, remove
 from empycustom.native.deepstream.versions import blob_type
 from empycustom.native.memory import single
@@ -96,15 +96,16 @@ class Records:
 
     def __init__(self, event: Event, batch: int, addresses: Iterable[int], layout: Layout) -> None:
         self._entries, self._batch, self._layout = event.records, batch, layout
-        self._keys = {address: object_at(address, layout).key for address in addresses}
+        self._keys = {address: key_at(address, layout) for address in addresses}
+        self._last = max(self._keys.values(), default=0)
         for key in self._entries.keys() - set(self._keys.values()):  # of objects that are gone
             del self._entries[key]
 
     def say(self, address: int, words: Any) -> None:
         """Say something about an object, on top of what was said about it."""
-        key = self._keys.get(address) or 1 + max(self._keys.values(), default=0)
-        if self._keys.get(address) != key:
-            self._keys[address] = key
+        key = self._keys.get(address, 0)
+        if not key:
+            self._last = key = self._keys[address] = self._last + 1
             add_key(address, self._batch, key)
         found = object_at(address, self._layout)
         earlier = self._entries[key]["emcustom"] if key in self._entries else NOTHING

@@ -65,6 +65,16 @@ class Layout:
         """Where the label lies."""
         return 336 + self.shift
 
+    @property
+    def classifiers(self) -> int:
+        """Where classifier_meta_list lies, and behind it obj_user_meta_list."""
+        return 464 + self.shift
+
+    @cached_property
+    def users_field(self) -> Reader:
+        """What reads obj_user_meta_list alone."""
+        return fields((self.classifiers + 8, "Q"))
+
     @cached_property
     def object_fields(self) -> Reader:
         """What reads an object.
@@ -72,7 +82,7 @@ class Layout:
         unique_component_id, class_id, object_id, confidence, tracker_confidence, left, top, width, height, display_text,
         obj_label, classifier_meta_list, obj_user_meta_list.
         """
-        lists = 464 + self.shift
+        lists = self.classifiers
         return fields(
             (48, "i"), (52, "i"), (56, "Q"), (96, "f"), (100, "f"), (104, "ffff"),
             (self.text_params, "Q"), (self.obj_label, f"{LABEL_SIZE}s"), (lists, "Q"), (lists + 8, "Q"),

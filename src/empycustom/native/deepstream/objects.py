@@ -72,6 +72,12 @@ def object_at(address: int, layout: Layout) -> ObjectMeta:
     )
 
 
+def key_at(address: int, layout: Layout) -> int:
+    """Return the key of an object, 0: it has none."""
+    (users,) = layout.users_field(address)
+    return key_in(items(users)) if users else 0
+
+
 def _classifier_at(address: int) -> ClassifierMeta:
     component, labels = classifier_fields(address)
     return ClassifierMeta(component, [_label_at(label) for label in items(labels)])

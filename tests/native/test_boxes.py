@@ -1,0 +1,295 @@
+"""Values that C copies and frees: the machine code on this machine and, emulated, on both, and what lies in a box."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import unicorn
+from hypothesis import example, given
+from hypothesis import strategies as st
+from unicorn import arm64_const as arm
+from unicorn import x86_const as x86
+
+from empycustom.errors import DeepStreamError
+from empycustom.native import boxes
+from empycustom.native.boxes import copy_and_release, machine_code, new_box
+from empycustom.native.deepstream import layouts, users
+
+GLIB = ctypes.CDLL("libglib-2.0.so.0")
+GONE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+CALL = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+SPARE = 1000  # references that keep a box alive when the code under test gives back too many
+here = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "aarch64"), reason=f"there is no machine code for {platform.machine()}"
+)
+
+
+def at(address, code):
+    """Return the values at an address."""
+    return struct.unpack(f"={code}", ctypes.string_at(address, struct.calcsize(f"={code}")))
+
+
+def user_meta(box):
+    """Return a NvDsUserMeta with an event in a box, as the bytes that hold it and their address."""
+    memory = ctypes.create_string_buffer(struct.pack("=8xi28sQ", 9, b"\xa5" * 28, box), 48)
+    return memory, ctypes.addressof(memory)
+
+
+def references(box):
+    """Give back every reference to a box, and return how many there were: GLib tells when the last one goes."""
+    last, count = [], 0
+    tell = GONE(last.append)
+    while not last:
+        GLIB.g_atomic_rc_box_release_full(ctypes.c_void_p(box), tell)
+        count += 1
+    return count
+
+
+@pytest.fixture
+def box():
+    made = new_box(64, {16: b"text"}, {4: 7})
+    for _ in range(SPARE):
+        GLIB.g_atomic_rc_box_acquire(ctypes.c_void_p(made))
+    return made
+
+
+# On this machine.
+
+
+@here
+def test_a_copy_is_the_same_box_with_one_reference_more(box):
+    copy, _ = map(CALL, copy_and_release())
+    memory, user = user_meta(box)
+    before = memory.raw
+    assert [copy(user, None) for _ in range(10)] == [box] * 10
+    assert memory.raw == before
+    assert at(at(box + 16, "Q")[0], "5s") == (b"text\0",)
+    assert references(box) == 1 + SPARE + 10
+
+
+@here
+def test_a_release_takes_one_reference_and_leaves_the_rest_alone(box):
+    copy, release = map(CALL, copy_and_release())
+    memory, user = user_meta(box)
+    before, content = memory.raw, at(box, "64s")
+    for _ in range(5):
+        copy(user, None)
+    for _ in range(7):
+        release(user, None)
+    assert (memory.raw, at(box, "64s")) == (before, content)
+    assert references(box) == 1 + SPARE + 5 - 7
+
+
+@here
+def test_threads_copy_and_release_at_the_same_time(box):
+    copy, release = map(CALL, copy_and_release())
+    _memory, user = user_meta(box)
+    begin, wrong = threading.Barrier(8), []
+
+    def work():
+        begin.wait()
+        for number in range(5000):
+            if copy(user, None) != box:
+                wrong.append(number)
+            if number % 2:
+                release(user, None)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert references(box) == 1 + SPARE + 8 * 2500
+
+
+def resident():
+    """Return how many bytes of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@here
+def test_200_000_boxes_leave_nothing_behind():
+    copy, release = map(CALL, copy_and_release())
+    limit = 50 << 20
+
+    def boxes_more(count, *, freed):
+        made = []
+        for _ in range(count):
+            made.append(new_box(14040, {128: b"now", 136: b"empycustom", 13832: b"{}" * 50}, {0: 1}))
+            if freed:
+                _memory, user = user_meta(made.pop())
+                copy(user, None)
+                release(user, None)
+                release(user, None)
+        return made
+
+    boxes_more(1000, freed=True)
+    start = resident()
+    for _ in range(20):
+        boxes_more(10_000, freed=True)
+        assert resident() - start < limit
+    kept = boxes_more(10_000, freed=False)
+    assert resident() - start > limit, "this would not see a leak"
+    assert [references(item) for item in kept] == [1] * 10_000
+
+
+@here
+def test_the_code_stays_where_it_is_and_nobody_can_write_to_it():
+    functions = copy_and_release()
+    assert copy_and_release() == functions
+    ranges = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    for function in functions:
+        (rights,) = [item[1] for item in ranges if int(item[0].split("-")[0], 16) <= function < int(item[0].split("-")[1], 16)]
+        assert rights == "r-xp"
+
+
+@here
+def test_boxes_are_freed_after_python_has_ended():
+    """A function written in Python would end the process by SIGSEGV."""
+    code = """
+        import ctypes
+        from empycustom.native.boxes import copy_and_release, new_box
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype = ctypes.c_void_p
+        user = libc.malloc(48)  # not Python's, which frees its own
+        ctypes.memmove(user, bytes(40) + new_box(14040, {136: b"text"}, {}).to_bytes(8, "little"), 48)
+        before, after = ctypes.create_string_buffer(b"before"), ctypes.create_string_buffer(b"after")
+        for text in (before, after):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(text))
+        copy, release = map(ctypes.c_void_p, copy_and_release())
+        user = ctypes.c_void_p(user)
+        for function, argument in [(libc.puts, after), (release, user), (release, user), (copy, user), (libc.puts, before)]:
+            libc.__cxa_atexit(function, argument, None)  # the last one is called first
+        """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "before\nafter\n", "")
+
+
+@pytest.mark.parametrize("machine", ["riscv64", "i686", "armv7l", ""])
+def test_an_unknown_machine_is_an_error_that_names_it_and_those_that_are_known(monkeypatch, machine):
+    monkeypatch.setattr(boxes.platform, "machine", lambda: machine)
+    with pytest.raises(DeepStreamError, match=f"on {machine}; DeepStream runs on x86_64, aarch64"):
+        copy_and_release.__wrapped__()  # past the cache, which keeps what it has
+
+
+@here
+def test_a_system_that_refuses_to_run_the_code_is_an_error(monkeypatch):
+    monkeypatch.setattr(boxes, "_PRIVATE", 0)  # neither private nor shared: mmap itself says no
+    with pytest.raises(DeepStreamError, match="does not let a process run code that it made"):
+        copy_and_release.__wrapped__()
+
+
+# Emulated.
+
+
+class Machine(NamedTuple):
+    """How a processor is emulated; of its registers the argument's and a scratch one may change, the ``others`` may not."""
+
+    kind: tuple[int, int]
+    counter: int
+    argument: int
+    scratch: int
+    stack: int
+    others: list[int]
+
+
+def machine(kind, constants, prefix, names):
+    numbers = [getattr(constants, f"UC_{prefix}_REG_{name}") for name in names.split()]
+    return Machine(kind, *numbers[:4], numbers[4:])
+
+
+X86 = "RIP RDI RAX RSP RBX RCX RDX RSI RBP R8 R9 R10 R11 R12 R13 R14 R15"
+ARM = "PC X0 X16 SP " + " ".join(f"X{number}" for number in range(1, 31) if number != 16)
+MACHINES = {
+    "x86_64": machine((unicorn.UC_ARCH_X86, unicorn.UC_MODE_64), x86, "X86", X86),
+    "aarch64": machine((unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM), arm, "ARM64", ARM),
+}
+CODE, USER, STACK = 0x10000, 0x20040, 0x30800
+ADDRESSES = st.integers(0x10000, 2**45 - 1).map(lambda number: number * 4)  # above all that, up to the end of user space
+
+
+def check(name, code, function, box):
+    """Let a processor run code with a NvDsUserMeta of a box; it has to come to the function."""
+    kind, counter, argument, _, stack, others = MACHINES[name]
+    emulator = unicorn.Uc(*kind)
+    for page in (CODE, USER, STACK, function):
+        emulator.mem_map(page & -4096, 4096)
+    emulator.mem_write(CODE, code)
+    emulator.mem_write(USER, b"\xa5" * 40 + box.to_bytes(8, "little") + b"\xa5" * 8)
+    for number, register in enumerate(others):
+        emulator.reg_write(register, 0x0123_4567_89AB_0000 + number)
+    emulator.reg_write(stack, STACK)
+    emulator.reg_write(argument, USER)
+    touched = {unicorn.UC_MEM_READ: [], unicorn.UC_MEM_WRITE: []}
+    hooks = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
+    emulator.hook_add(hooks, lambda _, access, address, size, *more: touched[access].append((address, size)))
+    before = [emulator.reg_read(register) for register in (stack, *others)]
+    emulator.emu_start(CODE, function, count=20)
+    assert emulator.reg_read(counter) == function
+    assert [emulator.reg_read(register) for register in (stack, *others)] == before
+    assert emulator.reg_read(argument) == box
+    assert [place for place in touched[unicorn.UC_MEM_READ] if not CODE <= place[0] < CODE + len(code)] == [(USER + 40, 8)]
+    assert touched[unicorn.UC_MEM_WRITE] == []
+
+
+@pytest.mark.parametrize("name", MACHINES)
+@given(functions=st.tuples(ADDRESSES, ADDRESSES), box=st.integers(0, 2**64 - 1))
+@example(functions=(0x7F12_3456_7890, 0xFFFF_A1B2_C3D0), box=0xFFFF_8000_0010)
+@example(functions=(0x5555_0000_0000, 0x0001_0000_0000), box=0)
+def test_on_every_machine_the_code_goes_on_to_the_function_with_the_box_and_changes_nothing_else(name, functions, box):
+    codes = machine_code(name, functions)
+    assert len(codes) == 2
+    for code, function in zip(codes, functions, strict=True):
+        check(name, code, function, box)
+
+
+# What lies in a box.
+
+EVENTS = {"5.0 and 5.1": (184, 152), "6.0 to 7.1": (264, 152), "8.0": (14032, 13832), "9.0 and 9.1": (14040, 13832)}
+TEXTS = st.binary(max_size=300).map(lambda text: text.replace(b"\0", b""))
+
+
+@given(st.lists(TEXTS, max_size=4), st.lists(st.integers(-(2**31), 2**31 - 1), max_size=4), st.integers(64, 200))
+def test_a_box_has_what_was_given_and_zeros(texts, numbers, size):
+    given_texts = {8 * index: text for index, text in enumerate(texts)}
+    given_numbers = {32 + 4 * index: number for index, number in enumerate(numbers)}
+    box = new_box(size, given_texts, given_numbers)
+    content, pointers = bytearray(at(box, f"{size}s")[0]), [at(box + place, "Q")[0] for place in given_texts]
+    assert [ctypes.string_at(pointer) for pointer in pointers] == texts
+    assert all(pointer >= box + size for pointer in pointers)
+    assert [at(box + place, "i")[0] for place in given_numbers] == numbers
+    content[: 8 * len(texts)] = bytes(8 * len(texts))
+    content[32 : 32 + 4 * len(numbers)] = bytes(4 * len(numbers))
+    assert not any(content)
+    assert references(box) == 1
+
+
+@pytest.mark.parametrize("layout", layouts.LAYOUTS, ids=lambda layout: layout.versions)
+def test_an_event_of_every_version(monkeypatch, layout):
+    added = []
+    monkeypatch.setattr(users, "_add", lambda *arguments: added.append(arguments))  # which takes NVIDIA's library
+    size, other_attrs = EVENTS[layout.versions]
+    users.add_event("frame", 1, 2, layout, "größe \0", "now")
+    ((*where, box),) = added
+    assert where == ["frame", 1, 2, 9]
+    assert (at(box, "2i"), at(box + 104, "i")) == ((0x101, 0x101), (0x454D,))  # custom, custom, ours
+    pointers = {place: at(box + place, "Q")[0] for place in (128, 136, other_attrs)}
+    texts = {place: ctypes.string_at(pointer).decode() for place, pointer in pointers.items()}
+    assert texts == {128: "now", 136: "empycustom", other_attrs: "größe \\0"}
+    assert min(pointers.values()) >= box + size
+    written = {*range(8), *range(104, 108)}.union(*(range(place, place + 8) for place in pointers))
+    content = at(box, f"{size}s")[0]
+    assert [place for place, byte in enumerate(content) if byte and place not in written] == []
+    _memory, user = user_meta(box)
+    assert users.event_in([user], layout) == (user, "größe \\0")

@@ -1,0 +1,216 @@
+"""What the package takes for granted of NVIDIA's library: its functions, its types, where it lies, and which one it is."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from empycustom.errors import DeepStreamError
+from empycustom.gstreamer import Gst
+from empycustom.native import declarations
+from empycustom.native.deepstream import library, users, versions
+from empycustom.native.deepstream.batches import frames_of, users_of
+from empycustom.native.deepstream.layouts import LAYOUTS, layout_of
+from empycustom.native.deepstream.objects import ClassifierMeta, LabelMeta, ObjectMeta, add_object, object_at
+from empycustom.native.deepstream.users import blob_in
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
+import nvds
+
+DECLARED = [name for name in dir(declarations.video) if name.startswith("nvds_")]
+BY_VERSION = {layout.versions: layout for layout in LAYOUTS}
+needs_library = pytest.mark.skipif(bool(nvds.WHY_NOT), reason=nvds.WHY_NOT)
+
+# Functions and types.
+
+
+@needs_library
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_declared_function_is_in_the_real_library(name):
+    assert ctypes.cast(getattr(nvds.LIBRARIES[0], name), ctypes.c_void_p).value
+    assert getattr(library.nvds(), name)
+
+
+@needs_library
+def test_a_function_that_is_not_there_would_be_missed():
+    assert not hasattr(nvds.LIBRARIES[0], "nvds_no_such_function")
+    assert len(DECLARED) > 10
+
+
+@needs_library
+def test_the_library_is_the_one_that_the_process_has():
+    assert Path(library.nvds_path()) == (nvds.FOLDER / "libnvds_meta.so").resolve()
+    mine = declarations.ffi.addressof(library.nvds(), "nvds_get_user_meta_type")
+    theirs = ctypes.cast(nvds.function("nvds_get_user_meta_type"), ctypes.c_void_p).value
+    assert declarations.address_of(mine) == theirs
+
+
+@needs_library
+def test_the_type_of_its_metadata_is_known():
+    api = nvds.call("nvds_meta_api_get_type")
+    assert library.is_deepstream(api)
+    assert not library.is_deepstream(hash(Gst.Buffer.__gtype__))
+    assert not library.is_deepstream(0)
+
+
+@needs_library
+def test_the_type_of_our_keys_stays_the_same_whoever_else_asks_for_one():
+    ask = nvds.function("nvds_get_user_meta_type")
+    before = library.key_type()
+    others = {ask(b"SOMEBODY.%d" % number) for number in range(50)}
+    library.key_type.cache_clear()
+    assert library.key_type() == ask(b"EMPYCUSTOM.OBJECT.KEY") == before
+    assert len(others) == 50
+    assert before not in others
+    assert min(before, *others) > 4096, "NVIDIA's own types end there"
+
+
+@needs_library
+def test_lists_lie_where_the_real_library_puts_them():
+    """It is the newest version; of the others only the headers tell."""
+    batch = nvds.call("nvds_create_batch_meta", 1)
+    names = ("frame", "obj", "classifier", "label_info", "user", "user", "user")
+    made = [nvds.call(f"nvds_acquire_{name}_meta_from_pool", batch) for name in names]
+    frame, found, classifier, label, *said = made
+    nvds.call("nvds_add_frame_meta_to_batch", batch, frame)
+    nvds.call("nvds_add_obj_meta_to_frame", frame, found, 0)
+    nvds.call("nvds_add_classifier_meta_to_object", found, classifier)
+    nvds.call("nvds_add_label_info_meta_to_classifier", classifier, label)
+    for owner, address, user in zip(("batch", "frame", "obj"), (batch, frame, found), said, strict=True):
+        nvds.call(f"nvds_add_user_meta_to_{owner}", address, user)
+    key = ctypes.c_int(7)
+    nvds.put(nvds.INT, said[2] + 8, library.key_type())
+    nvds.put(nvds.LONG, said[2] + 40, ctypes.addressof(key))
+    layout = layout_of(batch)
+    assert layout.versions == "9.0 and 9.1"
+    (read,) = frames_of(batch)
+    assert (read.address, read.objects, read.users, users_of(batch)) == (frame, [found], [said[1]], [said[0]])
+    about = object_at(found, layout)
+    assert (about.key, [len(item.labels) for item in about.classifiers]) == (7, [1])
+    nvds.call("nvds_destroy_batch_meta", batch)
+
+
+@needs_library
+def test_a_new_object_is_added_with_its_classifiers():
+    batch = nvds.call("nvds_create_batch_meta", 1)
+    frame = nvds.call("nvds_acquire_frame_meta_from_pool", batch)
+    nvds.call("nvds_add_frame_meta_to_batch", batch, frame)
+    labels = [LabelMeta(3, "é" * 64, 2**32 - 1, 2**32 - 2, 0.5), LabelMeta(0, "", 0, 0, 0.0)]
+    wanted = ObjectMeta(1, 2, 3, 0.5, 0.25, 1.5, 2.5, 3.5, 4.5, "car 1", "car", 0, [ClassifierMeta(-4, labels)])
+    found = add_object(frame, batch, layout_of(batch), wanted)
+    assert nvds.objects_of(frame) == [found]
+    assert nvds.get(nvds.UINT, frame + 96) == 1, "the library counts the objects"
+    (classifier,) = nvds.items(nvds.get(nvds.LONG, found + nvds.CLASSIFIERS))
+    assert (nvds.get(nvds.UINT, classifier + 40), nvds.get(nvds.INT, classifier + 44)) == (2, -4)
+    told = {nvds.get(nvds.UINT, label + 40): label for label in nvds.items(nvds.get(nvds.LONG, classifier + 48))}
+    assert [ctypes.string_at(told[number] + 44).decode() for number in (3, 0)] == ["é" * 63, ""]
+    assert [nvds.get(nvds.UINT, told[3] + place) for place in (184, 188)] == [2**32 - 1, 2**32 - 2]
+    assert [nvds.get(nvds.FLOAT, told[number] + 192) for number in (3, 0)] == [0.5, 0.0]
+    nvds.call("nvds_destroy_batch_meta", batch)
+
+
+@needs_library
+def test_a_library_in_a_folder_with_spaces_is_found(tmp_path):
+    path = tmp_path / "with  two spaces" / "libnvds_meta.so"
+    path.parent.mkdir()
+    shutil.copy(nvds.FOLDER / path.name, path)
+    code = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); from empycustom.native.deepstream.library import nvds_path; print(nvds_path())"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
+    assert done.stdout.rstrip("\n") == str(path), done.stderr
+
+
+def test_without_the_library_it_is_an_error_that_names_it():
+    code = "from empycustom.native.deepstream.library import nvds; nvds()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "DeepStreamError: DeepStream metadata is on a buffer, but libnvds_meta.so is not in the process" in done.stderr
+
+
+# Which version it is, where the sizes do not tell.
+
+
+CONVERTER = "nvdsgst_msgconv"  # the plugin of nvmsgconv
+
+
+@pytest.fixture
+def blob_type(monkeypatch):
+    """Ask for the type of a message where the library lies at a path, and nvmsgconv is of a version; "": not installed."""
+    registry = Gst.Registry.get()
+    real = registry.find_plugin(CONVERTER)
+
+    def hide():
+        plugin = registry.find_plugin(CONVERTER)
+        if plugin:
+            registry.remove_plugin(plugin)
+        versions.blob_type.cache_clear()
+
+    def ask(name, path, converter=""):
+        hide()
+        monkeypatch.setattr(versions, "nvds_path", lambda: path)
+        if converter:
+            about = ("a plugin of the tests", lambda plugin: True, converter, "LGPL", "tests", "tests", "tests")
+            assert Gst.Plugin.register_static(1, 20, CONVERTER, *about)
+        return versions.blob_type(BY_VERSION[name])
+
+    yield ask
+    hide()
+    if real:
+        registry.add_plugin(real)
+
+
+BLOBS = {"6.0": 20, "6.1": 20, "6.2": 20, "6.3": 22, "6.4": 28, "7.0": 28, "7.1": 28}
+NOWHERE = "/usr/lib/libnvds_meta.so"
+
+
+@pytest.mark.parametrize(("version", "number"), BLOBS.items())
+def test_the_path_tells_the_version(blob_type, version, number):
+    assert blob_type("6.0 to 7.1", f"/opt/nvidia/deepstream/deepstream-{version}/lib/libnvds_meta.so") == number
+
+
+@pytest.mark.parametrize(("version", "number"), BLOBS.items())
+def test_nvmsgconv_tells_the_version_before_the_path_does(blob_type, version, number):
+    assert blob_type("6.0 to 7.1", NOWHERE, f"{version}.0") == number
+    assert blob_type("6.0 to 7.1", "/opt/nvidia/deepstream/deepstream-5.1/lib/libnvds_meta.so", f"{version}.1") == number
+
+
+def test_a_converter_of_no_version_leaves_it_to_the_path(blob_type):
+    assert blob_type("6.0 to 7.1", "/opt/nvidia/deepstream/deepstream-6.3/lib/libnvds_meta.so", "unknown") == 22
+
+
+@pytest.mark.parametrize("path", [NOWHERE, "/opt/nvidia/deepstream/deepstream/lib/libnvds_meta.so"])
+def test_a_version_that_nobody_tells_is_an_error_that_says_what_to_do(blob_type, path):
+    with pytest.raises(DeepStreamError, match=f"6.0 to 7.1.*{path} is in no folder like deepstream-6.3; set msg-blob=false"):
+        blob_type("6.0 to 7.1", path)
+
+
+@pytest.mark.parametrize("name", ["8.0", "9.0 and 9.1"])
+def test_from_8_0_on_the_sizes_tell_enough(blob_type, name):
+    assert blob_type(name, NOWHERE) == blob_type(name, "/opt/nvidia/deepstream/deepstream-6.0/lib/libnvds_meta.so", "6.0.0") == 29
+
+
+def test_5_0_has_no_such_messages(blob_type):
+    with pytest.raises(DeepStreamError, match=r"DeepStream 5\.0 and 5\.1 has no NVDS_CUSTOM_MSG_BLOB.*set msg-blob=false"):
+        blob_type("5.0 and 5.1", NOWHERE, "6.3.0")
+
+
+OURS = declarations.glib.g_intern_string(b"empycustom")
+WHOSE = [(28, 0), (29, OURS), (28, OURS), (28, OURS), (9, OURS + 1)]
+
+
+def test_a_message_is_found_by_its_type_and_whose_it_is(monkeypatch):
+    added = []
+    monkeypatch.setattr(users, "_add", lambda *arguments: added.append(arguments))  # which takes NVIDIA's library
+    users.add_blob(1, 2, 28, "größe")
+    ((*where, box),) = added
+    assert where == ["frame", 1, 2, 28]
+    message, size = nvds.get(nvds.LONG, box), nvds.get(nvds.UINT, box + 8)
+    assert (ctypes.string_at(message), size) == ("größe".encode(), 7)
+    metas = [ctypes.create_string_buffer(struct.pack("=8xi4x4Q", kind, whose, 0, 0, box)) for kind, whose in WHOSE]
+    addresses = [ctypes.addressof(meta) for meta in metas]
+    assert [blob_in(addresses, kind) for kind in (28, 29, 9)] == [addresses[2], addresses[1], 0]
