@@ -131,7 +131,7 @@ def test_a_label_that_is_too_long_is_cut_between_characters_and_the_log_says_so(
         f"{SOURCE} ! fakemux objects=0 ! {detector(long)} ! aimeta silent=false ! fakesink", GST_DEBUG="*python*:2"
     )
     assert launched.documents[-1]["frame"][0]["object"][0]["obj_label"] == "é" * 63
-    assert launched.err.count("was cut to 127 bytes") == 1
+    assert launched.err.count("was cut to the 127 bytes") == 1
 
 
 def test_more_objects_than_a_pool_holds(play, detector):

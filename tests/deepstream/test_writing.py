@@ -211,3 +211,32 @@ def test_a_message_for_nvmsgconv_only_where_it_is_asked_for(play, empycustom):
             text = ctypes.string_at(nvds.get(nvds.LONG, info), nvds.get(nvds.UINT, info + 8)).decode()
             assert text == nvds.events_of(frame)[0][1]
             assert json.loads(text)["emcustom"] == {"a": 1, "b": 1}
+
+
+REMOVER = f"""
+import sys
+sys.path.insert(0, {str(nvds.__file__).rpartition("/")[0]!r})
+import nvds
+from gi.repository import GObject
+
+def process_ip(b, m, o):
+    if o["what"] == "batch":
+        b.remove_meta(b.get_meta(GObject.type_from_name("NvDsMetaAPI")))
+    else:
+        batch = nvds.batch_of(b)
+        nvds.call("nvds_remove_frame_meta_from_batch", batch, nvds.frames_of(batch)[0])
+    return [1] if o["short"] else {{"frame": [{{"meta": [1]}}]}}
+"""
+
+
+@pytest.mark.parametrize("what", ["frame", "batch"])
+@pytest.mark.parametrize("short", [True, False])
+def test_a_library_that_removes_what_it_speaks_about_is_told(gst_launch, library, what, short):
+    """Nothing crashes, and nothing is lost silently."""
+    options = json.dumps(json.dumps({"what": what, "short": short}))
+    launched = gst_launch(
+        f"{SOURCE} ! fakemux objects=0 ! empycustom in-place=true custom-lib={library(REMOVER)} options={options} ! fakesink",
+        GST_DEBUG="*python*:2",
+    )
+    assert "were dropped: the library removed its metadata from the buffer" in launched.err
+    assert launched.code == 0, launched.text

@@ -21,6 +21,7 @@ from empycustom.native.metas import VIDEO_META_API, layout_at, scan
 from empycustom.native.stamps import add_stamp, stamp_at
 
 _DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
+_REMOVED = "the library removed its metadata from the buffer"
 
 
 def batch_on(metas: list[tuple[int, int]]) -> int:
@@ -31,6 +32,10 @@ def batch_on(metas: list[tuple[int, int]]) -> int:
             if batch:
                 return batch
     return 0
+
+
+def _stamp_in(metas: list[tuple[int, int]]) -> tuple[int, int] | None:
+    return next(filter(None, (stamp_at(meta) for api, meta in metas if api == stamps.API)), None)
 
 
 class BatchReading(Reading):
@@ -55,12 +60,10 @@ class DeepStreamCarrier:
         if not hasattr(self, "_layout"):  # one process, one DeepStream
             self._layout = layout_of(batch)
         reading = BatchReading(frame, batch)
-        stamp = None
         for api, meta in metas:
-            if api == stamps.API:
-                stamp = stamp_at(meta) or stamp
-            elif api == VIDEO_META_API:
+            if api == VIDEO_META_API:
                 reading.layout = layout_at(meta)
+        stamp = _stamp_in(metas)
         time = model.timestamp_of_ms(stamp[1] // 1_000_000) if stamp else frame["timestamp"]
         reading.times = [_time_of(item) or time for item in reading.found]
         reading.numbered = stamp is not None or all(item.ntp_timestamp for item in reading.found)
@@ -93,26 +96,33 @@ class DeepStreamCarrier:
         return read
 
     def number_in(self, metas: list[tuple[int, int]]) -> int | None:
-        """Look at the first frame."""
+        """Look at the first frame; None also where the time is still missing."""
         found = frames_of(batch_on(metas))
-        return found[0].frame_num if found else None
+        timed = all(item.ntp_timestamp for item in found) or _stamp_in(metas)
+        return found[0].frame_num if found and timed else None
 
     def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
         """Add the time, where the muxer gave none."""
         add_stamp(address, frame_num, time_ns)
 
-    def say(self, address: int, reading: Reading, words: str) -> None:
+    def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
         """Add an event with words about the only frame."""
         read = cast("BatchReading", reading)
-        event = Event(read.batch, read.found[0], self._layout)
-        event.attach_text(words_alone(read.found[0], read.times[0], words), read.times[0], blob=self.msg_blob)
+        batch = batch_on(scan(address))
+        item = next((item for item in (frames_of(batch) if batch else ()) if item.address == read.found[0].address), None)
+        if item is None:
+            return (f"words about a frame were dropped: {_REMOVED}",)
+        Event(batch, item, self._layout).attach_text(words_alone(item, read.times[0], words), read.times[0], blob=self.msg_blob)
         self._settle(address, reading)
+        return ()
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
         read = cast("BatchReading", reading)
-        complaints = list(said.ignored)
         batch = batch_on(scan(address))
+        if not batch:
+            return [*said.ignored, f"words about a batch were dropped: {_REMOVED}"]
+        complaints = list(said.ignored)
         # The batch is read anew: the library may have changed something in it, or this is a copy of it.
         looks: tuple[Any, Any] = (_address_of, int) if batch == read.batch else (_looks_of_frame, self._looks_of_object)
         frames = _paired(read.found, frames_of(batch), looks[0])
@@ -120,44 +130,36 @@ class DeepStreamCarrier:
             if words.words is NOTHING and not words.speaks_of_objects:
                 continue
             if item is None:
-                complaints.append("words about a frame were dropped: the library removed its metadata from the buffer")
+                complaints.append(f"words about a frame were dropped: {_REMOVED}")
                 continue
             objects = _paired(before.objects, item.objects, looks[1])
-            self._write_frame(batch, item, objects, words, time, complaints)
+            complaints += self._write_frame(batch, item, objects, words, time)
         if not is_nothing(said.words):
             Event(batch, None, self._layout).attach(said.words, read.timestamp)
         self._settle(address, reading)
         return complaints
 
-    def _settle(self, address: int, reading: Reading) -> None:
-        if not reading.numbered:
-            self.stamp(address, reading.frame_num, reading.time_ns)
-
-    def _write_frame(
-        self,
-        batch: int,
-        item: FrameMeta,
-        objects: Sequence[int | None],
-        said: FrameSaid,
-        time: str,
-        complaints: list[str],
-    ) -> None:
+    def _write_frame(self, batch: int, item: FrameMeta, objects: Sequence[int | None], said: FrameSaid, time: str) -> list[str]:
+        complaints = []
         event = Event(batch, item, self._layout)
         records = Records(event, batch, item.objects, self._layout)
         for address, words in zip(objects, said.objects, strict=True):
             if address is not None and words is not NOTHING:
                 records.say(address, words)
             elif words is not NOTHING:
-                complaints.append("words about an object were dropped: the library removed its metadata from the buffer")
+                complaints.append(f"words about an object were dropped: {_REMOVED}")
         for new in said.new_objects:
             if len(new["obj_label"].encode()) >= LABEL_SIZE:
-                complaints.append(
-                    f"the label of a new object was cut to {LABEL_SIZE - 1} bytes, as many as DeepStream has for it"
-                )
+                complaints.append(f"the label of a new object was cut to the {LABEL_SIZE - 1} bytes that DeepStream has for it")
             address = add_object(item.address, batch, self._layout, _meta_of(new))
             if "emcustom" in new:
                 records.say(address, new["emcustom"])
         event.attach(said.words, time, blob=self.msg_blob)
+        return complaints
+
+    def _settle(self, address: int, reading: Reading) -> None:
+        if not reading.numbered:
+            self.stamp(address, reading.frame_num, reading.time_ns)
 
     def _looks_of_object(self, address: int) -> Hashable:
         return object_at(address, self._layout)[:-1]  # all but the classifiers

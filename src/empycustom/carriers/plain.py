@@ -174,10 +174,11 @@ class PlainCarrier:
         """Add number and time, where nothing is to be said."""
         add_stamp(address, frame_num, time_ns)
 
-    def say(self, address: int, reading: Reading, words: str) -> None:
+    def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
         """Add a note with words about the frame."""
         text = f'{{"frame_num":{reading.frame_num},"timestamp":"{reading.timestamp}","emcustom":{words}}}'
         self._note_meta.write(address, 0, reading.frame_num, text)
+        return ()
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""

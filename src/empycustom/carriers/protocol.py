@@ -47,10 +47,10 @@ class Carrier(Protocol):
     def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
         """Let a writable buffer carry the number and the time of its frame, for those downstream."""
 
-    def say(self, address: int, reading: Reading, words: str) -> None:
-        """Add words about the frame, as JSON, to a writable buffer that was blank when it was read."""
+    def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
+        """Add words about the frame, as JSON, to a writable buffer that was blank when it was read. Returns what ``write`` does."""
 
-    def write(self, address: int, reading: Reading, said: Said) -> list[str]:
+    def write(self, address: int, reading: Reading, said: Said) -> Sequence[str]:
         """Add what was said about what was read to a writable buffer.
 
         It may be another buffer than the one that was read, with the same metas. Returns a sentence for each thing that could

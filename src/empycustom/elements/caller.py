@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from sys import getrefcount
 from time import perf_counter_ns
 from typing import Any
@@ -145,7 +146,7 @@ class Caller:
         if words is None:
             self._say(address, reading, meta_of(self.library, returned))
         else:
-            self._frames.carrier.say(address, reading, words)
+            self._complain(self._frames.carrier.say(address, reading, words))
             self._tell(f"[{words}]")
 
     def _say(self, address: int, reading: Reading, output: Any) -> None:
@@ -154,11 +155,14 @@ class Caller:
             self._frames.stamp(address, reading)
             return
         said = deal(output, [len(tokens) for tokens in reading.tokens])
-        for complaint in self._frames.carrier.write(address, reading, said):
+        self._complain(self._frames.carrier.write(address, reading, said))
+        self._tell(output)
+
+    def _complain(self, complaints: Sequence[str]) -> None:
+        for complaint in complaints:
             if complaint not in self._told:
                 self._told.add(complaint)
                 self._element.log(WARNING, complaint)
-        self._tell(output)
 
     def _tell(self, meta: Any) -> None:
         element = self._element
