@@ -129,3 +129,23 @@ def test_without_gstreamers_tools(begin, env, tmp_path):
 
     assert ended.code == 1
     assert found(ended, "problem", "apt install gstreamer1.0-tools")
+
+
+MUXER = """
+from gi.repository import Gst, GstBase
+
+class Muxer(GstBase.BaseTransform):
+    __gstmetadata__ = ("Muxer", "Filter", "Is called like DeepStream's", "tests")
+    __gsttemplates__ = Gst.PadTemplate.new("sink", Gst.PadDirection.SINK, Gst.PadPresence.ALWAYS, Gst.Caps.new_any())
+
+__gstelementfactory__ = ("nvstreammux", Gst.Rank.NONE, Muxer)
+"""
+
+
+def test_deepstream_is_named_where_its_muxer_is(cli, env, tmp_path):
+    """An element of that name, which is all that the doctor looks for."""
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / "muxer.py").write_text(MUXER)
+    with_it = cli("doctor", GST_PLUGIN_PATH=f"{plugin_path()}{os.pathsep}{tmp_path}", GST_REGISTRY=str(tmp_path / "registry"))
+    assert found(with_it, "ok", "DeepStream ")
+    assert "DeepStream" not in cli("doctor", GST_PLUGIN_PATH=str(plugin_path())).out

@@ -134,6 +134,18 @@ def test_a_label_that_is_too_long_is_cut_between_characters_and_the_log_says_so(
     assert launched.err.count("was cut to the 127 bytes") == 1
 
 
+def test_labels_of_a_classifier_may_be_long_and_their_numbers_unknown(play, library, detector):
+    """NVIDIA's has a second place for long ones, and copies and frees it."""
+    info = {"result_label": "é" * 100, "label_id": -1, "result_class_id": -1, "num_classes": 5, "result_prob": 0.5}
+    pipeline = Gst.parse_launch(
+        f"{SOURCE} ! fakemux objects=0 ! {detector({**CAR, 'classifier': [{'label_info': [info]}]})} ! "
+        "tee name=t t. ! queue ! fakesink t. ! queue ! fakeedit ! aimeta name=meta ! fakesink"
+    )
+    assert play(pipeline).ended
+    (frame,) = json.loads(pipeline.get_by_name("meta").get_property("last-meta"))["frame"]
+    assert frame["object"][0]["classifier"][0]["label_info"] == [info]
+
+
 def test_more_objects_than_a_pool_holds(play, detector):
     """NVIDIA's pools begin with a few dozen."""
     frames, _played = last_frames(play, f"{SOURCE} ! fakemux objects=0 batch-size=2 ! {detector(*[PERSON] * 300)}")

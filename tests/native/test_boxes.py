@@ -215,6 +215,7 @@ MACHINES = {
     "x86_64": machine((unicorn.UC_ARCH_X86, unicorn.UC_MODE_64), x86, "X86", X86),
     "aarch64": machine((unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM), arm, "ARM64", ARM),
 }
+LANDINGS = {"x86_64": b"\xf3\x0f\x1e\xfa", "aarch64": b"\x5f\x24\x03\xd5"}  # endbr64, bti c: an emulator passes over them
 CODE, USER, STACK = 0x10000, 0x20040, 0x30800
 ADDRESSES = st.integers(0x10000, 2**45 - 1).map(lambda number: number * 4)  # above all that, up to the end of user space
 
@@ -251,6 +252,7 @@ def test_on_every_machine_the_code_goes_on_to_the_function_with_the_box_and_chan
     codes = machine_code(name, functions)
     assert len(codes) == 2
     for code, function in zip(codes, functions, strict=True):
+        assert code.startswith(LANDINGS[name])
         check(name, code, function, box)
 
 

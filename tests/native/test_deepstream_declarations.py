@@ -14,6 +14,7 @@ import pytest
 from empycustom.errors import DeepStreamError
 from empycustom.gstreamer import Gst
 from empycustom.native import declarations
+from empycustom.native.boxes import copy_and_release
 from empycustom.native.deepstream import library, users, versions
 from empycustom.native.deepstream.batches import frames_of, users_of
 from empycustom.native.deepstream.layouts import LAYOUTS, layout_of
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 import nvds
 
 DECLARED = [name for name in dir(declarations.video) if name.startswith("nvds_")]
+OURS = declarations.glib.g_intern_string(b"empycustom")
 BY_VERSION = {layout.versions: layout for layout in LAYOUTS}
 needs_library = pytest.mark.skipif(bool(nvds.WHY_NOT), reason=nvds.WHY_NOT)
 
@@ -101,17 +103,39 @@ def test_a_new_object_is_added_with_its_classifiers():
     batch = nvds.call("nvds_create_batch_meta", 1)
     frame = nvds.call("nvds_acquire_frame_meta_from_pool", batch)
     nvds.call("nvds_add_frame_meta_to_batch", batch, frame)
-    labels = [LabelMeta(3, "é" * 64, 2**32 - 1, 2**32 - 2, 0.5), LabelMeta(0, "", 0, 0, 0.0)]
+    labels = [LabelMeta(3, "é" * 64, -1, -2, 0.5), LabelMeta(0, "", 0, 0, 0.0)]
     wanted = ObjectMeta(1, 2, 3, 0.5, 0.25, 1.5, 2.5, 3.5, 4.5, "car 1", "car", 0, [ClassifierMeta(-4, labels)])
     found = add_object(frame, batch, layout_of(batch), wanted)
     assert nvds.objects_of(frame) == [found]
-    assert nvds.get(nvds.UINT, frame + 96) == 1, "the library counts the objects"
+    assert (nvds.get(nvds.UINT, frame + 96), nvds.get(nvds.LONG, found + 40)) == (1, 0), "one object, of no parent"
     (classifier,) = nvds.items(nvds.get(nvds.LONG, found + nvds.CLASSIFIERS))
     assert (nvds.get(nvds.UINT, classifier + 40), nvds.get(nvds.INT, classifier + 44)) == (2, -4)
     told = {nvds.get(nvds.UINT, label + 40): label for label in nvds.items(nvds.get(nvds.LONG, classifier + 48))}
     assert [ctypes.string_at(told[number] + 44).decode() for number in (3, 0)] == ["é" * 63, ""]
+    assert ctypes.string_at(nvds.get(nvds.LONG, told[3] + 176)).decode() == "é" * 64, "the long one, whole"
+    assert nvds.get(nvds.LONG, told[0] + 176) == 0
     assert [nvds.get(nvds.UINT, told[3] + place) for place in (184, 188)] == [2**32 - 1, 2**32 - 2]
     assert [nvds.get(nvds.FLOAT, told[number] + 192) for number in (3, 0)] == [0.5, 0.0]
+    nvds.call("nvds_destroy_batch_meta", batch)
+
+
+@needs_library
+def test_user_metadata_of_ours_are_whole_and_gone_when_they_are_removed():
+    batch = nvds.call("nvds_create_batch_meta", 1)
+    frame, found = (nvds.call(f"nvds_acquire_{name}_meta_from_pool", batch) for name in ("frame", "obj"))
+    users.add_event("batch", batch, batch, layout_of(batch), "{}", "now")
+    users.add_event("frame", frame, batch, layout_of(batch), "{}", "now")
+    users.add_key(found, batch, -5)
+    lists = {"batch": batch + 104, "frame": frame + 120, "object": found + nvds.USERS}
+    for owner, kind in (("batch", 9), ("frame", 9), ("object", library.key_type())):
+        (user,) = nvds.items(nvds.get(nvds.LONG, lists[owner]))
+        fields = struct.unpack("=8xi4x4Q", ctypes.string_at(user, 48))
+        assert fields[:4] == (kind, OURS, *copy_and_release())
+        if owner != "object":
+            users.remove(owner, {"batch": batch, "frame": frame}[owner], user)
+            assert nvds.get(nvds.LONG, lists[owner]) == 0
+            assert ctypes.string_at(user + 8, 40) == bytes(40)
+    assert users.key_in([user]) == -5
     nvds.call("nvds_destroy_batch_meta", batch)
 
 
@@ -199,7 +223,6 @@ def test_5_0_has_no_such_messages(blob_type):
         blob_type("5.0 and 5.1", NOWHERE, "6.3.0")
 
 
-OURS = declarations.glib.g_intern_string(b"empycustom")
 WHOSE = [(28, 0), (29, OURS), (28, OURS), (28, OURS), (9, OURS + 1)]
 
 

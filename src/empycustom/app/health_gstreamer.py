@@ -9,6 +9,7 @@ from typing import Any
 
 from empycustom.app.health import OK, PROBLEM, WARNING, Finding
 from empycustom.app.packages import ESSENTIAL, how_to_get
+from empycustom.errors import DeepStreamError
 
 _OLDEST = (1, 20)  # custom metas
 _INTROSPECTION = {
@@ -102,4 +103,25 @@ def check_elements() -> Iterator[Finding]:
         yield Finding(OK, f"GStreamer's elements that `empycustom run` needs: {', '.join(ESSENTIAL)}")
 
 
-CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (check_bindings, check_overrides, check_analytics, check_elements)
+def check_deepstream() -> Iterator[Finding]:
+    """Where DeepStream is installed: whether words can be attached to its metadata."""
+    if (gst := _gstreamer()) is None or (muxer := gst.ElementFactory.find("nvstreammux")) is None:
+        return
+    text = f"DeepStream {muxer.get_plugin().get_version()}"
+    if find_spec("_cffi_backend") is None:
+        return  # reported by the checks of Python
+    try:
+        import_module("empycustom.native.boxes").copy_and_release()
+    except DeepStreamError as error:
+        yield Finding(PROBLEM, f"{text}: {error}.", "allow it, or run where it is allowed; reading the metadata works as it is")
+    else:
+        yield Finding(OK, text)
+
+
+CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
+    check_bindings,
+    check_overrides,
+    check_analytics,
+    check_elements,
+    check_deepstream,
+)

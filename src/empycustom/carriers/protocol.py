@@ -48,7 +48,7 @@ class Carrier(Protocol):
         """Let a writable buffer carry the number and the time of its frame, for those downstream."""
 
     def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
-        """Add words about the frame, as JSON, to a writable buffer that was blank when it was read. Returns what ``write`` does."""
+        """Add words about the frame, as JSON, to a writable buffer that was blank when read. Returns what ``write`` does."""
 
     def write(self, address: int, reading: Reading, said: Said) -> Sequence[str]:
         """Add what was said about what was read to a writable buffer.

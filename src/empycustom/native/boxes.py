@@ -61,18 +61,29 @@ def copy_and_release() -> tuple[int, int]:
         )
     functions = [address_of(ffi.addressof(glib, name)) for name in ("g_atomic_rc_box_acquire", "g_atomic_rc_box_release")]
     codes = machine_code(machine, tuple(functions))
-    file = os.memfd_create("empycustom")
+    start = _runnable(b"".join(code.ljust(_PAGE // 2, b"\0") for code in codes))
+    return start, start + _PAGE // 2
+
+
+def _runnable(page: bytes) -> int:
+    """Return where in memory the instructions of a page lie, ready to be run."""
     try:
-        os.write(file, b"".join(code.ljust(_PAGE // 2, b"\0") for code in codes))
-        start = glib.mmap(0, _PAGE, _READ_AND_RUN, _PRIVATE, file, 0)
-    finally:
-        os.close(file)
+        file = os.memfd_create("empycustom")
+        try:
+            os.write(file, page)
+            start: int = glib.mmap(0, _PAGE, _READ_AND_RUN, _PRIVATE, file, 0)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise DeepStreamError(
+            f"words cannot be attached to DeepStream metadata: no file in memory can be made ({error})"
+        ) from error
     if start == _FAILED:
         raise DeepStreamError(
             "this system does not let a process run code that it made (SELinux: deny_execmem), and words on DeepStream metadata "
             "take that; allow it for this program"
         )
-    return start, start + _PAGE // 2
+    return start
 
 
 _pointer, _int = Struct("=Q"), Struct("=i")

@@ -34,7 +34,7 @@ user_fields = fields((8, "i"), (16, "Q"), (40, "Q"))
 # NvDsClassifierMeta: unique_component_id, label_info_list
 classifier_fields = fields((44, "i"), (48, "Q"))
 # NvDsLabelInfo: num_classes, result_label, pResult_label, result_class_id, label_id, result_prob
-label_fields = fields((40, "I"), (44, f"{LABEL_SIZE}s"), (176, "Q"), (184, "I"), (188, "I"), (192, "f"))
+label_fields = fields((40, "i"), (44, f"{LABEL_SIZE}s"), (176, "Q"), (184, "i"), (188, "i"), (192, "f"))
 
 
 @dataclass(frozen=True)

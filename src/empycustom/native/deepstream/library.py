@@ -29,7 +29,7 @@ def nvds() -> Any:
 def nvds_path() -> str:
     """Return where the library lies. Raises DeepStreamError where the process has none."""
     for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
-        path = line.split(maxsplit=5)[-1]
+        path = line.split(maxsplit=5)[-1].removesuffix(" (deleted)")  # replaced since, by an upgrade
         if path.rpartition("/")[2].startswith(_LIBRARY):
             return path
     raise DeepStreamError(f"DeepStream metadata is on a buffer, but {_LIBRARY} is not in the process")

@@ -107,8 +107,8 @@ _text = writer("=QIIQI")  # NvOSD_TextParams: display_text, x_offset, y_offset, 
 _int = writer("=i")
 _chars = writer(f"={LABEL_SIZE}s")
 _classifier = writer("=i")  # NvDsClassifierMeta at 44: unique_component_id
-_label_info = writer(f"=I{LABEL_SIZE}s")  # NvDsLabelInfo from 40: num_classes, result_label
-_result = writer("=IIf")  # from 184: result_class_id, label_id, result_prob
+_label_info = writer(f"=i{LABEL_SIZE}s")  # NvDsLabelInfo from 40: num_classes, result_label
+_result = writer("=Qiif")  # from 176: pResult_label, result_class_id, label_id, result_prob
 
 
 def add_object(frame: int, batch: int, layout: Layout, found: ObjectMeta) -> int:
@@ -145,7 +145,9 @@ def _new_classifier(batch: int, classifier: ClassifierMeta) -> int:
     for label in classifier.labels:
         info = acquired("nvds_acquire_label_info_meta_from_pool", batch)
         _label_info(info + 40, label.num_classes, _cut(label.label))
-        _result(info + 184, label.class_id, label.label_id, label.probability)
+        text = bytes_of(label.label)
+        long_label = glib.g_strdup(text) if len(text) >= LABEL_SIZE else 0
+        _result(info + 176, long_label, label.class_id, label.label_id, label.probability)
         nvds().nvds_add_label_info_meta_to_classifier(address, info)
     return address
 
