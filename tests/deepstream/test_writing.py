@@ -120,8 +120,12 @@ def test_several_elements_merge_their_words_into_one_event(play, document, empyc
     assert about(frame) == [("bike", {"a": {"x": 1, "y": 2}, "b": 1}), ("person", {"only": 2}), ("car", None)]
     assert frame["emcustom"] == {"f": 1, "g": 2}
     played = play(f"{pipeline} ! appsink name=out")
-    (event,) = nvds.events_of(nvds.frames_of(nvds.batch_of(played.samples[-1].get_buffer()))[0])
+    frame = nvds.frames_of(nvds.batch_of(played.samples[-1].get_buffer()))[0]
+    (event,) = nvds.events_of(frame)
     assert event[0] == "empycustom"
+    data = nvds.get(nvds.LONG, nvds.items(nvds.get(nvds.LONG, frame + 120))[0] + 40)
+    numbers = {name: nvds.get(nvds.INT, data + place) for name, place in (("sensor", 92), ("component", 104), ("frame", 108))}
+    assert numbers == {"sensor": 10, "component": 0x454D, "frame": 2}
     said = json.loads(event[1])
     assert (said["frame_num"], said["source_id"], said["emcustom"]) == (2, 10, {"f": 1, "g": 2})
     assert [(found["obj_label"], found["emcustom"]) for found in said["object"]] == [

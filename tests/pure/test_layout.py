@@ -11,37 +11,38 @@ sizes = st.integers(1, 70)
 
 
 def samples(video_format, width, height):
-    """Each plane's (rows, columns, channels), counted pixel by pixel instead of calculated."""
+    """Each plane's (rows, columns, channels), counted pixel by pixel instead of calculated, and the bytes of a sample."""
     for plane in FORMATS[video_format]:
         step = 2 if plane.shift else 1
-        yield len(range(0, height, step)), len(range(0, width, step)), len(plane.channels)
+        yield len(range(0, height, step)), len(range(0, width, step)), len(plane.channels), 1 + ("LE" in video_format)
 
 
 @given(st.sampled_from(sorted(FORMATS)), sizes, sizes, st.integers(0, 9), st.integers(0, 99))
 def test_planes_have_the_shape_of_their_samples_wherever_they_lie(video_format, width, height, padding, gap):
     offsets, strides, end = [], [], gap
     expected = list(samples(video_format, width, height))
-    for rows, columns, channels in expected:
+    for rows, columns, channels, size in expected:
         offsets.append(end)
-        strides.append(columns * channels + padding)
+        strides.append(columns * channels * size + padding)
         end += rows * strides[-1] + gap
     layout = layout_of(video_format, width, height, tuple(offsets), tuple(strides))
-    for plane, (rows, columns, channels), offset, stride in zip(layout.planes, expected, offsets, strides, strict=True):
+    for plane, (rows, columns, channels, size), offset, stride in zip(layout.planes, expected, offsets, strides, strict=True):
         assert plane.shape == ((rows, columns) if channels == 1 else (rows, columns, channels))
-        assert (plane.strides[0], plane.strides[1], plane.offset) == (stride, channels, offset)
-        assert plane.strides[-1] == 1
+        assert (plane.strides[0], plane.strides[1], plane.offset) == (stride, channels * size, offset)
+        assert plane.strides[-1] == size
     assert layout.size == end - gap - padding  # the padding after the last row need not be there
 
 
 @given(st.sampled_from(sorted(FORMATS)), sizes, sizes)
 def test_a_row_that_is_too_short_is_refused_where_there_is_a_next_one(video_format, width, height):
-    rows, columns, channels = next(samples(video_format, width, height))
-    short = columns * channels - 1
-    arguments = video_format, width, height, (0, 10**6, 2 * 10**6), (short, width, width)
+    rows, columns, channels, size = next(samples(video_format, width, height))
+    row = columns * channels * size
+    short = row - 1
+    arguments = video_format, width, height, (0, 10**6, 2 * 10**6), (short, 2 * width + 2, 2 * width + 2)
     if rows == 1:
         assert layout_of(*arguments).planes[0].shape[0] == 1
     else:
-        with pytest.raises(FrameError, match=f"needs {columns * channels} bytes a row, but .* {short} bytes"):
+        with pytest.raises(FrameError, match=f"needs {row} bytes a row, but .* {short} bytes"):
             layout_of(*arguments)
 
 

@@ -35,12 +35,13 @@ def map_frame(buffer: Any, in_meta: Mapping[str, Any], *, writable: bool = False
 class SystemFrame(Frame):
     """A frame in system memory, mapped between the beginning and the end of its ``with`` block; made by ``map_frame``."""
 
-    __slots__ = ("_buffer", "_map", "_writable")
+    __slots__ = ("_buffer", "_interlace_mode", "_map", "_writable")
 
     def __init__(self, buffer: Any, in_meta: Mapping[str, Any], *, writable: bool) -> None:
         if not isinstance(buffer, Gst.Buffer):
             raise FrameError(f"map_frame needs the Gst.Buffer that the callback got, not a {type(buffer).__name__}.")
-        super().__init__(*_description(in_meta))
+        video_format, width, height, self._interlace_mode = _description(in_meta)
+        super().__init__(video_format, width, height)
         self._buffer, self._writable = buffer, writable
         self._map: BufferMap | None = None
 
@@ -52,7 +53,7 @@ class SystemFrame(Frame):
         address = hash(self._buffer)
         own = video_layout(address)
         if own is None:
-            layout = default_layout(self.format, self.width, self.height)
+            layout = default_layout(self.format, self.width, self.height, self._interlace_mode)
         else:
             layout = layout_of(self.format, self.width, self.height, own.offsets, own.strides)
         self._map = _mapped(address, layout.size, writable=self._writable)
@@ -70,8 +71,8 @@ class SystemFrame(Frame):
             self._buffer = None
 
 
-def _description(in_meta: Mapping[str, Any]) -> tuple[str, int, int]:
-    """Return format, width and height of the buffer that ``in_meta`` belongs to; FrameError where it cannot be mapped here."""
+def _description(in_meta: Mapping[str, Any]) -> tuple[str, int, int, str]:
+    """Return format, width, height and interlace mode of the buffer of ``in_meta``; FrameError where it cannot be mapped."""
     try:
         about = in_meta["buffer"]
         video_format, width, height, memory = about["format"], about["width"], about["height"], about["memory"]
@@ -86,16 +87,20 @@ def _description(in_meta: Mapping[str, Any]) -> tuple[str, int, int]:
             "element, for example nvvideoconvert ! 'video/x-raw,format=RGBA' on DeepStream."
         )
     planes_of(video_format)
-    return video_format, width, height
+    return video_format, width, height, about.get("interlace_mode", "progressive")
 
 
 @lru_cache(maxsize=64)
-def default_layout(video_format: str, width: int, height: int) -> Layout:
-    """Return GStreamer's own layout, padding included, of a frame whose buffer has no GstVideoMeta."""
+def default_layout(video_format: str, width: int, height: int, interlace_mode: str = "progressive") -> Layout:
+    """Return GStreamer's own layout, padding included, of a frame whose buffer has no GstVideoMeta.
+
+    Of two interlaced fields each has whole rows of chroma, so that a plane may begin later than in a progressive frame.
+    """
     planes_of(video_format)
     info = GstVideo.VideoInfo()
     try:
-        fits = info.set_format(GstVideo.VideoFormat.from_string(video_format), width, height)
+        mode = GstVideo.VideoInterlaceMode.from_string(interlace_mode)
+        fits = info.set_interlaced_format(GstVideo.VideoFormat.from_string(video_format), mode, width, height)
     except (TypeError, ValueError, OverflowError) as error:
         raise FrameError(f"A frame cannot have a width of {width!r} and a height of {height!r}; check in_meta.") from error
     if not fits:

@@ -70,13 +70,15 @@ class Event:
 
     def attach_text(self, text: str, timestamp: str, *, blob: bool) -> None:
         """The same with all that is to be said, as JSON. ``blob``: of a frame, as a message for nvmsgconv as well."""
-        owner, address = ("frame", self._frame.address) if self._frame else ("batch", self._batch)
-        add_event(owner, address, self._batch, self._layout, text, timestamp)
+        frame = self._frame
+        owner, address = ("frame", frame.address) if frame else ("batch", self._batch)
+        numbers = (frame.source_id, frame.frame_num) if frame else ()
+        add_event(owner, address, self._batch, self._layout, text, timestamp, *numbers)
         if self._user:
             remove(owner, address, self._user)
-        if blob and self._frame:
+        if blob and frame:
             kind = blob_type(self._layout)
-            earlier = blob_in(self._frame.users, kind)
+            earlier = blob_in(frame.users, kind)
             add_blob(address, self._batch, kind, text)
             if earlier:
                 remove(owner, address, earlier)

@@ -108,6 +108,7 @@ class FrameFormat:
             "width": self.width,
             "height": self.height,
             "memory": self.memory,
+            "interlace_mode": GstVideo.VideoInterlaceMode.to_string(info.interlace_mode),
             "planes": [],
         }
         # How long a frame lasts, in nanoseconds; without end where the caps do not say it.

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.transform import PyTransform, guarded
+from empycustom.frames.layout import FORMATS
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.meta.compact import dumps
 from empycustom.native.objects import listens_to
 
-_FORMATS = "RGBA, RGBx, BGRA, BGRx, RGB, BGR, GRAY8, I420, NV12"
-VIDEO_CAPS = f"video/x-raw, format={{ {_FORMATS} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
+VIDEO_CAPS = f"video/x-raw, format={{ {', '.join(FORMATS)} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
 
 
 class Every:

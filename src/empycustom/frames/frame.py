@@ -43,21 +43,22 @@ class Frame:
 
     @property
     def planes(self) -> tuple[Pixels, ...]:
-        """The planes as uint8 arrays.
+        """The planes as arrays, of uint8 where the format has no number of bits in its name, else of uint16.
 
-        Packed formats have one: (height, width, 4) for RGBA, RGBx, BGRA and BGRx, (height, width, 3) for RGB and BGR,
-        (height, width) for GRAY8. I420 has Y (height, width), U and V (half of both, rounded up); NV12 has Y and UV
-        (half, half, 2).
+        Packed formats have one: (height, width, 4) for RGBA, RGBx, BGRA, BGRx, ARGB, xRGB, ABGR and xBGR, (height, width, 3) for
+        RGB and BGR, (height, width) for GRAY8 and GRAY16_LE. I420, YV12 and I420_10LE have Y (height, width), U and V (half of
+        both, rounded up), YV12 the two in the other order; NV12, NV21 and P010_10LE have Y and UV (half, half, 2), NV21 VU.
+        The 10 bits of I420_10LE are the lower ones (0 to 1023), those of P010_10LE the upper ones (0 to 65472, in steps of 64).
         """
         if self._planes is None:
             span = self._opened()
             data = self._data
-            self._planes = tuple([span.array(data, at.shape, at.strides, at.offset) for at in self._layout.planes])
+            self._planes = tuple([span.array(data, plane) for plane in self._layout.planes])
         return self._planes
 
     @property
     def pixels(self) -> Pixels:
-        """The only plane of a packed format; a FrameError for I420 and NV12."""
+        """The only plane of a packed format; a FrameError where there are several."""
         planes = self.planes
         if len(planes) > 1:
             raise FrameError(
@@ -78,12 +79,15 @@ class Frame:
 
     @property
     def rgba(self) -> Pixels:
-        """Red, green, blue, alpha as (height, width, 4), a view; a FrameError for every format but RGBA."""
+        """Red, green, blue, alpha as (height, width, 4), a view; a FrameError for every format but RGBA and ABGR."""
         return self._channels("RGBA")
 
     @property
     def gray(self) -> Pixels:
-        """GRAY8, or the luma plane of I420 and NV12, as (height, width), a view; a FrameError for the colour formats."""
+        """The only plane of a gray format, or the luma of one with several planes, as (height, width); a view.
+
+        A FrameError for packed colours.
+        """
         if planes_of(self.format)[0].channels != "Y":
             raise FrameError(
                 f"A frame of format {self.format} holds no gray values to view: calculate them from frame.pixels "

@@ -1,7 +1,7 @@
 """How the pixels of each format lie in memory: one table, and the arithmetic of planes.
 
-Everything is 8 bits a sample. Offsets and strides are in bytes; a stride is the way from a row to the next one, padding included,
-and may be negative where a frame is stored upside down.
+Offsets and strides are in bytes; a stride is the way from a row to the next one, padding included, and may be negative where a
+frame is stored upside down.
 """
 
 from __future__ import annotations
@@ -14,10 +14,19 @@ from empycustom.errors import FrameError
 
 @dataclass(frozen=True)
 class PlaneFormat:
-    """The samples of a plane in their order in memory, one letter each; ``shift`` is 1 where one sample serves 2x2 pixels."""
+    """The samples of a plane in their order in memory, one letter each.
+
+    ``shift`` is 1 where one sample serves 2x2 pixels; ``sample`` is NumPy's name of its type.
+    """
 
     channels: str
     shift: int = 0
+    sample: str = "u1"
+
+    @property
+    def sample_bytes(self) -> int:
+        """The size of a sample."""
+        return int(self.sample[-1])
 
     def reduced(self, pixels: int) -> int:
         """Return how many samples of this plane cover that many pixels of a row or column; rounded up."""
@@ -32,6 +41,7 @@ class PlaneLayout:
     strides: tuple[int, ...]
     offset: int
     shift: int
+    sample: str
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -53,12 +63,18 @@ class Layout:
     size: int
 
 
-_LUMA = PlaneFormat("Y")
+_LUMA, _LUMA_16 = PlaneFormat("Y"), PlaneFormat("Y", sample="<u2")
+_PACKED = ("RGBA", "RGBx", "BGRA", "BGRx", "ARGB", "xRGB", "ABGR", "xBGR", "RGB", "BGR")
 FORMATS: dict[str, tuple[PlaneFormat, ...]] = {
-    **{name: (PlaneFormat(name),) for name in ("RGBA", "RGBx", "BGRA", "BGRx", "RGB", "BGR")},
+    **{name: (PlaneFormat(name),) for name in _PACKED},
     "GRAY8": (_LUMA,),
+    "GRAY16_LE": (_LUMA_16,),
     "I420": (_LUMA, PlaneFormat("U", 1), PlaneFormat("V", 1)),
+    "YV12": (_LUMA, PlaneFormat("V", 1), PlaneFormat("U", 1)),
     "NV12": (_LUMA, PlaneFormat("UV", 1)),
+    "NV21": (_LUMA, PlaneFormat("VU", 1)),
+    "I420_10LE": (_LUMA_16, PlaneFormat("U", 1, "<u2"), PlaneFormat("V", 1, "<u2")),  # in the lower 10 of 16 bits
+    "P010_10LE": (_LUMA_16, PlaneFormat("UV", 1, "<u2")),  # in the upper 10 of 16 bits
 }
 """Every supported format, by GStreamer's name, with its planes."""
 
@@ -96,10 +112,10 @@ def layout_of(video_format: str, width: int, height: int, offsets: tuple[int, ..
 
 
 def _plane(plane: PlaneFormat, offset: int, stride: int, width: int, height: int) -> PlaneLayout:
-    rows, columns, channels = plane.reduced(height), plane.reduced(width), len(plane.channels)
+    rows, columns, channels, size = plane.reduced(height), plane.reduced(width), len(plane.channels), plane.sample_bytes
     if channels == 1:
-        return PlaneLayout((rows, columns), (stride, 1), offset, plane.shift)
-    return PlaneLayout((rows, columns, channels), (stride, channels, 1), offset, plane.shift)
+        return PlaneLayout((rows, columns), (stride, size), offset, plane.shift, plane.sample)
+    return PlaneLayout((rows, columns, channels), (stride, channels * size, size), offset, plane.shift, plane.sample)
 
 
 def _check(plane: PlaneLayout, name: str) -> None:

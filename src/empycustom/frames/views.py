@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from empycustom.errors import FrameClosedError
+from empycustom.frames.layout import PlaneLayout
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Pixels = np.ndarray[Any, np.dtype[Any]]
 
 CLOSED = "This view of a frame was used after its with block. Use it inside, or keep view.copy() instead of the view."
 # A dtype that nothing calculates with: C code that takes an emptied view refuses it, and most of it prints this name.
@@ -30,9 +31,9 @@ class Span(list["weakref.ref[FrameView]"]):
 
     __slots__ = ("_keeper",)
 
-    def array(self, data: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> FrameView:
-        """Return a view of a buffer with that shape, strides and offset (bytes); read-only where ``data`` is."""
-        view: FrameView = FrameView(shape, np.uint8, data, offset, strides)
+    def array(self, data: Any, plane: PlaneLayout) -> FrameView:
+        """Return a view of the plane in a buffer; read-only where ``data`` is."""
+        view: FrameView = FrameView(plane.shape, plane.sample, data, plane.offset, plane.strides)
         view._span = self
         self.append(weakref.ref(view))
         return view

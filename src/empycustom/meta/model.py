@@ -100,12 +100,13 @@ class Plane(TypedDict):
 
 
 class BufferInfo(TypedDict):
-    """How the buffer's pixels are laid out; ``memory`` is ``"CPU"`` or ``"NVMM"``."""
+    """How the buffer's pixels are laid out; ``memory`` is ``"CPU"`` or ``"NVMM"``, ``interlace_mode`` as caps spell it."""
 
     format: str
     width: int
     height: int
     memory: str
+    interlace_mode: str
     planes: list[Plane]
 
 

@@ -86,19 +86,19 @@ def _runnable(page: bytes) -> int:
     return start
 
 
-_pointer, _int = Struct("=Q"), Struct("=i")
+_pointer, _number = Struct("=Q"), Struct("=I")
 
 
 def new_box(size: int, texts: Mapping[int, bytes], numbers: Mapping[int, int]) -> int:
     """Return the address of a new box: a structure of ``size`` bytes, zeros but for what is given by its place in it.
 
-    ``texts`` are put behind the structure, each with a NUL at its end, and pointed to; ``numbers`` are ints of 32 bits.
+    ``texts`` are put behind the structure, each with a NUL at its end, and pointed to; ``numbers`` are ints of 32 bits, with a sign or without.
     """
     total = size + sum(len(text) + 1 for text in texts.values())
     box: int = glib.g_atomic_rc_box_alloc0(total)
     memory, end = ffi.buffer(ffi.cast("char *", box), total), size
     for place, number in numbers.items():
-        _int.pack_into(memory, place, number)
+        _number.pack_into(memory, place, number % 2**32)
     for place, text in texts.items():
         _pointer.pack_into(memory, place, box + end)
         memory[end : end + len(text)] = text

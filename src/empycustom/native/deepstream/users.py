@@ -18,7 +18,8 @@ from empycustom.native.memory import fields, writer
 MARKER = "empycustom"  # the objectId of our events
 COMPONENT_ID = 0x454D  # their componentId: a nvmsgconv whose comp-id is set, and is another, leaves them out
 
-_TYPE, _OBJECT_TYPE, _COMPONENT_ID, _TIME, _OBJECT_ID = 0, 4, 104, 128, 136  # places in NvDsEventMsgMeta
+# Places in NvDsEventMsgMeta.
+_TYPE, _OBJECT_TYPE, _SENSOR_ID, _COMPONENT_ID, _FRAME_ID, _TIME, _OBJECT_ID = 0, 4, 92, 104, 108, 128, 136
 _CUSTOM = 0x101  # NVDS_EVENT_CUSTOM, NVDS_OBJECT_TYPE_CUSTOM
 _MESSAGE, _LENGTH, _INFO_SIZE = 0, 8, 16  # NvDsCustomMsgInfo
 _OURS: int = glib.g_intern_string(MARKER.encode())  # the uContext of all user metadata of ours
@@ -44,10 +45,12 @@ def event_in(users: Sequence[int], layout: Layout) -> tuple[int, str]:
     return 0, ""
 
 
-def add_event(owner: str, address: int, batch: int, layout: Layout, text: str, timestamp: str) -> None:
+def add_event(
+    owner: str, address: int, batch: int, layout: Layout, text: str, timestamp: str, source_id: int = 0, frame_num: int = 0
+) -> None:
     """Add our event with a text to a ``"frame"`` or the ``"batch"`` itself, at ``address``."""
     texts = {_TIME: bytes_of(timestamp), _OBJECT_ID: MARKER.encode(), layout.event_text: bytes_of(text)}
-    numbers = {_TYPE: _CUSTOM, _OBJECT_TYPE: _CUSTOM, _COMPONENT_ID: COMPONENT_ID}
+    numbers = {_TYPE: _CUSTOM, _OBJECT_TYPE: _CUSTOM, _COMPONENT_ID: COMPONENT_ID, _SENSOR_ID: source_id, _FRAME_ID: frame_num}
     _add(owner, address, batch, EVENT_MSG_META, new_box(layout.event_size, texts, numbers))
 
 
