@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+import empycustom
+from empycustom.frames.layout import FORMATS
 from empycustom.gstreamer import Gst
 
 SOURCE = "videotestsrc num-buffers=4 pattern=ball ! video/x-raw,format=RGBA,width=64,height=48,framerate=10/1"
@@ -179,3 +183,75 @@ def process(in_buffer, in_meta, options):
     assert play(pipeline).ended
     frame = json.loads(pipeline.get_by_name("meta").get_property("last-meta"))["frame"][0]
     assert [found["obj_label"] for found in frame["object"]] == ["mine"]
+
+
+ARRAYS = """
+import numpy as np
+import empycustom
+
+def process(in_buffer, in_meta, options):
+    with empycustom.map_frame(in_buffer, in_meta) as frame:
+        planes = tuple(np.invert(plane) for plane in frame.planes)
+    return planes if len(planes) > 1 else planes[0], [{"inverted": True}]
+"""
+
+
+@pytest.mark.parametrize("size", [(64, 48), (33, 17)], ids=str)
+@pytest.mark.parametrize("video_format", FORMATS)
+def test_arrays_become_the_new_buffer_in_every_format(play, library, video_format, size):
+    """Inverted twice it is what it was, padding aside; times and words travel."""
+    caps = f"video/x-raw,format={video_format},width={size[0]},height={size[1]},framerate=10/1"
+    lib = library(ARRAYS)
+    pipeline = Gst.parse_launch(
+        f"videotestsrc num-buffers=2 pattern=smpte100 ! {caps} ! tee name=t t. ! queue ! appsink name=before "
+        f"t. ! queue ! empycustom custom-lib={lib} ! empycustom custom-lib={lib} ! aimeta name=m ! appsink name=out"
+    )
+    before = []
+    sink = pipeline.get_by_name("before")
+    sink.set_property("emit-signals", True)
+    sink.connect("new-sample", lambda sink: before.append(sink.emit("pull-sample")) or Gst.FlowReturn.OK)
+    played = play(pipeline)
+    assert played.ended, played.errors
+    in_meta = {"buffer": {"format": video_format, "width": size[0], "height": size[1], "memory": "CPU"}}
+    for old, new in zip(before, played.samples, strict=True):
+        old, new = old.get_buffer(), new.get_buffer()
+        assert (old.pts, old.duration, old.get_size()) == (new.pts, new.duration, new.get_size())
+        with empycustom.map_frame(old, in_meta) as one, empycustom.map_frame(new, in_meta) as other:
+            assert all((plane == same).all() for plane, same in zip(one.planes, other.planes, strict=True))
+    assert json.loads(pipeline.get_by_name("m").get_property("last-meta"))["frame"][0]["emcustom"] == {"inverted": True}
+
+
+WRONG = {
+    "np.zeros((48, 64, 3), np.uint8)": "shape (48, 64, 3) and the type uint8; RGBA of 64x48 needs an array (48, 64, 4) of uint8",
+    "np.zeros((48, 64, 4))": "type float64; RGBA of 64x48 needs an array (48, 64, 4) of uint8 (array.astype makes another type)",
+    "(np.zeros((48, 64), np.uint8),) * 2": "2 arrays; RGBA of 64x48 needs an array (48, 64, 4) of uint8",
+    "[7]": "it is int, not a NumPy array; RGBA",
+    "seen(b, m)": "it is a view of a frame whose with block is over; return view.copy()",
+    "7": "the first of the pair is int; return a Gst.Buffer, a NumPy array, a tuple of arrays (a plane each), or None",
+}
+
+
+@pytest.mark.parametrize(("made", "told"), WRONG.items(), ids=WRONG)
+def test_arrays_that_are_no_frame_of_the_stream_are_an_error_that_says_both(play, library, made, told):
+    lib = library(
+        "import numpy as np, empycustom\n"
+        "def seen(b, m):\n    with empycustom.map_frame(b, m) as frame:\n        return frame.pixels\n"
+        f"def process(b, m, o):\n    return {made}, None\n"
+    )
+    played = play(f"{SOURCE} ! empycustom custom-lib={lib} ! fakesink")
+    assert told in played.error
+    assert "lib.py:5: what process returned cannot be used" in played.error
+
+
+def test_metas_of_the_input_travel_on_arrays_too(play, library, regions):
+    lib = library(ARRAYS.replace('[{"inverted": True}]', "[{'name': f['obj_label']} for f in in_meta['frame'][0]['object']]"))
+    found = regions(("person", 1, 2, 3, 4, 7), ("car", 5, 6, 7, 8, 9))
+    pipeline = Gst.parse_launch(
+        f"{SOURCE} ! empycustom in-place=true custom-lib={found} ! empycustom custom-lib={lib} ! aimeta name=m ! fakesink"
+    )
+    assert play(pipeline).ended
+    (frame,) = json.loads(pipeline.get_by_name("m").get_property("last-meta"))["frame"]
+    assert [(found["obj_label"], found["emcustom"]) for found in frame["object"]] == [
+        ("person", {"name": "person"}),
+        ("car", {"name": "car"}),
+    ]

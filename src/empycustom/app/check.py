@@ -10,7 +10,7 @@ from typing import Any
 from empycustom.app.findings import Trial, explain
 from empycustom.app.synthetic import SyntheticFrame
 from empycustom.buffers.handed import hand_over
-from empycustom.elements.answers import meta_of, pair_of
+from empycustom.elements.answers import meta_of, pair_of, write_arrays
 from empycustom.elements.options import read_object
 from empycustom.gstreamer import Gst
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
@@ -62,6 +62,9 @@ def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repea
     if library.name == "process":
         needed = (before.get_size(), "the frame")
         after, meta = pair_of(library, returned, buffer_type=Gst.Buffer, needed=needed)
+        if after is not None and not isinstance(after, Gst.Buffer):
+            arrays, after = after, frame.buffer()
+            write_arrays(library, arrays, hash(after), frame.format)
         returned = returned[1]
     else:
         meta = meta_of(library, returned)

@@ -25,7 +25,7 @@ class SyntheticFrame:
         width, height = size
         planes_of(video_format)
         caps = Gst.Caps.from_string(f"video/x-raw,format={video_format},width={width},height={height},framerate=30/1")
-        self._format = FrameFormat(caps)
+        self.format = FrameFormat(caps)
         self._buffer = _picture(caps, width, height)
         self.objects = [_object(index, count, width, height) for index in range(count)]
 
@@ -35,9 +35,9 @@ class SyntheticFrame:
 
     def in_meta(self, buffer: Any) -> model.InMeta:
         """A new ``in_meta`` for a buffer that :meth:`buffer` returned."""
-        frame = self._format.frame(hash(buffer), 0, time_ns())
+        frame = self.format.frame(hash(buffer), 0, time_ns())
         frame["object"] = [_copied(found) for found in self.objects]
-        return {"frame": [frame], "buffer": self._format.buffer_info(video_layout(hash(buffer)))}
+        return {"frame": [frame], "buffer": self.format.buffer_info(video_layout(hash(buffer)))}
 
 
 def _picture(caps: Any, width: int, height: int) -> Any:

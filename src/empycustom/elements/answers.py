@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from empycustom.errors import CallbackOutputError, OutputError
+from empycustom.elements.frames import FrameFormat
+from empycustom.errors import CallbackOutputError, FrameError, OutputError
 from empycustom.library.hooks import Library
 from empycustom.meta.output import read_output
+
+_FRAMES = "a Gst.Buffer, a NumPy array, a tuple of arrays (a plane each)"
 
 
 def meta_of(library: Library, returned: Any) -> Any:
@@ -21,21 +24,30 @@ def meta_of(library: Library, returned: Any) -> Any:
 
 
 def pair_of(library: Library, returned: Any, *, buffer_type: type[Any], needed: tuple[int, str]) -> tuple[Any, Any]:
-    """Return the new buffer (None: drop the frame) and the meta in what ``process`` returned.
+    """Return the new frame (a buffer, arrays, or None: drop it) and the meta in what ``process`` returned.
 
     ``needed`` is how many bytes a frame has, and of what (``RGBA of 64x48``). Raises CallbackOutputError.
     """
     if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-        raise _unusable(library, f"got {type(returned).__name__}; return a pair: the new Gst.Buffer (or None) and the meta")
+        raise _unusable(library, f"got {type(returned).__name__}; return a pair: the new frame (or None) and the meta")
     made, meta = returned
-    if made is not None and not isinstance(made, buffer_type):
-        what = f"the first of the pair is {type(made).__name__}; return a Gst.Buffer, or None to drop the frame"
-        raise _unusable(library, what)
+    if made is not None and not isinstance(made, (buffer_type, tuple, list)) and not hasattr(type(made), "__array_interface__"):
+        raise _unusable(library, f"the first of the pair is {type(made).__name__}; return {_FRAMES}, or None to drop the frame")
     size, what = needed
-    if made is not None and made.get_size() < size:
+    if isinstance(made, buffer_type) and made.get_size() < size:
         problem = f"the new buffer has {made.get_size()} bytes, but {what} needs {size}"
         raise _unusable(library, f"{problem}; allocate in_buffer.get_size() bytes")
     return made, meta_of(library, meta)
+
+
+def write_arrays(library: Library, made: Any, address: int, frame_format: FrameFormat) -> None:
+    """Write the arrays that ``process`` returned into the buffer at an address. Raises CallbackOutputError."""
+    from empycustom.buffers.arrays import write_frame  # it loads NumPy, which a library that returns arrays has done
+
+    try:
+        write_frame(address, made, frame_format.format, frame_format.width, frame_format.height, frame_format.interlace_mode)
+    except FrameError as error:
+        raise _unusable(library, f"the new frame: {error}") from error
 
 
 def _unusable(library: Library, what: str) -> CallbackOutputError:

@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from empycustom.carriers.protocol import Reading
-from empycustom.elements.answers import meta_of, pair_of
+from empycustom.elements.answers import meta_of, pair_of, write_arrays
 from empycustom.elements.entry import as_buffer, settle
 from empycustom.elements.failures import details, post_error, post_warning, sentence
 from empycustom.elements.tally import Tally
@@ -119,7 +119,11 @@ class Caller:
         if made is None:
             self._tally.dropped += 1
             return FLOW_DROPPED
-        _fill(target, hash(made), source)
+        if isinstance(made, Gst.Buffer):
+            _fill(target, hash(made), source)
+        else:
+            write_arrays(self.library, made, target, self._frames.format)
+            _complete(target, source)
         self._say(target, reading, output)
         return FLOW_OK
 
@@ -179,4 +183,11 @@ def _fill(target: int, made: int, origin: int) -> None:
     share_memory(made, target)
     carry_times_and_flags(made, target)
     carry_metas(made, target, with_memory=True)
+    carry_metas(origin, target, with_memory=False)
+
+
+def _complete(target: int, origin: int) -> None:
+    """Give the new pixels in the buffer at ``target`` the times, flags and metas of the one at ``origin``."""
+    remove_metas(target)
+    carry_times_and_flags(origin, target)
     carry_metas(origin, target, with_memory=False)

@@ -92,6 +92,7 @@ class FrameFormat:
         self.format: str = finfo.name
         self.width, self.height = int(info.width), int(info.height)
         self.memory = "NVMM" if features is not None and features.contains(_NVMM) else "CPU"
+        self.interlace_mode: str = GstVideo.VideoInterlaceMode.to_string(info.interlace_mode)
         self.needed = (int(info.size), f"{self.format} of {self.width}x{self.height}")  # bytes, and what they are
         self._planes = [
             model.Plane(
@@ -108,7 +109,7 @@ class FrameFormat:
             "width": self.width,
             "height": self.height,
             "memory": self.memory,
-            "interlace_mode": GstVideo.VideoInterlaceMode.to_string(info.interlace_mode),
+            "interlace_mode": self.interlace_mode,
             "planes": [],
         }
         # How long a frame lasts, in nanoseconds; without end where the caps do not say it.

@@ -92,7 +92,8 @@ _pointer, _number = Struct("=Q"), Struct("=I")
 def new_box(size: int, texts: Mapping[int, bytes], numbers: Mapping[int, int]) -> int:
     """Return the address of a new box: a structure of ``size`` bytes, zeros but for what is given by its place in it.
 
-    ``texts`` are put behind the structure, each with a NUL at its end, and pointed to; ``numbers`` are ints of 32 bits, with a sign or without.
+    ``texts`` are put behind the structure, each with a NUL at its end, and pointed to; ``numbers`` are ints of 32 bits, with a
+    sign or without.
     """
     total = size + sum(len(text) + 1 for text in texts.values())
     box: int = glib.g_atomic_rc_box_alloc0(total)
