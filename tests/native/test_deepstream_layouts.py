@@ -212,7 +212,7 @@ KNOWN = {"frame_num": 1, "timestamp": "then", "source_frame_width": 320, "source
 @pytest.fixture(scope="module")
 def api():
     """The type of DeepStream's metadata: NVIDIA's own where it is installed, for two of that name cannot be."""
-    return nvds.call("nvds_meta_api_get_type") if nvds.FOLDER else hash(Gst.meta_api_type_register("NvDsMetaAPI", []))
+    return nvds.call("nvds_meta_api_get_type") if nvds.FOLDER else hash(Gst.meta_api_type_register("NvDsMetaAPI", ["nvdsmeta"]))
 
 
 def test_a_whole_batch_is_read_by_the_carrier(make, api):

@@ -17,7 +17,6 @@ void *g_object_ref(void *object);
 void g_object_force_floating(void *object);
 gboolean g_object_is_floating(void *object);
 const char *g_quark_to_string(GQuark quark);
-const char *g_type_name(GType type);
 address g_strdup(const char *text);
 address g_intern_string(const char *text);
 address g_atomic_rc_box_alloc0(size_t size);

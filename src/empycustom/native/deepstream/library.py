@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.errors import DeepStreamError
-from empycustom.native.declarations import FLAGS, ffi, glib, text
+from empycustom.native.declarations import FLAGS, ffi, glib, gst
 
-_API, _LIBRARY = "NvDsMetaAPI", "libnvds_meta.so"
+_LIBRARY = "libnvds_meta.so"
+_TAG: int = glib.g_quark_from_string(b"nvdsmeta")  # by which NVIDIA's own elements find their metadata
 _KEY_TYPE = b"EMPYCUSTOM.OBJECT.KEY"
 
 
 @lru_cache(maxsize=64)
 def is_deepstream(api: int) -> bool:
     """Whether a meta of an API type, as :func:`empycustom.native.metas.scan` returns it, is DeepStream's."""
-    return text(glib.g_type_name(api)) == _API
+    return bool(gst.gst_meta_api_type_has_tag(api, _TAG))
 
 
 @lru_cache(maxsize=1)
