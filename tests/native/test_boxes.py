@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 import unicorn
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from unicorn import arm64_const as arm
 from unicorn import x86_const as x86
@@ -245,6 +245,7 @@ def check(name, code, function, box):
 
 
 @pytest.mark.parametrize("name", MACHINES)
+@settings(deadline=None)
 @given(functions=st.tuples(ADDRESSES, ADDRESSES), box=st.integers(0, 2**64 - 1))
 @example(functions=(0x7F12_3456_7890, 0xFFFF_A1B2_C3D0), box=0xFFFF_8000_0010)
 @example(functions=(0x5555_0000_0000, 0x0001_0000_0000), box=0)
@@ -262,6 +263,7 @@ EVENTS = {"5.0 and 5.1": (184, 152), "6.0 to 7.1": (264, 152), "8.0": (14032, 13
 TEXTS = st.binary(max_size=300).map(lambda text: text.replace(b"\0", b""))
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=4), st.lists(st.integers(-(2**31), 2**31 - 1), max_size=4), st.integers(64, 200))
 def test_a_box_has_what_was_given_and_zeros(texts, numbers, size):
     given_texts = {8 * index: text for index, text in enumerate(texts)}

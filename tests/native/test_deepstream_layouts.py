@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from empycustom.carriers.deepstream import DeepStreamCarrier
@@ -126,6 +126,7 @@ def test_every_version_that_is_known_is_tested():
     assert [layout.versions for layout in LAYOUTS] == list(COLUMNS)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=3, max_size=3))
 @example([192, 544, 64])
 @example([232, 552, 56])
@@ -187,6 +188,7 @@ def test_labels_and_texts_that_are_cut_or_no_utf8(make, chars, wanted):
     assert [read.label, read.display_text, *(info.label for info in read.classifiers[0].labels)] == [wanted] * 4
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(0, ALL_ONES - 1), st.binary(max_size=128), st.sampled_from([*COLUMNS]))
 def test_objects_of_any_class_id_and_label_are_read(class_id, object_id, label, name):
     make = Maker(name)
@@ -288,6 +290,7 @@ def test_bytes_that_are_not_for_us_stay_as_they_were(make):
     assert changed == ours
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*COLUMNS]), st.text(max_size=140), st.floats(-(2**31), 2**31, width=32), st.integers(-1, ALL_ONES - 1))
 @example("8.0", "é" * 64, -0.5, -1)
 def test_a_new_object_is_read_back(name, label, side, object_id):
