@@ -238,3 +238,22 @@ def test_each_example_passes_the_check_of_the_command_line(path, tmp_path):
     command = [Path(sys.executable).parent / "empycustom", "check", path, "--repeat", "2"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+
+
+SNOW = ["videotestsrc", "num-buffers=2", "pattern=snow"]
+
+
+@pytest.mark.parametrize("options", [None, {"mask": True}], ids=["blur", "mask"])
+@pytest.mark.parametrize("pixel_format", ["RGBA", "BGR", "GRAY16_LE", "I420", "NV12", "P010_10LE"])
+def test_privacy_hides_persons_and_nothing_else(launch, boxes, pixel_format, options):
+    """Noise becomes smooth where the person is; around it and under the bicycle it stays what it was."""
+    caps, shown = RGBA.replace("RGBA", pixel_format), ["!", "videoconvert", "!", RGBA]
+    _, before = launch(SNOW, [*boxes, *shown], caps=caps)
+    documents, after = launch(SNOW, boxes, [*example("privacy.py", options), *shown], caps=caps)
+    assert [frame[:2] for frame in said(documents)] == [[{"hidden": True}, None]] * 2
+    outside = np.ones((HEIGHT, WIDTH), bool)
+    outside[58:142, 38:92] = False  # a sample of colour may reach over the edge
+    assert np.array_equal(before[:, outside], after[:, outside])
+    assert before[:, 62:138, 42:88, :3].std() > 30
+    assert after[:, 62:138, 42:88, :3].std(axis=(1, 2)).max() < (1 if options else 12)
+    assert (np.abs(after.mean(axis=(1, 2)) - before.mean(axis=(1, 2))) < 3).all(), "as bright as before"

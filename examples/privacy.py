@@ -1,0 +1,36 @@
+"""People whom nobody is to know again: each is blurred where the frame lies, or covered by one flat colour.
+
+    empycustom run street.mp4 --lib examples/people.py --lib examples/privacy.py --save private.mp4
+
+Options: ``labels`` (["person"]): what is hidden; ``mask`` (false): a flat colour instead of a blur.
+"""
+
+import cv2
+
+import empycustom
+
+
+def process_ip(io_buffer, in_meta, options):
+    """Hide every object that has one of the labels. It works in every format: a plane is hidden like any other."""
+    labels, hide = options.get("labels", ["person"]), mask if options.get("mask", False) else blur
+    hidden = [obj for obj in in_meta["frame"][0]["object"] if obj["obj_label"] in labels]
+    if not hidden:
+        return None  # nothing was mapped, so nothing is copied
+    with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
+        for obj in hidden:
+            for plane in range(len(frame.planes)):
+                hide(frame.crop(obj, plane))
+    return [{"hidden": True} if obj in hidden else {} for obj in in_meta["frame"][0]["object"]]
+
+
+def blur(area):
+    """Blur an area until a face in it is gone: as far as a third of its width."""
+    if area.size:
+        size = max(area.shape[1] // 3, 1)
+        area[...] = cv2.blur(area, (size, size))
+
+
+def mask(area):
+    """Cover an area with its mean colour."""
+    if area.size:
+        area[...] = area.mean(axis=(0, 1)).astype(area.dtype)
