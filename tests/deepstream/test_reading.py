@@ -168,6 +168,18 @@ def test_a_view_of_gpu_memory_is_refused_with_what_to_do(play, library):
     assert "nvvideoconvert ! 'video/x-raw,format=RGBA'" in play(pipeline).error
 
 
+def test_an_array_is_no_frame_on_the_gpu(play, library):
+    lib = library("import numpy as np\ndef process(b, m, o):\n    return np.zeros((480, 640, 4), np.uint8), None\n")
+    pipeline = Gst.parse_launch(
+        "appsrc name=in caps=video/x-raw(memory:NVMM),format=RGBA,width=640,height=480,framerate=30/1 format=time ! "
+        f"empycustom custom-lib={lib} ! fakesink"
+    )
+    source = pipeline.get_by_name("in")
+    source.emit("push-buffer", Gst.Buffer.new_wrapped(bytes(64)))
+    source.emit("end-of-stream")
+    assert "an array cannot become a frame in NVMM memory; return a Gst.Buffer" in play(pipeline).error
+
+
 SPOILER = """
 import sys
 sys.path.insert(0, {folder!r})

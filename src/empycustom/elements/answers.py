@@ -44,6 +44,8 @@ def write_arrays(library: Library, made: Any, address: int, frame_format: FrameF
     """Write the arrays that ``process`` returned into the buffer at an address. Raises CallbackOutputError."""
     from empycustom.buffers.arrays import write_frame  # it loads NumPy, which a library that returns arrays has done
 
+    if frame_format.memory != "CPU":
+        raise _unusable(library, f"an array cannot become a frame in {frame_format.memory} memory; return a Gst.Buffer")
     try:
         write_frame(address, made, frame_format.format, frame_format.width, frame_format.height, frame_format.interlace_mode)
     except FrameError as error:
