@@ -78,6 +78,7 @@ class Worker:
 
     def _answer(self) -> dict[str, Any]:
         too_long = Timer(ANSWER_S, self._process.kill)
+        too_long.daemon = True  # an interrupt may come before the way to cancel(), and must not wait for it
         too_long.start()
         try:
             line = self._answers.readline()

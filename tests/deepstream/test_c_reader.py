@@ -49,7 +49,7 @@ class Printed(NamedTuple):
 def compiled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("c")
 
-    def compile_(source):
+    def compile_(source, *more):
         try:
             flags = subprocess.run(
                 ["pkg-config", "--cflags", "--libs", "gstreamer-1.0"], capture_output=True, text=True, check=True
@@ -65,14 +65,14 @@ def compiled(tmp_path_factory):
                 str(folder / source.stem),
                 *shlex.split(flags.stdout),
             ]
-            return subprocess.run([*command, *meta], capture_output=True, text=True, check=False)
+            return subprocess.run([*command, *meta, *more], capture_output=True, text=True, check=False)
         except (FileNotFoundError, subprocess.CalledProcessError) as error:
             pytest.skip(f"{error} - {INSTALL}")
 
     def build(source):
         empty = folder / "empty.c"
         empty.write_text("#include <gst/gst.h>\n#include <stddef.h>\nint main (void) { return 0; }\n")
-        if compile_(empty).returncode != 0:
+        if compile_(empty, "-fsyntax-only").returncode != 0:
             pytest.skip(f"the headers of C or GStreamer are missing - {INSTALL}")
         done = compile_(source)
         assert done.returncode == 0, done.stderr
