@@ -242,3 +242,10 @@ def test_the_program_itself_fails_where_the_pipeline_does(read, library):
     assert read(f"{source(1)} ! fakesink").code == 2
     printed = read(f"videotestsrc num-buffers={BUFFERS} ! {SMALL} ! {END}")
     assert (printed.code, printed.err) == (3, ["3 buffers have no batch"])
+
+
+def test_an_event_of_somebody_else_under_our_id_is_merged_and_not_freed_as_ours(read, speaker):
+    foreign = """fakeevent object-id=empycustom text='{"emcustom":{"x":1}}'"""
+    printed = read(f"{source(1)} ! {foreign} ! {speaker('one')} ! {END}")
+    assert (printed.code, printed.err) == (0, [])
+    assert [json.loads(line.text)["emcustom"]["x"] for line in printed.lines] == [1] * BUFFERS

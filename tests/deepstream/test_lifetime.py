@@ -246,7 +246,7 @@ def test_gst_launch_ends_well_when_it_is_interrupted(gst_launch, says, library, 
     assert all(frame["emcustom"] == {"one": 2, "two": 2} for document in launched.documents for frame in document["frame"])
 
 
-COPIES = "tee name=t t. ! queue ! {one} ! fakesink t. ! queue ! {two} ! aimeta name=meta ! fakesink"
+COPIES = "tee name=t t. ! queue max-size-buffers=1 ! {one} ! fakesink t. ! queue max-size-buffers=1 ! {two} ! aimeta name=meta ! fakesink"
 STEADY = {"100,000": (100_000, "{one} ! aimeta name=meta ! fakesink"), "10,000, each copied": (10_000, COPIES)}
 
 

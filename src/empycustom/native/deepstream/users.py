@@ -66,11 +66,14 @@ def add_blob(address: int, batch: int, kind: int, text: str) -> None:
 
 
 def remove(owner: str, address: int, user: int) -> None:
-    """Remove user metadata of ours from a ``"frame"`` or the ``"batch"``."""
-    *_, box = user_fields(user)
-    _write(user + 8, 0, 0, 0, 0, 0, 0)  # it goes back to the pool as it is; the next one may count on zeros
+    """Remove user metadata from a ``"frame"`` or the ``"batch"``."""
+    _, mark, box = user_fields(user)
+    ours = mark == _OURS  # somebody else may use our objectId: NVIDIA's library calls its release_func
+    if ours:
+        _write(user + 8, 0, 0, 0, 0, 0, 0)  # it goes back to the pool as it is; the next one may count on zeros
     getattr(nvds(), _REMOVE[owner])(address, user)
-    glib.g_atomic_rc_box_release(box)
+    if ours:
+        glib.g_atomic_rc_box_release(box)
 
 
 def key_in(users: Sequence[int]) -> int:
