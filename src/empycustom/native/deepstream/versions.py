@@ -27,13 +27,11 @@ def blob_type(layout: Layout) -> int:
 
 def _version() -> tuple[int, int]:
     plugin = gst.gst_registry_find_plugin(gst.gst_registry_get(), _CONVERTER)
-    said = [text(gst.gst_plugin_get_version(plugin)) if plugin else "", nvds_path()]
-    for found in (
-        re.search(pattern, told) for pattern, told in zip((r"^(\d+)\.(\d+)", r"deepstream-(\d+)\.(\d+)"), said, strict=True)
-    ):
-        if found:
-            return int(found[1]), int(found[2])
+    said = text(gst.gst_plugin_get_version(plugin)) if plugin else ""
+    found = re.search(r"^(\d+)\.(\d+)", said) or re.search(r"deepstream-(\d+)\.(\d+)", nvds_path())
+    if found:
+        return int(found[1]), int(found[2])
     raise DeepStreamError(
         "msg-blob=true has to know which DeepStream from 6.0 to 7.1 this is, but nvmsgconv is not installed and "
-        f"{said[1]} is in no folder like deepstream-6.3; set msg-blob=false"
+        f"{nvds_path()} is in no folder like deepstream-6.3; set msg-blob=false"
     )
