@@ -60,6 +60,22 @@ def test_the_listing_of_the_original_document_is_understood(cli, library):
     assert "process returned None as out_buffer: with in-place=false the frame is dropped." in ended.out
 
 
+def test_a_frame_of_other_caps_is_held_against_them(cli, library):
+    source = """
+import numpy as np
+def output_caps(caps, options):
+    return "video/x-raw,format=GRAY8,width=32,height=24"
+def process(in_buffer, in_meta, options):
+    return np.zeros(options["shape"], np.uint8), [{"smaller": True}]
+"""
+    fits = cli("check", library(source), "--options", '{"shape": [24, 32]}')
+    assert fits.code == 0, fits.text
+    assert "the pixels: changed" in fits.out
+    other = cli("check", library(source), "--options", '{"shape": [24, 33]}')
+    assert other.code == 1
+    assert "(24, 33) and the type uint8; GRAY8 of 32x24 needs an array (24, 32) of uint8" in other.err
+
+
 @pytest.mark.parametrize(
     ("returned", "complaint"),
     [

@@ -157,6 +157,25 @@ def test_process_makes_buffers_that_keep_the_batch(document, empycustom, library
     assert said["emcustom"] == {"frames": 2}
 
 
+def test_a_frame_of_another_size_has_its_objects_rescaled_and_words_find_them(document, empycustom, library):
+    """Not by DeepStream's own copy, which leaves the boxes as they are."""
+    lib = library(
+        "import numpy as np\n" + NAMER.replace("process_ip", "said") + "def output_caps(caps, options):\n"
+        "    return 'video/x-raw,width=32,height=12'\n"
+        "def process(b, m, o):\n"
+        "    boxes.append({f['obj_label']: list(f['rect_params'].values()) for f in m['frame'][1]['object']})\n"
+        "    return np.zeros((12, 32, 4), np.uint8), {**said(b, m, o), 'meta': {'boxes': boxes[-1]}}\n"
+        "boxes = []\n",
+        "smaller.py",
+    )
+    said = document(f"{SOURCE} ! fakemux batch-size=2 objects=3 ! {empycustom(NAMER)} ! empycustom custom-lib={lib}")
+    for frame in said["frame"]:
+        assert about(frame) == [(label, {"was": label}) for label in ("car", "person", "bike")]
+    for found in said["frame"][1]["object"]:
+        left, top, width, height = said["emcustom"]["boxes"][found["obj_label"]]
+        assert list(found["rect_params"].values()) == pytest.approx([left / 2, top / 4, width / 2, height / 4])
+
+
 def test_words_about_what_the_library_itself_removed_are_dropped_with_a_warning_in_the_log(gst_launch, library):
     lib = library(
         f"import sys\nsys.path.insert(0, {str(nvds.__file__).rpartition('/')[0]!r})\nimport nvds\n"

@@ -140,7 +140,10 @@ def test_the_return_value_is_no_meta(gst_launch, library, returned, what):
         ("None", "got NoneType; return a pair"),
         ("b", "got Buffer; return a pair"),
         ("(5, [])", "the first of the pair is int; return a Gst.Buffer, a NumPy array"),
-        ("(Gst.Buffer.new_allocate(None, 7, None), [])", "the new buffer has 7 bytes, but RGBA of 64x48 needs 12288"),
+        (
+            "(Gst.Buffer.new_allocate(None, 7, None), [])",
+            "the new buffer has 7 bytes, but RGBA of 64x48 was negotiated, which needs 12288",
+        ),
     ],
 )
 def test_process_returns_no_pair_of_buffer_and_meta(gst_launch, library, returned, what):

@@ -10,8 +10,11 @@ from typing import Any
 from empycustom.app.findings import Trial, explain
 from empycustom.app.synthetic import SyntheticFrame
 from empycustom.buffers.handed import hand_over
-from empycustom.elements.answers import meta_of, pair_of, write_arrays
+from empycustom.elements.answers import check_buffer, meta_of, pair_of, write_arrays
+from empycustom.elements.frames import FrameFormat
 from empycustom.elements.options import read_object
+from empycustom.elements.output import OutputCaps
+from empycustom.elements.video import VIDEO_CAPS
 from empycustom.gstreamer import Gst
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
 from empycustom.meta.output import deal
@@ -51,6 +54,9 @@ def _check(library: Library, frame: SyntheticFrame, options: dict[str, Any], rep
 
 
 def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> Trial:
+    output = frame.format
+    if library.name == "process":
+        output = FrameFormat(OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS)).of(frame.caps, options))
     times_ms = []
     for _ in range(repeat):
         buffer = frame.buffer()
@@ -60,15 +66,23 @@ def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repea
         times_ms.append((time.perf_counter() - began) * 1000)
     before, after = frame.buffer(), buffer
     if library.name == "process":
-        needed = (before.get_size(), "the frame")
-        after, meta = pair_of(library, returned, buffer_type=Gst.Buffer, needed=needed)
-        if after is not None and not isinstance(after, Gst.Buffer):
-            arrays, after = after, frame.buffer()
-            write_arrays(library, arrays, hash(after), frame.format)
-        returned = returned[1]
+        made, meta = pair_of(library, returned)
+        after, returned = _new_buffer(library, made, output), returned[1]
     else:
         meta = meta_of(library, returned)
     return Trial(returned, meta, deal(meta, [len(frame.objects)]), before, after, times_ms)
+
+
+def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
+    """Return what ``process`` made as a buffer, None where it dropped the frame."""
+    if made is None:
+        return None
+    if isinstance(made, Gst.Buffer):
+        check_buffer(library, made, output, exactly=False)
+        return made
+    buffer = Gst.Buffer.new_allocate(None, output.size, None)
+    write_arrays(library, made, hash(buffer), output)
+    return buffer
 
 
 def _calls(library: Library, options: dict[str, Any]) -> list[str]:

@@ -24,9 +24,9 @@ class SyntheticFrame:
     def __init__(self, video_format: str, size: tuple[int, int], count: int) -> None:
         width, height = size
         planes_of(video_format)
-        caps = Gst.Caps.from_string(f"video/x-raw,format={video_format},width={width},height={height},framerate=30/1")
-        self.format = FrameFormat(caps)
-        self._buffer = _picture(caps, width, height)
+        self.caps = Gst.Caps.from_string(f"video/x-raw,format={video_format},width={width},height={height},framerate=30/1")
+        self.format = FrameFormat(self.caps)
+        self._buffer = _picture(self.caps, width, height)
         self.objects = [_object(index, count, width, height) for index in range(count)]
 
     def buffer(self) -> Any:

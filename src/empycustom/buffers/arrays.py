@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from empycustom.buffers.system import default_layout
+from empycustom.buffers.system import layout_on
 from empycustom.errors import FrameClosedError, FrameError
 from empycustom.frames.layout import PlaneLayout
 from empycustom.native.maps import BufferMap
 
 
 def write_frame(address: int, made: Any, video_format: str, width: int, height: int, interlace_mode: str) -> None:
-    """Copy a frame into the writable buffer at an address, which lies as GStreamer lays such frames out by default.
+    """Copy a frame into the writable buffer at an address, in the layout of its GstVideoMeta, else in GStreamer's own.
 
     ``made`` is one array, for a format of one plane, or a tuple or list with an array for each plane, each with the shape and the
     type of ``frame.planes``. Raises FrameError where it is something else.
     """
-    layout = default_layout(video_format, width, height, interlace_mode)
+    layout = layout_on(address, video_format, width, height, interlace_mode)
     planes = list(made) if isinstance(made, (tuple, list)) else [made]
     wanted = f"{video_format} of {width}x{height} needs {_shapes(layout.planes)}"
     if len(planes) != len(layout.planes):

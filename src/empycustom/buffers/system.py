@@ -51,11 +51,7 @@ class SystemFrame(Frame):
         if self._map is not None:
             raise FrameError("This frame is mapped already: use it inside its with block instead of entering it again.")
         address = hash(self._buffer)
-        own = video_layout(address)
-        if own is None:
-            layout = default_layout(self.format, self.width, self.height, self._interlace_mode)
-        else:
-            layout = layout_of(self.format, self.width, self.height, own.offsets, own.strides)
+        layout = layout_on(address, self.format, self.width, self.height, self._interlace_mode)
         self._map = _mapped(address, layout.size, writable=self._writable)
         self._open(layout, self._map.data)
         return self
@@ -88,6 +84,14 @@ def _description(in_meta: Mapping[str, Any]) -> tuple[str, int, int, str]:
         )
     planes_of(video_format)
     return video_format, width, height, about.get("interlace_mode", "progressive")
+
+
+def layout_on(address: int, video_format: str, width: int, height: int, interlace_mode: str) -> Layout:
+    """Return the layout of the frame in a buffer: that of its GstVideoMeta, or where it has none, GStreamer's own."""
+    own = video_layout(address)
+    if own is None:
+        return default_layout(video_format, width, height, interlace_mode)
+    return layout_of(video_format, width, height, own.offsets, own.strides)
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ from empycustom.native import stamps
 from empycustom.native.deepstream.batches import FrameMeta, frames_of
 from empycustom.native.deepstream.layouts import LABEL_SIZE, NO_TIME, Layout, batch_in, layout_of
 from empycustom.native.deepstream.library import is_deepstream
-from empycustom.native.deepstream.objects import ClassifierMeta, LabelMeta, ObjectMeta, add_object, object_at
+from empycustom.native.deepstream.objects import ClassifierMeta, LabelMeta, ObjectMeta, add_object, object_at, scale_object
 from empycustom.native.memory import single
 from empycustom.native.metas import VIDEO_META_API, layout_at, scan
 from empycustom.native.stamps import add_stamp, stamp_at
@@ -115,6 +115,23 @@ class DeepStreamCarrier:
         Event(batch, item, self._layout).attach_text(words_alone(item, read.times[0], words), read.times[0], blob=self.msg_blob)
         self._settle(address, reading)
         return ()
+
+    def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
+        """Look for what was read in the copy of the batch, and scale its boxes, which DeepStream's own copy does not."""
+        read, batch = cast("BatchReading", reading), batch_on(scan(address))
+        if batch in (0, read.batch):
+            return
+        frames = frames_of(batch)
+        there = _paired(read.found, frames, _looks_of_frame)
+        read.batch, read.found = batch, [self._followed(*pair) for pair in zip(read.found, there, strict=True)]
+        for item in frames:
+            for found in item.objects:
+                scale_object(found, self._layout, *factors)
+
+    def _followed(self, before: FrameMeta, item: FrameMeta | None) -> FrameMeta:
+        if item is None:
+            return before  # its address is nowhere in the batch, and neither are those of its objects
+        return item._replace(objects=[found or 0 for found in _paired(before.objects, item.objects, self._looks_of_object)])
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""

@@ -180,6 +180,12 @@ class PlainCarrier:
         self._note_meta.write(address, 0, reading.frame_num, text)
         return ()
 
+    def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:  # noqa: ARG002 - GStreamer did it
+        """Know the objects by their order: their boxes, which are part of their tokens, have changed."""
+        there = _Contents(scan(address), self._note_meta).tokens
+        if [_without_box(token) for token in there] == [_without_box(token) for token in reading.tokens[0]]:
+            reading.tokens = (there,)
+
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
         contents = _Contents(scan(address), self._note_meta)
@@ -219,6 +225,10 @@ class PlainCarrier:
         if complaint:
             complaints.append(complaint)
         return key
+
+
+def _without_box(token: Hashable) -> Hashable:
+    return cast("tuple[Any, ...]", token)[:3]
 
 
 def _free_numbers(keys: list[str]) -> Iterator[int]:

@@ -50,6 +50,12 @@ class Carrier(Protocol):
     def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
         """Add words about the frame, as JSON, to a writable buffer that was blank when read. Returns what ``write`` does."""
 
+    def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
+        """What was read has been copied to the buffer at ``address``, whose frame is wider and higher by two factors.
+
+        Fit to that size what GStreamer's copy did not, and know there what was read.
+        """
+
     def write(self, address: int, reading: Reading, said: Said) -> Sequence[str]:
         """Add what was said about what was read to a writable buffer.
 

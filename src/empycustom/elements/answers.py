@@ -6,8 +6,10 @@ from typing import Any
 
 from empycustom.elements.frames import FrameFormat
 from empycustom.errors import CallbackOutputError, FrameError, OutputError
+from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import Library
 from empycustom.meta.output import read_output
+from empycustom.native.metas import described_at
 
 _FRAMES = "a Gst.Buffer, a NumPy array, a tuple of arrays (a plane each)"
 
@@ -20,24 +22,44 @@ def meta_of(library: Library, returned: Any) -> Any:
     try:
         return read_output(returned)
     except OutputError as error:
-        raise _unusable(library, str(error)) from error
+        raise unusable(library, str(error)) from error
 
 
-def pair_of(library: Library, returned: Any, *, buffer_type: type[Any], needed: tuple[int, str]) -> tuple[Any, Any]:
+def pair_of(library: Library, returned: Any) -> tuple[Any, Any]:
     """Return the new frame (a buffer, arrays, or None: drop it) and the meta in what ``process`` returned.
 
-    ``needed`` is how many bytes a frame has, and of what (``RGBA of 64x48``). Raises CallbackOutputError.
+    Raises CallbackOutputError.
     """
     if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-        raise _unusable(library, f"got {type(returned).__name__}; return a pair: the new frame (or None) and the meta")
+        raise unusable(library, f"got {type(returned).__name__}; return a pair: the new frame (or None) and the meta")
     made, meta = returned
-    if made is not None and not isinstance(made, (buffer_type, tuple, list)) and not hasattr(type(made), "__array_interface__"):
-        raise _unusable(library, f"the first of the pair is {type(made).__name__}; return {_FRAMES}, or None to drop the frame")
-    size, what = needed
-    if isinstance(made, buffer_type) and made.get_size() < size:
-        problem = f"the new buffer has {made.get_size()} bytes, but {what} needs {size}"
-        raise _unusable(library, f"{problem}; allocate in_buffer.get_size() bytes")
+    if made is not None and not isinstance(made, (Gst.Buffer, tuple, list)) and not hasattr(type(made), "__array_interface__"):
+        raise unusable(library, f"the first of the pair is {type(made).__name__}; return {_FRAMES}, or None to drop the frame")
     return made, meta_of(library, meta)
+
+
+def check_buffer(library: Library, made: Any, frame_format: FrameFormat, *, exactly: bool) -> None:
+    """Raise CallbackOutputError where a ``Gst.Buffer`` that ``process`` made is no frame of the negotiated format.
+
+    Without a GstVideoMeta it may have more bytes than a frame needs, unless ``exactly``.
+    """
+    if frame_format.memory != "CPU":
+        return  # how large such a buffer has to be is known to its makers alone
+    size, needed, described = made.get_size(), frame_format.size, described_at(hash(made))
+    if described:
+        number, width, height = described
+        name = GstVideo.VideoFormat.to_string(GstVideo.VideoFormat(number))
+        if (name, width, height) != (frame_format.format, frame_format.width, frame_format.height):
+            raise unusable(
+                library, f"the new buffer is {name} of {width}x{height} (GstVideoMeta), but {_negotiated(frame_format)}"
+            )
+    if size < needed or (exactly and not described and size != needed):
+        hint = "change output_caps, or the buffer" if exactly else "allocate in_buffer.get_size() bytes"
+        raise unusable(library, f"the new buffer has {size} bytes, but {_negotiated(frame_format)}, which needs {needed}; {hint}")
+
+
+def _negotiated(frame_format: FrameFormat) -> str:
+    return f"{frame_format.text} was negotiated"
 
 
 def write_arrays(library: Library, made: Any, address: int, frame_format: FrameFormat) -> None:
@@ -45,18 +67,20 @@ def write_arrays(library: Library, made: Any, address: int, frame_format: FrameF
     from empycustom.buffers.arrays import write_frame  # it loads NumPy, which a library that returns arrays has done
 
     if frame_format.memory != "CPU":
-        raise _unusable(library, f"an array cannot become a frame in {frame_format.memory} memory; return a Gst.Buffer")
+        raise unusable(library, f"an array cannot become a frame in {frame_format.memory} memory; return a Gst.Buffer")
     try:
         write_frame(address, made, frame_format.format, frame_format.width, frame_format.height, frame_format.interlace_mode)
     except FrameError as error:
-        raise _unusable(library, f"the new frame: {error}") from error
+        raise unusable(library, f"the new frame: {error}") from error
 
 
-def _unusable(library: Library, what: str) -> CallbackOutputError:
-    line = library.line_of(library.name)
+def unusable(library: Library, what: str, callback: str = "") -> CallbackOutputError:
+    """Return the exception that says what is wrong with what a callback returned; ``""`` is the one that sees buffers."""
+    callback = callback or library.name
+    line = library.line_of(callback)
     return CallbackOutputError(
-        f"{library.path}{f':{line}' if line else ''}: what {library.name} returned cannot be used: {what}",
+        f"{library.path}{f':{line}' if line else ''}: what {callback} returned cannot be used: {what}",
         library=library.path,
         line=line,
-        callback=library.name,
+        callback=callback,
     )

@@ -8,18 +8,17 @@ from time import perf_counter_ns
 from typing import Any
 
 from empycustom.carriers.protocol import Reading
-from empycustom.elements.answers import meta_of, pair_of, write_arrays
+from empycustom.elements.answers import meta_of, pair_of
 from empycustom.elements.entry import as_buffer, settle
 from empycustom.elements.failures import details, post_error, post_warning, sentence
+from empycustom.elements.newframes import NewFrames
 from empycustom.elements.tally import Tally
 from empycustom.elements.transform import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING
 from empycustom.elements.video import VideoTransform
 from empycustom.errors import LibraryError, NativeError
-from empycustom.gstreamer import Gst
 from empycustom.library.hooks import Library
 from empycustom.meta.merge import NOTHING
 from empycustom.meta.output import deal, quick_words
-from empycustom.native.metas import carry_metas, carry_times_and_flags, remove_metas, share_memory
 from empycustom.native.objects import highest_level
 
 
@@ -33,6 +32,7 @@ class Caller:
         self.library, self.options, self.events = library, options, events
         self._element, self._tally, self._times = element, tally, tally.times
         self._frames, self._every = element.frames, element.every
+        self.new_frames = NewFrames(element, library, element.frames)
         self._told: set[Any] = set()  # what has been said once on the bus or in the log
         self._told_slow = False
 
@@ -47,9 +47,10 @@ class Caller:
         """Fill the empty buffer at ``target`` with what the library makes of the one at ``source``."""
         if self._is_due("transform"):
             return self._process(source, target, given)
-        _fill(target, source, source)
-        self._frames.pass_on(target)
-        return FLOW_OK
+        flow = self._repeat(source, target)
+        if flow == FLOW_OK:
+            self._frames.pass_on(target)
+        return flow
 
     def _is_due(self, function: str) -> bool:
         """Count the buffer, and say whether the library gets it."""
@@ -87,9 +88,7 @@ class Caller:
             return FLOW_OK
         except LibraryError as error:
             flow = self._failed(error)
-            if flow == FLOW_OK:
-                self._pass(source, target, reading)
-            return flow
+            return self._pass(source, target, reading) if flow == FLOW_OK else flow
         except NativeError as error:
             raise self.library.held(str(error)) from error
         finally:
@@ -97,11 +96,20 @@ class Caller:
             if getrefcount(buffer) > references:  # the library keeps it
                 settle(buffer)
 
-    def _pass(self, source: int, target: int, reading: Reading) -> None:
+    def _pass(self, source: int, target: int, reading: Reading) -> int:
         """Let the frame go on as it came."""
-        if target:
-            _fill(target, source, source)
-        self._frames.stamp(target or source, reading)
+        flow = self._repeat(source, target) if target else FLOW_OK
+        if flow == FLOW_OK:
+            self._frames.stamp(target or source, reading)
+        return flow
+
+    def _repeat(self, source: int, target: int) -> int:
+        if self.new_frames.same_caps:
+            self.new_frames.repeat(source, target)
+            return FLOW_OK
+        self._complain(["frames that the library did not work on were dropped: they have other caps than those of output_caps"])
+        self._tally.dropped += 1
+        return FLOW_DROPPED
 
     def _slow(self, took_ns: int) -> None:
         """Warn, once, that a call took longer than a frame lasts. The first call is only logged: it may be slow for once."""
@@ -115,15 +123,11 @@ class Caller:
         post_warning(self._element, error)
 
     def _fill_and_say(self, source: int, target: int, reading: Reading, returned: Any) -> int:
-        made, output = pair_of(self.library, returned, buffer_type=Gst.Buffer, needed=self._frames.format.needed)
+        made, output = pair_of(self.library, returned)
         if made is None:
             self._tally.dropped += 1
             return FLOW_DROPPED
-        if isinstance(made, Gst.Buffer):
-            _fill(target, hash(made), source)
-        else:
-            write_arrays(self.library, made, target, self._frames.format)
-            _complete(target, source)
+        self.new_frames.fill(source, target, made, reading)
         self._say(target, reading, output)
         return FLOW_OK
 
@@ -175,19 +179,3 @@ class Caller:
             element.log(LOG, f"New meta: {element.last_text()}", "_say")
         if not element.values["silent"]:
             element.tell()
-
-
-def _fill(target: int, made: int, origin: int) -> None:
-    """Let the buffer at ``target`` be the one at ``made``, completed by times, flags and metas of the one at ``origin``."""
-    remove_metas(target)
-    share_memory(made, target)
-    carry_times_and_flags(made, target)
-    carry_metas(made, target, with_memory=True)
-    carry_metas(origin, target, with_memory=False)
-
-
-def _complete(target: int, origin: int) -> None:
-    """Give the new pixels in the buffer at ``target`` the times, flags and metas of the one at ``origin``."""
-    remove_metas(target)
-    carry_times_and_flags(origin, target)
-    carry_metas(origin, target, with_memory=False)

@@ -6,10 +6,13 @@ from typing import Any
 
 from empycustom.elements.caller import Caller
 from empycustom.elements.entry import take_over
+from empycustom.elements.failures import post_error
+from empycustom.elements.frames import FrameFormat
 from empycustom.elements.options import read_json, read_object
+from empycustom.elements.output import OutputCaps
 from empycustom.elements.properties import Property, gproperties, install
 from empycustom.elements.tally import Tally
-from empycustom.elements.transform import always_templates, guarded
+from empycustom.elements.transform import WARNING, always_templates, guarded
 from empycustom.elements.video import VIDEO_CAPS, VideoTransform
 from empycustom.errors import LibraryError, PropertyError
 from empycustom.gstreamer import GObject, Gst, GstBase
@@ -98,6 +101,8 @@ class EmPyCustom(VideoTransform):
 
     def __init__(self) -> None:
         self._caller: Caller | None = None
+        self._output: OutputCaps | None = None
+        self._refusals: set[str] = set()
         self._tally = Tally()
         super().__init__()
 
@@ -119,10 +124,21 @@ class EmPyCustom(VideoTransform):
             raise
         self._caller = caller = Caller(self, library, self._tally, options, events)
         self.work, self.work_between = caller.in_place, caller.between
+        self._output = self._output_of(library)
+
+    def _output_of(self, library: Library) -> OutputCaps | None:
+        if not library.has_output_caps:
+            return None
+        if self.values["in-place"]:
+            self.log(WARNING, f"output_caps of {library.path} is not called: with in-place=true frames keep their caps")
+            return None
+        return OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS))
 
     def end(self) -> None:
         """Call the library's ``stop`` and forget the library."""
         super().end()
+        self._output = None
+        self._refusals.clear()
         caller, self._caller = self._caller, None
         if caller is not None:
             try:
@@ -151,10 +167,34 @@ class EmPyCustom(VideoTransform):
     def do_decide_allocation(self, query: Any) -> bool:
         if self.values["in-place"]:
             return bool(GstBase.BaseTransform.do_decide_allocation(self, query))
-        # The library makes the buffers: none is taken from downstream's pool.
-        while query.get_n_allocation_pools():
-            query.remove_nth_allocation_pool(0)
+        assert self._caller is not None, "caps come between start and stop"
+        self._caller.new_frames.allocate_from(query, query.parse_allocation()[0])
         return True
+
+    @guarded(False)
+    def do_set_caps(self, incaps: Any, outcaps: Any) -> bool:
+        assert self._caller is not None, "caps come between start and stop"
+        self._caller.new_frames.expect(self.expect(incaps), FrameFormat(outcaps))
+        return True
+
+    @guarded(Gst.Caps.new_empty)
+    def do_transform_caps(self, _direction: Any, caps: Any, limit: Any) -> Any:
+        # Before the start it is not known what the library will say, and elements are linked already.
+        any_caps = self._output or not (self.started or self.values["in-place"])
+        possible = Gst.Caps.from_string(VIDEO_CAPS) if any_caps else caps
+        return limit.intersect_full(possible, Gst.CapsIntersectMode.FIRST) if limit else possible
+
+    @guarded(Gst.Caps.new_empty)
+    def do_fixate_caps(self, direction: Any, caps: Any, othercaps: Any) -> Any:
+        if self._output is None or self._caller is None or direction == Gst.PadDirection.SRC:
+            return othercaps.fixate()
+        try:
+            return self._output.negotiated(caps, othercaps, self._caller.options)
+        except LibraryError as error:
+            if str(error) not in self._refusals:  # GStreamer asks several times
+                self._refusals.add(str(error))
+                post_error(self, error)
+            return Gst.Caps.new_empty()
 
     @guarded(Gst.FlowReturn.ERROR)
     def do_transform(self, in_buffer: Any, out_buffer: Any) -> Any:

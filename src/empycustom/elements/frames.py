@@ -83,17 +83,22 @@ class FrameReader:
 
 
 class FrameFormat:
-    """The negotiated caps, as ``in_meta`` tells them."""
+    """The negotiated caps, as ``in_meta`` tells them.
+
+    ``caps`` is their text, ``info`` the GstVideoInfo, ``size`` that of a frame in bytes; ``text`` tells people what they are.
+    """
 
     def __init__(self, caps: Any) -> None:
         info = GstVideo.VideoInfo.new_from_caps(caps)
+        self.caps: str = caps.to_string()
+        self.info = info
         finfo = info.finfo
         features = caps.get_features(0)
         self.format: str = finfo.name
         self.width, self.height = int(info.width), int(info.height)
         self.memory = "NVMM" if features is not None and features.contains(_NVMM) else "CPU"
         self.interlace_mode: str = GstVideo.VideoInterlaceMode.to_string(info.interlace_mode)
-        self.needed = (int(info.size), f"{self.format} of {self.width}x{self.height}")  # bytes, and what they are
+        self.size, self.text = int(info.size), f"{self.format} of {self.width}x{self.height}"
         self._planes = [
             model.Plane(
                 offset=int(info.offset[plane]),

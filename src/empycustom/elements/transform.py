@@ -30,7 +30,7 @@ def always_templates(caps: str) -> tuple[Any, Any]:
 
 
 def guarded(failed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a ``do_*`` method: an exception becomes an error on the bus, and the method returns ``failed``.
+    """Decorate a ``do_*`` method: an exception becomes an error on the bus, and the method returns ``failed`` or what it makes.
 
     Without it PyGObject prints the exception and returns 0, which is "all is well" to GStreamer.
     """
@@ -42,7 +42,7 @@ def guarded(failed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 return method(self, *arguments)
             except BaseException as error:  # noqa: BLE001 - SystemExit too: it must not end a streaming thread
                 post_error(self, error)
-                return failed
+                return failed() if callable(failed) else failed
 
         return guard
 

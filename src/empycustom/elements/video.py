@@ -84,9 +84,15 @@ class VideoTransform(PyTransform):
             return self.last_text()
         return super().computed(name)
 
+    def expect(self, caps: Any) -> FrameFormat:
+        """Get ready for frames of these caps, and return their format."""
+        frame_format = FrameFormat(caps)
+        self.frames.expect(frame_format)
+        return frame_format
+
     @guarded(False)
     def do_set_caps(self, incaps: Any, _outcaps: Any) -> bool:
-        self.frames.expect(FrameFormat(incaps))
+        self.expect(incaps)
         return True
 
     def do_sink_event(self, event: Any) -> bool:

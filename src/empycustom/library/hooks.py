@@ -16,6 +16,7 @@ from empycustom.library.load import load, unload
 ARGUMENTS = {
     "start": ("options",),
     "stop": ("options",),
+    "output_caps": ("caps", "options"),
     "process": ("in_buffer", "in_meta", "options", "events"),
     "process_ip": ("io_buffer", "in_meta", "options", "events"),
 }
@@ -59,7 +60,7 @@ class Library:
         path = str(module.__file__)
         if not hasattr(module, name):
             raise CallbackMissingError(_missing(module, path, name), library=path, callback=name)
-        for hook in ("start", "stop"):
+        for hook in ("start", "stop", "output_caps"):
             if hasattr(module, hook):
                 _room(module, path, hook)
         room = _room(module, path, name)
@@ -77,12 +78,21 @@ class Library:
         """Call ``stop(options)``, if there is one. Raises CallbackError."""
         self._run_hook("stop", options)
 
-    def _run_hook(self, name: str, options: dict[str, Any]) -> None:
+    @property
+    def has_output_caps(self) -> bool:
+        """Whether there is an ``output_caps``: what ``process`` makes may have other caps than what it gets."""
+        return hasattr(self.module, "output_caps")
+
+    def output_caps(self, caps: Any, options: dict[str, Any]) -> Any:
+        """Call ``output_caps(caps, options)`` and return what it returns; None if there is none. Raises CallbackError."""
+        return self._run_hook("output_caps", caps, options)
+
+    def _run_hook(self, name: str, *arguments: Any) -> Any:
         hook = getattr(self.module, name, None)
         if hook is None:
-            return
+            return None
         try:
-            hook(options)
+            return hook(*arguments)
         except BaseException as error:
             raise self.failed(error, name) from error
 

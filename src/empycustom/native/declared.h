@@ -66,6 +66,8 @@ void gst_init(int *argc, char ***argv);
 address gst_buffer_new(void);
 size_t gst_buffer_get_size(address buffer);
 void gst_buffer_remove_all_memory(address buffer);
+void gst_buffer_append_memory(address buffer, address memory);
+address gst_allocator_alloc(void *allocator, size_t size, void *params);
 gboolean gst_buffer_copy_into(address to, address from, int flags, size_t offset, size_t size);
 gboolean gst_buffer_map(address buffer, GstMapInfo *info, int flags);
 void gst_buffer_unmap(address buffer, GstMapInfo *info);
@@ -93,6 +95,7 @@ typedef struct {
 typedef struct {
     GstMeta meta; GstBuffer *buffer; int flags, format, id; unsigned width, height, n_planes; size_t offset[4]; int stride[4];
 } GstVideoMeta;
+typedef struct { address in_info, out_info; } GstVideoMetaTransform;
 typedef struct { GstMeta parent; address reference; uint64_t timestamp, duration; } GstReferenceTimestampMeta;
 address gst_caps_new_empty_simple(const char *media_type);
 address gst_buffer_add_reference_timestamp_meta(address buffer, address reference, uint64_t timestamp, uint64_t duration);

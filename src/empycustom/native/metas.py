@@ -22,6 +22,8 @@ AS_IT_IS: Any = ffi.new("GstMetaTransformCopy *", {"region": 0, "offset": 0, "si
 _COPY_MEMORY = 1 << 3  # GstBufferCopyFlags
 _STREAM_FLAGS = 0xFFFFFFF << 4 & ~(1 << 14)  # GstBufferFlags from LIVE on, those of video too, but not TAG_MEMORY
 _LOCKED = 1 << 2  # GstMetaFlags
+_SCALE: int = glib.g_quark_from_string(b"gst-video-scale")
+_SIZE_TAG: int = glib.g_quark_from_string(b"size")
 _ALL = 2**64 - 1  # a size: up to the end; a time: none
 _TIMES = ("pts", "dts", "duration", "offset", "offset_end")
 
@@ -75,11 +77,25 @@ def video_layout(address: int) -> VideoLayout | None:
     return layout_at(meta) if meta else None
 
 
+def described_at(address: int) -> tuple[int, int, int] | None:
+    """Return (GstVideoFormat, width, height) as the GstVideoMeta of a buffer says, or None where it has none."""
+    found = gst.gst_buffer_get_meta(address, VIDEO_META_API)
+    if not found:
+        return None
+    meta = ffi.cast("GstVideoMeta *", found)
+    return meta.format, meta.width, meta.height
+
+
 def layout_at(meta_address: int) -> VideoLayout:
     """Read the GstVideoMeta at an address."""
     meta = ffi.cast("GstVideoMeta *", meta_address)
     planes = meta.n_planes
     return VideoLayout(tuple(meta.offset[0:planes]), tuple(meta.stride[0:planes]))
+
+
+def allocate(address: int, size: int) -> None:
+    """Give a writable buffer without memory ``size`` bytes."""
+    gst.gst_buffer_append_memory(address, gst.gst_allocator_alloc(ffi.NULL, size, ffi.NULL))
 
 
 def share_memory(source: int, target: int) -> None:
@@ -99,10 +115,19 @@ def carry_times_and_flags(source: int, target: int) -> None:
         to.mini_object.flags = (to.mini_object.flags & ~_STREAM_FLAGS) | flags
 
 
-def carry_metas(source: int, target: int, *, with_memory: bool) -> None:
+class Scaling:
+    """A change of a frame's size; ``source`` and ``target`` are addresses of GstVideoInfos, kept alive by ``keep``."""
+
+    def __init__(self, source: int, target: int, keep: Any) -> None:
+        self.transform = ffi.new("GstVideoMetaTransform *", {"in_info": source, "out_info": target})
+        self._keep = keep
+
+
+def carry_metas(source: int, target: int, *, with_memory: bool, scaling: Scaling | None = None) -> None:
     """Copy the metas of the buffer at ``source`` to the writable one at ``target``, except kinds that it has already.
 
-    Metas that describe memory (strides and the like) are copied only ``with_memory``: where the target shares it.
+    Metas that describe memory (strides and the like) are copied only ``with_memory``: where the target shares it. Those that are
+    about places in the frame, such as regions, are fitted to another size by ``scaling``.
     """
     carried = scan(source)
     if not carried:
@@ -111,19 +136,26 @@ def carry_metas(source: int, target: int, *, with_memory: bool) -> None:
     for api, meta in carried:
         wanted = with_memory or not gst.gst_meta_api_type_has_tag(api, _MEMORY_TAG)
         if wanted and api not in present:
-            copy_meta(source, meta, target)
+            copy_meta(source, meta, target, scaling if scaling and gst.gst_meta_api_type_has_tag(api, _SIZE_TAG) else None)
 
 
-def copy_meta(source: int, meta: int, target: int) -> None:
+def copy_meta(source: int, meta: int, target: int, scaling: Scaling | None = None) -> None:
     """Copy one meta of the buffer at ``source`` to the writable one at ``target``, as far as its kind can be copied."""
     transform = ffi.cast(META, meta).info.transform
-    if transform:
+    if not transform:
+        return
+    if scaling is None:
         transform(target, meta, source, COPY, AS_IT_IS)
+    else:
+        transform(target, meta, source, _SCALE, scaling.transform)
 
 
-def remove_metas(address: int) -> None:
-    """Remove the metas of a writable buffer, except those that their owner has locked to it."""
+def remove_metas(address: int, *, locked: bool = False) -> None:
+    """Remove the metas of a writable buffer; those that its pool has locked to it only if ``locked``."""
     for _, meta in scan(address):
         flags, _ = _meta(meta)
-        if not flags & _LOCKED:
-            gst.gst_buffer_remove_meta(address, meta)
+        if flags & _LOCKED:
+            if not locked:
+                continue
+            ffi.cast(META, meta).flags = flags & ~_LOCKED
+        gst.gst_buffer_remove_meta(address, meta)

@@ -15,7 +15,7 @@ from empycustom.native.deepstream.layouts import (
 )
 from empycustom.native.deepstream.library import acquired, nvds
 from empycustom.native.deepstream.users import key_in
-from empycustom.native.memory import items, writer
+from empycustom.native.memory import fields, items, writer
 
 NOT_TRACKED = -1
 
@@ -102,6 +102,8 @@ _RECT = 104  # where in a NvDsObjectMeta the NvOSD_RectParams lie
 _ids = writer("=iiQ4f")  # NvDsObjectMeta from 48: unique_component_id, class_id, object_id, detector_bbox_info
 _sureness = writer("=2f")  # from 96: confidence, tracker_confidence
 _rect = writer("=4fI")  # NvOSD_RectParams: left, top, width, height, border_width
+_box, _box_at = writer("=4f"), fields((_RECT, "ffff"))
+_text_place, _text_place_at = writer("=II"), fields((0, "II"))  # NvOSD_TextParams from 8
 _colour = writer("=4d")
 _text = writer("=QIIQI")  # NvOSD_TextParams: display_text, x_offset, y_offset, font_name, font_size
 _int = writer("=i")
@@ -137,6 +139,15 @@ def fill_object(address: int, layout: Layout, found: ObjectMeta) -> None:
     _int(text + 64, 1)  # set_bg_clr
     _colour(text + 72, *_BLACK)
     _chars(address + layout.obj_label, _cut(found.label))
+
+
+def scale_object(address: int, layout: Layout, x: float, y: float) -> None:
+    """Multiply the box of an object, and the place of its text, by one factor across and one down."""
+    left, top, width, height = _box_at(address)
+    _box(address + _RECT, left * x, top * y, width * x, height * y)
+    text = address + layout.text_params + 8
+    across, down = _text_place_at(text)
+    _text_place(text, round(across * x), round(down * y))
 
 
 def _new_classifier(batch: int, classifier: ClassifierMeta) -> int:
