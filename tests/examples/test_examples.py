@@ -150,6 +150,23 @@ def test_new_buffer_mirrors_the_picture(launch):
     assert [frame["buf_pts"] for frame in documents] == [frame["buf_pts"] for frame in straight]
 
 
+def test_picture_in_picture_is_larger_and_shows_the_largest_person_in_its_corner(launch, boxes):
+    """The person's box is red in the frame, so is the corner; boxes grow with the picture."""
+    _, before = launch(["videotestsrc", "num-buffers=1", "pattern=gradient"], boxes)
+    documents, after = launch(
+        ["videotestsrc", "num-buffers=1", "pattern=gradient"], boxes, example("picture_in_picture.py", in_place=False)
+    )
+    assert after.shape == (1, 360, 480, 4)
+    person = documents[0]["object"][0]
+    assert (person["obj_label"], list(person["rect_params"].values())) == ("person", [60, 90, 75, 120])
+    rows, columns = 180, 112  # half of the height; as wide as the box is in that height
+    assert (after[0, -rows - 6 :, -columns - 6] == 255).all(), "the border"
+    near, box = after[0, -rows - 3 : -3, -columns - 3 : -3], before[0, 60:140, 40:90]
+    assert np.abs(cv2.resize(near, (50, 80)).astype(int) - box).max() <= 3
+    whole = np.abs(cv2.resize(after[0], (320, 240)).astype(int) - before[0])
+    assert whole[:100].max() <= 3
+
+
 def test_counter_writes_its_report_at_the_end(launch, boxes):
     documents, _ = launch(SOLID, boxes, example("counter.py", {"report": "report.json", "label": "bicycle"}))
     assert json.loads((launch.folder / "report.json").read_text()) == {"frames": 3, "objects": 3}
