@@ -261,3 +261,18 @@ def test_help_explains():
     assert {"--quick", "--repeats", "--only", "--contender", "--list", "--no-plot", "--out"} <= set(
         re.findall(r"--[a-z-]+", done.stdout)
     )
+
+
+def test_ways_to_hand_on_a_frame_are_measured_side_by_side():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.new_frames", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 5
+    assert rows[0].endswith("| 1.00 |")

@@ -9,6 +9,11 @@ from empycustom.gstreamer import Gst, GstVideo
 _META_OPTION: str = GstVideo.BUFFER_POOL_OPTION_VIDEO_META
 
 
+def offers_pool(query: Any) -> bool:
+    """Say whether downstream offers a pool in its answer to an allocation query."""
+    return bool(query.get_n_allocation_pools()) and query.parse_nth_allocation_pool(0)[0] is not None
+
+
 def offer_no_memory(query: Any, caps: Any) -> None:
     """Answer an allocation query: buffers come without memory, for a library that makes its own."""
     pool = Gst.BufferPool.new()

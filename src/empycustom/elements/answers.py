@@ -9,7 +9,8 @@ from empycustom.errors import CallbackOutputError, FrameError, OutputError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import Library
 from empycustom.meta.output import read_output
-from empycustom.native.metas import described_at
+from empycustom.native.lent import Lender
+from empycustom.native.metas import allocate, described_at, size_of
 
 _FRAMES = "a Gst.Buffer, a NumPy array, a tuple of arrays (a plane each)"
 
@@ -62,14 +63,29 @@ def _negotiated(frame_format: FrameFormat) -> str:
     return f"{frame_format.text} was negotiated"
 
 
+def fill_with_arrays(library: Library, held: list[Any], address: int, frame_format: FrameFormat, lender: Lender) -> bool:
+    """Let the buffer at an address have the arrays that ``process`` returned; return whether that was without a copy.
+
+    ``held`` is a list that has them alone. Raises CallbackOutputError.
+    """
+    from empycustom.buffers.arrays import lend_frame  # it loads NumPy, which a library that returns arrays has done
+
+    if not size_of(address):
+        if lend_frame(address, held, lender, frame_format.size, frame_format.described):
+            return True
+        allocate(address, frame_format.size)
+    write_arrays(library, held[0], address, frame_format)
+    return False
+
+
 def write_arrays(library: Library, made: Any, address: int, frame_format: FrameFormat) -> None:
     """Write the arrays that ``process`` returned into the buffer at an address. Raises CallbackOutputError."""
-    from empycustom.buffers.arrays import write_frame  # it loads NumPy, which a library that returns arrays has done
+    from empycustom.buffers.arrays import write_frame
 
     if frame_format.memory != "CPU":
         raise unusable(library, f"an array cannot become a frame in {frame_format.memory} memory; return a Gst.Buffer")
     try:
-        write_frame(address, made, frame_format.format, frame_format.width, frame_format.height, frame_format.interlace_mode)
+        write_frame(address, made, frame_format.described)
     except FrameError as error:
         raise unusable(library, f"the new frame: {error}") from error
 

@@ -80,7 +80,8 @@ class Caller:
                 if took > self._frames.format.duration_ns:
                     self._slow(took)
             if target:
-                return self._fill_and_say(source, target, reading, returned)
+                held, returned = [returned], None
+                return self._fill_and_say(source, target, reading, held)
             if returned is None:
                 self._frames.stamp(source, reading)
             else:
@@ -122,12 +123,14 @@ class Caller:
         self._told_slow = True
         post_warning(self._element, error)
 
-    def _fill_and_say(self, source: int, target: int, reading: Reading, returned: Any) -> int:
-        made, output = pair_of(self.library, returned)
+    def _fill_and_say(self, source: int, target: int, reading: Reading, held: list[Any]) -> int:
+        made, output = pair_of(self.library, held.pop())
         if made is None:
             self._tally.dropped += 1
             return FLOW_DROPPED
-        self.new_frames.fill(source, target, made, reading)
+        held.append(made)
+        del made
+        self.new_frames.fill(source, target, held, reading)
         self._say(target, reading, output)
         return FLOW_OK
 

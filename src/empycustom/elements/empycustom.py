@@ -145,6 +145,7 @@ class EmPyCustom(VideoTransform):
                 caller.library.stop(caller.options)
             finally:
                 caller.library.close()
+                caller.new_frames.close()
 
     def changed(self, name: str, value: Any) -> None:
         """Let what may change while playing take effect."""

@@ -86,6 +86,7 @@ class FrameFormat:
     """The negotiated caps, as ``in_meta`` tells them.
 
     ``caps`` is their text, ``info`` the GstVideoInfo, ``size`` that of a frame in bytes; ``text`` tells people what they are.
+    ``described`` are format, width, height and interlace mode.
     """
 
     def __init__(self, caps: Any) -> None:
@@ -98,6 +99,7 @@ class FrameFormat:
         self.width, self.height = int(info.width), int(info.height)
         self.memory = "NVMM" if features is not None and features.contains(_NVMM) else "CPU"
         self.interlace_mode: str = GstVideo.VideoInterlaceMode.to_string(info.interlace_mode)
+        self.described = (self.format, self.width, self.height, self.interlace_mode)
         self.size, self.text = int(info.size), f"{self.format} of {self.width}x{self.height}"
         self._planes = [
             model.Plane(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from empycustom.buffers.pools import offer_frames, offer_no_memory
+from empycustom.buffers.pools import offer_frames, offer_no_memory, offers_pool
 from empycustom.carriers.protocol import Reading
-from empycustom.elements.answers import check_buffer, write_arrays
+from empycustom.elements.answers import check_buffer, fill_with_arrays
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.gstreamer import Gst
 from empycustom.library.hooks import Library
+from empycustom.native.lent import Lender
 from empycustom.native.metas import (
     Scaling,
-    allocate,
     carry_metas,
     carry_times_and_flags,
     remove_metas,
     share_memory,
-    size_of,
 )
 
 
@@ -33,8 +32,13 @@ class NewFrames:
 
     def __init__(self, element: Any, library: Library, frames: FrameReader) -> None:
         self._element, self._library, self._frames = element, library, frames
-        self._made: set[bool] = set()  # what the library makes: buffers (False), arrays (True), which are copied into buffers
-        self._copies = True
+        self._made: set[type[Any]] = set()  # what the library has made so far: Gst.Buffer, or object for arrays
+        self._copied = self._offered = self._pooled = False  # arrays were copied; downstream offers a pool; one is in use
+        self._lender = Lender()
+
+    def close(self) -> None:
+        """Make no more."""
+        self._lender.close()
 
     def expect(self, source: FrameFormat, target: FrameFormat) -> None:
         """Get ready to make frames of the format ``target`` out of those of ``source``."""
@@ -45,44 +49,41 @@ class NewFrames:
 
     def allocate_from(self, query: Any, caps: Any) -> None:
         """Choose a pool for the buffers, in an allocation query that downstream has answered."""
-        if self._copies and self._format.memory == "CPU":
-            offer_frames(query, caps)
-        else:
-            offer_no_memory(query, caps)
+        self._offered = offers_pool(query)
+        self._pooled = self._wants_pool()
+        (offer_frames if self._pooled else offer_no_memory)(query, caps)
+
+    def _wants_pool(self) -> bool:
+        """Buffers of the library's own need none. Arrays become buffers without a copy, unless downstream has better memory."""
+        if self._format.memory != "CPU" or self._made == {Gst.Buffer}:
+            return False
+        return self._offered or self._copied
 
     def repeat(self, source: int, target: int) -> None:
         """Let the buffer at ``target`` be the one at ``source``."""
         _share(source, target)
         carry_metas(source, target, with_memory=True)
 
-    def fill(self, source: int, target: int, made: Any, reading: Reading) -> None:
+    def fill(self, source: int, target: int, held: list[Any], reading: Reading) -> None:
         """Let the buffer at ``target`` be what the library made of the one at ``source``, whose metas go with it.
 
-        Raises CallbackOutputError where that is no frame of the negotiated caps.
+        ``held`` is a list with that alone, so that it can be seen who else has it. Raises CallbackOutputError where it is no
+        frame of the negotiated caps.
         """
-        if isinstance(made, Gst.Buffer):
-            check_buffer(self._library, made, self._format, exactly=not self.same_caps)
-            _share(hash(made), target)
-            carry_metas(hash(made), target, with_memory=True)
+        is_buffer = isinstance(held[0], Gst.Buffer)
+        if is_buffer:
+            check_buffer(self._library, held[0], self._format, exactly=not self.same_caps)
+            _share(hash(held[0]), target)
+            carry_metas(hash(held[0]), target, with_memory=True)
         else:
             remove_metas(target)
-            if not size_of(target):
-                allocate(target, self._format.size)
-            write_arrays(self._library, made, target, self._format)
+            self._copied |= not fill_with_arrays(self._library, held, target, self._format, self._lender)
             carry_times_and_flags(source, target)
         carry_metas(source, target, with_memory=False, scaling=self._scaling)
         if self._scaling:
             self._frames.carrier.follow(target, reading, self._factors)
-        self._learn(copies=not isinstance(made, Gst.Buffer))
-
-    def _learn(self, *, copies: bool) -> None:
-        """Choose another pool where the library turns out to make something else than was thought."""
-        if copies in self._made:
-            return
-        self._made.add(copies)
-        wanted = True in self._made
-        if wanted is not self._copies:
-            self._copies = wanted
+        self._made.add(Gst.Buffer if is_buffer else object)
+        if self._wants_pool() is not self._pooled:
             self._element.srcpad.mark_reconfigure()
 
 

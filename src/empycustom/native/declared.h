@@ -18,6 +18,9 @@ void g_object_force_floating(void *object);
 gboolean g_object_is_floating(void *object);
 const char *g_quark_to_string(GQuark quark);
 address g_strdup(const char *text);
+address g_malloc0(size_t size);
+void g_free(void *memory);
+void g_atomic_int_inc(int *number);
 address g_intern_string(const char *text);
 address g_atomic_rc_box_alloc0(size_t size);
 address g_atomic_rc_box_acquire(address box);
@@ -67,6 +70,8 @@ address gst_buffer_new(void);
 size_t gst_buffer_get_size(address buffer);
 void gst_buffer_remove_all_memory(address buffer);
 void gst_buffer_append_memory(address buffer, address memory);
+address gst_memory_new_wrapped(
+    int flags, address data, size_t maxsize, size_t offset, size_t size, address user_data, address notify);
 address gst_allocator_alloc(void *allocator, size_t size, void *params);
 gboolean gst_buffer_copy_into(address to, address from, int flags, size_t offset, size_t size);
 gboolean gst_buffer_map(address buffer, GstMapInfo *info, int flags);
