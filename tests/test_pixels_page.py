@@ -1,0 +1,94 @@
+"""What docs/pixels.md says is so: its libraries run, its tables and messages are those of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from empycustom.frames.layout import FORMATS
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "pixels.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```([\w ]*)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+LIBRARIES = [text for kind, text in BLOCKS if kind == "python"]
+SOURCE = "videotestsrc num-buffers=2 pattern=white ! video/x-raw,format=RGBA,width=64,height=48"
+
+
+@pytest.fixture
+def pixels_and_words(play, library):
+    """Play a library of the page over white frames; return the last frame's caps and bytes, and what was said about it."""
+    from empycustom.gstreamer import Gst
+
+    def run(text):
+        in_place = "true" if "def process_ip" in text else "false"
+        pipeline = Gst.parse_launch(
+            f"{SOURCE} ! empycustom in-place={in_place} custom-lib={library(text)} ! aimeta name=m ! appsink name=out"
+        )
+        played = play(pipeline)
+        assert played.ended, played.errors
+        buffer = played.samples[-1].get_buffer()
+        said = json.loads(pipeline.get_by_name("m").get_property("last-meta"))["frame"][0].get("emcustom")
+        return played.samples[-1].get_caps()[0], buffer.extract_dup(0, buffer.get_size()), said
+
+    return run
+
+
+def test_there_are_three_libraries_for_any_machine():
+    assert len(LIBRARIES) == 3
+
+
+def test_the_one_that_writes_in_place(pixels_and_words):
+    _, pixels, said = pixels_and_words(LIBRARIES[0])
+    assert pixels == bytes(64 * 4 * 10) + bytes([255]) * (64 * 4 * 38)
+    assert said["brightness"] == pytest.approx(255 * 38 / 48)
+
+
+def test_the_one_that_returns_an_array(pixels_and_words):
+    _, pixels, said = pixels_and_words(LIBRARIES[1])
+    assert set(pixels) == {0}
+    assert said == {"negative": True}
+
+
+def test_the_one_of_another_size(pixels_and_words):
+    structure, pixels, _ = pixels_and_words(LIBRARIES[2])
+    assert (structure["format"], structure["width"], structure["height"]) == ("GRAY8", 32, 24)
+    assert pixels == bytes([255]) * (32 * 24)
+
+
+def test_those_for_a_gpu_are_python(library):
+    for kind, text in BLOCKS:
+        if kind == "python gpu":
+            compile(text, "page", "exec")
+
+
+def test_the_table_has_every_format_and_no_other():
+    from empycustom.elements.video import VIDEO_CAPS
+    from empycustom.gstreamer import Gst
+
+    rows = [
+        row.split("|")
+        for row in re.findall(r"^\| .*\|$", PAGE.split("## What one gets")[1].split("\n\n`planes`")[0], re.MULTILINE)[1:]
+    ]
+    system = {name for row in rows if "NVMM" not in row[1] for name in re.findall(r"\w+", row[2])}
+    assert system == set(FORMATS)
+    (nvmm,) = [set(re.findall(r"\w+", row[2])) for row in rows if "NVMM" in row[1]]
+    caps = Gst.Caps.from_string(VIDEO_CAPS).to_string()
+    assert nvmm == set(re.search(r"NVMM\), format=\(string\)\{ ([^}]*) \}", caps).group(1).split(", "))
+
+
+def test_the_messages_of_the_table_are_in_the_code():
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    source = re.sub(r'"\s*\n\s*f?"', "", source)  # texts over several lines
+    messages = [line.split("`")[1] for line in PAGE.split("## When it is refused")[1].splitlines() if line.startswith("| `")]
+    assert len(messages) == 5
+    for message in messages:
+        for part in message.split("…"):
+            assert re.sub(r"RGB without", "{channels} without", part.strip()) in source, message
+
+
+def test_links_lead_to_files():
+    for target in re.findall(r"\]\(([^)#]+)\)", PAGE):
+        assert (ROOT / "docs" / target).exists(), target
