@@ -26,6 +26,7 @@ _COLOR_FORMATS = {
 }  # fmt: skip
 _KINDS = {DEFAULT: CUDA, DEVICE: CUDA, PINNED: CUDA_HOST, UNIFIED: CUDA_MANAGED, SURFACE_ARRAY: CUDA}
 _OTHER_KINDS = {5: "an NVRM handle", 6: "memory of malloc()", 7: "a CUDA array"}
+_DAMAGED = "The NvBufSurface of the buffer describes its frame as it cannot lie, so it is damaged"
 _PADDING = 64  # a surface may be so much larger than its frame, less 1: decoders work in blocks
 
 
@@ -40,6 +41,8 @@ class NvmmFrame(DeviceFrame):
                 f"Frames of format {video_format} in NVMM memory cannot be mapped; the formats that can are "
                 f"{', '.join(_COLOR_FORMATS)}. Put nvvideoconvert ! 'video/x-raw(memory:NVMM),format=RGBA' before the element."
             )
+        if not all(isinstance(number, int) for number in (width, height, batch_id)):
+            raise FrameError(f"A frame cannot have a width of {width!r}, a height of {height!r} and a batch_id of {batch_id!r}.")
         super().__init__(video_format, width, height)
         self._buffer, self._batch_id, self._writable = buffer, batch_id, writable
         self._map: BufferMap | None = None
@@ -92,12 +95,12 @@ class NvmmFrame(DeviceFrame):
                 f"and {len(surface.pitches)} planes, and in_meta says {self.format} of {self.width}x{self.height}: hand over "
                 "the in_meta that belongs to this buffer."
             )
-        layout = layout_of(self.format, self.width, self.height, surface.offsets, surface.pitches)
+        try:
+            layout = layout_of(self.format, self.width, self.height, surface.offsets, surface.pitches)
+        except FrameError as error:
+            raise FrameError(f"{_DAMAGED}: rows {surface.pitches} bytes apart.") from error
         if surface.memory_type != SURFACE_ARRAY and layout.size > surface.size:
-            raise FrameError(
-                f"The NvBufSurface of the buffer has {surface.size} bytes, and a frame as in_meta says needs {layout.size}: "
-                "hand over the in_meta that belongs to this buffer."
-            )
+            raise FrameError(f"{_DAMAGED}: {surface.size} bytes, where its planes take {layout.size}.")
         return layout
 
     def _release(self) -> None:

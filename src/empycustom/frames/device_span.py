@@ -68,9 +68,10 @@ class DeviceSpan:
                 f"The frame is in {NAMES[kind]} of GPU {gpu} and cannot be handed over as memory of another device (DLPack's "
                 f"{wanted!r}) without a copy: take it there and move it, or call view.download()."
             )
+        handle = index(stream) if stream else _DEFAULT_STREAM
         capsule = self._memory.export(view, (as_kind, 0 if as_kind == CPU else gpu), readonly=self.readonly, versioned=versioned)
         if as_kind in (CUDA, CUDA_MANAGED):
-            self._streams.add(index(stream) if stream else _DEFAULT_STREAM)
+            self._streams.add(handle)
         return capsule
 
     def share(self) -> None:

@@ -41,7 +41,6 @@ class DeviceView:
     """
 
     __slots__ = ("__weakref__", "_address", "_dtype", "_shape", "_span", "_strides")
-    __hash__ = object.__hash__
 
     def __init__(self, span: DeviceSpan, address: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> None:
         self._span, self._address, self._shape, self._strides, self._dtype = span, address, shape, strides, np.dtype(dtype)
