@@ -64,7 +64,7 @@ class Surfaces:
         size=NEW,
         gpu=0,
         pitch=64,
-        **more,
+        watched=True,
     ):
         self.format, self.width, self.height, self.pitch, self.size = video_format, width, height, pitch, size
         number, planes = FORMATS[video_format]
@@ -83,17 +83,19 @@ class Surfaces:
             data = self.address + first + index * data_size
             self.describe(index, width=width, height=height, pitch=pitch, color=number, size=data_size, data=data)
             self._planes(index, offsets)
-        for name, value in more.items():
-            self.describe(0, **{name: value})
         for place in range(first, total):
             self._write(place, "B", (place - first) % 251)
         self.memory = _gst.gst_memory_new_wrapped(0, self.address, total, 0, total, self.address, _FREE)
         self.freed: list[bool] = []
+        if watched:
+            self._watch()
+        self.buffer = Gst.Buffer.new()
+        _gst.gst_buffer_append_memory(hash(self.buffer), self.memory, None)
+
+    def _watch(self) -> None:
         gone = _GONE(lambda *_, freed=self.freed: freed.append(True))
         _KEPT.append(gone)
         _gst.gst_mini_object_weak_ref(self.memory, gone, None)
-        self.buffer = Gst.Buffer.new()
-        _gst.gst_buffer_append_memory(hash(self.buffer), self.memory, None)
 
     def _write(self, place: int, code: str, *values: Any) -> None:
         data = struct.pack(f"={code}", *values)

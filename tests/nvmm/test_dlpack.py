@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 from consumer import Versioned, name_of, take
-from surfaces import DEVICE, PINNED, SURFACE_ARRAY, UNIFIED, Surfaces
+from surfaces import DEVICE, PINNED, UNIFIED, Surfaces
 
 import empycustom
 from empycustom.errors import FrameError, FrameExportError, NativeError
@@ -272,12 +272,3 @@ def test_who_holds_a_view_holds_the_memory_once_it_was_handed_out_so():
     assert made.freed == []
     del view
     assert made.freed == [True]
-
-
-def test_surface_arrays_are_a_matter_of_a_jetson():
-    made = Surfaces("RGBA", memory_type=SURFACE_ARRAY)
-    with (
-        pytest.raises(FrameError, match=r"surface array, and libnvbufsurface.so is not in the process"),
-        empycustom.map_frame(made.buffer, made.in_meta),
-    ):
-        pass

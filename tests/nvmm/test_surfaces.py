@@ -101,9 +101,9 @@ def test_system_memory_holds_one_frame():
 # What a surface says of itself
 
 
-def described(**fields):
-    """A frame of 6x4 pixels, RGBA, with another description."""
-    made = Surfaces("RGBA")
+def described(video_format="RGBA", **fields):
+    """A frame of 6x4 pixels with another description."""
+    made = Surfaces(video_format)
     made.describe(0, **fields)
     return made
 
@@ -156,7 +156,7 @@ def test_memory_without_an_address():
 
 
 def test_pixels_in_blocks():
-    assert "block linear), not in rows: put nvvideoconvert bl-output=false" in refusal(Surfaces("NV12", layout=1))
+    assert "block linear), not in rows: put nvvideoconvert bl-output=false" in refusal(described("NV12", layout=1))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ NUMBERS = {"NV12": (6, 7, 33, 34, 36), "I420": (2, 4, 31, 32, 35)}  # of every c
 
 @pytest.mark.parametrize(("video_format", "number"), [(name, number) for name, numbers in NUMBERS.items() for number in numbers])
 def test_a_format_is_known_in_every_colour_space(video_format, number):
-    made = Surfaces(video_format, color=number)
+    made = described(video_format, color=number)
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:
         assert len(frame.planes) == len(FORMATS[video_format].planes)
 

@@ -91,9 +91,9 @@ class NvmmFrame(DeviceFrame):
         same = surface.color_format in _COLOR_FORMATS[self.format] and all(0 <= more < _PADDING for more in rest)
         if not same or len(surface.pitches) != len(planes_of(self.format)):
             raise FrameError(
-                f"The NvBufSurface of the buffer has {surface.width}x{surface.height} pixels, color format {surface.color_format} "
-                f"and {len(surface.pitches)} planes, and in_meta says {self.format} of {self.width}x{self.height}: hand over "
-                "the in_meta that belongs to this buffer."
+                f"The NvBufSurface of the buffer has {surface.width}x{surface.height} pixels, color format "
+                f"{surface.color_format} and {len(surface.pitches)} planes, and in_meta says {self.format} of "
+                f"{self.width}x{self.height}: hand over the in_meta that belongs to this buffer."
             )
         try:
             layout = layout_of(self.format, self.width, self.height, surface.offsets, surface.pitches)

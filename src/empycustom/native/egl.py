@@ -7,7 +7,7 @@ from typing import Any
 
 from empycustom.errors import FrameError
 from empycustom.native.cuda import check, on
-from empycustom.native.declarations import FLAGS, ffi
+from empycustom.native.declarations import FLAGS, ffi, has
 from empycustom.native.loaded import path_of
 from empycustom.native.surfaces import Surface, egl_image
 
@@ -21,7 +21,7 @@ def _nvbufsurface() -> Any:
     """Return NVIDIA's library of surfaces, which is in the process where there are surface arrays."""
     path = path_of(_LIBRARY)
     library = ffi.dlopen(path, FLAGS) if path else None
-    if library is None or not hasattr(library, "NvBufSurfaceMapEglImage"):
+    if library is None or not has(library, "NvBufSurfaceMapEglImage"):
         raise FrameError(
             "The frame is in a surface array, and "
             + (f"{path} has no NvBufSurfaceMapEglImage" if path else f"{_LIBRARY} is not in the process")
@@ -61,6 +61,8 @@ class EglMap:
     def _planes(self, image: int) -> tuple[int, ...]:
         frame = ffi.new("CUeglFrame *")
         with on(self._surface.gpu) as library:
+            if not has(library, "cuGraphicsEGLRegisterImage"):
+                raise FrameError(f"This driver of CUDA takes no EGL images, which frames in surface arrays need: {_INSTEAD}.")
             code = library.cuGraphicsEGLRegisterImage(self._resource, image, 0)
             check(library, code, f"CUDA cannot take the EGL image of the frame ({_INSTEAD})")
             code = library.cuGraphicsResourceGetMappedEglFrame(frame, self._resource[0], 0, 0)
