@@ -29,7 +29,7 @@ _GONE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 # NvBufSurfaceParams: where its fields lie, and how long they are
 FIELDS = {
     "width": (0, "I"), "height": (4, "I"), "pitch": (8, "I"), "color": (12, "I"), "layout": (16, "I"), "desc": (24, "Q"),
-    "size": (32, "I"), "data": (40, "Q"), "planes": (48, "I"), "image": (312, "Q"),
+    "size": (32, "I"), "data": (40, "Q"), "planes": (48, "I"), "image": (312, "Q"), "cuda": (376, "Q"),
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from consumer import take
 from surfaces import NEW, OLD, SURFACE_ARRAY, Surfaces
-from test_views import host
+from test_device_views import host
 
 import empycustom
 from empycustom.errors import FrameError

@@ -155,6 +155,16 @@ def test_memory_without_an_address():
     assert "memory without an address (type 2)" in refusal(described(data=0))
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_an_address_that_stands_in_the_cuda_buffer(size):
+    """As NVIDIA's own readers have it, since 8.0: where dataPtr is NULL, that of cudaBuffer counts."""
+    made = Surfaces("NV12", batch=2, size=size)
+    cuda_buffer = np.array([0, made.address_of(0, 1)], np.uint64)
+    made.describe(1, data=0, cuda=cuda_buffer.ctypes.data)
+    with empycustom.map_frame(made.buffer, made.in_meta, batch_id=1) as frame:
+        assert [plane.address for plane in frame.planes] == [made.address_of(number, 1) for number in range(2)]
+
+
 def test_pixels_in_blocks():
     assert "block linear), not in rows: put nvvideoconvert bl-output=false" in refusal(described("NV12", layout=1))
 

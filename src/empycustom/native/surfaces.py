@@ -23,6 +23,8 @@ _head = fields((0, "I"), (4, "I"), (8, "I"), (16, "I"), (24, "Q"))
 # NvBufSurfaceParams: width, height, pitch, colorFormat, layout, dataSize, dataPtr, and of planeParams: num_planes, width, height,
 # pitch, offset, 4 times each
 _surface = fields((0, "IIIII"), (32, "I"), (40, "Q"), (48, "I"), (52, "4I"), (68, "4I"), (84, "4I"), (100, "4I"))
+# NvBufSurfaceParams.cudaBuffer, which came with 8.0 (reserved and 0 before), and its dataPtr
+_cuda_buffer, _cuda_data = fields((376, "Q")), fields((8, "Q"))
 egl_image = fields((312, "Q"))  # NvBufSurfaceParams.mappedAddr.eglImage
 
 
@@ -62,6 +64,9 @@ def _read(place: int, gpu: int, memory_type: int) -> Surface:
     width, height, _, color_format, layout, size, data, count, *planes = _surface(place)
     if not 1 <= count <= 4:
         raise FrameError(f"The NvBufSurface of the buffer says that its frame has {count} planes: it is damaged.")
+    if not data and memory_type != SURFACE_ARRAY:
+        (buffer,) = _cuda_buffer(place)
+        (data,) = _cuda_data(buffer) if buffer else (0,)
     pitches, offsets = tuple(planes[8 : 8 + count]), tuple(planes[12 : 12 + count])
     return Surface(place, gpu, memory_type, width, height, color_format, bool(layout), size, data, pitches, offsets)
 
