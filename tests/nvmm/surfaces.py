@@ -22,6 +22,7 @@ _glib.g_malloc0.restype = _gst.gst_memory_new_wrapped.restype = ctypes.c_void_p
 _gst.gst_memory_new_wrapped.argtypes = [ctypes.c_int, *[ctypes.c_void_p] * 6]
 _gst.gst_buffer_append_memory.argtypes = _gst.gst_mini_object_weak_ref.argtypes = [ctypes.c_void_p] * 3
 _FREE = ctypes.cast(_glib.g_free, ctypes.c_void_p).value
+_NO_SHARE = 16  # GstMemoryFlags, as the memory of NVIDIA's pools has it
 _KEPT: list[Any] = []  # what C may call as long as the process lives
 _GONE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -85,7 +86,7 @@ class Surfaces:
             self._planes(index, offsets)
         for place in range(first, total):
             self._write(place, "B", (place - first) % 251)
-        self.memory = _gst.gst_memory_new_wrapped(0, self.address, total, 0, total, self.address, _FREE)
+        self.memory = _gst.gst_memory_new_wrapped(_NO_SHARE, self.address, total, 0, total, self.address, _FREE)
         self.freed: list[bool] = []
         if watched:
             self._watch()

@@ -10,6 +10,7 @@ from surfaces import FORMATS, NEW, OLD, PINNED, UNIFIED, Surfaces
 
 import empycustom
 from empycustom.errors import FrameClosedError, FrameError
+from empycustom.gstreamer import Gst
 from empycustom.native import maps
 
 BOX = {"rect_params": {"left": 1, "top": 1, "width": 3, "height": 2}}
@@ -236,12 +237,37 @@ def test_a_buffer_or_memory_that_others_hold_cannot_be_written():
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:
         assert frame.pixels.readonly
     del others
-    from empycustom.gstreamer import Gst
-
     others = Gst.Buffer.new()
-    others.append_memory(made.buffer.get_memory(0))  # as behind a tee, once the buffer itself was made writable
-    with (
-        pytest.raises(FrameError, match=r"another one has the same GPU memory.*tee.*disable-passthrough=true"),
-        empycustom.map_frame(made.buffer, made.in_meta, writable=True),
-    ):
+    others.append_memory(made.buffer.get_memory(0))
+    assert "another one has the same GPU memory" in refused(made.buffer, made.in_meta)
+
+
+def refused(buffer, in_meta):
+    memory = buffer.peek_memory(0).mini_object
+    before = memory.refcount, memory.lockstate
+    with pytest.raises(FrameError) as raised, empycustom.map_frame(buffer, in_meta, writable=True):
         pass
+    assert (memory.refcount, memory.lockstate) == before
+    return str(raised.value)
+
+
+def test_a_copy_of_a_buffer_has_the_frames_of_the_original(driver):
+    """As behind a tee: GStreamer copies the NvBufSurface, and not what it stands for."""
+    made = Surfaces("RGBA")
+    for copied in (made.buffer.copy_deep(), copy_of(made.buffer)):
+        assert hash(copied.peek_memory(0)) != made.memory
+        with empycustom.map_frame(copied, made.in_meta) as frame:
+            assert frame.pixels.address == made.address_of()
+            assert (frame.download() == made.pixels()).all()
+        message = refused(copied, made.in_meta)
+        assert "another one has the same GPU memory, behind a tee" in message
+        assert "nvvideoconvert disable-passthrough=true behind it" in message
+    with empycustom.map_frame(made.buffer, made.in_meta, writable=True) as frame:
+        assert not frame.pixels.readonly
+
+
+def copy_of(buffer):
+    """What an element gets that works in place, of a buffer that others hold: gst_buffer_copy, which PyGObject hides."""
+    copied = Gst.Buffer.new()
+    assert copied.copy_into(buffer, Gst.BufferCopyFlags.MEMORY, 0, buffer.get_size())
+    return copied

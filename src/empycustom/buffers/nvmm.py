@@ -1,6 +1,12 @@
 """Frames in GPU memory: DeepStream's NVMM, where a buffer holds a NvBufSurface.
 
 The buffer stays mapped for the block, as NVIDIA's own elements have it; its map is the NvBufSurface, not the pixels.
+
+NVIDIA's memory cannot be shared by two buffers, nor copied: where GStreamer copies a buffer of it (behind a tee, for an element
+that works in place, or in ``copy_deep()``), the copy gets the bytes of the NvBufSurface, which still say where the original's
+pixels are. Such a copy can be read while the original is there, which is so as long as a callback runs. It cannot be written,
+because the other branch would see it; and what other libraries make of its views must not be used after the block, because what
+they keep is the memory of the copy.
 """
 
 from __future__ import annotations
@@ -8,7 +14,6 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from empycustom.buffers.system import OTHERS_HOLD_IT
 from empycustom.errors import FrameError, NativeError
 from empycustom.frames.device_frame import DeviceFrame
 from empycustom.frames.device_span import CUDA, CUDA_HOST, CUDA_MANAGED, DeviceSpan
@@ -27,6 +32,7 @@ _COLOR_FORMATS = {
 _KINDS = {DEFAULT: CUDA, DEVICE: CUDA, PINNED: CUDA_HOST, UNIFIED: CUDA_MANAGED, SURFACE_ARRAY: CUDA}
 _OTHER_KINDS = {5: "an NVRM handle", 6: "memory of malloc()", 7: "a CUDA array"}
 _DAMAGED = "The NvBufSurface of the buffer describes its frame as it cannot lie, so it is damaged"
+_OWN_FRAMES = "write before the tee, or put nvvideoconvert disable-passthrough=true behind it, which makes frames of its own"
 _PADDING = 64  # a surface may be so much larger than its frame, less 1: decoders work in blocks
 
 
@@ -140,16 +146,20 @@ def _kind_of(surface: Surface) -> int:
 def _mapped(address: int, *, writable: bool) -> BufferMap:
     """Map the NvBufSurface of a buffer. Only for reading: nothing is written to the description of the pixels."""
     if writable and not is_writable(address):
-        raise FrameError(OTHERS_HOLD_IT)
+        raise FrameError(
+            f"The buffer cannot be written, because others hold it too. In process_ip the io_buffer can; for two branches "
+            f"{_OWN_FRAMES}."
+        )
     count = memories(address)
     if count != 1:
         raise FrameError(f"A buffer in NVMM memory holds one NvBufSurface; this one has {count} memories.")
-    if writable and not is_alone(address):
-        raise FrameError(
-            "The buffer cannot be written, because another one has the same GPU memory, behind a tee for example: write before "
-            "the tee, or put nvvideoconvert disable-passthrough=true before the element, which makes a copy."
-        )
     try:
-        return BufferMap(address, writable=False)
+        mapped = BufferMap(address, writable=False)
     except NativeError as error:
         raise FrameError("GStreamer could not map the buffer; GST_DEBUG=GST_BUFFER:4,GST_MEMORY:4 says why.") from error
+    if writable and (mapped.is_copied or not is_alone(address)):
+        mapped.unmap()
+        raise FrameError(
+            f"The buffer cannot be written, because another one has the same GPU memory, behind a tee for example; {_OWN_FRAMES}."
+        )
+    return mapped

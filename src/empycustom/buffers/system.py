@@ -13,11 +13,6 @@ from empycustom.gstreamer import GstVideo
 from empycustom.native.maps import BufferMap, is_writable
 from empycustom.native.metas import video_layout
 
-OTHERS_HOLD_IT = (
-    "The buffer cannot be written, because others hold it too. In process_ip the io_buffer can; process writes into the "
-    "buffer that it makes; in a pad probe or behind appsink, write into buffer.copy_deep()."
-)
-
 
 class SystemFrame(ArrayFrame):
     """A frame in system memory, mapped between the beginning and the end of its ``with`` block; made by ``map_frame``."""
@@ -74,7 +69,10 @@ def default_layout(video_format: str, width: int, height: int, interlace_mode: s
 def _mapped(address: int, size: int, *, writable: bool) -> BufferMap:
     """Map a buffer that must have ``size`` bytes at least."""
     if writable and not is_writable(address):
-        raise FrameError(OTHERS_HOLD_IT)
+        raise FrameError(
+            "The buffer cannot be written, because others hold it too. In process_ip the io_buffer can; process writes into the "
+            "buffer that it makes; in a pad probe or behind appsink, write into buffer.copy_deep()."
+        )
     try:
         mapped = BufferMap(address, writable=writable)
     except NativeError as error:

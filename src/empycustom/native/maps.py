@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from empycustom.errors import NativeError
@@ -34,6 +35,18 @@ def memories(address: int) -> int:
     return int(_gst.gst_buffer_n_memory(address))
 
 
+@lru_cache(maxsize=1)
+def _inside() -> int:
+    """Return where the bytes lie in a GstMemory that has allocated them itself: right behind its own fields."""
+    memory = _gst.gst_allocator_alloc(_HEAP, 1, ffi.NULL)
+    info = ffi.new(_MAP_INFO)
+    _gst.gst_memory_map(memory, info, _READ)
+    place = address_of(info.data) - address_of(memory)
+    _gst.gst_memory_unmap(memory, info)
+    _gst.gst_mini_object_unref(memory)
+    return place
+
+
 class BufferMap:
     """A buffer mapped into memory until ``unmap()``. ``address`` is that of a buffer which outlives the map.
 
@@ -63,6 +76,12 @@ class BufferMap:
     def place(self) -> tuple[int, int]:
         """The address of the bytes, and that of the memory that they are of."""
         return address_of(self._info.data), address_of(self._info.memory)
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether GStreamer allocated the bytes itself, as it does to copy some: in what was wrapped they lie elsewhere."""
+        data, memory = self.place
+        return bool(self._info.memory.allocator == _HEAP) and data - memory == _inside()
 
     def unmap(self) -> None:
         """End the mapping; to be called once."""
