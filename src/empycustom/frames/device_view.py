@@ -124,8 +124,11 @@ class DeviceView:
 
         What is started on ``stream`` is done when the block ends; for work on other streams wait yourself, or hand over -1, which
         stands for all. The capsule can be taken until the end of the block. Consumers that know DLPack 1.0 are told when pixels
-        are read-only; older ones cannot be told, and must not write unless the frame was mapped with ``writable=True``. Raises
-        FrameExportError, a BufferError, where it takes a copy.
+        are read-only; older ones cannot be told, and PyTorch does not look: they must not write unless the frame was mapped with
+        ``writable=True``. Raises FrameExportError, a BufferError, where it takes a copy.
+
+        Pinned and unified memory are handed over as what they are, which NumPy takes (``numpy.from_dlpack(view)``). PyTorch knows
+        neither: put ``nvvideoconvert nvbuf-memory-type=2`` before the element for it, which is the default but on a Jetson.
         """
         self._opened()
         if copy:
