@@ -96,6 +96,48 @@ def test_rgba_is_about_what_the_cpu_calculates(gpu, video, tmp_path):
     assert np.mean(away > 24) < 0.02
 
 
+# Reads frames on a stream that waits for no other one, as soon as they are there.
+READ_AT_ONCE = """
+    import ctypes
+    import numpy as np
+    import empycustom
+    cuda = ctypes.CDLL("libcuda.so.1")
+    context, stream, before = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
+    assert not cuda.cuInit(0) and not cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
+    assert not cuda.cuCtxPushCurrent_v2(context)
+    assert not cuda.cuStreamCreate(ctypes.byref(stream), 1)  # CU_STREAM_NON_BLOCKING
+    cuda.cuCtxPopCurrent_v2(ctypes.byref(before))
+    file = open({name!r}, "wb")
+    def process_ip(io_buffer, in_meta, options):
+        with empycustom.map_frame(io_buffer, in_meta) as frame:
+            view = frame.rgba
+            rows, columns, channels = view.shape
+            copied = np.empty((rows, view.strides[0]), np.uint8)
+            assert not cuda.cuCtxPushCurrent_v2(context)
+            assert not cuda.cuMemcpyDtoHAsync_v2(ctypes.c_void_p(copied.ctypes.data), ctypes.c_uint64(view.address),
+                                                 ctypes.c_size_t(copied.size), stream)
+            assert not cuda.cuStreamSynchronize(stream)
+            cuda.cuCtxPopCurrent_v2(ctypes.byref(before))
+        file.write(np.ascontiguousarray(copied[:, : columns * channels]))
+        file.flush()
+    """
+
+
+def test_frames_are_ready_when_they_arrive(gpu, gst_launch, library, video, tmp_path):
+    """While others decode and convert on the same GPU: nothing of a frame is still to be written when a library sees it."""
+    gpu(SAVE, "RGBA")
+    expected = read(tmp_path)
+    names = [f"frames-{number}.raw" for number in range(6)]
+    libraries = [library(textwrap.dedent(READ_AT_ONCE.format(name=name)), f"{name}.py") for name in names]
+    branches = [
+        f"{DECODE.format(video=video, properties='', format='RGBA')} ! empycustom in-place=true custom-lib={lib} ! fakesink async=false"
+        for lib in libraries
+    ]
+    launched = gst_launch(f"-q {' '.join(branches)}")
+    assert launched.code == 0, launched.text
+    assert [(tmp_path / name).read_bytes() == expected for name in names] == [True] * 6
+
+
 # Writes a rectangle by the CUDA array interface, with two calls of the driver.
 FILL = """
     import ctypes
