@@ -9,10 +9,10 @@ VIDEO ?=
 # make test ARGS='-k crop -x' hands arguments to pytest
 ARGS ?=
 
-.PHONY: help demo test check bench format setup clean
+.PHONY: help demo test test-gpu check bench format setup clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## find people in a real video, measure and draw them (VIDEO=file.mp4 for one of yours)
 	@tools/setup.sh demo
@@ -20,6 +20,10 @@ demo: ## find people in a real video, measure and draw them (VIDEO=file.mp4 for 
 
 test: setup ## run the tests (ARGS='-k name -x' goes to pytest)
 	@python -m pytest $(ARGS)
+
+test-gpu: ## all tests about GPU memory; those that need a GPU are skipped, with the reason, where there is none (150 MB)
+	@tools/setup.sh gpu
+	@python -m pytest -rs tests/nvmm tests/gpu $(ARGS)
 
 bench: ## what a buffer costs, here and in other ways (ARGS='--quick', '--only pixels', '--help')
 	@tools/setup.sh bench

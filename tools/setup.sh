@@ -4,6 +4,7 @@
 #   tools/setup.sh demo    what examples and demo need
 #   tools/setup.sh bench   what the benchmark needs
 #   tools/setup.sh dev     the same, and what tests, linter and type checker need
+#   tools/setup.sh gpu     the same, and what NVIDIA's decoder needs (150 MB)
 #
 # What is there already is left alone, so a second run does nothing.
 set -euo pipefail
@@ -24,8 +25,10 @@ packages=(
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
 )
 
-# A C program of the tests reads DeepStream metadata.
-[ "$extra" != dev ] || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config)
+with_tests() { [ "$extra" = dev ] || [ "$extra" = gpu ]; }
+
+# C programs of the tests read DeepStream metadata, and stand for NVIDIA's driver.
+! with_tests || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config)
 
 did_something=
 say() { echo "set-up: $*"; }
@@ -110,23 +113,28 @@ environment() {
     quietly $system_python -m venv --system-site-packages "$project/.venv" || fail "python3 -m venv failed, as shown above."
 }
 
-# Without what it depends on: that is for its decoder, 150 MB, and the tests use its libraries of metadata alone.
+# What it depends on is for its decoder, 150 MB; without a GPU the tests use its libraries of metadata alone.
 nvidia_libraries() {
     [ "$(uname -m)" = x86_64 ] || { say "NVIDIA's metadata libraries are on PyPI for x86_64 only: tests with them are skipped"; return; }
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps "$nvidia_package" ||
+    local how=()
+    [ "$extra" = gpu ] || how=(--no-deps)
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input "${how[@]}" "$nvidia_package" ||
         fail "pip failed, for the reason shown above: tests of DeepStream metadata need $nvidia_package."
 }
 
 project_in_environment() {
-    local stamp=.venv/installed-$extra state
+    local stamp=.venv/installed-$extra state larger
     state=$(cksum <pyproject.toml)
-    # dev holds all that demo does
-    [ "$state" = "$(cat "$stamp" 2>/dev/null)" ] || [ "$state" = "$(cat .venv/installed-dev 2>/dev/null)" ] && return
+    # gpu holds all that dev does, and dev all that the others do
+    for larger in gpu dev "$extra"; do
+        [ "$state" != "$(cat ".venv/installed-$larger" 2>/dev/null)" ] || return 0
+        [ "$larger" != "$extra" ] || break
+    done
     plugin_loader
     act "installing the project and its Python packages into .venv; the first time this takes a minute"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --editable ".[$extra]" ||
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --editable ".[${extra/gpu/dev}]" ||
         fail "pip failed, for the reason shown above. If a package could not be fetched, look at the network and run this again."
-    [ "$extra" != dev ] || nvidia_libraries
+    ! with_tests || nvidia_libraries
     echo "$state" >"$stamp"
 }
 

@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from empycustom.buffers.system import map_frame as map_frame
+    from empycustom.buffers.mapping import map_frame as map_frame
     from empycustom.elements import register as register
     from empycustom.errors import EmPyCustomError as EmPyCustomError
     from empycustom.errors import FrameClosedError as FrameClosedError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "map_frame": "empycustom.buffers.system",
+    "map_frame": "empycustom.buffers.mapping",
     "register": "empycustom.elements",
     "EmPyCustomError": "empycustom.errors",
     "FrameError": "empycustom.errors",

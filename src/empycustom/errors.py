@@ -80,6 +80,10 @@ class FrameClosedError(FrameError):
     """A view of a frame was used after its ``with`` block."""
 
 
+class FrameExportError(FrameError, BufferError):
+    """Another library asked for a view of GPU memory in a way in which it cannot be had."""
+
+
 class NativeError(EmPyCustomError, RuntimeError):
     """A call into GStreamer's C libraries failed."""
 

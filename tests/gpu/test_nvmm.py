@@ -2,41 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-DEEPSTREAM = Path(__file__).parents[1] / "deepstream"
-sys.path.insert(0, str(DEEPSTREAM))
-
-import nvds  # noqa: E402 - found by the line above
-
-WIDTH, HEIGHT, FRAMES = 320, 240, 30
-
-
-def _why_not() -> str:
-    if nvds.WHY_NOT:
-        return nvds.WHY_NOT
-    try:
-        cuda = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return "no GPU: NVIDIA's driver (libcuda.so.1) is not here"
-    count = ctypes.c_int()
-    if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
-        return "no GPU: the driver is here, and finds none"
-    try:
-        ctypes.CDLL(str(nvds.FOLDER / "libnvbufsurftransform.so"))
-    except OSError as error:
-        return f"NVIDIA's converter lacks a library ({error}): pip install nvidia-deepstream-videodecode-cu13 with what it depends on"
-    return ""
-
-
-WHY_NOT = _why_not()
-pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+from machine import FRAMES, HEIGHT, WIDTH
 
 # Reads the NvBufSurface that GStreamer's map gives, and the size of its first surface.
 LIBRARY = """
@@ -53,20 +20,6 @@ def process_ip(buffer, in_meta, options):
     return [{}] * len(in_meta["frame"][0]["object"]) + [
         {"batch": batch_size, "filled": filled, "size": size, "memory": in_meta["buffer"]["memory"]}]
 """
-
-
-@pytest.fixture
-def gst_env(gst_env: dict[str, str]) -> dict[str, str]:
-    paths = [gst_env["GST_PLUGIN_PATH"], str(DEEPSTREAM / "plugins"), str(nvds.FOLDER)]
-    return {**gst_env, "GST_PLUGIN_PATH": os.pathsep.join(paths), "LIBV4L2_PLUGIN_DIR": str(nvds.FOLDER / "v4l_plugins")}
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    path = tmp_path / "video.h264"
-    encode = f"videotestsrc num-buffers={FRAMES} ! video/x-raw,width={WIDTH},height={HEIGHT} ! x264enc ! h264parse ! filesink"
-    subprocess.run(["gst-launch-1.0", "-q", *encode.split(), f"location={path}"], check=True, timeout=60)
-    return path
 
 
 @pytest.mark.parametrize("format_", ["RGBA", "NV12"])

@@ -340,8 +340,8 @@ def test_libraries_are_named_by_module_too(play, library, tmp_path, monkeypatch)
     assert pipeline.get_by_name("e").get_property("last-meta") == '[{"word":"relative"}]'
 
 
-def test_nvmm_buffers_reach_the_callback_and_their_pixels_are_refused(play, library):
-    """The caps pass; pixels on the GPU are not mapped as if they were in system memory."""
+def test_nvmm_buffers_reach_the_callback_and_what_is_none_is_refused(play, library):
+    """The caps pass; a buffer that only says that it is on the GPU is not mapped as if it were in system memory."""
     lib = library("""
 import empycustom
 def process_ip(io_buffer, in_meta, options):
@@ -356,7 +356,7 @@ def process_ip(io_buffer, in_meta, options):
     source.set_property("caps", Gst.Caps.from_string("video/x-raw(memory:NVMM),format=NV12,width=640,height=480,framerate=30/1"))
     source.connect(
         "need-data",
-        lambda source, _: (source.emit("push-buffer", Gst.Buffer.new_allocate(None, 64, None)), source.emit("end-of-stream")),
+        lambda source, _: (source.emit("push-buffer", Gst.Buffer.new_wrapped(bytes(64))), source.emit("end-of-stream")),
     )
     played = play(pipeline)
     assert played.ended, played.errors

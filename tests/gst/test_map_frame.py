@@ -450,7 +450,7 @@ def test_a_failed_beginning_leaves_nothing_mapped():
     ("in_meta", "message"),
     [
         (meta_of("YUY2", 6, 4), r"YUY2 cannot be mapped.*RGBA, RGBx.*videoconvert"),
-        (meta_of("RGBA", 6, 4, memory="NVMM"), r"in NVMM memory.*conversion to system memory"),
+        (meta_of("RGBA", 6, 4, memory="DMABuf"), r"in DMABuf memory.*conversion to system memory"),
         (meta_of("RGBA", 0, 4), "GStreamer has no layout|0x4"),
         (meta_of("RGBA", -6, 4), r"width of -6|-6x4"),
         (meta_of("RGBA", "6", 4), "width of '6'"),

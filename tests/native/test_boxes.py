@@ -21,9 +21,10 @@ from unicorn import arm64_const as arm
 from unicorn import x86_const as x86
 
 from empycustom.errors import DeepStreamError
-from empycustom.native import boxes
-from empycustom.native.boxes import copy_and_release, machine_code, new_box
+from empycustom.native import boxes, jumps
+from empycustom.native.boxes import copy_and_release, new_box
 from empycustom.native.deepstream import layouts, users
+from empycustom.native.jumps import machine_code
 
 GLIB = ctypes.CDLL("libglib-2.0.so.0")
 GONE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -185,7 +186,7 @@ def test_an_unknown_machine_is_an_error_that_names_it_and_those_that_are_known(m
 
 @here
 def test_a_system_that_refuses_to_run_the_code_is_an_error(monkeypatch):
-    monkeypatch.setattr(boxes, "_PRIVATE", 0)  # neither private nor shared: mmap itself says no
+    monkeypatch.setattr(jumps, "_PRIVATE", 0)  # neither private nor shared: mmap itself says no
     with pytest.raises(DeepStreamError, match="does not let a process run code that it made"):
         copy_and_release.__wrapped__()
 
@@ -220,14 +221,14 @@ CODE, USER, STACK = 0x10000, 0x20040, 0x30800
 ADDRESSES = st.integers(0x10000, 2**45 - 1).map(lambda number: number * 4)  # above all that, up to the end of user space
 
 
-def check(name, code, function, box):
-    """Let a processor run code with a NvDsUserMeta of a box; it has to come to the function."""
+def check(name, code, place, function, pointer):
+    """Let a processor run code with a structure that has a pointer at a place; it has to come to the function."""
     kind, counter, argument, _, stack, others = MACHINES[name]
     emulator = unicorn.Uc(*kind)
     for page in (CODE, USER, STACK, function):
         emulator.mem_map(page & -4096, 4096)
     emulator.mem_write(CODE, code)
-    emulator.mem_write(USER, b"\xa5" * 40 + box.to_bytes(8, "little") + b"\xa5" * 8)
+    emulator.mem_write(USER, b"\xa5" * place + pointer.to_bytes(8, "little") + b"\xa5" * 8)
     for number, register in enumerate(others):
         emulator.reg_write(register, 0x0123_4567_89AB_0000 + number)
     emulator.reg_write(stack, STACK)
@@ -239,22 +240,23 @@ def check(name, code, function, box):
     emulator.emu_start(CODE, function, count=20)
     assert emulator.reg_read(counter) == function
     assert [emulator.reg_read(register) for register in (stack, *others)] == before
-    assert emulator.reg_read(argument) == box
-    assert [place for place in touched[unicorn.UC_MEM_READ] if not CODE <= place[0] < CODE + len(code)] == [(USER + 40, 8)]
+    assert emulator.reg_read(argument) == pointer
+    assert [place for place in touched[unicorn.UC_MEM_READ] if not CODE <= place[0] < CODE + len(code)] == [(USER + place, 8)]
     assert touched[unicorn.UC_MEM_WRITE] == []
 
 
 @pytest.mark.parametrize("name", MACHINES)
 @settings(deadline=None)
-@given(functions=st.tuples(ADDRESSES, ADDRESSES), box=st.integers(0, 2**64 - 1))
-@example(functions=(0x7F12_3456_7890, 0xFFFF_A1B2_C3D0), box=0xFFFF_8000_0010)
-@example(functions=(0x5555_0000_0000, 0x0001_0000_0000), box=0)
-def test_on_every_machine_the_code_goes_on_to_the_function_with_the_box_and_changes_nothing_else(name, functions, box):
-    codes = machine_code(name, functions)
-    assert len(codes) == 2
-    for code, function in zip(codes, functions, strict=True):
-        assert code.startswith(LANDINGS[name])
-        check(name, code, function, box)
+@given(place=st.sampled_from([0, 8, 40, 48, 120]), function=ADDRESSES, pointer=st.integers(0, 2**64 - 1))
+@example(place=40, function=0x7F12_3456_7890, pointer=0xFFFF_8000_0010)
+@example(place=40, function=0x0001_0000_0000, pointer=0)
+def test_on_every_machine_the_code_goes_on_to_the_function_with_the_pointer_and_changes_nothing_else(
+    name, place, function, pointer
+):
+    code = machine_code(name, place, function)
+    assert code.startswith(LANDINGS[name])
+    assert len(code) <= jumps._LARGEST
+    check(name, code, place, function, pointer)
 
 
 # What lies in a box.

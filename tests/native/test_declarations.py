@@ -17,13 +17,15 @@ SOURCES = [
 NAMES = sorted({name for lib in (declarations.video, maps._gst) for name in dir(lib)})
 ANALYTICS = [name for name in NAMES if "_analytics_" in name]
 DEEPSTREAM = [name for name in NAMES if name.startswith("nvds_")]
-OTHERS = [name for name in NAMES if name not in (*ANALYTICS, *DEEPSTREAM)]
+NVIDIA = [name for name in NAMES if name.startswith(("cu", "NvBufSurface"))]  # of the driver and of a Jetson: tests/nvmm
+OTHERS = [name for name in NAMES if name not in (*ANALYTICS, *DEEPSTREAM, *NVIDIA)]
 
 
 def test_the_declarations_are_found():
     assert len(OTHERS) > 40
     assert len(ANALYTICS) > 15
     assert len(DEEPSTREAM) > 10
+    assert len(NVIDIA) > 10
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from empycustom.errors import FrameClosedError, FrameError
-from empycustom.frames.frame import Frame
+from empycustom.frames.arrays import ArrayFrame
 from empycustom.frames.layout import FORMATS, layout_of
 from empycustom.frames.views import ClosedFrameView, FrameView
 
@@ -38,7 +38,7 @@ class Block:
         self.layout = layout_of(video_format, width, height, tuple(int(end) for end in ends[:-1]), strides)
         data = memoryview(self.memory)
         self.data = data.toreadonly() if readonly else data
-        self.frame = Frame(video_format, width, height)
+        self.frame = ArrayFrame(video_format, width, height)
         self.holds = []
 
     def hold(self):

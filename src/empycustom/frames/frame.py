@@ -1,48 +1,62 @@
-"""A frame as users see it: planes, pixels, colours, luma and crops, all of them views."""
+"""A frame as users see it: planes, pixels, colours, luma and crops, whatever memory they are in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Mapping
 from math import floor
-from pickle import PickleBuffer
-from typing import Any
+from types import TracebackType
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from empycustom.errors import FrameClosedError, FrameError
 from empycustom.frames.layout import Layout, channel_slice, planes_of
-from empycustom.frames.views import FrameView, Pixels, Span
-
-_CONVERT = "or put videoconvert ! 'video/x-raw,format={}' before the element"
 
 
-class Frame:
-    """The pixels of one buffer inside a ``with`` block. All arrays are views of the buffer's own memory, never copies.
+class View(Protocol):
+    """What a frame needs of its views: slices, and copies in system memory."""
 
-    ``format`` is GStreamer's name of the pixel format, ``width`` and ``height`` are in pixels. Views that are used after the
-    block raise a FrameClosedError; ``view.copy()`` inside the block gives an array to keep.
+    def __getitem__(self, key: Any, /) -> Any:
+        """Return a view of a part."""
+
+    def download(self) -> Any:
+        """Return a NumPy array with a copy."""
+
+
+V = TypeVar("V", bound=View)
+
+
+class Frame(Generic[V]):
+    """The pixels of one buffer inside a ``with`` block. What it gives are views of the buffer's own memory, never copies.
+
+    ``format`` is GStreamer's name of the pixel format, ``width`` and ``height`` are in pixels. Views of system memory are NumPy
+    arrays, those of GPU memory :class:`~empycustom.frames.device_view.DeviceView`; both are called arrays here. After the block
+    they raise a FrameClosedError; ``view.download()`` inside the block gives a NumPy array to keep.
     """
 
-    __slots__ = ("_closed", "_data", "_layout", "_planes", "_span", "format", "height", "width")
-    _data: PickleBuffer
+    __slots__ = ("_closed", "_layout", "_planes", "format", "height", "width")
     _layout: Layout
+    _CONVERT: ClassVar[str] = "or put videoconvert ! 'video/x-raw,format={}' before the element"
+    _GRAY: ClassVar[str] = "GRAY8"
 
     def __init__(self, video_format: str, width: int, height: int) -> None:
         self.format, self.width, self.height = video_format, width, height
-        self._span: Span | None = None
-        self._planes: tuple[FrameView, ...] | None = None
+        self._planes: tuple[V, ...] | None = None
         self._closed = False
 
-    def _open(self, layout: Layout, data: memoryview) -> None:
-        # NumPy looks behind a memoryview, at what it is of, and would allow to write that; it does not look behind this wrapper.
-        self._layout, self._data, self._span = layout, PickleBuffer(data), Span()
+    @abstractmethod
+    def __enter__(self) -> Frame[V]:
+        """Map the buffer."""
 
-    def _close(self, hold: Callable[[], object]) -> None:
-        span, self._span, self._planes, self._closed = self._span, None, None, True
-        del self._data
-        if span is not None:
-            span.close(hold)
+    @abstractmethod
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Unmap it."""
+
+    @abstractmethod
+    def _views(self) -> tuple[V, ...]:
+        """Return new views of the planes, or raise what :meth:`_not_open` returns."""
 
     @property
-    def planes(self) -> tuple[Pixels, ...]:
+    def planes(self) -> tuple[V, ...]:
         """The planes as arrays, of uint8 where the format has no number of bits in its name, else of uint16.
 
         Packed formats have one: (height, width, 4) for RGBA, RGBx, BGRA, BGRx, ARGB, xRGB, ABGR and xBGR, (height, width, 3) for
@@ -51,39 +65,37 @@ class Frame:
         The 10 bits of I420_10LE are the lower ones (0 to 1023), those of P010_10LE the upper ones (0 to 65472, in steps of 64).
         """
         if self._planes is None:
-            span = self._opened()
-            data = self._data
-            self._planes = tuple([span.array(data, plane) for plane in self._layout.planes])
+            self._planes = self._views()
         return self._planes
 
     @property
-    def pixels(self) -> Pixels:
+    def pixels(self) -> V:
         """The only plane of a packed format; a FrameError where there are several."""
         planes = self.planes
         if len(planes) > 1:
             raise FrameError(
                 f"A frame of format {self.format} has {len(planes)} planes and no one array of pixels: use frame.planes, "
-                f"frame.gray for its luma, {_CONVERT.format('RGBA')}."
+                f"frame.gray for its luma, {self._CONVERT.format('RGBA')}."
             )
         return planes[0]
 
     @property
-    def rgb(self) -> Pixels:
+    def rgb(self) -> V:
         """Red, green, blue as (height, width, 3), a view; a FrameError where the format has no such view."""
         return self._channels("RGB")
 
     @property
-    def bgr(self) -> Pixels:
+    def bgr(self) -> V:
         """Blue, green, red as (height, width, 3), a view, as OpenCV orders them; a FrameError where there is no such view."""
         return self._channels("BGR")
 
     @property
-    def rgba(self) -> Pixels:
+    def rgba(self) -> V:
         """Red, green, blue, alpha as (height, width, 4), a view; a FrameError for every format but RGBA and ABGR."""
         return self._channels("RGBA")
 
     @property
-    def gray(self) -> Pixels:
+    def gray(self) -> V:
         """The only plane of a gray format, or the luma of one with several planes, as (height, width); a view.
 
         A FrameError for packed colours.
@@ -91,11 +103,11 @@ class Frame:
         if planes_of(self.format)[0].channels != "Y":
             raise FrameError(
                 f"A frame of format {self.format} holds no gray values to view: calculate them from frame.pixels "
-                f"(cv2.cvtColor, or a weighted mean), {_CONVERT.format('GRAY8')}."
+                f"(cv2.cvtColor, or a weighted mean), {self._CONVERT.format(self._GRAY)}."
             )
         return self.planes[0]
 
-    def crop(self, obj: Mapping[str, Any], plane: int = 0) -> Pixels:
+    def crop(self, obj: Mapping[str, Any], plane: int = 0) -> V:
         """Return a view of the pixels under an object of ``in_meta``, or any dict with ``rect_params``; it may be empty.
 
         The rectangle is in pixels of the frame. Left and top are rounded down, width and height cut to whole pixels, as slicing
@@ -110,25 +122,38 @@ class Frame:
         if shift:
             left, right = _reduced(left, min(right, self.width), shift)
             top, bottom = _reduced(top, min(bottom, self.height), shift)
-        return planes[plane][top:bottom, left:right]
+        part: V = planes[plane][top:bottom, left:right]
+        return part
 
-    def _channels(self, channels: str) -> Pixels:
+    def download(self) -> Any:
+        """Return a copy of the frame in NumPy arrays that stay valid: one for a packed format, a tuple of all planes for others.
+
+        It is the same for every kind of memory; a frame in system memory is copied, too.
+        """
+        copies = tuple([plane.download() for plane in self.planes])
+        return copies[0] if len(copies) == 1 else copies
+
+    def _channels(self, channels: str) -> V:
         part = channel_slice(self.format, channels)
         if part is None:
             raise FrameError(
                 f"A frame of format {self.format} cannot be viewed as {channels} without a copy: use frame.planes and convert "
-                f"what you need (with NumPy or cv2.cvtColor), {_CONVERT.format('RGBA')}."
+                f"what you need (with NumPy or cv2.cvtColor), {self._CONVERT.format('RGBA')}."
             )
-        return self.planes[0][:, :, part]
+        view: V = self.planes[0][:, :, part]
+        return view
 
-    def _opened(self) -> Span:
-        if self._span is not None:
-            return self._span
+    def _not_open(self) -> FrameError:
         if self._closed:
-            raise FrameClosedError("This frame was used after its with block. Use it inside, or keep frame.pixels.copy().")
-        raise FrameError(
+            return FrameClosedError("This frame was used after its with block. Use it inside, or keep frame.pixels.copy().")
+        return FrameError(
             "This frame is not open yet: write `with empycustom.map_frame(...) as frame:` and use it inside the block."
         )
+
+    def _not_enterable(self) -> FrameError:
+        if self._closed:
+            return FrameClosedError("This frame was mapped and closed before: call empycustom.map_frame again for another block.")
+        return FrameError("This frame is mapped already: use it inside its with block instead of entering it again.")
 
 
 def _rectangle(obj: Mapping[str, Any]) -> tuple[int, int, int, int]:

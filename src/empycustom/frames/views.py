@@ -81,6 +81,10 @@ class FrameView(Pixels):
         """Return a plain array with a copy of the pixels, which stays valid after the block."""
         return np.array(self, order=order)
 
+    def download(self) -> Pixels:
+        """Return a plain array with a copy of the pixels, as ``copy()`` does: views of GPU memory have this word, too."""
+        return np.array(self)
+
 
 def _empty(view: FrameView) -> None:
     """Take the memory away from a view, by the way in which unpickling rewrites an array, and make it raise from now on."""

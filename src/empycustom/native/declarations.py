@@ -26,6 +26,15 @@ BUFFER, META, POINTER, TEXT, CHARS, STATE = (
 )
 
 
+def has(library: Any, name: str) -> bool:
+    """Say whether a library has a function that is declared."""
+    try:
+        getattr(library, name)
+    except (AttributeError, ffi.error):
+        return False
+    return True
+
+
 def address_of(pointer: Any) -> int:
     """Return the address that a pointer holds."""
     return int(ffi.cast("uintptr_t", pointer))

@@ -69,18 +69,21 @@ void gst_init(int *argc, char ***argv);
 address gst_buffer_new(void);
 size_t gst_buffer_get_size(address buffer);
 void gst_buffer_remove_all_memory(address buffer);
-void gst_buffer_append_memory(address buffer, address memory);
-address gst_memory_new_wrapped(
+void gst_buffer_append_memory(address buffer, void *memory);
+void *gst_memory_new_wrapped(
     int flags, address data, size_t maxsize, size_t offset, size_t size, address user_data, address notify);
-address gst_allocator_alloc(void *allocator, size_t size, void *params);
 gboolean gst_buffer_copy_into(address to, address from, int flags, size_t offset, size_t size);
 gboolean gst_buffer_map(address buffer, GstMapInfo *info, int flags);
 void gst_buffer_unmap(address buffer, GstMapInfo *info);
+unsigned gst_buffer_n_memory(address buffer);
+gboolean gst_buffer_is_all_memory_writable(address buffer);
+void *gst_allocator_alloc(void *allocator, size_t size, void *params);
 gboolean gst_memory_map(GstMemory *memory, GstMapInfo *info, int flags);
 void gst_memory_unmap(GstMemory *memory, GstMapInfo *info);
 gboolean gst_mini_object_is_writable(address object);
 void *gst_mini_object_ref(void *object);
 void gst_mini_object_unref(void *object);
+void gst_mini_object_set_qdata(void *object, GQuark name, void *data, void *destroy);
 void *gst_allocator_find(const char *name);
 address gst_registry_get(void);
 address gst_registry_find_plugin(address registry, const char *name);
@@ -172,3 +175,30 @@ void nvds_add_classifier_meta_to_object(address object, address classifier);
 void nvds_add_label_info_meta_to_classifier(address classifier, address label);
 void nvds_remove_user_meta_from_batch(address batch, address user);
 void nvds_remove_user_meta_from_frame(address frame, address user);
+
+/* NVIDIA's surfaces: the little of libnvbufsurface that a Jetson takes. A NvBufSurface is read in surfaces.py. */
+int NvBufSurfaceMapEglImage(address surface, int index);
+int NvBufSurfaceUnMapEglImage(address surface, int index);
+
+/* CUDA's driver, libcuda.so.1. Structures lie as in cuda.h and cudaEGL.h of CUDA 10 to 13. */
+typedef struct {
+    size_t srcXInBytes, srcY; int srcMemoryType; address srcHost, srcDevice, srcArray; size_t srcPitch;
+    size_t dstXInBytes, dstY; int dstMemoryType; address dstHost, dstDevice, dstArray; size_t dstPitch;
+    size_t WidthInBytes, Height;
+} CUDA_MEMCPY2D;
+typedef struct {
+    address planes[3]; unsigned width, height, depth, pitch, planeCount, numChannels; int frameType, eglColorFormat, cuFormat;
+} CUeglFrame;
+int cuInit(unsigned flags);
+int cuGetErrorName(int error, const char **name);
+int cuGetErrorString(int error, const char **text);
+int cuDeviceGet(int *device, int ordinal);
+int cuDevicePrimaryCtxRetain(void **context, int device);
+int cuCtxPushCurrent_v2(void *context);
+int cuCtxPopCurrent_v2(void **context);
+int cuCtxSynchronize(void);
+int cuStreamSynchronize(address stream);
+int cuMemcpy2D_v2(const CUDA_MEMCPY2D *copy);
+int cuGraphicsEGLRegisterImage(address *resource, address image, unsigned flags);
+int cuGraphicsResourceGetMappedEglFrame(CUeglFrame *frame, address resource, unsigned index, unsigned level);
+int cuGraphicsUnregisterResource(address resource);

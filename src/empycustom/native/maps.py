@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from empycustom.errors import NativeError
-from empycustom.native.declarations import POINTER, ffi
+from empycustom.native.declarations import POINTER, address_of, ffi
 from empycustom.native.declarations import gst as _gst
 
 _MAP_INFO = ffi.typeof("GstMapInfo *")
@@ -19,9 +20,31 @@ def is_writable(address: int) -> bool:
     return bool(_gst.gst_mini_object_is_writable(address))
 
 
+def is_alone(address: int) -> bool:
+    """Say whether the buffer and its memory may be written: no other buffer has the same memory."""
+    return bool(_gst.gst_buffer_is_all_memory_writable(address))
+
+
 def reference(address: int) -> object:
-    """Return an object that holds a reference to the buffer at ``address`` for as long as it lives."""
+    """Return an object that holds a reference to the buffer or the memory at ``address`` for as long as it lives."""
     return ffi.gc(_gst.gst_mini_object_ref(ffi.cast(POINTER, address)), _gst.gst_mini_object_unref)
+
+
+def memories(address: int) -> int:
+    """Return how many memories the buffer has."""
+    return int(_gst.gst_buffer_n_memory(address))
+
+
+@lru_cache(maxsize=1)
+def _inside() -> int:
+    """Return where the bytes lie in a GstMemory that has allocated them itself: right behind its own fields."""
+    memory = _gst.gst_allocator_alloc(_HEAP, 1, ffi.NULL)
+    info = ffi.new(_MAP_INFO)
+    _gst.gst_memory_map(memory, info, _READ)
+    place = address_of(info.data) - address_of(memory)
+    _gst.gst_memory_unmap(memory, info)
+    _gst.gst_mini_object_unref(memory)
+    return place
 
 
 class BufferMap:
@@ -48,6 +71,17 @@ class BufferMap:
         if memory.allocator == _HEAP:
             return ffi.gc(memory, _gst.gst_mini_object_unref)
         return _hold_mapped(memory, self._info.flags & _READ_WRITE)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The address of the bytes, and that of the memory that they are of."""
+        return address_of(self._info.data), address_of(self._info.memory)
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether GStreamer allocated the bytes itself, as it does to copy some: in what was wrapped they lie elsewhere."""
+        data, memory = self.place
+        return bool(self._info.memory.allocator == _HEAP) and data - memory == _inside()
 
     def unmap(self) -> None:
         """End the mapping; to be called once."""

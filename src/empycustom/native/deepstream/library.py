@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from empycustom.errors import DeepStreamError
 from empycustom.native.declarations import FLAGS, ffi, glib, gst
+from empycustom.native.loaded import path_of
 
 _LIBRARY = "libnvds_meta.so"
 _TAG: int = glib.g_quark_from_string(b"nvdsmeta")  # by which NVIDIA's own elements find their metadata
@@ -29,11 +29,10 @@ def nvds() -> Any:
 @lru_cache(maxsize=1)
 def nvds_path() -> str:
     """Return where the library lies. Raises DeepStreamError where the process has none."""
-    for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
-        path = line.split(maxsplit=5)[-1].removesuffix(" (deleted)")  # replaced since, by an upgrade
-        if path.rpartition("/")[2].startswith(_LIBRARY):
-            return path
-    raise DeepStreamError(f"DeepStream metadata is on a buffer, but {_LIBRARY} is not in the process")
+    path = path_of(_LIBRARY)
+    if path is None:
+        raise DeepStreamError(f"DeepStream metadata is on a buffer, but {_LIBRARY} is not in the process")
+    return path
 
 
 def acquired(function: str, batch: int) -> int:

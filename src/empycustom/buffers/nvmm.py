@@ -1,0 +1,165 @@
+"""Frames in GPU memory: DeepStream's NVMM, where a buffer holds a NvBufSurface.
+
+The buffer stays mapped for the block, as NVIDIA's own elements have it; its map is the NvBufSurface, not the pixels.
+
+NVIDIA's memory cannot be shared by two buffers, nor copied: where GStreamer copies a buffer of it (behind a tee, for an element
+that works in place, or in ``copy_deep()``), the copy gets the bytes of the NvBufSurface, which still say where the original's
+pixels are. Such a copy can be read while the original is there, which is so as long as a callback runs. It cannot be written,
+because the other branch would see it; and what other libraries make of its views must not be used after the block, because what
+they keep is the memory of the copy.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from empycustom.errors import FrameError, NativeError
+from empycustom.frames.device_frame import DeviceFrame
+from empycustom.frames.device_span import CUDA, CUDA_HOST, CUDA_MANAGED, DeviceSpan
+from empycustom.frames.layout import Layout, layout_of, planes_of
+from empycustom.native.device import DeviceMemory
+from empycustom.native.egl import EglMap
+from empycustom.native.maps import BufferMap, is_alone, is_writable, memories
+from empycustom.native.surfaces import DEFAULT, DEVICE, PINNED, SURFACE_ARRAY, UNIFIED, Surface, surface_at
+
+# NvBufSurfaceColorFormat, by GStreamer's name: of every colour space, of full and of limited range.
+_COLOR_FORMATS = {
+    "RGBA": (19,), "BGRA": (20,), "ARGB": (21,), "ABGR": (22,), "RGBx": (23,), "BGRx": (24,), "xRGB": (25,), "xBGR": (26,),
+    "RGB": (27,), "BGR": (28,), "GRAY8": (1,), "I420": (2, 4, 31, 32, 35), "YV12": (3, 5), "NV12": (6, 7, 33, 34, 36),
+    "NV21": (8, 9),
+}  # fmt: skip
+_KINDS = {DEFAULT: CUDA, DEVICE: CUDA, PINNED: CUDA_HOST, UNIFIED: CUDA_MANAGED, SURFACE_ARRAY: CUDA}
+_OTHER_KINDS = {5: "an NVRM handle", 6: "memory of malloc()", 7: "a CUDA array"}
+_DAMAGED = "The NvBufSurface of the buffer describes its frame as it cannot lie, so it is damaged"
+_OWN_FRAMES = "write before the tee, or put nvvideoconvert disable-passthrough=true behind it, which makes frames of its own"
+_PADDING = 64  # a surface may be so much larger than its frame, less 1: decoders work in blocks
+
+
+class NvmmFrame(DeviceFrame):
+    """A frame in GPU memory, mapped between the beginning and the end of its ``with`` block; made by ``map_frame``."""
+
+    __slots__ = ("_batch_id", "_buffer", "_egl", "_map", "_writable")
+
+    def __init__(self, buffer: Any, video_format: str, width: int, height: int, batch_id: int, *, writable: bool) -> None:
+        if video_format not in _COLOR_FORMATS:
+            raise FrameError(
+                f"Frames of format {video_format} in NVMM memory cannot be mapped; the formats that can are "
+                f"{', '.join(_COLOR_FORMATS)}. Put nvvideoconvert ! 'video/x-raw(memory:NVMM),format=RGBA' before the element."
+            )
+        if not all(isinstance(number, int) for number in (width, height, batch_id)):
+            raise FrameError(f"A frame cannot have a width of {width!r}, a height of {height!r} and a batch_id of {batch_id!r}.")
+        super().__init__(video_format, width, height)
+        self._buffer, self._batch_id, self._writable = buffer, batch_id, writable
+        self._map: BufferMap | None = None
+        self._egl: EglMap | None = None
+
+    def __enter__(self) -> NvmmFrame:
+        if self._closed or self._map is not None:
+            raise self._not_enterable()
+        self._map = _mapped(hash(self._buffer), writable=self._writable)
+        try:
+            self._look(*self._map.place, len(self._map.data))
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._map is None:
+            raise FrameError("This frame is not mapped: leave the way into and out of it to a with statement.")
+        try:
+            self._close()
+        except FrameError as failed:
+            if error is None:
+                raise
+            _note(error, failed)
+        finally:
+            self._release()
+            self._buffer = None
+
+    def _look(self, address: int, memory: int, size: int) -> None:
+        """Find the pixels in the NvBufSurface at an address, of a GstMemory at another one."""
+        surface = surface_at(address, size, self._batch_id)
+        kind = _kind_of(surface)
+        layout = self._layout_in(surface)
+        if surface.memory_type == SURFACE_ARRAY:
+            self._egl = EglMap(address, surface, self._batch_id)
+            planes = self._egl.planes
+        else:
+            planes = tuple([surface.data + plane.offset for plane in layout.planes])
+        span = DeviceSpan(DeviceMemory(memory, (kind, surface.gpu)), readonly=not self._writable)
+        self._open(span, layout, planes)
+
+    def _layout_in(self, surface: Surface) -> Layout:
+        """Return where the planes of the frame lie in a surface; FrameError where it is not what in_meta says."""
+        rest = surface.width - self.width, surface.height - self.height
+        same = surface.color_format in _COLOR_FORMATS[self.format] and all(0 <= more < _PADDING for more in rest)
+        if not same or len(surface.pitches) != len(planes_of(self.format)):
+            raise FrameError(
+                f"The NvBufSurface of the buffer has {surface.width}x{surface.height} pixels, color format "
+                f"{surface.color_format} and {len(surface.pitches)} planes, and in_meta says {self.format} of "
+                f"{self.width}x{self.height}: hand over the in_meta that belongs to this buffer."
+            )
+        try:
+            layout = layout_of(self.format, self.width, self.height, surface.offsets, surface.pitches)
+        except FrameError as error:
+            raise FrameError(f"{_DAMAGED}: rows {surface.pitches} bytes apart.") from error
+        if surface.memory_type != SURFACE_ARRAY and layout.size > surface.size:
+            raise FrameError(f"{_DAMAGED}: {surface.size} bytes, where its planes take {layout.size}.")
+        return layout
+
+    def _release(self) -> None:
+        egl, self._egl = self._egl, None
+        mapped, self._map = self._map, None
+        try:
+            if egl is not None:
+                egl.unmap()
+        finally:
+            if mapped is not None:
+                mapped.unmap()
+
+
+def _note(error: BaseException, failed: FrameError) -> None:
+    """Add what failed on the GPU to the exception that ended the block, which is what its author has to see."""
+    if hasattr(error, "add_note"):  # since Python 3.11
+        error.add_note(str(failed))
+
+
+def _kind_of(surface: Surface) -> int:
+    """Return what DLPack calls the memory of a surface; FrameError where it cannot be viewed."""
+    kind, number = _KINDS.get(surface.memory_type), surface.memory_type
+    if kind is None or (number != SURFACE_ARRAY and not surface.data):
+        what = _OTHER_KINDS.get(number, f"memory without an address (type {number})" if kind else f"memory of type {number}")
+        raise FrameError(
+            f"The frame is in {what}, which cannot be viewed: put nvvideoconvert nvbuf-memory-type=2 before the element (4 on a "
+            "Jetson), or nvvideoconvert ! 'video/x-raw,format=RGBA' for system memory."
+        )
+    if surface.block_linear:
+        raise FrameError(
+            "The pixels of the frame lie in blocks (block linear), not in rows: put nvvideoconvert bl-output=false ! "
+            "'video/x-raw(memory:NVMM)' before the element, or let it make RGBA."
+        )
+    return kind
+
+
+def _mapped(address: int, *, writable: bool) -> BufferMap:
+    """Map the NvBufSurface of a buffer. Only for reading: nothing is written to the description of the pixels."""
+    if writable and not is_writable(address):
+        raise FrameError(
+            f"The buffer cannot be written, because others hold it too. In process_ip the io_buffer can; for two branches "
+            f"{_OWN_FRAMES}."
+        )
+    count = memories(address)
+    if count != 1:
+        raise FrameError(f"A buffer in NVMM memory holds one NvBufSurface; this one has {count} memories.")
+    try:
+        mapped = BufferMap(address, writable=False)
+    except NativeError as error:
+        raise FrameError("GStreamer could not map the buffer; GST_DEBUG=GST_BUFFER:4,GST_MEMORY:4 says why.") from error
+    if writable and (mapped.is_copied or not is_alone(address)):
+        mapped.unmap()
+        raise FrameError(
+            f"The buffer cannot be written, because another one has the same GPU memory, behind a tee for example; {_OWN_FRAMES}."
+        )
+    return mapped

@@ -1,0 +1,98 @@
+"""One mapping of GPU memory: who got views of it, and what has to be done when it ends. What CUDA and C do is handed in.
+
+Views give memory away in two ways, both without a copy: DLPack (``torch.from_dlpack(view)``) and the CUDA array interface
+(``cupy.asarray(view)``). Surfaces that reach an element are ready, so nobody has to wait before working on them. But what was
+started on the GPU has to be done when the block ends, because the buffer goes on then: a :class:`DeviceSpan` notes the streams
+that views were handed to, and waits for those. After the block a view raises. What another library made of it stays safe: it
+keeps the memory, though the next frame may be in it by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from operator import index
+from typing import TYPE_CHECKING, Any, Protocol
+
+from empycustom.errors import FrameExportError
+
+if TYPE_CHECKING:
+    from empycustom.frames.device_view import DeviceView
+    from empycustom.frames.views import Pixels
+
+# DLPack's numbers of kinds of memory, what people call them, and what each may be handed over as.
+CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13
+NAMES = {CUDA: "device memory", CUDA_HOST: "pinned memory", CUDA_MANAGED: "unified memory"}
+_KINDS = {CUDA: (CUDA,), CUDA_HOST: (CUDA_HOST, CPU), CUDA_MANAGED: (CUDA_MANAGED, CUDA, CPU)}
+_DEFAULT_STREAM, _ANY_STREAM = 1, -1
+
+
+class Memory(Protocol):
+    """What a span needs of the room of C. ``device`` is the kind of memory and the number of its GPU, as DLPack has them."""
+
+    device: tuple[int, int]
+
+    def export(self, view: DeviceView, device: tuple[int, int], *, readonly: bool, versioned: bool) -> object:
+        """Return a new DLPack capsule."""
+
+    def read(self, address: int, pitch: int, into: Pixels) -> None:
+        """Copy rows that begin ``pitch`` bytes apart into a dense array of (rows, bytes of a row)."""
+
+    def wait(self, streams: Collection[int] | None) -> None:
+        """Wait for work on the GPU; None: all of it."""
+
+    def close(self, *, keep: bool) -> None:
+        """Take back what nobody took; keep the memory itself for as long as this object lives, if asked to."""
+
+
+class DeviceSpan:
+    """One mapping of GPU memory: which views were handed out in it, and whether it is over."""
+
+    __slots__ = ("_memory", "_shared", "_streams", "is_open", "readonly")
+
+    def __init__(self, memory: Memory, *, readonly: bool) -> None:
+        self._memory, self.readonly, self.is_open = memory, readonly, True
+        self._streams: set[int] = set()
+        self._shared = False  # by the CUDA array interface, where the view itself is what keeps the memory
+
+    @property
+    def device(self) -> tuple[int, int]:
+        """The kind of memory and the number of the GPU, in DLPack's numbers."""
+        return self._memory.device
+
+    def export(self, view: DeviceView, stream: Any, wanted: tuple[int, int] | None, *, versioned: bool) -> object:
+        """Return a DLPack capsule of a view for a consumer that works on a stream."""
+        kind, gpu = self.device
+        as_kind = kind if wanted is None else int(wanted[0])
+        if as_kind not in _KINDS[kind] or (wanted is not None and as_kind != CPU and wanted[1] != gpu):
+            raise FrameExportError(
+                f"The frame is in {NAMES[kind]} of GPU {gpu} and cannot be handed over as memory of another device (DLPack's "
+                f"{wanted!r}) without a copy: take it there and move it, or call view.download()."
+            )
+        handle = index(stream) if stream else _DEFAULT_STREAM
+        capsule = self._memory.export(view, (as_kind, 0 if as_kind == CPU else gpu), readonly=self.readonly, versioned=versioned)
+        if as_kind in (CUDA, CUDA_MANAGED):
+            self._streams.add(handle)
+        return capsule
+
+    def share(self) -> None:
+        """Note that a view goes out by the CUDA array interface: who uses it where is not known."""
+        self._shared = True
+        self._streams.add(_ANY_STREAM)
+
+    def wait(self) -> None:
+        """Wait for the work of those who got a view. Raises FrameError where that work failed."""
+        if self._streams:
+            self._memory.wait(None if _ANY_STREAM in self._streams else sorted(self._streams))
+
+    def read(self, address: int, pitch: int, into: Pixels) -> None:
+        """Copy rows of bytes to where Python sees them, after the work of those who got a view."""
+        self.wait()
+        self._memory.read(address, pitch, into)
+
+    def close(self) -> None:
+        """End the mapping. Raises FrameError where work on the GPU that was started in it failed."""
+        self.is_open = False
+        try:
+            self.wait()
+        finally:
+            self._memory.close(keep=self._shared)

@@ -1,0 +1,49 @@
+"""Memory on a GPU that a GstMemory holds: handed over, copied from, waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from empycustom.native import cuda
+from empycustom.native.dlpack import Capsule
+from empycustom.native.maps import reference
+
+_CUDA_HOST = 3  # DLDeviceType
+
+
+class DeviceMemory:
+    """A GstMemory, by its address, on a GPU. ``device`` is its kind and the number of the GPU, as DLPack has them."""
+
+    __slots__ = ("_address", "_capsules", "_keeper", "device")
+
+    def __init__(self, address: int, device: tuple[int, int]) -> None:
+        self._address, self.device = address, device
+        self._capsules: list[Capsule] = []
+        self._keeper: object = reference(address)
+
+    def export(self, view: Any, device: tuple[int, int], *, readonly: bool, versioned: bool) -> object:
+        """Return a new DLPack capsule of a view. Raises FrameError where this machine cannot make one."""
+        size = view.dtype.itemsize
+        strides = tuple([stride // size for stride in view.strides])
+        place = (self._address, view.address, view.shape, strides, 8 * size, device)
+        capsule = Capsule(*place, readonly=readonly, versioned=versioned)
+        self._capsules = [*(other for other in self._capsules if other.waits), capsule]
+        return capsule.object
+
+    def read(self, address: int, pitch: int, into: Any) -> None:
+        """Copy rows of bytes; see :func:`empycustom.native.cuda.read_rows`."""
+        kind, gpu = self.device
+        cuda.read_rows(gpu, address, pitch, into, pinned=kind == _CUDA_HOST)
+
+    def wait(self, streams: Iterable[int] | None) -> None:
+        """Wait until work on the GPU is done; see :func:`empycustom.native.cuda.wait`."""
+        cuda.wait(self.device[1], streams)
+
+    def close(self, *, keep: bool) -> None:
+        """Take back the capsules that nobody took. ``keep`` the memory for as long as this object lives, or let go of it."""
+        capsules, self._capsules = self._capsules, []
+        for capsule in capsules:
+            capsule.revoke()
+        if not keep:
+            self._keeper = None

@@ -1,0 +1,98 @@
+"""Frames in GPU memory through the elements, as a library has them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from surfaces import PINNED, Surfaces
+
+from empycustom.gstreamer import Gst
+
+LIBRARY = """
+import numpy as np
+import empycustom
+
+def process_ip(io_buffer, in_meta, options):
+    with empycustom.map_frame(io_buffer, in_meta, writable=True, batch_id=BATCH_ID) as frame:
+        pixels = np.from_dlpack(frame.planes[0])
+        pixels[1] = 200
+        said = {"kind": type(frame.planes[0]).__name__, "shapes": [plane.shape for plane in frame.planes],
+                "mean": frame.planes[0][:1].download().mean(), "memory": in_meta["buffer"]["memory"]}
+    return [said]
+"""
+
+
+@pytest.fixture
+def through(play, library):
+    """Play buffers through the element; return what the library said and the buffers that came out, or the error."""
+
+    def run(buffers, caps, batch_id=0, line="identity"):
+        lib = library(LIBRARY.replace("BATCH_ID", str(batch_id)))
+        pipeline = Gst.parse_launch(
+            f"appsrc name=in caps={caps},width=6,height=4,framerate=30/1 format=time ! {line} ! "
+            f"empycustom name=e in-place=true custom-lib={lib} ! appsink name=out"
+        )
+        source = pipeline.get_by_name("in")
+        while buffers:
+            source.emit("push-buffer", buffers.pop(0))
+        source.emit("end-of-stream")
+        played = play(pipeline)
+        if played.errors:
+            return played.error
+        return json.loads(pipeline.get_by_name("e").get_property("last-meta")), [out.get_buffer() for out in played.samples]
+
+    return run
+
+
+@pytest.mark.parametrize("video_format", ["RGBA", "NV12"])
+def test_a_library_writes_to_frames_on_the_gpu(driver, through, video_format):
+    made = [Surfaces(video_format, memory_type=PINNED) for _ in range(3)]
+    shapes = [list(made[0].pixels(number).shape) for number in range(len(made[0].pixel_offsets[0]))]
+    mean = made[-1].pixels()[0].mean()
+    buffers = [one.buffer for one in made]
+    for one in made:
+        one.let_go()
+    said, out = through(buffers, f"video/x-raw(memory:NVMM),format={video_format}")
+    assert said == [{"kind": "DeviceView", "shapes": shapes, "mean": mean, "memory": "NVMM"}]
+    assert len(out) == 3
+    for one, buffer in zip(made, out, strict=True):
+        assert hash(buffer.peek_memory(0)) == one.memory
+        assert (one.pixels()[1] == 200).all()
+        assert not (one.pixels()[2] == 200).all()
+    del out, buffer
+    assert [one.freed for one in made] == [[True]] * 3
+
+
+def test_a_library_chooses_a_frame_of_a_batch(driver, through):
+    made = Surfaces("RGBA", batch=3, memory_type=PINNED)
+    buffers = [made.buffer]
+    made.let_go()
+    _said, out = through(buffers, "video/x-raw(memory:NVMM),format=RGBA", batch_id=2)
+    assert len(out) == 1
+    assert [bool((made.pixels(0, index)[1] == 200).all()) for index in range(3)] == [False, False, True]
+
+
+def test_a_library_that_writes_behind_a_tee_is_told(driver, through):
+    """Each branch gets a buffer of its own there, and both the same memory."""
+    made = Surfaces("RGBA", memory_type=PINNED)
+    buffers = [made.buffer]
+    made.let_go()
+    line = "tee name=t ! queue ! fakesink async=false enable-last-sample=true t. ! queue"
+    error = through(buffers, "video/x-raw(memory:NVMM),format=RGBA", line=line)
+    assert "another one has the same GPU memory, behind a tee" in error
+
+
+def test_the_same_library_runs_on_system_memory(play, library):
+    lib = library(
+        "import empycustom\n"
+        "def process_ip(b, m, o):\n"
+        "    with empycustom.map_frame(b, m) as frame:\n"
+        "        return [frame.crop({'rect_params': {'left': 0, 'top': 0, 'width': 2, 'height': 1}}).download().tolist()]\n"
+    )
+    pipeline = Gst.parse_launch(
+        "videotestsrc num-buffers=1 pattern=red ! video/x-raw,format=RGBA,width=6,height=4 ! "
+        f"empycustom name=e in-place=true custom-lib={lib} ! fakesink"
+    )
+    assert play(pipeline).ended
+    assert json.loads(pipeline.get_by_name("e").get_property("last-meta")) == [[[[255, 0, 0, 255]] * 2]]
