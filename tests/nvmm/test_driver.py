@@ -64,7 +64,8 @@ def test_the_end_of_a_block_waits_for_the_streams_of_those_who_got_a_view(driver
 
 def test_only_what_works_on_the_gpu_is_waited_for(driver):
     assert calls_of(driver, np.from_dlpack, memory_type=PINNED) == []
-    assert calls_of(driver, np.from_dlpack, memory_type=UNIFIED) == ["push 0", "wait for 1", "pop"]
+    assert calls_of(driver, get(), memory_type=UNIFIED) == ["push 0", "wait for 1", "pop"]
+    assert calls_of(driver, lambda view: np.from_dlpack(view, device="cpu"), memory_type=UNIFIED) == []
     assert calls_of(driver, get(dl_device=(1, 0)), memory_type=UNIFIED) == []
 
 

@@ -85,12 +85,12 @@ def test_surfaces_lie_as_they_are_read(run):
                         ends = plane.address, plane.address + plane.strides[0] * plane.shape[0]
                         assert one.data <= ends[0] < ends[1] <= one.data + one.size
                         spans.append(ends)
-                        np.from_dlpack(plane)[...] = 10 * batch_id + index
+                        np.from_dlpack(plane, device="cpu")[...] = 10 * batch_id + index
                     shapes = [plane.shape for plane in frame.planes]
             assert all(end <= begin for (_, end), (begin, _) in zip(sorted(spans), sorted(spans)[1:]))
             for batch_id in range(BATCH):
                 with empycustom.map_frame(buffer, about(name), batch_id=batch_id) as frame:
-                    assert all((np.from_dlpack(plane) == 10 * batch_id + index).all() for index, plane in enumerate(frame.planes))
+                    assert all((np.from_dlpack(plane, device="cpu") == 10 * batch_id + index).all() for index, plane in enumerate(frame.planes))
             print(name, shapes, surfaces._stride(surfaces._head(made.value)[4]))
         """)
     luma, half = (242, 322), (121, 161)
@@ -145,13 +145,13 @@ def test_a_buffer_of_nvidias_pool_is_written_and_goes_back_while_a_tensor_is_hel
         + """
         first, memory = acquire()
         with writable(first, 2) as frame:
-            array = np.from_dlpack(frame.rgba)
+            array = np.from_dlpack(frame.rgba, device="cpu")
             array[...] = 7
         drop(first)
         second, again = acquire()
         print("same", (first, memory) == (second, again), array.max())
         with writable(second, 2) as frame:
-            np.from_dlpack(frame.rgba)[...] = 9
+            np.from_dlpack(frame.rgba, device="cpu")[...] = 9
         print(array.min(), array.max())
         number(surface_of(second) + 16, SYSTEM)  # as it was, for NVIDIA's library to free it
         gone = []
@@ -178,7 +178,7 @@ def test_a_copy_of_such_a_buffer_is_seen_to_be_one(run):
         gst.gst_buffer_copy.restype = ctypes.c_void_p
         copied = gst.gst_buffer_copy(ctypes.c_void_p(first))
         with frame_of(first) as frame, frame_of(copied) as same:
-            print(frame.rgba.address == same.rgba.address, (np.from_dlpack(same.rgba) == np.from_dlpack(frame.rgba)).all())
+            print(frame.rgba.address == same.rgba.address, (np.from_dlpack(same.rgba, device="cpu") == np.from_dlpack(frame.rgba, device="cpu")).all())
         try:
             with writable(copied):
                 print("written")

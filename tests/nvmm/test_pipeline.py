@@ -15,7 +15,7 @@ import empycustom
 
 def process_ip(io_buffer, in_meta, options):
     with empycustom.map_frame(io_buffer, in_meta, writable=True, batch_id=BATCH_ID) as frame:
-        pixels = np.from_dlpack(frame.planes[0])
+        pixels = np.from_dlpack(frame.planes[0], device="cpu")
         pixels[1] = 200
         said = {"kind": type(frame.planes[0]).__name__, "shapes": [plane.shape for plane in frame.planes],
                 "mean": frame.planes[0][:1].download().mean(), "memory": in_meta["buffer"]["memory"]}

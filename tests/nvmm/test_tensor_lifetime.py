@@ -68,13 +68,13 @@ def test_arrays_and_capsules_that_are_there_when_python_ends(memory_type, fakes)
         f"""
         made = Surfaces("RGBA", memory_type={memory_type})
         with empycustom.map_frame(made.buffer, made.in_meta, writable=True) as frame:
-            array = sys.kept = np.from_dlpack(frame.pixels)
+            array = sys.kept = np.from_dlpack(frame.pixels, device="cpu")
             capsule = os.kept = frame.pixels.__dlpack__()
             view = frame.pixels[1:]
             cycle = [array[1:], capsule]
             cycle.append(cycle)
         still_open = empycustom.map_frame(made.buffer, made.in_meta)
-        sys.open = still_open.__enter__().pixels, np.from_dlpack(still_open.pixels), still_open.pixels.__dlpack__()
+        sys.open = still_open.__enter__().pixels, np.from_dlpack(still_open.pixels, device="cpu"), still_open.pixels.__dlpack__()
         made.let_go()
         del frame
         array[0] = 7
@@ -95,7 +95,7 @@ def test_threads_take_and_give_back_at_the_same_time():
             for turn in range(150):
                 made = Surfaces("NV12", memory_type=PINNED)
                 with empycustom.map_frame(made.buffer, made.in_meta) as frame:
-                    arrays = [np.from_dlpack(plane) for plane in frame.planes]
+                    arrays = [np.from_dlpack(plane, device="cpu") for plane in frame.planes]
                     frame.planes[turn % 2].__dlpack__()
                 expected = [made.pixels(0).copy(), made.pixels(1).copy()]
                 made.let_go()
@@ -126,7 +126,7 @@ def test_nothing_leaks():
         for turn in range(6):
             for _ in range(2000):
                 with empycustom.map_frame(made.buffer, made.in_meta) as frame:
-                    np.from_dlpack(frame.pixels), frame.pixels.__dlpack__(), frame.rgb.__dlpack__(max_version=(1, 0))
+                    np.from_dlpack(frame.pixels, device="cpu"), frame.pixels.__dlpack__(), frame.rgb.__dlpack__(max_version=(1, 0))
                     frame.pixels.__cuda_array_interface__ if turn < 0 else None
             marks.append(resident())
         print(marks[-1] - marks[1] < 1 << 20)

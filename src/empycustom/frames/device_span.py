@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from empycustom.frames.device_view import DeviceView
     from empycustom.frames.views import Pixels
 
-# DLPack's numbers of kinds of memory, what people call them, and what each may be handed over as.
+# DLPack's numbers of kinds of memory, what people call them, and what each may be handed over as: first as what most consumers
+# know. PyTorch knows the CPU's and the GPU's.
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13
 NAMES = {CUDA: "device memory", CUDA_HOST: "pinned memory", CUDA_MANAGED: "unified memory"}
-_KINDS = {CUDA: (CUDA,), CUDA_HOST: (CUDA_HOST, CPU), CUDA_MANAGED: (CUDA_MANAGED, CUDA, CPU)}
+_KINDS = {CUDA: (CUDA,), CUDA_HOST: (CPU, CUDA_HOST), CUDA_MANAGED: (CUDA, CUDA_MANAGED, CPU)}
 _DEFAULT_STREAM, _ANY_STREAM = 1, -1
 
 
@@ -59,10 +60,16 @@ class DeviceSpan:
         """The kind of memory and the number of the GPU, in DLPack's numbers."""
         return self._memory.device
 
+    @property
+    def offered(self) -> tuple[int, int]:
+        """As what it is handed over where nothing else is asked for: pinned memory as the CPU's, unified as the GPU's."""
+        kind, gpu = self.device
+        return (CPU, 0) if _KINDS[kind][0] == CPU else (_KINDS[kind][0], gpu)
+
     def export(self, view: DeviceView, stream: Any, wanted: tuple[int, int] | None, *, versioned: bool) -> object:
         """Return a DLPack capsule of a view for a consumer that works on a stream."""
         kind, gpu = self.device
-        as_kind = kind if wanted is None else int(wanted[0])
+        as_kind = self.offered[0] if wanted is None else int(wanted[0])
         if as_kind not in _KINDS[kind] or (wanted is not None and as_kind != CPU and wanted[1] != gpu):
             raise FrameExportError(
                 f"The frame is in {NAMES[kind]} of GPU {gpu} and cannot be handed over as memory of another device (DLPack's "

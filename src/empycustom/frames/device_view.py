@@ -140,8 +140,8 @@ class DeviceView:
         return self._span.export(self, stream, dl_device, versioned=max_version is not None and max_version[0] >= 1)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Return the kind of memory and the number of the GPU."""
-        return self._opened()._span.device
+        """Return as what kind of memory it is handed over, and the GPU: (2, n); pinned memory as the CPU's, (1, 0)."""
+        return self._opened()._span.offered
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
