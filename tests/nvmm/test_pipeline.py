@@ -96,3 +96,33 @@ def test_the_same_library_runs_on_system_memory(play, library):
     )
     assert play(pipeline).ended
     assert json.loads(pipeline.get_by_name("e").get_property("last-meta")) == [[[[255, 0, 0, 255]] * 2]]
+
+
+def test_process_makes_frames_in_system_memory_of_those_on_the_gpu(driver, play, library):
+    """``output_caps`` changes the memory, too; and without it an array is refused, since GPU memory cannot be made of one."""
+    source = """
+import empycustom
+def process(in_buffer, in_meta, options):
+    with empycustom.map_frame(in_buffer, in_meta) as frame:
+        return frame.download(), [in_meta["buffer"]["memory"]]
+"""
+    said = "def output_caps(caps, options):\n    return 'video/x-raw'\n"
+    made = Surfaces("RGBA", memory_type=PINNED)
+
+    def played(text):
+        pipeline = Gst.parse_launch(
+            "appsrc name=in format=time caps=video/x-raw(memory:NVMM),format=RGBA,width=6,height=4,framerate=30/1 ! "
+            f"empycustom custom-lib={library(text)} ! aimeta name=m ! appsink name=out"
+        )
+        pipeline.get_by_name("in").emit("push-buffer", made.buffer)
+        pipeline.get_by_name("in").emit("end-of-stream")
+        return play(pipeline), pipeline
+
+    done, pipeline = played(source + said)
+    assert done.ended, done.errors
+    (sample,) = done.samples
+    assert "memory:" not in sample.get_caps().to_string()
+    assert sample.get_buffer().extract_dup(0, 6 * 4 * 4) == made.pixels().tobytes()
+    assert json.loads(pipeline.get_by_name("m").get_property("last-meta"))["frame"][0]["emcustom"] == "NVMM"
+    done, _ = played(source)
+    assert "an array cannot become a frame in NVMM memory; return a Gst.Buffer" in done.error

@@ -70,7 +70,7 @@ def fill_with_arrays(library: Library, held: list[Any], address: int, frame_form
     """
     from empycustom.buffers.arrays import lend_frame  # it loads NumPy, which a library that returns arrays has done
 
-    if not size_of(address):
+    if not size_of(address) and frame_format.memory == "CPU":
         if lend_frame(address, held, lender, frame_format.size, frame_format.described):
             return True
         allocate(address, frame_format.size)
