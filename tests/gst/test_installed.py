@@ -1,4 +1,4 @@
-"""The wheel, installed in an environment that is not active."""
+"""What is distributed: the source, the wheel that is built from it, and that installed in an environment which is not active."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 import json
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -20,14 +22,47 @@ def run(*command, **more):
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def distributed(tmp_path_factory):
+    """A folder with the source distribution of this checkout, and the wheel that was built from it."""
+    place = tmp_path_factory.mktemp("distributed")
+    run(sys.executable, "-m", "build", "--outdir", place, ROOT)
+    return place
+
+
+@pytest.fixture(scope="module")
+def environment(distributed, tmp_path_factory):
     """A new virtual environment of the system's Python with the wheel in it."""
     place = tmp_path_factory.mktemp("installed")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, ROOT)
     run("/usr/bin/python3", "-m", "venv", "--system-site-packages", place / "env")
-    (wheel,) = place.glob("*.whl")
+    (wheel,) = distributed.glob("*.whl")
     run(place / "env" / "bin" / "python", "-m", "pip", "install", "--quiet", wheel)
     return place / "env"
+
+
+def test_the_source_distribution_has_what_git_has_and_no_more(distributed):
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("this is no checkout of git's, to which the source distribution could be compared")
+    (archive,) = distributed.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        held = {name.partition("/")[2] for name in files.getnames()}
+    assert held - {"PKG-INFO"} == {path for path in listed.stdout.splitlines() if (ROOT / path).exists()}
+
+
+def test_the_wheel_is_pure_python_and_says_what_it_is(distributed):
+    (wheel,) = distributed.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as files:
+        names = files.namelist()
+        (metadata,) = [files.read(name).decode() for name in names if name.endswith("/METADATA")]
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"empycustom"}
+    assert {"empycustom/py.typed", "empycustom/gstreamer-1.0/python/gstempycustom.py"} < set(names)
+    for field in ("Summary", "Author", "License-Expression: Apache-2.0", "Requires-Python: >=3.10", "Description-Content-Type"):
+        assert f"\n{field}" in metadata
+    needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
+    assert sorted(line.split()[1].split(">")[0] for line in needed) == ["cffi", "numpy", "tqdm"]
 
 
 def test_gst_launch_finds_the_elements_and_the_environments_packages(environment, gst_env, library, tmp_path):
