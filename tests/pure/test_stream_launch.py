@@ -38,7 +38,7 @@ def on_deepstream(of):
 
 
 def test_the_shortest():
-    assert on_plain(stream()).text == "videotestsrc ! queue ! videoconvert ! aimeta name=aimeta ! fakesink sync=false"
+    assert on_plain(stream()).text == "videotestsrc ! queue name=first ! videoconvert ! aimeta name=aimeta ! fakesink sync=false"
 
 
 def test_format_and_memory_become_the_caps_before_the_element():
@@ -96,7 +96,7 @@ def test_deepstream_in_the_documented_order():
     )
 
     assert made.text == (
-        "videotestsrc ! queue ! nvvideoconvert ! video/x-raw(memory:NVMM),format=NV12 ! mux.sink_0 "
+        "videotestsrc ! queue name=first ! nvvideoconvert ! video/x-raw(memory:NVMM),format=NV12 ! mux.sink_0 "
         "nvstreammux name=mux batch-size=1 width=1280 height=720 live-source=true ! "
         "nvinfer config-file-path=/c.txt ! nvtracker ll-lib-file=/t.so ! nvinfer process-mode=2 ! "
         "nvvideoconvert ! video/x-raw,format=RGBA ! empycustom custom-lib=/a.py in-place=true ! "

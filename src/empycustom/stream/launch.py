@@ -12,7 +12,7 @@ from typing import Any
 from empycustom.errors import ConfigurationError
 from empycustom.stream.config import Stage, Stream
 
-AIMETA = "aimeta"  # the name of the element of that kind
+AIMETA, FIRST = "aimeta", "first"  # names of elements: the one of that kind, and the queue behind the source
 _SIMPLE = re.compile(r"[\w./:,+@%()-]+")
 _PLAIN, _NVMM = "video/x-raw", "video/x-raw(memory:NVMM)"
 _SCALED = ("width", "height", "enable-padding")
@@ -105,13 +105,13 @@ class _Making:
         missing = [key for key in ("width", "height") if key not in stream.input]
         if missing:
             raise ConfigurationError(f"{_INPUT}: nvstreammux needs {' and '.join(missing)}, in pixels", path=_INPUT)
-        self.add("!", "queue", "!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", "mux.sink_0")
+        self.add("!", "queue", f"name={FIRST}", "!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", "mux.sink_0")
         self.add("nvstreammux", "name=mux", *assignments({"batch-size": 1, **stream.input}))
 
     def scale(self, stream: Stream) -> None:
         """Without nvstreammux: the size that it would give the frames."""
         given = stream.input
-        self.add("!", "queue")
+        self.add("!", "queue", f"name={FIRST}")
         size = ",".join(f"{key}={given[key]}" for key in ("width", "height") if key in given)
         if size:
             borders = "true" if given.get("enable-padding") else "false"
