@@ -24,8 +24,8 @@ packages=(
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
 )
 
-# A C program of the tests reads DeepStream metadata.
-[ "$extra" != dev ] || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config)
+# A C program of the tests reads DeepStream metadata; an RTSP server of theirs goes away and comes back.
+[ "$extra" != dev ] || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config gir1.2-gst-rtsp-server-1.0)
 
 did_something=
 say() { echo "set-up: $*"; }

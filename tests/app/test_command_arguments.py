@@ -32,6 +32,10 @@ def test_two_parses_share_nothing():
         ("run test --every 3 --lib a.py", "--every belongs to the --lib before it"),
         ("run test --options {} --lib a.py", "--options belongs to the --lib before it"),
         ("run test", "--lib"),
+        ("run test --lib a.py --source x", "--source is for a stream configuration, a file whose name ends in .json"),
+        ("run test --lib a.py --dry-run", "--dry-run is for a stream configuration"),
+        ("run a.json --lib a.py", "--lib does not go with a stream configuration"),
+        ("run a.json --show", "--show does not go with a stream configuration"),
         ("run test --lib a.py --every 0", "0 is not a number from 1"),
         ("run test --lib a.py --frames no", "--frames"),
         ("check a.py --size 640", "640 is no size; write it as 640x480"),
@@ -48,7 +52,7 @@ def test_a_usage_error_exits_with_2(line, complaint, capsys):
     assert complaint in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "launch", "check", "new", "plugin-path", "doctor"])
+@pytest.mark.parametrize("command", ["run", "launch", "check", "new", "schema", "plugin-path", "doctor"])
 def test_every_command_has_help_in_80_columns(command, capsys):
     with pytest.raises(SystemExit) as ended:
         parse(f"{command} --help")

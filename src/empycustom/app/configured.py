@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-SOURCE_HELP = "what to play instead of the location in the file; several times for several streams"
-SET_HELP = "a value for an option of the file, as speed=25 or aimeta.signal-interval=5"
+SOURCE_HELP = "play this, not the location in the file; once for each stream"
+SET_HELP = "a value for an option of the file: speed=25"
 EVENTS_HELP = "write the events here instead of printing them"
 
 

@@ -228,7 +228,7 @@ class _Connection:
         if report.kind == "error" and self._lasting and inside and not report.lacks_plugin:
             self.lost = report.text.rstrip(".") or "an error"
             return
-        text = report.text
+        text = report.advised
         if f":{SOURCE}" in report.element:
             text = f"{self._of.stream.location}: {text}"
         self._of.say(text, report.details, kind=report.kind)

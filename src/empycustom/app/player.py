@@ -15,6 +15,7 @@ from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError
 from empycustom.gstreamer import Gst
 
 _TICK_S = 0.1
+_ADVICE = "Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
 _HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-C
 
 
@@ -27,6 +28,11 @@ class Report:
     text: str
     debug: str = ""
     lacks_plugin: bool = False
+
+    @property
+    def advised(self) -> str:
+        """``text``, with what to do where a plugin is missing."""
+        return f"{self.text} {_ADVICE}" if self.lacks_plugin else self.text
 
     @property
     def details(self) -> str:

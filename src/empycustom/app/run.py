@@ -116,11 +116,9 @@ class Run:
         """Print what an element says, below the progress bar if it ends here."""
         if report.kind == "error":
             self.progress.close()
-        text, debug = report.text, report.details
+        text, debug = report.advised, report.details
         if "/GstURIDecodeBin:" in report.element or "/GstDecodeBin:" in report.element:
             text = f"{self.arguments.source}: {text}"
-        if report.lacks_plugin:
-            text += " Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
         complain(text, debug, kind=report.kind)
 
     def _total(self) -> int | None:
