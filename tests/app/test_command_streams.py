@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from command_helpers import SAYS, SLOW, wait_for
+from command_helpers import SAYS, SLOW, STUCK, wait_for
 
-from empycustom.app import packages
+from empycustom.app import live, packages
 from empycustom.app.health import Output
+from empycustom.app.player import Interrupts
 from empycustom.gstreamer import Gst
-from empycustom.stream import schema
+from empycustom.stream import config, schema
 from empycustom.stream.launch import assignments
 
 SERVER = Path(__file__).with_name("rtsp_server.py")
@@ -239,12 +243,15 @@ def test_values_reach_properties_as_they_are(cli):
         ({"tracker": {"no_such": {}}}, "$.pipeline_configuration.tracker.no_such: there is no element no_such here; install the plugin"),
         ({"secondary": [{"identity": {"slient": True}}]}, ".secondary[0].identity.slient: identity has no such property; silent may be"),
         ({"primary": {"identity": {"stats": 3}}}, "$.pipeline_configuration.primary.identity.stats: this property of identity can only"),
+        ({"primary": {"identity": {"sleep-time": "long"}}}, '.primary.identity.sleep-time: identity cannot take "long" here; `gst-inspect'),
+        ({"emcustom": {"custom-lib": "seed.so"}}, "seed.so is a compiled library, for emcustom alone; name a Python file"),
         ({"empycustom": {**LIB, "memory": "NVMM"}}, '$.pipeline_configuration.empycustom.memory: NVMM is memory of DeepStream'),
         ({"empycustom": {**LIB, "in-place": "yes"}}, '$.pipeline_configuration.empycustom.in-place: "yes" must be true or false; write true'),
         ({"empycustom": {"custom-lib": "lib.so"}}, "$.pipeline_configuration.empycustom.custom-lib: lib.so does not exist in"),
     ],
 )  # fmt: skip
-def test_what_this_machine_or_file_lacks_is_said_with_its_path(cli, configured, pipeline, said):
+def test_what_this_machine_or_file_lacks_is_said_with_its_path(cli, configured, tmp_path, pipeline, said):
+    (tmp_path / "seed.so").touch()
     ended = cli("run", configured(pipeline), "--source", "test")
 
     assert (ended.code, ended.out) == (1, "")
@@ -310,6 +317,19 @@ def test_ctrl_c_ends_all_streams(begin, configured, library, tmp_path):
     assert f"b: {documents.count('b')} frames in " in ended.err
 
 
+def test_a_stream_that_does_not_stop_is_left_behind(begin, configured, library, tmp_path):
+    library(STUCK, "hangs.py")
+    child = begin(
+        "run", configured({"empycustom": {"custom-lib": "hangs.py", "in-place": True}}), "--source", "test", "--grace", 1
+    )
+    wait_for((tmp_path / "stuck").exists, "the call that hangs")
+    child.interrupt()
+    ended = child.end(20)
+
+    assert ended.code == 1
+    assert "The pipeline does not stop: a callback of a library, or an element, does not return." in ended.err
+
+
 def test_a_reader_that_goes_away_ends_the_streams(begin, configured):
     child = begin("run", configured({"empycustom": LIB}), "--source", "test", "--source", "test")
     assert child.process.stdout.readline()
@@ -368,6 +388,43 @@ def test_an_rtsp_source_that_went_away_comes_back(begin, configured, camera, tmp
     assert "empycustom: warning: camera: the source is gone (" in ended.err
     assert "trying again in 1 s" in ended.err
     assert "empycustom: error:" not in ended.err
+
+
+def test_an_rtsp_source_that_sends_nothing_is_connected_again(configured, camera, tmp_path, monkeypatch, capsys):
+    """In this process, to be less patient than usual."""
+    import empycustom
+
+    empycustom.register()
+    monkeypatch.setattr(live, "_SILENCE_S", 1.0)
+    port = free_port()
+    server = camera(port)
+    (stream,) = config.read(tmp_path / configured({}), sources=[f"rtsp://127.0.0.1:{port}/ball"]).streams
+    asked = Namespace(frames=None, grace=1.0, verbose=False)
+    output = Namespace(document=lambda *_: None)
+    running = live.LiveStream(stream, asked, output, None, interrupts=Interrupts(), prefix="", warned=set())
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    said = []
+
+    def is_said(text):
+        said.append(capsys.readouterr().err)
+        return text in "".join(said)
+
+    try:
+        wait_for(lambda: running.frames > 5, "a frame of the camera")
+        server.send_signal(signal.SIGSTOP)
+        wait_for(lambda: is_said("no frame for 1 s"), "the silence")
+        server.send_signal(signal.SIGCONT)
+        before = running.frames
+        wait_for(lambda: running.frames > before + 5, "the camera coming back")
+    finally:
+        server.send_signal(signal.SIGCONT)
+        running.end()
+        thread.join(20)
+
+    assert not thread.is_alive()
+    assert running.code == 0
+    assert "empycustom: warning: the source is gone (no frame for 1 s); trying again in 1 s" in "".join(said)
 
 
 def test_schema_is_printed(cli):

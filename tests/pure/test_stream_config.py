@@ -98,6 +98,11 @@ def test_what_a_library_gets_is_rgba_in_system_memory_unless_it_is_said(configur
     assert set(stream.stages[1].properties) == {"custom-lib", "in-place"}
 
 
+def test_events_of_a_library_are_json_whatever_they_are(configured):
+    (stream,) = configured({"empycustom": [{**LIB, "events": "text"}, {**LIB, "events": [1]}]}).streams
+    assert [stage.properties["events"] for stage in stream.stages] == ['"text"', "[1]"]
+
+
 def test_files_that_are_missing_are_errors(configured, tmp_path):
     said = complaint(configured, {"empycustom": {"custom-lib": "no.py"}})
     assert said.startswith("$.pipeline_configuration.empycustom.custom-lib: no.py does not exist in ")
@@ -128,6 +133,14 @@ def test_streams_have_names_and_locations(configured, tmp_path):
     assert (alone.name, alone.location) == ("stream", "one.mp4")
     replaced = configured({}, sources=("one.mp4",), streams=listed[:1]).streams
     assert (replaced[0].name, replaced[0].location) == ("a", "one.mp4")
+
+
+def test_several_streams_do_not_write_one_file(configured):
+    pipeline = {"aimeta": {"location": "x"}}
+    assert "$.pipeline_configuration.aimeta.location: several streams cannot" in complaint(
+        configured, pipeline, sources=("x", "y")
+    )
+    assert len(configured(pipeline).streams) == 1
 
 
 def test_streams_that_cannot_be(configured):

@@ -107,6 +107,27 @@ def test_deepstream_in_the_documented_order():
     assert made.warnings == []
 
 
+def test_deepstream_converts_by_its_own_converter():
+    made = on_deepstream(stream(library("/a.py"), library("/b.py", pixels="I420"), width=6, height=4))
+
+    assert (
+        " ! empycustom custom-lib=/a.py ! nvvideoconvert ! video/x-raw,format=I420 ! empycustom custom-lib=/b.py ! " in made.text
+    )
+    assert "! videoconvert" not in made.text
+
+
+def test_gpu_memory_is_not_converted_before_aimeta():
+    text = on_plain(stream(library("/a.py", memory="NVMM")), "nvvideoconvert").text
+    assert text.endswith(
+        "! nvvideoconvert ! video/x-raw(memory:NVMM),format=RGBA ! empycustom custom-lib=/a.py ! aimeta name=aimeta ! fakesink sync=false"
+    )
+
+
+def test_no_signals_are_warned_of():
+    (warning,) = on_plain(stream(aimeta={"signal-aimetas": False})).warnings
+    assert warning.startswith("$.pipeline_configuration.aimeta.signal-aimetas: false")
+
+
 def test_without_its_elements_deepstream_stays_out():
     assert "nvstreammux" not in on_deepstream(stream(library("/a.py"))).text
 

@@ -75,7 +75,8 @@ class LiveStream:
         try:
             self.code = self._play()
         except StuckError as error:
-            self.stuck, self.code = error, FAILED
+            self.stuck = error
+            self._fail(str(error), "")
         except EmPyCustomError as error:
             self._fail(str(error), error.details)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
@@ -104,18 +105,24 @@ class LiveStream:
             before = self.frames
             connection = _Connection(self)
             code = connection.play()
-            if not connection.lost or self._over or self.interrupts.count:
+            if not connection.lost:
                 return code
+            if self._is_enough():
+                break
             wait_s = _FIRST_WAIT_S if self.frames > before else wait_s
             self.say(f"the source is gone ({connection.lost}); trying again in {wait_s:g} s", kind="warning")
             self._wait(wait_s)
-            if self._over or self.interrupts.count:
-                return INTERRUPTED if self.interrupts.count else DONE
+            if self._is_enough():
+                break
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        return INTERRUPTED if self.interrupts.count else DONE
+
+    def _is_enough(self) -> bool:
+        return self._over or self.interrupts.count > 0
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while time.monotonic() < until and not self._over and not self.interrupts.count:
+        while time.monotonic() < until and not self._is_enough():
             time.sleep(_LOOK_EVERY_S)
 
     def play(self, player: Player) -> int:
@@ -223,12 +230,20 @@ class _Connection:
             post_error(aimeta, error)
 
     def _tell(self, report: Report) -> None:
-        # What is inside of the source: the connection. Of the source itself: that it cannot play such a thing at all.
-        inside = f":{SOURCE}/" in report.element
-        if report.kind == "error" and self._lasting and inside and not report.lacks_plugin:
+        if report.kind == "error" and self._lasting and _is_loss(report):
             self.lost = report.text.rstrip(".") or "an error"
             return
         text = report.advised
         if f":{SOURCE}" in report.element:
             text = f"{self._of.stream.location}: {text}"
         self._of.say(text, report.details, kind=report.kind)
+
+
+def _is_loss(report: Report) -> bool:
+    """Whether an error is one of the connection.
+
+    It comes from inside of the source, while the source itself says that it cannot play such a thing at all. That other elements
+    refuse what the source sends is said in the debug text alone.
+    """
+    refused = any(reason in report.debug for reason in ("not-negotiated", "not-linked"))
+    return f":{SOURCE}/" in report.element and not report.lacks_plugin and not refused

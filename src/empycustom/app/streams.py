@@ -32,9 +32,10 @@ def play_streams(asked: Namespace) -> int:
 
 def dry_run(configuration: Configuration, asked: Namespace) -> int:
     """Print a gst-launch line for each stream, in which aimeta itself does with the documents what was asked; return 0."""
+    to_file = asked.out not in (None, "-") and not configuration.many
+    shown = asked.out or configuration.callback is None
+    aimeta = {"location": asked.out} if to_file else {"silent": False} if shown else {}
     for stream in configuration.streams:
-        shown = asked.out == "-" or (asked.out is None and configuration.callback is None)
-        aimeta = {"silent": False} if shown else {"location": asked.out} if asked.out else {}
         description = described(stream, frames=asked.frames, aimeta=aimeta)
         for warning in description.warnings:
             complain(warning, kind="warning")
@@ -132,7 +133,7 @@ class Streams:
     def _code(self) -> int:
         failed = any(stream.code == FAILED for stream in self._streams)
         code = FAILED if failed else INTERRUPTED if self._interrupts.count else DONE
-        stuck = next((stream.stuck for stream in self._streams if stream.stuck), None)
+        stuck = [stream.stream.name for stream in self._streams if stream.stuck]
         if stuck:
-            raise StuckError(str(stuck), exit_code=code or FAILED)
+            raise StuckError(f"Ending with {', '.join(stuck)} left behind.", exit_code=code)
         return code

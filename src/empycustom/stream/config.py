@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,10 +75,17 @@ def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = (
     folder = file.absolute().parent
     options = read_options(document)
     given = _streams(document, folder, sources)
+    many = bool(document.get("streams")) or len(given) > 1
     streams = tuple(_stream(document, folder, stream, settings_of(options, stream, path, settings)) for path, stream in given)
-    return Configuration(
-        file, streams, len(given) > 1 or "streams" in document, _callback(document, folder), tuple(read_items(document))
-    )
+    _check_locations(streams)
+    return Configuration(file, streams, many, _callback(document, folder), tuple(read_items(document)))
+
+
+def _check_locations(streams: Sequence[Stream]) -> None:
+    """Refuse a file that several streams would write."""
+    if len(streams) > 1 and any("location" in stream.aimeta for stream in streams):
+        path = f"{_ROOT}.aimeta.location"
+        raise ConfigurationError(f"{path}: several streams cannot write one file; leave it out, and use --out", path=path)
 
 
 def _callback(document: Mapping[str, Any], folder: Path) -> tuple[Path, str] | None:
@@ -192,6 +200,8 @@ def _custom(group: str, element: str, path: str, given: Mapping[str, Any], folde
     for index, library in enumerate(given.get("libraries", [])):
         _existing(folder, library, f"{path}.libraries[{index}]")
     own = {key: value for key, value in given.items() if key not in ("format", "memory", "libraries")}
+    if "events" in own:
+        own["events"] = json.dumps(own["events"], ensure_ascii=False)
     own["custom-lib"] = _library(folder, own["custom-lib"], f"{path}.custom-lib")
     return Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"))
 

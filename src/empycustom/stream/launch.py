@@ -52,7 +52,7 @@ def describe(
     :func:`elements`.
     """
     muxed = exists("nvstreammux") and (bool(stream.input) or any(stage.element.startswith("nv") for stage in stream.stages))
-    making = _Making(exists, _NVMM if muxed else _PLAIN)
+    making = _Making(exists, muxed=muxed)
     making.add(*source)
     if muxed:
         making.mux(stream)
@@ -60,9 +60,11 @@ def describe(
         making.scale(stream)
     for stage in stream.stages:
         making.stage(stage)
-    if not muxed:
-        making.add("!", "videoconvert")
+    if making.memory == _PLAIN:
+        making.add("!", making.converter)
     making.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
+    if stream.aimeta.get("signal-aimetas") is False:
+        making.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")
     sync = bool(stream.input.get("live-source", False))
     making.add("!", *(sink or ("fakesink", f"sync={'true' if sync else 'false'}")))
     return making.description
@@ -91,10 +93,14 @@ def properties_of(stage: Stage, element: str) -> dict[str, Any]:
 
 
 class _Making:
-    """A description that grows; ``memory`` is the caps' name of the memory that the frames lie in just now."""
+    """A description that grows; ``memory`` is the caps' name of the memory that the frames lie in just now.
 
-    def __init__(self, exists: Callable[[str], bool], memory: str) -> None:
-        self.exists, self.memory = exists, memory
+    DeepStream's metadata is sure to pass through its own ``converter``.
+    """
+
+    def __init__(self, exists: Callable[[str], bool], *, muxed: bool) -> None:
+        self.exists = exists
+        self.memory, self.converter = (_NVMM, "nvvideoconvert") if muxed else (_PLAIN, "videoconvert")
         self.description = Description()
 
     def add(self, *words: str) -> None:
@@ -138,7 +144,7 @@ class _Making:
         pixels = stage.format or ("RGBA" if element == "nvdsosd" else None)
         caps = f"{wanted},format={pixels}" if pixels else wanted
         if _NVMM not in (wanted, self.memory):
-            self.add("!", "videoconvert", *(["!", caps] if pixels else []))
+            self.add("!", self.converter, *(["!", caps] if pixels else []))
         elif pixels or wanted != self.memory:
             if not self.exists("nvvideoconvert") and stage.memory == "NVMM":
                 raise ConfigurationError(
