@@ -173,7 +173,7 @@ def _add_run(commands: Any) -> None:
     add("--save", action="append", default=[], metavar="FILE", help="write the video, or a picture of the last frame")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
-    add("--format", default="RGBA", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(run)

@@ -26,16 +26,16 @@ def add_configured(run: argparse.ArgumentParser) -> None:
 
 
 def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
-    """End with a usage error if what was typed does not go with SOURCE."""
+    """End with a usage error if what was typed does not go with SOURCE; fill in what depends on it."""
     if is_configuration(chosen.source):
-        _refuse(
-            parser, chosen, {"libraries": "--lib", "save": "--save", "show": "--show"}, "does not go with a stream configuration"
-        )
+        others = {"libraries": "--lib", "save": "--save", "show": "--show", "format": "--format"}
+        _refuse(parser, chosen, others, "does not go with a stream configuration")
         return
     only = {"sources": "--source", "settings": "--set", "events": "--events", "dry_run": "--dry-run", "verbose": "--verbose"}
     _refuse(parser, chosen, only, "is for a stream configuration, a file whose name ends in .json")
     if not chosen.libraries:
         parser.error("the following arguments are required: --lib")
+    chosen.format = chosen.format or "RGBA"
 
 
 def _refuse(parser: argparse.ArgumentParser, chosen: Any, names: dict[str, str], why: str) -> None:
