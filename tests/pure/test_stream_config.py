@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from empycustom.errors import ConfigurationError, EventError
 from empycustom.stream import config
@@ -210,6 +213,53 @@ def test_declarations_that_contradict_themselves(configured, option, said):
 
 def test_an_option_is_declared_once(configured):
     assert "$.options[0]: the option speed is declared twice" in complaint(configured, {}, options=[OPTIONS[2], OPTIONS[2]])
+
+
+TEXTS = st.sampled_from(
+    ["", "~nobody-of-this-name/x.py", "a\0b", "lib.py", "resource", "/", "test", "speed", "aimeta", "x=1", "="]
+)
+WILD = st.recursive(
+    TEXTS | st.none() | st.booleans() | st.integers(-1, 3) | st.floats(), lambda inner: st.lists(inner, max_size=2), max_leaves=3
+)
+PLACES = [
+    *(("pipeline_configuration", "empycustom", name) for name in ("custom-lib", "libraries", "events", "format")),
+    *(("pipeline_configuration", "primary", name) for name in ("config-file-path", "x")),
+    *(("options", 0, name) for name in ("value", "value_list", "value_type", "min-value", "key")),
+    *(("streams", 0, name) for name in ("stream_id", "location")),
+    ("streams", 0, "options", 0, "value"),
+    ("streams", 0, "options", 0, "key"),
+    ("event_item_keys", 0, "options"),
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), WILD), max_size=3), st.lists(TEXTS, max_size=2), st.lists(TEXTS, max_size=2))
+def test_whatever_a_file_says_is_read_or_a_configuration_error(configured_once, changes, sources, typed):
+    document = {
+        "pipeline_configuration": {"empycustom": dict(LIB), "primary": {}},
+        "options": [{"key": "speed", "option_type": "callback"}],
+        "streams": [{"stream_id": "a", "location": "test", "options": [{"key": "speed", "value": 1}]}],
+        "event_item_keys": [{"key": "a", "type": "string"}],
+    }
+    for (*way, last), value in changes:
+        holder = document
+        for step in way:
+            holder = holder[step]
+        holder[last] = value
+    with contextlib.suppress(ConfigurationError):
+        assert configured_once(document, sources, typed).streams
+
+
+@pytest.fixture
+def configured_once(tmp_path):
+    (tmp_path / "lib.py").touch()
+    path = tmp_path / "emi_stream_config.json"
+
+    def read(document, sources, typed):
+        path.write_text(json.dumps(document))
+        return config.read(path, sources=sources, settings=typed)
+
+    return read
 
 
 def test_an_absent_file_is_an_oserror():

@@ -131,7 +131,7 @@ def _location(folder: Path, location: str) -> str:
     """A file beside the configuration as an absolute path; everything else as it is."""
     if not location or "://" in location or re.fullmatch(r"test|camera(:\d+)?", location):
         return location
-    return str(folder / Path(location).expanduser())
+    return str(folder / _expanded(location))
 
 
 def _stream(document: Mapping[str, Any], folder: Path, stream: Mapping[str, Any], settings: Sequence[Setting]) -> Stream:
@@ -214,14 +214,21 @@ def _library(folder: Path, name: str, path: str) -> str:
 def _existing(folder: Path, name: str, path: str) -> str:
     found = _found(folder, name)
     if found is None:
-        where = "" if Path(name).expanduser().is_absolute() else f" in {folder}, nor in the folder resource there"
+        where = "" if _expanded(name).is_absolute() else f" in {folder}, nor in the folder resource there"
         raise ConfigurationError(f"{path}: {name} does not exist{where}", path=path)
     return str(found)
 
 
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~ of somebody who is not known
+        return Path(name)
+
+
 def _found(folder: Path, name: str) -> Path | None:
     """The file ``name``: beside the configuration, or in ``resource`` there, where applications keep theirs."""
-    path = Path(name).expanduser()
+    path = _expanded(name)
     return next((place / path for place in (folder, folder / "resource") if (place / path).exists()), None)
 
 
