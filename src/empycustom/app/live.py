@@ -231,7 +231,7 @@ class _Connection:
 
     def _tell(self, report: Report) -> None:
         if report.kind == "error" and self._lasting and _is_loss(report):
-            self.lost = report.text.rstrip(".") or "an error"
+            self.lost = self.lost or report.text.rstrip(".") or "an error"
             return
         text = report.advised
         if f":{SOURCE}" in report.element:
@@ -242,8 +242,9 @@ class _Connection:
 def _is_loss(report: Report) -> bool:
     """Whether an error is one of the connection.
 
-    It comes from inside of the source, while the source itself says that it cannot play such a thing at all. That other elements
-    refuse what the source sends is said in the debug text alone.
+    It comes from inside of the source, whose parts may be out of the pipeline by now, while the source itself says that it cannot
+    play such a thing at all. That other elements refuse what the source sends is said in the debug text alone.
     """
     refused = any(reason in report.debug for reason in ("not-negotiated", "not-linked"))
-    return f":{SOURCE}/" in report.element and not report.lacks_plugin and not refused
+    inside = f":{SOURCE}/" in report.element or not report.element.startswith("/GstPipeline:")
+    return inside and not report.lacks_plugin and not refused
