@@ -68,8 +68,8 @@ def test_every_property_of_the_tables_exists(play):
 
 def test_the_commands_shown_exist():
     """Every `empycustom COMMAND` of the README has a help."""
-    commands = set(re.findall(r"empycustom (run|launch|new|check|doctor|plugin-path)\b", README))
-    assert len(commands) == 6
+    commands = set(re.findall(r"empycustom (run|launch|new|check|schema|doctor|plugin-path)\b", README))
+    assert len(commands) == 7
     for command in commands:
         done = subprocess.run(
             [sys.executable, "-m", "empycustom", command, "--help"], capture_output=True, text=True, timeout=60, check=False

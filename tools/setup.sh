@@ -27,8 +27,8 @@ packages=(
 
 with_tests() { [ "$extra" = dev ] || [ "$extra" = gpu ]; }
 
-# C programs of the tests read DeepStream metadata, and stand for NVIDIA's driver.
-! with_tests || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config)
+# C programs of the tests read DeepStream metadata, and stand for NVIDIA's driver; an RTSP server goes away and comes back.
+! with_tests || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config gir1.2-gst-rtsp-server-1.0)
 
 did_something=
 say() { echo "set-up: $*"; }

@@ -98,3 +98,19 @@ class DeepStreamError(EmPyCustomError, RuntimeError):
 
 class LaunchError(EmPyCustomError, ValueError):
     """A pipeline cannot be built, or ended with an error."""
+
+
+class ConfigurationError(LaunchError):
+    """A stream configuration says what cannot be. ``path`` is the JSON path of the (first) place, ``""`` for the whole file."""
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class EventError(EmPyCustomError, ValueError):
+    """A signal callback returned what is no list of events; ``index`` is the event's, ``key`` the item's, where known."""
+
+    def __init__(self, message: str, *, index: int | None = None, key: str | None = None) -> None:
+        super().__init__(message)
+        self.index, self.key = index, key

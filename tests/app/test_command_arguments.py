@@ -22,6 +22,12 @@ def test_options_and_every_belong_to_the_library_before_them():
     assert chosen.libraries == [Request("a.py", None, 3), Request("b.py", '{"x":1}', 1), Request("c.py", None, 1)]
 
 
+def test_the_format_is_rgba_unless_it_is_said():
+    assert parse("run test --lib a.py").format == "RGBA"
+    assert parse("run test --lib a.py --format BGR").format == "BGR"
+    assert parse("run a.json").format is None
+
+
 def test_two_parses_share_nothing():
     assert len(parse("run test --lib a.py").libraries) == len(parse("run test --lib b.py").libraries) == 1
 
@@ -32,6 +38,11 @@ def test_two_parses_share_nothing():
         ("run test --every 3 --lib a.py", "--every belongs to the --lib before it"),
         ("run test --options {} --lib a.py", "--options belongs to the --lib before it"),
         ("run test", "--lib"),
+        ("run test --lib a.py --source x", "--source is for a stream configuration, a file whose name ends in .json"),
+        ("run test --lib a.py --dry-run", "--dry-run is for a stream configuration"),
+        ("run a.json --lib a.py", "--lib does not go with a stream configuration"),
+        ("run a.json --format BGR", "--format does not go with a stream configuration"),
+        ("run a.json --show", "--show does not go with a stream configuration"),
         ("run test --lib a.py --every 0", "0 is not a number from 1"),
         ("run test --lib a.py --frames no", "--frames"),
         ("check a.py --size 640", "640 is no size; write it as 640x480"),
@@ -48,7 +59,7 @@ def test_a_usage_error_exits_with_2(line, complaint, capsys):
     assert complaint in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "launch", "check", "new", "plugin-path", "doctor"])
+@pytest.mark.parametrize("command", ["run", "launch", "check", "new", "schema", "plugin-path", "doctor"])
 def test_every_command_has_help_in_80_columns(command, capsys):
     with pytest.raises(SystemExit) as ended:
         parse(f"{command} --help")

@@ -63,11 +63,13 @@ def is_of(name, *packages):
 
 
 def test_the_rooms_are_found():
-    assert {"meta", "library", "frames", "native", "carriers", "buffers", "elements", "app"} <= {room_of(path) for path in FILES}
+    assert {"meta", "library", "frames", "native", "carriers", "buffers", "elements", "stream", "app"} <= {
+        room_of(path) for path in FILES
+    }
     assert ("empycustom.errors.OutputError") in {name for _, name in imports_of("meta")}
 
 
-@pytest.mark.parametrize("room", ["meta", "library", "frames"])
+@pytest.mark.parametrize("room", ["meta", "library", "frames", "stream"])
 def test_pure_rooms_know_neither_gstreamer_nor_c(room):
     forbidden = (*FOREIGN, "empycustom.gstreamer", "empycustom.native", "empycustom.elements", "empycustom.buffers")
     assert [found for found in imports_of(room) if is_of(found[1], *forbidden)] == []
@@ -82,6 +84,13 @@ def test_meta_knows_nothing_of_ours_but_the_errors():
 def test_library_knows_nothing_of_ours_but_the_errors():
     ours = [found for found in imports_of("library") if is_of(found[1], "empycustom")]
     assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.library")] == []
+
+
+def test_stream_knows_nothing_of_ours_but_errors_and_meta():
+    ours = [found for found in imports_of("stream") if is_of(found[1], "empycustom")]
+    assert ours
+    assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.meta", "empycustom.stream")] == []
+    assert {found[0].partition("/")[0] for found in of_others("stream", "empycustom.stream")} <= {"app"}
 
 
 def test_errors_know_nobody():
@@ -163,7 +172,7 @@ def test_importing_the_package_loads_neither_gstreamer_nor_numpy():
     assert run(code) == f"[] {empycustom.__version__}"
 
 
-@pytest.mark.parametrize("room", ["meta", "library"])
+@pytest.mark.parametrize("room", ["meta", "library", "stream"])
 def test_pure_rooms_run_without_gstreamer_and_numpy(room):
     names = [module_name(path) for path in FILES if room_of(path) == room]
     code = f"import sys\nfrom importlib import import_module\nfor name in {names}: import_module(name)\n"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 import empycustom
+from empycustom.app.configured import add_configured, check_run
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, at_least
 
 DESCRIPTION = """\
@@ -25,7 +27,8 @@ Exit codes: 0 done, 1 an error, 2 wrong arguments, 130 after Ctrl-C."""
 RUN = """\
 Play SOURCE through one or more libraries. With --out, the JSON documents (one
 a frame) go to a file; with --save, the frames go to a video or a picture; with
---show, to a window. Without any of them the documents are printed, one a line."""
+--show, to a window. Without any of them the documents are printed, one a line.
+If SOURCE is a stream configuration, a JSON file, what it says is played."""
 
 RUN_MORE = """\
 SOURCE is one of:
@@ -33,6 +36,7 @@ SOURCE is one of:
   rtsp://camera/stream           a URI (rtsp, http, https, file ...)
   camera, camera:1, /dev/video1  a camera
   test                           a moving ball, without end unless --frames is given
+  emi_stream_config.json         a stream configuration, with the options above
 
 Libraries run in the order in which they are given. --options and --every
 belong to the --lib before them:
@@ -50,7 +54,17 @@ examples:
   empycustom run video.mp4 --lib people.py --lib draw.py --out meta.jsonl \\
       --save people.mp4 --save last.png
   empycustom run camera --lib draw.py --show
-  empycustom run test --lib my_lib.py --frames 100 | jq .frame[0].emcustom"""
+  empycustom run test --lib my_lib.py --frames 100 | jq .frame[0].emcustom
+  empycustom run emi_stream_config.json --source rtsp://camera/stream
+  empycustom run emi_stream_config.json --source video.mp4 --dry-run"""
+
+SCHEMA = """\
+Print the JSON Schema of the stream configuration, emi_stream_config.json, for
+editors and other programs."""
+
+SCHEMA_MORE = """\
+example:
+  empycustom schema > emi_stream_config.schema.json"""
 
 LAUNCH = """\
 Play a pipeline in the language of gst-launch-1.0, with the elements empycustom,
@@ -114,10 +128,23 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; a parsed namespace names in ``module`` the file of ``app`` that does the work."""
     parser = argparse.ArgumentParser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=_Plain)
     parser.add_argument("--version", action="version", version=f"empycustom {empycustom.__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for add in (_add_run, _add_launch, _add_check, _add_new, _add_plugin_path, _add_doctor):
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=_Command)
+    for add in (_add_run, _add_launch, _add_check, _add_new, _add_schema, _add_plugin_path, _add_doctor):
         add(commands)
     return parser
+
+
+class _Command(argparse.ArgumentParser):
+    """The parser of one command; ``check`` sees what was typed as a whole, and calls ``error`` if it does not go together."""
+
+    check: Callable[[argparse.ArgumentParser, argparse.Namespace], None] | None = None
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse, and check."""
+        chosen, rest = super().parse_known_args(args, namespace)
+        if self.check:
+            self.check(self, chosen)
+        return chosen, rest
 
 
 class _Plain(argparse.RawDescriptionHelpFormatter):
@@ -127,8 +154,8 @@ class _Plain(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, **{**settings, "max_help_position": 28})
 
 
-def _add(commands: Any, name: str, *, short: str, text: str, more: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
+def _add(commands: Any, name: str, *, short: str, text: str, more: str) -> _Command:
+    command: _Command = commands.add_parser(
         name, help=short, description=text, epilog=more, formatter_class=_Plain, allow_abbrev=False
     )
     command.set_defaults(module=name.replace("-", "_"))
@@ -139,16 +166,22 @@ def _add_run(commands: Any) -> None:
     run = _add(commands, "run", short="a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
     add = run.add_argument
     add("source", metavar="SOURCE", help=SOURCE_HELP)
-    add("--lib", action=AddLibrary, dest="libraries", metavar="FILE", required=True, help="a library, or a dotted module name")
+    add("--lib", action=AddLibrary, dest="libraries", metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLastLibrary, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     add("--every", action=OfLastLibrary, type=at_least(1), metavar="N", help="call the --lib before it for every n-th frame")
     add("--out", metavar="FILE", help="write the documents here, one a line; - is stdout")
     add("--save", action="append", default=[], metavar="FILE", help="write the video, or a picture of the last frame")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
-    add("--format", default="RGBA", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
+    add_configured(run)
+    run.check = check_run
+
+
+def _add_schema(commands: Any) -> None:
+    _add(commands, "schema", short="the JSON Schema of the stream configuration", text=SCHEMA, more=SCHEMA_MORE)
 
 
 def _add_launch(commands: Any) -> None:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -15,6 +15,7 @@ from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError
 from empycustom.gstreamer import Gst
 
 _TICK_S = 0.1
+_ADVICE = "Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
 _HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-C
 
 
@@ -29,9 +30,34 @@ class Report:
     lacks_plugin: bool = False
 
     @property
+    def advised(self) -> str:
+        """``text``, with what to do where a plugin is missing."""
+        return f"{self.text} {_ADVICE}" if self.lacks_plugin else self.text
+
+    @property
     def details(self) -> str:
         """What ``debug`` says beyond its first line, which is GStreamer's own: the place in the element's source."""
         return self.debug.partition("\n")[2]
+
+
+class Interrupts:
+    """How often Ctrl-C was pressed, or SIGTERM came, since :meth:`counted`. Several players may look at one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count them, instead of letting them end the process; the main thread's business alone."""
+        before = {number: signal.signal(number, self._count) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _count(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
 
 
 class Player:
@@ -40,7 +66,8 @@ class Player:
     ``on_report`` gets every :class:`Report`; ``on_tick`` is called ten times a second; ``before_stop`` once, when the stream
     is over and the elements still hold their last frames. ``end_at`` is an element at whose sink pad Ctrl-C ends the stream,
     so that what lies before it is not worked off; without one, the pipeline's sources are told. ``grace_s`` is how long Ctrl-C
-    waits for the end, and how long the elements may take to stop.
+    waits for the end, and how long the elements may take to stop. ``interrupts`` are counted by whoever gives them; without any,
+    playing counts its own.
     """
 
     def __init__(
@@ -52,11 +79,13 @@ class Player:
         before_stop: Callable[[], None] = lambda: None,
         end_at: Any = None,
         grace_s: float = 10.0,
+        interrupts: Interrupts | None = None,
     ) -> None:
         self.pipeline, self.bus = pipeline, pipeline.get_bus()
         self.on_report, self.on_tick, self.before_stop = on_report, on_tick, before_stop
         self.end_at, self.grace_s = end_at, grace_s
-        self.interrupts = 0
+        self._interrupts = interrupts or Interrupts()
+        self._counting = nullcontext if interrupts else self._interrupts.counted
         self.failed = False
         self._asked_to_end = False
         self._ended = False
@@ -67,7 +96,7 @@ class Player:
     def play(self) -> int:
         """Play until the end, an error or Ctrl-C; return the exit code. Raises StuckError if elements do not stop."""
         self.pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
-        with self._signals():
+        with self._counting():
             _in_background(self._start)
             try:
                 while not self._is_over():
@@ -88,21 +117,14 @@ class Player:
         self._asked_to_end = True
 
     @property
+    def interrupts(self) -> int:
+        """How often Ctrl-C was pressed."""
+        return self._interrupts.count
+
+    @property
     def exit_code(self) -> int:
         """What the process should exit with, as far as known."""
         return FAILED if self.failed else INTERRUPTED if self.interrupts else DONE
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        self.interrupts += 1
 
     def _is_over(self) -> bool:
         return self._ended or self.failed or self.interrupts > 1

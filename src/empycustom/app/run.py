@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import empycustom
+from empycustom.app.configured import is_configuration
 from empycustom.app.documents import Documents
 from empycustom.app.endings import complain
 from empycustom.app.libraries import Request
@@ -16,14 +17,17 @@ from empycustom.app.player import Player, Report
 from empycustom.app.progress import Progress
 from empycustom.app.sinks import Picture, add_file, add_nothing, add_window, check_display, check_endings
 from empycustom.app.sources import add_source, locate
+from empycustom.app.streams import play_streams
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import callbacks_of
 
 
 def main(arguments: Namespace) -> int:
-    """Play SOURCE through the libraries; return the exit code."""
+    """Play SOURCE through the libraries, or what the configuration SOURCE says; return the exit code."""
     empycustom.register()
+    if is_configuration(arguments.source):
+        return play_streams(arguments)
     return Run(arguments).play()
 
 
@@ -112,11 +116,9 @@ class Run:
         """Print what an element says, below the progress bar if it ends here."""
         if report.kind == "error":
             self.progress.close()
-        text, debug = report.text, report.details
+        text, debug = report.advised, report.details
         if "/GstURIDecodeBin:" in report.element or "/GstDecodeBin:" in report.element:
             text = f"{self.arguments.source}: {text}"
-        if report.lacks_plugin:
-            text += " Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
         complain(text, debug, kind=report.kind)
 
     def _total(self) -> int | None:

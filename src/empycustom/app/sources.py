@@ -1,4 +1,4 @@
-"""SOURCE of ``empycustom run``: a file, a URI, a camera or the test picture."""
+"""SOURCE of ``empycustom run``, and of a stream: a file, a URI, a camera or the test picture."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 from empycustom.app.parts import caps_filter, chain, make
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
+from empycustom.stream.launch import quoted
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _CAMERA = re.compile(r"camera(?::(\d+))?")
 _TEST_CAPS = "video/x-raw,width=640,height=480,framerate=30/1"
+_ANY_VIDEO = "video/x-raw(ANY)"
+SOURCE = "source"  # the element's name in a description
 
 
 def locate(source: str) -> str:
@@ -26,6 +29,12 @@ def locate(source: str) -> str:
     if scheme := _URI.match(source):
         return _uri(source, scheme[1].lower())
     return _file(Path(source).expanduser())
+
+
+def is_lasting(source: str) -> bool:
+    """Whether a source is one that goes on for ever, so that its end is a failure: an RTSP server."""
+    scheme = _URI.match(source)
+    return scheme is not None and scheme[1].lower().startswith("rtsp")
 
 
 def _device(path: str) -> str:
@@ -60,10 +69,33 @@ def add_source(pipeline: Any, located: str, sink: Any) -> None:
         _link_later(decoder, sink, located)
     else:
         # Only video is decoded: sound and subtitles are not even exposed.
-        only_video = Gst.Caps.from_string("video/x-raw(ANY)")
+        only_video = Gst.Caps.from_string(_ANY_VIDEO)
         decoder = make("uridecodebin", uri=located, caps=only_video, expose_all_streams=False)
         pipeline.add(decoder)
         _link_later(decoder, sink, located)
+
+
+def describe_source(located: str, *, live: bool = False, frames: int | None = None) -> list[str]:
+    """The same as words for GStreamer's parser; the element is named ``source``. ``live`` and ``frames`` are for ``test``."""
+    if located == "test":
+        ends = [] if frames is None else [f"num-buffers={frames}"]
+        paced = ["is-live=true"] if live else []
+        return ["videotestsrc", f"name={SOURCE}", "pattern=ball", *paced, *ends, "!", _TEST_CAPS]
+    if located.startswith("/dev/"):
+        return ["v4l2src", f"device={located}", "!", "decodebin", f"name={SOURCE}"]
+    return ["uridecodebin", f"name={SOURCE}", f"uri={quoted(located)}", f"caps={_ANY_VIDEO}", "expose-all-streams=false"]
+
+
+def expect_video(decoder: Any, pad: Any, located: str) -> None:
+    """Say on the bus if ``decoder`` finds no video for ``pad``."""
+
+    def on_all(_decoder: Any) -> None:
+        if not pad.is_linked():
+            text = f"{located} has no video that GStreamer can decode."
+            error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
+            decoder.post_message(Gst.Message.new_error(decoder, error, ""))
+
+    decoder.connect("no-more-pads", on_all)
 
 
 def _link_later(decoder: Any, sink: Any, located: str) -> None:
@@ -75,11 +107,5 @@ def _link_later(decoder: Any, sink: Any, located: str) -> None:
         if caps.to_string().startswith("video/") and not pad.is_linked() and new.can_link(pad):
             new.link(pad)
 
-    def on_all(_decoder: Any) -> None:
-        if not pad.is_linked():
-            text = f"{located} has no video that GStreamer can decode."
-            error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
-            decoder.post_message(Gst.Message.new_error(decoder, error, ""))
-
     decoder.connect("pad-added", on_pad)
-    decoder.connect("no-more-pads", on_all)
+    expect_video(decoder, pad, located)

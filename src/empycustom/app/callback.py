@@ -1,0 +1,94 @@
+"""The signal callback of a stream configuration: loaded, checked, called with a document."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from empycustom.errors import (
+    CallbackError,
+    CallbackMissingError,
+    CallbackOutputError,
+    CallbackSignatureError,
+    EventError,
+    LibraryError,
+)
+from empycustom.library.blame import blame
+from empycustom.library.load import load, unload
+from empycustom.meta.compact import loads
+from empycustom.stream.events import EventItem, Said, read_events
+
+
+class SignalCallback:
+    """A function ``f(signal) -> (events, debug string)`` in a module of its own. Raises LibraryError where it cannot be had.
+
+    ``signal`` is the document of aimeta as a dict, with ``options``: a list of ``{"key", "value"}``.
+    """
+
+    def __init__(self, file: Path, name: str, items: Sequence[EventItem], options: Sequence[Mapping[str, Any]]) -> None:
+        self._path, self._name, self._items, self._options = str(file), name, items, options
+        self._module = load(self._path)
+        try:
+            self._function = self._checked(getattr(self._module, name, None))
+        except LibraryError:
+            self.close()
+            raise
+
+    def _checked(self, function: Any) -> Any:
+        if not callable(function):
+            raise CallbackMissingError(
+                f"{self._path} has no function {self._name}, which signal_callback_function_name asks for; define it",
+                library=self._path,
+                callback=self._name,
+            )
+        try:
+            inspect.signature(function).bind({})
+        except TypeError as error:
+            line = self._line(function)
+            place = f"{self._path}:{line}" if line else self._path
+            raise CallbackSignatureError(
+                f"{place}: {self._name} is called as {self._name}(signal); change its definition",
+                library=self._path,
+                line=line,
+                callback=self._name,
+            ) from error
+        return function
+
+    def __call__(self, document: str) -> Said:
+        """Call the function. Raises CallbackError if it raises, CallbackOutputError if what it returns are no such events."""
+        signal = {**loads(document), "options": [dict(option) for option in self._options]}
+        try:
+            returned = self._function(signal)
+        except BaseException as error:
+            raise self._failed(error) from error
+        try:
+            return read_events(returned, self._items)
+        except EventError as error:
+            line = self._line(self._function)
+            raise CallbackOutputError(
+                f"{self._path}{f':{line}' if line else ''}: {self._name}: {error}",
+                library=self._path,
+                line=line,
+                callback=self._name,
+            ) from error
+
+    def _failed(self, error: BaseException) -> CallbackError:
+        found = blame(error, self._path)
+        return CallbackError(
+            f"{found.place}: {self._name} raised {found.what}; mend the callback (the traceback is below)",
+            library=self._path,
+            line=found.line,
+            callback=self._name,
+            details=found.traceback,
+        )
+
+    @staticmethod
+    def _line(function: Any) -> int | None:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        return code.co_firstlineno if code else None
+
+    def close(self) -> None:
+        """Give back what loading took."""
+        unload(self._module)

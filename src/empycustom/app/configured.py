@@ -1,0 +1,44 @@
+"""What can be typed for ``empycustom run emi_stream_config.json``, and what does not go with it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+SOURCE_HELP = "play this, not the location in the file; once for each stream"
+SET_HELP = "a value for an option of the file: speed=25"
+EVENTS_HELP = "write the events here instead of printing them"
+
+
+def is_configuration(source: str) -> bool:
+    """Whether SOURCE is a stream configuration, and not something to see."""
+    return source.lower().endswith(".json") and "://" not in source
+
+
+def add_configured(run: argparse.ArgumentParser) -> None:
+    """Add what only a configuration knows."""
+    add = run.add_argument_group("for a stream configuration").add_argument
+    add("--source", action="append", default=[], dest="sources", metavar="URI", help=SOURCE_HELP)
+    add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=SET_HELP)
+    add("--events", metavar="FILE", help=EVENTS_HELP)
+    add("--dry-run", action="store_true", help="print the gst-launch-1.0 lines, and play nothing")
+    add("--verbose", "-v", action="store_true", help="show the debug strings of the signal callback, on stderr")
+
+
+def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
+    """End with a usage error if what was typed does not go with SOURCE; fill in what depends on it."""
+    if is_configuration(chosen.source):
+        others = {"libraries": "--lib", "save": "--save", "show": "--show", "format": "--format"}
+        _refuse(parser, chosen, others, "does not go with a stream configuration")
+        return
+    only = {"sources": "--source", "settings": "--set", "events": "--events", "dry_run": "--dry-run", "verbose": "--verbose"}
+    _refuse(parser, chosen, only, "is for a stream configuration, a file whose name ends in .json")
+    if not chosen.libraries:
+        parser.error("the following arguments are required: --lib")
+    chosen.format = chosen.format or "RGBA"
+
+
+def _refuse(parser: argparse.ArgumentParser, chosen: Any, names: dict[str, str], why: str) -> None:
+    for attribute, option in names.items():
+        if getattr(chosen, attribute):
+            parser.error(f"{option} {why}")

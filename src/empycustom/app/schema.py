@@ -1,0 +1,13 @@
+"""``empycustom schema``: the JSON Schema of the stream configuration."""
+
+from __future__ import annotations
+
+import json
+
+from empycustom.stream.schema import json_schema
+
+
+def main(_arguments: object = None) -> int:
+    """Print it; return 0."""
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return 0

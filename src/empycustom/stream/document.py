@@ -1,0 +1,42 @@
+"""The JSON text of a configuration as Python values, strictly: what JSON leaves open is an error that names the line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from empycustom.errors import ConfigurationError
+
+
+def load(path: Path) -> Any:
+    """Return what the file holds. Raises ConfigurationError with file, line and column, OSError where it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start}.") from error
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        line = text.splitlines()[error.lineno - 1].strip() if error.lineno <= len(text.splitlines()) else ""
+        raise ConfigurationError(
+            f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{f': {line}' if line else ''}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different; JSON would silently take the last of two."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(
+            f'the key "{twice}" is there twice in one object; several elements go into a list: "{twice}": [{{…}}, {{…}}]'
+        )
+    return found
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")

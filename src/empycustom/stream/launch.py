@@ -1,0 +1,180 @@
+"""A stream as the text of a pipeline, in the language of gst-launch-1.0: the same text for the same stream and machine."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from empycustom.errors import ConfigurationError
+from empycustom.stream.config import Stage, Stream
+
+AIMETA, FIRST = "aimeta", "first"  # names of elements: the one of that kind, and the queue behind the source
+_SIMPLE = re.compile(r"[\w./:,+@%()-]+")
+_PLAIN, _NVMM = "video/x-raw", "video/x-raw(memory:NVMM)"
+_SCALED = ("width", "height", "enable-padding")
+_INPUT = "$.pipeline_configuration.input"
+
+
+@dataclass
+class Description:
+    """``words`` of a pipeline, each an element with its properties, a ``!`` or caps; ``warnings`` are what it leaves out."""
+
+    words: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """What GStreamer's parser gets."""
+        return " ".join(self.words)
+
+    @property
+    def line(self) -> str:
+        """The same as a line for a shell."""
+        return " ".join(word if word == "!" else shlex.quote(word) for word in ["gst-launch-1.0", *self.words])
+
+
+def describe(
+    stream: Stream,
+    source: Sequence[str],
+    exists: Callable[[str], bool],
+    *,
+    aimeta: Mapping[str, Any] | None = None,
+    sink: Sequence[str] = (),
+) -> Description:
+    """Describe a stream. ``source`` are the words of what its frames come from, ``sink`` of what they go to after aimeta.
+
+    ``exists`` says whether an element is installed; ``aimeta`` are properties on top of the configuration's. Raises
+    ConfigurationError where the machine cannot do what is asked. An element that is missing is no error here: see
+    :func:`elements`.
+    """
+    muxed = exists("nvstreammux") and (bool(stream.input) or any(stage.element.startswith("nv") for stage in stream.stages))
+    making = _Making(exists, muxed=muxed)
+    making.add(*source)
+    if muxed:
+        making.mux(stream)
+    else:
+        making.scale(stream)
+    for stage in stream.stages:
+        making.stage(stage)
+    if making.memory == _PLAIN:
+        making.add("!", making.converter)
+    making.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
+    if stream.aimeta.get("signal-aimetas") is False:
+        making.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")
+    sync = bool(stream.input.get("live-source", False))
+    making.add("!", *(sink or ("fakesink", f"sync={'true' if sync else 'false'}")))
+    return making.description
+
+
+def elements(stream: Stream, exists: Callable[[str], bool]) -> list[tuple[Stage, str]]:
+    """The stages that become elements on this machine, each with the element's name."""
+    named = ((stage, element_of(stage, exists)) for stage in stream.stages)
+    return [(stage, name) for stage, name in named if name]
+
+
+def element_of(stage: Stage, exists: Callable[[str], bool]) -> str:
+    """The element that plays a stage on this machine; ``""`` for an overlay that there is nothing to draw with, or for."""
+    if stage.element == "emcustom" and not exists("emcustom"):
+        return "empycustom"
+    if stage.element == "nvdsosd" and not stage.named and not exists("nvdsosd"):
+        return "clockoverlay" if stage.properties.get("display-clock") else ""
+    return stage.element
+
+
+def properties_of(stage: Stage, element: str) -> dict[str, Any]:
+    """The properties that ``element`` gets of a stage."""
+    if stage.element == "nvdsosd":
+        return {} if element != "nvdsosd" else {key: value for key, value in stage.properties.items() if key != "silent"}
+    return dict(stage.properties)
+
+
+class _Making:
+    """A description that grows; ``memory`` is the caps' name of the memory that the frames lie in just now.
+
+    DeepStream's metadata is sure to pass through its own ``converter``.
+    """
+
+    def __init__(self, exists: Callable[[str], bool], *, muxed: bool) -> None:
+        self.exists = exists
+        self.memory, self.converter = (_NVMM, "nvvideoconvert") if muxed else (_PLAIN, "videoconvert")
+        self.description = Description()
+
+    def add(self, *words: str) -> None:
+        self.description.words += words
+
+    def mux(self, stream: Stream) -> None:
+        """DeepStream: frames in GPU memory, and nvstreammux, which makes a batch of one."""
+        missing = [key for key in ("width", "height") if key not in stream.input]
+        if missing:
+            raise ConfigurationError(f"{_INPUT}: nvstreammux needs {' and '.join(missing)}, in pixels", path=_INPUT)
+        self.add("!", "queue", f"name={FIRST}", "!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", "mux.sink_0")
+        self.add("nvstreammux", "name=mux", *assignments({"batch-size": 1, **stream.input}))
+
+    def scale(self, stream: Stream) -> None:
+        """Without nvstreammux: the size that it would give the frames."""
+        given = stream.input
+        self.add("!", "queue", f"name={FIRST}")
+        size = ",".join(f"{key}={given[key]}" for key in ("width", "height") if key in given)
+        if size:
+            borders = "true" if given.get("enable-padding") else "false"
+            self.add(
+                "!", "videoconvert", "!", "videoscale", f"add-borders={borders}", "!", f"{_PLAIN},{size},pixel-aspect-ratio=1/1"
+            )
+        idle = [key for key in given if key not in (*_SCALED, "live-source")]
+        if idle:
+            self.warn(f"{_INPUT}: {', '.join(idle)} not used: that is for nvstreammux, which this pipeline does without")
+
+    def stage(self, stage: Stage) -> None:
+        """Add what converts the frames, and the element."""
+        element = element_of(stage, self.exists)
+        if stage.element == "nvdsosd" and element != "nvdsosd":
+            idle = [key for key in stage.properties if key not in ("display-clock", "silent")]
+            if idle:
+                self.warn(f"{stage.path}: {', '.join(idle)} not used: that is for nvdsosd, which is not installed")
+        if element:
+            self._convert(stage, element)
+            self.add("!", element, *assignments(properties_of(stage, element)))
+
+    def _convert(self, stage: Stage, element: str) -> None:
+        wanted = _NVMM if stage.memory == "NVMM" or element.startswith("nv") else _PLAIN
+        pixels = stage.format or ("RGBA" if element == "nvdsosd" else None)
+        caps = f"{wanted},format={pixels}" if pixels else wanted
+        if _NVMM not in (wanted, self.memory):
+            self.add("!", self.converter, *(["!", caps] if pixels else []))
+        elif pixels or wanted != self.memory:
+            if not self.exists("nvvideoconvert") and stage.memory == "NVMM":
+                raise ConfigurationError(
+                    f'{stage.path}.memory: NVMM is memory of DeepStream, which is not installed; write "CPU"',
+                    path=f"{stage.path}.memory",
+                )
+            self.add("!", "nvvideoconvert", "!", caps)
+        self.memory = wanted
+
+    def warn(self, text: str) -> None:
+        self.description.warnings.append(text)
+
+
+def assignments(properties: Mapping[str, Any]) -> list[str]:
+    """Properties as words: ``name=value``, quoted for GStreamer's parser where that is needed."""
+    return [f"{name}={quoted(_text(value))}" for name, value in properties.items()]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def quoted(text: str) -> str:
+    """Text such that GStreamer's parser gives it to the property as it is."""
+    if _SIMPLE.fullmatch(text):
+        return text
+    # Of a value that begins with a quotation mark, a second layer is taken away where it becomes a value.
+    return _wrapped(_wrapped(text)) if text.startswith('"') else _wrapped(text)
+
+
+def _wrapped(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

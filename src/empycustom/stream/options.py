@@ -1,0 +1,122 @@
+"""Options: what whoever runs an application may change, in ``streams`` or by ``--set``; for an element, or for the callback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from empycustom.errors import ConfigurationError
+from empycustom.stream.kinds import below, is_number, shown, suggestion
+
+_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "string": (lambda value: isinstance(value, str), "text"),
+    "number": (is_number, "a number"),
+    "list": (lambda value: isinstance(value, list), "a list"),
+    "object": (lambda value: isinstance(value, dict), "an object"),
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of the application; ``element`` is None where the callback gets it. ``path`` is where it is declared."""
+
+    key: str
+    element: str | None
+    path: str
+    declared: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """How ``--set`` and messages call it: ``new_var``, or ``aimeta.signal-interval``."""
+        return f"{self.element}.{self.key}" if self.element else self.key
+
+    def check(self, value: Any, path: str) -> None:
+        """Raise ConfigurationError unless ``value``, which stands at ``path``, is one that the declaration allows."""
+        kind = self.declared.get("value_type")
+        if kind and not _TYPES[kind][0](value):
+            self._refuse(value, path, f"must be {_TYPES[kind][1]}")
+        choices = self.declared.get("value_list")
+        if choices is not None and value not in choices:
+            self._refuse(value, path, f"must be one of {', '.join(choices)}")
+        low, high = self.declared.get("min-value"), self.declared.get("max-value")
+        if (low is not None and not value >= low) or (high is not None and not value <= high):
+            limits = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
+            self._refuse(value, path, f"must be {' and '.join(limits)}")
+
+    def _refuse(self, value: Any, path: str, why: str) -> None:
+        raise ConfigurationError(f"{path}: {shown(value)} for the option {self.name} {why} (declared at {self.path})", path=path)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value for an option, and where it was said: a JSON path, or ``--set``."""
+
+    option: Option
+    value: Any
+    path: str
+
+
+def read_options(document: Mapping[str, Any]) -> list[Option]:
+    """Return the options of an application. Raises ConfigurationError where a declaration contradicts itself."""
+    found = [_option(declared, below("$.options", index)) for index, declared in enumerate(document.get("options", []))]
+    names = [option.name for option in found]
+    for option in found:
+        if names.count(option.name) > 1:
+            raise ConfigurationError(f"{option.path}: the option {option.name} is declared twice", path=option.path)
+    return found
+
+
+def _option(declared: Mapping[str, Any], path: str) -> Option:
+    key, kind = declared["key"], declared["option_type"]
+    if isinstance(key, str) != (kind == "callback"):
+        advice = 'a key as {"element": "aimeta", "property": "signal-interval"}' if kind == "gstreamer" else "a name as its key"
+        raise ConfigurationError(f"{path}.key: an option of type {kind} needs {advice}", path=f"{path}.key")
+    limits = {"min-value", "max-value"} & set(declared)
+    if limits and declared.get("value_type") != "number":
+        raise ConfigurationError(f'{path}: {min(limits)} needs "value_type": "number"', path=path)
+    return Option(key, None, path, declared) if isinstance(key, str) else Option(key["property"], key["element"], path, declared)
+
+
+def settings_of(options: Sequence[Option], stream: Mapping[str, Any], path: str, typed: Sequence[str] = ()) -> list[Setting]:
+    """Return what each option holds in a stream, in the order of the declarations; one without a value is left out.
+
+    ``typed`` are the texts of ``--set``; they win over the stream's ``options``, which win over the declared ``value``. Raises
+    ConfigurationError.
+    """
+    said = {option.name: (option.declared["value"], f"{option.path}.value") for option in options if "value" in option.declared}
+    for index, entry in enumerate(stream.get("options", [])):
+        at = f"{path}.options[{index}]"
+        key = entry["key"]
+        said[_known(options, key if isinstance(key, str) else f"{key['element']}.{key['property']}", f"{at}.key")] = (
+            entry["value"],
+            f"{at}.value",
+        )
+    for text in typed:
+        said |= _typed(options, text)
+    found = [Setting(option, *said[option.name]) for option in options if option.name in said]
+    for setting in found:
+        setting.option.check(setting.value, setting.path)
+    return found
+
+
+def _typed(options: Sequence[Option], text: str) -> dict[str, tuple[Any, str]]:
+    """What ``KEY=VALUE`` sets; the value is JSON, or else text."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise ConfigurationError(f"--set {text}: write it as KEY=VALUE")
+    known = next((option for option in options if option.name == _known(options, name, f"--set {name}")), None)
+    if known is not None and known.declared.get("value_type") == "string":
+        return {name: (value, f"--set {name}")}
+    try:
+        return {name: (json.loads(value), f"--set {name}")}
+    except ValueError:
+        return {name: (value, f"--set {name}")}
+
+
+def _known(options: Sequence[Option], name: str, path: str) -> str:
+    names = [option.name for option in options]
+    if name not in names:
+        raise ConfigurationError(f"{path}: {name} is no option of this application; {suggestion(name, names)}", path=path)
+    return name

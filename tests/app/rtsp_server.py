@@ -1,0 +1,23 @@
+"""An RTSP server as a camera is one, for the tests: ``rtsp_server.py PORT`` serves a ball at ``/ball``, without end."""
+
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+Gst.init(None)
+server = GstRtspServer.RTSPServer.new()
+server.set_address("127.0.0.1")
+server.set_service(sys.argv[1])
+factory = GstRtspServer.RTSPMediaFactory.new()
+factory.set_launch(
+    "( videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=64,height=48,framerate=15/1 ! jpegenc ! rtpjpegpay name=pay0 )"
+)
+factory.set_shared(True)
+server.get_mount_points().add_factory("/ball", factory)
+server.attach(None)
+print("serving", flush=True)
+GLib.MainLoop().run()

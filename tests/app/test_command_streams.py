@@ -1,0 +1,434 @@
+"""`empycustom run emi_stream_config.json`: what is played, printed, and said when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from command_helpers import SAYS, SLOW, STUCK, wait_for
+
+from empycustom.app import live, packages
+from empycustom.app.health import Output
+from empycustom.app.player import Interrupts
+from empycustom.gstreamer import Gst
+from empycustom.stream import config, schema
+from empycustom.stream.launch import assignments
+
+SERVER = Path(__file__).with_name("rtsp_server.py")
+LIB = {"custom-lib": "lib.py", "in-place": "true"}
+TELLS = """\
+def process_ip(io_buffer, in_meta, options):
+    buffer = in_meta["buffer"]
+    return [{options["as"]: [buffer["format"], buffer["width"], buffer["height"]]}]
+"""
+COUNTS = """\
+def update(signal):
+    number = signal["frame"][0]["frame_num"]
+    return [{"number": number, "options": signal["options"]}], f"saw {number}"
+"""
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Write a configuration, with SAYS in lib.py and, if wanted, a callback beside it; return its name."""
+    (tmp_path / "lib.py").write_text(SAYS)
+
+    def write(pipeline, *, callback=None, **more):
+        if callback:
+            (tmp_path / "emi_signal_callback.py").write_text(callback)
+            more["signal_callback_function_name"] = "update"
+        (tmp_path / "emi_stream_config.json").write_text(json.dumps({"pipeline_configuration": pipeline, **more}))
+        return "emi_stream_config.json"
+
+    return write
+
+
+def words(documents):
+    return [document["frame"][0].get("emcustom") for document in documents]
+
+
+def test_a_file_plays_and_its_documents_are_printed(cli, configured, video):
+    ended = cli("run", configured({"empycustom": LIB}), "--source", video)
+
+    assert ended.code == 0, ended.err
+    assert words(ended.documents) == [{"said": "hello"}] * 40
+    assert ended.err.startswith("40 frames in ")
+
+
+def test_stages_options_formats_and_size(cli, configured, library):
+    library(TELLS, "tells.py")
+    tells = {"custom-lib": "tells.py", "in-place": "true"}
+    pipeline = {
+        "input": {"width": 96, "height": 64},
+        "secondary": [{"empycustom": {**tells, "options": {"as": "first"}}}],
+        "emcustom": {**tells, "format": "I420", "options": {"as": "second"}},
+        "empycustom": [{**tells, "format": "NV12", "process-interval": 2, "options": {"as": 'th"ird'}}, LIB],
+    }
+    ended = cli("run", configured(pipeline), "--source", "test", "--frames", 3)
+
+    rest = {"first": ["RGBA", 96, 64], "second": ["I420", 96, 64], "said": "hello"}
+    whole = {**rest, 'th"ird': ["NV12", 96, 64]}
+    assert words(ended.documents) == [whole, rest, whole], ended.err
+
+
+def test_a_library_may_be_the_detector(cli, configured, library):
+    library(
+        "def process_ip(b, m, o):\n    box = {'left': 1, 'top': 2, 'width': 8, 'height': 9}\n"
+        "    return {'frame': [{'new_object': [{'rect_params': box, 'obj_label': 'car'}]}]}\n",
+        "detect.py",
+    )
+    pipeline = {
+        "primary": {"empycustom": {"custom-lib": "detect.py", "in-place": True}},
+        "tracker": {"identity": {}},
+        "empycustom": LIB,
+    }
+    ended = cli("run", configured(pipeline), "--source", "test", "--frames", 1)
+
+    (found,) = ended.documents[0]["frame"][0]["object"]
+    assert (found["obj_label"], found["emcustom"]) == ("car", {"said": "hello"})
+
+
+def test_aimeta_says_how_often(cli, configured):
+    name = configured({"aimeta": {"signal-interval": 3}})
+    ended = cli("run", name, "--source", "test", "--frames", 8)
+
+    assert [document["frame"][0]["frame_num"] for document in ended.documents] == [0, 3, 6]
+    assert ended.err.startswith("8 frames in ")
+    assert "3 documents" in ended.err
+
+
+OPTIONS = [
+    {"key": {"element": "aimeta", "property": "signal-interval"}, "option_type": "gstreamer", "value_type": "number"},
+    {"key": "speed", "option_type": "callback", "value_type": "number", "max-value": 30},
+]
+
+
+def test_events_are_printed_and_options_are_set_when_it_runs(cli, configured):
+    name = configured({}, callback=COUNTS, options=OPTIONS)
+    ended = cli("run", name, "--source", "test", "--frames", 4, "--set", "speed=25", "--set", "aimeta.signal-interval=2", "-v")
+
+    options = [{"key": "speed", "value": 25}]
+    assert [json.loads(line) for line in ended.out.splitlines()] == [{"number": n, "options": options} for n in (0, 2)]
+    assert "saw 0\nsaw 2\n" in ended.err
+    assert "2 documents, 2 events" in ended.err
+    refused = cli("run", name, "--source", "test", "--set", "speed=31")
+    assert (refused.code, refused.out) == (1, "")
+    assert "--set speed: 31 for the option speed must be at most 30 (declared at $.options[1])" in refused.err
+
+
+def test_events_and_documents_go_into_files(cli, configured, tmp_path):
+    name = configured({"empycustom": LIB}, callback=COUNTS, event_item_keys=[{"key": "number", "type": "number"}])
+    ended = cli("run", name, "--source", "test", "--frames", 3, "--events", "out/events.jsonl", "--out", "out/meta.jsonl", "-q")
+
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == "empycustom: warning: events have options, which event_item_keys does not declare\n"
+    events = [json.loads(line) for line in (tmp_path / "out/events.jsonl").read_text().splitlines()]
+    documents = [json.loads(line) for line in (tmp_path / "out/meta.jsonl").read_text().splitlines()]
+    assert [event["number"] for event in events] == [0, 1, 2]
+    assert words(documents) == [{"said": "hello"}] * 3
+
+
+@pytest.mark.parametrize(
+    ("callback", "said"),
+    [
+        ("def update(signal):\n    return signal['missing']\n", "{file}:2: update raised KeyError: 'missing'; mend the callback"),
+        (
+            "def update(signal):\n    return [{'number': 'x'}], ''\n",
+            '{file}:1: update: event 0: number is "x", and must be a number',
+        ),
+        ("def update(signal):\n    return [{ValueError: 'too low'}]\n", "{file}:1: update: reports ValueError: too low"),
+        ("def update(signal):\n    return None\n", "{file}:1: update: returned null; return a list of events"),
+        ("def other(signal):\n    return []\n", "{file} has no function update, which signal_callback_function_name asks for"),
+        ("def update(signal, more):\n    return []\n", "{file}:1: update is called as update(signal); change its definition"),
+        ("import nothing_of_this_name\n", "{file}:1 cannot be loaded: ModuleNotFoundError"),
+    ],
+)
+def test_a_callback_that_is_wrong_ends_the_stream(cli, configured, tmp_path, callback, said):
+    name = configured({}, callback=callback, event_item_keys=[{"key": "number", "type": "number"}])
+    ended = cli("run", name, "--source", "test")
+
+    assert ended.code == 1
+    assert f"empycustom: error: {said.format(file=tmp_path / 'emi_signal_callback.py')}" in ended.err
+    assert ended.err.count("empycustom: error:") == 1
+    assert ended.err.count("Traceback (most recent call last)") == ("raised" in said or "loaded" in said)
+
+
+def test_one_stream_that_fails_does_not_take_the_others_down(cli, configured, library, video):
+    library("def process_ip(b, m, o):\n    if o.get('bad'):\n        raise RuntimeError('sorry')\n", "bad.py")
+    key = {"element": "empycustom", "property": "options"}
+    streams = [
+        {"stream_id": "absent", "location": "not-there.mp4"},
+        {"stream_id": "bad", "location": "test", "options": [{"key": key, "value": {"bad": True}}]},
+        {"stream_id": "good", "location": video.name},
+    ]
+    name = configured(
+        {"empycustom": {"custom-lib": "bad.py", "in-place": True}},
+        streams=streams,
+        options=[{"key": key, "option_type": "gstreamer", "value_type": "object"}],
+    )
+    ended = cli("run", name)
+
+    assert ended.code == 1
+    assert [document["stream_id"] for document in ended.documents] == ["good"] * 40
+    assert "empycustom: error: absent: " in ended.err
+    assert "not-there.mp4 does not exist" in ended.err
+    assert "empycustom: error: bad: " in ended.err
+    assert "bad.py:3: process_ip raised RuntimeError: sorry" in ended.err
+    assert "good: 40 frames in " in ended.err
+
+
+def test_several_sources_are_streams_of_one_application(cli, configured, video):
+    name = configured({}, application_name="cars", callback="def update(signal):\n    return [{}], ''\n")
+    ended = cli("run", name, "--source", video, "--source", "test", "--frames", 5)
+
+    assert ended.code == 0, ended.err
+    assert sorted(ended.out.splitlines()) == ['{"stream_id":"cars-1"}'] * 5 + ['{"stream_id":"cars-2"}'] * 5
+
+
+def test_the_printed_line_does_the_same_in_gst_launch(cli, configured, gst_launch, video):
+    pipeline = {
+        "input": {"width": 64, "height": 48},
+        "empycustom": [{**LIB, "options": {"word": "a \"b\" \\ ! $c 'd' é"}}, {**LIB, "format": "I420", "process-interval": 2}],
+    }
+    name = configured(pipeline)
+    played = cli("run", name, "--source", video)
+    printed = cli("run", name, "--source", video, "--dry-run")
+    launched = gst_launch(printed.out.removeprefix("gst-launch-1.0"))
+
+    def timeless(documents):
+        return [{**document["frame"][0], "timestamp": ""} for document in documents]
+
+    assert printed.err == ""
+    assert len(printed.out.splitlines()) == 1
+    assert len(played.documents) == 40
+    assert timeless(launched.documents) == timeless(played.documents), launched.err
+    assert launched.complaints() == []
+
+
+def test_several_lines_are_printed_with_their_streams(cli, configured, tmp_path):
+    streams = [{"stream_id": "a", "location": "test"}, {"stream_id": "b", "location": "rtsp://b/1"}]
+    ended = cli("run", configured({"input": {"batch-size": 2}}, streams=streams), "--dry-run", "--frames", 3)
+
+    first, line, second, other = ended.out.splitlines()
+    assert (first, second) == ("# a", "# b")
+    assert " num-buffers=3 " in line
+    assert shlex.split(other)[1:4] == ["uridecodebin", "name=source", "uri=rtsp://b/1"]
+    assert "empycustom: warning: $.pipeline_configuration.input: batch-size not used" in ended.err
+
+
+def test_values_reach_properties_as_they_are(cli):
+    import empycustom
+
+    empycustom.register()
+    for value in ["", " ", '"', '"a"', "a'b", "\\", "ends \\", "a=b ! c", "tab\tline\n", "ü", '"\\"', {"a b": 'x"\\y'}, True, 3]:
+        element = Gst.parse_launch(" ".join(["empycustom", *assignments({"options": value})]))
+        expected = value if isinstance(value, str) else json.dumps(value)
+        assert element.get_property("options") == expected
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "said"),
+    [
+        ({"primary": {"config-file-path": "a.txt"}}, "$.pipeline_configuration.primary: there is no element nvinfer here; it belongs to "),
+        ({"primary": {"config-file-path": "a.txt"}}, 'DeepStream, which is installed as a whole. Or name another element, or a library'),
+        ({"tracker": {"no_such": {}}}, "$.pipeline_configuration.tracker.no_such: there is no element no_such here; install the plugin"),
+        ({"secondary": [{"identity": {"slient": True}}]}, ".secondary[0].identity.slient: identity has no such property; silent may be"),
+        ({"primary": {"identity": {"stats": 3}}}, "$.pipeline_configuration.primary.identity.stats: this property of identity can only"),
+        ({"primary": {"identity": {"sleep-time": "long"}}}, '.primary.identity.sleep-time: identity cannot take "long" here; `gst-inspect'),
+        ({"emcustom": {"custom-lib": "seed.so"}}, "seed.so is a compiled library, for emcustom alone; name a Python file"),
+        ({"empycustom": {**LIB, "memory": "NVMM"}}, '$.pipeline_configuration.empycustom.memory: NVMM is memory of DeepStream'),
+        ({"empycustom": {**LIB, "in-place": "yes"}}, '$.pipeline_configuration.empycustom.in-place: "yes" must be true or false; write true'),
+        ({"empycustom": {"custom-lib": "lib.so"}}, "$.pipeline_configuration.empycustom.custom-lib: lib.so does not exist in"),
+    ],
+)  # fmt: skip
+def test_what_this_machine_or_file_lacks_is_said_with_its_path(cli, configured, tmp_path, pipeline, said):
+    (tmp_path / "seed.so").touch()
+    ended = cli("run", configured(pipeline), "--source", "test")
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("empycustom: error: ")
+    assert said in ended.err
+
+
+def test_the_package_of_an_element_is_known_from_apt(monkeypatch):
+    listed = (
+        "Package: gstreamer1.0-x\nGstreamer-Elements: textoverlay, clockoverlay\n\nPackage: other\nGstreamer-Elements: clock\n"
+    )
+    monkeypatch.setattr(packages, "run", lambda *command: Output(0, listed, ""))
+
+    assert packages.how_to_get_any("clockoverlay") == "install it with: apt install gstreamer1.0-x"
+    assert packages.how_to_get_any("overlay") == "install the plugin that has it"
+
+
+def test_json_that_is_none(cli, tmp_path):
+    (tmp_path / "bad.json").write_text('{"pipeline_configuration": {\n  "empycustom": [}\n}')
+    ended = cli("run", "bad.json")
+
+    assert ended.code == 1
+    assert 'bad.json, line 2, column 18: Expecting value: "empycustom": [}' in ended.err
+    assert "nothing.json: No such file or directory." in cli("run", "nothing.json").err
+
+
+def test_a_source_without_video(cli, configured, gst_launch):
+    made = gst_launch("audiotestsrc num-buffers=10 ! wavenc ! filesink location=sound.wav")
+    ended = cli("run", configured({}), "--source", "sound.wav")
+
+    assert made.code == 0
+    assert ended.code == 1
+    assert "sound.wav: " in ended.err
+    assert "no video" in ended.err
+
+
+def test_outputs_do_not_overwrite_inputs(cli, configured):
+    name = configured({"empycustom": LIB}, callback=COUNTS)
+    for inside in ("emi_stream_config.json", "lib.py", "emi_signal_callback.py"):
+        ended = cli("run", name, "--source", "test", "--events", inside)
+        assert ended.code == 1
+        assert f"{inside} would be overwritten while it is read" in ended.err
+    assert "there are no events" in cli("run", configured({}), "--source", "test", "--events", "x").err
+
+
+def test_ctrl_c_ends_all_streams(begin, configured, library, tmp_path):
+    library(SLOW, "slow.py")
+    streams = [{"stream_id": name, "location": "test"} for name in "ab"] + [
+        {"stream_id": "c", "location": "rtsp://127.0.0.1:9/x"}
+    ]
+    name = configured({"empycustom": {"custom-lib": "slow.py", "in-place": True}}, streams=streams)
+    child = begin("run", name, "--out", "meta.jsonl")
+    path = tmp_path / "meta.jsonl"
+    wait_for(lambda: path.exists() and all(f'"stream_id":"{name}"' in path.read_text() for name in "ab"), "documents")
+    child.interrupt()
+    began = time.monotonic()
+    ended = child.end()
+
+    assert ended.code == 130, ended.err
+    assert time.monotonic() - began < 5
+    documents = [json.loads(line)["stream_id"] for line in path.read_text().splitlines()]
+    assert f"a: {documents.count('a')} frames in " in ended.err
+    assert f"b: {documents.count('b')} frames in " in ended.err
+
+
+def test_a_stream_that_does_not_stop_is_left_behind(begin, configured, library, tmp_path):
+    library(STUCK, "hangs.py")
+    child = begin(
+        "run", configured({"empycustom": {"custom-lib": "hangs.py", "in-place": True}}), "--source", "test", "--grace", 1
+    )
+    wait_for((tmp_path / "stuck").exists, "the call that hangs")
+    child.interrupt()
+    ended = child.end(20)
+
+    assert ended.code == 1
+    assert "The pipeline does not stop: a callback of a library, or an element, does not return." in ended.err
+
+
+def test_a_reader_that_goes_away_ends_the_streams(begin, configured):
+    child = begin("run", configured({"empycustom": LIB}), "--source", "test", "--source", "test")
+    assert child.process.stdout.readline()
+    child.process.stdout.close()
+
+    assert child.process.wait(timeout=20) == 0
+    assert "Traceback" not in child.process.stderr.read()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def camera():
+    """Start RTSP servers, each on a port; they are killed at the end."""
+    servers = []
+
+    def start(port):
+        servers.append(subprocess.Popen([sys.executable, SERVER, str(port)], stdout=subprocess.PIPE, text=True))
+        if servers[-1].stdout.readline() != "serving\n":
+            pytest.skip("GStreamer's RTSP server is not here: apt install gir1.2-gst-rtsp-server-1.0")
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def test_an_rtsp_source_that_went_away_comes_back(begin, configured, camera, tmp_path):
+    port = free_port()
+    server = camera(port)
+    streams = [{"stream_id": "camera", "location": f"rtsp://127.0.0.1:{port}/ball"}, {"stream_id": "other", "location": "test"}]
+    path = tmp_path / "meta.jsonl"
+    child = begin("run", configured({"input": {"live-source": True}}, streams=streams), "--out", path)
+
+    def frames(name):
+        return path.read_text().count(f'"stream_id":"{name}"') if path.exists() else 0
+
+    wait_for(lambda: frames("camera") > 5, "a frame of the camera")
+    server.kill()
+    server.wait()
+    time.sleep(1.5)
+    before, others = frames("camera"), frames("other")
+    camera(port)
+    wait_for(lambda: frames("camera") > before + 5, "the camera coming back")
+    assert frames("other") > others
+    child.interrupt()
+    ended = child.end()
+
+    assert ended.code == 130, ended.err
+    assert "empycustom: warning: camera: the source is gone (" in ended.err
+    assert "trying again in 1 s" in ended.err
+    assert "empycustom: error:" not in ended.err
+
+
+def test_an_rtsp_source_that_sends_nothing_is_connected_again(configured, camera, tmp_path, monkeypatch, capsys):
+    """In this process, to be less patient than usual."""
+    import empycustom
+
+    empycustom.register()
+    monkeypatch.setattr(live, "_SILENCE_S", 1.0)
+    port = free_port()
+    server = camera(port)
+    (stream,) = config.read(tmp_path / configured({}), sources=[f"rtsp://127.0.0.1:{port}/ball"]).streams
+    asked = Namespace(frames=None, grace=1.0, verbose=False)
+    output = Namespace(document=lambda *_: None)
+    running = live.LiveStream(stream, asked, output, None, interrupts=Interrupts(), prefix="", warned=set())
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    said = []
+
+    def is_said(text):
+        said.append(capsys.readouterr().err)
+        return text in "".join(said)
+
+    try:
+        wait_for(lambda: running.frames > 5, "a frame of the camera")
+        server.send_signal(signal.SIGSTOP)
+        wait_for(lambda: is_said("no frame for 1 s"), "the silence")
+        server.send_signal(signal.SIGCONT)
+        before = running.frames
+        wait_for(lambda: running.frames > before + 5, "the camera coming back")
+    finally:
+        server.send_signal(signal.SIGCONT)
+        running.end()
+        thread.join(20)
+
+    assert not thread.is_alive()
+    assert running.code == 0
+    assert "empycustom: warning: the source is gone (no frame for 1 s); trying again in 1 s" in "".join(said)
+
+
+def test_schema_is_printed(cli):
+    ended = cli("schema")
+
+    assert ended.code == 0
+    assert json.loads(ended.out) == schema.json_schema()

@@ -1,0 +1,25 @@
+"""Which errors of a stream are those of its connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from empycustom.app.live import _is_loss
+from empycustom.app.player import Report
+
+PIPELINE = "/GstPipeline:pipeline0"
+
+
+@pytest.mark.parametrize(
+    ("element", "debug", "lacks", "loss"),
+    [
+        (f"{PIPELINE}/GstURIDecodeBin:source/GstRTSPSrc:source", "", False, True),
+        ("/GstRTSPSrc:source", "", False, True),  # taken out of the pipeline, which stops
+        (f"{PIPELINE}/GstURIDecodeBin:source", "", False, False),
+        (f"{PIPELINE}/GstURIDecodeBin:source/GstDecodeBin:decodebin0", "", True, False),
+        (f"{PIPELINE}/GstURIDecodeBin:source/GstRTSPSrc:source", "reason not-negotiated (-4)", False, False),
+        (f"{PIPELINE}/GstEmPyCustom:empycustom0", "", False, False),
+    ],
+)
+def test_only_errors_of_the_connection_are_losses(element, debug, lacks, loss):
+    assert _is_loss(Report("error", element, "text", debug, lacks)) == loss

@@ -1,0 +1,304 @@
+"""What a configuration says: stages in order, files, streams, options, events."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from empycustom.errors import ConfigurationError, EventError
+from empycustom.stream import config
+from empycustom.stream.events import EventItem, read_events
+
+ITEMS = [
+    EventItem("make", "string", "$.event_item_keys[0]", ("audi", "bmw")),
+    EventItem("count", "number", "$.event_item_keys[1]", None, 0, 10),
+]
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Read a configuration from a folder with lib.py and resource/models/deep.py in it."""
+    (tmp_path / "resource/models").mkdir(parents=True)
+    for name in ("lib.py", "resource/models/deep.py", "resource/infer.txt"):
+        (tmp_path / name).touch()
+
+    def read(pipeline, *, sources=("test",), settings=(), **more):
+        path = tmp_path / "emi_stream_config.json"
+        path.write_text(json.dumps({"pipeline_configuration": pipeline, **more}))
+        return config.read(path, sources=sources, settings=settings)
+
+    return read
+
+
+def complaint(call, *arguments, **named):
+    with pytest.raises(ConfigurationError) as raised:
+        call(*arguments, **named)
+    return str(raised.value)
+
+
+LIB = {"custom-lib": "lib.py", "in-place": True}
+
+
+def test_stages_come_in_the_documented_order_whatever_the_order_of_the_keys(configured):
+    pipeline = {
+        "overlay": {"display-clock": True},
+        "empycustom": [LIB, LIB],
+        "emcustom": LIB,
+        "secondary": [{"nvinfer": {}}, {"empycustom": LIB}],
+        "tracker": {"ll-lib-file": "x"},
+        "primary": {"identity": {"silent": True}},
+    }
+    (stream,) = configured(pipeline).streams
+
+    assert [(stage.group, stage.element, stage.named) for stage in stream.stages] == [
+        ("primary", "identity", True),
+        ("tracker", "nvtracker", False),
+        ("secondary", "nvinfer", True),
+        ("secondary", "empycustom", True),
+        ("emcustom", "emcustom", True),
+        ("empycustom", "empycustom", True),
+        ("empycustom", "empycustom", True),
+        ("overlay", "nvdsosd", False),
+    ]
+    assert stream.stages[3].path == "$.pipeline_configuration.secondary[1].empycustom"
+    assert stream.stages[6].path == "$.pipeline_configuration.empycustom[1]"
+
+
+def test_files_are_looked_for_beside_the_configuration_and_in_resource(configured, tmp_path):
+    (stream,) = configured(
+        {
+            "primary": {"config-file-path": "infer.txt", "model-engine-file": "not-there.engine"},
+            "empycustom": [
+                LIB,
+                {"custom-lib": "models/deep.py"},
+                {"custom-lib": "package.module"},
+                {"custom-lib": str(tmp_path / "lib.py")},
+            ],
+        }
+    ).streams
+
+    assert stream.stages[0].properties == {
+        "config-file-path": str(tmp_path / "resource/infer.txt"),
+        "model-engine-file": "not-there.engine",
+    }
+    assert [stage.properties["custom-lib"] for stage in stream.stages[1:]] == [
+        str(tmp_path / "lib.py"),
+        str(tmp_path / "resource/models/deep.py"),
+        "package.module",
+        str(tmp_path / "lib.py"),
+    ]
+
+
+def test_what_a_library_gets_is_rgba_in_system_memory_unless_it_is_said(configured):
+    (stream,) = configured({"empycustom": [LIB, {**LIB, "format": "NV12", "memory": "NVMM", "libraries": ["lib.py"]}]}).streams
+
+    assert [(stage.format, stage.memory) for stage in stream.stages] == [("RGBA", "CPU"), ("NV12", "NVMM")]
+    assert set(stream.stages[1].properties) == {"custom-lib", "in-place"}
+
+
+def test_events_of_a_library_are_json_whatever_they_are(configured):
+    (stream,) = configured({"empycustom": [{**LIB, "events": "text"}, {**LIB, "events": [1]}]}).streams
+    assert [stage.properties["events"] for stage in stream.stages] == ['"text"', "[1]"]
+
+
+def test_files_that_are_missing_are_errors(configured, tmp_path):
+    said = complaint(configured, {"empycustom": {"custom-lib": "no.py"}})
+    assert said.startswith("$.pipeline_configuration.empycustom.custom-lib: no.py does not exist in ")
+    assert str(tmp_path) in said
+    said = complaint(configured, {"empycustom": [LIB, {**LIB, "libraries": ["lib.py", "/no/x.so"]}]})
+    assert said == "$.pipeline_configuration.empycustom[1].libraries[1]: /no/x.so does not exist"
+    said = complaint(configured, {}, signal_callback_function_name="f")
+    assert said.startswith("$.signal_callback_function_name: f is looked for in emi_signal_callback.py, which is not in ")
+
+
+def test_streams_have_names_and_locations(configured, tmp_path):
+    listed = [
+        {"stream_id": "a", "location": "videos/x.mp4"},
+        {"stream_id": "b", "location": "rtsp://b"},
+        {"stream_id": "c", "location": "test"},
+    ]
+    read = configured({}, sources=(), streams=listed)
+    assert [(stream.name, stream.location) for stream in read.streams] == [
+        ("a", str(tmp_path / "videos/x.mp4")),
+        ("b", "rtsp://b"),
+        ("c", "test"),
+    ]
+    assert read.many
+
+    read = configured({}, sources=("one.mp4", "two.mp4"), application_name="cars")
+    assert [(stream.name, stream.location) for stream in read.streams] == [("cars-1", "one.mp4"), ("cars-2", "two.mp4")]
+    (alone,) = configured({}, sources=("one.mp4",)).streams
+    assert (alone.name, alone.location) == ("stream", "one.mp4")
+    replaced = configured({}, sources=("one.mp4",), streams=listed[:1]).streams
+    assert (replaced[0].name, replaced[0].location) == ("a", "one.mp4")
+
+
+def test_several_streams_do_not_write_one_file(configured):
+    pipeline = {"aimeta": {"location": "x"}}
+    assert "$.pipeline_configuration.aimeta.location: several streams cannot" in complaint(
+        configured, pipeline, sources=("x", "y")
+    )
+    assert len(configured(pipeline).streams) == 1
+
+
+def test_streams_that_cannot_be(configured):
+    assert "there is no source; give --source URI" in complaint(configured, {}, sources=())
+    listed = [{"stream_id": "a"}, {"stream_id": "a"}]
+    assert complaint(configured, {}, sources=(), streams=listed).startswith("$.streams[0]: there is no source")
+    assert "$.streams[1].stream_id: a is the name of another" in complaint(configured, {}, sources=("x", "y"), streams=listed)
+    assert "--source is given 1 times, and there are 2" in complaint(configured, {}, sources=("x",), streams=listed)
+
+
+OPTIONS = [
+    {"key": {"element": "aimeta", "property": "signal-interval"}, "option_type": "gstreamer", "value_type": "number", "value": 7},
+    {"key": {"element": "empycustom", "property": "options"}, "option_type": "gstreamer", "value_type": "object"},
+    {"key": "speed", "option_type": "callback", "value_type": "number", "min-value": 20, "max-value": 30},
+    {"key": "colour", "option_type": "callback", "value_type": "string", "value_list": ["red", "10"], "value": "red"},
+    {"key": "polygon", "option_type": "callback", "value_type": "list"},
+]
+
+
+def test_options_set_properties_or_reach_the_callback(configured):
+    streams = [
+        {"stream_id": "a", "options": [{"key": "speed", "value": 21}]},
+        {"stream_id": "b", "options": [{"key": {"element": "aimeta", "property": "signal-interval"}, "value": 3}]},
+    ]
+    pipeline = {"empycustom": LIB, "secondary": [{"empycustom": LIB}]}
+    typed = ['empycustom.options={"a": 1}', "colour=10"]
+    a, b = configured(pipeline, sources=("x", "y"), settings=typed, options=OPTIONS, streams=streams).streams
+
+    assert a.options == ({"key": "speed", "value": 21}, {"key": "colour", "value": "10"})
+    assert b.options == ({"key": "colour", "value": "10"},)
+    assert (a.aimeta, b.aimeta) == ({"signal-interval": 7}, {"signal-interval": 3})
+    assert [stage.properties["options"] for stage in a.stages] == [{"a": 1}, {"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["speed=19"], "--set speed: 19 for the option speed must be at least 20 and at most 30 (declared at $.options[2])"),
+        (["speed=fast"], '--set speed: "fast" for the option speed must be a number'),
+        (["speed=true"], "must be a number"),
+        (["colour=blue"], "must be one of red, 10"),
+        (["polygon={}"], "must be a list"),
+        (
+            ["sped=25"],
+            "--set sped: sped is no option of this application; speed may be meant; known here: aimeta.signal-interval,",
+        ),
+        (["speed"], "--set speed: write it as KEY=VALUE"),
+        (["aimeta.signal-interval=0"], "--set aimeta.signal-interval: 0 must be a whole number from 1"),
+        (["empycustom.options={}"], "$.options[1].key: there is no empycustom in the pipeline"),
+    ],
+)
+def test_values_that_an_option_cannot_have(configured, settings, said):
+    assert said in complaint(configured, {}, settings=settings, options=OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"key": "a", "option_type": "gstreamer"}, "$.options[0].key: an option of type gstreamer needs a key as {"),
+        ({"key": OPTIONS[0]["key"], "option_type": "callback"}, "needs a name as its key"),
+        ({"key": "a", "option_type": "callback", "min-value": 1}, '$.options[0]: min-value needs "value_type": "number"'),
+    ],
+)
+def test_declarations_that_contradict_themselves(configured, option, said):
+    assert said in complaint(configured, {}, options=[option])
+
+
+def test_an_option_is_declared_once(configured):
+    assert "$.options[0]: the option speed is declared twice" in complaint(configured, {}, options=[OPTIONS[2], OPTIONS[2]])
+
+
+TEXTS = st.sampled_from(
+    ["", "~nobody-of-this-name/x.py", "a\0b", "lib.py", "resource", "/", "test", "speed", "aimeta", "x=1", "="]
+)
+WILD = st.recursive(
+    TEXTS | st.none() | st.booleans() | st.integers(-1, 3) | st.floats(), lambda inner: st.lists(inner, max_size=2), max_leaves=3
+)
+PLACES = [
+    *(("pipeline_configuration", "empycustom", name) for name in ("custom-lib", "libraries", "events", "format")),
+    *(("pipeline_configuration", "primary", name) for name in ("config-file-path", "x")),
+    *(("options", 0, name) for name in ("value", "value_list", "value_type", "min-value", "key")),
+    *(("streams", 0, name) for name in ("stream_id", "location")),
+    ("streams", 0, "options", 0, "value"),
+    ("streams", 0, "options", 0, "key"),
+    ("event_item_keys", 0, "options"),
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), WILD), max_size=3), st.lists(TEXTS, max_size=2), st.lists(TEXTS, max_size=2))
+def test_whatever_a_file_says_is_read_or_a_configuration_error(configured_once, changes, sources, typed):
+    document = {
+        "pipeline_configuration": {"empycustom": dict(LIB), "primary": {}},
+        "options": [{"key": "speed", "option_type": "callback"}],
+        "streams": [{"stream_id": "a", "location": "test", "options": [{"key": "speed", "value": 1}]}],
+        "event_item_keys": [{"key": "a", "type": "string"}],
+    }
+    for (*way, last), value in changes:
+        holder = document
+        for step in way:
+            holder = holder[step]
+        holder[last] = value
+    with contextlib.suppress(ConfigurationError):
+        assert configured_once(document, sources, typed).streams
+
+
+@pytest.fixture
+def configured_once(tmp_path):
+    (tmp_path / "lib.py").touch()
+    path = tmp_path / "emi_stream_config.json"
+
+    def read(document, sources, typed):
+        path.write_text(json.dumps(document))
+        return config.read(path, sources=sources, settings=typed)
+
+    return read
+
+
+def test_an_absent_file_is_an_oserror():
+    with pytest.raises(FileNotFoundError):
+        config.read(Path("/nowhere/emi_stream_config.json"))
+
+
+def test_events_are_read_with_or_without_a_debug_string():
+    event = {"make": "audi", "count": 3}
+
+    assert read_events(([event], "seen"), ITEMS).events == [event]
+    assert read_events(([event], "seen"), ITEMS).debug == "seen"
+    assert read_events([event], ITEMS).debug == ""
+    assert read_events(([], ""), ITEMS).events == []
+    assert read_events([{**event, "more": 1}], ITEMS).unknown == {"more"}
+    assert read_events([{"more": 1}], []).unknown == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (None, "returned null; return a list of events, and a debug string"),
+        (({"make": "audi"}, ""), "return a list of events"),
+        (([], 3), "return a list of events"),
+        (["text"], 'event 0 is "text", and must be a dict'),
+        ([{"mak": "audi", "count": 1}], "event 0 has no make, which $.event_item_keys[0] asks for; mak may be meant"),
+        ([{"make": "fiat", "count": 1}], 'event 0: make is "fiat", and must be one of audi, bmw ($.event_item_keys[0])'),
+        ([{"make": 3, "count": 1}], "make is 3, and must be text"),
+        ([{"make": "bmw", "count": "1"}], 'count is "1", and must be a number ($.event_item_keys[1])'),
+        ([{"make": "bmw", "count": True}], "count is true, and must be a number"),
+        ([{"make": "bmw", "count": float("nan")}], "count is null, and must be a number"),
+        ([{"make": "bmw", "count": -1}], "count is -1, and is less than min_value, 0"),
+        ([{"make": "bmw", "count": 11}], "count is 11, and is more than max_value, 10"),
+        ([{"make": "bmw", "count": object()}], "event 0.count"),
+        ([{ValueError: "too low"}], "reports ValueError: too low"),
+    ],
+)
+def test_events_that_are_not_as_declared(returned, said):
+    with pytest.raises(EventError) as raised:
+        read_events(returned, ITEMS)
+
+    assert said in str(raised.value)
