@@ -6,13 +6,15 @@ unexport PYTHONHOME
 
 # make demo VIDEO=file.mp4 takes another video than the sample
 VIDEO ?=
+# make test-matrix SUITES='trixie forky' takes these releases of Debian
+SUITES ?=
 # make test ARGS='-k crop -x' hands arguments to pytest
 ARGS ?=
 
-.PHONY: help demo test test-gpu check bench format setup clean
+.PHONY: help demo test test-gpu test-matrix check bench format setup clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## find people in a real video, measure and draw them (VIDEO=file.mp4 for one of yours)
 	@tools/setup.sh demo
@@ -24,6 +26,9 @@ test: setup ## run the tests (ARGS='-k name -x' goes to pytest)
 test-gpu: ## all tests about GPU memory; those that need a GPU are skipped, with the reason, where there is none (150 MB)
 	@tools/setup.sh gpu
 	@python -m pytest -rs tests/nvmm tests/gpu $(ARGS)
+
+test-matrix: ## all tests on GStreamer 1.22, 1.26 and 1.28 (Debian 12, 13, testing; SUITES=trixie for one; root, 3 GB each)
+	@tools/test_matrix.sh $(SUITES) -- $(ARGS)
 
 bench: ## what a buffer costs, here and in other ways (ARGS='--quick', '--only pixels', '--help')
 	@tools/setup.sh bench

@@ -203,7 +203,7 @@ def test_a_pipeline_that_fails_is_named_with_its_contender(contender, tmp_path, 
 
 
 def test_a_worker_that_dies_is_named_and_what_was_found_before_is_kept(contender, tmp_path):
-    (tmp_path / "dying.py").write_text("import os, sys\ndef now():\n    sys.stderr.write('farewell')\n    os._exit(3)\n")
+    (tmp_path / "dying.py").write_text("import os, sys\ndef now():\n    sys.stderr.write('farewell\\n')\n    os._exit(3)\n")
     path = contender('name = "mine"\nsetup = "dying:now"\n[workloads]\npassed = "identity"')
     arguments = ("--quick", "--only", "nothing", "passed", "--contender", path, "--out", tmp_path, "--no-plot")
     done = benchmarks(*arguments, PYTHONPATH=str(tmp_path))
