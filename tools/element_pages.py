@@ -16,7 +16,12 @@ from empycustom.gstreamer import GObject, Gst
 
 PAGES = Path(__file__).parents[1] / "docs" / "elements"
 HEAD = "<!-- Made by tools/element_pages.py from the element itself; not to be edited. -->\n"
-CAPTION = "What `gst-inspect-1.0 {name}` shows. How to use it: [Start in five minutes](../start.md)."
+CAPTION = "What `gst-inspect-1.0 {name}` shows. What it is for and how to use it is in {guide}."
+GUIDES = {
+    "empycustom": "[Writing a library](../library.md) and [Metadata, in and out](../metadata.md)",
+    "aimeta": "[Metadata, in and out](../metadata.md)",
+    "perf": "[GStreamer without DeepStream](../plain.md)",
+}
 KINDS = {"gchararray": "string", "gboolean": "boolean", "gint": "int", "guint": "unsigned int", "gdouble": "double"}
 STATES = {
     Gst.PARAM_MUTABLE_PLAYING: "in any state",
@@ -38,7 +43,7 @@ def page(name: str, factory: Any, element: Any) -> str:
         HEAD,
         f"# `{name}`\n",
         f"{factory.get_metadata('description')}.\n",
-        CAPTION.format(name=name) + "\n",
+        CAPTION.format(name=name, guide=GUIDES[name]) + "\n",
         *_facts(factory, element),
         "## Pads\n",
         *_table(["pad", "direction, presence", "caps"], _pads(element)),

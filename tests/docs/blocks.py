@@ -113,7 +113,7 @@ class Reader:
 
     def _json(self, block: Block) -> None:
         assert self._printed, "nothing was run before"
-        assert documents(masked(self._printed.stdout)) == documents(masked(block.text))
+        assert documents(masked(self._printed.stdout)) == documents(masked(block.text)), self._printed.stdout
 
     def _text(self, block: Block) -> None:
         assert self._printed, "nothing was run before"

@@ -1,4 +1,4 @@
-"""The pages of the elements are what GStreamer says of the elements."""
+"""What is made by programs is as they make it: the pages of the elements from the elements, the pictures from their drawings."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ def test_another_page_is_told(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1, done.stderr
     assert "empycustom.md, aimeta.md, perf.md" in done.stdout
+
+
+def test_the_pictures_are_as_they_are_drawn():
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "pictures.py", "--check"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
