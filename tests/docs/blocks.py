@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parents[2] / "docs"
-_BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]*) -->\n\n?)?^```(?P<kind>[\w{}]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]*) -->\n\n?)?^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 TIMEOUT_S = 120
 
 
