@@ -1,11 +1,12 @@
 """The blocks of code in a page of docs/, run from top to bottom in one folder, as a reader would.
 
-What a block is says its kind, and a comment in the line above it where that is not enough; neither shows on the page:
+What a block is says its kind, and where that is not enough, what stands above it: the name of a file, as `lib.py`:, or a comment,
+which does not show on the page.
 
 ``python``
     A library: it is played over two frames, the second element of its pipeline, behind one that finds two objects.
-``python``, ``json`` or any other under ``<!-- file: NAME -->``
-    A file, for the blocks below. A library that is one is not played.
+any kind under the name of a file
+    The file, for the blocks below. A library that is one is not played.
 ``sh``
     Commands, for bash, in the environment of a user; what a block exports is there for the blocks below. They must succeed,
     under ``<!-- exits: N -->`` end with N.
@@ -34,23 +35,22 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parents[2] / "docs"
-_BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]*) -->\n\n?)?^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:^(?:<!-- (?P<note>[^\n]*) -->|`(?P<name>[^`\n]+)`:)\n\n?)?^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code; ``line`` is its first, ``note`` what the comment above it says."""
+    """A block of code; ``line`` is its first, ``note`` what the comment above it says, ``name`` that of the file that it is."""
 
     kind: str
     text: str
     note: str
+    name: str
     line: int
-
-    @property
-    def name(self) -> str | None:
-        """The file that the block is."""
-        return self.note.removeprefix("file: ") if self.note.startswith("file: ") else None
 
     @property
     def exit_code(self) -> int:
@@ -60,7 +60,9 @@ class Block:
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     return [
-        Block(found["kind"], found["text"], found["note"] or "", text.count("\n", 0, found.start("text")) + 1)
+        Block(
+            found["kind"], found["text"], found["note"] or "", found["name"] or "", text.count("\n", 0, found.start("text")) + 1
+        )
         for found in _BLOCK.finditer(text)
         if not found["kind"].startswith("{")  # a directive of Sphinx
     ]
