@@ -10,8 +10,10 @@ VIDEO ?=
 SUITES ?=
 # make test ARGS='-k crop -x' hands arguments to pytest
 ARGS ?=
+# warnings are errors, and so is a name in the docstrings that leads nowhere; pages of elements and pictures are as they are made
+BUILD_DOCS = python tools/element_pages.py --check && python tools/pictures.py --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
-.PHONY: help demo test test-gpu test-matrix check bench format setup clean
+.PHONY: help demo test test-gpu test-matrix check bench docs format setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,15 +36,23 @@ bench: ## what a buffer costs, here and in other ways (ARGS='--quick', '--only p
 	@tools/setup.sh bench
 	@python -m benchmarks $(ARGS)
 
-check: setup ## format, lint, strict types and tests: what has to pass before a commit
+check: setup ## format, lint, strict types, documentation and tests: what has to pass before a commit
 	@ruff format --check .
 	@ruff check .
 	@mypy
 	@python tools/declare.py --check
+	@$(BUILD_DOCS)
 	@python -m pytest
+
+docs: ## the documentation, into build/docs/index.html
+	@tools/setup.sh docs
+	@$(BUILD_DOCS)
+	@echo "build/docs/index.html is written"
 
 format: setup ## write the code the way `check` wants it
 	@python tools/declare.py
+	@python tools/element_pages.py
+	@python tools/pictures.py
 	@ruff format .
 	@ruff check --fix .
 

@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh demo    what examples and demo need
 #   tools/setup.sh bench   what the benchmark needs
+#   tools/setup.sh docs    what the documentation needs
 #   tools/setup.sh dev     the same, and what tests, linter and type checker need
 #   tools/setup.sh gpu     the same, and what NVIDIA's decoder needs (150 MB)
 #

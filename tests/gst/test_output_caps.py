@@ -223,6 +223,8 @@ REFUSED = {
     '"hello"': "'hello' is no one kind of raw video",
     "5": 'it is int; return a text such as "video/x-raw,width=320,height=240", a Gst.Caps, or None',
     '"video/x-raw,width=-3"': "is no format of video",
+    '"video/x-raw,format=NONE"': "is no format of video",
+    '"video/x-raw,width=wide"': "is no format of video",
     "null": "an array has the shape (24, 32) and the type uint8; RGBA of 64x48 needs an array (48, 64, 4) of uint8",
 }
 

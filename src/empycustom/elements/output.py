@@ -74,7 +74,10 @@ def _is_raw_video(caps: Any) -> bool:
 
 
 def _is_video(caps: Any) -> bool:
-    info = GstVideo.VideoInfo.new_from_caps(caps)
+    try:
+        info = GstVideo.VideoInfo.new_from_caps(caps)
+    except TypeError:  # how PyGObject says that there is none
+        return False
     return info is not None and 0 < info.width < _LIMIT and 0 < info.height < _LIMIT
 
 

@@ -1,0 +1,17 @@
+"""The site of the documentation: `make docs` builds it into build/docs."""
+
+import empycustom
+
+project = "empycustom"
+copyright = "the empycustom developers; Apache-2.0"
+version = release = empycustom.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say what is taken and returned
+nitpick_ignore_regex = [("py:.*", r"(Gst|numpy|np|typing|types)\..*")]  # others' names: nothing is looked up on the network
+
+html_theme = "furo"
+html_title = f"empycustom {release}"
+html_copy_source = html_show_sourcelink = False

@@ -1,0 +1,263 @@
+"""docs/errors.md: each of its messages is provoked, and each that is provoked stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from blocks import DOCS
+
+PAGE = (DOCS / "errors.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+SOURCE = "videotestsrc num-buffers=2 ! video/x-raw,format={},width=64,height=48"
+GOOD = "def process_ip(b, m, o):\n    return []\n"
+BOX = "{'left': 0, 'top': 0, 'width': 8, 'height': 8}"
+
+
+def rows(section):
+    return re.findall(r"^\| `(.*?)` \| .*\|$", SECTIONS[section], re.MULTILINE)
+
+
+def fits(row, message):
+    return re.fullmatch(".*".join(map(re.escape, row.split("…"))), message, re.DOTALL)
+
+
+def compare(section, messages):
+    """Each message is that of a row, of the one that says most, and no row is left."""
+    found = set()
+    for message in messages:
+        fitting = [row for row in rows(section) if fits(row, message)]
+        assert fitting, f"no row of {section!r} is {message!r}"
+        found.add(max(fitting, key=len))
+    assert set(rows(section)) - found == set(), "nobody provoked these"
+
+
+@pytest.fixture
+def said(play, library, tmp_path, monkeypatch):
+    """Play a library, or what the properties name, in a folder of its own; return what is said on the bus first."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(source="", properties="in-place=true", video="RGBA", behind=""):
+        lib = f"custom-lib={library(source)}" if source else ""
+        played = play(f"{SOURCE.format(video)} ! empycustom {lib} {properties} ! {behind} fakesink")
+        texts = [text for text, _ in [*played.errors, *played.warnings]]
+        assert texts, source or properties
+        return texts[0]
+
+    return run
+
+
+def returned(value, head="process_ip(b, m, o)"):
+    return f"import numpy as np\nfrom gi.repository import Gst\ndef {head}:\n    return {value}\n"
+
+
+def test_the_element_is_not_found(gst_env, monkeypatch, tmp_path):
+    from empycustom import loading
+
+    env = {name: value for name, value in gst_env.items() if name != "GST_PLUGIN_PATH"}
+    env["GST_REGISTRY"] = str(tmp_path / "registry")
+    done = subprocess.run(["gst-launch-1.0", "empycustom"], env=env, capture_output=True, text=True, timeout=60, check=False)
+    (ours,) = re.findall(r'no element "empycustom"', done.stdout + done.stderr)
+    monkeypatch.setattr(loading, "find_spec", lambda _name: None)
+    monkeypatch.setattr(loading, "use_environment", lambda: None)
+    with pytest.raises(ImportError) as caught:
+        loading.element_class("empycustom")
+    compare("The element is not found", [ours, f"ImportError: {caught.value}"])
+
+
+def test_the_library_cannot_be_loaded(said, tmp_path):
+    for name in ("emcustom.so", "lib.txt"):
+        (tmp_path / name).touch()
+    properties = [
+        "",
+        *(f"custom-lib={name}" for name in ("none.py", "/no/such.py", "/usr", "./emcustom.so", "./lib.txt", "no.such")),
+    ]
+    sources = ["def process_ip(b, m, o)\n", "import no_such_package\n", "1 / 0\n"]
+    compare(
+        "The library cannot be loaded",
+        [*(said(properties=f"in-place=true {text}") for text in properties), *(said(source) for source in sources)],
+    )
+
+
+def test_a_callback_is_missing_or_cannot_be_called(said):
+    wrong = ["x = 1\n", "def process_ip(b):\n    pass\n", "async def process_ip(b, m, o):\n    pass\n", "process_ip = 1\n"]
+    messages = [said(GOOD, "in-place=false"), said(GOOD.replace("process_ip", "process")), *map(said, wrong)]
+    compare("A callback is missing, or cannot be called", messages)
+
+
+def test_a_callback_raised_or_is_too_slow(said):
+    slow = "import time\ndef process_ip(b, m, o):\n    time.sleep(0.05)\n"
+    kept = "kept = []\ndef process_ip(b, m, o):\n    kept.append(b.copy())\n    return [{'a': 1}]\n"
+    compare("A callback raised, or is too slow", [said(returned("1 / 0")), said(slow), said(kept)])
+
+
+def test_what_came_back_cannot_be_used(said):
+    in_place = [
+        "True",
+        "'person'",
+        "[{'a': object()}]",
+        "(lambda a: a.append(a) or a)([])",
+        "{'count': 1}",
+        "{'frame': 1}",
+        "{'frame': [{'new_object': [{'class_id': 1}]}]}",
+        f"{{'frame': [{{'new_object': [{{'rect_params': {BOX.replace('8', '-8')}}}]}}]}}",
+    ]
+    new = [
+        "None",
+        "1, None",
+        "Gst.Buffer.new_allocate(None, 7, None), None",
+        "np.zeros((1, 1), np.uint8), None",
+        "(np.zeros((1, 1), np.uint8),) * 2, None",
+    ]
+    caps = [
+        "1",
+        "'nonsense'",
+        "'video/x-raw,width=[1,8]'",
+        "'video/x-raw,width=-3'",
+        "'video/x-raw,format=YUY2'",
+        "'video/x-raw,width=8'",
+    ]
+    messages = [said(returned(value)) for value in in_place]
+    messages += [said(returned(value, "process(b, m, o)"), "in-place=false") for value in new]
+    for value in caps:
+        source = f"def output_caps(caps, o):\n    return {value}\ndef process(b, m, o):\n    return b, None\n"
+        messages.append(said(source, "in-place=false", behind="video/x-raw,width=64 !" if "width=8'" in value else ""))
+    compare("What came back cannot be used", messages)
+
+
+def test_a_property_is_refused(said, play, monkeypatch, library):
+    from empycustom.gstreamer import Gst
+
+    messages = [
+        said(GOOD, f"in-place=true {text}")
+        for text in ("options=nonsense", "options=[1]", "options=@none.json", "process-interval=0")
+    ]
+    messages += [play(f"{SOURCE.format('RGBA')} ! aimeta location={file} ! fakesink").error for file in ("/no/such", "/dev/full")]
+    pipeline = Gst.parse_launch(
+        f"{SOURCE.format('RGBA')} ! empycustom name=e in-place=true custom-lib={library(GOOD)} ! fakesink"
+    )
+    pipeline.get_by_name("e").connect("new-meta", lambda *_: None)
+    pipeline.set_state(Gst.State.PAUSED)
+    pipeline.get_state(10 * Gst.SECOND)
+    pipeline.get_by_name("e").set_property("in-place", False)
+    messages.append(play(pipeline).error)
+
+    class Full:
+        def write(self, _text):
+            raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Full())
+        messages.append(play(f"{SOURCE.format('RGBA')} ! aimeta silent=false ! fakesink").error)
+    compare("A property is refused", messages)
+
+
+def test_pixels_cannot_be_had(said):
+    bodies = [
+        ("RGBA", "m['buffer']['format'] = 'YUY2'; empycustom.map_frame(b, m)"),
+        ("RGBA", "m['buffer']['memory'] = 'VAMemory'; empycustom.map_frame(b, m)"),
+        ("RGBA", "m['buffer']['width'] = 0\n    with empycustom.map_frame(b, m): pass"),
+        ("RGBA", "m['buffer']['height'] *= 2\n    with empycustom.map_frame(b, m): pass"),
+        ("RGBA", "kept = b.copy()\n    with empycustom.map_frame(b, m, writable=True): pass"),
+        ("RGBA", "with empycustom.map_frame(b, m) as f: p = f.pixels\n    p.mean()"),
+        ("RGBA", "with empycustom.map_frame(b, m) as f: pass\n    f.pixels"),
+        ("RGBA", "empycustom.map_frame(b, m).pixels"),
+        ("RGBA", "f = empycustom.map_frame(b, m)\n    for _ in range(2):\n        with f: pass"),
+        ("RGBA", "with empycustom.map_frame(b, m) as f:\n        with f: pass"),
+        ("RGBA", "empycustom.map_frame(m, m)"),
+        ("RGBA", "empycustom.map_frame(b, m['frame'][0])"),
+        ("RGBA", "empycustom.map_frame(b, m, batch_id=1)"),
+        ("NV12", "with empycustom.map_frame(b, m) as f: f.pixels"),
+        ("NV12", "with empycustom.map_frame(b, m) as f: f.rgb"),
+        ("RGBA", "with empycustom.map_frame(b, m) as f: f.gray"),
+        ("RGBA", f"with empycustom.map_frame(b, m) as f: f.crop({{'rect_params': {BOX}}}, 1)"),
+        ("RGBA", "with empycustom.map_frame(b, m) as f: f.crop({})"),
+        ("RGBA", f"with empycustom.map_frame(b, m) as f: f.crop({{'rect_params': {BOX.replace('8', '-8')}}})"),
+    ]
+    messages = [said(f"import empycustom\ndef process_ip(b, m, o):\n    {body}\n", video=video) for video, body in bodies]
+    heads = [re.match(r".*: process_ip raised Frame\w*Error: (.*); mend the library \(.*\)$", message) for message in messages]
+    compare("Pixels cannot be had", [head.group(1) for head in heads])
+
+
+def test_metadata_of_others(said, monkeypatch):
+    from empycustom.elements.frames import FrameReader
+    from empycustom.errors import MetadataError
+    from empycustom.native.deepstream import layouts
+
+    spoiler = (
+        "from empycustom.native.notes import NoteMeta\n"
+        "def process_ip(b, m, o):\n    NoteMeta('EmPyCustomMeta').write(hash(b), 0, 0, '[1]')\n"
+    )
+    messages = [said(spoiler, behind="aimeta !")]
+    monkeypatch.setattr(layouts, "_pools", lambda batch: [1, 2, 3])
+    monkeypatch.setattr(layouts, "_pool", lambda pool: (2, 100 * pool))
+    with pytest.raises(MetadataError) as caught:
+        layouts.layout_of(0)
+    monkeypatch.setattr(FrameReader, "read", lambda *_: 1 // 0)
+    compare("Metadata of others", [*messages, str(caught.value), said(GOOD)])
+
+
+def test_the_log(gst_launch, library):
+    lists = library("def process_ip(b, m, o):\n    return [{'a': 1}, {'b': 2}]\n", "lists.py")
+    frames = library("def process_ip(b, m, o):\n    return {'frame': [{}, {}]}\ndef output_caps(c, o):\n    pass\n", "frames.py")
+    adds = library(
+        f"def process_ip(b, m, o):\n    return {{'frame': [{{'new_object': [{{'rect_params': {BOX}}}]}}]}}\n", "adds.py"
+    )
+    removes = library(
+        "from gi.repository import GObject\ndef process_ip(b, m, o):\n"
+        "    for name in ('GstVideoRegionOfInterestMetaAPI', 'GstAnalyticsRelationMetaAPI'):\n"
+        "        try:\n            meta = b.get_meta(GObject.type_from_name(name))\n"
+        "        except RuntimeError:\n            continue\n"
+        "        if meta:\n            b.remove_meta(meta)\n"
+        "    return [{'a': 1}]\n",
+        "removes.py",
+    )
+    half = library(
+        "def output_caps(c, o):\n    return 'video/x-raw,width=32,height=24'\ndef process(b, m, o):\n    return None, None\n",
+        "half.py",
+    )
+    line = (
+        f"{SOURCE.format('RGBA')} ! empycustom in-place=true custom-lib={lists} ! empycustom in-place=true custom-lib={frames} ! "
+        f"empycustom in-place=true custom-lib={adds} ! empycustom in-place=true custom-lib={removes} ! "
+        f"empycustom process-interval=2 custom-lib={half} ! fakesink"
+    )
+    launched = gst_launch(line, GST_DEBUG="*empycustom*:2")
+    assert launched.code == 0, launched.text
+    lines = re.findall(r" WARN .*?<empycustom\d+> (.*)", launched.err)
+    compare("In the log", [text for text in lines if "a frame lasts" not in text])
+
+
+def test_the_command_line(capsys, tmp_path, monkeypatch, library):
+    from empycustom.app.main import main
+
+    monkeypatch.chdir(tmp_path)
+    lib = str(library(GOOD))
+    (tmp_path / "video.avi").touch()
+    commands = [
+        ["run", "none.mp4", "--lib", lib],
+        ["run", ".", "--lib", lib],
+        ["run", "nosuch://x", "--lib", lib],
+        ["run", "test", "--lib", lib, "--format", "NONE"],
+        ["run", "test", "--lib", lib, "--save", "x.nothing"],
+        ["run", "video.avi", "--lib", lib, "--out", "video.avi"],
+        ["new", "lib.txt"],
+        ["new", lib],
+    ]
+    messages = []
+    for command in commands:
+        assert main(command) == 1, command
+        messages.append(capsys.readouterr().err.strip().removeprefix("empycustom: error: "))
+    compare("The command line", messages)
+
+
+def test_every_table_of_messages_is_compared():
+    """No section is forgotten here."""
+    tested = set(re.findall(r'compare\(\s*"([^"]*)"', Path(__file__).read_text(encoding="utf-8")))
+    assert {name for name in SECTIONS if rows(name)} == tested

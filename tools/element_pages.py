@@ -1,0 +1,163 @@
+"""Write docs/elements/*.md: what GObject and GStreamer know of each element, as gst-inspect-1.0 shows it.
+
+python tools/element_pages.py            writes the pages
+python tools/element_pages.py --check    says whether they are as they should be
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from empycustom.elements import ELEMENTS
+from empycustom.gstreamer import GObject, Gst
+
+PAGES = Path(__file__).parents[1] / "docs" / "elements"
+HEAD = "<!-- Made by tools/element_pages.py from the element itself; not to be edited. -->\n"
+CAPTION = "What `gst-inspect-1.0 {name}` shows. What it is for and how to use it is in {guide}."
+GUIDES = {
+    "empycustom": "[Writing a library](../library.md) and [Metadata, in and out](../metadata.md)",
+    "aimeta": "[Metadata, in and out](../metadata.md)",
+    "perf": "[GStreamer without DeepStream](../plain.md)",
+}
+KINDS = {"gchararray": "string", "gboolean": "boolean", "gint": "int", "guint": "unsigned int", "gdouble": "double"}
+STATES = {
+    Gst.PARAM_MUTABLE_PLAYING: "in any state",
+    Gst.PARAM_MUTABLE_PAUSED: "up to PAUSED",
+    Gst.PARAM_MUTABLE_READY: "in NULL and READY",
+}
+
+
+def made(name: str) -> tuple[Any, Any]:
+    """Return the factory of an element of ours and an element; under another name, for an installed perf would go before."""
+    Gst.Element.register(None, f"page-{name}", Gst.Rank.NONE, ELEMENTS[name])
+    factory = Gst.ElementFactory.find(f"page-{name}")
+    return factory, factory.create(None)
+
+
+def page(name: str, factory: Any, element: Any) -> str:
+    """Return the page of an element."""
+    parts = [
+        HEAD,
+        f"# `{name}`\n",
+        f"{factory.get_metadata('description')}.\n",
+        CAPTION.format(name=name, guide=GUIDES[name]) + "\n",
+        *_facts(factory, element),
+        "## Pads\n",
+        *_table(["pad", "direction, presence", "caps"], _pads(element)),
+        "## Properties\n",
+        *_table(["property", "type", "default", "range", "may be set", "meaning"], _properties(element)),
+        *_fields(element),
+        "## Signals\n",
+        *_table(["signal", "handler"], _signals(element)),
+    ]
+    return "\n".join(parts)
+
+
+def _table(head: list[str], rows: Iterator[list[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [*(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines), ""]
+
+
+def _facts(factory: Any, element: Any) -> Iterator[str]:
+    yield f"- name: {factory.get_metadata('long-name')}"
+    yield f"- class: `{factory.get_metadata('klass')}`, rank {int(factory.get_rank())}"
+    kind, chain = element.__gtype__, []
+    while kind.name != "GstElement":
+        chain.append(f"`{kind.name}`")
+        kind = kind.parent
+    yield f"- type: {' → '.join([*chain, '`GstElement`'])}\n"
+
+
+def _pads(element: Any) -> Iterator[list[str]]:
+    for template in sorted(element.get_pad_template_list(), key=lambda template: template.direction, reverse=True):
+        where = f"{template.direction.value_nick}, {template.presence.value_nick}"
+        yield [f"`{template.name_template}`", where, "<br>".join(_caps(template.get_caps()))]
+
+
+def _caps(caps: Any) -> Iterator[str]:
+    if caps.is_any():
+        yield "any"
+        return
+    for text in caps.to_string().split(";"):
+        name, fields = text.replace("(string)", "").strip(" }").split(", format={ ")
+        yield f"`{name}`: {fields}"
+
+
+def _own_properties(element: Any) -> list[Any]:
+    """What the element has besides what every GstElement has."""
+    inherited = {spec.name for spec in GObject.list_properties(Gst.Element)}
+    return [spec for spec in GObject.list_properties(element) if spec.name not in inherited]
+
+
+def _properties(element: Any) -> Iterator[list[str]]:
+    for spec in sorted(_own_properties(element), key=lambda spec: spec.name):
+        yield [f"`{spec.name}`", _kind(spec.value_type), _default(spec), _range(spec), _mutability(spec), spec.blurb]
+
+
+def _kind(gtype: Any) -> str:
+    if gtype.is_a(GObject.TYPE_ENUM):
+        return f"enum `{gtype.name}`"
+    return KINDS.get(gtype.name, f"`{gtype.name}`")
+
+
+def _default(spec: Any) -> str:
+    if not spec.flags & GObject.ParamFlags.WRITABLE:
+        return ""
+    value = spec.default_value
+    if value is None:
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else getattr(value, 'value_nick', value)}`"
+
+
+def _range(spec: Any) -> str:
+    if spec.value_type.is_a(GObject.TYPE_ENUM):
+        values = spec.enum_class.__enum_values__.values()
+        return "<br>".join(f"`{value.value_nick}`: {value.value_name}" for value in values)
+    return f"{spec.minimum} to {spec.maximum}" if hasattr(spec, "minimum") else ""
+
+
+def _mutability(spec: Any) -> str:
+    if not spec.flags & GObject.ParamFlags.WRITABLE:
+        return "never: it is read"
+    states = [text for flag, text in STATES.items() if int(spec.flags) & int(flag)]
+    return states[0] if states else "not said"
+
+
+def _fields(element: Any) -> Iterator[str]:
+    """What is in properties that are structures."""
+    for spec in _own_properties(element):
+        if spec.value_type.name == "GstStructure":
+            structure = element.get_property(spec.name)
+            names = [structure.nth_field_name(index) for index in range(structure.n_fields())]
+            fields = ", ".join(f"`{name}` ({structure.get_field_type(name).name})" for name in names)
+            yield f"Fields of `{spec.name}`: {fields}.\n"
+
+
+def _signals(element: Any) -> Iterator[list[str]]:
+    for number in sorted(GObject.signal_list_ids(element)):
+        query = GObject.signal_query(number)
+        arguments = ", ".join(["element", *(KINDS.get(kind.name, kind.name) for kind in query.param_types)])
+        returned = "" if query.return_type == GObject.TYPE_NONE else f" → {query.return_type.name}"
+        yield [f"`{query.signal_name}`", f"`({arguments}){returned}`"]
+
+
+def main() -> int:
+    """Write or check, as the arguments say."""
+    wrong = []
+    for name in ELEMENTS:
+        path, text = PAGES / f"{name}.md", page(name, *made(name))
+        if "--check" not in sys.argv:
+            PAGES.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            wrong.append(path.name)
+    if wrong:
+        print(f"{', '.join(wrong)} in docs/elements: not as the elements are; run `make format`.")  # noqa: T201 - a script prints
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""Draw the pictures of the documentation, docs/pictures/*.svg: boxes, the lines in them, arrows between them.
+
+python tools/pictures.py            writes them
+python tools/pictures.py --check    says whether they are as they should be
+"""
+
+from __future__ import annotations
+
+import sys
+from html import escape
+from pathlib import Path
+
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+LINE = 19  # pixels from a line of text to the next one
+COLOURS = {
+    "gray": ("#f3f4f6", "#6b7280"),
+    "blue": ("#e0ecff", "#2f5fb3"),
+    "green": ("#e2f4e6", "#2f7d46"),
+    "amber": ("#fff1d6", "#a86a00"),
+}
+STYLE = (
+    "text{font:14px system-ui,sans-serif;fill:#1f2937}.title{font-weight:600}"
+    ".code{font:13px ui-monospace,'DejaVu Sans Mono',monospace}.small{font-size:12.5px;fill:#4b5563}"
+)
+
+
+class Picture:
+    """A picture of a width and a height in pixels; ``title`` is for those who cannot see it."""
+
+    def __init__(self, width: int, height: int, title: str) -> None:
+        self._size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+        self._title = title
+        self._parts = [f'<rect width="{width}" height="{height}" rx="10" fill="#ffffff"/>']
+
+    def box(self, x: int, y: int, width: int, height: int, title: str, *lines: str, colour: str = "gray") -> None:
+        """Draw a box with a title and lines of code in it."""
+        fill, stroke = COLOURS[colour]
+        self._parts.append(
+            f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" fill="{fill}" stroke="{stroke}" stroke-width="1.3"/>'
+        )
+        self.text(x + 12, y + 22, title, "title")
+        for number, line in enumerate(lines, 1):
+            self.text(x + 12, y + 24 + number * LINE, line, "code")
+
+    def text(self, x: int, y: int, text: str, style: str = "small", anchor: str = "start") -> None:
+        """Write a line."""
+        if style == "code":  # SVG drops blanks at the beginning, and makes one of several
+            x += 8 * (len(text) - len(text.lstrip()))
+            text = text.lstrip().replace(" ", "\N{NO-BREAK SPACE}")
+        self._parts.append(f'<text x="{x}" y="{y}" class="{style}" text-anchor="{anchor}">{escape(text, quote=False)}</text>')
+
+    def arrow(self, *points: tuple[int, int], colour: str = "gray") -> None:
+        """Draw an arrow along some points."""
+        path, stroke = " ".join(f"{x},{y}" for x, y in points), COLOURS[colour][1]
+        self._parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{stroke}" stroke-width="1.6" marker-end="url(#{colour})"/>'
+        )
+
+    def svg(self) -> str:
+        """Return the picture."""
+        markers = "".join(
+            f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+            f'<path d="M0,0.5 L8,4 L0,7.5 z" fill="{stroke}"/></marker>'
+            for name, (_, stroke) in COLOURS.items()
+        )
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" {self._size} role="img"><title>{escape(self._title)}</title>'
+        return "\n".join([head, f"<style>{STYLE}</style>", f"<defs>{markers}</defs>", *self._parts, "</svg>", ""])
+
+
+def plain() -> Picture:
+    """Where words ride in plain GStreamer."""
+    it = Picture(
+        900, 430, "A GstBuffer of plain GStreamer: the words in a custom meta are tied to regions of interest by their ids"
+    )
+    it.box(20, 20, 860, 390, "GstBuffer")
+    it.box(40, 60, 300, 62, "GstMemory", "the pixels")
+    it.box(40, 142, 300, 62, "GstVideoMeta", "format, size, strides")
+    it.box(40, 224, 300, 80, "GstVideoRegionOfInterestMeta", 'id 1   "person"', "x 8  y 4  w 16  h 20", colour="blue")
+    it.box(40, 320, 300, 80, "GstVideoRegionOfInterestMeta", 'id 2   "car"', "x 40  y 4  w 20  h 12", colour="blue")
+    lines = [
+        "frame-num  7",
+        "json",
+        '{"frame_num": 7,',
+        ' "timestamp": "…",',
+        ' "emcustom": {"count": 2},',
+        ' "object": [',
+        '  {"key": "region/1",',
+        '   "emcustom": {"seen": true}},',
+        '  {"key": "region/2",',
+        '   "emcustom": {"seen": true}}]}',
+    ]
+    it.box(470, 60, 390, 232, "GstCustomMeta EmPyCustomMeta", *lines, colour="green")
+    it.arrow((494, 212), (420, 212), (420, 258), (342, 258), colour="green")
+    it.arrow((494, 250), (436, 250), (436, 354), (342, 354), colour="green")
+    it.text(470, 322, "Words about the frame stand by themselves.")
+    it.text(470, 342, "Words about an object name it by the id that its region has,")
+    it.text(470, 362, "not by its place: regions may come and go.")
+    it.text(470, 390, "GStreamer 1.24 and later: GstAnalytics, key analytics/0.")
+    return it
+
+
+def deepstream() -> Picture:
+    """Where words ride in DeepStream."""
+    it = Picture(
+        900,
+        560,
+        "NvDsBatchMeta on a GstBuffer: the words are frame user metadata, tied to objects by a key in object user metadata",
+    )
+    it.box(20, 20, 170, 84, "GstBuffer", "NvDsMeta", "one surface a frame")
+    it.box(240, 20, 210, 84, "NvDsBatchMeta", "frame_meta_list", "batch_user_meta_list")
+    it.box(510, 20, 370, 84, "NvDsUserMeta", "NVDS_EVENT_MSG_META", "otherAttrs: words about the batch", colour="green")
+    it.box(20, 176, 260, 120, "NvDsFrameMeta", "frame_num 7   source_id 0", "obj_meta_list", "frame_user_meta_list")
+    it.box(20, 470, 260, 66, "NvDsFrameMeta", "frame_num 7   source_id 1")
+    it.box(330, 136, 240, 84, "NvDsObjectMeta", 'class_id 2   "person"', "obj_user_meta_list", colour="blue")
+    it.box(620, 136, 260, 84, "NvDsUserMeta", "EMPYCUSTOM.OBJECT.KEY", "1", colour="green")
+    it.box(330, 256, 240, 66, "NvDsUserMeta", "NVDS_EVENT_MSG_META", colour="green")
+    lines = [
+        'objectId    "empycustom"',
+        "frameId     7    sensorId  0",
+        "otherAttrs",
+        '{"frame_num": 7, "timestamp": "…", "source_id": 0,',
+        ' "emcustom": {"count": 1},',
+        ' "object": [{"key": 1, "obj_label": "person", …,',
+        '             "emcustom": {"seen": true}}]}',
+    ]
+    it.box(330, 362, 550, 174, "NvDsEventMsgMeta", *lines, colour="green")
+    it.arrow((190, 62), (238, 62))
+    it.arrow((450, 62), (508, 62), colour="green")
+    it.arrow((300, 104), (300, 140), (150, 140), (150, 174))
+    it.arrow((280, 228), (305, 228), (305, 180), (328, 180), colour="blue")
+    it.arrow((280, 268), (305, 268), (305, 289), (328, 289), colour="green")
+    it.arrow((570, 180), (618, 180), colour="green")
+    it.arrow((450, 322), (450, 360), colour="green")
+    it.arrow((722, 495), (840, 495), (840, 222), colour="green")
+    it.arrow((150, 296), (150, 468))
+    it.text(160, 386, "the next frame")
+    it.text(160, 404, "of the batch")
+    return it
+
+
+def way() -> Picture:
+    """One frame's way through the rooms."""
+    it = Picture(
+        900, 330, "A buffer goes from native and elements to carriers, to the library, and back to carriers and downstream"
+    )
+    it.box(20, 110, 150, 88, "native", "C calls the slot", "of the element", colour="amber")
+    it.box(210, 110, 150, 88, "elements", "caller.py: is it", "due? then …")
+    it.box(400, 20, 170, 88, "carriers", "read: metas", "→ in_meta", colour="blue")
+    it.box(400, 202, 170, 88, "carriers", "write: words", "→ metas", colour="blue")
+    it.box(630, 20, 250, 88, "library", "your callback", "(buffer, in_meta, options)", colour="green")
+    it.box(630, 202, 250, 88, "meta", "read_output, deal:", "who is spoken about", colour="green")
+    it.arrow((170, 154), (208, 154), colour="amber")
+    it.arrow((360, 132), (380, 132), (380, 64), (398, 64), colour="blue")
+    it.arrow((570, 64), (628, 64), colour="green")
+    it.arrow((755, 108), (755, 200), colour="green")
+    it.arrow((630, 246), (572, 246), colour="blue")
+    it.arrow((400, 246), (285, 246), (285, 200), colour="blue")
+    it.text(640, 140, "map_frame:")
+    it.text(640, 158, "buffers, frames")
+    it.text(210, 316, "FLOW_OK, and downstream; an exception: failures.py, one message on the bus")
+    it.arrow((240, 198), (240, 300))
+    return it
+
+
+DRAWN = {"words-plain": plain, "words-deepstream": deepstream, "way": way}
+
+
+def main() -> int:
+    """Write or check, as the arguments say."""
+    wrong = []
+    for name, draw in DRAWN.items():
+        path, text = PICTURES / f"{name}.svg", draw().svg()
+        if "--check" not in sys.argv:
+            PICTURES.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            wrong.append(path.name)
+    if wrong:
+        print(f"{', '.join(wrong)} in docs/pictures: not as tools/pictures.py draws them; run `make format`.")  # noqa: T201 - a script prints
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
