@@ -131,8 +131,9 @@ POOL = """
             return got.value, memory
         def surface_of(buffer):
             mapped = maps.BufferMap(buffer, writable=False)
+            surface, _ = mapped.place  # before the unmap, with which GStreamer 1.28 forgets it
             mapped.unmap()
-            return mapped.place[0]
+            return surface
         def drop(buffer):
             gst.gst_mini_object_unref(ctypes.c_void_p(buffer))
 """
