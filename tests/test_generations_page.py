@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from empycustom.gstreamer import PYGOBJECT_VERSION, Gst
-from empycustom.native import analytics
+from empycustom.native import analytics, maps
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "generations.md").read_text(encoding="utf-8")
@@ -73,6 +73,14 @@ def foreach_meta():
     return "ends the process" if done.returncode < 0 else {"None\n": "removes the metas"}[done.stdout]
 
 
+def addresses_after_unmap():
+    buffer = Gst.Buffer.new_allocate(None, 16, None)
+    mapped = maps.BufferMap(hash(buffer), writable=False)
+    before = mapped.place
+    mapped.unmap()
+    return {before: "stay", (0, 0): "are cleared"}[mapped.place]
+
+
 CAPS = Gst.Caps.from_string("video/x-raw,width=64")
 PROBES = {
     "Python": lambda: ".".join(platform.python_version_tuple()[:2]),
@@ -88,6 +96,7 @@ PROBES = {
     ),
     '`caps[0]["missing"]`': lambda: what_becomes_of_it(lambda: CAPS[0]["missing"]),
     "`Gst.Buffer.foreach_meta`": foreach_meta,
+    "the addresses in a `GstMapInfo` after `gst_buffer_unmap`": addresses_after_unmap,
     'other people\'s Python elements print "The created element should be floating"': lambda: (
         "yes" if "should be floating" in process(FLOATS).stderr else "no"
     ),
