@@ -109,13 +109,22 @@ def _default(spec: Any) -> str:
     value = spec.default_value
     if value is None:
         return "none"
-    return f"`{str(value).lower() if isinstance(value, bool) else getattr(value, 'value_nick', value)}`"
+    if spec.value_type.is_a(GObject.TYPE_ENUM):
+        return f"`{_choices(spec)[int(value)].value_nick}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _choices(spec: Any) -> dict[int, Any]:
+    """The values of an enum by their numbers, which PyGObject 3.50 has in another place; ours count from 0."""
+    known = getattr(spec.enum_class, "__enum_values__", None)
+    if known is not None:
+        return dict(known)
+    return {number: GObject.enum_get_value(spec.enum_class, number) for number in range(spec.enum_class.n_values)}
 
 
 def _range(spec: Any) -> str:
     if spec.value_type.is_a(GObject.TYPE_ENUM):
-        values = spec.enum_class.__enum_values__.values()
-        return "<br>".join(f"`{value.value_nick}`: {value.value_name}" for value in values)
+        return "<br>".join(f"`{value.value_nick}`: {value.value_name}" for value in _choices(spec).values())
     return f"{spec.minimum} to {spec.maximum}" if hasattr(spec, "minimum") else ""
 
 
