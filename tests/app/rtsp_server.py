@@ -6,7 +6,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - the versions are asked for first
 
 Gst.init(None)
 server = GstRtspServer.RTSPServer.new()

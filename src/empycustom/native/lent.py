@@ -7,6 +7,7 @@ calls a function of GLib's that counts a number up, and the number is looked at 
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from sys import getrefcount
 from typing import Any
 
@@ -29,7 +30,9 @@ class Lender:
 
     def __init__(self) -> None:
         self._lent: list[tuple[Any, Any]] = []
-        self._lent, _left[:] = _left[:], []
+        with suppress(IndexError):  # one at a time: lenders of other threads take from there, too
+            while True:
+                self._lent.append(_left.pop())
 
     def lend(self, address: int, owner: Any, data: int, size: int) -> None:
         """Let the writable buffer at ``address`` have the ``size`` bytes at ``data``, which belong to ``owner``."""
