@@ -225,10 +225,10 @@ def test_missing_elements_name_their_package():
     code = (
         "from empycustom.app import sinks\n"
         "from pathlib import Path\n"
-        "sinks._MUXERS['.mp4'] = ('mp4mux', [('x264enc_not_here', {}, [])])\n"
+        "sinks._MUXERS['.mp4'] = ('mp4mux', [('x264enc_not_here', [], [])])\n"
         "from empycustom.app.packages import PACKAGES\n"
         "PACKAGES['x264enc_not_here'] = 'a-package'\n"
-        "sinks.check_endings([Path('a.mp4')])\n"
+        "sinks.Sinks([Path('a.mp4')]).check()\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
@@ -236,4 +236,19 @@ def test_missing_elements_name_their_package():
     assert (
         "--save a.mp4 needs one of the elements x264enc_not_here, and none is here; install it with: apt install a-package"
         in ended.stderr
+    )
+
+
+def test_the_printed_line_does_the_same_in_gst_launch(cli, library, video, gst_launch, tmp_path, frames_in):
+    red = ["--lib", library(PAINTS), "--options", '{"rgb": [200, 40, 40], "why": "it\'s \\"so\\""}', "--every", 2]
+    saves = ["--save", "red film.mp4", "--save", "last.png", "--out", "meta.jsonl"]
+    printed = cli("run", video, *red, *saves, "--dry-run")
+    assert (printed.code, printed.err, list(tmp_path.glob("red*"))) == (0, "", [])
+    launched = gst_launch(printed.out.removeprefix("gst-launch-1.0"))
+
+    assert launched.complaints() == []
+    assert [frames_in(tmp_path / name) for name in ("red film.mp4", "last.png")] == [40, 1]
+    assert len((tmp_path / "meta.jsonl").read_text().splitlines()) == 40
+    assert cli("run", "test", "--lib", library(SAYS), "--dry-run", "--frames", 3).out.startswith(
+        "gst-launch-1.0 videotestsrc name=source pattern=ball num-buffers=3 ! "
     )

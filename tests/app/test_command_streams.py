@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from command_helpers import SAYS, SLOW, STUCK, wait_for
+from PIL import Image
 
-from empycustom.app import live, packages
+from empycustom.app import connection, live, packages
 from empycustom.app.health import Output
 from empycustom.app.player import Interrupts
 from empycustom.gstreamer import Gst
@@ -95,6 +96,45 @@ def test_a_library_may_be_the_detector(cli, configured, library):
 
     (found,) = ended.documents[0]["frame"][0]["object"]
     assert (found["obj_label"], found["emcustom"]) == ("car", {"said": "hello"})
+
+
+def test_frames_go_into_files(cli, configured, library, video, tmp_path, frames_in):
+    library(
+        "import empycustom\ndef process_ip(b, m, o):\n    with empycustom.map_frame(b, m, writable=True) as f:\n        f.rgb[:] = 90\n"
+    )
+    pipeline = {"input": {"width": 96, "height": 64}, "empycustom": {**LIB, "custom-lib": "lib.py"}}
+    ended = cli("run", configured(pipeline), "--source", video, "--save", "out/a.mp4", "--save", "last.png")
+
+    assert (ended.code, ended.out) == (0, ""), ended.err
+    assert [frames_in(tmp_path / name) for name in ("out/a.mp4", "last.png")] == [40, 1]
+    assert ended.err.rstrip().endswith("; written: out/a.mp4, last.png")
+    with Image.open(tmp_path / "last.png") as picture:
+        assert (picture.size, picture.convert("RGB").getpixel((50, 30))) == ((96, 64), (90, 90, 90))
+
+
+def test_each_stream_has_its_files(cli, configured, video, tmp_path, frames_in):
+    streams = [{"stream_id": "a b", "location": video.name}, {"stream_id": "c", "location": "test"}]
+    name = configured({"empycustom": LIB}, streams=streams)
+    together = cli("run", name, "--save", "out/film.mkv")
+    played = cli("run", name, "--save", "{stream_id}.mkv", "--frames", 7)
+
+    assert together.code == 1
+    assert "--save out/film.mkv: several streams cannot write one file; write {stream_id} into its name" in together.err
+    assert "'out/film-{stream_id}.mkv'" in together.err
+    assert (played.code, played.out) == (0, ""), played.err
+    assert [frames_in(tmp_path / f"{name}.mkv") for name in ("a b", "c")] == [7, 7]
+    refused = cli("run", configured({}, streams=[{"stream_id": "a/b", "location": "test"}]), "--save", "{stream_id}.mkv")
+    assert "the stream_id a/b has a / in it" in refused.err
+    twice = cli("run", configured({}), "--source", "test", "--save", "a.mkv", "--save", "a.mkv")
+    assert "--save a.mkv is there twice" in twice.err
+
+
+def test_a_file_that_is_said_to_be_live_keeps_its_own_speed(cli, configured, video):
+    began = time.monotonic()
+    ended = cli("run", configured({"input": {"live-source": True}}), "--source", video, "--save", "a.mkv")
+
+    assert ended.code == 0, ended.err
+    assert time.monotonic() - began > 1.9  # 40 frames at 20 a second
 
 
 def test_aimeta_says_how_often(cli, configured):
@@ -363,12 +403,13 @@ def camera():
         server.stdout.close()
 
 
-def test_an_rtsp_source_that_went_away_comes_back(begin, configured, camera, tmp_path):
+def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(begin, configured, camera, tmp_path, frames_in):
     port = free_port()
     server = camera(port)
     streams = [{"stream_id": "camera", "location": f"rtsp://127.0.0.1:{port}/ball"}, {"stream_id": "other", "location": "test"}]
     path = tmp_path / "meta.jsonl"
-    child = begin("run", configured({"input": {"live-source": True}}, streams=streams), "--out", path)
+    name = configured({"input": {"live-source": True}}, streams=streams)
+    child = begin("run", name, "--out", path, "--save", "{stream_id}.mp4")
 
     def frames(name):
         return path.read_text().count(f'"stream_id":"{name}"') if path.exists() else 0
@@ -388,6 +429,8 @@ def test_an_rtsp_source_that_went_away_comes_back(begin, configured, camera, tmp
     assert "empycustom: warning: camera: the source is gone (" in ended.err
     assert "trying again in 1 s" in ended.err
     assert "empycustom: error:" not in ended.err
+    saved = [frames_in(tmp_path / name) for name in ("camera.mp4", "camera-2.mp4", "other.mp4")]
+    assert saved == [before, frames("camera") - before, frames("other")], ended.err
 
 
 def test_an_rtsp_source_that_sends_nothing_is_connected_again(configured, camera, tmp_path, monkeypatch, capsys):
@@ -395,11 +438,11 @@ def test_an_rtsp_source_that_sends_nothing_is_connected_again(configured, camera
     import empycustom
 
     empycustom.register()
-    monkeypatch.setattr(live, "_SILENCE_S", 1.0)
+    monkeypatch.setattr(connection, "_SILENCE_S", 1.0)
     port = free_port()
     server = camera(port)
     (stream,) = config.read(tmp_path / configured({}), sources=[f"rtsp://127.0.0.1:{port}/ball"]).streams
-    asked = Namespace(frames=None, grace=1.0, verbose=False)
+    asked = Namespace(frames=None, grace=1.0, verbose=False, save=[], show=False)
     output = Namespace(document=lambda *_: None)
     running = live.LiveStream(stream, asked, output, None, interrupts=Interrupts(), prefix="", warned=set())
     thread = threading.Thread(target=running.run)

@@ -174,6 +174,7 @@ def _add_run(commands: Any) -> None:
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
     add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    add("--dry-run", action="store_true", help="print the line of gst-launch-1.0 that does the same, and play nothing")
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(run)

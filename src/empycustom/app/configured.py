@@ -21,17 +21,16 @@ def add_configured(run: argparse.ArgumentParser) -> None:
     add("--source", action="append", default=[], dest="sources", metavar="URI", help=SOURCE_HELP)
     add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=SET_HELP)
     add("--events", metavar="FILE", help=EVENTS_HELP)
-    add("--dry-run", action="store_true", help="print the gst-launch-1.0 lines, and play nothing")
     add("--verbose", "-v", action="store_true", help="show the debug strings of the signal callback, on stderr")
 
 
 def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
     """End with a usage error if what was typed does not go with SOURCE; fill in what depends on it."""
     if is_configuration(chosen.source):
-        others = {"libraries": "--lib", "save": "--save", "show": "--show", "format": "--format"}
+        others = {"libraries": "--lib", "format": "--format"}
         _refuse(parser, chosen, others, "does not go with a stream configuration")
         return
-    only = {"sources": "--source", "settings": "--set", "events": "--events", "dry_run": "--dry-run", "verbose": "--verbose"}
+    only = {"sources": "--source", "settings": "--set", "events": "--events", "verbose": "--verbose"}
     _refuse(parser, chosen, only, "is for a stream configuration, a file whose name ends in .json")
     if not chosen.libraries:
         parser.error("the following arguments are required: --lib")

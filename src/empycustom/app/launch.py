@@ -6,12 +6,10 @@ import re
 import sys
 import time
 from argparse import Namespace
-from typing import Any
 
 import empycustom
+from empycustom.app.parts import build
 from empycustom.app.player import Player, Report
-from empycustom.errors import LaunchError
-from empycustom.gstreamer import GLib, Gst
 
 _SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)
 
@@ -42,33 +40,6 @@ def _quoted(word: str) -> str:
         return word
     escaped = setting[2].replace("\\", "\\\\").replace('"', '\\"')
     return f'{setting[1]}="{escaped}"'
-
-
-def build(description: str) -> Any:
-    """The pipeline that ``description`` says. Raises LaunchError, one sentence that names what is wrong."""
-    try:
-        parsed = Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS)
-    except GLib.Error as error:
-        raise LaunchError(_explain(error)) from error
-    if isinstance(parsed, Gst.Pipeline):
-        return parsed
-    pipeline = Gst.Pipeline()
-    pipeline.add(parsed)
-    return pipeline
-
-
-def _explain(error: Any) -> str:
-    text = error.message.strip().rstrip(".")
-    if error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_ELEMENT):
-        return f"{text}; check its spelling, or find its package with: apt-cache search gstreamer1.0."
-    if error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_PROPERTY):
-        name = text.rpartition('in element "')[2].rstrip('"')
-        return f"{text}; `gst-inspect-1.0 {name}` lists the properties that it has."
-    if error.matches(Gst.ParseError.quark(), Gst.ParseError.SYNTAX):
-        return f"{text} in the description; write elements with ! between them, and values with blanks in quotation marks."
-    if error.matches(Gst.ParseError.quark(), Gst.ParseError.LINK):
-        return f"{text}; their formats do not go together, or a pad of that name is missing."
-    return f"{text}."
 
 
 def tell(report: Report) -> None:

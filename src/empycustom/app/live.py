@@ -6,23 +6,18 @@ import sys
 import time
 import traceback
 from argparse import Namespace
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from empycustom.app.callback import SignalCallback
+from empycustom.app.connection import Connection
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
-from empycustom.app.launch import build
-from empycustom.app.parts import exists
-from empycustom.app.player import Interrupts, Player, Report
-from empycustom.app.sources import SOURCE, describe_source, expect_video, is_lasting, locate
-from empycustom.elements.failures import post_error
+from empycustom.app.pipelines import described, sinks_of
+from empycustom.app.player import Interrupts
 from empycustom.errors import EmPyCustomError
-from empycustom.gstreamer import Gst
 from empycustom.stream.config import Stream
-from empycustom.stream.launch import AIMETA, FIRST, Description, describe
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0  # before connecting again; doubled each time in vain
-_SILENCE_S = 30.0  # without a frame, a source that has sent some is gone
 _LOOK_EVERY_S = 0.1
 
 
@@ -34,13 +29,6 @@ class Output(Protocol):
 
     def event(self, stream: Stream, event: dict[str, Any]) -> None:
         """Write an event of the callback."""
-
-
-def described(stream: Stream, *, frames: int | None, aimeta: Mapping[str, Any] | None = None) -> Description:
-    """The pipeline of a stream on this machine. Raises LaunchError if its source is not there."""
-    live = bool(stream.input.get("live-source"))
-    source = describe_source(locate(stream.location), live=live, frames=frames)
-    return describe(stream, source, exists, aimeta=aimeta)
 
 
 class LiveStream:
@@ -65,10 +53,12 @@ class LiveStream:
         self.frames = self.documents = self.events = 0
         self.code = DONE
         self.stuck: StuckError | None = None
+        self.written: list[Path] = []
+        self._recording = 1  # which connection with frames it is
         self._began = time.monotonic()
         self._seconds = 0.0
         self._over = False  # nothing more is wanted
-        self._player: Player | None = None
+        self._connection: Connection | None = None
 
     def run(self) -> None:
         """Play to the end, to an error, or to Ctrl-C."""
@@ -89,22 +79,25 @@ class LiveStream:
     def end(self) -> None:
         """End the stream; may be called from any thread."""
         self._over = True
-        if self._player:
-            self._player.end()
+        if self._connection:
+            self._connection.end()
 
     def summary(self) -> str:
         """What was done, in one line."""
         rate = self.frames / self._seconds if self._seconds else 0
         events = f", {self.events} events" if self.callback else ""
+        written = dict.fromkeys(str(path) for path in self.written if path.exists() and path.stat().st_size)
+        where = f"; written: {', '.join(written)}" if written else ""
         done = f"{self.frames} frames in {self._seconds:.1f} s ({rate:.1f} fps), {self.documents} documents{events}"
-        return f"{self.prefix}{done}"
+        return f"{self.prefix}{done}{where}"
 
     def _play(self) -> int:
         wait_s = _FIRST_WAIT_S
         while True:
             before = self.frames
-            connection = _Connection(self)
+            connection = self._connect()
             code = connection.play()
+            self._recording += self.frames > before
             if not connection.lost:
                 return code
             if self._is_enough():
@@ -125,12 +118,37 @@ class LiveStream:
         while time.monotonic() < until and not self._is_enough():
             time.sleep(_LOOK_EVERY_S)
 
-    def play(self, player: Player) -> int:
-        """Play one connection."""
-        self._player = player
+    def _connect(self) -> Connection:
+        """A new pipeline."""
+        sinks = sinks_of(self.stream, self.asked)
+        if self._recording > 1:
+            sinks = sinks.numbered(self._recording)
+        self.written += sinks.files
+        description = described(self.stream, self.asked.frames, sinks.words, named=True)
+        for warning in description.warnings:
+            self.warn_once(warning)
+        connection = self._connection = Connection(
+            description.text,
+            self.stream.location,
+            sinks,
+            let_in=self._let_in,
+            hear=self._hear,
+            say=self.say,
+            grace_s=self.asked.grace,
+            interrupts=self.interrupts,
+        )
         if self._over:
-            player.end()
-        return player.play()
+            connection.end()
+        return connection
+
+    def _let_in(self) -> bool:
+        """Count a frame; False if it is one too many."""
+        if self.asked.frames and self.frames >= self.asked.frames:
+            return False
+        self.frames += 1
+        if self.frames == self.asked.frames:
+            self.end()
+        return True
 
     def say(self, text: str, details: str = "", *, kind: str = "error") -> None:
         """Print what this stream has to say, on stderr."""
@@ -146,7 +164,7 @@ class LiveStream:
         self.code = FAILED
         self.say(text, details)
 
-    def hear(self, document: str) -> None:
+    def _hear(self, document: str) -> None:
         """Write a document, and what the callback says to it. Raises CallbackError, CallbackOutputError, OSError."""
         self.documents += 1
         self.output.document(self.stream, document)
@@ -160,91 +178,3 @@ class LiveStream:
             self.warn_once(f"events have {key}, which event_item_keys does not declare")
         if said.debug and self.asked.verbose:
             print(f"{self.prefix}{said.debug.rstrip()}", file=sys.stderr, flush=True)
-
-
-class _Connection:
-    """One pipeline of a stream, from its start to its end. ``lost`` says why a source that lasts is gone, or is ``""``."""
-
-    def __init__(self, of: LiveStream) -> None:
-        self._of = of
-        self._limit = of.asked.frames
-        self.lost = ""
-        self._lasting = is_lasting(of.stream.location)
-        self._arrived: float | None = None  # when the last frame came from the source
-        self._broken = False
-        description = described(of.stream, frames=self._limit)
-        for warning in description.warnings:
-            of.warn_once(warning)
-        self._pipeline = build(description.text)
-        self._listen()
-        self._player = Player(
-            self._pipeline,
-            on_report=self._tell,
-            on_tick=self._look,
-            end_at=self._aimeta,
-            grace_s=of.asked.grace,
-            interrupts=of.interrupts,
-        )
-
-    def _listen(self) -> None:
-        self._aimeta = self._pipeline.get_by_name(AIMETA)
-        self._aimeta.connect("new-meta", self._hear)
-        self._aimeta.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._count)
-        first = self._pipeline.get_by_name(FIRST).get_static_pad("sink")
-        first.add_probe(Gst.PadProbeType.BUFFER, self._note)
-        source = self._pipeline.get_by_name(SOURCE)
-        if source.find_property("caps") and source.get_factory().get_name().endswith("decodebin"):
-            expect_video(source, first, self._of.stream.location)
-
-    def play(self) -> int:
-        """Play it; return the exit code."""
-        code = self._of.play(self._player)
-        if self._lasting and code == DONE and not self.lost:
-            self.lost = "it ended"
-        return code
-
-    def _count(self, _pad: Any, _info: Any) -> Any:
-        if self._limit and self._of.frames >= self._limit:
-            return Gst.PadProbeReturn.DROP
-        self._of.frames += 1
-        if self._limit and self._of.frames >= self._limit:
-            self._of.end()
-        return Gst.PadProbeReturn.OK
-
-    def _note(self, _pad: Any, _info: Any) -> Any:
-        self._arrived = time.monotonic()
-        return Gst.PadProbeReturn.OK
-
-    def _look(self) -> None:
-        if self._lasting and self._arrived and not self.lost and time.monotonic() - self._arrived > _SILENCE_S:
-            self.lost = f"no frame for {_SILENCE_S:g} s"
-            self._player.end()
-
-    def _hear(self, aimeta: Any, document: str) -> None:
-        if self._broken:
-            return
-        try:
-            self._of.hear(document)
-        except BaseException as error:  # noqa: BLE001 - PyGObject would print it and go on
-            self._broken = True
-            post_error(aimeta, error)
-
-    def _tell(self, report: Report) -> None:
-        if report.kind == "error" and self._lasting and _is_loss(report):
-            self.lost = self.lost or report.text.rstrip(".") or "an error"
-            return
-        text = report.advised
-        if f":{SOURCE}" in report.element:
-            text = f"{self._of.stream.location}: {text}"
-        self._of.say(text, report.details, kind=report.kind)
-
-
-def _is_loss(report: Report) -> bool:
-    """Whether an error is one of the connection.
-
-    It comes from inside of the source, whose parts may be out of the pipeline by now, while the source itself says that it cannot
-    play such a thing at all. That other elements refuse what the source sends is said in the debug text alone.
-    """
-    refused = any(reason in report.debug for reason in ("not-negotiated", "not-linked"))
-    inside = f":{SOURCE}/" in report.element or not report.element.startswith("/GstPipeline:")
-    return inside and not report.lacks_plugin and not refused

@@ -1,13 +1,12 @@
-"""Elements made by name, with an error that says which Debian package has one that is missing."""
+"""Pipelines out of text, for the commands that play one: elements that are missing, and what is wrong with a description."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
-from empycustom.app.packages import how_to_get
+from empycustom.app.packages import how_to_get_any
 from empycustom.errors import LaunchError
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import GLib, Gst
 
 
 def exists(factory: str) -> bool:
@@ -15,27 +14,32 @@ def exists(factory: str) -> bool:
     return Gst.ElementFactory.find(factory) is not None
 
 
-def make(factory: str, **properties: Any) -> Any:
-    """A new element; in names of properties, ``_`` stands for a dash. Raises LaunchError if there is no such element."""
-    element = Gst.ElementFactory.make(factory)
-    if element is None:
-        raise LaunchError(f"GStreamer has no element {factory} here; {how_to_get([factory])}.")
-    for name, value in properties.items():
-        element.set_property(name.replace("_", "-"), value)
-    return element
+def build(description: str) -> Any:
+    """The pipeline that ``description`` says. Raises LaunchError, one sentence that names what is wrong."""
+    try:
+        parsed = Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS)
+    except GLib.Error as error:
+        raise LaunchError(_explain(error)) from error
+    if isinstance(parsed, Gst.Pipeline):
+        return parsed
+    pipeline = Gst.Pipeline()
+    pipeline.add(parsed)
+    return pipeline
 
 
-def caps_filter(caps: str) -> Any:
-    """A capsfilter for ``caps``."""
-    return make("capsfilter", caps=Gst.Caps.from_string(caps))
+def _explain(error: Any) -> str:
+    text = error.message.strip().rstrip(".")
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_ELEMENT):
+        return f"{text}; check its spelling, or {how_to_get_any(_named(text))}."
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_PROPERTY):
+        return f"{text}; `gst-inspect-1.0 {_named(text)}` lists the properties that it has."
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.SYNTAX):
+        return f"{text} in the description; write elements with ! between them, and values with blanks in quotation marks."
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.LINK):
+        return f"{text}; their formats do not go together, or a pad of that name is missing."
+    return f"{text}."
 
 
-def chain(pipeline: Any, *elements: Any) -> Any:
-    """Add ``elements`` to the pipeline, link them in this order, and return the last. Raises LaunchError."""
-    for element in elements:
-        if element.get_parent() is None:
-            pipeline.add(element)
-    for before, after in pairwise(elements):
-        if not before.link(after):
-            raise LaunchError(f"{before.get_name()} and {after.get_name()} cannot be linked: their formats do not go together.")
-    return elements[-1]
+def _named(text: str) -> str:
+    """What the message of an error names last, in quotation marks."""
+    return text.rstrip('"').rpartition('"')[2]

@@ -67,7 +67,7 @@ class Player:
     is over and the elements still hold their last frames. ``end_at`` is an element at whose sink pad Ctrl-C ends the stream,
     so that what lies before it is not worked off; without one, the pipeline's sources are told. ``grace_s`` is how long Ctrl-C
     waits for the end, and how long the elements may take to stop. ``interrupts`` are counted by whoever gives them; without any,
-    playing counts its own.
+    playing counts its own. ``is_end`` says which errors end the stream as Ctrl-C does, and are no failures.
     """
 
     def __init__(
@@ -80,10 +80,12 @@ class Player:
         end_at: Any = None,
         grace_s: float = 10.0,
         interrupts: Interrupts | None = None,
+        is_end: Callable[[Report], bool] = lambda _report: False,
     ) -> None:
         self.pipeline, self.bus = pipeline, pipeline.get_bus()
         self.on_report, self.on_tick, self.before_stop = on_report, on_tick, before_stop
         self.end_at, self.grace_s = end_at, grace_s
+        self.is_end = is_end
         self._interrupts = interrupts or Interrupts()
         self._counting = nullcontext if interrupts else self._interrupts.counted
         self.failed = False
@@ -184,12 +186,16 @@ class Player:
         if kind == "error":
             if self.failed and any(error.matches(*echo) for echo in _ECHOES):
                 return
-            self.failed = True
         elif error.matches(*_SLOW) and Gst.StateChangeReturn.NO_PREROLL not in self._started:
             return  # nothing is live, so nothing falls behind, and the progress tells the speed
         element = message.src.get_path_string() if message.src else ""
         lacks_plugin = any(error.matches(*lack) for lack in _LACKS)
-        self.on_report(Report(kind, element, error.message, debug or "", lacks_plugin))
+        report = Report(kind, element, error.message, debug or "", lacks_plugin)
+        if kind == "error" and self.is_end(report):
+            self.end()
+            return
+        self.failed = self.failed or kind == "error"
+        self.on_report(report)
 
     def _fail(self, text: str) -> None:
         self.failed = True

@@ -10,17 +10,20 @@ from typing import Any
 import empycustom
 from empycustom.app.configured import is_configuration
 from empycustom.app.documents import Documents
-from empycustom.app.endings import complain
+from empycustom.app.endings import DONE, complain
 from empycustom.app.libraries import Request
-from empycustom.app.parts import caps_filter, chain, make
+from empycustom.app.parts import build
 from empycustom.app.player import Player, Report
 from empycustom.app.progress import Progress
-from empycustom.app.sinks import Picture, add_file, add_nothing, add_window, check_display, check_endings
-from empycustom.app.sources import add_source, locate
+from empycustom.app.sinks import Sinks
+from empycustom.app.sources import describe_source, expect_video, is_of_source, locate
 from empycustom.app.streams import play_streams
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import callbacks_of
+from empycustom.stream.launch import AIMETA, FIRST, Description, assignments
+
+_CONVERT, _PIXELS = "convert", "pixels"  # names of elements
 
 
 def main(arguments: Namespace) -> int:
@@ -28,28 +31,41 @@ def main(arguments: Namespace) -> int:
     empycustom.register()
     if is_configuration(arguments.source):
         return play_streams(arguments)
-    return Run(arguments).play()
+    run = Run(arguments)
+    return run.show() if arguments.dry_run else run.play()
 
 
 class Run:
-    """One ``empycustom run``. Making it checks what was typed and builds the pipeline; raises EmPyCustomError."""
+    """One ``empycustom run``. Making it checks what was typed; raises EmPyCustomError."""
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
         self.saved = [Path(path).expanduser() for path in arguments.save]
         self.out = Path(arguments.out).expanduser() if arguments.out not in (None, "-") else None
-        located = locate(arguments.source)
-        check_endings(self.saved)
-        if arguments.show:
-            check_display()
+        self.printing = arguments.out == "-" or not (arguments.out or arguments.save or arguments.show)
+        self.source = locate(arguments.source)
+        self.sinks = Sinks(self.saved, window=arguments.show)
+        self.sinks.check()
         check_format(arguments.format)
-        libraries = [library_element(request) for request in arguments.libraries]
-        for path in filter(None, [self.out, *self.saved]):
-            self._prepare(path)
+        self.libraries = [word for request in arguments.libraries for word in describe_library(request)]
         self.frames = self.let_in = 0
-        self.pictures: list[Picture] = []
-        self.pipeline = Gst.Pipeline.new("run")
-        self._build(located, libraries)
+
+    def show(self) -> int:
+        """Print the line of gst-launch-1.0 that does the same; return 0."""
+        aimeta = ["silent=false"] if self.printing else []
+        words = self._words(*aimeta, sinks=self.sinks.words(printed=True), frames=self.arguments.frames)
+        print(Description(words).line(finishing=bool(self.saved)))
+        return DONE
+
+    def _words(self, *aimeta: str, sinks: list[str], frames: int | None = None) -> list[str]:
+        """The pipeline; ``aimeta`` and ``frames`` (the source's own limit, if it has one) are what gst-launch-1.0 needs."""
+        pixels = f"video/x-raw,format={self.arguments.format}"
+        location = assignments({"location": str(self.out)}) if self.out else []
+        return [
+            *(*describe_source(self.source, frames=frames), "!", "queue", f"name={FIRST}"),
+            *("!", "videoconvert", f"name={_CONVERT}", "!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
+            *(*self.libraries, "!", "aimeta", f"name={AIMETA}", *location, *aimeta, *sinks),
+        ]
 
     def _prepare(self, path: Path) -> None:
         """Make the folder of an output; refuse to overwrite what is being read."""
@@ -58,27 +74,16 @@ class Run:
                 raise LaunchError(f"{path} would be overwritten while it is read; choose another name for the output.")
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def _build(self, located: str, libraries: list[Any]) -> None:
-        first = make("queue")
-        self.convert = make("videoconvert")
-        self.aimeta = make("aimeta", **({"location": str(self.out)} if self.out else {}))
-        self.tee = make("tee")
-        pixels = caps_filter(f"video/x-raw,format={self.arguments.format}")
-        chain(self.pipeline, first, self.convert, pixels, *libraries, self.aimeta, self.tee)
-        self.tee.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._count)
+    def _build(self) -> None:
+        for path in filter(None, [self.out, *self.saved]):
+            self._prepare(path)
+        self.pipeline = build(Description(self._words(sinks=self.sinks.words())).text)
+        self.aimeta = self.pipeline.get_by_name(AIMETA)
+        self.last = self.aimeta.get_static_pad("src")
+        self.last.add_probe(Gst.PadProbeType.BUFFER, self._count)
         if self.arguments.frames:
-            pixels.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._limit)
-        self._add_sinks()
-        add_source(self.pipeline, located, first)
-
-    def _add_sinks(self) -> None:
-        for path in self.saved:
-            if picture := add_file(self.pipeline, self.tee, path):
-                self.pictures.append(picture)
-        if self.arguments.show:
-            add_window(self.pipeline, self.tee)
-        elif not self.saved:
-            add_nothing(self.pipeline, self.tee)
+            self.pipeline.get_by_name(_PIXELS).get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._limit)
+        expect_video(self.pipeline, self.source)
 
     def _count(self, _pad: Any, _info: Any) -> Any:
         self.frames += 1
@@ -91,19 +96,19 @@ class Run:
         return Gst.PadProbeReturn.OK if self.let_in <= self.arguments.frames else Gst.PadProbeReturn.DROP
 
     def play(self) -> int:
-        """Play to the end and say what was done; return the exit code."""
+        """Play to the end and say what was done; return the exit code. Raises EmPyCustomError, OSError."""
+        self._build()
         asked = self.arguments
-        printing = asked.out == "-" or not (asked.out or asked.save or asked.show)
         self.player = Player(
             self.pipeline,
             on_report=self._tell,
             on_tick=self._update,
             before_stop=self._finish,
-            end_at=self.convert,
+            end_at=self.pipeline.get_by_name(_CONVERT),
             grace_s=asked.grace,
         )
-        documents = Documents(self.aimeta, shown=printing, on_closed=self.player.end)
-        self.progress = Progress(quiet=asked.quiet or (printing and sys.stdout.isatty()))
+        documents = Documents(self.aimeta, shown=self.printing, on_closed=self.player.end)
+        self.progress = Progress(quiet=asked.quiet or (self.printing and sys.stdout.isatty()))
         try:
             code = self.player.play()
         finally:
@@ -117,7 +122,7 @@ class Run:
         if report.kind == "error":
             self.progress.close()
         text, debug = report.advised, report.details
-        if "/GstURIDecodeBin:" in report.element or "/GstDecodeBin:" in report.element:
+        if is_of_source(report.element):
             text = f"{self.arguments.source}: {text}"
         complain(text, debug, kind=report.kind)
 
@@ -125,7 +130,7 @@ class Run:
         """How many frames there will be, as far as it can be known."""
         limit: int | None = self.arguments.frames
         known, duration = self.pipeline.query_duration(Gst.Format.TIME)
-        caps = self.tee.get_static_pad("sink").get_current_caps()
+        caps = self.last.get_current_caps()
         if not known or duration <= 0 or caps is None:
             return limit
         info = GstVideo.VideoInfo.new_from_caps(caps)
@@ -140,9 +145,8 @@ class Run:
     def _finish(self) -> None:
         """Do what needs the elements as they are at the end of the stream."""
         self._update()
-        for picture in self.pictures:
-            if not picture.write():
-                complain(f"{picture.path} was not written: there was no frame.", kind="warning")
+        for path in self.sinks.write_pictures(self.pipeline):
+            complain(f"{path} was not written: there was no frame.", kind="warning")
 
     def _summary(self, documents: int) -> str:
         seconds = self.progress.seconds
@@ -152,13 +156,15 @@ class Run:
         return f"{self.frames} frames in {seconds:.1f} s ({rate:.1f} fps), {documents} documents{where}"
 
 
-def library_element(request: Request) -> Any:
-    """The element ``empycustom`` that runs a library: in place where it can. Raises LibraryError if it cannot be loaded."""
+def describe_library(request: Request) -> list[str]:
+    """The words of the element that runs a library: in place where it can. Raises LibraryError if it cannot be loaded."""
     in_place = "process_ip" in callbacks_of(request.path)
-    element = make("empycustom", custom_lib=request.path, in_place=in_place, process_interval=request.every)
+    properties: dict[str, Any] = {"custom-lib": request.path, "in-place": in_place}
+    if request.every != 1:
+        properties["process-interval"] = request.every
     if request.options is not None:
-        element.set_property("options", request.options)
-    return element
+        properties["options"] = request.options
+    return ["!", "empycustom", *assignments(properties)]
 
 
 def check_format(name: str) -> None:

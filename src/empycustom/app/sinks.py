@@ -1,102 +1,133 @@
-"""Where the frames of ``empycustom run`` go: video files, pictures, a window, or nowhere."""
+"""Where the frames of ``empycustom run`` go: video files, pictures, a window, or nowhere; in words for GStreamer's parser."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from empycustom.app.packages import how_to_get
-from empycustom.app.parts import caps_filter, chain, exists, make
+from empycustom.app.parts import exists
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
+from empycustom.stream.launch import quoted
 
 # Encoder, its properties, and what must stand between it and the muxer; the first that this GStreamer has is taken.
-_Encoders = list[tuple[str, dict[str, Any], list[str]]]
+_Encoders = list[tuple[str, list[str], list[str]]]
 _H264: _Encoders = [
-    ("x264enc", {"speed_preset": 3, "pass": 5, "quantizer": 23}, ["h264parse"]),  # veryfast, constant quality
-    ("openh264enc", {"bitrate": 4_000_000}, ["h264parse"]),
-    ("avenc_mpeg4", {"bitrate": 4_000_000}, ["mpeg4videoparse"]),
+    ("x264enc", ["speed-preset=veryfast", "pass=quant", "quantizer=23"], ["h264parse"]),
+    ("openh264enc", ["bitrate=4000000"], ["h264parse"]),
+    ("avenc_mpeg4", ["bitrate=4000000"], ["mpeg4videoparse"]),
 ]
-_VP8: _Encoders = [("vp8enc", {"deadline": 1, "cpu_used": 8, "target_bitrate": 4_000_000}, [])]
+_VP8: _Encoders = [("vp8enc", ["deadline=1", "cpu-used=8", "target-bitrate=4000000"], [])]
 _MUXERS = {".mp4": ("mp4mux", _H264), ".mkv": ("matroskamux", _H264), ".avi": ("avimux", _H264), ".webm": ("webmmux", _VP8)}
 _PICTURES = {".png": ("image/png", "pngenc"), ".jpg": ("image/jpeg", "jpegenc"), ".jpeg": ("image/jpeg", "jpegenc")}
 _PICTURE_TIMEOUT = 10 * Gst.SECOND
 
 
 @dataclass(frozen=True)
-class Picture:
-    """The last frame that ``sink`` saw, to be written to ``path``."""
+class Sinks:
+    """What is wanted: ``files`` (videos, and pictures of the last frame), a ``window``.
 
-    path: Path
-    sink: Any
+    Without a window, ``paced`` lets the frames go by at their own speed.
+    """
 
-    def write(self) -> bool:
-        """Encode and write it; False if there was no frame. The sink must not have been stopped yet. Raises LaunchError."""
-        sample = self.sink.get_property("last-sample")
-        if sample is None:
-            return False
-        caps = Gst.Caps.from_string(_PICTURES[self.path.suffix.lower()][0])
-        try:
-            encoded = GstVideo.video_convert_sample(sample, caps, _PICTURE_TIMEOUT).get_buffer()
-        except GLib.Error as error:
-            raise LaunchError(f"{self.path} could not be written: {error.message}.") from error
-        self.path.write_bytes(encoded.extract_dup(0, encoded.get_size()))
-        return True
+    files: Sequence[Path] = ()
+    window: bool = False
+    paced: bool = False
+
+    def check(self) -> None:
+        """Raise LaunchError for a file whose ending is not known, for missing elements, or where there is no display."""
+        for index, path in enumerate(self.files):
+            if path in self.files[:index]:
+                raise LaunchError(f"--save {path} is there twice.")
+            ending = path.suffix.lower()
+            if ending in _PICTURES:
+                _expect(path, [_PICTURES[ending][1]])
+            elif ending in _MUXERS:
+                _encoder(path)
+            else:
+                known = " ".join([*_MUXERS, *_PICTURES])
+                raise LaunchError(f"--save {path}: the ending {ending or '(none)'} is not known; it may be {known}.")
+        if self.window:
+            _check_display()
+
+    def words(self, converter: str = "videoconvert", *, printed: bool = False) -> list[str]:
+        """What comes after the last element, beginning with a ``!``. ``converter`` makes frames of any memory into plain ones.
+
+        ``printed``: for people with gst-launch-1.0, where nobody can write the last frame at the end: each one is written.
+        """
+        branches = [_to_file(path, index, converter, printed=printed) for index, path in enumerate(self.files)]
+        if self.window:
+            branches.append([converter, "!", "autovideosink"])
+        elif self.paced or not branches:
+            branches.append(["fakesink", f"sync={'true' if self.paced else 'false'}"])
+        if len(branches) == 1:
+            return ["!", "queue", "!", *branches[0]]
+        return ["!", "tee", "name=tee", *(word for branch in branches for word in ("tee.", "!", "queue", "!", *branch))]
+
+    def numbered(self, number: int) -> Sinks:
+        """The same, with videos of other names, which hold the ``number``: what plays again overwrites none."""
+        files = [path if path.suffix.lower() in _PICTURES else path.with_stem(f"{path.stem}-{number}") for path in self.files]
+        return replace(self, files=files)
+
+    def write_pictures(self, pipeline: Any) -> list[Path]:
+        """Write the last frames; return the files for which there was none. ``pipeline`` still holds them. Raises LaunchError."""
+        pictures = ((index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _PICTURES)
+        return [path for index, path in pictures if not _write(path, pipeline.get_by_name(f"last{index}"))]
 
 
-def check_endings(paths: list[Path]) -> None:
-    """Raise LaunchError for a path whose ending is not known, or whose elements are missing."""
-    for path in paths:
-        ending = path.suffix.lower()
-        if ending in _PICTURES:
-            make(_PICTURES[ending][1])
-        elif ending in _MUXERS:
-            _encoder(path)
-        else:
-            known = " ".join([*_MUXERS, *_PICTURES])
-            raise LaunchError(f"--save {path}: the ending {ending or '(none)'} is not known; it may be {known}.")
+def _to_file(path: Path, index: int, converter: str, *, printed: bool) -> list[str]:
+    picture = _PICTURES.get(path.suffix.lower())
+    if picture is None:
+        # I420, for an encoder may prefer a format without loss of colour, which few players can show.
+        return [converter, "!", "video/x-raw,format=I420", "!", *_encoder(path)]
+    if printed:
+        location = quoted(str(path).replace("%", "%%"))
+        return [converter, "!", picture[1], "!", "multifilesink", f"location={location}", "async=false"]
+    return [converter, "!", "video/x-raw", "!", "fakesink", f"name=last{index}", "sync=false", "async=false"]
 
 
-def _encoder(path: Path) -> list[Any]:
-    """The elements from raw video to a file at ``path``, new. Raises LaunchError with the packages that have them."""
+def _write(path: Path, sink: Any) -> bool:
+    """Encode and write the last frame that ``sink`` saw; False if there was none."""
+    sample = sink.get_property("last-sample")
+    if sample is None:
+        return False
+    caps = Gst.Caps.from_string(_PICTURES[path.suffix.lower()][0])
+    try:
+        encoded = GstVideo.video_convert_sample(sample, caps, _PICTURE_TIMEOUT).get_buffer()
+    except GLib.Error as error:
+        raise LaunchError(f"{path} could not be written: {error.message}.") from error
+    path.write_bytes(encoded.extract_dup(0, encoded.get_size()))
+    return True
+
+
+def _encoder(path: Path) -> list[str]:
+    """The words of what makes I420 into a file at ``path``. Raises LaunchError with the packages that have the elements."""
     muxer, encoders = _MUXERS[path.suffix.lower()]
     for name, properties, parsers in encoders:
-        if exists(name) and all(exists(parser) for parser in parsers):
-            names = [*parsers, muxer]
+        if exists(name) and all(map(exists, parsers)):
+            _expect(path, [muxer])
+            between = [word for parser in parsers for word in (parser, "!")]
             # Not async: an encoder may want more frames before its first packet than the other branches' queues hold.
-            sink = make("filesink", location=str(path), **{"async": False})
-            return [make(name, **properties), *map(make, names), sink]
+            sink = ["filesink", f"location={quoted(str(path))}", "async=false"]
+            return [name, *properties, "!", *between, muxer, "!", *sink]
     names = [name for name, _, _ in encoders]
     raise LaunchError(f"--save {path} needs one of the elements {', '.join(names)}, and none is here; {how_to_get(names)}.")
 
 
-def add_file(pipeline: Any, tee: Any, path: Path) -> Picture | None:
-    """Let ``path`` have what flows through ``tee``; a picture is returned, for it is written at the end."""
-    if path.suffix.lower() in _PICTURES:
-        sink = make("fakesink", sync=False, enable_last_sample=True)
-        chain(pipeline, tee, make("queue"), sink)
-        return Picture(path, sink)
-    # I420, for an encoder may prefer a format without loss of colour, which few players can show.
-    chain(pipeline, tee, make("queue"), make("videoconvert"), caps_filter("video/x-raw,format=I420"), *_encoder(path))
-    return None
+def _expect(path: Path, factories: list[str]) -> None:
+    missing = [factory for factory in factories if not exists(factory)]
+    if missing:
+        raise LaunchError(f"--save {path} needs the element {missing[0]}, which is not here; {how_to_get(missing)}.")
 
 
-def check_display() -> None:
+def _check_display() -> None:
     """Raise LaunchError where there is no display to show a window on: GStreamer may crash rather than say so."""
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise LaunchError(
             "--show needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set. Write a file with --save instead, or use "
             "`empycustom launch` with a sink that needs no desktop, as kmssink."
         )
-
-
-def add_window(pipeline: Any, tee: Any) -> None:
-    """Show what flows through ``tee``, at its own speed."""
-    chain(pipeline, tee, make("queue"), make("videoconvert"), make("autovideosink"))
-
-
-def add_nothing(pipeline: Any, tee: Any) -> None:
-    """Take what flows through ``tee`` as fast as it comes."""
-    chain(pipeline, tee, make("queue"), make("fakesink", sync=False, enable_last_sample=False))

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from empycustom.app.parts import caps_filter, chain, make
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
-from empycustom.stream.launch import quoted
+from empycustom.stream.launch import FIRST, quoted
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _CAMERA = re.compile(r"camera(?::(\d+))?")
@@ -60,23 +59,12 @@ def _file(path: Path) -> str:
     return str(Gst.filename_to_uri(str(path.absolute())))
 
 
-def add_source(pipeline: Any, located: str, sink: Any) -> None:
-    """Put the source that :func:`locate` found into ``pipeline``, so that its video flows into the element ``sink``."""
-    if located == "test":
-        chain(pipeline, make("videotestsrc", pattern="ball"), caps_filter(_TEST_CAPS), sink)
-    elif located.startswith("/dev/"):
-        decoder = chain(pipeline, make("v4l2src", device=located), make("decodebin"))
-        _link_later(decoder, sink, located)
-    else:
-        # Only video is decoded: sound and subtitles are not even exposed.
-        only_video = Gst.Caps.from_string(_ANY_VIDEO)
-        decoder = make("uridecodebin", uri=located, caps=only_video, expose_all_streams=False)
-        pipeline.add(decoder)
-        _link_later(decoder, sink, located)
-
-
 def describe_source(located: str, *, live: bool = False, frames: int | None = None) -> list[str]:
-    """The same as words for GStreamer's parser; the element is named ``source``. ``live`` and ``frames`` are for ``test``."""
+    """What :func:`locate` found, as words for GStreamer's parser, to be followed by a queue.
+
+    The names of the two are ``SOURCE`` and ``FIRST``. ``live`` and ``frames`` are for ``test``. Only video is decoded: sound and
+    subtitles are not even exposed.
+    """
     if located == "test":
         ends = [] if frames is None else [f"num-buffers={frames}"]
         paced = ["is-live=true"] if live else []
@@ -86,26 +74,22 @@ def describe_source(located: str, *, live: bool = False, frames: int | None = No
     return ["uridecodebin", f"name={SOURCE}", f"uri={quoted(located)}", f"caps={_ANY_VIDEO}", "expose-all-streams=false"]
 
 
-def expect_video(decoder: Any, pad: Any, located: str) -> None:
-    """Say on the bus if ``decoder`` finds no video for ``pad``."""
+def expect_video(pipeline: Any, located: str) -> None:
+    """Say on the bus if the source finds no video. ``pipeline`` is made of the words above; ``located`` is for the message."""
+    source = pipeline.get_by_name(SOURCE)
+    if not source.get_factory().get_name().endswith("decodebin"):
+        return
+    first = pipeline.get_by_name(FIRST).get_static_pad("sink")
 
     def on_all(_decoder: Any) -> None:
-        if not pad.is_linked():
+        if not first.is_linked():
             text = f"{located} has no video that GStreamer can decode."
             error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
-            decoder.post_message(Gst.Message.new_error(decoder, error, ""))
+            source.post_message(Gst.Message.new_error(source, error, ""))
 
-    decoder.connect("no-more-pads", on_all)
+    source.connect("no-more-pads", on_all)
 
 
-def _link_later(decoder: Any, sink: Any, located: str) -> None:
-    """Link the first video stream that ``decoder`` finds; if it finds none, say so on the bus."""
-    pad = sink.get_static_pad("sink")
-
-    def on_pad(_decoder: Any, new: Any) -> None:
-        caps = new.get_current_caps() or new.query_caps()
-        if caps.to_string().startswith("video/") and not pad.is_linked() and new.can_link(pad):
-            new.link(pad)
-
-    decoder.connect("pad-added", on_pad)
-    expect_video(decoder, pad, located)
+def is_of_source(element: str) -> bool:
+    """Whether the element with this path is the source, or inside of it."""
+    return f":{SOURCE}" in element

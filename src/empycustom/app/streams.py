@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 import threading
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from empycustom.app.callback import SignalCallback
 from empycustom.app.documents import Lines
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
-from empycustom.app.live import LiveStream, described
+from empycustom.app.live import LiveStream
+from empycustom.app.pipelines import PLACE, described, sinks_of
 from empycustom.app.player import Interrupts
+from empycustom.app.sinks import Sinks
 from empycustom.app.stages import check_stages
 from empycustom.errors import LaunchError
 from empycustom.meta.compact import dumps
@@ -33,16 +36,35 @@ def play_streams(asked: Namespace) -> int:
 def dry_run(configuration: Configuration, asked: Namespace) -> int:
     """Print a gst-launch line for each stream, in which aimeta itself does with the documents what was asked; return 0."""
     to_file = asked.out not in (None, "-") and not configuration.many
-    shown = asked.out or configuration.callback is None
+    shown = asked.out or _are_documents_all(configuration, asked)
     aimeta = {"location": asked.out} if to_file else {"silent": False} if shown else {}
-    for stream in configuration.streams:
-        description = described(stream, frames=asked.frames, aimeta=aimeta)
+    for stream, sinks in _check_sinks(configuration, asked):
+        description = described(stream, asked.frames, partial(sinks.words, printed=True), **aimeta)
         for warning in description.warnings:
             complain(warning, kind="warning")
         if configuration.many:
             print(f"# {stream.name}")
-        print(description.line)
+        print(description.line(finishing=bool(asked.save)))
     return DONE
+
+
+def _are_documents_all(configuration: Configuration, asked: Namespace) -> bool:
+    """Whether documents are the only thing that a run could show; then they are printed."""
+    return not (asked.out or asked.save or asked.show or configuration.callback)
+
+
+def _check_sinks(configuration: Configuration, asked: Namespace) -> list[tuple[Stream, Sinks]]:
+    """Where the frames of each stream go. Raises LaunchError where that cannot be."""
+    for name in asked.save:
+        if configuration.many and PLACE not in name:
+            better = Path(name).with_stem(f"{Path(name).stem}-{PLACE}")
+            raise LaunchError(f"--save {name}: several streams cannot write one file; write {PLACE} into its name: '{better}'")
+    found = [(stream, sinks_of(stream, asked)) for stream in configuration.streams]
+    for stream, sinks in found:
+        if "/" in stream.name and any(PLACE in name for name in asked.save):
+            raise LaunchError(f"--save: the stream_id {stream.name} has a / in it, and cannot be in the name of a file")
+        sinks.check()
+    return found
 
 
 class Outputs:
@@ -52,9 +74,10 @@ class Outputs:
         self._many = configuration.many
         stdout = Lines(None, on_closed=on_closed)
         events, documents = _path(asked.events), _path(asked.out)
-        for path in filter(None, [events, documents]):
+        saved = [path for _, sinks in _check_sinks(configuration, asked) for path in sinks.files]
+        for path in filter(None, [events, documents, *saved]):
             _prepare(path, configuration)
-        shown = asked.out == "-" or (asked.out is None and configuration.callback is None)
+        shown = asked.out == "-" or _are_documents_all(configuration, asked)
         self._events = Lines(events, on_closed=on_closed) if events else stdout
         self._documents = Lines(documents, on_closed=on_closed) if documents else stdout if shown else None
 

@@ -31,10 +31,10 @@ class Description:
         """What GStreamer's parser gets."""
         return " ".join(self.words)
 
-    @property
-    def line(self) -> str:
-        """The same as a line for a shell."""
-        return " ".join(word if word == "!" else shlex.quote(word) for word in ["gst-launch-1.0", *self.words])
+    def line(self, *, finishing: bool = False) -> str:
+        """The same as a line for a shell; ``finishing``: Ctrl-C lets files be finished."""
+        words = ["gst-launch-1.0", *(["-e"] if finishing else []), *self.words]
+        return " ".join(word if word == "!" else shlex.quote(word) for word in words)
 
 
 def describe(
@@ -43,30 +43,31 @@ def describe(
     exists: Callable[[str], bool],
     *,
     aimeta: Mapping[str, Any] | None = None,
-    sink: Sequence[str] = (),
+    sinks: Callable[[str], Sequence[str]] = lambda _converter: ("!", "fakesink"),
+    named: bool = False,
 ) -> Description:
-    """Describe a stream. ``source`` are the words of what its frames come from, ``sink`` of what they go to after aimeta.
+    """Describe a stream. ``source`` are the words of what its frames come from, ``sinks`` those of what they go to after aimeta.
 
-    ``exists`` says whether an element is installed; ``aimeta`` are properties on top of the configuration's. Raises
-    ConfigurationError where the machine cannot do what is asked. An element that is missing is no error here: see
+    ``sinks`` gets the element that makes these frames into plain ones, whatever their memory. ``named``: stages get the names
+    of :func:`name_of`. ``exists`` says whether an element is installed; ``aimeta`` are properties on top of the configuration's.
+    Raises ConfigurationError where the machine cannot do what is asked. An element that is missing is no error here: see
     :func:`elements`.
     """
     muxed = exists("nvstreammux") and (bool(stream.input) or any(stage.element.startswith("nv") for stage in stream.stages))
-    making = _Making(exists, muxed=muxed)
+    making = _Making(exists, muxed=muxed, named=named)
     making.add(*source)
     if muxed:
         making.mux(stream)
     else:
         making.scale(stream)
-    for stage in stream.stages:
-        making.stage(stage)
+    for index, stage in enumerate(stream.stages):
+        making.stage(stage, index)
     if making.memory == _PLAIN:
         making.add("!", making.converter)
     making.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
     if stream.aimeta.get("signal-aimetas") is False:
         making.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")
-    sync = bool(stream.input.get("live-source", False))
-    making.add("!", *(sink or ("fakesink", f"sync={'true' if sync else 'false'}")))
+    making.add(*sinks(making.converter))
     return making.description
 
 
@@ -92,14 +93,19 @@ def properties_of(stage: Stage, element: str) -> dict[str, Any]:
     return dict(stage.properties)
 
 
+def name_of(stage: Stage, index: int) -> str:
+    """What the element of the stage with that ``index`` in its stream is called while it plays."""
+    return str(stage.properties.get("name", f"{stage.group}{index}"))
+
+
 class _Making:
     """A description that grows; ``memory`` is the caps' name of the memory that the frames lie in just now.
 
     DeepStream's metadata is sure to pass through its own ``converter``.
     """
 
-    def __init__(self, exists: Callable[[str], bool], *, muxed: bool) -> None:
-        self.exists = exists
+    def __init__(self, exists: Callable[[str], bool], *, muxed: bool, named: bool) -> None:
+        self.exists, self.named = exists, named
         self.memory, self.converter = (_NVMM, "nvvideoconvert") if muxed else (_PLAIN, "videoconvert")
         self.description = Description()
 
@@ -128,7 +134,7 @@ class _Making:
         if idle:
             self.warn(f"{_INPUT}: {', '.join(idle)} not used: that is for nvstreammux, which this pipeline does without")
 
-    def stage(self, stage: Stage) -> None:
+    def stage(self, stage: Stage, index: int) -> None:
         """Add what converts the frames, and the element."""
         element = element_of(stage, self.exists)
         if stage.element == "nvdsosd" and element != "nvdsosd":
@@ -137,7 +143,8 @@ class _Making:
                 self.warn(f"{stage.path}: {', '.join(idle)} not used: that is for nvdsosd, which is not installed")
         if element:
             self._convert(stage, element)
-            self.add("!", element, *assignments(properties_of(stage, element)))
+            name = {"name": name_of(stage, index)} if self.named else {}
+            self.add("!", element, *assignments({**name, **properties_of(stage, element)}))
 
     def _convert(self, stage: Stage, element: str) -> None:
         wanted = _NVMM if stage.memory == "NVMM" or element.startswith("nv") else _PLAIN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from empycustom.app.live import _is_loss
+from empycustom.app.connection import _is_loss
 from empycustom.app.player import Report
 
 PIPELINE = "/GstPipeline:pipeline0"

@@ -1,0 +1,134 @@
+"""One pipeline of a stream, from its start to its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from empycustom.app.endings import DONE
+from empycustom.app.parts import build
+from empycustom.app.player import Interrupts, Player, Report
+from empycustom.app.sinks import Sinks
+from empycustom.app.sources import SOURCE, expect_video, is_lasting, is_of_source
+from empycustom.elements.failures import post_error
+from empycustom.gstreamer import Gst
+from empycustom.stream.launch import AIMETA, FIRST
+
+_SILENCE_S = 30.0  # without a frame, a source that has sent some is gone
+
+
+class Say(Protocol):
+    """Says a sentence to whoever runs the stream."""
+
+    def __call__(self, text: str, details: str = "", *, kind: str = "error") -> None:
+        """Say it; ``kind`` is error, warning or info."""
+
+
+class Connection:
+    """The pipeline that ``text`` describes, playing. ``lost`` says why a source that should last is gone, or is ``""``.
+
+    ``let_in`` is asked for every frame whether it may reach aimeta, ``hear`` gets every document and may raise: then the pipeline
+    ends with that error. ``location`` is what the pipeline plays, ``sinks`` where its frames go. Raises LaunchError.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        location: str,
+        sinks: Sinks,
+        *,
+        let_in: Callable[[], bool],
+        hear: Callable[[str], None],
+        say: Say,
+        grace_s: float,
+        interrupts: Interrupts,
+    ) -> None:
+        self._location, self._sinks = location, sinks
+        self._let_in, self._tell_document, self._say = let_in, hear, say
+        self.lost = ""
+        self._lasting = is_lasting(location)
+        self._arrived: float | None = None  # when the last frame came from the source
+        self._broken = False
+        self._pipeline = build(text)
+        self._listen()
+        self._player = Player(
+            self._pipeline,
+            on_report=self._tell,
+            on_tick=self._look,
+            before_stop=self._finish,
+            is_end=self._is_end,
+            end_at=self._aimeta,
+            grace_s=grace_s,
+            interrupts=interrupts,
+        )
+
+    def _listen(self) -> None:
+        self._aimeta = self._pipeline.get_by_name(AIMETA)
+        self._aimeta.connect("new-meta", self._hear)
+        self._aimeta.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._count)
+        first = self._pipeline.get_by_name(FIRST)
+        first.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._note)
+        expect_video(self._pipeline, self._location)
+
+    def play(self) -> int:
+        """Play it; return the exit code. Raises StuckError."""
+        code = self._player.play()
+        if self._lasting and code == DONE and not self.lost:
+            self.lost = "it ended"
+        return code
+
+    def end(self) -> None:
+        """End it; may be called from any thread."""
+        self._player.end()
+
+    def _count(self, _pad: Any, _info: Any) -> Any:
+        return Gst.PadProbeReturn.OK if self._let_in() else Gst.PadProbeReturn.DROP
+
+    def _note(self, _pad: Any, _info: Any) -> Any:
+        self._arrived = time.monotonic()
+        return Gst.PadProbeReturn.OK
+
+    def _look(self) -> None:
+        if self._lasting and self._arrived and not self.lost and time.monotonic() - self._arrived > _SILENCE_S:
+            self.lost = f"no frame for {_SILENCE_S:g} s"
+            self._player.end()
+
+    def _hear(self, aimeta: Any, document: str) -> None:
+        if self._broken:
+            return
+        try:
+            self._tell_document(document)
+        except BaseException as error:  # noqa: BLE001 - PyGObject would print it and go on
+            self._broken = True
+            post_error(aimeta, error)
+
+    def _finish(self) -> None:
+        """Do what needs the elements as they are at the end of the stream."""
+        for path in self._sinks.write_pictures(self._pipeline):
+            if not path.exists():
+                self._say(f"{path} was not written: there was no frame.", kind="warning")
+
+    def _is_end(self, report: Report) -> bool:
+        """Whether an error says no more than that a source which should last is gone; then files are finished."""
+        if not self._lasting or not _is_loss(report):
+            return False
+        self.lost = self.lost or report.text.rstrip(".") or "an error"
+        return True
+
+    def _tell(self, report: Report) -> None:
+        text = report.advised
+        if is_of_source(report.element):
+            text = f"{self._location}: {text}"
+        self._say(text, report.details, kind=report.kind)
+
+
+def _is_loss(report: Report) -> bool:
+    """Whether an error is one of the connection.
+
+    It comes from inside of the source, whose parts may be out of the pipeline by now, while the source itself says that it cannot
+    play such a thing at all. That other elements refuse what the source sends is said in the debug text alone.
+    """
+    refused = any(reason in report.debug for reason in ("not-negotiated", "not-linked"))
+    inside = f":{SOURCE}/" in report.element or not report.element.startswith("/GstPipeline:")
+    return inside and not report.lacks_plugin and not refused

@@ -1,0 +1,31 @@
+"""The pipeline of a stream on this machine: its text, and where its frames go."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from empycustom.app.parts import exists
+from empycustom.app.sinks import Sinks
+from empycustom.app.sources import describe_source, locate
+from empycustom.stream.config import Stream
+from empycustom.stream.launch import Description, describe
+
+PLACE = "{stream_id}"  # in the name of a file
+
+
+def sinks_of(stream: Stream, asked: Namespace) -> Sinks:
+    """Where the frames of a stream go. ``{stream_id}`` in a name of ``--save`` is the stream's."""
+    files = [Path(name.replace(PLACE, stream.name)).expanduser() for name in asked.save]
+    return Sinks(files, window=asked.show, paced=bool(stream.input.get("live-source")))
+
+
+def described(
+    stream: Stream, frames: int | None, sinks: Callable[[str], Sequence[str]], *, named: bool = False, **aimeta: Any
+) -> Description:
+    """The pipeline of a stream on this machine; ``aimeta`` are properties of it. Raises LaunchError without a source."""
+    live = bool(stream.input.get("live-source"))
+    source = describe_source(locate(stream.location), live=live, frames=frames)
+    return describe(stream, source, exists, aimeta=aimeta, sinks=sinks, named=named)
