@@ -44,6 +44,7 @@ class Child:
             [python, "-m", "empycustom", *words],
             cwd=folder,
             env=env,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -55,6 +56,10 @@ class Child:
         """Wait for the end."""
         out, err = self.process.communicate(timeout=timeout_s)
         return Ended(self.process.returncode, out, err)
+
+    def type(self, line: str) -> None:
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         self.process.send_signal(number)
@@ -74,8 +79,8 @@ def begin(env: dict[str, str], tmp_path: Path):
         if child.process.poll() is None:
             child.process.kill()
             child.process.wait()
-        child.process.stdout.close()
-        child.process.stderr.close()
+        for stream in (child.process.stdin, child.process.stdout, child.process.stderr):
+            stream.close()
 
 
 @pytest.fixture

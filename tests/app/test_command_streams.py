@@ -177,6 +177,84 @@ def test_events_and_documents_go_into_files(cli, configured, tmp_path):
     assert words(documents) == [{"said": "hello"}] * 3
 
 
+def test_options_change_while_it_plays(begin, configured, library, tmp_path):
+    library("def process_ip(b, m, o):\n    return [o]\n", "tells.py")
+    options = [
+        *OPTIONS,
+        {"key": {"element": "empycustom", "property": "options"}, "option_type": "gstreamer", "value_type": "object"},
+        {"key": {"element": "empycustom", "property": "in-place"}, "option_type": "gstreamer"},
+    ]
+    callback = (
+        "def update(signal):\n    frame = signal['frame'][0]\n    options = [o['value'] for o in signal['options']]\n"
+        "    return [{'number': frame['frame_num'], 'frame': frame.get('emcustom'), 'options': options}]\n"
+    )
+    streams = [{"stream_id": name, "location": "test"} for name in "ab"]
+    pipeline = {"input": {"live-source": True}, "empycustom": {"custom-lib": "tells.py", "in-place": True}}
+    name = configured(pipeline, callback=callback, options=options, streams=streams)
+    child = begin("run", name, "--events", "events.jsonl", "--set", "speed=20", "--set", "-", "--set", "b:speed=3")
+
+    def last(stream):
+        path = tmp_path / "events.jsonl"
+        events = [json.loads(line) for line in path.read_text().splitlines(True) if line.endswith("\n")] if path.exists() else []
+        return next((event for event in reversed(events) if event["stream_id"] == stream), {})
+
+    def both(key, a, b):
+        wait_for(lambda: (last("a").get(key), last("b").get(key)) == (a, b), f"{key} of {a} and {b}")
+
+    both("options", [20], [3])
+    child.type("speed=25")
+    both("options", [25], [25])
+    child.type('a:speed=7\nb:empycustom.options={"x": 1}')
+    both("options", [7], [25])
+    both("frame", None, {"x": 1})
+    child.type("speed=31\nsped=1\nc:speed=1\nspeed\nempycustom.in-place=false\n\na:speed=8")
+    both("options", [8], [25])
+    child.type("aimeta.signal-interval=1000")
+    time.sleep(0.5)
+    before = last("a")["number"]
+    child.interrupt()
+    ended = child.end()
+
+    assert ended.code == 130
+    assert before - last("a")["number"] == 0
+    warnings = [line for line in ended.err.splitlines() if "warning" in line and "event_item_keys" not in line]
+    assert [line.removeprefix("empycustom: warning: ") for line in warnings] == [
+        "--set speed: 31 for the option speed must be at most 30 (declared at $.options[1]); nothing is changed",
+        "--set sped: sped is no option of this application; speed may be meant; known here: aimeta.signal-interval, speed, "
+        "empycustom.options, empycustom.in-place; nothing is changed",
+        "--set c:speed: there is no stream c; known here: a, b; nothing is changed",
+        "--set speed: write it as KEY=VALUE, or as STREAM:KEY=VALUE; nothing is changed",
+        "in-place of empycustom cannot change while it plays; give it when you start: --set KEY=VALUE; nothing is changed",
+    ]
+
+
+def test_a_change_stays_when_the_source_comes_back(begin, configured, camera, tmp_path):
+    port = free_port()
+    server = camera(port)
+    name = configured({}, callback=COUNTS, options=OPTIONS)
+    child = begin("run", name, "--source", f"rtsp://127.0.0.1:{port}/ball", "--events", "events.jsonl", "--set", "-")
+
+    def lines():
+        path = tmp_path / "events.jsonl"
+        return path.read_text().splitlines() if path.exists() else []
+
+    wait_for(lines, "an event")
+    child.type("aimeta.signal-interval=7\nspeed=9")
+    wait_for(lambda: '"value":9' in lines()[-1], "the change")
+    server.kill()
+    server.wait()
+    time.sleep(1.5)
+    before = len(lines())
+    camera(port)
+    wait_for(lambda: len(lines()) > before + 1, "the camera coming back")
+    child.interrupt()
+
+    assert child.end().code == 130
+    events = [json.loads(line) for line in lines()[before:]]
+    assert [event["number"] for event in events[:2]] == [0, 7]
+    assert events[0]["options"] == [{"key": "speed", "value": 9}]
+
+
 @pytest.mark.parametrize(
     ("callback", "said"),
     [

@@ -24,11 +24,13 @@ from empycustom.stream.events import EventItem, Said, read_events
 class SignalCallback:
     """A function ``f(signal) -> (events, debug string)`` in a module of its own. Raises LibraryError where it cannot be had.
 
-    ``signal`` is the document of aimeta as a dict, with ``options``: a list of ``{"key", "value"}``.
+    ``signal`` is the document of aimeta as a dict, with ``options``: a list of ``{"key", "value"}``, which may be replaced at any
+    time.
     """
 
     def __init__(self, file: Path, name: str, items: Sequence[EventItem], options: Sequence[Mapping[str, Any]]) -> None:
-        self._path, self._name, self._items, self._options = str(file), name, items, options
+        self._path, self._name, self._items = str(file), name, items
+        self.options = options
         self._module = load(self._path)
         try:
             self._function = self._checked(getattr(self._module, name, None))
@@ -58,7 +60,7 @@ class SignalCallback:
 
     def __call__(self, document: str) -> Said:
         """Call the function. Raises CallbackError if it raises, CallbackOutputError if what it returns are no such events."""
-        signal = {**loads(document), "options": [dict(option) for option in self._options]}
+        signal = {**loads(document), "options": [dict(option) for option in self.options]}
         try:
             returned = self._function(signal)
         except BaseException as error:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 SOURCE_HELP = "play this, not the location in the file; once for each stream"
-SET_HELP = "a value for an option of the file: speed=25"
+SET_HELP = "a value for an option of the file: speed=25; - takes such lines from stdin while it plays"
 EVENTS_HELP = "write the events here instead of printing them"
 
 

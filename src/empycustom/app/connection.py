@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from empycustom.app.endings import DONE
@@ -11,9 +11,10 @@ from empycustom.app.parts import build
 from empycustom.app.player import Interrupts, Player, Report
 from empycustom.app.sinks import Sinks
 from empycustom.app.sources import SOURCE, expect_video, is_lasting, is_of_source
+from empycustom.app.stages import set_text
 from empycustom.elements.failures import post_error
 from empycustom.gstreamer import Gst
-from empycustom.stream.launch import AIMETA, FIRST
+from empycustom.stream.launch import AIMETA, FIRST, Change
 
 _SILENCE_S = 30.0  # without a frame, a source that has sent some is gone
 
@@ -81,6 +82,11 @@ class Connection:
     def end(self) -> None:
         """End it; may be called from any thread."""
         self._player.end()
+
+    def change(self, changes: Sequence[Change]) -> None:
+        """Set properties of its elements; may be called from any thread."""
+        for change in changes:
+            set_text(self._pipeline.get_by_name(change.name), change.key, change.text)
 
     def _count(self, _pad: Any, _info: Any) -> Any:
         return Gst.PadProbeReturn.OK if self._let_in() else Gst.PadProbeReturn.DROP

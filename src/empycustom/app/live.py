@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import traceback
 from argparse import Namespace
@@ -12,10 +13,12 @@ from typing import Any, Protocol
 from empycustom.app.callback import SignalCallback
 from empycustom.app.connection import Connection
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
+from empycustom.app.parts import exists
 from empycustom.app.pipelines import described, sinks_of
 from empycustom.app.player import Interrupts
 from empycustom.errors import EmPyCustomError
 from empycustom.stream.config import Stream
+from empycustom.stream.launch import changes
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0  # before connecting again; doubled each time in vain
 _LOOK_EVERY_S = 0.1
@@ -57,6 +60,7 @@ class LiveStream:
         self._recording = 1  # which connection with frames it is
         self._began = time.monotonic()
         self._seconds = 0.0
+        self._changing = threading.Lock()
         self._over = False  # nothing more is wanted
         self._connection: Connection | None = None
 
@@ -82,6 +86,16 @@ class LiveStream:
         if self._connection:
             self._connection.end()
 
+    def change(self, stream: Stream) -> None:
+        """Go on with other values; may be called from any thread."""
+        with self._changing:
+            found = changes(self.stream, stream, exists)
+            self.stream = stream
+            if self.callback:
+                self.callback.options = stream.options
+            if self._connection:
+                self._connection.change(found)
+
     def summary(self) -> str:
         """What was done, in one line."""
         rate = self.frames / self._seconds if self._seconds else 0
@@ -95,7 +109,8 @@ class LiveStream:
         wait_s = _FIRST_WAIT_S
         while True:
             before = self.frames
-            connection = self._connect()
+            with self._changing:
+                connection = self._connect()
             code = connection.play()
             self._recording += self.frames > before
             if not connection.lost:

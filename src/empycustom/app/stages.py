@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from empycustom.app.packages import how_to_get_any
@@ -11,7 +11,7 @@ from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.stream.config import Configuration, Stage
 from empycustom.stream.kinds import shown, suggestion
-from empycustom.stream.launch import assignments, elements, properties_of
+from empycustom.stream.launch import Change, assignments, elements, properties_of
 
 
 def check_stages(configuration: Configuration) -> None:
@@ -22,6 +22,24 @@ def check_stages(configuration: Configuration) -> None:
             problems |= {path: text for path, text in _problems(stage, element).items() if path not in problems}
     if problems:
         raise ConfigurationError("\n".join(f"{path}: {text}" for path, text in problems.items()), path=next(iter(problems)))
+
+
+def check_changes(changes: Sequence[Change]) -> None:
+    """Raise ConfigurationError for a property that its element takes only before it plays."""
+    for change in changes:
+        spec = Gst.ElementFactory.make(change.element).find_property(change.key)
+        if spec.flags & int(Gst.PARAM_MUTABLE_READY):
+            raise ConfigurationError(
+                f"{change.key} of {change.element} cannot change while it plays; give it when you start: --set KEY=VALUE"
+            )
+
+
+def set_text(element: Any, key: str, text: str) -> None:
+    """Set a property of an element by the text of its value, exactly as it is where it holds text."""
+    if element.find_property(key).value_type == GObject.TYPE_STRING:
+        element.set_property(key, text)
+    else:
+        Gst.util_set_object_arg(element, key, text)
 
 
 def _problems(stage: Stage, element: str) -> dict[str, str]:

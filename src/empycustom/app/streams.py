@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.app.callback import SignalCallback
+from empycustom.app.changes import STDIN, Changes
 from empycustom.app.documents import Lines
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
 from empycustom.app.live import LiveStream
@@ -26,7 +27,8 @@ _LOOK_EVERY_S = 0.1
 
 def play_streams(asked: Namespace) -> int:
     """Play what the configuration says, or print it with ``--dry-run``; return the exit code. Raises EmPyCustomError, OSError."""
-    configuration = read(Path(asked.source).expanduser(), sources=asked.sources, settings=asked.settings)
+    settings = [setting for setting in asked.settings if setting != STDIN]
+    configuration = read(Path(asked.source).expanduser(), sources=asked.sources, settings=settings)
     if asked.events and configuration.callback is None:
         raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
     check_stages(configuration)
@@ -120,6 +122,7 @@ class Streams:
         self._quiet = asked.quiet
         self._warned: set[str] = set()
         self._streams = [self._make(stream, configuration, asked) for stream in configuration.streams]
+        self._changes = Changes(configuration, self._streams) if STDIN in asked.settings else None
 
     def _make(self, stream: Stream, configuration: Configuration, asked: Namespace) -> LiveStream:
         found = configuration.callback
@@ -144,6 +147,8 @@ class Streams:
         with self._interrupts.counted():
             for thread in threads:
                 thread.start()
+            if self._changes:
+                self._changes.listen(lambda: not any(thread.is_alive() for thread in threads))
             for thread in threads:
                 while thread.is_alive():
                     thread.join(_LOOK_EVERY_S)

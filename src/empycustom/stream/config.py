@@ -17,7 +17,7 @@ from empycustom.stream.choices import is_named
 from empycustom.stream.document import load
 from empycustom.stream.events import EventItem, read_items
 from empycustom.stream.kinds import below
-from empycustom.stream.options import Option, Setting, read_options, settings_of
+from empycustom.stream.options import Option, Setting, read_options, settings_of, typed_settings
 
 CALLBACK_FILE = "emi_signal_callback.py"
 _USUAL = {"primary": "nvinfer", "tracker": "nvtracker", "secondary": "nvinfer", "overlay": "nvdsosd"}
@@ -57,13 +57,24 @@ class Stream:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A whole file. ``callback`` is file and function, None where there is none; ``many``: streams have to be told apart."""
+    """A whole file. ``callback`` is file and function, None where there is none; ``many``: streams have to be told apart.
+
+    ``document`` is the file in its plain form, ``sources`` and ``settings`` are what was said besides.
+    """
 
     file: Path
     streams: tuple[Stream, ...]
     many: bool
     callback: tuple[Path, str] | None
     event_items: tuple[EventItem, ...]
+    document: Mapping[str, Any]
+    sources: tuple[str, ...]
+    settings: tuple[str, ...]
+
+    def changed(self, setting: str) -> Configuration:
+        """The same with one more of the ``settings``. Raises ConfigurationError."""
+        kept = (text for text in self.settings if text.partition("=")[0] != setting.partition("=")[0])
+        return _configuration(self.file, self.document, self.sources, (*kept, setting))
 
 
 def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = ()) -> Configuration:
@@ -71,14 +82,21 @@ def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = (
 
     Raises ConfigurationError, whose sentences begin with JSON paths; OSError if the file cannot be read.
     """
-    document = schema.read(load(file))
+    return _configuration(file, schema.read(load(file)), tuple(sources), tuple(settings))
+
+
+def _configuration(file: Path, document: Mapping[str, Any], sources: tuple[str, ...], settings: tuple[str, ...]) -> Configuration:
     folder = file.absolute().parent
     options = read_options(document)
     given = _streams(document, folder, sources)
     many = bool(document.get("streams")) or len(given) > 1
-    streams = tuple(_stream(document, folder, stream, settings_of(options, stream, path, settings)) for path, stream in given)
+    said = typed_settings(options, [stream["stream_id"] for _, stream in given], settings)
+    streams = tuple(
+        _stream(document, folder, stream, settings_of(options, stream, path, said[stream["stream_id"]])) for path, stream in given
+    )
     _check_locations(streams)
-    return Configuration(file, streams, many, _callback(document, folder), tuple(read_items(document)))
+    callback, items = _callback(document, folder), tuple(read_items(document))
+    return Configuration(file, streams, many, callback, items, document, sources, settings)
 
 
 def _check_locations(streams: Sequence[Stream]) -> None:

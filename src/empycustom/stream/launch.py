@@ -98,6 +98,29 @@ def name_of(stage: Stage, index: int) -> str:
     return str(stage.properties.get("name", f"{stage.group}{index}"))
 
 
+@dataclass(frozen=True)
+class Change:
+    """A property that gets another value while it plays. ``name`` is the element's own, ``element`` its kind."""
+
+    name: str
+    element: str
+    key: str
+    text: str
+
+
+def changes(before: Stream, after: Stream, exists: Callable[[str], bool]) -> list[Change]:
+    """What makes a playing pipeline of ``before`` into one of ``after``, which has the same stages."""
+    found = _changes(AIMETA, "aimeta", before.aimeta, after.aimeta)
+    for index, (old, new) in enumerate(zip(before.stages, after.stages, strict=True)):
+        if element := element_of(new, exists):
+            found += _changes(name_of(new, index), element, properties_of(old, element), properties_of(new, element))
+    return found
+
+
+def _changes(name: str, element: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    return [Change(name, element, key, _text(value)) for key, value in new.items() if key not in old or old[key] != value]
+
+
 class _Making:
     """A description that grows; ``memory`` is the caps' name of the memory that the frames lie in just now.
 

@@ -79,11 +79,51 @@ def _option(declared: Mapping[str, Any], path: str) -> Option:
     return Option(key, None, path, declared) if isinstance(key, str) else Option(key["property"], key["element"], path, declared)
 
 
-def settings_of(options: Sequence[Option], stream: Mapping[str, Any], path: str, typed: Sequence[str] = ()) -> list[Setting]:
+Said = Mapping[str, tuple[Any, str]]  # by the names of options: the value, and where it was said
+
+
+def typed_settings(options: Sequence[Option], streams: Sequence[str], typed: Sequence[str]) -> dict[str, Said]:
+    """Return what the texts of ``--set``, ``KEY=VALUE`` or ``STREAM:KEY=VALUE``, say about each of ``streams``.
+
+    Of two texts, the later wins. Raises ConfigurationError.
+    """
+    said: dict[str, dict[str, tuple[Any, str]]] = {stream: {} for stream in streams}
+    for text in typed:
+        head, sign, value = text.partition("=")
+        if not sign:
+            raise ConfigurationError(f"--set {text}: write it as KEY=VALUE, or as STREAM:KEY=VALUE")
+        stream, name = _addressed(options, streams, head)
+        option = next(option for option in options if option.name == _known(options, name, f"--set {head}"))
+        for each in streams if stream is None else [stream]:
+            said[each][name] = (_value(option, value), f"--set {head}")
+    return dict(said)
+
+
+def _addressed(options: Sequence[Option], streams: Sequence[str], head: str) -> tuple[str | None, str]:
+    """The stream (None: all) and the name of the option that stand before the ``=``."""
+    if any(option.name == head for option in options) or ":" not in head:
+        return None, head
+    for stream in streams:
+        if head.startswith(f"{stream}:"):
+            return stream, head.removeprefix(f"{stream}:")
+    name = head.partition(":")[0]
+    raise ConfigurationError(f"--set {head}: there is no stream {name}; {suggestion(name, streams)}")
+
+
+def _value(option: Option, text: str) -> Any:
+    """A value as it was typed: JSON, or else text."""
+    if option.declared.get("value_type") == "string":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def settings_of(options: Sequence[Option], stream: Mapping[str, Any], path: str, typed: Said) -> list[Setting]:
     """Return what each option holds in a stream, in the order of the declarations; one without a value is left out.
 
-    ``typed`` are the texts of ``--set``; they win over the stream's ``options``, which win over the declared ``value``. Raises
-    ConfigurationError.
+    ``typed`` wins over the stream's ``options``, which win over the declared ``value``. Raises ConfigurationError.
     """
     said = {option.name: (option.declared["value"], f"{option.path}.value") for option in options if "value" in option.declared}
     for index, entry in enumerate(stream.get("options", [])):
@@ -93,26 +133,11 @@ def settings_of(options: Sequence[Option], stream: Mapping[str, Any], path: str,
             entry["value"],
             f"{at}.value",
         )
-    for text in typed:
-        said |= _typed(options, text)
+    said |= typed
     found = [Setting(option, *said[option.name]) for option in options if option.name in said]
     for setting in found:
         setting.option.check(setting.value, setting.path)
     return found
-
-
-def _typed(options: Sequence[Option], text: str) -> dict[str, tuple[Any, str]]:
-    """What ``KEY=VALUE`` sets; the value is JSON, or else text."""
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise ConfigurationError(f"--set {text}: write it as KEY=VALUE")
-    known = next((option for option in options if option.name == _known(options, name, f"--set {name}")), None)
-    if known is not None and known.declared.get("value_type") == "string":
-        return {name: (value, f"--set {name}")}
-    try:
-        return {name: (json.loads(value), f"--set {name}")}
-    except ValueError:
-        return {name: (value, f"--set {name}")}
 
 
 def _known(options: Sequence[Option], name: str, path: str) -> str:

@@ -1,0 +1,66 @@
+"""``--set -``: values that are typed while the streams play."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from empycustom.app.endings import complain
+from empycustom.app.live import LiveStream
+from empycustom.app.parts import exists
+from empycustom.app.stages import check_changes, check_stages
+from empycustom.errors import EmPyCustomError
+from empycustom.stream.config import Configuration
+from empycustom.stream.launch import changes
+
+STDIN = "-"
+_LOOK_EVERY_S = 0.1
+_AT_ONCE = 65536  # bytes
+
+
+class Changes:
+    """Changes a configuration, and the streams that play it."""
+
+    def __init__(self, configuration: Configuration, streams: Sequence[LiveStream]) -> None:
+        self._configuration, self._streams = configuration, streams
+
+    def listen(self, is_over: Callable[[], bool]) -> None:
+        """Take ``KEY=VALUE`` or ``STREAM:KEY=VALUE`` from the lines of stdin, in a thread of its own."""
+        threading.Thread(target=self._listen, args=[is_over], daemon=True).start()
+
+    def _listen(self, is_over: Callable[[], bool]) -> None:
+        for line in _lines(sys.stdin.fileno(), is_over):
+            if line.strip():
+                self._take(line.strip())
+
+    def _take(self, setting: str) -> None:
+        try:
+            after = self._configuration.changed(setting)
+            check_stages(after)
+            for old, new in zip(self._configuration.streams, after.streams, strict=True):
+                check_changes(changes(old, new, exists))
+        except EmPyCustomError as error:
+            complain(
+                f"{error} Nothing is changed." if str(error).endswith(".") else f"{error}; nothing is changed", kind="warning"
+            )
+            return
+        self._configuration = after
+        for live, stream in zip(self._streams, after.streams, strict=True):
+            live.change(stream)
+
+
+def _lines(descriptor: int, is_over: Callable[[], bool]) -> Iterator[str]:
+    """The lines that arrive, until the end of either. A thread that Python's own reading holds could not be left at the end."""
+    rest = b""
+    while not is_over():
+        if not select.select([descriptor], [], [], _LOOK_EVERY_S)[0]:
+            continue
+        read = os.read(descriptor, _AT_ONCE)
+        *whole, rest = (rest + read).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+        if not read:
+            yield rest.decode(errors="replace")
+            return
