@@ -198,7 +198,7 @@ def test_formats_are_those_of_the_element():
         ("", "line 1, column 1: Expecting value"),
         ('{"a": 1, "a": 2}', 'the key "a" is there twice in one object; several elements go into a list'),
         ('{"a": NaN}', "NaN is no JSON number"),
-        ("[" * 100000, "recursion"),
+        ("[" * 100000, "nested too deeply"),
         (b'{"a": "\xff"}', "is no UTF-8 text"),
     ],
 )

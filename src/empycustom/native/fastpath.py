@@ -14,6 +14,7 @@ and do the same. ``EMPYCUSTOM_FAST_PATH=off`` is such a reason.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import platform
@@ -26,7 +27,7 @@ from empycustom.native.declarations import ffi, glib
 _SWITCH = "EMPYCUSTOM_FAST_PATH"
 _CAPSULE = b"gobject._PyGObject_API"
 _BOXED_NEW = 17  # its place in the table; places are never reused within PyGObject 3
-_FLOW_ERROR = -5
+_FLOW_ERROR, _FLOW_FLUSHING = -5, -2
 
 # What to call for each element that is started, by its address, and what to do with what that raises.
 _in_place: dict[int, Callable[[int], int]] = {}
@@ -34,18 +35,30 @@ _between: dict[int, Callable[[int, int], int]] = {}
 _failed: dict[int, Callable[[BaseException], object]] = {}
 
 
-def _raised(_kind: Any, error: BaseException, traceback: Any) -> None:
-    _failed[traceback.tb_frame.f_locals["element"]](error)
+# The tables are arguments, because a thread of GStreamer may call when the interpreter has cleared this module.
+def _raised(_kind: Any, error: BaseException, traceback: Any, failed: dict[int, Any] = _failed) -> int | None:
+    element = traceback.tb_frame.f_locals["element"]
+    if element not in failed:  # forgotten while it was called: the interpreter ends
+        return _FLOW_FLUSHING
+    failed[element](error)
+    return None  # cffi returns the callback's own
 
 
 @ffi.callback("int(uintptr_t, uintptr_t)", error=_FLOW_ERROR, onerror=_raised)  # type: ignore[untyped-decorator]
-def _transform_ip(element: int, buffer: int) -> int:
-    return _in_place[element](buffer)
+def _transform_ip(element: int, buffer: int, in_place: dict[int, Callable[[int], int]] = _in_place) -> int:
+    return in_place[element](buffer)
 
 
 @ffi.callback("int(uintptr_t, uintptr_t, uintptr_t)", error=_FLOW_ERROR, onerror=_raised)  # type: ignore[untyped-decorator]
-def _transform(element: int, source: int, target: int) -> int:
-    return _between[element](source, target)
+def _transform(element: int, source: int, target: int, between: dict[int, Callable[[int, int], int]] = _between) -> int:
+    return between[element](source, target)
+
+
+@atexit.register
+def _forget_all() -> None:
+    """Call nothing any more: what plays at the end of the interpreter gets no frames through libraries half cleared."""
+    for table in (_in_place, _between, _failed):
+        table.clear()
 
 
 def missing(pygobject_version: tuple[int, ...], capsule: Any) -> str:

@@ -22,7 +22,9 @@ def load(path: Path) -> Any:
         raise ConfigurationError(
             f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{f': {line}' if line else ''}"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ConfigurationError(f"{path}: lists and objects are nested too deeply") from error
+    except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
 
 
