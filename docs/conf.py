@@ -19,4 +19,4 @@ html_use_index = html_domain_indices = False  # no page leads to them
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
-pygments_dark_style = "monokai"  # that of furo underlines modules, as if they were links
+pygments_dark_style = "a11y-dark"  # that of furo underlines modules, as if they were links
