@@ -15,3 +15,8 @@ nitpick_ignore_regex = [("py:.*", r"(Gst|numpy|np|typing|types)\..*")]  # others
 html_theme = "furo"
 html_title = f"empycustom {release}"
 html_copy_source = html_show_sourcelink = False
+html_use_index = html_domain_indices = False  # no page leads to them
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+pygments_dark_style = "a11y-dark"  # that of furo underlines modules, as if they were links

@@ -48,7 +48,7 @@ def page(name: str, factory: Any, element: Any) -> str:
         "## Pads\n",
         *_table(["pad", "direction, presence", "caps"], _pads(element)),
         "## Properties\n",
-        *_table(["property", "type", "default", "range", "may be set", "meaning"], _properties(element)),
+        *_table(["property", "type", "default", "may be set", "meaning"], _properties(element)),
         *_fields(element),
         "## Signals\n",
         *_table(["signal", "handler"], _signals(element)),
@@ -94,13 +94,14 @@ def _own_properties(element: Any) -> list[Any]:
 
 def _properties(element: Any) -> Iterator[list[str]]:
     for spec in sorted(_own_properties(element), key=lambda spec: spec.name):
-        yield [f"`{spec.name}`", _kind(spec.value_type), _default(spec), _range(spec), _mutability(spec), spec.blurb]
+        yield [f"`{spec.name}`", _type(spec), _default(spec), _mutability(spec), _meaning(spec)]
 
 
-def _kind(gtype: Any) -> str:
-    if gtype.is_a(GObject.TYPE_ENUM):
-        return f"enum `{gtype.name}`"
-    return KINDS.get(gtype.name, f"`{gtype.name}`")
+def _type(spec: Any) -> str:
+    if spec.value_type.is_a(GObject.TYPE_ENUM):
+        return f"enum `{spec.value_type.name}`"
+    kind = KINDS.get(spec.value_type.name, f"`{spec.value_type.name}`")
+    return f"{kind}, {spec.minimum} to {spec.maximum}" if hasattr(spec, "minimum") else kind
 
 
 def _default(spec: Any) -> str:
@@ -122,17 +123,17 @@ def _choices(spec: Any) -> dict[int, Any]:
     return {number: GObject.enum_get_value(spec.enum_class, number) for number in range(spec.enum_class.n_values)}
 
 
-def _range(spec: Any) -> str:
-    if spec.value_type.is_a(GObject.TYPE_ENUM):
-        return "<br>".join(f"`{value.value_nick}`: {value.value_name}" for value in _choices(spec).values())
-    return f"{spec.minimum} to {spec.maximum}" if hasattr(spec, "minimum") else ""
+def _meaning(spec: Any) -> str:
+    if not spec.value_type.is_a(GObject.TYPE_ENUM):
+        return str(spec.blurb)
+    return "<br>".join([spec.blurb, *(f"`{value.value_nick}`: {value.value_name}" for value in _choices(spec).values())])
 
 
 def _mutability(spec: Any) -> str:
     if not spec.flags & GObject.ParamFlags.WRITABLE:
-        return "never: it is read"
+        return "never: read-only"
     states = [text for flag, text in STATES.items() if int(spec.flags) & int(flag)]
-    return states[0] if states else "not said"
+    return states[0] if states else ""
 
 
 def _fields(element: Any) -> Iterator[str]:
