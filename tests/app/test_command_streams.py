@@ -338,7 +338,7 @@ def test_several_lines_are_printed_with_their_streams(cli, configured, tmp_path)
 
     first, line, second, other = ended.out.splitlines()
     assert (first, second) == ("# a", "# b")
-    assert " num-buffers=3 " in line
+    assert " ! identity eos-after=4 ! " in line
     assert shlex.split(other)[1:4] == ["uridecodebin", "name=source", "uri=rtsp://b/1"]
     assert "empycustom: warning: $.pipeline_configuration.input: batch-size not used" in ended.err
 
@@ -521,7 +521,7 @@ def test_an_rtsp_source_that_sends_nothing_is_connected_again(configured, camera
     server = camera(port)
     (stream,) = config.read(tmp_path / configured({}), sources=[f"rtsp://127.0.0.1:{port}/ball"]).streams
     asked = Namespace(frames=None, grace=1.0, verbose=False, save=[], show=False)
-    output = Namespace(document=lambda *_: None)
+    output = Namespace(document=lambda *_: None, another=None)
     running = live.LiveStream(stream, asked, output, None, interrupts=Interrupts(), prefix="", warned=set())
     thread = threading.Thread(target=running.run)
     thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,7 +61,7 @@ class SignalCallback:
 
     def __call__(self, document: str) -> Said:
         """Call the function. Raises CallbackError if it raises, CallbackOutputError if what it returns are no such events."""
-        signal = {**loads(document), "options": [dict(option) for option in self.options]}
+        signal = {**loads(document), "options": copy.deepcopy(self.options)}
         try:
             returned = self._function(signal)
         except BaseException as error:

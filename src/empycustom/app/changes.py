@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from empycustom.app.endings import complain
 from empycustom.app.live import LiveStream
-from empycustom.app.parts import exists
 from empycustom.app.stages import check_changes, check_stages
-from empycustom.errors import EmPyCustomError
+from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.stream.config import Configuration
-from empycustom.stream.launch import changes
 
 STDIN = "-"
 _LOOK_EVERY_S = 0.1
@@ -28,7 +26,9 @@ class Changes:
         self._configuration, self._streams = configuration, streams
 
     def listen(self, is_over: Callable[[], bool]) -> None:
-        """Take ``KEY=VALUE`` or ``STREAM:KEY=VALUE`` from the lines of stdin, in a thread of its own."""
+        """Take ``KEY=VALUE`` or ``STREAM:KEY=VALUE`` from the lines of stdin, in a thread of its own. Raises LaunchError."""
+        if sys.stdin is None:
+            raise LaunchError("--set -: stdin is closed, from which the lines would come.")
         threading.Thread(target=self._listen, args=[is_over], daemon=True).start()
 
     def _listen(self, is_over: Callable[[], bool]) -> None:
@@ -41,11 +41,9 @@ class Changes:
             after = self._configuration.changed(setting)
             check_stages(after)
             for old, new in zip(self._configuration.streams, after.streams, strict=True):
-                check_changes(changes(old, new, exists))
-        except EmPyCustomError as error:
-            complain(
-                f"{error} Nothing is changed." if str(error).endswith(".") else f"{error}; nothing is changed", kind="warning"
-            )
+                check_changes(old, new)
+        except (EmPyCustomError, OSError) as error:
+            complain(f"{str(error).rstrip('.')}; nothing is changed", kind="warning")
             return
         self._configuration = after
         for live, stream in zip(self._streams, after.streams, strict=True):

@@ -59,6 +59,7 @@ class Connection:
             on_tick=self._look,
             before_stop=self._finish,
             is_end=self._is_end,
+            files_after=self._aimeta if sinks.files else None,
             end_at=self._aimeta,
             grace_s=grace_s,
             interrupts=interrupts,
@@ -66,15 +67,20 @@ class Connection:
 
     def _listen(self) -> None:
         self._aimeta = self._pipeline.get_by_name(AIMETA)
-        self._aimeta.connect("new-meta", self._hear)
-        self._aimeta.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._count)
-        first = self._pipeline.get_by_name(FIRST)
-        first.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._note)
+        self._first = self._pipeline.get_by_name(FIRST)
+        self._handler = self._aimeta.connect("new-meta", self._hear)
+        places = ((self._aimeta, self._count), (self._first, self._note))
+        pads = ((element.get_static_pad("sink"), look) for element, look in places)
+        self._probes = [(pad, pad.add_probe(Gst.PadProbeType.BUFFER, look)) for pad, look in pads]
         expect_video(self._pipeline, self._location)
 
     def play(self) -> int:
-        """Play it; return the exit code. Raises StuckError."""
+        """Play it, once; return the exit code. Raises StuckError."""
         code = self._player.play()
+        # What the elements call keeps this object, and so the pipeline: Python does not see that circle.
+        self._aimeta.disconnect(self._handler)
+        for pad, probe in self._probes:
+            pad.remove_probe(probe)
         if self._lasting and code == DONE and not self.lost:
             self.lost = "it ended"
         return code
@@ -96,7 +102,11 @@ class Connection:
         return Gst.PadProbeReturn.OK
 
     def _look(self) -> None:
-        if self._lasting and self._arrived and not self.lost and time.monotonic() - self._arrived > _SILENCE_S:
+        """End what is silent: not while frames wait for a library, nor before all elements have started."""
+        if not self._lasting or self.lost or not self._player.is_started:
+            return
+        self._arrived = self._arrived or time.monotonic()
+        if time.monotonic() - self._arrived > _SILENCE_S and not self._first.get_property("current-level-buffers"):
             self.lost = f"no frame for {_SILENCE_S:g} s"
             self._player.end()
 
@@ -112,8 +122,7 @@ class Connection:
     def _finish(self) -> None:
         """Do what needs the elements as they are at the end of the stream."""
         for path in self._sinks.write_pictures(self._pipeline):
-            if not path.exists():
-                self._say(f"{path} was not written: there was no frame.", kind="warning")
+            self._say(f"{path} was not written: there was no frame.", kind="warning")
 
     def _is_end(self, report: Report) -> bool:
         """Whether an error says no more than that a source which should last is gone; then files are finished."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from empycustom.errors import LaunchError
 
+_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^@\s]*@")
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 
@@ -18,6 +20,6 @@ class StuckError(LaunchError):
 
 
 def complain(message: str, details: str = "", *, kind: str = "error") -> None:
-    """Print ``message`` on stderr, with ``details`` (a traceback, mostly) below it."""
+    """Print ``message`` on stderr, with ``details`` (a traceback, mostly) below it; passwords in URIs are left out."""
     lines = [f"empycustom: {kind}: {message.rstrip()}", *([details.rstrip()] if details.strip() else [])]
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    print(_PASSWORD.sub(r"\1***@", "\n".join(lines)), file=sys.stderr, flush=True)

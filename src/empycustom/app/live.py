@@ -33,6 +33,9 @@ class Output(Protocol):
     def event(self, stream: Stream, event: dict[str, Any]) -> None:
         """Write an event of the callback."""
 
+    def another(self, path: Path) -> Path:
+        """A name like that of ``path``, which nothing is written to."""
+
 
 class LiveStream:
     """One stream. :meth:`run` plays it in a thread of its own and raises nothing; ``code`` is the exit code then.
@@ -57,7 +60,8 @@ class LiveStream:
         self.code = DONE
         self.stuck: StuckError | None = None
         self.written: list[Path] = []
-        self._recording = 1  # which connection with frames it is
+        self._sinks = self._sinks_at_first = sinks_of(stream, asked)
+        self._location = stream.aimeta.get("location", "")
         self._began = time.monotonic()
         self._seconds = 0.0
         self._changing = threading.Lock()
@@ -73,6 +77,8 @@ class LiveStream:
             self._fail(str(error), "")
         except EmPyCustomError as error:
             self._fail(str(error), error.details)
+        except OSError as error:
+            self._fail(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.", "")
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
             self._fail(f"this stream ended by a defect of empycustom: {error!r}", traceback.format_exc())
         finally:
@@ -112,12 +118,13 @@ class LiveStream:
             with self._changing:
                 connection = self._connect()
             code = connection.play()
-            self._recording += self.frames > before
             if not connection.lost:
                 return code
             if self._is_enough():
                 break
-            wait_s = _FIRST_WAIT_S if self.frames > before else wait_s
+            if self.frames > before:
+                wait_s = _FIRST_WAIT_S
+                self._keep_what_is_written()
             self.say(f"the source is gone ({connection.lost}); trying again in {wait_s:g} s", kind="warning")
             self._wait(wait_s)
             if self._is_enough():
@@ -135,17 +142,15 @@ class LiveStream:
 
     def _connect(self) -> Connection:
         """A new pipeline."""
-        sinks = sinks_of(self.stream, self.asked)
-        if self._recording > 1:
-            sinks = sinks.numbered(self._recording)
-        self.written += sinks.files
-        description = described(self.stream, self.asked.frames, sinks.words, named=True)
+        aimeta = {"location": self._location} if self._location else {}
+        self.written += [*self._sinks.files, *map(Path, aimeta.values())]
+        description = described(self.stream, self._sinks.words, named=True, **aimeta)
         for warning in description.warnings:
             self.warn_once(warning)
         connection = self._connection = Connection(
             description.text,
             self.stream.location,
-            sinks,
+            self._sinks,
             let_in=self._let_in,
             hear=self._hear,
             say=self.say,
@@ -155,6 +160,12 @@ class LiveStream:
         if self._over:
             connection.end()
         return connection
+
+    def _keep_what_is_written(self) -> None:
+        """Let the next pipeline write other files."""
+        self._sinks = self._sinks_at_first.renamed(self.output.another)
+        if self._location:
+            self._location = str(self.output.another(Path(self.stream.aimeta["location"])))
 
     def _let_in(self) -> bool:
         """Count a frame; False if it is one too many."""
@@ -180,7 +191,7 @@ class LiveStream:
         self.say(text, details)
 
     def _hear(self, document: str) -> None:
-        """Write a document, and what the callback says to it. Raises CallbackError, CallbackOutputError, OSError."""
+        """Write a document, and what the callback says to it. Raises CallbackError, CallbackOutputError, LaunchError."""
         self.documents += 1
         self.output.document(self.stream, document)
         if self.callback is None:

@@ -16,6 +16,7 @@ from empycustom.gstreamer import Gst
 
 _TICK_S = 0.1
 _ADVICE = "Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
+_ON_THE_WAY = (Gst.State.PAUSED, Gst.State.PLAYING)
 _HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-C
 
 
@@ -67,7 +68,8 @@ class Player:
     is over and the elements still hold their last frames. ``end_at`` is an element at whose sink pad Ctrl-C ends the stream,
     so that what lies before it is not worked off; without one, the pipeline's sources are told. ``grace_s`` is how long Ctrl-C
     waits for the end, and how long the elements may take to stop. ``interrupts`` are counted by whoever gives them; without any,
-    playing counts its own. ``is_end`` says which errors end the stream as Ctrl-C does, and are no failures.
+    playing counts its own. ``is_end`` says which errors end the stream as Ctrl-C does, and are no failures. ``files_after`` is an
+    element behind which files are written: they are finished although something failed that is not behind it.
     """
 
     def __init__(
@@ -81,19 +83,26 @@ class Player:
         grace_s: float = 10.0,
         interrupts: Interrupts | None = None,
         is_end: Callable[[Report], bool] = lambda _report: False,
+        files_after: Any = None,
     ) -> None:
         self.pipeline, self.bus = pipeline, pipeline.get_bus()
         self.on_report, self.on_tick, self.before_stop = on_report, on_tick, before_stop
         self.end_at, self.grace_s = end_at, grace_s
-        self.is_end = is_end
+        self.is_end, self.files_after = is_end, files_after
         self._interrupts = interrupts or Interrupts()
         self._counting = nullcontext if interrupts else self._interrupts.counted
         self.failed = False
         self._asked_to_end = False
         self._ended = False
+        self._finishing = False  # files, after an error
         self._ends_by: float | None = None
         self._buffering = False
         self._started: list[Any] = []  # what set_state returned, once it has
+
+    @property
+    def is_started(self) -> bool:
+        """Whether all elements have started."""
+        return len(self._started) == len(_ON_THE_WAY)
 
     def play(self) -> int:
         """Play until the end, an error or Ctrl-C; return the exit code. Raises StuckError if elements do not stop."""
@@ -110,7 +119,7 @@ class Player:
 
     def _start(self) -> None:
         # Only on the way to PAUSED is it said whether something is live.
-        for state in (Gst.State.PAUSED, Gst.State.PLAYING):
+        for state in _ON_THE_WAY:
             if Gst.StateChangeReturn.FAILURE not in self._started:
                 self._started.append(self.pipeline.set_state(state))
 
@@ -129,7 +138,7 @@ class Player:
         return FAILED if self.failed else INTERRUPTED if self.interrupts else DONE
 
     def _is_over(self) -> bool:
-        return self._ended or self.failed or self.interrupts > 1
+        return self._ended or (self.failed and not self._finishing) or self.interrupts > 1
 
     def _step(self) -> None:
         if (self.interrupts or self._asked_to_end) and self._ends_by is None:
@@ -194,8 +203,17 @@ class Player:
         if kind == "error" and self.is_end(report):
             self.end()
             return
-        self.failed = self.failed or kind == "error"
+        if kind == "error":
+            self._finishing = not self.failed and self._can_finish(message.src)
+            self.failed = True
         self.on_report(report)
+
+    def _can_finish(self, failing: Any) -> bool:
+        """End the stream if there are files to finish, and the element that fails is none of those which do that."""
+        if self.files_after is None or failing in _behind(self.files_after):
+            return False
+        self.end()
+        return True
 
     def _fail(self, text: str) -> None:
         self.failed = True
@@ -232,6 +250,13 @@ _ECHOES = ((Gst.StreamError.quark(), Gst.StreamError.FAILED), (Gst.CoreError.qua
 _SLOW = (Gst.CoreError.quark(), Gst.CoreError.CLOCK)
 # Which errors mean that a plugin is not installed.
 _LACKS = ((Gst.CoreError.quark(), Gst.CoreError.MISSING_PLUGIN), (Gst.StreamError.quark(), Gst.StreamError.CODEC_NOT_FOUND))
+
+
+def _behind(element: Any) -> list[Any]:
+    """The elements that get what flows out of ``element``."""
+    peers = [pad.get_peer() for pad in element.srcpads]
+    following = [peer.get_parent_element() for peer in peers if peer]
+    return following + [further for each in following for further in _behind(each)]
 
 
 def _in_background(work: Callable[[], Any]) -> threading.Thread:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,12 @@ from empycustom.app.configured import is_configuration
 from empycustom.app.documents import Documents
 from empycustom.app.endings import DONE, complain
 from empycustom.app.libraries import Request
+from empycustom.app.outputs import prepare
 from empycustom.app.parts import build
 from empycustom.app.player import Player, Report
 from empycustom.app.progress import Progress
 from empycustom.app.sinks import Sinks
-from empycustom.app.sources import describe_source, expect_video, is_of_source, locate
+from empycustom.app.sources import describe_end, describe_source, expect_video, is_of_source, locate
 from empycustom.app.streams import play_streams
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
@@ -53,30 +56,23 @@ class Run:
     def show(self) -> int:
         """Print the line of gst-launch-1.0 that does the same; return 0."""
         aimeta = ["silent=false"] if self.printing else []
-        words = self._words(*aimeta, sinks=self.sinks.words(printed=True), frames=self.arguments.frames)
+        words = self._words(*aimeta, sinks=self.sinks.words(printed=True), end=describe_end(self.arguments.frames))
         print(Description(words).line(finishing=bool(self.saved)))
         return DONE
 
-    def _words(self, *aimeta: str, sinks: list[str], frames: int | None = None) -> list[str]:
-        """The pipeline; ``aimeta`` and ``frames`` (the source's own limit, if it has one) are what gst-launch-1.0 needs."""
+    def _words(self, *aimeta: str, sinks: list[str], end: Sequence[str] = ()) -> list[str]:
+        """The pipeline; ``aimeta`` and ``end`` are what gst-launch-1.0 needs."""
         pixels = f"video/x-raw,format={self.arguments.format}"
         location = assignments({"location": str(self.out)}) if self.out else []
         return [
-            *(*describe_source(self.source, frames=frames), "!", "queue", f"name={FIRST}"),
+            *(*describe_source(self.source), *end, "!", "queue", f"name={FIRST}"),
             *("!", "videoconvert", f"name={_CONVERT}", "!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
             *(*self.libraries, "!", "aimeta", f"name={AIMETA}", *location, *aimeta, *sinks),
         ]
 
-    def _prepare(self, path: Path) -> None:
-        """Make the folder of an output; refuse to overwrite what is being read."""
-        for read in (self.arguments.source, *(request.path for request in self.arguments.libraries)):
-            if path.exists() and Path(read).expanduser().exists() and path.samefile(Path(read).expanduser()):
-                raise LaunchError(f"{path} would be overwritten while it is read; choose another name for the output.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-
     def _build(self) -> None:
-        for path in filter(None, [self.out, *self.saved]):
-            self._prepare(path)
+        outputs = [path for path in (self.out, *self.saved) if path]
+        prepare(outputs, [self.arguments.source, *(request.path for request in self.arguments.libraries)])
         self.pipeline = build(Description(self._words(sinks=self.sinks.words())).text)
         self.aimeta = self.pipeline.get_by_name(AIMETA)
         self.last = self.aimeta.get_static_pad("src")
@@ -104,15 +100,17 @@ class Run:
             on_report=self._tell,
             on_tick=self._update,
             before_stop=self._finish,
+            files_after=self.aimeta if self.saved else None,
             end_at=self.pipeline.get_by_name(_CONVERT),
             grace_s=asked.grace,
         )
         documents = Documents(self.aimeta, shown=self.printing, on_closed=self.player.end)
-        self.progress = Progress(quiet=asked.quiet or (self.printing and sys.stdout.isatty()))
+        self.progress = Progress(quiet=asked.quiet or (self.printing and os.isatty(1)))
         try:
             code = self.player.play()
         finally:
             self.progress.close()
+            documents.close()
         if not asked.quiet and (self.frames or not self.player.failed):
             print(self._summary(documents.count), file=sys.stderr)
         return code

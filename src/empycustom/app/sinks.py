@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,10 +68,9 @@ class Sinks:
             return ["!", "queue", "!", *branches[0]]
         return ["!", "tee", "name=tee", *(word for branch in branches for word in ("tee.", "!", "queue", "!", *branch))]
 
-    def numbered(self, number: int) -> Sinks:
-        """The same, with videos of other names, which hold the ``number``: what plays again overwrites none."""
-        files = [path if path.suffix.lower() in _PICTURES else path.with_stem(f"{path.stem}-{number}") for path in self.files]
-        return replace(self, files=files)
+    def renamed(self, rename: Callable[[Path], Path]) -> Sinks:
+        """The same, with videos of other names, for what plays again and overwrites none."""
+        return replace(self, files=[path if path.suffix.lower() in _PICTURES else rename(path) for path in self.files])
 
     def write_pictures(self, pipeline: Any) -> list[Path]:
         """Write the last frames; return the files for which there was none. ``pipeline`` still holds them. Raises LaunchError."""

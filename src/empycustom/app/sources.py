@@ -59,19 +59,23 @@ def _file(path: Path) -> str:
     return str(Gst.filename_to_uri(str(path.absolute())))
 
 
-def describe_source(located: str, *, live: bool = False, frames: int | None = None) -> list[str]:
+def describe_source(located: str, *, live: bool = False) -> list[str]:
     """What :func:`locate` found, as words for GStreamer's parser, to be followed by a queue.
 
-    The names of the two are ``SOURCE`` and ``FIRST``. ``live`` and ``frames`` are for ``test``. Only video is decoded: sound and
-    subtitles are not even exposed.
+    The names of the two are ``SOURCE`` and ``FIRST``. ``live`` is for ``test``. Only video is decoded: sound is not even exposed.
     """
     if located == "test":
-        ends = [] if frames is None else [f"num-buffers={frames}"]
         paced = ["is-live=true"] if live else []
-        return ["videotestsrc", f"name={SOURCE}", "pattern=ball", *paced, *ends, "!", _TEST_CAPS]
+        return ["videotestsrc", f"name={SOURCE}", "pattern=ball", *paced, "!", _TEST_CAPS]
     if located.startswith("/dev/"):
         return ["v4l2src", f"device={located}", "!", "decodebin", f"name={SOURCE}"]
     return ["uridecodebin", f"name={SOURCE}", f"uri={quoted(located)}", f"caps={_ANY_VIDEO}", "expose-all-streams=false"]
+
+
+def describe_end(frames: int | None) -> list[str]:
+    """What ends the stream after that many frames, as words behind those of a source; None: nothing does."""
+    # identity ends the stream in the place of the buffer with that number.
+    return ["!", "identity", f"eos-after={frames + 1}"] if frames else []
 
 
 def expect_video(pipeline: Any, located: str) -> None:
@@ -81,13 +85,19 @@ def expect_video(pipeline: Any, located: str) -> None:
         return
     first = pipeline.get_by_name(FIRST).get_static_pad("sink")
 
-    def on_all(_decoder: Any) -> None:
+    def on_all(decoder: Any) -> None:
         if not first.is_linked():
             text = f"{located} has no video that GStreamer can decode."
             error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
-            source.post_message(Gst.Message.new_error(source, error, ""))
+            decoder.post_message(Gst.Message.new_error(decoder, error, ""))
 
     source.connect("no-more-pads", on_all)
+
+
+def is_same_file(source: str, path: Path) -> bool:
+    """Whether ``path`` is the file that ``source``, a path or a URI, names."""
+    named = Path(Gst.uri_get_location(source) or "") if source.startswith("file://") else Path(source).expanduser()
+    return path.exists() and named.exists() and path.samefile(named)
 
 
 def is_of_source(element: str) -> bool:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from empycustom.app.packages import how_to_get_any
 from empycustom.app.parts import exists
 from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
-from empycustom.stream.config import Configuration, Stage
+from empycustom.stream.config import Configuration, Stage, Stream
 from empycustom.stream.kinds import shown, suggestion
-from empycustom.stream.launch import Change, assignments, elements, properties_of
+from empycustom.stream.launch import assignments, changes, elements, properties_of
 
 
 def check_stages(configuration: Configuration) -> None:
@@ -24,9 +24,15 @@ def check_stages(configuration: Configuration) -> None:
         raise ConfigurationError("\n".join(f"{path}: {text}" for path, text in problems.items()), path=next(iter(problems)))
 
 
-def check_changes(changes: Sequence[Change]) -> None:
-    """Raise ConfigurationError for a property that its element takes only before it plays."""
-    for change in changes:
+def check_changes(before: Stream, after: Stream) -> None:
+    """Raise ConfigurationError where a playing pipeline of ``before`` cannot become one of ``after``."""
+    found = changes(before, after, exists)
+    for old, new in zip(before.stages, after.stages, strict=True):
+        if (old.format, old.memory) != (new.format, new.memory):
+            raise ConfigurationError(f"{new.path}: format and memory cannot change while it plays; give them when you start")
+    if not found and before.stages != after.stages:
+        raise ConfigurationError("there is no element here that would use this")
+    for change in found:
         spec = Gst.ElementFactory.make(change.element).find_property(change.key)
         if spec.flags & int(Gst.PARAM_MUTABLE_READY):
             raise ConfigurationError(

@@ -7,20 +7,17 @@ import threading
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from empycustom.app.callback import SignalCallback
 from empycustom.app.changes import STDIN, Changes
-from empycustom.app.documents import Lines
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
 from empycustom.app.live import LiveStream
-from empycustom.app.pipelines import PLACE, described, sinks_of
+from empycustom.app.outputs import Outputs, are_documents_all, sinks_of_all
+from empycustom.app.pipelines import described
 from empycustom.app.player import Interrupts
-from empycustom.app.sinks import Sinks
 from empycustom.app.stages import check_stages
 from empycustom.errors import LaunchError
-from empycustom.meta.compact import dumps
-from empycustom.stream.config import Configuration, Stream, read
+from empycustom.stream.config import Configuration, read
 
 _LOOK_EVERY_S = 0.1
 
@@ -38,10 +35,10 @@ def play_streams(asked: Namespace) -> int:
 def dry_run(configuration: Configuration, asked: Namespace) -> int:
     """Print a gst-launch line for each stream, in which aimeta itself does with the documents what was asked; return 0."""
     to_file = asked.out not in (None, "-") and not configuration.many
-    shown = asked.out or _are_documents_all(configuration, asked)
+    shown = asked.out or configuration.callback or are_documents_all(configuration, asked)
     aimeta = {"location": asked.out} if to_file else {"silent": False} if shown else {}
-    for stream, sinks in _check_sinks(configuration, asked):
-        description = described(stream, asked.frames, partial(sinks.words, printed=True), **aimeta)
+    for stream, sinks in sinks_of_all(configuration, asked):
+        description = described(stream, partial(sinks.words, printed=True), frames=asked.frames, **aimeta)
         for warning in description.warnings:
             complain(warning, kind="warning")
         if configuration.many:
@@ -50,92 +47,32 @@ def dry_run(configuration: Configuration, asked: Namespace) -> int:
     return DONE
 
 
-def _are_documents_all(configuration: Configuration, asked: Namespace) -> bool:
-    """Whether documents are the only thing that a run could show; then they are printed."""
-    return not (asked.out or asked.save or asked.show or configuration.callback)
-
-
-def _check_sinks(configuration: Configuration, asked: Namespace) -> list[tuple[Stream, Sinks]]:
-    """Where the frames of each stream go. Raises LaunchError where that cannot be."""
-    for name in asked.save:
-        if configuration.many and PLACE not in name:
-            better = Path(name).with_stem(f"{Path(name).stem}-{PLACE}")
-            raise LaunchError(f"--save {name}: several streams cannot write one file; write {PLACE} into its name: '{better}'")
-    found = [(stream, sinks_of(stream, asked)) for stream in configuration.streams]
-    for stream, sinks in found:
-        if "/" in stream.name and any(PLACE in name for name in asked.save):
-            raise LaunchError(f"--save: the stream_id {stream.name} has a / in it, and cannot be in the name of a file")
-        sinks.check()
-    return found
-
-
-class Outputs:
-    """Where documents and events go. With several streams, each line begins with its stream's name as ``stream_id``."""
-
-    def __init__(self, configuration: Configuration, asked: Namespace, *, on_closed: Any) -> None:
-        self._many = configuration.many
-        stdout = Lines(None, on_closed=on_closed)
-        events, documents = _path(asked.events), _path(asked.out)
-        saved = [path for _, sinks in _check_sinks(configuration, asked) for path in sinks.files]
-        for path in filter(None, [events, documents, *saved]):
-            _prepare(path, configuration)
-        shown = asked.out == "-" or _are_documents_all(configuration, asked)
-        self._events = Lines(events, on_closed=on_closed) if events else stdout
-        self._documents = Lines(documents, on_closed=on_closed) if documents else stdout if shown else None
-
-    def document(self, stream: Stream, document: str) -> None:
-        """Write a document, which is the JSON of an object that is not empty."""
-        if self._documents:
-            self._documents.write(f'{{"stream_id":{dumps(stream.name)},{document[1:]}' if self._many else document)
-
-    def event(self, stream: Stream, event: dict[str, Any]) -> None:
-        """Write an event; a ``stream_id`` of its own stays."""
-        self._events.write(dumps({"stream_id": stream.name, **event} if self._many else event))
-
-    def close(self) -> None:
-        """Finish the files."""
-        for lines in filter(None, [self._events, self._documents]):
-            lines.close()
-
-
-def _path(name: str | None) -> Path | None:
-    return Path(name).expanduser() if name not in (None, "-") else None
-
-
-def _prepare(path: Path, configuration: Configuration) -> None:
-    """Make the folder of an output; refuse to overwrite what is being read."""
-    libraries = (stage.properties.get("custom-lib", "") for stream in configuration.streams for stage in stream.stages)
-    callback = configuration.callback[0] if configuration.callback else ""
-    sources = (stream.location for stream in configuration.streams)
-    for other in map(str, (configuration.file, callback, *libraries, *sources)):
-        if other and path.exists() and Path(other).exists() and path.samefile(other):
-            raise LaunchError(f"{path} would be overwritten while it is read; choose another name for the output.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-
-
 class Streams:
     """All streams of one run. One that fails says so and leaves the others alone."""
 
     def __init__(self, configuration: Configuration, asked: Namespace) -> None:
         self._interrupts = Interrupts()
-        self._outputs = Outputs(configuration, asked, on_closed=self._end)
         self._quiet = asked.quiet
-        self._warned: set[str] = set()
-        self._streams = [self._make(stream, configuration, asked) for stream in configuration.streams]
+        found, warned = configuration.callback, set[str]()
+        # First what may fail, then what empties files.
+        callbacks = [
+            SignalCallback(*found, configuration.event_items, stream.options) if found else None
+            for stream in configuration.streams
+        ]
+        self._outputs = Outputs(configuration, asked, on_closed=self._end)
+        self._streams = [
+            LiveStream(
+                stream,
+                asked,
+                self._outputs,
+                callback,
+                interrupts=self._interrupts,
+                prefix=f"{stream.name}: " if configuration.many else "",
+                warned=warned,
+            )
+            for stream, callback in zip(configuration.streams, callbacks, strict=True)
+        ]
         self._changes = Changes(configuration, self._streams) if STDIN in asked.settings else None
-
-    def _make(self, stream: Stream, configuration: Configuration, asked: Namespace) -> LiveStream:
-        found = configuration.callback
-        callback = SignalCallback(*found, configuration.event_items, stream.options) if found else None
-        return LiveStream(
-            stream,
-            asked,
-            self._outputs,
-            callback,
-            interrupts=self._interrupts,
-            prefix=f"{stream.name}: " if configuration.many else "",
-            warned=self._warned,
-        )
 
     def _end(self) -> None:
         for stream in self._streams:

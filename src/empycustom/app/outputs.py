@@ -1,0 +1,115 @@
+"""What a stream configuration's run writes: documents, events and frames, of one stream or of several."""
+
+from __future__ import annotations
+
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from empycustom.app.documents import Lines
+from empycustom.app.pipelines import PLACE, sinks_of
+from empycustom.app.sinks import Sinks
+from empycustom.app.sources import is_same_file
+from empycustom.errors import LaunchError
+from empycustom.meta.compact import dumps
+from empycustom.stream.config import Configuration, Stream
+
+
+def are_documents_all(configuration: Configuration, asked: Namespace) -> bool:
+    """Whether documents are the only thing that a run could show; then they are printed."""
+    return not (asked.out or asked.save or asked.show or configuration.callback)
+
+
+def sinks_of_all(configuration: Configuration, asked: Namespace) -> list[tuple[Stream, Sinks]]:
+    """Where the frames of each stream go. Raises LaunchError where that cannot be."""
+    for name in asked.save:
+        if len(configuration.streams) > 1 and PLACE not in name:
+            better = Path(name).with_stem(f"{Path(name).stem}-{PLACE}")
+            raise LaunchError(f"--save {name}: several streams cannot write one file; write {PLACE} into its name: '{better}'")
+    found = [(stream, sinks_of(stream, asked)) for stream in configuration.streams]
+    for stream, sinks in found:
+        if "/" in stream.name and any(PLACE in name for name in asked.save):
+            raise LaunchError(f"--save: the stream_id {stream.name} has a / in it, and cannot be in the name of a file")
+        sinks.check()
+    return found
+
+
+def prepare(paths: Sequence[Path], read: Sequence[str]) -> None:
+    """Make the folders of outputs. Raises LaunchError if one is named twice, or is a file that is ``read``: path or URI."""
+    for index, path in enumerate(paths):
+        if path.absolute() in [other.absolute() for other in paths[:index]] and (path.is_file() or not path.exists()):
+            raise LaunchError(f"{path} is named twice; every output needs a file of its own.")
+        if any(is_same_file(source, path) for source in read):
+            raise LaunchError(f"{path} would be overwritten while it is read; choose another name for the output.")
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+class Outputs:
+    """Where documents and events go. With several streams, each line begins with its stream's name as ``stream_id``.
+
+    Raises LaunchError, OSError where an output cannot be.
+    """
+
+    def __init__(self, configuration: Configuration, asked: Namespace, *, on_closed: Callable[[], None]) -> None:
+        self._many = configuration.many
+        for option, name in (("--events", asked.events), ("--out", asked.out)):
+            if name and PLACE in name:
+                raise LaunchError(f"{option} {name}: the lines of all streams go into one file, each with its stream_id")
+        events, documents = _path(asked.events), _path(asked.out)
+        paths = [path for path in (events, documents, *_saved(configuration, asked)) if path]
+        prepare(paths, list(_read(configuration)))
+        self._taken = {path.absolute() for path in paths}
+        self._taking = threading.Lock()
+        shown = asked.out == "-" or are_documents_all(configuration, asked)
+        printed = shown or (configuration.callback and not events)
+        self._stdout = Lines(None, on_closed=on_closed) if printed else None
+        self._events = Lines(events, on_closed=on_closed) if events else self._stdout
+        self._documents = Lines(documents, on_closed=on_closed) if documents else self._stdout if shown else None
+
+    def another(self, path: Path) -> Path:
+        """A name like that of ``path``, which nothing of this run is written to."""
+        with self._taking:
+            number = 2
+            while (found := path.with_stem(f"{path.stem}-{number}")).absolute() in self._taken:
+                number += 1
+            self._taken.add(found.absolute())
+            return found
+
+    def document(self, stream: Stream, document: str) -> None:
+        """Write a document, which is the JSON of an object that is not empty."""
+        if self._documents:
+            self._documents.write(f'{{"stream_id":{dumps(stream.name)},{document[1:]}' if self._many else document)
+
+    def event(self, stream: Stream, event: dict[str, Any]) -> None:
+        """Write an event; a ``stream_id`` of its own stays."""
+        if self._events:
+            self._events.write(dumps({"stream_id": stream.name, **event} if self._many else event))
+
+    def close(self) -> None:
+        """Finish the files, and leave stdout to others."""
+        for lines in filter(None, [self._events, self._documents, self._stdout]):
+            lines.close()
+
+
+def _path(name: str | None) -> Path | None:
+    return Path(name).expanduser() if name not in (None, "-") else None
+
+
+def _saved(configuration: Configuration, asked: Namespace) -> Iterator[Path]:
+    for stream, sinks in sinks_of_all(configuration, asked):
+        yield from sinks.files
+        if stream.aimeta.get("location"):
+            yield Path(stream.aimeta["location"]).expanduser()
+
+
+def _read(configuration: Configuration) -> Iterator[str]:
+    """What the run reads: paths and URIs."""
+    yield str(configuration.file)
+    if configuration.callback:
+        yield str(configuration.callback[0])
+    for stream in configuration.streams:
+        yield stream.location
+        yield from (stage.properties["custom-lib"] for stage in stream.stages if "custom-lib" in stage.properties)
