@@ -171,10 +171,10 @@ def test_what_cannot_work_is_one_clear_line(words, complaint, cli, library):
 @pytest.mark.parametrize("option", ["--save", "--out"])
 def test_the_source_is_not_overwritten(option, cli, library, video):
     before = video.read_bytes()
-    ended = cli("run", video, "--lib", library(SAYS), option, video.name)
-
-    assert ended.code == 1
-    assert "video.avi would be overwritten while it is read" in ended.err
+    for source in (video, video.as_uri()):
+        ended = cli("run", source, "--lib", library(SAYS), option, video.name)
+        assert ended.code == 1
+        assert "video.avi would be overwritten while it is read" in ended.err
     assert video.read_bytes() == before
 
 
@@ -211,6 +211,36 @@ def test_an_exception_in_a_callback_is_told_once_with_the_traceback(callback, cl
     assert ended.err.count("empycustom: error:") == 1
     assert ended.err.count("Traceback (most recent call last)") == 1
     assert "raise RuntimeError('sorry')" in ended.err
+
+
+def test_a_recording_is_finished_although_a_library_raises(cli, library, tmp_path, frames_in):
+    path = library("def process_ip(b, m, o):\n    assert m['frame'][0]['frame_num'] < 20\n")
+    ended = cli("run", "test", "--lib", path, "--save", "a.mp4", "--save", "last.png")
+
+    assert ended.code == 1
+    assert ended.err.count("empycustom: ") == 1, ended.err
+    assert "written: a.mp4, last.png" in ended.err
+    assert [frames_in(tmp_path / name) for name in ("a.mp4", "last.png")] == [20, 1]
+
+
+def test_a_disk_that_is_full_ends_it_at_once(env, library, tmp_path):
+    library(SAYS)
+    command = f"{sys.executable} -m empycustom run test --lib lib.py >/dev/full"
+    ended = subprocess.run(
+        ["bash", "-c", command], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("empycustom: error: stdout cannot be written (No space left on device); it is incomplete.")
+    assert ended.stderr.count("empycustom: error:") == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_what_libraries_print_is_beside_the_documents(cli, library):
+    ended = cli("run", "test", "--lib", library("def process_ip(b, m, o):\n    print('hello')\n"), "--frames", 3)
+
+    assert len(ended.documents) == 3
+    assert ended.err.count("hello\n") == 3
 
 
 def test_a_library_that_cannot_be_loaded_is_an_error(cli, library):
@@ -250,5 +280,5 @@ def test_the_printed_line_does_the_same_in_gst_launch(cli, library, video, gst_l
     assert [frames_in(tmp_path / name) for name in ("red film.mp4", "last.png")] == [40, 1]
     assert len((tmp_path / "meta.jsonl").read_text().splitlines()) == 40
     assert cli("run", "test", "--lib", library(SAYS), "--dry-run", "--frames", 3).out.startswith(
-        "gst-launch-1.0 videotestsrc name=source pattern=ball ! "
+        "gst-launch-1.0 videotestsrc name=source pattern=ball num-buffers=3 ! "
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import re
 import shlex
 import signal
 import socket
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from argparse import Namespace
 from pathlib import Path
 
@@ -125,8 +128,8 @@ def test_each_stream_has_its_files(cli, configured, video, tmp_path, frames_in):
     assert [frames_in(tmp_path / f"{name}.mkv") for name in ("a b", "c")] == [7, 7]
     refused = cli("run", configured({}, streams=[{"stream_id": "a/b", "location": "test"}]), "--save", "{stream_id}.mkv")
     assert "the stream_id a/b has a / in it" in refused.err
-    twice = cli("run", configured({}), "--source", "test", "--save", "a.mkv", "--save", "a.mkv")
-    assert "--save a.mkv is there twice" in twice.err
+    alone = cli("run", configured({}, streams=streams[:1]), "--save", "alone.mkv", "--frames", 3)
+    assert (alone.code, frames_in(tmp_path / "alone.mkv")) == (0, 3), alone.err
 
 
 def test_a_file_that_is_said_to_be_live_keeps_its_own_speed(cli, configured, video):
@@ -320,6 +323,7 @@ def test_the_printed_line_does_the_same_in_gst_launch(cli, configured, gst_launc
     name = configured(pipeline)
     played = cli("run", name, "--source", video)
     printed = cli("run", name, "--source", video, "--dry-run")
+    assert "--frames is not in the line" in cli("run", name, "--source", video, "--dry-run", "--frames", 4).err
     launched = gst_launch(printed.out.removeprefix("gst-launch-1.0"))
 
     def timeless(documents):
@@ -338,7 +342,7 @@ def test_several_lines_are_printed_with_their_streams(cli, configured, tmp_path)
 
     first, line, second, other = ended.out.splitlines()
     assert (first, second) == ("# a", "# b")
-    assert " ! identity eos-after=4 ! " in line
+    assert " num-buffers=3 " in line
     assert shlex.split(other)[1:4] == ["uridecodebin", "name=source", "uri=rtsp://b/1"]
     assert "empycustom: warning: $.pipeline_configuration.input: batch-size not used" in ended.err
 
@@ -415,6 +419,114 @@ def test_outputs_do_not_overwrite_inputs(cli, configured):
     assert "there are no events" in cli("run", configured({}), "--source", "test", "--events", "x").err
 
 
+def cli_shell(command, env, folder):
+    done = subprocess.run(["bash", "-c", command], env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr
+
+
+def test_one_file_is_one_output(cli, configured, tmp_path):
+    name = configured({"empycustom": LIB}, callback=COUNTS)
+    for more in (
+        ["--events", "./x", "--out", "x"],
+        ["--save", "x.png", "--out", "x.png"],
+        ["--save", "a.mkv", "--save", "a.mkv"],
+    ):
+        ended = cli("run", name, "--source", "test", "--frames", 1, *more)
+        assert ended.code == 1
+        assert re.search(f"{more[-1]} is (named|there) twice", ended.err)
+    assert not (tmp_path / "x").exists()
+    ended = cli("run", name, "--source", "test", "--out", "{stream_id}.jsonl")
+    assert "--out {stream_id}.jsonl: the lines of all streams go into one file" in ended.err
+
+
+def test_aimetas_own_file_is_an_output_too(cli, configured, tmp_path):
+    pipeline = {"empycustom": LIB, "aimeta": {"location": "lib.py"}}
+    refused = cli("run", configured(pipeline), "--source", "test")
+    assert "lib.py would be overwritten while it is read" in refused.err
+    assert (tmp_path / "lib.py").read_text() == SAYS
+    played = cli("run", configured({"aimeta": {"location": "a.jsonl"}}), "--source", "test", "--frames", 3, "--out", "b.jsonl")
+    assert played.code == 0, played.err
+    assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
+
+
+def test_the_source_is_not_overwritten_whatever_it_is_called(cli, configured, video):
+    before = video.read_bytes()
+    for option in ("--save", "--out"):
+        ended = cli("run", configured({}), "--source", video.as_uri(), option, video.name)
+        assert (ended.code, "video.avi would be overwritten while it is read" in ended.err) == (1, True)
+    assert video.read_bytes() == before
+
+
+def test_files_of_before_stay_where_the_run_cannot_be(cli, configured, tmp_path):
+    (tmp_path / "events.jsonl").write_text("precious")
+    name = configured({}, callback="def other(signal):\n    return []\n")
+
+    assert cli("run", name, "--source", "test", "--events", "events.jsonl").code == 1
+    assert (tmp_path / "events.jsonl").read_text() == "precious"
+
+
+def test_a_recording_is_finished_although_a_library_or_the_callback_raises(cli, configured, library, tmp_path, frames_in):
+    library("def process_ip(b, m, o):\n    assert m['frame'][0]['frame_num'] < 20\n", "late.py")
+    in_library = cli("run", configured({"empycustom": {**LIB, "custom-lib": "late.py"}}), "--source", "test", "--save", "a.mp4")
+    callback = "def update(signal):\n    assert signal['frame'][0]['frame_num'] < 20\n    return []\n"
+    in_callback = cli("run", configured({}, callback=callback), "--source", "test", "--save", "b.mp4")
+
+    for ended, says in ((in_library, "process_ip"), (in_callback, "update")):
+        assert ended.code == 1
+        assert f"{says} raised AssertionError" in ended.err
+        assert ended.err.count("empycustom: ") == 1
+    assert frames_in(tmp_path / "a.mp4") == 20
+    assert frames_in(tmp_path / "b.mp4") >= 20
+
+
+def test_what_cannot_be_written_is_said_once(cli, configured):
+    name = configured({}, callback=COUNTS)
+    ended = cli("run", name, "--source", "test", "--events", "/dev/full")
+
+    assert ended.code == 1
+    assert ended.err.count("empycustom: error:") == 1
+    assert "empycustom: error: /dev/full cannot be written (No space left on device); it is incomplete." in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_what_libraries_print_is_beside_the_lines(cli, configured, library):
+    library("def process_ip(b, m, o):\n    print('hello', m['frame'][0]['frame_num'])\n", "prints.py")
+    streams = [{"stream_id": name, "location": "test"} for name in "abcd"]
+    ended = cli("run", configured({"empycustom": {**LIB, "custom-lib": "prints.py"}}, streams=streams), "--frames", 50)
+
+    assert len(ended.documents) == 200
+    assert ended.err.count("hello ") >= 200
+
+
+def test_a_callback_may_do_with_its_signal_what_it_likes(cli, configured):
+    callback = "def update(signal):\n    value = signal['options'][0]['value']\n    value.append(1)\n    return [{'length': len(value)}]\n"
+    options = [{"key": "list", "option_type": "callback", "value_type": "list", "value": []}]
+    ended = cli("run", configured({}, callback=callback, options=options), "--source", "test", "--source", "test", "--frames", 2)
+
+    assert [json.loads(line)["length"] for line in ended.out.splitlines()] == [1] * 4
+
+
+def test_passwords_are_not_told(cli, configured):
+    ended = cli("run", configured({}), "--source", "foo://me:secret@x")
+
+    assert "foo://me:***@x" in ended.err
+    assert "secret" not in ended.err
+    assert "me:secret@" in cli("run", configured({}), "--source", "rtsp://me:secret@x", "--dry-run").out
+
+
+def test_what_cannot_change_while_it_plays(env, configured, tmp_path):
+    key = {"element": "empycustom", "property": "format"}
+    name = configured({"empycustom": LIB}, options=[{"key": key, "option_type": "gstreamer"}])
+    command = f"echo empycustom.format=GRAY8 | {sys.executable} -m empycustom run {name} --source test --frames 30 --set - -q"
+    code, err = cli_shell(command, env, tmp_path)
+    closed, why = cli_shell(f"{sys.executable} -m empycustom run {name} --source test --set - <&-", env, tmp_path)
+
+    assert (code, err.count("\n")) == (0, 1), err
+    assert "format and memory cannot change while it plays; give them when you start; nothing is changed" in err
+    assert closed == 1
+    assert why.startswith("empycustom: error: --set -: stdin is closed")
+
+
 def test_ctrl_c_ends_all_streams(begin, configured, library, tmp_path):
     library(SLOW, "slow.py")
     streams = [{"stream_id": name, "location": "test"} for name in "ab"] + [
@@ -484,7 +596,10 @@ def camera():
 def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(begin, configured, camera, tmp_path, frames_in):
     port = free_port()
     server = camera(port)
-    streams = [{"stream_id": "camera", "location": f"rtsp://127.0.0.1:{port}/ball"}, {"stream_id": "other", "location": "test"}]
+    streams = [
+        {"stream_id": "camera", "location": f"rtsp://127.0.0.1:{port}/ball"},
+        {"stream_id": "camera-2", "location": "test"},
+    ]
     path = tmp_path / "meta.jsonl"
     name = configured({"input": {"live-source": True}}, streams=streams)
     child = begin("run", name, "--out", path, "--save", "{stream_id}.mp4")
@@ -496,10 +611,10 @@ def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(be
     server.kill()
     server.wait()
     time.sleep(1.5)
-    before, others = frames("camera"), frames("other")
+    before, others = frames("camera"), frames("camera-2")
     camera(port)
     wait_for(lambda: frames("camera") > before + 5, "the camera coming back")
-    assert frames("other") > others
+    assert frames("camera-2") > others
     child.interrupt()
     ended = child.end()
 
@@ -507,45 +622,111 @@ def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(be
     assert "empycustom: warning: camera: the source is gone (" in ended.err
     assert "trying again in 1 s" in ended.err
     assert "empycustom: error:" not in ended.err
-    saved = [frames_in(tmp_path / name) for name in ("camera.mp4", "camera-2.mp4", "other.mp4")]
-    assert saved == [before, frames("camera") - before, frames("other")], ended.err
+    saved = [frames_in(tmp_path / name) for name in ("camera.mp4", "camera-3.mp4", "camera-2.mp4")]
+    assert saved == [before, frames("camera") - before, frames("camera-2")], ended.err
 
 
-def test_an_rtsp_source_that_sends_nothing_is_connected_again(configured, camera, tmp_path, monkeypatch, capsys):
-    """In this process, to be less patient than usual."""
+@pytest.fixture
+def watch(configured, monkeypatch, tmp_path, capsys):
+    """Play an RTSP source in this process, to be less patient than usual, while a test looks on."""
     import empycustom
 
     empycustom.register()
     monkeypatch.setattr(connection, "_SILENCE_S", 1.0)
+    playing = []
+
+    def start(pipeline, location):
+        (stream,) = config.read(tmp_path / configured(pipeline), sources=[location]).streams
+        asked = Namespace(frames=None, grace=1.0, verbose=False, save=[], show=False)
+        output = Namespace(document=lambda *_: None, another=None)
+        running = live.LiveStream(stream, asked, output, None, interrupts=Interrupts(), prefix="", warned=set())
+        playing.append((running, threading.Thread(target=running.run)))
+        playing[-1][1].start()
+        said = []
+
+        def is_said(text):
+            said.append(capsys.readouterr().err)
+            return text in "".join(said)
+
+        return running, is_said
+
+    yield start
+    for running, thread in playing:
+        running.end()
+        thread.join(20)
+        assert not thread.is_alive()
+        assert running.code == 0
+
+
+def test_a_library_may_think_longer_than_a_source_may_be_silent(watch, library, camera):
+    port = free_port()
+    camera(port)
+    library("import time\ndef process_ip(b, m, o):\n    m['frame'][0]['frame_num'] or time.sleep(3)\n", "thinks.py")
+    running, is_said = watch({"empycustom": {**LIB, "custom-lib": "thinks.py"}}, f"rtsp://127.0.0.1:{port}/ball")
+
+    wait_for(lambda: running.frames > 5, "a frame of the camera")
+    assert not is_said("the source is gone")
+
+
+def test_a_server_that_answers_and_sends_nothing_is_connected_again(watch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_rtsp, args=[server], daemon=True).start()
+        _, is_said = watch({}, f"rtspt://127.0.0.1:{server.getsockname()[1]}/x")
+        wait_for(lambda: is_said("the source is gone (no frame for 1 s); trying again in 1 s"), "the silence")
+
+
+DESCRIBED = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nm=video 0 RTP/AVP 26\r\na=control:a\r\n"
+
+
+def answer_rtsp(server):
+    """Answer all that is asked of an RTSP server over TCP, and send no video."""
+    while True:
+        try:
+            peer, _ = server.accept()
+        except OSError:
+            return
+        with peer, peer.makefile("rb") as asked:
+            while words := asked.readline().split():
+                headers = dict(line.decode().strip().split(": ", 1) for line in iter(asked.readline, b"\r\n"))
+                answer = {"CSeq": headers["CSeq"], "Session": "1", "Public": "DESCRIBE, SETUP, PLAY, TEARDOWN"}
+                body = DESCRIBED if words[0] == b"DESCRIBE" else ""
+                if words[0] == b"SETUP":
+                    answer["Transport"] = headers["Transport"]
+                if body:
+                    answer |= {"Content-Type": "application/sdp", "Content-Length": str(len(body))}
+                peer.sendall(
+                    ("RTSP/1.0 200 OK\r\n" + "".join(f"{k}: {v}\r\n" for k, v in answer.items()) + "\r\n" + body).encode()
+                )
+
+
+def test_connections_in_vain_leave_nothing_behind(watch, monkeypatch):
+    monkeypatch.setattr(live, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(live, "_LONGEST_WAIT_S", 0.01)
+    made = []
+    begin = connection.Connection.__init__
+    monkeypatch.setattr(connection.Connection, "__init__", lambda *a, **k: made.append(weakref.ref(a[0])) or begin(*a, **k))
+    watch({}, f"rtsp://127.0.0.1:{free_port()}/x")
+
+    wait_for(lambda: len(made) > 20, "twenty attempts")
+    gc.collect()
+    assert sum(found() is not None for found in made) < 5
+
+
+def test_an_rtsp_source_that_sends_nothing_is_connected_again(watch, camera):
     port = free_port()
     server = camera(port)
-    (stream,) = config.read(tmp_path / configured({}), sources=[f"rtsp://127.0.0.1:{port}/ball"]).streams
-    asked = Namespace(frames=None, grace=1.0, verbose=False, save=[], show=False)
-    output = Namespace(document=lambda *_: None, another=None)
-    running = live.LiveStream(stream, asked, output, None, interrupts=Interrupts(), prefix="", warned=set())
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    said = []
-
-    def is_said(text):
-        said.append(capsys.readouterr().err)
-        return text in "".join(said)
-
+    running, is_said = watch({}, f"rtsp://127.0.0.1:{port}/ball")
     try:
         wait_for(lambda: running.frames > 5, "a frame of the camera")
         server.send_signal(signal.SIGSTOP)
-        wait_for(lambda: is_said("no frame for 1 s"), "the silence")
+        wait_for(
+            lambda: is_said("empycustom: warning: the source is gone (no frame for 1 s); trying again in 1 s"), "the silence"
+        )
         server.send_signal(signal.SIGCONT)
         before = running.frames
         wait_for(lambda: running.frames > before + 5, "the camera coming back")
     finally:
         server.send_signal(signal.SIGCONT)
-        running.end()
-        thread.join(20)
-
-    assert not thread.is_alive()
-    assert running.code == 0
-    assert "empycustom: warning: the source is gone (no frame for 1 s); trying again in 1 s" in "".join(said)
 
 
 def test_schema_is_printed(cli):

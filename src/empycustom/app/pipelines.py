@@ -9,7 +9,7 @@ from typing import Any
 
 from empycustom.app.parts import exists
 from empycustom.app.sinks import Sinks
-from empycustom.app.sources import describe_end, describe_source, locate
+from empycustom.app.sources import describe_source, locate
 from empycustom.stream.config import Stream
 from empycustom.stream.launch import Description, describe
 
@@ -25,10 +25,10 @@ def sinks_of(stream: Stream, asked: Namespace) -> Sinks:
 def described(
     stream: Stream, sinks: Callable[[str], Sequence[str]], *, frames: int | None = None, named: bool = False, **aimeta: Any
 ) -> Description:
-    """The pipeline of a stream on this machine, which ends after ``frames``; ``aimeta`` are properties of that element.
+    """The pipeline of a stream on this machine; ``aimeta`` are properties of it. ``frames``: where the source is ``test``.
 
     Raises LaunchError if the source is not there.
     """
     live = bool(stream.input.get("live-source"))
-    source = [*describe_source(locate(stream.location), live=live), *describe_end(frames)]
+    source = describe_source(locate(stream.location), live=live, frames=frames)
     return describe(stream, source, exists, aimeta=aimeta, sinks=sinks, named=named)

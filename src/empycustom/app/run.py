@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from empycustom.app.parts import build
 from empycustom.app.player import Player, Report
 from empycustom.app.progress import Progress
 from empycustom.app.sinks import Sinks
-from empycustom.app.sources import describe_end, describe_source, expect_video, is_of_source, locate
+from empycustom.app.sources import describe_source, expect_video, is_of_source, locate, warn_of_frames
 from empycustom.app.streams import play_streams
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
@@ -56,16 +55,17 @@ class Run:
     def show(self) -> int:
         """Print the line of gst-launch-1.0 that does the same; return 0."""
         aimeta = ["silent=false"] if self.printing else []
-        words = self._words(*aimeta, sinks=self.sinks.words(printed=True), end=describe_end(self.arguments.frames))
+        words = self._words(*aimeta, sinks=self.sinks.words(printed=True), frames=self.arguments.frames)
+        warn_of_frames(self.arguments, [self.source])
         print(Description(words).line(finishing=bool(self.saved)))
         return DONE
 
-    def _words(self, *aimeta: str, sinks: list[str], end: Sequence[str] = ()) -> list[str]:
-        """The pipeline; ``aimeta`` and ``end`` are what gst-launch-1.0 needs."""
+    def _words(self, *aimeta: str, sinks: list[str], frames: int | None = None) -> list[str]:
+        """The pipeline; ``aimeta`` and ``frames`` are what gst-launch-1.0 needs."""
         pixels = f"video/x-raw,format={self.arguments.format}"
         location = assignments({"location": str(self.out)}) if self.out else []
         return [
-            *(*describe_source(self.source), *end, "!", "queue", f"name={FIRST}"),
+            *(*describe_source(self.source, frames=frames), "!", "queue", f"name={FIRST}"),
             *("!", "videoconvert", f"name={_CONVERT}", "!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
             *(*self.libraries, "!", "aimeta", f"name={AIMETA}", *location, *aimeta, *sinks),
         ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from empycustom.app.endings import complain
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 from empycustom.stream.launch import FIRST, quoted
@@ -59,23 +62,25 @@ def _file(path: Path) -> str:
     return str(Gst.filename_to_uri(str(path.absolute())))
 
 
-def describe_source(located: str, *, live: bool = False) -> list[str]:
+def describe_source(located: str, *, live: bool = False, frames: int | None = None) -> list[str]:
     """What :func:`locate` found, as words for GStreamer's parser, to be followed by a queue.
 
-    The names of the two are ``SOURCE`` and ``FIRST``. ``live`` is for ``test``. Only video is decoded: sound is not even exposed.
+    The names of the two are ``SOURCE`` and ``FIRST``. ``live`` and ``frames`` are for ``test``. Only video is decoded; sound is
+    not even exposed.
     """
     if located == "test":
+        ends = [f"num-buffers={frames}"] if frames else []
         paced = ["is-live=true"] if live else []
-        return ["videotestsrc", f"name={SOURCE}", "pattern=ball", *paced, "!", _TEST_CAPS]
+        return ["videotestsrc", f"name={SOURCE}", "pattern=ball", *paced, *ends, "!", _TEST_CAPS]
     if located.startswith("/dev/"):
         return ["v4l2src", f"device={located}", "!", "decodebin", f"name={SOURCE}"]
     return ["uridecodebin", f"name={SOURCE}", f"uri={quoted(located)}", f"caps={_ANY_VIDEO}", "expose-all-streams=false"]
 
 
-def describe_end(frames: int | None) -> list[str]:
-    """What ends the stream after that many frames, as words behind those of a source; None: nothing does."""
-    # identity ends the stream in the place of the buffer with that number.
-    return ["!", "identity", f"eos-after={frames + 1}"] if frames else []
+def warn_of_frames(asked: Namespace, locations: Sequence[str]) -> None:
+    """Say that a printed line does not hold ``--frames``; only the source ``test`` can count."""
+    if asked.frames and any(location != "test" for location in locations):
+        complain("--frames is not in the line: gst-launch-1.0 plays a source to its end.", kind="warning")
 
 
 def expect_video(pipeline: Any, located: str) -> None:

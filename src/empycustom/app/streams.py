@@ -15,6 +15,7 @@ from empycustom.app.live import LiveStream
 from empycustom.app.outputs import Outputs, are_documents_all, sinks_of_all
 from empycustom.app.pipelines import described
 from empycustom.app.player import Interrupts
+from empycustom.app.sources import warn_of_frames
 from empycustom.app.stages import check_stages
 from empycustom.errors import LaunchError
 from empycustom.stream.config import Configuration, read
@@ -37,6 +38,7 @@ def dry_run(configuration: Configuration, asked: Namespace) -> int:
     to_file = asked.out not in (None, "-") and not configuration.many
     shown = asked.out or configuration.callback or are_documents_all(configuration, asked)
     aimeta = {"location": asked.out} if to_file else {"silent": False} if shown else {}
+    warn_of_frames(asked, [stream.location for stream in configuration.streams])
     for stream, sinks in sinks_of_all(configuration, asked):
         description = described(stream, partial(sinks.words, printed=True), frames=asked.frames, **aimeta)
         for warning in description.warnings:
