@@ -64,10 +64,13 @@ class Outputs:
         self._taken = {path.absolute() for path in paths}
         self._taking = threading.Lock()
         shown = asked.out == "-" or are_documents_all(configuration, asked)
-        printed = shown or (configuration.callback and not events)
-        self._stdout = Lines(None, on_closed=on_closed) if printed else None
-        self._events = Lines(events, on_closed=on_closed) if events else self._stdout
-        self._documents = Lines(documents, on_closed=on_closed) if documents else self._stdout if shown else None
+        self._events = Lines(events, on_closed=on_closed) if events else None
+        self._documents = Lines(documents, on_closed=on_closed) if documents else None
+        self._stdout: Lines | None = None
+        if shown or (configuration.callback and not events):
+            self._stdout = Lines(None, on_closed=on_closed)
+            self._events = self._events or self._stdout
+            self._documents = self._documents or (self._stdout if shown else None)
 
     def another(self, path: Path) -> Path:
         """A name like that of ``path``, which nothing of this run is written to."""
