@@ -10,8 +10,8 @@ VIDEO ?=
 SUITES ?=
 # make test ARGS='-k crop -x' hands arguments to pytest
 ARGS ?=
-# warnings are errors, and so is a name in the docstrings that leads nowhere; pages of elements and pictures are as they are made
-BUILD_DOCS = python tools/element_pages.py --check && python tools/pictures.py --check && python -m sphinx -q -n -W --keep-going docs build/docs
+# warnings are errors, and so is a name in the docstrings that leads nowhere; what tools/pages makes is as it makes it
+BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
 .PHONY: help demo test test-gpu test-matrix check bench docs format setup clean
 
@@ -51,8 +51,7 @@ docs: ## the documentation, into build/docs/index.html
 
 format: setup ## write the code the way `check` wants it
 	@python tools/declare.py
-	@python tools/element_pages.py
-	@python tools/pictures.py
+	@python tools/pages
 	@ruff format .
 	@ruff check --fix .
 

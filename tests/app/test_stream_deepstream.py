@@ -80,6 +80,7 @@ def stubs():
     for name, properties in PROPERTIES.items():
         sink = ("sink_%u", Gst.PadPresence.REQUEST) if name == "nvstreammux" else ("sink", Gst.PadPresence.ALWAYS)
         inside = {
+            "__module__": __name__,  # PyGObject 3.58 would say gi.types, and for classes from there it hooks no method up
             "__gtype_name__": f"TestStream{name}",
             "__gstmetadata__": (name, "Generic", name, name),
             "__gsttemplates__": (

@@ -18,6 +18,8 @@ any kind under ``<!-- needs NVIDIA -->``
     It is not run; properties of our elements in it are set, and libraries are compiled.
 ``sh`` under ``<!-- installs -->``
     It is not run, because it changes the machine; bash reads it. (tests/gst/test_installed.py installs.)
+``sh`` under ``<!-- shown -->``
+    It is not run, because it names files and cameras that the reader has; bash reads it.
 ``python`` under ``<!-- theirs -->``
     Another project's, to compare with. It is compiled.
 
@@ -89,8 +91,8 @@ class Reader:
             (self._folder / block.name).write_text(block.text, encoding="utf-8")
         if block.kind == "python":
             compile(block.text, "block", "exec")
-        if block.note == "installs":
-            subprocess.run(["bash", "-n", "-c", block.text], check=True)
+        if block.note in ("installs", "shown"):
+            subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
         elif block.note in ("needs NVIDIA", "theirs"):
             set_properties(block.text)
         elif not block.name:

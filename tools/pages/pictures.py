@@ -1,16 +1,9 @@
-"""Draw the pictures of the documentation, docs/pictures/*.svg: boxes, the lines in them, arrows between them.
-
-python tools/pictures.py            writes them
-python tools/pictures.py --check    says whether they are as they should be
-"""
+"""docs/pictures/*.svg: boxes, the lines in them, arrows between them."""
 
 from __future__ import annotations
 
-import sys
 from html import escape
-from pathlib import Path
 
-PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 LINE = 19  # pixels from a line of text to the next one
 COLOURS = {
     "gray": ("#f3f4f6", "#6b7280"),
@@ -162,23 +155,7 @@ def way() -> Picture:
     return it
 
 
-DRAWN = {"words-plain": plain, "words-deepstream": deepstream, "way": way}
-
-
-def main() -> int:
-    """Write or check, as the arguments say."""
-    wrong = []
-    for name, draw in DRAWN.items():
-        path, text = PICTURES / f"{name}.svg", draw().svg()
-        if "--check" not in sys.argv:
-            PICTURES.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            wrong.append(path.name)
-    if wrong:
-        print(f"{', '.join(wrong)} in docs/pictures: not as tools/pictures.py draws them; run `make format`.")  # noqa: T201 - a script prints
-    return bool(wrong)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def made() -> dict[str, str]:
+    """The pictures, each under its name."""
+    drawn = {"words-plain": plain, "words-deepstream": deepstream, "way": way}
+    return {f"pictures/{name}.svg": draw().svg() for name, draw in drawn.items()}

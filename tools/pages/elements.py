@@ -1,21 +1,16 @@
-"""Write docs/elements/*.md: what GObject and GStreamer know of each element, as gst-inspect-1.0 shows it.
-
-python tools/element_pages.py            writes the pages
-python tools/element_pages.py --check    says whether they are as they should be
-"""
+"""docs/elements/*.md: what GObject and GStreamer know of each element, as gst-inspect-1.0 shows it."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+from tables import table
 
 from empycustom.elements import ELEMENTS
 from empycustom.gstreamer import GObject, Gst
 
-PAGES = Path(__file__).parents[1] / "docs" / "elements"
-HEAD = "<!-- Made by tools/element_pages.py from the element itself; not to be edited. -->\n"
+HEAD = "<!-- Made by tools/pages/elements.py from the element itself; not to be edited. -->\n"
 CAPTION = "What `gst-inspect-1.0 {name}` shows. What it is for and how to use it is in {guide}."
 GUIDES = {
     "empycustom": "[Writing a library](../library.md) and [Metadata, in and out](../metadata.md)",
@@ -30,7 +25,12 @@ STATES = {
 }
 
 
-def made(name: str) -> tuple[Any, Any]:
+def made() -> dict[str, str]:
+    """The pages, each under its name."""
+    return {f"elements/{name}.md": page(name, *created(name)) for name in ELEMENTS}
+
+
+def created(name: str) -> tuple[Any, Any]:
     """Return the factory of an element of ours and an element; under another name, for an installed perf would go before."""
     Gst.Element.register(None, f"page-{name}", Gst.Rank.NONE, ELEMENTS[name])
     factory = Gst.ElementFactory.find(f"page-{name}")
@@ -46,19 +46,14 @@ def page(name: str, factory: Any, element: Any) -> str:
         CAPTION.format(name=name, guide=GUIDES[name]) + "\n",
         *_facts(factory, element),
         "## Pads\n",
-        *_table(["pad", "direction, presence", "caps"], _pads(element)),
+        *table(["pad", "direction, presence", "caps"], _pads(element)),
         "## Properties\n",
-        *_table(["property", "type", "default", "may be set", "meaning"], _properties(element)),
+        *table(["property", "type", "default", "may be set", "meaning"], _properties(element)),
         *_fields(element),
         "## Signals\n",
-        *_table(["signal", "handler"], _signals(element)),
+        *table(["signal", "handler"], _signals(element)),
     ]
     return "\n".join(parts)
-
-
-def _table(head: list[str], rows: Iterator[list[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return [*(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines), ""]
 
 
 def _facts(factory: Any, element: Any) -> Iterator[str]:
@@ -152,22 +147,3 @@ def _signals(element: Any) -> Iterator[list[str]]:
         arguments = ", ".join(["element", *(KINDS.get(kind.name, kind.name) for kind in query.param_types)])
         returned = "" if query.return_type == GObject.TYPE_NONE else f" → {query.return_type.name}"
         yield [f"`{query.signal_name}`", f"`({arguments}){returned}`"]
-
-
-def main() -> int:
-    """Write or check, as the arguments say."""
-    wrong = []
-    for name in ELEMENTS:
-        path, text = PAGES / f"{name}.md", page(name, *made(name))
-        if "--check" not in sys.argv:
-            PAGES.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            wrong.append(path.name)
-    if wrong:
-        print(f"{', '.join(wrong)} in docs/elements: not as the elements are; run `make format`.")  # noqa: T201 - a script prints
-    return bool(wrong)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Write what is made in docs/: the pages of the elements, the page of the command line, the pictures.
+
+python tools/pages            writes them
+python tools/pages --check    says whether they are as they should be
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import commands
+import elements
+import pictures
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def main() -> int:
+    """Write or check, as the arguments say."""
+    wrong = []
+    for name, text in {**elements.made(), **commands.made(), **pictures.made()}.items():
+        path = DOCS / name
+        if "--check" not in sys.argv:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            wrong.append(name)
+    if wrong:
+        print(f"{', '.join(wrong)} in docs: not as tools/pages makes them; run `make format`.")  # noqa: T201 - a script prints
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
