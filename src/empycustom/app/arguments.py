@@ -45,9 +45,10 @@ A library with process_ip works on the frames in place; one that has only
 process makes new ones.
 
 --save goes by the ending: .mp4 .mkv .avi .webm are videos, .png .jpg the last
-frame. It may be given several times. Without --show, files are read as fast as
-the libraries allow. Ctrl-C ends the stream and finishes the files; a second
-Ctrl-C stops at once.
+frame. It may be given several times; where a configuration has several streams,
+{stream_id} in it stands for the name of each. Without --show, files are read as
+fast as the libraries allow. Ctrl-C ends the stream and finishes the files, and
+so does an error; a second Ctrl-C stops at once.
 
 examples:
   empycustom run video.mp4 --lib my_lib.py
