@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from command_helpers import SAYS, SLOW, STUCK, wait_for
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from empycustom.app import connection, live, packages
@@ -22,7 +24,7 @@ from empycustom.app.health import Output
 from empycustom.app.player import Interrupts
 from empycustom.gstreamer import Gst
 from empycustom.stream import config, schema
-from empycustom.stream.launch import assignments
+from empycustom.stream.launch import Description, assignments
 
 SERVER = Path(__file__).with_name("rtsp_server.py")
 LIB = {"custom-lib": "lib.py", "in-place": "true"}
@@ -343,14 +345,30 @@ def test_several_lines_are_printed_with_their_streams(cli, configured, tmp_path)
     assert "empycustom: warning: $.pipeline_configuration.input: batch-size not used" in ended.err
 
 
-def test_values_reach_properties_as_they_are(cli):
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")) | st.text("\\\"' \n=!a", max_size=6)
+
+
+@settings(deadline=None)
+@given(TEXTS, TEXTS)
+@example('"a"', "ends \\")
+@example("a=b ! c", '"\\"')
+@example('" ü', "tab\tline\n\\")
+@example({"a b": 'x"\\y'}, True)
+@example(3, -0.5)
+def test_values_reach_properties_as_they_are(one, other):
+    """In the text for the parser, and in the line for a shell, whose words gst-launch-1.0 puts together again."""
     import empycustom
 
     empycustom.register()
-    for value in ["", " ", '"', '"a"', "a'b", "\\", "ends \\", "a=b ! c", "tab\tline\n", "ü", '"\\"', {"a b": 'x"\\y'}, True, 3]:
-        element = Gst.parse_launch(" ".join(["empycustom", *assignments({"options": value})]))
-        expected = value if isinstance(value, str) else json.dumps(value)
-        assert element.get_property("options") == expected
+    given = [one, other]
+    words = [word for value in given for word in ("empycustom", *assignments({"options": value}))]
+    for made in (Gst.parse_launch(" ".join(words)), Gst.parse_launchv(shlex.split(Description(words).line())[1:])):
+        read = [element.get_property("options") for element in in_order(made)]
+        assert read == [value if isinstance(value, str) else json.dumps(value) for value in given]
+
+
+def in_order(pipeline):
+    return sorted(pipeline.children, key=lambda element: int(element.get_name().removeprefix("empycustom")))
 
 
 @pytest.mark.parametrize(

@@ -201,8 +201,15 @@ def quoted(text: str) -> str:
     """Text such that GStreamer's parser gives it to the property as it is."""
     if _SIMPLE.fullmatch(text):
         return text
-    # Of a value that begins with a quotation mark, a second layer is taken away where it becomes a value.
-    return _wrapped(_wrapped(text)) if text.startswith('"') else _wrapped(text)
+    # The parser takes a backslash before the closing mark as one that escapes it. Of a value that begins with a mark, a second
+    # layer is taken away where it becomes a value; so that layer helps in both cases.
+    return _wrapped(_ascii(text)) if text.startswith('"') or text.endswith("\\") else _wrapped(text)
+
+
+def _ascii(text: str) -> str:
+    """The form in which GStreamer writes text inside of caps and structures: all but letters and digits as octal numbers."""
+    escaped = re.sub(rb"[^0-9A-Za-z]", lambda found: b"\\%03o" % ord(found[0]), text.encode())
+    return f'"{escaped.decode()}"'
 
 
 def _wrapped(text: str) -> str:
