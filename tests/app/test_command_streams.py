@@ -395,14 +395,21 @@ def test_what_this_machine_or_file_lacks_is_said_with_its_path(cli, configured, 
     assert said in ended.err
 
 
-def test_the_package_of_an_element_is_known_from_apt(monkeypatch):
+def test_the_package_of_an_element_is_known_from_apt_which_is_asked_once(monkeypatch):
     listed = (
-        "Package: gstreamer1.0-x\nGstreamer-Elements: textoverlay, clockoverlay\n\nPackage: other\nGstreamer-Elements: clock\n"
+        "Package: gstreamer1.0-x\nGstreamer-Elements: textoverlay, clockoverlay\n\n"
+        "Package: other\nGstreamer-Elements: clock, clockoverlay\n"
     )
-    monkeypatch.setattr(packages, "run", lambda *command: Output(0, listed, ""))
-
-    assert packages.how_to_get_any("clockoverlay") == "install it with: apt install gstreamer1.0-x"
-    assert packages.how_to_get_any("overlay") == "install the plugin that has it"
+    asked = []
+    monkeypatch.setattr(packages, "run", lambda *command: asked.append(command) or Output(0, listed, ""))
+    packages._packages_in_apt.cache_clear()
+    try:
+        assert packages.how_to_get_any("clockoverlay") == "install it with: apt install gstreamer1.0-x"
+        assert packages.how_to_get_any("clock") == "install it with: apt install other"
+        assert packages.how_to_get_any("overlay") == "install the plugin that has it"
+    finally:
+        packages._packages_in_apt.cache_clear()
+    assert len(asked) == 1
 
 
 def test_json_that_is_none(cli, tmp_path):
