@@ -19,9 +19,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from empycustom.app import connection, live, packages
+from empycustom.app import connection, live, packages, stages
 from empycustom.app.health import Output
 from empycustom.app.player import Interrupts
+from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import Gst
 from empycustom.stream import config, schema
 from empycustom.stream.launch import Description, assignments
@@ -379,6 +380,19 @@ def in_order(pipeline):
         ({"tracker": {"no_such": {}}}, "$.pipeline_configuration.tracker.no_such: there is no element no_such here; install the plugin"),
         ({"secondary": [{"identity": {"slient": True}}]}, ".secondary[0].identity.slient: identity has no such property; silent may be"),
         ({"primary": {"identity": {"stats": 3}}}, "$.pipeline_configuration.primary.identity.stats: this property of identity can only"),
+        ({"primary": {"videobalance": {"brightness": 5}}}, '.primary.videobalance.brightness: 5 must be a number from -1.0 to 1.0\n'),
+        ({"primary": {"videobalance": {"brightness": "nan"}}}, '.brightness: "nan" must be a number from -1.0 to 1.0\n'),
+        ({"primary": {"identity": {"sleep-time": -1}}}, '.primary.identity.sleep-time: -1 must be a whole number from 0 to 4294967295\n'),
+        ({"primary": {"identity": {"sleep-time": "-0x1"}}}, '.sleep-time: "-0x1" must be a whole number from 0 to 4294967295\n'),
+        ({"primary": {"identity": {"sleep-time": 1.5}}}, '.primary.identity.sleep-time: 1.5 must be a whole number from 0 to'),
+        ({"tracker": {"filesink": {}}}, "$.pipeline_configuration.tracker.filesink: filesink does not hand on raw video; an element here"),
+        ({"overlay": {"videotestsrc": {}}}, "$.pipeline_configuration.overlay.videotestsrc: videotestsrc does not take raw video; an el"),
+        ({"primary": [{"jpegenc": {}}]}, "$.pipeline_configuration.primary[0].jpegenc: jpegenc does not hand on raw video; an element"),
+        ({"primary": {"audioconvert": {}}}, ".primary.audioconvert: audioconvert does not take or hand on raw video; an element here"),
+        ({"primary": {"identity": {"name": "aimeta"}}}, '.primary.identity.name: "aimeta" is a name that another element may have'),
+        ({"primary": {"identity": {"name": "empycustom1"}}}, '.primary.identity.name: "empycustom1" is a name that another element'),
+        ({"primary": {"identity": {"name": "queue0"}}}, '.primary.identity.name: "queue0" is a name that another element may have'),
+        ({"primary": {"identity": {"name": "a"}}, "tracker": {"identity": {"name": "a"}}}, '.tracker.identity.name: "a" is a name that'),
         ({"primary": {"identity": {"sleep-time": "long"}}}, '.primary.identity.sleep-time: identity cannot take "long" here; `gst-inspect'),
         ({"emcustom": {"custom-lib": "seed.so"}}, "seed.so is a compiled library, for emcustom alone; name a Python file"),
         ({"empycustom": {**LIB, "memory": "NVMM"}}, '$.pipeline_configuration.empycustom.memory: NVMM is memory of DeepStream'),
@@ -391,8 +405,47 @@ def test_what_this_machine_or_file_lacks_is_said_with_its_path(cli, configured, 
     ended = cli("run", configured(pipeline), "--source", "test")
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err.startswith("empycustom: error: ")
+    assert ended.err.startswith("empycustom: error: emi_stream_config.json: $.")
     assert said in ended.err
+    assert "Warning" not in ended.err
+
+
+def test_everything_that_the_elements_lack_is_said_at_once(cli, configured):
+    options = [
+        {"key": {"element": element, "property": name}, "option_type": "gstreamer", **more}
+        for element, name, more in [
+            ("identity", "slient", {}),
+            ("primary", "stats", {"value": 3}),
+            ("videobalance", "brightness", {"value": 3}),
+            ("identity", "silent", {}),
+        ]
+    ]
+    pipeline = {"primary": {"identity": {"sleep-time": -1}}, "tracker": {"videobalance": {}}, "secondary": {"filesink": {}}}
+    streams = [{"stream_id": name, "location": "test"} for name in "ab"]
+    ended = cli("run", configured(pipeline, options=options, streams=streams))
+
+    first, *lines = ended.err.splitlines()
+    assert first == "empycustom: error: emi_stream_config.json: 5 problems"
+    assert [line.partition(": ")[0] for line in lines] == [
+        "$.pipeline_configuration.primary.identity.sleep-time",
+        "$.pipeline_configuration.secondary.filesink",
+        "$.options[0].key.property",
+        "$.options[1].key.property",
+        "$.pipeline_configuration.tracker.videobalance.brightness",
+    ]
+
+
+def test_an_option_may_be_for_an_element_by_its_name(cli, configured):
+    key = {"element": "identity", "property": "drop-probability"}
+    name = configured(
+        {"primary": [{"identity": {"name": "end\\"}}], "empycustom": LIB}, options=[{"key": key, "option_type": "gstreamer"}]
+    )
+    ended = cli("run", name, "--source", "test", "--frames", 2, "--set", "identity.drop-probability=0")
+    refused = cli("run", name, "--source", "test", "--set", "identity.drop-probability=2")
+
+    assert ended.code == 0, ended.err
+    assert len(ended.documents) == 2
+    assert "drop-probability: 2 must be a number from 0.0 to 1.0" in refused.err
 
 
 def test_the_package_of_an_element_is_known_from_apt_which_is_asked_once(monkeypatch):
@@ -410,6 +463,16 @@ def test_the_package_of_an_element_is_known_from_apt_which_is_asked_once(monkeyp
     finally:
         packages._packages_in_apt.cache_clear()
     assert len(asked) == 1
+
+
+def test_a_missing_element_is_looked_up_once_for_all_streams(configured, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(stages, "how_to_get_any", lambda element: asked.append(element) or "get it")
+    streams = [{"stream_id": str(number), "location": "test"} for number in range(8)]
+    read = config.read(tmp_path / configured({"primary": [{"none_a": {}}, {"none_b": {}}]}, streams=streams))
+    with pytest.raises(ConfigurationError, match="there is no element none_a here; get it"):
+        stages.check_stages(read)
+    assert asked == ["none_a", "none_b"]
 
 
 def test_json_that_is_none(cli, tmp_path):

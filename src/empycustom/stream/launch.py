@@ -95,7 +95,7 @@ def properties_of(stage: Stage, element: str) -> dict[str, Any]:
 
 def name_of(stage: Stage, index: int) -> str:
     """What the element of the stage with that ``index`` in its stream is called while it plays."""
-    return str(stage.properties.get("name", f"{stage.group}{index}"))
+    return _text(stage.properties.get("name", f"{stage.group}{index}"))
 
 
 @dataclass(frozen=True)
