@@ -353,6 +353,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 @given(TEXTS, TEXTS)
 @example('"a"', "ends \\")
 @example("a=b ! c", '"\\"')
+@example("NULL", "(string)a")
 @example('" ü', "tab\tline\n\\")
 @example({"a b": 'x"\\y'}, True)
 @example(3, -0.5)

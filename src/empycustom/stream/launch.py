@@ -199,11 +199,11 @@ def _text(value: Any) -> str:
 
 def quoted(text: str) -> str:
     """Text such that GStreamer's parser gives it to the property as it is."""
-    if _SIMPLE.fullmatch(text):
-        return text
     # The parser takes a backslash before the closing mark as one that escapes it. Of a value that begins with a mark, a second
-    # layer is taken away where it becomes a value; so that layer helps in both cases.
-    return _wrapped(_ascii(text)) if text.startswith('"') or text.endswith("\\") else _wrapped(text)
+    # layer is taken away where it becomes text, and NULL becomes no text: that layer helps in all three cases.
+    if text.endswith("\\") or text.startswith('"') or text == "NULL":
+        return _wrapped(_ascii(text))
+    return text if _SIMPLE.fullmatch(text) else _wrapped(text)
 
 
 def _ascii(text: str) -> str:
