@@ -164,6 +164,9 @@ def test_custom_lib_is_a_file_or_a_module(configured, tmp_path):
     said = complaint(configured, {"empycustom": {**LIB, "libraries": ["resource/models", "~/"]}})
     assert "libraries[0]: resource/models is a folder" in said
     assert "libraries[1]: ~/ is a folder" in said
+    option = gstreamer("empycustom", "libraries")
+    said = complaint(configured, {"empycustom": LIB}, options=[option], settings=['empycustom.libraries=["x"]'])
+    assert said.startswith("--set empycustom.libraries[0]: x does not exist in ")
 
 
 def test_a_location_is_looked_for_beside_the_configuration_and_in_resource(configured, tmp_path):

@@ -13,7 +13,7 @@ from empycustom.app.sources import SOURCE
 from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.stream.config import Configuration, Stage, Stream
-from empycustom.stream.kinds import Number, Problem, below, is_number, shown, suggestion
+from empycustom.stream.kinds import Number, Problem, is_number, shown, suggestion
 from empycustom.stream.launch import AIMETA, FIRST, Change, assignments, describe, elements, properties_of
 from empycustom.stream.options import Option
 from empycustom.stream.problems import refuse
@@ -67,7 +67,7 @@ def _problems_of(stage: Stage, element: str, options: Sequence[Option]) -> Itera
     yield from _wrong_properties(stage, element, options)
     if element == "empycustom" and stage.properties["custom-lib"].endswith(".so"):
         library = stage.properties["custom-lib"]
-        yield Problem(f"{stage.path}.custom-lib", f"{library} is a compiled library, for emcustom alone; name a Python file")
+        yield Problem(stage.path_of("custom-lib"), f"{library} is a compiled library, for emcustom alone; name a Python file")
 
 
 def _instead(stage: Stage) -> str:
@@ -98,7 +98,7 @@ def _taken_names(stream: Stream) -> Iterator[Problem]:
         name = str(stage.properties["name"])
         numbered = re.fullmatch(r"(.*\D)\d+", name)
         if name in taken or (numbered and (numbered[1] in (*GROUPS, "last") or exists(numbered[1]))):
-            yield Problem(f"{stage.path}.name", f"{shown(name)} is a name that another element may have; choose another")
+            yield Problem(stage.path_of("name"), f"{shown(name)} is a name that another element may have; choose another")
         taken.add(name)
 
 
@@ -107,7 +107,7 @@ def _wrong_properties(stage: Stage, element: str, options: Sequence[Option]) -> 
     if not made:
         return
     given = properties_of(stage, element)
-    paths = {name: below(stage.path, name) for name in given}
+    paths = {name: stage.path_of(name) for name in given}
     if element == stage.element and stage.format is None:  # of libraries, the schema knows all keys
         meant = (option for option in options if option.element in (stage.group, element))
         paths |= {option.key: f"{option.path}.key.property" for option in meant}
@@ -119,7 +119,7 @@ def _wrong_properties(stage: Stage, element: str, options: Sequence[Option]) -> 
         elif not spec.flags & GObject.ParamFlags.WRITABLE:
             yield Problem(path, f"this property of {element} can only be read")
         elif name in given and (complaint := _complaint(element, spec, given[name])):
-            yield Problem(below(stage.path, name), complaint)
+            yield Problem(stage.path_of(name), complaint)
 
 
 def _complaint(element: str, spec: Any, value: Any) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Stage:
     """One element. ``group`` is the key of pipeline_configuration that it stands under, ``path`` its own JSON path.
 
     ``format`` and ``memory`` (CPU, NVMM) are what a library wants its frames to be, None for other elements. ``named``: the
-    configuration names the element, rather than meaning the usual one.
+    configuration names the element, rather than meaning the usual one. ``said`` is where options said some of its properties.
     """
 
     group: str
@@ -42,6 +42,11 @@ class Stage:
     named: bool
     format: str | None = None
     memory: str | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
+
+    def path_of(self, name: str) -> str:
+        """Where the property ``name`` is said: a JSON path, or ``--set``."""
+        return self.said.get(name) or below(self.path, name)
 
 
 @dataclass(frozen=True)
@@ -156,11 +161,14 @@ def _stream(
     document: Mapping[str, Any], folder: Path, stream: Mapping[str, Any], settings: Sequence[Setting], problems: list[Problem]
 ) -> Stream:
     pipeline = document["pipeline_configuration"]
+    said: dict[str, dict[str, str]] = {}
     for setting in settings:
-        pipeline = _put(pipeline, setting, problems)
+        pipeline = _put(pipeline, setting, said, problems)
     pipeline = schema.PIPELINE.read(pipeline)
     stages = [
-        stage for group in schema.GROUPS if group in pipeline for stage in _stages(group, pipeline[group], folder, problems)
+        _stage(group, element, path, properties, said.get(path, {}), folder, problems)
+        for group, element, properties, path in _standing(pipeline)
+        if group in schema.GROUPS
     ]
     told = tuple({"key": setting.option.key, "value": setting.value} for setting in settings if setting.option.element is None)
     return Stream(
@@ -168,13 +176,19 @@ def _stream(
     )
 
 
-def _put(pipeline: Mapping[str, Any], setting: Setting, problems: list[Problem]) -> Mapping[str, Any]:
-    """The pipeline with a property set in every element that an option means; as it is, where that would make it wrong."""
+def _put(
+    pipeline: Mapping[str, Any], setting: Setting, said: dict[str, dict[str, str]], problems: list[Problem]
+) -> Mapping[str, Any]:
+    """The pipeline with a property set in every element that an option means; as it is, where that would make it wrong.
+
+    ``said`` gets, by the elements' paths and the properties' names, where that was said.
+    """
     if any(_misplaced(pipeline, [setting.option])):
         return pipeline
     changed = {"aimeta": {}, **copy.deepcopy(pipeline)}
-    for _, properties in _meant(changed, setting.option):
+    for _, properties, path in _meant(changed, setting.option):
         properties[setting.option.key] = setting.value
+        said.setdefault(path, {})[setting.option.key] = setting.path
     wrong = [Problem(setting.path, problem.text) for problem in schema.PIPELINE.problems(changed, _ROOT)]
     problems += wrong
     return pipeline if wrong else changed
@@ -182,31 +196,35 @@ def _put(pipeline: Mapping[str, Any], setting: Setting, problems: list[Problem])
 
 def _misplaced(pipeline: Mapping[str, Any], options: Sequence[Option]) -> Iterator[Problem]:
     """Options of elements that do not stand in the pipeline, or of properties that these never have."""
-    standing = dict.fromkeys(name for group, element, _ in _standing(pipeline) for name in (group, element))
+    standing = dict.fromkeys(name for group, element, *_ in _standing(pipeline) for name in (group, element))
     for option in options:
         meant = _meant(pipeline, option)
         if option.element is not None and not meant:
             known = suggestion(option.element, list(standing))
             yield Problem(f"{option.path}.key.element", f"there is no {option.element} in the pipeline; {known}")
-        for element in dict.fromkeys(element for element, _ in meant):
+        for element in dict.fromkeys(element for element, *_ in meant):
             keys = list(_CLOSED[element].keys) if element in _CLOSED else [option.key]
             if option.key not in keys:
                 known = suggestion(option.key, keys)
                 yield Problem(f"{option.path}.key.property", f"{element} has no such property; {known}")
 
 
-def _meant(pipeline: Mapping[str, Any], option: Option) -> list[tuple[str, dict[str, Any]]]:
-    """The elements that an option is for, with their properties."""
-    return [(element, properties) for group, element, properties in _standing(pipeline) if option.element in (group, element)]
+def _meant(pipeline: Mapping[str, Any], option: Option) -> list[tuple[str, dict[str, Any], str]]:
+    """The elements that an option is for, with their properties and JSON paths."""
+    return [
+        (element, properties, path)
+        for group, element, properties, path in _standing(pipeline)
+        if option.element in (group, element)
+    ]
 
 
-def _standing(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield group, name and properties (the same dict) of all elements that stand in a pipeline."""
+def _standing(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], str]]:
+    """Yield group, name, properties (the same dict) and JSON path of all elements that stand in a pipeline."""
     for group in schema.GROUPS:
         if group in pipeline:
-            for element, properties, _ in elements_of(group, pipeline[group], below(_ROOT, group)):
-                yield group, element, properties
-    yield "aimeta", "aimeta", pipeline.get("aimeta", {})
+            for element, properties, path in elements_of(group, pipeline[group], below(_ROOT, group)):
+                yield group, element, properties, path
+    yield "aimeta", "aimeta", pipeline.get("aimeta", {}), f"{_ROOT}.aimeta"
 
 
 def elements_of(group: str, value: Any, path: str) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -223,31 +241,27 @@ def elements_of(group: str, value: Any, path: str) -> Iterator[tuple[str, dict[s
         yield _USUAL[group], value, path
 
 
-def _stages(group: str, value: Any, folder: Path, problems: list[Problem]) -> Iterator[Stage]:
-    root = below(_ROOT, group)
-    for element, properties, path in elements_of(group, value, root):
-        named = group in _CUSTOM or path != root
-        if element in _CUSTOM:
-            yield _custom(group, element, path, properties, folder, problems)
-        else:
-            yield Stage(group, element, path, {key: _path(folder, key, item) for key, item in properties.items()}, named)
-
-
-def _custom(group: str, element: str, path: str, given: Mapping[str, Any], folder: Path, problems: list[Problem]) -> Stage:
-    problems += _missing(folder, given, path)
+def _stage(
+    group: str, element: str, path: str, given: Mapping[str, Any], said: Mapping[str, str], folder: Path, problems: list[Problem]
+) -> Stage:
+    if element not in _CUSTOM:
+        properties = {key: _path(folder, key, value) for key, value in given.items()}
+        return Stage(group, element, path, properties, path != below(_ROOT, group), said=said)
     own = {key: value for key, value in given.items() if key not in ("format", "memory", "libraries")}
     if "events" in own:
         own["events"] = json.dumps(own["events"], ensure_ascii=False)
     own["custom-lib"] = str(_found(folder, own["custom-lib"]) or own["custom-lib"])
-    return Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"))
+    stage = Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"), said)
+    problems += _missing(folder, given, stage)
+    return stage
 
 
-def _missing(folder: Path, given: Mapping[str, Any], path: str) -> Iterator[Problem]:
+def _missing(folder: Path, given: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
     """The files of a library that are not there."""
     name = given["custom-lib"]
     is_module = os.sep not in name and not name.endswith((".py", ".so")) and not name.startswith("~")
-    files = {} if is_module else {f"{path}.custom-lib": name}
-    files |= {f"{path}.libraries[{index}]": library for index, library in enumerate(given.get("libraries", []))}
+    files = {} if is_module else {stage.path_of("custom-lib"): name}
+    files |= {below(stage.path_of("libraries"), index): library for index, library in enumerate(given.get("libraries", []))}
     for place, file in files.items():
         if _found(folder, file) is None:
             where = "" if _expanded(file).is_absolute() else f" in {folder}, nor in the folder resource there"

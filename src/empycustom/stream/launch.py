@@ -177,10 +177,8 @@ class _Making:
             self.add("!", self.converter, *(["!", caps] if pixels else []))
         elif pixels or wanted != self.memory:
             if not self.exists("nvvideoconvert") and stage.memory == "NVMM":
-                raise ConfigurationError(
-                    f'{stage.path}.memory: NVMM is memory of DeepStream, which is not installed; write "CPU"',
-                    path=f"{stage.path}.memory",
-                )
+                path = stage.path_of("memory")
+                raise ConfigurationError(f'{path}: NVMM is memory of DeepStream, which is not installed; write "CPU"', path=path)
             self.add("!", "nvvideoconvert", "!", caps)
         self.memory = wanted
 
