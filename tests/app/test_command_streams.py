@@ -18,14 +18,17 @@ from pathlib import Path
 
 import pytest
 from command_helpers import SAYS, SLOW, STUCK, wait_for
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from empycustom.app import connection, live, packages
+from empycustom.app import connection, live, packages, stages
 from empycustom.app.health import Output
 from empycustom.app.player import Interrupts
+from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import Gst
 from empycustom.stream import config, schema
-from empycustom.stream.launch import assignments
+from empycustom.stream.launch import Description, assignments
 
 SERVER = Path(__file__).with_name("rtsp_server.py")
 LIB = {"custom-lib": "lib.py", "in-place": "true"}
@@ -347,14 +350,31 @@ def test_several_lines_are_printed_with_their_streams(cli, configured, tmp_path)
     assert "empycustom: warning: $.pipeline_configuration.input: batch-size not used" in ended.err
 
 
-def test_values_reach_properties_as_they_are(cli):
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")) | st.text("\\\"' \n=!a", max_size=6)
+
+
+@settings(deadline=None)
+@given(TEXTS, TEXTS)
+@example('"a"', "ends \\")
+@example("a=b ! c", '"\\"')
+@example("NULL", "(string)a")
+@example('" ü', "tab\tline\n\\")
+@example({"a b": 'x"\\y'}, True)
+@example(3, -0.5)
+def test_values_reach_properties_as_they_are(one, other):
+    """In the text for the parser, and in the line for a shell, whose words gst-launch-1.0 puts together again."""
     import empycustom
 
     empycustom.register()
-    for value in ["", " ", '"', '"a"', "a'b", "\\", "ends \\", "a=b ! c", "tab\tline\n", "ü", '"\\"', {"a b": 'x"\\y'}, True, 3]:
-        element = Gst.parse_launch(" ".join(["empycustom", *assignments({"options": value})]))
-        expected = value if isinstance(value, str) else json.dumps(value)
-        assert element.get_property("options") == expected
+    given = [one, other]
+    words = [word for value in given for word in ("empycustom", *assignments({"options": value}))]
+    for made in (Gst.parse_launch(" ".join(words)), Gst.parse_launchv(shlex.split(Description(words).line())[1:])):
+        read = [element.get_property("options") for element in in_order(made)]
+        assert read == [value if isinstance(value, str) else json.dumps(value) for value in given]
+
+
+def in_order(pipeline):
+    return sorted(pipeline.children, key=lambda element: int(element.get_name().removeprefix("empycustom")))
 
 
 @pytest.mark.parametrize(
@@ -365,6 +385,19 @@ def test_values_reach_properties_as_they_are(cli):
         ({"tracker": {"no_such": {}}}, "$.pipeline_configuration.tracker.no_such: there is no element no_such here; install the plugin"),
         ({"secondary": [{"identity": {"slient": True}}]}, ".secondary[0].identity.slient: identity has no such property; silent may be"),
         ({"primary": {"identity": {"stats": 3}}}, "$.pipeline_configuration.primary.identity.stats: this property of identity can only"),
+        ({"primary": {"videobalance": {"brightness": 5}}}, '.primary.videobalance.brightness: 5 must be a number from -1.0 to 1.0\n'),
+        ({"primary": {"videobalance": {"brightness": "nan"}}}, '.brightness: "nan" must be a number from -1.0 to 1.0\n'),
+        ({"primary": {"identity": {"sleep-time": -1}}}, '.primary.identity.sleep-time: -1 must be a whole number from 0 to 4294967295\n'),
+        ({"primary": {"identity": {"sleep-time": "-0x1"}}}, '.sleep-time: "-0x1" must be a whole number from 0 to 4294967295\n'),
+        ({"primary": {"identity": {"sleep-time": 1.5}}}, '.primary.identity.sleep-time: 1.5 must be a whole number from 0 to'),
+        ({"tracker": {"filesink": {}}}, "$.pipeline_configuration.tracker.filesink: filesink does not hand on raw video; an element here"),
+        ({"overlay": {"videotestsrc": {}}}, "$.pipeline_configuration.overlay.videotestsrc: videotestsrc does not take raw video; an el"),
+        ({"primary": [{"jpegenc": {}}]}, "$.pipeline_configuration.primary[0].jpegenc: jpegenc does not hand on raw video; an element"),
+        ({"primary": {"audioconvert": {}}}, ".primary.audioconvert: audioconvert does not take or hand on raw video; an element here"),
+        ({"primary": {"identity": {"name": "aimeta"}}}, '.primary.identity.name: "aimeta" is a name that another element may have'),
+        ({"primary": {"identity": {"name": "empycustom1"}}}, '.primary.identity.name: "empycustom1" is a name that another element'),
+        ({"primary": {"identity": {"name": "queue0"}}}, '.primary.identity.name: "queue0" is a name that another element may have'),
+        ({"primary": {"identity": {"name": "a"}}, "tracker": {"identity": {"name": "a"}}}, '.tracker.identity.name: "a" is a name that'),
         ({"primary": {"identity": {"sleep-time": "long"}}}, '.primary.identity.sleep-time: identity cannot take "long" here; `gst-inspect'),
         ({"emcustom": {"custom-lib": "seed.so"}}, "seed.so is a compiled library, for emcustom alone; name a Python file"),
         ({"empycustom": {**LIB, "memory": "NVMM"}}, '$.pipeline_configuration.empycustom.memory: NVMM is memory of DeepStream'),
@@ -377,18 +410,74 @@ def test_what_this_machine_or_file_lacks_is_said_with_its_path(cli, configured, 
     ended = cli("run", configured(pipeline), "--source", "test")
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err.startswith("empycustom: error: ")
+    assert ended.err.startswith("empycustom: error: emi_stream_config.json: $.")
     assert said in ended.err
+    assert "Warning" not in ended.err
 
 
-def test_the_package_of_an_element_is_known_from_apt(monkeypatch):
-    listed = (
-        "Package: gstreamer1.0-x\nGstreamer-Elements: textoverlay, clockoverlay\n\nPackage: other\nGstreamer-Elements: clock\n"
+def test_everything_that_the_elements_lack_is_said_at_once(cli, configured):
+    options = [
+        {"key": {"element": element, "property": name}, "option_type": "gstreamer", **more}
+        for element, name, more in [
+            ("identity", "slient", {}),
+            ("primary", "stats", {"value": 3}),
+            ("videobalance", "brightness", {"value": 3}),
+            ("identity", "silent", {}),
+        ]
+    ]
+    pipeline = {"primary": {"identity": {"sleep-time": -1}}, "tracker": {"videobalance": {}}, "secondary": {"filesink": {}}}
+    streams = [{"stream_id": name, "location": "test"} for name in "ab"]
+    ended = cli("run", configured(pipeline, options=options, streams=streams))
+
+    first, *lines = ended.err.splitlines()
+    assert first == "empycustom: error: emi_stream_config.json: 5 problems"
+    assert [line.partition(": ")[0] for line in lines] == [
+        "$.pipeline_configuration.primary.identity.sleep-time",
+        "$.pipeline_configuration.secondary.filesink",
+        "$.options[0].key.property",
+        "$.options[1].key.property",
+        "$.options[2].value",
+    ]
+
+
+def test_an_option_may_be_for_an_element_by_its_name(cli, configured):
+    key = {"element": "identity", "property": "drop-probability"}
+    name = configured(
+        {"primary": [{"identity": {"name": "end\\"}}], "empycustom": LIB}, options=[{"key": key, "option_type": "gstreamer"}]
     )
-    monkeypatch.setattr(packages, "run", lambda *command: Output(0, listed, ""))
+    ended = cli("run", name, "--source", "test", "--frames", 2, "--set", "identity.drop-probability=0")
+    refused = cli("run", name, "--source", "test", "--set", "identity.drop-probability=2")
 
-    assert packages.how_to_get_any("clockoverlay") == "install it with: apt install gstreamer1.0-x"
-    assert packages.how_to_get_any("overlay") == "install the plugin that has it"
+    assert ended.code == 0, ended.err
+    assert len(ended.documents) == 2
+    assert refused.err == "empycustom: error: --set identity.drop-probability: 2 must be a number from 0.0 to 1.0\n"
+
+
+def test_the_package_of_an_element_is_known_from_apt_which_is_asked_once(monkeypatch):
+    listed = (
+        "Package: gstreamer1.0-x\nGstreamer-Elements: textoverlay, clockoverlay\n\n"
+        "Package: other\nGstreamer-Elements: clock, clockoverlay\n"
+    )
+    asked = []
+    monkeypatch.setattr(packages, "run", lambda *command: asked.append(command) or Output(0, listed, ""))
+    packages._packages_in_apt.cache_clear()
+    try:
+        assert packages.how_to_get_any("clockoverlay") == "install it with: apt install gstreamer1.0-x"
+        assert packages.how_to_get_any("clock") == "install it with: apt install other"
+        assert packages.how_to_get_any("overlay") == "install the plugin that has it"
+    finally:
+        packages._packages_in_apt.cache_clear()
+    assert len(asked) == 1
+
+
+def test_a_missing_element_is_looked_up_once_for_all_streams(configured, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(stages, "how_to_get_any", lambda element: asked.append(element) or "get it")
+    streams = [{"stream_id": str(number), "location": "test"} for number in range(8)]
+    read = config.read(tmp_path / configured({"primary": [{"none_a": {}}, {"none_b": {}}]}, streams=streams))
+    with pytest.raises(ConfigurationError, match="there is no element none_a here; get it"):
+        stages.check_stages(read)
+    assert asked == ["none_a", "none_b"]
 
 
 def test_json_that_is_none(cli, tmp_path):

@@ -14,6 +14,7 @@ from empycustom.errors import ConfigurationError, EventError
 from empycustom.stream import config
 from empycustom.stream.events import EventItem, read_events
 
+FILE = "emi_stream_config.json"
 ITEMS = [
     EventItem("make", "string", "$.event_item_keys[0]", ("audi", "bmw")),
     EventItem("count", "number", "$.event_item_keys[1]", None, 0, 10),
@@ -28,7 +29,7 @@ def configured(tmp_path):
         (tmp_path / name).touch()
 
     def read(pipeline, *, sources=("test",), settings=(), **more):
-        path = tmp_path / "emi_stream_config.json"
+        path = tmp_path / FILE
         path.write_text(json.dumps({"pipeline_configuration": pipeline, **more}))
         return config.read(path, sources=sources, settings=settings)
 
@@ -108,12 +109,74 @@ def test_events_of_a_library_are_json_whatever_they_are(configured):
 
 def test_files_that_are_missing_are_errors(configured, tmp_path):
     said = complaint(configured, {"empycustom": {"custom-lib": "no.py"}})
-    assert said.startswith("$.pipeline_configuration.empycustom.custom-lib: no.py does not exist in ")
-    assert str(tmp_path) in said
+    assert said.startswith(
+        f"{tmp_path / FILE}: $.pipeline_configuration.empycustom.custom-lib: no.py does not exist in {tmp_path}, "
+    )
     said = complaint(configured, {"empycustom": [LIB, {**LIB, "libraries": ["lib.py", "/no/x.so"]}]})
-    assert said == "$.pipeline_configuration.empycustom[1].libraries[1]: /no/x.so does not exist"
+    assert said.endswith(": $.pipeline_configuration.empycustom[1].libraries[1]: /no/x.so does not exist")
     said = complaint(configured, {}, signal_callback_function_name="f")
-    assert said.startswith("$.signal_callback_function_name: f is looked for in emi_signal_callback.py, which is not in ")
+    assert ": $.signal_callback_function_name: f is looked for in emi_signal_callback.py, which is not in " in said
+
+
+def test_everything_wrong_is_said_at_once_in_the_order_of_the_file(configured, tmp_path):
+    streams = [{"stream_id": "a", "location": "test"}, {"stream_id": "b", "options": [{"key": "speed", "value": 31}]}]
+    said = complaint(
+        configured,
+        {"empycustom": [{"custom-lib": "no.py", "libraries": ["a.so", "lib.py", "b.so"]}, LIB], "aimeta": {"location": "x"}},
+        sources=(),
+        settings=["sped=1", "aimeta.signal-interval=0", "colour=blue", "speed=31", "b:speed"],
+        signal_callback_function_name="f",
+        options=[*OPTIONS, {"key": "b", "option_type": "gstreamer"}, OPTIONS[2]],
+        streams=streams,
+    )
+
+    head, *lines = said.splitlines()
+    assert head == f"{tmp_path / FILE}: {len(lines)} problems"
+    assert [line.partition(": ")[0] for line in lines] == [
+        "$.pipeline_configuration.empycustom[0].custom-lib",
+        "$.pipeline_configuration.empycustom[0].libraries[0]",
+        "$.pipeline_configuration.empycustom[0].libraries[2]",
+        "$.pipeline_configuration.aimeta.location",
+        "$.signal_callback_function_name",
+        "$.options[5].key",
+        "$.options[6]",
+        "$.streams[1]",
+        "--set sped",
+        "--set b:speed",
+        "--set speed",
+        "--set colour",
+        "--set aimeta.signal-interval",
+    ]
+
+
+def test_what_was_typed_is_not_said_of_the_file(configured):
+    assert complaint(configured, {}, settings=["sped=1"], options=OPTIONS[2:3]).startswith("--set sped: sped is no option")
+
+
+def test_custom_lib_is_a_file_or_a_module(configured, tmp_path):
+    (tmp_path / "mypkg").mkdir()
+    (stream,) = configured({"empycustom": {"custom-lib": "mypkg"}}).streams
+    assert stream.stages[0].properties["custom-lib"] == "mypkg"
+    path = "$.pipeline_configuration.empycustom.custom-lib"
+    assert f"{path}: ./mypkg is a folder; name a file in it" in complaint(configured, {"empycustom": {"custom-lib": "./mypkg"}})
+    long = f"{'x' * 5000}.py"
+    assert f"{path}: {long} does not exist in" in complaint(configured, {"empycustom": {"custom-lib": long}})
+    said = complaint(configured, {"empycustom": {**LIB, "libraries": ["resource/models", "~/"]}})
+    assert "libraries[0]: resource/models is a folder" in said
+    assert "libraries[1]: ~/ is a folder" in said
+    option = gstreamer("empycustom", "libraries")
+    said = complaint(configured, {"empycustom": LIB}, options=[option], settings=['empycustom.libraries=["x"]'])
+    assert said.startswith("--set empycustom.libraries[0]: x does not exist in ")
+
+
+def test_a_location_is_looked_for_beside_the_configuration_and_in_resource(configured, tmp_path):
+    (tmp_path / "resource/a.mp4").touch()
+    (tmp_path / "resource/b.mp4").touch()
+    (tmp_path / "b.mp4").touch()
+    streams = [{"stream_id": name, "location": f"{name}.mp4"} for name in "abc"]
+    assert [stream.location for stream in configured({}, sources=(), streams=streams).streams] == [
+        str(tmp_path / name) for name in ("resource/a.mp4", "b.mp4", "c.mp4")
+    ]
 
 
 def test_streams_have_names_and_locations(configured, tmp_path):
@@ -149,7 +212,7 @@ def test_several_streams_do_not_write_one_file(configured):
 def test_streams_that_cannot_be(configured):
     assert "there is no source; give --source URI" in complaint(configured, {}, sources=())
     listed = [{"stream_id": "a"}, {"stream_id": "a"}]
-    assert complaint(configured, {}, sources=(), streams=listed).startswith("$.streams[0]: there is no source")
+    assert "\n$.streams[0]: there is no source" in complaint(configured, {}, sources=(), streams=listed)
     assert "$.streams[1].stream_id: a is the name of another" in complaint(configured, {}, sources=("x", "y"), streams=listed)
     assert "--source is given 1 times, and there are 2" in complaint(configured, {}, sources=("x",), streams=listed)
 
@@ -192,11 +255,45 @@ def test_options_set_properties_or_reach_the_callback(configured):
         ),
         (["speed"], "--set speed: write it as KEY=VALUE"),
         (["aimeta.signal-interval=0"], "--set aimeta.signal-interval: 0 must be a whole number from 1"),
-        (["empycustom.options={}"], "$.options[1].key: there is no empycustom in the pipeline"),
+        (["empycustom.options={}"], "$.options[1].key.element: there is no empycustom in the pipeline; known here: aimeta"),
     ],
 )
 def test_values_that_an_option_cannot_have(configured, settings, said):
     assert said in complaint(configured, {}, settings=settings, options=OPTIONS)
+
+
+def gstreamer(element, name, **more):
+    return {"key": {"element": element, "property": name}, "option_type": "gstreamer", **more}
+
+
+def test_an_option_is_for_any_name_that_stands_in_the_pipeline(configured):
+    pipeline = {"primary": [{"identity": {}}, {"videoflip": {}}], "tracker": {"gpu-id": 0}, "empycustom": LIB}
+    names = ["identity", "primary", "nvtracker", "tracker", "empycustom", "aimeta"]
+    (stream,) = configured(pipeline, options=[gstreamer(name, "silent", value=True) for name in names]).streams
+    assert [stage.properties.get("silent") for stage in stream.stages] == [True] * 4
+    said = complaint(configured, pipeline, options=[gstreamer("overlay", "silent"), gstreamer("identiy", "silent", value=True)])
+    assert said.splitlines()[1:] == [
+        "$.options[0].key.element: there is no overlay in the pipeline; known here: primary, identity, videoflip, tracker, "
+        "nvtracker, empycustom, aimeta",
+        "$.options[1].key.element: there is no identiy in the pipeline; identity may be meant; known here: primary, identity, "
+        "videoflip, tracker, nvtracker, empycustom, aimeta",
+    ]
+
+
+@pytest.mark.parametrize("value", [{}, {"value": 3}])
+def test_an_option_is_for_a_property_that_its_element_has(configured, value):
+    options = [gstreamer("aimeta", "signal-intervall", **value), gstreamer("empycustom", "slient", **value)]
+    head, *lines = complaint(configured, {"empycustom": LIB}, options=options).splitlines()
+    assert head.endswith(": 2 problems")
+    assert lines[0].startswith(
+        "$.options[0].key.property: aimeta has no such property; signal-interval may be meant; known here: "
+    )
+    assert lines[1].startswith("$.options[1].key.property: empycustom has no such property; silent may be meant; known here: ")
+
+
+def test_texts_that_nothing_can_hold_are_not_typed_either(configured):
+    said = complaint(configured, {}, settings=['speed="a\\u0000"'], options=[{"key": "speed", "option_type": "callback"}])
+    assert said == r"--set speed: this text holds \u0000, which no text can hold here; leave it out"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +309,8 @@ def test_declarations_that_contradict_themselves(configured, option, said):
 
 
 def test_an_option_is_declared_once(configured):
-    assert "$.options[0]: the option speed is declared twice" in complaint(configured, {}, options=[OPTIONS[2], OPTIONS[2]])
+    twice = complaint(configured, {}, options=[OPTIONS[2], OPTIONS[2]])
+    assert ": $.options[1]: the option speed is declared twice, here and at $.options[0]" in twice
 
 
 TEXTS = st.sampled_from(
@@ -253,7 +351,7 @@ def test_whatever_a_file_says_is_read_or_a_configuration_error(configured_once, 
 @pytest.fixture
 def configured_once(tmp_path):
     (tmp_path / "lib.py").touch()
-    path = tmp_path / "emi_stream_config.json"
+    path = tmp_path / FILE
 
     def read(document, sources, typed):
         path.write_text(json.dumps(document))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -94,8 +96,22 @@ WRONG = [
     (["options", 0, "key"], {"element": "aimeta"}, "$.options[0].key: property is missing"),
     (["options", 0, "key"], 3, '$.options[0].key: 3 must be text, or {"element"'),
     (["streams", 0, "options", 0], {"key": "speed"}, "$.streams[0].options[0]: value is missing"),
+    (["options", 0, "key"], {"element": "", "property": "a"}, "$.options[0].key.element: must not be empty"),
+    (["streams", 0, "stream_id"], "a\nb", '$.streams[0].stream_id: "a\\nb" must be one line, without control characters'),
+    (["streams", 0, "stream_id"], "a\n", "must be one line"),
+    (["streams", 0, "stream_id"], "", "$.streams[0].stream_id: must not be empty"),
+    (["application_name"], "cars\x1b[2J", "$.application_name: "),
+    (["pipeline_configuration", "emcustom", "custom-lib"], "", f"{PIPELINE}.emcustom.custom-lib: must not be empty"),
+    (["pipeline_configuration", "emcustom", "libraries"], [""], f"{PIPELINE}.emcustom.libraries[0]: must not be empty"),
+    (["pipeline_configuration", "primary"], {"": {}}, f'{PIPELINE}.primary[""]: a name must not be empty'),
+    (["pipeline_configuration", "secondary", 0], {"": {}}, f'{PIPELINE}.secondary[0][""]: a name must not be empty'),
+    (["pipeline_configuration", "secondary", 0], {"identity": {"": 1}}, f'{PIPELINE}.secondary[0].identity[""]: a name must'),
     (["streams", 0], {"location": "test"}, "$.streams[0]: stream_id is missing: its name"),
 ]
+
+
+def read(document):
+    return schema.read(Path("emi.json"), document)
 
 
 def changed(place, value):
@@ -114,37 +130,43 @@ def by_json_schema():
 
 
 def test_a_whole_configuration_is_taken_and_read():
-    read = schema.read(WHOLE)
-    pipeline = read["pipeline_configuration"]
+    found = read(WHOLE)
+    pipeline = found["pipeline_configuration"]
 
     assert pipeline["emcustom"]["in-place"] is True
     assert pipeline["input"]["live-source"] is True
     assert pipeline["aimeta"] == {"signal-interval": 5, "silent": False}
     assert pipeline["primary"]["a-new-property"] == 3
     assert pipeline["secondary"][1]["emcustom"]["options"] == {"person_class_id": 2}
-    assert schema.read(read) == read
+    assert read(found) == found
 
 
 @pytest.mark.parametrize(("place", "value", "complaint"), WRONG)
 def test_what_is_wrong_is_said_with_its_path(place, value, complaint):
     with pytest.raises(ConfigurationError) as raised:
-        schema.read(changed(place, value))
+        read(changed(place, value))
 
     assert complaint in str(raised.value)
-    assert str(raised.value).startswith(raised.value.path)
+    assert re.match(rf"emi\.json: (\d+ problems\n)?{re.escape(raised.value.path)}: ", str(raised.value))
 
 
 def test_everything_wrong_is_said_at_once():
     with pytest.raises(ConfigurationError) as raised:
-        schema.read({"pipeline_configuration": {"empycustom": {"in-place": 3}}, "stream": []})
+        read({"pipeline_configuration": {"empycustom": {"in-place": 3}}, "stream": []})
 
-    assert len(str(raised.value).splitlines()) == 3
+    head, *lines = str(raised.value).splitlines()
+    assert head == "emi.json: 3 problems"
+    assert [line.partition(": ")[0] for line in lines] == [
+        "$.pipeline_configuration.empycustom",
+        "$.pipeline_configuration.empycustom.in-place",
+        "$.stream",
+    ]
 
 
 @pytest.mark.parametrize("document", [None, 3, [], [WHOLE], {}, "text"])
 def test_what_is_no_configuration_at_all(document):
-    with pytest.raises(ConfigurationError, match=r"^\$: "):
-        schema.read(document)
+    with pytest.raises(ConfigurationError, match=r"^emi\.json: \$: "):
+        read(document)
     assert not by_json_schema().is_valid(document)
 
 
@@ -179,12 +201,12 @@ JUDGE = by_json_schema()
 def test_wild_values_are_judged_alike(place, value):
     document = changed(place, value)
     try:
-        read = schema.read(document)
+        found = read(document)
     except ConfigurationError:
         assert not JUDGE.is_valid(document)
     else:
         assert JUDGE.is_valid(document)
-        assert schema.read(read) == read
+        assert read(found) == found
 
 
 def test_formats_are_those_of_the_element():
@@ -200,6 +222,8 @@ def test_formats_are_those_of_the_element():
         ('{"a": NaN}', "NaN is no JSON number"),
         ("[" * 100000, "nested too deeply"),
         (b'{"a": "\xff"}', "is no UTF-8 text"),
+        (r'{"a": [1, {"b": "x\u0000y"}]}', r"$.a[1].b: this text holds \u0000, which no text can hold here; leave it out"),
+        (r'{"a": {"x\ud800": 1}}', r'$.a: the key "x\ud800" holds \ud800, which no text'),
     ],
 )
 def test_bad_json_names_file_line_and_column(tmp_path, text, complaint):

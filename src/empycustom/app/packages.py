@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from empycustom.app.health import run
 
@@ -42,25 +43,27 @@ _DEEPSTREAM = re.compile(r"nv\w+")
 
 
 def how_to_get_any(factory: str) -> str:
-    """The same of any element, by what apt knows of packages; takes a second."""
+    """The same of any element, by what apt knows of packages; takes a second the first time."""
     if factory not in PACKAGES:
-        if package := _package_in_apt(factory):
+        if package := _packages_in_apt().get(factory):
             return f"install it with: apt install {package}"
         if _DEEPSTREAM.fullmatch(factory):
             return "it belongs to NVIDIA DeepStream, which is installed as a whole"
     return how_to_get([factory])
 
 
-def _package_in_apt(factory: str) -> str:
-    """The package whose description lists the element, as Debian's and Ubuntu's do; ``""`` if there is none, or no apt."""
+@cache
+def _packages_in_apt() -> dict[str, str]:
+    """The package of each element, by the descriptions in Debian and Ubuntu, which list them; empty where there is no apt."""
     package = ""
+    found: dict[str, str] = {}
     for line in run("apt-cache", "dumpavail").stdout.splitlines():
         name, _, value = line.partition(": ")
         if name == "Package":
             package = value
-        elif name == "Gstreamer-Elements" and factory in value.split(", "):
-            return package
-    return ""
+        elif name == "Gstreamer-Elements":
+            found = dict.fromkeys(value.split(", "), package) | found
+    return found
 
 
 def how_to_get(factories: list[str]) -> str:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from empycustom.app.packages import how_to_get_any
 from empycustom.app.parts import exists
+from empycustom.app.sources import SOURCE
 from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.stream.config import Configuration, Stage, Stream
-from empycustom.stream.kinds import shown, suggestion
-from empycustom.stream.launch import assignments, changes, elements, properties_of
+from empycustom.stream.kinds import Number, Problem, is_number, shown, suggestion
+from empycustom.stream.launch import AIMETA, FIRST, assignments, changes, describe, elements, properties_of
+from empycustom.stream.options import Option
+from empycustom.stream.problems import refuse
+from empycustom.stream.schema import GROUPS
+
+_WAYS = {"take": Gst.PadDirection.SINK, "hand on": Gst.PadDirection.SRC}
 
 
 def check_stages(configuration: Configuration) -> None:
-    """Raise ConfigurationError, a line for each element that is not installed and each property that its element has not."""
-    problems: dict[str, str] = {}
-    for stream in configuration.streams:
-        for stage, element in elements(stream, exists):
-            problems |= {path: text for path, text in _problems(stage, element).items() if path not in problems}
-    if problems:
-        raise ConfigurationError("\n".join(f"{path}: {text}" for path, text in problems.items()), path=next(iter(problems)))
+    """Raise ConfigurationError, a line for all that this machine's elements cannot do: be there, be linked, have a property."""
+    refuse(configuration.file, configuration.document, _problems(configuration))
 
 
 def check_changes(before: Stream, after: Stream) -> None:
@@ -34,7 +37,7 @@ def check_changes(before: Stream, after: Stream) -> None:
         raise ConfigurationError("there is no element here that would use this")
     for change in found:
         spec = Gst.ElementFactory.make(change.element).find_property(change.key)
-        if spec.flags & int(Gst.PARAM_MUTABLE_READY):
+        if spec.flags & int(Gst.PARAM_MUTABLE_READY) or change.key == "name":
             raise ConfigurationError(
                 f"{change.key} of {change.element} cannot change while it plays; give it when you start: --set KEY=VALUE"
             )
@@ -48,15 +51,29 @@ def set_text(element: Any, key: str, text: str) -> None:
         Gst.util_set_object_arg(element, key, text)
 
 
-def _problems(stage: Stage, element: str) -> dict[str, str]:
+def _problems(configuration: Configuration) -> Iterator[Problem]:
+    stages = {repr(stage): (stage, element) for stream in configuration.streams for stage, element in elements(stream, exists)}
+    for stage, element in stages.values():
+        yield from _problems_of(stage, element, configuration.options)
+    for stream in configuration.streams:
+        yield from _taken_names(stream)
+        try:
+            describe(stream, [], exists)
+        except ConfigurationError as error:
+            yield Problem(error.path, str(error).removeprefix(f"{error.path}: "))
+
+
+def _problems_of(stage: Stage, element: str, options: Sequence[Option]) -> Iterator[Problem]:
     if not exists(element):
-        return {stage.path: f"there is no element {element} here; {how_to_get_any(element)}{_instead(stage)}"}
-    given = properties_of(stage, element)
-    made = Gst.ElementFactory.make(element)
-    found = _wrong_properties(made, element, given) if made else {}
-    if element == "empycustom" and given["custom-lib"].endswith(".so"):
-        found["custom-lib"] = f"{given['custom-lib']} is a compiled library, for emcustom alone; name a Python file"
-    return {f"{stage.path}.{name}": text for name, text in found.items()}
+        yield Problem(stage.path, f"there is no element {element} here; {how_to_get_any(element)}{_instead(stage)}")
+        return
+    lacking = [does for does, direction in _WAYS.items() if not _has_video(element, direction)]
+    if lacking:
+        yield Problem(stage.path, f"{element} does not {' or '.join(lacking)} raw video; an element here has to do both")
+    yield from _wrong_properties(stage, element, options)
+    if element == "empycustom" and stage.properties["custom-lib"].endswith(".so"):
+        library = stage.properties["custom-lib"]
+        yield Problem(stage.path_of("custom-lib"), f"{library} is a compiled library, for emcustom alone; name a Python file")
 
 
 def _instead(stage: Stage) -> str:
@@ -66,24 +83,71 @@ def _instead(stage: Stage) -> str:
     return ""
 
 
-def _wrong_properties(made: Any, element: str, given: Mapping[str, Any]) -> dict[str, str]:
-    wrong = {}
-    for name, value in given.items():
+def _has_video(element: str, direction: Any) -> bool:
+    """Whether an element has a pad for raw video of any memory, before it plays."""
+    pads = Gst.ElementFactory.find(element).get_static_pad_templates()
+    return any(
+        pad.direction == direction and pad.presence != Gst.PadPresence.SOMETIMES and _is_video(pad.get_caps()) for pad in pads
+    )
+
+
+def _is_video(caps: Any) -> bool:
+    return caps.is_any() or any(caps.get_structure(index).get_name() == "video/x-raw" for index in range(caps.get_size()))
+
+
+def _taken_names(stream: Stream) -> Iterator[Problem]:
+    """Names in the configuration that another element of the pipeline has, or that GStreamer may give it."""
+    taken = {AIMETA, FIRST, SOURCE, "mux", "tee"}
+    for stage, element in elements(stream, exists):
+        if "name" not in properties_of(stage, element):
+            continue
+        name = str(stage.properties["name"])
+        numbered = re.fullmatch(r"(.*\D)\d+", name)
+        if name in taken or (numbered and (numbered[1] in (*GROUPS, "last") or exists(numbered[1]))):
+            yield Problem(stage.path_of("name"), f"{shown(name)} is a name that another element may have; choose another")
+        taken.add(name)
+
+
+def _wrong_properties(stage: Stage, element: str, options: Sequence[Option]) -> Iterator[Problem]:
+    made = Gst.ElementFactory.make(element)
+    if not made:
+        return
+    given = properties_of(stage, element)
+    paths = {name: stage.path_of(name) for name in given}
+    if element == stage.element and stage.format is None:  # of libraries, the schema knows all keys
+        meant = (option for option in options if option.element in (stage.group, element))
+        paths |= {option.key: f"{option.path}.key.property" for option in meant}
+    for name, path in paths.items():
         spec = made.find_property(name)
         if spec is None:
             known = [other.name for other in made.list_properties() if other.flags & GObject.ParamFlags.WRITABLE]
-            wrong[name] = f"{element} has no such property; {suggestion(name, sorted(known))}"
+            yield Problem(path, f"{element} has no such property; {suggestion(name, sorted(known))}")
         elif not spec.flags & GObject.ParamFlags.WRITABLE:
-            wrong[name] = f"this property of {element} can only be read"
-        elif not _takes(element, name, value):
-            wrong[name] = f"{element} cannot take {shown(value)} here; `gst-inspect-1.0 {element}` says what it may be"
-    return wrong
+            yield Problem(path, f"this property of {element} can only be read")
+        elif name in given and (complaint := _complaint(element, spec, given[name])):
+            yield Problem(stage.path_of(name), complaint)
 
 
-def _takes(element: str, name: str, value: Any) -> bool:
-    """Whether GStreamer's parser can give a property this value."""
+def _complaint(element: str, spec: Any, value: Any) -> str:
+    """What keeps a property from having this value, or ``""``."""
+    least = getattr(spec, "minimum", None)
+    if least is not None and (number := _number(value)) is not None:
+        # GLib would take another number, with a warning.
+        needed = Number(least, spec.maximum, whole=isinstance(least, int))
+        if any(needed.problems(number, "")):
+            return f"{shown(value)} must be {needed.words}"
     try:
-        Gst.parse_launch(" ".join([element, *assignments({name: value})]))
+        Gst.parse_launch(" ".join([element, *assignments({spec.name: value})]))
     except GLib.Error:
-        return False
-    return True
+        return f"{element} cannot take {shown(value)} here; `gst-inspect-1.0 {element}` says what it may be"
+    return ""
+
+
+def _number(value: Any) -> float | None:
+    """The number that a value is, also as text; None if it is none."""
+    if not isinstance(value, str):
+        return value if is_number(value) else None
+    for read in (lambda text: int(text, 0), float):
+        with suppress(ValueError):
+            return read(value)
+    return None

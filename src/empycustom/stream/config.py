@@ -7,21 +7,22 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from empycustom.errors import ConfigurationError
 from empycustom.stream import schema
 from empycustom.stream.choices import is_named
 from empycustom.stream.document import load
 from empycustom.stream.events import EventItem, read_items
-from empycustom.stream.kinds import below
+from empycustom.stream.kinds import Problem, below, suggestion
 from empycustom.stream.options import Option, Setting, read_options, settings_of, typed_settings
+from empycustom.stream.problems import refuse
 
 CALLBACK_FILE = "emi_signal_callback.py"
 _USUAL = {"primary": "nvinfer", "tracker": "nvtracker", "secondary": "nvinfer", "overlay": "nvdsosd"}
 _CUSTOM = ("emcustom", "empycustom")
+_CLOSED = {"aimeta": schema.AIMETA, **dict.fromkeys(_CUSTOM, schema.CUSTOM)}  # elements all of whose keys are known
 _FILES = ("config-file-path", "ll-config-file", "ll-lib-file", "model-engine-file")
 _ROOT = "$.pipeline_configuration"
 
@@ -31,7 +32,7 @@ class Stage:
     """One element. ``group`` is the key of pipeline_configuration that it stands under, ``path`` its own JSON path.
 
     ``format`` and ``memory`` (CPU, NVMM) are what a library wants its frames to be, None for other elements. ``named``: the
-    configuration names the element, rather than meaning the usual one.
+    configuration names the element, rather than meaning the usual one. ``said`` is where options said some of its properties.
     """
 
     group: str
@@ -41,6 +42,11 @@ class Stage:
     named: bool
     format: str | None = None
     memory: str | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
+
+    def path_of(self, name: str) -> str:
+        """Where the property ``name`` is said: a JSON path, or ``--set``."""
+        return self.said.get(name) or below(self.path, name)
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,8 @@ class Stream:
 class Configuration:
     """A whole file. ``callback`` is file and function, None where there is none; ``many``: streams have to be told apart.
 
-    ``document`` is the file in its plain form, ``sources`` and ``settings`` are what was said besides.
+    ``options`` are those that are declared. ``document`` is the file in its plain form, ``sources`` and ``settings`` are what was
+    said besides.
     """
 
     file: Path
@@ -67,6 +74,7 @@ class Configuration:
     many: bool
     callback: tuple[Path, str] | None
     event_items: tuple[EventItem, ...]
+    options: tuple[Option, ...]
     document: Mapping[str, Any]
     sources: tuple[str, ...]
     settings: tuple[str, ...]
@@ -80,114 +88,143 @@ class Configuration:
 def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = ()) -> Configuration:
     """Read a configuration file. ``sources`` and ``settings`` are what ``--source`` and ``--set`` say.
 
-    Raises ConfigurationError, whose sentences begin with JSON paths; OSError if the file cannot be read.
+    Raises ConfigurationError, which says all that is wrong with JSON paths; OSError if the file cannot be read.
     """
-    return _configuration(file, schema.read(load(file)), tuple(sources), tuple(settings))
+    return _configuration(file, schema.read(file, load(file)), tuple(sources), tuple(settings))
 
 
 def _configuration(file: Path, document: Mapping[str, Any], sources: tuple[str, ...], settings: tuple[str, ...]) -> Configuration:
     folder = file.absolute().parent
-    options = read_options(document)
-    given = _streams(document, folder, sources)
+    problems: list[Problem] = []
+    options = read_options(document, problems)
+    problems += _misplaced(document["pipeline_configuration"], options)
+    given = _streams(document, folder, sources, problems)
     many = bool(document.get("streams")) or len(given) > 1
-    said = typed_settings(options, [stream["stream_id"] for _, stream in given], settings)
-    streams = tuple(
-        _stream(document, folder, stream, settings_of(options, stream, path, said[stream["stream_id"]])) for path, stream in given
-    )
-    _check_locations(streams)
-    callback, items = _callback(document, folder), tuple(read_items(document))
-    return Configuration(file, streams, many, callback, items, document, sources, settings)
+    said = typed_settings(options, [stream["stream_id"] for _, stream in given], settings, problems)
+    set_ = [settings_of(options, stream, path, said[stream["stream_id"]], problems) for path, stream in given]
+    streams = tuple(_stream(document, folder, stream, each, problems) for (_, stream), each in zip(given, set_, strict=True))
+    problems += _shared(streams)
+    callback, items = _callback(document, folder, problems), tuple(read_items(document))
+    refuse(file, document, problems)
+    return Configuration(file, streams, many, callback, items, tuple(options), document, sources, settings)
 
 
-def _check_locations(streams: Sequence[Stream]) -> None:
-    """Refuse a file that several streams would write."""
+def _shared(streams: Sequence[Stream]) -> Iterator[Problem]:
+    """A file that several streams would write."""
     if len(streams) > 1 and any("location" in stream.aimeta for stream in streams):
-        path = f"{_ROOT}.aimeta.location"
-        raise ConfigurationError(f"{path}: several streams cannot write one file; leave it out, and use --out", path=path)
+        yield Problem(f"{_ROOT}.aimeta.location", "several streams cannot write one file; leave it out, and use --out")
 
 
-def _callback(document: Mapping[str, Any], folder: Path) -> tuple[Path, str] | None:
+def _callback(document: Mapping[str, Any], folder: Path, problems: list[Problem]) -> tuple[Path, str] | None:
     name = document.get("signal_callback_function_name")
     file = folder / CALLBACK_FILE
     if name and not file.is_file():
-        path = "$.signal_callback_function_name"
-        raise ConfigurationError(f"{path}: {name} is looked for in {CALLBACK_FILE}, which is not in {folder}", path=path)
+        text = f"{name} is looked for in {CALLBACK_FILE}, which is not in {folder}"
+        problems.append(Problem("$.signal_callback_function_name", text))
     return (file, name) if name else None
 
 
-def _streams(document: Mapping[str, Any], folder: Path, sources: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+def _streams(
+    document: Mapping[str, Any], folder: Path, sources: Sequence[str], problems: list[Problem]
+) -> list[tuple[str, dict[str, Any]]]:
     """The streams with their JSON paths; each has a ``location`` and a ``stream_id``."""
     listed: list[dict[str, Any]] = document.get("streams") or [{}] * max(1, len(sources))
     if sources and len(sources) != len(listed):
-        raise ConfigurationError(
-            f"--source is given {len(sources)} times, and there are {len(listed)} streams in the file", path="$.streams"
-        )
-    found = []
+        text = f"--source is given {len(sources)} times, and there are {len(listed)} streams in the file"
+        problems.append(Problem("$.streams", text))
+        sources = ["test"] * len(listed)  # nothing is to be said of the locations in the file, which are not meant
+    found: list[tuple[str, dict[str, Any]]] = []
     for index, stream in enumerate(listed):
         path = below("$.streams", index) if document.get("streams") else "$"
         location = sources[index] if sources else _location(folder, stream.get("location", ""))
         if not location:
-            raise ConfigurationError(f"{path}: there is no source; {_ADVICE}", path=path)
+            problems.append(Problem(path, f"there is no source; {_ADVICE}"))
         usual = document.get("application_name") or "stream"
         name = stream.get("stream_id") or (f"{usual}-{index + 1}" if len(listed) > 1 else usual)
+        if name in [other["stream_id"] for _, other in found]:
+            problems.append(Problem(f"{path}.stream_id", f"{name} is the name of another stream, too"))
         found.append((path, {**stream, "stream_id": name, "location": location}))
-    _check_names([stream["stream_id"] for _, stream in found])
     return found
 
 
 _ADVICE = 'give --source URI, or write "streams": [{"stream_id": "entrance", "location": "rtsp://…"}]'
 
 
-def _check_names(names: list[str]) -> None:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            path = f"$.streams[{index}].stream_id"
-            raise ConfigurationError(f"{path}: {name} is the name of another stream, too", path=path)
-
-
 def _location(folder: Path, location: str) -> str:
-    """A file beside the configuration as an absolute path; everything else as it is."""
+    """A file as an absolute path; everything else as it is."""
     if not location or "://" in location or re.fullmatch(r"test|camera(:\d+)?", location):
         return location
-    return str(folder / _expanded(location))
+    return str(_found(folder, location) or folder / _expanded(location))
 
 
-def _stream(document: Mapping[str, Any], folder: Path, stream: Mapping[str, Any], settings: Sequence[Setting]) -> Stream:
-    pipeline = copy.deepcopy(document["pipeline_configuration"])
+def _stream(
+    document: Mapping[str, Any], folder: Path, stream: Mapping[str, Any], settings: Sequence[Setting], problems: list[Problem]
+) -> Stream:
+    pipeline = document["pipeline_configuration"]
+    said: dict[str, dict[str, str]] = {}
     for setting in settings:
-        if setting.option.element is not None:
-            _put(pipeline, setting)
+        pipeline = _put(pipeline, setting, said, problems)
     pipeline = schema.PIPELINE.read(pipeline)
-    stages = [stage for group in schema.GROUPS if group in pipeline for stage in _stages(group, pipeline[group], folder)]
+    stages = [
+        _stage(group, element, path, properties, said.get(path, {}), folder, problems)
+        for group, element, properties, path in _standing(pipeline)
+        if group in schema.GROUPS
+    ]
     told = tuple({"key": setting.option.key, "value": setting.value} for setting in settings if setting.option.element is None)
     return Stream(
         stream["stream_id"], stream["location"], pipeline.get("input", {}), tuple(stages), pipeline.get("aimeta", {}), told
     )
 
 
-def _put(pipeline: dict[str, Any], setting: Setting) -> None:
-    """Set a property of every element that an option means, and check it as if it had been there."""
-    option = setting.option
-    places = _places(pipeline, option)
-    if not places:
-        raise ConfigurationError(f"{option.path}.key: there is no {option.element} in the pipeline", path=f"{option.path}.key")
-    for properties in places:
-        properties[option.key] = setting.value
-    problems = [f"{setting.path}: {problem.text}" for problem in schema.PIPELINE.problems(pipeline, _ROOT)]
-    if problems:
-        raise ConfigurationError(problems[0], path=setting.path)
+def _put(
+    pipeline: Mapping[str, Any], setting: Setting, said: dict[str, dict[str, str]], problems: list[Problem]
+) -> Mapping[str, Any]:
+    """The pipeline with a property set in every element that an option means; as it is, where that would make it wrong.
+
+    ``said`` gets, by the elements' paths and the properties' names, where that was said.
+    """
+    if any(_misplaced(pipeline, [setting.option])):
+        return pipeline
+    changed = {"aimeta": {}, **copy.deepcopy(pipeline)}
+    for _, properties, path in _meant(changed, setting.option):
+        properties[setting.option.key] = setting.value
+        said.setdefault(path, {})[setting.option.key] = setting.path
+    wrong = [Problem(setting.path, problem.text) for problem in schema.PIPELINE.problems(changed, _ROOT)]
+    problems += wrong
+    return pipeline if wrong else changed
 
 
-def _places(pipeline: dict[str, Any], option: Option) -> list[dict[str, Any]]:
-    if option.element == "aimeta":
-        return [pipeline.setdefault("aimeta", {})]
+def _misplaced(pipeline: Mapping[str, Any], options: Sequence[Option]) -> Iterator[Problem]:
+    """Options of elements that do not stand in the pipeline, or of properties that these never have."""
+    standing = dict.fromkeys(name for group, element, *_ in _standing(pipeline) for name in (group, element))
+    for option in options:
+        meant = _meant(pipeline, option)
+        if option.element is not None and not meant:
+            known = suggestion(option.element, list(standing))
+            yield Problem(f"{option.path}.key.element", f"there is no {option.element} in the pipeline; {known}")
+        for element in dict.fromkeys(element for element, *_ in meant):
+            keys = list(_CLOSED[element].keys) if element in _CLOSED else [option.key]
+            if option.key not in keys:
+                known = suggestion(option.key, keys)
+                yield Problem(f"{option.path}.key.property", f"{element} has no such property; {known}")
+
+
+def _meant(pipeline: Mapping[str, Any], option: Option) -> list[tuple[str, dict[str, Any], str]]:
+    """The elements that an option is for, with their properties and JSON paths."""
     return [
-        properties
-        for group in schema.GROUPS
-        if group in pipeline
-        for element, properties, _ in elements_of(group, pipeline[group], below(_ROOT, group))
+        (element, properties, path)
+        for group, element, properties, path in _standing(pipeline)
         if option.element in (group, element)
     ]
+
+
+def _standing(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], str]]:
+    """Yield group, name, properties (the same dict) and JSON path of all elements that stand in a pipeline."""
+    for group in schema.GROUPS:
+        if group in pipeline:
+            for element, properties, path in elements_of(group, pipeline[group], below(_ROOT, group)):
+                yield group, element, properties, path
+    yield "aimeta", "aimeta", pipeline.get("aimeta", {}), f"{_ROOT}.aimeta"
 
 
 def elements_of(group: str, value: Any, path: str) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -204,37 +241,33 @@ def elements_of(group: str, value: Any, path: str) -> Iterator[tuple[str, dict[s
         yield _USUAL[group], value, path
 
 
-def _stages(group: str, value: Any, folder: Path) -> Iterator[Stage]:
-    root = below(_ROOT, group)
-    for element, properties, path in elements_of(group, value, root):
-        named = group in _CUSTOM or path != root
-        if element in _CUSTOM:
-            yield _custom(group, element, path, properties, folder)
-        else:
-            yield Stage(group, element, path, {key: _path(folder, key, item) for key, item in properties.items()}, named)
-
-
-def _custom(group: str, element: str, path: str, given: Mapping[str, Any], folder: Path) -> Stage:
-    for index, library in enumerate(given.get("libraries", [])):
-        _existing(folder, library, f"{path}.libraries[{index}]")
+def _stage(
+    group: str, element: str, path: str, given: Mapping[str, Any], said: Mapping[str, str], folder: Path, problems: list[Problem]
+) -> Stage:
+    if element not in _CUSTOM:
+        properties = {key: _path(folder, key, value) for key, value in given.items()}
+        return Stage(group, element, path, properties, path != below(_ROOT, group), said=said)
     own = {key: value for key, value in given.items() if key not in ("format", "memory", "libraries")}
     if "events" in own:
         own["events"] = json.dumps(own["events"], ensure_ascii=False)
-    own["custom-lib"] = _library(folder, own["custom-lib"], f"{path}.custom-lib")
-    return Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"))
+    own["custom-lib"] = str(_found(folder, own["custom-lib"]) or own["custom-lib"])
+    stage = Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"), said)
+    problems += _missing(folder, given, stage)
+    return stage
 
 
-def _library(folder: Path, name: str, path: str) -> str:
-    is_file = os.sep in name or name.endswith((".py", ".so")) or name.startswith("~") or _found(folder, name) is not None
-    return _existing(folder, name, path) if is_file else name
-
-
-def _existing(folder: Path, name: str, path: str) -> str:
-    found = _found(folder, name)
-    if found is None:
-        where = "" if _expanded(name).is_absolute() else f" in {folder}, nor in the folder resource there"
-        raise ConfigurationError(f"{path}: {name} does not exist{where}", path=path)
-    return str(found)
+def _missing(folder: Path, given: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
+    """The files of a library that are not there."""
+    name = given["custom-lib"]
+    is_module = os.sep not in name and not name.endswith((".py", ".so")) and not name.startswith("~")
+    files = {} if is_module else {stage.path_of("custom-lib"): name}
+    files |= {below(stage.path_of("libraries"), index): library for index, library in enumerate(given.get("libraries", []))}
+    for place, file in files.items():
+        if _found(folder, file) is None:
+            where = "" if _expanded(file).is_absolute() else f" in {folder}, nor in the folder resource there"
+            is_folder = any(os.path.isdir(folder / inside / _expanded(file)) for inside in ("", "resource"))
+            text = f"{file} is a folder; name a file in it" if is_folder else f"{file} does not exist{where}"
+            yield Problem(place, text)
 
 
 def _expanded(name: str) -> Path:
@@ -246,8 +279,8 @@ def _expanded(name: str) -> Path:
 
 def _found(folder: Path, name: str) -> Path | None:
     """The file ``name``: beside the configuration, or in ``resource`` there, where applications keep theirs."""
-    path = _expanded(name)
-    return next((place / path for place in (folder, folder / "resource") if (place / path).exists()), None)
+    places = (folder / _expanded(name), folder / "resource" / _expanded(name))
+    return next((place for place in places if os.path.isfile(place)), None)  # which takes a name that is too long, too
 
 
 def _path(folder: Path, key: str, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The JSON text of a configuration as Python values, strictly: what JSON leaves open is an error that names the line."""
+"""The JSON text of a configuration as Python values, strictly: what JSON leaves open is an error with its line or place."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.errors import ConfigurationError
+from empycustom.stream.problems import odd_texts, refuse
 
 
 def load(path: Path) -> Any:
-    """Return what the file holds. Raises ConfigurationError with file, line and column, OSError where it cannot be read."""
+    """Return what the file holds. Raises ConfigurationError with file and place, OSError where it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start}.") from error
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        document = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        odd = list(odd_texts(document, "$"))
     except json.JSONDecodeError as error:
         line = text.splitlines()[error.lineno - 1].strip() if error.lineno <= len(text.splitlines()) else ""
         raise ConfigurationError(
@@ -26,6 +28,8 @@ def load(path: Path) -> Any:
         raise ConfigurationError(f"{path}: lists and objects are nested too deeply") from error
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
+    refuse(path, document, odd)
+    return document
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import Any, Protocol
 
 _LONGEST = 60  # characters of a value that a message shows
+_CONTROL = r"[\u0000-\u001f\u007f-\u009f\u2028\u2029]"  # control characters, and what else ends a line
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,11 @@ def _wrong(value: Any, path: str, kind: Kind, advice: str = "") -> Problem:
 
 @dataclass(frozen=True)
 class Text:
-    """Text, one of ``choices`` if there are any."""
+    """Text, one of ``choices`` if there are any. ``filled``: it is not empty; ``line``: it has no control characters."""
 
     choices: tuple[str, ...] = ()
+    filled: bool = False
+    line: bool = False
 
     @property
     def words(self) -> str:
@@ -86,12 +89,18 @@ class Text:
             same = [choice for choice in self.choices if choice.lower() == value.lower()]
             close = same or get_close_matches(value, self.choices, n=1)
             yield _wrong(value, path, self, f"{close[0]} may be meant" if close else "")
+        elif self.filled and not value:
+            yield Problem(path, "must not be empty")
+        elif self.line and re.search(_CONTROL, value):
+            yield Problem(path, f"{shown(value)} must be one line, without control characters")
 
     def read(self, value: Any) -> str:
         return str(value)
 
     def json_schema(self) -> dict[str, Any]:
-        return {"type": "string"} | ({"enum": list(self.choices)} if self.choices else {})
+        choices = {"enum": list(self.choices)} if self.choices else {}
+        filled = {"minLength": 1} if self.filled else {}
+        return {"type": "string", **choices, **filled} | ({"not": {"pattern": _CONTROL}} if self.line else {})
 
 
 @dataclass(frozen=True)
@@ -246,7 +255,9 @@ class Record:
 
     def _problems_of(self, name: str, item: Any, path: str) -> Iterator[Problem]:
         kind = self.keys[name].kind if name in self.keys else self.others
-        if kind is None:
+        if self.others and not name:
+            yield Problem(below(path, name), "a name must not be empty")
+        elif kind is None:
             yield Problem(below(path, name), f"is an unknown key; {suggestion(name, list(self.keys))}")
         else:
             yield from kind.problems(item, below(path, name))
@@ -262,6 +273,8 @@ class Record:
         properties = {name: {"description": key.blurb, **key.kind.json_schema()} for name, key in self.keys.items()}
         schema: dict[str, Any] = {"type": "object", "properties": properties}
         schema["additionalProperties"] = self.others.json_schema() if self.others else False
+        if self.others:
+            schema["propertyNames"] = {"minLength": 1}
         needed = [name for name, key in self.keys.items() if key.needed]
         limits = {"minProperties": self.least or None, "maxProperties": self.most, "required": needed or None}
         return schema | {name: limit for name, limit in limits.items() if limit is not None}

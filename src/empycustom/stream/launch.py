@@ -95,7 +95,7 @@ def properties_of(stage: Stage, element: str) -> dict[str, Any]:
 
 def name_of(stage: Stage, index: int) -> str:
     """What the element of the stage with that ``index`` in its stream is called while it plays."""
-    return str(stage.properties.get("name", f"{stage.group}{index}"))
+    return _text(stage.properties.get("name", f"{stage.group}{index}"))
 
 
 @dataclass(frozen=True)
@@ -177,10 +177,8 @@ class _Making:
             self.add("!", self.converter, *(["!", caps] if pixels else []))
         elif pixels or wanted != self.memory:
             if not self.exists("nvvideoconvert") and stage.memory == "NVMM":
-                raise ConfigurationError(
-                    f'{stage.path}.memory: NVMM is memory of DeepStream, which is not installed; write "CPU"',
-                    path=f"{stage.path}.memory",
-                )
+                path = stage.path_of("memory")
+                raise ConfigurationError(f'{path}: NVMM is memory of DeepStream, which is not installed; write "CPU"', path=path)
             self.add("!", "nvvideoconvert", "!", caps)
         self.memory = wanted
 
@@ -199,10 +197,17 @@ def _text(value: Any) -> str:
 
 def quoted(text: str) -> str:
     """Text such that GStreamer's parser gives it to the property as it is."""
-    if _SIMPLE.fullmatch(text):
-        return text
-    # Of a value that begins with a quotation mark, a second layer is taken away where it becomes a value.
-    return _wrapped(_wrapped(text)) if text.startswith('"') else _wrapped(text)
+    # The parser takes a backslash before the closing mark as one that escapes it. Of a value that begins with a mark, a second
+    # layer is taken away where it becomes text, and NULL becomes no text: that layer helps in all three cases.
+    if text.endswith("\\") or text.startswith('"') or text == "NULL":
+        return _wrapped(_ascii(text))
+    return text if _SIMPLE.fullmatch(text) else _wrapped(text)
+
+
+def _ascii(text: str) -> str:
+    """The form in which GStreamer writes text inside of caps and structures: all but letters and digits as octal numbers."""
+    escaped = re.sub(rb"[^0-9A-Za-z]", lambda found: b"\\%03o" % ord(found[0]), text.encode())
+    return f'"{escaped.decode()}"'
 
 
 def _wrapped(text: str) -> str:

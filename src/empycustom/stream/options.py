@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empycustom.errors import ConfigurationError
-from empycustom.stream.kinds import below, is_number, shown, suggestion
+from empycustom.stream.kinds import Problem, below, is_number, shown, suggestion
+from empycustom.stream.problems import odd_texts
 
 _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "string": (lambda value: isinstance(value, str), "text"),
@@ -32,21 +32,22 @@ class Option:
         """How ``--set`` and messages call it: ``new_var``, or ``aimeta.signal-interval``."""
         return f"{self.element}.{self.key}" if self.element else self.key
 
-    def check(self, value: Any, path: str) -> None:
-        """Raise ConfigurationError unless ``value``, which stands at ``path``, is one that the declaration allows."""
+    def complaint(self, value: Any) -> str:
+        """What is wrong with ``value`` by the declaration, or ``""``."""
+        needed = self._needed(value)
+        return f"{shown(value)} for the option {self.name} must be {needed} (declared at {self.path})" if needed else ""
+
+    def _needed(self, value: Any) -> str:
         kind = self.declared.get("value_type")
         if kind and not _TYPES[kind][0](value):
-            self._refuse(value, path, f"must be {_TYPES[kind][1]}")
+            return _TYPES[kind][1]
         choices = self.declared.get("value_list")
         if choices is not None and value not in choices:
-            self._refuse(value, path, f"must be one of {', '.join(choices)}")
+            return f"one of {', '.join(choices)}"
         low, high = self.declared.get("min-value"), self.declared.get("max-value")
-        if (low is not None and not value >= low) or (high is not None and not value <= high):
-            limits = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
-            self._refuse(value, path, f"must be {' and '.join(limits)}")
-
-    def _refuse(self, value: Any, path: str, why: str) -> None:
-        raise ConfigurationError(f"{path}: {shown(value)} for the option {self.name} {why} (declared at {self.path})", path=path)
+        if is_number(value) and ((low is not None and value < low) or (high is not None and value > high)):
+            return " and ".join([f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None))
+        return ""
 
 
 @dataclass(frozen=True)
@@ -58,56 +59,64 @@ class Setting:
     path: str
 
 
-def read_options(document: Mapping[str, Any]) -> list[Option]:
-    """Return the options of an application. Raises ConfigurationError where a declaration contradicts itself."""
-    found = [_option(declared, below("$.options", index)) for index, declared in enumerate(document.get("options", []))]
-    names = [option.name for option in found]
-    for option in found:
-        if names.count(option.name) > 1:
-            raise ConfigurationError(f"{option.path}: the option {option.name} is declared twice", path=option.path)
-    return found
+def read_options(document: Mapping[str, Any], problems: list[Problem]) -> list[Option]:
+    """Return the options of an application. ``problems`` gets the declarations that contradict themselves or each other."""
+    found: dict[str, Option] = {}
+    for index, declared in enumerate(document.get("options", [])):
+        option = _option(declared, below("$.options", index), problems)
+        if option.name in found:
+            first = found[option.name].path
+            problems.append(Problem(option.path, f"the option {option.name} is declared twice, here and at {first}"))
+        found.setdefault(option.name, option)
+    return list(found.values())
 
 
-def _option(declared: Mapping[str, Any], path: str) -> Option:
+def _option(declared: Mapping[str, Any], path: str, problems: list[Problem]) -> Option:
     key, kind = declared["key"], declared["option_type"]
     if isinstance(key, str) != (kind == "callback"):
         advice = 'a key as {"element": "aimeta", "property": "signal-interval"}' if kind == "gstreamer" else "a name as its key"
-        raise ConfigurationError(f"{path}.key: an option of type {kind} needs {advice}", path=f"{path}.key")
+        problems.append(Problem(f"{path}.key", f"an option of type {kind} needs {advice}"))
     limits = {"min-value", "max-value"} & set(declared)
     if limits and declared.get("value_type") != "number":
-        raise ConfigurationError(f'{path}: {min(limits)} needs "value_type": "number"', path=path)
+        problems.append(Problem(path, f'{min(limits)} needs "value_type": "number"'))
     return Option(key, None, path, declared) if isinstance(key, str) else Option(key["property"], key["element"], path, declared)
 
 
 Said = Mapping[str, tuple[Any, str]]  # by the names of options: the value, and where it was said
 
 
-def typed_settings(options: Sequence[Option], streams: Sequence[str], typed: Sequence[str]) -> dict[str, Said]:
+def typed_settings(
+    options: Sequence[Option], streams: Sequence[str], typed: Sequence[str], problems: list[Problem]
+) -> dict[str, Said]:
     """Return what the texts of ``--set``, ``KEY=VALUE`` or ``STREAM:KEY=VALUE``, say about each of ``streams``.
 
-    Of two texts, the later wins. Raises ConfigurationError.
+    Of two texts, the later wins. ``problems`` gets those that say nothing.
     """
     said: dict[str, dict[str, tuple[Any, str]]] = {stream: {} for stream in streams}
     for text in typed:
         head, sign, value = text.partition("=")
+        path = f"--set {head}"
+        meant, name = _addressed(options, streams, head)
         if not sign:
-            raise ConfigurationError(f"--set {text}: write it as KEY=VALUE, or as STREAM:KEY=VALUE")
-        stream, name = _addressed(options, streams, head)
-        option = next(option for option in options if option.name == _known(options, name, f"--set {head}"))
-        for each in streams if stream is None else [stream]:
-            said[each][name] = (_value(option, value), f"--set {head}")
+            problems.append(Problem(path, "write it as KEY=VALUE, or as STREAM:KEY=VALUE"))
+        elif not meant:
+            problems.append(Problem(path, f"there is no stream {name}; {suggestion(name, streams)}"))
+        elif option := _known(options, name, path, problems):
+            read = _value(option, value)
+            problems += odd_texts(read, path)
+            for stream in meant:
+                said[stream][name] = (read, path)
     return dict(said)
 
 
-def _addressed(options: Sequence[Option], streams: Sequence[str], head: str) -> tuple[str | None, str]:
-    """The stream (None: all) and the name of the option that stand before the ``=``."""
+def _addressed(options: Sequence[Option], streams: Sequence[str], head: str) -> tuple[Sequence[str], str]:
+    """The streams and the name of the option that stand before the ``=``; no streams, and the name of one that is not there."""
     if any(option.name == head for option in options) or ":" not in head:
-        return None, head
+        return streams, head
     for stream in streams:
         if head.startswith(f"{stream}:"):
-            return stream, head.removeprefix(f"{stream}:")
-    name = head.partition(":")[0]
-    raise ConfigurationError(f"--set {head}: there is no stream {name}; {suggestion(name, streams)}")
+            return [stream], head.removeprefix(f"{stream}:")
+    return [], head.partition(":")[0]
 
 
 def _value(option: Option, text: str) -> Any:
@@ -120,28 +129,29 @@ def _value(option: Option, text: str) -> Any:
         return text
 
 
-def settings_of(options: Sequence[Option], stream: Mapping[str, Any], path: str, typed: Said) -> list[Setting]:
+def settings_of(
+    options: Sequence[Option], stream: Mapping[str, Any], path: str, typed: Said, problems: list[Problem]
+) -> list[Setting]:
     """Return what each option holds in a stream, in the order of the declarations; one without a value is left out.
 
-    ``typed`` wins over the stream's ``options``, which win over the declared ``value``. Raises ConfigurationError.
+    ``typed`` wins over the stream's ``options``, which win over the declared ``value``. ``problems`` gets what cannot be.
     """
     said = {option.name: (option.declared["value"], f"{option.path}.value") for option in options if "value" in option.declared}
     for index, entry in enumerate(stream.get("options", [])):
         at = f"{path}.options[{index}]"
         key = entry["key"]
-        said[_known(options, key if isinstance(key, str) else f"{key['element']}.{key['property']}", f"{at}.key")] = (
-            entry["value"],
-            f"{at}.value",
-        )
+        name = key if isinstance(key, str) else f"{key['element']}.{key['property']}"
+        if option := _known(options, name, f"{at}.key", problems):
+            said[option.name] = (entry["value"], f"{at}.value")
     said |= typed
     found = [Setting(option, *said[option.name]) for option in options if option.name in said]
-    for setting in found:
-        setting.option.check(setting.value, setting.path)
-    return found
+    wrong = {setting.path: text for setting in found if (text := setting.option.complaint(setting.value))}
+    problems += (Problem(place, text) for place, text in wrong.items())
+    return [setting for setting in found if setting.path not in wrong]
 
 
-def _known(options: Sequence[Option], name: str, path: str) -> str:
-    names = [option.name for option in options]
-    if name not in names:
-        raise ConfigurationError(f"{path}: {name} is no option of this application; {suggestion(name, names)}", path=path)
-    return name
+def _known(options: Sequence[Option], name: str, path: str, problems: list[Problem]) -> Option | None:
+    found = {option.name: option for option in options}
+    if name not in found:
+        problems.append(Problem(path, f"{name} is no option of this application; {suggestion(name, list(found))}"))
+    return found.get(name)

@@ -6,11 +6,12 @@ From it come the checks, their messages, the plain form and the JSON Schema.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from empycustom.errors import ConfigurationError
 from empycustom.stream.choices import Shapes, is_list, is_named, is_object, is_text
 from empycustom.stream.kinds import Anything, Flag, Key, Kind, Listing, Number, Record, Scalar, Text
+from empycustom.stream.problems import refuse
 
 _INT = 2**31 - 1
 _UINT = 2**32 - 1
@@ -34,14 +35,14 @@ INPUT = {
 }
 CUSTOM = Record(
     {
-        "custom-lib": Key(Text(), "the Python file, or a dotted module name", needed=True),
+        "custom-lib": Key(Text(filled=True), "the Python file, or a dotted module name", needed=True),
         "in-place": Key(Flag(), "true: process_ip, false: process"),
         "format": Key(Text(FORMATS), "pixel format of the frames that the library gets; RGBA unless it is said"),
         "memory": Key(Text(("CPU", "NVMM")), "where these frames lie; CPU unless it is said"),
         "process-interval": Key(Number(1, _INT), "call the library for every n-th frame"),
         "options": Key(Anything(dict), "what every callback gets as its options"),
         "events": Key(Anything(), "what callbacks with a fourth argument get"),
-        "libraries": Key(Listing(Text()), "files that the library needs"),
+        "libraries": Key(Listing(Text(filled=True)), "files that the library needs"),
         "on-error": Key(Text(("fail", "pass", "drop")), "what to do when a callback raises"),
         "msg-blob": Key(Flag(), "in DeepStream: let nvmsgconv publish what is said about frames"),
         "silent": Key(Flag(), "no signals"),
@@ -145,8 +146,8 @@ EVENT_ITEM = Record(
 )
 _PROPERTY = Record(
     {
-        "element": Key(Text((*GROUPS, "aimeta")), "the stage", needed=True),
-        "property": Key(Text(), "a property of its elements", needed=True),
+        "element": Key(Text(filled=True), "the stage, or the name of an element that stands in one", needed=True),
+        "property": Key(Text(filled=True), "a property of its elements", needed=True),
     }
 )
 _OPTION_KEY = Shapes(((is_text, Text()), (is_object, _PROPERTY)), 'text, or {"element": …, "property": …}')
@@ -163,7 +164,7 @@ OPTION = Record(
 )
 STREAM = Record(
     {
-        "stream_id": Key(Text(), "its name, in messages and in what is printed", needed=True),
+        "stream_id": Key(Text(filled=True, line=True), "its name, in messages and in what is printed", needed=True),
         "location": Key(Text(), "the source: a URI, a file, camera or test"),
         "options": Key(
             Listing(
@@ -181,7 +182,7 @@ STREAM = Record(
 CONFIGURATION = Record(
     {
         "developer_name": Key(Text(), "who made it"),
-        "application_name": Key(Text(), "its name"),
+        "application_name": Key(Text(line=True), "its name"),
         "application_version": Key(Text(), "its version"),
         "application_description": Key(Text(), "what it is for"),
         "pipeline_configuration": Key(PIPELINE, "the pipeline, in the order of its keys below", needed=True),
@@ -193,11 +194,9 @@ CONFIGURATION = Record(
 )
 
 
-def read(document: Any) -> dict[str, Any]:
-    """Return a configuration in its plain form. Raises ConfigurationError with everything that is wrong, a line each."""
-    problems = list(CONFIGURATION.problems(document, "$"))
-    if problems:
-        raise ConfigurationError("\n".join(map(str, problems)), path=problems[0].path)
+def read(file: Path, document: Any) -> dict[str, Any]:
+    """Return what ``file`` holds, ``document``, in its plain form. Raises ConfigurationError with everything that is wrong."""
+    refuse(file, document, CONFIGURATION.problems(document, "$"))
     return CONFIGURATION.read(document)
 
 
