@@ -42,7 +42,7 @@ class Stage:
     named: bool
     format: str | None = None
     memory: str | None = None
-    said: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def path_of(self, name: str) -> str:
         """Where the property ``name`` is said: a JSON path, or ``--set``."""
