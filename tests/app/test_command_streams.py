@@ -22,9 +22,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from empycustom.app import connection, live, packages, stages
-from empycustom.app.health import Output
-from empycustom.app.player import Interrupts
+from empycustom.app.health import packages
+from empycustom.app.health.report import Output
+from empycustom.app.playing.player import Interrupts
+from empycustom.app.streams import connection, live, stages
 from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import Gst
 from empycustom.stream import config, schema

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from empycustom.app.connection import _is_loss
-from empycustom.app.player import Report
+from empycustom.app.playing.player import Report
+from empycustom.app.streams.connection import _is_loss
 
 PIPELINE = "/GstPipeline:pipeline0"
 

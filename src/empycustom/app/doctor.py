@@ -1,16 +1,16 @@
 """``empycustom doctor``: every check in turn, each line printed as soon as it is known.
 
-It must work where anything else is missing: neither this file nor the ``health`` files import gi, NumPy or cffi at the top.
+It must work where anything else is missing: neither this file nor the folder ``health`` imports gi, NumPy or cffi at the top.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from empycustom.app import health_gstreamer, health_loader, health_python
-from empycustom.app.health import OK, PROBLEM, WARNING, Finding
+from empycustom.app.health import gstreamer, loader, python
+from empycustom.app.health.report import OK, PROBLEM, WARNING, Finding
 
-CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (*health_python.CHECKS, *health_gstreamer.CHECKS, *health_loader.CHECKS)
+CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (*python.CHECKS, *gstreamer.CHECKS, *loader.CHECKS)
 
 
 def main(_arguments: object = None) -> int:

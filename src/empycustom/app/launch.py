@@ -8,8 +8,8 @@ import time
 from argparse import Namespace
 
 import empycustom
-from empycustom.app.parts import build
-from empycustom.app.player import Player, Report
+from empycustom.app.playing.parts import build
+from empycustom.app.playing.player import Player, Report
 
 _SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import empycustom
 from empycustom.app.configured import is_configuration
-from empycustom.app.documents import Documents
 from empycustom.app.endings import DONE, complain
 from empycustom.app.libraries import Request
-from empycustom.app.outputs import prepare
-from empycustom.app.parts import build
-from empycustom.app.player import Player, Report
-from empycustom.app.progress import Progress
-from empycustom.app.sinks import Sinks
-from empycustom.app.sources import describe_source, expect_video, is_of_source, locate, warn_of_frames
-from empycustom.app.streams import play_streams
+from empycustom.app.playing.lines import Documents
+from empycustom.app.playing.parts import build
+from empycustom.app.playing.player import Player, Report
+from empycustom.app.playing.progress import Progress
+from empycustom.app.playing.sinks import Sinks
+from empycustom.app.playing.sources import describe_source, expect_video, is_of_source, locate, warn_of_frames
+from empycustom.app.streams.outputs import prepare
+from empycustom.app.streams.play import play_streams
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import callbacks_of

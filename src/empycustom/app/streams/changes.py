@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from empycustom.app.endings import complain
-from empycustom.app.live import LiveStream
-from empycustom.app.stages import check_changes, check_stages
+from empycustom.app.streams.live import LiveStream
+from empycustom.app.streams.stages import check_changes, check_stages
 from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.stream.config import Configuration
 

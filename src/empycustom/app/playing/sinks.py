@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from empycustom.app.packages import how_to_get
-from empycustom.app.parts import exists
+from empycustom.app.health.packages import how_to_get
+from empycustom.app.playing.parts import exists
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.stream.launch import quoted

@@ -10,12 +10,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, Protocol
 
-from empycustom.app.callback import SignalCallback
-from empycustom.app.connection import Connection
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
-from empycustom.app.parts import exists
-from empycustom.app.pipelines import described, sinks_of
-from empycustom.app.player import Interrupts
+from empycustom.app.playing.parts import exists
+from empycustom.app.playing.player import Interrupts
+from empycustom.app.streams.callback import SignalCallback
+from empycustom.app.streams.connection import Connection
+from empycustom.app.streams.pipelines import described, sinks_of
 from empycustom.errors import EmPyCustomError
 from empycustom.stream.config import Stream
 from empycustom.stream.launch import changes

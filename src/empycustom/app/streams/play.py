@@ -8,15 +8,15 @@ from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
-from empycustom.app.callback import SignalCallback
-from empycustom.app.changes import STDIN, Changes
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
-from empycustom.app.live import LiveStream
-from empycustom.app.outputs import Outputs, are_documents_all, sinks_of_all
-from empycustom.app.pipelines import described
-from empycustom.app.player import Interrupts
-from empycustom.app.sources import warn_of_frames
-from empycustom.app.stages import check_stages
+from empycustom.app.playing.player import Interrupts
+from empycustom.app.playing.sources import warn_of_frames
+from empycustom.app.streams.callback import SignalCallback
+from empycustom.app.streams.changes import STDIN, Changes
+from empycustom.app.streams.live import LiveStream
+from empycustom.app.streams.outputs import Outputs, are_documents_all, sinks_of_all
+from empycustom.app.streams.pipelines import described
+from empycustom.app.streams.stages import check_stages
 from empycustom.errors import LaunchError
 from empycustom.stream.config import Configuration, read
 

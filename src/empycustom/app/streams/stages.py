@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from empycustom.app.packages import how_to_get_any
-from empycustom.app.parts import exists
-from empycustom.app.sources import SOURCE
+from empycustom.app.health.packages import how_to_get_any
+from empycustom.app.playing.parts import exists
+from empycustom.app.playing.sources import SOURCE
 from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.stream.config import Configuration, Stage, Stream

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from empycustom.app.documents import Lines
-from empycustom.app.pipelines import PLACE, sinks_of
-from empycustom.app.sinks import Sinks
-from empycustom.app.sources import is_same_file
+from empycustom.app.playing.lines import Lines
+from empycustom.app.playing.sinks import Sinks
+from empycustom.app.playing.sources import is_same_file
+from empycustom.app.streams.pipelines import PLACE, sinks_of
 from empycustom.errors import LaunchError
 from empycustom.meta.compact import dumps
 from empycustom.stream.config import Configuration, Stream

@@ -19,7 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from empycustom.app.health import (
+from empycustom.app.health.python import install
+from empycustom.app.health.report import (
     OK,
     PROBLEM,
     SYSTEM_PYTHON,
@@ -31,7 +32,6 @@ from empycustom.app.health import (
     run,
     same_folder,
 )
-from empycustom.app.health_python import install
 from empycustom.app.plugin_path import plugin_path
 
 _PLUGIN_PATH = "GST_PLUGIN_PATH"

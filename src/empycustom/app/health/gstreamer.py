@@ -7,8 +7,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from empycustom.app.health import OK, PROBLEM, WARNING, Finding
-from empycustom.app.packages import ESSENTIAL, how_to_get
+from empycustom.app.health.packages import ESSENTIAL, how_to_get
+from empycustom.app.health.report import OK, PROBLEM, WARNING, Finding
 from empycustom.errors import DeepStreamError
 
 _OLDEST = (1, 20)  # custom metas

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from empycustom.app.packages import how_to_get_any
+from empycustom.app.health.packages import how_to_get_any
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from empycustom.app.parts import exists
-from empycustom.app.sinks import Sinks
-from empycustom.app.sources import describe_source, locate
+from empycustom.app.playing.parts import exists
+from empycustom.app.playing.sinks import Sinks
+from empycustom.app.playing.sources import describe_source, locate
 from empycustom.stream.config import Stream
 from empycustom.stream.launch import Description, describe
 

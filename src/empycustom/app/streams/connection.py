@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from empycustom.app.endings import DONE
-from empycustom.app.parts import build
-from empycustom.app.player import Interrupts, Player, Report
-from empycustom.app.sinks import Sinks
-from empycustom.app.sources import SOURCE, expect_video, is_lasting, is_of_source
-from empycustom.app.stages import set_text
+from empycustom.app.playing.parts import build
+from empycustom.app.playing.player import Interrupts, Player, Report
+from empycustom.app.playing.sinks import Sinks
+from empycustom.app.playing.sources import SOURCE, expect_video, is_lasting, is_of_source
+from empycustom.app.streams.stages import set_text
 from empycustom.elements.failures import post_error
 from empycustom.gstreamer import Gst
 from empycustom.stream.launch import AIMETA, FIRST, Change

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from itertools import starmap
 from pathlib import Path
 
-from empycustom.app.health import OK, PROBLEM, SYSTEM_PYTHON, WARNING, Finding, can_import, python_version, run
+from empycustom.app.health.report import OK, PROBLEM, SYSTEM_PYTHON, WARNING, Finding, can_import, python_version, run
 
 _OLDEST = (3, 10)
 _MAKE_ENVIRONMENT = f"make a virtual environment from the system's Python: {SYSTEM_PYTHON} -m venv --system-site-packages .venv"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from empycustom.app.health import run
+from empycustom.app.health.report import run
 
 _BASE = "gstreamer1.0-plugins-base"
 _GOOD = "gstreamer1.0-plugins-good"

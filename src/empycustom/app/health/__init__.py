@@ -1,0 +1,1 @@
+"""What ``empycustom doctor`` looks at, and which package has what is missing."""
