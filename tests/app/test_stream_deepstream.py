@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
+from pathlib import Path
+
 import pytest
 
+from empycustom.app import run
+from empycustom.app.arguments import make_parser
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.native.objects import keep_floating
 from empycustom.stream.config import read
 from empycustom.stream.launch import describe
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
+
+import nvds
+from fakes import register_fakes
 
 CONFIGURATION = """{"pipeline_configuration": {
   "input": {"width": 64, "height": 48, "live-source": "true", "batch-size": 1},
@@ -37,7 +49,7 @@ def pad(name, direction, presence):
 
 
 class Stub:
-    """What does nothing and remembers its properties."""
+    """What hands on what it gets, and remembers its properties."""
 
     def do_set_property(self, spec, value):
         self.__dict__.setdefault("given", {})[spec.name] = value
@@ -49,25 +61,36 @@ class Stub:
 def begin_filter(self):
     GstBase.BaseTransform.__init__(self)
     keep_floating(hash(self))
+    self.set_passthrough(True)
 
 
-def turn_into_anything(self, direction, caps, wanted):
-    return wanted or Gst.Caps.new_any()
+def turn_into_other_formats_and_memories(self, direction, caps, wanted):
+    """Pixels stay as they are: nobody looks at them."""
+    if caps.is_any() or caps.is_empty():
+        return wanted or caps
+    kept = caps.to_string().replace("(memory:NVMM)", "")
+    free = re.sub(r", format=(\(string\))?({[^}]*}|\w+)", "", kept)
+    every = [text.replace("video/x-raw", f"video/x-raw{memory}") for text in (kept, free) for memory in ("", "(memory:NVMM)")]
+    offered = Gst.Caps.from_string(";".join([caps.to_string(), *every]))
+    return wanted.intersect_full(offered, Gst.CapsIntersectMode.FIRST) if wanted else offered
 
 
 def begin_muxer(self):
-    Gst.Element.__init__(self)
+    Gst.Bin.__init__(self)
     keep_floating(hash(self))
-    self.add_pad(Gst.Pad.new_from_template(self.get_pad_template("src"), "src"))
+    # With NVIDIA's metadata where its package is, which are what nvinfer and nvtracker would add, too.
+    self.inside = Gst.ElementFactory.make("identity" if nvds.WHY_NOT else "fakemux")
+    self.add(self.inside)
+    self.add_pad(Gst.GhostPad.new_from_template("src", self.inside.get_static_pad("src"), self.get_pad_template("src")))
 
 
 def request_pad(self, template, name, caps):
-    self.add_pad(made := Gst.Pad.new_from_template(template, name))
+    self.add_pad(made := Gst.GhostPad.new_from_template(name, self.inside.get_static_pad("sink"), template))
     return made
 
 
-MUXER = (Gst.Element, {"__init__": begin_muxer, "do_request_new_pad": request_pad})
-FILTER = (GstBase.BaseTransform, {"__init__": begin_filter, "do_transform_caps": turn_into_anything})
+MUXER = (Gst.Bin, {"__init__": begin_muxer, "do_request_new_pad": request_pad})
+FILTER = (GstBase.BaseTransform, {"__init__": begin_filter, "do_transform_caps": turn_into_other_formats_and_memories})
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +99,8 @@ def stubs():
     import empycustom
 
     empycustom.register()
+    if not nvds.WHY_NOT:
+        register_fakes()
     made = []
     for name, properties in PROPERTIES.items():
         sink = ("sink_%u", Gst.PadPresence.REQUEST) if name == "nvstreammux" else ("sink", Gst.PadPresence.ALWAYS)
@@ -127,3 +152,38 @@ def test_it_is_one_chain_in_the_documented_order(stubs, tmp_path):
         "video/x-raw(memory:NVMM), format=NV12",
         "video/x-raw(memory:NVMM), format=RGBA",
     ]
+
+
+LIBRARY = """
+def process_ip(b, m, o):
+    frame, buffer = m["frame"][0], m["buffer"]
+    words = [{o["as"]: found["obj_label"]} for found in frame["object"]]
+    return [*words, {o["as"]: [buffer["format"], buffer["memory"], frame["source_id"]]}]
+"""
+CALLBACK = """
+def update(signal):
+    (frame,) = signal["frame"]
+    return [{"number": frame["frame_num"], "objects": [found["emcustom"] for found in frame["object"]]}], ""
+"""
+
+
+@pytest.mark.skipif(bool(nvds.WHY_NOT), reason=nvds.WHY_NOT)
+def test_it_plays(stubs, tmp_path, capsys, monkeypatch):
+    """In this process, with NVIDIA's own metadata; the frames lie in system memory, whatever their caps say."""
+    monkeypatch.chdir(tmp_path)
+    configuration = json.loads(CONFIGURATION)
+    pipeline = configuration["pipeline_configuration"]
+    pipeline["secondary"][1]["empycustom"] |= {"in-place": True, "options": {"as": "one"}}
+    pipeline["empycustom"] |= {"in-place": True, "options": {"as": "two"}}
+    configuration["signal_callback_function_name"] = "update"
+    for name, text in {"lib.py": LIBRARY, "emi_signal_callback.py": CALLBACK, "c.json": json.dumps(configuration)}.items():
+        (tmp_path / name).write_text(text)
+    typed = ["run", "c.json", "--source", "test", "--frames", "5", "--out", "meta.jsonl", "--quiet"]
+    code = run.main(make_parser().parse_args(typed))
+    out, err = capsys.readouterr()
+
+    assert (code, err) == (0, "")
+    both = [{"one": label, "two": label} for label in ("bike", "person", "car")]
+    assert [json.loads(line) for line in out.splitlines()] == [{"number": number, "objects": both} for number in (0, 2, 4)]
+    frames = [json.loads(line)["frame"][0] for line in (tmp_path / "meta.jsonl").read_text().splitlines()]
+    assert [frame["emcustom"] for frame in frames] == [{"one": ["RGBA", "CPU", 10], "two": ["NV12", "NVMM", 10]}] * 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-PLUGINS = HERE / "plugins"
 sys.path.insert(0, str(HERE))
 
 import nvds  # noqa: E402 - found by the line above
+from fakes import PLUGINS, register_fakes  # noqa: E402
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,15 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def fakes():
     """Register the tests' own elements, ``fakemux`` and ``fakeedit``, in this process."""
-    from empycustom.gstreamer import Gst
-
-    if nvds.WHY_NOT:
-        return
-    for path in sorted((PLUGINS / "python").glob("*.py")):
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        Gst.Element.register(None, *module.__gstelementfactory__)
+    if not nvds.WHY_NOT:
+        register_fakes()
 
 
 @pytest.fixture(scope="session")
