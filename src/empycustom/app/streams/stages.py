@@ -19,6 +19,7 @@ from empycustom.stream.options import Option
 from empycustom.stream.problems import refuse
 from empycustom.stream.schema import GROUPS
 
+_VIDEO = Gst.Caps.from_string("video/x-raw(ANY)")
 _WAYS = {"take": Gst.PadDirection.SINK, "hand on": Gst.PadDirection.SRC}
 
 
@@ -87,12 +88,9 @@ def _has_video(element: str, direction: Any) -> bool:
     """Whether an element has a pad for raw video of any memory, before it plays."""
     pads = Gst.ElementFactory.find(element).get_static_pad_templates()
     return any(
-        pad.direction == direction and pad.presence != Gst.PadPresence.SOMETIMES and _is_video(pad.get_caps()) for pad in pads
+        pad.direction == direction and pad.presence != Gst.PadPresence.SOMETIMES and pad.get_caps().can_intersect(_VIDEO)
+        for pad in pads
     )
-
-
-def _is_video(caps: Any) -> bool:
-    return caps.is_any() or any(caps.get_structure(index).get_name() == "video/x-raw" for index in range(caps.get_size()))
 
 
 def _taken_names(stream: Stream) -> Iterator[Problem]:
