@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,12 @@ STUCK = (
     "import pathlib, time\n\ndef process_ip(io_buffer, in_meta, options):\n"
     "    pathlib.Path('stuck').touch()\n    time.sleep(1000)\n"
 )
+LIB = {"custom-lib": "lib.py", "in-place": "true"}
+COUNTS = """\
+def update(signal):
+    number = signal["frame"][0]["frame_num"]
+    return [{"number": number, "options": signal["options"]}], f"saw {number}"
+"""
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> None:
@@ -24,3 +31,13 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT
     while not condition():
         assert time.monotonic() < until, f"{what} did not happen"
         time.sleep(0.02)
+
+
+def words(documents):
+    return [document["frame"][0].get("emcustom") for document in documents]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_helpers import SRC, TIMEOUT_S
+from command_helpers import SAYS, SRC, TIMEOUT_S
+
+SERVER = Path(__file__).with_name("rtsp_server.py")
 
 
 class Ended:
@@ -130,3 +132,36 @@ def video(tmp_path: Path) -> Path:
     assert message is not None
     assert message.type == Gst.MessageType.EOS
     return path
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Write a configuration, with SAYS in lib.py and, if wanted, a callback beside it; return its name."""
+    (tmp_path / "lib.py").write_text(SAYS)
+
+    def write(pipeline, *, callback=None, **more):
+        if callback:
+            (tmp_path / "emi_signal_callback.py").write_text(callback)
+            more["signal_callback_function_name"] = "update"
+        (tmp_path / "emi_stream_config.json").write_text(json.dumps({"pipeline_configuration": pipeline, **more}))
+        return "emi_stream_config.json"
+
+    return write
+
+
+@pytest.fixture
+def camera():
+    """Start RTSP servers, each on a port; they are killed at the end."""
+    servers = []
+
+    def start(port):
+        servers.append(subprocess.Popen([sys.executable, SERVER, str(port)], stdout=subprocess.PIPE, text=True))
+        if servers[-1].stdout.readline() != "serving\n":
+            pytest.skip("GStreamer's RTSP server is not here: apt install gir1.2-gst-rtsp-server-1.0")
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+        server.wait()
+        server.stdout.close()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from command_helpers import SAYS, SLOW
+from command_helpers import SAYS, SLOW, words
 
 NEW_BUFFER = """\
 from gi.repository import Gst
@@ -24,10 +24,6 @@ def process_ip(io_buffer, in_meta, options):
     with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
         frame.rgb[:] = options["rgb"]
 """
-
-
-def words(documents):
-    return [document["frame"][0].get("emcustom") for document in documents]
 
 
 def test_documents_are_printed_where_nothing_else_is_asked(cli, library):

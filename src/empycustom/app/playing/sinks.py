@@ -62,7 +62,8 @@ class Sinks:
         branches = [_to_file(path, index, converter, printed=printed) for index, path in enumerate(self.files)]
         if self.window:
             branches.append([converter, "!", "autovideosink"])
-        elif self.paced or not branches:
+        elif self.paced or not branches or (printed and all(path.suffix.lower() in _MUXERS for path in self.files)):
+            # gst-launch-1.0 may miss the end of a pipeline in which all sinks are not async; videos have to be so.
             branches.append(["fakesink", f"sync={'true' if self.paced else 'false'}"])
         if len(branches) == 1:
             return ["!", "queue", "!", *branches[0]]
@@ -85,7 +86,7 @@ def _to_file(path: Path, index: int, converter: str, *, printed: bool) -> list[s
         return [converter, "!", "video/x-raw,format=I420", "!", *_encoder(path)]
     if printed:
         location = quoted(str(path).replace("%", "%%"))
-        return [converter, "!", picture[1], "!", "multifilesink", f"location={location}", "async=false"]
+        return [converter, "!", picture[1], "!", "multifilesink", f"location={location}"]
     return [converter, "!", "video/x-raw", "!", "fakesink", f"name=last{index}", "sync=false", "async=false"]
 
 

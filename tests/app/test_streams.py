@@ -1,0 +1,210 @@
+"""`empycustom run emi_stream_config.json`: what is played, and the line that does the same."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+
+from command_helpers import LIB, SLOW, STUCK, wait_for, words
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from empycustom.gstreamer import Gst
+from empycustom.stream import schema
+from empycustom.stream.launch import Description, assignments
+
+TELLS = """\
+def process_ip(io_buffer, in_meta, options):
+    buffer = in_meta["buffer"]
+    return [{options["as"]: [buffer["format"], buffer["width"], buffer["height"]]}]
+"""
+
+
+def test_a_file_plays_and_its_documents_are_printed(cli, configured, video):
+    ended = cli("run", configured({"empycustom": LIB}), "--source", video)
+
+    assert ended.code == 0, ended.err
+    assert words(ended.documents) == [{"said": "hello"}] * 40
+    assert ended.err.startswith("40 frames in ")
+
+
+def test_stages_options_formats_and_size(cli, configured, library):
+    library(TELLS, "tells.py")
+    tells = {"custom-lib": "tells.py", "in-place": "true"}
+    pipeline = {
+        "input": {"width": 96, "height": 64},
+        "secondary": [{"empycustom": {**tells, "options": {"as": "first"}}}],
+        "emcustom": {**tells, "format": "I420", "options": {"as": "second"}},
+        "empycustom": [{**tells, "format": "NV12", "process-interval": 2, "options": {"as": 'th"ird'}}, LIB],
+    }
+    ended = cli("run", configured(pipeline), "--source", "test", "--frames", 3)
+
+    rest = {"first": ["RGBA", 96, 64], "second": ["I420", 96, 64], "said": "hello"}
+    whole = {**rest, 'th"ird': ["NV12", 96, 64]}
+    assert words(ended.documents) == [whole, rest, whole], ended.err
+
+
+def test_a_library_may_be_the_detector(cli, configured, library):
+    library(
+        "def process_ip(b, m, o):\n    box = {'left': 1, 'top': 2, 'width': 8, 'height': 9}\n"
+        "    return {'frame': [{'new_object': [{'rect_params': box, 'obj_label': 'car'}]}]}\n",
+        "detect.py",
+    )
+    pipeline = {
+        "primary": {"empycustom": {"custom-lib": "detect.py", "in-place": True}},
+        "tracker": {"identity": {}},
+        "empycustom": LIB,
+    }
+    ended = cli("run", configured(pipeline), "--source", "test", "--frames", 1)
+
+    (found,) = ended.documents[0]["frame"][0]["object"]
+    assert (found["obj_label"], found["emcustom"]) == ("car", {"said": "hello"})
+
+
+def test_a_file_that_is_said_to_be_live_keeps_its_own_speed(cli, configured, video):
+    began = time.monotonic()
+    ended = cli("run", configured({"input": {"live-source": True}}), "--source", video, "--save", "a.mkv")
+
+    assert ended.code == 0, ended.err
+    assert time.monotonic() - began > 1.9  # 40 frames at 20 a second
+
+
+def test_aimeta_says_how_often(cli, configured):
+    name = configured({"aimeta": {"signal-interval": 3}})
+    ended = cli("run", name, "--source", "test", "--frames", 8)
+
+    assert [document["frame"][0]["frame_num"] for document in ended.documents] == [0, 3, 6]
+    assert ended.err.startswith("8 frames in ")
+    assert "3 documents" in ended.err
+
+
+def test_one_stream_that_fails_does_not_take_the_others_down(cli, configured, library, video):
+    library("def process_ip(b, m, o):\n    if o.get('bad'):\n        raise RuntimeError('sorry')\n", "bad.py")
+    key = {"element": "empycustom", "property": "options"}
+    streams = [
+        {"stream_id": "absent", "location": "not-there.mp4"},
+        {"stream_id": "bad", "location": "test", "options": [{"key": key, "value": {"bad": True}}]},
+        {"stream_id": "good", "location": video.name},
+    ]
+    name = configured(
+        {"empycustom": {"custom-lib": "bad.py", "in-place": True}},
+        streams=streams,
+        options=[{"key": key, "option_type": "gstreamer", "value_type": "object"}],
+    )
+    ended = cli("run", name)
+
+    assert ended.code == 1
+    assert [document["stream_id"] for document in ended.documents] == ["good"] * 40
+    assert "empycustom: error: absent: " in ended.err
+    assert "not-there.mp4 does not exist" in ended.err
+    assert "empycustom: error: bad: " in ended.err
+    assert "bad.py:3: process_ip raised RuntimeError: sorry" in ended.err
+    assert "good: 40 frames in " in ended.err
+
+
+def test_several_sources_are_streams_of_one_application(cli, configured, video):
+    name = configured({}, application_name="cars", callback="def update(signal):\n    return [{}], ''\n")
+    ended = cli("run", name, "--source", video, "--source", "test", "--frames", 5)
+
+    assert ended.code == 0, ended.err
+    assert sorted(ended.out.splitlines()) == ['{"stream_id":"cars-1"}'] * 5 + ['{"stream_id":"cars-2"}'] * 5
+
+
+def test_the_printed_line_does_the_same_in_gst_launch(cli, configured, gst_launch, video):
+    pipeline = {
+        "input": {"width": 64, "height": 48},
+        "empycustom": [{**LIB, "options": {"word": "a \"b\" \\ ! $c 'd' é"}}, {**LIB, "format": "I420", "process-interval": 2}],
+    }
+    name = configured(pipeline)
+    played = cli("run", name, "--source", video)
+    printed = cli("run", name, "--source", video, "--dry-run")
+    assert "--frames is not in the line" in cli("run", name, "--source", video, "--dry-run", "--frames", 4).err
+    launched = gst_launch(printed.out.removeprefix("gst-launch-1.0"))
+
+    def timeless(documents):
+        return [{**document["frame"][0], "timestamp": ""} for document in documents]
+
+    assert printed.err == ""
+    assert len(printed.out.splitlines()) == 1
+    assert len(played.documents) == 40
+    assert timeless(launched.documents) == timeless(played.documents), launched.err
+    assert launched.complaints() == []
+
+
+def test_several_lines_are_printed_with_their_streams(cli, configured, tmp_path):
+    streams = [{"stream_id": "a", "location": "test"}, {"stream_id": "b", "location": "rtsp://b/1"}]
+    ended = cli("run", configured({"input": {"batch-size": 2}}, streams=streams), "--dry-run", "--frames", 3)
+
+    first, line, second, other = ended.out.splitlines()
+    assert (first, second) == ("# a", "# b")
+    assert " num-buffers=3 " in line
+    assert shlex.split(other)[1:4] == ["uridecodebin", "name=source", "uri=rtsp://b/1"]
+    assert "empycustom: warning: $.pipeline_configuration.input: batch-size not used" in ended.err
+
+
+def in_order(pipeline):
+    return sorted(pipeline.children, key=lambda element: int(element.get_name().removeprefix("empycustom")))
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")) | st.text("\\\"' \n=!a", max_size=6)
+
+
+@settings(deadline=None)
+@given(TEXTS, TEXTS)
+@example('"a"', "ends \\")
+@example("a=b ! c", '"\\"')
+@example("NULL", "(string)a")
+@example('" ü', "tab\tline\n\\")
+@example({"a b": 'x"\\y'}, True)
+@example(3, -0.5)
+def test_values_reach_properties_as_they_are(one, other):
+    """In the text for the parser, and in the line for a shell, whose words gst-launch-1.0 puts together again."""
+    import empycustom
+
+    empycustom.register()
+    given = [one, other]
+    words = [word for value in given for word in ("empycustom", *assignments({"options": value}))]
+    for made in (Gst.parse_launch(" ".join(words)), Gst.parse_launchv(shlex.split(Description(words).line())[1:])):
+        read = [element.get_property("options") for element in in_order(made)]
+        assert read == [value if isinstance(value, str) else json.dumps(value) for value in given]
+
+
+def test_ctrl_c_ends_all_streams(begin, configured, library, tmp_path):
+    library(SLOW, "slow.py")
+    streams = [{"stream_id": name, "location": "test"} for name in "ab"] + [
+        {"stream_id": "c", "location": "rtsp://127.0.0.1:9/x"}
+    ]
+    name = configured({"empycustom": {"custom-lib": "slow.py", "in-place": True}}, streams=streams)
+    child = begin("run", name, "--out", "meta.jsonl")
+    path = tmp_path / "meta.jsonl"
+    wait_for(lambda: path.exists() and all(f'"stream_id":"{name}"' in path.read_text() for name in "ab"), "documents")
+    child.interrupt()
+    began = time.monotonic()
+    ended = child.end()
+
+    assert ended.code == 130, ended.err
+    assert time.monotonic() - began < 5
+    documents = [json.loads(line)["stream_id"] for line in path.read_text().splitlines()]
+    assert f"a: {documents.count('a')} frames in " in ended.err
+    assert f"b: {documents.count('b')} frames in " in ended.err
+
+
+def test_a_stream_that_does_not_stop_is_left_behind(begin, configured, library, tmp_path):
+    library(STUCK, "hangs.py")
+    child = begin(
+        "run", configured({"empycustom": {"custom-lib": "hangs.py", "in-place": True}}), "--source", "test", "--grace", 1
+    )
+    wait_for((tmp_path / "stuck").exists, "the call that hangs")
+    child.interrupt()
+    ended = child.end(20)
+
+    assert ended.code == 1
+    assert "The pipeline does not stop: a callback of a library, or an element, does not return." in ended.err
+
+
+def test_schema_is_printed(cli):
+    ended = cli("schema")
+
+    assert ended.code == 0
+    assert json.loads(ended.out) == schema.json_schema()

@@ -1,0 +1,154 @@
+"""RTSP sources, which come back."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+import threading
+import time
+import weakref
+from argparse import Namespace
+
+import pytest
+from command_helpers import LIB, free_port, wait_for
+
+from empycustom.app.playing.player import Interrupts
+from empycustom.app.streams import connection, live
+from empycustom.stream import config
+
+
+def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(begin, configured, camera, tmp_path, frames_in):
+    port = free_port()
+    server = camera(port)
+    streams = [
+        {"stream_id": "camera", "location": f"rtsp://127.0.0.1:{port}/ball"},
+        {"stream_id": "camera-2", "location": "test"},
+    ]
+    path = tmp_path / "meta.jsonl"
+    name = configured({"input": {"live-source": True}}, streams=streams)
+    child = begin("run", name, "--out", path, "--save", "{stream_id}.mp4")
+
+    def frames(name):
+        return path.read_text().count(f'"stream_id":"{name}"') if path.exists() else 0
+
+    wait_for(lambda: frames("camera") > 5, "a frame of the camera")
+    server.kill()
+    server.wait()
+    time.sleep(1.5)
+    before, others = frames("camera"), frames("camera-2")
+    camera(port)
+    wait_for(lambda: frames("camera") > before + 5, "the camera coming back")
+    assert frames("camera-2") > others
+    child.interrupt()
+    ended = child.end()
+
+    assert ended.code == 130, ended.err
+    assert "empycustom: warning: camera: the source is gone (" in ended.err
+    assert "trying again in 1 s" in ended.err
+    assert "empycustom: error:" not in ended.err
+    saved = [frames_in(tmp_path / name) for name in ("camera.mp4", "camera-3.mp4", "camera-2.mp4")]
+    assert saved == [before, frames("camera") - before, frames("camera-2")], ended.err
+
+
+@pytest.fixture
+def watch(configured, monkeypatch, tmp_path, capsys):
+    """Play an RTSP source in this process, to be less patient than usual, while a test looks on."""
+    import empycustom
+
+    empycustom.register()
+    monkeypatch.setattr(connection, "_SILENCE_S", 1.0)
+    playing = []
+
+    def start(pipeline, location):
+        (stream,) = config.read(tmp_path / configured(pipeline), sources=[location]).streams
+        asked = Namespace(frames=None, grace=1.0, verbose=False, save=[], show=False)
+        output = Namespace(document=lambda *_: None, another=None)
+        running = live.LiveStream(stream, asked, output, None, interrupts=Interrupts(), prefix="", warned=set())
+        playing.append((running, threading.Thread(target=running.run)))
+        playing[-1][1].start()
+        said = []
+
+        def is_said(text):
+            said.append(capsys.readouterr().err)
+            return text in "".join(said)
+
+        return running, is_said
+
+    yield start
+    for running, thread in playing:
+        running.end()
+        thread.join(20)
+        assert not thread.is_alive()
+        assert running.code == 0
+
+
+def test_a_library_may_think_longer_than_a_source_may_be_silent(watch, library, camera):
+    port = free_port()
+    camera(port)
+    library("import time\ndef process_ip(b, m, o):\n    m['frame'][0]['frame_num'] or time.sleep(3)\n", "thinks.py")
+    running, is_said = watch({"empycustom": {**LIB, "custom-lib": "thinks.py"}}, f"rtsp://127.0.0.1:{port}/ball")
+
+    wait_for(lambda: running.frames > 5, "a frame of the camera")
+    assert not is_said("the source is gone")
+
+
+def test_a_server_that_answers_and_sends_nothing_is_connected_again(watch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_rtsp, args=[server], daemon=True).start()
+        _, is_said = watch({}, f"rtspt://127.0.0.1:{server.getsockname()[1]}/x")
+        wait_for(lambda: is_said("the source is gone (no frame for 1 s); trying again in 1 s"), "the silence")
+
+
+DESCRIBED = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nm=video 0 RTP/AVP 26\r\na=control:a\r\n"
+
+
+def answer_rtsp(server):
+    """Answer all that is asked of an RTSP server over TCP, and send no video."""
+    while True:
+        try:
+            peer, _ = server.accept()
+        except OSError:
+            return
+        with peer, peer.makefile("rb") as asked:
+            while words := asked.readline().split():
+                headers = dict(line.decode().strip().split(": ", 1) for line in iter(asked.readline, b"\r\n"))
+                answer = {"CSeq": headers["CSeq"], "Session": "1", "Public": "DESCRIBE, SETUP, PLAY, TEARDOWN"}
+                body = DESCRIBED if words[0] == b"DESCRIBE" else ""
+                if words[0] == b"SETUP":
+                    answer["Transport"] = headers["Transport"]
+                if body:
+                    answer |= {"Content-Type": "application/sdp", "Content-Length": str(len(body))}
+                peer.sendall(
+                    ("RTSP/1.0 200 OK\r\n" + "".join(f"{k}: {v}\r\n" for k, v in answer.items()) + "\r\n" + body).encode()
+                )
+
+
+def test_connections_in_vain_leave_nothing_behind(watch, monkeypatch):
+    monkeypatch.setattr(live, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(live, "_LONGEST_WAIT_S", 0.01)
+    made = []
+    begin = connection.Connection.__init__
+    monkeypatch.setattr(connection.Connection, "__init__", lambda *a, **k: made.append(weakref.ref(a[0])) or begin(*a, **k))
+    watch({}, f"rtsp://127.0.0.1:{free_port()}/x")
+
+    wait_for(lambda: len(made) > 20, "twenty attempts")
+    gc.collect()
+    assert sum(found() is not None for found in made) < 5
+
+
+def test_an_rtsp_source_that_sends_nothing_is_connected_again(watch, camera):
+    port = free_port()
+    server = camera(port)
+    running, is_said = watch({}, f"rtsp://127.0.0.1:{port}/ball")
+    try:
+        wait_for(lambda: running.frames > 5, "a frame of the camera")
+        server.send_signal(signal.SIGSTOP)
+        wait_for(
+            lambda: is_said("empycustom: warning: the source is gone (no frame for 1 s); trying again in 1 s"), "the silence"
+        )
+        server.send_signal(signal.SIGCONT)
+        before = running.frames
+        wait_for(lambda: running.frames > before + 5, "the camera coming back")
+    finally:
+        server.send_signal(signal.SIGCONT)
