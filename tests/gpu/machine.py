@@ -42,6 +42,11 @@ def _why_not() -> str:
 WHY_NOT = _why_not()
 
 
+def printed(out: str) -> list[str]:
+    """Return the lines that a library printed, without the one that NVIDIA's decoder prints on stdout."""
+    return [line for line in out.splitlines() if line.strip() != "Opening in BLOCKING MODE"]
+
+
 def environment(env: dict[str, str]) -> dict[str, str]:
     """Return an environment in which GStreamer finds NVIDIA's decoder and converter, and these their libraries."""
     paths = [env["GST_PLUGIN_PATH"], str(DEEPSTREAM / "plugins"), str(nvds.FOLDER)]

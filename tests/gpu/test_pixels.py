@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from machine import FRAMES, HEIGHT, WIDTH
+from machine import FRAMES, HEIGHT, WIDTH, printed
 
 DECODE = "filesrc location={video} ! h264parse ! nvv4l2decoder ! nvvideoconvert {properties} ! video/x-raw(memory:NVMM),format={format}"
 NVMM = str(Path(__file__).parents[1] / "nvmm")
@@ -37,7 +37,7 @@ def gpu(gst_launch, library, video, tmp_path):
         line = DECODE.format(video=video, properties=properties, format=format_)
         launched = gst_launch(f"-q {line} ! empycustom in-place=true custom-lib={lib} ! {after}")
         assert launched.code == 0, launched.text
-        return launched.out.splitlines()
+        return printed(launched.out)
 
     return run
 
@@ -256,6 +256,74 @@ def test_tensors_outlive_their_buffers_and_the_pipeline(gpu):
         "RGBA",
     )
     assert said == ["taken"] * FRAMES
+
+
+# Each turn hands a view over on a stream that is gone when the block ends.
+DROPPED = """
+    import ctypes, sys
+    sys.path.insert(0, {folder!r})
+    import empycustom
+    from consumer import take
+    cuda = ctypes.CDLL("libcuda.so.1")
+    context, stream = ctypes.c_void_p(), ctypes.c_void_p()
+    assert not cuda.cuInit(0) and not cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
+    def process_ip(io_buffer, in_meta, options):
+        assert not cuda.cuCtxPushCurrent_v2(context)
+        with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
+            view = frame.planes[-1][10:30, 20:40]
+            assert not cuda.cuStreamCreate(ctypes.byref(stream), 1)  # CU_STREAM_NON_BLOCKING
+            taken = take(view.__dlpack__(stream=stream.value))
+            rows, columns, channels = view.shape
+            assert not cuda.cuMemsetD2D8Async(ctypes.c_uint64(view.address), ctypes.c_size_t(view.strides[0]), ctypes.c_ubyte(99),
+                                              ctypes.c_size_t(columns * channels), ctypes.c_size_t(rows), stream)
+            assert not cuda.cuStreamDestroy_v2(stream)
+            taken.give_back()
+        cuda.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+        with empycustom.map_frame(io_buffer, in_meta) as frame:
+            print(bool((view_of(frame).download() == 99).all()), flush=True)
+    def view_of(frame):
+        return frame.planes[-1][10:30, 20:40]
+    """
+DROPPED_BY_CUPY = """
+    import cupy
+    import empycustom
+    def process_ip(io_buffer, in_meta, options):
+        with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
+            with cupy.cuda.Stream(non_blocking=True):
+                cupy.from_dlpack(frame.planes[-1])[10:30, 20:40] = 99
+        with empycustom.map_frame(io_buffer, in_meta) as frame:
+            print(bool((frame.planes[-1][10:30, 20:40].download() == 99).all()), flush=True)
+    """
+
+
+@pytest.mark.parametrize(
+    "source", [pytest.param(DROPPED, id="driver"), pytest.param(DROPPED_BY_CUPY, id="cupy", marks=needs("cupy"))]
+)
+def test_a_stream_may_be_destroyed_before_the_block_ends(gpu, source):
+    said = gpu(source.format(folder=NVMM) if source is DROPPED else source, "RGBA")
+    assert said == ["True"] * FRAMES
+
+
+READ_ONLY = """
+    import torch
+    import empycustom
+    def process_ip(io_buffer, in_meta, options):
+        for writable in (False, True):
+            with empycustom.map_frame(io_buffer, in_meta, writable=writable) as frame:
+                view, said = frame.rgba, []
+                for take in (torch.from_dlpack, torch.as_tensor):
+                    try:
+                        said.append(take(view).data_ptr() == view.address)
+                    except (TypeError, BufferError, RuntimeError):
+                        said.append("refused")
+                print(*said, flush=True)
+    """
+
+
+@needs("torch")
+def test_how_pytorch_takes_frames_that_are_mapped_read_only(gpu):
+    """As docs/pixels.md says."""
+    assert gpu(READ_ONLY, "RGBA") == ["True refused", "True True"] * FRAMES
 
 
 # Microseconds, the least of each: a block alone, one with a view that goes out and comes back, one with a copy.

@@ -77,7 +77,7 @@ def test_the_work_is_done_before_the_image_goes(jetson):
         taken = take(frame.pixels.__dlpack__(stream=5))
         assert frame.download().any()
     calls = [call for call in jetson.driver.calls if call not in ("push 0", "pop", "init", "device 0", "retain 0")]
-    assert calls == [*START, "wait for 5", "copy 24 x 4 from device", "wait for 5", "unregister"]
+    assert calls == [*START, "wait for all", "copy 24 x 4 from device", "wait for all", "unregister"]
     made.let_go()
     taken.give_back()
     assert made.freed == [True]

@@ -2,15 +2,17 @@
 
 Views give memory away in two ways, both without a copy: DLPack (``torch.from_dlpack(view)``) and the CUDA array interface
 (``cupy.asarray(view)``). Surfaces that reach an element are ready, so nobody has to wait before working on them. But what was
-started on the GPU has to be done when the block ends, because the buffer goes on then: a :class:`DeviceSpan` notes the streams
-that views were handed to, and waits for those. After the block a view raises. What another library made of it stays safe: it
-keeps the memory, though the next frame may be in it by then.
+started on the GPU has to be done when the block ends, because the buffer goes on then. After the block a view raises. What
+another library made of it stays safe: it keeps the memory, though the next frame may be in it by then.
+
+A consumer names its stream, and may destroy it before the block ends: nothing can be asked of the handle of a stream that is
+gone, not even whether it is, and waiting for it ends the process. An event that is recorded when the view is handed over comes
+before the work. So a :class:`DeviceSpan` waits for one stream alone, the legacy default stream, which cannot be destroyed and is
+the same in all threads; for every other consumer it waits for all work on the GPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from operator import index
 from typing import TYPE_CHECKING, Any, Protocol
 
 from empycustom.errors import FrameExportError
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13
 NAMES = {CUDA: "device memory", CUDA_HOST: "pinned memory", CUDA_MANAGED: "unified memory"}
 _KINDS = {CUDA: (CUDA,), CUDA_HOST: (CPU, CUDA_HOST), CUDA_MANAGED: (CUDA, CUDA_MANAGED, CPU)}
-_DEFAULT_STREAM, _ANY_STREAM = 1, -1
+_DEFAULT_STREAM = 1  # the legacy one; 2 is another stream in every thread, 0 is one of both, others are handles
 
 
 class Memory(Protocol):
@@ -38,8 +40,8 @@ class Memory(Protocol):
     def read(self, address: int, pitch: int, into: Pixels) -> None:
         """Copy rows that begin ``pitch`` bytes apart into a dense array of (rows, bytes of a row)."""
 
-    def wait(self, streams: Collection[int] | None) -> None:
-        """Wait for work on the GPU; None: all of it."""
+    def wait(self, *, everything: bool) -> None:
+        """Wait for all work on the GPU, or for that on the legacy default stream alone."""
 
     def close(self, *, keep: bool) -> None:
         """Take back what nobody took; keep the memory itself for as long as this object lives, if asked to."""
@@ -48,11 +50,11 @@ class Memory(Protocol):
 class DeviceSpan:
     """One mapping of GPU memory: which views were handed out in it, and whether it is over."""
 
-    __slots__ = ("_memory", "_shared", "_streams", "is_open", "readonly")
+    __slots__ = ("_by_default", "_elsewhere", "_memory", "_shared", "is_open", "readonly")
 
     def __init__(self, memory: Memory, *, readonly: bool) -> None:
         self._memory, self.readonly, self.is_open = memory, readonly, True
-        self._streams: set[int] = set()
+        self._by_default = self._elsewhere = False  # whether someone may be at work: on the default stream, on another one
         self._shared = False  # by the CUDA array interface, where the view itself is what keeps the memory
 
     @property
@@ -75,21 +77,21 @@ class DeviceSpan:
                 f"The frame is in {NAMES[kind]} of GPU {gpu} and cannot be handed over as memory of another device (DLPack's "
                 f"{wanted!r}) without a copy: take it there and move it, or call view.download()."
             )
-        handle = index(stream) if stream else _DEFAULT_STREAM
         capsule = self._memory.export(view, (as_kind, 0 if as_kind == CPU else gpu), readonly=self.readonly, versioned=versioned)
         if as_kind in (CUDA, CUDA_MANAGED):
-            self._streams.add(handle)
+            by_default = stream is None or stream == _DEFAULT_STREAM
+            self._by_default |= by_default
+            self._elsewhere |= not by_default
         return capsule
 
     def share(self) -> None:
         """Note that a view goes out by the CUDA array interface: who uses it where is not known."""
-        self._shared = True
-        self._streams.add(_ANY_STREAM)
+        self._shared = self._elsewhere = True
 
     def wait(self) -> None:
         """Wait for the work of those who got a view. Raises FrameError where that work failed."""
-        if self._streams:
-            self._memory.wait(None if _ANY_STREAM in self._streams else sorted(self._streams))
+        if self._by_default or self._elsewhere:
+            self._memory.wait(everything=self._elsewhere)
 
     def read(self, address: int, pitch: int, into: Pixels) -> None:
         """Copy rows of bytes to where Python sees them, after the work of those who got a view."""

@@ -122,13 +122,14 @@ class DeviceView:
     ) -> object:
         """Hand the pixels over without a copy, as the array API standard says; ``torch.from_dlpack(view)`` calls this.
 
-        What is started on ``stream`` is done when the block ends; for work on other streams wait yourself, or hand over -1, which
-        stands for all. The capsule can be taken until the end of the block. Consumers that know DLPack 1.0 are told when pixels
-        are read-only; older ones cannot be told, and PyTorch does not look: they must not write unless the frame was mapped with
+        What is started on ``stream`` is done when the block ends, also where the stream is destroyed before. The legacy default
+        stream (1, or None) is waited for by itself; for every other one all work on the GPU is, that of other threads included.
+        The capsule can be taken until the end of the block. Consumers that know DLPack 1.0 are told when pixels are read-only;
+        older ones cannot be told, and PyTorch does not look: they must not write unless the frame was mapped with
         ``writable=True``. Raises FrameExportError, a BufferError, where it takes a copy.
 
-        Pinned and unified memory are handed over as what they are, which NumPy takes (``numpy.from_dlpack(view)``). PyTorch knows
-        neither: put ``nvvideoconvert nvbuf-memory-type=2`` before the element for it, which is the default but on a Jetson.
+        Pinned memory is handed over as the CPU's, and unified memory as the GPU's, unless ``dl_device`` asks for the other:
+        ``numpy.from_dlpack(view)`` takes pinned memory, ``numpy.from_dlpack(view, device="cpu")`` unified memory too (NumPy 2.1).
         """
         self._opened()
         if copy:

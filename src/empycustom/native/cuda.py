@@ -6,7 +6,7 @@ does: so do PyTorch, CuPy and DeepStream, and so is done here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -16,6 +16,7 @@ from empycustom.native.declarations import ffi, text
 
 _LIBRARY = "libcuda.so.1"
 _HOST, _DEVICE = 1, 2  # CUmemorytype; memory that is managed for both is of the second
+_LEGACY_STREAM = 1
 
 
 @lru_cache(maxsize=1)
@@ -65,20 +66,17 @@ def on(gpu: int) -> Iterator[Any]:
         library.cuCtxPopCurrent_v2(before)
 
 
-def wait(gpu: int, streams: Iterable[int] | None) -> None:
-    """Wait until the work on these streams of a GPU is done, on all streams of its primary context where there are None.
+def wait(gpu: int, *, everything: bool) -> None:
+    """Wait until all work on a GPU is done, on all streams of its primary context; or that on the legacy default stream alone.
 
-    Streams are as DLPack has them: 1 is the legacy default stream, 2 that of this thread, others are handles. A FrameError says
-    what went wrong on the GPU since somebody last waited.
+    A FrameError says what went wrong on the GPU since somebody last waited.
     """
     with on(gpu) as library:
-        codes = [library.cuCtxSynchronize()] if streams is None else [library.cuStreamSynchronize(stream) for stream in streams]
-        for code in codes:
-            check(
-                library,
-                code,
-                "The work that this block started on the GPU failed (CUDA_LAUNCH_BLOCKING=1 shows where it was started)",
-            )
+        check(
+            library,
+            library.cuCtxSynchronize() if everything else library.cuStreamSynchronize(_LEGACY_STREAM),
+            "The work that this block started on the GPU failed (CUDA_LAUNCH_BLOCKING=1 shows where it was started)",
+        )
 
 
 def read_rows(gpu: int, address: int, pitch: int, into: Any, *, pinned: bool) -> None:

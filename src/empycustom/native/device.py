@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from empycustom.native import cuda
@@ -10,16 +9,18 @@ from empycustom.native.dlpack import Capsule
 from empycustom.native.maps import reference
 
 _CUDA_HOST = 3  # DLDeviceType
+_FEW = 16  # capsules, among which those that were taken are not looked for
 
 
 class DeviceMemory:
     """A GstMemory, by its address, on a GPU. ``device`` is its kind and the number of the GPU, as DLPack has them."""
 
-    __slots__ = ("_address", "_capsules", "_keeper", "device")
+    __slots__ = ("_address", "_capsules", "_enough", "_keeper", "device")
 
     def __init__(self, address: int, device: tuple[int, int]) -> None:
         self._address, self.device = address, device
-        self._capsules: list[Capsule] = []
+        self._capsules: list[Capsule] = []  # some were taken meanwhile
+        self._enough = _FEW  # so many that those that were taken are dropped
         self._keeper: object = reference(address)
 
     def export(self, view: Any, device: tuple[int, int], *, readonly: bool, versioned: bool) -> object:
@@ -28,7 +29,10 @@ class DeviceMemory:
         strides = tuple([stride // size for stride in view.strides])
         place = (self._address, view.address, view.shape, strides, 8 * size, device)
         capsule = Capsule(*place, readonly=readonly, versioned=versioned)
-        self._capsules = [*(other for other in self._capsules if other.waits), capsule]
+        if len(self._capsules) >= self._enough:
+            self._capsules = [other for other in self._capsules if other.waits]
+            self._enough = max(_FEW, 2 * len(self._capsules))
+        self._capsules.append(capsule)
         return capsule.object
 
     def read(self, address: int, pitch: int, into: Any) -> None:
@@ -36,9 +40,9 @@ class DeviceMemory:
         kind, gpu = self.device
         cuda.read_rows(gpu, address, pitch, into, pinned=kind == _CUDA_HOST)
 
-    def wait(self, streams: Iterable[int] | None) -> None:
+    def wait(self, *, everything: bool) -> None:
         """Wait until work on the GPU is done; see :func:`empycustom.native.cuda.wait`."""
-        cuda.wait(self.device[1], streams)
+        cuda.wait(self.device[1], everything=everything)
 
     def close(self, *, keep: bool) -> None:
         """Take back the capsules that nobody took. ``keep`` the memory for as long as this object lives, or let go of it."""

@@ -57,8 +57,8 @@ def _deleters() -> dict[bool, int]:
         found = jumps((_OWNERS[versioned], _UNREF) for versioned in (False, True))
     except NativeError as error:
         raise FrameError(
-            f"The frame cannot be handed over by DLPack: {error}. cupy.asarray(view), torch.as_tensor(view) and view.download() "
-            "work without."
+            f"The frame cannot be handed over by DLPack: {error}. cupy.asarray(view) and view.download() work without; so does "
+            "torch.as_tensor(view), if the frame is mapped with writable=True."
         ) from error
     return dict(zip((False, True), found, strict=True))
 
