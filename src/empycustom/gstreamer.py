@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -22,12 +23,25 @@ def _load(namespace: str) -> Any:
     return import_module(f"gi.repository.{namespace}")
 
 
+def _fill_in(module: Any) -> None:
+    """Make all classes of a module now: PyGObject makes each when it is first used, which is not safe in several threads at once.
+
+    One of two streams that start together could get an enum without its values and functions, or a class of its own.
+    """
+    for name in dir(module):
+        if name[0].isupper() and not name.isupper():  # neither a function nor a constant
+            with suppress(Exception):  # what cannot be made here is not used here
+                getattr(module, name)
+
+
 GLib = _load("GLib")
 GObject = _load("GObject")
 Gst = _load("Gst")
 Gst.init(None)
 GstBase = _load("GstBase")
 GstVideo = _load("GstVideo")
+for _module in (Gst, GstBase, GstVideo):
+    _fill_in(_module)
 
 # PyGObject itself: its version, and the capsule of its interface for C (None: this version has none).
 _gi = import_module("gi")

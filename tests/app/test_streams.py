@@ -203,6 +203,16 @@ def test_a_stream_that_does_not_stop_is_left_behind(begin, configured, library, 
     assert "The pipeline does not stop: a callback of a library, or an element, does not return." in ended.err
 
 
+def test_twelve_streams_that_start_at_once(cli, configured):
+    streams = [{"stream_id": f"s{number}", "location": "test"} for number in range(12)]
+    configuration = configured({"aimeta": {}}, streams=streams)
+    for _ in range(4):
+        ended = cli("run", configuration, "--frames", 5, "--quiet")
+
+        assert (ended.code, ended.err) == (0, "")
+        assert len(ended.documents) == 12 * 5
+
+
 def test_schema_is_printed(cli):
     ended = cli("schema")
 

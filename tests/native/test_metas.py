@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -251,6 +252,29 @@ except NativeError as error:
 def test_a_name_is_registered_once_for_all(notes):
     assert NoteMeta(NAME).api == notes.api
     assert NoteMeta(f"{NAME}Two").api != notes.api
+
+
+def test_a_name_is_registered_once_by_threads_that_begin_together():
+    made, barrier = [], threading.Barrier(8)
+
+    def work():
+        for number in range(100):
+            barrier.wait()
+            made.append((number, NoteMeta(f"{NAME}Together{number}").api))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+
+    assert len(made) == 800  # nobody was refused
+    assert len(set(made)) == len({api for _, api in made}) == 100
 
 
 def test_a_note_that_somebody_else_left_half_empty(buffer, notes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from empycustom.errors import NativeError
@@ -22,6 +23,20 @@ from empycustom.native.structures import DATA, text_in, uint64_in
 
 _references = reader("GstBuffer", "mini_object.refcount")
 _NUMBER, _JSON = b"frame-num", b"json"  # the fields
+_registering = threading.Lock()
+
+
+def _registered(name: bytes) -> Any:
+    """Return the GstMetaInfo of the custom meta of a name, which is registered where nobody has done it; from any thread."""
+    with _registering:  # GStreamer has no one call for both, and refuses the second of two who register
+        info = gst.gst_meta_get_info(name)
+        if not info:
+            tags = ffi.new("char *[]", [ffi.NULL])
+            # Somebody in C, who does not know of our lock, may have been faster.
+            info = gst.gst_meta_register_custom(name, tags, ffi.NULL, ffi.NULL, ffi.NULL) or gst.gst_meta_get_info(name)
+    if not info:
+        raise NativeError(f"GStreamer refused to register the custom meta {name.decode()}")
+    return info
 
 
 class NoteMeta:
@@ -34,13 +49,7 @@ class NoteMeta:
     """
 
     def __init__(self, name: str) -> None:
-        info = gst.gst_meta_get_info(name.encode())
-        if not info:
-            tags = ffi.new("char *[]", [ffi.NULL])
-            info = gst.gst_meta_register_custom(name.encode(), tags, ffi.NULL, ffi.NULL, ffi.NULL)
-        if not info:
-            raise NativeError(f"GStreamer refused to register the custom meta {name}")
-        self.api: int = info.api
+        self.api: int = _registered(name.encode()).api
         self._buffer = ffi.gc(ffi.cast(POINTER, gst.gst_buffer_new()), gst.gst_mini_object_unref)
         self._address = address_of(self._buffer)
         self._meta = gst.gst_buffer_add_custom_meta(self._address, name.encode())
