@@ -9,13 +9,16 @@ For the author of a library::
             return [{"brightness": frame.pixels.mean()}]
 
 For the author of an application: ``empycustom.register()`` makes the elements ``empycustom``, ``aimeta`` and ``perf`` known to
-this process. Importing the package loads neither GStreamer nor NumPy; using a name does.
+this process. Importing the package loads neither GStreamer nor NumPy; using a name does. Import it before both: exceptions of C++
+in libraries that you load later reach Python then (see :mod:`empycustom.native.unwind`).
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from empycustom.native.unwind import prefer_libgcc
 
 if TYPE_CHECKING:
     from empycustom.buffers.mapping import map_frame as map_frame
@@ -34,6 +37,8 @@ _HOMES = {
     "FrameClosedError": "empycustom.errors",
 }
 __all__ = ["EmPyCustomError", "FrameClosedError", "FrameError", "__version__", "map_frame", "register"]
+
+prefer_libgcc()  # before anything of the package loads GStreamer
 
 
 def __getattr__(name: str) -> Any:

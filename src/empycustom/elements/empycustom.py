@@ -18,6 +18,7 @@ from empycustom.errors import LibraryError, PropertyError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.hooks import Library
 from empycustom.native.objects import DebugCategory
+from empycustom.native.unwind import is_mixed
 
 PROPERTIES = (
     Property(
@@ -76,6 +77,10 @@ PROPERTIES = (
         blurb="Since the start: buffers seen, processed, passed, dropped; errors; how long calls of the library took, in ns",
     ),
 )
+_MIXED = (
+    "an exception of C++ (of OpenCV, onnxruntime, PyTorch) may end the process, because GStreamer was loaded after NumPy or "
+    "another C++ library; import empycustom before gi, or set LD_PRELOAD=libgcc_s.so.1"
+)
 
 
 class EmPyCustom(VideoTransform):
@@ -115,6 +120,8 @@ class EmPyCustom(VideoTransform):
         events = read_json("events", self.values["events"])
         self._tally = Tally()
         super().begin()
+        if is_mixed():
+            self.log(WARNING, _MIXED)
         library = Library.open(custom_lib, in_place=self.values["in-place"])
         self.set_in_place(self.values["in-place"])
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from empycustom.app.health.packages import ESSENTIAL, how_to_get
 from empycustom.app.health.report import OK, PROBLEM, WARNING, Finding
 from empycustom.errors import DeepStreamError
+from empycustom.native.loaded import path_of
 
 _OLDEST = (1, 20)  # custom metas
 _INTROSPECTION = {
@@ -79,6 +80,17 @@ def check_overrides() -> Iterator[Finding]:
         yield Finding(PROBLEM, text, "apt install python3-gst-1.0")
 
 
+def check_exceptions() -> Iterator[Finding]:
+    """Whether GStreamer brings libunwind, beside which exceptions of C++ may end a process."""
+    if _gstreamer() is None or path_of("libunwind.so") is None:
+        return
+    yield Finding(
+        OK,
+        "GStreamer uses libunwind: a program that imports NumPy before gi has to import empycustom before gi as well, or to set "
+        "LD_PRELOAD=libgcc_s.so.1; else an exception of C++ (OpenCV, onnxruntime, PyTorch) ends it.",
+    )
+
+
 def check_analytics() -> Iterator[Finding]:
     """Whether GstAnalytics is there, in which newer detectors write what they find."""
     if (gst := _gstreamer()) is None:
@@ -121,6 +133,7 @@ def check_deepstream() -> Iterator[Finding]:
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     check_bindings,
     check_overrides,
+    check_exceptions,
     check_analytics,
     check_elements,
     check_deepstream,

@@ -1,0 +1,61 @@
+"""Exceptions of C++ (of OpenCV, onnxruntime, PyTorch): they reach Python only while all of the process unwinds by one library.
+
+GStreamer may be linked with libunwind, which has functions of the same names as GCC's own libgcc. What is loaded later uses those
+that were loaded first for everybody. What NumPy brought before GStreamer uses libgcc's, so the first exception in a library that
+comes after both ends the process, unless libgcc was loaded for everybody before GStreamer was.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+_LIBGCC = "libgcc_s.so.1"
+
+
+def prefer_libgcc() -> None:
+    """Let everything that is loaded from now on unwind by libgcc. Too late once GStreamer is loaded; see :func:`is_mixed`."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(_LIBGCC, mode=ctypes.RTLD_GLOBAL)
+    except (ImportError, OSError):
+        return  # a Python without ctypes, or a system without libgcc: there is nothing to prefer
+
+
+def is_mixed() -> bool:
+    """Say whether an exception in a library that is loaded from now on ends the process.
+
+    So it is where C++ itself was loaded before libunwind, and libgcc was not for everybody.
+    """
+    files = [os.path.basename(path) for path in _loaded()]
+    cxx, unwind = (
+        next((at for at, file in enumerate(files) if file.startswith(name)), -1) for name in ("libstdc++", "libunwind")
+    )
+    return 0 <= cxx < unwind and not _is_libgcc_first()
+
+
+def _loaded() -> list[str]:
+    """Return the files of the libraries of the process, in the order in which they were loaded."""
+    import ctypes
+
+    class Info(ctypes.Structure):  # the beginning of dl_phdr_info
+        _fields_ = (("address", ctypes.c_void_p), ("path", ctypes.c_char_p))
+
+    found: list[str] = []
+
+    def note(info: Any, _size: int, _data: Any) -> int:
+        found.append(os.fsdecode(info.contents.path or b""))
+        return 0
+
+    callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Info), ctypes.c_size_t, ctypes.c_void_p)
+    ctypes.CDLL(None).dl_iterate_phdr(callback(note), None)
+    return found
+
+
+def _is_libgcc_first() -> bool:
+    """Say whether what everybody uses is libgcc's."""
+    import ctypes
+
+    own, first = (ctypes.cast(ctypes.CDLL(name)._Unwind_Resume, ctypes.c_void_p).value for name in (_LIBGCC, None))
+    return own == first
