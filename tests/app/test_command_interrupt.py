@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from command_helpers import SLOW, STUCK, wait_for
+from command_helpers import SLOW, STUCK, free_port, wait_for
 
 
 def lines_of(path):
@@ -83,6 +83,103 @@ def test_ctrl_c_works_while_start_runs(begin, library, tmp_path):
     child.interrupt()
 
     assert child.end(timeout_s=20).code == 130
+
+
+def test_a_second_ctrl_c_leaves_a_start_behind_that_hangs(begin, library, tmp_path):
+    source = STUCK.replace("process_ip(io_buffer, in_meta, options)", "start(options)")
+    child = begin("run", "test", "--lib", library(f"{source}\ndef process_ip(b, m, o): pass\n"))
+    wait_for((tmp_path / "stuck").exists, "start")
+    child.interrupt()
+    time.sleep(0.3)
+    child.interrupt()
+    began = time.monotonic()
+    ended = child.end(timeout_s=20)
+
+    assert ended.code == 130
+    assert time.monotonic() - began < 6
+    assert "The pipeline does not stop" in ended.err
+
+
+LOADS = """\
+import os, time
+
+
+def say(what):  # one write, so that those of several streams do not mix
+    file = os.open("calls.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(file, f"{what}\\n".encode())
+    os.close(file)
+
+
+def start(options):
+    say("start")
+    try:
+        os.mkdir("quick")  # of several streams, one starts at once
+    except FileExistsError:
+        time.sleep(0.7)
+
+
+def process_ip(io_buffer, in_meta, options):
+    return [{"number": in_meta["frame"][0]["frame_num"]}]
+
+
+def stop(options):
+    say("stop")
+"""
+
+
+def balanced(folder, least):
+    """Whether each library that was started was stopped, once."""
+    calls = lines_of(folder / "calls.txt")
+    return calls.count("start") == calls.count("stop") >= least
+
+
+@pytest.fixture
+def loading(configured, library, tmp_path):
+    """A configuration of four streams, each with a library that takes long to start."""
+    library(LOADS, "loads.py")
+
+    def write(*locations, quick):
+        if not quick:
+            (tmp_path / "quick").mkdir()
+        streams = [{"stream_id": f"s{index}", "location": location} for index, location in enumerate(locations)]
+        return configured({"empycustom": {"custom-lib": "loads.py", "in-place": True}, "aimeta": {}}, streams=streams)
+
+    return write
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_ends_while_libraries_start_does_not_start_again(number, begin, loading, tmp_path):
+    child = begin("run", loading(*["test"] * 4, quick=False))
+    wait_for(lambda: len(lines_of(tmp_path / "calls.txt")) == 4, "start")
+    child.interrupt(number)
+    ended = child.end()
+
+    assert ended.code == 130, ended.err
+    assert lines_of(tmp_path / "calls.txt") == ["start"] * 4 + ["stop"] * 4
+    assert ended.err == ""
+
+
+def test_a_reader_that_goes_away_while_libraries_start_ends_the_run(begin, loading, tmp_path):
+    child = begin("run", loading(*["test"] * 4, quick=True), "--quiet")
+    assert json.loads(child.process.stdout.readline())
+    child.process.stdout.close()
+    err = child.process.stderr.read()
+
+    assert child.process.wait(30) == 0, err
+    assert balanced(tmp_path, least=4)
+    assert err == ""
+
+
+def test_a_source_that_is_lost_while_libraries_start_does_not_start_them_twice(begin, loading, tmp_path):
+    child = begin("run", loading(*[f"rtsp://127.0.0.1:{free_port()}/x"] * 4, quick=False), "--quiet")
+    wait_for(lambda: lines_of(tmp_path / "calls.txt").count("start") > 4, "the second attempt")
+    child.interrupt()
+    ended = child.end()
+
+    assert ended.code == 130, ended.err
+    assert balanced(tmp_path, least=5)
+    assert "CRITICAL" not in ended.err
+    assert "trying again in 1 s" in ended.err
 
 
 def test_ctrl_c_while_a_library_is_checked(begin, library, tmp_path):

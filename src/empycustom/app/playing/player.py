@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,11 +11,11 @@ from types import FrameType
 from typing import Any
 
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError
+from empycustom.app.playing.states import States, in_background
 from empycustom.gstreamer import Gst
 
 _TICK_S = 0.1
 _ADVICE = "Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
-_ON_THE_WAY = (Gst.State.PAUSED, Gst.State.PLAYING)
 _HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-C
 
 
@@ -97,18 +96,18 @@ class Player:
         self._finishing = False  # files, after an error
         self._ends_by: float | None = None
         self._buffering = False
-        self._started: list[Any] = []  # what set_state returned, once it has
+        self._states = States(pipeline)
 
     @property
     def is_started(self) -> bool:
         """Whether all elements have started."""
-        return len(self._started) == len(_ON_THE_WAY)
+        return self._states.started
 
     def play(self) -> int:
         """Play until the end, an error or Ctrl-C; return the exit code. Raises StuckError if elements do not stop."""
         self.pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
         with self._counting():
-            _in_background(self._start)
+            self._states.start()
             try:
                 while not self._is_over():
                     self._step()
@@ -116,12 +115,6 @@ class Player:
             finally:
                 self._stop()
         return self.exit_code
-
-    def _start(self) -> None:
-        # Only on the way to PAUSED is it said whether something is live.
-        for state in _ON_THE_WAY:
-            if Gst.StateChangeReturn.FAILURE not in self._started:
-                self._started.append(self.pipeline.set_state(state))
 
     def end(self) -> None:
         """End the stream as Ctrl-C does; the exit code stays as it would be without. May be called from any thread."""
@@ -146,7 +139,7 @@ class Player:
         message = self.bus.timed_pop(int(_TICK_S * Gst.SECOND))
         if message is not None:
             self._hear(message)
-        elif Gst.StateChangeReturn.FAILURE in self._started:
+        elif self._states.failed:
             self._fail("The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment.")
         elif self._ends_by is not None and time.monotonic() > self._ends_by:
             self._ended = True
@@ -159,11 +152,11 @@ class Player:
         if pad and not pad.has_current_caps():
             self._ended = True  # no frame yet: nothing to finish
         else:
-            _in_background(lambda: self._send_end(pad))  # waits for the frame that is being worked on
+            in_background(lambda: self._send_end(pad))  # waits for the frame that is being worked on
 
     def _send_end(self, pad: Any) -> None:
         if self._buffering:
-            self.pipeline.set_state(Gst.State.PLAYING)
+            self._states.change(Gst.State.PLAYING)
         (pad or self.pipeline).send_event(Gst.Event.new_eos())
 
     def _hear(self, message: Any) -> None:
@@ -179,15 +172,14 @@ class Player:
         elif kind == Gst.MessageType.BUFFERING:
             self._buffer(message.parse_buffering())
         elif kind == Gst.MessageType.CLOCK_LOST:
-            self.pipeline.set_state(Gst.State.PAUSED)
-            self.pipeline.set_state(Gst.State.PLAYING)
+            self._states.change(Gst.State.PAUSED, Gst.State.PLAYING)
 
     def _buffer(self, percent: int) -> None:
         """Wait for a slow network; what is live cannot wait."""
-        wait = percent < 100 and Gst.StateChangeReturn.NO_PREROLL not in self._started
+        wait = percent < 100 and not self._states.live
         if wait != self._buffering:
             self._buffering = wait
-            self.pipeline.set_state(Gst.State.PAUSED if wait else Gst.State.PLAYING)
+            self._states.change(Gst.State.PAUSED if wait else Gst.State.PLAYING)
 
     def _report(self, message: Any) -> None:
         kind = _REPORTS[message.type]
@@ -195,7 +187,7 @@ class Player:
         if kind == "error":
             if self.failed and any(error.matches(*echo) for echo in _ECHOES):
                 return
-        elif error.matches(*_SLOW) and Gst.StateChangeReturn.NO_PREROLL not in self._started:
+        elif error.matches(*_SLOW) and not self._states.live:
             return  # nothing is live, so nothing falls behind, and the progress tells the speed
         element = message.src.get_path_string() if message.src else ""
         lacks_plugin = any(error.matches(*lack) for lack in _LACKS)
@@ -228,7 +220,7 @@ class Player:
 
     def _stop(self) -> None:
         """Bring the pipeline to NULL in another thread, so that a library that never returns cannot hold this one."""
-        stopping = _in_background(lambda: self.pipeline.set_state(Gst.State.NULL))
+        stopping = self._states.stop()
         began = time.monotonic()
         while stopping.is_alive() and time.monotonic() - began < self._patience_s:
             stopping.join(_TICK_S)
@@ -257,9 +249,3 @@ def _behind(element: Any) -> list[Any]:
     peers = [pad.get_peer() for pad in element.srcpads]
     following = [peer.get_parent_element() for peer in peers if peer]
     return following + [further for each in following for further in _behind(each)]
-
-
-def _in_background(work: Callable[[], Any]) -> threading.Thread:
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread

@@ -1,0 +1,68 @@
+"""The states of a pipeline that is played: changed one after another in a thread of their own, NULL last."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from empycustom.gstreamer import Gst
+
+
+class States:
+    """Changes the state of ``pipeline``; nobody who asks for it waits, and any thread may.
+
+    What is asked for after :meth:`stop` is left out, so that a pipeline which has ended does not start again.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+        self._wanted: SimpleQueue[Any] = SimpleQueue()
+        self._changed: list[Any] = []  # what each change returned
+        self._stopping = False
+
+    def start(self) -> None:
+        """Begin to play."""
+        self._thread = in_background(self._change)
+        # Only on the way to PAUSED is it said whether something is live.
+        self.change(Gst.State.PAUSED, Gst.State.PLAYING)
+
+    def change(self, *states: Any) -> None:
+        """Go to one state after another."""
+        for state in states:
+            self._wanted.put(state)
+
+    def stop(self) -> threading.Thread:
+        """Go to NULL, once the change is done that is on its way; return the thread that ends then."""
+        self._stopping = True
+        self.change(Gst.State.NULL)
+        return self._thread
+
+    def _change(self) -> None:
+        while (state := self._wanted.get()) != Gst.State.NULL:
+            if not (self._stopping or self.failed):  # a second try would call `start` of libraries again
+                self._changed.append(self._pipeline.set_state(state))
+        self._pipeline.set_state(state)
+
+    @property
+    def started(self) -> bool:
+        """Whether all elements have started."""
+        return len(self._changed) > 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether the pipeline cannot start."""
+        return Gst.StateChangeReturn.FAILURE in self._changed
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a live source."""
+        return Gst.StateChangeReturn.NO_PREROLL in self._changed
+
+
+def in_background(work: Callable[[], Any]) -> threading.Thread:
+    """Call ``work`` in a thread that does not keep the process."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
