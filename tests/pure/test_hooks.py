@@ -1,5 +1,6 @@
 """The callbacks of a library: checked when it is opened, called as they are defined, and blamed when they raise."""
 
+import builtins
 import re
 import sys
 import textwrap
@@ -207,11 +208,22 @@ def test_errors_of_loading_come_through(make):
 
 
 def test_which_callbacks_there_are(make):
-    path, modules = list(sys.path), set(sys.modules)
     assert callbacks_of(make("x = 1")) == set()
     assert callbacks_of(make("def start(o): pass\ndef process(a, b, c): pass")) == {"start", "process"}
     assert callbacks_of(make("start = stop = process = process_ip = print")) == {"start", "stop", "process", "process_ip"}
+
+
+def test_what_was_loaded_to_see_its_callbacks_is_opened_once_each(make):
+    path, modules = list(sys.path), set(sys.modules)
+    file = make("import builtins\nbuiltins.runs_of_test += 1\ndef process_ip(a, b, c): pass")
+    builtins.runs_of_test = 0
+    assert callbacks_of(file) == callbacks_of(file) == {"process_ip"}
+    libraries = [Library.open(file, in_place=True) for _ in range(3)]
+    assert len({id(library.module) for library in libraries}) == builtins.runs_of_test == 3
+    for library in libraries:
+        library.close()
     assert (sys.path, set(sys.modules)) == (path, modules)
+    del builtins.runs_of_test
 
 
 # start and stop.

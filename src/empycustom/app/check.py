@@ -27,10 +27,13 @@ def main(arguments: Namespace) -> int:
     options = read_object("options", arguments.options)
     frame = SyntheticFrame(arguments.format, arguments.size, arguments.objects)
     callbacks = callbacks_of(arguments.library)
-    modes = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
+    first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
     print(f"{arguments.library}: {_frame_line(arguments, frame)}")
-    for name in modes:
-        _check(Library.open(arguments.library, in_place=name == "process_ip"), frame, options, arguments.repeat)
+    library = Library.open(arguments.library, in_place=first == "process_ip")
+    try:
+        _check([library, *map(library.by, others)], frame, options, arguments.repeat)
+    finally:
+        library.close()
     return 0
 
 
@@ -40,17 +43,16 @@ def _frame_line(arguments: Namespace, frame: SyntheticFrame) -> str:
     return f"one frame, {arguments.format}, {width}x{height}; objects: {found}"
 
 
-def _check(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> None:
-    print("\n".join(["", *_calls(library, options)]), flush=True)
+def _check(callbacks: list[Library], frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> None:
+    library = callbacks[0]
+    print("\n".join(["", *_calls(callbacks, options)]), flush=True)
+    library.start(options)
     try:
-        library.start(options)
-        try:
-            trial = _try(library, frame, options, repeat)
-        finally:
-            library.stop(options)
+        trials = [_try(callback, frame, options, repeat) for callback in callbacks]
     finally:
-        library.close()
-    print("\n".join([*explain(trial, library.name, frame.objects), "", _timing(trial.times_ms)]), flush=True)
+        library.stop(options)
+    for callback, trial in zip(callbacks, trials, strict=True):
+        print("\n".join([*explain(trial, callback.name, frame.objects), "", _timing(trial.times_ms)]), flush=True)
 
 
 def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> Trial:
@@ -85,14 +87,20 @@ def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
     return buffer
 
 
-def _calls(library: Library, options: dict[str, Any]) -> list[str]:
-    """The callbacks that were called, with the arguments that they got."""
-    names = list(ARGUMENTS[library.name])[: 4 if library.takes_events else 3]
-    calls = [f"  {library.name}({', '.join(names)})  line {library.line_of(library.name)}"]
-    for place, hook in ((0, "start"), (2, "stop")):
-        if hasattr(library.module, hook):
-            calls.insert(place, f"  {hook}(options)  line {library.line_of(hook)}")
+def _calls(callbacks: list[Library], options: dict[str, Any]) -> list[str]:
+    """The callbacks that are called, with the arguments that they get."""
+    library = callbacks[0]
+
+    def hook(name: str) -> list[str]:
+        return [f"  {name}(options)  line {library.line_of(name)}"] if hasattr(library.module, name) else []
+
+    calls = [*hook("start"), *map(_call, callbacks), *hook("stop")]
     return ["calls, in this order:", *calls, f"  with options = {options}"]
+
+
+def _call(callback: Library) -> str:
+    names = list(ARGUMENTS[callback.name])[: 4 if callback.takes_events else 3]
+    return f"  {callback.name}({', '.join(names)})  line {callback.line_of(callback.name)}"
 
 
 def _timing(times_ms: list[float]) -> str:

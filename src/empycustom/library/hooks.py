@@ -10,7 +10,7 @@ from typing import Any
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackSignatureError, CallbackTooSlowError, LibraryError
 from empycustom.library.blame import blame
-from empycustom.library.load import load, unload
+from empycustom.library.load import load, load_ahead, unload
 
 # The arguments that each callback gets, as the messages show them; `events` only where the callback has room for it.
 ARGUMENTS = {
@@ -23,12 +23,12 @@ ARGUMENTS = {
 
 
 def callbacks_of(custom_lib: str) -> set[str]:
-    """Load a library once and return which of the callbacks it has. Raises LibraryError where it cannot be loaded."""
-    module = load(custom_lib)
-    try:
-        return {name for name in ARGUMENTS if hasattr(module, name)}
-    finally:
-        unload(module)
+    """Return which of the callbacks a library has. Raises LibraryError where it cannot be loaded.
+
+    It is loaded for the next :meth:`Library.open` with the same ``custom_lib``: its file runs once.
+    """
+    module = load_ahead(custom_lib)
+    return {name for name in ARGUMENTS if hasattr(module, name)}
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Library:
                 _room(module, path, hook)
         room = _room(module, path, name)
         return cls(path, name, getattr(module, name), room > len(ARGUMENTS[name]) - 1, module)
+
+    def by(self, name: str) -> Library:
+        """Return the same loaded library, with the callback ``name``. Raises LibraryError."""
+        return self._checked(self.module, name)
 
     def close(self) -> None:
         """Give back what loading took; the library must not be called after it."""

@@ -25,6 +25,16 @@ _lock = threading.Lock()
 _serial = itertools.count(1)
 _loaded: dict[str, Imports] = {}  # by the name of the module
 _folders: dict[str, int] = {}  # folders that were put on sys.path here, and how many libraries use each at present
+_waiting: dict[str, list[ModuleType]] = {}  # loaded ahead: modules by their path, or by their name
+
+
+def load_ahead(custom_lib: str) -> ModuleType:
+    """Load a library that an element is going to load: the next :func:`load` of the same file or module returns this one."""
+    path = _file(custom_lib) if _is_file(custom_lib) else None
+    module = _load(path, custom_lib)
+    with _lock:
+        _waiting.setdefault(str(path or custom_lib), []).append(module)
+    return module
 
 
 def load(custom_lib: str) -> ModuleType:
@@ -33,8 +43,16 @@ def load(custom_lib: str) -> ModuleType:
     A file is absolute, starts with ``~``, or is relative to the working directory. Raises LibraryNotFoundError if there is
     none, LibraryImportError (with the traceback) if running it fails. :func:`unload` gives back what it holds.
     """
-    importlib.invalidate_caches()
     path = _file(custom_lib) if _is_file(custom_lib) else None
+    with _lock:
+        waiting = _waiting.get(str(path or custom_lib))
+        if waiting:
+            return waiting.pop(0)
+    return _load(path, custom_lib)
+
+
+def _load(path: Path | None, custom_lib: str) -> ModuleType:
+    importlib.invalidate_caches()
     imports = _enter(str(path.parent) if path else os.getcwd())
     try:
         spec = _file_spec(path, imports) if path else _module_spec(custom_lib, imports)
