@@ -53,14 +53,16 @@ def test_ctrl_c_ends_a_launched_pipeline_and_its_file(begin, library, tmp_path, 
 
 
 def test_a_library_that_never_returns_does_not_hang_ctrl_c(begin, library, tmp_path):
-    child = begin("run", "test", "--lib", library(STUCK), "--grace", 0.5)
+    saves = [word for name in ("a.mp4", "b.mkv", "c.png") for word in ("--save", name)]
+    child = begin("run", "test", "--lib", library(STUCK), "--grace", 0.5, *saves)
     wait_for((tmp_path / "stuck").exists, "the first frame")
     child.interrupt()
     ended = child.end(timeout_s=20)
 
     assert ended.code == 130
     assert "The stream did not end within 0.5 s" in ended.err
-    assert "The pipeline does not stop" in ended.err
+    assert "The pipeline does not stop: a callback of a library, or an element, does not return." in ended.err
+    assert "a.mp4, b.mkv may be unfinished." in ended.err
 
 
 def test_a_second_ctrl_c_stops_at_once(begin, library, tmp_path):
@@ -83,6 +85,17 @@ def test_ctrl_c_works_while_start_runs(begin, library, tmp_path):
     child.interrupt()
 
     assert child.end(timeout_s=20).code == 130
+
+
+def test_a_second_ctrl_c_says_which_file_is_unfinished(begin, library, tmp_path):
+    child = begin("run", "test", "--lib", library(SLOW.replace("0.02", "0.7")), "--save", "a.mp4", "--out", "meta.jsonl")
+    wait_for(lambda: lines_of(tmp_path / "meta.jsonl"), "a document")
+    child.interrupt()
+    child.process.send_signal(signal.SIGTERM)
+    ended = child.end(timeout_s=20)
+
+    assert ended.code == 130
+    assert "empycustom: warning: a.mp4 may be unfinished: the stream was stopped before its end." in ended.err
 
 
 def test_a_second_ctrl_c_leaves_a_start_behind_that_hangs(begin, library, tmp_path):

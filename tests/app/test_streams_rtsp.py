@@ -51,6 +51,22 @@ def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(be
     assert saved == [before, frames("camera") - before, frames("camera-2")], ended.err
 
 
+def test_an_error_while_a_lost_source_is_ended_is_no_loss(begin, configured, camera, library, tmp_path):
+    port = free_port()
+    server = camera(port)
+    library("def process_ip(b, m, o): pass\ndef stop(options): raise RuntimeError('sorry')\n", "raises.py")
+    name = configured({"empycustom": {**LIB, "custom-lib": "raises.py"}, "aimeta": {}})
+    child = begin("run", name, "--source", f"rtsp://127.0.0.1:{port}/ball", "--out", "meta.jsonl")
+    path = tmp_path / "meta.jsonl"
+    wait_for(lambda: path.exists() and path.read_text(), "a frame of the camera")
+    server.kill()
+    ended = child.end()
+
+    assert ended.code == 1
+    assert "stop raised RuntimeError: sorry" in ended.err
+    assert "trying again" not in ended.err
+
+
 @pytest.fixture
 def watch(configured, monkeypatch, tmp_path, capsys):
     """Play an RTSP source in this process, to be less patient than usual, while a test looks on."""

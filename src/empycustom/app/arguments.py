@@ -48,7 +48,8 @@ process makes new ones.
 frame. It may be given several times; where a configuration has several streams,
 {stream_id} in it stands for the name of each. Without --show, files are read as
 fast as the libraries allow. Ctrl-C ends the stream and finishes the files, and
-so does an error; a second Ctrl-C stops at once.
+so does an error; a second Ctrl-C stops at once. A video that may be unfinished
+is named, and the exit code is not 0.
 
 examples:
   empycustom run video.mp4 --lib my_lib.py
@@ -122,7 +123,7 @@ DOCTOR_MORE = "The exit code is 1 if there is a problem."
 
 SOURCE_HELP = "a file, a URI, a camera or `test`; see below"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
-GRACE_HELP = "how long Ctrl-C waits for the files to be finished (default: %(default)g)"
+GRACE_HELP = "how long Ctrl-C, or an error, waits for the files to be finished (default: %(default)g)"
 
 
 def make_parser() -> argparse.ArgumentParser:

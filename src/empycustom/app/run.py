@@ -148,7 +148,7 @@ class Run:
 
     def _summary(self, documents: int) -> str:
         seconds = self.progress.seconds
-        written = [str(path) for path in [self.out, *self.saved] if path and path.exists()]
+        written = [str(path) for path in [self.out, *self.saved] if path and path.exists() and path.stat().st_size]
         where = f"; written: {', '.join(written)}" if written else ""
         rate = self.frames / seconds if seconds else 0
         return f"{self.frames} frames in {seconds:.1f} s ({rate:.1f} fps), {documents} documents{where}"

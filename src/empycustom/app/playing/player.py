@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -65,10 +66,11 @@ class Player:
 
     ``on_report`` gets every :class:`Report`; ``on_tick`` is called ten times a second; ``before_stop`` once, when the stream
     is over and the elements still hold their last frames. ``end_at`` is an element at whose sink pad Ctrl-C ends the stream,
-    so that what lies before it is not worked off; without one, the pipeline's sources are told. ``grace_s`` is how long Ctrl-C
-    waits for the end, and how long the elements may take to stop. ``interrupts`` are counted by whoever gives them; without any,
-    playing counts its own. ``is_end`` says which errors end the stream as Ctrl-C does, and are no failures. ``files_after`` is an
-    element behind which files are written: they are finished although something failed that is not behind it.
+    so that what lies before it is not worked off; without one, the pipeline's sources are told. ``grace_s`` is how long the end
+    may take after Ctrl-C or an error, and then the elements to stop; what nobody interrupts may take any time. ``interrupts`` are
+    counted by whoever gives them; without any, playing counts its own. ``is_end`` says which errors end the stream as Ctrl-C, and
+    are no failures. ``files_after`` is an element behind which files are written: they are finished although something failed
+    that is not behind it.
     """
 
     def __init__(
@@ -92,7 +94,10 @@ class Player:
         self._counting = nullcontext if interrupts else self._interrupts.counted
         self.failed = False
         self._asked_to_end = False
+        self._asked_for_end = False  # of the pipeline
         self._ended = False
+        self._complete = False  # all sinks saw the end
+        self._has_begun = False
         self._finishing = False  # files, after an error
         self._ends_by: float | None = None
         self._buffering = False
@@ -114,6 +119,8 @@ class Player:
                 self.before_stop()
             finally:
                 self._stop()
+        if files := self._unfinished():
+            self._say("warning", f"{files} may be unfinished: the stream was stopped before its end.")
         return self.exit_code
 
     def end(self) -> None:
@@ -134,8 +141,8 @@ class Player:
         return self._ended or (self.failed and not self._finishing) or self.interrupts > 1
 
     def _step(self) -> None:
-        if (self.interrupts or self._asked_to_end) and self._ends_by is None:
-            self._ask_for_end()
+        if self.interrupts or self._asked_to_end:
+            self._end()
         message = self.bus.timed_pop(int(_TICK_S * Gst.SECOND))
         if message is not None:
             self._hear(message)
@@ -143,11 +150,22 @@ class Player:
             self._fail("The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment.")
         elif self._ends_by is not None and time.monotonic() > self._ends_by:
             self._ended = True
-            self._say("warning", f"The stream did not end within {self.grace_s:g} s; stopping it, files may be unfinished.")
+            self._say("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
         self.on_tick()
 
+    @property
+    def _is_limited(self) -> bool:
+        """Whether the end may not take any time that it likes."""
+        return self.failed or self.interrupts > 0
+
+    def _end(self) -> None:
+        if not self._asked_for_end:
+            self._asked_for_end = True
+            self._ask_for_end()
+        if self._is_limited and self._ends_by is None:
+            self._ends_by = time.monotonic() + self.grace_s
+
     def _ask_for_end(self) -> None:
-        self._ends_by = time.monotonic() + self.grace_s
         pad = self.end_at and self.end_at.get_static_pad("sink")
         if pad and not pad.has_current_caps():
             self._ended = True  # no frame yet: nothing to finish
@@ -162,7 +180,7 @@ class Player:
     def _hear(self, message: Any) -> None:
         kind = message.type
         if kind == Gst.MessageType.EOS:
-            self._ended = True
+            self._ended = self._complete = True
         elif kind in _REPORTS:
             self._report(message)
         elif kind == Gst.MessageType.ELEMENT and message.has_name("missing-plugin"):
@@ -214,25 +232,43 @@ class Player:
     def _say(self, kind: str, text: str) -> None:
         self.on_report(Report(kind, self.pipeline.get_path_string(), text))
 
-    @property
-    def _patience_s(self) -> float:
-        return min(_HURRY_S, self.grace_s) if self.interrupts > 1 else self.grace_s
-
     def _stop(self) -> None:
         """Bring the pipeline to NULL in another thread, so that a library that never returns cannot hold this one."""
-        stopping = self._states.stop()
-        began = time.monotonic()
-        while stopping.is_alive() and time.monotonic() - began < self._patience_s:
-            stopping.join(_TICK_S)
-        if stopping.is_alive():
-            raise StuckError(
-                "The pipeline does not stop: a callback of a library, or an element, does not return. Leaving it behind; "
-                "files may be unfinished.",
-                exit_code=self.exit_code or FAILED,
-            )
+        self._has_begun = not self.end_at or self.end_at.get_static_pad("sink").has_current_caps()
+        is_stopped = self._waits_for(self._states.stop())
         while (message := self.bus.pop()) is not None:
             if message.type in _REPORTS:
                 self._report(message)
+        if not is_stopped:
+            files = self._unfinished()
+            raise StuckError(
+                "The pipeline does not stop: a callback of a library, or an element, does not return. Leaving it behind"
+                + (f"; {files} may be unfinished." if files else "."),
+                exit_code=self.exit_code or FAILED,
+            )
+
+    def _waits_for(self, stopping: threading.Thread) -> bool:
+        """Wait until ``stopping`` ends; False if it takes longer than it may."""
+        began = free = time.monotonic()  # it was free to take any time until then
+        told = False
+        while stopping.is_alive():
+            stopping.join(_TICK_S)
+            now = time.monotonic()
+            if not self._is_limited:
+                free = now
+            elif now - free > (min(_HURRY_S, self.grace_s) if self.interrupts > 1 else self.grace_s):
+                return not stopping.is_alive()
+            if now - began > self.grace_s and not told:
+                told = True
+                self._say("warning", "A callback of a library, or an element, takes long to stop; waiting. Ctrl-C ends that.")
+        return True
+
+    def _unfinished(self) -> str:
+        """The files that are written and did not get the end of the stream."""
+        if self._complete or not self._has_begun:
+            return ""
+        sinks = (element for element in self.pipeline.children if element.sinkpads and element.find_property("location"))
+        return ", ".join(sorted(sink.get_property("location") or "" for sink in sinks if not sink.srcpads))
 
 
 _REPORTS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gst.MessageType.INFO: "info"}

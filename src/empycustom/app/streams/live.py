@@ -118,7 +118,7 @@ class LiveStream:
             with self._changing:
                 connection = self._connect()
             code = connection.play()
-            if not connection.lost:
+            if code == FAILED or not connection.lost:
                 return code
             if self._is_enough():
                 break
