@@ -72,6 +72,10 @@ class PropertyError(EmPyCustomError, ValueError):
         self.name = name
 
 
+class PathError(EmPyCustomError, ValueError):
+    """A path begins with the name of a home folder that is not known."""
+
+
 class FrameError(EmPyCustomError, ValueError):
     """Pixels cannot be had in the way that was asked for."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+import os
 import site
 import sys
 from importlib import import_module
@@ -31,9 +33,16 @@ def element_class(name: str) -> Any:
 
 
 def _show_prints() -> None:
-    """Let what libraries print come out line by line: GStreamer's programs end without emptying Python's buffers."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)
+    """Let what libraries print come out line by line: GStreamer's programs end without emptying Python's buffers.
+
+    In the C locale their Python writes ASCII, and a name with an accent would be an exception in the library. An ordinary Python
+    writes UTF-8 there, and so it is made here.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            if codecs.lookup(stream.encoding).name == "ascii" and not os.environ.get("PYTHONIOENCODING"):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(line_buffering=True)
 
 
 def use_environment() -> None:

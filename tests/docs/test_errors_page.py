@@ -77,7 +77,10 @@ def test_the_library_cannot_be_loaded(said, tmp_path):
         (tmp_path / name).touch()
     properties = [
         "",
-        *(f"custom-lib={name}" for name in ("none.py", "/no/such.py", "/usr", "./emcustom.so", "./lib.txt", "no.such")),
+        *(
+            f"custom-lib={name}"
+            for name in ("none.py", "/no/such.py", "~nosuchuser/lib.py", "/usr", "./emcustom.so", "./lib.txt", "no.such")
+        ),
     ]
     sources = ["def process_ip(b, m, o)\n", "import no_such_package\n", "1 / 0\n"]
     compare(
@@ -240,6 +243,7 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
     monkeypatch.chdir(tmp_path)
     lib = str(library(GOOD))
     (tmp_path / "video.avi").touch()
+    (tmp_path / "caf\udce9.py").write_text(GOOD)
     commands = [
         ["run", "none.mp4", "--lib", lib],
         ["run", ".", "--lib", lib],
@@ -247,6 +251,7 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
         ["run", "test", "--lib", lib, "--format", "NONE"],
         ["run", "test", "--lib", lib, "--save", "x.nothing"],
         ["run", "video.avi", "--lib", lib, "--out", "video.avi"],
+        ["run", "test", "--lib", "caf\udce9.py"],
         ["new", "lib.txt"],
         ["new", lib],
     ]

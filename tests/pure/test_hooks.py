@@ -266,7 +266,7 @@ RAISED = [
     ("raise ValueError('first\\nsecond')", "ValueError: first …"),
     ("raise ValueError('\\n\\nfirst\\n')", "ValueError: first"),
     ("raise ValueError('x' * 10000)", f"ValueError: {'x' * 500} …"),
-    ("raise ValueError('a\\udcffb\\0c')", "ValueError: a\\udcffb\\0c"),
+    ("raise ValueError('a\\udcffb\\0c')", "ValueError: a\\xffb\\u0000c"),
     ("raise ValueError('größe 😀')", "ValueError: größe 😀"),
     ("raise SyntaxError", "SyntaxError"),
     ("raise SyntaxError('odd')", "SyntaxError: odd"),

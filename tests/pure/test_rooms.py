@@ -69,7 +69,7 @@ def test_the_rooms_are_found():
     assert ("empycustom.errors.OutputError") in {name for _, name in imports_of("meta")}
 
 
-@pytest.mark.parametrize("room", ["meta", "library", "frames", "stream"])
+@pytest.mark.parametrize("room", ["meta", "library", "frames", "stream", "paths", "text"])
 def test_pure_rooms_know_neither_gstreamer_nor_c(room):
     forbidden = (*FOREIGN, "empycustom.gstreamer", "empycustom.native", "empycustom.elements", "empycustom.buffers")
     assert [found for found in imports_of(room) if is_of(found[1], *forbidden)] == []
@@ -81,20 +81,28 @@ def test_meta_knows_nothing_of_ours_but_the_errors():
     assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.meta")] == []
 
 
-def test_library_knows_nothing_of_ours_but_the_errors():
+PLAIN = ("empycustom.errors", "empycustom.paths", "empycustom.text")
+
+
+def test_library_knows_nothing_of_ours_but_the_errors_paths_and_text():
     ours = [found for found in imports_of("library") if is_of(found[1], "empycustom")]
-    assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.library")] == []
+    assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.library")] == []
 
 
-def test_stream_knows_nothing_of_ours_but_errors_and_meta():
+def test_stream_knows_nothing_of_ours_but_meta_errors_paths_and_text():
     ours = [found for found in imports_of("stream") if is_of(found[1], "empycustom")]
     assert ours
-    assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.meta", "empycustom.stream")] == []
+    assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.meta", "empycustom.stream")] == []
     assert {found[0].partition("/")[0] for found in of_others("stream", "empycustom.stream")} <= {"app"}
 
 
 def test_errors_know_nobody():
     assert [found for found in imports_of("errors") if found[1] not in ("__future__", "__future__.annotations")] == []
+
+
+def test_paths_and_text_know_the_errors_alone():
+    ours = [found for room in ("paths", "text") for found in imports_of(room) if is_of(found[1], "empycustom")]
+    assert [found for found in ours if not is_of(found[1], "empycustom.errors")] == []
 
 
 def of_others(room, *names):

@@ -28,6 +28,7 @@ RUN = """\
 Play SOURCE through one or more libraries. With --out, the JSON documents (one
 a frame) go to a file; with --save, the frames go to a video or a picture; with
 --show, to a window. Without any of them the documents are printed, one a line.
+Nothing else is on stdout: what libraries print goes to stderr.
 If SOURCE is a stream configuration, a JSON file, what it says is played."""
 
 RUN_MORE = """\

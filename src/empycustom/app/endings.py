@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
+from contextlib import suppress
 
 from empycustom.errors import LaunchError
+from empycustom.text import for_people
 
-_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^@\s]*@")
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 
@@ -19,7 +19,15 @@ class StuckError(LaunchError):
         self.exit_code = exit_code
 
 
-def complain(message: str, details: str = "", *, kind: str = "error") -> None:
-    """Print ``message`` on stderr, with ``details`` (a traceback, mostly) below it; passwords in URIs are left out."""
-    lines = [f"empycustom: {kind}: {message.rstrip()}", *([details.rstrip()] if details.strip() else [])]
-    print(_PASSWORD.sub(r"\1***@", "\n".join(lines)), file=sys.stderr, flush=True)
+def complain(message: str, details: str = "", *, kind: str = "error", lines: bool = False) -> None:
+    """Print ``message`` on stderr, with ``details`` (a traceback, mostly) below it; ``lines``: the message has several."""
+    text = [f"empycustom: {kind}: {for_people(message.rstrip(), lines=lines)}"]
+    if details.strip():
+        text.append(for_people(details.rstrip(), lines=True))
+    with suppress(OSError):  # there is no other place to say it
+        print("\n".join(text), file=sys.stderr, flush=True)
+
+
+def remark(text: str) -> None:
+    """Print what is neither an error nor a warning, on stderr; it may have several lines."""
+    print(for_people(text, lines=True), file=sys.stderr, flush=True)

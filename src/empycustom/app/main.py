@@ -8,14 +8,33 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from empycustom.app.arguments import make_parser
-from empycustom.app.endings import FAILED, INTERRUPTED, StuckError, complain
-from empycustom.errors import EmPyCustomError
+from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
+from empycustom.app.standard_streams import finish_streams, give_stdout_back, prepare_streams
+from empycustom.errors import ConfigurationError, EmPyCustomError
+from empycustom.paths import from_native
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 1 after an error, 130 after Ctrl-C. A usage error raises SystemExit(2)."""
-    chosen = make_parser().parse_args(arguments)
+    """Run one command; return its exit code: 0, 1 after an error, 130 after Ctrl-C, 2 after wrong arguments.
+
+    With ``arguments`` it is a part of a program: that gets its stdout back, and SystemExit is raised as argparse does.
+    """
+    if arguments is not None:
+        try:
+            return _run(arguments)
+        finally:
+            give_stdout_back()
+    prepare_streams()
     try:
+        code = _run([from_native(word) for word in sys.argv[1:]])
+    except SystemExit as ended:  # by --help, or wrong arguments
+        code = int(ended.code or DONE)
+    return _finished(code)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        chosen = make_parser().parse_args(arguments)
         return _command(chosen.module)(chosen)
     except StuckError as error:
         complain(str(error))
@@ -23,10 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmPyCustomError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while a callback ran
             return INTERRUPTED
-        complain(str(error), error.details)
+        complain(str(error), error.details, lines=isinstance(error, ConfigurationError))
         return FAILED
+    except BrokenPipeError:  # nobody reads it any more
+        return DONE
     except OSError as error:
-        complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.")
+        complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.")
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -37,12 +58,23 @@ def _command(module: str) -> Callable[[object], int]:
     try:
         command: Callable[[object], int] = import_module(f"empycustom.app.{module}").main
     except ImportError as error:
-        raise EmPyCustomError(f"{error}\n`empycustom doctor` says what is missing and how to mend it.") from error
+        raise EmPyCustomError(f"{error}. `empycustom doctor` says what is missing and how to fix it.") from error
     return command
+
+
+def _finished(code: int) -> int:
+    """Write what Python still holds, and return the exit code."""
+    try:
+        finish_streams()
+    except BrokenPipeError:
+        return code
+    except OSError as error:
+        if code == DONE:
+            complain(f"stdout cannot be written ({error.strerror}); it is incomplete.")
+            return FAILED
+    return code
 
 
 def _leave_at_once(exit_code: int) -> int:
     """End the process although threads of the pipeline still run: an ordinary exit would wait for them for ever."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    os._exit(_finished(exit_code))

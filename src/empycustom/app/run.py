@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 import empycustom
 from empycustom.app.configured import is_configuration
-from empycustom.app.endings import DONE, complain
+from empycustom.app.endings import DONE, complain, remark
 from empycustom.app.libraries import Request
 from empycustom.app.playing.lines import Documents
 from empycustom.app.playing.parts import build
@@ -18,11 +15,13 @@ from empycustom.app.playing.player import Player, Report
 from empycustom.app.playing.progress import Progress
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import describe_source, expect_video, is_of_source, locate, warn_of_frames
+from empycustom.app.standard_streams import keep_stdout, kept_stdout
 from empycustom.app.streams.outputs import prepare
 from empycustom.app.streams.play import play_streams
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import callbacks_of
+from empycustom.paths import as_path, as_text
 from empycustom.stream.launch import AIMETA, FIRST, Description, assignments
 
 _CONVERT, _PIXELS = "convert", "pixels"  # names of elements
@@ -30,6 +29,7 @@ _CONVERT, _PIXELS = "convert", "pixels"  # names of elements
 
 def main(arguments: Namespace) -> int:
     """Play SOURCE through the libraries, or what the configuration SOURCE says; return the exit code."""
+    keep_stdout()
     empycustom.register()
     if is_configuration(arguments.source):
         return play_streams(arguments)
@@ -42,8 +42,8 @@ class Run:
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
-        self.saved = [Path(path).expanduser() for path in arguments.save]
-        self.out = Path(arguments.out).expanduser() if arguments.out not in (None, "-") else None
+        self.saved = [as_path(name) for name in arguments.save]
+        self.out = as_path(arguments.out) if arguments.out not in (None, "-") else None
         self.printing = arguments.out == "-" or not (arguments.out or arguments.save or arguments.show)
         self.source = locate(arguments.source)
         self.sinks = Sinks(self.saved, window=arguments.show)
@@ -57,13 +57,13 @@ class Run:
         aimeta = ["silent=false"] if self.printing else []
         words = self._words(*aimeta, sinks=self.sinks.words(printed=True), frames=self.arguments.frames)
         warn_of_frames(self.arguments, [self.source])
-        print(Description(words).line(finishing=bool(self.saved)))
+        print(Description(words).line(finishing=bool(self.saved)), file=kept_stdout(), flush=True)
         return DONE
 
     def _words(self, *aimeta: str, sinks: list[str], frames: int | None = None) -> list[str]:
         """The pipeline; ``aimeta`` and ``frames`` are what gst-launch-1.0 needs."""
         pixels = f"video/x-raw,format={self.arguments.format}"
-        location = assignments({"location": str(self.out)}) if self.out else []
+        location = assignments({"location": as_text(self.out)}) if self.out else []
         return [
             *(*describe_source(self.source, frames=frames), "!", "queue", f"name={FIRST}"),
             *("!", "videoconvert", f"name={_CONVERT}", "!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
@@ -105,14 +105,14 @@ class Run:
             grace_s=asked.grace,
         )
         documents = Documents(self.aimeta, shown=self.printing, on_closed=self.player.end)
-        self.progress = Progress(quiet=asked.quiet or (self.printing and os.isatty(1)))
+        self.progress = Progress(quiet=asked.quiet or (self.printing and kept_stdout().isatty()))
         try:
             code = self.player.play()
         finally:
             self.progress.close()
             documents.close()
         if not asked.quiet and (self.frames or not self.player.failed):
-            print(self._summary(documents.count), file=sys.stderr)
+            remark(self._summary(documents.count))
         return code
 
     def _tell(self, report: Report) -> None:

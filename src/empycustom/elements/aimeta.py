@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
 from empycustom.elements.entry import take_over
 from empycustom.elements.properties import Property, gproperties, install
 from empycustom.elements.transform import FLOW_OK, LOG, always_templates
 from empycustom.elements.video import VIDEO_CAPS, VideoTransform
-from empycustom.errors import PropertyError
+from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject
 from empycustom.meta.compact import dumps
 from empycustom.meta.merge import NOTHING
 from empycustom.native.objects import DebugCategory
+from empycustom.paths import as_path
+from empycustom.text import write_json
 
 PROPERTIES = (
     Property(
@@ -103,7 +104,7 @@ class AIMeta(VideoTransform):
 
     def _write(self, file: IO[str], document: str) -> None:
         try:
-            file.write(document + "\n")
+            write_json(file, document)  # at once, for those who follow the file
         except OSError as error:
             self._file = None
             with suppress(OSError):  # the same error again: what could not be written is still in its buffer
@@ -123,9 +124,10 @@ class AIMeta(VideoTransform):
 
 
 def _print(text: str) -> None:
+    if sys.stdout is None:
+        raise PropertyError("silent=false: the console cannot be written (stdout is closed); set silent=true", name="silent")
     try:
-        sys.stdout.write(f"{text}\n")  # in one piece: other threads and GStreamer write there, too
-        sys.stdout.flush()
+        write_json(sys.stdout, text)
     except OSError as error:
         raise PropertyError(
             f"silent=false: the console cannot be written ({error.strerror}); set silent=true", name="silent"
@@ -133,9 +135,12 @@ def _print(text: str) -> None:
 
 
 def _open(location: str) -> IO[str]:
-    path = Path(location).expanduser().absolute()
     try:
-        return path.open("w", encoding="utf-8", buffering=1)  # a line at a time, for those who follow the file
+        path = as_path(location).absolute()
+    except PathError as error:
+        raise PropertyError(f"location={error}", name="location") from error
+    try:
+        return path.open("w", encoding="utf-8")
     except OSError as error:
         raise PropertyError(
             f"location={location}: {path} cannot be written ({error.strerror}); give another file", name="location"

@@ -16,6 +16,7 @@ from empycustom.errors import (
     PropertyError,
 )
 from empycustom.gstreamer import Gst
+from empycustom.text import for_people
 
 # Which of GStreamer's codes says what an exception says. The first class that fits counts.
 _CODES: list[tuple[type[BaseException], Any, Any]] = [
@@ -43,7 +44,8 @@ def post_warning(element: Any, error: BaseException) -> None:
 def _post(element: Any, kind: Any, error: BaseException) -> None:
     domain, code = next((domain, code) for fits, domain, code in _CODES if isinstance(error, fits))
     file, function, line = _origin(error)
-    element.message_full(kind, domain.quark(), int(code), sentence(error), details(error), file, function, line)
+    text, debug = for_people(sentence(error)), for_people(details(error), lines=True)
+    element.message_full(kind, domain.quark(), int(code), text, debug, for_people(file), function, line)
 
 
 def sentence(error: BaseException) -> str:

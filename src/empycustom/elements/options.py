@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from empycustom.errors import PropertyError
+from empycustom.errors import PathError, PropertyError
+from empycustom.paths import as_path
 
 
 def read_object(name: str, text: str | None) -> dict[str, Any]:
@@ -37,7 +37,10 @@ def read_json(name: str, text: str | None) -> Any:
 
 
 def _read_file(name: str, text: str) -> str:
-    path = Path(text[1:]).expanduser().absolute()
+    try:
+        path = as_path(text[1:]).absolute()
+    except PathError as error:
+        raise PropertyError(f"{name}=@{error}", name=name) from error
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

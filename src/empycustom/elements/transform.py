@@ -15,6 +15,7 @@ from empycustom.errors import PropertyError
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.native.fastpath import enter, leave
 from empycustom.native.objects import DebugCategory, highest_level, keep_floating
+from empycustom.text import for_people
 
 ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel
 # GstFlowReturn as C takes it, and GST_BASE_TRANSFORM_FLOW_DROPPED
@@ -140,4 +141,5 @@ class PyTransform(GstBase.BaseTransform):
         if level <= highest_level[0] and level <= self.category.threshold:
             frame = sys._getframe(1)
             file = os.path.basename(frame.f_code.co_filename)
-            self.category.write(level, file, function or frame.f_code.co_name, frame.f_lineno, hash(self), message)
+            text = for_people(message, lines=True)
+            self.category.write(level, for_people(file), function or frame.f_code.co_name, frame.f_lineno, hash(self), text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from empycustom.library.imports import without_package
+from empycustom.text import for_people
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _IMPORTING = (os.path.dirname(__file__) + os.sep, "<frozen importlib")
@@ -62,7 +63,7 @@ def _chained(frames: list[TracebackType]) -> TracebackType | None:
 
 def _one_line(error: BaseException) -> str:
     kind = type(error).__name__
-    first, _, more = _text(error).strip().partition("\n")
+    first, _, more = for_people(_text(error).strip(), lines=True).partition("\n")
     if len(first) > _LONGEST:
         first, more = first[:_LONGEST], "more"
     return _printable(f"{kind}: {first.rstrip()}{' …' if more else ''}" if first else kind)
@@ -78,5 +79,5 @@ def _text(error: BaseException) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return ``text`` such that it can be written as UTF-8 and ends nowhere in C."""
-    return without_package(text).encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    """Return ``text`` such that it can be written as UTF-8, ends nowhere in C, and says nothing to a terminal."""
+    return for_people(without_package(text), lines=True)

@@ -17,9 +17,10 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError
+from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
 from empycustom.library.blame import blame
 from empycustom.library.imports import Imports, without_package
+from empycustom.paths import as_path
 
 _lock = threading.Lock()
 _serial = itertools.count(1)
@@ -102,18 +103,18 @@ def _is_on_path(folder: str) -> bool:
 
 
 def _is_file(custom_lib: str) -> bool:
-    return os.sep in custom_lib or custom_lib.endswith(".py") or custom_lib.startswith("~") or Path(custom_lib).exists()
+    return os.sep in custom_lib or custom_lib.endswith(".py") or custom_lib.startswith("~") or os.path.exists(as_path(custom_lib))
 
 
 def _file(custom_lib: str) -> Path:
     try:
-        path = Path(custom_lib).expanduser().absolute()
-    except RuntimeError as error:
-        raise LibraryNotFoundError(f"custom-lib={custom_lib} does not exist: {error}", library=custom_lib) from error
+        path = as_path(custom_lib).absolute()
+    except PathError as error:
+        raise LibraryNotFoundError(f"custom-lib={error}", library=custom_lib) from error
     problem = ""
-    if path.is_dir():
+    if os.path.isdir(path):
         problem = "is a folder; name the Python file in it"
-    elif not path.exists():
+    elif not os.path.exists(path):  # which takes a name that is too long, too
         problem = _missing(custom_lib, path)
     elif path.suffix == ".so":
         problem = "is a compiled library; name a Python file"

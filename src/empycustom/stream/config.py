@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from empycustom.errors import PathError
+from empycustom.paths import as_native, as_path, as_text
 from empycustom.stream import schema
 from empycustom.stream.choices import is_named
 from empycustom.stream.document import load
@@ -154,7 +156,7 @@ def _location(folder: Path, location: str) -> str:
     """A file as an absolute path; everything else as it is."""
     if not location or "://" in location or re.fullmatch(r"test|camera(:\d+)?", location):
         return location
-    return str(_found(folder, location) or folder / _expanded(location))
+    return as_text(_found(folder, location) or folder / _expanded(location))
 
 
 def _stream(
@@ -250,7 +252,8 @@ def _stage(
     own = {key: value for key, value in given.items() if key not in ("format", "memory", "libraries")}
     if "events" in own:
         own["events"] = json.dumps(own["events"], ensure_ascii=False)
-    own["custom-lib"] = str(_found(folder, own["custom-lib"]) or own["custom-lib"])
+    found = _found(folder, own["custom-lib"])
+    own["custom-lib"] = as_text(found) if found else own["custom-lib"]
     stage = Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"), said)
     problems += _missing(folder, given, stage)
     return stage
@@ -272,9 +275,9 @@ def _missing(folder: Path, given: Mapping[str, Any], stage: Stage) -> Iterator[P
 
 def _expanded(name: str) -> Path:
     try:
-        return Path(name).expanduser()
-    except RuntimeError:  # ~ of somebody who is not known
-        return Path(name)
+        return as_path(name)
+    except PathError:
+        return Path(as_native(name))
 
 
 def _found(folder: Path, name: str) -> Path | None:
@@ -285,4 +288,4 @@ def _found(folder: Path, name: str) -> Path | None:
 
 def _path(folder: Path, key: str, value: Any) -> Any:
     found = _found(folder, value) if key in _FILES and isinstance(value, str) and value else None
-    return value if found is None else str(found)
+    return value if found is None else as_text(found)

@@ -7,6 +7,7 @@ The user's registry is looked at in a copy.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import platform
@@ -42,7 +43,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 _ACTIVATE = f"source {sys.prefix}/bin/activate"
 _NEW_ENVIRONMENT = f"{SYSTEM_PYTHON} -m venv --system-site-packages .venv"
 _QUESTION = f"""\
-import json, os, sys
+import json, locale, os, sys
 sys.path.append({str(plugin_path().parents[1])!r})
 from empycustom.loading import use_environment
 use_environment()
@@ -52,6 +53,7 @@ def error(name):
     except BaseException as error:
         return f"{{type(error).__name__}}: {{error}}"
 answer = {{"version": "%d.%d" % sys.version_info[:2], "prefix": sys.prefix, "errors": {{n: error(n) for n in {_ASKED}}}}}
+answer["encoding"] = locale.getpreferredencoding(False)
 with open(os.environ["{_ANSWER}"], "w") as file:
     json.dump(answer, file)
 """
@@ -135,7 +137,19 @@ def _about_its_python(loader: Loader) -> Iterator[Finding]:
     elif any(loader.answer["errors"].values()) and sys.prefix != sys.base_prefix and not same_folder(prefix, sys.prefix):
         text = f"The loader does not use this virtual environment, {sys.prefix}, for it is not active."
         yield Finding(WARNING, text, _ACTIVATE)
+    yield from _about_its_encoding(loader.answer["encoding"])
     yield from _about_its_packages(loader.answer)
+
+
+def _about_its_encoding(encoding: str) -> Iterator[Finding]:
+    """The C locale, in which GStreamer's Python, unlike others, is one of ASCII."""
+    if codecs.lookup(encoding).name == "ascii":
+        yield Finding(
+            WARNING,
+            "The locale is C, in which the loader's Python reads and writes text files as ASCII: open() in a library fails with "
+            "other text. Paths, documents and what libraries print are UTF-8 all the same.",
+            'export LC_ALL=C.UTF-8\nor: write open(path, encoding="utf-8") in the library',
+        )
 
 
 def _about_its_packages(answer: dict[str, Any]) -> Iterator[Finding]:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from empycustom.app.standard_streams import kept_stdout, send_nowhere
 from empycustom.elements.failures import post_error
 from empycustom.errors import LaunchError
+from empycustom.text import write_json
 
 
 class Lines:
     """Lines on stdout, or in the file at ``path``, which is made anew. Any thread may write.
 
-    Stdout holds nothing but these lines until they are closed: what libraries print in the meantime goes to stderr.
-    ``on_closed`` is called once if whoever reads them goes away (``| head``). Raises OSError where the file cannot be made.
+    Stdout holds nothing but these lines where it was kept for them: see :mod:`empycustom.app.standard_streams`. ``on_closed`` is
+    called once if whoever reads them goes away (``| head``). Raises OSError where the file cannot be made.
     """
 
     def __init__(self, path: Path | None, *, on_closed: Callable[[], None]) -> None:
         self._path = path
-        self._stdout: IO[str] | None = None
-        if path:
-            self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
-        elif sys.stdout is None:
-            raise LaunchError("stdout is closed, where the lines would go; name a file with --out or --events.")
-        else:
-            self._file = self._stdout = sys.stdout
-            sys.stdout = sys.stderr
+        self._file: IO[str] = path.open("w", encoding="utf-8") if path else kept_stdout()
         self._on_closed = on_closed
         self._closed = False
         self._lock = threading.Lock()
@@ -43,8 +36,7 @@ class Lines:
 
     def _write(self, line: str) -> None:
         try:
-            self._file.write(f"{line}\n")
-            self._file.flush()
+            write_json(self._file, line)
         except BrokenPipeError:
             self._give_up()
             self._on_closed()
@@ -55,17 +47,13 @@ class Lines:
     def _give_up(self) -> None:
         """Write no more; what Python still holds would fail once more when it ends."""
         self._closed = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._file.fileno())
-        os.close(nowhere)
+        send_nowhere(self._file)
 
     def close(self) -> None:
-        """Close the file, or leave stdout to others; what is written later goes nowhere."""
+        """Close the file; what is written later goes nowhere."""
         with self._lock:
             self._closed = True
-            if self._stdout is not None:
-                sys.stdout, self._stdout = self._stdout, None
-            elif self._path:
+            if self._path:
                 with suppress(OSError):  # it was told when the line was written
                     self._file.close()
 
@@ -83,10 +71,10 @@ class Documents:
         try:
             if self._lines:
                 self._lines.write(document)
-        except LaunchError as error:  # PyGObject would print it and go on
+        except BaseException as error:  # noqa: BLE001 - PyGObject would print it and go on
             post_error(aimeta, error)
 
     def close(self) -> None:
-        """Leave stdout to others."""
+        """Write no more."""
         if self._lines:
             self._lines.close()

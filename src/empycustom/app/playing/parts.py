@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from empycustom.app.health.packages import how_to_get_any
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
+
+_NOT_TEXT = re.compile("\\S*[\ud800-\udfff]\\S*")
 
 
 def exists(factory: str) -> bool:
@@ -16,6 +19,11 @@ def exists(factory: str) -> bool:
 
 def build(description: str) -> Any:
     """The pipeline that ``description`` says. Raises LaunchError, one sentence that names what is wrong."""
+    if not_text := _NOT_TEXT.search(description):
+        raise LaunchError(
+            f"{not_text[0]} is not UTF-8 text, and the properties of elements hold nothing else; give the file another name, or, "
+            "where it is a folder's name, go there first."
+        )
     try:
         parsed = Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS)
     except GLib.Error as error:

@@ -12,6 +12,7 @@ from empycustom.app.health.packages import how_to_get
 from empycustom.app.playing.parts import exists
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
+from empycustom.paths import as_text
 from empycustom.stream.launch import quoted
 
 # Encoder, its properties, and what must stand between it and the muxer; the first that this GStreamer has is taken.
@@ -85,7 +86,7 @@ def _to_file(path: Path, index: int, converter: str, *, printed: bool) -> list[s
         # I420, for an encoder may prefer a format without loss of colour, which few players can show.
         return [converter, "!", "video/x-raw,format=I420", "!", *_encoder(path)]
     if printed:
-        location = quoted(str(path).replace("%", "%%"))
+        location = quoted(as_text(path).replace("%", "%%"))
         return [converter, "!", picture[1], "!", "multifilesink", f"location={location}"]
     return [converter, "!", "video/x-raw", "!", "fakesink", f"name=last{index}", "sync=false", "async=false"]
 
@@ -112,7 +113,7 @@ def _encoder(path: Path) -> list[str]:
             _expect(path, [muxer])
             between = [word for parser in parsers for word in (parser, "!")]
             # Not async: an encoder may want more frames before its first packet than the other branches' queues hold.
-            sink = ["filesink", f"location={quoted(str(path))}", "async=false"]
+            sink = ["filesink", f"location={quoted(as_text(path))}", "async=false"]
             return [name, *properties, "!", *between, muxer, "!", *sink]
     names = [name for name, _, _ in encoders]
     raise LaunchError(f"--save {path} needs one of the elements {', '.join(names)}, and none is here; {how_to_get(names)}.")

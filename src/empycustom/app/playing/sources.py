@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from empycustom.app.endings import complain
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
+from empycustom.paths import as_native, as_path
 from empycustom.stream.launch import FIRST, quoted
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -30,7 +33,7 @@ def locate(source: str) -> str:
         return _device(source)
     if scheme := _URI.match(source):
         return _uri(source, scheme[1].lower())
-    return _file(Path(source).expanduser())
+    return _file(as_path(source))
 
 
 def is_lasting(source: str) -> bool:
@@ -48,10 +51,18 @@ def _device(path: str) -> str:
 
 def _uri(uri: str, scheme: str) -> str:
     if scheme == "file":
-        return _file(Path(Gst.uri_get_location(uri) or ""))
+        return _file(_named(uri))
     if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, scheme):
         raise LaunchError(f"GStreamer has no element here that reads {scheme}://; is {uri} spelled right?")
     return uri
+
+
+def _named(uri: str) -> Path:
+    """The path in the URI of a file."""
+    text = unquote(uri.partition("://")[2], errors="surrogateescape")
+    if "\0" in text:
+        raise LaunchError(f"{uri} is not the URI of a file: no name of a file holds %00.")
+    return Path(as_native(text))
 
 
 def _file(path: Path) -> str:
@@ -59,7 +70,7 @@ def _file(path: Path) -> str:
         raise LaunchError(f"{path} is a folder; name a file in it.")
     if not path.exists():
         raise LaunchError(f"{path} does not exist. SOURCE is a file, a URI, a camera (camera, camera:1, /dev/video0) or test.")
-    return str(Gst.filename_to_uri(str(path.absolute())))
+    return path.absolute().as_uri()
 
 
 def describe_source(located: str, *, live: bool = False, frames: int | None = None) -> list[str]:
@@ -101,8 +112,8 @@ def expect_video(pipeline: Any, located: str) -> None:
 
 def is_same_file(source: str, path: Path) -> bool:
     """Whether ``path`` is the file that ``source``, a path or a URI, names."""
-    named = Path(Gst.uri_get_location(source) or "") if source.startswith("file://") else Path(source).expanduser()
-    return path.exists() and named.exists() and path.samefile(named)
+    named = _named(source) if source.startswith("file://") else as_path(source)
+    return os.path.exists(path) and os.path.exists(named) and path.samefile(named)  # which take names that are too long, too
 
 
 def is_of_source(element: str) -> bool:

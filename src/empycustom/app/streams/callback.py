@@ -19,6 +19,7 @@ from empycustom.errors import (
 from empycustom.library.blame import blame
 from empycustom.library.load import load, unload
 from empycustom.meta.compact import loads
+from empycustom.paths import as_text
 from empycustom.stream.events import EventItem, Said, read_events
 
 
@@ -30,9 +31,10 @@ class SignalCallback:
     """
 
     def __init__(self, file: Path, name: str, items: Sequence[EventItem], options: Sequence[Mapping[str, Any]]) -> None:
-        self._path, self._name, self._items = str(file), name, items
+        self._name, self._items = name, items
         self.options = options
-        self._module = load(self._path)
+        self._module = load(as_text(file))
+        self._path = str(self._module.__file__)
         try:
             self._function = self._checked(getattr(self._module, name, None))
         except LibraryError:

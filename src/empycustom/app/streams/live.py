@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 import traceback
@@ -10,13 +9,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, Protocol
 
-from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
+from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
 from empycustom.app.playing.parts import exists
 from empycustom.app.playing.player import Interrupts
 from empycustom.app.streams.callback import SignalCallback
 from empycustom.app.streams.connection import Connection
 from empycustom.app.streams.pipelines import described, sinks_of
 from empycustom.errors import EmPyCustomError
+from empycustom.paths import as_path, as_text
 from empycustom.stream.config import Stream
 from empycustom.stream.launch import changes
 
@@ -143,7 +143,7 @@ class LiveStream:
     def _connect(self) -> Connection:
         """A new pipeline."""
         aimeta = {"location": self._location} if self._location else {}
-        self.written += [*self._sinks.files, *map(Path, aimeta.values())]
+        self.written += [*self._sinks.files, *map(as_path, aimeta.values())]
         description = described(self.stream, self._sinks.words, named=True, **aimeta)
         for warning in description.warnings:
             self.warn_once(warning)
@@ -165,7 +165,7 @@ class LiveStream:
         """Let the next pipeline write other files."""
         self._sinks = self._sinks_at_first.renamed(self.output.another)
         if self._location:
-            self._location = str(self.output.another(Path(self.stream.aimeta["location"])))
+            self._location = as_text(self.output.another(as_path(self.stream.aimeta["location"])))
 
     def _let_in(self) -> bool:
         """Count a frame; False if it is one too many."""
@@ -203,4 +203,4 @@ class LiveStream:
         for key in sorted(said.unknown):
             self.warn_once(f"events have {key}, which event_item_keys does not declare")
         if said.debug and self.asked.verbose:
-            print(f"{self.prefix}{said.debug.rstrip()}", file=sys.stderr, flush=True)
+            remark(f"{self.prefix}{said.debug.rstrip()}")

@@ -14,6 +14,7 @@ from empycustom.app.playing.sources import is_same_file
 from empycustom.app.streams.pipelines import PLACE, sinks_of
 from empycustom.errors import LaunchError
 from empycustom.meta.compact import dumps
+from empycustom.paths import as_path, as_text
 from empycustom.stream.config import Configuration, Stream
 
 
@@ -92,27 +93,27 @@ class Outputs:
             self._events.write(dumps({"stream_id": stream.name, **event} if self._many else event))
 
     def close(self) -> None:
-        """Finish the files, and leave stdout to others."""
+        """Finish the files."""
         for lines in filter(None, [self._events, self._documents, self._stdout]):
             lines.close()
 
 
 def _path(name: str | None) -> Path | None:
-    return Path(name).expanduser() if name not in (None, "-") else None
+    return as_path(name) if name not in (None, "-") else None
 
 
 def _saved(configuration: Configuration, asked: Namespace) -> Iterator[Path]:
     for stream, sinks in sinks_of_all(configuration, asked):
         yield from sinks.files
         if stream.aimeta.get("location"):
-            yield Path(stream.aimeta["location"]).expanduser()
+            yield as_path(stream.aimeta["location"])
 
 
 def _read(configuration: Configuration) -> Iterator[str]:
     """What the run reads: paths and URIs."""
-    yield str(configuration.file)
+    yield as_text(configuration.file)
     if configuration.callback:
-        yield str(configuration.callback[0])
+        yield as_text(configuration.callback[0])
     for stream in configuration.streams:
         yield stream.location
         yield from (stage.properties["custom-lib"] for stage in stream.stages if "custom-lib" in stage.properties)

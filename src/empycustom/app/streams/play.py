@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from argparse import Namespace
 from functools import partial
-from pathlib import Path
 
-from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
+from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
 from empycustom.app.playing.player import Interrupts
 from empycustom.app.playing.sources import warn_of_frames
+from empycustom.app.standard_streams import kept_stdout
 from empycustom.app.streams.callback import SignalCallback
 from empycustom.app.streams.changes import STDIN, Changes
 from empycustom.app.streams.live import LiveStream
@@ -18,6 +17,7 @@ from empycustom.app.streams.outputs import Outputs, are_documents_all, sinks_of_
 from empycustom.app.streams.pipelines import described
 from empycustom.app.streams.stages import check_stages
 from empycustom.errors import LaunchError
+from empycustom.paths import as_path
 from empycustom.stream.config import Configuration, read
 
 _LOOK_EVERY_S = 0.1
@@ -26,7 +26,7 @@ _LOOK_EVERY_S = 0.1
 def play_streams(asked: Namespace) -> int:
     """Play what the configuration says, or print it with ``--dry-run``; return the exit code. Raises EmPyCustomError, OSError."""
     settings = [setting for setting in asked.settings if setting != STDIN]
-    configuration = read(Path(asked.source).expanduser(), sources=asked.sources, settings=settings)
+    configuration = read(as_path(asked.source), sources=asked.sources, settings=settings)
     if asked.events and configuration.callback is None:
         raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
     check_stages(configuration)
@@ -44,8 +44,8 @@ def dry_run(configuration: Configuration, asked: Namespace) -> int:
         for warning in description.warnings:
             complain(warning, kind="warning")
         if configuration.many:
-            print(f"# {stream.name}")
-        print(description.line(finishing=bool(asked.save)))
+            print(f"# {stream.name}", file=kept_stdout())
+        print(description.line(finishing=bool(asked.save)), file=kept_stdout(), flush=True)
     return DONE
 
 
@@ -94,7 +94,7 @@ class Streams:
         self._outputs.close()
         for stream in self._streams:
             if not self._quiet and stream.frames:
-                print(stream.summary(), file=sys.stderr, flush=True)
+                remark(stream.summary())
         return self._code()
 
     def _code(self) -> int:

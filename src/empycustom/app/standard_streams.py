@@ -1,0 +1,99 @@
+"""The standard streams of a command: open, able to write every text, and stdout kept for lines where that is wanted."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import IO
+
+from empycustom.errors import LaunchError
+
+_STDOUT, _STDERR = 1, 2
+_kept: IO[str] | None = None  # what stdout was, while it is kept
+
+
+def prepare_streams() -> None:
+    """Make the standard streams of this process safe: no file gets the number of one that is closed, no text is refused."""
+    for descriptor in (0, _STDOUT, _STDERR):
+        if not _is_open(descriptor):
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.set_inheritable(descriptor, True)
+    sys.stderr = sys.stderr or os.fdopen(_STDERR, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def finish_streams() -> None:
+    """Write what Python still holds. Raises OSError where that fails; Python does not try it once more when it ends."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        _finish(stream)
+
+
+def _finish(stream: IO[str]) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        send_nowhere(stream)
+        raise
+
+
+def send_nowhere(stream: IO[str]) -> None:
+    """Let what a stream still holds, and gets from now on, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _is_stdout(stream: IO[str]) -> bool:
+    with suppress(OSError):  # it is none of the operating system's
+        return stream.fileno() == _STDOUT
+    return False
+
+
+def keep_stdout() -> None:
+    """Keep stdout for lines: what else writes there from now on (libraries, child processes, C) finds stderr in its place."""
+    global _kept
+    if _kept is not None or sys.stdout is None:
+        return
+    if not _is_stdout(sys.stdout):  # something else in its place: a test's, a notebook's
+        _kept, sys.stdout = sys.stdout, sys.stderr
+        return
+    sys.stdout.flush()
+    _kept = os.fdopen(fcntl.fcntl(_STDOUT, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1), "w", encoding="utf-8")
+    os.dup2(_STDERR, _STDOUT)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # so that it is in order with what is written to stderr
+
+
+def give_stdout_back() -> None:
+    """Let everybody write to stdout again, for programs that go on after a command."""
+    global _kept
+    if _kept is None:
+        return
+    if _is_stdout(sys.stdout):
+        sys.stdout.flush()
+        os.dup2(_kept.fileno(), _STDOUT)
+        _kept.close()
+    else:
+        sys.stdout = _kept
+    _kept = None
+
+
+def kept_stdout() -> IO[str]:
+    """Return what lines are written to. Raises LaunchError where stdout is closed."""
+    stream = _kept or sys.stdout
+    if stream is None:
+        raise LaunchError("stdout is closed, where the lines would go; name a file with --out or --events.")
+    return stream

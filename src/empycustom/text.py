@@ -1,0 +1,85 @@
+"""Text that leaves the process: for people without control characters and passwords, for programs as lines of JSON."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# What changes a terminal or the order of what it shows, or ends a line for some reader: control characters (C0, DEL, C1), marks
+# of direction, the separators of lines and paragraphs, the byte order mark.
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_IN_LINES = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")  # but for \t and \n
+_SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_UNDECODED = re.compile("[\udc80-\udcff]+")  # bytes that were not text, as Python keeps them
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+# The user and the password of a URI may hold @, / and blanks, so that they end at the last @ in front of the next URI.
+_USER = re.compile(r"(?i)\b(?!file:)([a-z][a-z0-9+.-]*://)(?![^:\n]*:\*\*\*@)((?:(?!://)[^\n])*)@")
+_NO_SCHEME = re.compile(r"(?<![^\s\"'(=,])([\w.%+~-]+:(?!//)/?)\S+@(?=[\w\[])")
+_SECRET = r"[\w.%-]*(?:pass|pwd|\bpw|-pw|token|secret|key|auth|sig|cred)[\w.%-]*="
+_QUERY = re.compile(rf"(?i)([?&;#]{_SECRET})[^&;#\s\"']+")
+_WHOLE_QUERY = re.compile(rf"(?i)([?&;#]{_SECRET})[^&;#]+")
+_PROPERTY = re.compile(
+    r"(?i)((?<![\w-])[\w-]*(?:password|passphrase|user-pw|proxy-pw)(?:[\"']\s?:|\s?=)\s?)(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)"
+)
+
+
+def for_people(text: str, *, lines: bool = False) -> str:
+    """Return ``text`` as a terminal may get it: without passwords, and :func:`visible`."""
+    return visible(without_secrets(text), lines=lines)
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """Return ``text`` with escapes for what would be obeyed instead of seen; ``lines``: ends of lines and tabs stay."""
+    if not text.isascii():
+        text = _UNDECODED.sub(lambda found: found[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), text)
+        text = _SURROGATE.sub(_escape, text)
+    return (_IN_LINES if lines else _CONTROL).sub(_escape, text)
+
+
+def visible_json(text: str) -> str:
+    """Return one line of JSON with the same escapes, which are JSON's own: it means the same, and is sure to be UTF-8."""
+    if text.isascii():
+        return text if "\x7f" not in text else text.replace("\x7f", "\\u007f")
+    return _SURROGATE.sub(_escape, _CONTROL.sub(_escape, text))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return _SHORT.get(found[0]) or f"\\u{ord(found[0]):04x}"
+
+
+def without_secrets(text: str, uri: str = "") -> str:
+    """Return ``text`` without the passwords of URIs, and without what query strings call a password, a token or a key.
+
+    Where a URI ends in a text can only be guessed; one that is known, ``uri``, is found as it is.
+    """
+    if uri and (hidden := without_password(uri)) != uri:
+        return hidden.join(without_secrets(part) for part in text.split(uri))
+    if "@" in text:
+        text = _NO_SCHEME.sub(r"\1***@", _USER.sub(_without_user, text))
+    return _PROPERTY.sub(r"\1***", _QUERY.sub(r"\1***", text))
+
+
+def without_password(uri: str) -> str:
+    """Return a URI, which is all of the text, without its secrets."""
+    return without_secrets(_WHOLE_QUERY.sub(r"\1***", uri))
+
+
+def _without_user(found: re.Match[str]) -> str:
+    user, colon, _ = found[2].partition(":")
+    if colon:
+        return f"{found[1]}{user}:***@"
+    return found[0] if re.search(r"[\s/]", user) else f"{found[1]}***@"  # a token in place of a user, or no user at all
+
+
+def write_json(stream: Any, line: str) -> None:
+    """Write one line of JSON to a stream of text, as UTF-8 whatever its encoding, at once and in one piece. Raises OSError."""
+    data = f"{visible_json(line)}\n"
+    binary = getattr(stream, "buffer", None)
+    if binary is None:  # a notebook's
+        stream.write(data)
+        stream.flush()
+        return
+    stream.flush()
+    binary.write(data.encode())
+    binary.flush()
