@@ -39,8 +39,8 @@ def visible(text: str, *, lines: bool = False) -> str:
 
 def visible_json(text: str) -> str:
     """Return one line of JSON with the same escapes, which are JSON's own: it means the same, and is sure to be UTF-8."""
-    if text.isascii():
-        return text if "\x7f" not in text else text.replace("\x7f", "\\u007f")
+    if "\x7f" not in text if text.isascii() else text.isprintable():  # quick; JSON itself escapes what is below a blank
+        return text
     return _SURROGATE.sub(_escape, _CONTROL.sub(_escape, text))
 
 

@@ -149,3 +149,11 @@ def test_deepstream_is_named_where_its_muxer_is(cli, env, tmp_path):
     with_it = cli("doctor", GST_PLUGIN_PATH=f"{plugin_path()}{os.pathsep}{tmp_path}", GST_REGISTRY=str(tmp_path / "registry"))
     assert found(with_it, "ok", "DeepStream ")
     assert "DeepStream" not in cli("doctor", GST_PLUGIN_PATH=str(plugin_path())).out
+
+
+def test_the_c_locale(cli):
+    ended = cli("doctor", LC_ALL="C", LANG="")
+
+    assert found(ended, "warning", "The locale is C, in which the loader's Python reads and writes text files as ASCII")
+    assert "-> export LC_ALL=C.UTF-8" in ended.out
+    assert "The locale is C" not in cli("doctor", LC_ALL="C.UTF-8").out

@@ -70,6 +70,8 @@ class AIMeta(VideoTransform):
         self.work = self._gather
         self.set_passthrough(True)
         location = self.values["location"]
+        if not self.values["silent"]:
+            _console()
         if location:
             self._file = _open(location)
 
@@ -123,11 +125,15 @@ class AIMeta(VideoTransform):
         return document
 
 
-def _print(text: str) -> None:
+def _console() -> Any:
     if sys.stdout is None:
         raise PropertyError("silent=false: the console cannot be written (stdout is closed); set silent=true", name="silent")
+    return sys.stdout
+
+
+def _print(text: str) -> None:
     try:
-        write_json(sys.stdout, text)
+        write_json(_console(), text)
     except OSError as error:
         raise PropertyError(
             f"silent=false: the console cannot be written ({error.strerror}); set silent=true", name="silent"
