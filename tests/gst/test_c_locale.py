@@ -88,7 +88,7 @@ def test_a_closed_stdout_is_said_in_a_sentence(gst_env, tmp_path):
         ["sh", "-c", line], env=gst_env, cwd=tmp_path, stderr=subprocess.PIPE, text=True, timeout=60, check=False
     )
 
-    assert done.returncode == 1
+    assert done.returncode != 0
     assert "silent=false: the console cannot be written (stdout is closed); set silent=true" in done.stderr
     assert "defect" not in done.stderr
 
