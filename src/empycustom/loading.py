@@ -18,6 +18,7 @@ _ENVIRONMENT = str(Path(__file__).parents[1])  # the folder of packages that thi
 def element_class(name: str) -> Any:
     """Return the class of an element. Raises ImportError with one sentence, which the loader prints."""
     use_environment()
+    _use_interpreter()
     _show_prints()
     try:
         if find_spec("numpy") is None:  # imported when pixels are first looked at; what is missing is to be said now
@@ -43,6 +44,17 @@ def _show_prints() -> None:
             if codecs.lookup(stream.encoding).name == "ascii" and not os.environ.get("PYTHONIOENCODING"):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
             stream.reconfigure(line_buffering=True)
+
+
+def _use_interpreter() -> None:
+    """Let multiprocessing start this Python; for one that is embedded, it is the first python3 on PATH, of whatever version."""
+    if sys.orig_argv:
+        return  # nobody embeds it
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    places = [os.path.join(prefix, "bin", name) for prefix in (sys.prefix, sys.base_prefix)]
+    sys.executable = next((place for place in places if os.access(place, os.X_OK)), sys.executable)
+    if "multiprocessing.spawn" in sys.modules:  # it asked before
+        sys.modules["multiprocessing.spawn"].set_executable(sys.executable)
 
 
 def use_environment() -> None:

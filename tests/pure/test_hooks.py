@@ -45,7 +45,7 @@ def opened(make):
     for library in libraries:
         library.close()
     assert sys.path == path
-    assert not [name for name in set(sys.modules) - modules if "empycustom_library_" in name]
+    assert not [name for name in set(sys.modules) - modules if name.startswith("empycustom.library.f")]
 
 
 # Which arguments a callback gets.
@@ -303,7 +303,7 @@ def test_whatever_a_callback_raises_is_a_callback_error(opened, callback, statem
     lines = error.details.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[1] == f'  File "{library.path}", line {line}, in {callback}'
-    assert "empycustom_library_" not in error.details
+    assert "empycustom.library." not in error.details
 
 
 def test_the_line_is_the_librarys_own_when_a_helper_raises(opened):

@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -17,6 +18,8 @@ import pytest
 from empycustom.errors import LibraryImportError, LibraryNotFoundError
 from empycustom.library.load import load, unload
 
+LIBRARY = re.compile(r"empycustom\.library\.[fs]\d")
+
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
@@ -26,7 +29,7 @@ def surroundings(tmp_path, monkeypatch):
     path, modules = list(sys.path), set(sys.modules)
     yield
     assert sys.path == path
-    assert {name for name in set(sys.modules) - modules if name.startswith("empycustom_library_")} == set()
+    assert {name for name in set(sys.modules) - modules if LIBRARY.match(name)} == set()
 
 
 @contextmanager
@@ -37,7 +40,7 @@ def application(folder):
     yield
     sys.path.remove(str(folder))
     for name in set(sys.modules) - modules:
-        if not name.startswith("empycustom_library_"):
+        if not LIBRARY.match(name):
             del sys.modules[name]
 
 
@@ -92,6 +95,38 @@ def test_names_that_are_no_identifiers(loaded, name):
     module = loaded(name)
     assert sys.modules[module.x] is module
     assert pickle.loads(pickle.dumps(module.A)) is module.A
+
+
+def test_the_file_that_is_named_is_loaded_though_a_package_has_its_name(loaded):
+    write("lib.py", "class A: pass\nx = 'file'\nimport lib\ny = lib.x")
+    write("lib/__init__.py", "x = 'package'")
+    write("lib.py.py", "x = 'other'")
+    module = loaded("lib.py")
+    assert (module.x, module.y) == ("file", "package")
+    assert pickle.loads(pickle.dumps(module.A)) is module.A
+    assert loaded("lib.py.py").x == "other"
+
+
+def test_the_name_of_a_module_is_the_same_at_the_next_start():
+    write("lib.py")
+    first, second = load("lib.py"), load("lib.py")
+    names = first.__name__, second.__name__
+    unload(first)
+    third = load("lib.py")
+    assert (third.__name__, len(set(names))) == (names[0], 2)
+    unload(second)
+    unload(third)
+
+
+@pytest.mark.parametrize("folder", ["a b", "ü.ä", "x+y-2B%", "deep/er", "'quoted'", "1"])
+def test_names_in_messages_are_as_the_user_wrote_them(folder):
+    write(f"{folder}/helper.py", "from helper import nothing")
+    write(f"{folder}/lib.py", "import helper")
+    with pytest.raises(LibraryImportError) as caught:
+        load(f"{folder}/lib.py")
+    assert "cannot import name 'nothing' from" in str(caught.value)
+    assert "'helper'" in str(caught.value)
+    assert "empycustom.library" not in str(caught.value) + caught.value.details
 
 
 def test_a_dotted_module_in_the_working_directory(loaded):
@@ -201,7 +236,7 @@ def test_a_library_that_cannot_be_run(text, line, what, tmp_path):
     assert message.startswith(f"{path}:{line} " if line else f"{path} ")
     assert what in message
     assert "\n" not in message
-    assert "empycustom_library_" not in message + caught.value.details
+    assert not re.search(LIBRARY, message + caught.value.details)
     assert (caught.value.library, caught.value.line) == (str(path), line)
     assert caught.value.__cause__ is not None
     assert isinstance(caught.value, ImportError)
@@ -279,10 +314,9 @@ HELPERS = {
             import package.lazy
             return [helper is first, WHO, lazy.WHO, lazy.helper is first, package.lazy.WHO]
         first = helper
-        def by_exec():
-            space = {}
-            exec("import lazy; who = lazy.WHO")
-            return __import__("lazy").WHO
+        def by_name():
+            import importlib
+            return importlib.import_module(".lazy", __package__).WHO
     """,
     "helper.py": "WHO = '{who}'",
     "lazy.py": "import helper\nWHO = 'lazy ' + helper.WHO",
@@ -309,7 +343,7 @@ def test_helpers_of_the_same_names_in_two_folders_do_not_meet(loaded):
         assert module.package.sub.leaf is module.leaf is module.leaf_again
     for who, module in [*modules.items(), *modules.items()]:
         assert module.late() == [True, who, f"lazy {who}", True, f"package {who}"]
-        assert module.by_exec() == f"lazy {who}"
+        assert module.by_name() == f"lazy {who}"
     for name in ("helper", "lazy", "package", "package.sub", "lib"):
         assert name not in sys.modules
 
@@ -495,6 +529,30 @@ def test_loads_in_many_threads_at_once():
         thread.join(60)
     assert sorted(sys.path) == sorted(path)
     assert results == {who: [(who, True, who, f"lazy {who}", True, f"package {who}")] * 5 for who in whos}
+
+
+def test_loads_of_one_module_in_many_threads_at_once(tmp_path):
+    write("site/many_pkg/__init__.py")
+    write("site/many_pkg/lib.py", "class A: pass")
+    with application(tmp_path / "site"):
+        import many_pkg
+
+        assert many_pkg
+        modules, barrier = [], threading.Barrier(8)
+
+        def work():
+            barrier.wait()
+            modules.append(load("many_pkg.lib"))
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert len({id(module) for module in modules}) == len({module.__name__ for module in modules}) == 8
+        assert all(sys.modules[module.A.__module__] is module for module in modules)
+        for module in modules:
+            unload(module)
 
 
 def test_loading_needs_neither_gi_nor_numpy():

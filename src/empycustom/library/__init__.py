@@ -2,3 +2,5 @@
 
 Pure: no GStreamer, no C.
 """
+
+from empycustom.library import imports as imports  # so that the names of libraries can be imported in any process

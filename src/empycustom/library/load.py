@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import itertools
 import os
-import re
 import sys
 import threading
 from importlib.machinery import ModuleSpec
@@ -19,12 +17,11 @@ from types import ModuleType
 
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
 from empycustom.library.blame import blame
-from empycustom.library.imports import Imports, without_package
+from empycustom.library.imports import Package, without_package
 from empycustom.paths import as_path
 
 _lock = threading.Lock()
-_serial = itertools.count(1)
-_loaded: dict[str, Imports] = {}  # by the name of the module
+_loaded: dict[str, Package] = {}  # by the name of the module
 _folders: dict[str, int] = {}  # folders that were put on sys.path here, and how many libraries use each at present
 _waiting: dict[str, list[ModuleType]] = {}  # loaded ahead: modules by their path, or by their name
 
@@ -54,26 +51,26 @@ def load(custom_lib: str) -> ModuleType:
 
 def _load(path: Path | None, custom_lib: str) -> ModuleType:
     importlib.invalidate_caches()
-    imports = _enter(str(path.parent) if path else os.getcwd())
+    package = _enter(str(path.parent) if path else os.getcwd())
     try:
-        spec = _file_spec(path, imports) if path else _module_spec(custom_lib, imports)
+        spec = package.library_spec(str(path)) if path else _module_spec(custom_lib, package)
         module = _execute(spec)
     except BaseException:
-        _leave(imports)
+        _leave(package)
         raise
-    _loaded[module.__name__] = imports
+    _loaded[module.__name__] = package
     return module
 
 
 def unload(module: ModuleType) -> None:
     """Forget a module that :func:`load` returned, so that it can be freed. A second call does nothing."""
-    imports = _loaded.pop(module.__name__, None)
-    if imports is not None:
+    package = _loaded.pop(module.__name__, None)
+    if package is not None:
         sys.modules.pop(module.__name__, None)
-        _leave(imports)
+        _leave(package)
 
 
-def _enter(folder: str) -> Imports:
+def _enter(folder: str) -> Package:
     """Open a package for a library in ``folder``. The folder is on sys.path too, for those who import in other ways.
 
     A folder that was there before (an application's own, site-packages) goes on sharing its modules.
@@ -84,18 +81,16 @@ def _enter(folder: str) -> Imports:
             _folders[folder] = _folders.get(folder, 0) + 1
             if folder not in sys.path:
                 sys.path.append(folder)
-    imports = Imports(folder, shared=shared)
-    imports.open()
-    return imports
+        return Package.opened(folder, shared=shared)
 
 
-def _leave(imports: Imports) -> None:
-    imports.close()
+def _leave(package: Package) -> None:
     with _lock:
-        if imports.folder in _folders:
-            _folders[imports.folder] -= 1
-            if not _folders[imports.folder] and imports.folder in sys.path:
-                sys.path.remove(imports.folder)
+        package.close()
+        if package.folder in _folders:
+            _folders[package.folder] -= 1
+            if not _folders[package.folder] and package.folder in sys.path:
+                sys.path.remove(package.folder)
 
 
 def _is_on_path(folder: str) -> bool:
@@ -131,33 +126,21 @@ def _missing(custom_lib: str, path: Path) -> str:
     return f"does not exist in {path.parent}; give a path that is right from there, or an absolute one"
 
 
-def _file_spec(path: Path, imports: Imports) -> ModuleSpec:
-    stem = re.sub(r"\W", "_", path.stem)
-    return imports.spec(f"{imports.package}.{stem}", str(path))
-
-
-def _module_spec(name: str, imports: Imports) -> ModuleSpec:
-    own = imports.has(name.partition(".")[0])
-    full = f"{imports.package}.{name}" if own else name
+def _module_spec(name: str, package: Package) -> ModuleSpec:
+    full = f"{package.name}.{name}" if package.has(name.partition(".")[0]) else package.copy_name(name)
     try:
         found = importlib.util.find_spec(full)
     except BaseException as error:
-        if not isinstance(error, ModuleNotFoundError) or not f"{full}.".startswith(f"{error.name}."):
+        if not isinstance(error, ModuleNotFoundError) or not f"{name}.".startswith(f"{without_package(str(error.name))}."):
             raise _failed(error, name) from error
         found = None  # the package that should hold it is what is missing
     if found is None or found.origin is None or not found.has_location:
         raise LibraryNotFoundError(
-            f"custom-lib={name} is neither a file in {imports.folder} nor a module that Python finds; "
+            f"custom-lib={name} is neither a file in {package.folder} nor a module that Python finds; "
             "give the path of a Python file",
             library=name,
         )
-    if own:
-        return found
-    # A name of its own, in the same package, so that relative imports work.
-    single = importlib.util.spec_from_file_location(f"{name}_empycustom_{next(_serial)}", found.origin)
-    if single is None:
-        raise LibraryNotFoundError(f"custom-lib={name} is no Python module: {found.origin}", library=found.origin)
-    return single
+    return found
 
 
 def _execute(spec: ModuleSpec) -> ModuleType:
