@@ -13,17 +13,20 @@ ARGS ?=
 # warnings are errors, and so is a name in the docstrings that leads nowhere; what tools/pages makes is as it makes it
 BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
-.PHONY: help demo test test-gpu test-matrix check bench docs format setup clean
+.PHONY: help demo test test-slow-path test-gpu test-matrix check bench docs format setup clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## find people in a real video, measure and draw them (VIDEO=file.mp4 for one of yours)
 	@tools/setup.sh demo
 	@tools/demo.sh "$(VIDEO)"
 
-test: setup ## run the tests (ARGS='-k name -x' goes to pytest)
-	@python -m pytest $(ARGS)
+test: setup ## run the tests, a process for each core (ARGS='-k name -x' goes to pytest; -n 0 is one process)
+	@tools/test.sh $(ARGS)
+
+test-slow-path: setup ## the tests of the elements again, where buffers come by PyGObject (EMPYCUSTOM_FAST_PATH=off)
+	@tools/test.sh slow-path $(ARGS)
 
 test-gpu: ## all tests about GPU memory; those that need a GPU are skipped, with the reason, where there is none (150 MB)
 	@tools/setup.sh gpu
@@ -42,7 +45,8 @@ check: setup ## format, lint, strict types, documentation and tests: what has to
 	@mypy
 	@python tools/declare.py --check
 	@$(BUILD_DOCS)
-	@python -m pytest
+	@tools/test.sh
+	@tools/test.sh slow-path
 
 docs: ## the documentation, into build/docs/index.html
 	@tools/setup.sh docs

@@ -1,9 +1,16 @@
-"""Real pipelines for the tests: in this process, and by gst-launch as a user types it."""
+"""Real pipelines for the tests: in this process, and by gst-launch as a user types it.
+
+The tests run in several processes beside each other (pytest-xdist). What is made once for all of them lies in the folder that they
+share, and tests that share what one process made run in that process.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,8 +20,45 @@ from typing import Any
 
 import pytest
 
-PLUGIN_PATH = Path(__file__).parents[1] / "src" / "empycustom" / "gstreamer-1.0"
+PACKAGE = Path(__file__).parents[1] / "src" / "empycustom"
+PLUGIN_PATH = PACKAGE / "gstreamer-1.0"
 TIMEOUT_S = 60
+# One process runs all of a folder, or all of a file, whose tests share what takes long to make; all other tests go to whoever is free.
+SHARING = ("tests/examples/", "tests/test_benchmarks.py", "tests/test_types.py", "tests/gst/test_installed.py")
+QUICK = ("tests/pure/", "tests/native/")  # by file, because handing out takes longer than such a test
+INSTALL = "install it into this Python with tools/setup.sh dev"
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to test another package than the one of this checkout."""
+    try:
+        import empycustom
+    except ImportError:
+        pytest.exit(f"the tests run in an environment without empycustom: {INSTALL}", returncode=4)
+    found = Path(empycustom.__file__).parent
+    if found != PACKAGE:
+        pytest.exit(f"{sys.executable} finds {found}, not {PACKAGE}: {INSTALL}", returncode=4)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return who hands out the tests. (The mark xdist_group, which is for this, does nothing with pytest 9.2 and pytest-xdist 3.8.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith(QUICK):
+                return nodeid.split("::")[0]
+            return next((place for place in SHARING if nodeid.startswith(place)), nodeid)
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names of tests that are others in each process, such as the address in the repr of an object."""
+    unstable = [item.nodeid for item in items if re.search(r" at 0x[0-9a-f]+", item.nodeid)]
+    if unstable:
+        raise pytest.UsageError(f"give an id to the parameters of {unstable[0]}: its address is another one in each process")
 
 
 @dataclass
@@ -41,14 +85,59 @@ class Launched:
 
 
 @pytest.fixture(scope="session")
-def gst_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all processes of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def env_with(common: Path):
+    """Return the environment of a user whose GST_PLUGIN_PATH names these folders; without any it is not set.
+
+    Each of them has a registry of its own: one that served two would be made anew at each change from one to the other. The first
+    process to ask makes it, and looks whether it is the package of this checkout that is found there.
+    """
+
+    def environment(*plugin_path: Path) -> dict[str, str]:
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("GST_", "PYTHON"))}
+        if plugin_path:
+            env["GST_PLUGIN_PATH"] = os.pathsep.join(map(str, plugin_path))
+        registry = common / f"registry-{hashlib.sha256(repr(plugin_path).encode()).hexdigest()[:8]}"
+        env["GST_REGISTRY"] = str(registry)
+        env["GST_DEBUG_NO_COLOR"] = "1"
+        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+        with registry.with_suffix(".checked").open("a") as checked:
+            fcntl.flock(checked, fcntl.LOCK_EX)
+            if checked.tell() == 0:
+                _check_package(env, common)
+                checked.write("yes\n")
+        return env
+
+    return environment
+
+
+TELLS = "import empycustom\nprint(empycustom.__file__)\n"
+LAUNCH = "gst-launch-1.0 -q videotestsrc num-buffers=1 ! empycustom in-place=true custom-lib={} ! fakesink"
+
+
+def _check_package(env: dict[str, str], folder: Path) -> None:
+    """Fail unless Python, and the Python inside of gst-launch, finds the package of this checkout in that environment."""
+    library = folder / "tells.py"
+    library.write_text(f"{TELLS}def process_ip(b, m, o):\n    pass\n")
+    commands = [[sys.executable, str(library)]]
+    if "GST_PLUGIN_PATH" in env:
+        commands.append(LAUNCH.format(library).split())
+    for command in commands:
+        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        if done.stdout.strip() != str(PACKAGE / "__init__.py"):
+            pytest.fail(f"{command[0]} finds {done.stdout}{done.stderr}, not {PACKAGE}: {INSTALL}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def gst_env(env_with) -> dict[str, str]:
     """The environment of a user who has set GST_PLUGIN_PATH, with a registry of its own."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("GST_", "PYTHON"))}
-    env["GST_PLUGIN_PATH"] = str(PLUGIN_PATH)
-    env["GST_REGISTRY"] = str(tmp_path_factory.mktemp("registry") / "registry.bin")
-    env["GST_DEBUG_NO_COLOR"] = "1"
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    return env
+    return env_with(PLUGIN_PATH)
 
 
 @pytest.fixture

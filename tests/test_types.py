@@ -27,8 +27,11 @@ def process_ip(io_buffer: Buffer, in_meta: InMeta, options: Options) -> OutMeta:
 
 
 @pytest.fixture
-def checked(tmp_path):
-    """Run mypy over a file beside the installed package, as its author does; return what it says."""
+def checked(common, tmp_path):
+    """Run mypy over a file beside the installed package, as its author does; return what it says.
+
+    What it knows of NumPy and the package is kept for the next one: that takes the most of its time.
+    """
 
     def run(source, *more):
         (tmp_path / "lib.py").write_text(source)
@@ -36,7 +39,7 @@ def checked(tmp_path):
             (tmp_path / f"use{number}.py").write_text(text)
         files = [path.name for path in sorted(tmp_path.glob("*.py"))]
         done = subprocess.run(
-            [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), *files],
+            [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(common / "mypy"), *files],
             cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         return done.stdout

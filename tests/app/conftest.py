@@ -33,9 +33,9 @@ class Ended:
 
 
 @pytest.fixture
-def env(gst_env: dict[str, str]) -> dict[str, str]:
+def env(env_with) -> dict[str, str]:
     """A user's environment without GST_PLUGIN_PATH; the package comes from this checkout."""
-    return {name: value for name, value in gst_env.items() if name != "GST_PLUGIN_PATH"} | {"PYTHONPATH": str(SRC)}
+    return env_with() | {"PYTHONPATH": str(SRC)}
 
 
 class Child:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
+
+from empycustom.app.plugin_path import plugin_path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -30,6 +31,6 @@ def fakes():
 
 
 @pytest.fixture(scope="session")
-def gst_env(gst_env):
+def gst_env(env_with):
     """The environment of the command line, with the tests' own elements."""
-    return {**gst_env, "GST_PLUGIN_PATH": os.pathsep.join([gst_env["GST_PLUGIN_PATH"], str(PLUGINS)])}
+    return env_with(plugin_path(), PLUGINS)

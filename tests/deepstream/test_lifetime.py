@@ -84,12 +84,12 @@ def says(library):
 
 
 @pytest.fixture
-def python(gst_env, tmp_path):
+def python(env_with, tmp_path):
     """Run a program in a process of its own, the prelude before it, LINE in it; return the lines that it prints."""
 
     def run(line, code, *, codes=(0,), more=HEAP):
         command = [sys.executable, "-c", f"{PRELUDE}LINE = {line!r}\n{code}"]
-        env = {**gst_env, "GST_PLUGIN_PATH": "", "EMPYCUSTOM_FAST_PATH": "on", "G_DEBUG": "fatal-criticals", **more}
+        env = {**env_with(), "EMPYCUSTOM_FAST_PATH": "on", "G_DEBUG": "fatal-criticals", **more}
         done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode in codes, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout.splitlines(), [line for line in done.stderr.splitlines() if line and FLOATING not in line]

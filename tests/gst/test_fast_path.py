@@ -1,5 +1,7 @@
 """Buffers straight from C and by PyGObject do the same; and what a stream took is given back at its end.
 
+(`tools/test.sh slow-path` runs the tests of this folder by PyGObject.)
+
 Most of this runs in processes of its own: the environment says which way, memory and thread states are those of the process,
 and what is wrong here ends one.
 """
@@ -7,17 +9,14 @@ and what is wrong here ends one.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from empycustom.elements.entry import SLOW_BECAUSE
 from empycustom.gstreamer import Gst
 
-ROOT = Path(__file__).parents[2]
 SWITCH = "EMPYCUSTOM_FAST_PATH"
 SMALL = "video/x-raw,format=RGBA,width=16,height=16,framerate=30/1"
 NOTHING = "def process_ip(io_buffer, in_meta, options):\n    pass\n"
@@ -62,16 +61,15 @@ def thread_states():
 
 
 @pytest.fixture
-def python(gst_env, tmp_path):
+def python(env_with, tmp_path):
     """Run a program in a process of its own, the prelude before it."""
 
     def run(code, way="on", *, code_expected=0, timeout_s=120):
-        env = {name: value for name, value in gst_env.items() if name not in ("GST_PLUGIN_PATH", SWITCH)}
         path = tmp_path / "program.py"
         path.write_text(PRELUDE + code)
         done = subprocess.run(
             [sys.executable, str(path)],
-            env={**env, SWITCH: way, "G_DEBUG": "fatal-criticals"},
+            env={**env_with(), SWITCH: way, "G_DEBUG": "fatal-criticals"},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -139,41 +137,6 @@ print(counts)
     )
     assert done.stdout == ("[1, 2, 3, 4, 5]\n" if way == "on" else "[1, 1, 1, 1, 1]\n")
     assert done.stderr == ""
-
-
-# The whole element suite the other way. Left out: this file; what shows, finds or installs elements and sends no buffers; and
-# the longest test, whose like is here.
-LEFT_OUT = ("test_fast_path.py", "test_inspection.py", "test_installed.py")
-LEFT_OUT_TEST = "test_buffers.py::test_memory_is_steady_over_10000_buffers_with_objects_and_words"
-
-
-@needs_fast_path
-def test_the_element_suite_passes_by_pygobject_too(gst_launch, library, tmp_path):
-    launched = gst_launch(LAUNCH.format(library(NOTHING)), GST_DEBUG="*empycustom*:4", **{SWITCH: "off"})
-    assert "fast path: off" in lines_of_the_way(launched)[0]
-    here = Path(__file__).parent
-    assert all((here / name).exists() for name in LEFT_OUT)
-    left_out = [f"--ignore={here / name}" for name in LEFT_OUT] + [f"--deselect=tests/gst/{LEFT_OUT_TEST}"]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            str(here),
-            "-p",
-            "no:cacheprovider",
-            f"--basetemp={tmp_path / 'other'}",
-            *left_out,
-        ],
-        env={**os.environ, SWITCH: "off"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    assert " 1 deselected" in done.stdout, "what is left out is called so no more"
 
 
 # What a library keeps.

@@ -68,10 +68,10 @@ def test_the_wheel_is_pure_python_and_says_what_it_is(distributed):
 def test_gst_launch_finds_the_elements_and_the_environments_packages(environment, gst_env, library, tmp_path):
     """As from within the environment: its NumPy and cffi go before those of the system, whose versions may differ."""
     lib = library(
-        "import cffi, empycustom, numpy\n"
+        "import _cffi_backend, empycustom, numpy\n"
         "def process_ip(b, m, o):\n"
         "    with empycustom.map_frame(b, m) as frame:\n"
-        "        return [{'mean': frame.pixels.mean(), 'from': [cffi.__file__, empycustom.__file__, numpy.__file__]}]\n"
+        "        return [{'mean': frame.pixels.mean(), 'from': [_cffi_backend.__file__, empycustom.__file__, numpy.__file__]}]\n"
     )
     env = {**gst_env, "PATH": "/usr/bin:/bin", "GST_REGISTRY": str(tmp_path / "registry")}
     env["GST_PLUGIN_PATH"] = run(environment / "bin" / "empycustom", "plugin-path", env=env).strip()
@@ -81,7 +81,7 @@ def test_gst_launch_finds_the_elements_and_the_environments_packages(environment
     inside = run(
         environment / "bin" / "python",
         "-c",
-        "import cffi, empycustom, numpy as n; print([cffi.__file__, empycustom.__file__, n.__file__])",
+        "import _cffi_backend, empycustom, numpy as n; print([_cffi_backend.__file__, empycustom.__file__, n.__file__])",
     )
     assert json.loads(printed)["frame"][0]["emcustom"]["from"] == ast.literal_eval(inside)
 

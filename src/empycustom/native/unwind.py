@@ -8,6 +8,7 @@ comes after both ends the process, unless libgcc was loaded for everybody before
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import Any
 
 _LIBGCC = "libgcc_s.so.1"
@@ -39,18 +40,25 @@ def _loaded() -> list[str]:
     """Return the files of the libraries of the process, in the order in which they were loaded."""
     import ctypes
 
-    class Info(ctypes.Structure):  # the beginning of dl_phdr_info
-        _fields_ = (("address", ctypes.c_void_p), ("path", ctypes.c_char_p))
-
     found: list[str] = []
 
     def note(info: Any, _size: int, _data: Any) -> int:
         found.append(os.fsdecode(info.contents.path or b""))
         return 0
 
-    callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Info), ctypes.c_size_t, ctypes.c_void_p)
-    ctypes.CDLL(None).dl_iterate_phdr(callback(note), None)
+    ctypes.CDLL(None).dl_iterate_phdr(_visitor()(note), None)
     return found
+
+
+@lru_cache(maxsize=1)
+def _visitor() -> Any:
+    """Return the type of what dl_iterate_phdr calls; made once, because ctypes keeps each for ever."""
+    import ctypes
+
+    class Info(ctypes.Structure):  # the beginning of dl_phdr_info
+        _fields_ = (("address", ctypes.c_void_p), ("path", ctypes.c_char_p))
+
+    return ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Info), ctypes.c_size_t, ctypes.c_void_p)
 
 
 def _is_libgcc_first() -> bool:
