@@ -113,6 +113,41 @@ def test_a_second_ctrl_c_leaves_a_start_behind_that_hangs(begin, library, tmp_pa
     assert "The pipeline does not stop" in ended.err
 
 
+MADE = """\
+import pathlib, time
+from gi.repository import Gst, GstBase
+
+class Made(GstBase.BaseTransform):
+    __gstmetadata__ = ("Made", "Filter", "takes long to be made", "nobody")
+    __gsttemplates__ = tuple(
+        Gst.PadTemplate.new(name, direction, Gst.PadPresence.ALWAYS, Gst.Caps.new_any())
+        for name, direction in (("src", Gst.PadDirection.SRC), ("sink", Gst.PadDirection.SINK))
+    )
+
+    def __init__(self):
+        pathlib.Path("made").touch()
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            time.sleep(0.01)
+
+__gstelementfactory__ = ("made", Gst.Rank.NONE, Made)
+"""
+
+
+def test_ctrl_c_while_elements_are_made_is_not_lost(begin, tmp_path):
+    """PyGObject prints a KeyboardInterrupt in an element's constructor, and goes on."""
+    (tmp_path / "plugins/python").mkdir(parents=True)
+    (tmp_path / "plugins/python/made.py").write_text(MADE)
+    extra = {"GST_PLUGIN_PATH": str(tmp_path / "plugins"), "GST_REGISTRY": str(tmp_path / "registry.bin")}
+    child = begin("launch", "videotestsrc ! made ! fakesink", **extra)
+    wait_for((tmp_path / "made").exists, "the element")
+    child.interrupt()
+    ended = child.end()
+
+    assert ended.code == 130, ended.err
+    assert "KeyboardInterrupt" not in ended.err
+
+
 LOADS = """\
 import os, time
 

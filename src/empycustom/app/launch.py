@@ -9,7 +9,7 @@ from argparse import Namespace
 
 import empycustom
 from empycustom.app.playing.parts import build
-from empycustom.app.playing.player import Player, Report
+from empycustom.app.playing.player import Interrupts, Player, Report
 
 _SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)
 
@@ -17,11 +17,13 @@ _SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)
 def main(arguments: Namespace) -> int:
     """Build the pipeline and play it to its end; return the exit code."""
     empycustom.register()
-    pipeline = build(describe(arguments.description))
-    say = (lambda _text: None) if arguments.quiet else print
-    say("Playing; Ctrl-C ends the stream.")
-    began = time.monotonic()
-    code = Player(pipeline, on_report=tell, grace_s=arguments.grace).play()
+    interrupts = Interrupts()
+    with interrupts.counted():
+        pipeline = build(describe(arguments.description))
+        say = (lambda _text: None) if arguments.quiet else print
+        say("Playing; Ctrl-C ends the stream.")
+        began = time.monotonic()
+        code = Player(pipeline, on_report=tell, grace_s=arguments.grace, interrupts=interrupts).play()
     say(f"Execution ended after {time.monotonic() - began:.3f} s.")
     return code
 

@@ -11,7 +11,7 @@ from empycustom.app.endings import DONE, complain, remark
 from empycustom.app.libraries import Request
 from empycustom.app.playing.lines import Documents
 from empycustom.app.playing.parts import build
-from empycustom.app.playing.player import Player, Report
+from empycustom.app.playing.player import Interrupts, Player, Report
 from empycustom.app.playing.progress import Progress
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import describe_source, expect_video, is_of_source, locate, warn_of_frames
@@ -93,7 +93,12 @@ class Run:
 
     def play(self) -> int:
         """Play to the end and say what was done; return the exit code. Raises EmPyCustomError, OSError."""
-        self._build()
+        interrupts = Interrupts()
+        with interrupts.counted():
+            self._build()
+            return self._play(interrupts)
+
+    def _play(self, interrupts: Interrupts) -> int:
         asked = self.arguments
         self.player = Player(
             self.pipeline,
@@ -103,6 +108,7 @@ class Run:
             files_after=self.aimeta if self.saved else None,
             end_at=self.pipeline.get_by_name(_CONVERT),
             grace_s=asked.grace,
+            interrupts=interrupts,
         )
         documents = Documents(self.aimeta, shown=self.printing, on_closed=self.player.end)
         self.progress = Progress(quiet=asked.quiet or (self.printing and kept_stdout().isatty()))

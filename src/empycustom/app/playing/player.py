@@ -42,7 +42,10 @@ class Report:
 
 
 class Interrupts:
-    """How often Ctrl-C was pressed, or SIGTERM came, since :meth:`counted`. Several players may look at one."""
+    """How often Ctrl-C was pressed, or SIGTERM came, since :meth:`counted`. Several players may look at one.
+
+    Elements in Python are made while it counts, too: PyGObject would print a KeyboardInterrupt in them, and lose it.
+    """
 
     def __init__(self) -> None:
         self.count = 0
@@ -109,7 +112,12 @@ class Player:
         return self._states.started
 
     def play(self) -> int:
-        """Play until the end, an error or Ctrl-C; return the exit code. Raises StuckError if elements do not stop."""
+        """Play until the end, an error or Ctrl-C; return the exit code. Raises StuckError if elements do not stop.
+
+        Nothing starts after Ctrl-C.
+        """
+        if self.interrupts:
+            return self.exit_code
         self.pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
         with self._counting():
             self._states.start()

@@ -29,7 +29,11 @@ def play_streams(asked: Namespace) -> int:
     configuration = read(as_path(asked.source), sources=asked.sources, settings=settings)
     if asked.events and configuration.callback is None:
         raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
-    check_stages(configuration)
+    interrupts = Interrupts()
+    with interrupts.counted():
+        check_stages(configuration)
+    if interrupts.count:
+        return INTERRUPTED
     return dry_run(configuration, asked) if asked.dry_run else Streams(configuration, asked).play()
 
 
