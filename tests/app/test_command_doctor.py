@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from command_helpers import SRC
 
 from empycustom.app.plugin_path import plugin_path
@@ -157,3 +159,56 @@ def test_the_c_locale(cli):
     assert found(ended, "warning", "The locale is C, in which the loader's Python reads and writes text files as ASCII")
     assert "-> export LC_ALL=C.UTF-8" in ended.out
     assert "The locale is C" not in cli("doctor", LC_ALL="C.UTF-8").out
+
+
+@pytest.fixture
+def fake_driver(tmp_path):
+    """Compile the fake driver of the tests of GPU memory; return the environment in which it is NVIDIA's."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc, which compiles the fake driver, is not installed")
+
+    def compiled(*options):
+        source = Path(__file__).parents[1] / "nvmm" / "fake_cuda.c"
+        command = ["gcc", "-shared", "-fPIC", "-w", *options, "-o", str(tmp_path / "libcuda.so.1"), str(source)]
+        subprocess.run(command, check=True)
+        return {"LD_LIBRARY_PATH": str(tmp_path)}
+
+    return compiled
+
+
+def test_the_driver_and_its_gpus(cli, fake_driver):
+    ended = cli("doctor", **fake_driver())
+
+    assert ended.code == 0, ended.out
+    assert found(ended, "ok", "NVIDIA's driver")
+    assert found(ended, "ok", "for CUDA up to 13.2")
+    assert found(ended, "ok", "GPU 0: Fake GPU 0, 16.0 GiB")
+    assert found(ended, "ok", "GPU 1: Fake GPU 1, 32.0 GiB")
+    assert found(ended, "ok", "No DeepStream (nvvideoconvert, nvv4l2decoder, libnvds_meta.so, libnvbufsurface.so)")
+    assert ended.err == ""
+
+
+def test_a_driver_without_a_gpu(cli, fake_driver):
+    ended = cli("doctor", **fake_driver(), FAKE_CUDA_FAILS="cuInit")
+
+    assert ended.code == 0, "all else works without one"
+    assert found(ended, "warning", "NVIDIA's driver cannot be used: CUDA_ERROR_NO_DEVICE (no CUDA-capable device is detected)")
+    assert found(ended, "warning", "--gpus all")
+
+
+def test_a_driver_that_ends_the_process(cli, fake_driver):
+    ended = cli("doctor", **fake_driver("-DBROKEN"))
+
+    assert ended.code == 0, ended.out
+    assert found(ended, "warning", "asked NVIDIA's driver and loaded NVIDIA's libraries ended by signal 6")
+    assert found(ended, "ok", "gst-inspect-1.0 finds the element empycustom"), "the doctor goes on"
+
+
+def test_deepstream_in_part(cli, tmp_path):
+    """A library that is not one stands for one of a version that lacks something."""
+    (tmp_path / "libnvbufsurface.so").write_text("broken")
+    ended = cli("doctor", LD_LIBRARY_PATH=str(tmp_path))
+
+    assert found(
+        ended, "warning", "DeepStream is here only in part; nvvideoconvert, nvv4l2decoder, libnvds_meta.so, libnvbufsurface.so"
+    )

@@ -10,6 +10,14 @@
 static char calls[1 << 16], last[1 << 16], failing[64];
 static int failing_with, depth;
 
+/* FAKE_CUDA_FAILS=cuInit lets a process that asks nothing of the fake find it without a GPU. */
+__attribute__ ((constructor)) static void start (void) {
+  const char *name = getenv ("FAKE_CUDA_FAILS");
+  if (!name) return;
+  snprintf (failing, sizeof failing, "%s", name);
+  failing_with = 100;
+}
+
 #define CALLED(...) (snprintf (calls + strlen (calls), sizeof calls - strlen (calls), __VA_ARGS__), fails (__func__))
 
 static int fails (const char *function) {
@@ -29,7 +37,12 @@ const char *fake_calls (void) {
 
 int fake_depth (void) { return depth; }
 
-int cuInit (unsigned flags) { return CALLED ("init\n"); }
+int cuInit (unsigned flags) {
+#ifdef BROKEN
+  abort ();
+#endif
+  return CALLED ("init\n");
+}
 
 int cuGetErrorName (int error, const char **name) {
   *name = error == 700 ? "CUDA_ERROR_ILLEGAL_ADDRESS" : error == 100 ? "CUDA_ERROR_NO_DEVICE" : NULL;
@@ -39,6 +52,26 @@ int cuGetErrorName (int error, const char **name) {
 int cuGetErrorString (int error, const char **text) {
   *text = error == 700 ? "an illegal memory access was encountered" : error == 100 ? "no CUDA-capable device is detected" : NULL;
   return *text ? 0 : 1;
+}
+
+int cuDriverGetVersion (int *version) {
+  *version = 13020;
+  return CALLED ("version\n");
+}
+
+int cuDeviceGetCount (int *count) {
+  *count = 2;
+  return CALLED ("count\n");
+}
+
+int cuDeviceGetName (char *name, int length, int device) {
+  snprintf (name, length, "Fake GPU %d", device - 40);
+  return CALLED ("name %d\n", device - 40);
+}
+
+int cuDeviceTotalMem_v2 (size_t *bytes, int device) {
+  *bytes = (size_t) (device - 39) << 34;
+  return CALLED ("memory %d\n", device - 40);
 }
 
 int cuDeviceGet (int *device, int ordinal) {

@@ -14,7 +14,7 @@ from surfaces import PINNED, UNIFIED, Surfaces
 
 import empycustom
 from empycustom.errors import FrameClosedError, FrameError
-from empycustom.native import cuda, declarations
+from empycustom.native import cuda, declarations, gpus
 
 HERE = Path(__file__).parent
 
@@ -186,6 +186,17 @@ def test_the_driver_is_found_by_its_name_and_only_when_it_is_needed(fakes):
     lines = "\n".join(line.strip() if not line.startswith("            ") else line[8:] for line in code.splitlines())
     done = subprocess.run([sys.executable, "-c", lines], env=env, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("False True True\n", 0), done.stderr
+
+
+def test_the_gpus_are_asked_for_without_a_context(driver):
+    """Which would take memory of each."""
+    cuda.driver.cache_clear()
+    assert (gpus.cuda_version(), gpus.gpus()) == ("13.2", [("Fake GPU 0", 16 << 30), ("Fake GPU 1", 32 << 30)])
+    asked = [call for number in (0, 1) for call in (f"device {number}", f"name {number}", f"memory {number}")]
+    assert driver.calls == ["init", "version", "count", *asked]
+    driver.fail("cuDeviceGetName")
+    with pytest.raises(FrameError, match="GPU 0 does not tell its name: CUDA_ERROR_ILLEGAL_ADDRESS"):
+        gpus.gpus()
 
 
 @pytest.mark.parametrize("library", ["libcuda.so.1", "libnvbufsurface.so.1.0.0"])

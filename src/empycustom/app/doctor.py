@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from empycustom.app.health import gstreamer, loader, python
+from empycustom.app.health import gstreamer, loader, nvidia, python
 from empycustom.app.health.report import OK, PROBLEM, WARNING, Finding
 
-CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (*python.CHECKS, *gstreamer.CHECKS, *loader.CHECKS)
+CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
+    *python.CHECKS,
+    *gstreamer.CHECKS,
+    *nvidia.CHECKS,
+    *loader.CHECKS,
+)
 
 
 def main(_arguments: object = None) -> int:

@@ -192,7 +192,11 @@ typedef struct {
 int cuInit(unsigned flags);
 int cuGetErrorName(int error, const char **name);
 int cuGetErrorString(int error, const char **text);
+int cuDriverGetVersion(int *version);
+int cuDeviceGetCount(int *count);
 int cuDeviceGet(int *device, int ordinal);
+int cuDeviceGetName(char *name, int length, int device);
+int cuDeviceTotalMem_v2(size_t *bytes, int device);
 int cuDevicePrimaryCtxRetain(void **context, int device);
 int cuCtxPushCurrent_v2(void *context);
 int cuCtxPopCurrent_v2(void **context);
