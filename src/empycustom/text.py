@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any
 
 # What changes a terminal or the order of what it shows, or ends a line for some reader: control characters (C0, DEL, C1), marks
@@ -16,6 +17,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # The user and the password of a URI may hold @, / and blanks, so that they end at the last @ in front of the next URI.
 _USER = re.compile(r"(?i)\b(?!file:)([a-z][a-z0-9+.-]*://)(?![^:\n]*:\*\*\*@)((?:(?!://)[^\n])*)@")
 _NO_SCHEME = re.compile(r"(?<![^\s\"'(=,])([\w.%+~-]+:(?!//)/?)\S+@(?=[\w\[])")
+_WHOLE_NO_SCHEME = re.compile(r"(?s)\A([^:]*:)(?!\*\*\*@).*@")
 _SECRET = r"[\w.%-]*(?:pass|pwd|\bpw|-pw|token|secret|key|auth|sig|cred)[\w.%-]*="
 _QUERY = re.compile(rf"(?i)([?&;#]{_SECRET})[^&;#\s\"']+")
 _WHOLE_QUERY = re.compile(rf"(?i)([?&;#]{_SECRET})[^&;#]+")
@@ -44,6 +46,16 @@ def visible_json(text: str) -> str:
     return _SURROGATE.sub(_escape, _CONTROL.sub(_escape, text))
 
 
+def shell_word(word: str) -> str:
+    """Return a word for the line of a shell, where what a terminal would obey is written as bash, zsh and others read it."""
+    if visible(word) == word:
+        return shlex.quote(word)
+    shown = re.sub(r"[\\']", lambda found: f"\\{found[0]}", word)
+    for pattern in (_CONTROL, _SURROGATE):
+        shown = pattern.sub(lambda found: "".join(f"\\{byte:03o}" for byte in found[0].encode("utf-8", "surrogateescape")), shown)
+    return f"$'{shown}'"
+
+
 def _escape(found: re.Match[str]) -> str:
     return _SHORT.get(found[0]) or f"\\u{ord(found[0]):04x}"
 
@@ -61,7 +73,9 @@ def without_secrets(text: str, uri: str = "") -> str:
 
 
 def without_password(uri: str) -> str:
-    """Return a URI, which is all of the text, without its secrets."""
+    """Return a URI, which is all of the text, without its secrets; also where its scheme was forgotten."""
+    if "://" not in uri:
+        uri = _WHOLE_NO_SCHEME.sub(r"\1***@", uri)
     return without_secrets(_WHOLE_QUERY.sub(r"\1***", uri))
 
 

@@ -244,6 +244,8 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
     lib = str(library(GOOD))
     (tmp_path / "video.avi").touch()
     (tmp_path / "caf\udce9.py").write_text(GOOD)
+    (tmp_path / "outside.json").write_text('{"pipeline_configuration": {"aimeta": {"location": "/nowhere/x"}}}')
+    (tmp_path / "dots.json").write_text('{"pipeline_configuration": {}, "application_name": ".."}')
     commands = [
         ["run", "none.mp4", "--lib", lib],
         ["run", ".", "--lib", lib],
@@ -252,6 +254,8 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
         ["run", "test", "--lib", lib, "--save", "x.nothing"],
         ["run", "video.avi", "--lib", lib, "--out", "video.avi"],
         ["run", "test", "--lib", "caf\udce9.py"],
+        ["run", "outside.json", "--source", "test"],
+        ["run", "dots.json", "--source", "test", "--save", "{stream_id}/x.png"],
         ["new", "lib.txt"],
         ["new", lib],
     ]

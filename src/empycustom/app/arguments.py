@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import empycustom
 from empycustom.app.configured import add_configured, check_run
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, at_least
+from empycustom.text import for_people
 
 DESCRIPTION = """\
 One Python file in a GStreamer pipeline: it sees every frame and what was found
@@ -124,12 +125,13 @@ DOCTOR_MORE = "The exit code is 1 if there is a problem."
 
 SOURCE_HELP = "a file, a URI, a camera or `test`; see below"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
+DRY_RUN_HELP = "print the line of gst-launch-1.0 that does the same (as it is to be typed: with passwords), and play nothing"
 GRACE_HELP = "how long Ctrl-C, or an error, waits for the files to be finished (default: %(default)g)"
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; a parsed namespace names in ``module`` the file of ``app`` that does the work."""
-    parser = argparse.ArgumentParser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=_Plain)
+    parser = _Parser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=_Plain)
     parser.add_argument("--version", action="version", version=f"empycustom {empycustom.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=_Command)
     for add in (_add_run, _add_launch, _add_check, _add_new, _add_schema, _add_plugin_path, _add_doctor):
@@ -137,7 +139,15 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Command(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
+    """The parser of a command line; what was typed is shown without control characters and passwords."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with a usage error."""
+        super().error(for_people(message))
+
+
+class _Command(_Parser):
     """The parser of one command; ``check`` sees what was typed as a whole, and calls ``error`` if it does not go together."""
 
     check: Callable[[argparse.ArgumentParser, argparse.Namespace], None] | None = None
@@ -177,7 +187,7 @@ def _add_run(commands: Any) -> None:
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
     add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
-    add("--dry-run", action="store_true", help="print the line of gst-launch-1.0 that does the same, and play nothing")
+    add("--dry-run", action="store_true", help=DRY_RUN_HELP)
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(run)

@@ -18,6 +18,7 @@ from empycustom.elements.video import VIDEO_CAPS
 from empycustom.gstreamer import Gst
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
 from empycustom.meta.output import deal
+from empycustom.text import for_people
 
 _FRAME_MS = 1000 / 30
 
@@ -28,7 +29,7 @@ def main(arguments: Namespace) -> int:
     frame = SyntheticFrame(arguments.format, arguments.size, arguments.objects)
     callbacks = callbacks_of(arguments.library)
     first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
-    print(f"{arguments.library}: {_frame_line(arguments, frame)}")
+    _report(f"{for_people(arguments.library)}: {_frame_line(arguments, frame)}")
     library = Library.open(arguments.library, in_place=first == "process_ip")
     try:
         _check([library, *map(library.by, others)], frame, options, arguments.repeat)
@@ -43,16 +44,20 @@ def _frame_line(arguments: Namespace, frame: SyntheticFrame) -> str:
     return f"one frame, {arguments.format}, {width}x{height}; objects: {found}"
 
 
+def _report(*lines: str) -> None:
+    print(for_people("\n".join(lines), lines=True), flush=True)
+
+
 def _check(callbacks: list[Library], frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> None:
     library = callbacks[0]
-    print("\n".join(["", *_calls(callbacks, options)]), flush=True)
+    _report("", *_calls(callbacks, options))
     library.start(options)
     try:
         trials = [_try(callback, frame, options, repeat) for callback in callbacks]
     finally:
         library.stop(options)
     for callback, trial in zip(callbacks, trials, strict=True):
-        print("\n".join([*explain(trial, callback.name, frame.objects), "", _timing(trial.times_ms)]), flush=True)
+        _report(*explain(trial, callback.name, frame.objects), "", _timing(trial.times_ms))
 
 
 def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> Trial:

@@ -8,6 +8,7 @@ from typing import Any
 SOURCE_HELP = "play this, not the location in the file; once for each stream"
 SET_HELP = "a value for an option of the file: speed=25; - takes such lines from stdin while it plays"
 EVENTS_HELP = "write the events here instead of printing them"
+OUTSIDE_HELP = "let the file's own location of aimeta lie outside of its folder and of the working directory"
 
 
 def is_configuration(source: str) -> bool:
@@ -21,6 +22,7 @@ def add_configured(run: argparse.ArgumentParser) -> None:
     add("--source", action="append", default=[], dest="sources", metavar="URI", help=SOURCE_HELP)
     add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=SET_HELP)
     add("--events", metavar="FILE", help=EVENTS_HELP)
+    add("--allow-outside", action="store_true", help=OUTSIDE_HELP)
     add("--verbose", "-v", action="store_true", help="show the debug strings of the signal callback, on stderr")
 
 
@@ -31,6 +33,7 @@ def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
         _refuse(parser, chosen, others, "does not go with a stream configuration")
         return
     only = {"sources": "--source", "settings": "--set", "events": "--events", "verbose": "--verbose"}
+    only["allow_outside"] = "--allow-outside"
     _refuse(parser, chosen, only, "is for a stream configuration, a file whose name ends in .json")
     if not chosen.libraries:
         parser.error("the following arguments are required: --lib")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from empycustom.app.health import gstreamer, loader, nvidia, python
 from empycustom.app.health.report import OK, PROBLEM, WARNING, Finding
+from empycustom.text import for_people
 
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     *python.CHECKS,
@@ -24,7 +25,7 @@ def main(_arguments: object = None) -> int:
     for check in CHECKS:
         for finding in check():
             counts[finding.level] += 1
-            print(_shown(finding), flush=True)
+            print(for_people(_shown(finding), lines=True), flush=True)
     print(f"\n{_plural(counts[PROBLEM], 'problem')}, {_plural(counts[WARNING], 'warning')}.")
     return 1 if counts[PROBLEM] else 0
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from argparse import Namespace
 
 import empycustom
+from empycustom.app.endings import remark
 from empycustom.app.playing.parts import build
 from empycustom.app.playing.player import Interrupts, Player, Report
+from empycustom.text import for_people
 
 _SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)
 
@@ -47,8 +48,7 @@ def _quoted(word: str) -> str:
 def tell(report: Report) -> None:
     """Print what an element says, in the way of gst-launch-1.0: infos on stdout, the others on stderr."""
     if report.kind == "info":
-        print(f"INFO:\n{report.debug or report.text}", flush=True)
+        print(f"INFO:\n{for_people(report.debug or report.text, lines=True)}", flush=True)
         return
-    text = f"{report.kind.upper()}: from element {report.element}: {report.text}"
-    more = f"\nAdditional debug info:\n{report.debug.rstrip()}" if report.debug else ""
-    print(text + more, file=sys.stderr, flush=True)
+    text = for_people(f"{report.kind.upper()}: from element {report.element}: {report.text}")
+    remark(f"{text}\nAdditional debug info:\n{report.debug.rstrip()}" if report.debug else text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from argparse import Namespace
-from pathlib import Path
 
 from empycustom.errors import LaunchError
+from empycustom.paths import as_path, as_text
+from empycustom.text import shell_word, visible
 
 TEMPLATE = """\"\"\"A library for the element empycustom: it measures how bright each object is, and the whole frame.
 
@@ -57,15 +57,23 @@ def process_ip(io_buffer, in_meta, options):
 
 def main(arguments: Namespace) -> int:
     """Write the file and say what to do with it. Raises LaunchError rather than overwrite one, unless --force is given."""
-    path = Path(arguments.file).expanduser()
+    path = as_path(arguments.file)
     if path.suffix != ".py":
-        raise LaunchError(f"{path} must end in .py, for it is a Python file; try {path.with_suffix('.py')}.")
+        better = path.with_suffix(".py") if path.name.strip(".") else path / "my_lib.py"
+        raise LaunchError(f"{path} must end in .py, for it is a Python file; try {better}.")
+    if path.is_dir():
+        raise LaunchError(f"{path} is a folder; name a file in it.")
     if path.exists() and not arguments.force:
         raise LaunchError(f"{path} is there already; choose another name, or overwrite it with --force.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    name = shlex.quote(str(path))
-    path.write_text(TEMPLATE.format(file=path.name), encoding="utf-8")
-    print(f"{path} is written. Next:")
+    name = shell_word(as_text(path))
+    path.write_text(TEMPLATE.format(file=_in_docstring(path.name)), encoding="utf-8")
+    print(f"{visible(str(path))} is written. Next:")
     print(f"  empycustom check {name}")
     print(f"  empycustom run test --lib {name} --frames 3")
     return 0
+
+
+def _in_docstring(name: str) -> str:
+    """The name of a file as a shell takes it, inside of a docstring."""
+    return shell_word(name).replace("\\", "\\\\").replace('"', '\\"')

@@ -23,6 +23,7 @@ from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import callbacks_of
 from empycustom.paths import as_path, as_text
 from empycustom.stream.launch import AIMETA, FIRST, Description, assignments
+from empycustom.text import without_secrets
 
 _CONVERT, _PIXELS = "convert", "pixels"  # names of elements
 
@@ -125,9 +126,8 @@ class Run:
         """Print what an element says, below the progress bar if it ends here."""
         if report.kind == "error":
             self.progress.close()
-        text, debug = report.advised, report.details
-        if is_of_source(report.element):
-            text = f"{self.arguments.source}: {text}"
+        text = f"{self.arguments.source}: {report.advised}" if is_of_source(report.element) else report.advised
+        text, debug = (without_secrets(each, self.arguments.source) for each in (text, report.details))
         complain(text, debug, kind=report.kind)
 
     def _total(self) -> int | None:

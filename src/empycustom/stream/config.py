@@ -53,7 +53,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream. ``location`` is a URI, a file, ``camera`` or ``test``; ``options`` is what the callback gets of them."""
+    """One stream. ``location`` is a URI, a file, ``camera`` or ``test``; ``options`` is what the callback gets of them.
+
+    ``said`` is where options said properties of aimeta.
+    """
 
     name: str
     location: str
@@ -61,6 +64,7 @@ class Stream:
     stages: tuple[Stage, ...]
     aimeta: Mapping[str, Any]
     options: tuple[Mapping[str, Any], ...]
+    said: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -173,9 +177,8 @@ def _stream(
         if group in schema.GROUPS
     ]
     told = tuple({"key": setting.option.key, "value": setting.value} for setting in settings if setting.option.element is None)
-    return Stream(
-        stream["stream_id"], stream["location"], pipeline.get("input", {}), tuple(stages), pipeline.get("aimeta", {}), told
-    )
+    where, aimeta = said.get(f"{_ROOT}.aimeta", {}), pipeline.get("aimeta", {})
+    return Stream(stream["stream_id"], stream["location"], pipeline.get("input", {}), tuple(stages), aimeta, told, where)
 
 
 def _put(

@@ -8,26 +8,28 @@ from typing import Any
 
 from empycustom.errors import ConfigurationError
 from empycustom.stream.problems import odd_texts, refuse
+from empycustom.text import for_people
 
 
 def load(path: Path) -> Any:
     """Return what the file holds. Raises ConfigurationError with file and place, OSError where it cannot be read."""
+    name = for_people(str(path))  # the messages of configurations may have several lines, so each is made fit for people here
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start}.") from error
+        raise ConfigurationError(f"{name} is no UTF-8 text: {error.reason} at byte {error.start}.") from error
     try:
         document = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
         odd = list(odd_texts(document, "$"))
     except json.JSONDecodeError as error:
         line = text.splitlines()[error.lineno - 1].strip() if error.lineno <= len(text.splitlines()) else ""
         raise ConfigurationError(
-            f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{f': {line}' if line else ''}"
+            f"{name}, line {error.lineno}, column {error.colno}: {error.msg}{f': {line}' if line else ''}"
         ) from error
     except RecursionError as error:
-        raise ConfigurationError(f"{path}: lists and objects are nested too deeply") from error
+        raise ConfigurationError(f"{name}: lists and objects are nested too deeply") from error
     except ValueError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
+        raise ConfigurationError(f"{name}: {for_people(str(error))}") from error
     refuse(path, document, odd)
     return document
 

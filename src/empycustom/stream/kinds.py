@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
+from empycustom.text import without_secrets
+
 _LONGEST = 60  # characters of a value that a message shows
 _CONTROL = r"[\u0000-\u001f\u007f-\u009f\u2028\u2029]"  # control characters, and what else ends a line
 
@@ -48,7 +50,7 @@ class Kind(Protocol):
 
 def shown(value: Any) -> str:
     """A value as JSON, shortened."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = without_secrets(json.dumps(value, ensure_ascii=False, default=str))  # before the end of a password is cut off
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from empycustom.errors import ConfigurationError
 from empycustom.stream.config import Stage, Stream
+from empycustom.text import shell_word
 
 AIMETA, FIRST = "aimeta", "first"  # names of elements: the one of that kind, and the queue behind the source
 _SIMPLE = re.compile(r"[\w./:,+@%()-]+")
@@ -32,9 +32,9 @@ class Description:
         return " ".join(self.words)
 
     def line(self, *, finishing: bool = False) -> str:
-        """The same as a line for a shell; ``finishing``: Ctrl-C lets files be finished."""
+        """The same as a line for a shell, with all that is secret in it; ``finishing``: Ctrl-C lets files be finished."""
         words = ["gst-launch-1.0", *(["-e"] if finishing else []), *self.words]
-        return " ".join(word if word == "!" else shlex.quote(word) for word in words)
+        return " ".join(word if word == "!" else shell_word(word) for word in words)
 
 
 def describe(

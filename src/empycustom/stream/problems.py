@@ -10,6 +10,7 @@ from typing import Any
 
 from empycustom.errors import ConfigurationError
 from empycustom.stream.kinds import Problem, below
+from empycustom.text import for_people
 
 _ODD = re.compile("[\0\ud800-\udfff]")
 
@@ -20,9 +21,10 @@ def refuse(file: Path, document: Any, problems: Iterable[Problem]) -> None:
     found = sorted(dict.fromkeys(problems), key=lambda problem: places.get(problem.path, len(places)))
     if not found:
         return
-    lines = [str(problem) for problem in found]
+    lines = [for_people(str(problem)) for problem in found]
     if found[0].path.startswith("$"):
-        lines = [f"{file}: {lines[0]}"] if len(lines) == 1 else [f"{file}: {len(lines)} problems", *lines]
+        name = for_people(str(file))
+        lines = [f"{name}: {lines[0]}"] if len(lines) == 1 else [f"{name}: {len(lines)} problems", *lines]
     raise ConfigurationError("\n".join(lines), path=found[0].path)
 
 

@@ -15,6 +15,7 @@ from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 from empycustom.paths import as_native, as_path
 from empycustom.stream.launch import FIRST, quoted
+from empycustom.text import without_password
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _CAMERA = re.compile(r"camera(?::(\d+))?")
@@ -53,7 +54,7 @@ def _uri(uri: str, scheme: str) -> str:
     if scheme == "file":
         return _file(_named(uri))
     if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, scheme):
-        raise LaunchError(f"GStreamer has no element here that reads {scheme}://; is {uri} spelled right?")
+        raise LaunchError(f"GStreamer has no element here that reads {scheme}://; is {without_password(uri)} spelled right?")
     return uri
 
 
@@ -69,7 +70,8 @@ def _file(path: Path) -> str:
     if path.is_dir():
         raise LaunchError(f"{path} is a folder; name a file in it.")
     if not path.exists():
-        raise LaunchError(f"{path} does not exist. SOURCE is a file, a URI, a camera (camera, camera:1, /dev/video0) or test.")
+        name = without_password(str(path))
+        raise LaunchError(f"{name} does not exist. SOURCE is a file, a URI, a camera (camera, camera:1, /dev/video0) or test.")
     return path.absolute().as_uri()
 
 
@@ -103,7 +105,7 @@ def expect_video(pipeline: Any, located: str) -> None:
 
     def on_all(decoder: Any) -> None:
         if not first.is_linked():
-            text = f"{located} has no video that GStreamer can decode."
+            text = f"{without_password(located)} has no video that GStreamer can decode."
             error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
             decoder.post_message(Gst.Message.new_error(decoder, error, ""))
 

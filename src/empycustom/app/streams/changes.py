@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from empycustom.app.endings import complain
 from empycustom.app.streams.live import LiveStream
 from empycustom.app.streams.stages import check_changes, check_stages
-from empycustom.errors import EmPyCustomError, LaunchError
+from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
 from empycustom.stream.config import Configuration
 
 STDIN = "-"
@@ -43,7 +43,7 @@ class Changes:
             for old, new in zip(self._configuration.streams, after.streams, strict=True):
                 check_changes(old, new)
         except (EmPyCustomError, OSError) as error:
-            complain(f"{str(error).rstrip('.')}; nothing is changed", kind="warning")
+            complain(f"{str(error).rstrip('.')}; nothing is changed", kind="warning", lines=isinstance(error, ConfigurationError))
             return
         self._configuration = after
         for live, stream in zip(self._streams, after.streams, strict=True):

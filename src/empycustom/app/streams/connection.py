@@ -15,6 +15,7 @@ from empycustom.app.streams.stages import set_text
 from empycustom.elements.failures import post_error
 from empycustom.gstreamer import Gst
 from empycustom.stream.launch import AIMETA, FIRST, Change
+from empycustom.text import without_secrets
 
 _SILENCE_S = 30.0  # without a frame, a source that has sent some is gone
 
@@ -128,14 +129,13 @@ class Connection:
         """Whether an error says no more than that a source which should last is gone; then files are finished."""
         if not self._lasting or not _is_loss(report):
             return False
-        self.lost = self.lost or report.text.rstrip(".") or "an error"
+        self.lost = self.lost or without_secrets(report.text, self._location).rstrip(".") or "an error"
         return True
 
     def _tell(self, report: Report) -> None:
-        text = report.advised
-        if is_of_source(report.element):
-            text = f"{self._location}: {text}"
-        self._say(text, report.details, kind=report.kind)
+        text = f"{self._location}: {report.advised}" if is_of_source(report.element) else report.advised
+        text, debug = (without_secrets(each, self._location) for each in (text, report.details))
+        self._say(text, debug, kind=report.kind)
 
 
 def _is_loss(report: Report) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 from empycustom.app.playing.lines import Lines
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import is_same_file
-from empycustom.app.streams.pipelines import PLACE, sinks_of
+from empycustom.app.streams.pipelines import sinks_of
+from empycustom.app.streams.places import PLACE, for_each_stream
 from empycustom.errors import LaunchError
 from empycustom.meta.compact import dumps
 from empycustom.paths import as_path, as_text
@@ -27,12 +28,10 @@ def sinks_of_all(configuration: Configuration, asked: Namespace) -> list[tuple[S
     """Where the frames of each stream go. Raises LaunchError where that cannot be."""
     for name in asked.save:
         if len(configuration.streams) > 1 and PLACE not in name:
-            better = Path(name).with_stem(f"{Path(name).stem}-{PLACE}")
+            better = for_each_stream(name)
             raise LaunchError(f"--save {name}: several streams cannot write one file; write {PLACE} into its name: '{better}'")
     found = [(stream, sinks_of(stream, asked)) for stream in configuration.streams]
-    for stream, sinks in found:
-        if "/" in stream.name and any(PLACE in name for name in asked.save):
-            raise LaunchError(f"--save: the stream_id {stream.name} has a / in it, and cannot be in the name of a file")
+    for _, sinks in found:
         sinks.check()
     return found
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from empycustom.app.playing.parts import exists
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import describe_source, locate
+from empycustom.app.streams.places import saved_as
 from empycustom.stream.config import Stream
 from empycustom.stream.launch import Description, describe
 
-PLACE = "{stream_id}"  # in the name of a file
-
 
 def sinks_of(stream: Stream, asked: Namespace) -> Sinks:
-    """Where the frames of a stream go. ``{stream_id}`` in a name of ``--save`` is the stream's."""
-    files = [Path(name.replace(PLACE, stream.name)).expanduser() for name in asked.save]
-    return Sinks(files, window=asked.show, paced=bool(stream.input.get("live-source")))
+    """Where the frames of a stream go. ``{stream_id}`` in a name of ``--save`` is the stream's. Raises LaunchError, PathError."""
+    return Sinks([saved_as(name, stream) for name in asked.save], window=asked.show, paced=bool(stream.input.get("live-source")))
 
 
 def described(

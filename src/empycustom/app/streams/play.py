@@ -15,6 +15,7 @@ from empycustom.app.streams.changes import STDIN, Changes
 from empycustom.app.streams.live import LiveStream
 from empycustom.app.streams.outputs import Outputs, are_documents_all, sinks_of_all
 from empycustom.app.streams.pipelines import described
+from empycustom.app.streams.places import check_places
 from empycustom.app.streams.stages import check_stages
 from empycustom.errors import LaunchError
 from empycustom.paths import as_path
@@ -29,6 +30,7 @@ def play_streams(asked: Namespace) -> int:
     configuration = read(as_path(asked.source), sources=asked.sources, settings=settings)
     if asked.events and configuration.callback is None:
         raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
+    check_places(configuration, asked)
     interrupts = Interrupts()
     with interrupts.counted():
         check_stages(configuration)

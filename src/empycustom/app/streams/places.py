@@ -1,0 +1,63 @@
+"""Where a run writes: names of files with the name of a stream in them, and files that a configuration names itself."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from pathlib import Path
+
+from empycustom.errors import ConfigurationError, LaunchError
+from empycustom.paths import as_native, as_path
+from empycustom.stream.config import Configuration, Stream
+from empycustom.text import for_people, visible
+
+PLACE = "{stream_id}"  # in the name of a file
+_LONGEST = 200  # bytes of a stream's name in that of a file, which may have 255
+_OWN = "$.pipeline_configuration.aimeta.location"
+
+
+def saved_as(name: str, stream: Stream) -> Path:
+    """The file that a name of ``--save`` means for a stream. Raises LaunchError, PathError."""
+    path = as_path(name)  # first: what begins with ~ is a home folder where it was typed, not in the name of a stream
+    if PLACE not in name:
+        return path
+    if why := _unfit(stream.name):
+        raise LaunchError(f"--save {name}: the stream_id {stream.name} {why}, and cannot be in the name of a file")
+    return Path(str(path).replace(PLACE, as_native(stream.name)))
+
+
+def _unfit(name: str) -> str:
+    """What keeps the name of a stream out of the name of a file, or ``""``."""
+    reasons = (
+        ("/" in name, "has a / in it"),
+        (name in (".", ".."), "is the name of a folder"),
+        (name.startswith("-"), "begins with -, as options of commands do"),
+        (visible(name) != name, "has control characters in it"),
+        (len(name.encode()) > _LONGEST, f"is longer than {_LONGEST} bytes"),
+    )
+    return next((why for is_so, why in reasons if is_so), "")
+
+
+def for_each_stream(name: str) -> str:
+    """A name like ``name``, with the stream's in it."""
+    stem, ending = os.path.splitext(name)
+    return f"{stem}-{PLACE}{ending}"
+
+
+def check_places(configuration: Configuration, asked: Namespace) -> None:
+    """Raise ConfigurationError if the file lets aimeta write outside of its folder and of the working directory.
+
+    Who runs a configuration need not have written it. ``--allow-outside`` and ``--set`` are typed by the one who does.
+    """
+    inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, ".")]
+    for stream in configuration.streams:
+        location, said = stream.aimeta.get("location"), stream.said.get("location", _OWN)
+        if not location or asked.allow_outside or said.startswith("--set"):
+            continue
+        path = os.path.realpath(as_path(location))  # where links lead
+        if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
+            raise ConfigurationError(
+                f"{said}: {for_people(location)} lies outside of the configuration's folder and of the working directory; name a "
+                "file inside, write the documents with --out, or give --allow-outside if that file is to be written",
+                path=said,
+            )
