@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import time
 
 from command_helpers import LIB, SLOW, STUCK, wait_for, words
@@ -147,6 +148,12 @@ def in_order(pipeline):
     return sorted(pipeline.children, key=lambda element: int(element.get_name().removeprefix("empycustom")))
 
 
+def in_shell(line):
+    """The words of a line as a shell takes it apart."""
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")[:-1]
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")) | st.text("\\\"' \n=!a", max_size=6)
 
 
@@ -165,7 +172,7 @@ def test_values_reach_properties_as_they_are(one, other):
     empycustom.register()
     given = [one, other]
     words = [word for value in given for word in ("empycustom", *assignments({"options": value}))]
-    for made in (Gst.parse_launch(" ".join(words)), Gst.parse_launchv(shlex.split(Description(words).line())[1:])):
+    for made in (Gst.parse_launch(" ".join(words)), Gst.parse_launchv(in_shell(Description(words).line())[1:])):
         read = [element.get_property("options") for element in in_order(made)]
         assert read == [value if isinstance(value, str) else json.dumps(value) for value in given]
 

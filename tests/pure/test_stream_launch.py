@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empycustom.errors import ConfigurationError
 from empycustom.stream.config import Stage, Stream
 from empycustom.stream.launch import assignments, describe, elements
+from empycustom.text import shell_word
 
 DEEPSTREAM = {"nvstreammux", "nvvideoconvert", "nvinfer", "nvtracker", "nvdsosd"}
 SOURCE = ["videotestsrc"]
@@ -153,7 +155,9 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_word_stays_one_word_in_a_shell(value):
     (word,) = assignments({"options": value})
-    assert shlex.split(shlex.quote(word)) == [word]
+    read = subprocess.run(["bash", "-c", f"printf '%s\\0' {shell_word(word)}"], capture_output=True, check=True).stdout
+    assert read.decode() == f"{word}\0"
