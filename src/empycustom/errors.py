@@ -92,6 +92,10 @@ class NativeError(EmPyCustomError, RuntimeError):
     """A call into GStreamer's C libraries failed."""
 
 
+class NotWritableError(NativeError):
+    """Nothing can be attached to a buffer: somebody else holds it as well."""
+
+
 class MetadataError(EmPyCustomError, ValueError):
     """Metadata on a buffer is not what it should be; an element in between wrote it."""
 

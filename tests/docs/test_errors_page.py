@@ -222,6 +222,12 @@ def test_the_log(gst_launch, library):
         "    return [{'a': 1}]\n",
         "removes.py",
     )
+    wild = library(
+        "from gi.repository import Gst, GstVideo\n"
+        "def process_ip(b, m, o):\n    meta = GstVideo.buffer_add_video_region_of_interest_meta(b, 'x', 0, 0, 8, 8)\n"
+        "    meta.add_param(Gst.Structure.from_string('detection, confidence=(double)nan')[0])\n",
+        "wild.py",
+    )
     half = library(
         "def output_caps(c, o):\n    return 'video/x-raw,width=32,height=24'\ndef process(b, m, o):\n    return None, None\n",
         "half.py",
@@ -229,7 +235,7 @@ def test_the_log(gst_launch, library):
     line = (
         f"{SOURCE.format('RGBA')} ! empycustom in-place=true custom-lib={lists} ! empycustom in-place=true custom-lib={frames} ! "
         f"empycustom in-place=true custom-lib={adds} ! empycustom in-place=true custom-lib={removes} ! "
-        f"empycustom process-interval=2 custom-lib={half} ! fakesink"
+        f"empycustom in-place=true custom-lib={wild} ! empycustom process-interval=2 custom-lib={half} ! fakesink"
     )
     launched = gst_launch(line, GST_DEBUG="*empycustom*:2")
     assert launched.code == 0, launched.text

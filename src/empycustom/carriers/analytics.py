@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from empycustom.carriers.protocol import Found, key_of
 from empycustom.meta import model
+from empycustom.meta.foreign import box_of, usable
+from empycustom.meta.output import LARGEST
 from empycustom.native.analytics import API as API
 from empycustom.native.analytics import Detection, Label, add_detection, available, detections_at
 
@@ -14,20 +16,20 @@ AVAILABLE = available
 KIND = "analytics"
 
 
-def find(meta_address: int) -> list[Found]:
-    """Return the objects of the relation meta at an address."""
-    return [_found(detection, meta_address) for detection in detections_at(meta_address)]
+def find(meta_address: int, complaints: list[str]) -> list[Found]:
+    """Return the objects of the relation meta at an address; ``complaints`` grows by what could not be taken as it is."""
+    return [_found(detection, meta_address, complaints) for detection in detections_at(meta_address)]
 
 
-def _found(detection: Detection, meta_address: int) -> Found:
+def _found(detection: Detection, meta_address: int, complaints: list[str]) -> Found:
     facts: model.Object = {
         "class_id": model.UNKNOWN_CLASS,
         "object_id": model.UNTRACKED if detection.tracking_id is None else detection.tracking_id,
-        "confidence": detection.confidence,
+        "confidence": usable(detection.confidence, "a confidence", complaints),
         "obj_label": detection.label,
-        "rect_params": {"left": detection.x, "top": detection.y, "width": detection.w, "height": detection.h},
+        "rect_params": box_of(detection.x, detection.y, detection.w, detection.h, complaints),
         "text_params": {"display_text": ""},
-        "classifier": [_classifier(labels) for labels in detection.classifications],
+        "classifier": [_classifier(labels, complaints) for labels in detection.classifications],
     }
     known = ["obj_label", "confidence"]
     if detection.tracking_id is not None:
@@ -37,14 +39,14 @@ def _found(detection: Detection, meta_address: int) -> Found:
     return Found((KIND, detection.id), facts, known, meta_address)
 
 
-def _classifier(labels: list[Label]) -> model.Classifier:
+def _classifier(labels: list[Label], complaints: list[str]) -> model.Classifier:
     infos: list[model.LabelInfo] = [
         {
             "num_classes": len(labels),
             "result_label": label.name,
             "result_class_id": index,
             "label_id": index,
-            "result_prob": label.confidence,
+            "result_prob": usable(label.confidence, "a confidence", complaints),
         }
         for index, label in enumerate(labels)
     ]
@@ -62,6 +64,6 @@ def add(address: int, found: model.Object) -> str:
         for classifier in found["classifier"]
         if classifier["label_info"]
     ]
-    box = (left, top, width, height)
+    box = (left, top, min(width, LARGEST), min(height, LARGEST))  # the rounding of both ends may add 1
     number = add_detection(address, Detection(0, found["obj_label"], *box, found["confidence"], tracking_id, classes))
     return key_of((KIND, number))

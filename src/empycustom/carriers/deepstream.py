@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
-from empycustom.carriers.events import Event, Records, words_alone
+from empycustom.carriers.events import Event, Records, discard_unreadable, words_alone
 from empycustom.carriers.protocol import Reading
 from empycustom.meta import model
+from empycustom.meta.foreign import box_of, usable
 from empycustom.meta.merge import NOTHING, is_nothing
 from empycustom.meta.output import FrameSaid, Said
 from empycustom.native import stamps
@@ -66,17 +67,20 @@ class DeepStreamCarrier:
         stamp = _stamp_in(metas)
         time = model.timestamp_of_ms(stamp[1] // 1_000_000) if stamp else frame["timestamp"]
         reading.times = [_time_of(item) or time for item in reading.found]
-        reading.numbered = stamp is not None or all(item.ntp_timestamp for item in reading.found)
+        reading.numbered = stamp is not None or all(map(_has_time, reading.found))
         events = [Event(batch, item, self._layout) for item in reading.found]
-        reading.frames = [self._frame(*about, frame) for about in zip(reading.found, reading.times, events, strict=True)]
+        complaints: list[str] = []
+        abouts = zip(reading.found, reading.times, events, strict=True)
+        reading.frames = [self._frame(*about, frame, complaints) for about in abouts]
+        reading.complaints = complaints
         event = Event(batch, None, self._layout)
         reading.words = event.words
         reading.blank = len(events) == 1 and not (events[0] or event or reading.found[0].objects)
         if reading.found:
-            reading.frame_num, reading.timestamp = reading.found[0].frame_num, reading.times[0]
+            reading.frame_num, reading.timestamp = _number_of(reading.found[0]), reading.times[0]
         return reading
 
-    def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame) -> model.Frame:
+    def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame, complaints: list[str]) -> model.Frame:
         read: model.Frame = {
             "frame_num": item.frame_num,
             "buf_pts": item.buf_pts if item.buf_pts != NO_TIME else model.NO_PTS,
@@ -89,7 +93,7 @@ class DeepStreamCarrier:
             "batch_id": item.batch_id,
             "pad_index": item.pad_index,
             "ntp_timestamp": item.ntp_timestamp,
-            "object": [_facts(object_at(address, self._layout), event) for address in item.objects],
+            "object": [_facts(object_at(address, self._layout), event, complaints) for address in item.objects],
         }
         if event.words is not NOTHING:
             read["emcustom"] = event.words
@@ -98,12 +102,19 @@ class DeepStreamCarrier:
     def number_in(self, metas: list[tuple[int, int]]) -> int | None:
         """Look at the first frame; None also where the time is still missing."""
         found = frames_of(batch_on(metas))
-        timed = all(item.ntp_timestamp for item in found) or _stamp_in(metas)
-        return found[0].frame_num if found and timed else None
+        timed = all(map(_has_time, found)) or _stamp_in(metas)
+        return _number_of(found[0]) if found and timed else None
 
     def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
         """Add the time, where the muxer gave none."""
         add_stamp(address, frame_num, time_ns)
+
+    def discard(self, address: int) -> None:
+        """Remove our events that cannot be read. A batch of another kind, or of an unknown version, is left alone."""
+        batch = batch_on(scan(address))
+        if batch and hasattr(self, "_layout"):
+            for item in (*frames_of(batch), None):
+                discard_unreadable(batch, item, self._layout)
 
     def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
         """Add an event with words about the only frame."""
@@ -204,21 +215,29 @@ def _looks_of_frame(item: FrameMeta) -> Hashable:
     return item[1:-2]  # all numbers but its address
 
 
+def _number_of(item: FrameMeta) -> int:
+    return max(item.frame_num, 0)  # an int, which a muxer may count through its sign
+
+
+def _has_time(item: FrameMeta) -> bool:
+    return item.ntp_timestamp not in (0, NO_TIME)
+
+
 def _time_of(item: FrameMeta) -> str:
-    return model.timestamp_of_ms(item.ntp_timestamp // 1_000_000) if item.ntp_timestamp else ""
+    return model.timestamp_of_ms(item.ntp_timestamp // 1_000_000) if _has_time(item) else ""
 
 
-def _facts(found: ObjectMeta, event: Event) -> model.Object:
+def _facts(found: ObjectMeta, event: Event, complaints: list[str]) -> model.Object:
     facts: model.Object = {
         "class_id": found.class_id,
         "object_id": found.object_id,
-        "confidence": single(found.confidence),
+        "confidence": usable(single(found.confidence), "a confidence", complaints),
         "obj_label": found.label,
-        "rect_params": {"left": found.left, "top": found.top, "width": found.width, "height": found.height},
+        "rect_params": box_of(found.left, found.top, found.width, found.height, complaints),
         "text_params": {"display_text": found.display_text},
-        "classifier": [_classifier(classifier) for classifier in found.classifiers],
+        "classifier": [_classifier(classifier, complaints) for classifier in found.classifiers],
         "unique_component_id": found.unique_component_id,
-        "tracker_confidence": single(found.tracker_confidence),
+        "tracker_confidence": usable(single(found.tracker_confidence), "a confidence", complaints),
     }
     words = event.about(found.key) if found.key else NOTHING
     if words is not NOTHING:
@@ -226,14 +245,14 @@ def _facts(found: ObjectMeta, event: Event) -> model.Object:
     return facts
 
 
-def _classifier(found: ClassifierMeta) -> model.Classifier:
+def _classifier(found: ClassifierMeta, complaints: list[str]) -> model.Classifier:
     infos: list[model.LabelInfo] = [
         {
             "num_classes": label.num_classes,
             "result_label": label.label,
             "result_class_id": label.class_id,
             "label_id": label.label_id,
-            "result_prob": single(label.probability),
+            "result_prob": usable(single(label.probability), "a confidence", complaints),
         }
         for label in found.labels
     ]

@@ -15,9 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from empycustom.carriers.protocol import free_numbers
 from empycustom.errors import MetadataError
-from empycustom.meta.compact import dumps, loads
+from empycustom.meta.compact import dumps
+from empycustom.meta.foreign import box_of, read_event, usable
 from empycustom.meta.merge import NOTHING, is_nothing, merge
+from empycustom.meta.values import shorten
 from empycustom.native.deepstream.batches import FrameMeta, users_of
 from empycustom.native.deepstream.layouts import Layout
 from empycustom.native.deepstream.objects import key_at, object_at
@@ -45,13 +48,11 @@ class Event:
 
     def _read(self, text: str) -> None:
         try:
-            said = loads(text)
-            self.words = said.get("emcustom", NOTHING)
-            self.records = {entry["key"]: entry for entry in said.get("object", ()) if "emcustom" in entry}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            self.words, self.records = read_event(text)
+        except ValueError as error:
             raise MetadataError(
-                f"the JSON in the buffer's NvDsEventMsgMeta of objectId {MARKER} is not as empycustom writes it "
-                f"({type(error).__name__}: {error}); find the element that wrote it: {text[:200]}"
+                f"the JSON in the buffer's NvDsEventMsgMeta of objectId {MARKER} is not as empycustom writes it: {error}; "
+                f"find the element that wrote it: {shorten(text)}"
             ) from error
 
     def about(self, key: int) -> Any:
@@ -71,7 +72,7 @@ class Event:
     def attach_text(self, text: str, timestamp: str, *, blob: bool) -> None:
         """The same with all that is to be said, as JSON. ``blob``: of a frame, as a message for nvmsgconv as well."""
         frame = self._frame
-        owner, address = ("frame", frame.address) if frame else ("batch", self._batch)
+        owner, address = _owner(self._batch, frame)
         numbers = (frame.source_id, frame.frame_num) if frame else ()
         add_event(owner, address, self._batch, self._layout, text, timestamp, *numbers)
         if self._user:
@@ -82,6 +83,19 @@ class Event:
             add_blob(address, self._batch, kind, text)
             if earlier:
                 remove(owner, address, earlier)
+
+
+def discard_unreadable(batch: int, frame: FrameMeta | None, layout: Layout) -> None:
+    """Remove the event of a frame, or of the batch itself (no frame), where it cannot be read."""
+    try:
+        Event(batch, frame, layout)
+    except MetadataError:
+        user, _ = event_in(frame.users if frame else users_of(batch), layout)
+        remove(*_owner(batch, frame), user)
+
+
+def _owner(batch: int, frame: FrameMeta | None) -> tuple[str, int]:
+    return ("frame", frame.address) if frame else ("batch", batch)
 
 
 def _head(frame: FrameMeta, timestamp: str) -> dict[str, Any]:
@@ -99,7 +113,7 @@ class Records:
     def __init__(self, event: Event, batch: int, addresses: Iterable[int], layout: Layout) -> None:
         self._entries, self._batch, self._layout = event.records, batch, layout
         self._keys = {address: key_at(address, layout) for address in addresses}
-        self._last = max(self._keys.values(), default=0)
+        self._free = free_numbers(set(self._keys.values()))
         for key in self._entries.keys() - set(self._keys.values()):  # of objects that are gone
             del self._entries[key]
 
@@ -107,7 +121,7 @@ class Records:
         """Say something about an object, on top of what was said about it."""
         key = self._keys.get(address, 0)
         if not key:
-            self._last = key = self._keys[address] = self._last + 1
+            key = self._keys[address] = next(self._free)
             add_key(address, self._batch, key)
         found = object_at(address, self._layout)
         earlier = self._entries[key]["emcustom"] if key in self._entries else NOTHING
@@ -115,8 +129,8 @@ class Records:
             "key": key,
             "class_id": found.class_id,
             "object_id": found.object_id,
-            "confidence": single(found.confidence),
+            "confidence": usable(single(found.confidence), "", []),  # what cannot be was told when it was read
             "obj_label": found.label,
-            "rect_params": {"left": found.left, "top": found.top, "width": found.width, "height": found.height},
+            "rect_params": box_of(found.left, found.top, found.width, found.height, []),
             "emcustom": merge(earlier, words),
         }

@@ -14,18 +14,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import count
 from typing import Any, cast
 
 from empycustom.carriers import analytics, regions
-from empycustom.carriers.protocol import Found, Reading
+from empycustom.carriers.protocol import Found, Reading, free_numbers
 from empycustom.errors import MetadataError
 from empycustom.meta import model
-from empycustom.meta.compact import dumps, loads
+from empycustom.meta.compact import dumps
+from empycustom.meta.foreign import known, read_note
 from empycustom.meta.merge import NOTHING, is_nothing, merge
 from empycustom.meta.output import Said
+from empycustom.meta.values import shorten
 from empycustom.native import stamps
-from empycustom.native.metas import VIDEO_META_API, VideoLayout, layout_at, scan
+from empycustom.native.metas import VIDEO_META_API, VideoLayout, check_writable, layout_at, remove_meta, scan
 from empycustom.native.notes import NoteMeta
 from empycustom.native.stamps import add_stamp, stamp_at
 
@@ -35,7 +36,7 @@ META_NAME = "EmPyCustomMeta"
 class _Contents:
     """What lies on a buffer: the objects in order, and our note with the records in it.
 
-    ``number`` is the frame's, with its time; ``tokens`` are those of ``found``.
+    ``number`` is the frame's, with its time; ``tokens`` are those of ``found``; ``complaints`` are about what was cleaned.
     """
 
     number: tuple[int, str] | None = None
@@ -46,10 +47,11 @@ class _Contents:
         self.found: list[Found] = []
         self.said: dict[str, Any] = {}
         self.records: dict[str, model.Object] = {}
+        self.complaints: list[str] = []
         text, described = "", False
         for api, meta in metas:
             if api == regions.API:
-                self.found.append(regions.find(meta))
+                self.found.append(regions.find(meta, self.complaints))
             elif api == note_meta.api:
                 text, self.note_address = note_meta.read(meta), meta
             elif api == stamps.API:
@@ -57,7 +59,7 @@ class _Contents:
             elif api == VIDEO_META_API:
                 self.layout = layout_at(meta)
             elif api == analytics.API:
-                self.found += analytics.find(meta)
+                self.found += analytics.find(meta, self.complaints)
                 described = True
         self.tokens: list[Hashable] = []
         if self.found:
@@ -89,16 +91,15 @@ class _Contents:
 
     def _read_note(self, text: str) -> None:
         try:
-            self.said = loads(text)
-            self.number = self.said["frame_num"], self.said["timestamp"]
-            if "object" in self.said:
-                self.records = {record["key"]: record for record in self.said["object"]}
-                self.found = [self._completed(found) for found in self.found]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            note = read_note(text)
+        except ValueError as error:
             raise MetadataError(
-                f"the JSON in the buffer's {META_NAME} is not as empycustom writes it ({type(error).__name__}: {error}); "
-                f"find the element that wrote it: {text[:200]}"
+                f"the JSON in the buffer's {META_NAME} is not as empycustom writes it: {error}; "
+                f"find the element that wrote it: {shorten(text)}"
             ) from error
+        self.said, self.number, self.records = note.said, (note.frame_num, note.timestamp), note.records
+        if self.records:
+            self.found = [self._completed(found) for found in self.found]
 
     def forget_the_gone(self) -> None:
         """Drop the records of objects that are on the buffer no more: a new one may get the same id."""
@@ -154,6 +155,7 @@ class PlainCarrier:
         reading = Reading(frame)
         reading.numbered = contents.number is not None
         reading.layout = contents.layout
+        reading.complaints = contents.complaints
         if contents.found or contents.note_address:
             reading.blank = False
             reading.tokens = [contents.tokens]
@@ -174,9 +176,16 @@ class PlainCarrier:
         """Add number and time, where nothing is to be said."""
         add_stamp(address, frame_num, time_ns)
 
+    def discard(self, address: int) -> None:
+        """Remove our custom meta, which cannot be read."""
+        for api, meta in scan(address):
+            if api == self._note_meta.api:
+                remove_meta(address, meta)
+
     def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
         """Add a note with words about the frame."""
         text = f'{{"frame_num":{reading.frame_num},"timestamp":"{reading.timestamp}","emcustom":{words}}}'
+        known.add(text)
         self._note_meta.write(address, 0, reading.frame_num, text)
         return ()
 
@@ -188,13 +197,16 @@ class PlainCarrier:
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
+        check_writable(address)
         contents = _Contents(scan(address), self._note_meta)
         if contents.records:
             contents.forget_the_gone()
         complaints = list(said.ignored)
         if said.frames and said.frames[0].speaks_of_objects:
             self._write_objects(address, contents, reading.tokens[0], said, complaints)
-        self._note_meta.write(address, contents.note_address, reading.frame_num, dumps(_told(contents, reading, said)))
+        text = dumps(_told(contents, reading, said))
+        known.add(text)
+        self._note_meta.write(address, contents.note_address, reading.frame_num, text)
         return complaints
 
     def _write_objects(
@@ -203,7 +215,7 @@ class PlainCarrier:
         by_token = {found.token: found for found in contents.found}
         keys = {found.token: found.key for found in contents.found}
         usage = Counter(keys.values())
-        free = _free_numbers([*contents.records, *usage])
+        free = free_numbers({_region_id(key) for key in (*contents.records, *usage)})
         for token, words in zip(tokens, said.frames[0].objects, strict=True):
             if words is NOTHING:
                 continue
@@ -231,9 +243,10 @@ def _without_box(token: Hashable) -> Hashable:
     return cast("tuple[Any, ...]", token)[:3]
 
 
-def _free_numbers(keys: list[str]) -> Iterator[int]:
-    """Return ids that no region on the buffer has, nor had while we knew it; ``keys`` are of both."""
-    return count(1 + max((int(key.partition("/")[2]) for key in keys if key.startswith("region/")), default=0))
+def _region_id(key: str) -> int:
+    """Return the id of the region of that key, 0: it is of no region."""
+    kind, _, number = key.partition("/")
+    return int(number) if kind == regions.KIND and number.isascii() and number.isdecimal() else 0
 
 
 def _record(facts: model.Object, key: str, words: Any) -> model.Object:

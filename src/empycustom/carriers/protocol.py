@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence, Set
 from typing import Any, NamedTuple, Protocol
 
 from empycustom.meta import model
@@ -17,7 +17,8 @@ class Reading:
     ``frames`` are fresh dicts that the library may change. ``tokens`` tell the objects of each frame apart, and ``frame_num`` and
     ``timestamp`` name the first one, in spite of such changes. ``numbered``: the buffer itself carries both. ``words`` are about
     the batch. ``layout`` is what its GstVideoMeta says, if it has one. ``blank``: it is one frame without objects, and nothing
-    was said yet. ``time_ns`` is when it was read, since 1970.
+    was said yet. ``time_ns`` is when it was read, since 1970. ``complaints`` are sentences about what could not be taken as it
+    is.
     """
 
     tokens: Sequence[Sequence[Hashable]] = ((),)
@@ -26,6 +27,7 @@ class Reading:
     words: Any = NOTHING
     layout: VideoLayout | None = None
     time_ns = 0
+    complaints: Sequence[str] = ()
 
     def __init__(self, frame: model.Frame) -> None:
         self.frames = [frame]
@@ -46,6 +48,9 @@ class Carrier(Protocol):
 
     def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
         """Let a writable buffer carry the number and the time of its frame, for those downstream."""
+
+    def discard(self, address: int) -> None:
+        """Take off a writable buffer what was said there and cannot be read: the frame is to go on without it."""
 
     def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
         """Add words about the frame, as JSON, to a writable buffer that was blank when read. Returns what ``write`` does."""
@@ -87,3 +92,13 @@ def key_of(token: tuple[Any, ...]) -> str:
     """Return the key of an object: ``region/7``, ``analytics/0``."""
     kind, number = token[:2]
     return f"{kind}/{number}" if number or kind != "region" else ""  # 0 is the id of every region that got none
+
+
+LARGEST_NUMBER = 2**31 - 1
+
+
+def free_numbers(used: Set[int]) -> Iterator[int]:
+    """Return the numbers of an int, from 1, that are not ``used``: those behind all of them first."""
+    last = max(used, default=0)
+    yield from range(max(0, last) + 1, LARGEST_NUMBER + 1)
+    yield from (number for number in range(1, min(last, LARGEST_NUMBER)) if number not in used)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from empycustom.carriers.protocol import Found, key_of
 from empycustom.meta import model
+from empycustom.meta.foreign import box_of, usable
+from empycustom.meta.output import LARGEST
 from empycustom.native import regions as native
 from empycustom.native.regions import Param, Region, add_region, region_at, set_region_id
 from empycustom.native.structures import double_in, int_in, name_of, text_in, uint64_in
@@ -15,8 +17,8 @@ API: int = native.API
 KIND = "region"
 
 
-def find(meta_address: int) -> Found:
-    """Return the object of the region at the address of its meta."""
+def find(meta_address: int, complaints: list[str]) -> Found:
+    """Return the object of the region at the address of its meta; ``complaints`` grows by what could not be taken as it is."""
     number, label, x, y, w, h, params = region_at(meta_address)
     facts: model.Object = {
         "class_id": model.UNKNOWN_CLASS,
@@ -27,17 +29,21 @@ def find(meta_address: int) -> Found:
         "text_params": {"display_text": ""},
         "classifier": [],
     }
+    if x + y + w + h > LARGEST:  # they have no sign
+        facts["rect_params"] = box_of(x, y, w, h, complaints)
     known = ["obj_label"]
     for structure in params:
-        _read(structure, facts, known)
+        _read(structure, facts, known, complaints)
     return Found((KIND, number, label, x, y, w, h), facts, known, meta_address)
 
 
-def _read(structure: int, facts: model.Object, known: list[str]) -> None:
+def _read(structure: int, facts: model.Object, known: list[str], complaints: list[str]) -> None:
     name = name_of(structure)
     if name == "detection":
         confidence, label_id = double_in(structure, b"confidence"), int_in(structure, b"label_id")
         if confidence is not None:
+            if not -LARGEST <= confidence <= LARGEST:
+                confidence = usable(confidence, "a confidence", complaints)
             facts["confidence"] = confidence
             known.append("confidence")
         if label_id is not None:
@@ -47,23 +53,23 @@ def _read(structure: int, facts: model.Object, known: list[str]) -> None:
         number = int_in(structure, b"id")
         number = uint64_in(structure, b"id") if number is None else number
         if number is not None:
-            facts["object_id"] = number
+            facts["object_id"] = number if number >= model.UNTRACKED else model.UNTRACKED
             known.append("object_id")
     else:
         label = text_in(structure, b"label")
         if label is not None:
-            facts["classifier"].append(_classifier(structure, label))
+            facts["classifier"].append(_classifier(structure, label, complaints))
             known.append("classifier")
 
 
-def _classifier(structure: int, label: str) -> model.Classifier:
+def _classifier(structure: int, label: str, complaints: list[str]) -> model.Classifier:
     confidence = double_in(structure, b"confidence")
     info: model.LabelInfo = {
         "num_classes": 0,
         "result_label": label,
         "result_class_id": int_in(structure, b"label_id") or 0,
         "label_id": 0,
-        "result_prob": 1.0 if confidence is None else confidence,
+        "result_prob": 1.0 if confidence is None else usable(confidence, "a confidence", complaints),
     }
     return {"num_labels": 1, "unique_component_id": 0, "label_info": [info]}
 

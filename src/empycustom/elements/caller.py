@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from sys import getrefcount
 from time import perf_counter_ns
 from typing import Any
@@ -15,7 +15,7 @@ from empycustom.elements.newframes import NewFrames
 from empycustom.elements.tally import Tally
 from empycustom.elements.transform import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING
 from empycustom.elements.video import VideoTransform
-from empycustom.errors import LibraryError, NativeError
+from empycustom.errors import LibraryError, MetadataError, NotWritableError
 from empycustom.library.hooks import Library
 from empycustom.meta.merge import NOTHING
 from empycustom.meta.output import deal, quick_words
@@ -33,7 +33,6 @@ class Caller:
         self._element, self._tally, self._times = element, tally, tally.times
         self._frames, self._every = element.frames, element.every
         self.new_frames = NewFrames(element, library, element.frames)
-        self._told: set[Any] = set()  # what has been said once on the bus or in the log
         self._told_slow = False
 
     def in_place(self, address: int, given: Any = None) -> int:
@@ -64,7 +63,23 @@ class Caller:
         self._tally.processed += 1
         if highest_level[0] >= LOG:
             self._element.log(LOG, "Processing buffer")
-        reading = self._frames.read(source)
+        try:
+            reading = self._frames.read(source)
+        except MetadataError as error:
+            return self._recover(error, source, target, None)
+        if reading.complaints:
+            self._element.complain(reading.complaints)
+        try:
+            return self._ask(source, target, given, reading)
+        except LibraryError as error:
+            return self._recover(error, source, target, reading)
+        except NotWritableError as error:
+            if target:  # the library has never seen that one
+                raise
+            return self._recover(self.library.held(error), source, target, reading)
+
+    def _ask(self, source: int, target: int, given: Any, reading: Reading) -> int:
+        """Call the library, and attach what it says."""
         in_meta: dict[str, Any] = {"frame": reading.frames, "buffer": self._frames.format.buffer_info(reading.layout)}
         if reading.words is not NOTHING:
             in_meta["emcustom"] = reading.words
@@ -87,28 +102,30 @@ class Caller:
             else:
                 self._hear(source, reading, returned)
             return FLOW_OK
-        except LibraryError as error:
-            flow = self._failed(error)
-            return self._pass(source, target, reading) if flow == FLOW_OK else flow
-        except NativeError as error:
-            raise self.library.held(str(error)) from error
         finally:
             returned = None
             if getrefcount(buffer) > references:  # the library keeps it
                 settle(buffer)
 
-    def _pass(self, source: int, target: int, reading: Reading) -> int:
-        """Let the frame go on as it came."""
-        flow = self._repeat(source, target) if target else FLOW_OK
-        if flow == FLOW_OK:
-            self._frames.stamp(target or source, reading)
+    def _recover(self, error: LibraryError | MetadataError, source: int, target: int, reading: Reading | None) -> int:
+        """Do what ``on-error`` says; with "pass" the frame goes on as it came, less what could not be read (no ``reading``)."""
+        flow = self._failed(error)
+        if flow == FLOW_OK and target:
+            flow = self._repeat(source, target)
+        if flow == FLOW_OK and reading is None:
+            self._frames.discard(target or source)
+        elif flow == FLOW_OK and reading:
+            with suppress(NotWritableError):  # the library holds on to it: nothing can be attached
+                self._frames.stamp(target or source, reading)
         return flow
 
     def _repeat(self, source: int, target: int) -> int:
         if self.new_frames.same_caps:
             self.new_frames.repeat(source, target)
             return FLOW_OK
-        self._complain(["frames that the library did not work on were dropped: they have other caps than those of output_caps"])
+        self._element.complain(
+            ["frames that the library did not work on were dropped: they have other caps than those of output_caps"]
+        )
         self._tally.dropped += 1
         return FLOW_DROPPED
 
@@ -134,17 +151,17 @@ class Caller:
         self._say(target, reading, output)
         return FLOW_OK
 
-    def _failed(self, error: LibraryError) -> int:
-        """Log and count what a callback did wrong, and return what ``on-error`` makes of it."""
+    def _failed(self, error: LibraryError | MetadataError) -> int:
+        """Log and count what a callback did wrong, or cannot be read, and return what ``on-error`` makes of it."""
         self._tally.errors += 1
         self._element.log(ERROR, f"{sentence(error)}\n{details(error)}")
         policy = self._element.values["on-error"]
         if policy == "fail":
             post_error(self._element, error)
             return FLOW_ERROR
-        cause = (type(error.__cause__), error.line)
-        if cause not in self._told:  # once for each place: the bus is no log
-            self._told.add(cause)
+        cause = (type(error), type(error.__cause__), getattr(error, "line", None))
+        if cause not in self._element.told:  # once for each place: the bus is no log
+            self._element.told.add(cause)
             post_warning(self._element, error)
         if policy == "pass":
             return FLOW_OK
@@ -157,7 +174,7 @@ class Caller:
         if words is None:
             self._say(address, reading, meta_of(self.library, returned))
         else:
-            self._complain(self._frames.carrier.say(address, reading, words))
+            self._element.complain(self._frames.carrier.say(address, reading, words))
             self._tell(f"[{words}]")
 
     def _say(self, address: int, reading: Reading, output: Any) -> None:
@@ -166,14 +183,8 @@ class Caller:
             self._frames.stamp(address, reading)
             return
         said = deal(output, [len(tokens) for tokens in reading.tokens])
-        self._complain(self._frames.carrier.write(address, reading, said))
+        self._element.complain(self._frames.carrier.write(address, reading, said))
         self._tell(output)
-
-    def _complain(self, complaints: Sequence[str]) -> None:
-        for complaint in complaints:
-            if complaint not in self._told:
-                self._told.add(complaint)
-                self._element.log(WARNING, complaint)
 
     def _tell(self, meta: Any) -> None:
         element = self._element

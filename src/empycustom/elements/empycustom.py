@@ -61,7 +61,7 @@ PROPERTIES = (
             ("pass", "The frame goes on without meta"),
             ("drop", "The frame is dropped"),
         ),
-        blurb="What to do when process or process_ip raises, or returns what is no meta",
+        blurb="What to do when process or process_ip raises or returns no meta, or the buffer's metadata cannot be read",
     ),
     Property(
         name="msg-blob",

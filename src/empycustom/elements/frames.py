@@ -69,6 +69,11 @@ class FrameReader:
         if not reading.numbered and len(self._started) > 1:
             self.carrier.stamp(address, reading.frame_num, reading.time_ns)
 
+    def discard(self, address: int) -> None:
+        """Take off a writable buffer what could not be read, and pass it on."""
+        self.carrier.discard(address)
+        self.pass_on(address)
+
     def pass_on(self, address: int) -> None:
         """The same for a buffer that was counted and is not read."""
         if len(self._started) < 2:

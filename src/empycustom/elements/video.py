@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from empycustom.elements.frames import FrameFormat, FrameReader
-from empycustom.elements.transform import PyTransform, guarded
+from empycustom.elements.transform import WARNING, PyTransform, guarded
 from empycustom.frames.layout import FORMATS
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.meta.compact import dumps
@@ -52,6 +53,7 @@ class VideoTransform(PyTransform):
         self.frames = FrameReader()
         self.every = Every()
         self.last_meta: Any = None
+        self.told: set[Any] = set()  # what has been said once, on the bus or in the log
         super().__init__()
 
     def begin(self) -> None:
@@ -59,12 +61,20 @@ class VideoTransform(PyTransform):
         self.frames.restart()
         self.every.restart()
         self.last_meta = None
+        self.told.clear()
         self._signal_is_heard = listens_to(hash(self), self.signal)
         self._new_meta_is_heard = listens_to(hash(self), "new-meta")
 
     def end(self) -> None:
         """End the stream."""
         self.frames.stop()
+
+    def complain(self, complaints: Sequence[str]) -> None:
+        """Write sentences to the debug log, each once."""
+        for complaint in complaints:
+            if complaint not in self.told:
+                self.told.add(complaint)
+                self.log(WARNING, complaint, "complain")
 
     def last_text(self) -> str | None:
         """The last meta as JSON."""

@@ -132,16 +132,18 @@ class Library:
             callback=self.name,
         )
 
-    def held(self, refusal: str) -> CallbackError:
+    def held(self, refusal: Exception) -> CallbackError:
         """Return what is to be said where nothing can be attached to a buffer: ``refusal`` says what GStreamer says."""
         line = self.line_of(self.name)
-        return CallbackError(
+        error = CallbackError(
             f"{self.path}{f':{line}' if line else ''}: what {self.name} returned cannot be attached to the buffer ({refusal}): "
             "the library holds on to it. buffer.copy() does, too; keep buffer.copy_deep() instead",
             library=self.path,
             line=line,
             callback=self.name,
         )
+        error.__cause__ = refusal
+        return error
 
     def line_of(self, callback: str) -> int | None:
         """The line where ``callback`` is defined, or None where Python does not know."""

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from math import inf
 from typing import Any
 
+from empycustom.meta.values import DEEPEST, plain
+
+_AROUND = 8  # dicts and lists around what a library said, at most, in the JSON on a buffer and in aimeta's document
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if -inf < value < inf else None
+
+
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_decoder = json.JSONDecoder()
+_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=dict.fromkeys(("NaN", "Infinity", "-Infinity")).get)
 
 
 def _made_once() -> Any:
@@ -28,8 +40,34 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str) -> Any:
-    """Return what :func:`dumps` wrote. Raises ValueError where the text is something else."""
-    value, end = _decoder.raw_decode(text)
+    """Return the plain values of a JSON text, whoever wrote it.
+
+    NaN and numbers beyond a double's become None, lone surrogates question marks. Raises ValueError where the text is something
+    else, or more is nested in one another than a library may say.
+    """
+    value = decode(text)
+    if "\\u" in text:  # perhaps a lone surrogate
+        return plain(value, around=_AROUND)
+    if text.count("[") + text.count("{") > DEEPEST + _AROUND and _is_deep(value):
+        raise ValueError(f"more than {DEEPEST} lists and dicts lie in one another")
+    return value
+
+
+def decode(text: str) -> Any:
+    """The same of a text that :func:`dumps` wrote from plain values."""
+    try:
+        value, end = _decoder.raw_decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if end != len(text):
         raise ValueError(f"text behind the JSON, at character {end}")
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST + _AROUND + 1):
+        level = gc.get_referents(*level)  # what lies in lists and dicts; texts and numbers hold nothing
+        if not level:
+            return False
+    return True

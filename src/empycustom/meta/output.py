@@ -195,7 +195,7 @@ def new_object(value: Any, path: str) -> model.Object:
     _check_keys(value, path, dict.fromkeys(_OBJECT_KEYS))
     found: model.Object = {
         "class_id": _whole(value, "class_id", path, model.UNKNOWN_CLASS),
-        "object_id": _whole(value, "object_id", path, model.UNTRACKED, _IDS),
+        "object_id": _whole(value, "object_id", path, model.UNTRACKED, IDS),
         "confidence": _real(value, "confidence", path, 1.0),
         "obj_label": _string(value, "obj_label", path),
         "rect_params": _rect(value.get("rect_params"), f"{path}.rect_params"),
@@ -254,12 +254,12 @@ def _label_info(value: dict[str, Any], path: str) -> model.LabelInfo:
     }
 
 
-_INT = range(-(2**31), 2**31)  # what an int of GStreamer's metadata holds
-_IDS = range(-1, 2**64)
-_LARGEST = 2**31 - 1
+INTS = range(-(2**31), 2**31)  # what an int of GStreamer's metadata holds
+IDS = range(-1, 2**64)
+LARGEST = 2**31 - 1
 
 
-def _whole(value: dict[str, Any], key: str, path: str, default: int, allowed: range = _INT) -> int:
+def _whole(value: dict[str, Any], key: str, path: str, default: int, allowed: range = INTS) -> int:
     number = value.get(key, default)
     if isinstance(number, float) and number.is_integer():
         number = int(number)
@@ -271,8 +271,8 @@ def _whole(value: dict[str, Any], key: str, path: str, default: int, allowed: ra
 
 def _real(value: dict[str, Any], key: str, path: str, default: float | None) -> float:
     number = value.get(key, default)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or abs(number) > _LARGEST:
-        raise OutputError(f"is {shown(number)}, but must be a finite number from -{_LARGEST} to {_LARGEST}", path=f"{path}.{key}")
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or abs(number) > LARGEST:
+        raise OutputError(f"is {shown(number)}, but must be a finite number from -{LARGEST} to {LARGEST}", path=f"{path}.{key}")
     return float(number)
 
 

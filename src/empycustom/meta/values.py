@@ -28,13 +28,13 @@ DEEPEST = 100  # lists and dicts in one another; Python's own parser gives up at
 _Place = str | tuple[Any, str | int]
 
 
-def plain(value: Any, path: str = "") -> Any:
+def plain(value: Any, path: str = "", *, around: int = 0) -> Any:
     """Return ``value`` as plain JSON values, in new containers.
 
     Raises OutputError with the place (``path`` in front) where something is no JSON value, or more than 100 containers lie in
-    one another.
+    one another, and ``around`` more of them around these.
     """
-    return _plain(value, path, 0)
+    return _plain(value, path, -around)
 
 
 def _plain(value: Any, at: _Place, depth: int) -> Any:

@@ -99,7 +99,7 @@ def add_detection(address: int, detection: Detection) -> int:
     """Add an object to a writable buffer, with what is known of it, and return its id. ``detection.id`` is not read."""
     meta = _lib.gst_buffer_add_analytics_relation_meta(address)
     if not meta:
-        raise NativeError("GStreamer refused to add analytics metadata: the buffer is not writable")
+        raise NativeError("GStreamer refused to add analytics metadata")
     mtd = ffi.new("GstAnalyticsMtd *")
     box = (detection.x, detection.y, detection.w, detection.h)
     _check(_lib.gst_analytics_relation_meta_add_od_mtd(meta, _quark(detection.label), *box, detection.confidence, mtd))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from empycustom.errors import NotWritableError
 from empycustom.native.declarations import (
     META,
     STATE,
@@ -31,6 +32,7 @@ _TIMES = ("pts", "dts", "duration", "offset", "offset_end")
 pts_at = reader("GstBuffer", "pts")  # the time of the buffer at an address, in a tuple, in nanoseconds; all 64 bits set: none
 _times = reader("GstBuffer", *_TIMES)
 _flags = reader("GstBuffer", "mini_object.flags")
+_references = reader("GstBuffer", "mini_object.refcount")
 _meta = reader("GstMeta", "flags", "info")
 _api = reader("GstMetaInfo", "api")
 _iterate = gst.gst_buffer_iterate_meta
@@ -57,6 +59,12 @@ def scan(address: int, state: Any = None) -> list[tuple[int, int]]:
 def scan_state() -> Any:
     """Return room for where a scan is."""
     return ffi.new(STATE)
+
+
+def check_writable(address: int) -> None:
+    """Raise NotWritableError where the buffer at ``address`` may not be written."""
+    if _references(address)[0] != 1 and not gst.gst_mini_object_is_writable(address):
+        raise NotWritableError("GStreamer refuses to attach anything: the buffer is not writable")
 
 
 def size_of(address: int) -> int:
@@ -89,7 +97,7 @@ def described_at(address: int) -> tuple[int, int, int] | None:
 def layout_at(meta_address: int) -> VideoLayout:
     """Read the GstVideoMeta at an address."""
     meta = ffi.cast("GstVideoMeta *", meta_address)
-    planes = meta.n_planes
+    planes = min(meta.n_planes, len(meta.offset))
     return VideoLayout(tuple(meta.offset[0:planes]), tuple(meta.stride[0:planes]))
 
 
@@ -148,6 +156,11 @@ def copy_meta(source: int, meta: int, target: int, scaling: Scaling | None = Non
         transform(target, meta, source, COPY, AS_IT_IS)
     else:
         transform(target, meta, source, _SCALE, scaling.transform)
+
+
+def remove_meta(address: int, meta: int) -> None:
+    """Remove one meta of a writable buffer, by its address."""
+    gst.gst_buffer_remove_meta(address, meta)
 
 
 def remove_metas(address: int, *, locked: bool = False) -> None:

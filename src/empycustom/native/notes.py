@@ -17,11 +17,10 @@ from empycustom.native.declarations import (
     glib,
     gst,
 )
-from empycustom.native.memory import reader
-from empycustom.native.metas import AS_IT_IS, COPY
+from empycustom.native.metas import AS_IT_IS, COPY, check_writable
+from empycustom.native.stamps import FRAME_NUMBERS
 from empycustom.native.structures import DATA, text_in, uint64_in
 
-_references = reader("GstBuffer", "mini_object.refcount")
 _NUMBER, _JSON = b"frame-num", b"json"  # the fields
 _registering = threading.Lock()
 
@@ -68,11 +67,13 @@ class NoteMeta:
         return text_in(gst.gst_custom_meta_get_structure(meta_address), _JSON) or ""
 
     def number_at(self, meta_address: int) -> int | None:
-        """Return the frame's number beside the text, None if it is not there."""
-        return uint64_in(gst.gst_custom_meta_get_structure(meta_address), _NUMBER)
+        """Return the frame's number beside the text, None if it is not there, or too large."""
+        number = uint64_in(gst.gst_custom_meta_get_structure(meta_address), _NUMBER)
+        return number if number is not None and number < FRAME_NUMBERS else None
 
     def write(self, address: int, meta_address: int, frame_num: int, text: str) -> None:
         """Write number and text (no NUL in it) to a writable buffer, into the note at ``meta_address`` or, if 0, a new one."""
+        check_writable(address)  # neither GStreamer's copying looks whether it may, nor can a structure be written then
         self._number[0] = frame_num
         self._text = self._pointer[0] = ffi.new(CHARS, text.encode("utf-8", "backslashreplace"))
         if meta_address:
@@ -80,7 +81,4 @@ class NoteMeta:
             for name, value in self._values.items():
                 gst.gst_structure_set_value(structure, name, value)
             return
-        # GStreamer's copying does not look whether it may.
-        if _references(address)[0] != 1 and not gst.gst_mini_object_is_writable(address):
-            raise NativeError("GStreamer refuses to add the custom meta: the buffer is not writable")
         self._copy(address, self._meta, self._address, COPY, AS_IT_IS)

@@ -52,7 +52,7 @@ def add_region(address: int, region: Region) -> None:
         address, bytes_of(region.label), region.x, region.y, region.w, region.h
     )
     if not meta:
-        raise NativeError("GStreamer refused to add a region of interest: the buffer is not writable")
+        raise NativeError("GStreamer refused to add a region of interest")
     meta.id = region.id
     for param in region.params:
         content = {"label": param.label, "label_id": param.label_id, "confidence": param.confidence, "id": param.id}

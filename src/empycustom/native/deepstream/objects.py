@@ -96,6 +96,7 @@ def _label(chars: bytes) -> str:
 # How a new object is drawn, as nvinfer lets its own be drawn: a red border, its text in white on black above it.
 _BORDER_WIDTH, _RED, _WHITE, _BLACK = 3, (1.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 1.0)
 _FONT, _FONT_SIZE, _TEXT_HEIGHT = b"Serif", 11, 10
+_HUGE, _LAST_PLACE = 3e38, 2**32 - 1  # what a float and an unsigned int hold, at most
 _RECT = 104  # where in a NvDsObjectMeta the NvOSD_RectParams lie
 
 # Runs of fields without padding between them.
@@ -144,10 +145,10 @@ def fill_object(address: int, layout: Layout, found: ObjectMeta) -> None:
 def scale_object(address: int, layout: Layout, x: float, y: float) -> None:
     """Multiply the box of an object, and the place of its text, by one factor across and one down."""
     left, top, width, height = _box_at(address)
-    _box(address + _RECT, left * x, top * y, width * x, height * y)
+    _box(address + _RECT, *(max(-_HUGE, min(side, _HUGE)) for side in (left * x, top * y, width * x, height * y)))
     text = address + layout.text_params + 8
     across, down = _text_place_at(text)
-    _text_place(text, round(across * x), round(down * y))
+    _text_place(text, min(round(across * x), _LAST_PLACE), min(round(down * y), _LAST_PLACE))
 
 
 def _new_classifier(batch: int, classifier: ClassifierMeta) -> int:

@@ -1,0 +1,124 @@
+"""What comes from a buffer, checked where it is read: anybody may have written it.
+
+Numbers that no object has are read as 0, with a sentence for the log. JSON that is not as empycustom writes it is refused with a
+ValueError that says why; whoever catches it knows which metadata it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+from empycustom.errors import OutputError
+from empycustom.meta import model
+from empycustom.meta.compact import decode, loads
+from empycustom.meta.merge import NOTHING
+from empycustom.meta.output import LARGEST, new_object
+from empycustom.meta.values import shown
+
+LARGEST_FRAME_NUM = 2**63 - 1  # the next ones still fit into the 64 bits that a buffer has for it
+
+
+def usable(number: float, what: str, complaints: list[str]) -> float:
+    """Return a number, or 0 and a complaint where it is not finite or no frame is so large."""
+    if -LARGEST <= number <= LARGEST:
+        return number
+    complaints.append(_complaint(what))
+    return 0.0
+
+
+def box_of(left: float, top: float, width: float, height: float, complaints: list[str]) -> model.RectParams:
+    """Return a box; the same holds for its numbers, and its size is not negative."""
+    if not (-LARGEST <= left <= LARGEST and -LARGEST <= top <= LARGEST and 0 <= width <= LARGEST and 0 <= height <= LARGEST):
+        complaints.append(_complaint("a place or a size of a box"))
+        left, top = (number if -LARGEST <= number <= LARGEST else 0.0 for number in (left, top))
+        width, height = (number if 0 <= number <= LARGEST else 0.0 for number in (width, height))
+    return {"left": left, "top": top, "width": width, "height": height}
+
+
+def _complaint(what: str) -> str:
+    return f"{what} that cannot be was read as 0: NaN, infinite or out of range; an element upstream wrote it"
+
+
+class Known:
+    """The texts that this process wrote last, by their hashes: to check them again would cost a fifth of reading them."""
+
+    _MANY = 4096  # in queues between two elements
+
+    def __init__(self) -> None:
+        self._last: set[int] = set()
+        self._earlier: set[int] = set()
+
+    def add(self, text: str) -> None:
+        """Know a text from now on, until twice as many as there may be were added."""
+        if len(self._last) >= self._MANY:
+            self._earlier, self._last = self._last, set()
+        self._last.add(hash(text))
+
+    def __contains__(self, text: str) -> bool:
+        return hash(text) in self._last or hash(text) in self._earlier
+
+
+known = Known()
+
+
+class Note(NamedTuple):
+    """What was said about a frame: all of it as it stands there, and the records of objects by their keys."""
+
+    said: dict[str, Any]
+    frame_num: int
+    timestamp: str
+    records: dict[str, model.Object]
+
+
+def read_note(text: str) -> Note:
+    """Read the JSON of the custom meta. Raises ValueError."""
+    if text in known:
+        said = decode(text)
+        return Note(said, said["frame_num"], said["timestamp"], {record["key"]: record for record in said.get("object", ())})
+    said = _object(text)
+    number, timestamp = said.get("frame_num"), said.get("timestamp")
+    if type(number) is not int or not 0 <= number <= LARGEST_FRAME_NUM:
+        raise ValueError(f"frame_num is {shown(number)}, but must be a whole number from 0 to {LARGEST_FRAME_NUM}")
+    if type(timestamp) is not str:
+        raise ValueError(f"timestamp is {shown(timestamp)}, but must be a text")
+    records: dict[str, model.Object] = {}
+    for index, record in enumerate(_entries(said)):
+        key = record.get("key")
+        if type(key) is not str:
+            raise ValueError(f"object[{index}].key is {shown(key)}, but must be a text")
+        records[key] = _object_of(record, f"object[{index}]")
+    return Note(said, number, timestamp, records)
+
+
+def read_event(text: str) -> tuple[Any, dict[int, dict[str, Any]]]:
+    """Read the JSON of an event on a DeepStream batch: what was said, and the records by their keys. Raises ValueError."""
+    said, records = _object(text), {}
+    for index, record in enumerate(_entries(said)):
+        key = record.get("key")
+        if type(key) is not int or not 0 < key <= LARGEST:
+            raise ValueError(f"object[{index}].key is {shown(key)}, but must be a whole number from 1 to {LARGEST}")
+        if "emcustom" in record:
+            records[key] = record
+    return said.get("emcustom", NOTHING), records
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = loads(text)
+    if type(value) is not dict:
+        raise ValueError(f"it is {shown(value)}, but must be a JSON object")
+    return value
+
+
+def _entries(said: dict[str, Any]) -> list[dict[str, Any]]:
+    entries = said.get("object", [])
+    if type(entries) is not list or any(type(entry) is not dict for entry in entries):
+        raise ValueError(f"object is {shown(entries)}, but must be a list of JSON objects")
+    return entries
+
+
+def _object_of(record: dict[str, Any], path: str) -> model.Object:
+    try:
+        facts = new_object({name: value for name, value in record.items() if name != "key"}, path)
+    except OutputError as error:
+        raise ValueError(str(error)) from None
+    return cast("model.Object", {**facts, "key": record["key"]})
