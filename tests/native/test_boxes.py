@@ -259,6 +259,58 @@ def test_on_every_machine_the_code_goes_on_to_the_function_with_the_pointer_and_
     check(name, code, place, function, pointer)
 
 
+RETURNS = {"x86_64": b"\xc3", "aarch64": b"\xc0\x03\x5f\xd6"}
+BACK = 0x50000  # where the code was called from
+
+
+def check_two(name, code, place, function, then, pointer):
+    """The same for code that calls a function with the pointer, and goes on to another one with the structure."""
+    kind, counter, argument, _, stack, others = MACHINES[name]
+    emulator = unicorn.Uc(*kind)
+    for page in {address & -4096 for address in (CODE, USER, STACK, function, then)}:
+        emulator.mem_map(page, 4096)
+    emulator.mem_write(CODE, code)
+    emulator.mem_write(USER, b"\xa5" * place + pointer.to_bytes(8, "little") + b"\xa5" * 8)
+    emulator.mem_write(function, RETURNS[name])
+    for number, register in enumerate(others):
+        emulator.reg_write(register, 0x0123_4567_89AB_0000 + number)
+    top = STACK - 8 if name == "x86_64" else STACK  # as behind a call: its stack is even before the address of return is on it
+    if name == "x86_64":
+        emulator.mem_write(top, BACK.to_bytes(8, "little"))
+    emulator.reg_write(stack, top)
+    emulator.reg_write(argument, USER)
+    before = [emulator.reg_read(register) for register in (stack, *others)]
+    seen, written = [], []
+
+    def arrived(_, address, *more):
+        if address == function:
+            seen.append((emulator.reg_read(argument), emulator.reg_read(stack) % 16))
+
+    emulator.hook_add(unicorn.UC_HOOK_CODE, arrived)
+    emulator.hook_add(unicorn.UC_HOOK_MEM_WRITE, lambda _, access, address, size, *more: written.append(address))
+    emulator.emu_start(CODE, then, count=30)
+    assert emulator.reg_read(counter) == then
+    assert seen == [(pointer, 8 if name == "x86_64" else 0)]
+    assert [emulator.reg_read(register) for register in (stack, *others)] == before
+    assert emulator.reg_read(argument) == USER
+    assert all(top - 16 <= address < top for address in written)
+
+
+FAR_PAGES = st.integers(0x60, 2**35).map(lambda number: number * 4096)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+@settings(deadline=None)
+@given(place=st.sampled_from([0, 8, 48, 120]), functions=st.tuples(FAR_PAGES, FAR_PAGES), pointer=st.integers(0, 2**64 - 1))
+@example(place=48, functions=(0x7F12_3456_7000, 0x7F12_9999_9000), pointer=0xFFFF_8000_0010)
+def test_on_every_machine_the_code_calls_one_function_and_goes_on_to_the_other(name, place, functions, pointer):
+    function, then = functions[0], functions[1] + 0x800
+    code = machine_code(name, place, function, then)
+    assert code.startswith(LANDINGS[name])
+    assert len(code) <= jumps._LARGEST
+    check_two(name, code, place, function, then, pointer)
+
+
 # What lies in a box.
 
 EVENTS = {"5.0 and 5.1": (184, 152), "6.0 to 7.1": (264, 152), "8.0": (14032, 13832), "9.0 and 9.1": (14040, 13832)}

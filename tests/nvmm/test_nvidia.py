@@ -79,7 +79,7 @@ def test_surfaces_lie_as_they_are_read(run):
             gst.gst_buffer_append_memory(ctypes.c_void_p(hash(buffer)), ctypes.c_void_p(memory))
             spans = []
             for batch_id in range(BATCH):
-                one = surfaces.surface_at(made.value, 72, batch_id)
+                one = surfaces.surface_of(surfaces.found_at(made.value, 72, batch_id))
                 with empycustom.map_frame(buffer, about(name), batch_id=batch_id, writable=True) as frame:
                     for index, plane in enumerate(frame.planes):
                         ends = plane.address, plane.address + plane.strides[0] * plane.shape[0]
@@ -124,14 +124,14 @@ POOL = """
             got = ctypes.c_void_p()
             assert gst.gst_buffer_pool_acquire_buffer(pool, ctypes.byref(got), None) == 0
             mapped = maps.BufferMap(got.value, writable=False)
-            surface, memory = mapped.place
+            memory, surface, _ = mapped.place
             number(surface + 8, BATCH), number(surface + 16, PINNED)
-            print("bytes", len(mapped.data), "copied", mapped.is_copied, "alone", maps.is_alone(got.value))
+            print("bytes", len(mapped.data), "copied", maps.is_copied(memory, surface), "alone", maps.is_alone(got.value))
             mapped.unmap()
             return got.value, memory
         def surface_of(buffer):
             mapped = maps.BufferMap(buffer, writable=False)
-            surface, _ = mapped.place  # before the unmap, with which GStreamer 1.28 forgets it
+            _, surface, _ = mapped.place  # before the unmap, with which GStreamer 1.28 forgets it
             mapped.unmap()
             return surface
         def drop(buffer):

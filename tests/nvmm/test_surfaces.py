@@ -51,6 +51,38 @@ def test_the_second_surface_is_found_whatever_the_first_one_holds(size, data):
     assert surfaces._stride(made.address + made.list_offset) == size
 
 
+def test_each_block_sees_what_the_surface_says_then(driver):
+    """What follows from a description is kept for the next block of the same buffer, and for no other description."""
+    made, other = Surfaces("RGBA"), Surfaces("RGBA")
+    original = made.address_of()
+    for _ in range(2):
+        for data, pitch in ((original, 64), (other.address_of(), 64), (original, 128), (original, 64)):
+            made.describe(0, data=data, pitch=pitch, size=4 * pitch)
+            made._write(made.list_offset + 84, "I", pitch)  # of its plane
+            with empycustom.map_frame(made.buffer, made.in_meta) as frame:
+                assert (frame.pixels.address, frame.pixels.strides[0]) == (data, pitch)
+                assert frame.rgba is frame.pixels
+    made.head(0, 3)
+    with empycustom.map_frame(made.buffer, made.in_meta) as frame:
+        assert frame.pixels.gpu == 3
+    made.describe(0, color=6)
+    assert "color format 6" in refusal(made)
+    made.describe(0, color=19)
+    with empycustom.map_frame(made.buffer, made.in_meta) as frame:
+        assert frame.pixels.address == original
+
+
+def test_where_the_pixels_of_newer_surfaces_lie_is_looked_up_for_each_block():
+    """Their address stands behind a pointer, and may change while the description does not."""
+    made, other = Surfaces("RGBA", size=NEW), Surfaces("RGBA")
+    buffer = other.address + 64
+    made.describe(0, data=0, cuda=buffer)
+    for data in (made.address_of(), other.address_of(), made.address_of()):
+        other._write(64 + 8, "Q", data)
+        with empycustom.map_frame(made.buffer, made.in_meta) as frame:
+            assert frame.pixels.address == data
+
+
 def test_frames_of_a_batch_may_have_sizes_of_their_own():
     made = Surfaces("RGBA", batch=3)
     made.describe(1, width=300, height=200)

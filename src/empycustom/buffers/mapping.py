@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from empycustom.buffers.nvmm import NvmmFrame
 from empycustom.buffers.system import SystemFrame
 from empycustom.errors import FrameError
 from empycustom.frames.frame import Frame
@@ -40,8 +41,6 @@ def map_frame(buffer: Any, in_meta: Mapping[str, Any], *, writable: bool = False
             "in_meta that the callback got."
         ) from error
     if memory == "NVMM":
-        from empycustom.buffers.nvmm import NvmmFrame
-
         return NvmmFrame(buffer, video_format, width, height, batch_id, writable=writable)
     _check_system(memory, batch_id)
     planes_of(video_format)

@@ -11,8 +11,9 @@ they keep is the memory of the copy.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from empycustom.errors import FrameError, NativeError
 from empycustom.frames.device_frame import DeviceFrame
@@ -20,8 +21,18 @@ from empycustom.frames.device_span import CUDA, CUDA_HOST, CUDA_MANAGED, DeviceS
 from empycustom.frames.layout import Layout, layout_of, planes_of
 from empycustom.native.device import DeviceMemory
 from empycustom.native.egl import EglMap
-from empycustom.native.maps import BufferMap, is_alone, is_writable, memories
-from empycustom.native.surfaces import DEFAULT, DEVICE, PINNED, SURFACE_ARRAY, UNIFIED, Surface, surface_at
+from empycustom.native.maps import READ, PlaceMap, is_alone, is_copied, is_writable, memories
+from empycustom.native.surfaces import (
+    DEFAULT,
+    DEVICE,
+    PINNED,
+    SURFACE_ARRAY,
+    UNIFIED,
+    Found,
+    Surface,
+    found_at,
+    surface_of,
+)
 
 # NvBufSurfaceColorFormat, by GStreamer's name: of every colour space, of full and of limited range.
 _COLOR_FORMATS = {
@@ -47,11 +58,11 @@ class NvmmFrame(DeviceFrame):
                 f"Frames of format {video_format} in NVMM memory cannot be mapped; the formats that can are "
                 f"{', '.join(_COLOR_FORMATS)}. Put nvvideoconvert ! 'video/x-raw(memory:NVMM),format=RGBA' before the element."
             )
-        if not all(isinstance(number, int) for number in (width, height, batch_id)):
+        if not (isinstance(width, int) and isinstance(height, int) and isinstance(batch_id, int)):
             raise FrameError(f"A frame cannot have a width of {width!r}, a height of {height!r} and a batch_id of {batch_id!r}.")
         super().__init__(video_format, width, height)
         self._buffer, self._batch_id, self._writable = buffer, batch_id, writable
-        self._map: BufferMap | None = None
+        self._map: PlaceMap | None = None
         self._egl: EglMap | None = None
 
     def __enter__(self) -> NvmmFrame:
@@ -59,7 +70,7 @@ class NvmmFrame(DeviceFrame):
             raise self._not_enterable()
         self._map = _mapped(hash(self._buffer), writable=self._writable)
         try:
-            self._look(*self._map.place, len(self._map.data))
+            self._look(*self._map.place)
         except BaseException:
             self._release()
             raise
@@ -78,36 +89,16 @@ class NvmmFrame(DeviceFrame):
             self._release()
             self._buffer = None
 
-    def _look(self, address: int, memory: int, size: int) -> None:
-        """Find the pixels in the NvBufSurface at an address, of a GstMemory at another one."""
-        surface = surface_at(address, size, self._batch_id)
-        kind = _kind_of(surface)
-        layout = self._layout_in(surface)
-        if surface.memory_type == SURFACE_ARRAY:
-            self._egl = EglMap(address, surface, self._batch_id)
-            planes = self._egl.planes
-        else:
-            planes = tuple([surface.data + plane.offset for plane in layout.planes])
-        span = DeviceSpan(DeviceMemory(memory, (kind, surface.gpu)), readonly=not self._writable)
-        self._open(span, layout, planes)
-
-    def _layout_in(self, surface: Surface) -> Layout:
-        """Return where the planes of the frame lie in a surface; FrameError where it is not what in_meta says."""
-        rest = surface.width - self.width, surface.height - self.height
-        same = surface.color_format in _COLOR_FORMATS[self.format] and all(0 <= more < _PADDING for more in rest)
-        if not same or len(surface.pitches) != len(planes_of(self.format)):
-            raise FrameError(
-                f"The NvBufSurface of the buffer has {surface.width}x{surface.height} pixels, color format "
-                f"{surface.color_format} and {len(surface.pitches)} planes, and in_meta says {self.format} of "
-                f"{self.width}x{self.height}: hand over the in_meta that belongs to this buffer."
-            )
-        try:
-            layout = layout_of(self.format, self.width, self.height, surface.offsets, surface.pitches)
-        except FrameError as error:
-            raise FrameError(f"{_DAMAGED}: rows {surface.pitches} bytes apart.") from error
-        if surface.memory_type != SURFACE_ARRAY and layout.size > surface.size:
-            raise FrameError(f"{_DAMAGED}: {surface.size} bytes, where its planes take {layout.size}.")
-        return layout
+    def _look(self, memory: int, address: int, size: int) -> None:
+        """Find the pixels in the NvBufSurface of a GstMemory, both given by their addresses."""
+        found = found_at(address, size, self._batch_id)
+        plan = _plan(self.format, self.width, self.height, found)
+        addresses = plan.addresses
+        if plan.surface.memory_type == SURFACE_ARRAY:
+            self._egl = EglMap(address, plan.surface, self._batch_id)
+            addresses = self._egl.planes
+        span = DeviceSpan(DeviceMemory(memory, plan.device), readonly=not self._writable)
+        self._open(span, plan.layout, addresses)
 
     def _release(self) -> None:
         egl, self._egl = self._egl, None
@@ -124,6 +115,43 @@ def _note(error: BaseException, failed: FrameError) -> None:
     """Add what failed on the GPU to the exception that ended the block, which is what its author has to see."""
     if hasattr(error, "add_note"):  # since Python 3.11
         error.add_note(str(failed))
+
+
+class _Plan(NamedTuple):
+    """What follows from what a surface says, the same for all blocks of a buffer. ``addresses`` are those of the planes."""
+
+    surface: Surface
+    device: tuple[int, int]
+    layout: Layout
+    addresses: tuple[int, ...]
+
+
+@lru_cache(maxsize=512)
+def _plan(video_format: str, width: int, height: int, found: Found) -> _Plan:
+    surface = surface_of(found)
+    kind = _kind_of(surface)
+    layout = _layout_in(surface, video_format, width, height)
+    addresses = tuple([surface.data + plane.offset for plane in layout.planes])
+    return _Plan(surface, (kind, surface.gpu), layout, addresses)
+
+
+def _layout_in(surface: Surface, video_format: str, width: int, height: int) -> Layout:
+    """Return where the planes of the frame lie in a surface; FrameError where it is not what in_meta says."""
+    rest = surface.width - width, surface.height - height
+    same = surface.color_format in _COLOR_FORMATS[video_format] and all(0 <= more < _PADDING for more in rest)
+    if not same or len(surface.pitches) != len(planes_of(video_format)):
+        raise FrameError(
+            f"The NvBufSurface of the buffer has {surface.width}x{surface.height} pixels, color format "
+            f"{surface.color_format} and {len(surface.pitches)} planes, and in_meta says {video_format} of "
+            f"{width}x{height}: hand over the in_meta that belongs to this buffer."
+        )
+    try:
+        layout = layout_of(video_format, width, height, surface.offsets, surface.pitches)
+    except FrameError as error:
+        raise FrameError(f"{_DAMAGED}: rows {surface.pitches} bytes apart.") from error
+    if surface.memory_type != SURFACE_ARRAY and layout.size > surface.size:
+        raise FrameError(f"{_DAMAGED}: {surface.size} bytes, where its planes take {layout.size}.")
+    return layout
 
 
 def _kind_of(surface: Surface) -> int:
@@ -143,7 +171,7 @@ def _kind_of(surface: Surface) -> int:
     return kind
 
 
-def _mapped(address: int, *, writable: bool) -> BufferMap:
+def _mapped(address: int, *, writable: bool) -> PlaceMap:
     """Map the NvBufSurface of a buffer. Only for reading: nothing is written to the description of the pixels."""
     if writable and not is_writable(address):
         raise FrameError(
@@ -154,10 +182,10 @@ def _mapped(address: int, *, writable: bool) -> BufferMap:
     if count != 1:
         raise FrameError(f"A buffer in NVMM memory holds one NvBufSurface; this one has {count} memories.")
     try:
-        mapped = BufferMap(address, writable=False)
+        mapped = PlaceMap(address, READ)
     except NativeError as error:
         raise FrameError("GStreamer could not map the buffer; GST_DEBUG=GST_BUFFER:4,GST_MEMORY:4 says why.") from error
-    if writable and (mapped.is_copied or not is_alone(address)):
+    if writable and not (is_alone(address) and not is_copied(*mapped.place[:2])):
         mapped.unmap()
         raise FrameError(
             f"The buffer cannot be written, because another one has the same GPU memory, behind a tee for example; {_OWN_FRAMES}."

@@ -7,7 +7,8 @@ from typing import ClassVar
 from empycustom.frames.device_span import DeviceSpan
 from empycustom.frames.device_view import DeviceView
 from empycustom.frames.frame import Frame
-from empycustom.frames.layout import Layout, PlaneLayout
+from empycustom.frames.layout import Layout
+from empycustom.frames.views import TYPES
 
 
 class DeviceFrame(Frame[DeviceView]):
@@ -36,8 +37,5 @@ class DeviceFrame(Frame[DeviceView]):
         span = self._span
         if span is None:
             raise self._not_open()
-        return tuple([_view(span, plane, place) for plane, place in zip(self._layout.planes, self._addresses, strict=True)])
-
-
-def _view(span: DeviceSpan, plane: PlaneLayout, address: int) -> DeviceView:
-    return DeviceView(span, address, plane.shape, plane.strides, plane.sample)
+        planes = zip(self._layout.planes, self._addresses, strict=True)
+        return tuple([DeviceView(span, place, plane.shape, plane.strides, TYPES[plane.sample]) for plane, place in planes])

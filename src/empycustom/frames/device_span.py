@@ -13,6 +13,7 @@ the same in all threads; for every other consumer it waits for all work on the G
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from empycustom.errors import FrameExportError
@@ -34,8 +35,18 @@ class Memory(Protocol):
 
     device: tuple[int, int]
 
-    def export(self, view: DeviceView, device: tuple[int, int], *, readonly: bool, versioned: bool) -> object:
-        """Return a new DLPack capsule."""
+    def export(
+        self,
+        data: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        bits: int,
+        device: tuple[int, int],
+        *,
+        readonly: bool,
+        versioned: bool,
+    ) -> object:
+        """Return a new DLPack capsule of the elements at an address; strides are in elements, too."""
 
     def read(self, address: int, pitch: int, into: Pixels) -> None:
         """Copy rows that begin ``pitch`` bytes apart into a dense array of (rows, bytes of a row)."""
@@ -43,50 +54,56 @@ class Memory(Protocol):
     def wait(self, *, everything: bool) -> None:
         """Wait for all work on the GPU, or for that on the legacy default stream alone."""
 
-    def close(self, *, keep: bool) -> None:
-        """Take back what nobody took; keep the memory itself for as long as this object lives, if asked to."""
+    def hold(self) -> None:
+        """Keep the memory for as long as this object lives, after the end as well."""
+
+    def close(self) -> None:
+        """Take back what nobody took."""
 
 
 class DeviceSpan:
     """One mapping of GPU memory: which views were handed out in it, and whether it is over."""
 
-    __slots__ = ("_by_default", "_elsewhere", "_memory", "_shared", "is_open", "readonly")
+    __slots__ = ("_by_default", "_elsewhere", "_memory", "device", "is_open", "readonly")
 
     def __init__(self, memory: Memory, *, readonly: bool) -> None:
         self._memory, self.readonly, self.is_open = memory, readonly, True
+        self.device = memory.device  # the kind of memory and the number of the GPU, in DLPack's numbers
         self._by_default = self._elsewhere = False  # whether someone may be at work: on the default stream, on another one
-        self._shared = False  # by the CUDA array interface, where the view itself is what keeps the memory
-
-    @property
-    def device(self) -> tuple[int, int]:
-        """The kind of memory and the number of the GPU, in DLPack's numbers."""
-        return self._memory.device
 
     @property
     def offered(self) -> tuple[int, int]:
         """As what it is handed over where nothing else is asked for: pinned memory as the CPU's, unified as the GPU's."""
-        kind, gpu = self.device
-        return (CPU, 0) if _KINDS[kind][0] == CPU else (_KINDS[kind][0], gpu)
+        return _offered(self.device)
 
     def export(self, view: DeviceView, stream: Any, wanted: tuple[int, int] | None, *, versioned: bool) -> object:
         """Return a DLPack capsule of a view for a consumer that works on a stream."""
-        kind, gpu = self.device
-        as_kind = self.offered[0] if wanted is None else int(wanted[0])
-        if as_kind not in _KINDS[kind] or (wanted is not None and as_kind != CPU and wanted[1] != gpu):
+        device = _offered(self.device) if wanted is None else self._as_wanted(wanted)
+        bits = 8 * view._dtype.itemsize
+        capsule = self._memory.export(
+            view._address, view._shape, view.steps, bits, device, readonly=self.readonly, versioned=versioned
+        )
+        if device[0] in (CUDA, CUDA_MANAGED):
+            if stream is None or stream == _DEFAULT_STREAM:
+                self._by_default = True
+            else:
+                self._elsewhere = True
+        return capsule
+
+    def _as_wanted(self, wanted: tuple[int, int]) -> tuple[int, int]:
+        """Return the device that a consumer asked for, in DLPack's numbers; FrameExportError where that takes a copy."""
+        (kind, gpu), as_kind = self.device, int(wanted[0])
+        if as_kind not in _KINDS[kind] or (as_kind != CPU and wanted[1] != gpu):
             raise FrameExportError(
                 f"The frame is in {NAMES[kind]} of GPU {gpu} and cannot be handed over as memory of another device (DLPack's "
                 f"{wanted!r}) without a copy: take it there and move it, or call view.download()."
             )
-        capsule = self._memory.export(view, (as_kind, 0 if as_kind == CPU else gpu), readonly=self.readonly, versioned=versioned)
-        if as_kind in (CUDA, CUDA_MANAGED):
-            by_default = stream is None or stream == _DEFAULT_STREAM
-            self._by_default |= by_default
-            self._elsewhere |= not by_default
-        return capsule
+        return as_kind, 0 if as_kind == CPU else gpu
 
     def share(self) -> None:
-        """Note that a view goes out by the CUDA array interface: who uses it where is not known."""
-        self._shared = self._elsewhere = True
+        """Note that a view goes out by the CUDA array interface: who uses it where is not known, and it keeps the memory."""
+        self._elsewhere = True
+        self._memory.hold()
 
     def wait(self) -> None:
         """Wait for the work of those who got a view. Raises FrameError where that work failed."""
@@ -104,4 +121,10 @@ class DeviceSpan:
         try:
             self.wait()
         finally:
-            self._memory.close(keep=self._shared)
+            self._memory.close()
+
+
+@lru_cache(maxsize=64)
+def _offered(device: tuple[int, int]) -> tuple[int, int]:
+    kind, gpu = _KINDS[device[0]][0], device[1]
+    return kind, 0 if kind == CPU else gpu

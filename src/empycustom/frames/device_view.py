@@ -43,7 +43,7 @@ class DeviceView:
     __slots__ = ("__weakref__", "_address", "_dtype", "_shape", "_span", "_strides")
 
     def __init__(self, span: DeviceSpan, address: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> None:
-        self._span, self._address, self._shape, self._strides, self._dtype = span, address, shape, strides, np.dtype(dtype)
+        self._span, self._address, self._shape, self._strides, self._dtype = span, address, shape, strides, dtype
 
     def _opened(self) -> DeviceView:
         if not self._span.is_open:
@@ -59,6 +59,18 @@ class DeviceView:
     ndim = property(lambda self: len(self.shape))
     size = property(lambda self: prod(self.shape))
     nbytes = property(lambda self: self.size * self.dtype.itemsize)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The strides in elements, as DLPack has them. A FrameExportError where rows do not begin at whole ones."""
+        size = self._opened()._dtype.itemsize
+        if size == 1:
+            return self._strides
+        if any(stride % size for stride in self._strides):
+            raise FrameExportError(
+                "The rows of this frame do not begin at whole samples, as DLPack needs it: use view.download()."
+            )
+        return tuple([stride // size for stride in self._strides])
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -131,14 +143,9 @@ class DeviceView:
         Pinned memory is handed over as the CPU's, and unified memory as the GPU's, unless ``dl_device`` asks for the other:
         ``numpy.from_dlpack(view)`` takes pinned memory, ``numpy.from_dlpack(view, device="cpu")`` unified memory too (NumPy 2.1).
         """
-        self._opened()
         if copy:
             raise FrameExportError("A view of GPU memory is handed over as it is: copy it there, with .clone() or .copy().")
-        if any(stride % self._dtype.itemsize for stride in self._strides):
-            raise FrameExportError(
-                "The rows of this frame do not begin at whole samples, as DLPack needs it: use view.download()."
-            )
-        return self._span.export(self, stream, dl_device, versioned=max_version is not None and max_version[0] >= 1)
+        return self._opened()._span.export(self, stream, dl_device, versioned=max_version is not None and max_version[0] >= 1)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """Return as what kind of memory it is handed over, and the GPU: (2, n); pinned memory as the CPU's, (1, 0)."""

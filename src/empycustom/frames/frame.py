@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from empycustom.errors import FrameClosedError, FrameError
-from empycustom.frames.layout import Layout, channel_slice, planes_of
+from empycustom.frames.layout import EVERY, Layout, channel_slice, planes_of
 
 
 class View(Protocol):
@@ -140,7 +140,7 @@ class Frame(Generic[V]):
                 f"A frame of format {self.format} cannot be viewed as {channels} without a copy: use frame.planes and convert "
                 f"what you need (with NumPy or cv2.cvtColor), {self._CONVERT.format('RGBA')}."
             )
-        view: V = self.planes[0][:, :, part]
+        view: V = self.planes[0] if part is EVERY else self.planes[0][:, :, part]
         return view
 
     def _not_open(self) -> FrameError:

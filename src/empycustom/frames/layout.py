@@ -79,6 +79,9 @@ FORMATS: dict[str, tuple[PlaneFormat, ...]] = {
 """Every supported format, by GStreamer's name, with its planes."""
 
 
+EVERY = slice(None)
+
+
 def planes_of(video_format: str) -> tuple[PlaneFormat, ...]:
     """Return the planes of a format; FrameError where it is not supported."""
     planes = FORMATS.get(video_format)
@@ -136,7 +139,8 @@ def _check(plane: PlaneLayout, name: str) -> None:
 def channel_slice(video_format: str, channels: str) -> slice | None:
     """Return the slice of the last axis that gives ``channels`` ("RGB", "BGR", "RGBA") in that order, or None.
 
-    None where the format lacks one of them, or where no single step leads from one to the next (RGBA of a BGRA frame).
+    None where the format lacks one of them, or where no single step leads from one to the next (RGBA of a BGRA frame);
+    ``EVERY`` where they are the whole axis.
     """
     first_plane = planes_of(video_format)[0].channels
     places = [first_plane.find(channel) for channel in channels]
@@ -144,4 +148,4 @@ def channel_slice(video_format: str, channels: str) -> slice | None:
     stop = places[0] + step * len(places)
     if min(places) < 0 or places != list(range(places[0], stop, step)):
         return None
-    return slice(places[0], None if stop < 0 else stop, step)
+    return EVERY if channels == first_plane else slice(places[0], None if stop < 0 else stop, step)

@@ -21,7 +21,7 @@ from empycustom.frames.layout import FORMATS, PlaneLayout
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
 # The types of samples, made once: NumPy takes longer to read a name than to make a view.
-_TYPES = {plane.sample: np.dtype(plane.sample) for planes in FORMATS.values() for plane in planes}
+TYPES = {plane.sample: np.dtype(plane.sample) for planes in FORMATS.values() for plane in planes}
 
 CLOSED = "This view of a frame was used after its with block. Use it inside, or keep view.copy() instead of the view."
 # A dtype that nothing calculates with: C code that takes an emptied view refuses it, and most of it prints this name.
@@ -36,7 +36,7 @@ class Span(list["weakref.ref[FrameView]"]):
 
     def array(self, data: Any, plane: PlaneLayout) -> FrameView:
         """Return a view of the plane in a buffer; read-only where ``data`` is."""
-        view: FrameView = FrameView(plane.shape, _TYPES[plane.sample], data, plane.offset, plane.strides)
+        view: FrameView = FrameView(plane.shape, TYPES[plane.sample], data, plane.offset, plane.strides)
         view._span = self
         self.append(weakref.ref(view))
         return view

@@ -17,6 +17,9 @@ from empycustom.native.declarations import ffi, text
 _LIBRARY = "libcuda.so.1"
 _HOST, _DEVICE = 1, 2  # CUmemorytype; memory that is managed for both is of the second
 _LEGACY_STREAM = 1
+_BEFORE = ffi.new(
+    "void **"
+)  # where the context goes that is taken off a thread's stack; several threads may write it, none reads it
 
 
 @lru_cache(maxsize=1)
@@ -58,12 +61,12 @@ def _context(gpu: int) -> Any:
 @contextmanager
 def on(gpu: int) -> Iterator[Any]:
     """The driver, with the context of a GPU as that of this thread."""
-    library, before = driver(), ffi.new("void **")
+    library = driver()
     check(library, library.cuCtxPushCurrent_v2(_context(gpu)), f"GPU {gpu} cannot be used")
     try:
         yield library
     finally:
-        library.cuCtxPopCurrent_v2(before)
+        library.cuCtxPopCurrent_v2(_BEFORE)
 
 
 def wait(gpu: int, *, everything: bool) -> None:
@@ -71,10 +74,15 @@ def wait(gpu: int, *, everything: bool) -> None:
 
     A FrameError says what went wrong on the GPU since somebody last waited.
     """
-    with on(gpu) as library:
+    library = driver()
+    if code := library.cuCtxPushCurrent_v2(_context(gpu)):
+        check(library, code, f"GPU {gpu} cannot be used")
+    code = library.cuCtxSynchronize() if everything else library.cuStreamSynchronize(_LEGACY_STREAM)
+    library.cuCtxPopCurrent_v2(_BEFORE)
+    if code:
         check(
             library,
-            library.cuCtxSynchronize() if everything else library.cuStreamSynchronize(_LEGACY_STREAM),
+            code,
             "The work that this block started on the GPU failed (CUDA_LAUNCH_BLOCKING=1 shows where it was started)",
         )
 

@@ -13,7 +13,10 @@ _FEW = 16  # capsules, among which those that were taken are not looked for
 
 
 class DeviceMemory:
-    """A GstMemory, by its address, on a GPU. ``device`` is its kind and the number of the GPU, as DLPack has them."""
+    """A GstMemory, by its address, on a GPU. ``device`` is its kind and the number of the GPU, as DLPack has them.
+
+    Whoever makes one keeps the memory there until ``close()``.
+    """
 
     __slots__ = ("_address", "_capsules", "_enough", "_keeper", "device")
 
@@ -21,14 +24,21 @@ class DeviceMemory:
         self._address, self.device = address, device
         self._capsules: list[Capsule] = []  # some were taken meanwhile
         self._enough = _FEW  # so many that those that were taken are dropped
-        self._keeper: object = reference(address)
+        self._keeper: object = None
 
-    def export(self, view: Any, device: tuple[int, int], *, readonly: bool, versioned: bool) -> object:
-        """Return a new DLPack capsule of a view. Raises FrameError where this machine cannot make one."""
-        size = view.dtype.itemsize
-        strides = tuple([stride // size for stride in view.strides])
-        place = (self._address, view.address, view.shape, strides, 8 * size, device)
-        capsule = Capsule(*place, readonly=readonly, versioned=versioned)
+    def export(
+        self,
+        data: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        bits: int,
+        device: tuple[int, int],
+        *,
+        readonly: bool,
+        versioned: bool,
+    ) -> object:
+        """Return a new DLPack capsule; see :class:`empycustom.native.dlpack.Capsule`. FrameError where this machine has none."""
+        capsule = Capsule(self._address, data, shape, strides, bits, device, readonly=readonly, versioned=versioned)
         if len(self._capsules) >= self._enough:
             self._capsules = [other for other in self._capsules if other.waits]
             self._enough = max(_FEW, 2 * len(self._capsules))
@@ -44,10 +54,12 @@ class DeviceMemory:
         """Wait until work on the GPU is done; see :func:`empycustom.native.cuda.wait`."""
         cuda.wait(self.device[1], everything=everything)
 
-    def close(self, *, keep: bool) -> None:
-        """Take back the capsules that nobody took. ``keep`` the memory for as long as this object lives, or let go of it."""
-        capsules, self._capsules = self._capsules, []
-        for capsule in capsules:
+    def hold(self) -> None:
+        """Keep the memory for as long as this object lives, after ``close()`` too."""
+        self._keeper = self._keeper or reference(self._address)
+
+    def close(self) -> None:
+        """Take back the capsules that nobody took."""
+        for capsule in self._capsules:
             capsule.revoke()
-        if not keep:
-            self._keeper = None
+        self._capsules.clear()

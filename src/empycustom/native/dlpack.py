@@ -1,9 +1,9 @@
 """DLPack: descriptions of memory that another library takes over, in a PyCapsule, and gives back when it likes.
 
 It does so by calling the description's ``deleter``, on any thread, with or without the interpreter's lock, also when Python has
-ended. So nothing of that is Python. A description lies in a GstMemory of its own, which is its ``manager_ctx`` and has a
-reference to the memory that it describes; its ``deleter`` is machine code that goes on to ``gst_mini_object_unref`` with it. That
-one call frees the description and gives the reference back.
+ended. So nothing of that is Python. A description lies in a block of GLib's heap, and has a reference to the GstMemory that it
+describes, which is its ``manager_ctx``; its ``deleter`` is machine code that calls ``gst_mini_object_unref`` with that, and goes
+on to ``g_free`` with the block.
 
 A capsule has no destructor either: whoever made one asks in the end, by :meth:`Capsule.revoke`, whether it was taken.
 """
@@ -13,13 +13,13 @@ from __future__ import annotations
 import ctypes
 from functools import lru_cache
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from empycustom.errors import FrameError, NativeError
-from empycustom.native.declarations import address_of, ffi, glib
+from empycustom.native.declarations import POINTER, address_of, ffi, glib
 from empycustom.native.declarations import gst as _gst
 from empycustom.native.jumps import jumps
-from empycustom.native.memory import writer
+from empycustom.native.memory import Writer, writer
 
 _UNSIGNED = 1  # DLDataTypeCode
 _READ_ONLY = 1  # flag of a versioned tensor
@@ -27,18 +27,12 @@ _VERSION = (1, 0)
 
 # DLTensor: data, device type and id, ndim, type (code, bits, lanes), shape, strides (in elements), byte_offset
 _TENSOR = "QiiiBBHQQQ"
-# DLManagedTensor: dl_tensor, manager_ctx, deleter
-_legacy = f"={_TENSOR}QQ"
-# DLManagedTensorVersioned: version (major, minor), manager_ctx, deleter, flags, dl_tensor
-_versioned = f"=IIQQQ{_TENSOR}"
-_write_legacy, _write_versioned = writer(_legacy), writer(_versioned)
-_HEADS = {False: Struct(_legacy).size, True: Struct(_versioned).size}
+_LEGACY = f"={_TENSOR}QQ"  # DLManagedTensor: dl_tensor, manager_ctx, deleter
+_VERSIONED = f"=IIQQQ{_TENSOR}"  # DLManagedTensorVersioned: version (major, minor), manager_ctx, deleter, flags, dl_tensor
 _OWNERS = {False: 48, True: 8}  # where manager_ctx lies
 
-_HEAP: Any = _gst.gst_allocator_find(b"SystemMemory")
-_WRITE = 2  # GstMapFlags
 _UNREF: int = address_of(ffi.addressof(_gst, "gst_mini_object_unref"))
-_KEY: int = glib.g_quark_from_string(b"empycustom-described-memory")
+_FREE: int = address_of(ffi.addressof(glib, "g_free"))
 _NAMES: dict[bool, tuple[int, int]] = {  # of a capsule: before and after it was taken
     versioned: (glib.g_intern_string(name), glib.g_intern_string(b"used_" + name))
     for versioned, name in ((False, b"dltensor"), (True, b"dltensor_versioned"))
@@ -54,13 +48,29 @@ _rename = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, _text)(("PyCapsule_S
 def _deleters() -> dict[bool, int]:
     """Return the addresses of the deleters of legacy and of versioned tensors."""
     try:
-        found = jumps((_OWNERS[versioned], _UNREF) for versioned in (False, True))
+        found = jumps((_OWNERS[versioned], _UNREF, _FREE) for versioned in (False, True))
     except NativeError as error:
         raise FrameError(
             f"The frame cannot be handed over by DLPack: {error}. cupy.asarray(view) and view.download() work without; so does "
             "torch.as_tensor(view), if the frame is mapped with writable=True."
         ) from error
     return dict(zip((False, True), found, strict=True))
+
+
+class _Form(NamedTuple):
+    """How tensors of some dimensions are written: the bytes they take, where their shape and their strides lie, and by what."""
+
+    size: int
+    shape: int
+    strides: int
+    write: Writer
+
+
+@lru_cache(maxsize=16)
+def _form(versioned: bool, count: int) -> _Form:
+    head = _VERSIONED if versioned else _LEGACY
+    shape, both = Struct(head).size, f"{2 * count}q"
+    return _Form(shape + 16 * count, shape, shape + 8 * count, writer(head + both))
 
 
 class Capsule:
@@ -71,7 +81,7 @@ class Capsule:
     says whether it may be written; others cannot.
     """
 
-    __slots__ = ("_name", "_owner", "_used", "object")
+    __slots__ = ("_memory", "_name", "_tensor", "_used", "object")
 
     def __init__(
         self,
@@ -85,14 +95,15 @@ class Capsule:
         readonly: bool,
         versioned: bool,
     ) -> None:
-        deleter, head, count = _deleters()[versioned], _HEADS[versioned], len(shape)
-        self._owner, tensor = _owner_of(memory, head + 16 * count)
-        described = (data, *device, count, _UNSIGNED, bits, 1, tensor + head, tensor + head + 8 * count, 0)
+        deleter, count = _deleters()[versioned], len(shape)
+        form = _form(versioned, count)
+        self._memory = _gst.gst_mini_object_ref(ffi.cast(POINTER, memory))
+        self._tensor = tensor = glib.g_malloc(form.size)
+        about = (data, *device, count, _UNSIGNED, bits, 1, tensor + form.shape, tensor + form.strides, 0)
         if versioned:
-            _write_versioned(tensor, *_VERSION, self._owner, deleter, _READ_ONLY if readonly else 0, *described)
+            form.write(tensor, *_VERSION, memory, deleter, _READ_ONLY if readonly else 0, *about, *shape, *strides)
         else:
-            _write_legacy(tensor, *described, self._owner, deleter)
-        writer(f"={2 * count}q")(tensor + head, *shape, *strides)
+            form.write(tensor, *about, memory, deleter, *shape, *strides)
         self._name, self._used = _NAMES[versioned]
         self.object: Any = _new_capsule(tensor, self._name, None)
 
@@ -103,17 +114,7 @@ class Capsule:
 
     def revoke(self) -> None:
         """Take it back where nobody has taken it, for good: it cannot be taken from now on."""
-        if self.waits:
+        if _is_capsule(self.object, self._name):
             _rename(self.object, self._used)
-            _gst.gst_mini_object_unref(ffi.cast("void *", self._owner))
-
-
-def _owner_of(memory: int, size: int) -> tuple[int, int]:
-    """Return a new GstMemory that has a reference to another one, and where its bytes lie."""
-    owner, info = _gst.gst_allocator_alloc(_HEAP, size, ffi.NULL), ffi.new("GstMapInfo *")
-    described = _gst.gst_mini_object_ref(ffi.cast("void *", memory))
-    _gst.gst_mini_object_set_qdata(owner, _KEY, described, ffi.cast("void *", _UNREF))
-    _gst.gst_memory_map(owner, info, _WRITE)
-    place = address_of(info.data)
-    _gst.gst_memory_unmap(owner, info)  # the bytes stay where they are
-    return address_of(owner), place
+            _gst.gst_mini_object_unref(self._memory)
+            glib.g_free(ffi.cast(POINTER, self._tensor))

@@ -8,11 +8,14 @@ from typing import Any
 from empycustom.errors import NativeError
 from empycustom.native.declarations import POINTER, address_of, ffi
 from empycustom.native.declarations import gst as _gst
+from empycustom.native.memory import reader
 
 _MAP_INFO = ffi.typeof("GstMapInfo *")
-_READ, _WRITE, _READ_WRITE = 1, 2, 3  # GstMapFlags
+READ, _WRITE, _READ_WRITE = 1, 2, 3  # GstMapFlags
 _REF_MEMORY = 1 << 8  # also one; set by gst_buffer_map since 1.28: the map itself owns its reference to the memory
 _HEAP: Any = _gst.gst_allocator_find(b"SystemMemory")
+_HEAP_ADDRESS = address_of(_HEAP)
+_mapped, _allocator = reader("GstMapInfo", "memory", "data", "size"), reader("GstMemory", "allocator")
 
 
 def is_writable(address: int) -> bool:
@@ -40,23 +43,45 @@ def _inside() -> int:
     """Return where the bytes lie in a GstMemory that has allocated them itself: right behind its own fields."""
     memory = _gst.gst_allocator_alloc(_HEAP, 1, ffi.NULL)
     info = ffi.new(_MAP_INFO)
-    _gst.gst_memory_map(memory, info, _READ)
+    _gst.gst_memory_map(memory, info, READ)
     place = address_of(info.data) - address_of(memory)
     _gst.gst_memory_unmap(memory, info)
     _gst.gst_mini_object_unref(memory)
     return place
 
 
-class BufferMap:
-    """A buffer mapped into memory until ``unmap()``. ``address`` is that of a buffer which outlives the map.
+class PlaceMap:
+    """A buffer mapped until ``unmap()``, by addresses. ``address`` is that of a buffer which outlives the map."""
 
-    ``data`` are all its bytes, not a copy and valid until ``unmap()``; read-only unless ``writable``.
-    """
+    __slots__ = ("_address", "_info")
 
-    __slots__ = ("_address", "_info", "data")
+    def __init__(self, address: int, flags: int) -> None:
+        self._address, self._info = address, _map(address, flags)
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """The address of the memory that the bytes are of, their own, and how many there are. Zeros for an empty buffer."""
+        memory, data, size = _mapped(address_of(self._info))
+        return memory, data, size
+
+    def unmap(self) -> None:
+        """End the mapping; to be called once."""
+        _gst.gst_buffer_unmap(self._address, self._info)
+
+
+def is_copied(memory: int, data: int) -> bool:
+    """Whether GStreamer allocated the bytes of a memory, as it does to copy some: in what was wrapped they lie elsewhere."""
+    (allocator,) = _allocator(memory)
+    return allocator == _HEAP_ADDRESS and data - memory == _inside()
+
+
+class BufferMap(PlaceMap):
+    """The same for its bytes: ``data`` are all of them, not a copy and valid until ``unmap()``; read-only unless ``writable``."""
+
+    __slots__ = ("data",)
 
     def __init__(self, address: int, *, writable: bool) -> None:
-        self._address, self._info = address, _map(address, _READ_WRITE if writable else _READ)
+        super().__init__(address, _READ_WRITE if writable else READ)
         data = memoryview(ffi.buffer(self._info.data, self._info.size))
         self.data = data if writable else data.toreadonly()
 
@@ -71,21 +96,6 @@ class BufferMap:
         if memory.allocator == _HEAP:
             return ffi.gc(memory, _gst.gst_mini_object_unref)
         return _hold_mapped(memory, self._info.flags & _READ_WRITE)
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """The address of the bytes, and that of the memory that they are of."""
-        return address_of(self._info.data), address_of(self._info.memory)
-
-    @property
-    def is_copied(self) -> bool:
-        """Whether GStreamer allocated the bytes itself, as it does to copy some: in what was wrapped they lie elsewhere."""
-        data, memory = self.place
-        return bool(self._info.memory.allocator == _HEAP) and data - memory == _inside()
-
-    def unmap(self) -> None:
-        """End the mapping; to be called once."""
-        _gst.gst_buffer_unmap(self._address, self._info)
 
 
 class LooseMap:
