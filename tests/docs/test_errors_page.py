@@ -211,7 +211,8 @@ def test_the_log(gst_launch, library):
     lists = library("def process_ip(b, m, o):\n    return [{'a': 1}, {'b': 2}]\n", "lists.py")
     frames = library("def process_ip(b, m, o):\n    return {'frame': [{}, {}]}\ndef output_caps(c, o):\n    pass\n", "frames.py")
     adds = library(
-        f"def process_ip(b, m, o):\n    return {{'frame': [{{'new_object': [{{'rect_params': {BOX}}}]}}]}}\n", "adds.py"
+        f"def process_ip(b, m, o):\n    return {{'frame': [{{'new_object': [{{'rect_params': {BOX}, 'obj_label': 'x' * 300}}]}}]}}\n",
+        "adds.py",
     )
     removes = library(
         "from gi.repository import GObject\ndef process_ip(b, m, o):\n"

@@ -5,6 +5,7 @@ There is no place in it for a class id; a conversion keeps all of it.
 
 from __future__ import annotations
 
+from empycustom.carriers.labels import carried
 from empycustom.carriers.protocol import Found, key_of
 from empycustom.meta import model
 from empycustom.meta.foreign import box_of, usable
@@ -53,17 +54,18 @@ def _classifier(labels: list[Label], complaints: list[str]) -> model.Classifier:
     return {"num_labels": len(labels), "unique_component_id": 0, "label_info": infos}
 
 
-def add(address: int, found: model.Object) -> str:
-    """Add an object to a writable buffer and return its key."""
+def add(address: int, found: model.Object, complaints: list[str]) -> str:
+    """Add an object to a writable buffer and return its key; ``complaints`` grows if it did not fit as it was."""
     rect = found["rect_params"]
     left, top = round(rect["left"]), round(rect["top"])
     width, height = round(rect["left"] + rect["width"]) - left, round(rect["top"] + rect["height"]) - top
     tracking_id = None if found["object_id"] == model.UNTRACKED else found["object_id"]
     classes = [
-        [Label(info["result_label"], info["result_prob"]) for info in classifier["label_info"]]
+        [Label(carried(info["result_label"], complaints), info["result_prob"]) for info in classifier["label_info"]]
         for classifier in found["classifier"]
         if classifier["label_info"]
     ]
     box = (left, top, min(width, LARGEST), min(height, LARGEST))  # the rounding of both ends may add 1
-    number = add_detection(address, Detection(0, found["obj_label"], *box, found["confidence"], tracking_id, classes))
+    label = carried(found["obj_label"], complaints)
+    number = add_detection(address, Detection(0, label, *box, found["confidence"], tracking_id, classes))
     return key_of((KIND, number))

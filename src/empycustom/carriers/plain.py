@@ -17,6 +17,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, cast
 
 from empycustom.carriers import analytics, regions
+from empycustom.carriers.labels import ELSEWHERE, stands_for
 from empycustom.carriers.protocol import Found, Reading, free_numbers
 from empycustom.errors import MetadataError
 from empycustom.meta import model
@@ -109,9 +110,14 @@ class _Contents:
     def _completed(self, found: Found) -> Found:
         """Fill in what our record knows and the meta itself has lost, or cannot hold."""
         record = self.records.get(found.key)
-        if record is None or record["obj_label"] != found.facts["obj_label"]:
+        label = found.facts["obj_label"]
+        if record is None or not stands_for(label, record["obj_label"]):
             return found
-        known = set(found.known) - ({"classifier"} if _labels(record) == _labels(found.facts) else set())
+        known = set(found.known)
+        if label == ELSEWHERE:
+            known.discard("obj_label")
+        if _are_same(_labels(found.facts), _labels(record)):
+            known.discard("classifier")
         facts = {**found.facts, **{name: value for name, value in record.items() if name not in known and name != "key"}}
         if _rounded(record["rect_params"]) != _rounded(found.facts["rect_params"]):
             facts["rect_params"] = found.facts["rect_params"]  # it was rescaled or moved meanwhile
@@ -120,6 +126,10 @@ class _Contents:
 
 def _labels(found: model.Object) -> list[str]:
     return [info["result_label"] for classifier in found["classifier"] for info in classifier["label_info"]]
+
+
+def _are_same(there: list[str], labels: list[str]) -> bool:
+    return there == labels or (len(there) == len(labels) and all(map(stands_for, there, labels)))
 
 
 def _rounded(rect: model.RectParams) -> tuple[int, ...]:
@@ -232,11 +242,8 @@ class PlainCarrier:
 
     def _add(self, address: int, new: model.Object, free: Iterator[int], complaints: list[str]) -> str:
         if analytics.AVAILABLE:
-            return analytics.add(address, new)
-        key, complaint = regions.add(address, new, next(free))
-        if complaint:
-            complaints.append(complaint)
-        return key
+            return analytics.add(address, new, complaints)
+        return regions.add(address, new, next(free), complaints)
 
 
 def _without_box(token: Hashable) -> Hashable:

@@ -5,6 +5,7 @@ A conversion keeps the rectangle, the label and the id, and loses the parameters
 
 from __future__ import annotations
 
+from empycustom.carriers.labels import carried
 from empycustom.carriers.protocol import Found, key_of
 from empycustom.meta import model
 from empycustom.meta.foreign import box_of, usable
@@ -80,8 +81,8 @@ def claim(meta_address: int, number: int) -> str:
     return key_of((KIND, number))
 
 
-def add(address: int, found: model.Object, number: int) -> tuple[str, str]:
-    """Add an object as a region with the id ``number``; return its key, and a sentence if it did not fit as it was."""
+def add(address: int, found: model.Object, number: int, complaints: list[str]) -> str:
+    """Add an object as a region with the id ``number`` and return its key; ``complaints`` grows if it did not fit as it was."""
     rect = found["rect_params"]
     left, top = max(0, round(rect["left"])), max(0, round(rect["top"]))
     right, bottom = round(rect["left"] + rect["width"]), round(rect["top"] + rect["height"])
@@ -93,8 +94,7 @@ def add(address: int, found: model.Object, number: int) -> tuple[str, str]:
         Param("classification", info["result_label"], info["result_class_id"], info["result_prob"], None) for info in labels
     ]
     box = (left, top, max(0, right - left), max(0, bottom - top))
-    add_region(address, Region(number, found["obj_label"], *box, params))
-    cut = rect["left"] < 0 or rect["top"] < 0
-    return key_of(
-        (KIND, number)
-    ), "an object reaches out of the frame to the left or the top; its region was cut there" if cut else ""
+    add_region(address, Region(number, carried(found["obj_label"], complaints), *box, params))
+    if rect["left"] < 0 or rect["top"] < 0:
+        complaints.append("an object reaches out of the frame to the left or the top; its region was cut there")
+    return key_of((KIND, number))
