@@ -106,6 +106,7 @@ def test_what_came_back_cannot_be_used(said):
         "True",
         "'person'",
         "[{'a': object()}]",
+        "[type('', (), {'dtype': property(lambda self: 1 / 0)})()]",
         "(lambda a: a.append(a) or a)([])",
         "{'count': 1}",
         "{'frame': 1}",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from operator import itemgetter
 from statistics import median
 from typing import Any
 
 from empycustom.app.findings import Trial, explain
 from empycustom.app.synthetic import SyntheticFrame
 from empycustom.buffers.handed import hand_over
-from empycustom.elements.answers import check_buffer, meta_of, pair_of, write_arrays
+from empycustom.elements.answers import check_buffer, meta_of, pair_of, read, write_arrays
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.options import read_object
 from empycustom.elements.output import OutputCaps
 from empycustom.elements.video import VIDEO_CAPS
 from empycustom.gstreamer import Gst
+from empycustom.library.blame import is_kind
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
 from empycustom.meta.output import deal
 from empycustom.text import for_people
@@ -57,7 +59,7 @@ def _check(callbacks: list[Library], frame: SyntheticFrame, options: dict[str, A
     finally:
         library.stop(options)
     for callback, trial in zip(callbacks, trials, strict=True):
-        _report(*explain(trial, callback.name, frame.objects), "", _timing(trial.times_ms))
+        _report(*read(callback, explain, trial, callback.name, frame.objects), "", _timing(trial.times_ms))
 
 
 def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> Trial:
@@ -74,7 +76,7 @@ def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repea
     before, after = frame.buffer(), buffer
     if library.name == "process":
         made, meta = pair_of(library, returned)
-        after, returned = _new_buffer(library, made, output), returned[1]
+        after, returned = _new_buffer(library, made, output), read(library, itemgetter(1), returned)
     else:
         meta = meta_of(library, returned)
     return Trial(returned, meta, deal(meta, [len(frame.objects)]), before, after, times_ms)
@@ -84,7 +86,7 @@ def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
     """Return what ``process`` made as a buffer, None where it dropped the frame."""
     if made is None:
         return None
-    if isinstance(made, Gst.Buffer):
+    if is_kind(made, Gst.Buffer):
         check_buffer(library, made, output, exactly=False)
         return made
     buffer = Gst.Buffer.new_allocate(None, output.size, None)

@@ -40,7 +40,7 @@ def _run(arguments: Sequence[str]) -> int:
         complain(str(error))
         return _leave_at_once(error.exit_code)
     except EmPyCustomError as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while a callback ran
+        if issubclass(type(error.__cause__), KeyboardInterrupt):  # Ctrl-C while a callback ran
             return INTERRUPTED
         complain(str(error), error.details, lines=isinstance(error, ConfigurationError))
         return FAILED

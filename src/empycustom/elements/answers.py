@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from empycustom.elements.frames import FrameFormat
-from empycustom.errors import CallbackOutputError, FrameError, OutputError
+from empycustom.errors import CallbackOutputError, EmPyCustomError, FrameError, OutputError
 from empycustom.gstreamer import Gst, GstVideo
+from empycustom.library.blame import blame, is_kind, kind_of
 from empycustom.library.hooks import Library
 from empycustom.meta.output import read_output
 from empycustom.native.lent import Lender
 from empycustom.native.metas import allocate, described_at, size_of
 
 _FRAMES = "a Gst.Buffer, a NumPy array, a tuple of arrays (a plane each)"
+address_of = Gst.Buffer.__hash__  # not hash(), which a class below it may have changed
+
+
+def read(library: Library, reader: Callable[..., Any], *given: Any, callback: str = "") -> Any:
+    """Return what ``reader`` makes of what a callback returned: the one place where objects of the user's are looked at.
+
+    Raises CallbackOutputError where it raises OutputError, and where one of these objects raises anything at all.
+    """
+    try:
+        return reader(*given)
+    except OutputError as error:
+        details = blame(error.__cause__, library.path).traceback if error.__cause__ else ""
+        raise unusable(library, str(error), callback, details) from error
+    except EmPyCustomError:
+        raise
+    except BaseException as error:
+        found = blame(error, library.path)
+        what = f"it raises {found.what} when it is looked at (the traceback is below); return numbers, texts, lists and dicts"
+        raise unusable(library, what, callback, found.traceback) from error
 
 
 def meta_of(library: Library, returned: Any) -> Any:
@@ -20,10 +41,7 @@ def meta_of(library: Library, returned: Any) -> Any:
 
     Raises CallbackOutputError.
     """
-    try:
-        return read_output(returned)
-    except OutputError as error:
-        raise unusable(library, str(error)) from error
+    return read(library, read_output, returned)
 
 
 def pair_of(library: Library, returned: Any) -> tuple[Any, Any]:
@@ -31,12 +49,21 @@ def pair_of(library: Library, returned: Any) -> tuple[Any, Any]:
 
     Raises CallbackOutputError.
     """
+    pair: tuple[Any, Any] = read(library, _pair, returned)
+    return pair
+
+
+def _pair(returned: Any) -> tuple[Any, Any]:
     if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-        raise unusable(library, f"got {type(returned).__name__}; return a pair: the new frame (or None) and the meta")
+        raise OutputError(f"got {kind_of(returned)}; return a pair: the new frame (or None) and the meta")
     made, meta = returned
-    if made is not None and not isinstance(made, (Gst.Buffer, tuple, list)) and not hasattr(type(made), "__array_interface__"):
-        raise unusable(library, f"the first of the pair is {type(made).__name__}; return {_FRAMES}, or None to drop the frame")
-    return made, meta_of(library, meta)
+    if made is not None and not _is_frame(made):
+        raise OutputError(f"the first of the pair is {kind_of(made)}; return {_FRAMES}, or None to drop the frame")
+    return made, read_output(meta)
+
+
+def _is_frame(made: Any) -> bool:
+    return is_kind(made, Gst.Buffer) or isinstance(made, (tuple, list)) or hasattr(type(made), "__array_interface__")
 
 
 def check_buffer(library: Library, made: Any, frame_format: FrameFormat, *, exactly: bool) -> None:
@@ -46,17 +73,19 @@ def check_buffer(library: Library, made: Any, frame_format: FrameFormat, *, exac
     """
     if frame_format.memory != "CPU":
         return  # how large such a buffer has to be is known to its makers alone
-    size, needed, described = made.get_size(), frame_format.size, described_at(hash(made))
+    read(library, _check_buffer, made, frame_format, exactly)
+
+
+def _check_buffer(made: Any, frame_format: FrameFormat, exactly: bool) -> None:
+    size, needed, described = size_of(address_of(made)), frame_format.size, described_at(address_of(made))
     if described:
         number, width, height = described
         name = GstVideo.VideoFormat.to_string(GstVideo.VideoFormat(number))
         if (name, width, height) != (frame_format.format, frame_format.width, frame_format.height):
-            raise unusable(
-                library, f"the new buffer is {name} of {width}x{height} (GstVideoMeta), but {_negotiated(frame_format)}"
-            )
+            raise OutputError(f"the new buffer is {name} of {width}x{height} (GstVideoMeta), but {_negotiated(frame_format)}")
     if size < needed or (exactly and not described and size != needed):
         hint = "change output_caps, or the buffer" if exactly else "allocate in_buffer.get_size() bytes"
-        raise unusable(library, f"the new buffer has {size} bytes, but {_negotiated(frame_format)}, which needs {needed}; {hint}")
+        raise OutputError(f"the new buffer has {size} bytes, but {_negotiated(frame_format)}, which needs {needed}; {hint}")
 
 
 def _negotiated(frame_format: FrameFormat) -> str:
@@ -71,7 +100,7 @@ def fill_with_arrays(library: Library, held: list[Any], address: int, frame_form
     from empycustom.buffers.arrays import lend_frame  # it loads NumPy, which a library that returns arrays has done
 
     if not size_of(address) and frame_format.memory == "CPU":
-        if lend_frame(address, held, lender, frame_format.size, frame_format.described):
+        if read(library, lend_frame, address, held, lender, frame_format.size, frame_format.described):
             return True
         allocate(address, frame_format.size)
     write_arrays(library, held[0], address, frame_format)
@@ -80,17 +109,21 @@ def fill_with_arrays(library: Library, held: list[Any], address: int, frame_form
 
 def write_arrays(library: Library, made: Any, address: int, frame_format: FrameFormat) -> None:
     """Write the arrays that ``process`` returned into the buffer at an address. Raises CallbackOutputError."""
+    read(library, _write_arrays, made, address, frame_format)
+
+
+def _write_arrays(made: Any, address: int, frame_format: FrameFormat) -> None:
     from empycustom.buffers.arrays import write_frame
 
     if frame_format.memory != "CPU":
-        raise unusable(library, f"an array cannot become a frame in {frame_format.memory} memory; return a Gst.Buffer")
+        raise OutputError(f"an array cannot become a frame in {frame_format.memory} memory; return a Gst.Buffer")
     try:
         write_frame(address, made, frame_format.described)
     except FrameError as error:
-        raise unusable(library, f"the new frame: {error}") from error
+        raise OutputError(f"the new frame: {error}") from error
 
 
-def unusable(library: Library, what: str, callback: str = "") -> CallbackOutputError:
+def unusable(library: Library, what: str, callback: str = "", details: str = "") -> CallbackOutputError:
     """Return the exception that says what is wrong with what a callback returned; ``""`` is the one that sees buffers."""
     callback = callback or library.name
     line = library.line_of(callback)
@@ -99,4 +132,5 @@ def unusable(library: Library, what: str, callback: str = "") -> CallbackOutputE
         library=library.path,
         line=line,
         callback=callback,
+        details=details,
     )

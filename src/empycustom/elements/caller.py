@@ -16,6 +16,7 @@ from empycustom.elements.tally import Tally
 from empycustom.elements.transform import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING
 from empycustom.elements.video import VideoTransform
 from empycustom.errors import LibraryError, MetadataError, NotWritableError
+from empycustom.library.blame import kind_of
 from empycustom.library.hooks import Library
 from empycustom.meta.merge import NOTHING
 from empycustom.meta.output import deal, quick_words
@@ -69,43 +70,41 @@ class Caller:
             return self._recover(error, source, target, None)
         if reading.complaints:
             self._element.complain(reading.complaints)
+        buffer = as_buffer(source if given is None else given)
+        references = getrefcount(buffer)
         try:
-            return self._ask(source, target, given, reading)
+            return self._ask(buffer, source, target, reading)
         except LibraryError as error:
             return self._recover(error, source, target, reading)
         except NotWritableError as error:
             if target:  # the library has never seen that one
                 raise
             return self._recover(self.library.held(error), source, target, reading)
+        finally:  # when the tracebacks are gone, which hold it too
+            if getrefcount(buffer) > references:  # the library keeps it
+                settle(buffer)
 
-    def _ask(self, source: int, target: int, given: Any, reading: Reading) -> int:
+    def _ask(self, buffer: Any, source: int, target: int, reading: Reading) -> int:
         """Call the library, and attach what it says."""
         in_meta: dict[str, Any] = {"frame": reading.frames, "buffer": self._frames.format.buffer_info(reading.layout)}
         if reading.words is not NOTHING:
             in_meta["emcustom"] = reading.words
-        buffer = as_buffer(source if given is None else given)
-        references = getrefcount(buffer)
         began = perf_counter_ns()
         try:
-            try:
-                returned = self.library.call(buffer, in_meta, self.options, self.events)
-            finally:
-                took = perf_counter_ns() - began
-                self._times.add(took)
-                if took > self._frames.format.duration_ns:
-                    self._slow(took)
-            if target:
-                held, returned = [returned], None
-                return self._fill_and_say(source, target, reading, held)
-            if returned is None:
-                self._frames.stamp(source, reading)
-            else:
-                self._hear(source, reading, returned)
-            return FLOW_OK
+            returned = self.library.call(buffer, in_meta, self.options, self.events)
         finally:
-            returned = None
-            if getrefcount(buffer) > references:  # the library keeps it
-                settle(buffer)
+            took = perf_counter_ns() - began
+            self._times.add(took)
+            if took > self._frames.format.duration_ns:
+                self._slow(took)
+        if target:
+            held, returned = [returned], None
+            return self._fill_and_say(source, target, reading, held)
+        if returned is None:
+            self._frames.stamp(source, reading)
+        else:
+            self._hear(source, reading, returned)
+        return FLOW_OK
 
     def _recover(self, error: LibraryError | MetadataError, source: int, target: int, reading: Reading | None) -> int:
         """Do what ``on-error`` says; with "pass" the frame goes on as it came, less what could not be read (no ``reading``)."""
@@ -159,7 +158,7 @@ class Caller:
         if policy == "fail":
             post_error(self._element, error)
             return FLOW_ERROR
-        cause = (type(error), type(error.__cause__), getattr(error, "line", None))
+        cause = (type(error), kind_of(error.__cause__), getattr(error, "line", None))
         if cause not in self._element.told:  # once for each place: the bus is no log
             self._element.told.add(cause)
             post_warning(self._element, error)

@@ -6,9 +6,10 @@ from typing import Any
 
 from empycustom.buffers.pools import offer_frames, offer_no_memory, offers_pool
 from empycustom.carriers.protocol import Reading
-from empycustom.elements.answers import check_buffer, fill_with_arrays
+from empycustom.elements.answers import address_of, check_buffer, fill_with_arrays
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.gstreamer import Gst
+from empycustom.library.blame import is_kind
 from empycustom.library.hooks import Library
 from empycustom.native.lent import Lender
 from empycustom.native.metas import (
@@ -70,11 +71,12 @@ class NewFrames:
         ``held`` is a list with that alone, so that it can be seen who else has it. Raises CallbackOutputError where it is no
         frame of the negotiated caps.
         """
-        is_buffer = isinstance(held[0], Gst.Buffer)
+        is_buffer = is_kind(held[0], Gst.Buffer)
         if is_buffer:
             check_buffer(self._library, held[0], self._format, exactly=not self.same_caps)
-            _share(hash(held[0]), target)
-            carry_metas(hash(held[0]), target, with_memory=True)
+            made = address_of(held[0])
+            _share(made, target)
+            carry_metas(made, target, with_memory=True)
         else:
             remove_metas(target)
             self._copied |= not fill_with_arrays(self._library, held, target, self._format, self._lender)

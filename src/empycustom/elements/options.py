@@ -8,6 +8,8 @@ from typing import Any
 from empycustom.errors import PathError, PropertyError
 from empycustom.paths import as_path
 
+_SHOWN = 200  # characters of a line that a message shows
+
 
 def read_object(name: str, text: str | None) -> dict[str, Any]:
     """Return the JSON object in ``text``, or in the file that ``@file.json`` names; ``{}`` for None and for blank text.
@@ -42,7 +44,7 @@ def _read_file(name: str, text: str) -> str:
     except PathError as error:
         raise PropertyError(f"{name}=@{error}", name=name) from error
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PropertyError(
@@ -55,5 +57,5 @@ def _complaint(source: str, content: str, error: Exception) -> str:
         return f"{source} is no JSON ({error})"
     where = f"line {error.lineno}, column {error.colno}"
     hint = " (JSON wants double quotes; in a shell write it in single ones)" if '"' not in content else ""
-    line = content.splitlines()[error.lineno - 1] if content.strip() else ""
-    return f"{source} is no JSON: {error.msg} at {where}: {line.strip()}{hint}"
+    line = content.split("\n")[error.lineno - 1].strip()  # JSON counts no other ends of lines
+    return f"{source} is no JSON: {error.msg} at {where}: {line[:_SHOWN]}{'…' * (len(line) > _SHOWN)}{hint}"

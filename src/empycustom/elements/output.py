@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from empycustom.elements.answers import unusable
-from empycustom.errors import CallbackOutputError, LibraryError
+from empycustom.elements.answers import read, unusable
+from empycustom.errors import LibraryError, OutputError
 from empycustom.gstreamer import Gst, GstVideo
+from empycustom.library.blame import kind_of
 from empycustom.library.hooks import Library
 
 _EXAMPLE = '"video/x-raw,width=320,height=240"'
@@ -28,9 +29,11 @@ class OutputCaps:
         """
         wanted = self.of(caps, options)
         if not offered.can_intersect(wanted):
-            raise self._unusable(
+            raise unusable(
+                self._library,
                 f"downstream of the element does not take {wanted.to_string()}, but {offered.to_string()}; "
-                "return what it takes, or put videoconvert ! videoscale behind the element"
+                "return what it takes, or put videoconvert ! videoscale behind the element",
+                "output_caps",
             )
         return offered.intersect(wanted).fixate()
 
@@ -49,24 +52,22 @@ class OutputCaps:
 
     def _ask(self, caps: Any, options: dict[str, Any]) -> Any:
         returned = self._library.output_caps(caps, options)
-        if returned is None:
-            return caps
+        return caps if returned is None else read(self._library, self._completed, returned, caps, callback="output_caps")
+
+    def _completed(self, returned: Any, caps: Any) -> Any:
         if not isinstance(returned, (str, Gst.Caps)):
-            raise self._unusable(f"it is {type(returned).__name__}; return a text such as {_EXAMPLE}, a Gst.Caps, or None")
+            raise OutputError(f"it is {kind_of(returned)}; return a text such as {_EXAMPLE}, a Gst.Caps, or None")
         asked = Gst.Caps.from_string(returned) if isinstance(returned, str) else returned
         if asked is None or asked.is_any() or asked.get_size() != 1 or not _is_raw_video(asked):
-            raise self._unusable(f"{_text(returned)!r} is no one kind of raw video; return a text such as {_EXAMPLE}")
+            raise OutputError(f"{_text(returned)!r} is no one kind of raw video; return a text such as {_EXAMPLE}")
         made = _completed(asked, caps)
         if not made.is_fixed():
-            raise self._unusable(f"{_text(returned)!r} leaves a choice; give every field one value")
+            raise OutputError(f"{_text(returned)!r} leaves a choice; give every field one value")
         if not _is_video(made):
-            raise self._unusable(f"{made.to_string()!r} is no format of video")
+            raise OutputError(f"{made.to_string()!r} is no format of video")
         if not made.is_subset(self._template):
-            raise self._unusable(f"empycustom cannot put out {made.to_string()!r}; gst-inspect-1.0 empycustom lists what it can")
+            raise OutputError(f"empycustom cannot put out {made.to_string()!r}; gst-inspect-1.0 empycustom lists what it can")
         return made
-
-    def _unusable(self, what: str) -> CallbackOutputError:
-        return unusable(self._library, what, "output_caps")
 
 
 def _is_raw_video(caps: Any) -> bool:

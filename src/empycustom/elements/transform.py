@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from empycustom.elements.entry import SLOW_BECAUSE
 from empycustom.elements.failures import post_error
 from empycustom.elements.properties import Property
-from empycustom.errors import PropertyError
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.native.fastpath import enter, leave
 from empycustom.native.objects import DebugCategory, highest_level, keep_floating
@@ -69,7 +68,7 @@ class PyTransform(GstBase.BaseTransform):
         super().__init__()
         keep_floating(hash(self))
         self.values: dict[str, Any] = {item.name: item.default for item in self.properties}
-        self.refused: dict[str, PropertyError] = {}
+        self.refused: dict[str, Exception] = {}
         self.started = False
         for item in self.properties:
             self.changed(item.name, item.default)
@@ -102,7 +101,7 @@ class PyTransform(GstBase.BaseTransform):
             value = item.checked(value)
             self.changed(item.name, value)
             self.values[item.name] = value
-        except PropertyError as error:
+        except Exception as error:  # noqa: BLE001 - PyGObject would print it, and take the value for set
             # No bus in NULL state yet: begin() reports it. While playing it is reported at once, and the old value stays.
             self.refused[item.name] = error
             if self.started:

@@ -6,6 +6,7 @@ import os
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from empycustom.library.imports import without_package
 from empycustom.text import for_people
@@ -34,14 +35,38 @@ class Blame:
 
 
 def blame(error: BaseException, library: str) -> Blame:
-    """Find the last line of ``library`` (a path) that ``error`` went through."""
-    frames = _of_user(error.__traceback__)
+    """Find the last line of ``library`` (a path) that ``error`` went through. It never raises itself."""
+    try:
+        return _blame(error, library)
+    except BaseException as failure:  # noqa: BLE001 - looking at it runs code of the user's
+        what = f"{kind_of(error)} (which cannot be looked at: that raises {kind_of(failure)})"
+        return Blame(library, None, _printable(what), "")
+
+
+def kind_of(value: Any) -> str:
+    """Return the name of a value's class, whatever the class makes of it."""
+    return str(type.__dict__["__name__"].__get__(type(value)))
+
+
+def is_kind(value: Any, kind: type) -> bool:
+    """Say whether the class of a value is ``kind`` or one below it, whatever the value says of itself."""
+    return any(base is kind for base in type.__dict__["__mro__"].__get__(type(value)))
+
+
+def _blame(error: BaseException, library: str) -> Blame:
+    frames = _of_user(BaseException.__dict__["__traceback__"].__get__(error))  # a class below it may have another one
     lines = [tb.tb_lineno for tb in frames if tb.tb_frame.f_code.co_filename == library]
     line = lines[-1] if lines else None
-    if isinstance(error, SyntaxError) and error.filename == library:
-        line = error.lineno
-    text = "".join(traceback.format_exception(type(error), error, _chained(frames))).rstrip()
-    return Blame(library, line, _one_line(error), _printable(text))
+    if is_kind(error, SyntaxError) and error.filename == library and isinstance(error.lineno, int):  # type: ignore[attr-defined]
+        line = error.lineno  # type: ignore[attr-defined]
+    return Blame(library, line, _one_line(error), _printable(_traceback(error, _chained(frames))))
+
+
+def _traceback(error: BaseException, tb: TracebackType | None) -> str:
+    try:
+        return "".join(traceback.format_exception(type(error), error, tb)).rstrip()
+    except BaseException:  # noqa: BLE001 - the user's class may do anything; then its lines alone
+        return "".join(["Traceback (most recent call last):\n", *traceback.format_tb(tb), _one_line(error)])
 
 
 def _of_user(tb: TracebackType | None) -> list[TracebackType]:
@@ -62,20 +87,19 @@ def _chained(frames: list[TracebackType]) -> TracebackType | None:
 
 
 def _one_line(error: BaseException) -> str:
-    kind = type(error).__name__
-    first, _, more = for_people(_text(error).strip(), lines=True).partition("\n")
+    kind = kind_of(error)
+    first, _, more = _text(error).strip().partition("\n")
     if len(first) > _LONGEST:
         first, more = first[:_LONGEST], "more"
     return _printable(f"{kind}: {first.rstrip()}{' …' if more else ''}" if first else kind)
 
 
 def _text(error: BaseException) -> str:
-    if isinstance(error, SyntaxError):
-        return error.msg or ""
     try:
-        return str(error)
-    except Exception as failure:  # noqa: BLE001 - the user's __str__ may do anything, and is not what is to be told
-        return f"(its text cannot be had: {type(failure).__name__})"
+        said = (error.msg or "") if is_kind(error, SyntaxError) else error  # type: ignore[attr-defined]
+        return str.__str__(str(said))  # also where it is a class of text that does other things
+    except BaseException as failure:  # noqa: BLE001 - the user's __str__ may do anything, and is not what is to be told
+        return f"(its text cannot be had: {kind_of(failure)})"
 
 
 def _printable(text: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackSignatureError, CallbackTooSlowError, LibraryError
 from empycustom.library.blame import blame
-from empycustom.library.load import load, load_ahead, unload
+from empycustom.library.load import failed, load, load_ahead, unload
 
 # The arguments that each callback gets, as the messages show them; `events` only where the callback has room for it.
 ARGUMENTS = {
@@ -28,7 +28,10 @@ def callbacks_of(custom_lib: str) -> set[str]:
     It is loaded for the next :meth:`Library.open` with the same ``custom_lib``: its file runs once.
     """
     module = load_ahead(custom_lib)
-    return {name for name in ARGUMENTS if hasattr(module, name)}
+    try:
+        return {name for name in ARGUMENTS if hasattr(module, name)}
+    except BaseException as error:  # a __getattr__ of the module
+        raise failed(error, str(vars(module).get("__file__"))) from error
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,22 @@ class Library:
         module = load(custom_lib)
         try:
             return cls._checked(module, "process_ip" if in_place else "process")
-        except LibraryError:
+        except BaseException:
             unload(module)
             raise
 
     @classmethod
     def _checked(cls, module: ModuleType, name: str) -> Library:
-        path = str(module.__file__)
+        try:
+            return cls._looked_at(module, name)
+        except LibraryError:
+            raise
+        except BaseException as error:  # the callbacks may be objects of any class
+            raise failed(error, str(vars(module).get("__file__"))) from error
+
+    @classmethod
+    def _looked_at(cls, module: ModuleType, name: str) -> Library:
+        path = str(vars(module).get("__file__"))
         if not hasattr(module, name):
             raise CallbackMissingError(_missing(module, path, name), library=path, callback=name)
         for hook in ("start", "stop", "output_caps"):
@@ -92,11 +104,9 @@ class Library:
         return self._run_hook("output_caps", caps, options)
 
     def _run_hook(self, name: str, *arguments: Any) -> Any:
-        hook = getattr(self.module, name, None)
-        if hook is None:
-            return None
         try:
-            return hook(*arguments)
+            hook = getattr(self.module, name, None)
+            return hook(*arguments) if hook is not None else None
         except BaseException as error:
             raise self.failed(error, name) from error
 
@@ -147,7 +157,7 @@ class Library:
 
     def line_of(self, callback: str) -> int | None:
         """The line where ``callback`` is defined, or None where Python does not know."""
-        return _line(getattr(self.module, callback))
+        return line_of(self.function if callback == self.name else vars(self.module).get(callback))
 
 
 def _missing(module: ModuleType, path: str, name: str) -> str:
@@ -173,7 +183,7 @@ def _room(module: ModuleType, path: str, name: str) -> int:
             if _binds(signature, count):
                 return count
         problem = f"takes {' '.join(str(signature).split())}"
-    line = _line(function)
+    line = line_of(function)
     raise CallbackSignatureError(
         f"{path}{f':{line}' if line else ''}: {name} {problem}, but is called as {name}({', '.join(arguments[:fewest])})"
         f"{' or with events as the 4th argument' if fewest < len(arguments) else ''}; change its definition",
@@ -205,6 +215,10 @@ def _binds(signature: inspect.Signature, count: int) -> bool:
     return True
 
 
-def _line(function: Any) -> int | None:
-    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
-    return code.co_firstlineno if code else None
+def line_of(function: Any) -> int | None:
+    """Return the line where a callback is defined, or None where Python does not know."""
+    try:
+        code = inspect.unwrap(function).__code__
+    except BaseException:  # noqa: BLE001 - the user's class may do anything, and a line only decorates a message
+        return None
+    return code.co_firstlineno if isinstance(code, CodeType) else None

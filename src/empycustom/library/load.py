@@ -16,12 +16,12 @@ from pathlib import Path
 from types import ModuleType
 
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
-from empycustom.library.blame import blame
+from empycustom.library.blame import blame, is_kind
 from empycustom.library.imports import Package, without_package
 from empycustom.paths import as_path
 
 _lock = threading.Lock()
-_loaded: dict[str, Package] = {}  # by the name of the module
+_loaded: dict[int, Package] = {}  # by the id of the module, whose name the library may change
 _folders: dict[str, int] = {}  # folders that were put on sys.path here, and how many libraries use each at present
 _waiting: dict[str, list[ModuleType]] = {}  # loaded ahead: modules by their path, or by their name
 
@@ -58,15 +58,14 @@ def _load(path: Path | None, custom_lib: str) -> ModuleType:
     except BaseException:
         _leave(package)
         raise
-    _loaded[module.__name__] = package
+    _loaded[id(module)] = package
     return module
 
 
 def unload(module: ModuleType) -> None:
     """Forget a module that :func:`load` returned, so that it can be freed. A second call does nothing."""
-    package = _loaded.pop(module.__name__, None)
+    package = _loaded.pop(id(module), None)
     if package is not None:
-        sys.modules.pop(module.__name__, None)
         _leave(package)
 
 
@@ -131,8 +130,8 @@ def _module_spec(name: str, package: Package) -> ModuleSpec:
     try:
         found = importlib.util.find_spec(full)
     except BaseException as error:
-        if not isinstance(error, ModuleNotFoundError) or not f"{name}.".startswith(f"{without_package(str(error.name))}."):
-            raise _failed(error, name) from error
+        if type(error) is not ModuleNotFoundError or not f"{name}.".startswith(f"{without_package(str(error.name))}."):
+            raise failed(error, name) from error
         found = None  # the package that should hold it is what is missing
     if found is None or found.origin is None or not found.has_location:
         raise LibraryNotFoundError(
@@ -150,17 +149,18 @@ def _execute(spec: ModuleSpec) -> ModuleType:
         spec.loader.exec_module(module)  # type: ignore[union-attr]  # both kinds of spec come with a loader
     except BaseException as error:
         sys.modules.pop(spec.name, None)
-        raise _failed(error, str(spec.origin)) from error
+        raise failed(error, str(spec.origin)) from error
     return module
 
 
-def _failed(error: BaseException, library: str) -> LibraryError:
+def failed(error: BaseException, library: str) -> LibraryError:
+    """Return what is to be said where a library cannot be loaded because of ``error``."""
     found = blame(error, library)
-    verb = "has a syntax error" if isinstance(error, SyntaxError) else "cannot be loaded"
+    verb = "has a syntax error" if is_kind(error, SyntaxError) else "cannot be loaded"
     advice = ""
-    if isinstance(error, ModuleNotFoundError):
+    if type(error) is ModuleNotFoundError and type(error.name) is str:
         advice = (
-            f". The module {without_package(str(error.name))!r} is missing, not the library: install it for {sys.prefix} (Python "
+            f". The module {without_package(error.name)!r} is missing, not the library: install it for {sys.prefix} (Python "
             f"{sys.version_info.major}.{sys.version_info.minor}), or correct the import"
         )
     return LibraryImportError(

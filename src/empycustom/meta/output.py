@@ -81,7 +81,7 @@ def quick_words(value: Any) -> str | None:
         return None
     try:
         text = dumps(value[0])
-    except Exception:  # noqa: BLE001 - whatever it is, read_output says what is wrong, or reads it all the same
+    except BaseException:  # noqa: BLE001 - whatever it is, read_output says what is wrong, or reads it all the same
         return None
     if text in _NOTHING or len(text) > _SHORT or not text.isascii() or "NaN" in text or "Infinity" in text:
         return None

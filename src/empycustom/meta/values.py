@@ -172,11 +172,9 @@ def _reason(error: BaseException) -> str:
 
 def shown(value: Any) -> str:
     """Return any value as one line of a message shows it, whatever its ``repr`` does."""
-    if isinstance(value, str):
-        return shorten(value)
     try:
-        return _one_line(repr(value))
-    except Exception as error:  # noqa: BLE001 - it only decorates a message
+        return shorten(str.__str__(value)) if isinstance(value, str) else _one_line(str.__str__(repr(value)))
+    except BaseException as error:  # noqa: BLE001 - it only decorates a message
         return f"(its repr raises {type(error).__name__})"
 
 

@@ -22,7 +22,7 @@ def load(path: Path) -> Any:
         document = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
         odd = list(odd_texts(document, "$"))
     except json.JSONDecodeError as error:
-        line = text.splitlines()[error.lineno - 1].strip() if error.lineno <= len(text.splitlines()) else ""
+        line = text.split("\n")[error.lineno - 1].strip()  # JSON counts no other ends of lines
         raise ConfigurationError(
             f"{name}, line {error.lineno}, column {error.colno}: {error.msg}{f': {line}' if line else ''}"
         ) from error

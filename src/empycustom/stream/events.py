@@ -67,7 +67,9 @@ def read_events(returned: Any, items: Sequence[EventItem]) -> Said:
         raise EventError(f"returned {shown(returned)}; return a list of events, and a debug string: return [], ''")
     read = [_event(event, index, items) for index, event in enumerate(events)]
     known = {item.key for item in items}
-    return Said(read, debug or "", frozenset(key for event in read for key in event if known and key not in known))
+    return Said(
+        read, str.__str__(debug) if debug else "", frozenset(key for event in read for key in event if known and key not in known)
+    )
 
 
 def _event(event: Any, index: int, items: Sequence[EventItem]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
+from empycustom.meta.values import shown as shown_as_python
 from empycustom.text import without_secrets
 
 _LONGEST = 60  # characters of a value that a message shows
@@ -49,8 +50,12 @@ class Kind(Protocol):
 
 
 def shown(value: Any) -> str:
-    """A value as JSON, shortened."""
-    text = without_secrets(json.dumps(value, ensure_ascii=False, default=str))  # before the end of a password is cut off
+    """A value as JSON, or as Python shows it, shortened."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # what a callback returned may be anything
+        text = shown_as_python(value)
+    text = without_secrets(text)  # before the end of a password is cut off
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 

@@ -17,7 +17,8 @@ from empycustom.errors import (
     LibraryError,
 )
 from empycustom.library.blame import blame
-from empycustom.library.load import load, unload
+from empycustom.library.hooks import line_of
+from empycustom.library.load import failed, load, unload
 from empycustom.meta.compact import loads
 from empycustom.paths import as_text
 from empycustom.stream.events import EventItem, Said, read_events
@@ -40,6 +41,9 @@ class SignalCallback:
         except LibraryError:
             self.close()
             raise
+        except BaseException as error:  # the callback may be an object of any class
+            self.close()
+            raise failed(error, self._path) from error
 
     def _checked(self, function: Any) -> Any:
         if not callable(function):
@@ -51,7 +55,7 @@ class SignalCallback:
         try:
             inspect.signature(function).bind({})
         except TypeError as error:
-            line = self._line(function)
+            line = line_of(function)
             place = f"{self._path}:{line}" if line else self._path
             raise CallbackSignatureError(
                 f"{place}: {self._name} is called as {self._name}(signal); change its definition",
@@ -71,13 +75,21 @@ class SignalCallback:
         try:
             return read_events(returned, self._items)
         except EventError as error:
-            line = self._line(self._function)
-            raise CallbackOutputError(
-                f"{self._path}{f':{line}' if line else ''}: {self._name}: {error}",
-                library=self._path,
-                line=line,
-                callback=self._name,
-            ) from error
+            raise self._unusable(str(error)) from error
+        except BaseException as error:  # it looked at objects of the user's
+            found = blame(error, self._path)
+            what = f"what it returned raises {found.what} when it is looked at (the traceback is below)"
+            raise self._unusable(what, found.traceback) from error
+
+    def _unusable(self, what: str, details: str = "") -> CallbackOutputError:
+        line = line_of(self._function)
+        return CallbackOutputError(
+            f"{self._path}{f':{line}' if line else ''}: {self._name}: {what}",
+            library=self._path,
+            line=line,
+            callback=self._name,
+            details=details,
+        )
 
     def _failed(self, error: BaseException) -> CallbackError:
         found = blame(error, self._path)
@@ -88,11 +100,6 @@ class SignalCallback:
             callback=self._name,
             details=found.traceback,
         )
-
-    @staticmethod
-    def _line(function: Any) -> int | None:
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        return code.co_firstlineno if code else None
 
     def close(self) -> None:
         """Give back what loading took."""
