@@ -81,7 +81,7 @@ class BufferMap(PlaceMap):
     __slots__ = ("data",)
 
     def __init__(self, address: int, *, writable: bool) -> None:
-        super().__init__(address, _READ_WRITE if writable else READ)
+        self._address, self._info = address, _map(address, _READ_WRITE if writable else READ)
         data = memoryview(ffi.buffer(self._info.data, self._info.size))
         self.data = data if writable else data.toreadonly()
 
