@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 PACKAGE = Path(__file__).parents[1] / "src" / "empycustom"
 PLUGIN_PATH = PACKAGE / "gstreamer-1.0"
@@ -27,6 +28,12 @@ TIMEOUT_S = 60
 SHARING = ("tests/examples/", "tests/test_benchmarks.py", "tests/test_types.py", "tests/gst/test_installed.py")
 QUICK = ("tests/pure/", "tests/native/")  # by file, because handing out takes longer than such a test
 INSTALL = "install it into this Python with tools/setup.sh dev"
+
+# A machine that does other things as well is slow; what fails in CI has to fail again.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("any machine")
 
 
 def pytest_sessionstart() -> None:

@@ -190,7 +190,7 @@ def test_pixels_cannot_be_had(said):
     compare("Pixels cannot be had", [head.group(1) for head in heads])
 
 
-def test_metadata_of_others(said, monkeypatch):
+def test_metadata_of_others(said, play, monkeypatch):
     from empycustom.elements.frames import FrameReader
     from empycustom.errors import MetadataError
     from empycustom.native.deepstream import layouts
@@ -199,7 +199,7 @@ def test_metadata_of_others(said, monkeypatch):
         "from empycustom.native.notes import NoteMeta\n"
         "def process_ip(b, m, o):\n    NoteMeta('EmPyCustomMeta').write(hash(b), 0, 0, '[1]')\n"
     )
-    messages = [said(spoiler, behind="aimeta !")]
+    messages = [said(spoiler, behind="aimeta !"), play("fakesrc num-buffers=2 ! aimeta ! fakesink async=false").error]
     monkeypatch.setattr(layouts, "_pools", lambda batch: [1, 2, 3])
     monkeypatch.setattr(layouts, "_pool", lambda pool: (2, 100 * pool))
     with pytest.raises(MetadataError) as caught:

@@ -107,3 +107,8 @@ def test_a_reader_that_goes_away_ends_the_pipeline(gst_env, tmp_path):
     done = subprocess.run(["bash", "-c", line], env=gst_env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout)["frame"][0]["frame_num"] == 0
     assert "silent=false: the console cannot be written (Broken pipe)" in (tmp_path / "errors").read_text()
+
+
+def test_buffers_without_caps_are_named(play):
+    error = play("fakesrc num-buffers=2 ! aimeta ! fakesink async=false").error
+    assert error.startswith("buffers come without caps, so nothing is known of their frames; put caps behind the source")

@@ -64,9 +64,9 @@ def thread_states():
 def python(env_with, tmp_path):
     """Run a program in a process of its own, the prelude before it."""
 
-    def run(code, way="on", *, code_expected=0, timeout_s=120):
+    def run(code, way="on", *, before="", code_expected=0, timeout_s=120):
         path = tmp_path / "program.py"
-        path.write_text(PRELUDE + code)
+        path.write_text(before + PRELUDE + code)
         done = subprocess.run(
             [sys.executable, str(path)],
             env={**env_with(), SWITCH: way, "G_DEBUG": "fatal-criticals"},
@@ -663,3 +663,24 @@ print("playing", flush=True)
         assert "Fatal Python error" not in done.stderr
         assert ("ValueError: the end" in done.stderr) == (code == 1)
         assert done.stderr.count("\n") == (4 if code == 1 else 0), done.stderr
+
+
+@needs_fast_path
+def test_a_library_is_not_called_while_what_it_uses_is_taken_down(python, library):
+    """What a program registered before it imported the package is called at its end after the package's own."""
+    lib = library("import __main__\ndef process_ip(b, m, o):\n    __main__.calls += 1\n    __main__.running.set()\n")
+    done = python(f"""
+pipeline = Gst.parse_launch("videotestsrc ! " + SMALL + " ! empycustom in-place=true custom-lib={lib} ! fakesink sync=false")
+pipeline.set_state(Gst.State.PLAYING)
+assert running.wait(60)
+""", before="""
+import atexit, threading, time
+calls, running = 0, threading.Event()
+def take_down():
+    time.sleep(0.1)  # a call that was on its way is over
+    before = calls
+    time.sleep(0.3)
+    print(before > 0, calls - before, flush=True)
+atexit.register(take_down)
+""")  # fmt: skip
+    assert (done.stdout, done.stderr) == ("True 0\n", "")

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from math import inf
 from time import time_ns
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from empycustom.carriers.deepstream import DeepStreamCarrier, batch_on
 from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Carrier, Reading
+from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.meta import model
 from empycustom.native.metas import VideoLayout, pts_at, scan, scan_state
 
 _NO_PTS = 2**64 - 1
 _NVMM = "memory:NVMM"
+
+
+class _NoFormat:
+    """What is known of frames before there are caps."""
+
+    def frame(self, *_: int) -> model.Frame:
+        raise FrameError(
+            "buffers come without caps, so nothing is known of their frames; put caps behind the source that makes them, such as "
+            "'video/x-raw,format=RGBA,width=640,height=480,framerate=30/1'"
+        )
 
 
 class FrameReader:
@@ -25,7 +36,7 @@ class FrameReader:
     ``deepstream`` that of buffers with a batch.
     """
 
-    format: FrameFormat
+    format = cast("FrameFormat", _NoFormat())  # until expect()
     _started: ClassVar[set[int]] = set()
 
     def __init__(self) -> None:
