@@ -199,7 +199,10 @@ def test_metadata_of_others(said, play, monkeypatch):
         "from empycustom.native.notes import NoteMeta\n"
         "def process_ip(b, m, o):\n    NoteMeta('EmPyCustomMeta').write(hash(b), 0, 0, '[1]')\n"
     )
-    messages = [said(spoiler, behind="aimeta !"), play("fakesrc num-buffers=2 ! aimeta ! fakesink async=false").error]
+    detector = f"def process_ip(b, m, o):\n    return {{'frame': [{{'new_object': [{{'rect_params': {BOX}}}]}}]}}\n"
+    wide = "videoscale ! video/x-raw,width=128,height=48,pixel-aspect-ratio=1/1 ! aimeta !"
+    messages = [said(spoiler, behind="aimeta !"), said(detector, behind=wide)]
+    messages.append(play("fakesrc num-buffers=2 ! aimeta ! fakesink async=false").error)
     monkeypatch.setattr(layouts, "_pools", lambda batch: [1, 2, 3])
     monkeypatch.setattr(layouts, "_pool", lambda pool: (2, 100 * pool))
     with pytest.raises(MetadataError) as caught:

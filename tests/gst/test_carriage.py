@@ -345,3 +345,85 @@ def process_ip(b, m, o):
     error = play(f"{SOURCE} ! {elements[0]} ! {elements[1]} ! aimeta ! fakesink").error
     assert "the JSON in the buffer's EmPyCustomMeta is not as empycustom writes it" in error
     assert text in error
+
+
+def said_at_the_end(play, description):
+    """Play it, and return the JSON that any program reads by its name, of the last buffer, and the size of that one."""
+    played = play(f"{description} ! appsink name=out")
+    assert played.ended, played.errors
+    sample = played.samples[-1]
+    caps = sample.get_caps()[0]
+    text = sample.get_buffer().get_custom_meta("EmPyCustomMeta").get_structure().get_string("json")
+    return json.loads(text), (caps["width"], caps["height"])
+
+
+WAYS = ["videoscale", "videoscale ! videoconvert ! video/x-raw,format=I420 ! queue ! videoscale", "videoconvertscale"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("size", [(128, 96), (32, 24), (128, 48)])
+def test_whoever_reads_by_name_can_fit_the_boxes_to_the_frame(play, detector, way, size):
+    """Directly behind what scaled it: the JSON says which size of frames its boxes are of."""
+    scaled = f"video/x-raw,width={size[0]},height={size[1]},pixel-aspect-ratio=1/1"
+    first, *others = way.replace("scale", "scale add-borders=false").split(" ! ")
+    said, there = said_at_the_end(play, f"{SOURCE} ! {detector} ! {' ! '.join([first, *others])} ! {scaled}")
+    assert there == size
+    across, down = size[0] / said["source_frame_width"], size[1] / said["source_frame_height"]
+    person, car = (found["rect_params"] for found in said["object"])
+    fitted = [
+        round(person["left"] * across),
+        round(person["top"] * down),
+        round(car["width"] * across),
+        round(car["height"] * down),
+    ]
+    assert fitted == [round(8 * size[0] / 64), round(4 * size[1] / 48), round(10 * size[0] / 64), round(6 * size[1] / 48)]
+
+
+def test_a_library_behind_videoscale_leaves_no_old_boxes(play, library, detector):
+    """Also of objects that it says nothing about, and where it changes the size itself."""
+    lib = library("def process_ip(b, m, o):\n    return [{'n': 1}]\n")
+    scale = "videoscale ! video/x-raw,width=32,height=24"
+    said, _ = said_at_the_end(play, f"{SOURCE} ! {detector} ! {scale} ! empycustom in-place=true custom-lib={lib}")
+    assert (said["source_frame_width"], said["source_frame_height"]) == (32, 24)
+    assert [found["rect_params"]["left"] for found in said["object"]] == [4, 20]
+    assert [found["rect_params"]["top"] for found in said["object"]] == [2, 10]
+    resizer = library(
+        "import numpy as np\ndef output_caps(c, o):\n    return 'video/x-raw,width=128,height=96'\n"
+        "def process(b, m, o):\n    return np.zeros((96, 128, 4), np.uint8), [{'n': 2}]\n",
+        "resizer.py",
+    )
+    said, there = said_at_the_end(play, f"{SOURCE} ! {detector} ! empycustom custom-lib={resizer}")
+    assert (said["source_frame_width"], said["source_frame_height"]) == there == (128, 96)
+    assert [found["rect_params"]["left"] for found in said["object"]] == [16, 80]
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [
+        ("videoscale name=one ! video/x-raw,width=128,height=48,pixel-aspect-ratio=1/1", "one"),
+        (
+            "( videoscale name=two ! video/x-raw,width=64,height=24,pixel-aspect-ratio=1/1 ! queue ) ! tee ! queue ! videoconvert",
+            "two",
+        ),
+        ("videoconvertscale name=three ! video/x-raw,width=48,height=48,pixel-aspect-ratio=1/1,format=I420 ! identity", "three"),
+        ("videoscale add-borders=false ! video/x-raw,width=128,height=48,pixel-aspect-ratio=1/1", None),
+        ("videoscale ! video/x-raw,width=128,height=96", None),
+        ("videoscale ! video/x-raw,width=128,height=48", None),  # the pixels become wider
+        ("identity", None),
+    ],
+)
+def test_borders_beside_which_boxes_lie_are_a_warning_that_names_the_element(play, detector, namer, way, name):
+    played = play(f"{SOURCE} ! {detector} ! {way} ! aimeta ! {namer} ! fakesink")
+    assert played.ended, played.errors
+    told = [text for text, _ in played.warnings if "live video" not in text]
+    assert len(told) == (2 if name else 0), "each element that reads says it once"
+    assert all(
+        text.startswith(f"{name} upstream adds borders") and text.endswith(f"add-borders=false on {name}") for text in told
+    )
+
+
+def test_borders_that_were_added_before_the_objects_are_no_warning(play, detector, namer):
+    border = "videoscale ! video/x-raw,width=128,height=48,pixel-aspect-ratio=1/1"
+    played = play(f"{SOURCE} ! {border} ! {detector} ! {namer} ! aimeta ! fakesink")
+    assert played.ended, played.errors
+    assert not [text for text, _ in played.warnings if "borders" in text]

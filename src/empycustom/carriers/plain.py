@@ -3,9 +3,11 @@
 The custom meta ``EmPyCustomMeta`` has the fields ``frame-num`` and ``json``::
 
     {"frame_num": 7, "timestamp": "...", "meta": <about the batch>, "emcustom": <about the frame>,
+     "source_frame_width": 320, "source_frame_height": 240,
      "object": [<an object of in_meta, with "key" and "emcustom">, ...]}
 
-Only the first two are always there. Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the
+Only the first two are always there. The boxes in ``object`` are of frames of the size that stands beside it: what scales a frame
+scales its regions, and not a text. Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the
 region; ``analytics/0``: the id in the relation meta), not by position, and repeats what a conversion would lose. Where a library
 says nothing, number and time are a stamp (see :mod:`empycustom.native.stamps`).
 """
@@ -17,134 +19,21 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, cast
 
 from empycustom.carriers import analytics, regions
-from empycustom.carriers.labels import ELSEWHERE, stands_for
-from empycustom.carriers.protocol import Found, Reading, free_numbers
-from empycustom.errors import MetadataError
+from empycustom.carriers.contents import META_NAME, Contents
+from empycustom.carriers.protocol import Reading, free_numbers
 from empycustom.meta import model
 from empycustom.meta.compact import dumps
-from empycustom.meta.foreign import known, read_note
+from empycustom.meta.foreign import known
 from empycustom.meta.merge import NOTHING, is_nothing, merge
 from empycustom.meta.output import Said
-from empycustom.meta.values import shorten
 from empycustom.native import stamps
-from empycustom.native.metas import VIDEO_META_API, VideoLayout, check_writable, layout_at, remove_meta, scan
+from empycustom.native.metas import check_writable, remove_meta, scan
 from empycustom.native.notes import NoteMeta
 from empycustom.native.stamps import add_stamp, stamp_at
 
-META_NAME = "EmPyCustomMeta"
 
-
-class _Contents:
-    """What lies on a buffer: the objects in order, and our note with the records in it.
-
-    ``number`` is the frame's, with its time; ``tokens`` are those of ``found``; ``complaints`` are about what was cleaned.
-    """
-
-    number: tuple[int, str] | None = None
-    layout: VideoLayout | None = None
-    note_address = 0
-
-    def __init__(self, metas: list[tuple[int, int]], note_meta: NoteMeta) -> None:
-        self.found: list[Found] = []
-        self.said: dict[str, Any] = {}
-        self.records: dict[str, model.Object] = {}
-        self.complaints: list[str] = []
-        text, described = "", False
-        for api, meta in metas:
-            if api == regions.API:
-                self.found.append(regions.find(meta, self.complaints))
-            elif api == note_meta.api:
-                text, self.note_address = note_meta.read(meta), meta
-            elif api == stamps.API:
-                self._read_stamp(meta)
-            elif api == VIDEO_META_API:
-                self.layout = layout_at(meta)
-            elif api == analytics.API:
-                self.found += analytics.find(meta, self.complaints)
-                described = True
-        self.tokens: list[Hashable] = []
-        if self.found:
-            self._tell_apart(described=described)
-        if text:
-            self._read_note(text)
-
-    def _read_stamp(self, meta_address: int) -> None:
-        stamp = stamp_at(meta_address)
-        if stamp:
-            self.number = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
-
-    def _tell_apart(self, *, described: bool) -> None:
-        """Let every object be there once, under a token that no other has. ``described``: some are of analytics metas."""
-        if described:
-            self.found = _without_twins(self.found)
-        self.tokens = [found.token for found in self.found]
-        if len(set(self.tokens)) < len(self.tokens):
-            self._number_tokens()
-
-    def _number_tokens(self) -> None:
-        """Number the tokens of objects that are like an earlier one in everything."""
-        seen: Counter[Hashable] = Counter()
-        for index, found in enumerate(self.found):
-            if seen[found.token]:
-                self.tokens[index] = (*found.token, seen[found.token])
-                self.found[index] = found._replace(token=(*found.token, seen[found.token]))
-            seen[found.token] += 1
-
-    def _read_note(self, text: str) -> None:
-        try:
-            note = read_note(text)
-        except ValueError as error:
-            raise MetadataError(
-                f"the JSON in the buffer's {META_NAME} is not as empycustom writes it: {error}; "
-                f"find the element that wrote it: {shorten(text)}"
-            ) from error
-        self.said, self.number, self.records = note.said, (note.frame_num, note.timestamp), note.records
-        if self.records:
-            self.found = [self._completed(found) for found in self.found]
-
-    def forget_the_gone(self) -> None:
-        """Drop the records of objects that are on the buffer no more: a new one may get the same id."""
-        present = {found.key for found in self.found}
-        self.records = {key: record for key, record in self.records.items() if key in present}
-
-    def _completed(self, found: Found) -> Found:
-        """Fill in what our record knows and the meta itself has lost, or cannot hold."""
-        record = self.records.get(found.key)
-        label = found.facts["obj_label"]
-        if record is None or not stands_for(label, record["obj_label"]):
-            return found
-        known = set(found.known)
-        if label == ELSEWHERE:
-            known.discard("obj_label")
-        if _are_same(_labels(found.facts), _labels(record)):
-            known.discard("classifier")
-        facts = {**found.facts, **{name: value for name, value in record.items() if name not in known and name != "key"}}
-        if _rounded(record["rect_params"]) != _rounded(found.facts["rect_params"]):
-            facts["rect_params"] = found.facts["rect_params"]  # it was rescaled or moved meanwhile
-        return found._replace(facts=cast("model.Object", facts))
-
-
-def _labels(found: model.Object) -> list[str]:
-    return [info["result_label"] for classifier in found["classifier"] for info in classifier["label_info"]]
-
-
-def _are_same(there: list[str], labels: list[str]) -> bool:
-    return there == labels or (len(there) == len(labels) and all(map(stands_for, there, labels)))
-
-
-def _rounded(rect: model.RectParams) -> tuple[int, ...]:
-    left, top = round(rect["left"]), round(rect["top"])
-    return left, top, round(rect["left"] + rect["width"]) - left, round(rect["top"] + rect["height"]) - top
-
-
-def _without_twins(found: list[Found]) -> list[Found]:
-    """Leave out regions that repeat an object of the analytics meta under the same id: some elements write both."""
-    described = {_described(item) for item in found if item.token[0] == analytics.KIND}
-    return [item for item in found if item.token[0] == analytics.KIND or _described(item) not in described]
-
-
-def _described(found: Found) -> tuple[Hashable, ...]:
-    return (found.token[1], found.facts["obj_label"], *_rounded(found.facts["rect_params"]))
+def _are_shaped_differently(one: tuple[Any, Any], other: tuple[int, int]) -> bool:
+    return None not in one and one != other and one[0] * other[1] != one[1] * other[0]
 
 
 class PlainCarrier:
@@ -155,7 +44,7 @@ class PlainCarrier:
 
     def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
         """Read the metas of a buffer."""
-        contents = _Contents(metas, self._note_meta)
+        contents = Contents(metas, self._note_meta)
         if contents.number:
             frame["frame_num"], frame["timestamp"] = contents.number
         if contents.found:
@@ -166,6 +55,8 @@ class PlainCarrier:
         reading.numbered = contents.number is not None
         reading.layout = contents.layout
         reading.complaints = contents.complaints
+        if contents.records:
+            reading.reshaped = _are_shaped_differently(contents.size, reading.size)
         if contents.found or contents.note_address:
             reading.blank = False
             reading.tokens = [contents.tokens]
@@ -199,18 +90,22 @@ class PlainCarrier:
         self._note_meta.write(address, 0, reading.frame_num, text)
         return ()
 
-    def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:  # noqa: ARG002 - GStreamer did it
+    def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
         """Know the objects by their order: their boxes, which are part of their tokens, have changed."""
-        there = _Contents(scan(address), self._note_meta).tokens
+        width, height = reading.size
+        reading.size = round(width * factors[0]), round(height * factors[1])
+        there = Contents(scan(address), self._note_meta).tokens
         if [_without_box(token) for token in there] == [_without_box(token) for token in reading.tokens[0]]:
             reading.tokens = (there,)
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
         check_writable(address)
-        contents = _Contents(scan(address), self._note_meta)
+        contents = Contents(scan(address), self._note_meta)
         if contents.records:
             contents.forget_the_gone()
+            if contents.size != reading.size:
+                contents.refresh()
         complaints = list(said.ignored)
         if said.frames and said.frames[0].speaks_of_objects:
             self._write_objects(address, contents, reading.tokens[0], said, complaints)
@@ -220,7 +115,7 @@ class PlainCarrier:
         return complaints
 
     def _write_objects(
-        self, address: int, contents: _Contents, tokens: Sequence[Hashable], said: Said, complaints: list[str]
+        self, address: int, contents: Contents, tokens: Sequence[Hashable], said: Said, complaints: list[str]
     ) -> None:
         by_token = {found.token: found for found in contents.found}
         keys = {found.token: found.key for found in contents.found}
@@ -264,7 +159,7 @@ def _record(facts: model.Object, key: str, words: Any) -> model.Object:
     return cast("model.Object", record)
 
 
-def _told(contents: _Contents, reading: Reading, said: Said) -> dict[str, Any]:
+def _told(contents: Contents, reading: Reading, said: Said) -> dict[str, Any]:
     """Return what the note has to say: what was said before, and now."""
     told: dict[str, Any] = {"frame_num": reading.frame_num, "timestamp": reading.timestamp}
     before = contents.said
@@ -277,5 +172,6 @@ def _told(contents: _Contents, reading: Reading, said: Said) -> dict[str, Any]:
     if not is_nothing(words):
         told["emcustom"] = words
     if contents.records:
+        told["source_frame_width"], told["source_frame_height"] = reading.size
         told["object"] = list(contents.records.values())
     return told

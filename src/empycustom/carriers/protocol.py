@@ -18,7 +18,7 @@ class Reading:
     ``timestamp`` name the first one, in spite of such changes. ``numbered``: the buffer itself carries both. ``words`` are about
     the batch. ``layout`` is what its GstVideoMeta says, if it has one. ``blank``: it is one frame without objects, and nothing
     was said yet. ``time_ns`` is when it was read, since 1970. ``complaints`` are sentences about what could not be taken as it
-    is.
+    is. ``size`` is that of the frames, in pixels; ``reshaped``: objects were spoken about when the frame had another shape.
     """
 
     tokens: Sequence[Sequence[Hashable]] = ((),)
@@ -28,10 +28,12 @@ class Reading:
     layout: VideoLayout | None = None
     time_ns = 0
     complaints: Sequence[str] = ()
+    reshaped = False
 
     def __init__(self, frame: model.Frame) -> None:
         self.frames = [frame]
         self.frame_num, self.timestamp = frame["frame_num"], frame["timestamp"]
+        self.size = frame["source_frame_width"], frame["source_frame_height"]
 
 
 class Carrier(Protocol):

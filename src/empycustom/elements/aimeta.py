@@ -119,8 +119,8 @@ class AIMeta(VideoTransform):
     def _document(self, address: int) -> dict[str, Any]:
         self.frames.number += 1
         reading = self.frames.read(address)
-        if reading.complaints:
-            self.complain(reading.complaints)
+        if reading.complaints or reading.reshaped:
+            self.heed(reading)
         document: dict[str, Any] = {"frame": reading.frames}
         if reading.words is not NOTHING:
             document["emcustom"] = reading.words

@@ -68,8 +68,8 @@ class Caller:
             reading = self._frames.read(source)
         except MetadataError as error:
             return self._recover(error, source, target, None)
-        if reading.complaints:
-            self._element.complain(reading.complaints)
+        if reading.complaints or reading.reshaped:
+            self._element.heed(reading)
         buffer = as_buffer(source if given is None else given)
         references = getrefcount(buffer)
         try:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from empycustom.carriers.protocol import Reading
+from empycustom.elements.borders import adds_borders
+from empycustom.elements.failures import post_warning
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.transform import WARNING, PyTransform, guarded
+from empycustom.errors import MetadataError
 from empycustom.frames.layout import FORMATS
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.meta.compact import dumps
 from empycustom.native.objects import listens_to
 
+_BORDERS = (
+    "{0} upstream adds borders to the frames, and GStreamer scales boxes as if there were none: boxes that were found before it "
+    "lie beside their objects; set add-borders=false on {0}"
+)
 VIDEO_CAPS = f"video/x-raw, format={{ {', '.join(FORMATS)} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
 
 
@@ -68,6 +76,15 @@ class VideoTransform(PyTransform):
     def end(self) -> None:
         """End the stream."""
         self.frames.stop()
+
+    def heed(self, reading: Reading) -> None:
+        """Tell, once, what was remarkable about a buffer."""
+        self.complain(reading.complaints)
+        if reading.reshaped and _BORDERS not in self.told:
+            self.told.add(_BORDERS)
+            name = adds_borders(self.sinkpad)
+            if name:
+                post_warning(self, MetadataError(_BORDERS.format(name)))
 
     def complain(self, complaints: Sequence[str]) -> None:
         """Write sentences to the debug log, each once."""

@@ -81,6 +81,9 @@ def read_note(text: str) -> Note:
         raise ValueError(f"frame_num is {shown(number)}, but must be a whole number from 0 to {LARGEST_FRAME_NUM}")
     if type(timestamp) is not str:
         raise ValueError(f"timestamp is {shown(timestamp)}, but must be a text")
+    for side in ("source_frame_width", "source_frame_height"):
+        if side in said and (type(said[side]) is not int or not 0 < said[side] <= LARGEST):
+            raise ValueError(f"{side} is {shown(said[side])}, but must be a number of pixels")
     records: dict[str, model.Object] = {}
     for index, record in enumerate(_entries(said)):
         key = record.get("key")
