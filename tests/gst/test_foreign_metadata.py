@@ -153,7 +153,9 @@ def process_ip(b, m, o):
     found = [f for f in m["frame"][0]["object"] if f["confidence"] > 0.5 or not f["rect_params"]["left"] < 0]
     return {"frame": [{"new_object": found}]}
 """)
-    wild = "region(buffer, b'x', (2**32 - 5, 2, 2**32 - 1, 2**31), 5, detection={'confidence': float('nan')}, object_id={'id': -7})"
+    wild = (
+        "region(buffer, b'x', (2**32 - 5, 2, 2**32 - 1, 2**31), 5, detection={'confidence': float('nan')}, object_id={'id': -7})"
+    )
     frames, played, _ = frames_of(
         f"{SOURCE} ! {others(wild)} ! empycustom in-place=true custom-lib={lib} ! aimeta name=meta ! fakesink", play
     )
