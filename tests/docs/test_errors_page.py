@@ -277,6 +277,30 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
     compare("The command line", messages)
 
 
+def test_the_end_and_videos(tmp_path, library):
+    lost = "from gi.repository import Gst\ndef process_ip(b, m, o):\n    b.pts = Gst.CLOCK_TIME_NONE\n"
+    slow = f"{GOOD}def stop(options):\n    __import__('time').sleep(1)\n"
+    # Ctrl-C while a call hangs.
+    stuck = "import os, signal, time\ndef process_ip(b, m, o):\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(1000)\n"
+    (tmp_path / "full.mp4").symlink_to("/dev/full")
+    made = f"videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48 ! jpegenc ! filesink location={tmp_path / 'a.mjpeg'}"
+    subprocess.run(["gst-launch-1.0", "-q", *made.split()], check=True)
+    commands = [
+        (GOOD, 1, "test", "--frames", "50", "--save", "full.mp4"),
+        (lost, 1, "test", "--frames", "5", "--save", "a.mkv"),
+        (GOOD, 0, "a.mjpeg", "--save", "a.avi"),
+        (slow, 0, "test", "--frames", "1", "--grace", "0.2"),
+        (stuck, 130, "test", "--save", "b.mp4", "--grace", "0.2"),
+    ]
+    messages = []
+    for source, code, *words in commands:
+        command = [sys.executable, "-m", "empycustom", "run", *words, "--lib", str(library(source)), "--quiet"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done.stderr
+        messages += re.findall("^empycustom: (?:error|warning): (.*)", done.stderr, re.MULTILINE)
+    compare("The end, and videos", [text for text in messages if not text.startswith(("No space left", "Error while"))])
+
+
 def test_every_table_of_messages_is_compared():
     """No section is forgotten here."""
     tested = set(re.findall(r'compare\(\s*"([^"]*)"', Path(__file__).read_text(encoding="utf-8")))

@@ -53,6 +53,8 @@ def test_no_function_is_declared_in_vain(name):
         (Gst.Memory, "GstMemory"),
         (Gst.Meta, "GstMeta"),
         (Gst.MetaInfo, "GstMetaInfo"),
+        (Gst.Event, "GstEvent"),
+        (Gst.PadProbeInfo, "GstPadProbeInfo"),
         (GstVideo.VideoMeta, "GstVideoMeta"),
         (GstVideo.VideoRegionOfInterestMeta, "GstVideoRegionOfInterestMeta"),
         (GObject.TypeQuery, "GTypeQuery"),

@@ -51,7 +51,8 @@ frame. It may be given several times; where a configuration has several streams,
 {stream_id} in it stands for the name of each. Without --show, files are read as
 fast as the libraries allow. Ctrl-C ends the stream and finishes the files, and
 so does an error; a second Ctrl-C stops at once. A video that may be unfinished
-is named, and the exit code is not 0.
+is named, and the exit code is not 0. Frames that come without timestamps, as
+MJPEG, get them: the time of their arrival, or 25 a second where it is a file.
 
 examples:
   empycustom run video.mp4 --lib my_lib.py

@@ -15,6 +15,8 @@ from empycustom.app.playing.player import Interrupts, Player, Report
 from empycustom.app.playing.progress import Progress
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import describe_source, expect_video, is_of_source, locate, warn_of_frames
+from empycustom.app.playing.times import Times
+from empycustom.app.playing.videos import Videos
 from empycustom.app.standard_streams import keep_stdout, kept_stdout
 from empycustom.app.streams.outputs import prepare
 from empycustom.app.streams.play import play_streams
@@ -51,7 +53,7 @@ class Run:
         self.sinks.check()
         check_format(arguments.format)
         self.libraries = [word for request in arguments.libraries for word in describe_library(request)]
-        self.frames = self.let_in = 0
+        self.let_in = 0
 
     def show(self) -> int:
         """Print the line of gst-launch-1.0 that does the same; return 0."""
@@ -77,14 +79,16 @@ class Run:
         self.pipeline = build(Description(self._words(sinks=self.sinks.words())).text)
         self.aimeta = self.pipeline.get_by_name(AIMETA)
         self.last = self.aimeta.get_static_pad("src")
-        self.last.add_probe(Gst.PadProbeType.BUFFER, self._count)
         if self.arguments.frames:
             self.pipeline.get_by_name(_PIXELS).get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._limit)
         expect_video(self.pipeline, self.source)
+        Times(self.pipeline)
+        self.videos = Videos(self.pipeline, self.sinks)
 
-    def _count(self, _pad: Any, _info: Any) -> Any:
-        self.frames += 1
-        return Gst.PadProbeReturn.OK
+    @property
+    def frames(self) -> int:
+        """How many frames went through all libraries."""
+        return self.videos.frames.all
 
     def _limit(self, _pad: Any, _info: Any) -> Any:
         self.let_in += 1
@@ -151,6 +155,8 @@ class Run:
         self._update()
         for path in self.sinks.write_pictures(self.pipeline):
             complain(f"{path} was not written: there was no frame.", kind="warning")
+        for kind, text in self.videos.findings(complete=self.player.complete):
+            self.player.say(kind, text)
 
     def _summary(self, documents: int) -> str:
         seconds = self.progress.seconds

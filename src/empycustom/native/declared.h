@@ -84,10 +84,23 @@ void gst_memory_unmap(GstMemory *memory, GstMapInfo *info);
 gboolean gst_mini_object_is_writable(address object);
 void *gst_mini_object_ref(void *object);
 void gst_mini_object_unref(void *object);
+address gst_mini_object_make_writable(address object);
 void *gst_allocator_find(const char *name);
 address gst_registry_get(void);
 address gst_registry_find_plugin(address registry, const char *name);
 const char *gst_plugin_get_version(address plugin);
+
+/* Pads: what goes through them */
+typedef struct { GstMiniObject mini_object; int type; uint64_t timestamp; unsigned seqnum; } GstEvent;
+typedef struct { int type; unsigned long id; address data; uint64_t offset; unsigned size; } GstPadProbeInfo;
+unsigned long gst_pad_add_probe(address pad, int mask, void *callback, address user_data, void *destroy);
+void gst_pad_remove_probe(address pad, unsigned long id);
+void gst_event_parse_caps(address event, address *caps);
+address gst_event_new_caps(address caps);
+address gst_mini_object_copy(address object);
+address gst_caps_get_structure(address caps, unsigned index);
+gboolean gst_structure_get_fraction(address structure, const char *field, int *numerator, int *denominator);
+GType gst_fraction_get_type(void);
 
 /* Metas */
 typedef struct _GstMeta GstMeta;

@@ -99,7 +99,7 @@ class Player:
         self._asked_to_end = False
         self._asked_for_end = False  # of the pipeline
         self._ended = False
-        self._complete = False  # all sinks saw the end
+        self.complete = False  # all sinks saw the end
         self._has_begun = False
         self._finishing = False  # files, after an error
         self._ends_by: float | None = None
@@ -128,7 +128,7 @@ class Player:
             finally:
                 self._stop()
         if files := self._unfinished():
-            self._say("warning", f"{files} may be unfinished: the stream was stopped before its end.")
+            self.say("warning", f"{files} may be unfinished: the stream was stopped before its end.")
         return self.exit_code
 
     def end(self) -> None:
@@ -155,10 +155,12 @@ class Player:
         if message is not None:
             self._hear(message)
         elif self._states.failed:
-            self._fail("The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment.")
+            self.say(
+                "error", "The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment."
+            )
         elif self._ends_by is not None and time.monotonic() > self._ends_by:
             self._ended = True
-            self._say("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
+            self.say("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
         self.on_tick()
 
     @property
@@ -188,11 +190,11 @@ class Player:
     def _hear(self, message: Any) -> None:
         kind = message.type
         if kind == Gst.MessageType.EOS:
-            self._ended = self._complete = True
+            self._ended = self.complete = True
         elif kind in _REPORTS:
             self._report(message)
         elif kind == Gst.MessageType.ELEMENT and message.has_name("missing-plugin"):
-            self._say("warning", f"A plugin is missing: {message.get_structure().get_string('name')}.")
+            self.say("warning", f"A plugin is missing: {message.get_structure().get_string('name')}.")
         elif kind == Gst.MessageType.LATENCY:
             self.pipeline.recalculate_latency()
         elif kind == Gst.MessageType.BUFFERING:
@@ -201,11 +203,15 @@ class Player:
             self._states.change(Gst.State.PAUSED, Gst.State.PLAYING)
 
     def _buffer(self, percent: int) -> None:
-        """Wait for a slow network; what is live cannot wait."""
-        wait = percent < 100 and not self._states.live
+        """Wait for a slow network; what is live cannot wait, nor what has no end, as a camera over HTTP: it would fall behind."""
+        wait = percent < 100 and not self._states.live and self._has_end()
         if wait != self._buffering:
             self._buffering = wait
             self._states.change(Gst.State.PAUSED if wait else Gst.State.PLAYING)
+
+    def _has_end(self) -> bool:
+        known, duration = self.pipeline.query_duration(Gst.Format.TIME)
+        return bool(known and duration > 0)
 
     def _report(self, message: Any) -> None:
         kind = _REPORTS[message.type]
@@ -233,11 +239,9 @@ class Player:
         self.end()
         return True
 
-    def _fail(self, text: str) -> None:
-        self.failed = True
-        self._say("error", text)
-
-    def _say(self, kind: str, text: str) -> None:
+    def say(self, kind: str, text: str) -> None:
+        """Say something of the pipeline as a whole, to ``on_report``; an error is a failure."""
+        self.failed = self.failed or kind == "error"
         self.on_report(Report(kind, self.pipeline.get_path_string(), text))
 
     def _stop(self) -> None:
@@ -268,12 +272,12 @@ class Player:
                 return not stopping.is_alive()
             if now - began > self.grace_s and not told:
                 told = True
-                self._say("warning", "A callback of a library, or an element, takes long to stop; waiting. Ctrl-C ends that.")
+                self.say("warning", "A callback of a library, or an element, takes long to stop; waiting. Ctrl-C ends that.")
         return True
 
     def _unfinished(self) -> str:
         """The files that are written and did not get the end of the stream."""
-        if self._complete or not self._has_begun:
+        if self.complete or not self._has_begun:
             return ""
         sinks = (element for element in self.pipeline.children if element.sinkpads and element.find_property("location"))
         return ", ".join(sorted(sink.get_property("location") or "" for sink in sinks if not sink.srcpads))

@@ -18,7 +18,8 @@ from empycustom.stream.launch import quoted
 # Encoder, its properties, and what must stand between it and the muxer; the first that this GStreamer has is taken.
 _Encoders = list[tuple[str, list[str], list[str]]]
 _H264: _Encoders = [
-    ("x264enc", ["speed-preset=veryfast", "pass=quant", "quantizer=23"], ["h264parse"]),
+    # Without B-frames: with them, .mp4 loses the last frame where frames do not come at regular times.
+    ("x264enc", ["speed-preset=veryfast", "pass=quant", "quantizer=23", "bframes=0"], ["h264parse"]),
     ("openh264enc", ["bitrate=4000000"], ["h264parse"]),
     ("avenc_mpeg4", ["bitrate=4000000"], ["mpeg4videoparse"]),
 ]
@@ -26,6 +27,7 @@ _VP8: _Encoders = [("vp8enc", ["deadline=1", "cpu-used=8", "target-bitrate=40000
 _MUXERS = {".mp4": ("mp4mux", _H264), ".mkv": ("matroskamux", _H264), ".avi": ("avimux", _H264), ".webm": ("webmmux", _VP8)}
 _PICTURES = {".png": ("image/png", "pngenc"), ".jpg": ("image/jpeg", "jpegenc"), ".jpeg": ("image/jpeg", "jpegenc")}
 _PICTURE_TIMEOUT = 10 * Gst.SECOND
+ENCODER, MUXER = "encoder", "muxer"  # names of elements, to be followed by the index of the file
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Sinks:
             if ending in _PICTURES:
                 _expect(path, [_PICTURES[ending][1]])
             elif ending in _MUXERS:
-                _encoder(path)
+                _encoder(path, 0)
             else:
                 known = " ".join([*_MUXERS, *_PICTURES])
                 raise LaunchError(f"--save {path}: the ending {ending or '(none)'} is not known; it may be {known}.")
@@ -74,6 +76,10 @@ class Sinks:
         """The same, with videos of other names, for what plays again and overwrites none."""
         return replace(self, files=[path if path.suffix.lower() in _PICTURES else rename(path) for path in self.files])
 
+    def videos(self) -> list[tuple[int, Path]]:
+        """The files that are videos, each with its index."""
+        return [(index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _MUXERS]
+
     def write_pictures(self, pipeline: Any) -> list[Path]:
         """Write the last frames; return the files for which there was none. ``pipeline`` still holds them. Raises LaunchError."""
         pictures = ((index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _PICTURES)
@@ -84,7 +90,7 @@ def _to_file(path: Path, index: int, converter: str, *, printed: bool) -> list[s
     picture = _PICTURES.get(path.suffix.lower())
     if picture is None:
         # I420, for an encoder may prefer a format without loss of colour, which few players can show.
-        return [converter, "!", "video/x-raw,format=I420", "!", *_encoder(path)]
+        return [converter, "!", "video/x-raw,format=I420", "!", *_encoder(path, index)]
     if printed:
         location = quoted(as_text(path).replace("%", "%%"))
         return [converter, "!", picture[1], "!", "multifilesink", f"location={location}"]
@@ -105,7 +111,7 @@ def _write(path: Path, sink: Any) -> bool:
     return True
 
 
-def _encoder(path: Path) -> list[str]:
+def _encoder(path: Path, index: int) -> list[str]:
     """The words of what makes I420 into a file at ``path``. Raises LaunchError with the packages that have the elements."""
     muxer, encoders = _MUXERS[path.suffix.lower()]
     for name, properties, parsers in encoders:
@@ -114,7 +120,8 @@ def _encoder(path: Path) -> list[str]:
             between = [word for parser in parsers for word in (parser, "!")]
             # Not async: an encoder may want more frames before its first packet than the other branches' queues hold.
             sink = ["filesink", f"location={quoted(as_text(path))}", "async=false"]
-            return [name, *properties, "!", *between, muxer, "!", *sink]
+            named = [name, f"name={ENCODER}{index}", *properties, "!", *between, muxer, f"name={MUXER}{index}"]
+            return [*named, "!", *sink]
     names = [name for name, _, _ in encoders]
     raise LaunchError(f"--save {path} needs one of the elements {', '.join(names)}, and none is here; {how_to_get(names)}.")
 

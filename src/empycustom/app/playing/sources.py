@@ -97,7 +97,10 @@ def warn_of_frames(asked: Namespace, locations: Sequence[str]) -> None:
 
 
 def expect_video(pipeline: Any, located: str) -> None:
-    """Say on the bus if the source finds no video. ``pipeline`` is made of the words above; ``located`` is for the message."""
+    """Say on the bus if the source finds no video, and let what there is come at once.
+
+    ``pipeline`` is made of the words above; ``located`` is for the message.
+    """
     source = pipeline.get_by_name(SOURCE)
     if not source.get_factory().get_name().endswith("decodebin"):
         return
@@ -110,6 +113,13 @@ def expect_video(pipeline: Any, located: str) -> None:
             decoder.post_message(Gst.Message.new_error(decoder, error, ""))
 
     source.connect("no-more-pads", on_all)
+    source.connect("deep-element-added", _show_at_once)
+
+
+def _show_at_once(_source: Any, _bin: Any, element: Any) -> None:
+    # MJPEG over HTTP: otherwise nothing comes before megabytes of it are there, in case there are other streams.
+    if element.get_factory().get_name() == "multipartdemux":
+        element.set_property("single-stream", True)
 
 
 def is_same_file(source: str, path: Path) -> bool:

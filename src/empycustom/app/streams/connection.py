@@ -11,6 +11,8 @@ from empycustom.app.playing.parts import build
 from empycustom.app.playing.player import Interrupts, Player, Report
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import SOURCE, expect_video, is_lasting, is_of_source
+from empycustom.app.playing.times import Times
+from empycustom.app.playing.videos import Videos
 from empycustom.app.streams.stages import set_text
 from empycustom.elements.failures import post_error
 from empycustom.gstreamer import Gst
@@ -74,6 +76,8 @@ class Connection:
         pads = ((element.get_static_pad("sink"), look) for element, look in places)
         self._probes = [(pad, pad.add_probe(Gst.PadProbeType.BUFFER, look)) for pad, look in pads]
         expect_video(self._pipeline, self._location)
+        self._times = Times(self._pipeline)
+        self._videos = Videos(self._pipeline, self._sinks)
 
     def play(self) -> int:
         """Play it, once; return the exit code. Raises StuckError."""
@@ -82,6 +86,7 @@ class Connection:
         self._aimeta.disconnect(self._handler)
         for pad, probe in self._probes:
             pad.remove_probe(probe)
+        self._times.end()
         if self._lasting and code == DONE and not self.lost:
             self.lost = "it ended"
         return code
@@ -124,6 +129,8 @@ class Connection:
         """Do what needs the elements as they are at the end of the stream."""
         for path in self._sinks.write_pictures(self._pipeline):
             self._say(f"{path} was not written: there was no frame.", kind="warning")
+        for kind, text in self._videos.findings(complete=self._player.complete):
+            self._player.say(kind, text)
 
     def _is_end(self, report: Report) -> bool:
         """Whether an error says no more than that a source which should last is gone; then files are finished."""

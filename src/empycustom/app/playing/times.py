@@ -1,0 +1,86 @@
+"""Times for frames that come without: of MJPEG over HTTP, raw MJPEG, pictures. Encoders and muxers would lose such frames."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from empycustom.app.playing.sources import SOURCE
+from empycustom.elements.failures import post_error
+from empycustom.gstreamer import GLib, Gst, GstVideo
+from empycustom.native import probes
+from empycustom.stream.launch import FIRST
+
+FRAME_RATE = 25  # of what does not say how many frames a second it has
+_ENOUGH = 30  # after so many frames with times, nobody looks at the others
+
+
+class Times:
+    """Gives a time to each frame of ``pipeline`` whose source gave it none, before the queue ``FIRST``.
+
+    The frames of a file follow each other at its frame rate, or at FRAME_RATE, which a warning on the bus says; the others get
+    the time of their arrival. ``end`` has to be called when the pipeline has ended.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        self._source = pipeline.get_by_name(SOURCE)
+        self._pad = pipeline.get_by_name(FIRST).get_static_pad("sink")
+        self._step: int | None = None  # between frames, in ns, where they do not get the time of their arrival
+        self._last: int | None = None
+        self._given = False
+        self._timed = 0  # frames that brought a time
+        self._began = 0
+        self.end = probes.give_times(hash(self._pad), self._guarded)
+
+    def _guarded(self, pts: int | None) -> probes.Times:
+        try:
+            return self._times(pts)
+        except Exception as error:  # noqa: BLE001 - the caller is in C
+            post_error(self._source, error)
+            return None
+
+    def _times(self, pts: int | None) -> probes.Times:
+        if pts is not None:
+            if self._last is None:
+                self._began = time.monotonic_ns() - pts
+            self._last = pts
+            self._timed += 1
+            return () if self._given or self._timed < _ENOUGH else None
+        if not self._given:
+            self._given = True
+            self._choose()
+        self._last = self._next()
+        return self._last, self._step
+
+    def _next(self) -> int:
+        if self._last is None:
+            return self._start()
+        if self._step:
+            return self._last + self._step
+        return max(time.monotonic_ns() - self._began, self._last + 1)
+
+    def _start(self) -> int:
+        """The time of a first frame that has none."""
+        begin: int = self._pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment().start
+        clock, base = self._source.get_clock(), self._source.get_base_time()
+        if clock and base:  # it plays: a live source
+            begin += max(clock.get_time() - base, 0)
+        self._began = time.monotonic_ns() - begin
+        return begin
+
+    def _choose(self) -> None:
+        info = GstVideo.VideoInfo.new_from_caps(self._pad.get_current_caps())
+        if info.fps_n:
+            self._step = Gst.SECOND * info.fps_d // info.fps_n
+        elif self._is_file():
+            self._step = Gst.SECOND // FRAME_RATE
+            text = f"The frames have no timestamps and no frame rate; {FRAME_RATE} frames a second are assumed."
+            error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.FORMAT)
+            self._source.post_message(Gst.Message.new_warning(self._source, error, ""))
+
+    def _is_file(self) -> bool:
+        """Whether the source has a length, as files have, also over a network."""
+        if not self._source.find_property("source"):
+            return False
+        known, length = self._source.get_property("source").query_duration(Gst.Format.BYTES)
+        return bool(known and length > 0)

@@ -1,0 +1,119 @@
+"""What goes through a pad: buffers to be counted or to get a time, caps to get a frame rate.
+
+A probe of PyGObject's holds a reference of its own, so that what it sees cannot be written, and it cannot be replaced. It also
+costs three times as much.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from empycustom.native.declarations import ffi, gst
+from empycustom.native.memory import reader, writer
+
+_BUFFER, _EVENT = 1 << 4, 1 << 6  # GstPadProbeType: a buffer, an event that goes downstream
+_PASS, _REMOVE = 1, 2  # GstPadProbeReturn
+_CAPS = 12814  # GstEventType
+_NONE = (1 << 64) - 1  # GST_CLOCK_TIME_NONE
+_NULL: Any = ffi.NULL
+
+_pts_of = reader("GstBuffer", "pts")
+_type_of = reader("GstEvent", "type")
+_PTS: int = ffi.offsetof("GstBuffer", "pts")
+_write_times = writer("=QQQ")  # pts, dts, duration
+
+_looks: dict[int, Callable[[Any], int]] = {}
+_numbers = count(1)
+
+# The pts and the duration that a buffer gets, in ns; (): it keeps its own; None: no other buffer is asked about.
+Times = tuple[int, int | None] | tuple[()] | None
+
+
+# The table is an argument, because a thread of GStreamer may call when the interpreter has cleared this module.
+@ffi.callback("int(uintptr_t, GstPadProbeInfo *, uintptr_t)", error=_PASS)  # type: ignore[untyped-decorator]
+def _look(_pad: int, info: Any, number: int, looks: dict[int, Callable[[Any], int]] = _looks) -> int:
+    look = looks.get(number)
+    return look(info) if look else _REMOVE
+
+
+@ffi.callback("void(uintptr_t)")  # type: ignore[untyped-decorator]
+def _forget(number: int, looks: dict[int, Callable[[Any], int]] = _looks) -> None:
+    looks.pop(number, None)
+
+
+atexit.register(_looks.clear)
+
+
+def _add(pad: int, kind: int, look: Callable[[Any], int]) -> Callable[[], None]:
+    number = next(_numbers)
+    _looks[number] = look
+    probe = gst.gst_pad_add_probe(pad, kind, _look, number, _forget)
+
+    def remove() -> None:
+        if number in _looks:
+            gst.gst_pad_remove_probe(pad, probe)
+
+    return remove
+
+
+class Counter:
+    """Counts the buffers that go through the pad at an address, while that is there: ``all``, and those that are ``timed``."""
+
+    def __init__(self, pad: int) -> None:
+        self.all = self.timed = 0
+        _add(pad, _BUFFER, self._count)
+
+    def _count(self, info: Any) -> int:
+        self.all += 1
+        self.timed += _pts_of(info.data)[0] != _NONE
+        return _PASS
+
+
+def give_times(pad: int, times_of: Callable[[int | None], Times]) -> Callable[[], None]:
+    """Ask ``times_of`` about the pts, or None, of each buffer at the pad at an address; return what ends that.
+
+    ``pad`` has to be there when it is called.
+    """
+
+    def look(info: Any) -> int:
+        (pts,) = _pts_of(info.data)
+        times = times_of(None if pts == _NONE else pts)
+        if times is None:
+            return _REMOVE
+        if times:
+            info.data = gst.gst_mini_object_make_writable(info.data)
+            pts, duration = times
+            _write_times(info.data + _PTS, pts, _NONE, _NONE if duration is None else duration)
+        return _PASS
+
+    return _add(pad, _BUFFER, look)
+
+
+def give_frame_rate(pad: int, frames_per_second: int) -> None:
+    """Let raw video that does not say its frame rate say this one, from the pad at an address on."""
+
+    def look(info: Any) -> int:
+        if _type_of(info.data)[0] == _CAPS and (event := _rated(info.data, frames_per_second)):
+            gst.gst_mini_object_unref(ffi.cast("void *", info.data))
+            info.data = event
+        return _PASS
+
+    _add(pad, _EVENT, look)
+
+
+def _rated(event: int, frames_per_second: int) -> int:
+    """Return the event of the same caps with a frame rate; 0 where they have one."""
+    caps = ffi.new("address *")
+    rate = ffi.new("int[2]")
+    gst.gst_event_parse_caps(event, caps)
+    if gst.gst_structure_get_fraction(gst.gst_caps_get_structure(caps[0], 0), b"framerate", rate, rate + 1) and rate[0]:
+        return 0
+    made = gst.gst_mini_object_copy(caps[0])
+    values = [ffi.cast("GType", gst.gst_fraction_get_type()), *(ffi.cast("int", number) for number in (frames_per_second, 1))]
+    gst.gst_structure_set(gst.gst_caps_get_structure(made, 0), b"framerate", *values, _NULL)
+    event = gst.gst_event_new_caps(made)
+    gst.gst_mini_object_unref(ffi.cast("void *", made))
+    return int(event)

@@ -1,0 +1,202 @@
+"""Frames that come without times, or without a frame rate: all of them get into the videos."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import re
+import threading
+
+import pytest
+from command_helpers import LIB, SAYS, wait_for
+
+from empycustom.gstreamer import Gst
+
+VIDEOS = ["a.mp4", "a.mkv", "a.avi", "a.webm"]
+SAVES = [word for name in VIDEOS for word in ("--save", name)]
+LOST = r"empycustom: error: {} has [89] of 10 frames: its encoder lost the others\."
+PTS_LOST = """\
+from gi.repository import Gst
+
+def process_ip(io_buffer, in_meta, options):
+    if in_meta["frame"][0]["frame_num"] in (3, 4):
+        io_buffer.pts = Gst.CLOCK_TIME_NONE
+    return [{"number": in_meta["frame"][0]["frame_num"]}]
+"""
+
+
+def play(description, *, push=None):
+    """Play a pipeline to its end; ``push`` gets the element ``in`` of it."""
+    pipeline = Gst.parse_launch(description)
+    pipeline.set_state(Gst.State.PLAYING)
+    if push:
+        push(pipeline.get_by_name("in"))
+    message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    assert message is not None
+    assert message.type == Gst.MessageType.EOS, message.parse_error()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Make JPEG files, numbered from 000; return their paths."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+
+    def make(count):
+        test = f"videotestsrc num-buffers={count} pattern=ball ! video/x-raw,width=64,height=48,framerate=10/1"
+        play(f'{test} ! jpegenc ! multifilesink location="{folder}/%03d.jpg"')
+        return sorted(folder.iterdir())
+
+    return make
+
+
+@pytest.fixture
+def mjpeg(pictures, tmp_path):
+    """A file of 20 JPEG pictures, and of nothing else."""
+    path = tmp_path / "raw.mjpeg"
+    path.write_bytes(b"".join(picture.read_bytes() for picture in pictures(20)))
+    return path
+
+
+@pytest.fixture
+def serve():
+    """Serve pictures as a camera does, as multipart/x-mixed-replace; return the URI.
+
+    After each that ``pauses`` names by its index, the camera waits for a second; ``lasts``: it never ends.
+    """
+    if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, "http"):
+        pytest.skip("this GStreamer has no element that reads http")
+    over, servers = threading.Event(), []
+
+    def start(paths, *, pauses=(), lasts=False):
+        class Camera(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
+                self.end_headers()
+                for index, path in enumerate(paths):
+                    data = path.read_bytes()
+                    head = f"--b\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+                    self.wfile.write(head.encode() + data + b"\r\n")
+                    over.wait(1.0 if index in pauses else 0.01)
+                if lasts:
+                    over.wait()
+
+            def log_message(self, *_):
+                pass
+
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_address[1]}/"
+
+    yield start
+    over.set()
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def documents_in(path):
+    return [json.loads(line)["frame"][0] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_frames_of_a_file_without_times_follow_each_other(cli, library, mjpeg, tmp_path, frames_in):
+    ended = cli("run", mjpeg, "--lib", library(SAYS), "--out", "meta.jsonl", *SAVES)
+
+    assert ended.code == 0, ended.err
+    assert [document["buf_pts"] for document in documents_in(tmp_path / "meta.jsonl")] == [n * 40_000_000 for n in range(20)]
+    assert {name: frames_in(tmp_path / name) for name in VIDEOS} == dict.fromkeys(VIDEOS, 20)
+    assert "The frames have no timestamps and no frame rate; 25 frames a second are assumed." in ended.err
+
+
+def test_so_they_do_in_all_streams_of_a_configuration(cli, configured, mjpeg, tmp_path, frames_in):
+    streams = [{"stream_id": name, "location": str(mjpeg)} for name in "abcdef"]
+    name = configured({"empycustom": LIB, "aimeta": {}}, streams=streams)
+    ended = cli("run", name, "--out", "meta.jsonl", "--save", "{stream_id}.mkv", "--save", "{stream_id}.mp4")
+
+    assert ended.code == 0, ended.err
+    assert len(documents_in(tmp_path / "meta.jsonl")) == 120
+    assert [frames_in(tmp_path / f"{name}.{ending}") for name in "abcdef" for ending in ("mkv", "mp4")] == [20] * 12
+
+
+@pytest.mark.parametrize("encoder", ["jpegenc", "pngenc"])
+def test_a_picture_is_a_video_of_one_frame(encoder, cli, library, tmp_path, frames_in):
+    play(f'videotestsrc num-buffers=1 ! video/x-raw,width=64,height=48 ! {encoder} ! filesink location="{tmp_path}/one"')
+    ended = cli("run", "one", "--lib", library(SAYS), "--out", "meta.jsonl", *SAVES, "--save", "a.png")
+
+    assert ended.code == 0, ended.err
+    assert len(documents_in(tmp_path / "meta.jsonl")) == 1
+    assert [frames_in(tmp_path / name) for name in (*VIDEOS, "a.png")] == [1] * 5
+
+
+def test_a_sequence_of_pictures_keeps_its_frame_rate(cli, library, pictures, tmp_path, frames_in):
+    if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, "imagesequence"):
+        pytest.skip("this GStreamer has no imagesequencesrc")
+    folder = pictures(12)[0].parent
+    source = f"imagesequence://{folder}/%2503d.jpg?framerate=10/1"
+    ended = cli("run", source, "--lib", library(SAYS), "--out", "meta.jsonl", *SAVES)
+
+    assert ended.code == 0, ended.err
+    assert [document["buf_pts"] for document in documents_in(tmp_path / "meta.jsonl")] == [n * 100_000_000 for n in range(12)]
+    assert [frames_in(tmp_path / name) for name in VIDEOS] == [12] * 4
+
+
+def test_frames_over_http_get_the_time_of_their_arrival(cli, library, pictures, serve, tmp_path, frames_in):
+    source = serve(pictures(20), pauses=[9])
+    ended = cli("run", source, "--lib", library(SAYS), "--out", "meta.jsonl", *SAVES)
+    times = [document["buf_pts"] for document in documents_in(tmp_path / "meta.jsonl")]
+
+    assert ended.code == 0, ended.err
+    assert len(times) == 20
+    assert times == sorted(set(times))
+    assert times[-1] - times[0] > Gst.SECOND / 2  # the camera paused for a second
+    assert [frames_in(tmp_path / name) for name in VIDEOS] == [20] * 4
+    assert ended.err.count("empycustom: ") == 1
+    assert "warning: a.avi shows 25 frames a second, whenever they came; .mp4, .mkv and .webm keep their times." in ended.err
+
+
+def test_frames_over_http_do_not_wait_for_others(begin, library, pictures, serve, tmp_path, frames_in):
+    """Neither until megabytes of them are there, nor until a buffer is full again."""
+    source = serve(pictures(60), pauses=range(0, 60, 15), lasts=True)
+    child = begin("run", source, "--lib", library(SAYS), "--out", "meta.jsonl", "--save", "a.mp4")
+    # A part is known to be complete when the next one begins.
+    wait_for(lambda: len(documents_in(tmp_path / "meta.jsonl")) >= 59, "the frames that were sent")
+    child.interrupt()
+    ended = child.end()
+
+    assert ended.code == 130, ended.err
+    assert frames_in(tmp_path / "a.mp4") == len(documents_in(tmp_path / "meta.jsonl"))
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_times_without_a_frame_rate_lose_no_frame(name, cli, library, pictures, tmp_path, frames_in):
+    def push(source):
+        for index, path in enumerate(pictures(10)):
+            buffer = Gst.Buffer.new_wrapped(path.read_bytes())
+            buffer.pts = buffer.dts = index * index * 10 * Gst.MSECOND
+            source.emit("push-buffer", buffer)
+        source.emit("end-of-stream")
+
+    caps = "image/jpeg,width=64,height=48,framerate=0/1"
+    play(f'appsrc name=in format=time caps={caps} ! matroskamux ! filesink location="{tmp_path}/uneven.mkv"', push=push)
+    ended = cli("run", "uneven.mkv", "--lib", library(SAYS), "--out", "meta.jsonl", "--save", name)
+
+    assert ended.code == 0, ended.err
+    assert [document["buf_pts"] for document in documents_in(tmp_path / "meta.jsonl")] == [n * n * 10**7 for n in range(10)]
+    assert frames_in(tmp_path / name) == 10
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+def test_a_video_with_fewer_frames_than_documents_is_an_error(name, cli, configured, library, tmp_path):
+    ended = cli("run", "test", "--lib", library(PTS_LOST), "--frames", 10, "--out", "meta.jsonl", "--save", name)
+
+    assert ended.code == 1
+    assert len(documents_in(tmp_path / "meta.jsonl")) == 10
+    assert re.search(LOST.format(name), ended.err), ended.err
+
+    config = configured({"empycustom": {**LIB, "custom-lib": "lib.py"}, "aimeta": {}})
+    library(PTS_LOST)
+    ended = cli("run", config, "--source", "test", "--frames", 10, "--save", name)
+    assert ended.code == 1
+    assert re.search(LOST.format(name), ended.err), ended.err
