@@ -102,3 +102,36 @@ def test_the_way_out_that_the_log_names_works(raising):
     assert done.returncode == 0, done.stderr
     assert all(text in done.stdout for text in RAISED.values())
     assert "may end the process" not in done.stderr
+
+
+LOOKS = """
+import _ctypes, ctypes, shutil, sys, threading
+from empycustom.native.unwind import is_mixed
+
+paths = [shutil.copy(_ctypes.__file__, f"{sys.argv[1]}/{number}.so") for number in range(200)]
+barrier = threading.Barrier(4)
+
+def load():
+    barrier.wait()
+    for path in paths:
+        ctypes.CDLL(path)
+
+def look():
+    barrier.wait()
+    for _ in range(300):
+        is_mixed.__wrapped__()
+
+threads = [threading.Thread(target=work) for work in (load, look, look, look)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("done")
+"""
+
+
+def test_elements_that_start_do_not_wait_for_libraries_that_load(tmp_path, gst_env):
+    """Who loads a library holds the GIL or waits for it, and the loader's lock."""
+    program = [sys.executable, "-c", LOOKS, str(tmp_path)]
+    done = subprocess.run(program, env=gst_env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "done\n", done.stderr

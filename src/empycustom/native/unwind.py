@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Any
 
 _LIBGCC = "libgcc_s.so.1"
+_RTLD_DI_LINKMAP = 2
 
 
 def prefer_libgcc() -> None:
@@ -24,8 +24,9 @@ def prefer_libgcc() -> None:
         return  # a Python without ctypes, or a system without libgcc: there is nothing to prefer
 
 
+@lru_cache(maxsize=1)
 def is_mixed() -> bool:
-    """Say whether an exception in a library that is loaded from now on ends the process.
+    """Say whether an exception in a library that is loaded from now on ends the process; it stays so once GStreamer is loaded.
 
     So it is where C++ itself was loaded before libunwind, and libgcc was not for everybody.
     """
@@ -37,28 +38,30 @@ def is_mixed() -> bool:
 
 
 def _loaded() -> list[str]:
-    """Return the files of the libraries of the process, in the order in which they were loaded."""
+    """Return the files of the libraries of the process, in the order in which they were loaded.
+
+    Not by dl_iterate_phdr: it holds the loader's lock while it calls, and Python may wait for the GIL then, which somebody holds
+    who waits for that lock.
+    """
     import ctypes
 
+    class Map(ctypes.Structure):  # the public part of link_map
+        pass
+
+    Map._fields_ = [
+        ("address", ctypes.c_void_p),
+        ("path", ctypes.c_char_p),
+        ("dynamic", ctypes.c_void_p),
+        ("next", ctypes.POINTER(Map)),
+    ]
+    program = ctypes.CDLL(None)
+    entry = ctypes.POINTER(Map)()
+    program.dlinfo(ctypes.c_void_p(program._handle), _RTLD_DI_LINKMAP, ctypes.byref(entry))
     found: list[str] = []
-
-    def note(info: Any, _size: int, _data: Any) -> int:
-        found.append(os.fsdecode(info.contents.path or b""))
-        return 0
-
-    ctypes.CDLL(None).dl_iterate_phdr(_visitor()(note), None)
+    while entry:
+        found.append(os.fsdecode(entry.contents.path or b""))
+        entry = entry.contents.next
     return found
-
-
-@lru_cache(maxsize=1)
-def _visitor() -> Any:
-    """Return the type of what dl_iterate_phdr calls; made once, because ctypes keeps each for ever."""
-    import ctypes
-
-    class Info(ctypes.Structure):  # the beginning of dl_phdr_info
-        _fields_ = (("address", ctypes.c_void_p), ("path", ctypes.c_char_p))
-
-    return ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Info), ctypes.c_size_t, ctypes.c_void_p)
 
 
 def _is_libgcc_first() -> bool:
