@@ -171,3 +171,38 @@ def test_a_library_that_holds_on_to_its_buffer_is_named(play, library):
     error = play(f"{SOURCE.format(n=2)} ! empycustom in-place=true custom-lib={lib} ! fakesink").error
     assert error.startswith(f"{lib}:2: what process_ip returned cannot be attached to the buffer (")
     assert "copy_deep()" in error
+
+
+MAPS_NOTHING = """
+import empycustom
+from gi.repository import Gst
+
+def {callback}(buffer, in_meta, options):
+    for flags in (Gst.MapFlags.READ, Gst.MapFlags.WRITE, Gst.MapFlags.READ | Gst.MapFlags.WRITE):
+        mapped, info = buffer.map(flags)
+        assert (mapped, info.size, bytes(info.data)) == (True, 0, b"")
+        buffer.unmap(info)
+    buffer.map(Gst.MapFlags.READ)  # and forgotten
+    for writable in (False, True):
+        try:
+            with empycustom.map_frame(buffer, in_meta, writable=writable):
+                raise AssertionError("there is no frame")
+        except empycustom.FrameError as error:
+            assert "has 0 bytes" in str(error) or "cannot be written" in str(error), error
+    return {returned}
+"""
+
+
+@pytest.mark.parametrize(
+    ("callback", "returned"),
+    [("process_ip", "[{'seen': True}]"), ("process", "(buffer, [{'seen': True}])"), ("process", "(buffer.copy(), [])")],
+)
+def test_an_empty_buffer_is_mapped_as_any_other(gst_launch, library, callback, returned):
+    lib = library(MAPS_NOTHING.format(callback=callback, returned=returned))
+    launched = gst_launch(
+        "fakesrc num-buffers=3 sizetype=empty ! video/x-raw,format=RGBA,width=4,height=4,framerate=30/1 ! "
+        f"empycustom in-place={'true' if callback == 'process_ip' else 'false'} custom-lib={lib} on-error=pass ! fakesink"
+    )
+    complaints = [line for line in launched.complaints() if "WARNING" not in line]
+    assert (launched.code, complaints) == (0, [])
+    assert ("the new buffer has 0 bytes" in launched.text) is (callback == "process")

@@ -129,6 +129,8 @@ def _map(address: int, flags: int) -> Any:
 def _unmap(info: Any) -> None:
     """What gst_buffer_unmap does, which needs no buffer."""
     memory, owned = info.memory, not info.flags & _REF_MEMORY
+    if not memory:
+        return  # of an empty buffer
     _gst.gst_memory_unmap(memory, info)
     if owned:
         _gst.gst_mini_object_unref(memory)

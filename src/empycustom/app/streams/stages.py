@@ -38,7 +38,7 @@ def check_changes(before: Stream, after: Stream) -> None:
     if not found and before.stages != after.stages:
         raise ConfigurationError("there is no element here that would use this")
     for change in found:
-        spec = Gst.ElementFactory.make(change.element).find_property(change.key)
+        spec = _properties(change.element)[_canonical(change.key)]
         if spec.flags & int(Gst.PARAM_MUTABLE_READY) or change.key == "name":
             raise ConfigurationError(
                 f"{change.key} of {change.element} cannot change while it plays; give it when you start: --set KEY=VALUE"
@@ -108,23 +108,33 @@ def _taken_names(stream: Stream) -> Iterator[Problem]:
 
 
 def _wrong_properties(stage: Stage, element: str, options: Sequence[Option]) -> Iterator[Problem]:
-    made = Gst.ElementFactory.make(element)
-    if not made:
-        return
+    known = _properties(element)
+    if not known:
+        return  # its plugin cannot be loaded, which whoever makes it says
     given = properties_of(stage, element)
     paths = {name: stage.path_of(name) for name in given}
     if element == stage.element and stage.format is None:  # of libraries, the schema knows all keys
         meant = (option for option in options if option.element in (stage.group, element))
         paths |= {option.key: f"{option.path}.key.property" for option in meant}
     for name, path in paths.items():
-        spec = made.find_property(name)
+        spec = known.get(_canonical(name))
         if spec is None:
-            known = [other.name for other in made.list_properties() if other.flags & GObject.ParamFlags.WRITABLE]
-            yield Problem(path, f"{element} has no such property; {suggestion(name, sorted(known))}")
+            others = [other for other, of_other in known.items() if of_other.flags & GObject.ParamFlags.WRITABLE]
+            yield Problem(path, f"{element} has no such property; {suggestion(name, sorted(others))}")
         elif not spec.flags & GObject.ParamFlags.WRITABLE:
             yield Problem(path, f"this property of {element} can only be read")
         elif name in given and (complaint := _complaint(element, spec, given[name])):
             yield Problem(stage.path_of(name), complaint)
+
+
+def _properties(element: str) -> dict[str, Any]:
+    """Return the properties of an element by their names. None is made to ask it: it might never be freed."""
+    loaded = Gst.ElementFactory.find(element).load()
+    return {spec.name: spec for spec in GObject.list_properties(loaded.get_element_type())} if loaded else {}
+
+
+def _canonical(name: str) -> str:
+    return name.replace("_", "-")  # as GObject takes both
 
 
 def _complaint(element: str, spec: Any, value: Any) -> str:
@@ -136,7 +146,9 @@ def _complaint(element: str, spec: Any, value: Any) -> str:
         if any(needed.problems(number, "")):
             return f"{shown(value)} must be {needed.words}"
     try:
-        Gst.parse_launch(" ".join([element, *assignments({spec.name: value})]))
+        # In a bin, which takes the element and is freed with it.
+        text = " ".join(["(", element, *assignments({spec.name: value}), ")"])
+        Gst.parse_launch_full(text, None, Gst.ParseFlags.FATAL_ERRORS)
     except GLib.Error:
         return f"{element} cannot take {shown(value)} here; `gst-inspect-1.0 {element}` says what it may be"
     return ""
