@@ -67,6 +67,8 @@ class PyTransform(GstBase.BaseTransform):
     def __init__(self) -> None:
         super().__init__()
         keep_floating(hash(self))
+        # PyGObject keeps a Python reference to an element that C made for whoever asks first for its object; nobody may.
+        self.srcpad.get_parent_element()
         self.values: dict[str, Any] = {item.name: item.default for item in self.properties}
         self.refused: dict[str, Exception] = {}
         self.started = False
