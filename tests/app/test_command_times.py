@@ -126,6 +126,7 @@ def test_a_picture_is_a_video_of_one_frame(encoder, cli, library, tmp_path, fram
     ended = cli("run", "one", "--lib", library(SAYS), "--out", "meta.jsonl", *SAVES, "--save", "a.png")
 
     assert ended.code == 0, ended.err
+    assert "empycustom: " not in ended.err
     assert len(documents_in(tmp_path / "meta.jsonl")) == 1
     assert [frames_in(tmp_path / name) for name in (*VIDEOS, "a.png")] == [1] * 5
 

@@ -35,6 +35,6 @@ class Videos:
         for path, written in self._written:
             if complete and written.timed < self.frames.all:
                 yield "error", f"{path} has {written.timed} of {self.frames.all} frames: its encoder lost the others."
-            if caps and not has_rate and path.suffix.lower() == ".avi":
+            if caps and not has_rate and self.frames.all > 1 and path.suffix.lower() == ".avi":
                 text = f"{path} shows {FRAME_RATE} frames a second, whenever they came; .mp4, .mkv and .webm keep their times."
                 yield "warning", text
