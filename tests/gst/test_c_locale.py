@@ -9,10 +9,11 @@ import pytest
 
 SOURCE = "-q videotestsrc num-buffers=2 ! video/x-raw,format=RGBA,width=64,height=48"
 CITY = """\
-import helper
+import grün.helper as helper
+import wärme
 
 def process_ip(io_buffer, in_meta, options, events):
-    print("printed in Zürich", options, events, helper.NAME, flush=True)
+    print("printed in Zürich", options, events, helper.NAME, wärme.NAME, flush=True)
     return [{"city": "Zürich\\u009b"}]
 """
 
@@ -29,7 +30,8 @@ def c_locale(gst_launch):
 
 def test_paths_documents_and_prints_are_utf_8(c_locale, library, tmp_path):
     library(CITY, "ö/stadt_ü.py")
-    library("NAME = 'é'\n", "ö/helper.py")
+    library("NAME = 'é'\n", "ö/grün/helper.py")
+    library("NAME = 'è'\n", "ö/wärme.py")
     (tmp_path / "ö/optionen_ü.json").write_text('{"ü": 1}')
     launched = c_locale(
         f"{SOURCE} ! empycustom in-place=true custom-lib=ö/stadt_ü.py options=@ö/optionen_ü.json events=@ö/optionen_ü.json ! "
@@ -38,7 +40,7 @@ def test_paths_documents_and_prints_are_utf_8(c_locale, library, tmp_path):
 
     assert launched.code == 0, launched.text
     assert launched.complaints() == []
-    assert launched.out.count("printed in Zürich {'ü': 1} {'ü': 1} é\n") == 2
+    assert launched.out.count("printed in Zürich {'ü': 1} {'ü': 1} é è\n") == 2
     written = (tmp_path / "ö/ausgabe_ü.jsonl").read_text()
     assert written.count('"emcustom":{"city":"Zürich\\u009b"}') == 2
     assert [line for line in launched.out.splitlines() if line.startswith("{")] == written.splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from empycustom.app.configured import add_configured, check_run
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, at_least
 from empycustom.text import for_people
 
+_NO_VALUE = re.compile(r"--[a-z][a-z-]*=--")
 DESCRIPTION = """\
 One Python file in a GStreamer pipeline: it sees every frame and what was found
 on it, and what it returns travels with the video."""
@@ -146,6 +148,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with a usage error."""
         super().error(for_people(message))
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; ``--save=--``, of which argparse makes an empty list, is a usage error."""
+        for word in args:
+            if _NO_VALUE.fullmatch(word):
+                self.error(f"{word}: -- is not a value")
+        return super().parse_args(args, namespace)
 
 
 class _Command(_Parser):

@@ -180,6 +180,6 @@ def describe_library(request: Request) -> list[str]:
 def check_format(name: str) -> None:
     """Raise LaunchError, which lists the formats, unless the element takes frames of the format ``name``."""
     template = Gst.ElementFactory.find("empycustom").get_static_pad_templates()[0].get_caps()
-    wanted = Gst.Caps.from_string(f"video/x-raw,format={name}")
+    wanted = Gst.Caps.from_string(f"video/x-raw,format={name}") if name.isascii() else None
     if wanted is None or not wanted.can_intersect(template):
         raise LaunchError(f"--format {name} is not one that the libraries can get; see `gst-inspect-1.0 empycustom`.")

@@ -21,6 +21,8 @@ from itertools import count
 from types import CodeType, ModuleType
 from typing import Any
 
+from empycustom.paths import as_native
+
 _ROOT = __name__.rpartition(".")[0]
 # f: a folder whose modules belong to the library; s: one whose modules are everybody's.
 _FOLDER = re.compile(rf"{re.escape(_ROOT)}\.([fs])\d+(\+[0-9A-Za-z_+-]*)")
@@ -99,9 +101,11 @@ class Package:
         file = os.path.join(self.folder, f"{_read(last, os.sep).removesuffix('.py')}.py")
         if "-" in last and os.path.exists(file):
             return self._source_spec(name, file, None)
-        spec = PathFinder.find_spec(name, path)
+        spec = PathFinder.find_spec(as_native(name), path)
         if spec and isinstance(spec.loader, SourceFileLoader):
             return self._source_spec(name, spec.loader.path, spec.submodule_search_locations)
+        if spec:
+            spec.name = name
         return spec
 
     def _source_spec(self, name: str, file: str, parts: list[str] | None) -> ModuleSpec:
@@ -113,7 +117,7 @@ class Package:
         """Say whether the module ``name`` (without a dot) is one of those beside the library."""
         if self.shared or name in sys.builtin_module_names:
             return False
-        spec = PathFinder.find_spec(name, [self.folder])
+        spec = PathFinder.find_spec(as_native(name), [self.folder])
         return spec is not None and (spec.origin is not None or not _is_installed(name))
 
 

@@ -128,7 +128,7 @@ def _missing(custom_lib: str, path: Path) -> str:
 def _module_spec(name: str, package: Package) -> ModuleSpec:
     full = f"{package.name}.{name}" if package.has(name.partition(".")[0]) else package.copy_name(name)
     try:
-        found = importlib.util.find_spec(full)
+        found = importlib.util.find_spec(full) if all(map(str.isidentifier, name.split("."))) else None
     except BaseException as error:
         if type(error) is not ModuleNotFoundError or not f"{name}.".startswith(f"{without_package(str(error.name))}."):
             raise failed(error, name) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.errors import ConfigurationError
-from empycustom.stream.problems import odd_texts, refuse
+from empycustom.stream.problems import TOO_DEEP, is_deep, odd_texts, refuse
 from empycustom.text import for_people
 
 
@@ -20,6 +20,8 @@ def load(path: Path) -> Any:
         raise ConfigurationError(f"{name} is no UTF-8 text: {error.reason} at byte {error.start}.") from error
     try:
         document = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        if is_deep(document):
+            raise RecursionError
         odd = list(odd_texts(document, "$"))
     except json.JSONDecodeError as error:
         line = text.split("\n")[error.lineno - 1].strip()  # JSON counts no other ends of lines
@@ -27,7 +29,7 @@ def load(path: Path) -> Any:
             f"{name}, line {error.lineno}, column {error.colno}: {error.msg}{f': {line}' if line else ''}"
         ) from error
     except RecursionError as error:
-        raise ConfigurationError(f"{name}: lists and objects are nested too deeply") from error
+        raise ConfigurationError(f"{name}: {TOO_DEEP}") from error
     except ValueError as error:
         raise ConfigurationError(f"{name}: {for_people(str(error))}") from error
     refuse(path, document, odd)

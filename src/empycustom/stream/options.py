@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from empycustom.stream.kinds import Problem, below, is_number, shown, suggestion
-from empycustom.stream.problems import odd_texts
+from empycustom.stream.problems import TOO_DEEP, is_deep, odd_texts
 
 _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "string": (lambda value: isinstance(value, str), "text"),
@@ -102,8 +102,8 @@ def typed_settings(
         elif not meant:
             problems.append(Problem(path, f"there is no stream {name}; {suggestion(name, streams)}"))
         elif option := _known(options, name, path, problems):
-            read = _value(option, value)
-            problems += odd_texts(read, path)
+            read, wrong = _value(option, value, path)
+            problems += wrong
             for stream in meant:
                 said[stream][name] = (read, path)
     return dict(said)
@@ -119,14 +119,17 @@ def _addressed(options: Sequence[Option], streams: Sequence[str], head: str) -> 
     return [], head.partition(":")[0]
 
 
-def _value(option: Option, text: str) -> Any:
-    """A value as it was typed: JSON, or else text."""
-    if option.declared.get("value_type") == "string":
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+def _value(option: Option, text: str, path: str) -> tuple[Any, list[Problem]]:
+    """A value as it was typed, JSON or else text, and what is wrong with it."""
+    read: Any = text
+    if option.declared.get("value_type") != "string":
+        try:
+            read = json.loads(text)
+        except ValueError:
+            pass
+        except RecursionError:
+            return None, [Problem(path, TOO_DEEP)]
+    return (None, [Problem(path, TOO_DEEP)]) if is_deep(read) else (read, list(odd_texts(read, path)))
 
 
 def settings_of(

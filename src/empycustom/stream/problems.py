@@ -28,6 +28,24 @@ def refuse(file: Path, document: Any, problems: Iterable[Problem]) -> None:
     raise ConfigurationError("\n".join(lines), path=found[0].path)
 
 
+_DEEPEST = 100  # levels of lists and objects
+TOO_DEEP = "lists and objects are nested too deeply"
+
+
+def is_deep(value: Any) -> bool:
+    """Whether lists and objects are nested so deeply that Python's own functions may fail with them."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [entry for item in level for entry in _entries(item)]
+        if not level:
+            return False
+    return True
+
+
+def _entries(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
 def odd_texts(value: Any, path: str) -> Iterator[Problem]:
     """Yield the texts, keys included, that C cannot hold (NUL) or that are no Unicode (half of a surrogate pair)."""
     for place, item in _walk(value, path):

@@ -208,7 +208,8 @@ def registry_file() -> Path:
     for variable in ("GST_REGISTRY_1_0", "GST_REGISTRY"):
         if os.environ.get(variable):
             return Path(os.environ[variable])
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.path.expanduser("~")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path("/" if home == "~" else home, ".cache")  # as GLib does without a home
     return Path(cache, "gstreamer-1.0", f"registry.{platform.machine()}.bin")
 
 
