@@ -214,7 +214,7 @@ def test_the_library_is_named_and_on_error_applies(stream, judged, library, way,
     said = []
     one.pipeline.get_by_name("lib").connect("new-meta", lambda _element, text: said.append(text))
 
-    @bounded(200)
+    @bounded(80)
     @given(CALLS)
     def attempt(call):
         WAITING.give = call
@@ -229,7 +229,7 @@ def test_the_library_is_named_and_on_error_applies(stream, judged, library, way,
     attempt()
 
 
-@bounded(300)
+@bounded(80)
 @given(CALLS)
 def test_a_signal_callback(tmp_path_factory, call):
     from empycustom.app.streams.callback import SignalCallback
