@@ -349,5 +349,3 @@ def test_an_event_of_every_version(monkeypatch, layout):
     written = {*range(8), *range(104, 108)}.union(*(range(place, place + 8) for place in pointers))
     content = at(box, f"{size}s")[0]
     assert [place for place, byte in enumerate(content) if byte and place not in written] == []
-    _memory, user = user_meta(box)
-    assert users.event_in([user], layout) == (user, "größe \\0")

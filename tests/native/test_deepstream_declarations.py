@@ -16,9 +16,9 @@ from empycustom.gstreamer import Gst
 from empycustom.native import declarations
 from empycustom.native.boxes import copy_and_release
 from empycustom.native.deepstream import library, users, versions
-from empycustom.native.deepstream.batches import frames_of, users_of
+from empycustom.native.deepstream.batches import BatchReader, ClassifierMeta, LabelMeta, ObjectMeta, UserMeta
 from empycustom.native.deepstream.layouts import LAYOUTS, layout_of
-from empycustom.native.deepstream.objects import ClassifierMeta, LabelMeta, ObjectMeta, add_object, object_at
+from empycustom.native.deepstream.objects import add_object
 from empycustom.native.deepstream.users import blob_in
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
@@ -91,9 +91,11 @@ def test_lists_lie_where_the_real_library_puts_them():
     nvds.put(nvds.LONG, said[2] + 40, ctypes.addressof(key))
     layout = layout_of(batch)
     assert layout.versions == "9.0 and 9.1"
-    (read,) = frames_of(batch)
-    assert (read.address, read.objects, read.users, users_of(batch)) == (frame, [found], [said[1]], [said[0]])
-    about = object_at(found, layout)
+    whole = BatchReader(layout).read(batch)
+    (read,) = whole.frames
+    (about,) = read.objects
+    users = [user.address for user in (*whole.users, *read.users)]
+    assert (read.address, about.address, users) == (frame, found, said[:2])
     assert (about.key, [len(item.labels) for item in about.classifiers]) == (7, [1])
     nvds.call("nvds_destroy_batch_meta", batch)
 
@@ -123,19 +125,45 @@ def test_a_new_object_is_added_with_its_classifiers():
 def test_user_metadata_of_ours_are_whole_and_gone_when_they_are_removed():
     batch = nvds.call("nvds_create_batch_meta", 1)
     frame, found = (nvds.call(f"nvds_acquire_{name}_meta_from_pool", batch) for name in ("frame", "obj"))
-    users.add_event("batch", batch, batch, layout_of(batch), "{}", "now")
-    users.add_event("frame", frame, batch, layout_of(batch), "{}", "now")
-    users.add_key(found, batch, -5)
+    nvds.call("nvds_add_frame_meta_to_batch", batch, frame)
+    nvds.call("nvds_add_obj_meta_to_frame", frame, found, 0)
+    layout = layout_of(batch)
+    assert users.add_event("batch", batch, batch, layout, "{}", "now")
+    assert users.add_event("frame", frame, batch, layout, "{}", "now")
+    assert users.add_key(frame, found, batch, -5)
+    assert BatchReader(layout).read(batch).frames[0].objects[0].key == -5
     lists = {"batch": batch + 104, "frame": frame + 120, "object": found + nvds.USERS}
     for owner, kind in (("batch", 9), ("frame", 9), ("object", library.key_type())):
         (user,) = nvds.items(nvds.get(nvds.LONG, lists[owner]))
         fields = struct.unpack("=8xi4x4Q", ctypes.string_at(user, 48))
         assert fields[:4] == (kind, OURS, *copy_and_release())
         if owner != "object":
-            users.remove(owner, {"batch": batch, "frame": frame}[owner], user)
+            users.remove(owner, {"batch": batch, "frame": frame}[owner], batch, user)
             assert nvds.get(nvds.LONG, lists[owner]) == 0
             assert ctypes.string_at(user + 8, 40) == bytes(40)
-    assert users.key_in([user]) == -5
+    nvds.call("nvds_destroy_batch_meta", batch)
+
+
+@needs_library
+def test_nothing_is_added_to_what_was_removed_meanwhile():
+    batch = nvds.call("nvds_create_batch_meta", 1)
+    frame, found = (nvds.call(f"nvds_acquire_{name}_meta_from_pool", batch) for name in ("frame", "obj"))
+    nvds.call("nvds_add_frame_meta_to_batch", batch, frame)
+    nvds.call("nvds_add_obj_meta_to_frame", frame, found, 0)
+    users.add_event("frame", frame, batch, layout_of(batch), "{}", "now")
+    (user,) = nvds.items(nvds.get(nvds.LONG, frame + 120))
+    nvds.call("nvds_remove_user_meta_from_frame", frame, user)
+    nvds.call("nvds_remove_obj_meta_from_frame", frame, found)
+    nvds.call("nvds_remove_frame_meta_from_batch", batch, frame)
+    lists = frame + 120, frame + 104, found + nvds.USERS
+    before = [nvds.get(nvds.LONG, place) for place in lists]
+
+    users.remove("frame", frame, batch, user)  # it would be in the pool twice
+    assert not users.add_event("frame", frame, batch, layout_of(batch), "{}", "now")
+    assert not users.add_key(frame, found, batch, 1)
+    new = ObjectMeta(1, 2, 3, 0.5, 0.25, 1.5, 2.5, 3.5, 4.5, "car 1", "car", 0, [])
+    assert add_object(frame, batch, layout_of(batch), new) == 0
+    assert [nvds.get(nvds.LONG, place) for place in lists] == before
     nvds.call("nvds_destroy_batch_meta", batch)
 
 
@@ -236,4 +264,5 @@ def test_a_message_is_found_by_its_type_and_whose_it_is(monkeypatch):
     assert (ctypes.string_at(message), size) == ("größe".encode(), 7)
     metas = [ctypes.create_string_buffer(struct.pack("=8xi4x4Q", kind, whose, 0, 0, box)) for kind, whose in WHOSE]
     addresses = [ctypes.addressof(meta) for meta in metas]
-    assert [blob_in(addresses, kind) for kind in (28, 29, 9)] == [addresses[2], addresses[1], 0]
+    read = [UserMeta(address, *said, None, 0) for address, said in zip(addresses, WHOSE, strict=True)]
+    assert [blob_in(read, kind) for kind in (28, 29, 9)] == [addresses[2], addresses[1], 0]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import struct
 import sys
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -16,11 +18,20 @@ from hypothesis import strategies as st
 from empycustom.carriers.deepstream import DeepStreamCarrier
 from empycustom.errors import MetadataError
 from empycustom.gstreamer import Gst
-from empycustom.native.deepstream.batches import FrameMeta, frames_of, users_of
+from empycustom.native.deepstream.batches import (
+    BatchMeta,
+    BatchReader,
+    ClassifierMeta,
+    FrameMeta,
+    LabelMeta,
+    ObjectMeta,
+    UserMeta,
+    frames_in,
+)
 from empycustom.native.deepstream.layouts import LAYOUTS, layout_of
 from empycustom.native.deepstream.library import key_type
-from empycustom.native.deepstream.objects import ClassifierMeta, LabelMeta, ObjectMeta, fill_object, key_at, object_at
-from empycustom.native.deepstream.users import event_in
+from empycustom.native.deepstream.lock import Steps
+from empycustom.native.deepstream.objects import fill_object
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 import nvds
@@ -72,7 +83,15 @@ class Maker:
     def batch(self, frames=(), users=(), kind=2, sizes=None):
         sizes = sizes or self.column[:3]
         pools = [self.block(48, (0, "I", kind), (8, "I", size)) for size in sizes]
-        return self.block(192, (48, "3Q", *pools), (96, "2Q", self.listed(frames), self.listed(users)))
+        return self.block(192, (48, "3Q", *pools), (96, "2Q", self.listed(frames), self.listed(users)), (112, "2Q", 0, 0))
+
+    def read(self, found):
+        """Read an object."""
+        return BatchReader(self.layout).read_object(found, self.batch())
+
+    def said(self, users):
+        """Read user metadata."""
+        return BatchReader(self.layout).read(self.batch([], users)).users
 
     def meta(self, batch, kind=4097):
         return self.block(56, (16, "Q", batch), (32, "i", kind))
@@ -151,11 +170,42 @@ def test_a_batch_of_anything_but_video_is_an_error_that_names_its_kind(make, kin
 def test_frames_are_read_in_the_order_in_which_they_lie(make):
     objects, said = [make.object(), make.object(), make.object()], [make.event(b"{}")]
     plain, full = make.frame(frame_num=2**31 - 1, buf_pts=ALL_ONES), make.frame(objects, said)
+    others = [make.user(7, 70), make.user(-8, 0)]
+    batch = make.batch([plain, full], others)
+    read = BatchReader(make.layout).read(batch)
     first = FrameMeta(plain, *(FRAME | {"frame_num": 2**31 - 1, "buf_pts": ALL_ONES}).values(), objects=[], users=[])
-    second = FrameMeta(full, *FRAME.values(), objects=objects, users=said)
-    batch = make.batch([plain, full], [7, 8])
-    assert (frames_of(batch), users_of(batch)) == ([first, second], [7, 8])
-    assert (frames_of(make.batch()), users_of(make.batch())) == ([], [])
+    second = FrameMeta(full, *FRAME.values(), objects=[make.read(found) for found in objects], users=make.said(said))
+    assert read == BatchMeta(batch, [first, second], [UserMeta(others[0], 7, 0, None, 0), UserMeta(others[1], -8, 0, None, 0)])
+    assert [found.address for found in read.frames[1].objects] == objects
+    assert frames_in(batch) == [first, second._replace(objects=[], users=[])]
+    empty = make.batch()
+    assert (BatchReader(make.layout).read(empty), frames_in(empty)) == (BatchMeta(empty, [], []), [])
+
+
+def test_what_lies_in_several_lists_is_not_mixed_up(make):
+    """Lists that are empty, and texts that are not there, are between others."""
+
+    def label(name, long=None):
+        return make.label(1, name, long, 1, 1, 1)
+
+    one = make.classifier(1, [label(b"a"), label(b"b", b"long b")])
+    frames = [
+        make.frame(
+            [make.object(b"0", b"text 0"), make.object(b"1", None, [one, make.classifier(2, [])])], [make.event(b"first")]
+        ),
+        make.frame(),
+        make.frame([make.object(b"2", b"text 2", [make.classifier(3, [label(b"c", b"long c")])], [make.event(b"not a key")])]),
+        make.frame([], [make.event(None), make.event(b"x", b"other"), make.event(b"last")]),
+    ]
+    read = BatchReader(make.layout).read(make.batch(frames, [make.event(b"whole")]))
+    objects = [found for frame in read.frames for found in frame.objects]
+    assert [(found.label, found.display_text) for found in objects] == [("0", "text 0"), ("1", ""), ("2", "text 2")]
+    classes = [
+        [(each.unique_component_id, [info.label for info in each.labels]) for each in found.classifiers] for found in objects
+    ]
+    assert classes == [[], [(1, ["a", "long b"]), (2, [])], [(3, ["long c"])]]
+    assert [[user.text for user in frame.users] for frame in read.frames] == [["first"], [], [], ["", None, "last"]]
+    assert [user.text for user in read.users] == ["whole"]
 
 
 def test_an_object_is_read_with_its_classifiers(make):
@@ -164,9 +214,9 @@ def test_an_object_is_read_with_its_classifiers(make):
     found = make.object(b"car", b"car 1", classifiers, (), (-10, -11, 2**64 - 2), (0.5, 0.75, -1.5, 2, 3, 4.25))
     labels = [LabelMeta(3, "red", 4, 5, 0.25), LabelMeta(-1, "long " * 50, -6, -7, 1.0)]
     classifiers = [ClassifierMeta(-8, labels), ClassifierMeta(9, [])]
-    wanted = ObjectMeta(-10, -11, 2**64 - 2, 0.5, 0.75, -1.5, 2, 3, 4.25, "car 1", "car", 0, classifiers)
-    assert object_at(found, make.layout) == wanted
-    untracked = object_at(make.object(ids=(1, -1, ALL_ONES)), make.layout)
+    wanted = ObjectMeta(-10, -11, 2**64 - 2, 0.5, 0.75, -1.5, 2, 3, 4.25, "car 1", "car", 0, classifiers, found)
+    assert make.read(found) == wanted
+    untracked = make.read(make.object(ids=(1, -1, ALL_ONES)))
     assert (untracked.class_id, untracked.object_id, untracked.display_text, untracked.classifiers) == (-1, -1, "", [])
 
 
@@ -184,7 +234,7 @@ LABELS = {
 def test_labels_and_texts_that_are_cut_or_no_utf8(make, chars, wanted):
     long = chars.partition(b"\0")[0]
     inside = [make.classifier(0, [make.label(1, chars, None, 1, 1, 1), make.label(1, b"other", long, 1, 1, 1)])]
-    read = object_at(make.object(chars, long, inside), make.layout)
+    read = make.read(make.object(chars, long, inside))
     assert [read.label, read.display_text, *(info.label for info in read.classifiers[0].labels)] == [wanted] * 4
 
 
@@ -192,7 +242,7 @@ def test_labels_and_texts_that_are_cut_or_no_utf8(make, chars, wanted):
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(0, ALL_ONES - 1), st.binary(max_size=128), st.sampled_from([*COLUMNS]))
 def test_objects_of_any_class_id_and_label_are_read(class_id, object_id, label, name):
     make = Maker(name)
-    read = object_at(make.object(label, ids=(class_id, class_id, object_id)), make.layout)
+    read = make.read(make.object(label, ids=(class_id, class_id, object_id)))
     assert (read.unique_component_id, read.class_id, read.object_id) == (class_id, class_id, object_id)
     assert read.label == label.split(b"\0")[0].decode("utf-8", "replace")
 
@@ -201,9 +251,19 @@ def test_our_event_is_found_among_those_of_others(make):
     ours = make.event("größe".encode() + b"\xff")
     others = [make.user(EVENT, 0), make.event(b"1", b"somebody"), make.event(b"2", None), make.event(b"3", b"empycustom2")]
     others.append(make.user(EVENT + 1, *at(ours + 40, "Q")))  # the same, but of another type
-    assert event_in([*others, ours], make.layout) == (ours, "größe\ufffd")
-    assert event_in(others, make.layout) == event_in([], make.layout) == (0, "")
-    assert event_in([make.event(None)], make.layout)[1] == ""
+    assert [user.text for user in make.said([*others, ours])] == [None] * 5 + ["größe\ufffd"]
+    assert [user.address for user in make.said([*others, ours])] == [*others, ours]
+    assert [user.text for user in make.said([make.event(None)])] == [""]
+
+
+def test_a_step_that_fails_leaves_the_lock_to_others(make):
+    batch, steps = make.batch(), Steps()
+    steps.fill(map(int, ("no number",)))
+    with pytest.raises(ValueError, match="no number"):
+        steps.run(batch)
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(frames_in, batch).result(10) == []
+    assert gc.isenabled()
 
 
 # A whole buffer.
@@ -240,11 +300,8 @@ def test_a_whole_batch_is_read_by_the_carrier(make, api):
     numbers = {"frame_num": -6, "buf_pts": FRAME["buf_pts"], "ntp_timestamp": FRAME["ntp_timestamp"]}
     assert first == same | numbers | {"timestamp": first["timestamp"], "object": [facts], "emcustom": {"light": 0.5}}
     assert second == same | {"frame_num": 8, "buf_pts": -1, "ntp_timestamp": 0, "timestamp": "then", "object": []}
-    assert (reading.tokens, reading.words, reading.frame_num) == (
-        [[found], []],
-        ["both"],
-        0,
-    )  # not below 0: it is counted on from
+    assert ([[item.address for item in tokens] for tokens in reading.tokens], reading.words) == ([[found], []], ["both"])
+    assert reading.frame_num == 0  # not below 0: it is counted on from
     numbers = [DeepStreamCarrier().number_in(item) for item in (metas, [(api, make.meta(make.batch(frames[:1])))])]
     assert (reading.numbered, reading.blank, numbers) == (False, False, [None, 0])  # the second frame has no time
 
@@ -256,7 +313,7 @@ def test_words_about_an_object_are_found_by_its_key(make, api):
     said = make.event(b'{"object": [{"key": 1, "emcustom": "one"}, {"key": 2, "emcustom": "two"}, {"key": 3}]}')
     (read,) = DeepStreamCarrier().read([(api, make.meta(make.batch([make.frame(objects, [said])])))], KNOWN).frames
     assert [found.get("emcustom") for found in read["object"]] == ["two", None, None, "one"]
-    assert [key_at(address, make.layout) for address in (*objects, make.object())] == [2, 0, 3, 1, 0]
+    assert [make.read(address).key for address in (*objects, make.object())] == [2, 0, 3, 1, 0]
 
 
 # Writing.
@@ -302,5 +359,5 @@ def test_a_new_object_is_read_back(name, label, side, object_id):
     address, _ = filled(name, found)
     whole = label.replace("\0", "\\0")
     cut = whole if len(whole.encode()) < 128 else whole.encode()[:127].decode("utf-8", "ignore")
-    assert object_at(address, Maker(name).layout) == found._replace(label=cut)
+    assert Maker(name).read(address) == found._replace(label=cut, address=address)
     assert at(address + COLUMNS[name].text + 8, "2I") == (max(0, round(side)), max(0, round(side) - 10))

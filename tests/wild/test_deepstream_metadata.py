@@ -87,7 +87,7 @@ def fill(buffer: Any, frames: list[dict[str, Any]], words: list[str]) -> None:
             add_event("frame", frame, batch, layout, text, "2026-01-01T00:00:00.000Z")
         for found, told in zip(nvds.objects_of(frame), reversed(about["objects"]), strict=True):
             if "key" in told:
-                add_key(found, batch, told["key"])
+                add_key(frame, found, batch, told["key"])
 
 
 @pytest.fixture

@@ -7,21 +7,19 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
 from empycustom.carriers.events import Event, Records, discard_unreadable, words_alone
+from empycustom.carriers.objects import facts_of, meta_of
 from empycustom.carriers.protocol import Reading
 from empycustom.meta import model
-from empycustom.meta.foreign import box_of, usable
 from empycustom.meta.merge import NOTHING, is_nothing
 from empycustom.meta.output import FrameSaid, Said
 from empycustom.native import stamps
-from empycustom.native.deepstream.batches import FrameMeta, frames_of
+from empycustom.native.deepstream.batches import BatchMeta, BatchReader, FrameMeta, ObjectMeta, frames_in
 from empycustom.native.deepstream.layouts import LABEL_SIZE, NO_TIME, Layout, batch_in, layout_of
 from empycustom.native.deepstream.library import is_deepstream
-from empycustom.native.deepstream.objects import ClassifierMeta, LabelMeta, ObjectMeta, add_object, object_at, scale_object
-from empycustom.native.memory import single
+from empycustom.native.deepstream.objects import add_object, scale_object
 from empycustom.native.metas import VIDEO_META_API, layout_at, scan
 from empycustom.native.stamps import add_stamp, stamp_at
 
-_DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
 _REMOVED = "the library removed its metadata from the buffer"
 
 
@@ -40,11 +38,11 @@ def _stamp_in(metas: list[tuple[int, int]]) -> tuple[int, int] | None:
 
 
 class BatchReading(Reading):
-    """What a batch says. ``tokens`` are addresses of objects, ``times`` the timestamps of the frames."""
+    """What a batch says. ``tokens`` are its objects, ``times`` the timestamps of the frames."""
 
-    def __init__(self, frame: model.Frame, batch: int) -> None:
+    def __init__(self, frame: model.Frame, batch: BatchMeta) -> None:
         super().__init__(frame)
-        self.batch, self.found = batch, frames_of(batch)
+        self.batch, self.found = batch, batch.frames
         self.tokens = [item.objects for item in self.found]
         self.times: list[str] = []
 
@@ -53,6 +51,7 @@ class DeepStreamCarrier:
     """See :class:`~empycustom.carriers.protocol.Carrier`. ``msg_blob``: let nvmsgconv publish what is said about frames."""
 
     _layout: Layout
+    _reader: BatchReader
     msg_blob = False
 
     def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
@@ -60,7 +59,8 @@ class DeepStreamCarrier:
         batch = batch_on(metas)
         if not hasattr(self, "_layout"):  # one process, one DeepStream
             self._layout = layout_of(batch)
-        reading = BatchReading(frame, batch)
+            self._reader = BatchReader(self._layout)
+        reading = BatchReading(frame, self._reader.read(batch))
         for api, meta in metas:
             if api == VIDEO_META_API:
                 reading.layout = layout_at(meta)
@@ -68,12 +68,12 @@ class DeepStreamCarrier:
         time = model.timestamp_of_ms(stamp[1] // 1_000_000) if stamp else frame["timestamp"]
         reading.times = [_time_of(item) or time for item in reading.found]
         reading.numbered = stamp is not None or all(map(_has_time, reading.found))
-        events = [Event(batch, item, self._layout) for item in reading.found]
+        events = [Event(reading.batch, item, self._layout) for item in reading.found]
         complaints: list[str] = []
         abouts = zip(reading.found, reading.times, events, strict=True)
         reading.frames = [self._frame(*about, frame, complaints) for about in abouts]
         reading.complaints = complaints
-        event = Event(batch, None, self._layout)
+        event = Event(reading.batch, None, self._layout)
         reading.words = event.words
         reading.blank = len(events) == 1 and not (events[0] or event or reading.found[0].objects)
         if reading.found:
@@ -93,7 +93,7 @@ class DeepStreamCarrier:
             "batch_id": item.batch_id,
             "pad_index": item.pad_index,
             "ntp_timestamp": item.ntp_timestamp,
-            "object": [_facts(object_at(address, self._layout), event, complaints) for address in item.objects],
+            "object": [facts_of(found, event, complaints) for found in item.objects],
         }
         if event.words is not NOTHING:
             read["emcustom"] = event.words
@@ -101,7 +101,7 @@ class DeepStreamCarrier:
 
     def number_in(self, metas: list[tuple[int, int]]) -> int | None:
         """Look at the first frame; None also where the time is still missing."""
-        found = frames_of(batch_on(metas))
+        found = frames_in(batch_on(metas))
         timed = all(map(_has_time, found)) or _stamp_in(metas)
         return _number_of(found[0]) if found and timed else None
 
@@ -111,49 +111,48 @@ class DeepStreamCarrier:
 
     def discard(self, address: int) -> None:
         """Remove our events that cannot be read. A batch of another kind, or of an unknown version, is left alone."""
-        batch = batch_on(scan(address))
-        if batch and hasattr(self, "_layout"):
-            for item in (*frames_of(batch), None):
+        batch = self._batch_on(address) if hasattr(self, "_layout") else None
+        if batch:
+            for item in (*batch.frames, None):
                 discard_unreadable(batch, item, self._layout)
 
     def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
         """Add an event with words about the only frame."""
         read = cast("BatchReading", reading)
-        batch = batch_on(scan(address))
-        item = next((item for item in (frames_of(batch) if batch else ()) if item.address == read.found[0].address), None)
-        if item is None:
+        batch = self._batch_on(address)
+        item = next((item for item in (batch.frames if batch else ()) if item.address == read.found[0].address), None)
+        said, time = words_alone(read.found[0], read.times[0], words), read.times[0]
+        if not (batch and item and Event(batch, item, self._layout).attach_text(said, time, blob=self.msg_blob)):
             return (f"words about a frame were dropped: {_REMOVED}",)
-        Event(batch, item, self._layout).attach_text(words_alone(item, read.times[0], words), read.times[0], blob=self.msg_blob)
         self._settle(address, reading)
         return ()
 
+    def _batch_on(self, address: int) -> BatchMeta | None:
+        """Read the batch on a buffer; None: there is none."""
+        batch = batch_on(scan(address))
+        return self._reader.read(batch) if batch else None
+
     def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
         """Look for what was read in the copy of the batch, and scale its boxes, which DeepStream's own copy does not."""
-        read, batch = cast("BatchReading", reading), batch_on(scan(address))
-        if batch in (0, read.batch):
+        read, batch = cast("BatchReading", reading), self._batch_on(address)
+        if batch is None or batch.address == read.batch.address:
             return
-        frames = frames_of(batch)
-        there = _paired(read.found, frames, _looks_of_frame)
-        read.batch, read.found = batch, [self._followed(*pair) for pair in zip(read.found, there, strict=True)]
-        for item in frames:
-            for found in item.objects:
-                scale_object(found, self._layout, *factors)
-
-    def _followed(self, before: FrameMeta, item: FrameMeta | None) -> FrameMeta:
-        if item is None:
-            return before  # its address is nowhere in the batch, and neither are those of its objects
-        return item._replace(objects=[found or 0 for found in _paired(before.objects, item.objects, self._looks_of_object)])
+        there = _paired(read.found, batch.frames, _looks_of_frame)
+        read.batch, read.found = batch, [_followed(*pair) for pair in zip(read.found, there, strict=True)]
+        for item in batch.frames:
+            for found in item.objects:  # nobody else has this copy yet
+                scale_object(found.address, self._layout, *factors)
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
-        read = cast("BatchReading", reading)
-        batch = batch_on(scan(address))
-        if not batch:
+        read, batch = cast("BatchReading", reading), self._batch_on(address)
+        if batch is None:
             return [*said.ignored, f"words about a batch were dropped: {_REMOVED}"]
         complaints = list(said.ignored)
         # The batch is read anew: the library may have changed something in it, or this is a copy of it.
-        looks: tuple[Any, Any] = (_address_of, int) if batch == read.batch else (_looks_of_frame, self._looks_of_object)
-        frames = _paired(read.found, frames_of(batch), looks[0])
+        same = batch.address == read.batch.address
+        looks: tuple[Any, Any] = (_address_of, _address_of) if same else (_looks_of_frame, _looks_of_object)
+        frames = _paired(read.found, batch.frames, looks[0])
         for before, item, words, time in zip(read.found, frames, said.frames, read.times, strict=True):
             if words.words is NOTHING and not words.speaks_of_objects:
                 continue
@@ -167,30 +166,28 @@ class DeepStreamCarrier:
         self._settle(address, reading)
         return complaints
 
-    def _write_frame(self, batch: int, item: FrameMeta, objects: Sequence[int | None], said: FrameSaid, time: str) -> list[str]:
+    def _write_frame(
+        self, batch: BatchMeta, item: FrameMeta, objects: Sequence[ObjectMeta | None], said: FrameSaid, time: str
+    ) -> list[str]:
         complaints = []
         event = Event(batch, item, self._layout)
-        records = Records(event, batch, item.objects, self._layout)
-        for address, words in zip(objects, said.objects, strict=True):
-            if address is not None and words is not NOTHING:
-                records.say(address, words)
-            elif words is not NOTHING:
+        records = Records(event, batch, item)
+        for found, words in zip(objects, said.objects, strict=True):
+            if words is not NOTHING and (found is None or not records.say(found, words)):
                 complaints.append(f"words about an object were dropped: {_REMOVED}")
         for new in said.new_objects:
             if len(new["obj_label"].encode()) >= LABEL_SIZE:
                 complaints.append(f"the label of a new object was cut to the {LABEL_SIZE - 1} bytes that DeepStream has for it")
-            address = add_object(item.address, batch, self._layout, _meta_of(new))
-            if "emcustom" in new:
-                records.say(address, new["emcustom"])
-        event.attach(said.words, time, blob=self.msg_blob)
+            address = add_object(item.address, batch.address, self._layout, meta_of(new))
+            if address and "emcustom" in new:
+                records.say(self._reader.read_object(address, batch.address), new["emcustom"])
+        if not event.attach(said.words, time, blob=self.msg_blob):
+            complaints.append(f"words about a frame were dropped: {_REMOVED}")
         return complaints
 
     def _settle(self, address: int, reading: Reading) -> None:
         if not reading.numbered:
             self.stamp(address, reading.frame_num, reading.time_ns)
-
-    def _looks_of_object(self, address: int) -> Hashable:
-        return object_at(address, self._layout)[:-1]  # all but the classifiers
 
 
 Thing = TypeVar("Thing")
@@ -207,12 +204,24 @@ def _paired(read: Sequence[Thing], there: Sequence[Thing], looks: Callable[[Thin
     return [left[look].pop() if left[look] else None for look in map(looks, read)]
 
 
-def _address_of(item: FrameMeta) -> int:
+def _followed(before: FrameMeta, item: FrameMeta | None) -> FrameMeta:
+    """Return a frame with its objects as they are in the copy, in the order in which they were."""
+    if item is None:
+        return before  # its address is nowhere in the batch, and neither are those of its objects
+    there = _paired(before.objects, item.objects, _looks_of_object)
+    return item._replace(objects=[found or gone._replace(address=0) for gone, found in zip(before.objects, there, strict=True)])
+
+
+def _address_of(item: FrameMeta | ObjectMeta) -> int:
     return item.address
 
 
 def _looks_of_frame(item: FrameMeta) -> Hashable:
     return item[1:-2]  # all numbers but its address
+
+
+def _looks_of_object(found: ObjectMeta) -> Hashable:
+    return found[:-2]  # all but the classifiers and its address
 
 
 def _number_of(item: FrameMeta) -> int:
@@ -225,66 +234,3 @@ def _has_time(item: FrameMeta) -> bool:
 
 def _time_of(item: FrameMeta) -> str:
     return model.timestamp_of_ms(item.ntp_timestamp // 1_000_000) if _has_time(item) else ""
-
-
-def _facts(found: ObjectMeta, event: Event, complaints: list[str]) -> model.Object:
-    facts: model.Object = {
-        "class_id": found.class_id,
-        "object_id": found.object_id,
-        "confidence": usable(single(found.confidence), "a confidence", complaints),
-        "obj_label": found.label,
-        "rect_params": box_of(found.left, found.top, found.width, found.height, complaints),
-        "text_params": {"display_text": found.display_text},
-        "classifier": [_classifier(classifier, complaints) for classifier in found.classifiers],
-        "unique_component_id": found.unique_component_id,
-        "tracker_confidence": usable(single(found.tracker_confidence), "a confidence", complaints),
-    }
-    words = event.about(found.key) if found.key else NOTHING
-    if words is not NOTHING:
-        facts["emcustom"] = words
-    return facts
-
-
-def _classifier(found: ClassifierMeta, complaints: list[str]) -> model.Classifier:
-    infos: list[model.LabelInfo] = [
-        {
-            "num_classes": label.num_classes,
-            "result_label": label.label,
-            "result_class_id": label.class_id,
-            "label_id": label.label_id,
-            "result_prob": usable(single(label.probability), "a confidence", complaints),
-        }
-        for label in found.labels
-    ]
-    return {"num_labels": len(infos), "unique_component_id": found.unique_component_id, "label_info": infos}
-
-
-def _meta_of(new: model.Object) -> ObjectMeta:
-    rect = new["rect_params"]
-    labels = [
-        ClassifierMeta(
-            classifier["unique_component_id"],
-            [
-                LabelMeta(
-                    info["num_classes"], info["result_label"], info["result_class_id"], info["label_id"], info["result_prob"]
-                )
-                for info in classifier["label_info"]
-            ],
-        )
-        for classifier in new["classifier"]
-    ]
-    return ObjectMeta(
-        unique_component_id=new.get("unique_component_id", _DEFAULT_COMPONENT),
-        class_id=new["class_id"],
-        object_id=new["object_id"],
-        confidence=new["confidence"],
-        tracker_confidence=new.get("tracker_confidence", 0.0),
-        left=rect["left"],
-        top=rect["top"],
-        width=rect["width"],
-        height=rect["height"],
-        display_text=new["text_params"]["display_text"] or new["obj_label"],
-        label=new["obj_label"],
-        key=0,
-        classifiers=labels,
-    )

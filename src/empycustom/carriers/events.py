@@ -12,7 +12,6 @@ the batch is in such an event of the batch: ``{"emcustom": ...}``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from empycustom.carriers.protocol import free_numbers
@@ -21,23 +20,22 @@ from empycustom.meta.compact import dumps
 from empycustom.meta.foreign import box_of, read_event, usable
 from empycustom.meta.merge import NOTHING, is_nothing, merge
 from empycustom.meta.values import shorten
-from empycustom.native.deepstream.batches import FrameMeta, users_of
+from empycustom.native.deepstream.batches import MARKER, BatchMeta, FrameMeta, ObjectMeta, UserMeta
 from empycustom.native.deepstream.layouts import Layout
-from empycustom.native.deepstream.objects import key_at, object_at
-from empycustom.native.deepstream.users import MARKER, add_blob, add_event, add_key, blob_in, event_in, remove
+from empycustom.native.deepstream.users import add_blob, add_event, add_key, blob_in, remove
 from empycustom.native.deepstream.versions import blob_type
 from empycustom.native.memory import single
 
 
 class Event:
-    """What was said about a frame of a batch, or (no frame) about the batch itself; false if nothing was.
+    """What was said about a batch, or about a ``frame`` of it; false if nothing was.
 
     ``words`` are those about the whole, ``records`` the entries of objects by their keys.
     """
 
-    def __init__(self, batch: int, frame: FrameMeta | None, layout: Layout) -> None:
-        self._batch, self._frame, self._layout = batch, frame, layout
-        self._user, text = event_in(frame.users if frame else users_of(batch), layout)
+    def __init__(self, batch: BatchMeta, frame: FrameMeta | None, layout: Layout) -> None:
+        self._batch, self._frame, self._layout = batch.address, frame, layout
+        self._user, text = _event_in(frame.users if frame else batch.users)
         self.words: Any = NOTHING
         self.records: dict[int, dict[str, Any]] = {}
         if text:
@@ -59,39 +57,49 @@ class Event:
         """What was said about the object of that key."""
         return self.records[key]["emcustom"] if key in self.records else NOTHING
 
-    def attach(self, words: Any, timestamp: str, *, blob: bool = False) -> None:
-        """Attach what was said, the words about the whole on top of the earlier ones, in the place of the earlier event."""
+    def attach(self, words: Any, timestamp: str, *, blob: bool = False) -> bool:
+        """Attach what was said, the words about the whole on top of the earlier ones, in the place of the earlier event.
+
+        Return whether the frame is still there.
+        """
         told = {} if self._frame is None else _head(self._frame, timestamp)
         words = merge(self.words, words)
         if not is_nothing(words):
             told["emcustom"] = words
         if self.records:
             told["object"] = list(self.records.values())
-        self.attach_text(dumps(told), timestamp, blob=blob)
+        return self.attach_text(dumps(told), timestamp, blob=blob)
 
-    def attach_text(self, text: str, timestamp: str, *, blob: bool) -> None:
+    def attach_text(self, text: str, timestamp: str, *, blob: bool) -> bool:
         """The same with all that is to be said, as JSON. ``blob``: of a frame, as a message for nvmsgconv as well."""
         frame = self._frame
         owner, address = _owner(self._batch, frame)
         numbers = (frame.source_id, frame.frame_num) if frame else ()
-        add_event(owner, address, self._batch, self._layout, text, timestamp, *numbers)
+        added = add_event(owner, address, self._batch, self._layout, text, timestamp, *numbers)
         if self._user:
-            remove(owner, address, self._user)
+            remove(owner, address, self._batch, self._user)
         if blob and frame:
             kind = blob_type(self._layout)
             earlier = blob_in(frame.users, kind)
             add_blob(address, self._batch, kind, text)
             if earlier:
-                remove(owner, address, earlier)
+                remove(owner, address, self._batch, earlier)
+        return added
 
 
-def discard_unreadable(batch: int, frame: FrameMeta | None, layout: Layout) -> None:
+def discard_unreadable(batch: BatchMeta, frame: FrameMeta | None, layout: Layout) -> None:
     """Remove the event of a frame, or of the batch itself (no frame), where it cannot be read."""
     try:
         Event(batch, frame, layout)
     except MetadataError:
-        user, _ = event_in(frame.users if frame else users_of(batch), layout)
-        remove(*_owner(batch, frame), user)
+        user, _ = _event_in(frame.users if frame else batch.users)
+        owner, address = _owner(batch.address, frame)
+        remove(owner, address, batch.address, user)
+
+
+def _event_in(users: list[UserMeta]) -> tuple[int, str]:
+    """Return our event among user metadata: its address and its text; 0 and ``""``: there is none."""
+    return next(((user.address, user.text) for user in users if user.text is not None), (0, ""))
 
 
 def _owner(batch: int, frame: FrameMeta | None) -> tuple[str, int]:
@@ -108,22 +116,23 @@ def words_alone(frame: FrameMeta, timestamp: str, words: str) -> str:
 
 
 class Records:
-    """The entries that an event has of the objects of its frame; ``addresses`` are of all objects that are there."""
+    """The entries that an event has of the objects of its frame."""
 
-    def __init__(self, event: Event, batch: int, addresses: Iterable[int], layout: Layout) -> None:
-        self._entries, self._batch, self._layout = event.records, batch, layout
-        self._keys = {address: key_at(address, layout) for address in addresses}
+    def __init__(self, event: Event, batch: BatchMeta, frame: FrameMeta) -> None:
+        self._entries, self._batch, self._frame = event.records, batch.address, frame.address
+        self._keys = {found.address: found.key for found in frame.objects}
         self._free = free_numbers(set(self._keys.values()))
         for key in self._entries.keys() - set(self._keys.values()):  # of objects that are gone
             del self._entries[key]
 
-    def say(self, address: int, words: Any) -> None:
-        """Say something about an object, on top of what was said about it."""
-        key = self._keys.get(address, 0)
+    def say(self, found: ObjectMeta, words: Any) -> bool:
+        """Say something about an object, on top of what was said about it; return whether it is still there."""
+        key = self._keys.get(found.address, 0)
         if not key:
-            key = self._keys[address] = next(self._free)
-            add_key(address, self._batch, key)
-        found = object_at(address, self._layout)
+            key = next(self._free)
+            if not add_key(self._frame, found.address, self._batch, key):
+                return False
+            self._keys[found.address] = key
         earlier = self._entries[key]["emcustom"] if key in self._entries else NOTHING
         self._entries[key] = {
             "key": key,
@@ -134,3 +143,4 @@ class Records:
             "rect_params": box_of(found.left, found.top, found.width, found.height, []),
             "emcustom": merge(earlier, words),
         }
+        return True

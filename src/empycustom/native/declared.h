@@ -12,6 +12,7 @@ typedef int gboolean;
 typedef size_t GType;
 typedef uint32_t GQuark;
 typedef struct _GList { void *data; struct _GList *next, *prev; } GList;
+typedef struct _Addresses { address data; struct _Addresses *next; } Addresses; /* a GList again, with integers in it */
 typedef struct { GType g_type; uint64_t data, more; } GValue;
 void *g_object_ref(void *object);
 void g_object_force_floating(void *object);

@@ -1,15 +1,87 @@
-"""Batches and their frames. Addresses are of NVIDIA's structures; lists are in the order in which they lie."""
+"""Reading a batch, all of it at one time (see ``lock``). Addresses are of NVIDIA's structures; lists are as they lie there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain, compress, repeat
+from operator import eq, itemgetter
 from typing import NamedTuple
 
-from empycustom.native.deepstream.layouts import batch_lists, frame_fields
-from empycustom.native.memory import items
+from empycustom.errors import DeepStreamError
+from empycustom.native.deepstream.layouts import (
+    EVENT_MSG_META,
+    UNTRACKED,
+    Layout,
+    batch_lists,
+    classifier_fields,
+    frame_fields,
+    label_fields,
+    user_fields,
+)
+from empycustom.native.deepstream.library import key_type
+from empycustom.native.deepstream.lock import Steps, flat, lists_at, texts_at
+from empycustom.native.memory import fields
+
+MARKER = "empycustom"  # the objectId of our events
+NOT_TRACKED = -1
+_MARKER = MARKER.encode()
+_key_number = fields((0, "i"))
+# What is in rows of fields: of a batch, of frames, of objects; beginnings of lists, and texts.
+_FRAMES, _OBJECTS, _CLASSIFIERS, _SAID, _SHOWN = (itemgetter(place) for place in (0, -2, -2, -1, -4))
+_KIND, _DATA = itemgetter(0), itemgetter(2)  # of user metadata
+_LABELS, _LONG_LABEL = itemgetter(1), itemgetter(2)  # of a classifier, of a label
+_NAME, _TEXT = itemgetter(0), itemgetter(1)  # of an event
+
+
+class UserMeta(NamedTuple):
+    """What a NvDsUserMeta says. ``text`` is that of an event of ours, None where it is something else; ``key`` likewise, 0."""
+
+    address: int
+    kind: int
+    context: int
+    text: str | None
+    key: int
+
+
+class LabelMeta(NamedTuple):
+    """What a NvDsLabelInfo says."""
+
+    num_classes: int
+    label: str
+    class_id: int
+    label_id: int
+    probability: float
+
+
+class ClassifierMeta(NamedTuple):
+    """What a NvDsClassifierMeta says."""
+
+    unique_component_id: int
+    labels: list[LabelMeta]
+
+
+class ObjectMeta(NamedTuple):
+    """What a NvDsObjectMeta says, in pixels. ``object_id`` -1: not tracked. ``key`` is ours; 0: it has none."""
+
+    unique_component_id: int
+    class_id: int
+    object_id: int
+    confidence: float
+    tracker_confidence: float
+    left: float
+    top: float
+    width: float
+    height: float
+    display_text: str
+    label: str
+    key: int
+    classifiers: list[ClassifierMeta]
+    address: int = 0
 
 
 class FrameMeta(NamedTuple):
-    """What a NvDsFrameMeta says; ``objects`` and ``users`` are addresses."""
+    """What a NvDsFrameMeta says."""
 
     address: int
     pad_index: int
@@ -20,22 +92,166 @@ class FrameMeta(NamedTuple):
     source_id: int
     width: int
     height: int
-    objects: list[int]
-    users: list[int]
+    objects: list[ObjectMeta]
+    users: list[UserMeta]
 
 
-def frames_of(batch: int) -> list[FrameMeta]:
-    """Read the frames of a batch."""
-    frames, _ = batch_lists(batch)
-    return [_frame_at(address) for address in items(frames)]
+class BatchMeta(NamedTuple):
+    """What a NvDsBatchMeta says; ``users`` are those of the batch itself."""
+
+    address: int
+    frames: list[FrameMeta]
+    users: list[UserMeta]
 
 
-def users_of(batch: int) -> list[int]:
-    """Return the user metadata of the batch itself."""
-    _, users = batch_lists(batch)
-    return items(users)
+class BatchReader:
+    """Reads batches of a layout.
+
+    Most have neither classifiers nor user metadata, and are read by half of the steps. That is tried first, unless the last batch
+    had some.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout, self._whole = layout, False
+
+    def read(self, batch: int) -> BatchMeta:
+        """Read the batch at an address."""
+        if not self._whole:
+            read = self._read(batch, whole=False)
+            if not self._whole:
+                return read
+        return self._read(batch, whole=True)
+
+    def _read(self, batch: int, *, whole: bool) -> BatchMeta:
+        steps = Steps()
+        heads = steps.fill(map(batch_lists, (batch,)))
+        frames = steps.fill(lists_at(map(_FRAMES, heads)))
+        rows = steps.fill(map(frame_fields, flat(frames)))
+        objects = _Objects(steps, lists_at(map(_OBJECTS, rows)), self._layout, whole=whole)
+        of_all = chain(map(_SAID, heads), map(_SAID, rows), map(_SAID, objects.rows)) if whole else iter(())
+        users = _Users(steps, of_all, self._layout) if whole else None
+        steps.run(batch)
+        self._whole = any((*map(_SAID, heads), *map(_SAID, rows), *map(_SAID, objects.rows), *map(_CLASSIFIERS, objects.rows)))
+        if self._whole and not whole:
+            return BatchMeta(batch, [], [])  # it has to be read again
+        of_batch = users.at(heads[0][1]) if users else []
+        said = [users.at(row[-1]) if users else [] for row in rows]
+        made = [
+            FrameMeta._make((address, *row[:-2], objects.at(row[-2], users), mine))
+            for address, row, mine in zip(flat(frames), rows, said, strict=True)
+        ]
+        return BatchMeta(batch, made, of_batch)
+
+    def read_object(self, address: int, batch: int) -> ObjectMeta:
+        """Read one object of a batch."""
+        steps = Steps()
+        objects = _Objects(steps, iter([[address]]), self._layout, whole=True)
+        users = _Users(steps, map(_SAID, objects.rows), self._layout)
+        steps.run(batch)
+        return objects.at(address, users)[0]
 
 
-def _frame_at(address: int) -> FrameMeta:
-    *numbers, objects, users = frame_fields(address)
-    return FrameMeta._make((address, *numbers, items(objects), items(users)))
+def frames_in(batch: int) -> list[FrameMeta]:
+    """Read the frames of a batch without what is on them."""
+    steps = Steps()
+    frames = steps.fill(lists_at(map(_FRAMES, map(batch_lists, (batch,)))))
+    rows = steps.fill(map(frame_fields, flat(frames)))
+    steps.run(batch)
+    return [FrameMeta._make((address, *row[:-2], [], [])) for address, row in zip(flat(frames), rows, strict=True)]
+
+
+class _Users:
+    """User metadata, in lists that begin at ``heads``."""
+
+    def __init__(self, steps: Steps, heads: Iterator[int], layout: Layout) -> None:
+        lists = steps.fill(lists_at(heads))
+        self._rows = steps.fill(map(user_fields, flat(lists)))  # kind, context, data
+        events = steps.fill(map(layout.event_fields, self._data_of(EVENT_MSG_META)))  # objectId, otherAttrs
+        named = steps.fill(compress(events, map(_NAME, events)))
+        names = steps.fill(texts_at(map(_NAME, named)))
+        texts = steps.fill(texts_at(map(_TEXT, compress(named, map(eq, names, repeat(_MARKER))))))
+        self._key_kind = _key_kind()
+        keys = steps.fill(flat(map(_key_number, self._data_of(self._key_kind))))
+        self._addresses, self._each = iter(lists), iter(self._rows)
+        self._events, self._names, self._texts, self._keys = iter(events), iter(names), iter(texts), iter(keys)
+
+    def _data_of(self, kind: int) -> Iterator[int]:
+        return filter(None, compress(map(_DATA, self._rows), map(eq, map(_KIND, self._rows), repeat(kind))))
+
+    def at(self, head: int) -> list[UserMeta]:
+        """Return what was read of the next list, whose head this is."""
+        return [self._made(address) for address in next(self._addresses)] if head else []
+
+    def _made(self, address: int) -> UserMeta:
+        kind, context, data = next(self._each)
+        text, key = None, 0
+        if kind == EVENT_MSG_META and data:
+            name, attributes = next(self._events)
+            if name and next(self._names) == _MARKER:
+                text = next(self._texts).decode("utf-8", "replace") if attributes else ""
+        elif kind == self._key_kind and data:
+            key = next(self._keys)
+        return UserMeta(address, kind, context, text, key)
+
+
+class _Objects:
+    """The objects in lists, with their classifiers; ``rows`` are their fields."""
+
+    def __init__(self, steps: Steps, lists: Iterator[list[int]], layout: Layout, *, whole: bool) -> None:
+        found = steps.fill(lists)
+        self.rows = steps.fill(map(layout.object_fields, flat(found)))
+        shown = steps.fill(texts_at(map(_SHOWN, self.rows)))
+        self._addresses, self._each, self._shown = iter(found), iter(self.rows), iter(shown)
+        if whole:
+            self._add_classifiers(steps)
+
+    def _add_classifiers(self, steps: Steps) -> None:
+        classifiers = steps.fill(lists_at(map(_CLASSIFIERS, self.rows)))
+        rows = steps.fill(map(classifier_fields, flat(classifiers)))
+        labels = steps.fill(lists_at(map(_LABELS, rows)))
+        label_rows = steps.fill(map(label_fields, flat(labels)))
+        long_labels = steps.fill(texts_at(map(_LONG_LABEL, label_rows)))
+        self._classifiers, self._classifier_rows = iter(classifiers), iter(rows)
+        self._labels, self._label_rows, self._long_labels = iter(labels), iter(label_rows), iter(long_labels)
+
+    def at(self, head: int, users: _Users | None) -> list[ObjectMeta]:
+        """Return what was read of the next list, whose head this is."""
+        return [self._made(address, users) for address in next(self._addresses)] if head else []
+
+    def _made(self, address: int, users: _Users | None) -> ObjectMeta:
+        component, class_id, object_id, *numbers, shown, label, classifiers, said = next(self._each)
+        return ObjectMeta._make(
+            (
+                component,
+                class_id,
+                object_id if object_id != UNTRACKED else NOT_TRACKED,
+                *numbers,
+                next(self._shown).decode("utf-8", "replace") if shown else "",
+                _label(label),
+                next(filter(None, [user.key for user in users.at(said)]), 0) if users and said else 0,
+                [self._classifier() for _ in next(self._classifiers)] if classifiers else [],
+                address,
+            )
+        )
+
+    def _classifier(self) -> ClassifierMeta:
+        component, labels = next(self._classifier_rows)
+        return ClassifierMeta(component, [self._info() for _ in next(self._labels)] if labels else [])
+
+    def _info(self) -> LabelMeta:
+        num_classes, label, long_label, class_id, label_id, probability = next(self._label_rows)
+        text = next(self._long_labels).decode("utf-8", "replace") if long_label else _label(label)
+        return LabelMeta(num_classes, text, class_id, label_id, probability)
+
+
+@lru_cache(maxsize=1024)
+def _label(chars: bytes) -> str:
+    return chars.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _key_kind() -> int:
+    """Return the type of our keys; where NVIDIA's library is not there nobody has given any."""
+    try:
+        return key_type()
+    except DeepStreamError:
+        return -1

@@ -13,6 +13,7 @@ from empycustom.native.memory import Reader, fields
 
 EVENT_MSG_META = 9  # NvDsMetaType, of a NvDsUserMeta that holds a NvDsEventMsgMeta
 UNTRACKED = NO_TIME = 2**64 - 1
+EVENT_OBJECT_ID = 136  # in a NvDsEventMsgMeta
 LABEL_SIZE = 128  # chars of a label, NUL included
 
 _BATCH_GST_META, _FRAME_META = 4097, 2
@@ -22,6 +23,10 @@ _gst_meta = fields((16, "Q"), (32, "i"))
 # NvDsBatchMeta: the pools of frames, objects and classifiers; frame_meta_list, batch_user_meta_list
 _pools = fields((48, "Q"), (56, "Q"), (64, "Q"))
 batch_lists = fields((96, "Q"), (104, "Q"))
+META_MUTEX = 112  # a GRecMutex, which nvds_acquire_meta_lock locks
+# Where the beginnings of lists are stored: in a NvDsBatchMeta its frames, in a NvDsFrameMeta its objects; and user metadata.
+BATCH_FRAMES, FRAME_OBJECTS = 96, 104
+USERS = {"batch": 104, "frame": 120}
 # NvDsMetaPool: meta_type, element_size
 _pool = fields((0, "I"), (8, "I"))
 # NvDsFrameMeta: pad_index, batch_id, frame_num, buf_pts, ntp_timestamp, source_id, source_frame_width, _height, obj_meta_list,
@@ -71,9 +76,9 @@ class Layout:
         return 464 + self.shift
 
     @cached_property
-    def users_field(self) -> Reader:
-        """What reads obj_user_meta_list alone."""
-        return fields((self.classifiers + 8, "Q"))
+    def event_fields(self) -> Reader:
+        """What reads objectId and otherAttrs of a NvDsEventMsgMeta."""
+        return fields((EVENT_OBJECT_ID, "Q"), (self.event_text, "Q"))
 
     @cached_property
     def object_fields(self) -> Reader:

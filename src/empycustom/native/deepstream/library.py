@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from empycustom.errors import DeepStreamError
-from empycustom.native.declarations import FLAGS, ffi, glib, gst
+from empycustom.native.declarations import FLAGS, TEXT, ffi, glib, gst
 from empycustom.native.loaded import path_of
 
 _LIBRARY = "libnvds_meta.so"
 _TAG: int = glib.g_quark_from_string(b"nvdsmeta")  # by which NVIDIA's own elements find their metadata
-_KEY_TYPE = b"EMPYCUSTOM.OBJECT.KEY"
+_KEY_TYPE: int = glib.g_intern_string(b"EMPYCUSTOM.OBJECT.KEY")  # the library keeps the pointer
 
 
 @lru_cache(maxsize=64)
@@ -24,6 +26,13 @@ def is_deepstream(api: int) -> bool:
 def nvds() -> Any:
     """Return the library. Only to be asked for where there is DeepStream metadata: whoever made it has loaded the library."""
     return ffi.dlopen(nvds_path(), FLAGS)
+
+
+@lru_cache(maxsize=16)
+def keeping_the_gil(function: str, arguments: int = 2) -> Callable[..., None]:
+    """Return a function of the library, of so many addresses, which does not let go of the GIL: for what has the lock already."""
+    kind = ctypes.PYFUNCTYPE(None, *[ctypes.c_size_t] * arguments)
+    return kind((function, ctypes.PyDLL(nvds_path(), ffi.RTLD_NOW | ffi.RTLD_NODELETE)))
 
 
 @lru_cache(maxsize=1)
@@ -46,4 +55,4 @@ def acquired(function: str, batch: int) -> int:
 @lru_cache(maxsize=1)
 def key_type() -> int:
     """Return the NvDsMetaType of the user metadata by which an object has a number of ours."""
-    return int(nvds().nvds_get_user_meta_type(_KEY_TYPE))
+    return int(nvds().nvds_get_user_meta_type(ffi.cast(TEXT, _KEY_TYPE)))

@@ -1,97 +1,13 @@
-"""The objects of a frame: NvDsObjectMeta with classifiers and labels, and where and how an overlay draws them."""
+"""New objects: NvDsObjectMeta with classifiers and labels, and where and how an overlay draws them."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
-
-from empycustom.native.declarations import bytes_of, glib, text_at
-from empycustom.native.deepstream.layouts import (
-    LABEL_SIZE,
-    UNTRACKED,
-    Layout,
-    classifier_fields,
-    label_fields,
-)
-from empycustom.native.deepstream.library import acquired, nvds
-from empycustom.native.deepstream.users import key_in
-from empycustom.native.memory import fields, items, writer
-
-NOT_TRACKED = -1
-
-
-class LabelMeta(NamedTuple):
-    """What a NvDsLabelInfo says."""
-
-    num_classes: int
-    label: str
-    class_id: int
-    label_id: int
-    probability: float
-
-
-class ClassifierMeta(NamedTuple):
-    """What a NvDsClassifierMeta says."""
-
-    unique_component_id: int
-    labels: list[LabelMeta]
-
-
-class ObjectMeta(NamedTuple):
-    """What a NvDsObjectMeta says, in pixels. ``object_id`` -1: not tracked. ``key`` is ours; 0: it has none."""
-
-    unique_component_id: int
-    class_id: int
-    object_id: int
-    confidence: float
-    tracker_confidence: float
-    left: float
-    top: float
-    width: float
-    height: float
-    display_text: str
-    label: str
-    key: int
-    classifiers: list[ClassifierMeta]
-
-
-def object_at(address: int, layout: Layout) -> ObjectMeta:
-    """Read an object."""
-    component, class_id, object_id, *numbers, shown, label, classifiers, users = layout.object_fields(address)
-    return ObjectMeta._make(
-        (
-            component,
-            class_id,
-            object_id if object_id != UNTRACKED else NOT_TRACKED,
-            *numbers,
-            text_at(shown) if shown else "",
-            _label(label),
-            key_in(items(users)) if users else 0,
-            [_classifier_at(classifier) for classifier in items(classifiers)] if classifiers else [],
-        )
-    )
-
-
-def key_at(address: int, layout: Layout) -> int:
-    """Return the key of an object, 0: it has none."""
-    (users,) = layout.users_field(address)
-    return key_in(items(users)) if users else 0
-
-
-def _classifier_at(address: int) -> ClassifierMeta:
-    component, labels = classifier_fields(address)
-    return ClassifierMeta(component, [_label_at(label) for label in items(labels)])
-
-
-def _label_at(address: int) -> LabelMeta:
-    num_classes, label, long_label, class_id, label_id, probability = label_fields(address)
-    return LabelMeta(num_classes, text_at(long_label) if long_label else _label(label), class_id, label_id, probability)
-
-
-@lru_cache(maxsize=1024)
-def _label(chars: bytes) -> str:
-    return chars.partition(b"\0")[0].decode("utf-8", "replace")
-
+from empycustom.native.declarations import bytes_of, glib
+from empycustom.native.deepstream.batches import ClassifierMeta, ObjectMeta
+from empycustom.native.deepstream.layouts import BATCH_FRAMES, LABEL_SIZE, Layout
+from empycustom.native.deepstream.library import acquired, keeping_the_gil, nvds
+from empycustom.native.deepstream.lock import change
+from empycustom.native.memory import fields, writer
 
 # How a new object is drawn, as nvinfer lets its own be drawn: a red border, its text in white on black above it.
 _BORDER_WIDTH, _RED, _WHITE, _BLACK = 3, (1.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 1.0)
@@ -115,13 +31,16 @@ _result = writer("=Qiif")  # from 176: pResult_label, result_class_id, label_id,
 
 
 def add_object(frame: int, batch: int, layout: Layout, found: ObjectMeta) -> int:
-    """Add an object to the frame at an address and return its own. Its label may have 127 bytes, what is more is cut off."""
+    """Add an object to the frame at an address and return its own; 0: the frame is not in the batch any more.
+
+    Its label may have 127 bytes, what is more is cut off.
+    """
     address = acquired("nvds_acquire_obj_meta_from_pool", batch)
     fill_object(address, layout, found)
     for classifier in found.classifiers:
         nvds().nvds_add_classifier_meta_to_object(address, _new_classifier(batch, classifier))
-    nvds().nvds_add_obj_meta_to_frame(frame, address, 0)
-    return address
+    add = keeping_the_gil("nvds_add_obj_meta_to_frame", 3)
+    return address if change(batch, batch + BATCH_FRAMES, frame, (add, (frame, address, 0))) else 0
 
 
 def fill_object(address: int, layout: Layout, found: ObjectMeta) -> None:
