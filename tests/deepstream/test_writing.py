@@ -176,6 +176,28 @@ def test_a_frame_of_another_size_has_its_objects_rescaled_and_words_find_them(do
         assert list(found["rect_params"].values()) == pytest.approx([left / 2, top / 4, width / 2, height / 4])
 
 
+def test_the_json_has_the_boxes_of_the_size_that_it_names(play, empycustom, library):
+    """Also of objects that the library which changes the size says nothing about."""
+    lib = library(
+        "import numpy as np\ndef output_caps(caps, options):\n    return 'video/x-raw,width=32,height=12'\n"
+        "def process(b, m, o):\n    return np.zeros((12, 32, 4), np.uint8), [{'again': 1}]\n",
+        "smaller.py",
+    )
+    for resized, factors, size in (("", (1, 1), (64, 48)), (f"! empycustom custom-lib={lib}", (0.5, 0.25), (32, 12))):
+        played = play(f"{SOURCE} ! fakemux ! {empycustom(NAMER)} {resized} ! appsink name=out")
+        frame = nvds.frames_of(nvds.batch_of(played.samples[-1].get_buffer()))[0]
+        (event,) = [text for name, text in nvds.events_of(frame) if name == "empycustom"]
+        said = json.loads(event)
+        assert (said["source_frame_width"], said["source_frame_height"]) == size
+        places = {
+            found["emcustom"]["was"]: (found["rect_params"]["left"], found["rect_params"]["top"]) for found in said["object"]
+        }
+        assert places == {
+            label: ((10 * index + 0.5) * factors[0], (5 * index + 0.25) * factors[1])
+            for index, label in enumerate(("car", "person", "bike"))
+        }
+
+
 def test_words_about_what_the_library_itself_removed_are_dropped_with_a_warning_in_the_log(gst_launch, library):
     lib = library(
         f"import sys\nsys.path.insert(0, {str(nvds.__file__).rpartition('/')[0]!r})\nimport nvds\n"

@@ -11,7 +11,7 @@ from empycustom.carriers.labels import ELSEWHERE, stands_for
 from empycustom.carriers.protocol import Found
 from empycustom.errors import MetadataError
 from empycustom.meta import model
-from empycustom.meta.foreign import read_note
+from empycustom.meta.foreign import read_note, size_in
 from empycustom.meta.values import shorten
 from empycustom.native import stamps
 from empycustom.native.metas import VIDEO_META_API, VideoLayout, layout_at
@@ -96,8 +96,8 @@ class Contents:
 
     @property
     def size(self) -> tuple[Any, Any]:
-        """The size of the frames that the boxes of the records are of; two times None: it is not there."""
-        return self.said.get("source_frame_width"), self.said.get("source_frame_height")
+        """The size of the frames that the boxes of the records are of."""
+        return size_in(self.said)
 
     def refresh(self) -> None:
         """Let the records have the boxes that the objects have now."""

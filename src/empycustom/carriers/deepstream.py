@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from empycustom.carriers.events import Event, Records, discard_unreadable, words_alone
 from empycustom.carriers.objects import facts_of, meta_of
-from empycustom.carriers.protocol import Reading
+from empycustom.carriers.protocol import Reading, scaled
 from empycustom.meta import model
 from empycustom.meta.merge import NOTHING, is_nothing
 from empycustom.meta.output import FrameSaid, Said
@@ -134,6 +134,7 @@ class DeepStreamCarrier:
 
     def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
         """Look for what was read in the copy of the batch, and scale its boxes, which DeepStream's own copy does not."""
+        reading.size = scaled(reading.size, factors)
         read, batch = cast("BatchReading", reading), self._batch_on(address)
         if batch is None or batch.address == read.batch.address:
             return
@@ -160,18 +161,24 @@ class DeepStreamCarrier:
                 complaints.append(f"words about a frame were dropped: {_REMOVED}")
                 continue
             objects = _paired(before.objects, item.objects, looks[1])
-            complaints += self._write_frame(batch, item, objects, words, time)
+            complaints += self._write_frame(batch, item, objects, words, time, read.size)
         if not is_nothing(said.words):
             Event(batch, None, self._layout).attach(said.words, read.timestamp)
         self._settle(address, reading)
         return complaints
 
     def _write_frame(
-        self, batch: BatchMeta, item: FrameMeta, objects: Sequence[ObjectMeta | None], said: FrameSaid, time: str
+        self,
+        batch: BatchMeta,
+        item: FrameMeta,
+        objects: Sequence[ObjectMeta | None],
+        said: FrameSaid,
+        time: str,
+        size: tuple[int, int],
     ) -> list[str]:
         complaints = []
         event = Event(batch, item, self._layout)
-        records = Records(event, batch, item)
+        records = Records(event, batch, item, size)
         for found, words in zip(objects, said.objects, strict=True):
             if words is not NOTHING and (found is None or not records.say(found, words)):
                 complaints.append(f"words about an object were dropped: {_REMOVED}")

@@ -3,6 +3,7 @@
 Its ``objectId`` is ``empycustom``. It says::
 
     {"frame_num": 7, "timestamp": "...", "source_id": 0, "emcustom": <about the frame>,
+     "source_frame_width": 320, "source_frame_height": 240,
      "object": [{"key": 1, "class_id": 2, ..., "rect_params": {...}, "emcustom": <about this object>}, ...]}
 
 Only the first three are always there. The key ties an entry to its object, which has it in user metadata of its own: that goes
@@ -16,6 +17,7 @@ from typing import Any
 
 from empycustom.carriers.protocol import free_numbers
 from empycustom.errors import MetadataError
+from empycustom.meta import model
 from empycustom.meta.compact import dumps
 from empycustom.meta.foreign import box_of, read_event, usable
 from empycustom.meta.merge import NOTHING, is_nothing, merge
@@ -30,7 +32,7 @@ from empycustom.native.memory import single
 class Event:
     """What was said about a batch, or about a ``frame`` of it; false if nothing was.
 
-    ``words`` are those about the whole, ``records`` the entries of objects by their keys.
+    ``words`` are those about the whole, ``records`` the entries of objects by their keys; their boxes are of a frame of ``size``.
     """
 
     def __init__(self, batch: BatchMeta, frame: FrameMeta | None, layout: Layout) -> None:
@@ -38,6 +40,7 @@ class Event:
         self._user, text = _event_in(frame.users if frame else batch.users)
         self.words: Any = NOTHING
         self.records: dict[int, dict[str, Any]] = {}
+        self.size: tuple[Any, Any] = (None, None)
         if text:
             self._read(text)
 
@@ -46,7 +49,7 @@ class Event:
 
     def _read(self, text: str) -> None:
         try:
-            self.words, self.records = read_event(text)
+            self.words, self.records, self.size = read_event(text)
         except ValueError as error:
             raise MetadataError(
                 f"the JSON in the buffer's NvDsEventMsgMeta of objectId {MARKER} is not as empycustom writes it: {error}; "
@@ -67,6 +70,7 @@ class Event:
         if not is_nothing(words):
             told["emcustom"] = words
         if self.records:
+            told["source_frame_width"], told["source_frame_height"] = self.size
             told["object"] = list(self.records.values())
         return self.attach_text(dumps(told), timestamp, blob=blob)
 
@@ -116,14 +120,19 @@ def words_alone(frame: FrameMeta, timestamp: str, words: str) -> str:
 
 
 class Records:
-    """The entries that an event has of the objects of its frame."""
+    """The entries that an event has of the objects of its frame, which has a ``size`` in pixels now."""
 
-    def __init__(self, event: Event, batch: BatchMeta, frame: FrameMeta) -> None:
+    def __init__(self, event: Event, batch: BatchMeta, frame: FrameMeta, size: tuple[int, int]) -> None:
         self._entries, self._batch, self._frame = event.records, batch.address, frame.address
         self._keys = {found.address: found.key for found in frame.objects}
         self._free = free_numbers(set(self._keys.values()))
         for key in self._entries.keys() - set(self._keys.values()):  # of objects that are gone
             del self._entries[key]
+        if event.size != size:  # it was scaled, and so were the objects
+            event.size = size
+            for found in frame.objects:
+                if found.key in self._entries:
+                    self._entries[found.key]["rect_params"] = _box_of(found)
 
     def say(self, found: ObjectMeta, words: Any) -> bool:
         """Say something about an object, on top of what was said about it; return whether it is still there."""
@@ -140,7 +149,11 @@ class Records:
             "object_id": found.object_id,
             "confidence": usable(single(found.confidence), "", []),  # what cannot be was told when it was read
             "obj_label": found.label,
-            "rect_params": box_of(found.left, found.top, found.width, found.height, []),
+            "rect_params": _box_of(found),
             "emcustom": merge(earlier, words),
         }
         return True
+
+
+def _box_of(found: ObjectMeta) -> model.RectParams:
+    return box_of(found.left, found.top, found.width, found.height, [])

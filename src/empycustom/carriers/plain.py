@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from empycustom.carriers import analytics, regions
 from empycustom.carriers.contents import META_NAME, Contents
-from empycustom.carriers.protocol import Reading, free_numbers
+from empycustom.carriers.protocol import Reading, free_numbers, scaled
 from empycustom.meta import model
 from empycustom.meta.compact import dumps
 from empycustom.meta.foreign import known
@@ -92,8 +92,7 @@ class PlainCarrier:
 
     def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
         """Know the objects by their order: their boxes, which are part of their tokens, have changed."""
-        width, height = reading.size
-        reading.size = round(width * factors[0]), round(height * factors[1])
+        reading.size = scaled(reading.size, factors)
         there = Contents(scan(address), self._note_meta).tokens
         if [_without_box(token) for token in there] == [_without_box(token) for token in reading.tokens[0]]:
             reading.tokens = (there,)

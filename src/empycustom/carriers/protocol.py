@@ -104,3 +104,8 @@ def free_numbers(used: Set[int]) -> Iterator[int]:
     last = max(used, default=0)
     yield from range(max(0, last) + 1, LARGEST_NUMBER + 1)
     yield from (number for number in range(1, min(last, LARGEST_NUMBER)) if number not in used)
+
+
+def scaled(size: tuple[int, int], factors: tuple[float, float]) -> tuple[int, int]:
+    """Return a size in pixels that has become wider and higher by two factors."""
+    return round(size[0] * factors[0]), round(size[1] * factors[1])

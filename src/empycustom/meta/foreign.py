@@ -93,8 +93,13 @@ def read_note(text: str) -> Note:
     return Note(said, number, timestamp, records)
 
 
-def read_event(text: str) -> tuple[Any, dict[int, dict[str, Any]]]:
-    """Read the JSON of an event on a DeepStream batch: what was said, and the records by their keys. Raises ValueError."""
+def size_in(said: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the size of the frames that the boxes of records are of; two times None: it is not there."""
+    return said.get("source_frame_width"), said.get("source_frame_height")
+
+
+def read_event(text: str) -> tuple[Any, dict[int, dict[str, Any]], tuple[Any, Any]]:
+    """Read the JSON of an event on a DeepStream batch: what was said, records by their keys, their size. Raises ValueError."""
     said, records = _object(text), {}
     for index, record in enumerate(_entries(said)):
         key = record.get("key")
@@ -102,7 +107,7 @@ def read_event(text: str) -> tuple[Any, dict[int, dict[str, Any]]]:
             raise ValueError(f"object[{index}].key is {shown(key)}, but must be a whole number from 1 to {LARGEST}")
         if "emcustom" in record:
             records[key] = record
-    return said.get("emcustom", NOTHING), records
+    return said.get("emcustom", NOTHING), records, size_in(said)
 
 
 def _object(text: str) -> dict[str, Any]:
