@@ -154,3 +154,26 @@ def process_ip(b, m, o):
         "related": [True, True],
         "lengths": 3,
     }
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "3e38"])
+def test_numbers_that_cannot_be_are_read_as_0(play, library, number):
+    """A library can calculate with them, and hand the objects back."""
+    lib = library(
+        HEADER
+        + f"""
+def process_ip(b, m, o):
+    meta = GstAnalytics.buffer_add_analytics_relation_meta(b)
+    quark = GLib.quark_from_string
+    _, found = meta.add_od_mtd(quark("person"), -5, 2, -30, -(2**31), float("{number}"))
+    _, colour = meta.add_one_cls_mtd(float("{number}"), quark("red"))
+    assert meta.set_relation(GstAnalytics.RelTypes.RELATE_TO, found.id, colour.id)
+""",
+        "upstream.py",
+    )
+    back = library("def process_ip(b, m, o):\n    return {'frame': [{'new_object': m['frame'][0]['object']}]}\n", "back.py")
+    frame = last_frame(play, f"{SOURCE} ! empycustom in-place=true custom-lib={lib} ! empycustom in-place=true custom-lib={back}")
+    for found in frame["object"]:
+        assert (found["confidence"], found["rect_params"]) == (0, {"left": -5, "top": 2, "width": 0, "height": 0})
+        assert found["classifier"][0]["label_info"][0]["result_prob"] == 0
+    assert len(frame["object"]) == 2
