@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from empycustom.app import run
-from empycustom.app.arguments import make_parser
+from empycustom.app.main import main
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.native.objects import keep_floating
 from empycustom.stream.config import read
@@ -179,7 +178,7 @@ def test_it_plays(stubs, tmp_path, capsys, monkeypatch):
     for name, text in {"lib.py": LIBRARY, "emi_signal_callback.py": CALLBACK, "c.json": json.dumps(configuration)}.items():
         (tmp_path / name).write_text(text)
     typed = ["run", "c.json", "--source", "test", "--frames", "5", "--out", "meta.jsonl", "--quiet"]
-    code = run.main(make_parser().parse_args(typed))
+    code = main(typed)
     out, err = capsys.readouterr()
 
     assert (code, err) == (0, "")
