@@ -119,10 +119,10 @@ class DeepStreamCarrier:
     def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
         """Add an event with words about the only frame."""
         read = cast("BatchReading", reading)
-        batch = self._batch_on(address)
-        item = next((item for item in (batch.frames if batch else ()) if item.address == read.found[0].address), None)
-        said, time = words_alone(read.found[0], read.times[0], words), read.times[0]
-        if not (batch and item and Event(batch, item, self._layout).attach_text(said, time, blob=self.msg_blob)):
+        item, time = read.found[0], read.times[0]
+        event = Event(read.batch, item, self._layout)
+        there = batch_on(scan(address)) == read.batch.address
+        if not (there and event.attach_text(words_alone(item, time, words), time, blob=self.msg_blob)):
             return (f"words about a frame were dropped: {_REMOVED}",)
         self._settle(address, reading)
         return ()

@@ -107,33 +107,36 @@ class BatchMeta(NamedTuple):
 class BatchReader:
     """Reads batches of a layout.
 
-    Most have neither classifiers nor user metadata, and are read by half of the steps. That is tried first, unless the last batch
-    had some.
+    Most have no classifiers or no user metadata, and what is not there costs nothing: it is looked for where the last batch had
+    some, and else read at a second time.
     """
 
     def __init__(self, layout: Layout) -> None:
-        self._layout, self._whole = layout, False
+        self._layout = layout
+        self._classified = self._said = False  # there are classifiers; user metadata
 
     def read(self, batch: int) -> BatchMeta:
         """Read the batch at an address."""
-        if not self._whole:
-            read = self._read(batch, whole=False)
-            if not self._whole:
-                return read
-        return self._read(batch, whole=True)
+        read = None
+        while read is None:
+            read = self._read(batch)
+        return read
 
-    def _read(self, batch: int, *, whole: bool) -> BatchMeta:
+    def _read(self, batch: int) -> BatchMeta | None:
+        """Read it as the last one was; None: that has left something out."""
+        looked = self._classified, self._said
         steps = Steps()
         heads = steps.fill(map(batch_lists, (batch,)))
         frames = steps.fill(lists_at(map(_FRAMES, heads)))
         rows = steps.fill(map(frame_fields, flat(frames)))
-        objects = _Objects(steps, lists_at(map(_OBJECTS, rows)), self._layout, whole=whole)
-        of_all = chain(map(_SAID, heads), map(_SAID, rows), map(_SAID, objects.rows)) if whole else iter(())
-        users = _Users(steps, of_all, self._layout) if whole else None
+        objects = _Objects(steps, lists_at(map(_OBJECTS, rows)), self._layout, classified=self._classified)
+        of_all = chain(map(_SAID, heads), map(_SAID, rows), map(_SAID, objects.rows))
+        users = _Users(steps, of_all, self._layout) if self._said else None
         steps.run(batch)
-        self._whole = any((*map(_SAID, heads), *map(_SAID, rows), *map(_SAID, objects.rows), *map(_CLASSIFIERS, objects.rows)))
-        if self._whole and not whole:
-            return BatchMeta(batch, [], [])  # it has to be read again
+        self._classified = any(map(_CLASSIFIERS, objects.rows))
+        self._said = any((heads[0][1], *map(_SAID, rows), *map(_SAID, objects.rows)))
+        if self._classified > looked[0] or self._said > looked[1]:
+            return None
         of_batch = users.at(heads[0][1]) if users else []
         said = [users.at(row[-1]) if users else [] for row in rows]
         made = [
@@ -145,7 +148,7 @@ class BatchReader:
     def read_object(self, address: int, batch: int) -> ObjectMeta:
         """Read one object of a batch."""
         steps = Steps()
-        objects = _Objects(steps, iter([[address]]), self._layout, whole=True)
+        objects = _Objects(steps, iter([[address]]), self._layout, classified=True)
         users = _Users(steps, map(_SAID, objects.rows), self._layout)
         steps.run(batch)
         return objects.at(address, users)[0]
@@ -197,12 +200,12 @@ class _Users:
 class _Objects:
     """The objects in lists, with their classifiers; ``rows`` are their fields."""
 
-    def __init__(self, steps: Steps, lists: Iterator[list[int]], layout: Layout, *, whole: bool) -> None:
+    def __init__(self, steps: Steps, lists: Iterator[list[int]], layout: Layout, *, classified: bool) -> None:
         found = steps.fill(lists)
         self.rows = steps.fill(map(layout.object_fields, flat(found)))
         shown = steps.fill(texts_at(map(_SHOWN, self.rows)))
         self._addresses, self._each, self._shown = iter(found), iter(self.rows), iter(shown)
-        if whole:
+        if classified:
             self._add_classifiers(steps)
 
     def _add_classifiers(self, steps: Steps) -> None:
