@@ -16,6 +16,12 @@ from empycustom.app.plugin_path import plugin_path
 SYSTEM = "/usr/bin/python3"
 
 
+@pytest.fixture
+def env(env, tmp_path):
+    """A registry of each test's own: what fails here may not be remembered where others look."""
+    return {**env, "GST_REGISTRY": str(tmp_path / "registry")}
+
+
 def found(ended, level, text):
     """Whether there is a line of a level that holds ``text``, with what is said below it."""
     blocks = ended.out.replace("\n         ", " ").splitlines()
