@@ -18,11 +18,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _USER = re.compile(r"(?i)\b(?!file:)([a-z][a-z0-9+.-]*://)(?![^:\n]*:\*\*\*@)((?:(?!://)[^\n])*)@")
 _NO_SCHEME = re.compile(r"(?<![^\s\"'(=,])([\w.%+~-]+:(?!//)/?)\S+@(?=[\w\[])")
 _WHOLE_NO_SCHEME = re.compile(r"(?s)\A([^:]*:)(?!\*\*\*@).*@")
-_SECRET = r"[\w.%-]*(?:pass|pwd|\bpw|-pw|token|secret|key|auth|sig|cred)[\w.%-]*="
+_SECRET = r"[\w.%-]*(?:pass|pwd|psw|\bpw|-pw|token|secret|key|auth|sig|cred)[\w.%-]*="
 _QUERY = re.compile(rf"(?i)([?&;#]{_SECRET})[^&;#\s\"']+")
 _WHOLE_QUERY = re.compile(rf"(?i)([?&;#]{_SECRET})[^&;#]+")
 _PROPERTY = re.compile(
-    r"(?i)((?<![\w-])[\w-]*(?:password|passphrase|user-pw|proxy-pw)(?:[\"']\s?:|\s?=)\s?)(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)"
+    r"(?i)((?<![\w-])[\w-]*(?:password|passphrase|passwd|user-pw|proxy-pw)(?:[\"']\s?:|\s?=)\s?)(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)"
 )
 
 

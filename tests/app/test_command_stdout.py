@@ -44,6 +44,7 @@ SAID = [
     *("imported", "by descriptor", "before any replacement", "from C", "from a child", "started", "INFO:root:a frame"),
     *("a child in a frame", "stopped", "at the end"),
 ]
+ONE_EVENT = "def update(signal):\n    return [{'a': 1}], ''\n"
 CITY = "def process_ip(io_buffer, in_meta, options):\n    return [{'city': 'Zürich'}]\n"
 
 
@@ -62,6 +63,16 @@ def test_so_it_is_whatever_is_written(cli, library, options):
 
     assert len(ended.documents) == (2 if "-" in options else 0), ended.out
     assert [text for text in SAID if text not in ended.err] == []
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_stdout_by_a_name_of_the_system(cli, library, configured, name):
+    ended = cli("run", "test", "--frames", 2, "--lib", library(CHATTY), "-q", "--out", name)
+    assert words(ended.documents) == [{"a": 1}] * 2
+
+    config = configured({"empycustom": {"custom-lib": "lib.py", "in-place": True}}, callback=ONE_EVENT)
+    ended = cli("run", config, "--source", "test", "--frames", 2, "-q", "--events", name)
+    assert ended.out == '{"a":1}\n' * 2
 
 
 def test_a_printed_line_is_alone(cli, library):
@@ -197,3 +208,34 @@ def test_closed_streams_get_into_no_file(env, library, tmp_path, closed):
     ] * 2
     assert (tmp_path / "v.avi").read_bytes()[:4] == b"RIFF"
     assert b"child" not in (tmp_path / "v.avi").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.close(1)",
+        "os.close(2)",
+        "os.close(1); os.close(2)",
+        "sys.stdout.close()",
+        "sys.stderr.close()",
+        "sys.stdout = sys.stderr = None",
+    ],
+)
+@pytest.mark.parametrize("when", ["", "def start(options):\n    "])
+def test_a_library_may_close_the_standard_streams(cli, library, when, code):
+    ended = cli("run", "test", "--frames", 2, "--lib", library(f"import os, sys\n{when}{code}\n\n{SAYS}"))
+
+    assert (ended.code, len(ended.documents)) == (0, 2), ended.err
+    assert "Traceback" not in ended.err
+    assert "2 documents" in ended.err or "os.close(2)" in code
+
+
+@pytest.mark.parametrize("reader", ["2>&1 | true", "2>/dev/full"])
+def test_nobody_needs_to_read_stderr(env, library, tmp_path, reader):
+    """The stream goes on, beyond the first line of progress, and the exit code is that of the stream."""
+    source = "import time\n" + SAYS.replace("    return", "    time.sleep(0.4)\n    return")
+    line = f"({sys.executable} -m empycustom run test --frames 10 --lib {library(source)} --out o.jsonl; echo $? > code) {reader}"
+    subprocess.run(["sh", "-c", line], env=env, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+
+    assert (tmp_path / "code").read_text() == "0\n"
+    assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 10

@@ -34,6 +34,8 @@ SECRETS = [
     "http://host/x?api_key=SEC%20RET",
     "http://host/x?a=1;access_token=SECRET",
     "srt://host:7001?passphrase=SECRET&mode=caller",
+    "rtsp://host/cam?usr=me&psw=SECRET",
+    "rtmp://host/app/stream live=1 pubPasswd=SECRET",
     "rtsp:/user:SEC@RET@host/x",
     "user:SEC@RET@host/x",
 ]

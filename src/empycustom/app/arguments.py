@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import empycustom
-from empycustom.app.configured import add_configured, check_run
+from empycustom.app.configured import add_configured, check_run, output
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, at_least
 from empycustom.text import for_people
 
@@ -192,7 +192,7 @@ def _add_run(commands: Any) -> None:
     add("--lib", action=AddLibrary, dest="libraries", metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLastLibrary, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     add("--every", action=OfLastLibrary, type=at_least(1), metavar="N", help="call the --lib before it for every n-th frame")
-    add("--out", metavar="FILE", help="write the documents here, one a line; - is stdout")
+    add("--out", type=output, metavar="FILE", help="write the documents here, one a line; - is stdout")
     add("--save", action="append", default=[], metavar="FILE", help="write the video, or a picture of the last frame")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")

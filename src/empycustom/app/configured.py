@@ -16,12 +16,20 @@ def is_configuration(source: str) -> bool:
     return source.lower().endswith(".json") and "://" not in source
 
 
+_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+def output(name: str) -> str:
+    """Where lines go: what means stdout is ``-``, for file descriptor 1 is not stdout any more while a command plays."""
+    return "-" if name in _STDOUT else name
+
+
 def add_configured(run: argparse.ArgumentParser) -> None:
     """Add what only a configuration knows."""
     add = run.add_argument_group("for a stream configuration").add_argument
     add("--source", action="append", default=[], dest="sources", metavar="URI", help=SOURCE_HELP)
     add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=SET_HELP)
-    add("--events", metavar="FILE", help=EVENTS_HELP)
+    add("--events", type=output, metavar="FILE", help=EVENTS_HELP)
     add("--allow-outside", action="store_true", help=OUTSIDE_HELP)
     add("--verbose", "-v", action="store_true", help="show the debug strings of the signal callback, on stderr")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
-
+from empycustom.app.standard_streams import write_stderr
 from empycustom.errors import LaunchError
 from empycustom.text import for_people
 
@@ -24,10 +22,9 @@ def complain(message: str, details: str = "", *, kind: str = "error", lines: boo
     text = [f"empycustom: {kind}: {for_people(message.rstrip(), lines=lines)}"]
     if details.strip():
         text.append(for_people(details.rstrip(), lines=True))
-    with suppress(OSError):  # there is no other place to say it
-        print("\n".join(text), file=sys.stderr, flush=True)
+    write_stderr("\n".join(text))
 
 
 def remark(text: str) -> None:
     """Print what is neither an error nor a warning, on stderr; it may have several lines."""
-    print(for_people(text, lines=True), file=sys.stderr, flush=True)
+    write_stderr(for_people(text, lines=True))

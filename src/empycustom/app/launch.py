@@ -24,7 +24,15 @@ def main(arguments: Namespace) -> int:
         say = (lambda _text: None) if arguments.quiet else print
         say("Playing; Ctrl-C ends the stream.")
         began = time.monotonic()
-        code = Player(pipeline, on_report=tell, grace_s=arguments.grace, interrupts=interrupts).play()
+        player = Player(pipeline, on_report=lambda report: hear(report), grace_s=arguments.grace, interrupts=interrupts)
+
+        def hear(report: Report) -> None:
+            try:
+                tell(report)
+            except BrokenPipeError:  # nobody reads it any more
+                player.end()
+
+        code = player.play()
     say(f"Execution ended after {time.monotonic() - began:.3f} s.")
     return code
 

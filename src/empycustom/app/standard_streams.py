@@ -28,12 +28,24 @@ def prepare_streams() -> None:
 
 
 def finish_streams() -> None:
-    """Write what Python still holds. Raises OSError where that fails; Python does not try it once more when it ends."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        _finish(stream)
+    """Write what Python still holds. Raises OSError where stdout fails; Python does not try it once more when it ends."""
+    with suppress(OSError):
+        _finish(sys.stderr)
+    _finish(sys.stdout)
 
 
-def _finish(stream: IO[str]) -> None:
+def write_stderr(text: str) -> None:
+    """Write a line on stderr, if it can be: a stream is not ended because nobody reads what is said about it."""
+    with suppress(OSError, ValueError):
+        if sys.stderr is None or sys.stderr.closed:  # by a library; the descriptor is open yet
+            os.write(_STDERR, f"{text}\n".encode(errors="backslashreplace"))
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+def _finish(stream: IO[str] | None) -> None:
+    if stream is None or stream.closed:  # a library did that
+        return
     try:
         stream.flush()
     except OSError:
@@ -44,8 +56,10 @@ def _finish(stream: IO[str]) -> None:
 def send_nowhere(stream: IO[str]) -> None:
     """Let what a stream still holds, and gets from now on, go nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    if nowhere != stream.fileno():  # the same where somebody has closed it
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    stream.flush()
 
 
 def _is_open(descriptor: int) -> bool:

@@ -10,6 +10,7 @@ from empycustom.errors import CallbackOutputError, EmPyCustomError, FrameError, 
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.blame import blame, is_kind, kind_of
 from empycustom.library.hooks import Library
+from empycustom.library.imports import without_package
 from empycustom.meta.output import read_output
 from empycustom.native.lent import Lender
 from empycustom.native.metas import allocate, described_at, size_of
@@ -128,7 +129,7 @@ def unusable(library: Library, what: str, callback: str = "", details: str = "")
     callback = callback or library.name
     line = library.line_of(callback)
     return CallbackOutputError(
-        f"{library.path}{f':{line}' if line else ''}: what {callback} returned cannot be used: {what}",
+        f"{library.path}{f':{line}' if line else ''}: what {callback} returned cannot be used: {without_package(what)}",
         library=library.path,
         line=line,
         callback=callback,
