@@ -119,7 +119,10 @@ def test_new_at_places_where_no_library_can_be(main, tmp_path, name, complaint):
     assert main("new", name, "--force") == (1, f"empycustom: error: {complaint}\n")
 
 
-@pytest.mark.parametrize("value", ["[" * 100_000, '{"a":' * 50_000, "[" * 200 + "]" * 200, '{"a":' * 200 + "1" + "}" * 200])
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 50_000 + "]" * 50_000, '{"a":' * 20_000 + "1" + "}" * 20_000, "[" * 200 + "]" * 200, '{"a":' * 200 + "1" + "}" * 200],
+)
 def test_settings_that_are_nested_deeply(main, value):
     code, said = main("run", "emi_stream_config.json", "--source", "test", "--frames", "1", "--set", f"level={value}")
 
@@ -131,7 +134,7 @@ def test_settings_that_are_typed_while_it_plays_are_refused_and_it_goes_on(begin
                         options=[{"key": "level", "option_type": "callback"}])  # fmt: skip
     child = begin("run", config, "--source", "test", "--set", "-", "--events", "-", "-q")
     child.process.stdout.readline()
-    child.type("level=" + "[" * 5000)
+    child.type("level=" + "[" * 5000 + "]" * 5000)
     child.type("level=7")
     while '"value":7' not in child.process.stdout.readline():
         pass

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import empycustom
 from empycustom.app.configured import add_configured, check_run, output
@@ -148,6 +149,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with a usage error."""
         super().error(for_people(message))
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+        """Print; argparse of Python 3.12 and later says nothing where help cannot be written."""
+        if file is not None and file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; ``--save=--``, of which argparse makes an empty list, is a usage error."""

@@ -29,9 +29,9 @@ def prepare_streams() -> None:
 
 def finish_streams() -> None:
     """Write what Python still holds. Raises OSError where stdout fails; Python does not try it once more when it ends."""
-    with suppress(OSError):
-        _finish(sys.stderr)
-    _finish(sys.stdout)
+    failures = [error for stream in (sys.stderr, _kept, sys.stdout) if (error := _finish(stream)) and stream is not sys.stderr]
+    if failures:
+        raise failures[0]
 
 
 def write_stderr(text: str) -> None:
@@ -43,14 +43,15 @@ def write_stderr(text: str) -> None:
             print(text, file=sys.stderr, flush=True)
 
 
-def _finish(stream: IO[str] | None) -> None:
+def _finish(stream: IO[str] | None) -> OSError | None:
     if stream is None or stream.closed:  # a library did that
-        return
+        return None
     try:
         stream.flush()
-    except OSError:
+    except OSError as error:
         send_nowhere(stream)
-        raise
+        return error
+    return None
 
 
 def send_nowhere(stream: IO[str]) -> None:

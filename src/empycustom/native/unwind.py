@@ -8,6 +8,8 @@ comes after both ends the process, unless libgcc was loaded for everybody before
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 
 _LIBGCC = "libgcc_s.so.1"
@@ -16,12 +18,24 @@ _RTLD_DI_LINKMAP = 2
 
 def prefer_libgcc() -> None:
     """Let everything that is loaded from now on unwind by libgcc. Too late once GStreamer is loaded; see :func:`is_mixed`."""
-    try:
+    with _no_standard_numbers(), suppress(ImportError, OSError):  # no ctypes, no libgcc: there is nothing to prefer
         import ctypes
 
         ctypes.CDLL(_LIBGCC, mode=ctypes.RTLD_GLOBAL)
-    except (ImportError, OSError):
-        return  # a Python without ctypes, or a system without libgcc: there is nothing to prefer
+
+
+@contextmanager
+def _no_standard_numbers() -> Iterator[None]:
+    """Keep what is opened meanwhile from the numbers of stdin, stdout and stderr, even where one of them is closed.
+
+    ctypes brings libffi, which may keep its own file open: who looked later would take a closed stream for an open one.
+    """
+    free = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
+    try:
+        yield
+    finally:
+        for descriptor in free:
+            os.close(descriptor)
 
 
 @lru_cache(maxsize=1)
