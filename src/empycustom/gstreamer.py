@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -28,10 +29,12 @@ def _fill_in(module: Any) -> None:
 
     One of two streams that start together could get an enum without its values and functions, or a class of its own.
     """
-    for name in dir(module):
-        if name[0].isupper() and not name.isupper():  # neither a function nor a constant
-            with suppress(Exception):  # what cannot be made here is not used here
-                getattr(module, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some of the names are deprecated
+        for name in dir(module):
+            if name[0].isupper() and not name.isupper():  # neither a function nor a constant
+                with suppress(Exception):  # what cannot be made here is not used here
+                    getattr(module, name)
 
 
 GLib = _load("GLib")
@@ -40,8 +43,9 @@ Gst = _load("Gst")
 Gst.init(None)
 GstBase = _load("GstBase")
 GstVideo = _load("GstVideo")
-for _module in (Gst, GstBase, GstVideo):
+for _module in (GLib, GObject, Gst, GstBase, GstVideo):
     _fill_in(_module)
+getattr(GLib, "quark_to_string", None)  # a function that PyGObject 3.58 calls where a GLib.Error is made
 
 # PyGObject itself: its version, and the capsule of its interface for C (None: this version has none).
 _gi = import_module("gi")

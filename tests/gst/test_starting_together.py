@@ -133,3 +133,31 @@ def test_nothing_of_gstreamers_bindings_is_made_while_pipelines_play(run):
 
     assert ended == [5] * len(ELEMENTS)
     assert made == []  # it would not be safe in several threads at once
+
+
+# As a thread of GStreamer does that was still at work on the pipeline: what C runs at the exit comes after the interpreter's end.
+LAST = """
+import ctypes
+
+glib, c = ctypes.CDLL("libgobject-2.0.so.0"), ctypes.CDLL(None)
+
+def play_and_let_go_late(elements):
+    source = "videotestsrc num-buffers=2 ! video/x-raw,format=RGBA,width=64,height=48"
+    pipeline = Gst.parse_launch(f"{source} ! {elements} ! fakesink")
+    pipeline.get_by_name("meta").connect("new-meta", lambda *_: None)
+    pipeline.set_state(Gst.State.PLAYING)
+    ended = pipeline.get_bus().timed_pop_filtered(50 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    glib.g_object_ref(ctypes.c_void_p(hash(pipeline)))
+    c.__cxa_atexit(glib.g_object_unref, ctypes.c_void_p(hash(pipeline)), None)
+    return ended.type == Gst.MessageType.EOS
+
+print(json.dumps([play_and_let_go_late(elements) for elements in sys.argv[1:]]))
+"""
+
+
+@pytest.mark.parametrize("fast", ["on", "off"])
+def test_a_pipeline_may_be_freed_after_the_interpreter_has_ended(run, monkeypatch, gst_env, fast):
+    monkeypatch.setitem(gst_env, "EMPYCUSTOM_FAST_PATH", fast)
+
+    assert run(LAST, *ELEMENTS.values()) == [True] * len(ELEMENTS)

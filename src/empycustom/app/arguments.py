@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import empycustom
 from empycustom.app.configured import add_configured, check_run, output
@@ -150,7 +150,7 @@ class _Parser(argparse.ArgumentParser):
         """End with a usage error."""
         super().error(for_people(message))
 
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+    def _print_message(self, message: str, file: Any = None) -> None:
         """Print; argparse of Python 3.12 and later says nothing where help cannot be written."""
         if file is not None and file is sys.stdout:
             file.write(message)

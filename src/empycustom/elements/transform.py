@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 from empycustom.elements.entry import SLOW_BECAUSE
 from empycustom.elements.failures import post_error
 from empycustom.elements.properties import Property
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.native.fastpath import enter, leave
-from empycustom.native.objects import DebugCategory, highest_level, keep_floating
+from empycustom.native.objects import DebugCategory, highest_level, keep, keep_floating
 from empycustom.text import for_people
 
 ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel
@@ -49,6 +51,26 @@ def guarded(failed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
+class _Living:
+    """What an element has among its attributes, which PyGObject frees with it; the object of Python's may be freed before."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+
+_living: WeakSet[_Living] = WeakSet()
+
+
+@atexit.register
+def _keep_all() -> None:
+    """Let no element be freed once the interpreter has ended.
+
+    A thread of GStreamer may hold the pipeline for a moment longer, and PyGObject would enter an interpreter that is gone.
+    """
+    for element in list(_living):
+        keep(element.address)
+
+
 class PyTransform(GstBase.BaseTransform):
     """Base of the elements.
 
@@ -67,6 +89,8 @@ class PyTransform(GstBase.BaseTransform):
     def __init__(self) -> None:
         super().__init__()
         keep_floating(hash(self))
+        self._living = _Living(hash(self))
+        _living.add(self._living)
         # PyGObject keeps a Python reference to an element that C made for whoever asks first for its object; nobody may.
         self.srcpad.get_parent_element()
         self.values: dict[str, Any] = {item.name: item.default for item in self.properties}

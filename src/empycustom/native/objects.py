@@ -25,6 +25,11 @@ def keep_floating(address: int) -> None:
         glib.g_object_force_floating(element)
 
 
+def keep(address: int) -> None:
+    """Hold the GObject at an address for ever."""
+    glib.g_object_ref(ffi.cast("void *", address))
+
+
 def listens_to(address: int, signal: str) -> Callable[[], int]:
     """Return what says, by a number that is not 0, whether anybody is connected to a signal of the object at ``address``."""
     (class_address,) = _class_of(address)
