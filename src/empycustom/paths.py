@@ -7,6 +7,8 @@ gst-launch-1.0) is ASCII. A path is bytes, so the text is made bytes here and th
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from empycustom.errors import PathError
@@ -26,6 +28,24 @@ def as_path(text: str) -> Path:
 def as_native(text: str) -> str:
     """Return text as this Python's functions for files take it."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
+def use_native_folders() -> None:
+    """Let Python search all folders of ``sys.path``: one that it cannot encode makes each import fail from Python 3.14 on.
+
+    GStreamer's loader puts the home folder there as text, after our elements were loaded.
+    """
+    for at, folder in enumerate(sys.path):
+        with suppress(TypeError):  # not a path at all, which Python skips
+            sys.path[at] = folder if _is_encodable(folder) else as_native(folder)
+
+
+def _is_encodable(folder: str) -> bool:
+    try:
+        os.fsencode(folder)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def as_text(path: Path) -> str:

@@ -16,6 +16,7 @@ from empycustom.elements.properties import Property
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.native.fastpath import enter, leave
 from empycustom.native.objects import DebugCategory, highest_level, keep, keep_floating
+from empycustom.paths import use_native_folders
 from empycustom.text import for_people
 
 ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel
@@ -140,6 +141,7 @@ class PyTransform(GstBase.BaseTransform):
     def do_start(self) -> bool:
         for error in self.refused.values():
             raise error
+        use_native_folders()
         self.begin()
         self.started = True
         enter(hash(self), functools.partial(post_error, self), self.work, self.work_between)
