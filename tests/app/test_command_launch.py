@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from command_helpers import SAYS
@@ -89,3 +91,13 @@ def test_a_wrong_description_is_one_clear_line(description, complaint, cli):
     assert ended.out == ""
     assert complaint in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+def test_a_reader_that_goes_away_ends_the_stream_and_finishes_files(env, tmp_path):
+    source = "videotestsrc is-live=true ! video/x-raw,width=64,height=64,framerate=30/1"
+    line = f"{source} ! perf ! jpegenc ! avimux ! filesink location=v.avi"
+    command = f"({sys.executable} -m empycustom launch '{line}'; echo $? > code) | true"
+    subprocess.run(["sh", "-c", command], env=env, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+
+    assert (tmp_path / "code").read_text() == "0\n"
+    assert b"idx1" in (tmp_path / "v.avi").read_bytes(), "the end of the stream writes the index"

@@ -24,7 +24,6 @@ def main(arguments: Namespace) -> int:
         say = (lambda _text: None) if arguments.quiet else print
         say("Playing; Ctrl-C ends the stream.")
         began = time.monotonic()
-        player = Player(pipeline, on_report=lambda report: hear(report), grace_s=arguments.grace, interrupts=interrupts)
 
         def hear(report: Report) -> None:
             try:
@@ -32,6 +31,7 @@ def main(arguments: Namespace) -> int:
             except BrokenPipeError:  # nobody reads it any more
                 player.end()
 
+        player = Player(pipeline, on_report=hear, grace_s=arguments.grace, interrupts=interrupts)
         code = player.play()
     say(f"Execution ended after {time.monotonic() - began:.3f} s.")
     return code
