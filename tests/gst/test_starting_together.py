@@ -128,6 +128,14 @@ def test_sixteen_pipelines_from_a_barrier(run, kind):
         assert run(TOGETHER, ELEMENTS[kind]) == [5] * 16
 
 
+# As the file of a program that Python runs is, and each folder that was on sys.path and is none.
+NOWHERE = "sys.path_importer_cache.update(dict.fromkeys(map('/nowhere/{}'.format, range(100_000))))\n"
+
+
+def test_libraries_that_load_together_where_python_remembers_places_that_are_none(run):
+    assert run(NOWHERE + TOGETHER, ELEMENTS["libraries"]) == [5] * 16
+
+
 def test_nothing_of_gstreamers_bindings_is_made_while_pipelines_play(run):
     ended, made = run(MADE, *ELEMENTS.values())
 

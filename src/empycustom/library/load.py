@@ -50,7 +50,8 @@ def load(custom_lib: str) -> ModuleType:
 
 
 def _load(path: Path | None, custom_lib: str) -> ModuleType:
-    importlib.invalidate_caches()
+    with _lock:  # two threads would remove the same entries, and one fail
+        importlib.invalidate_caches()
     package = _enter(str(path.parent) if path else os.getcwd())
     try:
         spec = package.library_spec(str(path)) if path else _module_spec(custom_lib, package)
