@@ -169,7 +169,7 @@ class Player:
         return self.failed or self.interrupts > 0
 
     def _end(self) -> None:
-        if not self._asked_for_end:
+        if not self._asked_for_end and (self.end_at or not self._states.is_about_to_play()):
             self._asked_for_end = True
             self._ask_for_end()
         if self._is_limited and self._ends_by is None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
 from empycustom.gstreamer import Gst
+
+_PATIENCE_S = 1.0
 
 
 class States:
@@ -21,6 +24,7 @@ class States:
         self._wanted: SimpleQueue[Any] = SimpleQueue()
         self._changed: list[Any] = []  # what each change returned
         self._stopping = False
+        self._patient_until = 0.0
 
     def start(self) -> None:
         """Begin to play."""
@@ -59,6 +63,16 @@ class States:
     def live(self) -> bool:
         """Whether there is a live source."""
         return Gst.StateChangeReturn.NO_PREROLL in self._changed
+
+    def is_about_to_play(self) -> bool:
+        """Say whether an end that the pipeline is told may meet the first frame of a live source, on the way to PLAYING.
+
+        GStreamer (1.22) locks up where that happens. True for a second at most: there may be no frame.
+        """
+        if not self.live or self._pipeline.get_state(0).state == Gst.State.PLAYING:
+            return False
+        self._patient_until = self._patient_until or time.monotonic() + _PATIENCE_S
+        return time.monotonic() < self._patient_until
 
 
 def in_background(work: Callable[[], Any]) -> threading.Thread:
