@@ -98,9 +98,10 @@ def test_a_second_ctrl_c_says_which_file_is_unfinished(begin, library, tmp_path)
     assert "empycustom: warning: a.mp4 may be unfinished: the stream was stopped before its end." in ended.err
 
 
-def test_a_second_ctrl_c_leaves_a_start_behind_that_hangs(begin, library, tmp_path):
+@pytest.mark.parametrize("more", [[], ["--save", "video.mp4"]], ids=["", "its encoder tells its latency meanwhile"])
+def test_a_second_ctrl_c_leaves_a_start_behind_that_hangs(begin, library, tmp_path, more):
     source = STUCK.replace("process_ip(io_buffer, in_meta, options)", "start(options)")
-    child = begin("run", "test", "--lib", library(f"{source}\ndef process_ip(b, m, o): pass\n"))
+    child = begin("run", "test", "--lib", library(f"{source}\ndef process_ip(b, m, o): pass\n"), *more)
     wait_for((tmp_path / "stuck").exists, "start")
     child.interrupt()
     time.sleep(0.3)

@@ -196,7 +196,7 @@ class Player:
         elif kind == Gst.MessageType.ELEMENT and message.has_name("missing-plugin"):
             self.say("warning", f"A plugin is missing: {message.get_structure().get_string('name')}.")
         elif kind == Gst.MessageType.LATENCY:
-            self.pipeline.recalculate_latency()
+            self._states.recalculate_latency()
         elif kind == Gst.MessageType.BUFFERING:
             self._buffer(message.parse_buffering())
         elif kind == Gst.MessageType.CLOCK_LOST:

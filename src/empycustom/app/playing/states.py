@@ -11,6 +11,7 @@ from typing import Any
 from empycustom.gstreamer import Gst
 
 _PATIENCE_S = 1.0
+_LATENCY = object()  # what is wanted besides states
 
 
 class States:
@@ -37,6 +38,10 @@ class States:
         for state in states:
             self._wanted.put(state)
 
+    def recalculate_latency(self) -> None:
+        """Let the pipeline ask its elements anew how late they are. It waits for a change of state, so nobody else may call it."""
+        self._wanted.put(_LATENCY)
+
     def stop(self) -> threading.Thread:
         """Go to NULL, once the change is done that is on its way; return the thread that ends then."""
         self._stopping = True
@@ -44,10 +49,14 @@ class States:
         return self._thread
 
     def _change(self) -> None:
-        while (state := self._wanted.get()) != Gst.State.NULL:
-            if not (self._stopping or self.failed):  # a second try would call `start` of libraries again
-                self._changed.append(self._pipeline.set_state(state))
-        self._pipeline.set_state(state)
+        while (wanted := self._wanted.get()) != Gst.State.NULL:
+            if self._stopping or self.failed:  # a second try would call `start` of libraries again
+                continue
+            if wanted is _LATENCY:
+                self._pipeline.recalculate_latency()
+            else:
+                self._changed.append(self._pipeline.set_state(wanted))
+        self._pipeline.set_state(wanted)
 
     @property
     def started(self) -> bool:
