@@ -159,8 +159,11 @@ def test_deepstream_is_named_where_its_muxer_is(cli, env, tmp_path):
     assert "DeepStream" not in cli("doctor", GST_PLUGIN_PATH=str(plugin_path())).out
 
 
-def test_the_c_locale(cli):
-    ended = cli("doctor", LC_ALL="C", LANG="")
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LANG": "C"}, {"LANG": ""}, {"LC_CTYPE": "C"}], ids=str)
+def test_the_c_locale(cli, locale, monkeypatch):
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    ended = cli("doctor", **locale)
 
     assert found(ended, "warning", "The locale is C, in which the loader's Python reads and writes text files as ASCII")
     assert "-> export LC_ALL=C.UTF-8" in ended.out

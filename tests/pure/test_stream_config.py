@@ -203,7 +203,7 @@ def test_streams_have_names_and_locations(configured, tmp_path):
 
 def test_several_streams_do_not_write_one_file(configured):
     pipeline = {"aimeta": {"location": "x"}}
-    assert "$.pipeline_configuration.aimeta.location: several streams cannot" in complaint(
+    assert "$.pipeline_configuration.aimeta.location: is for one stream alone" in complaint(
         configured, pipeline, sources=("x", "y")
     )
     assert len(configured(pipeline).streams) == 1

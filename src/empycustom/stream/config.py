@@ -118,7 +118,7 @@ def _configuration(file: Path, document: Mapping[str, Any], sources: tuple[str, 
 def _shared(streams: Sequence[Stream]) -> Iterator[Problem]:
     """A file that several streams would write."""
     if len(streams) > 1 and any("location" in stream.aimeta for stream in streams):
-        yield Problem(f"{_ROOT}.aimeta.location", "several streams cannot write one file; leave it out, and use --out")
+        yield Problem(f"{_ROOT}.aimeta.location", "is for one stream alone; leave it out here and in options, and use --out")
 
 
 def _callback(document: Mapping[str, Any], folder: Path, problems: list[Problem]) -> tuple[Path, str] | None:

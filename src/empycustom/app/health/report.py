@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +32,24 @@ class Output:
     stderr: str
 
 
+def _environment() -> dict[str, str]:
+    """The environment with the LC_CTYPE of the user: in the C locale Python sets another one, which its children would get."""
+    variables = dict(os.environ)
+    with suppress(OSError):
+        given = [
+            variable for variable in Path("/proc/self/environ").read_bytes().split(b"\0") if variable.startswith(b"LC_CTYPE=")
+        ]
+        variables.pop("LC_CTYPE", None)
+        variables |= {"LC_CTYPE": os.fsdecode(variable.partition(b"=")[2]) for variable in given}
+    return variables
+
+
 def run(*command: str, **environment: str) -> Output:
-    """Run a program with ``environment`` on top of this process's own."""
+    """Run a program with ``environment`` on top of the user's own."""
     try:
         done = subprocess.run(
             command,
-            env={**os.environ, **environment},
+            env={**_environment(), **environment},
             capture_output=True,
             text=True,
             errors="replace",

@@ -39,7 +39,7 @@ class States:
             self._wanted.put(state)
 
     def recalculate_latency(self) -> None:
-        """Let the pipeline ask its elements anew how late they are. It waits for a change of state, so nobody else may call it."""
+        """Let the pipeline ask its elements anew how late they are, which waits for a change of state that is on its way."""
         self._wanted.put(_LATENCY)
 
     def stop(self) -> threading.Thread:
