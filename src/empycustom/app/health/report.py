@@ -40,7 +40,8 @@ def _environment() -> dict[str, str]:
             variable for variable in Path("/proc/self/environ").read_bytes().split(b"\0") if variable.startswith(b"LC_CTYPE=")
         ]
         variables.pop("LC_CTYPE", None)
-        variables |= {"LC_CTYPE": os.fsdecode(variable.partition(b"=")[2]) for variable in given}
+        for variable in given:
+            variables["LC_CTYPE"] = os.fsdecode(variable.partition(b"=")[2])
     return variables
 
 
