@@ -14,7 +14,7 @@ from empycustom.gstreamer import Gst
 
 VIDEOS = ["a.mp4", "a.mkv", "a.avi", "a.webm"]
 SAVES = [word for name in VIDEOS for word in ("--save", name)]
-LOST = r"empycustom: error: {} has [89] of 10 frames: its encoder lost the others\."
+LOST = r"empycustom: error: {} has [89] of 10 frames: its encoder lost the others, or their times go back\."
 PTS_LOST = """\
 from gi.repository import Gst
 
@@ -201,3 +201,12 @@ def test_a_video_with_fewer_frames_than_documents_is_an_error(name, cli, configu
     ended = cli("run", config, "--source", "test", "--frames", 10, "--save", name)
     assert ended.code == 1
     assert re.search(LOST.format(name), ended.err), ended.err
+
+
+def test_times_that_go_back_are_an_error(cli, library, tmp_path):
+    back = "def process_ip(io_buffer, in_meta, options):\n    io_buffer.pts = 10**10 - 10**8 * in_meta['frame'][0]['frame_num']\n"
+    ended = cli("run", "test", "--lib", library(back), "--frames", 10, "--out", "meta.jsonl", "--save", "a.mkv")
+
+    assert ended.code == 1
+    assert len(documents_in(tmp_path / "meta.jsonl")) == 10
+    assert "a.mkv has 1 of 10 frames: its encoder lost the others, or their times go back." in ended.err

@@ -42,10 +42,10 @@ def play(description, prepare, *, pts=None):
 def test_buffers_are_counted():
     counters = []
     play(NO_TIMES, lambda source, sink: counters.extend(map(probes.Counter, (source, sink))))
-    assert [(counter.all, counter.timed) for counter in counters] == [(FRAMES, 0)] * 2
+    assert [(counter.all, counter.order) for counter in counters] == [(FRAMES, 0)] * 2
 
     play(NO_TIMES, lambda _, sink: counters.append(probes.Counter(sink)), pts=7)
-    assert (counters[-1].all, counters[-1].timed) == (FRAMES, FRAMES)
+    assert (counters[-1].all, counters[-1].order) == (FRAMES, FRAMES)
 
 
 @pytest.mark.parametrize("duration", [3, None])
@@ -131,4 +131,4 @@ def test_pipelines_that_start_at_once_count_their_own():
     for thread in threads:
         thread.join(60)
     assert failed == []
-    assert [(counter.all, counter.timed) for counter in counted] == [(FRAMES, FRAMES)] * 16
+    assert [(counter.all, counter.order) for counter in counted] == [(FRAMES, FRAMES)] * 16

@@ -60,15 +60,21 @@ def _add(pad: int, kind: int, look: Callable[[Any], int]) -> Callable[[], None]:
 
 
 class Counter:
-    """Counts the buffers that go through the pad at an address, while that is there: ``all``, and those that are ``timed``."""
+    """Counts the buffers that go through the pad at an address, while that is there: ``all``, and those in ``order``.
+
+    These have a time that is not before the times of earlier ones.
+    """
 
     def __init__(self, pad: int) -> None:
-        self.all = self.timed = 0
+        self.all = self.order = self._latest = 0
         _add(pad, _BUFFER, self._count)
 
     def _count(self, info: Any) -> int:
         self.all += 1
-        self.timed += _pts_of(info.data)[0] != _NONE
+        (pts,) = _pts_of(info.data)
+        if self._latest <= pts != _NONE:
+            self.order += 1
+            self._latest = pts
         return _PASS
 
 

@@ -33,8 +33,9 @@ class Videos:
         caps = self._last.get_current_caps()
         has_rate = caps and GstVideo.VideoInfo.new_from_caps(caps).fps_n
         for path, written in self._written:
-            if complete and written.timed < self.frames.all:
-                yield "error", f"{path} has {written.timed} of {self.frames.all} frames: its encoder lost the others."
+            if complete and written.order < self.frames.all:
+                counts = f"{path} has {written.order} of {self.frames.all} frames"
+                yield "error", f"{counts}: its encoder lost the others, or their times go back."
             if caps and not has_rate and self.frames.all > 1 and path.suffix.lower() == ".avi":
                 text = f"{path} shows {FRAME_RATE} frames a second, whenever they came; .mp4, .mkv and .webm keep their times."
                 yield "warning", text
