@@ -198,7 +198,7 @@ def loading(configured, library, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_ends_while_libraries_start_does_not_start_again(number, begin, loading, tmp_path):
-    child = begin("run", loading(*["test"] * 4, quick=False))
+    child = begin("run", loading(*["test"] * 4, quick=False), "--quiet")
     wait_for(lambda: len(lines_of(tmp_path / "calls.txt")) == 4, "start")
     child.interrupt(number)
     ended = child.end()

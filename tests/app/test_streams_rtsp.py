@@ -73,7 +73,7 @@ def watch(configured, monkeypatch, tmp_path, capsys):
     import empycustom
 
     empycustom.register()
-    monkeypatch.setattr(connection, "_SILENCE_S", 1.0)
+    monkeypatch.setattr(connection, "_SILENCE_S", 2.0)
     playing = []
 
     def start(pipeline, location):
@@ -102,7 +102,7 @@ def watch(configured, monkeypatch, tmp_path, capsys):
 def test_a_library_may_think_longer_than_a_source_may_be_silent(watch, library, camera):
     port = free_port()
     camera(port)
-    library("import time\ndef process_ip(b, m, o):\n    m['frame'][0]['frame_num'] or time.sleep(3)\n", "thinks.py")
+    library("import time\ndef process_ip(b, m, o):\n    m['frame'][0]['frame_num'] or time.sleep(5)\n", "thinks.py")
     running, is_said = watch({"empycustom": {**LIB, "custom-lib": "thinks.py"}}, f"rtsp://127.0.0.1:{port}/ball")
 
     wait_for(lambda: running.frames > 5, "a frame of the camera")
@@ -113,7 +113,7 @@ def test_a_server_that_answers_and_sends_nothing_is_connected_again(watch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=answer_rtsp, args=[server], daemon=True).start()
         _, is_said = watch({}, f"rtspt://127.0.0.1:{server.getsockname()[1]}/x")
-        wait_for(lambda: is_said("the source is gone (no frame for 1 s); trying again in 1 s"), "the silence")
+        wait_for(lambda: is_said("the source is gone (no frame for 2 s); trying again in 1 s"), "the silence")
 
 
 DESCRIBED = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nm=video 0 RTP/AVP 26\r\na=control:a\r\n"
@@ -161,7 +161,7 @@ def test_an_rtsp_source_that_sends_nothing_is_connected_again(watch, camera):
         wait_for(lambda: running.frames > 5, "a frame of the camera")
         server.send_signal(signal.SIGSTOP)
         wait_for(
-            lambda: is_said("empycustom: warning: the source is gone (no frame for 1 s); trying again in 1 s"), "the silence"
+            lambda: is_said("empycustom: warning: the source is gone (no frame for 2 s); trying again in 1 s"), "the silence"
         )
         server.send_signal(signal.SIGCONT)
         before = running.frames
