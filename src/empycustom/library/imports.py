@@ -201,7 +201,7 @@ class _Finder:
     """Finds the modules of libraries by their names."""
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG004
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG004 - importlib's
         if not name.startswith(f"{_ROOT}."):
             return None
         top = ".".join(name.split(".")[: _ROOT.count(".") + 2])

@@ -26,7 +26,7 @@ def keep_floating(address: int) -> None:
 
 
 def keep(address: int) -> None:
-    """Hold the GObject at an address for ever."""
+    """Keep the GObject at an address until the process ends."""
     glib.g_object_ref(ffi.cast("void *", address))
 
 

@@ -96,9 +96,9 @@ def _about_deepstream(lacks: dict[str, str], *, is_here: bool) -> Finding:
         return Finding(OK, f"DeepStream: {names}")
     if not is_here:
         return Finding(OK, f"No DeepStream ({names}), which makes frames in GPU memory (NVMM).")
-    mend = "let GST_PLUGIN_PATH name the folder of its elements, and LD_LIBRARY_PATH those of its libraries and of CUDA's"
+    fix = "let GST_PLUGIN_PATH name the folder of its elements, and LD_LIBRARY_PATH those of its libraries and of CUDA's"
     missing = "\n".join(f"{name}: {why}" for name, why in lacks.items())
-    return Finding(WARNING, f"DeepStream is here only in part; {', '.join(lacks)} cannot be used.", mend, missing)
+    return Finding(WARNING, f"DeepStream is here only in part; {', '.join(lacks)} cannot be used.", fix, missing)
 
 
 def _has_gpu() -> bool:

@@ -1,7 +1,7 @@
 """NVIDIA's lock of a batch, and Python's own, the GIL.
 
 Whoever looks at the lists of a batch, or changes them, holds the lock of the batch, as NVIDIA's elements do. With Python in the
-process two threads can wait for each other for ever: one has the lock and wants the GIL, the other one keeps the GIL while it
+process two threads can wait for each other without end: one has the lock and wants the GIL, the other one keeps the GIL while it
 waits for the lock. pyds does both: it waits without letting go of the GIL, and is Python while it has the lock. So here
 
 - nobody waits for the lock: it is tried, and between two tries the GIL is free for whoever has the lock and wants it;
