@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import empycustom
 from empycustom.app.configured import add_configured, check_run, output
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, at_least
+from empycustom.app.standard_streams import show
 from empycustom.text import for_people
 
 _NO_VALUE = re.compile(r"--[a-z][a-z-]*=--")
@@ -109,7 +110,8 @@ example:
 CHECK = """\
 Load a library, call start, process_ip or process (or both) and stop as the
 element would, on one synthetic frame with objects on it. Say what came back,
-what that means, and how long it took. No pipeline runs."""
+what that means, and how long it took. No pipeline runs. What the library
+prints goes to stderr."""
 
 CHECK_MORE = """\
 The objects follow DeepStream: class_id 0 is a car, 1 a bicycle, 2 a person.
@@ -153,7 +155,7 @@ class _Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print; argparse of Python 3.12 and later says nothing where help cannot be written."""
         if file is not None and file is sys.stdout:
-            file.write(message)
+            show(message.rstrip("\n"))
         else:
             super()._print_message(message, file)
 

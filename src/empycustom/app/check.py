@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from empycustom.app.findings import Trial, explain
+from empycustom.app.standard_streams import keep_stdout, show
 from empycustom.app.synthetic import SyntheticFrame
 from empycustom.buffers.handed import hand_over
 from empycustom.elements.answers import check_buffer, meta_of, pair_of, read, write_arrays
@@ -27,6 +28,7 @@ _FRAME_MS = 1000 / 30
 
 def main(arguments: Namespace) -> int:
     """Try the library and report; return 0, or raise what the element would put on the bus."""
+    keep_stdout()
     options = read_object("options", arguments.options)
     frame = SyntheticFrame(arguments.format, arguments.size, arguments.objects)
     callbacks = callbacks_of(arguments.library)
@@ -47,7 +49,7 @@ def _frame_line(arguments: Namespace, frame: SyntheticFrame) -> str:
 
 
 def _report(*lines: str) -> None:
-    print(for_people("\n".join(lines), lines=True), flush=True)
+    show(for_people("\n".join(lines), lines=True))
 
 
 def _check(callbacks: list[Library], frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from empycustom.app.health import gstreamer, loader, nvidia, python
 from empycustom.app.health.report import OK, PROBLEM, WARNING, Finding
+from empycustom.app.standard_streams import show
 from empycustom.text import for_people
 
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
@@ -25,8 +26,8 @@ def main(_arguments: object = None) -> int:
     for check in CHECKS:
         for finding in check():
             counts[finding.level] += 1
-            print(for_people(_shown(finding), lines=True), flush=True)
-    print(f"\n{_plural(counts[PROBLEM], 'problem')}, {_plural(counts[WARNING], 'warning')}.")
+            show(for_people(_shown(finding), lines=True))
+    show(f"\n{_plural(counts[PROBLEM], 'problem')}, {_plural(counts[WARNING], 'warning')}.")
     return 1 if counts[PROBLEM] else 0
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from empycustom.app.arguments import make_parser
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
-from empycustom.app.standard_streams import finish_streams, give_stdout_back, prepare_streams
+from empycustom.app.standard_streams import finish_streams, give_stdout_back, incomplete, prepare_streams
 from empycustom.errors import ConfigurationError, EmPyCustomError
 from empycustom.paths import from_native
 
@@ -70,7 +70,7 @@ def _finished(code: int) -> int:
         return code
     except OSError as error:
         if code == DONE:
-            complain(f"stdout cannot be written ({error.strerror}); it is incomplete.")
+            complain(incomplete(error))
             return FAILED
     return code
 

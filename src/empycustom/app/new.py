@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from empycustom.app.standard_streams import show
 from empycustom.errors import LaunchError
 from empycustom.paths import as_path, as_text
 from empycustom.text import shell_word, visible
@@ -68,9 +69,9 @@ def main(arguments: Namespace) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     name = shell_word(as_text(path))
     path.write_text(TEMPLATE.format(file=_in_docstring(path.name)), encoding="utf-8")
-    print(f"{visible(str(path))} is written. Next:")
-    print(f"  empycustom check {name}")
-    print(f"  empycustom run test --lib {name} --frames 3")
+    show(f"{visible(str(path))} is written. Next:")
+    show(f"  empycustom check {name}")
+    show(f"  empycustom run test --lib {name} --frames 3")
     return 0
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import empycustom
+from empycustom.app.standard_streams import show
 
 
 def main(_arguments: object = None) -> int:
     """Print the folder for ``GST_PLUGIN_PATH``."""
-    print(plugin_path())
+    show(str(plugin_path()))
     return 0
 
 

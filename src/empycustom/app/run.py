@@ -17,7 +17,7 @@ from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import describe_source, expect_video, is_of_source, locate, warn_of_frames
 from empycustom.app.playing.times import Times
 from empycustom.app.playing.videos import Videos
-from empycustom.app.standard_streams import keep_stdout, kept_stdout
+from empycustom.app.standard_streams import keep_stdout, kept_stdout, show
 from empycustom.app.streams.outputs import prepare
 from empycustom.app.streams.play import play_streams
 from empycustom.errors import LaunchError
@@ -60,7 +60,7 @@ class Run:
         aimeta = ["silent=false"] if self.printing else []
         words = self._words(*aimeta, sinks=self.sinks.words(printed=True), frames=self.arguments.frames)
         warn_of_frames(self.arguments, [self.source])
-        print(Description(words).line(finishing=bool(self.saved)), file=kept_stdout(), flush=True)
+        show(Description(words).line(finishing=bool(self.saved)))
         return DONE
 
     def _words(self, *aimeta: str, sinks: list[str], frames: int | None = None) -> list[str]:

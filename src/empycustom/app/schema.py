@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+from empycustom.app.standard_streams import show
 from empycustom.stream.schema import json_schema
 
 
 def main(_arguments: object = None) -> int:
     """Print it; return 0."""
-    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    show(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return 0

@@ -34,6 +34,28 @@ def finish_streams() -> None:
         raise failures[0]
 
 
+def show(text: str) -> None:
+    """Print what a command was asked for, on stdout. Raises LaunchError where that cannot be written.
+
+    Where nobody reads it any more, the command goes on all the same: its exit code says how that ended.
+    """
+    stream = _kept or sys.stdout
+    if stream is None:  # closed from the start
+        return
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        send_nowhere(stream)
+        raise LaunchError(incomplete(error)) from error
+
+
+def incomplete(error: OSError) -> str:
+    """What is to be said where stdout cannot be written."""
+    return f"stdout cannot be written ({error.strerror}); it is incomplete."
+
+
 def write_stderr(text: str) -> None:
     """Write a line on stderr, if it can be: a stream is not ended because nobody reads what is said about it."""
     with suppress(OSError, ValueError):

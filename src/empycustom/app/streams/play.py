@@ -9,7 +9,7 @@ from functools import partial
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
 from empycustom.app.playing.player import Interrupts
 from empycustom.app.playing.sources import warn_of_frames
-from empycustom.app.standard_streams import kept_stdout
+from empycustom.app.standard_streams import show
 from empycustom.app.streams.callback import SignalCallback
 from empycustom.app.streams.changes import STDIN, Changes
 from empycustom.app.streams.live import LiveStream
@@ -50,8 +50,8 @@ def dry_run(configuration: Configuration, asked: Namespace) -> int:
         for warning in description.warnings:
             complain(warning, kind="warning")
         if configuration.many:
-            print(f"# {stream.name}", file=kept_stdout())
-        print(description.line(finishing=bool(asked.save)), file=kept_stdout(), flush=True)
+            show(f"# {stream.name}")
+        show(description.line(finishing=bool(asked.save)))
     return DONE
 
 
