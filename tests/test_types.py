@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,11 @@ def test_what_is_in_the_dict_is_known(checked):
         'Revealed type is "str"',
         'Revealed type is "int"',
     ]
+    assert "error" not in said
+
+
+def test_attributes_of_the_frame_are_accepted(checked):
+    said = checked(re.sub("return .*", 'return {"frame": {"brightness": 0.5, "label": first["obj_label"]}}', LIBRARY))
     assert "error" not in said
 
 

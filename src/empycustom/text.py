@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 # What changes a terminal or the order of what it shows, or ends a line for some reader: control characters (C0, DEL, C1), marks
@@ -54,6 +56,14 @@ def shell_word(word: str) -> str:
     for pattern in (_CONTROL, _SURROGATE):
         shown = pattern.sub(lambda found: "".join(f"\\{byte:03o}" for byte in found[0].encode("utf-8", "surrogateescape")), shown)
     return f"$'{shown}'"
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return ``"; NAME may be meant"`` where a known name is similar, or has this one as a part; else ``""``."""
+    names = list(known)
+    similar = get_close_matches(name, names, n=1)
+    similar += [item for item in names if name in item.split("_") and item not in similar]
+    return f"; {' or '.join(similar)} may be meant" if similar else ""
 
 
 def _escape(found: re.Match[str]) -> str:

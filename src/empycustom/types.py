@@ -12,7 +12,7 @@ A library as a whole is an :class:`InPlaceLibrary` or a :class:`Library`; a type
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypedDict
 
 from empycustom.meta.model import BufferInfo, Classifier, InMeta, LabelInfo, Plane, RectParams, TextParams
@@ -56,10 +56,10 @@ class OutFrame(TypedDict, total=False):
 
 
 class OutBatch(TypedDict, total=False):
-    """What is said about all: about the buffer, and about each of its frames in their order."""
+    """What is said about all: about the buffer, and about its frames: an entry for each, or the attributes of the only one."""
 
     meta: Any
-    frame: Sequence[OutFrame]
+    frame: Sequence[OutFrame] | Mapping[str, Any]
 
 
 OutMeta = Sequence[Any] | OutBatch | str | None

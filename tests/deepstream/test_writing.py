@@ -67,6 +67,21 @@ def test_the_object_form_speaks_about_the_batch_and_all_its_frames(document, emp
         assert about(frame) == [(label, {"was": label}) for label in ("bike", "person", "car")]
 
 
+@pytest.mark.parametrize("objects", [0, 3])
+def test_a_dict_under_frame_is_about_the_only_frame(document, empycustom, objects):
+    library = empycustom("def process_ip(b, m, o): return {'frame': {'n': m['frame'][0]['frame_num']}}")
+    (frame,) = document(f"{SOURCE} ! fakemux objects={objects} ! {library}")["frame"]
+    assert frame["emcustom"] == {"n": 2}
+    assert [said for _, said in about(frame)] == [None] * objects
+
+
+def test_of_several_frames_it_is_refused(play, empycustom):
+    library = empycustom("def process_ip(b, m, o):\n    return {'frame': {'n': 1}}")
+    error = play(f"{SOURCE} ! fakemux batch-size=3 ! {library} ! fakesink").error
+    assert ":1: what process_ip returned cannot be used: frame: is the result of one frame, but the buffer has 3; " in error
+    assert error.endswith('return a list with an entry for each: {"frame": [{"meta": {...}}, ...]}')
+
+
 BETWEEN = [
     "identity",
     "queue",

@@ -14,6 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from blocks import DOCS
 
+from empycustom.errors import OutputError
+from empycustom.meta.output import deal
+
 PAGE = (DOCS / "errors.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 SOURCE = "videotestsrc num-buffers=2 ! video/x-raw,format={},width=64,height=48"
@@ -109,6 +112,7 @@ def test_what_came_back_cannot_be_used(said):
         "[type('', (), {'dtype': property(lambda self: 1 / 0)})()]",
         "(lambda a: a.append(a) or a)([])",
         "{'count': 1}",
+        "{'frame': {'meta': 1}}",
         "{'frame': 1}",
         "{'frame': [{'new_object': [{'class_id': 1}]}]}",
         f"{{'frame': [{{'new_object': [{{'rect_params': {BOX.replace('8', '-8')}}}]}}]}}",
@@ -133,7 +137,9 @@ def test_what_came_back_cannot_be_used(said):
     for value in caps:
         source = f"def output_caps(caps, o):\n    return {value}\ndef process(b, m, o):\n    return b, None\n"
         messages.append(said(source, "in-place=false", behind="video/x-raw,width=64 !" if "width=8'" in value else ""))
-    compare("What came back cannot be used", messages)
+    with pytest.raises(OutputError) as caught:
+        deal({"frame": {"a": 1}}, [0, 0])
+    compare("What came back cannot be used", [*messages, f"lib.py:1: {caught.value}"])
 
 
 def test_a_property_is_refused(said, play, monkeypatch, library):

@@ -1,7 +1,10 @@
 """What a callback returned: read, checked, and dealt out over frames and objects by the seed's rules."""
 
+import ast
+import copy
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empycustom.errors import EmPyCustomError, OutputError
+from empycustom.meta.found import new_object
 from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import deal, new_object, read_output
+from empycustom.meta.output import deal, read_output
 
 quick = settings(deadline=None, max_examples=80)
 RECT = {"left": 1, "top": 2, "width": 3, "height": 4}
@@ -242,6 +246,49 @@ def test_the_object_form_as_text():
     assert read_output('{"meta": {"a": 1}}') == {"meta": {"a": 1}}
 
 
+# The short form for the frame.
+
+OWN = {"brightness": 0.5, "n": {"a": [1, None]}}
+
+
+@pytest.mark.parametrize("spelled", [lambda value: value, json.dumps, str], ids=["dict", "JSON", "str"])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_dict_under_frame_is_the_frames_own_result(spelled, count):
+    said = dealt(spelled({"frame": OWN}), count)
+    assert (said.frames[0].words, said.frames[0].objects, said.words) == (OWN, [NOTHING] * count, NOTHING)
+    both = dealt(spelled({"frame": OWN, "meta": {"site": 3}}), count)
+    assert (both.frames[0].words, both.words) == (OWN, {"site": 3})
+
+
+def test_the_short_form_is_kept_as_it_was_returned():
+    assert read_output({"frame": OWN}) == {"frame": OWN}
+
+
+def test_an_empty_dict_under_frame_says_nothing():
+    assert dealt({"frame": {}}, 1) == deal(None, [1])
+
+
+@pytest.mark.parametrize("key", ["meta", "object", "new_object"])
+@pytest.mark.parametrize("more", [{}, {"brightness": 0.5}])
+@pytest.mark.parametrize("value", [None, [], {"a": 1}, [{"rect_params": RECT}]])
+def test_a_dict_under_frame_that_could_be_an_entry_is_refused_with_both_ways_out(key, more, value):
+    with pytest.raises(OutputError) as caught:
+        read_output({"frame": {**more, key: value}})
+    assert caught.value.path == "frame"
+    assert f'is a dict with the key "{key}"' in str(caught.value)
+    assert 'return {"frame": [{...}]}; ' in str(caught.value)
+    assert str(caught.value).endswith('return {"frame": [{"meta": {...}}]}')
+    assert dealt({"frame": [{"meta": {**more, key: value}}]}, 1).frames[0].words == {**more, key: value}
+
+
+def test_the_short_form_is_of_one_frame():
+    with pytest.raises(OutputError, match=r"^frame: is the result of one frame, but the buffer has 4; return a list") as caught:
+        dealt({"frame": OWN}, 1, 0, 2, 0)
+    assert caught.value.path == "frame"
+    assert dealt({"frame": OWN}).ignored == ["1 frames were described, but the buffer has 0; the rest was ignored"]
+    assert deal({"frame": {}}, [1, 1]) == deal(None, [1, 1])
+
+
 # New objects.
 
 
@@ -312,11 +359,15 @@ NEW = "frame[0].new_object[0]"
 LABEL = f"{NEW}.classifier[0].label_info[0]"
 WRONG = [
     ({"person": 1}, "", "the key 'person' is unknown; known are meta, frame"),
-    ({"frame": 5}, "frame", "is int 5, but must be a list"),
-    ({"frame": {"meta": 1}}, "frame", "is dict {'meta': 1}, but must be a list"),
+    ({"frame": 5}, "frame", "is int 5, but must be a dict (the attributes of the frame) or a list (an entry for each frame)"),
+    ({"frame": {"meta": 1}}, "frame", 'is a dict with the key "meta", and it cannot be told what is meant'),
     ({"frame": [{}, 5]}, "frame[1]", "is int 5, but must be a dict"),
     ({"frame": [None]}, "frame[0]", "is NoneType None, but must be a dict"),
-    ({"frame": [{"objects": []}]}, "frame[0]", "the key 'objects' is unknown; known are meta, object, new_object"),
+    (
+        {"frame": [{"objects": []}]},
+        "frame[0]",
+        "the key 'objects' is unknown; object may be meant; known are meta, object, new_object",
+    ),
     ({"frame": [{"object": {}}]}, "frame[0].object", "is dict {}, but must be a list"),
     ({"frame": [{"object": "x"}]}, "frame[0].object", "is str 'x', but must be a list"),
     ({"frame": [{"new_object": {}}]}, "frame[0].new_object", "must be a list"),
@@ -324,13 +375,15 @@ WRONG = [
     ({"frame": [{"new_object": [{}]}]}, f"{NEW}.rect_params", "must be a dict of left, top, width and height, in pixels"),
     (in_new(rect_params=[1, 2, 3, 4]), f"{NEW}.rect_params", "must be a dict of left"),
     (in_new(rect_params={"left": 1, "top": 2, "width": 3}), f"{NEW}.rect_params", "must be a dict of left"),
+    (in_new(rect_params={**RECT, "angle": 5}), f"{NEW}.rect_params", "the key 'angle' is unknown; known are left"),
+    (in_new(rect_params={"x": 1, "y": 2}), f"{NEW}.rect_params", "the key 'x' is unknown; known are left, top, width, height"),
     (in_new(rect_params={**RECT, "width": -1}), f"{NEW}.rect_params", "has the size -1 x 4, which is negative"),
     (in_new(rect_params={**RECT, "left": "1"}), f"{NEW}.rect_params.left", "is '1', but must be a finite number"),
     (in_new(rect_params={**RECT, "left": True}), f"{NEW}.rect_params.left", "is True"),
     (in_new(rect_params={**RECT, "left": math.nan}), f"{NEW}.rect_params.left", "is None"),
     (in_new(rect_params={**RECT, "top": 1e300}), f"{NEW}.rect_params.top", "finite number from -2147483647"),
     (in_new(rect_params={**RECT, "top": 2**1024 - 1}), f"{NEW}.rect_params.top", "finite number"),
-    (in_new(label="x"), NEW, "the key 'label' is unknown; known are class_id"),
+    (in_new(label="x"), NEW, "the key 'label' is unknown; obj_label may be meant; known are class_id"),
     (in_new(class_id=1.5), f"{NEW}.class_id", "is 1.5, but must be a whole number"),
     (in_new(class_id="2"), f"{NEW}.class_id", "is '2', but must be a whole number"),
     (in_new(class_id=False), f"{NEW}.class_id", "is False"),
@@ -367,9 +420,125 @@ def test_what_is_wrong_is_said_when_it_is_read_with_its_place(value, path, what)
     assert str(caught.value).startswith(path)
 
 
-def test_unknown_keys_come_with_advice():
-    with pytest.raises(OutputError, match="Free words belong under"):
-        read_output({"frame": [{"persons": 3}]})
+# Advice: what it says is done, and accepted.
+
+FULL = {
+    "meta": {"site": 1},
+    "frame": [
+        {
+            "meta": {"a": 1},
+            "object": [{"b": 1}],
+            "new_object": [
+                {
+                    "rect_params": RECT,
+                    "text_params": {"display_text": "x"},
+                    "classifier": [{"label_info": [{"result_label": "red"}]}],
+                    "emcustom": {"c": 1},
+                }
+            ],
+        }
+    ],
+}
+OWN_KEY, OWN_VALUE = "angle", [1.5]
+
+
+def checked_dicts(value, path=""):
+    """The places of all dicts in FULL whose keys are fixed: those of attributes are the author's."""
+    if isinstance(value, dict):
+        yield path
+        for key, item in value.items():
+            if key not in ("meta", "object", "emcustom"):
+                yield from checked_dicts(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from checked_dicts(item, f"{path}[{index}]")
+
+
+def at(value, path):
+    for step in re.findall(r"[a-z_]+|[0-9]+", path):
+        value = value[int(step) if step.isdigit() else step]
+    return value
+
+
+def all_in(value):
+    yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from all_in(item)
+
+
+def message_of(value):
     with pytest.raises(OutputError) as caught:
-        read_output({"persons": 3})
-    assert """return {"frame": [{"meta": {'persons': ...}}]} or, of objects, a list""" in str(caught.value)
+        read_output(value)
+    return str(caught.value)
+
+
+def forms_in(message):
+    """The values that a message tells to return: ``...`` in them is what the author has there."""
+    for start in re.finditer(r"(?:return |first object |a list \(|a dict \(|the frame, or )(?=[\[{])", message):
+        text = message[start.end() : balanced(message, start.end())].replace('"..."', repr(OWN_KEY))
+        for blank, filled in (("[...]", "[]"), ("{...}", "{}"), (", ...", ""), ("...", repr(OWN_VALUE))):
+            text = text.replace(blank, filled)
+        yield ast.literal_eval(text)
+
+
+def balanced(text, start):
+    """Where the bracket at ``start`` is closed."""
+    depth = 0
+    for index in range(start, len(text)):
+        depth += (text[index] in "[{") - (text[index] in "]}")
+        if not depth:
+            return index + 1
+    raise ValueError(text)
+
+
+LEVELS = list(checked_dicts(FULL))
+
+
+def test_all_levels_are_walked():
+    assert len(LEVELS) == 7
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_is_advised_for_an_unknown_key_is_accepted_and_arrives(level):
+    wrong = copy.deepcopy(FULL)
+    at(wrong, level)[OWN_KEY] = OWN_VALUE
+    message = message_of(wrong)
+    assert message.startswith(level)
+    assert "the key 'angle' is unknown; known are" in message
+    better = [*forms_in(message)]
+    for place in re.findall(r"under ([\w.\[\]]+)$", message):
+        better.append(copy.deepcopy(FULL))
+        at(better[-1], place)[OWN_KEY] = OWN_VALUE
+    assert better
+    for value in better:
+        said = dealt(value, 1)
+        told = (said.words, said.frames[0].words, said.frames[0].objects, said.frames[0].new_objects)
+        assert any(isinstance(item, dict) and item.get(OWN_KEY) == OWN_VALUE for item in all_in(list(told)))
+        assert said.ignored == []
+
+
+@pytest.mark.parametrize(
+    "value", [value for value, _, _ in WRONG] + [{"new_object": []}, {"object": []}, {"x" * 100: 1}, 5, (1,)]
+)
+def test_every_form_that_a_message_names_is_accepted(value):
+    message = message_of(value)
+    forms = list(forms_in(message))
+    assert len(forms) == (3 if "which is no meta" in message else len(re.findall(r"return [{\[]|first object \[", message)))
+    for form in forms:
+        assert read_output(form) is None or deal(read_output(form), [0]).ignored == []
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        ({"frames": []}, "frame may be meant"),
+        ({"new_object": []}, 'return {"frame": [{"new_object": [...]}]}'),
+        ({"frame": [{"objects": []}]}, "object may be meant"),
+        (in_new(label="cat"), "obj_label may be meant"),
+        (in_label(label="red"), "label_id or result_label may be meant"),
+        (in_new(text_params={"text": "x"}), "display_text may be meant"),
+        (in_new(rect_params={**RECT, "with": 1}), "width may be meant"),
+    ],
+)
+def test_typos_say_what_may_be_meant(value, advice):
+    assert advice in message_of(value)

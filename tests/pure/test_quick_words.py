@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empycustom.errors import OutputError
-from empycustom.meta.output import quick_words, read_output
+from empycustom.meta.merge import NOTHING
+from empycustom.meta.output import deal, quick_words, read_output
 
 
 class Colour(enum.IntEnum):
@@ -53,12 +54,19 @@ values = st.recursive(
 )
 
 
-@given(st.lists(values, min_size=1, max_size=2))
-@settings(deadline=None, max_examples=500)
+frames = st.dictionaries(keys | st.sampled_from(["meta", "object", "new_object"]), values, max_size=3)
+forms = st.lists(values, min_size=1, max_size=2) | st.fixed_dictionaries({"frame": frames | values}, optional={"meta": values})
+
+
+@given(forms)
+@settings(deadline=None, max_examples=1000)
 def test_where_it_answers_it_is_what_reading_gives(returned):
-    words = quick_words(returned)
-    if words is not None:
-        assert json.loads(words) == read_output(returned)[0]
+    quick = quick_words(returned)
+    if quick is not None:
+        words, output = (json.loads(text) for text in quick)
+        assert output == read_output(returned)
+        said = deal(output, [0])
+        assert (said.frames[0].words, said.words, said.ignored) == (words, NOTHING, [])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +74,10 @@ def test_where_it_answers_it_is_what_reading_gives(returned):
     [{"brightness": 0.5, "label": "person"}, {"a": [1, None, True, {"b": (2, 3)}]}, "text", 5, [1], {"np": np.float64(0.5)}],
 )
 def test_it_answers_for_what_callbacks_usually_return(entry):
-    assert quick_words([entry]) == json.dumps(read_output([entry])[0], separators=(",", ":"))
+    words = json.dumps(read_output([entry])[0], separators=(",", ":"))
+    assert quick_words([entry]) == (words, f"[{words}]")
+    if isinstance(entry, dict):
+        assert quick_words({"frame": entry}) == (words, f'{{"frame":{words}}}')
 
 
 @pytest.mark.parametrize(
@@ -79,6 +90,16 @@ def test_it_answers_for_what_callbacks_usually_return(entry):
         [""],
         [{"a": 1}, {"b": 2}],
         {"frame": []},
+        {"frame": {}},
+        {"frame": None},
+        {"frame": [{"meta": {"a": 1}}]},
+        {"frame": {"a": 1}, "meta": {"b": 2}},
+        {"frame": {"meta": {"a": 1}}},
+        {"frame": {"a": 1, "object": []}},
+        {"frame": {np.str_("new_object"): [], "a": 1}},
+        {"frame": {"a": math.nan}},
+        {"frame": {"a": "é"}},
+        {"frames": {"a": 1}},
         ({"a": 1},),
         '[{"a": 1}]',
         [{"a": math.nan}],

@@ -12,7 +12,7 @@ from empycustom.app.findings import Trial, explain
 from empycustom.app.standard_streams import keep_stdout, show
 from empycustom.app.synthetic import SyntheticFrame
 from empycustom.buffers.handed import hand_over
-from empycustom.elements.answers import check_buffer, meta_of, pair_of, read, write_arrays
+from empycustom.elements.answers import check_buffer, meta_of, pair_of, read, said_of, write_arrays
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.options import read_object
 from empycustom.elements.output import OutputCaps
@@ -20,7 +20,6 @@ from empycustom.elements.video import VIDEO_CAPS
 from empycustom.gstreamer import Gst
 from empycustom.library.blame import is_kind
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
-from empycustom.meta.output import deal
 from empycustom.text import for_people
 
 _FRAME_MS = 1000 / 30
@@ -81,7 +80,7 @@ def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repea
         after, returned = _new_buffer(library, made, output), read(library, itemgetter(1), returned)
     else:
         meta = meta_of(library, returned)
-    return Trial(returned, meta, deal(meta, [len(frame.objects)]), before, after, times_ms)
+    return Trial(returned, meta, said_of(library, meta, [len(frame.objects)]), before, after, times_ms)
 
 
 def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:

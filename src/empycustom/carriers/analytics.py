@@ -8,8 +8,8 @@ from __future__ import annotations
 from empycustom.carriers.labels import carried
 from empycustom.carriers.protocol import Found, key_of
 from empycustom.meta import model
+from empycustom.meta.checks import LARGEST
 from empycustom.meta.foreign import box_of, usable
-from empycustom.meta.output import LARGEST
 from empycustom.native.analytics import API as API
 from empycustom.native.analytics import Detection, Label, add_detection, available, detections_at
 

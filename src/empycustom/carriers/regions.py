@@ -8,8 +8,8 @@ from __future__ import annotations
 from empycustom.carriers.labels import carried
 from empycustom.carriers.protocol import Found, key_of
 from empycustom.meta import model
+from empycustom.meta.checks import LARGEST
 from empycustom.meta.foreign import box_of, usable
-from empycustom.meta.output import LARGEST
 from empycustom.native import regions as native
 from empycustom.native.regions import Param, Region, add_region, region_at, set_region_id
 from empycustom.native.structures import double_in, int_in, name_of, text_in, uint64_in

@@ -11,7 +11,7 @@ from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.blame import blame, is_kind, kind_of
 from empycustom.library.hooks import Library
 from empycustom.library.imports import without_package
-from empycustom.meta.output import read_output
+from empycustom.meta.output import Said, deal, read_output
 from empycustom.native.lent import Lender
 from empycustom.native.metas import allocate, described_at, size_of
 
@@ -43,6 +43,15 @@ def meta_of(library: Library, returned: Any) -> Any:
     Raises CallbackOutputError.
     """
     return read(library, read_output, returned)
+
+
+def said_of(library: Library, meta: Any, object_counts: list[int]) -> Said:
+    """Return what the meta says about frames with so many objects each, as :func:`empycustom.meta.output.deal` does.
+
+    Raises CallbackOutputError.
+    """
+    said: Said = read(library, deal, meta, object_counts)
+    return said
 
 
 def pair_of(library: Library, returned: Any) -> tuple[Any, Any]:

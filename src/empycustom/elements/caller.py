@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from empycustom.carriers.protocol import Reading
-from empycustom.elements.answers import meta_of, pair_of
+from empycustom.elements.answers import meta_of, pair_of, said_of
 from empycustom.elements.entry import as_buffer, settle
 from empycustom.elements.failures import details, post_error, post_warning, sentence
 from empycustom.elements.newframes import NewFrames
@@ -19,7 +19,7 @@ from empycustom.errors import LibraryError, MetadataError, NotWritableError
 from empycustom.library.blame import kind_of
 from empycustom.library.hooks import Library
 from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import deal, quick_words
+from empycustom.meta.output import quick_words
 from empycustom.native.objects import highest_level
 
 
@@ -169,19 +169,20 @@ class Caller:
 
     def _hear(self, address: int, reading: Reading, returned: Any) -> None:
         """Attach what the library returned to the buffer, and tell the application."""
-        words = quick_words(returned) if reading.blank else None
-        if words is None:
+        quick = quick_words(returned) if reading.blank else None
+        if quick is None:
             self._say(address, reading, meta_of(self.library, returned))
-        else:
-            self._element.complain(self._frames.carrier.say(address, reading, words))
-            self._tell(f"[{words}]")
+            return
+        words, output = quick
+        self._element.complain(self._frames.carrier.say(address, reading, words))
+        self._tell(output)
 
     def _say(self, address: int, reading: Reading, output: Any) -> None:
         """The same with what ``meta_of`` made of it."""
         if output is None:
             self._frames.stamp(address, reading)
             return
-        said = deal(output, [len(tokens) for tokens in reading.tokens])
+        said = said_of(self.library, output, [len(tokens) for tokens in reading.tokens])
         self._element.complain(self._frames.carrier.write(address, reading, said))
         self._tell(output)
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, cast
 
 from empycustom.errors import OutputError
 from empycustom.meta import model
+from empycustom.meta.checks import LARGEST
 from empycustom.meta.compact import decode, loads
+from empycustom.meta.found import new_object
 from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import LARGEST, new_object
 from empycustom.meta.values import shown
 
 LARGEST_FRAME_NUM = 2**63 - 1  # the next ones still fit into the 64 bits that a buffer has for it

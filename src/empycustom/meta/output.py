@@ -1,25 +1,28 @@
 """What a callback returned, and about what it speaks.
 
 Two forms (see :func:`deal`): a list, whose n-th entry belongs to the n-th object of the first frame, and an object that speaks
-about the batch, each frame and each object, and can add objects. Both as Python values or as text.
+about the batch, each frame and each object, and can add objects. In its short form, ``{"frame": {...}}``, it is the result of the
+only frame. All of them as Python values or as text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from empycustom.errors import OutputError
 from empycustom.meta import model
+from empycustom.meta.checks import check_each, check_keys, check_values, described, unknown
 from empycustom.meta.compact import dumps
+from empycustom.meta.found import new_object
 from empycustom.meta.merge import NOTHING, is_nothing, merge
-from empycustom.meta.values import DEEPEST, LONGEST_DIGITS, parse, plain, shown
+from empycustom.meta.values import DEEPEST, LONGEST_DIGITS, parse, plain
 
 _FORMS = (
-    'return a list ([{...}, ...], one entry an object of in_meta), a dict ({"frame": [{"meta": {...}, "object": [...], '
-    '"new_object": [...]}]}), or None'
+    'return a list ([{...}, ...], one entry for each object of in_meta), a dict ({"frame": {...}} about the frame, or '
+    '{"frame": [{"meta": {...}, "object": [...], "new_object": [...]}]}), or None'
 )
 
 
@@ -62,7 +65,7 @@ def read_output(value: Any) -> Any:
     if isinstance(meta, dict):
         _check_batch(meta)
     elif meta is not None and not isinstance(meta, list):
-        raise OutputError(f"got {_described(value)}, which is no meta: {_FORMS}")
+        raise OutputError(f"got {_got(value)}, which is no meta: {_FORMS}")
     return meta or None
 
 
@@ -71,21 +74,29 @@ _SHORT = min(2 * DEEPEST, LONGEST_DIGITS)
 _NOTHING = ("{}", '""', "null")  # what says nothing, as JSON
 
 
-def quick_words(value: Any) -> str | None:
-    """Return as JSON what a callback said about a frame without objects, where that is quickly seen; None: it has to be read.
+def quick_words(value: Any) -> tuple[str, str] | None:
+    """Return as JSON what a callback said about a frame without objects, and all that it returned; None: it has to be read.
 
-    It is where a list has one short entry, all of what JSON itself knows: the encoder is the only one who looks at it, and
-    nothing is copied.
+    It answers where that is quickly seen: a list has one short entry, or ``{"frame": {...}}`` is short, all of what JSON itself
+    knows. The encoder is the only one who looks at it, and nothing is copied.
     """
-    if type(value) is not list or len(value) != 1:
-        return None
     try:
-        text = dumps(value[0])
+        if type(value) is list and len(value) == 1:
+            text, form = dumps(value[0]), "[%s]"
+        elif type(value) is dict and len(value) == 1 and _is_own(value.get("frame")):
+            text, form = dumps(value["frame"]), '{"frame":%s}'
+        else:
+            return None
     except BaseException:  # noqa: BLE001 - whatever it is, read_output says what is wrong, or reads it all the same
         return None
     if text in _NOTHING or len(text) > _SHORT or not text.isascii() or "NaN" in text or "Infinity" in text:
         return None
-    return text
+    return text, form % text
+
+
+def _is_own(frame: Any) -> bool:
+    """Whether what stands under ``frame`` is the frame's own result, and no entry for it."""
+    return type(frame) is dict and _ENTRY.isdisjoint(frame)
 
 
 def deal(value: Any, object_counts: list[int]) -> Said:
@@ -128,6 +139,14 @@ def _deal_objects(entries: list[Any], frame: FrameSaid) -> None:
 def _deal_batch(batch: dict[str, Any], said: Said) -> None:
     said.words = _or_nothing(batch.get("meta"))
     entries = batch.get("frame") or []
+    if isinstance(entries, dict):
+        if len(said.frames) > 1:
+            raise OutputError(
+                f"is the result of one frame, but the buffer has {len(said.frames)}; return a list with an entry for each: "
+                '{"frame": [{"meta": {...}}, ...]}',
+                path="frame",
+            )
+        entries = [{"meta": entries}]
     for frame, entry in zip(said.frames, entries, strict=False):
         frame.words = _or_nothing(entry.get("meta"))
         _deal_objects(entry.get("object") or [], frame)
@@ -140,146 +159,53 @@ def _or_nothing(said: Any) -> Any:
     return NOTHING if is_nothing(said) else said
 
 
-def _described(value: Any) -> str:
-    hint = ""
-    if isinstance(value, tuple):
-        hint = " (process_ip returns the meta alone; process returns the pair of buffer and meta)"
-    return f"{type(value).__name__} {shown(value)}{hint}"
+def _got(value: Any) -> str:
+    hint = " (process_ip returns the meta alone; process returns the pair of buffer and meta)" if isinstance(value, tuple) else ""
+    return f"{described(value)}{hint}"
 
 
 # Checks of the object form. Each takes a plain value and the place it stands in.
 
+_ENTRY = frozenset(("meta", "object", "new_object"))
+_LONGEST_KEY = 80  # that an example shows
+
 
 def _check_batch(batch: dict[str, Any]) -> None:
-    _check_keys(batch, "", {"meta": None, "frame": _each(_check_frame)})
+    for key in batch:
+        if key not in _BATCH_CHECKS:
+            raise OutputError(f"{unknown(key, _BATCH_CHECKS)}. {_advice(key)}")
+    check_values(batch, "", _BATCH_CHECKS)
+
+
+def _advice(key: str) -> str:
+    named = json.dumps(key, ensure_ascii=False) if len(key) < _LONGEST_KEY else '"..."'
+    if key in _ENTRY:
+        return f'It belongs into an entry for the frame: return {{"frame": [{{{named}: [...]}}]}}'
+    return f'For an attribute of the frame return {{"frame": {{{named}: ...}}}}, for one of the first object [{{{named}: ...}}]'
+
+
+def _check_frames(value: Any, path: str) -> None:
+    if not isinstance(value, dict):
+        if not isinstance(value, list):
+            raise OutputError(
+                f"is {described(value)}, but must be a dict (the attributes of the frame) or a list (an entry for each frame)",
+                path=path,
+            )
+        check_each(value, path, _check_frame)
+        return
+    for key in _FRAME_CHECKS:
+        if key in value:
+            raise OutputError(
+                f'is a dict with the key "{key}", and it cannot be told what is meant; if it is an entry for the frame, '
+                'return {"frame": [{...}]}; if these are attributes of the frame, return {"frame": [{"meta": {...}}]}',
+                path=path,
+            )
 
 
 def _check_frame(frame: Any, path: str) -> None:
-    _check_keys(frame, path, {"meta": None, "object": _each(None), "new_object": _each(new_object)})
+    check_keys(frame, path, _FRAME_CHECKS, f"{path}.meta")
+    check_values(frame, path, _FRAME_CHECKS)
 
 
-def _check_keys(value: Any, path: str, allowed: dict[str, Callable[[Any, str], Any] | None]) -> None:
-    if not isinstance(value, dict):
-        raise OutputError(f"is {_described(value)}, but must be a dict", path=path)
-    for key, item in value.items():
-        if key not in allowed:
-            raise OutputError(f"the key {key!r} is unknown; known are {', '.join(allowed)}. {_advice(key, path)}", path=path)
-        check = allowed[key]
-        if check is not None and item is not None:
-            check(item, f"{path}.{key}" if path else key)
-
-
-def _advice(key: str, path: str) -> str:
-    if path:
-        return f"Free words belong under {path}.meta"
-    return f'To say {key!r} about the frame, return {{"frame": [{{"meta": {{{key!r}: ...}}}}]}} or, of objects, a list'
-
-
-def _each(check: Callable[[Any, str], Any] | None) -> Callable[[Any, str], None]:
-    return partial(_check_each, check=check)
-
-
-def _check_each(value: Any, path: str, check: Callable[[Any, str], Any] | None) -> None:
-    if not isinstance(value, list):
-        raise OutputError(f"is {_described(value)}, but must be a list", path=path)
-    for index, item in enumerate(value):
-        if check is not None:
-            check(item, f"{path}[{index}]")
-
-
-def new_object(value: Any, path: str) -> model.Object:
-    """Return an object that a library found, complete, with the defaults of what it left out.
-
-    ``rect_params`` is needed; an object of in_meta is accepted as it is. Raises OutputError with the place of what is wrong.
-    """
-    _check_keys(value, path, dict.fromkeys(_OBJECT_KEYS))
-    found: model.Object = {
-        "class_id": _whole(value, "class_id", path, model.UNKNOWN_CLASS),
-        "object_id": _whole(value, "object_id", path, model.UNTRACKED, IDS),
-        "confidence": _real(value, "confidence", path, 1.0),
-        "obj_label": _string(value, "obj_label", path),
-        "rect_params": _rect(value.get("rect_params"), f"{path}.rect_params"),
-        "text_params": _text_params(value.get("text_params") or {}, f"{path}.text_params"),
-        "classifier": _classifiers(value.get("classifier") or [], f"{path}.classifier"),
-    }
-    if "unique_component_id" in value:
-        found["unique_component_id"] = _whole(value, "unique_component_id", path, 0)
-    if "tracker_confidence" in value:
-        found["tracker_confidence"] = _real(value, "tracker_confidence", path, 0.0)
-    if not is_nothing(value.get("emcustom")):
-        found["emcustom"] = value["emcustom"]
-    return found
-
-
-_OBJECT_KEYS = [*model.Object.__annotations__]
-_SIDES = ("left", "top", "width", "height")
-
-
-def _rect(value: Any, path: str) -> model.RectParams:
-    if not isinstance(value, dict) or any(side not in value for side in _SIDES):
-        raise OutputError("must be a dict of left, top, width and height, in pixels", path=path)
-    left, top, width, height = (_real(value, side, path, None) for side in _SIDES)
-    if width < 0 or height < 0:
-        raise OutputError(f"has the size {width:g} x {height:g}, which is negative", path=path)
-    return {"left": left, "top": top, "width": width, "height": height}
-
-
-def _text_params(value: Any, path: str) -> model.TextParams:
-    _check_keys(value, path, dict.fromkeys(model.TextParams.__annotations__))
-    return {"display_text": _string(value, "display_text", path)}
-
-
-def _classifiers(value: Any, path: str) -> list[model.Classifier]:
-    _check_each(value, path, partial(_check_keys, allowed=dict.fromkeys(model.Classifier.__annotations__)))
-    return [_classifier(item, f"{path}[{index}]") for index, item in enumerate(value)]
-
-
-def _classifier(value: dict[str, Any], path: str) -> model.Classifier:
-    infos = value.get("label_info") or []
-    _check_each(infos, f"{path}.label_info", partial(_check_keys, allowed=dict.fromkeys(model.LabelInfo.__annotations__)))
-    return {
-        "num_labels": len(infos),
-        "unique_component_id": _whole(value, "unique_component_id", path, 0),
-        "label_info": [_label_info(info, f"{path}.label_info[{index}]") for index, info in enumerate(infos)],
-    }
-
-
-def _label_info(value: dict[str, Any], path: str) -> model.LabelInfo:
-    return {
-        "num_classes": _whole(value, "num_classes", path, 0),
-        "result_label": _string(value, "result_label", path),
-        "result_class_id": _whole(value, "result_class_id", path, 0),
-        "label_id": _whole(value, "label_id", path, 0),
-        "result_prob": _real(value, "result_prob", path, 1.0),
-    }
-
-
-INTS = range(-(2**31), 2**31)  # what an int of GStreamer's metadata holds
-IDS = range(-1, 2**64)
-LARGEST = 2**31 - 1
-
-
-def _whole(value: dict[str, Any], key: str, path: str, default: int, allowed: range = INTS) -> int:
-    number = value.get(key, default)
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
-    if type(number) is not int or number not in allowed:
-        wanted = f"a whole number from {allowed.start} to {allowed.stop - 1}"
-        raise OutputError(f"is {shown(number)}, but must be {wanted}", path=f"{path}.{key}")
-    return number
-
-
-def _real(value: dict[str, Any], key: str, path: str, default: float | None) -> float:
-    number = value.get(key, default)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or abs(number) > LARGEST:
-        raise OutputError(f"is {shown(number)}, but must be a finite number from -{LARGEST} to {LARGEST}", path=f"{path}.{key}")
-    return float(number)
-
-
-def _string(value: dict[str, Any], key: str, path: str) -> str:
-    text = value.get(key, "")
-    if text is None:
-        return ""
-    if not isinstance(text, str):
-        raise OutputError(f"is {_described(text)}, but must be a text", path=f"{path}.{key}")
-    return text
+_FRAME_CHECKS = {"meta": None, "object": partial(check_each, check=None), "new_object": partial(check_each, check=new_object)}
+_BATCH_CHECKS = {"meta": None, "frame": _check_frames}

@@ -1,0 +1,80 @@
+"""What a library says about the frame: the short form ``{"frame": {...}}`` in real pipelines, and what cannot be told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from empycustom.gstreamer import Gst
+
+SOURCE = "videotestsrc num-buffers=2 ! video/x-raw,format=RGBA,width=64,height=48"
+SPELLED = {"dict": "{}", "JSON": "json.dumps({})", "str": "str({})"}
+CALLED = {
+    "true": "def process_ip(b, m, o): return ",
+    "false": "def process(b, m, o): return b.copy_deep(), ",
+}
+PERSON = ("person", 1, 2, 3, 4)
+
+
+def spoken(play, library, regions, returned, *, in_place, objects):
+    upstream = f"empycustom in-place=true custom-lib={regions(*[PERSON] * objects)} ! "
+    lib = library(f"import json\n{CALLED[in_place]}{returned}\n")
+    pipeline = Gst.parse_launch(
+        f"{SOURCE} ! {upstream}empycustom name=lib in-place={in_place} custom-lib={lib} ! aimeta name=meta ! fakesink"
+    )
+    said = []
+    pipeline.get_by_name("lib").connect("new-meta", lambda _, text: said.append(json.loads(text)))
+    played = play(pipeline)
+    assert played.ended, played.errors
+    assert played.warnings == []
+    (frame,) = json.loads(pipeline.get_by_name("meta").get_property("last-meta"))["frame"]
+    return frame, said
+
+
+@pytest.mark.parametrize("objects", [0, 2])
+@pytest.mark.parametrize("in_place", CALLED)
+@pytest.mark.parametrize("spelling", SPELLED)
+def test_a_dict_under_frame_is_about_the_frame(play, library, regions, spelling, in_place, objects):
+    returned = {"frame": {"brightness": 0.5, "label": "day"}}
+    frame, said = spoken(play, library, regions, SPELLED[spelling].format(returned), in_place=in_place, objects=objects)
+    assert frame["emcustom"] == {"brightness": 0.5, "label": "day"}
+    assert ["emcustom" in found for found in frame["object"]] == [False] * objects
+    assert said == [returned] * 2
+
+
+def test_it_is_the_same_without_the_fast_path(library):
+    lib = library('def process_ip(b, m, o): return {"frame": {"n": m["frame"][0]["frame_num"]}}\n')
+    command = [sys.executable, "-m", "empycustom", "run", "test", "--lib", str(lib), "--frames", "2", "--quiet"]
+    ended = subprocess.run(
+        command, env={**os.environ, "EMPYCUSTOM_FAST_PATH": "off"}, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert [json.loads(line)["frame"][0]["emcustom"] for line in ended.stdout.splitlines()] == [{"n": 0}, {"n": 1}]
+
+
+def test_it_adds_to_what_was_said_before(play, library, regions):
+    first = library('def process_ip(b, m, o): return {"frame": {"a": {"x": 1}}, "meta": {"site": 3}}\n', "first.py")
+    second = library('def process_ip(b, m, o): return {"frame": {"a": {"y": m["emcustom"]}}}\n', "second.py")
+    pipeline = Gst.parse_launch(
+        f"{SOURCE} ! empycustom in-place=true custom-lib={first} ! empycustom in-place=true custom-lib={second} "
+        "! aimeta name=meta ! fakesink"
+    )
+    assert play(pipeline).ended
+    (frame,) = json.loads(pipeline.get_by_name("meta").get_property("last-meta"))["frame"]
+    assert frame["emcustom"] == {"a": {"x": 1, "y": {"site": 3}}}
+
+
+@pytest.mark.parametrize("spelling", SPELLED)
+@pytest.mark.parametrize("in_place", CALLED)
+@pytest.mark.parametrize("key", ["meta", "object", "new_object"])
+def test_what_could_be_an_entry_for_the_frame_is_refused(play, library, key, in_place, spelling):
+    returned = SPELLED[spelling].format({"frame": {key: [], "brightness": 0.5}})
+    lib = library(f"import json\n{CALLED[in_place]}{returned}\n")
+    error = play(f"{SOURCE} ! empycustom in-place={in_place} custom-lib={lib} ! fakesink").error
+    callback = "process_ip" if in_place == "true" else "process"
+    assert error.startswith(f'{lib}:2: what {callback} returned cannot be used: frame: is a dict with the key "{key}"')
+    assert 'return {"frame": [{...}]}; ' in error
+    assert error.endswith('return {"frame": [{"meta": {...}}]}')
