@@ -49,7 +49,10 @@ def test_the_pixels_block_works(play, library):
 
 
 def test_the_error_shown_is_the_error_printed(gst_launch, library):
-    lib = library("def process_ip(io_buffer, in_meta, options):\n    words = {}\n    return words['missing']\n")
+    lib = library(
+        "def process_ip(io_buffer, in_meta, options):\n    number = in_meta['frame'][0]['frame_num']\n"
+        "    return {}['missing'] if number == 7 else None\n"
+    )
     shown = next(text for kind, text in BLOCKS if text.startswith("ERROR: from element"))
     launched = gst_launch(f"videotestsrc ! video/x-raw,format=RGBA ! empycustom in-place=true custom-lib={lib} ! fakesink")
     assert shown.strip().replace("/home/me/lib.py", str(lib)) in launched.err

@@ -14,7 +14,20 @@ class EmPyCustomError(Exception):
     details: str = ""
 
 
-class LibraryError(EmPyCustomError):
+class FrameRelatedError(EmPyCustomError):
+    """May be about a frame, or a batch: ``frame`` names it, with number and time, or is ``""``; it is said before ``rest``."""
+
+    frame: str = ""
+
+    def __init__(self, message: str, rest: str = "") -> None:
+        super().__init__(message + rest)
+        self._parts = (message, rest) if rest else (message,)
+
+    def __str__(self) -> str:
+        return f" at {self.frame}".join(self._parts) if self.frame else super().__str__()
+
+
+class LibraryError(FrameRelatedError):
     """The user's file is at fault.
 
     ``library`` is its path or module name as far as known, ``line`` the line in it (from 1) or None, ``callback`` the function
@@ -22,9 +35,16 @@ class LibraryError(EmPyCustomError):
     """
 
     def __init__(
-        self, message: str, *, library: str = "", line: int | None = None, callback: str | None = None, details: str = ""
+        self,
+        message: str,
+        rest: str = "",
+        *,
+        library: str = "",
+        line: int | None = None,
+        callback: str | None = None,
+        details: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, rest)
         self.library, self.line, self.callback, self.details = library, line, callback, details
 
 
@@ -96,7 +116,7 @@ class NotWritableError(NativeError):
     """Nothing can be attached to a buffer: somebody else holds it as well."""
 
 
-class MetadataError(EmPyCustomError, ValueError):
+class MetadataError(FrameRelatedError, ValueError):
     """Metadata on a buffer is not what it should be; an element in between wrote it."""
 
 

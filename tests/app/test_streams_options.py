@@ -110,13 +110,22 @@ def test_a_change_stays_when_the_source_comes_back(begin, configured, camera, tm
 @pytest.mark.parametrize(
     ("callback", "said"),
     [
-        ("def update(signal):\n    return signal['missing']\n", "{file}:2: update raised KeyError: 'missing'; mend the callback"),
+        (
+            "def update(signal):\n    return signal['missing']\n",
+            "{file}:2: update raised KeyError: 'missing' at frame 0 (0:00:00.000); fix the callback",
+        ),
         (
             "def update(signal):\n    return [{'number': 'x'}], ''\n",
-            '{file}:1: update: event 0: number is "x", and must be a number',
+            '{file}:1: update at frame 0 (0:00:00.000): event 0: number is "x", and must be a number',
         ),
-        ("def update(signal):\n    return [{ValueError: 'too low'}]\n", "{file}:1: update: reports ValueError: too low"),
-        ("def update(signal):\n    return None\n", "{file}:1: update: returned null; return a list of events"),
+        (
+            "def update(signal):\n    return [{ValueError: 'too low'}]\n",
+            "{file}:1: update at frame 0 (0:00:00.000): reports ValueError: too low",
+        ),
+        (
+            "def update(signal):\n    return None\n",
+            "{file}:1: update at frame 0 (0:00:00.000): returned null; return a list of events",
+        ),
         ("def other(signal):\n    return []\n", "{file} has no function update, which signal_callback_function_name asks for"),
         ("def update(signal, more):\n    return []\n", "{file}:1: update is called as update(signal); change its definition"),
         ("import nothing_of_this_name\n", "{file}:1 cannot be loaded: ModuleNotFoundError"),

@@ -86,7 +86,7 @@ def test_exceptions_do_not_reach_the_terminal_raw(cli, library, gst_launch):
     launched = gst_launch("videotestsrc num-buffers=1 ! empycustom custom-lib=lib.py in-place=true ! fakesink")
     for ended in (cli("run", "test", "--lib", "lib.py"), cli("check", "lib.py"), launched):
         assert ended.code != 0
-        assert f"process_ip raised ValueError: {ESCAPED} …; mend the library" in ended.text
+        assert f"process_ip raised ValueError: {ESCAPED} …" in ended.text
         assert is_plain(ended), ascii(ended.text)
     logged = gst_launch(
         "videotestsrc num-buffers=1 ! empycustom custom-lib=lib.py in-place=true on-error=pass ! fakesink",

@@ -59,7 +59,10 @@ def spoiled(library):
 def test_an_event_of_our_mark_that_cannot_be_read_is_named_and_under_on_error(played, text):
     event = f"fakeevent object-id=empycustom text={json.dumps(text)}"
     _, ended, _ = played(event)
-    assert "NvDsEventMsgMeta of objectId empycustom is not as empycustom writes it: " in ended.error
+    assert (
+        "NvDsEventMsgMeta of objectId empycustom at frame 0 (0:00:00.000, source 10) is not as empycustom writes it: "
+        in ended.error
+    )
     assert "find the element that wrote it" in ended.error
     documents, ended, stats = played(event, "pass")
     assert ended.ended, ended.errors
@@ -135,3 +138,18 @@ def process(b, m, o):
     played = play(f"{SOURCE} ! {spoiled(line)} ! empycustom custom-lib={lib} ! aimeta ! appsink name=out")
     assert played.ended, played.errors
     assert len(played.samples) == 3
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        (1, "frame 1 (0:00:00.033, source 10)"),
+        (2, "frames 1 (0:00:00.033, source 10), 1 (0:00:00.033, source 11)"),
+        (6, "frames 1 (0:00:00.033, source 10), 1 (0:00:00.033, source 11), 1 (…, source 12), 1 (…, source 13) and 2 more"),
+    ],
+)
+def test_an_exception_names_the_frames_of_its_batch(play, library, batch, said):
+    lib = library("def process_ip(b, m, o):\n    m.clear() if m['frame'][0]['frame_num'] < 1 else m['missing']\n")
+    played = play(f"{SOURCE} batch-size={batch} ! empycustom in-place=true custom-lib={lib} ! fakesink")
+    wanted = said.replace("…", "0:00:00.033")
+    assert played.error == f"{lib}:2: process_ip raised KeyError: 'missing' at {wanted}; fix the library (the traceback is below)"

@@ -78,7 +78,8 @@ def test_a_dict_under_frame_is_about_the_only_frame(document, empycustom, object
 def test_of_several_frames_it_is_refused(play, empycustom):
     library = empycustom("def process_ip(b, m, o):\n    return {'frame': {'n': 1}}")
     error = play(f"{SOURCE} ! fakemux batch-size=3 ! {library} ! fakesink").error
-    assert ":1: what process_ip returned cannot be used: frame: is the result of one frame, but the buffer has 3; " in error
+    assert ":1: what process_ip returned at frames 0 (0:00:00.000, source 10), 0 (" in error
+    assert ") cannot be used: frame: is the result of one frame, but the buffer has 3; " in error
     assert error.endswith('return a list with an entry for each: {"frame": [{"meta": {...}}, ...]}')
 
 

@@ -192,7 +192,10 @@ def test_pixels_cannot_be_had(said):
         ("RGBA", f"with empycustom.map_frame(b, m) as f: f.crop({{'rect_params': {BOX.replace('8', '-8')}}})"),
     ]
     messages = [said(f"import empycustom\ndef process_ip(b, m, o):\n    {body}\n", video=video) for video, body in bodies]
-    heads = [re.match(r".*: process_ip raised Frame\w*Error: (.*); mend the library \(.*\)$", message) for message in messages]
+    heads = [
+        re.match(r".*: process_ip raised Frame\w*Error: (.*) at frame .*; fix the library \(.*\)$", message)
+        for message in messages
+    ]
     compare("Pixels cannot be had", [head.group(1) for head in heads])
 
 
@@ -251,7 +254,8 @@ def test_the_log(gst_launch, library):
     launched = gst_launch(line, GST_DEBUG="*empycustom*:2")
     assert launched.code == 0, launched.text
     lines = re.findall(r" WARN .*?<empycustom\d+> (.*)", launched.err)
-    compare("In the log", [text for text in lines if "a frame lasts" not in text])
+    assert sum(" (first at frame 0 (0:00:00.000))" in text for text in lines) > 3
+    compare("In the log", [text.partition(" (first at ")[0] for text in lines if "a frame lasts" not in text])
 
 
 def test_the_command_line(capsys, tmp_path, monkeypatch, library):

@@ -169,7 +169,7 @@ def test_a_library_that_holds_on_to_its_buffer_is_named(play, library):
     """Gst.Buffer.copy() refers to the buffer, so that nothing can be attached to it any more."""
     lib = library("kept = []\ndef process_ip(b, m, o):\n    kept.append(b.copy())\n    return [{'a': 1}]\n")
     error = play(f"{SOURCE.format(n=2)} ! empycustom in-place=true custom-lib={lib} ! fakesink").error
-    assert error.startswith(f"{lib}:2: what process_ip returned cannot be attached to the buffer (")
+    assert error.startswith(f"{lib}:2: what process_ip returned at frame 0 (0:00:00.000) cannot be attached to the buffer (")
     assert "copy_deep()" in error
 
 

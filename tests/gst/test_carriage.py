@@ -343,7 +343,7 @@ def process_ip(b, m, o):
     )
     elements = [f"empycustom in-place=true custom-lib={lib}" for lib in (regions(("a", 1, 2, 3, 4, 1)), spoiler)]
     error = play(f"{SOURCE} ! {elements[0]} ! {elements[1]} ! aimeta ! fakesink").error
-    assert "the JSON in the buffer's EmPyCustomMeta is not as empycustom writes it" in error
+    assert "the JSON in the buffer's EmPyCustomMeta at frame 0 (0:00:00.000) is not as empycustom writes it" in error
     assert text in error
 
 

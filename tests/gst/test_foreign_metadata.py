@@ -100,7 +100,9 @@ def test_json_that_cannot_be_read_ends_with_a_sentence_that_names_it(play, other
         played = play(f"{SOURCE} ! {others(f'note(buffer, {text!r})')} ! {reader} ! fakesink")
         ours = [text for text, _ in played.errors if text != "Internal data stream error."]  # which is the source's
         assert len(ours) == 1
-        assert played.error.startswith("the JSON in the buffer's EmPyCustomMeta is not as empycustom writes it: ")
+        assert played.error.startswith(
+            "the JSON in the buffer's EmPyCustomMeta at frame 0 (0:00:00.000) is not as empycustom writes it: "
+        )
         assert "find the element that wrote it: '" in played.error
         assert "defect" not in played.error
         assert len(played.error) < 700
@@ -120,7 +122,7 @@ def test_with_on_error_pass_the_frame_goes_on_without_it(play, library, others, 
     assert [[found["obj_label"] for found in frame["object"]] for frame in frames] == [["person"]] * 3
     assert not any("emcustom" in frame for frame in frames)
     assert len(played.warnings) == 1
-    assert "EmPyCustomMeta is not as empycustom writes it" in played.warnings[0][0]
+    assert "EmPyCustomMeta at frame 0 (0:00:00.000) is not as empycustom writes it" in played.warnings[0][0]
     assert [stats.get_uint64(name)[1] for name in ("buffers", "errors", "dropped")] == [3, 3, 0]
 
 
@@ -268,7 +270,7 @@ def process_ip(b, m, o):
     assert len(frames) == 700
     assert 50 < stats.get_uint64("errors")[1] < 650, "some are refused, some are read"
     told = [text for text, _ in played.warnings if "live video falls behind" not in text]  # a busy machine
-    assert all("EmPyCustomMeta is not as" in text for text in told), told
+    assert all("EmPyCustomMeta at frame " in text and " is not as empycustom writes it" in text for text in told), told
 
 
 @pytest.mark.parametrize("returned", ["[{'a': 1}]", "{'frame': [{'new_object': [{'rect_params': box}]}]}", "str([{'a': 1}])"])
@@ -283,6 +285,6 @@ def test_a_library_that_holds_on_to_its_frames_is_told_so_under_on_error(play, l
         played = play(f"{SOURCE} ! {before}{keeper} ! appsink name=out")
         told = [text for text, _ in played.errors + played.warnings if text != "Internal data stream error."]
         assert len(told) == 1, (played.errors, played.warnings)
-        assert f"{lib}:3: what process_ip returned cannot be attached to the buffer" in told[0]
+        assert f"{lib}:3: what process_ip returned at frame 0 (0:00:00.000) cannot be attached to the buffer" in told[0]
         assert "the library holds on to it" in told[0]
         assert len(played.samples) == frames

@@ -75,6 +75,8 @@ def test_what_could_be_an_entry_for_the_frame_is_refused(play, library, key, in_
     lib = library(f"import json\n{CALLED[in_place]}{returned}\n")
     error = play(f"{SOURCE} ! empycustom in-place={in_place} custom-lib={lib} ! fakesink").error
     callback = "process_ip" if in_place == "true" else "process"
-    assert error.startswith(f'{lib}:2: what {callback} returned cannot be used: frame: is a dict with the key "{key}"')
+    assert error.startswith(
+        f'{lib}:2: what {callback} returned at frame 0 (0:00:00.000) cannot be used: frame: is a dict with the key "{key}"'
+    )
     assert 'return {"frame": [{...}]}; ' in error
     assert error.endswith('return {"frame": [{"meta": {...}}]}')

@@ -289,4 +289,4 @@ def process(in_buffer, in_meta, options):
     return {made}, None
 """)
     played = play(f"{SOURCE} ! empycustom custom-lib={lib} ! fakesink")
-    assert f"lib.py:11: what process returned cannot be used: {told}" in played.error
+    assert f"lib.py:11: what process returned at frame 0 (0:00:00.000) cannot be used: {told}" in played.error

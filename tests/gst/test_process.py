@@ -240,7 +240,7 @@ def test_arrays_that_are_no_frame_of_the_stream_are_an_error_that_says_both(play
     )
     played = play(f"{SOURCE} ! empycustom custom-lib={lib} ! fakesink")
     assert told in played.error
-    assert "lib.py:5: what process returned cannot be used" in played.error
+    assert "lib.py:5: what process returned at frame 0 (0:00:00.000) cannot be used" in played.error
 
 
 def test_metas_of_the_input_travel_on_arrays_too(play, library, regions):

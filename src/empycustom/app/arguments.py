@@ -124,7 +124,7 @@ examples:
 DOCTOR = """\
 Look at everything that the elements need: Python, its virtual environment,
 PyGObject, GStreamer, NumPy, the plugin that loads Python elements, and the
-registry. Each line says ok, warning or problem, and how to mend it.
+registry. Each line says ok, warning or problem, and how to fix it.
 Nothing is changed."""
 
 DOCTOR_MORE = "The exit code is 1 if there is a problem."
@@ -247,7 +247,7 @@ def _add_plugin_path(commands: Any) -> None:
 
 
 def _add_doctor(commands: Any) -> None:
-    _add(commands, "doctor", short="what is missing, and how to mend it", text=DOCTOR, more=DOCTOR_MORE)
+    _add(commands, "doctor", short="what is missing, and how to fix it", text=DOCTOR, more=DOCTOR_MORE)
 
 
 def _size(text: str) -> tuple[int, int]:

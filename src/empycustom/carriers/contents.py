@@ -82,8 +82,8 @@ class Contents:
             note = read_note(text)
         except ValueError as error:
             raise MetadataError(
-                f"the JSON in the buffer's {META_NAME} is not as empycustom writes it: {error}; "
-                f"find the element that wrote it: {shorten(text)}"
+                f"the JSON in the buffer's {META_NAME}",
+                f" is not as empycustom writes it: {error}; find the element that wrote it: {shorten(text)}",
             ) from error
         self.said, self.number, self.records = note.said, (note.frame_num, note.timestamp), note.records
         if self.records:

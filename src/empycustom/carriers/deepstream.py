@@ -9,8 +9,10 @@ from typing import Any, TypeVar, cast
 from empycustom.carriers.events import Event, Records, discard_unreadable, words_alone
 from empycustom.carriers.objects import facts_of, meta_of
 from empycustom.carriers.protocol import Reading, scaled
+from empycustom.errors import MetadataError
 from empycustom.meta import model
 from empycustom.meta.merge import NOTHING, is_nothing
+from empycustom.meta.naming import name_frames
 from empycustom.meta.output import FrameSaid, Said
 from empycustom.native import stamps
 from empycustom.native.deepstream.batches import BatchMeta, BatchReader, FrameMeta, ObjectMeta, frames_in
@@ -61,6 +63,14 @@ class DeepStreamCarrier:
             self._layout = layout_of(batch)
             self._reader = BatchReader(self._layout)
         reading = BatchReading(frame, self._reader.read(batch))
+        try:
+            return self._completed(reading, metas, frame)
+        except MetadataError as error:
+            error.frame = name_frames([_numbers_of(item) for item in reading.found])
+            raise
+
+    def _completed(self, reading: BatchReading, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
+        """Add what is beside the batch, and what was said about its frames."""
         for api, meta in metas:
             if api == VIDEO_META_API:
                 reading.layout = layout_at(meta)
@@ -83,7 +93,7 @@ class DeepStreamCarrier:
     def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame, complaints: list[str]) -> model.Frame:
         read: model.Frame = {
             "frame_num": item.frame_num,
-            "buf_pts": item.buf_pts if item.buf_pts != NO_TIME else model.NO_PTS,
+            "buf_pts": _pts_of(item),
             "timestamp": time,
             "source_id": item.source_id,
             "source_frame_width": frame["source_frame_width"],
@@ -233,6 +243,14 @@ def _looks_of_object(found: ObjectMeta) -> Hashable:
 
 def _number_of(item: FrameMeta) -> int:
     return max(item.frame_num, 0)  # an int, which a muxer may count through its sign
+
+
+def _pts_of(item: FrameMeta) -> int:
+    return item.buf_pts if item.buf_pts != NO_TIME else model.NO_PTS
+
+
+def _numbers_of(item: FrameMeta) -> dict[str, int]:
+    return {"frame_num": item.frame_num, "buf_pts": _pts_of(item), "source_id": item.source_id}
 
 
 def _has_time(item: FrameMeta) -> bool:

@@ -52,8 +52,8 @@ class Event:
             self.words, self.records, self.size = read_event(text)
         except ValueError as error:
             raise MetadataError(
-                f"the JSON in the buffer's NvDsEventMsgMeta of objectId {MARKER} is not as empycustom writes it: {error}; "
-                f"find the element that wrote it: {shorten(text)}"
+                f"the JSON in the buffer's NvDsEventMsgMeta of objectId {MARKER}",
+                f" is not as empycustom writes it: {error}; find the element that wrote it: {shorten(text)}",
             ) from error
 
     def about(self, key: int) -> Any:

@@ -120,7 +120,7 @@ class AIMeta(VideoTransform):
         self.frames.number += 1
         reading = self.frames.read(address)
         if reading.complaints or reading.reshaped:
-            self.heed(reading)
+            self.heed(reading, address)
         document: dict[str, Any] = {"frame": reading.frames}
         if reading.words is not NOTHING:
             document["emcustom"] = reading.words

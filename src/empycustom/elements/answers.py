@@ -138,7 +138,8 @@ def unusable(library: Library, what: str, callback: str = "", details: str = "")
     callback = callback or library.name
     line = library.line_of(callback)
     return CallbackOutputError(
-        f"{library.path}{f':{line}' if line else ''}: what {callback} returned cannot be used: {without_package(what)}",
+        f"{library.path}{f':{line}' if line else ''}: what {callback} returned",
+        f" cannot be used: {without_package(what)}",
         library=library.path,
         line=line,
         callback=callback,

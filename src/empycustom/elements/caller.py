@@ -69,7 +69,7 @@ class Caller:
         except MetadataError as error:
             return self._recover(error, source, target, None)
         if reading.complaints or reading.reshaped:
-            self._element.heed(reading)
+            self._element.heed(reading, source)
         buffer = as_buffer(source if given is None else given)
         references = getrefcount(buffer)
         try:
@@ -96,7 +96,7 @@ class Caller:
             took = perf_counter_ns() - began
             self._times.add(took)
             if took > self._frames.format.duration_ns:
-                self._slow(took)
+                self._slow(took, source)
         if target:
             held, returned = [returned], None
             return self._fill_and_say(source, target, reading, held)
@@ -108,6 +108,8 @@ class Caller:
 
     def _recover(self, error: LibraryError | MetadataError, source: int, target: int, reading: Reading | None) -> int:
         """Do what ``on-error`` says; with "pass" the frame goes on as it came, less what could not be read (no ``reading``)."""
+        if reading:
+            error.frame = self._frames.name(source)
         flow = self._failed(error)
         if flow == FLOW_OK and target:
             flow = self._repeat(source, target)
@@ -128,11 +130,12 @@ class Caller:
         self._tally.dropped += 1
         return FLOW_DROPPED
 
-    def _slow(self, took_ns: int) -> None:
+    def _slow(self, took_ns: int, address: int) -> None:
         """Warn, once, that a call took longer than a frame lasts. The first call is only logged: it may be slow for once."""
         if self._told_slow:
             return
         error = self.library.too_slow(took_ns / 1e6, self._frames.format.duration_ns / 1e6)
+        error.frame = self._frames.name(address)
         if self._tally.processed == 1:
             self._element.log(WARNING, f"{error}. (It was the first call: what is slow only once belongs into start.)")
             return
@@ -174,7 +177,7 @@ class Caller:
             self._say(address, reading, meta_of(self.library, returned))
             return
         words, output = quick
-        self._element.complain(self._frames.carrier.say(address, reading, words))
+        self._element.complain(self._frames.carrier.say(address, reading, words), address)
         self._tell(output)
 
     def _say(self, address: int, reading: Reading, output: Any) -> None:
@@ -183,7 +186,7 @@ class Caller:
             self._frames.stamp(address, reading)
             return
         said = said_of(self.library, output, [len(tokens) for tokens in reading.tokens])
-        self._element.complain(self._frames.carrier.write(address, reading, said))
+        self._element.complain(self._frames.carrier.write(address, reading, said), address)
         self._tell(output)
 
     def _tell(self, meta: Any) -> None:

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, cast
 from empycustom.carriers.deepstream import DeepStreamCarrier, batch_on
 from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Carrier, Reading
-from empycustom.errors import FrameError
+from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.meta import model
+from empycustom.meta.naming import name_frames
 from empycustom.native.metas import VideoLayout, pts_at, scan, scan_state
 
 _NO_PTS = 2**64 - 1
@@ -66,7 +67,11 @@ class FrameReader:
         metas = scan(address, self._state)
         if metas:
             self.carrier = self.deepstream if batch_on(metas) else self._plain
-            reading = self.carrier.read(metas, frame)
+            try:
+                reading = self.carrier.read(metas, frame)
+            except MetadataError as error:
+                error.frame = error.frame or name_frames([frame])
+                raise
         else:
             self.carrier = self._plain
             reading = Reading(frame)
@@ -74,6 +79,13 @@ class FrameReader:
         if reading.numbered:
             self.number = reading.frame_num
         return reading
+
+    def name(self, address: int) -> str:
+        """Name the frames of the buffer that was read last. It is read anew: a library may have changed what it got."""
+        try:
+            return name_frames(self.read(address).frames)
+        except MetadataError as error:
+            return error.frame
 
     def stamp(self, address: int, reading: Reading) -> None:
         """Let the buffer that was read last carry its number and time, if it does not yet and anybody else may want to know."""

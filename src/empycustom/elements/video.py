@@ -77,21 +77,22 @@ class VideoTransform(PyTransform):
         """End the stream."""
         self.frames.stop()
 
-    def heed(self, reading: Reading) -> None:
-        """Tell, once, what was remarkable about a buffer."""
-        self.complain(reading.complaints)
+    def heed(self, reading: Reading, address: int) -> None:
+        """Tell, once, what was remarkable about the buffer at ``address``."""
+        self.complain(reading.complaints, address)
         if reading.reshaped and _BORDERS not in self.told:
             self.told.add(_BORDERS)
             name = adds_borders(self.sinkpad)
             if name:
                 post_warning(self, MetadataError(_BORDERS.format(name)))
 
-    def complain(self, complaints: Sequence[str]) -> None:
-        """Write sentences to the debug log, each once."""
+    def complain(self, complaints: Sequence[str], address: int = 0) -> None:
+        """Write sentences to the debug log, each once, and with the frame where it is that of the buffer at ``address``."""
         for complaint in complaints:
             if complaint not in self.told:
                 self.told.add(complaint)
-                self.log(WARNING, complaint, "complain")
+                first = f" (first at {self.frames.name(address)})" if address else ""
+                self.log(WARNING, f"{complaint}{first}", "complain")
 
     def last_text(self) -> str | None:
         """The last meta as JSON."""

@@ -50,7 +50,7 @@ class Library:
 
     @classmethod
     def open(cls, custom_lib: str, *, in_place: bool) -> Library:
-        """Load ``custom_lib`` and check its callbacks. Raises LibraryError, which says what to mend."""
+        """Load ``custom_lib`` and check its callbacks. Raises LibraryError, which says what to fix."""
         module = load(custom_lib)
         try:
             return cls._checked(module, "process_ip" if in_place else "process")
@@ -123,7 +123,8 @@ class Library:
         """Return the exception that says where ``callback`` raised ``error``."""
         found = blame(error, self.path)
         return CallbackError(
-            f"{found.place}: {callback} raised {found.what}; mend the library (the traceback is below)",
+            f"{found.place}: {callback} raised {found.what}",
+            "; fix the library (the traceback is below)",
             library=self.path,
             line=found.line,
             callback=callback,
@@ -134,9 +135,9 @@ class Library:
         """Return what is to be said of a call that took longer than a frame lasts."""
         line = self.line_of(self.name)
         return CallbackTooSlowError(
-            f"{self.path}{f':{line}' if line else ''}: {self.name} took {took_ms:.1f} ms, and a frame lasts {frame_ms:.1f} ms: "
-            "live video falls behind. Make it faster, or call it less often with process-interval; the property stats tells more "
-            "(this is said once)",
+            f"{self.path}{f':{line}' if line else ''}: {self.name} took {took_ms:.1f} ms",
+            f", and a frame lasts {frame_ms:.1f} ms: live video falls behind. Make it faster, or call it less often with "
+            "process-interval; the property stats tells more (this is said once)",
             library=self.path,
             line=line,
             callback=self.name,
@@ -146,8 +147,9 @@ class Library:
         """Return what is to be said where nothing can be attached to a buffer: ``refusal`` says what GStreamer says."""
         line = self.line_of(self.name)
         error = CallbackError(
-            f"{self.path}{f':{line}' if line else ''}: what {self.name} returned cannot be attached to the buffer ({refusal}): "
-            "the library holds on to it. buffer.copy() does, too; keep buffer.copy_deep() instead",
+            f"{self.path}{f':{line}' if line else ''}: what {self.name} returned",
+            f" cannot be attached to the buffer ({refusal}): the library holds on to it. buffer.copy() does, too; keep "
+            "buffer.copy_deep() instead",
             library=self.path,
             line=line,
             callback=self.name,

@@ -178,7 +178,7 @@ def _about_element(loader: Loader) -> Iterator[Finding]:
         yield Finding(
             PROBLEM,
             "gst-inspect-1.0 does not find the element empycustom.",
-            "mend what is said above or below, then run the doctor again",
+            "fix what is said above or below, then run the doctor again",
             _said(loader),
         )
         return

@@ -20,6 +20,7 @@ from empycustom.library.blame import blame
 from empycustom.library.hooks import line_of
 from empycustom.library.load import failed, load, unload
 from empycustom.meta.compact import loads
+from empycustom.meta.naming import name_frames
 from empycustom.paths import as_text
 from empycustom.stream.events import EventItem, Said, read_events
 
@@ -67,6 +68,13 @@ class SignalCallback:
 
     def __call__(self, document: str) -> Said:
         """Call the function. Raises CallbackError if it raises, CallbackOutputError if what it returns are no such events."""
+        try:
+            return self._called(document)
+        except LibraryError as error:
+            error.frame = name_frames(loads(document)["frame"])
+            raise
+
+    def _called(self, document: str) -> Said:
         signal = {**loads(document), "options": copy.deepcopy(self.options)}
         try:
             returned = self._function(signal)
@@ -84,7 +92,8 @@ class SignalCallback:
     def _unusable(self, what: str, details: str = "") -> CallbackOutputError:
         line = line_of(self._function)
         return CallbackOutputError(
-            f"{self._path}{f':{line}' if line else ''}: {self._name}: {what}",
+            f"{self._path}{f':{line}' if line else ''}: {self._name}",
+            f": {what}",
             library=self._path,
             line=line,
             callback=self._name,
@@ -94,7 +103,8 @@ class SignalCallback:
     def _failed(self, error: BaseException) -> CallbackError:
         found = blame(error, self._path)
         return CallbackError(
-            f"{found.place}: {self._name} raised {found.what}; mend the callback (the traceback is below)",
+            f"{found.place}: {self._name} raised {found.what}",
+            "; fix the callback (the traceback is below)",
             library=self._path,
             line=found.line,
             callback=self._name,
