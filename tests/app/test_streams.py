@@ -84,7 +84,7 @@ def test_one_stream_that_fails_does_not_take_the_others_down(cli, configured, li
     library("def process_ip(b, m, o):\n    if o.get('bad'):\n        raise RuntimeError('sorry')\n", "bad.py")
     key = {"element": "empycustom", "property": "options"}
     streams = [
-        {"stream_id": "absent", "location": "not-there.mp4"},
+        {"stream_id": "absent", "location": "camera:99"},
         {"stream_id": "bad", "location": "test", "options": [{"key": key, "value": {"bad": True}}]},
         {"stream_id": "good", "location": video.name},
     ]
@@ -98,7 +98,7 @@ def test_one_stream_that_fails_does_not_take_the_others_down(cli, configured, li
     assert ended.code == 1
     assert [document["stream_id"] for document in ended.documents] == ["good"] * 40
     assert "empycustom: error: absent: " in ended.err
-    assert "not-there.mp4 does not exist" in ended.err
+    assert "There is no camera at /dev/video99" in ended.err
     assert "empycustom: error: bad: " in ended.err
     assert "bad.py:3: process_ip raised RuntimeError: sorry" in ended.err
     assert "good: 40 frames in " in ended.err

@@ -29,6 +29,7 @@ CONFIGURATION = """{"pipeline_configuration": {
   "overlay": {"display-clock": true},
   "aimeta": {"signal-interval": 2}
 }}"""
+DETECTORS = dict.fromkeys(("primary.txt", "two words.txt"), "[property]")
 PROPERTIES = {
     "nvstreammux": {"width": int, "height": int, "batch-size": int, "live-source": bool},
     "nvvideoconvert": {},
@@ -175,7 +176,8 @@ def test_it_plays(stubs, tmp_path, capsys, monkeypatch):
     pipeline["secondary"][1]["empycustom"] |= {"in-place": True, "options": {"as": "one"}}
     pipeline["empycustom"] |= {"in-place": True, "options": {"as": "two"}}
     configuration["signal_callback_function_name"] = "update"
-    for name, text in {"lib.py": LIBRARY, "emi_signal_callback.py": CALLBACK, "c.json": json.dumps(configuration)}.items():
+    texts = {"lib.py": LIBRARY, "emi_signal_callback.py": CALLBACK, "c.json": json.dumps(configuration)} | DETECTORS
+    for name, text in texts.items():
         (tmp_path / name).write_text(text)
     typed = ["run", "c.json", "--source", "test", "--frames", "5", "--out", "meta.jsonl", "--quiet"]
     code = main(typed)

@@ -78,7 +78,7 @@ def test_a_location_outside_is_refused(cli, configured, tmp_path, elsewhere, way
     assert (refused.code, printed.code, refused.out, printed.out) == (1, 1, "", "")
     assert refused.err == printed.err
     assert refused.err.startswith(
-        f"empycustom: error: {place}: {location} lies outside of the configuration's folder and of the "
+        f"empycustom: error: emi_stream_config.json: {place}: {location} lies outside of the configuration's folder and of the "
     )
     assert elsewhere.read_text() == "precious"
     allowed = cli("run", "emi_stream_config.json", "--frames", 1, "-q", "--allow-outside", **home)

@@ -41,7 +41,8 @@ from empycustom.stream import config
     ],
 )  # fmt: skip
 def test_what_this_machine_or_file_lacks_is_said_with_its_path(cli, configured, tmp_path, pipeline, said):
-    (tmp_path / "seed.so").touch()
+    for name in ("seed.so", "a.txt"):
+        (tmp_path / name).touch()
     ended = cli("run", configured(pipeline), "--source", "test")
 
     assert (ended.code, ended.out) == (1, "")
@@ -73,6 +74,46 @@ def test_everything_that_the_elements_lack_is_said_at_once(cli, configured):
         "$.options[1].key.property",
         "$.options[2].value",
     ]
+
+
+FILES_THAT_ARE_MISSING = [
+    "$.pipeline_configuration.primary.config-file-path: pgie.txt does not exist in ",
+    "$.pipeline_configuration.tracker.ll-lib-file: lib/tracker.so does not exist in ",
+    "$.pipeline_configuration.empycustom[0].custom-lib: one.py does not exist in ",
+    "$.pipeline_configuration.empycustom[1].libraries[0]: model.onnx does not exist in ",
+    "$.signal_callback_function_name: update is looked for in emi_signal_callback.py, which is not in ",
+]
+
+
+@pytest.mark.parametrize("more", [{}, {"tracker": {"identity": {"slient": True}}}, {"colour": 1}], ids=["", "element", "key"])
+def test_files_that_are_missing_are_said_with_all_else_that_is_wrong(cli, configured, more):
+    pipeline = {
+        "primary": {"config-file-path": "pgie.txt", "model-engine-file": "made-where-it-is-missing.engine"},
+        "tracker": {"ll-lib-file": "lib/tracker.so"},
+        "empycustom": [{"custom-lib": "one.py"}, {"custom-lib": "a_module", "libraries": ["model.onnx", "lib.py"]}],
+    }
+    streams = [{"stream_id": "a", "location": "nope.mp4"}, {"stream_id": "b", "location": "rtsp://nowhere/"}]
+    name = configured({**pipeline, **more}, streams=streams, signal_callback_function_name="update")
+    ended = cli("run", name)
+    lines = ended.err.splitlines()
+
+    assert (ended.code, ended.out) == (1, "")
+    assert lines[0] == f"empycustom: error: {name}: {len(lines) - 1} problems"
+    missing = FILES_THAT_ARE_MISSING[:1] + FILES_THAT_ARE_MISSING[2:] if "tracker" in more else FILES_THAT_ARE_MISSING
+    for said in missing:
+        assert any(line.startswith(said) for line in lines), said
+    assert ("is an unknown key" in ended.err) == ("colour" in more)
+    if "colour" not in more:  # which hides what a stream says
+        assert any(line.startswith("$.streams[0].location: ") and "nope.mp4 does not exist" in line for line in lines)
+    assert ("identity has no such property" in ended.err) == ("tracker" in more)
+
+
+def test_a_source_that_is_typed_and_missing_is_named_as_it_was_typed(cli, configured):
+    ended = cli("run", configured({"empycustom": {"custom-lib": "no.py"}}), "--source", "nope.mp4")
+
+    first, *lines = ended.err.splitlines()
+    assert first == "empycustom: error: emi_stream_config.json: 2 problems"
+    assert [line.partition(": ")[0] for line in lines] == ["$.pipeline_configuration.empycustom.custom-lib", "--source nope.mp4"]
 
 
 def test_the_package_of_an_element_is_known_from_apt_which_is_asked_once(monkeypatch):

@@ -15,6 +15,7 @@ from empycustom.errors import ConfigurationError
 from empycustom.frames.layout import FORMATS
 from empycustom.stream import schema
 from empycustom.stream.document import load
+from empycustom.stream.problems import refuse
 
 SEED = {
     "custom-lib": "models/Secondary_AverageIntensity/libaverage_intensity.so",
@@ -111,7 +112,8 @@ WRONG = [
 
 
 def read(document):
-    return schema.read(Path("emi.json"), document)
+    refuse(Path("emi.json"), document, schema.CONFIGURATION.problems(document, "$"))
+    return schema.CONFIGURATION.read(document)
 
 
 def changed(place, value):

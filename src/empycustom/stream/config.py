@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from empycustom.errors import PathError
-from empycustom.paths import as_native, as_path, as_text
-from empycustom.stream import schema
+from empycustom.paths import as_text
+from empycustom.stream import files, schema
 from empycustom.stream.choices import is_named
 from empycustom.stream.document import load
 from empycustom.stream.events import EventItem, read_items
@@ -21,11 +19,9 @@ from empycustom.stream.kinds import Problem, below, suggestion
 from empycustom.stream.options import Option, Setting, read_options, settings_of, typed_settings
 from empycustom.stream.problems import refuse
 
-CALLBACK_FILE = "emi_signal_callback.py"
 _USUAL = {"primary": "nvinfer", "tracker": "nvtracker", "secondary": "nvinfer", "overlay": "nvdsosd"}
 _CUSTOM = ("emcustom", "empycustom")
 _CLOSED = {"aimeta": schema.AIMETA, **dict.fromkeys(_CUSTOM, schema.CUSTOM)}  # elements all of whose keys are known
-_FILES = ("config-file-path", "ll-config-file", "ll-lib-file", "model-engine-file")
 _ROOT = "$.pipeline_configuration"
 
 
@@ -55,7 +51,7 @@ class Stage:
 class Stream:
     """One stream. ``location`` is a URI, a file, ``camera`` or ``test``; ``options`` is what the callback gets of them.
 
-    ``said`` is where options said properties of aimeta.
+    ``said`` is where options said properties of aimeta, ``place`` where the location was said: a JSON path, or ``--source``.
     """
 
     name: str
@@ -65,6 +61,7 @@ class Stream:
     aimeta: Mapping[str, Any]
     options: tuple[Mapping[str, Any], ...]
     said: Mapping[str, str] = field(default_factory=dict, compare=False)
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -91,15 +88,41 @@ class Configuration:
         return _configuration(self.file, self.document, self.sources, (*kept, setting))
 
 
-def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = ()) -> Configuration:
+Check = Callable[["Configuration"], Iterable[Problem]]
+
+
+def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = (), more: Check = lambda _: ()) -> Configuration:
     """Read a configuration file. ``sources`` and ``settings`` are what ``--source`` and ``--set`` say.
 
-    Raises ConfigurationError, which says all that is wrong with JSON paths; OSError if the file cannot be read.
+    ``more`` says what else is wrong, by the machine for instance; it gets one whose keys and values are all right. Raises
+    ConfigurationError, which says all that is wrong with JSON paths; OSError if the file cannot be read.
     """
-    return _configuration(file, schema.read(file, load(file)), tuple(sources), tuple(settings))
+    document = load(file)
+    wrong = list(schema.CONFIGURATION.problems(document, "$"))
+    if wrong:
+        refuse(file, document, [*wrong, *_missing_at_all(document, file.absolute().parent)])
+    return _configuration(file, schema.CONFIGURATION.read(document), tuple(sources), tuple(settings), more)
 
 
-def _configuration(file: Path, document: Mapping[str, Any], sources: tuple[str, ...], settings: tuple[str, ...]) -> Configuration:
+def _missing_at_all(document: Any, folder: Path) -> Iterator[Problem]:
+    """The files that are missing, of a document that is wrong otherwise."""
+    if isinstance(document, dict):
+        yield from files.missing_callback(folder, document)
+        pipeline = document.get("pipeline_configuration")
+        yield from _missing(pipeline, folder, {}) if isinstance(pipeline, dict) else ()
+
+
+def _missing(pipeline: Mapping[str, Any], folder: Path, said: Mapping[str, Mapping[str, str]]) -> Iterator[Problem]:
+    """The files that are missing, of all elements; ``said``, by their paths, is where options said some of their properties."""
+    for _, element, properties, path in _standing(pipeline):
+        if isinstance(properties, dict):
+            missing = files.missing_of_library if element in _CUSTOM else files.missing_of_element
+            yield from missing(folder, properties, path, said.get(path, {}))
+
+
+def _configuration(
+    file: Path, document: Mapping[str, Any], sources: tuple[str, ...], settings: tuple[str, ...], more: Check = lambda _: ()
+) -> Configuration:
     folder = file.absolute().parent
     problems: list[Problem] = []
     options = read_options(document, problems)
@@ -111,8 +134,9 @@ def _configuration(file: Path, document: Mapping[str, Any], sources: tuple[str, 
     streams = tuple(_stream(document, folder, stream, each, problems) for (_, stream), each in zip(given, set_, strict=True))
     problems += _shared(streams)
     callback, items = _callback(document, folder, problems), tuple(read_items(document))
-    refuse(file, document, problems)
-    return Configuration(file, streams, many, callback, items, tuple(options), document, sources, settings)
+    made = Configuration(file, streams, many, callback, items, tuple(options), document, sources, settings)
+    refuse(file, document, [*problems, *more(made)])
+    return made
 
 
 def _shared(streams: Sequence[Stream]) -> Iterator[Problem]:
@@ -123,11 +147,8 @@ def _shared(streams: Sequence[Stream]) -> Iterator[Problem]:
 
 def _callback(document: Mapping[str, Any], folder: Path, problems: list[Problem]) -> tuple[Path, str] | None:
     name = document.get("signal_callback_function_name")
-    file = folder / CALLBACK_FILE
-    if name and not file.is_file():
-        text = f"{name} is looked for in {CALLBACK_FILE}, which is not in {folder}"
-        problems.append(Problem("$.signal_callback_function_name", text))
-    return (file, name) if name else None
+    problems += files.missing_callback(folder, document)
+    return (folder / files.CALLBACK_FILE, name) if name else None
 
 
 def _streams(
@@ -149,7 +170,8 @@ def _streams(
         name = stream.get("stream_id") or (f"{usual}-{index + 1}" if len(listed) > 1 else usual)
         if name in [other["stream_id"] for _, other in found]:
             problems.append(Problem(f"{path}.stream_id", f"{name} is the name of another stream, too"))
-        found.append((path, {**stream, "stream_id": name, "location": location}))
+        place = f"--source {location}" if sources else f"{path}.location"
+        found.append((path, {**stream, "stream_id": name, "location": location, "place": place}))
     return found
 
 
@@ -160,7 +182,7 @@ def _location(folder: Path, location: str) -> str:
     """A file as an absolute path; everything else as it is."""
     if not location or "://" in location or re.fullmatch(r"test|camera(:\d+)?", location):
         return location
-    return as_text(_found(folder, location) or folder / _expanded(location))
+    return as_text(files.found(folder, location) or folder / files.expanded(location))
 
 
 def _stream(
@@ -171,14 +193,17 @@ def _stream(
     for setting in settings:
         pipeline = _put(pipeline, setting, said, problems)
     pipeline = schema.PIPELINE.read(pipeline)
+    problems += _missing(pipeline, folder, said)
     stages = [
-        _stage(group, element, path, properties, said.get(path, {}), folder, problems)
+        _stage(group, element, path, properties, said.get(path, {}), folder)
         for group, element, properties, path in _standing(pipeline)
         if group in schema.GROUPS
     ]
     told = tuple({"key": setting.option.key, "value": setting.value} for setting in settings if setting.option.element is None)
     where, aimeta = said.get(f"{_ROOT}.aimeta", {}), pipeline.get("aimeta", {})
-    return Stream(stream["stream_id"], stream["location"], pipeline.get("input", {}), tuple(stages), aimeta, told, where)
+    return Stream(
+        stream["stream_id"], stream["location"], pipeline.get("input", {}), tuple(stages), aimeta, told, where, stream["place"]
+    )
 
 
 def _put(
@@ -246,49 +271,13 @@ def elements_of(group: str, value: Any, path: str) -> Iterator[tuple[str, dict[s
         yield _USUAL[group], value, path
 
 
-def _stage(
-    group: str, element: str, path: str, given: Mapping[str, Any], said: Mapping[str, str], folder: Path, problems: list[Problem]
-) -> Stage:
+def _stage(group: str, element: str, path: str, given: Mapping[str, Any], said: Mapping[str, str], folder: Path) -> Stage:
     if element not in _CUSTOM:
-        properties = {key: _path(folder, key, value) for key, value in given.items()}
+        properties = {key: files.resolved(folder, key, value) for key, value in given.items()}
         return Stage(group, element, path, properties, path != below(_ROOT, group), said=said)
     own = {key: value for key, value in given.items() if key not in ("format", "memory", "libraries")}
     if "events" in own:
         own["events"] = json.dumps(own["events"], ensure_ascii=False)
-    found = _found(folder, own["custom-lib"])
+    found = files.found(folder, own["custom-lib"])
     own["custom-lib"] = as_text(found) if found else own["custom-lib"]
-    stage = Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"), said)
-    problems += _missing(folder, given, stage)
-    return stage
-
-
-def _missing(folder: Path, given: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
-    """The files of a library that are not there."""
-    name = given["custom-lib"]
-    is_module = os.sep not in name and not name.endswith((".py", ".so")) and not name.startswith("~")
-    files = {} if is_module else {stage.path_of("custom-lib"): name}
-    files |= {below(stage.path_of("libraries"), index): library for index, library in enumerate(given.get("libraries", []))}
-    for place, file in files.items():
-        if _found(folder, file) is None:
-            where = "" if _expanded(file).is_absolute() else f" in {folder}, nor in the folder resource there"
-            is_folder = any(os.path.isdir(folder / inside / _expanded(file)) for inside in ("", "resource"))
-            text = f"{file} is a folder; name a file in it" if is_folder else f"{file} does not exist{where}"
-            yield Problem(place, text)
-
-
-def _expanded(name: str) -> Path:
-    try:
-        return as_path(name)
-    except PathError:
-        return Path(as_native(name))
-
-
-def _found(folder: Path, name: str) -> Path | None:
-    """The file ``name``: beside the configuration, or in ``resource`` there, where applications keep theirs."""
-    places = (folder / _expanded(name), folder / "resource" / _expanded(name))
-    return next((place for place in places if os.path.isfile(place)), None)  # which takes a name that is too long, too
-
-
-def _path(folder: Path, key: str, value: Any) -> Any:
-    found = _found(folder, value) if key in _FILES and isinstance(value, str) and value else None
-    return value if found is None else as_text(found)
+    return Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"), said)

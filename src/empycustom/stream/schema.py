@@ -6,12 +6,10 @@ From it come the checks, their messages, the plain form and the JSON Schema.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from empycustom.stream.choices import Shapes, is_list, is_named, is_object, is_text
 from empycustom.stream.kinds import Anything, Flag, Key, Kind, Listing, Number, Record, Scalar, Text
-from empycustom.stream.problems import refuse
 
 _INT = 2**31 - 1
 _UINT = 2**32 - 1
@@ -192,12 +190,6 @@ CONFIGURATION = Record(
         "streams": Key(Listing(STREAM), "the streams that run side by side"),
     }
 )
-
-
-def read(file: Path, document: Any) -> dict[str, Any]:
-    """Return what ``file`` holds, ``document``, in its plain form. Raises ConfigurationError with everything that is wrong."""
-    refuse(file, document, CONFIGURATION.problems(document, "$"))
-    return CONFIGURATION.read(document)
 
 
 def json_schema() -> dict[str, Any]:

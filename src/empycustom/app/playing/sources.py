@@ -37,6 +37,13 @@ def locate(source: str) -> str:
     return _file(as_path(source))
 
 
+def is_file(source: str) -> bool:
+    """Whether a source is looked for among the files: no camera, not ``test``, and no URI but that of a file."""
+    if scheme := _URI.match(source):
+        return scheme[1].lower() == "file"
+    return source != "test" and _CAMERA.fullmatch(source) is None and not source.startswith("/dev/")
+
+
 def is_lasting(source: str) -> bool:
     """Whether a source is one that goes on for ever, so that its end is a failure: an RTSP server."""
     scheme = _URI.match(source)

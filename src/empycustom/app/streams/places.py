@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
-from empycustom.errors import ConfigurationError, LaunchError
+from empycustom.app.playing.sources import is_file, locate
+from empycustom.errors import LaunchError
 from empycustom.paths import as_native, as_path
 from empycustom.stream.config import Configuration, Stream
-from empycustom.text import for_people, visible
+from empycustom.stream.kinds import Problem
+from empycustom.text import visible
 
 PLACE = "{stream_id}"  # in the name of a file
 _LONGEST = 200  # bytes of a stream's name in that of a file, which may have 255
@@ -44,8 +47,18 @@ def for_each_stream(name: str) -> str:
     return f"{stem}-{PLACE}{ending}"
 
 
-def check_places(configuration: Configuration, asked: Namespace) -> None:
-    """Raise ConfigurationError if the file lets aimeta write outside of its folder and of the working directory.
+def missing_sources(configuration: Configuration) -> Iterator[Problem]:
+    """Yield the sources that are files, and not there. A camera, or a server, may come later."""
+    for stream in configuration.streams:
+        if stream.location and is_file(stream.location):
+            try:
+                locate(stream.location)
+            except LaunchError as error:
+                yield Problem(stream.place, str(error).rstrip("."))
+
+
+def places_outside(configuration: Configuration, asked: Namespace) -> Iterator[Problem]:
+    """Yield the places where the file lets aimeta write outside of its folder and of the working directory.
 
     Who runs a configuration need not have written it. ``--allow-outside`` and ``--set`` are typed by the one who does.
     """
@@ -56,8 +69,8 @@ def check_places(configuration: Configuration, asked: Namespace) -> None:
             continue
         path = os.path.realpath(as_path(location))  # where links lead
         if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
-            raise ConfigurationError(
-                f"{said}: {for_people(location)} lies outside of the configuration's folder and of the working directory; name a "
-                "file inside, write the documents with --out, or give --allow-outside if that file is to be written",
-                path=said,
+            yield Problem(
+                said,
+                f"{location} lies outside of the configuration's folder and of the working directory; name a file inside, write "
+                "the documents with --out, or give --allow-outside if that file is to be written",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from argparse import Namespace
+from collections.abc import Iterator
 from functools import partial
 
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
@@ -15,11 +16,12 @@ from empycustom.app.streams.changes import STDIN, Changes
 from empycustom.app.streams.live import LiveStream
 from empycustom.app.streams.outputs import Outputs, are_documents_all, sinks_of_all
 from empycustom.app.streams.pipelines import described
-from empycustom.app.streams.places import check_places
-from empycustom.app.streams.stages import check_stages
+from empycustom.app.streams.places import missing_sources, places_outside
+from empycustom.app.streams.stages import problems
 from empycustom.errors import LaunchError
 from empycustom.paths import as_path
 from empycustom.stream.config import Configuration, read
+from empycustom.stream.kinds import Problem
 
 _LOOK_EVERY_S = 0.1
 
@@ -27,16 +29,20 @@ _LOOK_EVERY_S = 0.1
 def play_streams(asked: Namespace) -> int:
     """Play what the configuration says, or print it with ``--dry-run``; return the exit code. Raises EmPyCustomError, OSError."""
     settings = [setting for setting in asked.settings if setting != STDIN]
-    configuration = read(as_path(asked.source), sources=asked.sources, settings=settings)
-    if asked.events and configuration.callback is None:
-        raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
-    check_places(configuration, asked)
     interrupts = Interrupts()
     with interrupts.counted():
-        check_stages(configuration)
+        configuration = read(as_path(asked.source), sources=asked.sources, settings=settings, more=partial(_problems, asked))
     if interrupts.count:
         return INTERRUPTED
+    if asked.events and configuration.callback is None:
+        raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
     return dry_run(configuration, asked) if asked.dry_run else Streams(configuration, asked).play()
+
+
+def _problems(asked: Namespace, configuration: Configuration) -> Iterator[Problem]:
+    yield from missing_sources(configuration)
+    yield from places_outside(configuration, asked)
+    yield from problems(configuration)
 
 
 def dry_run(configuration: Configuration, asked: Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -26,7 +27,7 @@ _WAYS = {"take": Gst.PadDirection.SINK, "hand on": Gst.PadDirection.SRC}
 
 def check_stages(configuration: Configuration) -> None:
     """Raise ConfigurationError, a line for all that this machine's elements cannot do: be there, be linked, have a property."""
-    refuse(configuration.file, configuration.document, _problems(configuration))
+    refuse(configuration.file, configuration.document, problems(configuration))
 
 
 def check_changes(before: Stream, after: Stream) -> None:
@@ -53,7 +54,8 @@ def set_text(element: Any, key: str, text: str) -> None:
         Gst.util_set_object_arg(element, key, text)
 
 
-def _problems(configuration: Configuration) -> Iterator[Problem]:
+def problems(configuration: Configuration) -> Iterator[Problem]:
+    """Yield what this machine's elements cannot do."""
     stages = {repr(stage): (stage, element) for stream in configuration.streams for stage, element in elements(stream, exists)}
     for stage, element in stages.values():
         yield from _problems_of(stage, element, configuration.options)
@@ -73,8 +75,8 @@ def _problems_of(stage: Stage, element: str, options: Sequence[Option]) -> Itera
     if lacking:
         yield Problem(stage.path, f"{element} does not {' or '.join(lacking)} raw video; an element here has to do both")
     yield from _wrong_properties(stage, element, options)
-    if element == "empycustom" and stage.properties["custom-lib"].endswith(".so"):
-        library = stage.properties["custom-lib"]
+    library = stage.properties.get("custom-lib", "")
+    if element == "empycustom" and library.endswith(".so") and os.path.isfile(library):  # else it is said to be missing
         yield Problem(stage.path_of("custom-lib"), f"{library} is a compiled library, for emcustom alone; name a Python file")
 
 
