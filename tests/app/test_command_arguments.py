@@ -78,3 +78,23 @@ def test_plugin_path_is_the_folder_of_the_loader_files_and_needs_no_gstreamer():
 
     assert path.endswith("gstreamer-1.0")
     assert has_gi == "False"
+
+
+def test_all_that_is_wrong_with_a_run_is_said_at_once(cli, library):
+    library("def process_ip(b, m, o)\n", "broken.py")
+    library("print('loaded')\ndef process_ip(b, m, o): pass\n", "good.py")
+    libraries = [word for name in ("nope.py", "broken.py", "good.py", "gone.py") for word in ("--lib", name)]
+    ended = cli("run", "nope.mp4", *libraries, "--format", "XYZ", "--save", "a.foo")
+
+    assert (ended.code, ended.out) == (1, "")
+    said = [line.removeprefix("empycustom: error: ") for line in ended.err.splitlines() if line.startswith("empycustom: error: ")]
+    beginnings = [
+        "nope.mp4 does not exist",
+        "--save a.foo: the ending .foo",
+        "--format XYZ is not",
+        "custom-lib=nope.py does not",
+    ]
+    for line, beginning in zip(said, [*beginnings, "", "custom-lib=gone.py does not exist"], strict=True):
+        assert line.startswith(beginning)
+    assert "broken.py:1 has a syntax error" in said[4]
+    assert ended.err.count("SyntaxError: ") == 2, "in the sentence, and in the traceback"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from empycustom.app.standard_streams import write_stderr
-from empycustom.errors import LaunchError
+from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.text import for_people
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -15,6 +18,35 @@ class StuckError(LaunchError):
     def __init__(self, message: str, *, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class ToldError(EmPyCustomError):
+    """What is wrong was printed already."""
+
+
+class AllAtOnce:
+    """What is called by this, in its ``with`` block, may fail: errors are printed, and the block ends with a ToldError."""
+
+    def __init__(self) -> None:
+        self._failed = False
+
+    def __enter__(self) -> AllAtOnce:
+        return self
+
+    def __call__(self, function: Callable[..., Any], *given: Any) -> Any:
+        """Return what ``function`` returns; None where it raises an EmPyCustomError."""
+        try:
+            return function(*given)
+        except EmPyCustomError as error:
+            if issubclass(type(error.__cause__), KeyboardInterrupt):
+                raise
+            complain(str(error), error.details)  # now: loading the next library may take its time
+            self._failed = True
+            return None
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if kind is None and self._failed:
+            raise ToldError
 
 
 def complain(message: str, details: str = "", *, kind: str = "error", lines: bool = False) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from empycustom.app.arguments import make_parser
-from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain
+from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, ToldError, complain
 from empycustom.app.standard_streams import finish_streams, give_stdout_back, incomplete, prepare_streams
 from empycustom.errors import ConfigurationError, EmPyCustomError
 from empycustom.paths import from_native
@@ -39,6 +39,8 @@ def _run(arguments: Sequence[str]) -> int:
     except StuckError as error:
         complain(str(error))
         return _leave_at_once(error.exit_code)
+    except ToldError:
+        return FAILED
     except EmPyCustomError as error:
         if issubclass(type(error.__cause__), KeyboardInterrupt):  # Ctrl-C while a callback ran
             return INTERRUPTED

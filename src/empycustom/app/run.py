@@ -7,7 +7,7 @@ from typing import Any
 
 import empycustom
 from empycustom.app.configured import is_configuration
-from empycustom.app.endings import DONE, complain, remark
+from empycustom.app.endings import DONE, AllAtOnce, complain, remark
 from empycustom.app.libraries import Request
 from empycustom.app.playing.lines import Documents
 from empycustom.app.playing.parts import build
@@ -48,11 +48,13 @@ class Run:
         self.saved = [as_path(name) for name in arguments.save]
         self.out = as_path(arguments.out) if arguments.out not in (None, "-") else None
         self.printing = arguments.out == "-" or not (arguments.out or arguments.save or arguments.show)
-        self.source = locate(arguments.source)
         self.sinks = Sinks(self.saved, window=arguments.show)
-        self.sinks.check()
-        check_format(arguments.format)
-        self.libraries = [word for request in arguments.libraries for word in describe_library(request)]
+        with AllAtOnce() as found:
+            self.source = found(locate, arguments.source)
+            found(self.sinks.check)
+            found(check_format, arguments.format)
+            libraries = [found(describe_library, request) for request in arguments.libraries]
+        self.libraries = [word for words in libraries for word in words]
         self.let_in = 0
 
     def show(self) -> int:
