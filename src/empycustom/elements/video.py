@@ -13,6 +13,7 @@ from empycustom.elements.transform import WARNING, PyTransform, guarded
 from empycustom.errors import MetadataError
 from empycustom.frames.layout import FORMATS
 from empycustom.gstreamer import Gst, GstBase
+from empycustom.library.tracing import be_traced
 from empycustom.meta.compact import dumps
 from empycustom.native.objects import listens_to
 
@@ -102,8 +103,10 @@ class VideoTransform(PyTransform):
     def tell(self) -> None:
         """Emit the signal, and ``new-meta`` with the last meta as text, as far as anybody listens."""
         if self._signal_is_heard():
+            be_traced()
             self.emit(self.signal)
         if self._new_meta_is_heard():
+            be_traced()
             self.emit("new-meta", self.last_text())
 
     def computed(self, name: str) -> Any:

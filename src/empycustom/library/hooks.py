@@ -11,6 +11,7 @@ from typing import Any
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackSignatureError, CallbackTooSlowError, LibraryError
 from empycustom.library.blame import blame
 from empycustom.library.load import failed, load, load_ahead, unload
+from empycustom.library.tracing import be_traced
 
 # The arguments that each callback gets, as the messages show them; `events` only where the callback has room for it.
 ARGUMENTS = {
@@ -104,6 +105,7 @@ class Library:
         return self._run_hook("output_caps", caps, options)
 
     def _run_hook(self, name: str, *arguments: Any) -> Any:
+        be_traced()
         try:
             hook = getattr(self.module, name, None)
             return hook(*arguments) if hook is not None else None
@@ -112,6 +114,7 @@ class Library:
 
     def call(self, buffer: Any, in_meta: Any, options: dict[str, Any], events: Any) -> Any:
         """Call the callback that sees buffers and return what it returns. Raises CallbackError."""
+        be_traced()
         try:
             if self.takes_events:
                 return self.function(buffer, in_meta, options, events)

@@ -19,6 +19,7 @@ from empycustom.errors import (
 from empycustom.library.blame import blame
 from empycustom.library.hooks import line_of
 from empycustom.library.load import failed, load, unload
+from empycustom.library.tracing import be_traced
 from empycustom.meta.compact import loads
 from empycustom.meta.naming import name_frames
 from empycustom.paths import as_text
@@ -76,6 +77,7 @@ class SignalCallback:
 
     def _called(self, document: str) -> Said:
         signal = {**loads(document), "options": copy.deepcopy(self.options)}
+        be_traced()
         try:
             returned = self._function(signal)
         except BaseException as error:
