@@ -271,6 +271,8 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
         ["run", "none.mp4", "--lib", lib],
         ["run", ".", "--lib", lib],
         ["run", "nosuch://x", "--lib", lib],
+        ["run", "/dev/null", "--lib", lib],
+        ["run", "dots.json", "--source", "-", "--source", "-"],
         ["run", "test", "--lib", lib, "--format", "NONE"],
         ["run", "test", "--lib", lib, "--save", "x.nothing"],
         ["run", "video.avi", "--lib", lib, "--out", "video.avi"],

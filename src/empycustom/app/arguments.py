@@ -41,6 +41,7 @@ SOURCE is one of:
   video.mp4                      a file; sound in it is ignored
   rtsp://camera/stream           a URI (rtsp, http, https, file ...)
   camera, camera:1, /dev/video1  a camera
+  -, or the name of a FIFO       what comes in by stdin, or by the FIFO
   test                           a moving ball, without end unless --frames is given
   emi_stream_config.json         a stream configuration, with the options above
 
@@ -63,6 +64,7 @@ examples:
   empycustom run video.mp4 --lib people.py --lib draw.py --out meta.jsonl \\
       --save people.mp4 --save last.png
   empycustom run camera --lib draw.py --show
+  ssh camera.local cat video.mkv | empycustom run - --lib my_lib.py
   empycustom run test --lib my_lib.py --frames 100 | jq .frame[0].emcustom
   empycustom run emi_stream_config.json --source rtsp://camera/stream
   empycustom run emi_stream_config.json --source video.mp4 --dry-run"""
@@ -129,7 +131,7 @@ Nothing is changed."""
 
 DOCTOR_MORE = "The exit code is 1 if there is a problem."
 
-SOURCE_HELP = "a file, a URI, a camera or `test`; see below"
+SOURCE_HELP = "a file, a URI, a camera, `test`, or - for stdin; see below"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 DRY_RUN_HELP = "print the line of gst-launch-1.0 that does the same (as it is to be typed: with passwords), and play nothing"
 GRACE_HELP = "how long Ctrl-C, or an error, waits for the files to be finished (default: %(default)g)"

@@ -27,7 +27,7 @@ def output(name: str) -> str:
 def add_configured(run: argparse.ArgumentParser) -> None:
     """Add what only a configuration knows."""
     add = run.add_argument_group("for a stream configuration").add_argument
-    add("--source", action="append", default=[], dest="sources", metavar="URI", help=SOURCE_HELP)
+    add("--source", action="append", default=[], dest="sources", metavar="SOURCE", help=SOURCE_HELP)
     add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=SET_HELP)
     add("--events", type=output, metavar="FILE", help=EVENTS_HELP)
     add("--allow-outside", action="store_true", help=OUTSIDE_HELP)

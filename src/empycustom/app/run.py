@@ -14,7 +14,7 @@ from empycustom.app.playing.parts import build
 from empycustom.app.playing.player import Interrupts, Player, Report
 from empycustom.app.playing.progress import Progress
 from empycustom.app.playing.sinks import Sinks
-from empycustom.app.playing.sources import describe_source, expect_video, is_of_source, locate, warn_of_frames
+from empycustom.app.playing.sources import describe_source, expect_video, explained, locate, shown, warn_of_frames
 from empycustom.app.playing.times import Times
 from empycustom.app.playing.videos import Videos
 from empycustom.app.standard_streams import keep_stdout, kept_stdout, show
@@ -61,7 +61,7 @@ class Run:
         """Print the line of gst-launch-1.0 that does the same; return 0."""
         aimeta = ["silent=false"] if self.printing else []
         words = self._words(*aimeta, sinks=self.sinks.words(printed=True), frames=self.arguments.frames)
-        warn_of_frames(self.arguments, [self.source])
+        warn_of_frames(self.arguments, [self.arguments.source])
         show(Description(words).line(finishing=bool(self.saved)))
         return DONE
 
@@ -70,7 +70,7 @@ class Run:
         pixels = f"video/x-raw,format={self.arguments.format}"
         location = assignments({"location": as_text(self.out)}) if self.out else []
         return [
-            *(*describe_source(self.source, frames=frames), "!", "queue", f"name={FIRST}"),
+            *(*describe_source(self.source, frames=frames, printed=self.arguments.dry_run), "!", "queue", f"name={FIRST}"),
             *("!", "videoconvert", f"name={_CONVERT}", "!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
             *(*self.libraries, "!", "aimeta", f"name={AIMETA}", *location, *aimeta, *sinks),
         ]
@@ -83,7 +83,7 @@ class Run:
         self.last = self.aimeta.get_static_pad("src")
         if self.arguments.frames:
             self.pipeline.get_by_name(_PIXELS).get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._limit)
-        expect_video(self.pipeline, self.source)
+        expect_video(self.pipeline, shown(self.arguments.source))
         Times(self.pipeline)
         self.videos = Videos(self.pipeline, self.sinks)
 
@@ -132,8 +132,8 @@ class Run:
         """Print what an element says, below the progress bar if it ends here."""
         if report.kind == "error":
             self.progress.close()
-        text = f"{self.arguments.source}: {report.advised}" if is_of_source(report.element) else report.advised
-        text, debug = (without_secrets(each, self.arguments.source) for each in (text, report.details))
+        texts = (explained(report, self.arguments.source), report.details)
+        text, debug = (without_secrets(each, self.arguments.source) for each in texts)
         complain(text, debug, kind=report.kind)
 
     def _total(self) -> int | None:

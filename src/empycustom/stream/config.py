@@ -49,7 +49,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream. ``location`` is a URI, a file, ``camera`` or ``test``; ``options`` is what the callback gets of them.
+    """One stream. ``location`` is what ``empycustom run`` takes for SOURCE; ``options`` is what the callback gets of them.
 
     ``said`` is where options said properties of aimeta, ``place`` where the location was said: a JSON path, or ``--source``.
     """
@@ -180,7 +180,7 @@ _ADVICE = 'give --source URI, or write "streams": [{"stream_id": "entrance", "lo
 
 def _location(folder: Path, location: str) -> str:
     """A file as an absolute path; everything else as it is."""
-    if not location or "://" in location or re.fullmatch(r"test|camera(:\d+)?", location):
+    if not location or "://" in location or re.fullmatch(r"-|test|camera(:\d+)?", location):
         return location
     return as_text(files.found(folder, location) or folder / files.expanded(location))
 

@@ -163,7 +163,7 @@ OPTION = Record(
 STREAM = Record(
     {
         "stream_id": Key(Text(filled=True, line=True), "its name, in messages and in what is printed", needed=True),
-        "location": Key(Text(), "the source: a URI, a file, camera or test"),
+        "location": Key(Text(), "the source: a URI, a file, camera, test, or - for stdin"),
         "options": Key(
             Listing(
                 Record(

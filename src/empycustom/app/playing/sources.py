@@ -1,47 +1,85 @@
-"""SOURCE of ``empycustom run``, and of a stream: a file, a URI, a camera or the test picture."""
+"""SOURCE of ``empycustom run``, and of a stream: a file, a URI, a camera, stdin or the test picture."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import stat
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from empycustom.app.endings import complain
+from empycustom.app.playing.player import Report
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
-from empycustom.paths import as_native, as_path
+from empycustom.paths import as_native, as_path, as_text
 from empycustom.stream.launch import FIRST, quoted
 from empycustom.text import without_password
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _CAMERA = re.compile(r"camera(?::(\d+))?")
+_STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+_VIDEO_DEVICES = 81  # the major number of all of Linux's video devices
 _TEST_CAPS = "video/x-raw,width=640,height=480,framerate=30/1"
-_ANY_VIDEO = "video/x-raw(ANY)"
-SOURCE = "source"  # the element's name in a description
+_DECODED = ["caps=video/x-raw(ANY)", "expose-all-streams=false"]  # sound is not even exposed
+_NO_INDEX = "no 'moov' atom within"  # what qtdemux says
+_LATE_INDEX = (
+    "the index of this .mp4 or .mov, without which nothing can be decoded, lies at its end, too far to be read from a pipe; give "
+    "the file itself, or write it with its index first (ffmpeg -movflags +faststart) or as .mkv or .ts."
+)
+SOURCE, INPUT = "source", "source-input"  # names of elements: what decodes, and what it reads from where that is another
 
 
-def locate(source: str) -> str:
-    """What ``source`` means: ``test``, the device of a camera, or a URI. Raises LaunchError if it is not there."""
+@dataclass(frozen=True)
+class Source:
+    """What SOURCE means. ``kind`` says how it is read: test, camera, pipe or uri.
+
+    ``name`` is a file as the user named it, a device, or a URI without passwords; ``target`` is a URI, or the path of a device
+    or pipe, ``""``: stdin.
+    """
+
+    kind: str
+    name: str
+    target: str = ""
+
+
+def locate(source: str) -> Source:
+    """Find what ``source`` means. Raises LaunchError if it is not there."""
     if source == "test":
-        return source
+        return Source("test", source)
+    if is_stdin(source):
+        return Source("pipe", "-")
     if camera := _CAMERA.fullmatch(source):
-        return _device(f"/dev/video{camera[1] or 0}")
-    if source.startswith("/dev/"):
-        return _device(source)
-    if scheme := _URI.match(source):
+        path = f"/dev/video{camera[1] or 0}"
+        return _at(Path(path), path)
+    scheme = _URI.match(source)
+    if scheme and scheme[1].lower() != "file":
         return _uri(source, scheme[1].lower())
-    return _file(as_path(source))
+    return _at(_named(source) if scheme else as_path(source), source)
+
+
+def is_stdin(source: str) -> bool:
+    """Whether SOURCE is what comes in by stdin."""
+    return source in _STDIN
+
+
+def shown(source: str) -> str:
+    """How messages call ``source``."""
+    return "stdin" if is_stdin(source) else without_password(source)
 
 
 def is_file(source: str) -> bool:
     """Whether a source is looked for among the files: no camera, not ``test``, and no URI but that of a file."""
     if scheme := _URI.match(source):
         return scheme[1].lower() == "file"
-    return source != "test" and _CAMERA.fullmatch(source) is None and not source.startswith("/dev/")
+    camera = _CAMERA.fullmatch(source) or source.startswith(("/dev/video", "/dev/v4l/"))
+    return not (camera or source == "test" or is_stdin(source))
 
 
 def is_lasting(source: str) -> bool:
@@ -50,19 +88,11 @@ def is_lasting(source: str) -> bool:
     return scheme is not None and scheme[1].lower().startswith("rtsp")
 
 
-def _device(path: str) -> str:
-    if not Path(path).is_char_device():
-        cameras = ", ".join(str(found) for found in sorted(Path("/dev").glob("video*"))) or "none"
-        raise LaunchError(f"There is no camera at {path}; cameras here: {cameras}.")
-    return path
-
-
-def _uri(uri: str, scheme: str) -> str:
-    if scheme == "file":
-        return _file(_named(uri))
+def _uri(uri: str, scheme: str) -> Source:
+    name = without_password(uri)
     if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, scheme):
-        raise LaunchError(f"GStreamer has no element here that reads {scheme}://; is {without_password(uri)} spelled right?")
-    return uri
+        raise LaunchError(f"GStreamer has no element here that reads {scheme}://; is {name} spelled right?")
+    return Source("uri", name, uri)
 
 
 def _named(uri: str) -> Path:
@@ -73,28 +103,86 @@ def _named(uri: str) -> Path:
     return Path(as_native(text))
 
 
-def _file(path: Path) -> str:
-    if path.is_dir():
-        raise LaunchError(f"{path} is a folder; name a file in it.")
-    if not path.exists():
-        name = without_password(str(path))
-        raise LaunchError(f"{name} does not exist. SOURCE is a file, a URI, a camera (camera, camera:1, /dev/video0) or test.")
-    return path.absolute().as_uri()
+def _at(path: Path, name: str) -> Source:
+    """What lies at ``path``."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:  # ValueError: what cannot be a path at all
+        raise LaunchError(_why_not(path, shown(name), error)) from error
+    if stat.S_ISDIR(mode):
+        raise LaunchError(f"{name} is a folder; name a file in it.")
+    if stat.S_ISSOCK(mode):
+        raise LaunchError(f"{name} is a socket, from which no video is read; give a file, a FIFO, or a URI.")
+    if stat.S_ISCHR(mode):
+        return _camera(str(path), name)
+    return Source("pipe", name, str(path)) if stat.S_ISFIFO(mode) else Source("uri", name, path.absolute().as_uri())
 
 
-def describe_source(located: str, *, live: bool = False, frames: int | None = None) -> list[str]:
-    """What :func:`locate` found, as words for GStreamer's parser, to be followed by a queue.
+def _why_not(path: Path, name: str, error: Exception) -> str:
+    """Why what is at ``path`` cannot be looked at."""
+    if isinstance(error, PermissionError):
+        return f"{name} cannot be read ({error.strerror})."
+    if str(path).startswith("/dev/video"):
+        return f"There is no camera at {path}; {_cameras()}."
+    known = "SOURCE is a file, a URI, a camera (camera, camera:1, /dev/video0), test, or - for stdin."
+    return f"{name} does not exist. {known}"
 
-    The names of the two are ``SOURCE`` and ``FIRST``. ``live`` and ``frames`` are for ``test``. Only video is decoded; sound is
-    not even exposed.
+
+def _camera(path: str, name: str) -> Source:
+    if os.major(os.stat(path).st_rdev) != _VIDEO_DEVICES:
+        raise LaunchError(f"{path} is not a video device; {_cameras()}.")
+    return Source("camera", name, path)
+
+
+def _cameras() -> str:
+    return f"cameras here: {', '.join(str(found) for found in sorted(Path('/dev').glob('video*'))) or 'none'}"
+
+
+def describe_source(source: Source, *, live: bool = False, frames: int | None = None, printed: bool = False) -> list[str]:
+    """The words for GStreamer's parser, to be followed by a queue.
+
+    The names of the two are ``SOURCE`` and ``FIRST``. ``live`` and ``frames`` are for ``test``. ``printed``: for people with
+    gst-launch-1.0; else pipes are opened. Only video is decoded. Raises LaunchError where stdin or a pipe cannot be read.
     """
-    if located == "test":
+    if source.kind == "test":
         ends = [f"num-buffers={frames}"] if frames else []
         paced = ["is-live=true"] if live else []
         return ["videotestsrc", f"name={SOURCE}", "pattern=ball", *paced, *ends, "!", _TEST_CAPS]
-    if located.startswith("/dev/"):
-        return ["v4l2src", f"device={located}", "!", "decodebin", f"name={SOURCE}"]
-    return ["uridecodebin", f"name={SOURCE}", f"uri={quoted(located)}", f"caps={_ANY_VIDEO}", "expose-all-streams=false"]
+    if source.kind == "camera":
+        return ["v4l2src", f"name={INPUT}", f"device={quoted(source.target)}", "!", "decodebin", f"name={SOURCE}"]
+    if source.kind == "pipe":
+        return [*_piped(source, printed=printed), f"name={INPUT}", "!", "decodebin", f"name={SOURCE}", *_DECODED]
+    return ["uridecodebin", f"name={SOURCE}", f"uri={quoted(source.target)}", *_DECODED]
+
+
+def _piped(source: Source, *, printed: bool) -> list[str]:
+    """The words of what reads a pipe."""
+    if source.target and printed:
+        return ["filesrc", f"location={quoted(as_text(Path(source.target)))}"]
+    return ["fdsrc", f"fd={0 if printed else _opened(source)}"]
+
+
+def _opened(source: Source) -> int:
+    """A descriptor from which a pipe can be read, by nobody else."""
+    if not source.target:
+        return _taken_stdin()
+    try:
+        # Not to wait here for whoever writes it: fdsrc does, and can be stopped.
+        return os.open(source.target, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise LaunchError(f"{source.name} cannot be read ({error.strerror}).") from error
+
+
+def _taken_stdin() -> int:
+    """What stdin was: what libraries and their children read there is at its end."""
+    if sys.stdin is None:
+        raise LaunchError("- reads the video from stdin, which is closed; pipe one in: cat video.mp4 | empycustom run - …")
+    if os.isatty(0):
+        raise LaunchError("- reads the video from stdin, which is a terminal; pipe one in: cat video.mp4 | empycustom run - …")
+    taken = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3)
+    with open(os.devnull) as nowhere:
+        os.dup2(nowhere.fileno(), 0)
+    return taken
 
 
 def warn_of_frames(asked: Namespace, locations: Sequence[str]) -> None:
@@ -103,10 +191,10 @@ def warn_of_frames(asked: Namespace, locations: Sequence[str]) -> None:
         complain("--frames is not in the line: gst-launch-1.0 plays a source to its end.", kind="warning")
 
 
-def expect_video(pipeline: Any, located: str) -> None:
+def expect_video(pipeline: Any, name: str) -> None:
     """Say on the bus if the source finds no video, and let what there is come at once.
 
-    ``pipeline`` is made of the words above; ``located`` is for the message.
+    ``pipeline`` is made of the words above; ``name`` is for the message.
     """
     source = pipeline.get_by_name(SOURCE)
     if not source.get_factory().get_name().endswith("decodebin"):
@@ -115,7 +203,7 @@ def expect_video(pipeline: Any, located: str) -> None:
 
     def on_all(decoder: Any) -> None:
         if not first.is_linked():
-            text = f"{without_password(located)} has no video that GStreamer can decode."
+            text = f"{name} has no video that GStreamer can decode."
             error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
             decoder.post_message(Gst.Message.new_error(decoder, error, ""))
 
@@ -131,10 +219,14 @@ def _show_at_once(_source: Any, _bin: Any, element: Any) -> None:
 
 def is_same_file(source: str, path: Path) -> bool:
     """Whether ``path`` is the file that ``source``, a path or a URI, names."""
+    if source == "test" or is_stdin(source):
+        return False
     named = _named(source) if source.startswith("file://") else as_path(source)
     return os.path.exists(path) and os.path.exists(named) and path.samefile(named)  # which take names that are too long, too
 
 
-def is_of_source(element: str) -> bool:
-    """Whether the element with this path is the source, or inside of it."""
-    return f":{SOURCE}" in element
+def explained(report: Report, source: str) -> str:
+    """What ``report`` says, and of which ``source`` where that says it."""
+    if f":{SOURCE}" not in report.element:
+        return report.advised
+    return f"{shown(source)}: {_LATE_INDEX if _NO_INDEX in report.debug else report.advised}"

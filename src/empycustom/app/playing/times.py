@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from empycustom.app.playing.sources import SOURCE
+from empycustom.app.playing.sources import INPUT, SOURCE
 from empycustom.elements.failures import post_error
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.native import probes
@@ -80,7 +80,7 @@ class Times:
 
     def _is_file(self) -> bool:
         """Whether the source has a length, as files have, also over a network."""
-        if not self._source.find_property("source"):
-            return False
-        known, length = self._source.get_property("source").query_duration(Gst.Format.BYTES)
+        own = self._source.find_property("source")
+        read = self._source.get_property("source") if own else self._source.get_parent().get_by_name(INPUT)
+        known, length = read.query_duration(Gst.Format.BYTES) if read else (False, 0)
         return bool(known and length > 0)

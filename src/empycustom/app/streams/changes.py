@@ -9,14 +9,26 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from empycustom.app.endings import complain
+from empycustom.app.playing.sources import is_stdin
 from empycustom.app.streams.live import LiveStream
 from empycustom.app.streams.stages import check_changes, check_stages
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
 from empycustom.stream.config import Configuration
+from empycustom.stream.kinds import Problem
 
 STDIN = "-"
 _LOOK_EVERY_S = 0.1
 _AT_ONCE = 65536  # bytes
+
+
+def taken_stdin(configuration: Configuration, settings: Sequence[str]) -> Iterator[Problem]:
+    """Yield the streams that would read stdin although another one does, or ``--set -``."""
+    readers = ["--set -"] if STDIN in settings else []
+    for stream in configuration.streams:
+        if is_stdin(stream.location):
+            if readers:
+                yield Problem(stream.place, f"{stream.name} would read stdin, as {readers[0]} does; give it another source")
+            readers.append(stream.name)
 
 
 class Changes:

@@ -10,7 +10,7 @@ from empycustom.app.endings import DONE
 from empycustom.app.playing.parts import build
 from empycustom.app.playing.player import Interrupts, Player, Report
 from empycustom.app.playing.sinks import Sinks
-from empycustom.app.playing.sources import SOURCE, expect_video, is_lasting, is_of_source
+from empycustom.app.playing.sources import SOURCE, expect_video, explained, is_lasting, shown
 from empycustom.app.playing.times import Times
 from empycustom.app.playing.videos import Videos
 from empycustom.app.streams.stages import set_text
@@ -75,7 +75,7 @@ class Connection:
         places = ((self._aimeta, self._count), (self._first, self._note))
         pads = ((element.get_static_pad("sink"), look) for element, look in places)
         self._probes = [(pad, pad.add_probe(Gst.PadProbeType.BUFFER, look)) for pad, look in pads]
-        expect_video(self._pipeline, self._location)
+        expect_video(self._pipeline, shown(self._location))
         self._times = Times(self._pipeline)
         self._videos = Videos(self._pipeline, self._sinks)
 
@@ -140,8 +140,8 @@ class Connection:
         return True
 
     def _tell(self, report: Report) -> None:
-        text = f"{self._location}: {report.advised}" if is_of_source(report.element) else report.advised
-        text, debug = (without_secrets(each, self._location) for each in (text, report.details))
+        texts = (explained(report, self._location), report.details)
+        text, debug = (without_secrets(each, self._location) for each in texts)
         self._say(text, debug, kind=report.kind)
 
 

@@ -24,8 +24,8 @@ def described(
 ) -> Description:
     """The pipeline of a stream on this machine; ``aimeta`` are properties of it. ``frames``: where the source is ``test``.
 
-    Raises LaunchError if the source is not there.
+    ``named``: to be played, see :func:`~empycustom.stream.launch.describe`. Raises LaunchError if the source is not there.
     """
     live = bool(stream.input.get("live-source"))
-    source = describe_source(locate(stream.location), live=live, frames=frames)
+    source = describe_source(locate(stream.location), live=live, frames=frames, printed=not named)
     return describe(stream, source, exists, aimeta=aimeta, sinks=sinks, named=named)

@@ -12,7 +12,7 @@ from empycustom.app.playing.player import Interrupts
 from empycustom.app.playing.sources import warn_of_frames
 from empycustom.app.standard_streams import show
 from empycustom.app.streams.callback import SignalCallback
-from empycustom.app.streams.changes import STDIN, Changes
+from empycustom.app.streams.changes import STDIN, Changes, taken_stdin
 from empycustom.app.streams.live import LiveStream
 from empycustom.app.streams.outputs import Outputs, are_documents_all, sinks_of_all
 from empycustom.app.streams.pipelines import described
@@ -41,6 +41,7 @@ def play_streams(asked: Namespace) -> int:
 
 def _problems(asked: Namespace, configuration: Configuration) -> Iterator[Problem]:
     yield from missing_sources(configuration)
+    yield from taken_stdin(configuration, asked.settings)
     yield from places_outside(configuration, asked)
     yield from problems(configuration)
 

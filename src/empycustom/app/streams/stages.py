@@ -11,7 +11,7 @@ from typing import Any
 from empycustom.app.health.packages import how_to_get_any
 from empycustom.app.playing.parts import exists
 from empycustom.app.playing.sinks import ENCODER, MUXER
-from empycustom.app.playing.sources import SOURCE
+from empycustom.app.playing.sources import INPUT, SOURCE
 from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.stream.config import Configuration, Stage, Stream
@@ -98,7 +98,7 @@ def _has_video(element: str, direction: Any) -> bool:
 
 def _taken_names(stream: Stream) -> Iterator[Problem]:
     """Names in the configuration that another element of the pipeline has, or that GStreamer may give it."""
-    taken = {AIMETA, FIRST, SOURCE, "mux", "tee"}
+    taken = {AIMETA, FIRST, SOURCE, INPUT, "mux", "tee"}
     for stage, element in elements(stream, exists):
         if "name" not in properties_of(stage, element):
             continue
