@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable
@@ -94,6 +95,40 @@ def _without_user(found: re.Match[str]) -> str:
     if colon:
         return f"{found[1]}{user}:***@"
     return found[0] if re.search(r"[\s/]", user) else f"{found[1]}***@"  # a token in place of a user, or no user at all
+
+
+_OBJECTS = ".frame[] | .frame_num as $n | .object[] | [$n, .obj_label, .confidence, .rect_params[]] | @"
+_EVENTS = "[.[] | tostring] | @"
+_TABLE = "write {lines}, and make a table of it: jq -r '{filter}{kind}' {lines} > {name}"
+_COPY = "write {lines}, and make a table of it with DuckDB: COPY (FROM {table}) TO {made}"
+_FRAMES = "frames are written by `empycustom run --save {name}`"
+_PACK = "write {stem}, and compress it afterwards"
+_OTHER = "write {lines}, and let another program make {name} of it"
+_NOT_LINES = {
+    **dict.fromkeys(("csv", "tsv"), _TABLE),
+    "parquet": _COPY,
+    **dict.fromkeys(("mp4", "mkv", "avi", "webm", "mov", "png", "jpg", "jpeg"), _FRAMES),
+    **dict.fromkeys(("gz", "bz2", "xz", "zst", "zip", "7z"), _PACK),
+    **dict.fromkeys(("xlsx", "xls", "ods", "xml", "yaml", "yml", "toml", "html", "py", "pkl", "pickle"), _OTHER),
+    **dict.fromkeys(("db", "sqlite", "sqlite3", "duckdb", "arrow", "feather", "avro", "npy", "npz", "h5", "hdf5"), _OTHER),
+}
+
+
+def not_for_lines(name: str, what: str = "documents") -> str:
+    """Return why a file with this name is not one for ``what`` (documents or events): its ending promises something else.
+
+    ``""`` for all names that promise JSON, or nothing that is known here.
+    """
+    stem, _, kind = name.rpartition(".")
+    way = _NOT_LINES.get(kind.lower()) if stem and os.sep not in kind else None
+    if way is None:
+        return ""
+    names = {"stem": stem, "lines": f"{stem}.jsonl", "name": name}
+    words = {key: shell_word(value) for key, value in names.items()}
+    table, made = ("'{}'".format(names[key].replace("'", "''")) for key in ("lines", "name"))  # in SQL
+    choice = _OBJECTS if what == "documents" else _EVENTS
+    advice = way.format(**words, kind=kind.lower(), filter=choice, table=table, made=made)
+    return f"{what} are written as JSON Lines, not as a .{kind} file; {advice}"
 
 
 def write_json(stream: Any, line: str) -> None:

@@ -167,10 +167,12 @@ def test_what_cannot_work_is_one_clear_line(words, complaint, cli, library):
 @pytest.mark.parametrize("option", ["--save", "--out"])
 def test_the_source_is_not_overwritten(option, cli, library, video):
     before = video.read_bytes()
+    if option == "--out":  # which takes no name of a video
+        video = video.rename(video.with_suffix(""))
     for source in (video, video.as_uri()):
         ended = cli("run", source, "--lib", library(SAYS), option, video.name)
         assert ended.code == 1
-        assert "video.avi would be overwritten while it is read" in ended.err
+        assert f"{video.name} would be overwritten while it is read" in ended.err
     assert video.read_bytes() == before
 
 

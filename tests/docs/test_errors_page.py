@@ -149,7 +149,9 @@ def test_a_property_is_refused(said, play, monkeypatch, library):
         said(GOOD, f"in-place=true {text}")
         for text in ("options=nonsense", "options=[1]", "options=@none.json", "process-interval=0")
     ]
-    messages += [play(f"{SOURCE.format('RGBA')} ! aimeta location={file} ! fakesink").error for file in ("/no/such", "/dev/full")]
+    messages += [
+        play(f"{SOURCE.format('RGBA')} ! aimeta location={file} ! fakesink").error for file in ("/no/such", "/dev/full", "x.csv")
+    ]
     pipeline = Gst.parse_launch(
         f"{SOURCE.format('RGBA')} ! empycustom name=e in-place=true custom-lib={library(GOOD)} ! fakesink"
     )
@@ -275,7 +277,8 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
         ["run", "dots.json", "--source", "-", "--source", "-"],
         ["run", "test", "--lib", lib, "--format", "NONE"],
         ["run", "test", "--lib", lib, "--save", "x.nothing"],
-        ["run", "video.avi", "--lib", lib, "--out", "video.avi"],
+        ["run", "test", "--lib", lib, "--out", "x.csv"],
+        ["run", "video.avi", "--lib", lib, "--save", "video.avi"],
         ["run", "test", "--lib", "caf\udce9.py"],
         ["run", "outside.json", "--source", "test"],
         ["run", "dots.json", "--source", "test", "--save", "{stream_id}/x.png"],
@@ -284,8 +287,16 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
     ]
     messages = []
     for command in commands:
-        assert main(command) == 1, command
-        messages.append(capsys.readouterr().err.strip().removeprefix("empycustom: error: "))
+        if "x.csv" in command:  # a wrong argument
+            with pytest.raises(SystemExit, match="2"):
+                main(command)
+        else:
+            assert main(command) == 1, command
+        messages.append(re.sub(r"(?s)^.*?empycustom(?: run)?: error: ", "", capsys.readouterr().err.strip()))
+    full = subprocess.run(
+        f"{sys.executable} -m empycustom plugin-path > /dev/full", shell=True, capture_output=True, text=True, check=False
+    )
+    messages.append(full.stderr.strip().removeprefix("empycustom: error: "))
     compare("The command line", messages)
 
 

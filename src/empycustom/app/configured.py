@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
+
+from empycustom.text import not_for_lines
 
 SOURCE_HELP = "play this, not the location in the file; once for each stream"
 SET_HELP = "a value for an option of the file: speed=25; - takes such lines from stdin while it plays"
@@ -19,8 +22,10 @@ def is_configuration(source: str) -> bool:
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
-def output(name: str) -> str:
-    """Where lines go: what means stdout is ``-``, for file descriptor 1 is not stdout any more while a command plays."""
+def output(name: str, what: str = "documents") -> str:
+    """Where ``what`` goes: what means stdout is ``-``, for file descriptor 1 is not stdout any more while a command plays."""
+    if why := not_for_lines(name, what):
+        raise argparse.ArgumentTypeError(f"{name}: {why}")
     return "-" if name in _STDOUT else name
 
 
@@ -29,7 +34,7 @@ def add_configured(run: argparse.ArgumentParser) -> None:
     add = run.add_argument_group("for a stream configuration").add_argument
     add("--source", action="append", default=[], dest="sources", metavar="SOURCE", help=SOURCE_HELP)
     add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help=SET_HELP)
-    add("--events", type=output, metavar="FILE", help=EVENTS_HELP)
+    add("--events", type=partial(output, what="events"), metavar="FILE", help=EVENTS_HELP)
     add("--allow-outside", action="store_true", help=OUTSIDE_HELP)
     add("--verbose", "-v", action="store_true", help="show the debug strings of the signal callback, on stderr")
 

@@ -16,7 +16,7 @@ from empycustom.meta.compact import dumps
 from empycustom.meta.merge import NOTHING
 from empycustom.native.objects import DebugCategory
 from empycustom.paths import as_path
-from empycustom.text import write_json
+from empycustom.text import not_for_lines, write_json
 
 PROPERTIES = (
     Property(
@@ -143,6 +143,8 @@ def _print(text: str) -> None:
 
 
 def _open(location: str) -> IO[str]:
+    if why := not_for_lines(location):
+        raise PropertyError(f"location={location}: {why}", name="location")
     try:
         path = as_path(location).absolute()
     except PathError as error:

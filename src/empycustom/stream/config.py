@@ -18,6 +18,7 @@ from empycustom.stream.events import EventItem, read_items
 from empycustom.stream.kinds import Problem, below, suggestion
 from empycustom.stream.options import Option, Setting, read_options, settings_of, typed_settings
 from empycustom.stream.problems import refuse
+from empycustom.text import not_for_lines
 
 _USUAL = {"primary": "nvinfer", "tracker": "nvtracker", "secondary": "nvinfer", "overlay": "nvdsosd"}
 _CUSTOM = ("emcustom", "empycustom")
@@ -132,11 +133,19 @@ def _configuration(
     said = typed_settings(options, [stream["stream_id"] for _, stream in given], settings, problems)
     set_ = [settings_of(options, stream, path, said[stream["stream_id"]], problems) for path, stream in given]
     streams = tuple(_stream(document, folder, stream, each, problems) for (_, stream), each in zip(given, set_, strict=True))
-    problems += _shared(streams)
+    problems += [*_shared(streams), *_not_lines(streams)]
     callback, items = _callback(document, folder, problems), tuple(read_items(document))
     made = Configuration(file, streams, many, callback, items, tuple(options), document, sources, settings)
     refuse(file, document, [*problems, *more(made)])
     return made
+
+
+def _not_lines(streams: Sequence[Stream]) -> Iterator[Problem]:
+    """A file for the documents whose name promises something else."""
+    for stream in streams:
+        location = stream.aimeta.get("location")
+        if location and (why := not_for_lines(location)):
+            yield Problem(stream.said.get("location", f"{_ROOT}.aimeta.location"), f"{location}: {why}")
 
 
 def _shared(streams: Sequence[Stream]) -> Iterator[Problem]:
