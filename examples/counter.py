@@ -24,7 +24,7 @@ def process_ip(io_buffer, in_meta, options):
     wanted = options.get("label")
     objects = [obj for obj in in_meta["frame"][0]["object"] if wanted in (None, obj["obj_label"])]
     counts.update(frames=1, objects=len(objects))
-    return {"frame": [{"meta": dict(counts)}]}
+    return {"frame": dict(counts)}
 
 
 def stop(options):

@@ -19,4 +19,4 @@ def process(in_buffer, in_meta, options):
         empycustom.map_frame(out_buffer, in_meta, writable=True) as out,
     ):
         out.pixels[:] = frame.pixels[:, ::-1]
-    return out_buffer, {"frame": [{"meta": {"mirrored": True}}]}
+    return out_buffer, {"frame": {"mirrored": True}}

@@ -29,7 +29,7 @@ def process(in_buffer, in_meta, options):
         near = frame.crop(max(found, key=area)) if found else frame.pixels[:0]
         if near.size:
             put_into_corner(picture, near, options.get("inset", 0.5))
-    return picture, {"frame": [{"meta": {"near": bool(found)}}]}
+    return picture, {"frame": {"near": bool(found)}}
 
 
 def area(obj):

@@ -1,4 +1,4 @@
-"""The smallest custom library: one function that sees every frame, and one word about each.
+"""The smallest custom library: one function that sees every frame, and one result for each.
 
     empycustom run test --lib examples/smallest.py --out smallest.jsonl
 
@@ -12,4 +12,4 @@ or in a pipeline of your own::
 
 def process_ip(io_buffer, in_meta, options):
     """Say how many objects upstream found: this becomes the frame's ``emcustom``."""
-    return {"frame": [{"meta": {"objects": len(in_meta["frame"][0]["object"])}}]}
+    return {"frame": {"objects": len(in_meta["frame"][0]["object"])}}

@@ -6,7 +6,7 @@ For the author of a library::
 
     def process_ip(io_buffer, in_meta, options):
         with empycustom.map_frame(io_buffer, in_meta) as frame:
-            return [{"brightness": frame.pixels.mean()}]
+            return {"frame": {"brightness": frame.pixels.mean()}}
 
 For the author of an application: ``empycustom.register()`` makes the elements ``empycustom``, ``aimeta`` and ``perf`` known to
 this process. Importing the package loads neither GStreamer nor NumPy; using a name does. Import it before both: exceptions of C++

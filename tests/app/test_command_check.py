@@ -81,7 +81,12 @@ def process(in_buffer, in_meta, options):
     [
         ("[{'a': float('nan')}, {}, {}]", "[0].a: NaN and infinities are no JSON and become null."),
         ("str([{'a': float('nan')}, {}, {}])", "There is NaN or an infinity in it"),
-        ("[{'a': 1}]", "1 entries for 3 objects: the last 2 get nothing."),
+        (
+            "[{'a': 1}]",
+            "It returned a list of 1 entry for 3 objects: entries belong to the objects, in their order, so the first object "
+            "('person') got it, and the others got nothing. If it is about the frame, return {\"frame\": {...}}; if it is about objects, "
+            "put {} for each that it says nothing of.",
+        ),
         ("{'frame': [{}, {}]}", "2 frames were described"),
     ],
 )
@@ -91,6 +96,13 @@ def test_it_warns(returned, complaint, cli, library):
     assert ended.code == 0, ended.err
     assert "warnings:" in ended.out
     assert complaint in ended.out
+
+
+@pytest.mark.parametrize("returned", ["[{'a': 1}, {}]", "[{}]", "[{}] * 3", "[{'a': 1}] * 4", "{'frame': {'a': 1}}"])
+def test_it_warns_of_no_list_that_cannot_be_misread(returned, cli, library):
+    ended = cli("check", library(f"def process_ip(b, m, o):\n    return {returned}\n"))
+    assert ended.code == 0, ended.err
+    assert "warnings:" not in ended.out
 
 
 def test_without_objects_the_first_entry_is_the_frames_and_the_rest_is_ignored(cli, library):

@@ -104,7 +104,7 @@ def test_a_callback_raised_or_is_too_slow(said):
     compare("A callback raised, or is too slow", [said(returned("1 / 0")), said(slow), said(kept)])
 
 
-def test_what_came_back_cannot_be_used(said):
+def test_what_came_back_cannot_be_used(said, play, library):
     in_place = [
         "True",
         "'person'",
@@ -139,6 +139,12 @@ def test_what_came_back_cannot_be_used(said):
         messages.append(said(source, "in-place=false", behind="video/x-raw,width=64 !" if "width=8'" in value else ""))
     with pytest.raises(OutputError) as caught:
         deal({"frame": {"a": 1}}, [0, 0])
+    adds = library(returned(f"{{'frame': [{{'new_object': [{{'rect_params': {BOX}}}] * 2}}]}}"), "adds.py")
+    short = library(returned("[{'a': 1}]"), "short.py")
+    played = play(
+        " ! ".join([SOURCE.format("RGBA"), *(f"empycustom in-place=true custom-lib={lib}" for lib in (adds, short)), "fakesink"])
+    )
+    messages += [text for text, _ in played.warnings]
     compare("What came back cannot be used", [*messages, f"lib.py:1: {caught.value}"])
 
 

@@ -80,3 +80,83 @@ def test_what_could_be_an_entry_for_the_frame_is_refused(play, library, key, in_
     )
     assert 'return {"frame": [{...}]}; ' in error
     assert error.endswith('return {"frame": [{"meta": {...}}]}')
+
+
+# Lists that may be about the frame, and went to objects.
+
+OBJECTS = """
+def process_ip(b, m, o):
+    wanted = o["objects"]
+    count = wanted[m["frame"][0]["frame_num"] % len(wanted)]
+    rect = {"left": 1, "top": 2, "width": 3, "height": 4}
+    return {"frame": [{"new_object": [{"obj_label": "cat", "rect_params": rect}] * count}]}
+"""
+LISTS = """
+import json
+def said(m):
+    found = m["frame"][0]["object"]
+    return RETURNED
+def process_ip(b, m, o): return said(m)
+def process(b, m, o): return b.copy_deep(), said(m)
+"""
+
+
+@pytest.fixture
+def warnings(play, library):
+    """Play libraries that return a text of Python's over frames with so many objects each; return the warnings."""
+    detector = library(OBJECTS, "detector.py")
+
+    def run(objects, *returned, in_place="true"):
+        libs = [library(LISTS.replace("RETURNED", text), f"lib{number}.py") for number, text in enumerate(returned)]
+        elements = [f"empycustom in-place={in_place} custom-lib={lib}" for lib in libs]
+        source = f"videotestsrc num-buffers={2 * len(objects)} ! video/x-raw,format=RGBA,width=64,height=48"
+        detect = f"empycustom in-place=true custom-lib={detector} options={json.dumps(json.dumps({'objects': objects}))}"
+        played = play(" ! ".join([source, detect, *elements, "fakesink"]))
+        assert played.ended, played.errors
+        return [text for text, _ in played.warnings]
+
+    return run
+
+
+TRAP = "[{'brightness': 0.5}]"
+
+
+@pytest.mark.parametrize("in_place", ["true", "false"])
+@pytest.mark.parametrize("returned", [TRAP, f"json.dumps({TRAP})", f"str({TRAP})"])
+def test_a_list_shorter_than_the_objects_is_warned_of_once(warnings, returned, in_place):
+    (text,) = warnings([0, 1, 3, 2], returned, in_place=in_place)
+    callback = "process_ip" if in_place == "true" else "process"
+    assert f"lib0.py:{6 if in_place == 'true' else 7}: {callback} returned a list of 1 entry for 3 objects: " in text
+    assert "so the first object ('cat') got it, and the others got nothing. " in text
+    assert 'If it is about the frame, return {"frame": {...}}; if it is about objects, put {} for each' in text
+
+
+def test_each_element_warns_for_itself(warnings):
+    first, second = warnings([3], TRAP, "[5, 6]")
+    assert "lib0.py" in first
+    assert "a list of 2 entries for 3 objects" in second
+    assert "so the first 2 got them, and the others" in second
+
+
+@pytest.mark.parametrize(
+    ("objects", "returned"),
+    [
+        ([0, 1, 0, 1], TRAP),  # cannot be told from a library that speaks about each object
+        ([0, 3, 1], "[{'n': 1} for _ in found]"),
+        ([0, 3, 1], "[{'n': 1} for _ in found] + [{'count': len(found)}]"),
+        ([3], "[{'first': 1}, {}]"),
+        ([3], "[{}]"),
+        ([3], "[]"),
+        ([3], "None"),
+        ([3], "{'frame': {'n': 1}}"),
+        ([3], "{'frame': [{'object': [{'first': 1}]}]}"),
+        ([2, 3], "[{'n': 1}] * 2"),  # it has had an entry for each object before
+    ],
+)
+def test_what_is_not_misread_is_not_warned_of(warnings, objects, returned):
+    assert warnings(objects, returned) == []
+
+
+def test_a_library_that_changes_in_meta_is_warned_of_as_well(warnings):
+    (text,) = warnings([3], "m['frame'][0].clear() or [5]")
+    assert "a list of 1 entry for 3 objects: entries belong to the objects, in their order, so the first object got it" in text

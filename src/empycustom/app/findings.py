@@ -11,7 +11,7 @@ from typing import Any
 
 from empycustom.meta import model
 from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import Said
+from empycustom.meta.output import Said, is_padded, too_short
 
 _NOT_FINITE = re.compile(r"(?<![\w'\"])(nan|NaN|-?inf|-?Infinity)\b")
 
@@ -66,8 +66,8 @@ def _warnings(trial: Trial, callback: str, objects: Sequence[model.Object]) -> I
         yield from _about_text(trial)
     elif places := list(_not_finite(trial.returned, "")):
         yield f"{', '.join(places)}: NaN and infinities are no JSON and become null."
-    if isinstance(trial.meta, list) and 0 < len(trial.meta) < len(objects):
-        yield f"{len(trial.meta)} entries for {len(objects)} objects: the last {len(objects) - len(trial.meta)} get nothing."
+    if isinstance(trial.meta, list) and len(trial.meta) < len(objects) and not is_padded(trial.meta, len(objects)):
+        yield f"It returned {too_short(len(trial.meta), len(objects), objects[0]['obj_label'])}."
     if callback == "process":
         yield from _about_buffer(trial)
 

@@ -40,19 +40,20 @@ def process_ip(io_buffer, in_meta, options):
 
     io_buffer: the Gst.Buffer. map_frame gives its pixels as NumPy arrays of (height, width, channels), without a copy.
     in_meta:   what is known of the frame, and of the objects that elements upstream found on it.
-    Returns what this library has to say: a list whose n-th entry belongs to the n-th object; what is left over belongs to
-    the frame. {{}} says nothing about an object; None says nothing at all.
+    Returns the results of this library. {{"frame": {{"brightness": 0.5}}}} is about the frame. If there are results for objects,
+    too, it is the form below: "object" is a list whose n-th entry belongs to the n-th object, {{}} where there is no result;
+    "meta" is about the frame. None: no results.
     \"\"\"
     state["frames"] += 1
-    said = []
+    results = []
     with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
         for found in in_meta["frame"][0]["object"]:
             # found has class_id, obj_label, confidence, object_id and rect_params (left, top, width, height in pixels).
             crop = frame.crop(found)[..., :3]  # the object's pixels, a view; without alpha
-            said.append({{"brightness": crop.mean(), "dark": crop.mean() < state["dark_below"]}} if crop.size else {{}})
-        said.append({{"brightness": frame.rgb.mean()}})  # one entry more than objects: about the frame
+            results.append({{"brightness": crop.mean(), "dark": crop.mean() < state["dark_below"]}} if crop.size else {{}})
+        brightness = frame.rgb.mean()
         # frame.pixels[:10] = 255                        # would paint the ten rows at the top white, downstream, too
-    return said
+    return {{"frame": [{{"meta": {{"brightness": brightness}}, "object": results}}]}}
 """
 
 

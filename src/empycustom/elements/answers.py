@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from empycustom.carriers.protocol import Reading
 from empycustom.elements.frames import FrameFormat
 from empycustom.errors import CallbackOutputError, EmPyCustomError, FrameError, OutputError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.blame import blame, is_kind, kind_of
 from empycustom.library.hooks import Library
 from empycustom.library.imports import without_package
-from empycustom.meta.output import Said, deal, read_output
+from empycustom.meta.output import Said, deal, read_output, too_short
 from empycustom.native.lent import Lender
 from empycustom.native.metas import allocate, described_at, size_of
 
@@ -52,6 +54,21 @@ def said_of(library: Library, meta: Any, object_counts: list[int]) -> Said:
     """
     said: Said = read(library, deal, meta, object_counts)
     return said
+
+
+def short_list(library: Library, entries: int, objects: int, reading: Reading) -> CallbackOutputError:
+    """Return what is said of a list that has fewer entries than there are objects."""
+    label = ""
+    with suppress(Exception):  # the dicts are the library's, which may have changed them
+        label = reading.frames[0]["object"][0]["obj_label"]
+    line = library.line_of(library.name)
+    what = f"{library.name} returned {too_short(entries, objects, label)} (this is said once)"
+    return CallbackOutputError(
+        f"{library.path}{f':{line}' if line else ''}: {what}",
+        library=library.path,
+        line=line,
+        callback=library.name,
+    )
 
 
 def pair_of(library: Library, returned: Any) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from empycustom.carriers.protocol import Reading
-from empycustom.elements.answers import meta_of, pair_of, said_of
+from empycustom.elements.answers import meta_of, pair_of, said_of, short_list
 from empycustom.elements.entry import as_buffer, settle
 from empycustom.elements.failures import details, post_error, post_warning, sentence
 from empycustom.elements.newframes import NewFrames
@@ -19,7 +19,7 @@ from empycustom.errors import LibraryError, MetadataError, NotWritableError
 from empycustom.library.blame import kind_of
 from empycustom.library.hooks import Library
 from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import quick_words
+from empycustom.meta.output import is_padded, quick_words
 from empycustom.native.objects import highest_level
 
 
@@ -34,7 +34,7 @@ class Caller:
         self._element, self._tally, self._times = element, tally, tally.times
         self._frames, self._every = element.frames, element.every
         self.new_frames = NewFrames(element, library, element.frames)
-        self._told_slow = False
+        self._told_slow = self._told_lists = False
 
     def in_place(self, address: int, given: Any = None) -> int:
         """Let the library work on the buffer."""
@@ -187,7 +187,18 @@ class Caller:
             return
         said = said_of(self.library, output, [len(tokens) for tokens in reading.tokens])
         self._element.complain(self._frames.carrier.write(address, reading, said), address)
+        if type(output) is list and not self._told_lists and reading.tokens and reading.tokens[0]:
+            self._look_at(output, reading)
         self._tell(output)
+
+    def _look_at(self, entries: list[Any], reading: Reading) -> None:
+        """Warn, once, where a list seems to be about the frame, and went to objects. The first list that tells settles it."""
+        objects = len(reading.tokens[0])
+        if is_padded(entries, objects):
+            self._told_lists = True
+        elif len(entries) < objects:
+            self._told_lists = True
+            post_warning(self._element, short_list(self.library, len(entries), objects, reading))
 
     def _tell(self, meta: Any) -> None:
         element = self._element

@@ -18,7 +18,7 @@ from empycustom.meta.checks import check_each, check_keys, check_values, describ
 from empycustom.meta.compact import dumps
 from empycustom.meta.found import new_object
 from empycustom.meta.merge import NOTHING, is_nothing, merge
-from empycustom.meta.values import DEEPEST, LONGEST_DIGITS, parse, plain
+from empycustom.meta.values import DEEPEST, LONGEST_DIGITS, parse, plain, shown
 
 _FORMS = (
     'return a list ([{...}, ...], one entry for each object of in_meta), a dict ({"frame": {...}} about the frame, or '
@@ -153,6 +153,22 @@ def _deal_batch(batch: dict[str, Any], said: Said) -> None:
         frame.new_objects = [new_object(item, "new_object") for item in entry.get("new_object") or []]
     if len(entries) > len(said.frames):
         said.ignored.append(f"{len(entries)} frames were described, but the buffer has {len(said.frames)}; the rest was ignored")
+
+
+def is_padded(entries: list[Any], objects: int) -> bool:
+    """Whether a list shows that its author counts the objects: it says nothing about one, or has an entry for each of several."""
+    return len(entries) >= max(objects, 2) or any(is_nothing(entry) for entry in entries)
+
+
+def too_short(entries: int, objects: int, first_label: str) -> str:
+    """Return what is said of a list with fewer entries than there are objects."""
+    first = f"the first object ({shown(first_label)})" if first_label else "the first object"
+    listed, got = ("1 entry", f"{first} got it") if entries == 1 else (f"{entries} entries", f"the first {entries} got them")
+    return (
+        f"a list of {listed} for {objects} objects: entries belong to the objects, in their order, so {got}, "
+        "and the others got nothing. "
+        'If it is about the frame, return {"frame": {...}}; if it is about objects, put {} for each that it says nothing of'
+    )
 
 
 def _or_nothing(said: Any) -> Any:
