@@ -61,7 +61,7 @@ def test_a_configuration(cli, configured, library, runs, tmp_path):
 def test_check_tries_both_callbacks_between_one_start_and_one_stop(cli, library, runs):
     ended = cli("check", library(BOTH), "--repeat", 1)
     assert ended.code == 0, ended.err
-    assert "['start', 'process_ip', 'process', 'stop']" in ended.out
+    assert "['start', 'process_ip', 'process', 'stop']" in ended.err
     order = [ended.out.index(f"  {name}(") for name in ("start", "process_ip", "process", "stop")]
     assert order == sorted(order)
     assert ended.out.count("of a frame at 30 fps") == 2
