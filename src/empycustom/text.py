@@ -109,7 +109,7 @@ _NOT_LINES = {
     "parquet": _COPY,
     **dict.fromkeys(("mp4", "mkv", "avi", "webm", "mov", "png", "jpg", "jpeg"), _FRAMES),
     **dict.fromkeys(("gz", "bz2", "xz", "zst", "zip", "7z"), _PACK),
-    **dict.fromkeys(("xlsx", "xls", "ods", "xml", "yaml", "yml", "toml", "html", "py", "pkl", "pickle"), _OTHER),
+    **dict.fromkeys(("xlsx", "xls", "ods", "xml", "yaml", "yml", "toml", "html", "pkl", "pickle"), _OTHER),
     **dict.fromkeys(("db", "sqlite", "sqlite3", "duckdb", "arrow", "feather", "avro", "npy", "npz", "h5", "hdf5"), _OTHER),
 }
 
