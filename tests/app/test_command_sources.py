@@ -23,6 +23,7 @@ import sys
 def process_ip(io_buffer, in_meta, options):
     return [{"read": sys.stdin.readline()}]
 """
+NAMES_SOURCE = "def process_ip(b, m, o):\n    return [{'second': m['frame'][0]['source']}]\n"
 TERMINAL = "empycustom: error: - reads the video from stdin, which is a terminal; pipe one in: cat video.mp4 | empycustom run - …"
 
 
@@ -168,6 +169,55 @@ def test_libraries_do_not_read_the_video(shell, library, video):
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert words(map(json.loads, ended.stdout.splitlines())) == [{"read": ""}] * 40
+
+
+def test_documents_and_libraries_know_the_source(cli, shell, library, video, tmp_path):
+    first = library("def process_ip(b, m, o):\n    return [{'first': m['frame'][0]['source']}]\n", "first.py")
+    second = library(NAMES_SOURCE, "second.py")
+    names = ["video.avi", "./video.avi", str(video), video.as_uri(), "test"]
+    (tmp_path / "größe 1.avi").write_bytes(video.read_bytes())
+    for name in [*names, "größe 1.avi"]:
+        ended = cli("run", name, "--lib", first, "--lib", second, "--frames", 3, "-q")
+
+        assert [document["frame"][0]["source"] for document in ended.documents] == [name] * 3, ended.err
+        assert words(ended.documents) == [{"first": name, "second": name}] * 3
+    piped = shell("cat video.avi | empycustom run - --lib first.py --frames 1 -q")
+    assert json.loads(piped.stdout)["frame"][0]["source"] == "-"
+
+
+def test_the_source_of_a_uri_is_without_secrets(cli, library, video):
+    import functools
+    import http.server
+    import threading
+
+    if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, "http"):
+        pytest.skip("this GStreamer has no element that reads http")
+    files = functools.partial(http.server.SimpleHTTPRequestHandler, directory=video.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), files) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{server.server_port}/video.avi"
+        ended = cli("run", f"http://me:SECRET@{host}?token=SECRET", "--lib", library(SAYS), "--frames", 1, "-q")
+        server.shutdown()
+
+    assert [document["frame"][0]["source"] for document in ended.documents] == [f"http://me:***@{host}?token=***"], ended.err
+
+
+def test_a_name_that_is_not_utf_8_is_a_source(cli, library, video, tmp_path):
+    name = os.fsdecode(b"caf\xe9.avi")
+    (tmp_path / name).write_bytes(video.read_bytes())
+    ended = cli("run", name, "--lib", library(SAYS), "--frames", 1, "-q")
+
+    assert [document["frame"][0]["source"] for document in ended.documents] == ["caf\\xe9.avi"], ended.err
+
+
+def test_the_source_of_a_stream_is_its_stream_id(cli, configured, video):
+    streams = [{"stream_id": "entrance", "location": "video.avi"}, {"stream_id": "garden", "location": "test"}]
+    ended = cli("run", configured({"empycustom": LIB}, streams=streams), "--frames", 3, "-q")
+    alone = cli("run", configured({"empycustom": LIB}, application_name="alone"), "--frames", 1, "-q", "--source", "test")
+
+    assert len(ended.documents) == 6, ended.err
+    assert all(document["frame"][0]["source"] == document["stream_id"] for document in ended.documents)
+    assert alone.documents[0]["frame"][0]["source"] == "alone"
 
 
 def test_pipes_are_printed_for_gst_launch(cli, library, tmp_path):

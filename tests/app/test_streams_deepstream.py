@@ -187,4 +187,5 @@ def test_it_plays(stubs, tmp_path, capsys, monkeypatch):
     both = [{"one": label, "two": label} for label in ("bike", "person", "car")]
     assert [json.loads(line) for line in out.splitlines()] == [{"number": number, "objects": both} for number in (0, 2, 4)]
     frames = [json.loads(line)["frame"][0] for line in (tmp_path / "meta.jsonl").read_text().splitlines()]
+    assert [frame["source"] for frame in frames] == ["stream"] * 3  # behind the muxer, too
     assert [frame["emcustom"] for frame in frames] == [{"one": ["RGBA", "CPU", 10], "two": ["NV12", "NVMM", 10]}] * 3

@@ -20,6 +20,7 @@ from empycustom.app.playing.videos import Videos
 from empycustom.app.standard_streams import keep_stdout, kept_stdout, show
 from empycustom.app.streams.outputs import prepare
 from empycustom.app.streams.play import play_streams
+from empycustom.elements.origin import announce
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import callbacks_of
@@ -84,6 +85,7 @@ class Run:
         if self.arguments.frames:
             self.pipeline.get_by_name(_PIXELS).get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._limit)
         expect_video(self.pipeline, shown(self.arguments.source))
+        announce(self.pipeline.get_by_name(FIRST).get_static_pad("src"), self.source.name)
         Times(self.pipeline)
         self.videos = Videos(self.pipeline, self.sinks)
 

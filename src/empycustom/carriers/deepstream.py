@@ -91,11 +91,13 @@ class DeepStreamCarrier:
         return reading
 
     def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame, complaints: list[str]) -> model.Frame:
+        origin: Any = {"source": frame["source"]} if "source" in frame else {}
         read: model.Frame = {
             "frame_num": item.frame_num,
             "buf_pts": _pts_of(item),
             "timestamp": time,
             "source_id": item.source_id,
+            **origin,  # type: ignore[typeddict-item]
             "source_frame_width": frame["source_frame_width"],
             "source_frame_height": frame["source_frame_height"],
             "stream_width": item.width,

@@ -33,8 +33,8 @@ class FrameReader:
     """Reads the frames of one stream.
 
     ``number`` is that of the last buffer: whoever sees a buffer adds 1, and where an element upstream gave it another number,
-    that is gone on from, because frames may be dropped in between. ``carrier`` is the one for the last buffer,
-    ``deepstream`` that of buffers with a batch.
+    that is gone on from, because frames may be dropped in between. ``origin`` is what in_meta says of their source.
+    ``carrier`` is the one for the last buffer, ``deepstream`` that of buffers with a batch.
     """
 
     format = cast("FrameFormat", _NoFormat())  # until expect()
@@ -49,7 +49,12 @@ class FrameReader:
 
     def restart(self) -> None:
         """Begin a stream: the next number is 0."""
-        self.number = -1
+        self._last_number, self.number = getattr(self, "number", -1), -1
+        self.origin: dict[str, str] = {}  # with the key source of in_meta, where it is known
+
+    def go_on(self) -> None:
+        """Take the stream that has just begun for more of the one before: the numbers go on."""
+        self.number = self._last_number
 
     def expect(self, frame_format: FrameFormat) -> None:
         """Get ready for frames of a format. From now on other readers of this process let buffers carry their numbers."""
@@ -63,7 +68,7 @@ class FrameReader:
     def read(self, address: int) -> Reading:
         """Read the buffer at ``address``, which was counted."""
         now = time_ns()
-        frame = self.format.frame(address, self.number, now)
+        frame = self.format.frame(address, self.number, now, self.origin)
         metas = scan(address, self._state)
         if metas:
             self.carrier = self.deepstream if batch_on(metas) else self._plain
@@ -150,14 +155,15 @@ class FrameFormat:
         # How long a frame lasts, in nanoseconds; without end where the caps do not say it.
         self.duration_ns: float = info.fps_d * Gst.SECOND / info.fps_n if info.fps_n else inf
 
-    def frame(self, address: int, number: int, time_ns: int) -> model.Frame:
-        """Return what is known of the frame of a buffer before its metadata is read."""
+    def frame(self, address: int, number: int, time_ns: int, origin: Any) -> model.Frame:
+        """Return what is known of the frame of a buffer before its metadata is read; ``origin`` has ``source``, or nothing."""
         (pts,) = pts_at(address)
         return {
             "frame_num": number,
             "buf_pts": pts if pts != _NO_PTS else model.NO_PTS,
             "timestamp": model.timestamp_of_ms(time_ns // 1_000_000),
             "source_id": 0,
+            **origin,  # type: ignore[typeddict-item]
             "source_frame_width": self.width,
             "source_frame_height": self.height,
             "object": [],

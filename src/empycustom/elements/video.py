@@ -9,6 +9,7 @@ from empycustom.carriers.protocol import Reading
 from empycustom.elements.borders import adds_borders
 from empycustom.elements.failures import post_warning
 from empycustom.elements.frames import FrameFormat, FrameReader
+from empycustom.elements.origin import origin_in
 from empycustom.elements.transform import WARNING, PyTransform, guarded
 from empycustom.errors import MetadataError
 from empycustom.frames.layout import FORMATS
@@ -129,4 +130,8 @@ class VideoTransform(PyTransform):
     def do_sink_event(self, event: Any) -> bool:
         if event.type == Gst.EventType.STREAM_START:
             self.frames.restart()
+        elif origin := origin_in(event):
+            self.frames.origin = {"source": origin.name}
+            if origin.goes_on:
+                self.frames.go_on()
         return bool(GstBase.BaseTransform.do_sink_event(self, event))

@@ -71,6 +71,9 @@ class Object(TypedDict):
 class Frame(TypedDict):
     """One frame of a buffer. ``buf_pts`` in nanoseconds, -1: the buffer has none.
 
+    ``source`` is what it comes from, where ``empycustom run`` plays: a file as the user named it, a URI without passwords, a
+    device, ``test``, ``-`` for stdin; the ``stream_id`` of a stream configuration.
+
     In DeepStream also: the size that it had at the muxer's input (``stream_width``, ``stream_height``), where it is in the batch
     (``batch_id``), the muxer's pad that it came by, and the time that is behind ``timestamp``, in ns since 1970, 0: unknown.
     """
@@ -79,6 +82,7 @@ class Frame(TypedDict):
     buf_pts: int
     timestamp: str
     source_id: int
+    source: NotRequired[str]
     source_frame_width: int
     source_frame_height: int
     stream_width: NotRequired[int]

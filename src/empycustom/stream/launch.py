@@ -12,7 +12,7 @@ from empycustom.errors import ConfigurationError
 from empycustom.stream.config import Stage, Stream
 from empycustom.text import shell_word
 
-AIMETA, FIRST = "aimeta", "first"  # names of elements: the one of that kind, and the queue behind the source
+AIMETA, FIRST, STREAMMUX = "aimeta", "first", "mux"  # names of elements; FIRST is the queue behind the source
 _SIMPLE = re.compile(r"[\w./:,+@%()-]+")
 _PLAIN, _NVMM = "video/x-raw", "video/x-raw(memory:NVMM)"
 _SCALED = ("width", "height", "enable-padding")
@@ -140,8 +140,8 @@ class _Making:
         missing = [key for key in ("width", "height") if key not in stream.input]
         if missing:
             raise ConfigurationError(f"{_INPUT}: nvstreammux needs {' and '.join(missing)}, in pixels", path=_INPUT)
-        self.add("!", "queue", f"name={FIRST}", "!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", "mux.sink_0")
-        self.add("nvstreammux", "name=mux", *assignments({"batch-size": 1, **stream.input}))
+        self.add("!", "queue", f"name={FIRST}", "!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", f"{STREAMMUX}.sink_0")
+        self.add("nvstreammux", f"name={STREAMMUX}", *assignments({"batch-size": 1, **stream.input}))
 
     def scale(self, stream: Stream) -> None:
         """Without nvstreammux: the size that it would give the frames."""

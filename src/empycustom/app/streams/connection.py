@@ -15,8 +15,9 @@ from empycustom.app.playing.times import Times
 from empycustom.app.playing.videos import Videos
 from empycustom.app.streams.stages import set_text
 from empycustom.elements.failures import post_error
+from empycustom.elements.origin import announce
 from empycustom.gstreamer import Gst
-from empycustom.stream.launch import AIMETA, FIRST, Change
+from empycustom.stream.launch import AIMETA, FIRST, STREAMMUX, Change
 from empycustom.text import without_secrets
 
 _SILENCE_S = 30.0  # without a frame, a source that has sent some is gone
@@ -33,7 +34,8 @@ class Connection:
     """The pipeline that ``text`` describes, playing. ``lost`` says why a source that should last is gone, or is ``""``.
 
     ``let_in`` is asked for every frame whether it may reach aimeta, ``hear`` gets every document and may raise: then the pipeline
-    ends with that error. ``location`` is what the pipeline plays, ``sinks`` where its frames go. Raises LaunchError.
+    ends with that error. ``location`` is what the pipeline plays, ``name`` what frames have as their source, ``sinks`` where they
+    go. Raises LaunchError.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Connection:
         location: str,
         sinks: Sinks,
         *,
+        name: str,
         let_in: Callable[[], bool],
         hear: Callable[[str], None],
         say: Say,
@@ -56,6 +59,7 @@ class Connection:
         self._broken = False
         self._pipeline = build(text)
         self._listen()
+        announce((self._pipeline.get_by_name(STREAMMUX) or self._first).get_static_pad("src"), name)
         self._player = Player(
             self._pipeline,
             on_report=self._tell,

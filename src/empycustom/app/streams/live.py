@@ -151,6 +151,7 @@ class LiveStream:
             description.text,
             self.stream.location,
             self._sinks,
+            name=self.stream.name,
             let_in=self._let_in,
             hear=self._hear,
             say=self.say,
