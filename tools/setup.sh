@@ -17,19 +17,21 @@ nvidia_package='nvidia-deepstream-videodecode-cu13==9.0.*'
 # Another environment that happens to be active must not get in the way.
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX GST_PLUGIN_PATH
 
-# PyGObject and GStreamer belong to the system: pip would have to compile them. -libav decodes most videos, -ugly has x264.
+# PyGObject and GStreamer belong to the system: pip would have to compile them. -libav decodes most videos, -ugly has x264,
+# and -x shows windows.
 packages=(
     python3 python3-venv python3-gi python3-gst-1.0
     gstreamer1.0-python3-plugin-loader gstreamer1.0-tools
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    gstreamer1.0-plugins-ugly gstreamer1.0-libav
+    gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
 )
 
 with_tests() { [ "$extra" = dev ] || [ "$extra" = gpu ]; }
 
-# C programs of the tests read DeepStream metadata, and stand for NVIDIA's driver; an RTSP server goes away and comes back.
-! with_tests || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config gir1.2-gst-rtsp-server-1.0)
+# C programs of the tests read DeepStream metadata, and stand for NVIDIA's driver; an RTSP server goes away and comes back; a window
+# is shown on a display that nobody sees.
+! with_tests || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config gir1.2-gst-rtsp-server-1.0 xvfb x11-utils)
 
 did_something=
 say() { echo "set-up: $*"; }

@@ -10,6 +10,7 @@ import empycustom
 from empycustom.app.endings import remark
 from empycustom.app.playing.parts import build
 from empycustom.app.playing.player import Interrupts, Player, Report
+from empycustom.app.playing.windows import expect_windows
 from empycustom.app.standard_streams import show
 from empycustom.text import for_people
 
@@ -22,6 +23,7 @@ def main(arguments: Namespace) -> int:
     interrupts = Interrupts()
     with interrupts.counted():
         pipeline = build(describe(arguments.description))
+        expect_windows(pipeline, kind="warning")
         say = (lambda _text: None) if arguments.quiet else show
         say("Playing; Ctrl-C ends the stream.")
         began = time.monotonic()

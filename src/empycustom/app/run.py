@@ -17,6 +17,7 @@ from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import describe_source, expect_video, explained, locate, shown, warn_of_frames
 from empycustom.app.playing.times import Times
 from empycustom.app.playing.videos import Videos
+from empycustom.app.playing.windows import expect_windows
 from empycustom.app.standard_streams import keep_stdout, kept_stdout, show
 from empycustom.app.streams.outputs import prepare
 from empycustom.app.streams.play import play_streams
@@ -86,6 +87,7 @@ class Run:
             self.pipeline.get_by_name(_PIXELS).get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._limit)
         expect_video(self.pipeline, shown(self.arguments.source))
         announce(self.pipeline.get_by_name(FIRST).get_static_pad("src"), self.source.name)
+        expect_windows(self.pipeline)
         Times(self.pipeline)
         self.videos = Videos(self.pipeline, self.sinks)
 

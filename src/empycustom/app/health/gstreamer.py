@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from empycustom.app.health.packages import ESSENTIAL, how_to_get
+from empycustom.app.health.packages import ESSENTIAL, WINDOWS, how_to_get
 from empycustom.app.health.report import OK, PROBLEM, WARNING, Finding
 from empycustom.errors import DeepStreamError
 from empycustom.native.loaded import path_of
@@ -115,6 +116,19 @@ def check_elements() -> Iterator[Finding]:
         yield Finding(OK, f"GStreamer's elements that `empycustom run` needs: {', '.join(ESSENTIAL)}")
 
 
+def check_windows() -> Iterator[Finding]:
+    """Whether there is an element for the window of `empycustom run --show`."""
+    if (gst := _gstreamer()) is None:
+        return
+    displays = [name for name in WINDOWS if os.environ.get(name)] or list(WINDOWS)[:1]
+    sinks = list(dict.fromkeys(sink for name in displays for sink in WINDOWS[name]))
+    found = [sink for sink in sinks if gst.ElementFactory.find(sink)]
+    if found:
+        yield Finding(OK, f"`empycustom run --show` has elements that show frames: {', '.join(found)}")
+    else:
+        yield Finding(WARNING, "`empycustom run --show` has no element that shows frames in a window.", how_to_get(sinks[:1]))
+
+
 def check_deepstream() -> Iterator[Finding]:
     """Where DeepStream is installed: whether words can be attached to its metadata."""
     if (gst := _gstreamer()) is None or (muxer := gst.ElementFactory.find("nvstreammux")) is None:
@@ -136,5 +150,6 @@ CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     check_exceptions,
     check_analytics,
     check_elements,
+    check_windows,
     check_deepstream,
 )

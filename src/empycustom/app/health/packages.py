@@ -34,9 +34,15 @@ PACKAGES = {
     "h264parse": _BAD,
     "mpeg4videoparse": _BAD,
     "avenc_mpeg4": "gstreamer1.0-libav",
+    "xvimagesink": "gstreamer1.0-x",
+    "ximagesink": "gstreamer1.0-x",
+    "glimagesink": "gstreamer1.0-gl",
+    "waylandsink": _BAD,
 }
 # What `empycustom run` cannot do without, whatever is asked of it.
 ESSENTIAL = ("videoconvert", "uridecodebin", "queue", "tee", "capsfilter", "fakesink")
+# What can show frames in a window, by the variable that says where; the first is the one to install.
+WINDOWS = {"DISPLAY": ("xvimagesink", "ximagesink", "glimagesink"), "WAYLAND_DISPLAY": ("waylandsink", "glimagesink")}
 
 
 _DEEPSTREAM = re.compile(r"nv\w+")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from empycustom.app.health.packages import how_to_get
 from empycustom.app.playing.parts import exists
+from empycustom.app.playing.windows import CHOOSER, check_window
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.paths import as_text
@@ -55,7 +55,7 @@ class Sinks:
                 known = " ".join([*_MUXERS, *_PICTURES])
                 raise LaunchError(f"--save {path}: the ending {ending or '(none)'} is not known; it may be {known}.")
         if self.window:
-            _check_display()
+            check_window()
 
     def words(self, converter: str = "videoconvert", *, printed: bool = False) -> list[str]:
         """What comes after the last element, beginning with a ``!``. ``converter`` makes frames of any memory into plain ones.
@@ -64,7 +64,7 @@ class Sinks:
         """
         branches = [_to_file(path, index, converter, printed=printed) for index, path in enumerate(self.files)]
         if self.window:
-            branches.append([converter, "!", "autovideosink"])
+            branches.append([converter, "!", CHOOSER])
         elif self.paced or not branches or (printed and all(path.suffix.lower() in _MUXERS for path in self.files)):
             # gst-launch-1.0 may miss the end of a pipeline in which all sinks are not async; videos have to be so.
             branches.append(["fakesink", f"sync={'true' if self.paced else 'false'}"])
@@ -130,12 +130,3 @@ def _expect(path: Path, factories: list[str]) -> None:
     missing = [factory for factory in factories if not exists(factory)]
     if missing:
         raise LaunchError(f"--save {path} needs the element {missing[0]}, which is not here; {how_to_get(missing)}.")
-
-
-def _check_display() -> None:
-    """Raise LaunchError where there is no display to show a window on: GStreamer may crash rather than say so."""
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise LaunchError(
-            "--show needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set. Write a file with --save instead, or use "
-            "`empycustom launch` with a sink that needs no desktop, as kmssink."
-        )
