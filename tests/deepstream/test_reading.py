@@ -42,6 +42,7 @@ def test_a_frame_with_all_that_is_known_of_it(seen):
     assert frame == {
         "frame_num": 2,
         "buf_pts": 66_000_000,
+        "stream_time": -1,
         "source_id": 10,
         "source_frame_width": 64,
         "source_frame_height": 48,

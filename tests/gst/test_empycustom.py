@@ -41,6 +41,7 @@ def test_in_meta_describes_frame_and_buffer(play, library, tmp_path):
     assert frame == {
         "frame_num": 0,
         "buf_pts": 0,
+        "stream_time": 0,
         "source_id": 0,
         "source_frame_width": 33,
         "source_frame_height": 17,

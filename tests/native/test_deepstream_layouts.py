@@ -290,7 +290,7 @@ def test_a_whole_batch_is_read_by_the_carrier(make, api):
     first, second = reading.frames
     assert datetime.strptime(first["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() == 1_600_000_000.123
     same = {"source_id": 2**32 - 8, "source_frame_width": 320, "source_frame_height": 240, "stream_width": 2**32 - 9}
-    same |= {"stream_height": 2**32 - 10, "batch_id": 2**32 - 5, "pad_index": 2**32 - 4}
+    same |= {"stream_time": -1, "stream_height": 2**32 - 10, "batch_id": 2**32 - 5, "pad_index": 2**32 - 4}
     label = {"num_classes": 3, "result_label": "red", "result_class_id": 4, "label_id": 5, "result_prob": 0.1}
     facts = {
         "class_id": 2, "object_id": -1, "confidence": 0.9, "obj_label": "car", "unique_component_id": -1, "tracker_confidence": 0.3,

@@ -35,7 +35,7 @@ class SyntheticFrame:
 
     def in_meta(self, buffer: Any) -> model.InMeta:
         """A new ``in_meta`` for a buffer that :meth:`buffer` returned."""
-        frame = self.format.frame(hash(buffer), 0, time_ns(), {})
+        frame = self.format.frame(hash(buffer), 0, time_ns(), int, {})  # its video begins at 0
         frame["object"] = [_copied(found) for found in self.objects]
         return {"frame": [frame], "buffer": self.format.buffer_info(video_layout(hash(buffer)))}
 

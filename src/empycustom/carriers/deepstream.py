@@ -95,6 +95,7 @@ class DeepStreamCarrier:
         read: model.Frame = {
             "frame_num": item.frame_num,
             "buf_pts": _pts_of(item),
+            "stream_time": model.NO_PTS,  # the muxer has dropped the segments of its sources
             "timestamp": time,
             "source_id": item.source_id,
             **origin,  # type: ignore[typeddict-item]

@@ -5,28 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from empycustom.gstreamer import Gst, GstVideo
+from empycustom.elements.upstream import upstream_of
+from empycustom.gstreamer import GstVideo
 
 
 def adds_borders(pad: Any) -> str | None:
     """Return the name of the next element upstream of a sink pad that adds borders to its frames; None: there is none."""
-    while (element := _upstream(pad)) is not None:
-        sinks = element.sinkpads
-        if len(sinks) != 1:  # a source, or one that makes one stream of several
-            return None
-        pad = sinks[0]
-        if _has_borders(element):
-            return str(element.get_name())
-    return None
-
-
-def _upstream(pad: Any) -> Any:
-    """Return the element that a sink pad gets its frames from, in whatever bin it is; None: it is not linked."""
-    peer = pad.get_peer()
-    while isinstance(peer, Gst.ProxyPad):
-        # A ghost pad stands for a pad in its bin; a plain proxy pad is the inner side of one, and its parent the outer side.
-        peer = peer.get_target() if isinstance(peer, Gst.GhostPad) else peer.get_parent().get_peer()
-    return peer.get_parent_element() if peer else None
+    return next((str(element.get_name()) for element in upstream_of(pad) if _has_borders(element)), None)
 
 
 def _has_borders(element: Any) -> bool:

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, cast
 from empycustom.carriers.deepstream import DeepStreamCarrier, batch_on
 from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Carrier, Reading
+from empycustom.elements.segments import NO_TIME, StreamTime, beginning_of, stream_time_in, unknown
 from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.meta import model
 from empycustom.meta.naming import name_frames
 from empycustom.native.metas import VideoLayout, pts_at, scan, scan_state
 
-_NO_PTS = 2**64 - 1
 _NVMM = "memory:NVMM"
 
 
@@ -38,6 +38,8 @@ class FrameReader:
     """
 
     format = cast("FrameFormat", _NoFormat())  # until expect()
+    _stream_time: StreamTime
+    _beginning: int | None
     _started: ClassVar[set[int]] = set()
 
     def __init__(self) -> None:
@@ -48,9 +50,10 @@ class FrameReader:
         self.restart()
 
     def restart(self) -> None:
-        """Begin a stream: the next number is 0."""
+        """Begin a stream: the next number is 0, and times are not known before its segment."""
         self._last_number, self.number = getattr(self, "number", -1), -1
         self.origin: dict[str, str] = {}  # with the key source of in_meta, where it is known
+        self._stream_time, self._beginning = unknown, None
 
     def go_on(self) -> None:
         """Take the stream that has just begun for more of the one before: the numbers go on."""
@@ -61,6 +64,12 @@ class FrameReader:
         self.format = frame_format
         self._started.add(id(self))
 
+    def follow(self, segment: Any, pad: Any) -> None:
+        """Take the times of frames by a GstSegment, which came to a sink pad, from now on."""
+        if self._beginning is None:  # those after it may be of a seek
+            self._beginning = beginning_of(segment, pad)
+        self._stream_time = stream_time_in(segment, self._beginning)
+
     def stop(self) -> None:
         """Read no more."""
         self._started.discard(id(self))
@@ -68,7 +77,7 @@ class FrameReader:
     def read(self, address: int) -> Reading:
         """Read the buffer at ``address``, which was counted."""
         now = time_ns()
-        frame = self.format.frame(address, self.number, now, self.origin)
+        frame = self.format.frame(address, self.number, now, self._stream_time, self.origin)
         metas = scan(address, self._state)
         if metas:
             self.carrier = self.deepstream if batch_on(metas) else self._plain
@@ -155,12 +164,16 @@ class FrameFormat:
         # How long a frame lasts, in nanoseconds; without end where the caps do not say it.
         self.duration_ns: float = info.fps_d * Gst.SECOND / info.fps_n if info.fps_n else inf
 
-    def frame(self, address: int, number: int, time_ns: int, origin: Any) -> model.Frame:
-        """Return what is known of the frame of a buffer before its metadata is read; ``origin`` has ``source``, or nothing."""
+    def frame(self, address: int, number: int, time_ns: int, stream_time: StreamTime, origin: Any) -> model.Frame:
+        """Return what is known of the frame of a buffer before its metadata is read.
+
+        ``stream_time`` is asked about its pts; ``origin`` has ``source``, or nothing.
+        """
         (pts,) = pts_at(address)
         return {
             "frame_num": number,
-            "buf_pts": pts if pts != _NO_PTS else model.NO_PTS,
+            "buf_pts": pts if pts != NO_TIME else model.NO_PTS,
+            "stream_time": stream_time(pts),
             "timestamp": model.timestamp_of_ms(time_ns // 1_000_000),
             "source_id": 0,
             **origin,  # type: ignore[typeddict-item]

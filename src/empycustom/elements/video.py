@@ -130,6 +130,8 @@ class VideoTransform(PyTransform):
     def do_sink_event(self, event: Any) -> bool:
         if event.type == Gst.EventType.STREAM_START:
             self.frames.restart()
+        elif event.type == Gst.EventType.SEGMENT:
+            self.frames.follow(event.parse_segment(), self.sinkpad)
         elif origin := origin_in(event):
             self.frames.origin = {"source": origin.name}
             if origin.goes_on:

@@ -71,6 +71,9 @@ class Object(TypedDict):
 class Frame(TypedDict):
     """One frame of a buffer. ``buf_pts`` in nanoseconds, -1: the buffer has none.
 
+    ``stream_time`` is the frame's time in the video in nanoseconds: 0 at its beginning, whatever the file counts from. -1: not
+    known, because the buffer has no time, or came by DeepStream's muxer, which does not keep it.
+
     ``source`` is what it comes from, where ``empycustom run`` plays: a file as the user named it, a URI without passwords, a
     device, ``test``, ``-`` for stdin; the ``stream_id`` of a stream configuration.
 
@@ -80,6 +83,7 @@ class Frame(TypedDict):
 
     frame_num: int
     buf_pts: int
+    stream_time: int
     timestamp: str
     source_id: int
     source: NotRequired[str]
