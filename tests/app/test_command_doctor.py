@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from command_helpers import SRC
 
+import empycustom
 from empycustom.app.plugin_path import plugin_path
 
 SYSTEM = "/usr/bin/python3"
@@ -43,6 +45,59 @@ def test_a_good_machine_has_no_problems(cli, env):
     assert ended.err == ""
 
 
+SCRIPT = Path(sys.prefix, "bin", "empycustom")
+
+
+@pytest.mark.skipif(not SCRIPT.exists(), reason="the tests run in a virtual environment without the command")
+@pytest.mark.parametrize("way", ["on PATH", "by its path", "as a module", "another on PATH"])
+def test_the_commands_that_it_advises_work_as_they_are_printed(env, tmp_path, way):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "my env").symlink_to(sys.prefix)
+    command = {"by its path": [f"{tmp_path}/my env/bin/empycustom"], "as a module": [sys.executable, "-m", "empycustom"]}
+    path = str(SCRIPT.parent) if way == "on PATH" else str(tmp_path / "bin")
+    if way == "another on PATH":
+        (tmp_path / "bin/empycustom").write_text("#!/bin/sh\necho the wrong one\n")
+        (tmp_path / "bin/empycustom").chmod(0o755)
+    env = {**env, "PATH": f"{path}{os.pathsep}/usr/bin:/bin", "GST_PLUGIN_PATH": ""}
+    words = command.get(way, [str(SCRIPT)] if way == "another on PATH" else ["empycustom"])
+    done = subprocess.run([*words, "doctor"], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    (advice,) = [line.strip(" ->") for line in done.stdout.splitlines() if "export GST_PLUGIN_PATH=" in line]
+    shown = subprocess.run(
+        ["bash", "-c", f"{advice}; echo $GST_PLUGIN_PATH"], env=env, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (shown.stdout.strip(), shown.stderr) == (str(plugin_path()), "")
+    assert ("$(empycustom plugin-path)" in advice) == (way == "on PATH")
+
+
+def test_as_json(cli, env):
+    ended = cli("doctor", "--json", GST_PLUGIN_PATH="")
+    told = cli("doctor", GST_PLUGIN_PATH="")
+
+    assert (ended.code, ended.err) == (0, "")
+    whole = json.loads(ended.out)
+    assert set(whole) == {"empycustom", "problems", "warnings", "findings"}
+    assert whole["empycustom"] == empycustom.__version__
+    assert {tuple(finding) for finding in whole["findings"]} == {("check", "level", "text", "fix", "details")}
+    assert {"python", "packages", "gi", "bindings", "elements", "nvidia", "loader"} <= {
+        each["check"] for each in whole["findings"]
+    }
+    levels = [finding["level"] for finding in whole["findings"]]
+    assert (levels.count("problem"), levels.count("warning")) == (whole["problems"], whole["warnings"]) == (0, 1)
+    for finding in whole["findings"]:
+        assert f"{finding['level']:8} {finding['text']}\n" in told.out
+    (warning,) = [finding for finding in whole["findings"] if finding["level"] == "warning"]
+    assert warning["fix"].startswith("export GST_PLUGIN_PATH=")
+
+
+def test_as_json_where_little_works(begin, tmp_path):
+    ended = begin("doctor", "--json", python=str(make_venv(tmp_path / "venv"))).end()
+
+    assert (ended.code, ended.err) == (1, "")
+    whole = json.loads(ended.out)
+    assert whole["problems"] == sum(finding["level"] == "problem" for finding in whole["findings"]) > 1
+
+
 def test_an_environment_without_the_systems_packages(begin, tmp_path):
     python = make_venv(tmp_path / "venv")
     ended = begin("doctor", python=str(python)).end()
@@ -73,7 +128,7 @@ def test_another_environment_is_first_on_path(begin, env, tmp_path):
     assert sys.prefix != sys.base_prefix, "the tests run in a virtual environment"
     assert found(ended, "ok", f"with the packages of {tmp_path / 'other'}")
     assert found(ended, "warning", f"-> source {sys.prefix}/bin/activate")
-    assert found(ended, "warning", "export GST_PLUGIN_PATH=$(empycustom plugin-path)")
+    assert found(ended, "warning", "export GST_PLUGIN_PATH=$(")
 
 
 def test_the_loaders_python_has_no_gi(begin, env, tmp_path):

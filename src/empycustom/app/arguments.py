@@ -129,7 +129,20 @@ PyGObject, GStreamer, NumPy, the plugin that loads Python elements, and the
 registry. Each line says ok, warning or problem, and how to fix it.
 Nothing is changed."""
 
-DOCTOR_MORE = "The exit code is 1 if there is a problem."
+DOCTOR_MORE = """\
+The exit code is 1 if there is a problem. The object of --json has:
+  empycustom  the version
+  problems    how many there are
+  warnings    how many there are
+  findings    a list of objects, which have the five texts below
+  check       what was looked at: python, packages, elements, loader ...
+  level       ok, warning or problem
+  text        what was found
+  fix         what to do, "" where there is nothing
+  details     a traceback, for example, or ""
+
+example:
+  empycustom doctor --json | jq -r '.findings[] | select(.fix != "").fix'"""
 
 SOURCE_HELP = "a file, a URI, a camera, `test`, or - for stdin; see below"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
@@ -249,7 +262,8 @@ def _add_plugin_path(commands: Any) -> None:
 
 
 def _add_doctor(commands: Any) -> None:
-    _add(commands, "doctor", short="what is missing, and how to fix it", text=DOCTOR, more=DOCTOR_MORE)
+    doctor = _add(commands, "doctor", short="what is missing, and how to fix it", text=DOCTOR, more=DOCTOR_MORE)
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _size(text: str) -> tuple[int, int]:

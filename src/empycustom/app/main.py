@@ -9,6 +9,7 @@ from importlib import import_module
 
 from empycustom.app.arguments import make_parser
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, ToldError, complain
+from empycustom.app.health.report import own_command
 from empycustom.app.standard_streams import finish_streams, give_stdout_back, incomplete, prepare_streams
 from empycustom.errors import ConfigurationError, EmPyCustomError
 from empycustom.paths import from_native
@@ -60,7 +61,7 @@ def _command(module: str) -> Callable[[object], int]:
     try:
         command: Callable[[object], int] = import_module(f"empycustom.app.{module}").main
     except ImportError as error:
-        raise EmPyCustomError(f"{error}. `empycustom doctor` says what is missing and how to fix it.") from error
+        raise EmPyCustomError(f"{error}. `{own_command()} doctor` says what is missing and how to fix it.") from error
     return command
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from empycustom.app.health.report import own_command
 from empycustom.app.standard_streams import show
 from empycustom.errors import LaunchError
 from empycustom.paths import as_path, as_text
@@ -71,8 +72,8 @@ def main(arguments: Namespace) -> int:
     name = shell_word(as_text(path))
     path.write_text(TEMPLATE.format(file=_in_docstring(path.name)), encoding="utf-8")
     show(f"{visible(str(path))} is written. Next:")
-    show(f"  empycustom check {name}")
-    show(f"  empycustom run test --lib {name} --frames 3")
+    show(f"  {own_command()} check {name}")
+    show(f"  {own_command()} run test --lib {name} --frames 3")
     return 0
 
 

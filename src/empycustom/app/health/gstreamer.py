@@ -87,8 +87,9 @@ def check_exceptions() -> Iterator[Finding]:
         return
     yield Finding(
         OK,
-        "GStreamer uses libunwind: a program that imports NumPy before gi has to import empycustom before gi as well, or to set "
-        "LD_PRELOAD=libgcc_s.so.1; else an exception of C++ (OpenCV, onnxruntime, PyTorch) ends it.",
+        "This GStreamer uses libunwind. The commands of empycustom and gst-launch-1.0 need nothing for that. A Python program of "
+        "your own should import empycustom before gi, or be started with LD_PRELOAD=libgcc_s.so.1; otherwise, where it imports "
+        "NumPy first, an exception in C++ code (OpenCV, onnxruntime, PyTorch) ends the program.",
     )
 
 

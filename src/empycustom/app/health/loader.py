@@ -29,6 +29,7 @@ from empycustom.app.health.report import (
     Finding,
     Output,
     can_import,
+    own_command,
     python_version,
     run,
     same_folder,
@@ -169,8 +170,8 @@ def _about_path() -> Iterator[Finding]:
     if any(folder and same_folder(folder, plugin_path()) for folder in folders):
         yield Finding(OK, f"{_PLUGIN_PATH} contains {plugin_path()}")
     else:
-        text = f"{_PLUGIN_PATH} does not contain {plugin_path()}; only `empycustom run` and `launch` do without."
-        yield Finding(WARNING, text, f"export {_PLUGIN_PATH}=$(empycustom plugin-path)${{{_PLUGIN_PATH}:+:${_PLUGIN_PATH}}}")
+        text = f"{_PLUGIN_PATH} does not contain {plugin_path()}. gst-launch-1.0 needs that to find the elements; `empycustom` does not."
+        yield Finding(WARNING, text, f"export {_PLUGIN_PATH}=$({own_command()} plugin-path)${{{_PLUGIN_PATH}:+:${_PLUGIN_PATH}}}")
 
 
 def _about_element(loader: Loader) -> Iterator[Finding]:

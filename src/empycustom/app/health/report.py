@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from empycustom.text import shell_word
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -15,12 +19,23 @@ _TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor: ``level`` is OK, WARNING or PROBLEM; ``mend`` says what to do; ``details`` is shown below."""
+    """One line of the doctor: ``level`` is OK, WARNING or PROBLEM; ``fix`` says what to do; ``details`` is shown below."""
 
     level: str
     text: str
-    mend: str = ""
+    fix: str = ""
     details: str = ""
+
+
+def own_command() -> str:
+    """How this program is called from the folder where it was called: ``empycustom`` where the shell finds this very one."""
+    ours = Path(sys.prefix, "bin", "empycustom")
+    on_path = shutil.which("empycustom")
+    if on_path and same_folder(on_path, ours):
+        return "empycustom"
+    if os.path.basename(sys.argv[0]) == "empycustom":
+        return shell_word(sys.argv[0])
+    return f"{shell_word(sys.executable)} -m empycustom"
 
 
 @dataclass(frozen=True)
