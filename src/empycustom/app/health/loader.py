@@ -170,7 +170,7 @@ def _about_path() -> Iterator[Finding]:
     if any(folder and same_folder(folder, plugin_path()) for folder in folders):
         yield Finding(OK, f"{_PLUGIN_PATH} contains {plugin_path()}")
     else:
-        text = f"{_PLUGIN_PATH} does not contain {plugin_path()}. gst-launch-1.0 needs that to find the elements; `empycustom` does not."
+        text = f"{_PLUGIN_PATH} does not contain {plugin_path()}. It is for gst-launch-1.0; `empycustom` does without."
         yield Finding(WARNING, text, f"export {_PLUGIN_PATH}=$({own_command()} plugin-path)${{{_PLUGIN_PATH}:+:${_PLUGIN_PATH}}}")
 
 
