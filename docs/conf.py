@@ -6,11 +6,15 @@ project = "empycustom"
 copyright = "the empycustom developers; Apache-2.0"
 version = release = empycustom.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say what is taken and returned
-nitpick_ignore_regex = [("py:.*", r"(Gst|numpy|np|typing|types)\..*")]  # others' names: nothing is looked up on the network
+# Others' names: nothing is looked up on the network.
+nitpick_ignore_regex = [("py:.*", r"(Gst|numpy|np|typing|types)\..*")]
+
+# What commands print is not for typing.
+copybutton_selector = "div[class*=highlight-]:not(.highlight-text) pre"
 
 html_theme = "furo"
 html_title = f"empycustom {release}"
@@ -19,4 +23,4 @@ html_use_index = html_domain_indices = False  # no page leads to them
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
-pygments_dark_style = "a11y-dark"  # that of furo underlines modules, as if they were links
+pygments_dark_style = "a11y-dark"  # furo's underlines modules, as if they were links

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from empycustom.frames.layout import FORMATS
@@ -36,8 +37,8 @@ def pixels_and_words(play, library):
     return run
 
 
-def test_there_are_three_libraries_for_any_machine():
-    assert len(LIBRARIES) == 3
+def test_there_are_four_libraries_for_any_machine():
+    assert len(LIBRARIES) == 4
 
 
 def test_the_one_that_writes_in_place(pixels_and_words):
@@ -46,14 +47,35 @@ def test_the_one_that_writes_in_place(pixels_and_words):
     assert said["brightness"] == pytest.approx(255 * 38 / 48)
 
 
+def test_the_one_that_draws(pixels_and_words):
+    _, pixels, _ = pixels_and_words(LIBRARIES[1])
+    frame = np.frombuffer(pixels, np.uint8).reshape(48, 64, 4)
+    assert frame[10:41, [10, 50]].reshape(-1, 4).tolist() == [[255, 0, 0, 255]] * 62
+    assert frame[20:30, 20:40].min() == 255
+
+
+def test_opencv_refuses_the_views_that_the_page_says(pixels_and_words):
+    for view in ("rgb", "bgr"):
+        _, _, said = pixels_and_words(
+            LIBRARIES[1].split("        cv2.rectangle")[0]
+            + f"        gray = cv2.cvtColor(frame.{view}, cv2.COLOR_RGB2GRAY).shape\n"
+            + f"        try:\n            cv2.rectangle(frame.{view}, (10, 10), (50, 40), (255, 0, 0))\n"
+            + "        except cv2.error as error:\n            refusal = str(error)\n"
+            + "    return {'frame': {'gray': gray, 'refusal': refusal}}\n"
+        )
+        assert said["gray"] == [48, 64]
+        assert "Layout of the output array img is incompatible with cv::Mat" in said["refusal"]
+        assert "`Layout of the output array img is incompatible with cv::Mat`" in PAGE
+
+
 def test_the_one_that_returns_an_array(pixels_and_words):
-    _, pixels, said = pixels_and_words(LIBRARIES[1])
+    _, pixels, said = pixels_and_words(LIBRARIES[2])
     assert set(pixels) == {0}
     assert said == {"negative": True}
 
 
 def test_the_one_of_another_size(pixels_and_words):
-    structure, pixels, _ = pixels_and_words(LIBRARIES[2])
+    structure, pixels, _ = pixels_and_words(LIBRARIES[3])
     assert (structure["format"], structure["width"], structure["height"]) == ("GRAY8", 32, 24)
     assert pixels == bytes([255]) * (32 * 24)
 

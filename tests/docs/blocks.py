@@ -1,4 +1,4 @@
-"""The blocks of code in a page of docs/, run from top to bottom in one folder, as a reader would.
+"""The blocks of code in a page of docs/ or in the README, run from top to bottom in one folder, as a reader would.
 
 What a block is says its kind, and where that is not enough, what stands above it: the name of a file, as `lib.py`:, or a comment,
 which does not show on the page.
@@ -68,6 +68,14 @@ def blocks_of(page: Path) -> list[Block]:
         for found in _BLOCK.finditer(text)
         if not found["kind"].startswith("{")  # a directive of Sphinx
     ]
+
+
+def clone(folder: Path) -> Path:
+    """Make a folder in which examples and tools lie where they lie in a clone of the project."""
+    folder.mkdir()
+    for name in ("examples", "tools"):
+        (folder / name).symlink_to(DOCS.parent / name)
+    return folder
 
 
 class Reader:

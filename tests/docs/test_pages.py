@@ -10,11 +10,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from blocks import DOCS, Reader, blocks_of, documents, masked, pattern, user_env
+from blocks import DOCS, Reader, blocks_of, clone, documents, masked, pattern, user_env
 
-WITH_TESTS_OF_THEIR_OWN = {"deepstream.md", "performance.md", "pixels.md", "stream-configuration.md"}
-PAGES = sorted(DOCS.rglob("*.md"))
+WITH_TESTS_OF_THEIR_OWN = {"deepstream.md", "performance.md", "pixels.md", "results.md", "stream-configuration.md"}
+README = DOCS.parent / "README.md"
+PAGES = [*sorted(DOCS.rglob("*.md")), README]
 RUN = [page for page in PAGES if page.name not in WITH_TESTS_OF_THEIR_OWN and blocks_of(page)]
+MOST_COLUMNS = 90  # what the site shows of a line of code where a window is 1312 pixels wide, its narrowest with two sidebars
 DETECTOR = """
 def process_ip(io_buffer, in_meta, options):
     boxes = [{"left": 4 + 30 * index, "top": 8, "width": 20, "height": 24} for index in (0, 1)]
@@ -48,14 +50,25 @@ def over_two_objects(play, library):
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
 def test_what_a_page_shows_is_what_happens(page, env, over_two_objects, tmp_path):
-    folder = tmp_path / "reader"
-    folder.mkdir()
-    reader = Reader(folder, env, over_two_objects)
+    reader = Reader(clone(tmp_path / "reader"), env, over_two_objects)
     for block in blocks_of(page):
         reader.follow(block)
 
 
-@pytest.mark.parametrize("page", [*PAGES, DOCS.parent / "README.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_line_of_code_is_cut_off_on_the_site(page):
+    """What is no code (JSON, what commands print) is broken into lines by the style sheet."""
+    wide = [
+        f"{page.name}:{block.line + number}: {line}"
+        for block in blocks_of(page)
+        if block.kind not in ("json", "text", "")
+        for number, line in enumerate(block.text.splitlines())
+        if len(line) > MOST_COLUMNS
+    ]
+    assert wide == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_to_files(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
@@ -63,7 +76,15 @@ def test_links_lead_to_files(page):
 
 
 def test_a_page_without_tests_of_its_own_is_run():
-    assert {"start.md", "library.md", "metadata.md", "plain.md"} <= {page.name for page in RUN}
+    assert {"README.md", "start.md", "library.md", "metadata.md", "plain.md"} <= {page.name for page in RUN}
+
+
+@pytest.mark.parametrize("page", [README, DOCS / "start.md"], ids=lambda page: page.stem)
+def test_the_packages_to_install_are_those_of_the_set_up(page):
+    """And libpython, which tools/setup.sh installs where GStreamer's loader of Python elements wants it."""
+    (listed,) = re.findall(r"^packages=\((.*?)\)$", (README.parent / "tools" / "setup.sh").read_text(), re.MULTILINE | re.DOTALL)
+    (named,) = [block.text for block in blocks_of(page) if block.text.startswith("sudo apt install ")]
+    assert set(named.replace("\\\n", " ").split()) - {"sudo", "apt", "install"} == {*listed.split(), "libpython3-dev"}
 
 
 def test_what_is_shown_is_compared_as_the_blocks_say():
