@@ -37,7 +37,7 @@ def test_two_parses_share_nothing():
     [
         ("run test --every 3 --lib a.py", "--every belongs to the --lib before it"),
         ("run test --options {} --lib a.py", "--options belongs to the --lib before it"),
-        ("run test", "--lib"),
+        ("run test --lib", "--lib"),
         ("run test --lib a.py --source x", "--source is for a stream configuration, a file whose name ends in .json"),
         ("run a.json --lib a.py", "--lib does not go with a stream configuration"),
         ("run a.json --format BGR", "--format does not go with a stream configuration"),

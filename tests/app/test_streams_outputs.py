@@ -18,7 +18,7 @@ def test_frames_go_into_files(cli, configured, library, video, tmp_path, frames_
 
     assert (ended.code, ended.out) == (0, ""), ended.err
     assert [frames_in(tmp_path / name) for name in ("out/a.mp4", "last.png")] == [40, 1]
-    assert ended.err.rstrip().endswith("; written: out/a.mp4, last.png")
+    assert "; written: out/a.mp4, last.png\n" in ended.err
     with Image.open(tmp_path / "last.png") as picture:
         assert (picture.size, picture.convert("RGB").getpixel((50, 30))) == ((96, 64), (90, 90, 90))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import signal
 import socket
 import threading
@@ -26,8 +27,8 @@ def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(be
         {"stream_id": "camera-2", "location": "test"},
     ]
     path = tmp_path / "meta.jsonl"
-    name = configured({"input": {"live-source": True}}, streams=streams)
-    child = begin("run", name, "--out", path, "--save", "{stream_id}.mp4")
+    name = configured({"input": {"live-source": True}, "empycustom": LIB}, streams=streams)
+    child = begin("run", name, "--out", path, "--save", "{stream_id}.mp4", "--summary-json", "summary.json")
 
     def frames(name):
         return path.read_text().count(f'"stream_id":"{name}"') if path.exists() else 0
@@ -49,6 +50,10 @@ def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(be
     assert "empycustom: error:" not in ended.err
     saved = [frames_in(tmp_path / name) for name in ("camera.mp4", "camera-3.mp4", "camera-2.mp4")]
     assert saved == [before, frames("camera") - before, frames("camera-2")], ended.err
+    first = json.loads((tmp_path / "summary.json").read_text())["streams"][0]
+    assert first["frames"] == frames("camera")
+    assert first["libraries"][0]["calls"] >= frames("camera"), "those of both connections"
+    assert first["written"] == ["camera.mp4", "camera-3.mp4"]
 
 
 def test_an_error_while_a_lost_source_is_ended_is_no_loss(begin, configured, camera, library, tmp_path):

@@ -22,11 +22,16 @@ def is_configuration(source: str) -> bool:
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
+def place(name: str) -> str:
+    """Where something goes: what means stdout is ``-``, for file descriptor 1 is not stdout any more while a command plays."""
+    return "-" if name in _STDOUT else name
+
+
 def output(name: str, what: str = "documents") -> str:
-    """Where ``what`` goes: what means stdout is ``-``, for file descriptor 1 is not stdout any more while a command plays."""
+    """Where lines of JSON, ``what``, go: not into files whose names promise another format."""
     if why := not_for_lines(name, what):
         raise argparse.ArgumentTypeError(f"{name}: {why}")
-    return "-" if name in _STDOUT else name
+    return place(name)
 
 
 def add_configured(run: argparse.ArgumentParser) -> None:
@@ -41,6 +46,8 @@ def add_configured(run: argparse.ArgumentParser) -> None:
 
 def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
     """End with a usage error if what was typed does not go with SOURCE; fill in what depends on it."""
+    if chosen.dry_run and chosen.summary_json:
+        parser.error("--summary-json does not go with --dry-run, which plays nothing")
     if is_configuration(chosen.source):
         others = {"libraries": "--lib", "format": "--format"}
         _refuse(parser, chosen, others, "does not go with a stream configuration")
@@ -48,9 +55,8 @@ def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
     only = {"sources": "--source", "settings": "--set", "events": "--events", "verbose": "--verbose"}
     only["allow_outside"] = "--allow-outside"
     _refuse(parser, chosen, only, "is for a stream configuration, a file whose name ends in .json")
-    if not chosen.libraries:
-        parser.error("the following arguments are required: --lib")
-    chosen.format = chosen.format or "RGBA"
+    if chosen.libraries and not chosen.format:
+        chosen.format = "RGBA"
 
 
 def _refuse(parser: argparse.ArgumentParser, chosen: Any, names: dict[str, str], why: str) -> None:

@@ -24,6 +24,16 @@ class ToldError(EmPyCustomError):
     """What is wrong was printed already."""
 
 
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code of a command that ends with ``error``."""
+    if isinstance(error, StuckError):
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):  # nobody reads it any more
+        return DONE
+    interrupted = issubclass(type(error.__cause__), KeyboardInterrupt)  # Ctrl-C while a callback ran
+    return INTERRUPTED if interrupted or isinstance(error, KeyboardInterrupt) else FAILED
+
+
 class AllAtOnce:
     """What is called by this, in its ``with`` block, may fail: errors are printed, and the block ends with a ToldError."""
 

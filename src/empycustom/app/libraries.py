@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
+
+from empycustom.errors import PathError
+from empycustom.paths import as_path, as_text
 
 
 @dataclass
@@ -15,6 +19,25 @@ class Request:
     path: str
     options: str | None = None
     every: int = 1
+
+    def absolute(self) -> Request:
+        """The same with absolute paths of what is there: a library that starts first may change the working directory."""
+        options = self.options
+        if options and options.startswith("@"):
+            options = f"@{_absolute(options[1:])}"
+        return replace(self, path=_absolute(self.path), options=options)
+
+
+def _absolute(name: str) -> str:
+    # What cannot be loaded is told as it was typed, and a name that is not UTF-8 is refused elsewhere: in a folder that has such
+    # a name, relative ones are fine.
+    with suppress(PathError, UnicodeEncodeError):
+        path = as_path(name)
+        if path.is_file():
+            text = as_text(path.absolute())
+            text.encode()
+            return text
+    return name
 
 
 class AddLibrary(argparse.Action):

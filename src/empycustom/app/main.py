@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from empycustom.app.arguments import make_parser
-from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, ToldError, complain
+from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, ToldError, complain, exit_code_of
 from empycustom.app.health.report import own_command
 from empycustom.app.standard_streams import finish_streams, give_stdout_back, incomplete, prepare_streams
 from empycustom.errors import ConfigurationError, EmPyCustomError
@@ -43,8 +43,8 @@ def _run(arguments: Sequence[str]) -> int:
     except ToldError:
         return FAILED
     except EmPyCustomError as error:
-        if issubclass(type(error.__cause__), KeyboardInterrupt):  # Ctrl-C while a callback ran
-            return INTERRUPTED
+        if (code := exit_code_of(error)) != FAILED:
+            return code
         complain(str(error), error.details, lines=isinstance(error, ConfigurationError))
         return FAILED
     except BrokenPipeError:  # nobody reads it any more

@@ -15,12 +15,14 @@ from empycustom.app.playing.player import Interrupts, Player, Report
 from empycustom.app.playing.progress import Progress
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import describe_source, expect_video, explained, locate, shown, warn_of_frames
+from empycustom.app.playing.summary import Work, in_lines
 from empycustom.app.playing.times import Times
 from empycustom.app.playing.videos import Videos
 from empycustom.app.playing.windows import expect_windows
 from empycustom.app.standard_streams import keep_stdout, kept_stdout, show
 from empycustom.app.streams.outputs import prepare
 from empycustom.app.streams.play import play_streams
+from empycustom.app.summary_file import refuse_stdout, summarized
 from empycustom.elements.origin import announce
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
@@ -37,9 +39,13 @@ def main(arguments: Namespace) -> int:
     keep_stdout()
     empycustom.register()
     if is_configuration(arguments.source):
-        return play_streams(arguments)
+        return summarized(arguments.summary_json, lambda done: play_streams(arguments, done))
+    return summarized(arguments.summary_json, lambda done: _main(arguments, done))
+
+
+def _main(arguments: Namespace, done: dict[str, Any]) -> int:
     run = Run(arguments)
-    return run.show() if arguments.dry_run else run.play()
+    return run.show() if arguments.dry_run else run.play(done)
 
 
 class Run:
@@ -49,13 +55,20 @@ class Run:
         self.arguments = arguments
         self.saved = [as_path(name) for name in arguments.save]
         self.out = as_path(arguments.out) if arguments.out not in (None, "-") else None
-        self.printing = arguments.out == "-" or not (arguments.out or arguments.save or arguments.show)
+        elsewhere = arguments.out or arguments.save or arguments.show or not arguments.libraries
+        self.printing = arguments.out == "-" or not elsewhere
         self.sinks = Sinks(self.saved, window=arguments.show)
+        self.outputs = [path for path in (self.out, *self.saved) if path]
+        self.work = Work()
+        if self.printing:
+            refuse_stdout(arguments.summary_json)
         with AllAtOnce() as found:
             self.source = found(locate, arguments.source)
             found(self.sinks.check)
-            found(check_format, arguments.format)
-            libraries = [found(describe_library, request) for request in arguments.libraries]
+            if arguments.format:
+                found(check_format, arguments.format)
+            requests = [request if arguments.dry_run else request.absolute() for request in arguments.libraries]
+            libraries = [found(describe_library, request) for request in requests]
         self.libraries = [word for words in libraries for word in words]
         self.let_in = 0
 
@@ -69,7 +82,7 @@ class Run:
 
     def _words(self, *aimeta: str, sinks: list[str], frames: int | None = None) -> list[str]:
         """The pipeline; ``aimeta`` and ``frames`` are what gst-launch-1.0 needs."""
-        pixels = f"video/x-raw,format={self.arguments.format}"
+        pixels = f"video/x-raw,format={self.arguments.format}" if self.arguments.format else "video/x-raw"
         location = assignments({"location": as_text(self.out)}) if self.out else []
         return [
             *(*describe_source(self.source, frames=frames, printed=self.arguments.dry_run), "!", "queue", f"name={FIRST}"),
@@ -78,13 +91,14 @@ class Run:
         ]
 
     def _build(self) -> None:
-        outputs = [path for path in (self.out, *self.saved) if path]
-        prepare(outputs, [self.arguments.source, *(request.path for request in self.arguments.libraries)])
+        summary = [as_path(name) for name in (self.arguments.summary_json,) if name not in (None, "-")]
+        prepare([*summary, *self.outputs], [self.arguments.source, *(request.path for request in self.arguments.libraries)])
         self.pipeline = build(Description(self._words(sinks=self.sinks.words())).text)
         self.aimeta = self.pipeline.get_by_name(AIMETA)
         self.last = self.aimeta.get_static_pad("src")
         if self.arguments.frames:
             self.pipeline.get_by_name(_PIXELS).get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._limit)
+        self.work.watch(self.pipeline, self.outputs)
         expect_video(self.pipeline, shown(self.arguments.source))
         announce(self.pipeline.get_by_name(FIRST).get_static_pad("src"), self.source.name)
         expect_windows(self.pipeline)
@@ -102,14 +116,14 @@ class Run:
             self.player.end()
         return Gst.PadProbeReturn.OK if self.let_in <= self.arguments.frames else Gst.PadProbeReturn.DROP
 
-    def play(self) -> int:
-        """Play to the end and say what was done; return the exit code. Raises EmPyCustomError, OSError."""
+    def play(self, done: dict[str, Any]) -> int:
+        """Play to the end, and say and put into ``done`` what was done; return the exit code. Raises EmPyCustomError, OSError."""
         interrupts = Interrupts()
         with interrupts.counted():
             self._build()
-            return self._play(interrupts)
+            return self._play(interrupts, done)
 
-    def _play(self, interrupts: Interrupts) -> int:
+    def _play(self, interrupts: Interrupts, done: dict[str, Any]) -> int:
         asked = self.arguments
         self.player = Player(
             self.pipeline,
@@ -128,8 +142,10 @@ class Run:
         finally:
             self.progress.close()
             documents.close()
+            self.work.end()
+            done.update(self.work.summary(frames=self.frames, documents=documents.count))
         if not asked.quiet and (self.frames or not self.player.failed):
-            remark(self._summary(documents.count))
+            remark(in_lines(done))
         return code
 
     def _tell(self, report: Report) -> None:
@@ -163,13 +179,6 @@ class Run:
             complain(f"{path} was not written: there was no frame.", kind="warning")
         for kind, text in self.videos.findings(complete=self.player.complete):
             self.player.say(kind, text)
-
-    def _summary(self, documents: int) -> str:
-        seconds = self.progress.seconds
-        written = [str(path) for path in [self.out, *self.saved] if path and path.exists() and path.stat().st_size]
-        where = f"; written: {', '.join(written)}" if written else ""
-        rate = self.frames / seconds if seconds else 0
-        return f"{self.frames} frames in {seconds:.1f} s ({rate:.1f} fps), {documents} documents{where}"
 
 
 def describe_library(request: Request) -> list[str]:

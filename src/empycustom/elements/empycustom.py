@@ -108,7 +108,7 @@ class EmPyCustom(VideoTransform):
         self._caller: Caller | None = None
         self._output: OutputCaps | None = None
         self._refusals: set[str] = set()
-        self._tally = Tally()
+        self.tally = Tally()
         super().__init__()
 
     def begin(self) -> None:
@@ -118,7 +118,7 @@ class EmPyCustom(VideoTransform):
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
         options = read_object("options", self.values["options"])
         events = read_json("events", self.values["events"])
-        self._tally = Tally()
+        self.tally = Tally()
         super().begin()
         if is_mixed():
             self.log(WARNING, _MIXED)
@@ -129,7 +129,7 @@ class EmPyCustom(VideoTransform):
         except LibraryError:
             library.close()
             raise
-        self._caller = caller = Caller(self, library, self._tally, options, events)
+        self._caller = caller = Caller(self, library, self.tally, options, events)
         self.work, self.work_between = caller.in_place, caller.between
         self._output = self._output_of(library)
 
@@ -169,7 +169,7 @@ class EmPyCustom(VideoTransform):
 
     def computed(self, name: str) -> Any:
         """Return the properties that are made when they are asked for."""
-        return self._tally.structure() if name == "stats" else super().computed(name)
+        return self.tally.structure() if name == "stats" else super().computed(name)
 
     @guarded(False)
     def do_decide_allocation(self, query: Any) -> bool:

@@ -26,6 +26,13 @@ class CallTimes:
         shift = ns.bit_length() - _FINE - 1
         self._counts[ns if shift <= 0 else (shift << _FINE) + (ns >> shift)] += 1
 
+    def include(self, others: CallTimes) -> None:
+        """Count what others have counted, too."""
+        self._total_ns += others._total_ns
+        self.longest_ns = max(self.longest_ns, others.longest_ns)
+        for step, count in others._counts.copy().items():
+            self._counts[step] += count
+
     @property
     def mean_ns(self) -> int:
         """The mean, 0 without calls."""
@@ -58,6 +65,12 @@ class Tally:
     def __init__(self) -> None:
         self.buffers = self.processed = self.errors = self.dropped = 0
         self.times = CallTimes()
+
+    def add(self, other: Tally) -> None:
+        """Count what another one has counted, too."""
+        for name in ("buffers", "processed", "errors", "dropped"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.times.include(other.times)
 
     def structure(self) -> Any:
         """Return it as a GstStructure, all fields uint64."""

@@ -78,6 +78,16 @@ class Counter:
         return _PASS
 
 
+def at_first(pad: int, call: Callable[[], None]) -> None:
+    """Call ``call`` when the first buffer is at the pad at an address."""
+
+    def look(_info: Any) -> int:
+        call()
+        return _REMOVE
+
+    _add(pad, _BUFFER, look)
+
+
 def give_times(pad: int, times_of: Callable[[int | None], Times]) -> Callable[[], None]:
     """Ask ``times_of`` about the pts, or None, of each buffer at the pad at an address; return what ends that.
 

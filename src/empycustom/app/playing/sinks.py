@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Sinks:
     files: Sequence[Path] = ()
     window: bool = False
     paced: bool = False
+    folder: Path = field(default_factory=Path.cwd)  # a library may change the working directory
 
     def check(self) -> None:
         """Raise LaunchError for a file whose ending is not known, for missing elements, or where there is no display."""
@@ -83,7 +84,7 @@ class Sinks:
     def write_pictures(self, pipeline: Any) -> list[Path]:
         """Write the last frames; return the files for which there was none. ``pipeline`` still holds them. Raises LaunchError."""
         pictures = ((index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _PICTURES)
-        return [path for index, path in pictures if not _write(path, pipeline.get_by_name(f"last{index}"))]
+        return [path for index, path in pictures if not _write(self.folder / path, pipeline.get_by_name(f"last{index}"))]
 
 
 def _to_file(path: Path, index: int, converter: str, *, printed: bool) -> list[str]:

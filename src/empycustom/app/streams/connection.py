@@ -85,6 +85,11 @@ class Connection:
         self._times = Times(self._pipeline)
         self._videos = Videos(self._pipeline, self._sinks)
 
+    @property
+    def pipeline(self) -> Any:
+        """The pipeline that is played."""
+        return self._pipeline
+
     def play(self) -> int:
         """Play it, once; return the exit code. Raises StuckError."""
         code = self._player.play()

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
 from empycustom.app.playing.parts import exists
 from empycustom.app.playing.player import Interrupts
+from empycustom.app.playing.summary import Work
 from empycustom.app.streams.callback import SignalCallback
 from empycustom.app.streams.connection import Connection
 from empycustom.app.streams.pipelines import described, sinks_of
@@ -59,11 +60,9 @@ class LiveStream:
         self.frames = self.documents = self.events = 0
         self.code = DONE
         self.stuck: StuckError | None = None
-        self.written: list[Path] = []
+        self.work = Work()
         self._sinks = self._sinks_at_first = sinks_of(stream, asked)
         self._location = stream.aimeta.get("location", "")
-        self._began = time.monotonic()
-        self._seconds = 0.0
         self._changing = threading.Lock()
         self._over = False  # nothing more is wanted
         self._connection: Connection | None = None
@@ -82,7 +81,7 @@ class LiveStream:
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
             self._fail(f"this stream ended by a defect of empycustom: {error!r}", traceback.format_exc())
         finally:
-            self._seconds = time.monotonic() - self._began
+            self.work.end()
             if self.callback:
                 self.callback.close()
 
@@ -102,14 +101,10 @@ class LiveStream:
             if self._connection:
                 self._connection.change(found)
 
-    def summary(self) -> str:
-        """What was done, in one line."""
-        rate = self.frames / self._seconds if self._seconds else 0
-        events = f", {self.events} events" if self.callback else ""
-        written = dict.fromkeys(str(path) for path in self.written if path.exists() and path.stat().st_size)
-        where = f"; written: {', '.join(written)}" if written else ""
-        done = f"{self.frames} frames in {self._seconds:.1f} s ({rate:.1f} fps), {self.documents} documents{events}"
-        return f"{self.prefix}{done}{where}"
+    def summary(self) -> dict[str, Any]:
+        """What was done."""
+        events = {"events": self.events} if self.callback else {}
+        return {"stream_id": self.stream.name, **self.work.summary(frames=self.frames, documents=self.documents, **events)}
 
     def _play(self) -> int:
         wait_s = _FIRST_WAIT_S
@@ -118,6 +113,7 @@ class LiveStream:
             with self._changing:
                 connection = self._connect()
             code = connection.play()
+            self.work.end()
             if code == FAILED or not connection.lost:
                 return code
             if self._is_enough():
@@ -143,7 +139,6 @@ class LiveStream:
     def _connect(self) -> Connection:
         """A new pipeline."""
         aimeta = {"location": self._location} if self._location else {}
-        self.written += [*self._sinks.files, *map(as_path, aimeta.values())]
         description = described(self.stream, self._sinks.words, named=True, **aimeta)
         for warning in description.warnings:
             self.warn_once(warning)
@@ -158,6 +153,7 @@ class LiveStream:
             grace_s=self.asked.grace,
             interrupts=self.interrupts,
         )
+        self.work.watch(connection.pipeline, [*self._sinks.files, *map(as_path, aimeta.values())])
         if self._over:
             connection.end()
         return connection

@@ -11,8 +11,10 @@ from typing import Any
 from empycustom.app.playing.lines import Lines
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import is_same_file
+from empycustom.app.playing.summary import written
 from empycustom.app.streams.pipelines import sinks_of
 from empycustom.app.streams.places import PLACE, for_each_stream
+from empycustom.app.summary_file import refuse_stdout
 from empycustom.errors import LaunchError
 from empycustom.meta.compact import dumps
 from empycustom.paths import as_path, as_text
@@ -59,15 +61,18 @@ class Outputs:
             if name and PLACE in name:
                 raise LaunchError(f"{option} {name}: the lines of all streams go into one file, each with its stream_id")
         events, documents = _path(asked.events), _path(asked.out)
-        paths = [path for path in (events, documents, *_saved(configuration, asked)) if path]
+        summary = _path(asked.summary_json)
+        paths = [path for path in (summary, events, documents, *_saved(configuration, asked)) if path]
         prepare(paths, list(_read(configuration)))
         self._taken = {path.absolute() for path in paths}
+        self._files = {str(path): path.absolute() for path in (documents, events) if path}
         self._taking = threading.Lock()
         shown = asked.out == "-" or are_documents_all(configuration, asked)
         self._events = Lines(events, on_closed=on_closed) if events else None
         self._documents = Lines(documents, on_closed=on_closed) if documents else None
         self._stdout: Lines | None = None
         if shown or (configuration.callback and not events):
+            refuse_stdout(asked.summary_json)
             self._stdout = Lines(None, on_closed=on_closed)
             self._events = self._events or self._stdout
             self._documents = self._documents or (self._stdout if shown else None)
@@ -80,6 +85,10 @@ class Outputs:
                 number += 1
             self._taken.add(found.absolute())
             return found
+
+    def written(self) -> list[str]:
+        """The files of documents and events in which there is something."""
+        return written(self._files)
 
     def document(self, stream: Stream, document: str) -> None:
         """Write a document, which is the JSON of an object that is not empty."""

@@ -6,10 +6,12 @@ import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
 from empycustom.app.playing.player import Interrupts
 from empycustom.app.playing.sources import warn_of_frames
+from empycustom.app.playing.summary import in_lines, total
 from empycustom.app.standard_streams import show
 from empycustom.app.streams.callback import SignalCallback
 from empycustom.app.streams.changes import STDIN, Changes, taken_stdin
@@ -26,8 +28,11 @@ from empycustom.stream.kinds import Problem
 _LOOK_EVERY_S = 0.1
 
 
-def play_streams(asked: Namespace) -> int:
-    """Play what the configuration says, or print it with ``--dry-run``; return the exit code. Raises EmPyCustomError, OSError."""
+def play_streams(asked: Namespace, done: dict[str, Any]) -> int:
+    """Play what the configuration says, or print it with ``--dry-run``; return the exit code. Raises EmPyCustomError, OSError.
+
+    What was done is put into ``done``.
+    """
     settings = [setting for setting in asked.settings if setting != STDIN]
     interrupts = Interrupts()
     with interrupts.counted():
@@ -36,7 +41,7 @@ def play_streams(asked: Namespace) -> int:
         return INTERRUPTED
     if asked.events and configuration.callback is None:
         raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
-    return dry_run(configuration, asked) if asked.dry_run else Streams(configuration, asked).play()
+    return dry_run(configuration, asked) if asked.dry_run else Streams(configuration, asked).play(done)
 
 
 def _problems(asked: Namespace, configuration: Configuration) -> Iterator[Problem]:
@@ -93,8 +98,11 @@ class Streams:
         for stream in self._streams:
             stream.end()
 
-    def play(self) -> int:
-        """Play all to their ends; return the exit code: 1 if one failed. Raises StuckError if one cannot be stopped."""
+    def play(self, done: dict[str, Any]) -> int:
+        """Play all to their ends, and put into ``done`` what was done; return the exit code: 1 if one failed.
+
+        Raises StuckError if one cannot be stopped.
+        """
         threads = [threading.Thread(target=stream.run, daemon=True) for stream in self._streams]
         with self._interrupts.counted():
             for thread in threads:
@@ -105,9 +113,12 @@ class Streams:
                 while thread.is_alive():
                     thread.join(_LOOK_EVERY_S)
         self._outputs.close()
-        for stream in self._streams:
+        summaries = [stream.summary() for stream in self._streams]
+        done.clear()
+        done.update(total(self._outputs.written(), summaries))
+        for stream, summary in zip(self._streams, summaries, strict=True):
             if not self._quiet and stream.frames:
-                remark(stream.summary())
+                remark(f"{stream.prefix}{in_lines(summary)}")
         return self._code()
 
     def _code(self) -> int:

@@ -1,0 +1,58 @@
+"""``--summary-json``: what a run did, for programs, however it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from empycustom.app.endings import FAILED, complain, exit_code_of
+from empycustom.app.playing.lines import Lines
+from empycustom.app.playing.summary import Work
+from empycustom.errors import LaunchError
+from empycustom.meta.compact import dumps
+from empycustom.paths import as_path
+
+STDOUT = "-"
+_BEGIN = '{"exit_code":'  # of every summary
+
+
+def summarized(name: str | None, play: Callable[[dict[str, Any]], int]) -> int:
+    """Call ``play``, which fills a dict; write this and the exit code to the file ``name``, and return the exit code.
+
+    Raises LaunchError, and plays nothing, where there is such a file already which is not a summary: it may be the video.
+    """
+    done = Work().summary(frames=0, documents=0)
+    if name is None:
+        return play(done)
+    path = None if name == STDOUT else as_path(name)
+    if path and path.is_file() and not _may_be_replaced(path):
+        raise LaunchError(f"--summary-json {path} is there, and is not the summary of a run; choose another name, or remove it.")
+    lines = Lines(path, on_closed=lambda: None)
+    try:
+        code = play(done)
+    except BaseException as error:
+        _write(lines, exit_code_of(error), done)
+        raise
+    return _write(lines, code, done)
+
+
+def refuse_stdout(name: str | None) -> None:
+    """Raise LaunchError if the summary would go to stdout; documents or events are there."""
+    if name == STDOUT:
+        raise LaunchError("--summary-json -: stdout is for documents and events here; name a file, or give them one with --out.")
+
+
+def _may_be_replaced(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_BEGIN)) in (b"", _BEGIN.encode())
+
+
+def _write(lines: Lines, code: int, done: Mapping[str, Any]) -> int:
+    try:
+        lines.write(dumps({"exit_code": code, **done}))
+    except LaunchError as error:
+        complain(str(error))
+        code = code or FAILED
+    lines.close()
+    return code
