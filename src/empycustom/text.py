@@ -59,6 +59,11 @@ def shell_word(word: str) -> str:
     return f"$'{shown}'"
 
 
+def unquoted(text: str) -> str:
+    """Return ``text`` without the single quotes around it: those of ``a='x y'``, which ``Gst.parse_launch`` leaves there."""
+    return text[1:-1] if len(text) > 1 and text.startswith("'") and text.endswith("'") else text
+
+
 def meant(name: str, known: Iterable[str]) -> str:
     """Return ``"; NAME may be meant"`` where a known name is similar, or has this one as a part; else ``""``."""
     names = list(known)

@@ -37,6 +37,15 @@ def test_words_keep_json_as_the_shell_gave_it(cli, library):
     assert ended.documents[0]["frame"][0]["emcustom"] == {"said": 'a "b" \\ ! c'}
 
 
+def test_json_in_a_single_text(cli, library):
+    source = "videotestsrc num-buffers=1 ! video/x-raw,width=64,height=64,format=RGBA"
+    lib = f"empycustom custom-lib='{library(SAYS)}' in-place=true"
+    ended = cli("launch", "-q", f'{source} ! {lib} options=\'{{"word": "a b"}}\' ! aimeta silent=false ! fakesink')
+
+    assert ended.code == 0, ended.err
+    assert ended.documents[0]["frame"][0]["emcustom"] == {"said": "a b"}
+
+
 @pytest.mark.parametrize("value", ['{"a": "x y"}', "plain", '"{\\"a\\": 1}"', "it's", "a!b", "c:\\d e"])
 def test_a_value_arrives_as_it_was_typed(value):
     element = Gst.parse_launch(describe(["filesrc", f"location={value}"]))
@@ -82,6 +91,10 @@ def test_a_single_element_is_a_pipeline_too(cli):
         ("fakesrc num-buffers=x ! fakesink", 'could not set property "num-buffers" in element "fakesrc" to "x".'),
         ("videotestsrc ! audioconvert ! fakesink", "could not link videotestsrc0 to audioconvert0; their formats"),
         ("fakesrc !", "syntax error in the description"),
+        (
+            'fakesrc ! empycustom options={"k": 1} ! fakesink',
+            'no element "1"; it is a part of a value with a blank in it, as it seems: put single quotes around the whole value.',
+        ),
     ],
 )
 def test_a_wrong_description_is_one_clear_line(description, complaint, cli):

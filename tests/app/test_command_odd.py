@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -152,6 +153,19 @@ def test_words_that_are_not_utf_8(main, words):
 
     assert code == 1
     assert "caf\\xe9 is not UTF-8 text, and the properties of elements hold nothing else" in said
+
+
+def test_a_configuration_in_a_folder_that_is_not_utf_8(cli, library, tmp_path):
+    library("def process_ip(b, m, o): pass\n", "caf\udce9/lib.py")
+    config = {"pipeline_configuration": {"empycustom": {"custom-lib": "lib.py", "in-place": True}}}
+    (tmp_path / "caf\udce9" / "config.json").write_text(json.dumps(config))
+    ended = cli("run", "caf\udce9/config.json", "--source", "test", "--frames", 1)
+
+    assert ended.code == 1
+    assert "$.pipeline_configuration.empycustom.custom-lib: custom-lib=" in ended.err
+    assert ended.err.endswith(
+        '/caf\\xe9/lib.py" is not UTF-8 text, and the properties of elements hold nothing else; give the file or folder another name\n'
+    )
 
 
 COMMANDS = [

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from empycustom import paths
 from empycustom.elements.options import read_json
 from empycustom.errors import ConfigurationError, PropertyError
 from empycustom.gstreamer import Gst
+from empycustom.meta.output import read_output
 from empycustom.stream.document import load
 
 SOURCE = "videotestsrc num-buffers=-1 ! video/x-raw,format=RGBA,width=16,height=16"
@@ -56,6 +62,61 @@ def test_a_file_that_begins_with_a_byte_order_mark(play, library, tmp_path, monk
         f"{SOURCE.replace('-1', '3')} ! empycustom in-place=true custom-lib={lib} options=@bom.json events=@bom.json ! fakesink"
     )
     assert played.ended
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
+def test_files_of_other_systems(tmp_path, encoding):
+    """Whoever reads JSON reads it: options, events, configurations."""
+    (tmp_path / "a.json").write_bytes('{"application_name": "ä"}'.encode(encoding))
+    assert read_json("events", f"@{tmp_path}/a.json") == load(tmp_path / "a.json") == {"application_name": "ä"}
+
+
+def test_a_text_that_begins_with_a_byte_order_mark():
+    assert read_json("options", '\ufeff{"a": 1}') == {"a": 1}
+    assert read_output('\ufeff[{"a": 1}]') == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ("/dev/zero", "it is a device or a socket, not a file"),
+        ("/dev/null", "it is a device or a socket, not a file"),
+        ("huge.json", "it has more than 64 MiB"),
+        ("pipe", "it is a pipe that nobody wrote to its end within 0 s"),
+        ("folder", "Is a directory"),
+        ("none.json", "No such file or directory"),
+    ],
+)
+def test_what_is_not_a_file_is_refused_at_once(tmp_path, monkeypatch, file, what):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(paths, "_PATIENCE_S", 0.2)
+    os.mkfifo("pipe")
+    os.mkdir("folder")
+    with open("huge.json", "wb") as huge:
+        huge.truncate(1 << 40)
+    with pytest.raises(PropertyError) as caught:
+        read_json("options", f"@{file}")
+    assert str(caught.value).startswith(f"options=@{file}: ")
+    assert f" cannot be read ({what}" in str(caught.value)
+    with pytest.raises((ConfigurationError, OSError)) as caught:
+        load(Path(file))
+    assert what in str(caught.value)
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    def write():
+        with open(tmp_path / "pipe", "w") as pipe:
+            for part in ('{"a"', ": ", "1}"):
+                pipe.write(part)
+                pipe.flush()
+                time.sleep(0.05)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert read_json("options", f"@{tmp_path}/pipe") == {"a": 1}
+    writer.join()
 
 
 NEAR_JSON = st.recursive(st.sampled_from(["1", "null", '"a"', "nul", "-", "1e999", "NaN", "", "\x0b", "\u2028", "\r", "\n"]), lambda inner: st.builds(

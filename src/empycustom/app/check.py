@@ -20,7 +20,7 @@ from empycustom.elements.video import VIDEO_CAPS
 from empycustom.gstreamer import Gst
 from empycustom.library.blame import is_kind
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
-from empycustom.text import for_people
+from empycustom.text import for_people, unquoted
 
 _FRAME_MS = 1000 / 30
 
@@ -28,7 +28,7 @@ _FRAME_MS = 1000 / 30
 def main(arguments: Namespace) -> int:
     """Try the library and report; return 0, or raise what the element would put on the bus."""
     keep_stdout()
-    options = read_object("options", arguments.options)
+    options = read_object("options", arguments.options and unquoted(arguments.options))
     frame = SyntheticFrame(arguments.format, arguments.size, arguments.objects)
     callbacks = callbacks_of(arguments.library)
     first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from empycustom.errors import PathError, PropertyError
-from empycustom.paths import as_path
+from empycustom.paths import as_path, read_json_text
 
 _SHOWN = 200  # characters of a line that a message shows
 
@@ -29,13 +29,13 @@ def read_json(name: str, text: str | None) -> Any:
     """Return any JSON value in the same way; ``{}`` for None and for blank text."""
     if text is None or not text.strip():
         return {}
-    source, content = name, text
+    source, content = name, text.removeprefix("\ufeff")
     if text.startswith("@"):
         source, content = f"{name}={text}", _read_file(name, text)
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise PropertyError(_complaint(source, content, error), name=name) from error
+        raise PropertyError(_complaint(name, source, content, error), name=name) from error
 
 
 def _read_file(name: str, text: str) -> str:
@@ -44,7 +44,7 @@ def _read_file(name: str, text: str) -> str:
     except PathError as error:
         raise PropertyError(f"{name}=@{error}", name=name) from error
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_json_text(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PropertyError(
@@ -52,10 +52,14 @@ def _read_file(name: str, text: str) -> str:
         ) from error
 
 
-def _complaint(source: str, content: str, error: Exception) -> str:
+def _complaint(name: str, source: str, content: str, error: Exception) -> str:
     if not isinstance(error, json.JSONDecodeError):
         return f"{source} is no JSON ({error})"
     where = f"line {error.lineno}, column {error.colno}"
-    hint = " (JSON wants double quotes; in a shell write it in single ones)" if '"' not in content else ""
+    hint = ""
+    if '"' not in content:
+        hint = " (JSON wants double quotes; in a shell write it in single ones)"
+    elif source == name and (error.pos >= len(content) or error.msg.startswith("Unterminated")):
+        hint = f" (the text ends too early: gst-launch-1.0 cuts values off at some blanks; write {name}=@file.json)"
     line = content.split("\n")[error.lineno - 1].strip()  # JSON counts no other ends of lines
     return f"{source} is no JSON: {error.msg} at {where}: {line[:_SHOWN]}{'…' * (len(line) > _SHOWN)}{hint}"

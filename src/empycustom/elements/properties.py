@@ -9,6 +9,7 @@ from typing import Any
 from empycustom.errors import PropertyError
 from empycustom.gstreamer import GObject, Gst
 from empycustom.native.objects import install_int_property, register_enum
+from empycustom.text import unquoted
 
 _FIRST_ID = 100  # ids of the int properties; PyGObject numbers its own from 1
 
@@ -43,6 +44,8 @@ class Property:
         """Return a value that was set, as Python sees it. Raises PropertyError if it is out of range."""
         if self.choices:
             return self.choices[int(value)][0]
+        if self.kind is str and value:
+            return unquoted(value)
         if self.limits and not self.limits[0] <= value <= self.limits[1]:
             low, high = self.limits
             raise PropertyError(f"{self.name}={value} is out of range; give a whole number from {low} to {high}", name=self.name)

@@ -115,6 +115,8 @@ def _file(custom_lib: str) -> Path:
         problem = "is a compiled library; name a Python file"
     elif path.suffix != ".py":
         problem = "is no Python file; its name must end in .py"
+    elif not os.path.isfile(path):
+        problem = "is a pipe or a device; name a Python file"
     if problem:
         raise LibraryNotFoundError(f"custom-lib={custom_lib} {problem}", library=str(path))
     return path

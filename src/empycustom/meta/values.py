@@ -136,7 +136,7 @@ def parse(text: str) -> Any:
     if not text.strip():
         return None
     try:
-        value = json.loads(text)
+        value = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         value = _literal(text.strip(), as_json=_reason(error))
     return plain(value)

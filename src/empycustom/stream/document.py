@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.errors import ConfigurationError
+from empycustom.paths import read_json_text
 from empycustom.stream.problems import TOO_DEEP, is_deep, odd_texts, refuse
 from empycustom.text import for_people
 
@@ -15,9 +16,11 @@ def load(path: Path) -> Any:
     """Return what the file holds. Raises ConfigurationError with file and place, OSError where it cannot be read."""
     name = for_people(str(path))  # the messages of configurations may have several lines, so each is made fit for people here
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_json_text(path)
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{name} is no UTF-8 text: {error.reason} at byte {error.start}.") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{name} cannot be read: {error}.") from error
     try:
         document = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
         if is_deep(document):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from empycustom.app.health.packages import how_to_get_any
-from empycustom.app.playing.parts import exists
+from empycustom.app.playing.parts import exists, not_text
 from empycustom.app.playing.sinks import ENCODER, MUXER
 from empycustom.app.playing.sources import INPUT, SOURCE
 from empycustom.errors import ConfigurationError
@@ -147,9 +147,10 @@ def _complaint(element: str, spec: Any, value: Any) -> str:
         needed = Number(least, spec.maximum, whole=isinstance(least, int))
         if any(needed.problems(number, "")):
             return f"{shown(value)} must be {needed.words}"
+    text = " ".join(["(", element, *assignments({spec.name: value}), ")"])  # the bin takes the element, and is freed with it
+    if complaint := not_text(text):
+        return f"{complaint}; give the file or folder another name"
     try:
-        # In a bin, which takes the element and is freed with it.
-        text = " ".join(["(", element, *assignments({spec.name: value}), ")"])
         Gst.parse_launch_full(text, None, Gst.ParseFlags.FATAL_ERRORS)
     except GLib.Error:
         return f"{element} cannot take {shown(value)} here; `gst-inspect-1.0 {element}` says what it may be"
