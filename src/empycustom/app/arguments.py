@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import empycustom
 from empycustom.app.configured import add_configured, check_run, output, place
-from empycustom.app.libraries import AddLibrary, OfLastLibrary, at_least
+from empycustom.app.libraries import AddLibrary, OfLastLibrary, OnError, at_least
 from empycustom.app.standard_streams import show
 from empycustom.text import for_people
 
@@ -51,6 +51,12 @@ belong to the --lib before them:
   --lib detect.py --every 5 --lib average.py --options '{"person_class_id": 2}'
 A library with process_ip works on the frames in place; one that has only
 process makes new ones.
+
+A call that raises, or returns what cannot be used, ends the run with exit
+code 1. With --on-error pass its frame goes on without a result, with drop it is
+dropped; each cause is a warning, once, the summary counts all of them, and they
+do not change the exit code. --on-error belongs to the --lib before it, or to
+all libraries where it stands before the first.
 
 At the end a summary is on stderr: frames, speed, files that were written, and
 for each library its calls, their times (the median; p95: 95 of 100 calls took
@@ -155,6 +161,7 @@ example:
 SOURCE_HELP = "a file, a URI, a camera, `test`, or - for stdin; see below"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 DRY_RUN_HELP = "print the line of gst-launch-1.0 that does the same (as it is to be typed: with passwords), and play nothing"
+ON_ERROR_HELP = "what a frame whose call fails does: fail ends the run (the default), pass lets it go on, drop drops it"
 SUMMARY_HELP = "write the summary here, as JSON, however the run ends; - is stdout"
 GRACE_HELP = "how long Ctrl-C, or an error, waits for the files to be finished (default: %(default)g)"
 
@@ -226,6 +233,7 @@ def _add_run(commands: Any) -> None:
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLastLibrary, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     add("--every", action=OfLastLibrary, type=at_least(1), metavar="N", help="call the --lib before it for every n-th frame")
+    add("--on-error", action=OnError, choices=("fail", "pass", "drop"), help=ON_ERROR_HELP)
     add("--out", type=output, metavar="FILE", help="write the documents here, one a line; - is stdout")
     add("--save", action="append", default=[], metavar="FILE", help="write the video, or a picture of the last frame")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
@@ -236,6 +244,7 @@ def _add_run(commands: Any) -> None:
     add("--summary-json", type=place, metavar="FILE", help=SUMMARY_HELP)
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(run)
+    run.set_defaults(on_error=None)
     run.check = check_run
 
 

@@ -50,11 +50,17 @@ def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
         parser.error("--summary-json does not go with --dry-run, which plays nothing")
     if is_configuration(chosen.source):
         others = {"libraries": "--lib", "format": "--format"}
+        if chosen.on_error:
+            parser.error('--on-error does not go with a stream configuration; write "on-error" beside "custom-lib" in the file')
         _refuse(parser, chosen, others, "does not go with a stream configuration")
         return
     only = {"sources": "--source", "settings": "--set", "events": "--events", "verbose": "--verbose"}
     only["allow_outside"] = "--allow-outside"
     _refuse(parser, chosen, only, "is for a stream configuration, a file whose name ends in .json")
+    if chosen.on_error and not chosen.libraries:
+        parser.error("--on-error is for libraries, and there is no --lib")
+    for request in chosen.libraries:
+        request.on_error = request.on_error or chosen.on_error
     if chosen.libraries and not chosen.format:
         chosen.format = "RGBA"
 

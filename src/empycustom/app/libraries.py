@@ -1,4 +1,4 @@
-"""``--lib``, ``--options`` and ``--every``: which libraries run, in which order, and with what."""
+"""``--lib``, ``--options``, ``--every`` and ``--on-error``: which libraries run, in which order, and with what."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from empycustom.paths import as_path, as_text
 
 @dataclass
 class Request:
-    """One ``--lib`` with what was typed behind it: ``options`` is JSON or ``@file``, ``every`` the interval in frames."""
+    """One ``--lib`` with what was typed behind it: ``options`` is JSON or ``@file``, ``every`` the interval in frames.
+
+    ``on_error`` is the property ``on-error`` of the element, None where nothing was typed.
+    """
 
     path: str
     options: str | None = None
     every: int = 1
+    on_error: str | None = None
 
     def absolute(self) -> Request:
         """The same with absolute paths of what is there: a library that starts first may change the working directory."""
@@ -61,6 +65,17 @@ class OfLastLibrary(argparse.Action):
         if not requests:
             parser.error(f"{option} belongs to the --lib before it, and there is none; write --lib FILE {option} {values}")
         setattr(requests[-1], self.attribute, values)
+
+
+class OnError(OfLastLibrary):
+    """``--on-error``: belongs to the ``--lib`` before it; before the first one, to all that have none of their own."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        """Give the value to the request that was made last, or keep it for all."""
+        if namespace.libraries:
+            super().__call__(parser, namespace, values, option)
+        else:
+            namespace.on_error = values
 
 
 def at_least(least: float, kind: Callable[[str], Any] = int) -> Callable[[str], Any]:

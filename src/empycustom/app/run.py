@@ -187,6 +187,8 @@ def describe_library(request: Request) -> list[str]:
     properties: dict[str, Any] = {"custom-lib": request.path, "in-place": in_place}
     if request.every != 1:
         properties["process-interval"] = request.every
+    if request.on_error:
+        properties["on-error"] = request.on_error
     if request.options is not None:
         properties["options"] = request.options
     return ["!", "empycustom", *assignments(properties)]
