@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from empycustom.buffers.mapping import map_frame as map_frame
     from empycustom.elements import register as register
     from empycustom.errors import EmPyCustomError as EmPyCustomError
+    from empycustom.errors import EndOfStream as EndOfStream
     from empycustom.errors import FrameClosedError as FrameClosedError
     from empycustom.errors import FrameError as FrameError
 
@@ -33,10 +34,11 @@ _HOMES = {
     "map_frame": "empycustom.buffers.mapping",
     "register": "empycustom.elements",
     "EmPyCustomError": "empycustom.errors",
+    "EndOfStream": "empycustom.errors",
     "FrameError": "empycustom.errors",
     "FrameClosedError": "empycustom.errors",
 }
-__all__ = ["EmPyCustomError", "FrameClosedError", "FrameError", "__version__", "map_frame", "register"]
+__all__ = ["EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "__version__", "map_frame", "register"]
 
 prefer_libgcc()  # before anything of the package loads GStreamer
 

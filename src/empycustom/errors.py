@@ -72,6 +72,24 @@ class CallbackTooSlowError(CallbackError, TimeoutError):
     """A call took longer than a frame lasts. Never raised: it is a warning on the bus."""
 
 
+class EndOfStream(Exception):  # noqa: N818 - it is not an error
+    """Ends the stream where ``process_ip`` or ``process`` raises it.
+
+    The frame at hand and those that come after it are not passed on, and the library gets no more of them. Upstream stops,
+    downstream gets the end of the stream, so that files are finished; then ``stop`` is called. A text is told on the bus::
+
+        raise empycustom.EndOfStream("ten plates were read")
+    """
+
+
+class StreamEndedError(LibraryError):
+    """A callback raised :class:`EndOfStream`."""
+
+
+class DebuggerLeftError(StreamEndedError):
+    """Somebody left a debugger while a callback ran."""
+
+
 class CallbackOutputError(LibraryError, ValueError):
     """A callback returned what is neither meta nor a buffer; says where in it."""
 

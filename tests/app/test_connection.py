@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from empycustom.app.playing.player import Report
+from empycustom.app.playing.reports import Report
 from empycustom.app.streams.connection import _is_loss
 
 PIPELINE = "/GstPipeline:pipeline0"

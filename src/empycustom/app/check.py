@@ -17,6 +17,7 @@ from empycustom.elements.frames import FrameFormat
 from empycustom.elements.options import read_object
 from empycustom.elements.output import OutputCaps
 from empycustom.elements.video import VIDEO_CAPS
+from empycustom.errors import DebuggerLeftError, StreamEndedError
 from empycustom.gstreamer import Gst
 from empycustom.library.blame import is_kind
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
@@ -60,20 +61,31 @@ def _check(callbacks: list[Library], frame: SyntheticFrame, options: dict[str, A
     finally:
         library.stop(options)
     for callback, trial in zip(callbacks, trials, strict=True):
-        _report(*read(callback, explain, trial, callback.name, frame.objects), "", _timing(trial.times_ms))
+        if trial:
+            _report(*read(callback, explain, trial, callback.name, frame.objects), "", _timing(trial.times_ms))
 
 
-def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> Trial:
+def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> Trial | None:
+    """Call a callback several times, or until it ends the stream; return what came of the last call that did not."""
     output = frame.format
     if library.name == "process":
         output = FrameFormat(OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS)).of(frame.caps, options))
-    times_ms = []
+    times_ms: list[float] = []
     for _ in range(repeat):
         buffer = frame.buffer()
         in_meta = frame.in_meta(buffer)
         began = time.perf_counter()
-        returned = library.call(hand_over(buffer), in_meta, options, {})
+        try:
+            returned = library.call(hand_over(buffer), in_meta, options, {})
+        except DebuggerLeftError:
+            raise
+        except StreamEndedError as end:
+            end.frame = f"call {len(times_ms) + 1} of {repeat}"
+            _report("", str(end))
+            break
         times_ms.append((time.perf_counter() - began) * 1000)
+    if not times_ms:
+        return None
     before, after = frame.buffer(), buffer
     if library.name == "process":
         made, meta = pair_of(library, returned)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from empycustom.app.standard_streams import write_stderr
-from empycustom.errors import EmPyCustomError, LaunchError
+from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError
 from empycustom.text import for_people
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -31,7 +31,7 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):  # nobody reads it any more
         return DONE
     interrupted = issubclass(type(error.__cause__), KeyboardInterrupt)  # Ctrl-C while a callback ran
-    return INTERRUPTED if interrupted or isinstance(error, KeyboardInterrupt) else FAILED
+    return INTERRUPTED if interrupted or isinstance(error, (KeyboardInterrupt, DebuggerLeftError)) else FAILED
 
 
 class AllAtOnce:

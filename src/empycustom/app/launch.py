@@ -8,8 +8,10 @@ from argparse import Namespace
 
 import empycustom
 from empycustom.app.endings import remark
+from empycustom.app.playing import debugger
 from empycustom.app.playing.parts import build
-from empycustom.app.playing.player import Interrupts, Player, Report
+from empycustom.app.playing.player import Interrupts, Player
+from empycustom.app.playing.reports import Report
 from empycustom.app.playing.windows import expect_windows
 from empycustom.app.standard_streams import show
 from empycustom.text import for_people
@@ -35,7 +37,8 @@ def main(arguments: Namespace) -> int:
                 player.end()
 
         player = Player(pipeline, on_report=hear, grace_s=arguments.grace, interrupts=interrupts)
-        code = player.play()
+        with debugger.alone():
+            code = player.play()
     say(f"Execution ended after {time.monotonic() - began:.3f} s.")
     return code
 

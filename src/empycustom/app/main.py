@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from empycustom.app.arguments import make_parser
-from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, ToldError, complain, exit_code_of
+from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, ToldError, complain, exit_code_of, remark
 from empycustom.app.health.report import own_command
-from empycustom.app.standard_streams import finish_streams, give_stdout_back, incomplete, prepare_streams
-from empycustom.errors import ConfigurationError, EmPyCustomError
+from empycustom.app.standard_streams import finish_streams, give_stdout_back, incomplete, prepare_streams, restore_terminal
+from empycustom.errors import ConfigurationError, DebuggerLeftError, EmPyCustomError
+from empycustom.library.leaving import at_fault
 from empycustom.paths import from_native
 
 
@@ -43,10 +44,7 @@ def _run(arguments: Sequence[str]) -> int:
     except ToldError:
         return FAILED
     except EmPyCustomError as error:
-        if (code := exit_code_of(error)) != FAILED:
-            return code
-        complain(str(error), error.details, lines=isinstance(error, ConfigurationError))
-        return FAILED
+        return _failed(error)
     except BrokenPipeError:  # nobody reads it any more
         return DONE
     except OSError as error:
@@ -54,6 +52,20 @@ def _run(arguments: Sequence[str]) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        found = at_fault(error)
+        if not isinstance(found, EmPyCustomError):
+            raise
+        return _failed(found)
+
+
+def _failed(error: EmPyCustomError) -> int:
+    code = exit_code_of(error)
+    if isinstance(error, DebuggerLeftError):
+        remark(str(error))
+    elif code == FAILED:
+        complain(str(error), error.details, lines=isinstance(error, ConfigurationError))
+    return code
 
 
 def _command(module: str) -> Callable[[object], int]:
@@ -80,4 +92,5 @@ def _finished(code: int) -> int:
 
 def _leave_at_once(exit_code: int) -> int:
     """End the process although threads of the pipeline still run: an ordinary exit would wait for them for ever."""
+    restore_terminal()
     os._exit(_finished(exit_code))

@@ -9,10 +9,12 @@ import empycustom
 from empycustom.app.configured import is_configuration
 from empycustom.app.endings import DONE, AllAtOnce, complain, remark
 from empycustom.app.libraries import Request
+from empycustom.app.playing import debugger
 from empycustom.app.playing.lines import Documents
 from empycustom.app.playing.parts import build
-from empycustom.app.playing.player import Interrupts, Player, Report
+from empycustom.app.playing.player import Interrupts, Player
 from empycustom.app.playing.progress import Progress
+from empycustom.app.playing.reports import Report
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import describe_source, expect_video, explained, locate, shown, warn_of_frames
 from empycustom.app.playing.summary import Work, in_lines
@@ -138,7 +140,8 @@ class Run:
         documents = Documents(self.aimeta, shown=self.printing, on_closed=self.player.end)
         self.progress = Progress(quiet=asked.quiet or (self.printing and kept_stdout().isatty()))
         try:
-            code = self.player.play()
+            with debugger.alone(self.progress.pause):
+                code = self.player.play()
         finally:
             self.progress.close()
             documents.close()

@@ -6,18 +6,21 @@ import fcntl
 import io
 import os
 import sys
+import termios
 from contextlib import suppress
-from typing import IO
+from typing import IO, Any
 
 from empycustom.errors import LaunchError
 
-_STDOUT, _STDERR = 1, 2
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+_terminal: Any = None  # what it was like, where stdin is one
 _kept: IO[str] | None = None  # what stdout was, while it is kept
 
 
 def prepare_streams() -> None:
     """Make the standard streams of this process safe: no file gets the number of one that is closed, no text is refused."""
-    for descriptor in (0, _STDOUT, _STDERR):
+    global _terminal
+    for descriptor in (_STDIN, _STDOUT, _STDERR):
         if not _is_open(descriptor):
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
             os.set_inheritable(descriptor, True)
@@ -25,6 +28,15 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+    if os.isatty(_STDIN):
+        _terminal = termios.tcgetattr(_STDIN)
+
+
+def restore_terminal() -> None:
+    """Let the terminal be as it was: whoever reads a line, as a debugger, has changed it, and may never come to its end."""
+    if _terminal is not None:
+        termios.tcsetattr(_STDIN, termios.TCSADRAIN, _terminal)
 
 
 def finish_streams() -> None:

@@ -15,7 +15,7 @@ from empycustom.elements.newframes import NewFrames
 from empycustom.elements.tally import Tally
 from empycustom.elements.transform import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING
 from empycustom.elements.video import VideoTransform
-from empycustom.errors import LibraryError, MetadataError, NotWritableError
+from empycustom.errors import LibraryError, MetadataError, NotWritableError, StreamEndedError
 from empycustom.library.blame import kind_of
 from empycustom.library.hooks import Library
 from empycustom.meta.merge import NOTHING
@@ -74,6 +74,8 @@ class Caller:
         references = getrefcount(buffer)
         try:
             return self._ask(buffer, source, target, reading)
+        except StreamEndedError as end:
+            return self._end(end, source)
         except LibraryError as error:
             return self._recover(error, source, target, reading)
         except NotWritableError as error:
@@ -105,6 +107,12 @@ class Caller:
         else:
             self._hear(source, reading, returned)
         return FLOW_OK
+
+    def _end(self, end: StreamEndedError, source: int) -> int:
+        """End the stream before the frame at hand."""
+        end.frame = self._frames.name(source)
+        self._tally.dropped += 1
+        return self._element.end_stream(end)
 
     def _recover(self, error: LibraryError | MetadataError, source: int, target: int, reading: Reading | None) -> int:
         """Do what ``on-error`` says; with "pass" the frame goes on as it came, less what could not be read (no ``reading``)."""

@@ -204,10 +204,9 @@ class EmPyCustom(VideoTransform):
                 post_error(self, error)
             return Gst.Caps.new_empty()
 
-    @guarded(Gst.FlowReturn.ERROR)
     def do_transform(self, in_buffer: Any, out_buffer: Any) -> Any:
         assert self.work_between is not None, "buffers come between start and stop"
-        return Gst.FlowReturn(self.work_between(hash(in_buffer), hash(out_buffer), in_buffer))
+        return self.worked(self.work_between, hash(in_buffer), hash(out_buffer), in_buffer)
 
 
 install(PROPERTIES, EmPyCustom)

@@ -10,17 +10,24 @@ from typing import Any
 from empycustom.errors import (
     CallbackError,
     CallbackTooSlowError,
+    DebuggerLeftError,
     EmPyCustomError,
     LibraryError,
     LibraryNotFoundError,
     PropertyError,
+    StreamEndedError,
 )
 from empycustom.gstreamer import Gst
+from empycustom.library.leaving import at_fault
 from empycustom.text import for_people
 
+# How it is seen on the bus that a library ended its stream (an info), and that somebody left a debugger (an info or an error).
+ENDED, LEFT = (Gst.LibraryError, Gst.LibraryError.FAILED), (Gst.LibraryError, Gst.LibraryError.SHUTDOWN)
 # Which of GStreamer's codes says what an exception says. The first class that fits counts.
 _CODES: list[tuple[type[BaseException], Any, Any]] = [
     (LibraryNotFoundError, Gst.ResourceError, Gst.ResourceError.NOT_FOUND),
+    (DebuggerLeftError, *LEFT),
+    (StreamEndedError, *ENDED),
     (CallbackTooSlowError, Gst.CoreError, Gst.CoreError.CLOCK),
     (CallbackError, Gst.LibraryError, Gst.LibraryError.FAILED),
     (LibraryError, Gst.LibraryError, Gst.LibraryError.INIT),
@@ -33,7 +40,7 @@ _CODES: list[tuple[type[BaseException], Any, Any]] = [
 
 def post_error(element: Any, error: BaseException) -> None:
     """Post ``error`` as an error of ``element``: the sentence as its text, the user's traceback as its debug information."""
-    _post(element, Gst.MessageType.ERROR, error)
+    _post(element, Gst.MessageType.ERROR, at_fault(error))
 
 
 def post_warning(element: Any, error: BaseException) -> None:
@@ -41,10 +48,17 @@ def post_warning(element: Any, error: BaseException) -> None:
     _post(element, Gst.MessageType.WARNING, error)
 
 
+def post_info(element: Any, error: BaseException) -> None:
+    """Post what ``error`` says as an information."""
+    _post(element, Gst.MessageType.INFO, error)
+
+
 def _post(element: Any, kind: Any, error: BaseException) -> None:
     domain, code = next((domain, code) for fits, domain, code in _CODES if isinstance(error, fits))
     file, function, line = _origin(error)
     text, debug = for_people(sentence(error)), for_people(details(error), lines=True)
+    if kind == Gst.MessageType.INFO:  # of which gst-launch shows nothing else
+        debug = text
     element.message_full(kind, domain.quark(), int(code), text, debug, for_people(file), function, line)
 
 

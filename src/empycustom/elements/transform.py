@@ -21,7 +21,8 @@ from empycustom.text import for_people
 
 ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel
 # GstFlowReturn as C takes it, and GST_BASE_TRANSFORM_FLOW_DROPPED
-FLOW_OK, FLOW_ERROR, FLOW_DROPPED = int(Gst.FlowReturn.OK), int(Gst.FlowReturn.ERROR), int(Gst.FlowReturn.CUSTOM_SUCCESS)
+FLOW_OK, FLOW_EOS, FLOW_ERROR = int(Gst.FlowReturn.OK), int(Gst.FlowReturn.EOS), int(Gst.FlowReturn.ERROR)
+FLOW_DROPPED = int(Gst.FlowReturn.CUSTOM_SUCCESS)
 
 
 def always_templates(caps: str) -> tuple[Any, Any]:
@@ -111,6 +112,11 @@ class PyTransform(GstBase.BaseTransform):
     def changed(self, name: str, value: Any) -> None:
         """Take note of the new value of a property, in whatever state. May raise PropertyError: it is not taken then."""
 
+    def failed(self, error: BaseException) -> int:
+        """Tell what the work on a buffer raised, and return a GstFlowReturn."""
+        post_error(self, error)
+        return FLOW_ERROR
+
     def computed(self, name: str) -> Any:
         """Return the value of a property that is not simply stored."""
         return self.values[name]
@@ -144,9 +150,14 @@ class PyTransform(GstBase.BaseTransform):
         use_native_folders()
         self.begin()
         self.started = True
-        enter(hash(self), functools.partial(post_error, self), self.work, self.work_between)
+        self.call(self.work, self.work_between)
         self.log(INFO, f"fast path: {f'off, because {SLOW_BECAUSE}' if SLOW_BECAUSE else 'on'}")
         return True
+
+    def call(self, work: Callable[..., int], work_between: Callable[..., int] | None) -> None:
+        """From now on let these work on buffers, whichever way they come."""
+        self.work, self.work_between = work, work_between
+        enter(hash(self), self.failed, work, work_between)
 
     def do_stop(self) -> bool:
         self.started = False
@@ -159,9 +170,15 @@ class PyTransform(GstBase.BaseTransform):
         self.work_between = None
         return True  # False would leave the pad active, and the pipeline waits for it for ever
 
-    @guarded(Gst.FlowReturn.ERROR)
     def do_transform_ip(self, buffer: Any) -> Any:
-        return Gst.FlowReturn(self.work(hash(buffer), buffer))
+        return self.worked(self.work, hash(buffer), buffer)
+
+    def worked(self, work: Callable[..., int], *given: Any) -> Any:
+        """Return what ``work`` makes of what is given, as a Gst.FlowReturn, whatever it raises."""
+        try:
+            return Gst.FlowReturn(work(*given))
+        except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
+            return Gst.FlowReturn(self.failed(error))
 
     def log(self, level: int, message: str, function: str = "") -> None:
         """Write to the debug log, as coming from the caller or a function of another name."""

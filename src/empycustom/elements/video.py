@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 from empycustom.carriers.protocol import Reading
 from empycustom.elements.borders import adds_borders
-from empycustom.elements.failures import post_warning
+from empycustom.elements.failures import post_info, post_warning
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.origin import origin_in
-from empycustom.elements.transform import WARNING, PyTransform, guarded
-from empycustom.errors import MetadataError
+from empycustom.elements.transform import FLOW_EOS, WARNING, PyTransform, guarded
+from empycustom.errors import DebuggerLeftError, MetadataError, StreamEndedError
 from empycustom.frames.layout import FORMATS
 from empycustom.gstreamer import Gst, GstBase
+from empycustom.library.leaving import at_fault
 from empycustom.library.tracing import be_traced
 from empycustom.meta.compact import dumps
 from empycustom.native.objects import listens_to
@@ -23,6 +24,11 @@ _BORDERS = (
     "lie beside their objects; set add-borders=false on {0}"
 )
 VIDEO_CAPS = f"video/x-raw, format={{ {', '.join(FORMATS)} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
+
+
+def _nothing_more(*_given: Any) -> int:
+    """Take no buffer."""
+    return FLOW_EOS
 
 
 class Every:
@@ -64,6 +70,7 @@ class VideoTransform(PyTransform):
         self.every = Every()
         self.last_meta: Any = None
         self.told: set[Any] = set()  # what has been said once, on the bus or in the log
+        self._until_end: tuple[Any, Any] | None = None  # what worked on buffers until the library ended the stream
         super().__init__()
 
     def begin(self) -> None:
@@ -71,6 +78,7 @@ class VideoTransform(PyTransform):
         self.frames.restart()
         self.every.restart()
         self.last_meta = None
+        self._until_end = None
         self.told.clear()
         self._signal_is_heard = listens_to(hash(self), self.signal)
         self._new_meta_is_heard = listens_to(hash(self), "new-meta")
@@ -127,7 +135,26 @@ class VideoTransform(PyTransform):
         self.expect(incaps)
         return True
 
+    def end_stream(self, why: StreamEndedError) -> int:
+        """Say why the stream ends here, finish what is downstream, and take no more buffers; return the GstFlowReturn."""
+        post_info(self, why)
+        self._until_end = self.work, self.work_between
+        self.call(_nothing_more, _nothing_more)
+        self.srcpad.push_event(Gst.Event.new_eos())
+        return FLOW_EOS
+
+    def failed(self, error: BaseException) -> int:
+        """Tell what the work on a buffer raised: also that somebody left a debugger, which ends the stream well."""
+        found = at_fault(error)
+        return self.end_stream(found) if isinstance(found, DebuggerLeftError) else super().failed(found)
+
     def do_sink_event(self, event: Any) -> bool:
+        if self._until_end:
+            if event.type == Gst.EventType.FLUSH_STOP:  # whoever seeks wants to see more
+                self.call(*self._until_end)
+                self._until_end = None
+            elif event.type & Gst.EventTypeFlags.SERIALIZED:
+                return True  # nothing comes behind the end
         if event.type == Gst.EventType.STREAM_START:
             self.frames.restart()
         elif event.type == Gst.EventType.SEGMENT:

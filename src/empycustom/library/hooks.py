@@ -10,6 +10,7 @@ from typing import Any
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackSignatureError, CallbackTooSlowError, LibraryError
 from empycustom.library.blame import blame
+from empycustom.library.leaving import ending
 from empycustom.library.load import failed, load, load_ahead, unload
 from empycustom.library.tracing import be_traced
 
@@ -113,7 +114,7 @@ class Library:
             raise self.failed(error, name) from error
 
     def call(self, buffer: Any, in_meta: Any, options: dict[str, Any], events: Any) -> Any:
-        """Call the callback that sees buffers and return what it returns. Raises CallbackError."""
+        """Call the callback that sees buffers and return what it returns. Raises CallbackError, StreamEndedError."""
         be_traced()
         try:
             if self.takes_events:
@@ -122,10 +123,11 @@ class Library:
         except BaseException as error:
             raise self.failed(error, self.name) from error
 
-    def failed(self, error: BaseException, callback: str) -> CallbackError:
-        """Return the exception that says where ``callback`` raised ``error``."""
+    def failed(self, error: BaseException, callback: str) -> LibraryError:
+        """Return the exception that says where ``callback`` raised ``error``, which may end the stream well."""
         found = blame(error, self.path)
-        return CallbackError(
+        frame = ", and this frame is not passed on" if callback == self.name else None
+        return ending(error, found, callback, frame=frame) or CallbackError(
             f"{found.place}: {callback} raised {found.what}",
             "; fix the library (the traceback is below)",
             library=self.path,

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from itertools import count
-from types import CodeType, ModuleType
+from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 from empycustom.paths import as_native
@@ -43,6 +43,16 @@ def _spelled(text: str, separator: str) -> str:
 def _read(spelled: str, separator: str) -> str:
     text = spelled.replace("+", f"-{ord(separator):02X}")
     return os.fsdecode(re.sub(rb"-([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode()))
+
+
+def file_of_library(tb: TracebackType | None) -> str:
+    """Return the file, of a library or beside one, that a traceback came through last; ``""`` where it came through none."""
+    found = ""
+    while tb is not None:
+        if _INSIDE.match(str(tb.tb_frame.f_globals.get("__name__"))):
+            found = tb.tb_frame.f_code.co_filename
+        tb = tb.tb_next
+    return found
 
 
 @dataclass(frozen=True)

@@ -32,16 +32,16 @@ _FLOW_ERROR, _FLOW_FLUSHING = -5, -2
 # What to call for each element that is started, by its address, and what to do with what that raises.
 _in_place: dict[int, Callable[[int], int]] = {}
 _between: dict[int, Callable[[int, int], int]] = {}
-_failed: dict[int, Callable[[BaseException], object]] = {}
+_failed: dict[int, Callable[[BaseException], int]] = {}
 
 
 # The tables are arguments, because a thread of GStreamer may call when the interpreter has cleared this module.
-def _raised(_kind: Any, error: BaseException, traceback: Any, failed: dict[int, Any] = _failed) -> int | None:
+def _raised(_kind: Any, error: BaseException, traceback: Any, failed: dict[int, Any] = _failed) -> int:
     element = traceback.tb_frame.f_locals["element"]
     if element not in failed:  # forgotten while it was called: the interpreter ends
         return _FLOW_FLUSHING
-    failed[element](error)
-    return None  # cffi returns the callback's own
+    flow: int = failed[element](error)
+    return flow
 
 
 @ffi.callback("int(uintptr_t, uintptr_t)", error=_FLOW_ERROR, onerror=_raised)  # type: ignore[untyped-decorator]
@@ -98,13 +98,14 @@ def take_slots(gtype: int, offsets: dict[str, int]) -> None:
 
 def enter(
     element: int,
-    failed: Callable[[BaseException], object],
+    failed: Callable[[BaseException], int],
     in_place: Callable[[int], int],
     between: Callable[[int, int], int] | None,
 ) -> None:
     """From now on call these for the element at an address, which is started: for buffers, with their addresses.
 
-    ``in_place`` gets one buffer, ``between`` one that is read and an empty one. What they raise goes to ``failed``.
+    ``in_place`` gets one buffer, ``between`` one that is read and an empty one. What they raise goes to ``failed``,
+    which returns the GstFlowReturn.
     """
     _failed[element], _in_place[element] = failed, in_place
     if between is not None:

@@ -7,38 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError
+from empycustom.app.playing import debugger
+from empycustom.app.playing.reports import Report, report_of
 from empycustom.app.playing.states import States, in_background
 from empycustom.gstreamer import Gst
 
 _TICK_S = 0.1
-_ADVICE = "Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
+_WHO = "a callback of a library, or an element, does not return"
 _HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-C
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an element says on the bus. ``kind`` is error, warning or info; ``debug`` may be empty or many lines."""
-
-    kind: str
-    element: str
-    text: str
-    debug: str = ""
-    lacks_plugin: bool = False
-
-    @property
-    def advised(self) -> str:
-        """``text``, with what to do where a plugin is missing."""
-        return f"{self.text} {_ADVICE}" if self.lacks_plugin else self.text
-
-    @property
-    def details(self) -> str:
-        """What ``debug`` says beyond its first line, which is GStreamer's own: the place in the element's source."""
-        return self.debug.partition("\n")[2]
 
 
 class Interrupts:
@@ -100,6 +81,8 @@ class Player:
         self._asked_for_end = False  # of the pipeline
         self._ended = False
         self.complete = False  # all sinks saw the end
+        self.ended_by_library = False
+        self._left_debugger = self._told_debugger = False
         self._has_begun = False
         self._finishing = False  # files, after an error
         self._ends_by: float | None = None
@@ -143,7 +126,7 @@ class Player:
     @property
     def exit_code(self) -> int:
         """What the process should exit with, as far as known."""
-        return FAILED if self.failed else INTERRUPTED if self.interrupts else DONE
+        return FAILED if self.failed else INTERRUPTED if self.interrupts or self._left_debugger else DONE
 
     def _is_over(self) -> bool:
         return self._ended or (self.failed and not self._finishing) or self.interrupts > 1
@@ -158,10 +141,19 @@ class Player:
             self.say(
                 "error", "The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment."
             )
+        elif self._ends_by is not None and debugger.is_open():
+            self._wait_for_debugger()
         elif self._ends_by is not None and time.monotonic() > self._ends_by:
             self._ended = True
             self.say("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
         self.on_tick()
+
+    def _wait_for_debugger(self) -> None:
+        """Let whoever has a debugger open take any time."""
+        self._ends_by = time.monotonic() + self.grace_s
+        if not self._told_debugger:
+            self._told_debugger = True
+            self.say("info", "A debugger waits for what you type: q ends the stream. Ctrl-C once more ends it at once.")
 
     @property
     def _is_limited(self) -> bool:
@@ -191,8 +183,8 @@ class Player:
         kind = message.type
         if kind == Gst.MessageType.EOS:
             self._ended = self.complete = True
-        elif kind in _REPORTS:
-            self._report(message)
+        elif report := report_of(message):
+            self._report(report, message.src)
         elif kind == Gst.MessageType.ELEMENT and message.has_name("missing-plugin"):
             self.say("warning", f"A plugin is missing: {message.get_structure().get_string('name')}.")
         elif kind == Gst.MessageType.LATENCY:
@@ -213,22 +205,21 @@ class Player:
         known, duration = self.pipeline.query_duration(Gst.Format.TIME)
         return bool(known and duration > 0)
 
-    def _report(self, message: Any) -> None:
-        kind = _REPORTS[message.type]
-        error, debug = getattr(message, f"parse_{kind}")()
-        if kind == "error":
-            if self.failed and any(error.matches(*echo) for echo in _ECHOES):
-                return
-        elif error.matches(*_SLOW) and not self._states.live:
-            return  # nothing is live, so nothing falls behind, and the progress tells the speed
-        element = message.src.get_path_string() if message.src else ""
-        lacks_plugin = any(error.matches(*lack) for lack in _LACKS)
-        report = Report(kind, element, error.message, debug or "", lacks_plugin)
-        if kind == "error" and self.is_end(report):
-            self.end()
+    def _report(self, report: Report, element: Any) -> None:
+        if report.is_echo and self.failed:
             return
-        if kind == "error":
-            self._finishing = not self.failed and self._can_finish(message.src)
+        if report.is_slow and not self._states.live:
+            return  # nothing is live, so nothing falls behind, and the progress tells the speed
+        self.ended_by_library |= report.is_end
+        self._left_debugger |= report.is_left
+        if report.is_left:
+            self._ended |= report.kind == "error"  # nothing has begun, or the caps are not known: there is no end to wait for
+            report = replace(report, kind="info")
+        if report.kind == "error":
+            if self.is_end(report):
+                self.end()
+                return
+            self._finishing = not self.failed and self._can_finish(element)
             self.failed = True
         self.on_report(report)
 
@@ -249,13 +240,13 @@ class Player:
         self._has_begun = not self.end_at or self.end_at.get_static_pad("sink").has_current_caps()
         is_stopped = self._waits_for(self._states.stop())
         while (message := self.bus.pop()) is not None:
-            if message.type in _REPORTS:
-                self._report(message)
+            if report := report_of(message):
+                self._report(report, message.src)
         if not is_stopped:
             files = self._unfinished()
+            who = "a debugger waits for input in a callback" if debugger.is_open() else _WHO
             raise StuckError(
-                "The pipeline does not stop: a callback of a library, or an element, does not return. Leaving it behind"
-                + (f"; {files} may be unfinished." if files else "."),
+                f"The pipeline does not stop: {who}. Leaving it behind" + (f"; {files} may be unfinished." if files else "."),
                 exit_code=self.exit_code or FAILED,
             )
 
@@ -266,7 +257,7 @@ class Player:
         while stopping.is_alive():
             stopping.join(_TICK_S)
             now = time.monotonic()
-            if not self._is_limited:
+            if not self._is_limited or (self.interrupts < 2 and debugger.is_open()):
                 free = now
             elif now - free > (min(_HURRY_S, self.grace_s) if self.interrupts > 1 else self.grace_s):
                 return not stopping.is_alive()
@@ -281,15 +272,6 @@ class Player:
             return ""
         sinks = (element for element in self.pipeline.children if element.sinkpads and element.find_property("location"))
         return ", ".join(sorted(sink.get_property("location") or "" for sink in sinks if not sink.srcpads))
-
-
-_REPORTS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gst.MessageType.INFO: "info"}
-# What other elements say when one has failed, after it has said why.
-_ECHOES = ((Gst.StreamError.quark(), Gst.StreamError.FAILED), (Gst.CoreError.quark(), Gst.CoreError.STATE_CHANGE))
-# What our element says of a call that took longer than a frame lasts.
-_SLOW = (Gst.CoreError.quark(), Gst.CoreError.CLOCK)
-# Which errors mean that a plugin is not installed.
-_LACKS = ((Gst.CoreError.quark(), Gst.CoreError.MISSING_PLUGIN), (Gst.StreamError.quark(), Gst.StreamError.CODEC_NOT_FOUND))
 
 
 def _behind(element: Any) -> list[Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import Any
 
+from empycustom.app.playing import debugger
 from empycustom.app.standard_streams import write_stderr
 
 _LINE_EVERY_S = 3.0
@@ -20,6 +22,9 @@ class Progress:
         self._began = self._said = time.monotonic()
         self._bar = None if quiet else _bar()
         self._lines = not quiet and self._bar is None
+        self._paused = False
+        self._frames_then: int | None = None  # how many were done in the pause
+        self._terminal = threading.Lock()
 
     @property
     def seconds(self) -> float:
@@ -27,7 +32,18 @@ class Progress:
         return time.monotonic() - self._began
 
     def update(self, frames: int, total: int | None) -> None:
-        """Say that ``frames`` of ``total`` are done."""
+        """Say that ``frames`` of ``total`` are done, unless somebody else has the terminal."""
+        with self._terminal:
+            if not self._is_paused(frames):
+                self._show(frames, total)
+
+    def _is_paused(self, frames: int) -> bool:
+        if self._paused and not debugger.is_open():
+            self._paused = self._frames_then in (None, frames)
+            self._frames_then = frames
+        return self._paused
+
+    def _show(self, frames: int, total: int | None) -> None:
         if self._bar is not None:
             self._bar.total = total and max(total, frames)
             with suppress(OSError, ValueError):  # nobody sees it any more; the stream goes on
@@ -36,6 +52,14 @@ class Progress:
             self._said = time.monotonic()
             share = f" of {total} ({100 * frames // max(total, 1)} %)" if total else ""
             write_stderr(f"{frames} frames{share}, {frames / self.seconds:.1f} fps")
+
+    def pause(self) -> None:
+        """Leave the terminal to a debugger, until it is closed and frames go on; any thread may ask for it."""
+        with self._terminal:
+            if self._bar is not None and not self._paused:
+                with suppress(OSError, ValueError):
+                    self._bar.clear()
+            self._paused, self._frames_then = True, None
 
     def close(self) -> None:
         """Leave the bar as it is and go to the next line."""

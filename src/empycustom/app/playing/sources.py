@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from empycustom.app.endings import complain
-from empycustom.app.playing.player import Report
+from empycustom.app.playing.reports import Report
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 from empycustom.paths import as_native, as_path, as_text

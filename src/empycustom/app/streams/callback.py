@@ -18,6 +18,7 @@ from empycustom.errors import (
 )
 from empycustom.library.blame import blame
 from empycustom.library.hooks import line_of
+from empycustom.library.leaving import ending
 from empycustom.library.load import failed, load, unload
 from empycustom.library.tracing import be_traced
 from empycustom.meta.compact import loads
@@ -68,7 +69,10 @@ class SignalCallback:
         return function
 
     def __call__(self, document: str) -> Said:
-        """Call the function. Raises CallbackError if it raises, CallbackOutputError if what it returns are no such events."""
+        """Call the function. Raises CallbackError if it raises, CallbackOutputError if what it returns are no such events.
+
+        Raises StreamEndedError where it ends the stream.
+        """
         try:
             return self._called(document)
         except LibraryError as error:
@@ -102,9 +106,9 @@ class SignalCallback:
             details=details,
         )
 
-    def _failed(self, error: BaseException) -> CallbackError:
+    def _failed(self, error: BaseException) -> LibraryError:
         found = blame(error, self._path)
-        return CallbackError(
+        return ending(error, found, self._name, frame="") or CallbackError(
             f"{found.place}: {self._name} raised {found.what}",
             "; fix the callback (the traceback is below)",
             library=self._path,

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from empycustom.app.endings import DONE
 from empycustom.app.playing.parts import build
-from empycustom.app.playing.player import Interrupts, Player, Report
+from empycustom.app.playing.player import Interrupts, Player
+from empycustom.app.playing.reports import Report
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import SOURCE, expect_video, explained, is_lasting, shown
 from empycustom.app.playing.times import Times
@@ -98,7 +99,7 @@ class Connection:
         for pad, probe in self._probes:
             pad.remove_probe(probe)
         self._times.end()
-        if self._lasting and code == DONE and not self.lost:
+        if self._lasting and code == DONE and not self.lost and not self._player.ended_by_library:
             self.lost = "it ended"
         return code
 

@@ -16,7 +16,7 @@ from empycustom.app.playing.summary import Work
 from empycustom.app.streams.callback import SignalCallback
 from empycustom.app.streams.connection import Connection
 from empycustom.app.streams.pipelines import described, sinks_of
-from empycustom.errors import EmPyCustomError
+from empycustom.errors import DebuggerLeftError, EmPyCustomError, StreamEndedError
 from empycustom.paths import as_path, as_text
 from empycustom.stream.config import Stream
 from empycustom.stream.launch import changes
@@ -65,12 +65,14 @@ class LiveStream:
         self._location = stream.aimeta.get("location", "")
         self._changing = threading.Lock()
         self._over = False  # nothing more is wanted
+        self._ended: StreamEndedError | None = None  # by the callback
         self._connection: Connection | None = None
 
     def run(self) -> None:
         """Play to the end, to an error, or to Ctrl-C."""
         try:
-            self.code = self._play()
+            code = self._play()
+            self.code = INTERRUPTED if code == DONE and isinstance(self._ended, DebuggerLeftError) else code
         except StuckError as error:
             self.stuck = error
             self._fail(str(error), "")
@@ -166,7 +168,7 @@ class LiveStream:
 
     def _let_in(self) -> bool:
         """Count a frame; False if it is one too many."""
-        if self.asked.frames and self.frames >= self.asked.frames:
+        if self._ended or (self.asked.frames and self.frames >= self.asked.frames):
             return False
         self.frames += 1
         if self.frames == self.asked.frames:
@@ -193,7 +195,13 @@ class LiveStream:
         self.output.document(self.stream, document)
         if self.callback is None:
             return
-        said = self.callback(document)
+        try:
+            said = self.callback(document)
+        except StreamEndedError as end:
+            self._ended = end
+            self.say(str(end), kind="info")
+            self.end()
+            return
         for event in said.events:
             self.events += 1
             self.output.event(self.stream, event)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
+from empycustom.app.playing import debugger
 from empycustom.app.playing.player import Interrupts
 from empycustom.app.playing.sources import warn_of_frames
 from empycustom.app.playing.summary import in_lines, total
@@ -104,7 +105,7 @@ class Streams:
         Raises StuckError if one cannot be stopped.
         """
         threads = [threading.Thread(target=stream.run, daemon=True) for stream in self._streams]
-        with self._interrupts.counted():
+        with self._interrupts.counted(), debugger.alone():
             for thread in threads:
                 thread.start()
             if self._changes:
@@ -122,8 +123,8 @@ class Streams:
         return self._code()
 
     def _code(self) -> int:
-        failed = any(stream.code == FAILED for stream in self._streams)
-        code = FAILED if failed else INTERRUPTED if self._interrupts.count else DONE
+        codes = {stream.code for stream in self._streams}
+        code = FAILED if FAILED in codes else INTERRUPTED if self._interrupts.count or INTERRUPTED in codes else DONE
         stuck = [stream.stream.name for stream in self._streams if stream.stuck]
         if stuck:
             raise StuckError(f"Ending with {', '.join(stuck)} left behind.", exit_code=code)
