@@ -114,7 +114,13 @@ def test_a_callback_is_missing_or_cannot_be_called(said):
 def test_a_callback_raised_or_is_too_slow(said):
     slow = "import time\ndef process_ip(b, m, o):\n    time.sleep(0.05)\n"
     kept = "kept = []\ndef process_ip(b, m, o):\n    kept.append(b.copy())\n    return [{'a': 1}]\n"
-    compare("A callback raised, or is too slow", [said(returned("1 / 0")), said(slow), said(kept)])
+    end = f"import empycustom\ndef start(options):\n    raise empycustom.EndOfStream\n{GOOD}"
+    trace = f"import sys\ndef trace(*_):\n    raise ValueError\ndef start(options):\n    sys.settrace(trace)\n{GOOD}"
+    try:
+        messages = [said(text) for text in (returned("1 / 0"), slow, kept, end, trace)]
+    finally:
+        sys.settrace(None)
+    compare("A callback raised, or is too slow", messages)
 
 
 def test_what_came_back_cannot_be_used(said, play, library):

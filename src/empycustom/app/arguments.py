@@ -27,7 +27,7 @@ the shortest way in:
   empycustom doctor                  when something is missing
 
 `empycustom COMMAND --help` says more about each.
-Exit codes: 0 done, 1 an error, 2 wrong arguments, 130 after Ctrl-C."""
+Exit codes: 0 done, 1 an error, 2 wrong arguments, 130 after Ctrl-C, or where a debugger was left."""
 
 RUN = """\
 Play SOURCE through one or more libraries. With --out, the JSON documents (one
