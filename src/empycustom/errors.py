@@ -24,7 +24,10 @@ class FrameRelatedError(EmPyCustomError):
         self._parts = (message, rest) if rest else (message,)
 
     def __str__(self) -> str:
-        return f" at {self.frame}".join(self._parts) if self.frame else super().__str__()
+        if not self.frame or len(self._parts) < 2:
+            return super().__str__()
+        message, rest = self._parts  # the message may end with a sentence of somebody else's
+        return f"{message.removesuffix('.')} at {self.frame}{rest}"
 
 
 class LibraryError(FrameRelatedError):
@@ -120,6 +123,10 @@ class FrameError(EmPyCustomError, ValueError):
 
 class FrameClosedError(FrameError):
     """A view of a frame was used after its ``with`` block."""
+
+
+class FrameAttributeError(FrameError, AttributeError):
+    """A frame has no attribute of that name; the message says what may be meant."""
 
 
 class FrameExportError(FrameError, BufferError):

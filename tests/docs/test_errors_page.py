@@ -107,6 +107,7 @@ def test_the_library_cannot_be_loaded(said, tmp_path):
 
 def test_a_callback_is_missing_or_cannot_be_called(said):
     wrong = ["x = 1\n", "def process_ip(b):\n    pass\n", "async def process_ip(b, m, o):\n    pass\n", "process_ip = 1\n"]
+    wrong += [GOOD.replace("process_ip", "proces_ip"), f"{GOOD}def on_stop(o):\n    pass\n"]
     messages = [said(GOOD, "in-place=false"), said(GOOD.replace("process_ip", "process")), *map(said, wrong)]
     compare("A callback is missing, or cannot be called", messages)
 
@@ -206,6 +207,7 @@ def test_pixels_cannot_be_had(said):
         ("RGBA", "with empycustom.map_frame(b, m) as f: p = f.pixels\n    p.mean()"),
         ("RGBA", "with empycustom.map_frame(b, m) as f: pass\n    f.pixels"),
         ("RGBA", "empycustom.map_frame(b, m).pixels"),
+        ("RGBA", "with empycustom.map_frame(b, m) as f: f.numpy()"),
         ("RGBA", "f = empycustom.map_frame(b, m)\n    for _ in range(2):\n        with f: pass"),
         ("RGBA", "with empycustom.map_frame(b, m) as f:\n        with f: pass"),
         ("RGBA", "empycustom.map_frame(m, m)"),
@@ -223,7 +225,7 @@ def test_pixels_cannot_be_had(said):
         re.match(r".*: process_ip raised Frame\w*Error: (.*) at frame .*; fix the library \(.*\)$", message)
         for message in messages
     ]
-    compare("Pixels cannot be had", [head.group(1) for head in heads])
+    compare("Pixels cannot be had", [f"{head.group(1)}." for head in heads])
 
 
 def test_metadata_of_others(said, play, monkeypatch):

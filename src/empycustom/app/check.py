@@ -8,6 +8,7 @@ from operator import itemgetter
 from statistics import median
 from typing import Any
 
+from empycustom.app.endings import complain
 from empycustom.app.findings import Trial, explain
 from empycustom.app.standard_streams import keep_stdout, show
 from empycustom.app.synthetic import SyntheticFrame
@@ -35,6 +36,8 @@ def main(arguments: Namespace) -> int:
     first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
     _report(f"{for_people(arguments.library)}: {_frame_line(arguments, frame)}")
     library = Library.open(arguments.library, in_place=first == "process_ip")
+    for error in library.misspelt():
+        complain(str(error), kind="warning")
     try:
         _check([library, *map(library.by, others)], frame, options, arguments.repeat)
     finally:

@@ -186,7 +186,8 @@ class Run:
 
 def describe_library(request: Request) -> list[str]:
     """The words of the element that runs a library: in place where it can. Raises LibraryError if it cannot be loaded."""
-    in_place = "process_ip" in callbacks_of(request.path)
+    callbacks = callbacks_of(request.path)
+    in_place = "process_ip" in callbacks or "process" not in callbacks
     properties: dict[str, Any] = {"custom-lib": request.path, "in-place": in_place}
     if request.every != 1:
         properties["process-interval"] = request.every

@@ -6,7 +6,7 @@ from typing import Any
 
 from empycustom.elements.caller import Caller
 from empycustom.elements.entry import take_over
-from empycustom.elements.failures import post_error
+from empycustom.elements.failures import post_error, post_warning
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.options import read_json, read_object
 from empycustom.elements.output import OutputCaps
@@ -124,6 +124,8 @@ class EmPyCustom(VideoTransform):
             self.log(WARNING, _MIXED)
         library = Library.open(custom_lib, in_place=self.values["in-place"])
         self.set_in_place(self.values["in-place"])
+        for error in library.misspelt():
+            post_warning(self, error)
         try:
             library.start(options)
         except LibraryError:

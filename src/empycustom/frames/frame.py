@@ -6,10 +6,21 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from math import floor
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
-from empycustom.errors import FrameClosedError, FrameError
+from empycustom.errors import FrameAttributeError, FrameClosedError, FrameError
 from empycustom.frames.layout import EVERY, Layout, channel_slice, planes_of
+
+_NAMES = ("pixels", "planes", "rgb", "bgr", "rgba", "gray", "crop()", "download()", "format", "width", "height")
+# What others call it.
+_OTHER_NAMES = {
+    **dict.fromkeys(("numpy", "to_numpy", "array", "ndarray", "data", "image", "img", "buffer", "tensor"), "pixels"),
+    **dict.fromkeys(("luma", "luminance", "y", "greyscale", "grayscale"), "gray"),
+    **dict.fromkeys(("copy", "clone", "cpu"), "download()"),
+    **dict.fromkeys(("roi", "cut"), "crop()"),
+    **{name: f"pixels.{name}" for name in ("shape", "dtype", "mean", "max", "min", "tobytes", "astype")},
+    "size": "width and frame.height",
+}
 
 
 class View(Protocol):
@@ -132,6 +143,15 @@ class Frame(Generic[V]):
         """
         copies = tuple([plane.download() for plane in self.planes])
         return copies[0] if len(copies) == 1 else copies
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        from difflib import get_close_matches
+
+        close = _OTHER_NAMES.get(name.lower()) or " ".join(get_close_matches(name.lower(), _NAMES, n=1))
+        advice = f"frame.{close} may be meant; it" if close else "it"
+        raise FrameAttributeError(f"A frame has no {name}: {advice} has {', '.join(_NAMES)}.")
 
     def _channels(self, channels: str) -> V:
         part = channel_slice(self.format, channels)

@@ -13,6 +13,7 @@ from empycustom.library.blame import blame
 from empycustom.library.leaving import ending
 from empycustom.library.load import failed, load, load_ahead, unload
 from empycustom.library.tracing import be_traced
+from empycustom.library.typos import key_meant, misspelt_others, misspelt_process
 
 # The arguments that each callback gets, as the messages show them; `events` only where the callback has room for it.
 ARGUMENTS = {
@@ -80,6 +81,24 @@ class Library:
         room = _room(module, path, name)
         return cls(path, name, getattr(module, name), room > len(ARGUMENTS[name]) - 1, module)
 
+    def misspelt(self) -> list[CallbackMissingError]:
+        """Return what is to be said of functions that may be meant to be callbacks: nobody calls them."""
+        lacking = [name for name in ("start", "stop") if not hasattr(self.module, name)]
+        try:
+            found = [*misspelt_others(self.module, self.path, lacking)]
+        except (OSError, SyntaxError, ValueError):  # it is no more than a hint
+            return []
+        return [
+            CallbackMissingError(
+                f"{self.path}:{line}: {name} is never called; {callback} may be meant: rename it (to _{name}, if it is a "
+                "function of your own)",
+                library=self.path,
+                line=line,
+                callback=name,
+            )
+            for name, line, callback in found
+        ]
+
     def by(self, name: str) -> Library:
         """Return the same loaded library, with the callback ``name``. Raises LibraryError."""
         return self._checked(self.module, name)
@@ -126,10 +145,12 @@ class Library:
     def failed(self, error: BaseException, callback: str) -> LibraryError:
         """Return the exception that says where ``callback`` raised ``error``, which may end the stream well."""
         found = blame(error, self.path)
+        meant = key_meant(error) if type(error) is KeyError else ""
+        advice = f": if that is a key of in_meta, {meant} may be meant" if meant else ""
         frame = ", and this frame is not passed on" if callback == self.name else None
         return ending(error, found, callback, frame=frame) or CallbackError(
             f"{found.place}: {callback} raised {found.what}",
-            "; fix the library (the traceback is below)",
+            f"; fix the library{advice} (the traceback is below)",
             library=self.path,
             line=found.line,
             callback=callback,
@@ -170,10 +191,12 @@ class Library:
 def _missing(module: ModuleType, path: str, name: str) -> str:
     other, setting = ("process", "in-place=false") if name == "process_ip" else ("process_ip", "in-place=true")
     needed = f"{name}({', '.join(ARGUMENTS[name][:3])})"
+    found = misspelt_process(module, path, name)
+    misspelt = f". {found}" if found else ""
     if hasattr(module, other):
         mode = "true" if name == "process_ip" else "false"
-        return f"{path} has {other} but no {name}, which in-place={mode} needs; set {setting}, or define {needed}"
-    return f"{path} has neither process_ip nor process; define {needed}"
+        return f"{path} has {other} but no {name}, which in-place={mode} needs; set {setting}, or define {needed}{misspelt}"
+    return f"{path} has neither process_ip nor process; define {needed}{misspelt}"
 
 
 def _room(module: ModuleType, path: str, name: str) -> int:
