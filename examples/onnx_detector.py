@@ -3,10 +3,21 @@
     empycustom run street.mp4 --lib examples/onnx_detector.py --options '{"model": "model.onnx", "labels": "coco.txt"}' \
         --lib examples/draw.py --save found.mp4
 
-The model takes one picture (1, 3, height, width) and returns boxes (middle x, middle y, width, height, in its own pixels) with a
-score for each class, in one of the two widespread layouts: (1, 4 + classes, boxes), which began with YOLOv8, or
-(1, boxes, 5 + classes), where the fifth number says whether anything is there: YOLOX, if it was exported with
-``--decode_in_inference``. Mind the licence of a model: some forbid what yours allows.
+The model takes one picture (1, 3, height, width). Its first output has one of these layouts, with boxes in pixels of that picture
+or as parts of it, from 0 to 1:
+
+``yolov8``: (1, 4 + classes, boxes)
+    Middle x, middle y, width, height, and a score for each class: YOLOv8, YOLO11.
+``yolov8-transposed``: (1, boxes, 4 + classes)
+    The same with a box in each row: RT-DETR, and YOLOv8 for some programs.
+``yolov5``: (1, boxes, 5 + classes)
+    The fifth number says whether anything is there: YOLOv5, YOLOv7, and YOLOX if it was exported with ``--decode_in_inference``.
+``end-to-end``: (1, boxes, 6)
+    Left, top, right, bottom, score, class: YOLOv10, YOLO26, and others that were exported together with the suppression of boxes
+    that overlap (``nms=True``).
+
+The layout is told by the shape and the number of labels. Where that leaves a choice, nothing is guessed: name it by the option
+``layout``. Mind the licence of a model: some forbid what yours allows.
 
 No model at hand? ``python tools/people_model.py people.onnx`` writes OpenCV's people detector as one (its confidences begin
 at 0.62). Frames may have any format with ``frame.rgb``, such as RGBA, BGRx or RGB. It needs onnxruntime and OpenCV: ``pip install
@@ -17,20 +28,24 @@ Options, of which the first is needed:
 ``model``
     The ONNX file; a path is relative to the working directory.
 ``labels``
-    The names of the classes, in the model's order: a list, or a text file with one on each line. Without them objects have a
-    ``class_id`` only.
+    The names of the classes, in the model's order: a list, or a text file with one on each line. Without them they are those that
+    the file of the model has (as Ultralytics writes them); where it has none, objects have a ``class_id`` only.
+``layout``
+    One of the four names above.
 ``only``
     A list of labels: leave out everything else.
 ``min_confidence`` (0.4)
     Leave out what is less certain.
 ``max_overlap`` (0.5)
-    Of two boxes of a class that share more than this (intersection over union), the less certain one is left out.
+    Of two boxes of a class that share more than this (intersection over union), the less certain one is left out. Not used with
+    the layout ``end-to-end``.
 ``size`` (640)
     The width and height of the model's pictures, or ``[height, width]``, where the model leaves that open.
 ``bgr`` (false), ``divide`` (255)
     What the model was trained with: blue first, and what values from 0 to 255 are divided by. YOLOX: true and 1.
 """
 
+import ast
 from pathlib import Path
 
 import cv2
@@ -40,6 +55,12 @@ import onnxruntime
 import empycustom
 
 BORDER = 114  # gray, with which these models were trained
+LAYOUTS = {
+    "yolov8": "(1, 4 + classes, boxes)",
+    "yolov8-transposed": "(1, boxes, 4 + classes)",
+    "yolov5": "(1, boxes, 5 + classes)",
+    "end-to-end": "(1, boxes, 6)",
+}
 
 
 def start(options):
@@ -65,30 +86,54 @@ class Detector:
     """The model, how pictures get into it, and what its answer means."""
 
     def __init__(self, options):
-        path, self.labels = needed_file(options, "model"), labels_of(options)
-        self.only = options.get("only")
-        if unknown := set(self.only or []) - set(self.labels):
-            raise ValueError(f"option only names {sorted(unknown)}, which are not among the labels {self.labels}")
+        path = needed_file(options, "model")
         self.min_confidence = float(options.get("min_confidence", 0.4))
         self.max_overlap = float(options.get("max_overlap", 0.5))
         self.bgr, self.divide = bool(options.get("bgr", False)), float(options.get("divide", 255))
         self.session = onnxruntime.InferenceSession(str(path), providers=providers())
         self.height, self.width = input_size(self.session, options)
-        self.find(np.zeros((self.height, self.width, 3), np.uint8))
+        self.labels, self.only = labels_of(options, self.session), options.get("only")
+        if unknown := set(self.only or []) - set(self.labels):
+            raise ValueError(f"option only names {sorted(unknown)}, which are not among the labels {self.labels}")
+        answer = self.answer(np.zeros((self.height, self.width, 3), np.uint8))
+        self.layout = layout_of(answer.shape, len(self.labels), (self.height, self.width), options.get("layout"))
+        boxes, _, _ = boxes_scores_classes(answer, self.layout)
+        is_of_parts = boxes.size > 0 and 0 < np.nanmax(boxes) <= 2  # a pixel or two are no box
+        self.unit = np.array([self.width, self.height] * 2) if is_of_parts else 1
+
+    def answer(self, fitted):
+        """Return the model's answer to an RGB picture of its own size."""
+        values = cv2.dnn.blobFromImage(fitted, 1 / self.divide, swapRB=self.bgr)
+        taken = self.session.get_inputs()[0]
+        (answer, *_) = self.session.run(None, {taken.name: values.astype(np.float16 if "float16" in taken.type else np.float32)})
+        return np.asarray(answer, np.float32)
 
     def find(self, picture):
         """Return the objects in an RGB picture, surest first."""
         fitted, scale = letterbox(picture, self.height, self.width)
-        values = cv2.dnn.blobFromImage(fitted, 1 / self.divide, swapRB=self.bgr)
-        (answer, *_) = self.session.run(None, {self.session.get_inputs()[0].name: values})
-        boxes, scores = boxes_and_scores(answer, len(self.labels))
-        classes = scores.argmax(axis=1)
-        confidences = scores.max(axis=1)
+        answer = self.answer(fitted)
+        boxes, confidences, classes = boxes_scores_classes(answer, self.layout)
         sure = confidences >= self.min_confidence  # not true for NaN
-        boxes, classes, confidences = clipped(boxes[sure] / scale, picture), classes[sure], confidences[sure]
-        kept = cv2.dnn.NMSBoxesBatched(boxes, confidences, classes, 0, self.max_overlap)
+        boxes, classes, confidences = boxes[sure] * self.unit / scale, classes[sure], confidences[sure]
+        self.check(answer.shape, confidences, classes)
+        boxes = clipped(boxes, picture)
+        if self.layout == "end-to-end":
+            kept = np.argsort(-confidences)
+        else:
+            kept = cv2.dnn.NMSBoxesBatched(boxes, confidences, classes, 0, self.max_overlap)
         objects = [self.describe(boxes[n], int(classes[n]), float(confidences[n])) for n in kept]
         return [obj for obj in objects if self.wanted(obj)]
+
+    def check(self, shape, confidences, classes):
+        """Raise ValueError where what was found cannot be: another layout was taken for the model's."""
+        known = len(self.labels) or np.inf
+        wrong = [f"the confidence {number:g}" for number in confidences if number > 1.1]
+        wrong += [f"the class {number:g}" for number in classes if number % 1 or not 0 <= number < known]
+        if wrong:
+            raise ValueError(
+                f"the model returned {shape}, taken for {self.layout}, and in it {wrong[0]}; say by option layout what it is "
+                f"({', '.join(LAYOUTS)}), or correct option labels, which names {len(self.labels)}"
+            )
 
     def describe(self, box, class_id, confidence):
         """Write what was found as an object of in_meta."""
@@ -120,27 +165,69 @@ def letterbox(picture, height, width):
     return fitted, scale
 
 
-def boxes_and_scores(answer, labels):
-    """Return boxes (n, 4) and the scores of their classes (n, classes) from either layout, told by its longer side."""
-    if answer.ndim != 3 or answer.shape[0] != 1 or min(answer.shape[1:]) < 5:
+def layout_of(shape, labels, size, asked):
+    """Return the name of the layout of an answer, for so many labels (0: not known) and pictures of a size (height, width)."""
+    if asked is not None and asked not in LAYOUTS:
+        raise ValueError(f"option layout is {asked!r}, but must be one of {', '.join(LAYOUTS)}")
+    if len(shape) != 3 or shape[0] != 1:
+        raise ValueError(f"the first output of the model is {shape}, but must be one of {described(LAYOUTS)}; export it so")
+    classes = {"yolov8": shape[1] - 4, "yolov8-transposed": shape[2] - 4, "yolov5": shape[2] - 5}
+    possible = [name for name, count in classes.items() if count > 0 and (labels or asked or is_longer(name, shape))]
+    fitting = [name for name in possible if classes[name] == labels or not labels]
+    fitting += ["end-to-end"] * (shape[2] == 6)
+    if asked in fitting:
+        return asked
+    if asked or not fitting:
+        counts = ", ".join(f"{classes[name]} classes as {name}" for name in possible if asked in (name, None))
+        known = f", and option labels names {labels}" if counts and labels else ""
         raise ValueError(
-            f"the model returned {answer.shape}, where (1, 4 + classes, boxes) or (1, boxes, 5 + classes) was expected"
+            f"the model returned {shape}: {counts or f'it must be {described([asked] if asked else LAYOUTS)}'}{known}"
         )
-    if answer.shape[1] < answer.shape[2]:
-        rows = answer[0].T
-        boxes, scores = rows[:, :4], rows[:, 4:]
-    else:
-        rows = answer[0]
-        boxes, scores = rows[:, :4], rows[:, 4:5] * rows[:, 5:]
-    if labels and scores.shape[1] != labels:
-        raise ValueError(f"the model knows {scores.shape[1]} classes, and option labels names {labels}")
-    return boxes, scores
+    likely = [name for name in fitting if is_likely(name, shape[1], places(*size))] if len(fitting) > 1 else fitting
+    if len(likely) != 1:
+        raise ValueError(
+            f"the model returned {shape}, which may be {described(likely or fitting)}; say which by option layout"
+            f"{'' if labels else ', or give option labels'}"
+        )
+    return likely[0]
 
 
-def clipped(boxes, picture):
-    """Return (left, top, width, height) of the parts that lie in the picture."""
+def described(names):
+    """Return layouts with their shapes, as a message shows them."""
+    return " or ".join(f"{name} {LAYOUTS[name]}" for name in names)
+
+
+def is_longer(name, shape):
+    """Whether there are more boxes than numbers for each, which is so where the classes are not known."""
+    return shape[2] > shape[1] if name == "yolov8" else shape[1] > shape[2]
+
+
+def places(height, width):
+    """Return how many boxes there are where a model looks at each place of a picture, in its three or four scales."""
+    of_scale = {step: -(-height // step) * -(-width // step) for step in (4, 8, 16, 32, 64)}
+    three = of_scale[8] + of_scale[16] + of_scale[32]
+    return {three, three + of_scale[64], three + of_scale[4]}
+
+
+def is_likely(name, boxes, places):
+    """Whether a model of that layout has so many boxes: a multiple of the places, unless it keeps the best of them only."""
+    one, three = boxes in places, boxes / 3 in places
+    return {"end-to-end": not (one or three), "yolov5": one or three, "yolov8-transposed": not three, "yolov8": True}[name]
+
+
+def boxes_scores_classes(answer, layout):
+    """Return boxes (n, 4), as left, top, right, bottom; the score of each, and its class."""
+    rows = answer[0].T if layout == "yolov8" else answer[0]
+    if layout == "end-to-end":
+        return rows[:, :4], rows[:, 4], rows[:, 5]
+    scores = rows[:, 4:5] * rows[:, 5:] if layout == "yolov5" else rows[:, 4:]
+    half = rows[:, 2:4] / 2
+    return np.hstack([rows[:, :2] - half, rows[:, :2] + half]), scores.max(axis=1), scores.argmax(axis=1)
+
+
+def clipped(corners, picture):
+    """Return (left, top, width, height) of the parts of boxes that lie in the picture."""
     height, width = picture.shape[:2]
-    corners = np.hstack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2])
     corners = np.clip(corners, 0, [width, height, width, height])
     return np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
 
@@ -155,10 +242,15 @@ def input_size(session, options):
     return [own if isinstance(own, int) else int(asked) for own, asked in zip(shape[2:], wanted, strict=True)]
 
 
-def labels_of(options):
-    """Return the names of the classes, from a list or from a file; none are fine."""
-    labels = options.get("labels", [])
-    return labels if isinstance(labels, list) else needed_file(options, "labels").read_text(encoding="utf-8").splitlines()
+def labels_of(options, session):
+    """Return the names of the classes, from a list, a file, or the model itself; none are fine."""
+    labels = options.get("labels")
+    if labels is None:
+        try:  # Ultralytics writes {0: 'person', 1: 'car'}
+            return list(ast.literal_eval(session.get_modelmeta().custom_metadata_map["names"]).values())
+        except (KeyError, ValueError, SyntaxError, AttributeError):
+            return []
+    return labels if isinstance(labels, list) else needed_file(options, "labels").read_text(encoding="utf-8-sig").splitlines()
 
 
 def needed_file(options, name):

@@ -8,6 +8,8 @@ Searching a frame takes about 0.1 s, so only every 6th is searched. In the frame
 picture of the upper body is looked for again near the place where it was. A person keeps the ``object_id`` for as long as
 the next search finds somebody in about the same place; two people who cross may swap theirs. Frames have to be RGBA.
 
+The detector is in OpenCV 4 (``opencv-python-headless<5``). Of OpenCV 5, only ``opencv-contrib-python-headless`` has it.
+
 Options, none of them needed:
 
 ``interval`` (6)
@@ -30,6 +32,11 @@ PERSON_CLASS_ID = 2
 SEARCHED_LINES = 800
 MOST_MISSES = 2
 
+if not hasattr(cv2, "HOGDescriptor"):
+    raise ImportError(
+        f"OpenCV {cv2.__version__} is here without its people detector (HOG), which left the main package in OpenCV 5; "
+        "pip install 'opencv-python-headless<5' (or opencv-contrib-python-headless, which has it), or detect with onnx_detector.py"
+    )
 hog = cv2.HOGDescriptor()
 hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
 

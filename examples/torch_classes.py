@@ -139,7 +139,7 @@ def labels_of(options):
     """Return the names of the classes, from a list or from a file."""
     if isinstance(options.get("labels"), list):
         return [str(label) for label in options["labels"]]
-    return needed_file(options, "labels").read_text(encoding="utf-8").splitlines()
+    return needed_file(options, "labels").read_text(encoding="utf-8-sig").splitlines()
 
 
 def needed_file(options, name):

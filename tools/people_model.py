@@ -130,6 +130,8 @@ def cell_weights() -> np.ndarray:
 
 def classifier() -> tuple[np.ndarray, np.ndarray]:
     """Return OpenCV's weights as a filter over blocks (1, 36, 15, 7), and what is added."""
+    if not hasattr(cv2, "HOGDescriptor"):
+        sys.exit(f"OpenCV {cv2.__version__} is here without its people detector (HOG): pip install 'opencv-python-headless<5'")
     weights = cv2.HOGDescriptor_getDefaultPeopleDetector().ravel()
     columns, lines = ((side - BLOCK) // CELL + 1 for side in WINDOW)
     # OpenCV goes through blocks and cells column by column, and each has its directions; here a direction has its cells.

@@ -46,7 +46,7 @@ class Launch:
             "!", "aimeta", "location=meta.jsonl", "!", "filesink", "location=raw",
         )  # fmt: skip
         assert ended.returncode == 0, ended.stderr
-        assert ended.stderr == "" or (self.said and self.said in ended.stderr)
+        assert ended.stderr == "" or (self.said and self.said in ended.stderr), ended.stderr
         documents = [json.loads(line)["frame"][0] for line in (self.folder / "meta.jsonl").read_text().splitlines()]
         height, width = documents[0]["source_frame_height"], documents[0]["source_frame_width"]
         return documents, np.fromfile(self.folder / "raw", np.uint8).reshape(len(documents), height, width, 4)

@@ -177,6 +177,17 @@ def test_each_example_passes_the_check_of_the_command_line(path, tmp_path):
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
 
 
+def test_an_opencv_without_the_people_detector_says_what_to_install(tmp_path):
+    """As the main package of OpenCV 5; a module beside the library goes before those of the environment."""
+    (tmp_path / "people.py").write_text((EXAMPLES / "people.py").read_text())
+    (tmp_path / "cv2.py").write_text("__version__ = '5.0.0'\n")
+    command = [Path(sys.executable).parent / "empycustom", "run", "test", "--lib", "people.py", "--frames", "1"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "ImportError: OpenCV 5.0.0 is here without its people detector (HOG)" in ended.stderr
+    assert "pip install 'opencv-python-headless<5'" in ended.stderr
+
+
 SNOW = ["videotestsrc", "num-buffers=2", "pattern=snow"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -61,20 +62,37 @@ def test_a_network_finds_everybody_in_the_first_frame_of_the_sample_video_and_no
 
 @pytest.fixture
 def model(tmp_path):
-    """Write a model that returns the same rows for every picture of 64x48, in one layout or the other."""
+    """Write a model that returns the same rows for every picture, in one layout or the other; ``size`` is height and width.
 
-    def write(rows, layout="rows"):
-        answer = np.asarray(rows, np.float32)[None]
-        answer = answer if layout == "rows" else answer.transpose(0, 2, 1)
+    ``seen``: it returns those rows only whose 5th number the picture's brightest one exceeds, like one that has looked at it.
+    """
+
+    def write(rows, layout="rows", *, size=(48, 64), kind=TensorProto.FLOAT, seen=False, names=None):
+        dtype = helper.tensor_dtype_to_np_dtype(kind)
+        answer = np.asarray(rows, dtype)
+        answer = answer.T if layout == "columns" else answer
+        answer = answer if layout == "bare" else answer[None]
+        nodes = [helper.make_node("Identity", ["rows"], ["found"])]
+        constants = [numpy_helper.from_array(answer, "rows")]
+        if seen:
+            constants.append(numpy_helper.from_array(np.array([row[4] for row in rows], dtype), "scores"))
+            nodes = [
+                helper.make_node("ReduceMax", ["picture"], ["brightest"], keepdims=0),
+                helper.make_node("Less", ["scores", "brightest"], ["chosen"]),
+                helper.make_node("Compress", ["rows", "chosen"], ["found"], axis=1),
+            ]
         graph = helper.make_graph(
-            [helper.make_node("Identity", ["rows"], ["found"])],
+            nodes,
             "constant",
-            [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 48, 64])],
-            [helper.make_tensor_value_info("found", TensorProto.FLOAT, answer.shape)],
-            [numpy_helper.from_array(answer, "rows")],
+            [helper.make_tensor_value_info("picture", kind, [1, 3, *size])],
+            [helper.make_tensor_value_info("found", kind, [None if seen else side for side in answer.shape])],
+            constants,
         )
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        if names:
+            helper.set_model_props(made, {"names": str(dict(enumerate(names))), "task": "detect"})
         path = tmp_path / "constant.onnx"
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+        onnx.save(made, path)
         return str(path)
 
     return write
@@ -121,10 +139,162 @@ def test_a_picture_of_another_shape_is_fitted_without_distortion(launch, model):
 
 def test_labels_that_are_not_the_models_are_an_error(refused, model):
     path = model([*BOXES[:1], *[[0] * 6] * 9], "columns")
-    assert "the model knows 2 classes, and option labels names 3" in refused(
-        "onnx_detector.py", {"model": path, "labels": ["a", "b", "c"]}
-    )
+    said = refused("onnx_detector.py", {"model": path, "labels": ["a", "b", "c"]})
+    assert "the model returned (1, 6, 10): 2 classes as yolov8, 6 classes as yolov8-transposed, 5 classes as yolov5, " in said
+    assert "and option labels names 3" in said
     assert "option only names ['z']" in refused("onnx_detector.py", {"model": path, "labels": ["a", "b"], "only": ["z"]})
+
+
+# The layouts of well-known models, by their shapes. Pictures are 640x640, and one object is found in each: a box from (80, 40) to
+# (240, 360) with the score 0.9 and the last of the classes.
+
+ONE = (80, 40, 240, 360)
+
+
+def rows_of(layout, boxes, classes, unit=1.0):
+    left, top, right, bottom = (side / unit for side in ONE)
+    if layout == "end-to-end":
+        return [[left, top, right, bottom, 0.9, classes - 1], *[[0] * 6] * (boxes - 1)]
+    middle = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+    scores = [0] * (classes - 1) + [0.9]
+    there = [1] if layout == "yolov5" else []
+    none = [0] * len([*middle, *there, *scores])
+    return [[*middle, *there, *scores], *[none] * (boxes - 1)]
+
+
+@pytest.fixture
+def detect(tmp_path):
+    """What examples/onnx_detector.py finds in a picture of 1280x1280, with real models."""
+    spec = importlib.util.spec_from_file_location("onnx_detector", PROJECT / "examples/onnx_detector.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def run(path, *, white=True, **options):
+        picture = np.full((1280, 1280, 3), 255 if white else 0, np.uint8)
+        return module.Detector({"model": path, **options}).find(picture)
+
+    return run
+
+
+def names(count):
+    return [f"class {n}" for n in range(count)]
+
+
+SQUARE = {"size": (640, 640)}
+# The layout, how many boxes and classes, how many labels are given; whether it is told by the shape.
+KNOWN = [
+    ("yolov8", 8400, 80, 80, True),  # YOLOv8, YOLO11: (1, 84, 8400)
+    ("yolov8", 8400, 80, 0, True),
+    ("yolov8", 8400, 1, 0, True),
+    ("yolov8", 8400, 2, 2, True),
+    ("yolov8-transposed", 8400, 80, 80, True),
+    ("yolov8-transposed", 8400, 80, 0, False),
+    ("yolov8-transposed", 8400, 2, 2, True),  # (1, 8400, 6), and 300 are what end-to-end would have
+    ("yolov5", 25200, 80, 80, True),  # YOLOv5, YOLOv7: (1, 25200, 85)
+    ("yolov5", 25200, 80, 0, True),
+    ("yolov5", 25200, 1, 1, True),  # (1, 25200, 6)
+    ("yolov5", 25200, 1, 0, True),
+    ("yolov5", 8400, 1, 1, True),  # YOLOX
+    ("yolov5", 8400, 80, 80, True),
+    ("end-to-end", 300, 80, 80, True),  # YOLOv10, YOLO26: (1, 300, 6)
+    ("end-to-end", 300, 1, 1, True),
+    ("end-to-end", 1000, 3, 3, True),
+    ("end-to-end", 300, 80, 0, False),
+    ("end-to-end", 300, 2, 2, False),
+    ("yolov8-transposed", 300, 2, 2, False),
+]
+
+
+@pytest.mark.parametrize(("layout", "boxes", "classes", "labels", "told"), KNOWN)
+def test_the_layouts_of_well_known_models(detect, model, layout, boxes, classes, labels, told):
+    rows = rows_of(layout, boxes, classes)
+    path = model(rows, "columns" if layout == "yolov8" else "rows", **SQUARE)
+    options = {"labels": names(labels)} if labels else {}
+    expected = {
+        "class_id": classes - 1,
+        "confidence": 0.9,
+        "rect_params": {"left": 160, "top": 80, "width": 320, "height": 640},
+        **({"obj_label": f"class {classes - 1}"} if labels else {}),
+    }
+    assert detect(path, layout=layout, **options) == [expected]
+    if told:
+        assert detect(path, **options) == [expected]
+        return
+    with pytest.raises(ValueError, match=r"which may be .*; say which by option layout") as caught:
+        detect(path, **options)
+    assert str(np.asarray(rows)[None].shape) in str(caught.value)
+    assert f"{layout} (1, boxes, " in str(caught.value)
+    assert ("or give option labels" in str(caught.value)) == (not labels)
+
+
+def test_a_model_that_suppresses_overlaps_itself_may_find_nothing(detect, model):
+    """Its answer has as many rows as it found: none in the black picture that it is tried with."""
+    rows = [[*ONE, 0.9, 4], [*ONE, 0.8, 4], [0, 0, 9, 9, 0.2, 1]]
+    path = model(rows, seen=True, **SQUARE)
+    assert detect(path, labels=names(5), white=False) == []
+    assert [found["confidence"] for found in detect(path, labels=names(5))] == [0.9, 0.8]
+
+
+def test_the_names_in_the_model_are_the_labels(detect, model):
+    path = model(rows_of("end-to-end", 300, 3), names=["cat", "dog", "bird"], **SQUARE)
+    (found,) = detect(path)
+    assert found["obj_label"] == "bird"
+    assert detect(path, only=["cat"]) == []
+
+
+def test_boxes_that_are_parts_of_the_picture(detect, model):
+    """RT-DETR: (1, 300, 84), from 0 to 1."""
+    path = model(rows_of("yolov8-transposed", 300, 80, unit=640), **SQUARE)
+    (found,) = detect(path, labels=names(80))
+    assert found["rect_params"] == {"left": 160, "top": 80, "width": 320, "height": 640}
+
+
+def test_a_model_of_half_precision(detect, model):
+    (found,) = detect(model(rows_of("end-to-end", 300, 80), kind=TensorProto.FLOAT16, **SQUARE), labels=names(80))
+    assert found["rect_params"] == {"left": 160, "top": 80, "width": 320, "height": 640}
+
+
+@pytest.mark.parametrize(
+    ("rows", "layout", "options", "said"),
+    [
+        ([[0] * 7] * 300, "bare", {}, "the first output of the model is (300, 7), but must be one of yolov8 (1, 4 + classes"),
+        ([[0] * 5] * 3, "rows", {}, "the model returned (1, 3, 5): it must be yolov8 (1, 4 + classes, boxes) or "),
+        ([[0] * 84] * 8400, "rows", {"layout": "end-to-end"}, "returned (1, 8400, 84): it must be end-to-end (1, boxes, 6)"),
+        ([[0] * 84] * 8400, "rows", {"layout": "yolo9"}, "option layout is 'yolo9', but must be one of yolov8, yolov8-trans"),
+        ([[0] * 85] * 9, "rows", {"layout": "yolov5", "labels": ["a"]}, "80 classes as yolov5, and option labels names 1"),
+        (
+            rows_of("end-to-end", 300, 9),
+            "rows",
+            {"layout": "yolov5"},
+            "(1, 300, 6), taken for yolov5, and in it the confidence 7.2",
+        ),
+        (
+            rows_of("end-to-end", 300, 9),
+            "rows",
+            {"labels": ["a", "b", "c"]},
+            "taken for end-to-end, and in it the class 8; say by",
+        ),
+        (rows_of("yolov8-transposed", 300, 2), "rows", {"layout": "end-to-end"}, "taken for end-to-end, and in it the class 0.9"),
+    ],
+)
+def test_a_layout_that_is_not_the_models_is_refused(detect, model, rows, layout, options, said):
+    path = model(rows, layout, **SQUARE)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        detect(path, min_confidence=0, **options)
+
+
+def test_a_model_that_may_be_two_is_refused_at_the_start(refused, launch, model):
+    path = model(rows_of("end-to-end", 300, 2), **SQUARE)
+    said = refused("onnx_detector.py", {"model": path, "labels": ["cat", "dog"]})
+    assert (
+        "the model returned (1, 300, 6), which may be yolov8-transposed (1, boxes, 4 + classes) or end-to-end (1, boxes, 6); say"
+        in said
+    )
+    options = {"model": path, "labels": ["cat", "dog"], "layout": "end-to-end"}
+    documents, _ = launch(SOLID, example("onnx_detector.py", options))
+    (found,) = documents[0]["object"]
+    assert found["obj_label"] == "dog"
+    assert list(found["rect_params"].values()) == [40, 20, 80, 160]
 
 
 # PyTorch
