@@ -35,7 +35,7 @@ MOST_MISSES = 2
 if not hasattr(cv2, "HOGDescriptor"):
     raise ImportError(
         f"OpenCV {cv2.__version__} is here without its people detector (HOG), which left the main package in OpenCV 5; "
-        "pip install 'opencv-python-headless<5' (or opencv-contrib-python-headless, which has it), or detect with onnx_detector.py"
+        "pip install 'opencv-python-headless<5' (opencv-contrib-python-headless has it, too), or use onnx_detector.py"
     )
 hog = cv2.HOGDescriptor()
 hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
