@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import empycustom
-from empycustom.app.configured import add_configured, check_run, output, place
+from empycustom.app import checked
+from empycustom.app.configured import OUTSIDE_HELP, add_configured, check_run, output, place
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, OnError, at_least
 from empycustom.app.standard_streams import show
 from empycustom.text import for_people
@@ -122,20 +123,6 @@ Write a library that runs as it is, with comments that say what may be changed."
 NEW_MORE = """\
 example:
   empycustom new my_lib.py && empycustom check my_lib.py"""
-
-CHECK = """\
-Load a library, call start, process_ip or process (or both) and stop as the
-element would, on one synthetic frame with objects on it. Say what came back,
-what that means, and how long it took. No pipeline runs. What the library
-prints goes to stderr."""
-
-CHECK_MORE = """\
-The objects follow DeepStream: class_id 0 is a car, 1 a bicycle, 2 a person.
-
-examples:
-  empycustom check my_lib.py
-  empycustom check my_lib.py --options '{"person_class_id": 2}' --objects 5
-  empycustom check my_lib.py --format I420 --size 1920x1080 --repeat 100"""
 
 DOCTOR = """\
 Look at everything that the elements need: Python, its virtual environment,
@@ -261,13 +248,9 @@ def _add_launch(commands: Any) -> None:
 
 
 def _add_check(commands: Any) -> None:
-    check = _add(commands, "check", short="try a library on a synthetic frame", text=CHECK, more=CHECK_MORE)
-    check.add_argument("library", metavar="FILE", help="a library, or a dotted module name")
-    check.add_argument("--options", metavar="JSON", help=OPTIONS_HELP)
-    check.add_argument("--format", default="RGBA", metavar="NAME", help="pixel format of the frame (default: RGBA)")
-    check.add_argument("--size", type=_size, default=(640, 480), metavar="WxH", help="size of the frame (default: 640x480)")
-    check.add_argument("--objects", type=at_least(0), default=3, metavar="N", help="objects on the frame (default: 3)")
-    check.add_argument("--repeat", type=at_least(1), default=10, metavar="N", help="calls that are timed (default: 10)")
+    check = _add(commands, "check", short="try a library on a frame, or a configuration", text=checked.TEXT, more=checked.MORE)
+    checked.add_checked(check, OPTIONS_HELP, OUTSIDE_HELP)
+    check.check = checked.check_checked
 
 
 def _add_new(commands: Any) -> None:
@@ -283,14 +266,3 @@ def _add_plugin_path(commands: Any) -> None:
 def _add_doctor(commands: Any) -> None:
     doctor = _add(commands, "doctor", short="what is missing, and how to fix it", text=DOCTOR, more=DOCTOR_MORE)
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def _size(text: str) -> tuple[int, int]:
-    """``640x480`` as (640, 480)."""
-    try:
-        width, height = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        width = height = 0
-    if not (1 <= width <= 16384 and 1 <= height <= 16384):
-        raise argparse.ArgumentTypeError(f"{text} is no size; write it as 640x480")
-    return width, height

@@ -1,92 +1,151 @@
-"""``empycustom check``: a library on one synthetic frame, and what came of it."""
+"""``empycustom check``: a library on one frame, and what came of it; or a stream configuration, without playing it."""
 
 from __future__ import annotations
 
+import json
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from operator import itemgetter
-from statistics import median
+from pathlib import Path
 from typing import Any
 
+import empycustom
+from empycustom.app.configured import is_configuration
 from empycustom.app.endings import complain
-from empycustom.app.findings import Trial, explain
 from empycustom.app.standard_streams import keep_stdout, show
-from empycustom.app.synthetic import SyntheticFrame
+from empycustom.app.streams.checked import check_configuration
+from empycustom.app.streams.outputs import prepare
+from empycustom.app.trial.drawing import check_picture, save_picture
+from empycustom.app.trial.findings import Trial, explain, facts_of
+from empycustom.app.trial.frames import TrialFrame, synthetic
+from empycustom.app.trial.pictures import real
 from empycustom.buffers.handed import hand_over
 from empycustom.elements.answers import check_buffer, meta_of, pair_of, read, said_of, write_arrays
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.options import read_object
 from empycustom.elements.output import OutputCaps
 from empycustom.elements.video import VIDEO_CAPS
-from empycustom.errors import DebuggerLeftError, StreamEndedError
+from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError, StreamEndedError
 from empycustom.gstreamer import Gst
 from empycustom.library.blame import is_kind
 from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
-from empycustom.text import for_people, unquoted
+from empycustom.paths import as_path
+from empycustom.text import for_people, unquoted, visible_json
 
-_FRAME_MS = 1000 / 30
+Say = Callable[..., None]
 
 
 def main(arguments: Namespace) -> int:
-    """Try the library and report; return 0, or raise what the element would put on the bus."""
+    """Check and report; return 0, or raise what the element, or ``run``, would say."""
     keep_stdout()
-    options = read_object("options", arguments.options and unquoted(arguments.options))
-    frame = SyntheticFrame(arguments.format, arguments.size, arguments.objects)
-    callbacks = callbacks_of(arguments.library)
-    first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
-    _report(f"{for_people(arguments.library)}: {_frame_line(arguments, frame)}")
-    library = Library.open(arguments.library, in_place=first == "process_ip")
-    for error in library.misspelt():
-        complain(str(error), kind="warning")
+    facts: dict[str, Any] = {"empycustom": empycustom.__version__}
+    check = check_configuration if is_configuration(arguments.library) else _check_library
     try:
-        _check([library, *map(library.by, others)], frame, options, arguments.repeat)
+        check(arguments, facts, (lambda *_lines: None) if arguments.json else _report)
+    except (EmPyCustomError, OSError) as error:
+        facts["error"] = {"message": for_people(str(error), lines=True), "details": getattr(error, "details", "")}
+        raise
     finally:
-        library.close()
+        if arguments.json:
+            show(visible_json(json.dumps(facts, ensure_ascii=False)))
     return 0
-
-
-def _frame_line(arguments: Namespace, frame: SyntheticFrame) -> str:
-    width, height = arguments.size
-    found = ", ".join(f"{index} {item['obj_label']}" for index, item in enumerate(frame.objects)) or "none"
-    return f"one frame, {arguments.format}, {width}x{height}; objects: {found}"
 
 
 def _report(*lines: str) -> None:
     show(for_people("\n".join(lines), lines=True))
 
 
-def _check(callbacks: list[Library], frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> None:
+def _check_library(asked: Namespace, facts: dict[str, Any], say: Say) -> None:
+    options = read_object("options", asked.options and unquoted(asked.options))
+    facts |= {"library": asked.library, "options": options}
+    saved = as_path(asked.save) if asked.save else None
+    if saved:
+        check_picture(saved)
+        prepare([saved], [*filter(None, [asked.image, asked.video]), asked.library])
+    frame = _frame(asked)
+    facts["frame"] = _told(frame)
+    callbacks = callbacks_of(asked.library)
+    first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
+    at = f" at {frame.stream_time / Gst.SECOND:.3f} s" if asked.video else ""
+    say(f"{for_people(asked.library)}: {_frame_line(frame, at)}")
+    library = Library.open(asked.library, in_place=first == "process_ip")
+    facts["warnings"] = [str(error) for error in library.misspelt()]
+    for text in facts["warnings"]:
+        complain(text, kind="warning")
+    try:
+        trials = _try_all([library, *map(library.by, others)], frame, options, asked.repeat, facts, say)
+    finally:
+        library.close()
+    if saved:
+        _save(saved, trials[0], frame)
+        facts["saved"] = asked.save
+        say("", f"written: {saved}")
+
+
+def _frame(asked: Namespace) -> TrialFrame:
+    source = asked.image or asked.video
+    if source is None:
+        return synthetic(asked.format, asked.size or (640, 480), 3 if asked.objects is None else asked.objects)
+    return real(source, asked.format, asked.size, asked.objects or 0, at_s=asked.at)
+
+
+def _told(frame: TrialFrame) -> dict[str, Any]:
+    """The frame, for programs."""
+    of = frame.format
+    told = {"format": of.format, "width": of.width, "height": of.height, "source": frame.source or None}
+    return {**told, "stream_time": frame.stream_time, "objects": frame.objects}
+
+
+def _frame_line(frame: TrialFrame, at: str) -> str:
+    of = frame.format
+    where = f", {frame.source}{at}" if frame.source else ""
+    found = ", ".join(f"{index} {item['obj_label']}" for index, item in enumerate(frame.objects)) or "none"
+    return f"one frame, {of.format}, {of.width}x{of.height}{where}; objects: {found}"
+
+
+def _try_all(
+    callbacks: list[Library], frame: TrialFrame, options: dict[str, Any], repeat: int, facts: dict[str, Any], say: Say
+) -> list[Trial | None]:
     library = callbacks[0]
-    _report("", *_calls(callbacks, options))
+    facts["calls"] = _calls(callbacks)
+    say("", "calls, in this order:", *map(_call_line, facts["calls"]), f"  with options = {options}")
     library.start(options)
     try:
-        trials = [_try(callback, frame, options, repeat) for callback in callbacks]
+        trials = [_try(callback, frame, options, repeat, facts, say) for callback in callbacks]
     finally:
         library.stop(options)
+    facts["results"] = []
     for callback, trial in zip(callbacks, trials, strict=True):
         if trial:
-            _report(*read(callback, explain, trial, callback.name, frame.objects), "", _timing(trial.times_ms))
+            facts["results"].append(read(callback, facts_of, trial, callback.name, frame.objects))
+            say(*explain(facts["results"][-1], frame.objects))
+    return trials
 
 
-def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repeat: int) -> Trial | None:
+def _try(
+    library: Library, frame: TrialFrame, options: dict[str, Any], repeat: int, facts: dict[str, Any], say: Say
+) -> Trial | None:
     """Call a callback several times, or until it ends the stream; return what came of the last call that did not."""
     output = frame.format
     if library.name == "process":
         output = FrameFormat(OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS)).of(frame.caps, options))
     times_ms: list[float] = []
-    for _ in range(repeat):
-        buffer = frame.buffer()
-        in_meta = frame.in_meta(buffer)
+    for number in range(repeat):
+        given = frame.buffer(number)
+        in_meta = frame.in_meta(given, number)
         began = time.perf_counter()
         try:
-            returned = library.call(hand_over(buffer), in_meta, options, {})
+            came = library.call(hand_over(given), in_meta, options, {})
         except DebuggerLeftError:
             raise
         except StreamEndedError as end:
             end.frame = f"call {len(times_ms) + 1} of {repeat}"
-            _report("", str(end))
+            facts["ended"] = str(end)
+            say("", str(end))
             break
         times_ms.append((time.perf_counter() - began) * 1000)
+        returned, buffer = came, given
     if not times_ms:
         return None
     before, after = frame.buffer(), buffer
@@ -95,7 +154,7 @@ def _try(library: Library, frame: SyntheticFrame, options: dict[str, Any], repea
         after, returned = _new_buffer(library, made, output), read(library, itemgetter(1), returned)
     else:
         meta = meta_of(library, returned)
-    return Trial(returned, meta, said_of(library, meta, [len(frame.objects)]), before, after, times_ms)
+    return Trial(returned, meta, said_of(library, meta, [len(frame.objects)]), before, after, output, times_ms)
 
 
 def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
@@ -110,25 +169,24 @@ def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
     return buffer
 
 
-def _calls(callbacks: list[Library], options: dict[str, Any]) -> list[str]:
-    """The callbacks that are called, with the arguments that they get."""
+def _calls(callbacks: list[Library]) -> list[dict[str, Any]]:
+    """The callbacks that are called, in their order, with the arguments that they get."""
     library = callbacks[0]
-
-    def hook(name: str) -> list[str]:
-        return [f"  {name}(options)  line {library.line_of(name)}"] if hasattr(library.module, name) else []
-
-    calls = [*hook("start"), *map(_call, callbacks), *hook("stop")]
-    return ["calls, in this order:", *calls, f"  with options = {options}"]
+    hooks = {name: [_call(library, name, ["options"])] if hasattr(library.module, name) else [] for name in ("start", "stop")}
+    seen = [_call(each, each.name, list(ARGUMENTS[each.name])[: 4 if each.takes_events else 3]) for each in callbacks]
+    return [*hooks["start"], *seen, *hooks["stop"]]
 
 
-def _call(callback: Library) -> str:
-    names = list(ARGUMENTS[callback.name])[: 4 if callback.takes_events else 3]
-    return f"  {callback.name}({', '.join(names)})  line {callback.line_of(callback.name)}"
+def _call(library: Library, name: str, arguments: list[str]) -> dict[str, Any]:
+    return {"callback": name, "arguments": arguments, "line": library.line_of(name)}
 
 
-def _timing(times_ms: list[float]) -> str:
-    middle = median(times_ms)
-    return (
-        f"time of a call: {min(times_ms):.3f} ms at best, {middle:.3f} ms in the middle, {max(times_ms):.3f} ms at worst, "
-        f"of {len(times_ms)}; {100 * middle / _FRAME_MS:.1f} % of a frame at 30 fps"
-    )
+def _call_line(call: dict[str, Any]) -> str:
+    return f"  {call['callback']}({', '.join(call['arguments'])})  line {call['line']}"
+
+
+def _save(path: Path, trial: Trial | None, frame: TrialFrame) -> None:
+    if trial is None or trial.after is None:
+        why = "process returned None as its new frame" if trial else "the library ended the stream before"
+        raise LaunchError(f"--save {path}: there is no frame to be saved, because {why}.")
+    save_picture(path, trial, frame.objects, (frame.format.width, frame.format.height))

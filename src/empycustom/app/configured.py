@@ -52,11 +52,11 @@ def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
         others = {"libraries": "--lib", "format": "--format"}
         if chosen.on_error:
             parser.error('--on-error does not go with a stream configuration; write "on-error" beside "custom-lib" in the file')
-        _refuse(parser, chosen, others, "does not go with a stream configuration")
+        refuse_others(parser, chosen, others, "does not go with a stream configuration")
         return
     only = {"sources": "--source", "settings": "--set", "events": "--events", "verbose": "--verbose"}
     only["allow_outside"] = "--allow-outside"
-    _refuse(parser, chosen, only, "is for a stream configuration, a file whose name ends in .json")
+    refuse_others(parser, chosen, only, "is for a stream configuration, a file whose name ends in .json")
     if chosen.on_error and not chosen.libraries:
         parser.error("--on-error is for libraries, and there is no --lib")
     for request in chosen.libraries:
@@ -65,7 +65,9 @@ def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
         chosen.format = "RGBA"
 
 
-def _refuse(parser: argparse.ArgumentParser, chosen: Any, names: dict[str, str], why: str) -> None:
+def refuse_others(parser: argparse.ArgumentParser, chosen: Any, names: dict[str, str], why: str) -> None:
+    """End with a usage error if one of the options in ``names`` (by attribute) was given."""
     for attribute, option in names.items():
-        if getattr(chosen, attribute):
+        value = getattr(chosen, attribute)
+        if not (value is None or value is False or value == []):
             parser.error(f"{option} {why}")

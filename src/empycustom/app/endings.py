@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from empycustom.app.standard_streams import write_stderr
@@ -23,6 +23,10 @@ class StuckError(LaunchError):
 class ToldError(EmPyCustomError):
     """What is wrong was printed already."""
 
+    def __init__(self, errors: Sequence[EmPyCustomError]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.details = "\n".join(error.details for error in errors if error.details)
+
 
 def exit_code_of(error: BaseException) -> int:
     """Return the exit code of a command that ends with ``error``."""
@@ -38,7 +42,7 @@ class AllAtOnce:
     """What is called by this, in its ``with`` block, may fail: errors are printed, and the block ends with a ToldError."""
 
     def __init__(self) -> None:
-        self._failed = False
+        self._errors: list[EmPyCustomError] = []
 
     def __enter__(self) -> AllAtOnce:
         return self
@@ -51,12 +55,12 @@ class AllAtOnce:
             if issubclass(type(error.__cause__), KeyboardInterrupt):
                 raise
             complain(str(error), error.details)  # now: loading the next library may take its time
-            self._failed = True
+            self._errors.append(error)
             return None
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        if kind is None and self._failed:
-            raise ToldError
+        if kind is None and self._errors:
+            raise ToldError(self._errors)
 
 
 def complain(message: str, details: str = "", *, kind: str = "error", lines: bool = False) -> None:

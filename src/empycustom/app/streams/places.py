@@ -47,10 +47,10 @@ def for_each_stream(name: str) -> str:
     return f"{stem}-{PLACE}{ending}"
 
 
-def missing_sources(configuration: Configuration) -> Iterator[Problem]:
-    """Yield the sources that are files, and not there. A camera, or a server, may come later."""
+def missing_sources(configuration: Configuration, *, cameras: bool = False) -> Iterator[Problem]:
+    """Yield the sources that are files, and not there; with ``cameras`` the others, too, which may come later."""
     for stream in configuration.streams:
-        if stream.location and is_file(stream.location):
+        if stream.location and (cameras or is_file(stream.location)):
             try:
                 locate(stream.location)
             except LaunchError as error:

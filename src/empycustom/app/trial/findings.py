@@ -7,57 +7,99 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
+from empycustom.elements.frames import FrameFormat
 from empycustom.meta import model
 from empycustom.meta.merge import NOTHING
 from empycustom.meta.output import Said, is_padded, too_short
 
+_FRAME_MS = 1000 / 30
 _NOT_FINITE = re.compile(r"(?<![\w'\"])(nan|NaN|-?inf|-?Infinity)\b")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What one callback did: what it returned, in plain JSON values and dealt out; the buffers; each call's time in ms."""
+    """What one callback did: what it returned, in plain JSON values and dealt out; the buffers; each call's time in ms.
+
+    ``format`` is that of the buffer ``after``, which is None where the frame was dropped.
+    """
 
     returned: Any
     meta: Any
     said: Said
     before: Any
     after: Any
+    format: FrameFormat
     times_ms: list[float]
 
 
-def explain(trial: Trial, callback: str, objects: Sequence[model.Object]) -> list[str]:
-    """The lines of a report: what came back, what it means, what to be warned of."""
-    shown = "nothing" if trial.meta is None else json.dumps(trial.meta, indent=2, ensure_ascii=False)
-    lines = ["", f"{callback} returned, as {type(trial.returned).__name__}:", _indented(shown), "", "which means:"]
-    lines += [f"  {line}" for line in _meaning(trial, objects)]
-    warnings = list(_warnings(trial, callback, objects))
-    return [*lines, *(["", "warnings:", *(f"  {line}" for line in warnings)] if warnings else [])]
-
-
-def _meaning(trial: Trial, objects: Sequence[model.Object]) -> Iterator[str]:
+def facts_of(trial: Trial, callback: str, objects: Sequence[model.Object]) -> dict[str, Any]:
+    """What is to be known of a trial, as JSON values: what came back, what it means, what to be warned of, and times."""
     frame = trial.said.frames[0]
-    for index, (found, words) in enumerate(zip(objects, frame.objects, strict=True)):
+    times = [round(time_ms, 4) for time_ms in trial.times_ms]
+    return {
+        "callback": callback,
+        "type": type(trial.returned).__name__,
+        "returned": trial.meta,
+        "objects": [_or_null(words) for words in frame.objects],
+        "frame": _or_null(frame.words),
+        "batch": _or_null(trial.said.words),
+        "new_objects": frame.new_objects,
+        "pixels": _pixels(trial),
+        "warnings": list(_warnings(trial, callback, objects)),
+        "time_ms": {"best": min(times), "median": median(times), "worst": max(times), "calls": len(times)},
+    }
+
+
+def explain(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> list[str]:
+    """The lines of a report about what :func:`facts_of` tells."""
+    shown = "nothing" if facts["returned"] is None else json.dumps(facts["returned"], indent=2, ensure_ascii=False)
+    lines = ["", f"{facts['callback']} returned, as {facts['type']}:", _indented(shown), "", "which means:"]
+    lines += [f"  {line}" for line in _meaning(facts, objects)]
+    if facts["warnings"]:
+        lines += ["", "warnings:", *(f"  {line}" for line in facts["warnings"])]
+    return [*lines, "", _timing(facts["time_ms"])]
+
+
+def _meaning(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> Iterator[str]:
+    for index, (found, words) in enumerate(zip(objects, facts["objects"], strict=True)):
         yield f"object {index} ({found['obj_label']}): {_words(words)}"
-    yield f"the frame: {_words(frame.words)}"
-    if trial.said.words is not NOTHING:
-        yield f"the batch: {_words(trial.said.words)}"
-    for new in frame.new_objects:
+    yield f"the frame: {_words(facts['frame'])}"
+    if facts["batch"] is not None:
+        yield f"the batch: {_words(facts['batch'])}"
+    for new in facts["new_objects"]:
         yield f"a new object: {_words(new)}"
-    yield f"the pixels: {_pixels(trial)}"
+    yield f"the pixels: {_PIXELS[facts['pixels']]}"
 
 
 def _words(words: Any) -> str:
-    return "nothing" if words is NOTHING else json.dumps(words, ensure_ascii=False)
+    return "nothing" if words is None else json.dumps(words, ensure_ascii=False)
+
+
+def _or_null(words: Any) -> Any:
+    return None if words is NOTHING else words
+
+
+_PIXELS = {
+    "dropped": "no buffer came back",
+    "unchanged": "unchanged",
+    "changed": "changed; what was written goes downstream",
+}
 
 
 def _pixels(trial: Trial) -> str:
     if trial.after is None:
-        return "no buffer came back"
+        return "dropped"
     before, after = (buffer.extract_dup(0, buffer.get_size()) for buffer in (trial.before, trial.after))
-    return "unchanged" if before == after else "changed; what was written goes downstream"
+    return "unchanged" if before == after else "changed"
+
+
+def _timing(times: Mapping[str, Any]) -> str:
+    best, median_, worst = (f"{times[key]:.3f} ms" for key in ("best", "median", "worst"))
+    share = f"{100 * times['median'] / _FRAME_MS:.1f} % of a frame at 30 fps"
+    return f"time of a call: {best} at best, {median_} in the middle, {worst} at worst, of {times['calls']}; {share}"
 
 
 def _warnings(trial: Trial, callback: str, objects: Sequence[model.Object]) -> Iterator[str]:

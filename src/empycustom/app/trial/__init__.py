@@ -1,0 +1,1 @@
+"""Trying a library on one frame: `empycustom check`."""
