@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from empycustom.app.synthetic import SyntheticFrame
+from empycustom.app.trial.frames import synthetic
 from empycustom.frames.layout import FORMATS
 from empycustom.gstreamer import Gst
 
@@ -178,7 +178,7 @@ def test_wrong_arguments_are_errors(words, complaint, cli, library):
 def test_the_synthetic_frame_is_a_frame_of_every_format(video_format):
     import empycustom
 
-    frame = SyntheticFrame(video_format, (33, 21), 5)
+    frame = synthetic(video_format, (33, 21), 5)
     buffer = frame.buffer()
     with empycustom.map_frame(buffer, frame.in_meta(buffer), writable=True) as mapped:
         assert mapped.planes[0].shape[:2] == (21, 33)

@@ -296,6 +296,8 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
     lib = str(library(GOOD))
     (tmp_path / "video.avi").touch()
     (tmp_path / "caf\udce9.py").write_text(GOOD)
+    short = "videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48,framerate=30/1 ! jpegenc ! avimux ! filesink location=short.avi"
+    subprocess.run(["gst-launch-1.0", "-q", *short.split()], check=True)
     (tmp_path / "outside.json").write_text('{"pipeline_configuration": {"aimeta": {"location": "/nowhere/x"}}}')
     (tmp_path / "dots.json").write_text('{"pipeline_configuration": {}, "application_name": ".."}')
     commands = [
@@ -312,6 +314,9 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
         ["run", "test", "--lib", "caf\udce9.py"],
         ["run", "outside.json", "--source", "test"],
         ["run", "dots.json", "--source", "test", "--save", "{stream_id}/x.png"],
+        ["check", lib, "--save", "x.mp4"],
+        ["check", str(library("def process(b, m, o):\n    return None, None\n", "none.py")), "--save", "x.png"],
+        ["check", lib, "--video", "short.avi", "--at", "1"],
         ["new", "lib.txt"],
         ["new", lib],
     ]

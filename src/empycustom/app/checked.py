@@ -24,24 +24,33 @@ The objects of a synthetic frame follow DeepStream: class_id 0 is a car, 1 a
 bicycle, 2 a person. Pictures and frames of videos have none.
 
 The object of --json has:
-  empycustom  the version
-  library     FILE; of a configuration it is configuration instead
-  options     what the callbacks got
-  frame       format, width, height, source, stream_time (ns) and objects
-  calls       callback, arguments and line of each, in their order
-  results     a list, for process_ip and process; each has the keys below
-  callback    process_ip or process
-  type        of what the last call returned, in Python
-  returned    the same as JSON
-  objects     what that means for each object, null for nothing
-  frame       for the frame
-  batch       for the batch
-  new_objects a list
-  pixels      unchanged, changed or dropped
-  warnings    a list of texts
-  time_ms     best, median and worst of the calls, and how many there were
-  saved       the picture of --save
-  error       message and details (a traceback); then the exit code is 1
+  empycustom             the version
+  library                FILE
+  options                what the callbacks got
+  frame                  format, width, height, source, stream_time, objects
+  calls                  callback, arguments and line of each, in their order
+  results                a list, with an object for process_ip and for process
+  results[].callback     process_ip or process
+  results[].type         of what the last call returned, in Python
+  results[].returned     the same as JSON
+  results[].objects      what that means for each object; null: nothing
+  results[].frame        for the frame
+  results[].batch        for the batch
+  results[].new_objects  a list
+  results[].pixels       unchanged, changed or dropped
+  results[].warnings     a list of texts
+  results[].time_ms      best, median and worst, and the number of calls
+  saved                  the picture of --save
+  error                  message and details; then the exit code is 1
+
+Of a configuration it has:
+  empycustom             the version
+  configuration          FILE
+  streams                stream_id, source and stages of each
+  streams[].stages       path, element, library, callback, format, memory
+  callback               the signal callback's name, or null
+  warnings               a list of texts
+  error                  as above
 
 examples:
   empycustom check my_lib.py

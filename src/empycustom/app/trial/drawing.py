@@ -140,8 +140,14 @@ def _text(
     text = GLib.markup_escape_text("\n".join(lines), -1)
     properties = {
         "text": text,
-        "halignment": side, "line-alignment": side, "xpad": max(pad, 0) + 3, "valignment": "top", "ypad": top + 2,
-        "wrap-mode": "none", "auto-resize": False, "font-desc": f"Sans Bold {step * 3 // 4}px",
+        "halignment": side,
+        "line-alignment": side,
+        "xpad": max(pad, 0) + 3,
+        "valignment": "top",
+        "ypad": top + 2,
+        "wrap-mode": "none",
+        "auto-resize": False,
+        "font-desc": f"Sans Bold {step * 3 // 4}px",
         "color": 0xFF000000 | red << 16 | green << 8 | blue,
     }
     yield " ".join(["textoverlay", *assignments(properties)])
