@@ -216,7 +216,7 @@ def test_as_json(cli, library):
     assert (ended.code, ended.err) == (0, "imported\n" + "called\n" * 2)
     assert ended.out.count("\n") == 1
     whole = json.loads(ended.out)
-    assert list(whole) == ["empycustom", "library", "options", "frame", "calls", "results"]
+    assert list(whole) == ["empycustom", "library", "options", "frame", "warnings", "calls", "results"]
     assert (whole["library"], whole["options"]) == (str(path), {"w": 7})
     assert [found["obj_label"] for found in whole["frame"]["objects"]] == ["person", "car", "bicycle"]
     assert whole["calls"] == [
@@ -241,6 +241,27 @@ def test_as_json(cli, library):
         "pixels": "unchanged",
     }
     assert (second["callback"], second["type"], second["pixels"]) == ("process", "NoneType", "dropped")
+
+
+def test_a_library_that_ends_its_stream(cli, library, tmp_path):
+    source = "import empycustom\nnumbers = []\ndef strat(options): pass\ndef process_ip(b, m, o):\n"
+    source += "    if len(numbers) == o['calls']:\n        raise empycustom.EndOfStream\n"
+    source += "    numbers.append(m['frame'][0]['frame_num'])\n"
+    source += "    with empycustom.map_frame(b, m, writable=True) as frame:\n        frame.pixels[:] = 90\n"
+    source += "    return {'frame': {'numbers': numbers}}\n"
+    path = library(source)
+    whole = _checked(cli, path, "--options", '{"calls": 2}', "--save", "a.png")
+
+    assert "strat" in whole["warnings"][0]
+    assert "ended the stream" in whole["ended"]
+    (result,) = whole["results"]
+    assert (result["frame"], result["time_ms"]["calls"], result["pixels"]) == ({"numbers": [0, 1]}, 2, "changed")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert _is_close(picture.convert("RGB").getpixel((320, 470)), GREY), "the frame of the last call that came back"
+
+    at_once = cli("check", path, "--options", '{"calls": 0}', "--save", "b.png")
+    assert at_once.code == 1
+    assert "--save b.png: there is no frame to be saved, because the library ended the stream before." in at_once.err
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ The object of --json has:
   results[].pixels       unchanged, changed or dropped
   results[].warnings     a list of texts
   results[].time_ms      best, median and worst, and the number of calls
+  warnings               a list of texts about the file
+  ended                  what is said where a call ended the stream
   saved                  the picture of --save
   error                  message and details; then the exit code is 1
 

@@ -169,6 +169,6 @@ def _write(path: Path, pixels: Any, texts: Sequence[str]) -> None:
         message = pipeline.get_bus().timed_pop_filtered(_TIMEOUT, Gst.MessageType.ERROR | Gst.MessageType.EOS)
     finally:
         pipeline.set_state(Gst.State.NULL)
-    if message is None or message.type == Gst.MessageType.ERROR:
-        why = report_of(message).text if message else "it takes too long"
-        raise LaunchError(f"--save {path}: {why}")
+    report = report_of(message) if message else None
+    if message is None or report:
+        raise LaunchError(f"--save {path}: {report.text if report else 'encoding it takes too long.'}")

@@ -76,8 +76,8 @@ class _Decoder:
         until = time.monotonic() + _PATIENCE_S
         while time.monotonic() < until:
             message = self._pipeline.get_bus().timed_pop_filtered(Gst.SECOND // 10, ends)
-            if message and message.type == Gst.MessageType.ERROR:
-                raise LaunchError(explained(report_of(message), self._source))
+            if message and (report := report_of(message)):
+                raise LaunchError(explained(report, self._source))
             if message or (live and self._seen):
                 return
         raise LaunchError(f"{shown(self._source)} gave no frame within {_PATIENCE_S:g} s.")
