@@ -14,6 +14,7 @@ from empycustom.stream.config import Stage, Stream
 from empycustom.stream.launch import assignments, describe, elements
 from empycustom.text import shell_word
 
+UPRIGHT = "videoconvert ! videoflip name=upright video-direction=auto"
 DEEPSTREAM = {"nvstreammux", "nvvideoconvert", "nvinfer", "nvtracker", "nvdsosd"}
 SOURCE = ["videotestsrc"]
 
@@ -40,7 +41,9 @@ def on_deepstream(of):
 
 
 def test_the_shortest():
-    assert on_plain(stream()).text == "videotestsrc ! queue name=first ! videoconvert ! aimeta name=aimeta ! fakesink"
+    assert (
+        on_plain(stream()).text == f"videotestsrc ! queue name=first ! {UPRIGHT} ! videoconvert ! aimeta name=aimeta ! fakesink"
+    )
 
 
 def test_format_and_memory_become_the_caps_before_the_element():
@@ -119,8 +122,8 @@ def test_deepstream_converts_by_its_own_converter():
 
 def test_gpu_memory_is_not_converted_before_aimeta():
     text = on_plain(stream(library("/a.py", memory="NVMM")), "nvvideoconvert").text
-    assert text.endswith(
-        "! nvvideoconvert ! video/x-raw(memory:NVMM),format=RGBA ! empycustom custom-lib=/a.py ! aimeta name=aimeta ! fakesink"
+    assert text == (
+        "videotestsrc ! queue name=first ! nvvideoconvert ! video/x-raw(memory:NVMM),format=RGBA ! empycustom custom-lib=/a.py ! aimeta name=aimeta ! fakesink"
     )
 
 

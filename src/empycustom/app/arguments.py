@@ -72,6 +72,7 @@ fast as the libraries allow. Ctrl-C ends the stream and finishes the files, and
 so does an error; a second Ctrl-C stops at once. A video that may be unfinished
 is named, and the exit code is not 0. Frames that come without timestamps, as
 MJPEG, get them: the time of their arrival, or 25 a second where it is a file.
+Videos and pictures that are stored turned, as phones do it, are turned upright.
 
 examples:
   empycustom run video.mp4 --lib my_lib.py

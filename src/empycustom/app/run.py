@@ -19,6 +19,7 @@ from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import describe_source, expect_video, explained, locate, shown, warn_of_frames
 from empycustom.app.playing.summary import Work, in_lines
 from empycustom.app.playing.times import Times
+from empycustom.app.playing.upright import can_turn, keep_upright, variables
 from empycustom.app.playing.videos import Videos
 from empycustom.app.playing.windows import expect_windows
 from empycustom.app.standard_streams import keep_stdout, kept_stdout, show
@@ -30,7 +31,7 @@ from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import callbacks_of
 from empycustom.paths import as_path, as_text
-from empycustom.stream.launch import AIMETA, FIRST, Description, assignments
+from empycustom.stream.launch import AIMETA, FIRST, TURN, Description, assignments
 from empycustom.text import without_secrets
 
 _CONVERT, _PIXELS = "convert", "pixels"  # names of elements
@@ -79,16 +80,19 @@ class Run:
         aimeta = ["silent=false"] if self.printing else []
         words = self._words(*aimeta, sinks=self.sinks.words(printed=True), frames=self.arguments.frames)
         warn_of_frames(self.arguments, [self.arguments.source])
-        show(Description(words).line(finishing=bool(self.saved)))
+        show(Description(words).line(finishing=bool(self.saved), variables=variables([self.source.name])))
         return DONE
 
     def _words(self, *aimeta: str, sinks: list[str], frames: int | None = None) -> list[str]:
         """The pipeline; ``aimeta`` and ``frames`` are what gst-launch-1.0 needs."""
-        pixels = f"video/x-raw,format={self.arguments.format}" if self.arguments.format else "video/x-raw"
+        wanted = self.arguments.format
+        pixels = f"video/x-raw,format={wanted}" if wanted else "video/x-raw"
+        again = [] if not wanted or can_turn(wanted) else ["!", "videoconvert"]
         location = assignments({"location": as_text(self.out)}) if self.out else []
         return [
             *(*describe_source(self.source, frames=frames, printed=self.arguments.dry_run), "!", "queue", f"name={FIRST}"),
-            *("!", "videoconvert", f"name={_CONVERT}", "!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
+            *("!", "videoconvert", f"name={_CONVERT}", "!", *TURN, *again),
+            *("!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
             *(*self.libraries, "!", "aimeta", f"name={AIMETA}", *location, *aimeta, *sinks),
         ]
 
@@ -104,6 +108,7 @@ class Run:
         expect_video(self.pipeline, shown(self.arguments.source))
         announce(self.pipeline.get_by_name(FIRST).get_static_pad("src"), self.source.name)
         expect_windows(self.pipeline)
+        keep_upright(self.pipeline)
         Times(self.pipeline)
         self.videos = Videos(self.pipeline, self.sinks)
 

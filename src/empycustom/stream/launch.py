@@ -12,7 +12,9 @@ from empycustom.errors import ConfigurationError
 from empycustom.stream.config import Stage, Stream
 from empycustom.text import shell_word
 
-AIMETA, FIRST, STREAMMUX = "aimeta", "first", "mux"  # names of elements; FIRST is the queue behind the source
+# Names of elements; FIRST is the queue behind the source, UPRIGHT turns frames that are stored turned.
+AIMETA, FIRST, STREAMMUX, UPRIGHT = "aimeta", "first", "mux", "upright"
+TURN = ("videoflip", f"name={UPRIGHT}", "video-direction=auto")
 _SIMPLE = re.compile(r"[\w./:,+@%()-]+")
 _PLAIN, _NVMM = "video/x-raw", "video/x-raw(memory:NVMM)"
 _SCALED = ("width", "height", "enable-padding")
@@ -31,9 +33,12 @@ class Description:
         """What GStreamer's parser gets."""
         return " ".join(self.words)
 
-    def line(self, *, finishing: bool = False) -> str:
-        """The same as a line for a shell, with all that is secret in it; ``finishing``: Ctrl-C lets files be finished."""
-        words = ["gst-launch-1.0", *(["-e"] if finishing else []), *self.words]
+    def line(self, *, finishing: bool = False, variables: Sequence[str] = ()) -> str:
+        """The same as a line for a shell, with all that is secret in it; ``finishing``: Ctrl-C lets files be finished.
+
+        ``variables`` are settings of its environment, NAME=VALUE.
+        """
+        words = [*variables, "gst-launch-1.0", *(["-e"] if finishing else []), *self.words]
         return " ".join(word if word == "!" else shell_word(word) for word in words)
 
 
@@ -144,10 +149,13 @@ class _Making:
         self.add("nvstreammux", f"name={STREAMMUX}", *assignments({"batch-size": 1, **stream.input}))
 
     def scale(self, stream: Stream) -> None:
-        """Without nvstreammux: the size that it would give the frames."""
+        """Without nvstreammux: upright frames, of the size that it would give them."""
         given = stream.input
         self.add("!", "queue", f"name={FIRST}")
         size = ",".join(f"{key}={given[key]}" for key in ("width", "height") if key in given)
+        first = next(iter(elements(stream, self.exists)), None)
+        if size or first is None or _memory_of(*first) == _PLAIN:
+            self.add("!", "videoconvert", "!", *TURN)
         if size:
             borders = "true" if given.get("enable-padding") else "false"
             self.add(
@@ -170,7 +178,7 @@ class _Making:
             self.add("!", element, *assignments({**name, **properties_of(stage, element)}))
 
     def _convert(self, stage: Stage, element: str) -> None:
-        wanted = _NVMM if stage.memory == "NVMM" or element.startswith("nv") else _PLAIN
+        wanted = _memory_of(stage, element)
         pixels = stage.format or ("RGBA" if element == "nvdsosd" else None)
         caps = f"{wanted},format={pixels}" if pixels else wanted
         if _NVMM not in (wanted, self.memory):
@@ -184,6 +192,10 @@ class _Making:
 
     def warn(self, text: str) -> None:
         self.description.warnings.append(text)
+
+
+def _memory_of(stage: Stage, element: str) -> str:
+    return _NVMM if stage.memory == "NVMM" or element.startswith("nv") else _PLAIN
 
 
 def assignments(properties: Mapping[str, Any]) -> list[str]:

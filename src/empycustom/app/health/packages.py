@@ -21,6 +21,7 @@ PACKAGES = {
     "videoconvert": _BASE,
     "videotestsrc": _BASE,
     "v4l2src": _GOOD,
+    "videoflip": _GOOD,
     "autovideosink": _GOOD,
     "pngenc": _GOOD,
     "jpegenc": _GOOD,
@@ -40,7 +41,7 @@ PACKAGES = {
     "waylandsink": _BAD,
 }
 # What `empycustom run` cannot do without, whatever is asked of it.
-ESSENTIAL = ("videoconvert", "uridecodebin", "queue", "tee", "capsfilter", "fakesink")
+ESSENTIAL = ("videoconvert", "videoflip", "uridecodebin", "queue", "tee", "capsfilter", "fakesink")
 # What can show frames in a window, by the variable that says where; the first is the one to install.
 WINDOWS = {"DISPLAY": ("xvimagesink", "ximagesink", "glimagesink"), "WAYLAND_DISPLAY": ("waylandsink", "glimagesink")}
 

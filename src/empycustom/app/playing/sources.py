@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from empycustom.app.endings import complain
 from empycustom.app.playing.reports import Report
+from empycustom.app.playing.upright import expect_pictures
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 from empycustom.paths import as_native, as_path, as_text
@@ -208,10 +209,11 @@ def expect_video(pipeline: Any, name: str) -> None:
             decoder.post_message(Gst.Message.new_error(decoder, error, ""))
 
     source.connect("no-more-pads", on_all)
-    source.connect("deep-element-added", _show_at_once)
+    source.connect("deep-element-added", _prepare)
 
 
-def _show_at_once(_source: Any, _bin: Any, element: Any) -> None:
+def _prepare(_source: Any, _bin: Any, element: Any) -> None:
+    expect_pictures(element)
     # MJPEG over HTTP: otherwise nothing comes before megabytes of it are there, in case there are other streams.
     if element.get_factory().get_name() == "multipartdemux":
         element.set_property("single-stream", True)

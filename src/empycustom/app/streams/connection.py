@@ -13,6 +13,7 @@ from empycustom.app.playing.reports import Report
 from empycustom.app.playing.sinks import Sinks
 from empycustom.app.playing.sources import SOURCE, expect_video, explained, is_lasting, shown
 from empycustom.app.playing.times import Times
+from empycustom.app.playing.upright import keep_upright
 from empycustom.app.playing.videos import Videos
 from empycustom.app.playing.windows import expect_windows
 from empycustom.app.streams.stages import set_text
@@ -83,6 +84,7 @@ class Connection:
         self._probes = [(pad, pad.add_probe(Gst.PadProbeType.BUFFER, look)) for pad, look in pads]
         expect_video(self._pipeline, shown(self._location))
         expect_windows(self._pipeline)
+        keep_upright(self._pipeline)
         self._times = Times(self._pipeline)
         self._videos = Videos(self._pipeline, self._sinks)
 

@@ -13,6 +13,7 @@ from empycustom.app.playing import debugger
 from empycustom.app.playing.player import Interrupts
 from empycustom.app.playing.sources import warn_of_frames
 from empycustom.app.playing.summary import in_lines, total
+from empycustom.app.playing.upright import variables
 from empycustom.app.standard_streams import show
 from empycustom.app.streams.callback import SignalCallback
 from empycustom.app.streams.changes import STDIN, Changes, taken_stdin
@@ -64,7 +65,7 @@ def dry_run(configuration: Configuration, asked: Namespace) -> int:
             complain(warning, kind="warning")
         if configuration.many:
             show(f"# {stream.name}")
-        show(description.line(finishing=bool(asked.save)))
+        show(description.line(finishing=bool(asked.save), variables=variables([stream.location])))
     return DONE
 
 

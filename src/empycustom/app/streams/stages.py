@@ -16,7 +16,7 @@ from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.stream.config import Configuration, Stage, Stream
 from empycustom.stream.kinds import Number, Problem, is_number, shown, suggestion
-from empycustom.stream.launch import AIMETA, FIRST, STREAMMUX, assignments, changes, describe, elements, properties_of
+from empycustom.stream.launch import AIMETA, FIRST, STREAMMUX, UPRIGHT, assignments, changes, describe, elements, properties_of
 from empycustom.stream.options import Option
 from empycustom.stream.problems import refuse
 from empycustom.stream.schema import GROUPS
@@ -98,7 +98,7 @@ def _has_video(element: str, direction: Any) -> bool:
 
 def _taken_names(stream: Stream) -> Iterator[Problem]:
     """Names in the configuration that another element of the pipeline has, or that GStreamer may give it."""
-    taken = {AIMETA, FIRST, SOURCE, INPUT, STREAMMUX, "tee"}
+    taken = {AIMETA, FIRST, UPRIGHT, SOURCE, INPUT, STREAMMUX, "tee"}
     for stage, element in elements(stream, exists):
         if "name" not in properties_of(stage, element):
             continue

@@ -1,0 +1,143 @@
+"""Frames that are stored turned, as phones do it: turned upright, as the video or the picture says of itself.
+
+The element UPRIGHT does it, by the tags that come with the frames; here is what it needs besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from empycustom.gstreamer import GLib, Gst
+from empycustom.stream.launch import FIRST, TURN, UPRIGHT
+
+_TAG, _NOT_TURNED = "image-orientation", "rotate-0"
+_PARSER = "jpegparse"  # it reads the Exif data of pictures
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+_EVENTS = Gst.PadProbeType.EVENT_DOWNSTREAM
+
+
+def keep_upright(pipeline: Any) -> None:
+    """Turn each stream that goes through ``pipeline`` as it says of itself, or warn on the bus where no element can do it."""
+    if _is_parser_left_out():
+        Gst.ElementFactory.find(_PARSER).set_rank(Gst.Rank.PRIMARY)
+    turner = pipeline.get_by_name(UPRIGHT)
+    if turner is None:
+        pipeline.get_by_name(FIRST).get_static_pad("src").add_probe(_EVENTS, _Warning().look)
+        return
+    # Without having been something else, videoflip (1.22) copies frames that are upright already.
+    _turn(turner, "90r")
+    _turn(turner, "identity")
+    turner.get_static_pad("sink").add_probe(_EVENTS, _Turning().look)
+
+
+def variables(names: Iterable[str]) -> list[str]:
+    """Settings of the environment with which gst-launch-1.0 turns the pictures of these names."""
+    needed = _is_parser_left_out() and any(name.lower().endswith(_JPEG) for name in names)
+    return [f"GST_PLUGIN_FEATURE_RANK={_PARSER}:PRIMARY"] if needed else []
+
+
+def can_turn(name: str) -> bool:
+    """Whether UPRIGHT takes frames of the format ``name``."""
+    turner, wanted = Gst.ElementFactory.find(TURN[0]), Gst.Caps.from_string(f"video/x-raw,format={name}")
+    return turner is None or bool(turner.get_static_pad_templates()[0].get_caps().can_intersect(wanted))
+
+
+def expect_pictures(element: Any) -> None:
+    """Let a JPEG picture that does not say how it is turned be upright, also after one that says so in the same stream."""
+    if element.get_factory().get_name() == _PARSER:
+        pictures = _Pictures()
+        element.get_static_pad("sink").add_probe(_EVENTS, pictures.look_at_file)
+        element.get_static_pad("src").add_probe(_EVENTS, pictures.look)
+
+
+def _is_parser_left_out() -> bool:
+    """Whether pictures are decoded without the parser, as before GStreamer 1.24."""
+    parser = Gst.ElementFactory.find(_PARSER)
+    return parser is not None and parser.get_rank() < Gst.Rank.MARGINAL
+
+
+def _turn(turner: Any, direction: str) -> None:
+    Gst.util_set_object_arg(turner, "video-direction", direction)
+
+
+def _orientation(tags: Any) -> str | None:
+    found, orientation = tags.get_string(_TAG)
+    return orientation if found else None
+
+
+class _Turning:
+    """Lets a videoflip turn by tags, and forget what it turned by where a stream does not say so: before 1.24 it never does."""
+
+    def __init__(self) -> None:
+        self._by_all = False  # a tag that is not of this stream alone says how it is turned
+
+    def look(self, pad: Any, info: Any) -> Any:
+        """Look at an event before the videoflip gets it."""
+        event = info.get_event()
+        if event.type == Gst.EventType.STREAM_START:
+            self._by_all = False
+            _turn(pad.get_parent_element(), "identity")
+        elif event.type == Gst.EventType.TAG:
+            tags = event.parse_tag()
+            of_stream = tags.get_scope() == Gst.TagScope.STREAM
+            if _orientation(tags):
+                self._by_all = self._by_all or not of_stream
+                _turn(pad.get_parent_element(), "auto")
+            elif of_stream and not self._by_all:
+                _turn(pad.get_parent_element(), "identity")
+        return Gst.PadProbeReturn.OK
+
+
+class _Warning:
+    """Says that frames stay turned: DeepStream's elements do not look at tags."""
+
+    def look(self, pad: Any, info: Any) -> Any:
+        """Look at an event; the first that says that frames are turned is the last that is looked at."""
+        event = info.get_event()
+        orientation = _orientation(event.parse_tag()) if event.type == Gst.EventType.TAG else None
+        if orientation in (None, _NOT_TURNED):
+            return Gst.PadProbeReturn.OK
+        text = (
+            f"The frames are stored turned ({orientation}), and stay so: DeepStream's elements do not turn them. "
+            "Turn the file first: ffmpeg -i turned.mp4 upright.mp4"
+        )
+        element = pad.get_parent_element()
+        error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.FORMAT)
+        element.post_message(Gst.Message.new_warning(element, error, ""))
+        return Gst.PadProbeReturn.REMOVE
+
+
+class _Pictures:
+    """What a parser of pictures says of each: nothing of those that do not say how they are turned."""
+
+    def __init__(self) -> None:
+        self._of_all = _NOT_TURNED  # what holds for pictures that say nothing: that of their file, a .mov for instance
+        self._said = True  # something of the picture that comes next
+        self._watching = False
+
+    def look_at_file(self, _pad: Any, info: Any) -> Any:
+        """Look at an event that the parser gets."""
+        event = info.get_event()
+        if event.type == Gst.EventType.TAG:
+            self._of_all = _orientation(event.parse_tag()) or self._of_all
+        return Gst.PadProbeReturn.OK
+
+    def look(self, pad: Any, info: Any) -> Any:
+        """Look at an event that the parser sends."""
+        event = info.get_event()
+        if event.type == Gst.EventType.TAG:
+            self._said = True
+            if not self._watching and (_orientation(event.parse_tag()) or self._of_all) != self._of_all:
+                self._watching = True
+                pad.add_probe(Gst.PadProbeType.BUFFER, self._look_at_picture)
+        return Gst.PadProbeReturn.OK
+
+    def _look_at_picture(self, pad: Any, _info: Any) -> Any:
+        said, self._said = self._said, False
+        if not said:
+            tags = Gst.TagList.new_empty()
+            tags.add_value(Gst.TagMergeMode.REPLACE, _TAG, self._of_all)
+            pad.push_event(Gst.Event.new_tag(tags))
+            self._said = False
+        return Gst.PadProbeReturn.OK
