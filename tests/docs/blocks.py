@@ -23,7 +23,7 @@ any kind under ``<!-- needs NVIDIA -->``
 ``python`` under ``<!-- theirs -->``
     Another project's, to compare with. It is compiled.
 
-Times of day count as equal.
+Times of day count as equal, and progress, which a terminal wipes out at the end, as not printed.
 """
 
 from __future__ import annotations
@@ -134,6 +134,7 @@ class Reader:
 
 
 def masked(text: str) -> str:
+    text = re.sub(r"^\d+ frames(?: of \d+ \(\d+ %\))?, [\d.]+ fps\n", "", text, flags=re.MULTILINE)
     return re.sub(r'("timestamp": ?)"[^"]*"', r'\1"…"', text)
 
 

@@ -84,7 +84,7 @@ _MIXED = (
 
 
 class EmPyCustom(VideoTransform):
-    """The element. What a callback sees and may return is in the project's README."""
+    """The element. What a callback sees and may return is in docs/metadata.md."""
 
     __gtype_name__ = "GstEmPyCustom"
     __gstmetadata__ = (
