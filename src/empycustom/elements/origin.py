@@ -35,4 +35,5 @@ def origin_in(event: Any) -> Origin | None:
     if event.type != Gst.EventType.CUSTOM_DOWNSTREAM_STICKY or not event.has_name(_EVENT):
         return None
     structure = event.get_structure()
+    structure = structure.__enter__() if hasattr(structure, "__enter__") else structure  # a context manager in GStreamer 1.26
     return Origin(structure.get_string(_NAME), structure.get_boolean(_GOES_ON)[1])
