@@ -23,6 +23,7 @@ from empycustom.native.unwind import prefer_libgcc
 if TYPE_CHECKING:
     from empycustom.buffers.mapping import map_frame as map_frame
     from empycustom.elements import register as register
+    from empycustom.elements.document import document as document
     from empycustom.errors import EmPyCustomError as EmPyCustomError
     from empycustom.errors import EndOfStream as EndOfStream
     from empycustom.errors import FrameClosedError as FrameClosedError
@@ -32,13 +33,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "map_frame": "empycustom.buffers.mapping",
+    "document": "empycustom.elements.document",
     "register": "empycustom.elements",
     "EmPyCustomError": "empycustom.errors",
     "EndOfStream": "empycustom.errors",
     "FrameError": "empycustom.errors",
     "FrameClosedError": "empycustom.errors",
 }
-__all__ = ["EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "__version__", "map_frame", "register"]
+__all__ = ["EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "__version__", "document", "map_frame", "register"]
 
 prefer_libgcc()  # before anything of the package loads GStreamer
 

@@ -7,6 +7,7 @@ import json
 import nvds
 import pytest
 
+import empycustom
 from empycustom.gstreamer import Gst
 
 SOURCE = "videotestsrc num-buffers=3 ! video/x-raw,format=RGBA,width=64,height=48,framerate=30/1"
@@ -215,3 +216,17 @@ def test_a_buffer_may_lose_its_batch_on_the_way(play, library):
     (frame,) = json.loads(pipeline.get_by_name("meta").get_property("last-meta"))["frame"]
     assert frame["emcustom"] == {"objects": 0}
     assert "batch_id" not in frame
+
+
+def test_a_program_reads_the_document_of_a_batch(play, library):
+    says = library(
+        "def process_ip(b, m, o):\n    return {'meta': 1, 'frame': [{'meta': frame['batch_id']} for frame in m['frame']]}\n"
+    )
+    pipeline = Gst.parse_launch(
+        f"{SOURCE} ! fakemux objects=2 batch-size=2 ! empycustom in-place=true custom-lib={says} ! aimeta name=aimeta ! appsink name=out"
+    )
+    texts = []
+    pipeline.get_by_name("aimeta").connect("new-meta", lambda _, text: texts.append(text))
+    samples = play(pipeline).samples
+    assert [empycustom.document(sample) for sample in samples] == [json.loads(text) for text in texts]
+    assert [frame["emcustom"] for frame in empycustom.document(samples[-1])["frame"]] == [0, 1]

@@ -6,7 +6,6 @@ import re
 import time
 from argparse import Namespace
 
-import empycustom
 from empycustom.app.endings import remark
 from empycustom.app.playing import debugger
 from empycustom.app.playing.parts import build
@@ -14,6 +13,7 @@ from empycustom.app.playing.player import Interrupts, Player
 from empycustom.app.playing.reports import Report
 from empycustom.app.playing.windows import expect_windows
 from empycustom.app.standard_streams import show
+from empycustom.elements import add_elements
 from empycustom.text import for_people
 
 _SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)
@@ -21,7 +21,7 @@ _SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)
 
 def main(arguments: Namespace) -> int:
     """Build the pipeline and play it to its end; return the exit code."""
-    empycustom.register()
+    add_elements()
     interrupts = Interrupts()
     with interrupts.counted():
         pipeline = build(describe(arguments.description))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-import empycustom
 from empycustom.app.configured import is_configuration
 from empycustom.app.endings import DONE, AllAtOnce, complain, remark
 from empycustom.app.libraries import Request
@@ -26,6 +25,7 @@ from empycustom.app.standard_streams import keep_stdout, kept_stdout, show
 from empycustom.app.streams.outputs import prepare
 from empycustom.app.streams.play import play_streams
 from empycustom.app.summary_file import refuse_stdout, summarized
+from empycustom.elements import add_elements
 from empycustom.elements.origin import announce
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
@@ -40,7 +40,7 @@ _CONVERT, _PIXELS = "convert", "pixels"  # names of elements
 def main(arguments: Namespace) -> int:
     """Play SOURCE through the libraries, or what the configuration SOURCE says; return the exit code."""
     keep_stdout()
-    empycustom.register()
+    add_elements()
     if is_configuration(arguments.source):
         return summarized(arguments.summary_json, lambda done: play_streams(arguments, done))
     return summarized(arguments.summary_json, lambda done: _main(arguments, done))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from empycustom.elements.aimeta import AIMeta
 from empycustom.elements.empycustom import EmPyCustom
+from empycustom.elements.frames import FrameReader
 from empycustom.elements.perf import Perf
 from empycustom.gstreamer import Gst
 
@@ -16,6 +17,12 @@ def register() -> None:
     An element that another plugin has under one of these names stays, so that an installed ``perf`` wins; call it as often as you
     like.
     """
+    FrameReader.number_all()
+    add_elements()
+
+
+def add_elements() -> None:
+    """Make the elements known, where no program looks at buffers."""
     for name, element in ELEMENTS.items():
         if Gst.ElementFactory.find(name) is None:
             Gst.Element.register(None, name, Gst.Rank.NONE, element)

@@ -14,6 +14,7 @@ from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject
 from empycustom.meta.compact import dumps
 from empycustom.meta.merge import NOTHING
+from empycustom.native.metas import is_writable
 from empycustom.native.objects import DebugCategory
 from empycustom.paths import as_path
 from empycustom.text import not_for_lines, write_json
@@ -121,6 +122,8 @@ class AIMeta(VideoTransform):
         reading = self.frames.read(address)
         if reading.complaints or reading.reshaped:
             self.heed(reading, address)
+        if not reading.numbered and is_writable(address):  # as it is, unless another branch of a tee has it, too
+            self.frames.stamp(address, reading)
         document: dict[str, Any] = {"frame": reading.frames}
         if reading.words is not NOTHING:
             document["emcustom"] = reading.words

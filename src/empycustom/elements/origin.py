@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count, takewhile
 from typing import Any, NamedTuple
 
 from empycustom.gstreamer import Gst
@@ -28,6 +29,12 @@ def announce(pad: Any, name: str, *, goes_on: bool = False) -> None:
         return Gst.PadProbeReturn.REMOVE
 
     pad.add_probe(Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, push)
+
+
+def origin_of(pad: Any) -> Origin | None:
+    """Return the source of the frames at ``pad``, None where it is not known."""
+    found = (pad.get_sticky_event(Gst.EventType.CUSTOM_DOWNSTREAM_STICKY, index) for index in count())
+    return next((origin for event in takewhile(bool, found) if (origin := origin_in(event))), None)
 
 
 def origin_in(event: Any) -> Origin | None:

@@ -63,7 +63,7 @@ class OutputCaps:
         made = _completed(asked, caps)
         if not made.is_fixed():
             raise OutputError(f"{_text(returned)!r} leaves a choice; give every field one value")
-        if not _is_video(made):
+        if not is_video(made):
             raise OutputError(f"{made.to_string()!r} is no format of video")
         if not made.is_subset(self._template):
             raise OutputError(f"empycustom cannot put out {made.to_string()!r}; gst-inspect-1.0 empycustom lists what it can")
@@ -74,7 +74,8 @@ def _is_raw_video(caps: Any) -> bool:
     return str(caps.to_string()).startswith("video/x-raw")
 
 
-def _is_video(caps: Any) -> bool:
+def is_video(caps: Any) -> bool:
+    """Whether frames of these fixed caps have a format and a size."""
     try:
         info = GstVideo.VideoInfo.new_from_caps(caps)
     except TypeError:  # how PyGObject says that there is none

@@ -22,8 +22,8 @@ def unknown(_pts: int) -> int:
 
 
 def beginning_of(segment: Any, pad: Any) -> int:
-    """Return the stream time at which a video begins whose first segment came to a sink pad, in nanoseconds."""
-    if segment.time == NO_TIME or segment.format != Gst.Format.TIME:
+    """Return the stream time at which a video begins whose first segment came to a sink pad, in nanoseconds. Without a pad: 0."""
+    if pad is None or segment.time in (0, NO_TIME) or segment.format != Gst.Format.TIME:
         return 0
     names = (element.get_factory().get_name() for element in upstream_of(pad) if element.get_factory())
     return int(segment.time) if not _COUNT_AS_THE_FILE.isdisjoint(names) else 0

@@ -61,9 +61,14 @@ def scan_state() -> Any:
     return ffi.new(STATE)
 
 
+def is_writable(address: int) -> bool:
+    """Whether the buffer at ``address`` may be written."""
+    return bool(_references(address)[0] == 1 or gst.gst_mini_object_is_writable(address))
+
+
 def check_writable(address: int) -> None:
     """Raise NotWritableError where the buffer at ``address`` may not be written."""
-    if _references(address)[0] != 1 and not gst.gst_mini_object_is_writable(address):
+    if not is_writable(address):
         raise NotWritableError("GStreamer refuses to attach anything: the buffer is not writable")
 
 

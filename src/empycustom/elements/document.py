@@ -1,0 +1,93 @@
+"""The document of one buffer, for programs that have it in their hands: what aimeta says of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from empycustom.elements.frames import FrameFormat, FrameReader
+from empycustom.elements.origin import origin_of
+from empycustom.elements.output import is_video
+from empycustom.errors import FrameError
+from empycustom.gstreamer import Gst
+from empycustom.meta.merge import NOTHING
+
+_MOST_FORMATS = 16
+_formats: dict[str, FrameFormat] = {}  # by the text of their caps
+_own = threading.local()  # a reader of its own for each thread, with what was found out about DeepStream
+
+
+def document(frame: Any, where: Any = None) -> dict[str, Any]:
+    """Return the document that aimeta makes of the frame in a buffer, as a dict: what is known, and what libraries said.
+
+    ``frame`` is the ``Gst.Sample`` that an appsink gives, or a ``Gst.Buffer``; then ``where`` is the ``Gst.Pad`` where it was
+    seen, or its ``Gst.Caps``. Everything is read from the buffer itself, whether or not there is an aimeta in the pipeline, so
+    it belongs to this frame also where others were dropped::
+
+        sample = appsink.emit("pull-sample")
+        objects = empycustom.document(sample)["frame"][0]["object"]
+
+    ``frame_num`` is -1, and ``timestamp`` the time of the call, where no empycustom or aimeta upstream has numbered the buffer.
+    ``stream_time`` needs a sample or a pad, ``source`` a pad. Raises FrameError where caps are missing, MetadataError where the
+    metadata cannot be read.
+    """
+    buffer, caps, segment, pad = _seen(frame, where)
+    reader = _reader()
+    reader.restart()
+    reader.format = _format_of(caps)
+    if pad is not None and (origin := origin_of(pad)):
+        reader.origin = {"source": origin.name}
+    if segment is not None:
+        reader.follow(segment, _sink_of(pad))
+    reading = reader.read(hash(buffer))
+    made: dict[str, Any] = {"frame": reading.frames}
+    if reading.words is not NOTHING:
+        made["emcustom"] = reading.words
+    return made
+
+
+def _seen(frame: Any, where: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the buffer, its caps, and the segment and the pad as far as they are known."""
+    buffer, caps, segment, pad = frame, where, None, None
+    if isinstance(frame, Gst.Sample):
+        buffer, caps, segment = frame.get_buffer(), frame.get_caps(), frame.get_segment()
+    if isinstance(where, Gst.Pad):
+        caps, pad = where.get_current_caps(), where
+        event = where.get_sticky_event(Gst.EventType.SEGMENT, 0)
+        segment = event.parse_segment() if event else segment
+    if not isinstance(buffer, Gst.Buffer):
+        raise FrameError(f"document needs a Gst.Sample or a Gst.Buffer, not a {type(frame).__name__}.")
+    return buffer, caps, segment, pad
+
+
+def _sink_of(pad: Any) -> Any:
+    """Return the pad at which frames arrive that are seen at ``pad``; None where that is not known."""
+    if pad is None or pad.get_direction() == Gst.PadDirection.SINK:
+        return pad
+    element = pad.get_parent_element()
+    return element.sinkpads[0] if element and len(element.sinkpads) == 1 else None
+
+
+def _reader() -> FrameReader:
+    if not hasattr(_own, "reader"):
+        _own.reader = FrameReader()
+    reader: FrameReader = _own.reader
+    return reader
+
+
+def _format_of(caps: Any) -> FrameFormat:
+    text = caps.to_string() if isinstance(caps, Gst.Caps) else ""
+    found = _formats.get(text)
+    if found is None:
+        if not text or not caps.is_fixed() or not is_video(caps):
+            raise FrameError(
+                "document needs the caps of the frame: give it the Gst.Sample of an appsink, or beside a buffer the pad where it "
+                "was seen: document(info.get_buffer(), pad)."
+            )
+        if len(_formats) >= _MOST_FORMATS:
+            _formats.clear()
+        found = _formats[text] = FrameFormat(caps)
+    return found
+
+
+FrameReader.number_all()  # whoever has imported this wants numbers on buffers
