@@ -12,6 +12,7 @@ import empycustom
 from empycustom.app import checked
 from empycustom.app.configured import OUTSIDE_HELP, add_configured, check_run, output, place
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, OnError, at_least
+from empycustom.app.logs import add_log_level
 from empycustom.app.standard_streams import show
 from empycustom.text import for_people
 
@@ -229,6 +230,7 @@ def _add_run(commands: Any) -> None:
     add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
+    add_log_level(run)
     add("--summary-json", type=place, metavar="FILE", help=SUMMARY_HELP)
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(run)
@@ -245,12 +247,14 @@ def _add_launch(commands: Any) -> None:
     launch.add_argument("description", nargs="+", metavar="DESCRIPTION", help="elements, with ! between them")
     launch.add_argument("-e", action="store_true", help="accepted as by gst-launch-1.0; Ctrl-C always ends the stream first")
     launch.add_argument("--quiet", "-q", action="store_true", help="only what elements say: errors, warnings, infos")
+    add_log_level(launch)
     launch.add_argument("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
 
 
 def _add_check(commands: Any) -> None:
     check = _add(commands, "check", short="try a library on a frame, or a configuration", text=checked.TEXT, more=checked.MORE)
     checked.add_checked(check, OPTIONS_HELP, OUTSIDE_HELP)
+    add_log_level(check)
     check.check = checked.check_checked
 
 

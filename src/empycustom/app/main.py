@@ -10,6 +10,7 @@ from importlib import import_module
 from empycustom.app.arguments import make_parser
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, ToldError, complain, exit_code_of, remark
 from empycustom.app.health.report import own_command
+from empycustom.app.logs import shown
 from empycustom.app.standard_streams import finish_streams, give_stdout_back, incomplete, prepare_streams, restore_terminal
 from empycustom.errors import ConfigurationError, DebuggerLeftError, EmPyCustomError
 from empycustom.library.leaving import at_fault
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         chosen = make_parser().parse_args(arguments)
-        return _command(chosen.module)(chosen)
+        command = _command(chosen.module)
+        with shown(getattr(chosen, "log_level", None)):
+            return command(chosen)
     except StuckError as error:
         complain(str(error))
         return _leave_at_once(error.exit_code)

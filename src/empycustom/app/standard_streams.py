@@ -7,7 +7,8 @@ import io
 import os
 import sys
 import termios
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import IO, Any
 
 from empycustom.errors import LaunchError
@@ -68,9 +69,13 @@ def incomplete(error: OSError) -> str:
     return f"stdout cannot be written ({error.strerror}); it is incomplete."
 
 
+# What makes room for a line on the terminal, and is there again afterwards: a progress bar.
+beside: list[Callable[[], AbstractContextManager[Any]]] = [nullcontext]
+
+
 def write_stderr(text: str) -> None:
     """Write a line on stderr, if it can be: a stream is not ended because nobody reads what is said about it."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError), beside[0]():
         if sys.stderr is None or sys.stderr.closed:  # by a library; the descriptor is open yet
             os.write(_STDERR, f"{text}\n".encode(errors="backslashreplace"))
         else:

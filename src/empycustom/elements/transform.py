@@ -25,6 +25,10 @@ FLOW_OK, FLOW_EOS, FLOW_ERROR = int(Gst.FlowReturn.OK), int(Gst.FlowReturn.EOS),
 FLOW_DROPPED = int(Gst.FlowReturn.CUSTOM_SUCCESS)
 
 
+# Who gets what the elements log, in the place of GStreamer's log: functions of the level, the element's name and the text.
+listeners: list[Callable[[int, str, str], None]] = []
+
+
 def always_templates(caps: str) -> tuple[Any, Any]:
     """Return the templates of one sink and one source pad that are always there."""
     return tuple(
@@ -186,4 +190,8 @@ class PyTransform(GstBase.BaseTransform):
             frame = sys._getframe(1)
             file = os.path.basename(frame.f_code.co_filename)
             text = for_people(message, lines=True)
+            for listener in listeners:
+                listener(level, self.get_name(), text)
+            if listeners:
+                return
             self.category.write(level, for_people(file), function or frame.f_code.co_name, frame.f_lineno, hash(self), text)

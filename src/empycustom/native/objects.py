@@ -99,12 +99,16 @@ class DebugCategory:
         for other in others:
             asked = gst.gst_debug_category_get_threshold(gst._gst_debug_category_new(other, 0, about))
             if asked > self.threshold:
-                gst.gst_debug_category_set_threshold(self._category, asked)
+                self.threshold = asked
 
     @property
     def threshold(self) -> int:
         """The highest level that is written: 0 none, 1 errors … 5 debug, 6 log."""
         return int(gst.gst_debug_category_get_threshold(self._category))
+
+    @threshold.setter
+    def threshold(self, level: int) -> None:
+        gst.gst_debug_category_set_threshold(self._category, level)
 
     def write(self, level: int, file: str, function: str, line: int, address: int, message: str) -> None:
         """Write one line of the object at ``address`` (0: of none) at ``level``, as coming from a place in a file."""

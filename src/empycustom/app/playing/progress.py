@@ -6,11 +6,11 @@ import shutil
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from empycustom.app.playing import debugger
-from empycustom.app.standard_streams import write_stderr
+from empycustom.app.standard_streams import beside, write_stderr
 
 _LINE_EVERY_S = 3.0
 
@@ -25,6 +25,8 @@ class Progress:
         self._paused = False
         self._frames_then: int | None = None  # how many were done in the pause
         self._terminal = threading.Lock()
+        if self._bar is not None:
+            beside[0] = self._aside
 
     @property
     def seconds(self) -> float:
@@ -61,8 +63,13 @@ class Progress:
                     self._bar.clear()
             self._paused, self._frames_then = True, None
 
+    def _aside(self) -> AbstractContextManager[Any]:
+        """Clear the bar for a line of somebody else, and show it again."""
+        return nullcontext() if self._bar is None or self._paused else self._bar.external_write_mode(file=sys.stderr)
+
     def close(self) -> None:
         """Leave the bar as it is and go to the next line."""
+        beside[0] = nullcontext
         if self._bar is not None:
             with suppress(OSError, ValueError):
                 self._bar.close()
