@@ -129,15 +129,17 @@ def test_the_progress_bar_is_whole_around_a_line(env, library, tmp_path):
     if not child:
         os.chdir(tmp_path)
         os.execve(sys.executable, command, {**env, "TERM": "xterm", "PYTHONPATH": str(SRC)})
-    shown = b""
-    while True:
-        try:
-            shown += os.read(terminal, 65536)
-        except OSError:  # it is closed
-            break
+    shown = b"".join(iter(lambda: _read(terminal), b""))
     os.close(terminal)
     os.waitpid(child, 0)
     text = shown.decode()
     assert " frames/s]" in text
     written = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n")]
     assert [line for line in written if "INFO lib: at" in line] == [f"INFO lib: at {number}" for number in range(60)]
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # it is closed
+        return b""

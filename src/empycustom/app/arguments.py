@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
-import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import empycustom
 from empycustom.app import checked
 from empycustom.app.configured import OUTSIDE_HELP, add_configured, check_run, output, place
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, OnError, at_least
 from empycustom.app.logs import add_log_level
-from empycustom.app.standard_streams import show
-from empycustom.text import for_people
+from empycustom.app.parsers import Command, Parser, Plain
 
-_NO_VALUE = re.compile(r"--[a-z][a-z-]*=--")
 DESCRIPTION = """\
 One Python file in a GStreamer pipeline: it sees every frame and what was found
 on it, and what it returns travels with the video."""
@@ -157,59 +152,17 @@ GRACE_HELP = "how long Ctrl-C, or an error, waits for the files to be finished (
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; a parsed namespace names in ``module`` the file of ``app`` that does the work."""
-    parser = _Parser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=_Plain)
+    parser = Parser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=Plain)
     parser.add_argument("--version", action="version", version=f"empycustom {empycustom.__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=_Command)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=Command)
     for add in (_add_run, _add_launch, _add_check, _add_new, _add_schema, _add_plugin_path, _add_doctor):
         add(commands)
     return parser
 
 
-class _Parser(argparse.ArgumentParser):
-    """The parser of a command line; what was typed is shown without control characters and passwords."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with a usage error."""
-        super().error(for_people(message))
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        """Print; argparse of Python 3.12 and later says nothing where help cannot be written."""
-        if file is not None and file is sys.stdout:
-            show(message.rstrip("\n"))
-        else:
-            super()._print_message(message, file)
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse; ``--save=--``, of which argparse makes an empty list, is a usage error."""
-        for word in args:
-            if _NO_VALUE.fullmatch(word):
-                self.error(f"{word}: -- is not a value")
-        return super().parse_args(args, namespace)
-
-
-class _Command(_Parser):
-    """The parser of one command; ``check`` sees what was typed as a whole, and calls ``error`` if it does not go together."""
-
-    check: Callable[[argparse.ArgumentParser, argparse.Namespace], None] | None = None
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Parse, and check."""
-        chosen, rest = super().parse_known_args(args, namespace)
-        if self.check:
-            self.check(self, chosen)
-        return chosen, rest
-
-
-class _Plain(argparse.RawDescriptionHelpFormatter):
-    """Texts as they are written above, with room for the names of the options."""
-
-    def __init__(self, prog: str, **settings: Any) -> None:
-        super().__init__(prog, **{**settings, "max_help_position": 28})
-
-
-def _add(commands: Any, name: str, *, short: str, text: str, more: str) -> _Command:
-    command: _Command = commands.add_parser(
-        name, help=short, description=text, epilog=more, formatter_class=_Plain, allow_abbrev=False
+def _add(commands: Any, name: str, *, short: str, text: str, more: str) -> Command:
+    command: Command = commands.add_parser(
+        name, help=short, description=text, epilog=more, formatter_class=Plain, allow_abbrev=False
     )
     command.set_defaults(module=name.replace("-", "_"))
     return command
@@ -222,7 +175,7 @@ def _add_run(commands: Any) -> None:
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLastLibrary, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     add("--every", action=OfLastLibrary, type=at_least(1), metavar="N", help="call the --lib before it for every n-th frame")
-    add("--on-error", action=OnError, choices=("fail", "pass", "drop"), help=ON_ERROR_HELP)
+    add("--on-error", action=OnError, choices=("fail", "pass", "drop"), metavar="POLICY", help=ON_ERROR_HELP)
     add("--out", type=output, metavar="FILE", help="write the documents here, one a line; - is stdout")
     add("--save", action="append", default=[], metavar="FILE", help="write the video, or a picture of the last frame")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")

@@ -21,8 +21,8 @@ _OF_GSTREAMER = {1: logging.ERROR, 2: logging.WARNING, 3: logging.WARNING, 4: lo
 
 def add_log_level(command: argparse.ArgumentParser) -> None:
     """Add the option."""
-    told = "show what libraries log with `logging`, and what our elements log, from this level on"
-    command.add_argument("--log-level", choices=list(LEVELS), help=told)
+    told = "show what libraries log with `logging`, and our elements, from this level on: error, warning, info or debug"
+    command.add_argument("--log-level", choices=list(LEVELS), metavar="LEVEL", help=told)
 
 
 @contextmanager
