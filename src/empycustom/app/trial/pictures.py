@@ -10,12 +10,13 @@ from typing import Any
 from empycustom.app.playing.parts import build
 from empycustom.app.playing.reports import report_of
 from empycustom.app.playing.sources import Source, describe_source, expect_video, explained, locate, shown
+from empycustom.app.playing.upright import keep_upright
 from empycustom.app.trial.frames import TrialFrame
 from empycustom.elements.segments import beginning_of, stream_time_in
 from empycustom.errors import LaunchError
 from empycustom.frames.layout import planes_of
 from empycustom.gstreamer import Gst
-from empycustom.stream.launch import FIRST
+from empycustom.stream.launch import FIRST, TURN
 
 _LAST = "last"
 _PATIENCE_S = 30.0
@@ -29,8 +30,6 @@ def real(source: str, video_format: str, size: tuple[int, int] | None, count: in
     """
     planes_of(video_format)
     located = locate(source)
-    if parser := Gst.ElementFactory.find("jpegparse"):
-        parser.set_rank(Gst.Rank.PRIMARY + 1)  # it reads which side of a photo is up, which jpegdec does not
     with _paused(located, source, video_format, size) as decoder:
         if at_s:
             decoder.seek(at_s)
@@ -40,13 +39,14 @@ def real(source: str, video_format: str, size: tuple[int, int] | None, count: in
 @contextmanager
 def _paused(located: Source, source: str, video_format: str, size: tuple[int, int] | None) -> Iterator[_Decoder]:
     wanted = f"video/x-raw,format={video_format}" + (",width={},height={}".format(*size) if size else "")
-    upright = ["videoconvert", "!", "videoflip", "video-direction=auto", "!", "videoscale", "!", "videoconvert"]
+    upright = ["videoconvert", "!", *TURN, "!", "videoscale", "!", "videoconvert"]
     caps = [f"{wanted},pixel-aspect-ratio=1/1" if size else wanted]
     words = [*describe_source(located), "!", "queue", f"name={FIRST}", "!", *upright, "!", *caps, "!", "fakesink"]
     words.append(f"name={_LAST}")
     pipeline = build(" ".join(words))
     try:
         expect_video(pipeline, shown(source))
+        keep_upright(pipeline)
         yield _Decoder(pipeline, source, located.name)
     finally:
         pipeline.set_state(Gst.State.NULL)
