@@ -14,7 +14,7 @@ from command_helpers import LIB, SAYS
 FINDS = """\
 def process_ip(io_buffer, in_meta, options):
     number = in_meta["frame"][0]["frame_num"]
-    box = {"left": 10 + number, "top": 20, "width": 30, "height": 40}
+    box = {"left": 10.5 + number, "top": 20.5, "width": 30.5, "height": 40.5}
     return {"frame": [{"new_object": [{"obj_label": 'a "small", red dog', "confidence": 0.5, "rect_params": box}]}]}
 """
 
@@ -70,8 +70,8 @@ def test_the_command_for_documents_makes_a_row_of_each_object(cli, library, tmp_
 
     label = 'a "small", red dog'
     assert _advised(refused, tmp_path) == [
-        ["0", label, "0.5", "10", "20", "30", "40"],
-        ["1", label, "0.5", "11", "20", "30", "40"],
+        ["0", label, "0.5", "10.5", "20.5", "30.5", "40.5"],
+        ["1", label, "0.5", "11.5", "20.5", "30.5", "40.5"],
     ]
 
 
