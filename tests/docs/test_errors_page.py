@@ -118,7 +118,10 @@ def test_a_callback_raised_or_is_too_slow(said):
     end = f"import empycustom\ndef start(options):\n    raise empycustom.EndOfStream\n{GOOD}"
     trace = f"import sys\ndef trace(*_):\n    raise ValueError\ndef start(options):\n    sys.settrace(trace)\n{GOOD}"
     try:
-        messages = [said(text) for text in (returned("1 / 0"), slow, kept, end, trace)]
+        messages = [
+            said(text)
+            for text in (returned("1 / 0"), f"{GOOD}def start(o):\n    raise KeyboardInterrupt\n", slow, kept, end, trace)
+        ]
     finally:
         sys.settrace(None)
     compare("A callback raised, or is too slow", messages)

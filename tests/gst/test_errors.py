@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import time
+
 import pytest
 
 # Live: GStreamer 1.22 hangs now and then if the first buffer fails before the pipeline plays, whatever element it is.
@@ -214,3 +218,36 @@ def test_every_error_is_logged_when_frames_go_on(gst_launch, library):
     ]
     assert len(logged) == 3
     assert launched.text.count("WARNING: from element") == 1
+
+
+@pytest.mark.parametrize("where", ["def start(o):\n    wait()\n", "wait()\n"], ids=["start", "loading"])
+def test_ctrl_c_is_not_said_to_be_a_mistake_of_the_library(gst_env, library, tmp_path, where):
+    """gst-launch does not hear of it: Python's own handler raises it in whatever runs in the main thread."""
+    lib = library(
+        "import pathlib, time\ndef wait():\n    pathlib.Path('waits').touch()\n    for _ in range(600):\n        time.sleep(0.1)\n"
+        f"{where}{GOOD}"
+    )
+    words = ["gst-launch-1.0", *line(f"in-place=true custom-lib={lib}").split()]
+    process = subprocess.Popen(
+        words,
+        env=gst_env,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    until = time.monotonic() + 60
+    while not (tmp_path / "waits").exists():
+        assert time.monotonic() < until, "it does not start"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode != 0
+    said = (
+        "start raised KeyboardInterrupt; that is how Ctrl-C ends a call"
+        if "start" in where
+        else "cannot be loaded: KeyboardInterrupt. That is how"
+    )
+    assert said in err
+    assert "fix the library" not in err

@@ -293,7 +293,8 @@ def test_whatever_a_callback_raises_is_a_callback_error(opened, callback, statem
         run(library, callback)
     error = caught.value
     assert str(error).startswith(f"{library.path}:{line}: {callback} raised {what}")
-    assert str(error).endswith("; fix the library (the traceback is below)")
+    advice = "that is how Ctrl-C ends a call" if what == "KeyboardInterrupt" else "fix the library"
+    assert str(error).endswith(f"; {advice} (the traceback is below)")
     assert (error.library, error.line, error.callback) == (library.path, line, callback)
     assert error.__cause__ is not None
     assert isinstance(error, RuntimeError)

@@ -9,7 +9,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackSignatureError, CallbackTooSlowError, LibraryError
-from empycustom.library.blame import blame
+from empycustom.library.blame import blame, is_kind
 from empycustom.library.leaving import ending
 from empycustom.library.load import failed, load, load_ahead, unload
 from empycustom.library.tracing import be_traced
@@ -147,10 +147,11 @@ class Library:
         found = blame(error, self.path)
         meant = key_meant(error) if type(error) is KeyError else ""
         advice = f": if that is a key of in_meta, {meant} may be meant" if meant else ""
+        advice = "that is how Ctrl-C ends a call" if is_kind(error, KeyboardInterrupt) else f"fix the library{advice}"
         frame = ", and this frame is not passed on" if callback == self.name else None
         return ending(error, found, callback, frame=frame) or CallbackError(
             f"{found.place}: {callback} raised {found.what}",
-            f"; fix the library{advice} (the traceback is below)",
+            f"; {advice} (the traceback is below)",
             library=self.path,
             line=found.line,
             callback=callback,

@@ -160,7 +160,7 @@ def failed(error: BaseException, library: str) -> LibraryError:
     """Return what is to be said where a library cannot be loaded because of ``error``."""
     found = blame(error, library)
     verb = "has a syntax error" if is_kind(error, SyntaxError) else "cannot be loaded"
-    advice = ""
+    advice = ". That is how Ctrl-C ends it" if is_kind(error, KeyboardInterrupt) else ""
     if type(error) is ModuleNotFoundError and type(error.name) is str:
         advice = (
             f". The module {without_package(error.name)!r} is missing, not the library: install it for {sys.prefix} (Python "
