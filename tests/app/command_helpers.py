@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -41,3 +42,22 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def play(description, *, push=None):
+    """Play a pipeline to its end; ``push`` gets the element ``in`` of it."""
+    from empycustom.gstreamer import Gst
+
+    pipeline = Gst.parse_launch(description)
+    pipeline.set_state(Gst.State.PLAYING)
+    if push:
+        push(pipeline.get_by_name("in"))
+    message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    assert message is not None
+    assert message.type == Gst.MessageType.EOS, message.parse_error()
+
+
+def documents_in(path):
+    """The frames of the documents in a file of one stream."""
+    return [json.loads(line)["frame"][0] for line in path.read_text().splitlines()] if path.exists() else []

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_helpers import SAYS, SRC, TIMEOUT_S
+from command_helpers import SAYS, SRC, TIMEOUT_S, play
 
 SERVER = Path(__file__).with_name("rtsp_server.py")
 
@@ -165,3 +167,57 @@ def camera():
         server.kill()
         server.wait()
         server.stdout.close()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Make JPEG files, numbered from 000; return their paths."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+
+    def make(count):
+        test = f"videotestsrc num-buffers={count} pattern=ball ! video/x-raw,width=64,height=48,framerate=10/1"
+        play(f'{test} ! jpegenc ! multifilesink location="{folder}/%03d.jpg"')
+        return sorted(folder.iterdir())
+
+    return make
+
+
+@pytest.fixture
+def serve():
+    """Serve pictures as a camera does, as multipart/x-mixed-replace; return the URI.
+
+    After each that ``pauses`` names by its index, the camera waits for a second; ``lasts``: it never ends.
+    """
+    from empycustom.gstreamer import Gst
+
+    if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, "http"):
+        pytest.skip("this GStreamer has no element that reads http")
+    over, servers = threading.Event(), []
+
+    def start(paths, *, pauses=(), lasts=False):
+        class Camera(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
+                self.end_headers()
+                for index, path in enumerate(paths):
+                    data = path.read_bytes()
+                    head = f"--b\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+                    self.wfile.write(head.encode() + data + b"\r\n")
+                    over.wait(1.0 if index in pauses else 0.01)
+                if lasts:
+                    over.wait()
+
+            def log_message(self, *_):
+                pass
+
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_address[1]}/"
+
+    yield start
+    over.set()
+    for server in servers:
+        server.shutdown()
+        server.server_close()

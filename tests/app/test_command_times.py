@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import re
-import threading
 
 import pytest
-from command_helpers import LIB, SAYS, wait_for
+from command_helpers import LIB, SAYS, documents_in, play, wait_for
 
 from empycustom.gstreamer import Gst
 
@@ -25,80 +22,12 @@ def process_ip(io_buffer, in_meta, options):
 """
 
 
-def play(description, *, push=None):
-    """Play a pipeline to its end; ``push`` gets the element ``in`` of it."""
-    pipeline = Gst.parse_launch(description)
-    pipeline.set_state(Gst.State.PLAYING)
-    if push:
-        push(pipeline.get_by_name("in"))
-    message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    pipeline.set_state(Gst.State.NULL)
-    assert message is not None
-    assert message.type == Gst.MessageType.EOS, message.parse_error()
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    """Make JPEG files, numbered from 000; return their paths."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-
-    def make(count):
-        test = f"videotestsrc num-buffers={count} pattern=ball ! video/x-raw,width=64,height=48,framerate=10/1"
-        play(f'{test} ! jpegenc ! multifilesink location="{folder}/%03d.jpg"')
-        return sorted(folder.iterdir())
-
-    return make
-
-
 @pytest.fixture
 def mjpeg(pictures, tmp_path):
     """A file of 20 JPEG pictures, and of nothing else."""
     path = tmp_path / "raw.mjpeg"
     path.write_bytes(b"".join(picture.read_bytes() for picture in pictures(20)))
     return path
-
-
-@pytest.fixture
-def serve():
-    """Serve pictures as a camera does, as multipart/x-mixed-replace; return the URI.
-
-    After each that ``pauses`` names by its index, the camera waits for a second; ``lasts``: it never ends.
-    """
-    if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, "http"):
-        pytest.skip("this GStreamer has no element that reads http")
-    over, servers = threading.Event(), []
-
-    def start(paths, *, pauses=(), lasts=False):
-        class Camera(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
-                self.end_headers()
-                for index, path in enumerate(paths):
-                    data = path.read_bytes()
-                    head = f"--b\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
-                    self.wfile.write(head.encode() + data + b"\r\n")
-                    over.wait(1.0 if index in pauses else 0.01)
-                if lasts:
-                    over.wait()
-
-            def log_message(self, *_):
-                pass
-
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_address[1]}/"
-
-    yield start
-    over.set()
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def documents_in(path):
-    return [json.loads(line)["frame"][0] for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def test_frames_of_a_file_without_times_follow_each_other(cli, library, mjpeg, tmp_path, frames_in):
@@ -145,7 +74,7 @@ def test_a_sequence_of_pictures_keeps_its_frame_rate(cli, library, pictures, tmp
 
 def test_frames_over_http_get_the_time_of_their_arrival(cli, library, pictures, serve, tmp_path, frames_in):
     source = serve(pictures(20), pauses=[9])
-    ended = cli("run", source, "--lib", library(SAYS), "--out", "meta.jsonl", *SAVES)
+    ended = cli("run", source, "--every-frame", "--lib", library(SAYS), "--out", "meta.jsonl", *SAVES)
     times = [document["buf_pts"] for document in documents_in(tmp_path / "meta.jsonl")]
 
     assert ended.code == 0, ended.err
@@ -160,7 +89,7 @@ def test_frames_over_http_get_the_time_of_their_arrival(cli, library, pictures, 
 def test_frames_over_http_do_not_wait_for_others(begin, library, pictures, serve, tmp_path, frames_in):
     """Neither until megabytes of them are there, nor until a buffer is full again."""
     source = serve(pictures(60), pauses=range(0, 60, 15), lasts=True)
-    child = begin("run", source, "--lib", library(SAYS), "--out", "meta.jsonl", "--save", "a.mp4")
+    child = begin("run", source, "--every-frame", "--lib", library(SAYS), "--out", "meta.jsonl", "--save", "a.mp4")
     # A part is known to be complete when the next one begins.
     wait_for(lambda: len(documents_in(tmp_path / "meta.jsonl")) >= 59, "the frames that were sent")
     child.interrupt()

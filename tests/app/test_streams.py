@@ -124,7 +124,7 @@ def test_the_printed_line_does_the_same_in_gst_launch(cli, configured, gst_launc
     launched = gst_launch(printed.out.removeprefix("gst-launch-1.0"))
 
     def timeless(documents):
-        return [{**document["frame"][0], "timestamp": ""} for document in documents]
+        return [{**document["frame"][0], "timestamp": "", "source": ""} for document in documents]
 
     assert printed.err == ""
     assert len(printed.out.splitlines()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -343,6 +344,9 @@ def test_the_end_and_videos(tmp_path, library):
     slow = f"{GOOD}def stop(options):\n    __import__('time').sleep(1)\n"
     # Ctrl-C while a call hangs.
     stuck = "import os, signal, time\ndef process_ip(b, m, o):\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(1000)\n"
+    late = f"import time\n{GOOD.replace('return', 'time.sleep(0.4); return')}"
+    live = {"input": {"live-source": True}, "empycustom": {"custom-lib": str(library(late, "late.py")), "in-place": True}}
+    (tmp_path / "live.json").write_text(json.dumps({"pipeline_configuration": live}))
     (tmp_path / "full.mp4").symlink_to("/dev/full")
     made = f"videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48 ! jpegenc ! filesink location={tmp_path / 'a.mjpeg'}"
     subprocess.run(["gst-launch-1.0", "-q", *made.split()], check=True)
@@ -350,6 +354,7 @@ def test_the_end_and_videos(tmp_path, library):
         (GOOD, 1, "test", "--frames", "50", "--save", "full.mp4"),
         (lost, 1, "test", "--frames", "5", "--save", "a.mkv"),
         (GOOD, 0, "a.mjpeg", "--save", "a.avi"),
+        ("", 0, "live.json", "--source", "test", "--frames", "4"),
         (GOOD, 1, "test", "--show"),
         (slow, 0, "test", "--frames", "1", "--grace", "0.2"),
         (stuck, 130, "test", "--save", "b.mp4", "--grace", "0.2"),
@@ -357,7 +362,8 @@ def test_the_end_and_videos(tmp_path, library):
     messages = []
     unreachable = {**os.environ, "DISPLAY": ":4242", "WAYLAND_DISPLAY": ""}
     for source, code, *words in commands:
-        command = [sys.executable, "-m", "empycustom", "run", *words, "--lib", str(library(source)), "--quiet"]
+        lib = ["--lib", str(library(source))] if source else []
+        command = [sys.executable, "-m", "empycustom", "run", *words, *lib, "--quiet"]
         done = subprocess.run(command, cwd=tmp_path, env=unreachable, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == code, done.stderr
         messages += re.findall("^empycustom: (?:error|warning): (.*)", done.stderr, re.MULTILINE)

@@ -36,8 +36,8 @@ def on_plain(of, *more, **named):
     return describe(of, SOURCE, lambda name: name in more, **named)
 
 
-def on_deepstream(of):
-    return describe(of, SOURCE, lambda name: name in DEEPSTREAM)
+def on_deepstream(of, **more):
+    return describe(of, SOURCE, lambda name: name in DEEPSTREAM, **more)
 
 
 def test_the_shortest():
@@ -109,6 +109,13 @@ def test_deepstream_in_the_documented_order():
         "aimeta name=aimeta signal-interval=5 ! fakesink"
     )
     assert made.warnings == []
+
+
+def test_a_queue_holds_the_newest_frame_where_that_is_wanted():
+    newest = "videotestsrc ! queue name=first leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! "
+    assert on_plain(stream(), newest=True).text.startswith(f"{newest}videoconvert ! ")
+    muxed = on_deepstream(stream(width=6, height=4, live_source=True), newest=True)
+    assert muxed.text.startswith(f"{newest}nvvideoconvert ! video/x-raw(memory:NVMM),format=NV12 ! mux.sink_0 nvstreammux ")
 
 
 def test_deepstream_converts_by_its_own_converter():

@@ -70,6 +70,10 @@ is named, and the exit code is not 0. Frames that come without timestamps, as
 MJPEG, get them: the time of their arrival, or 25 a second where it is a file.
 Videos and pictures that are stored turned, as phones do it, are turned upright.
 
+Of a live source (a camera, RTSP, MJPEG over HTTP) the libraries get the newest
+frame: what came while they were busy is left out, and counted in the summary.
+--every-frame gives them all frames; where they are too slow, results fall behind.
+
 examples:
   empycustom run video.mp4 --lib my_lib.py
   empycustom run rtsp://camera/stream --frames 500 --summary-json -
@@ -180,6 +184,7 @@ def _add_run(commands: Any) -> None:
     add("--save", action="append", default=[], metavar="FILE", help="write the video, or a picture of the last frame")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
+    add("--every-frame", action="store_true", help="give every frame of a live source to the libraries, too; see below")
     add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)
     add("--quiet", "-q", action="store_true", help="no progress, no summary")

@@ -10,6 +10,7 @@ from empycustom.app.endings import DONE, AllAtOnce, complain, remark
 from empycustom.app.libraries import Request
 from empycustom.app.playing import debugger
 from empycustom.app.playing.lines import Documents
+from empycustom.app.playing.newest import LeftOut, Newest, is_live, warn_of_live
 from empycustom.app.playing.parts import build
 from empycustom.app.playing.player import Interrupts, Player
 from empycustom.app.playing.progress import Progress
@@ -31,7 +32,7 @@ from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.hooks import callbacks_of
 from empycustom.paths import as_path, as_text
-from empycustom.stream.launch import AIMETA, FIRST, TURN, Description, assignments
+from empycustom.stream.launch import AIMETA, FIRST, TURN, Description, assignments, first_queue
 from empycustom.text import without_secrets
 
 _CONVERT, _PIXELS = "convert", "pixels"  # names of elements
@@ -74,12 +75,16 @@ class Run:
             libraries = [found(describe_library, request) for request in requests]
         self.libraries = [word for words in libraries for word in words]
         self.let_in = 0
+        self.left_out = LeftOut("--every")
 
     def show(self) -> int:
         """Print the line of gst-launch-1.0 that does the same; return 0."""
         aimeta = ["silent=false"] if self.printing else []
-        words = self._words(*aimeta, sinks=self.sinks.words(printed=True), frames=self.arguments.frames)
+        words = self._words(
+            *aimeta, sinks=self.sinks.words(printed=True, live=is_live(self.source)), frames=self.arguments.frames
+        )
         warn_of_frames(self.arguments, [self.arguments.source])
+        warn_of_live(self.source, every=self.arguments.every_frame)
         show(Description(words).line(finishing=bool(self.saved), variables=variables([self.source.name])))
         return DONE
 
@@ -90,16 +95,19 @@ class Run:
         again = [] if not wanted or can_turn(wanted) else ["!", "videoconvert"]
         location = assignments({"location": as_text(self.out)}) if self.out else []
         return [
-            *(*describe_source(self.source, frames=frames, printed=self.arguments.dry_run), "!", "queue", f"name={FIRST}"),
+            *(*describe_source(self.source, frames=frames, printed=self.arguments.dry_run), "!", *self._first()),
             *("!", "videoconvert", f"name={_CONVERT}", "!", *TURN, *again),
             *("!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
             *(*self.libraries, "!", "aimeta", f"name={AIMETA}", *location, *aimeta, *sinks),
         ]
 
+    def _first(self) -> list[str]:
+        return first_queue(newest=is_live(self.source) and not self.arguments.every_frame)
+
     def _build(self) -> None:
         summary = [as_path(name) for name in (self.arguments.summary_json,) if name not in (None, "-")]
         prepare([*summary, *self.outputs], [self.arguments.source, *(request.path for request in self.arguments.libraries)])
-        self.pipeline = build(Description(self._words(sinks=self.sinks.words())).text)
+        self.pipeline = build(Description(self._words(sinks=self.sinks.words(live=is_live(self.source)))).text)
         self.aimeta = self.pipeline.get_by_name(AIMETA)
         self.last = self.aimeta.get_static_pad("src")
         if self.arguments.frames:
@@ -110,6 +118,7 @@ class Run:
         expect_windows(self.pipeline)
         keep_upright(self.pipeline)
         Times(self.pipeline)
+        self.newest = Newest(self.pipeline, self.left_out, every=self.arguments.every_frame)
         self.videos = Videos(self.pipeline, self.sinks)
 
     @property
@@ -119,6 +128,8 @@ class Run:
 
     def _limit(self, _pad: Any, _info: Any) -> Any:
         self.let_in += 1
+        if self.let_in == self.arguments.frames:
+            self.left_out.close()
         if self.let_in >= self.arguments.frames:
             self.player.end()
         return Gst.PadProbeReturn.OK if self.let_in <= self.arguments.frames else Gst.PadProbeReturn.DROP
@@ -141,6 +152,7 @@ class Run:
             end_at=self.pipeline.get_by_name(_CONVERT),
             grace_s=asked.grace,
             interrupts=interrupts,
+            falls_behind=lambda: self.newest.falls_behind,
         )
         documents = Documents(self.aimeta, shown=self.printing, on_closed=self.player.end)
         self.progress = Progress(quiet=asked.quiet or (self.printing and kept_stdout().isatty()))
@@ -151,7 +163,7 @@ class Run:
             self.progress.close()
             documents.close()
             self.work.end()
-            done.update(self.work.summary(frames=self.frames, documents=documents.count))
+            done.update(self.work.summary(frames=self.frames, documents=documents.count, left_out=self.left_out.count))
         if not asked.quiet and (self.frames or not self.player.failed):
             remark(in_lines(done))
         return code
@@ -179,10 +191,17 @@ class Run:
 
     def _update(self) -> None:
         self.progress.update(self.frames, self._total())
+        self._tell_left_out()
+
+    def _tell_left_out(self, **least: int) -> None:
+        for text in self.left_out.news(**least):
+            self.player.say("warning", text)
 
     def _finish(self) -> None:
         """Do what needs the elements as they are at the end of the stream."""
         self._update()
+        if self.arguments.quiet:  # there is no summary to say it
+            self._tell_left_out(least=1)
         for path in self.sinks.write_pictures(self.pipeline):
             complain(f"{path} was not written: there was no frame.", kind="warning")
         for kind, text in self.videos.findings(complete=self.player.complete):

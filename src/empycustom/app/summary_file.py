@@ -22,7 +22,7 @@ def summarized(name: str | None, play: Callable[[dict[str, Any]], int]) -> int:
 
     Raises LaunchError, and plays nothing, where there is such a file already which is not a summary: it may be the video.
     """
-    done = Work().summary(frames=0, documents=0)
+    done = Work().summary()
     if name is None:
         return play(done)
     path = None if name == STDOUT else as_path(name)

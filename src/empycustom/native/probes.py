@@ -7,6 +7,7 @@ costs three times as much.
 from __future__ import annotations
 
 import atexit
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -66,16 +67,22 @@ class Counter:
     """
 
     def __init__(self, pad: int) -> None:
-        self.all = self.order = self._latest = 0
+        self.all = self.order = self._first = self._latest = 0
         _add(pad, _BUFFER, self._count)
 
     def _count(self, info: Any) -> int:
         self.all += 1
         (pts,) = _pts_of(info.data)
         if self._latest <= pts != _NONE:
+            self._first = self._first if self.order else pts
             self.order += 1
             self._latest = pts
         return _PASS
+
+    @property
+    def span_ns(self) -> int:
+        """How much later than the first of those in order the last one is, in nanoseconds."""
+        return self._latest - self._first
 
 
 def at_first(pad: int, call: Callable[[], None]) -> None:
@@ -86,6 +93,30 @@ def at_first(pad: int, call: Callable[[], None]) -> None:
         return _REMOVE
 
     _add(pad, _BUFFER, look)
+
+
+class Overtaken:
+    """Counts the buffers that go in at the pad at one address and never out at that of another, because later ones do.
+
+    It goes by their pts. What is still between the two pads is not counted.
+    """
+
+    def __init__(self, into: int, out: int) -> None:
+        self.count = 0
+        self._between: deque[int] = deque()
+        _add(into, _BUFFER, self._enter)
+        _add(out, _BUFFER, self._leave)
+
+    def _enter(self, info: Any) -> int:
+        self._between.append(_pts_of(info.data)[0])
+        return _PASS
+
+    def _leave(self, info: Any) -> int:
+        (pts,) = _pts_of(info.data)
+        if pts in self._between:  # else it came before this counter
+            while self._between.popleft() != pts:
+                self.count += 1
+        return _PASS
 
 
 def give_times(pad: int, times_of: Callable[[int | None], Times]) -> Callable[[], None]:

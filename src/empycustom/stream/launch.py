@@ -15,6 +15,8 @@ from empycustom.text import shell_word
 # Names of elements; FIRST is the queue behind the source, UPRIGHT turns frames that are stored turned.
 AIMETA, FIRST, STREAMMUX, UPRIGHT = "aimeta", "first", "mux", "upright"
 TURN = ("videoflip", f"name={UPRIGHT}", "video-direction=auto")
+# The properties of the queue FIRST that holds the newest frame alone, for live sources.
+NEWEST = {"leaky": "downstream", "max-size-buffers": 1, "max-size-bytes": 0, "max-size-time": 0}
 _SIMPLE = re.compile(r"[\w./:,+@%()-]+")
 _PLAIN, _NVMM = "video/x-raw", "video/x-raw(memory:NVMM)"
 _SCALED = ("width", "height", "enable-padding")
@@ -50,17 +52,18 @@ def describe(
     aimeta: Mapping[str, Any] | None = None,
     sinks: Callable[[str], Sequence[str]] = lambda _converter: ("!", "fakesink"),
     named: bool = False,
+    newest: bool = False,
 ) -> Description:
     """Describe a stream. ``source`` are the words of what its frames come from, ``sinks`` those of what they go to after aimeta.
 
     ``sinks`` gets the element that makes these frames into plain ones, whatever their memory. ``named``: stages get the names
-    of :func:`name_of`. ``exists`` says whether an element is installed; ``aimeta`` are properties on top of the configuration's.
-    Raises ConfigurationError where the machine cannot do what is asked. An element that is missing is no error here: see
-    :func:`elements`.
+    of :func:`name_of`. ``newest``: see :func:`first_queue`. ``exists`` says whether an element is installed; ``aimeta`` are
+    properties on top of the configuration's. Raises ConfigurationError where the machine cannot do what is asked. An element that
+    is missing is no error here: see :func:`elements`.
     """
     muxed = exists("nvstreammux") and (bool(stream.input) or any(stage.element.startswith("nv") for stage in stream.stages))
     making = _Making(exists, muxed=muxed, named=named)
-    making.add(*source)
+    making.add(*source, "!", *first_queue(newest=newest))
     if muxed:
         making.mux(stream)
     else:
@@ -145,13 +148,12 @@ class _Making:
         missing = [key for key in ("width", "height") if key not in stream.input]
         if missing:
             raise ConfigurationError(f"{_INPUT}: nvstreammux needs {' and '.join(missing)}, in pixels", path=_INPUT)
-        self.add("!", "queue", f"name={FIRST}", "!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", f"{STREAMMUX}.sink_0")
+        self.add("!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", f"{STREAMMUX}.sink_0")
         self.add("nvstreammux", f"name={STREAMMUX}", *assignments({"batch-size": 1, **stream.input}))
 
     def scale(self, stream: Stream) -> None:
         """Without nvstreammux: upright frames, of the size that it would give them."""
         given = stream.input
-        self.add("!", "queue", f"name={FIRST}")
         size = ",".join(f"{key}={given[key]}" for key in ("width", "height") if key in given)
         first = next(iter(elements(stream, self.exists)), None)
         if size or first is None or _memory_of(*first) == _PLAIN:
@@ -196,6 +198,11 @@ class _Making:
 
 def _memory_of(stage: Stage, element: str) -> str:
     return _NVMM if stage.memory == "NVMM" or element.startswith("nv") else _PLAIN
+
+
+def first_queue(*, newest: bool) -> list[str]:
+    """The words of the queue behind a source. ``newest``: while libraries are busy it holds the newest frame alone."""
+    return ["queue", f"name={FIRST}", *(assignments(NEWEST) if newest else [])]
 
 
 def assignments(properties: Mapping[str, Any]) -> list[str]:

@@ -54,7 +54,8 @@ class Player:
     may take after Ctrl-C or an error, and then the elements to stop; what nobody interrupts may take any time. ``interrupts`` are
     counted by whoever gives them; without any, playing counts its own. ``is_end`` says which errors end the stream as Ctrl-C, and
     are no failures. ``files_after`` is an element behind which files are written: they are finished although something failed
-    that is not behind it.
+    that is not behind it. ``falls_behind`` says whether slow libraries make results late, of which they warn; None: where
+    something is live.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Player:
         interrupts: Interrupts | None = None,
         is_end: Callable[[Report], bool] = lambda _report: False,
         files_after: Any = None,
+        falls_behind: Callable[[], bool] | None = None,
     ) -> None:
         self.pipeline, self.bus = pipeline, pipeline.get_bus()
         self.on_report, self.on_tick, self.before_stop = on_report, on_tick, before_stop
@@ -88,6 +90,7 @@ class Player:
         self._ends_by: float | None = None
         self._buffering = False
         self._states = States(pipeline)
+        self._falls_behind = falls_behind or (lambda: self._states.live)
 
     @property
     def is_started(self) -> bool:
@@ -208,8 +211,8 @@ class Player:
     def _report(self, report: Report, element: Any) -> None:
         if report.is_echo and self.failed:
             return
-        if report.is_slow and not self._states.live:
-            return  # nothing is live, so nothing falls behind, and the progress tells the speed
+        if report.is_slow and not self._falls_behind():
+            return  # the progress tells the speed
         self.ended_by_library |= report.is_end
         self._left_debugger |= report.is_left
         if report.is_left:

@@ -58,14 +58,15 @@ class Sinks:
         if self.window:
             check_window()
 
-    def words(self, converter: str = "videoconvert", *, printed: bool = False) -> list[str]:
+    def words(self, converter: str = "videoconvert", *, printed: bool = False, live: bool = False) -> list[str]:
         """What comes after the last element, beginning with a ``!``. ``converter`` makes frames of any memory into plain ones.
 
         ``printed``: for people with gst-launch-1.0, where nobody can write the last frame at the end: each one is written.
+        ``live``: a window shows frames when they come, for those of a live source are late where libraries take their time.
         """
         branches = [_to_file(path, index, converter, printed=printed) for index, path in enumerate(self.files)]
         if self.window:
-            branches.append([converter, "!", CHOOSER])
+            branches.append([converter, "!", CHOOSER, *(["sync=false"] if live else [])])
         elif self.paced or not branches or (printed and all(path.suffix.lower() in _MUXERS for path in self.files)):
             # gst-launch-1.0 may miss the end of a pipeline in which all sinks are not async; videos have to be so.
             branches.append(["fakesink", f"sync={'true' if self.paced else 'false'}"])

@@ -219,6 +219,14 @@ def _prepare(_source: Any, _bin: Any, element: Any) -> None:
         element.set_property("single-stream", True)
 
 
+def has_length(source: Any) -> bool:
+    """Whether the element ``SOURCE`` reads something that has a length, as files have, also over a network."""
+    own = source.find_property("source")
+    read = source.get_property("source") if own else source.get_parent().get_by_name(INPUT)
+    known, length = read.query_duration(Gst.Format.BYTES) if read else (False, 0)
+    return bool(known and length > 0)
+
+
 def is_same_file(source: str, path: Path) -> bool:
     """Whether ``path`` is the file that ``source``, a path or a URI, names."""
     if source == "test" or is_stdin(source):

@@ -52,7 +52,7 @@ class Work:
         path = Path(library)
         return str(path.relative_to(self._folder) if path.is_relative_to(self._folder) else path)
 
-    def summary(self, *, frames: int, documents: int, **more: int) -> dict[str, Any]:
+    def summary(self, *, frames: int = 0, documents: int = 0, left_out: int = 0, **more: int) -> dict[str, Any]:
         """Return all that was counted; ``more`` are other numbers."""
         ended = self._ended or time.monotonic()
         first = self._first or ended
@@ -61,6 +61,7 @@ class Work:
             **_speed(frames, ended - first),
             "start_seconds": round(first - self._began, 3),
             "documents": documents,
+            "left_out": left_out,
             **more,
             "written": written(self._files),
             "libraries": [_library(name, tally) for name, tally in self._libraries],
@@ -110,7 +111,9 @@ def total(files: Sequence[str], streams: Sequence[Mapping[str, Any]]) -> dict[st
     """Return the summary of streams that began together; ``files`` were written by all of them."""
     start = min(stream["start_seconds"] for stream in streams)
     end = max(stream["start_seconds"] + stream["seconds"] for stream in streams)
-    counts = {key: sum(stream[key] for stream in streams) for key in ("frames", "documents", "events") if key in streams[0]}
+    counts = {
+        key: sum(stream[key] for stream in streams) for key in ("frames", "documents", "left_out", "events") if key in streams[0]
+    }
     names = [*files, *(name for stream in streams for name in stream["written"])]
     done = {**_speed(counts["frames"], end - start), "start_seconds": start, **counts, "written": list(dict.fromkeys(names))}
     return {**done, "streams": list(streams)}
@@ -120,9 +123,10 @@ def in_lines(done: Mapping[str, Any]) -> str:
     """Return a summary as people read it: a line, and one more for each library."""
     start = f"; start: {done['start_seconds']:.1f} s" if done["start_seconds"] >= _LONG_START_S else ""
     events = f", {done['events']} events" if "events" in done else ""
+    left_out = f", {done['left_out']} frames left out because the libraries were busy" if done["left_out"] else ""
     written = f"; written: {', '.join(done['written'])}" if done["written"] else ""
     speed = f"{done['frames']} frames in {done['seconds']:.1f} s ({done['fps']:.1f} fps{start})"
-    return "\n".join([f"{speed}, {done['documents']} documents{events}{written}", *_library_lines(done["libraries"])])
+    return "\n".join([f"{speed}, {done['documents']} documents{events}{left_out}{written}", *_library_lines(done["libraries"])])
 
 
 def _library_lines(libraries: Sequence[Mapping[str, Any]]) -> list[str]:

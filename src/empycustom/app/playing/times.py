@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from empycustom.app.playing.sources import INPUT, SOURCE
+from empycustom.app.playing.sources import SOURCE, has_length
 from empycustom.elements.failures import post_error
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.native import probes
@@ -72,15 +72,8 @@ class Times:
         info = GstVideo.VideoInfo.new_from_caps(self._pad.get_current_caps())
         if info.fps_n:
             self._step = Gst.SECOND * info.fps_d // info.fps_n
-        elif self._is_file():
+        elif has_length(self._source):
             self._step = Gst.SECOND // FRAME_RATE
             text = f"The frames have no timestamps and no frame rate; {FRAME_RATE} frames a second are assumed."
             error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.FORMAT)
             self._source.post_message(Gst.Message.new_warning(self._source, error, ""))
-
-    def _is_file(self) -> bool:
-        """Whether the source has a length, as files have, also over a network."""
-        own = self._source.find_property("source")
-        read = self._source.get_property("source") if own else self._source.get_parent().get_by_name(INPUT)
-        known, length = read.query_duration(Gst.Format.BYTES) if read else (False, 0)
-        return bool(known and length > 0)

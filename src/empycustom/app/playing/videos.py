@@ -31,11 +31,18 @@ class Videos:
     def findings(self, *, complete: bool) -> Iterator[tuple[str, str]]:
         """Say what is wrong with a video: error or warning, and a sentence. ``complete``: the stream has come to its end."""
         caps = self._last.get_current_caps()
-        has_rate = caps and GstVideo.VideoInfo.new_from_caps(caps).fps_n
+        info = caps and GstVideo.VideoInfo.new_from_caps(caps)
+        rate = info.fps_n / info.fps_d if info and info.fps_n else None
         for path, written in self._written:
             if complete and written.order < self.frames.all:
                 counts = f"{path} has {written.order} of {self.frames.all} frames"
                 yield "error", f"{counts}: its encoder lost the others, or their times go back."
-            if caps and not has_rate and self.frames.all > 1 and path.suffix.lower() == ".avi":
-                text = f"{path} shows {FRAME_RATE} frames a second, whenever they came; .mp4, .mkv and .webm keep their times."
+            if caps and path.suffix.lower() == ".avi" and not (rate and _is_steady(written, rate)) and self.frames.all > 1:
+                shown = f"{rate or FRAME_RATE:g} frames a second"
+                text = f"{path} shows {shown}, whenever they came; .mp4, .mkv and .webm keep their times."
                 yield "warning", text
+
+
+def _is_steady(frames: probes.Counter, rate: float) -> bool:
+    """Whether frames came as many a second as ``rate`` says, but for one or two."""
+    return abs(frames.span_ns * rate / 1e9 - (frames.order - 1)) < 2.5

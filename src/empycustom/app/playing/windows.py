@@ -33,6 +33,12 @@ def expect_windows(pipeline: Any, *, kind: str = "error") -> None:
         _expect(element, kind)
 
 
+def show_at_once(pipeline: Any) -> None:
+    """Let windows show frames when they come, because the source turns out to be live."""
+    for element in _choosers(pipeline):
+        element.set_property("sync", False)
+
+
 def _choosers(container: Any) -> list[Any]:
     found = []
     for element in container.children:

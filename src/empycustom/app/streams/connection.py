@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from empycustom.app.endings import DONE
+from empycustom.app.playing.newest import LeftOut, Newest
 from empycustom.app.playing.parts import build
 from empycustom.app.playing.player import Interrupts, Player
 from empycustom.app.playing.reports import Report
@@ -38,7 +40,8 @@ class Connection:
 
     ``let_in`` is asked for every frame whether it may reach aimeta, ``hear`` gets every document and may raise: then the pipeline
     ends with that error. ``location`` is what the pipeline plays, ``name`` what frames have as their source, ``sinks`` where they
-    go. Raises LaunchError.
+    go; ``left_out`` counts frames of a live source that are left out; ``every``: none are. When it has ended, ``missing`` are
+    pictures for which there was no frame. Raises LaunchError.
     """
 
     def __init__(
@@ -53,8 +56,12 @@ class Connection:
         say: Say,
         grace_s: float,
         interrupts: Interrupts,
+        left_out: LeftOut,
+        every: bool,
     ) -> None:
         self._location, self._sinks = location, sinks
+        self._left_out, self._every = left_out, every
+        self.missing: list[Path] | None = None
         self._let_in, self._tell_document, self._say = let_in, hear, say
         self.lost = ""
         self._lasting = is_lasting(location)
@@ -73,6 +80,7 @@ class Connection:
             end_at=self._aimeta,
             grace_s=grace_s,
             interrupts=interrupts,
+            falls_behind=lambda: self._newest.falls_behind,
         )
 
     def _listen(self) -> None:
@@ -86,6 +94,7 @@ class Connection:
         expect_windows(self._pipeline)
         keep_upright(self._pipeline)
         self._times = Times(self._pipeline)
+        self._newest = Newest(self._pipeline, self._left_out, every=self._every)
         self._videos = Videos(self._pipeline, self._sinks)
 
     @property
@@ -123,12 +132,17 @@ class Connection:
 
     def _look(self) -> None:
         """End what is silent: not while frames wait for a library, nor before all elements have started."""
+        self._tell_left_out()
         if not self._lasting or self.lost or not self._player.is_started:
             return
         self._arrived = self._arrived or time.monotonic()
         if time.monotonic() - self._arrived > _SILENCE_S and not self._first.get_property("current-level-buffers"):
             self.lost = f"no frame for {_SILENCE_S:g} s"
             self._player.end()
+
+    def _tell_left_out(self) -> None:
+        for text in self._left_out.news():
+            self._say(text, kind="warning")
 
     def _hear(self, aimeta: Any, document: str) -> None:
         if self._broken:
@@ -141,8 +155,7 @@ class Connection:
 
     def _finish(self) -> None:
         """Do what needs the elements as they are at the end of the stream."""
-        for path in self._sinks.write_pictures(self._pipeline):
-            self._say(f"{path} was not written: there was no frame.", kind="warning")
+        self.missing = self._sinks.write_pictures(self._pipeline)
         for kind, text in self._videos.findings(complete=self._player.complete):
             self._player.say(kind, text)
 

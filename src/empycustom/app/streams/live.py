@@ -6,10 +6,12 @@ import threading
 import time
 import traceback
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
+from empycustom.app.playing.newest import LeftOut
 from empycustom.app.playing.parts import exists
 from empycustom.app.playing.player import Interrupts
 from empycustom.app.playing.summary import Work
@@ -61,6 +63,8 @@ class LiveStream:
         self.code = DONE
         self.stuck: StuckError | None = None
         self.work = Work()
+        self.left_out = LeftOut("process-interval")
+        self._missing: list[Path] | None = None  # pictures that no pipeline had a frame for
         self._sinks = self._sinks_at_first = sinks_of(stream, asked)
         self._location = stream.aimeta.get("location", "")
         self._changing = threading.Lock()
@@ -84,6 +88,10 @@ class LiveStream:
             self._fail(f"this stream ended by a defect of empycustom: {error!r}", traceback.format_exc())
         finally:
             self.work.end()
+            for text in self.left_out.news(least=1) if self.asked.quiet else ():
+                self.say(text, kind="warning")
+            for path in self._missing or ():
+                self.say(f"{path} was not written: there was no frame.", kind="warning")
             if self.callback:
                 self.callback.close()
 
@@ -105,8 +113,9 @@ class LiveStream:
 
     def summary(self) -> dict[str, Any]:
         """What was done."""
+        counts = {"documents": self.documents, "left_out": self.left_out.count}
         events = {"events": self.events} if self.callback else {}
-        return {"stream_id": self.stream.name, **self.work.summary(frames=self.frames, documents=self.documents, **events)}
+        return {"stream_id": self.stream.name, **self.work.summary(frames=self.frames, **counts, **events)}
 
     def _play(self) -> int:
         wait_s = _FIRST_WAIT_S
@@ -114,7 +123,10 @@ class LiveStream:
             before = self.frames
             with self._changing:
                 connection = self._connect()
-            code = connection.play()
+            try:
+                code = connection.play()
+            finally:
+                self._note_missing(connection.missing)
             self.work.end()
             if code == FAILED or not connection.lost:
                 return code
@@ -130,6 +142,10 @@ class LiveStream:
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         return INTERRUPTED if self.interrupts.count else DONE
 
+    def _note_missing(self, missing: Sequence[Path] | None) -> None:
+        if missing is not None:
+            self._missing = [path for path in missing if self._missing is None or path in self._missing]
+
     def _is_enough(self) -> bool:
         return self._over or self.interrupts.count > 0
 
@@ -141,7 +157,7 @@ class LiveStream:
     def _connect(self) -> Connection:
         """A new pipeline."""
         aimeta = {"location": self._location} if self._location else {}
-        description = described(self.stream, self._sinks.words, named=True, **aimeta)
+        description = described(self.stream, self._sinks.words, every=self.asked.every_frame, named=True, **aimeta)
         for warning in description.warnings:
             self.warn_once(warning)
         connection = self._connection = Connection(
@@ -154,6 +170,8 @@ class LiveStream:
             say=self.say,
             grace_s=self.asked.grace,
             interrupts=self.interrupts,
+            left_out=self.left_out,
+            every=self.asked.every_frame,
         )
         self.work.watch(connection.pipeline, [*self._sinks.files, *map(as_path, aimeta.values())])
         if self._over:
@@ -172,6 +190,7 @@ class LiveStream:
             return False
         self.frames += 1
         if self.frames == self.asked.frames:
+            self.left_out.close()
             self.end()
         return True
 

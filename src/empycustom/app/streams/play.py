@@ -60,7 +60,9 @@ def dry_run(configuration: Configuration, asked: Namespace) -> int:
     aimeta = {"location": asked.out} if to_file else {"silent": False} if shown else {}
     warn_of_frames(asked, [stream.location for stream in configuration.streams])
     for stream, sinks in sinks_of_all(configuration, asked):
-        description = described(stream, partial(sinks.words, printed=True), frames=asked.frames, **aimeta)
+        description = described(
+            stream, partial(sinks.words, printed=True), every=asked.every_frame, frames=asked.frames, **aimeta
+        )
         for warning in description.warnings:
             complain(warning, kind="warning")
         if configuration.many:
