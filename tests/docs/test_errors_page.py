@@ -299,6 +299,7 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
         monkeypatch.delenv(display, raising=False)
     lib = str(library(GOOD))
     (tmp_path / "video.avi").touch()
+    (tmp_path / "empty").mkdir()
     (tmp_path / "caf\udce9.py").write_text(GOOD)
     short = "videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48,framerate=30/1 ! jpegenc ! avimux ! filesink location=short.avi"
     subprocess.run(["gst-launch-1.0", "-q", *short.split()], check=True)
@@ -306,7 +307,11 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
     (tmp_path / "dots.json").write_text('{"pipeline_configuration": {}, "application_name": ".."}')
     commands = [
         ["run", "none.mp4", "--lib", lib],
-        ["run", ".", "--lib", lib],
+        ["run", "file:///", "--lib", lib],
+        ["run", "empty", "--lib", lib],
+        ["run", "empty/*.jpg", "--lib", lib],
+        ["run", "empty/%d.jpg", "--lib", lib],
+        ["run", "video.avi", "test", "--lib", lib],
         ["run", "nosuch://x", "--lib", lib],
         ["run", "/dev/null", "--lib", lib],
         ["run", "dots.json", "--source", "-", "--source", "-"],

@@ -52,7 +52,7 @@ def test_buffers_are_counted():
 def test_a_time_is_given_without_writing_to_the_buffers_of_others(duration):
     asked = []
 
-    def times_of(pts):
+    def times_of(pts, _duration):
         asked.append(pts)
         return (5 * len(asked), duration) if len(asked) % 2 else ()
 
@@ -68,12 +68,12 @@ def test_none_ends_the_asking_and_so_does_what_is_returned():
     asked, ends = [], []
     play(
         NO_TIMES,
-        lambda source, _: probes.give_times(source, lambda pts: asked.append(pts) or (None if len(asked) > 4 else ())),
+        lambda source, _: probes.give_times(source, lambda pts, _duration: asked.append(pts) or (None if len(asked) > 4 else ())),
         pts=9,
     )
     assert asked == [9] * 5
 
-    def once(pts):
+    def once(pts, _duration):
         asked.append(pts)
         ends[0]()
         return ()
@@ -102,7 +102,7 @@ def test_nothing_is_left_behind_when_the_pads_are_gone():
 
     def prepare(source, sink):
         probes.Counter(source)
-        probes.give_times(source, lambda _pts: ())
+        probes.give_times(source, lambda _pts, _duration: ())
         probes.give_frame_rate(sink, 25)
 
     play(NO_TIMES, prepare)
@@ -115,7 +115,7 @@ def test_pipelines_that_start_at_once_count_their_own():
 
     def prepare(source, sink):
         times = iter(range(FRAMES))
-        probes.give_times(source, lambda _pts: (next(times), None))
+        probes.give_times(source, lambda _pts, _duration: (next(times), None))
         counted.append(probes.Counter(sink))
 
     def run():

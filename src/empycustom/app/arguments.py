@@ -37,11 +37,19 @@ If SOURCE is a stream configuration, a JSON file, what it says is played."""
 RUN_MORE = """\
 SOURCE is one of:
   video.mp4                      a file; sound in it is ignored
+  frames, 'frames/*.jpg'         the pictures and videos of a folder, or of a glob
+  frames/%05d.jpg                pictures with numbers in their names
   rtsp://camera/stream           a URI (rtsp, http, https, file ...)
   camera, camera:1, /dev/video1  a camera
   -, or the name of a FIFO       what comes in by stdin, or by the FIFO
   test                           a moving ball, without end unless --frames is given
   emi_stream_config.json         a stream configuration, with the options above
+
+Several files, of one such SOURCE or of several, play one after the other as one
+stream, by their names and numbers (2.jpg before 10.jpg) or as you typed them:
+libraries start once, frames are counted on, and `source` in the documents says
+which file a frame is of. Pictures last 1/25 s each. A file that cannot be played
+is an error that names it; the others are played, and the exit code is 1.
 
 Libraries run in the order in which they are given. --options and --every
 belong to the --lib before them:
@@ -79,6 +87,7 @@ examples:
   empycustom run rtsp://camera/stream --frames 500 --summary-json -
   empycustom run video.mp4 --lib people.py --lib draw.py --out meta.jsonl \\
       --save people.mp4 --save last.png
+  empycustom run 'frames/*.jpg' more.mp4 --lib people.py --out meta.jsonl
   empycustom run camera --lib draw.py --show
   ssh camera.local cat video.mkv | empycustom run - --lib my_lib.py
   empycustom run test --lib my_lib.py --frames 100 | jq .frame[0].emcustom
@@ -146,7 +155,7 @@ The exit code is 1 if there is a problem. The object of --json has:
 example:
   empycustom doctor --json | jq -r '.findings[] | select(.fix != "").fix'"""
 
-SOURCE_HELP = "a file, a URI, a camera, `test`, or - for stdin; see below"
+SOURCE_HELP = "files, folders, globs; or a URI, a camera, `test`, - for stdin; see below"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 DRY_RUN_HELP = "print the line of gst-launch-1.0 that does the same (as it is to be typed: with passwords), and play nothing"
 ON_ERROR_HELP = "what a frame whose call fails does: fail ends the run (the default), pass lets it go on, drop drops it"
@@ -175,7 +184,7 @@ def _add(commands: Any, name: str, *, short: str, text: str, more: str) -> Comma
 def _add_run(commands: Any) -> None:
     run = _add(commands, "run", short="a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
     add = run.add_argument
-    add("source", metavar="SOURCE", help=SOURCE_HELP)
+    add("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLastLibrary, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     add("--every", action=OfLastLibrary, type=at_least(1), metavar="N", help="call the --lib before it for every n-th frame")

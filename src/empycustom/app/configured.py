@@ -48,7 +48,10 @@ def check_run(parser: argparse.ArgumentParser, chosen: Any) -> None:
     """End with a usage error if what was typed does not go with SOURCE; fill in what depends on it."""
     if chosen.dry_run and chosen.summary_json:
         parser.error("--summary-json does not go with --dry-run, which plays nothing")
-    if is_configuration(chosen.source):
+    configurations = [source for source in chosen.source if is_configuration(source)]
+    if configurations and len(chosen.source) > 1:
+        parser.error(f"{configurations[0]} is a stream configuration, which plays alone; name one SOURCE")
+    if configurations:
         others = {"libraries": "--lib", "format": "--format"}
         if chosen.on_error:
             parser.error('--on-error does not go with a stream configuration; write "on-error" beside "custom-lib" in the file')

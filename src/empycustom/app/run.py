@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from empycustom.app.configured import is_configuration
-from empycustom.app.endings import DONE, AllAtOnce, complain, remark
+from empycustom.app.endings import DONE, FAILED, AllAtOnce, complain, remark
 from empycustom.app.libraries import Request
 from empycustom.app.playing import debugger
 from empycustom.app.playing.lines import Documents
+from empycustom.app.playing.listing import expand
 from empycustom.app.playing.newest import LeftOut, Newest, is_live, warn_of_live
 from empycustom.app.playing.parts import build
 from empycustom.app.playing.player import Interrupts, Player
+from empycustom.app.playing.playlist import Playlist, check_files, printed
 from empycustom.app.playing.progress import Progress
 from empycustom.app.playing.reports import Report
 from empycustom.app.playing.sinks import Sinks
-from empycustom.app.playing.sources import describe_source, expect_video, explained, locate, shown, warn_of_frames
+from empycustom.app.playing.sources import SOURCE, describe_source, expect_video, explained, locate, shown, warn_of_frames
 from empycustom.app.playing.summary import Work, in_lines
 from empycustom.app.playing.times import Times
 from empycustom.app.playing.upright import can_turn, keep_upright, variables
@@ -42,7 +45,7 @@ def main(arguments: Namespace) -> int:
     """Play SOURCE through the libraries, or what the configuration SOURCE says; return the exit code."""
     keep_stdout()
     add_elements()
-    if is_configuration(arguments.source):
+    if is_configuration(arguments.source[0]):
         return summarized(arguments.summary_json, lambda done: play_streams(arguments, done))
     return summarized(arguments.summary_json, lambda done: _main(arguments, done))
 
@@ -67,12 +70,15 @@ class Run:
         if self.printing:
             refuse_stdout(arguments.summary_json)
         with AllAtOnce() as found:
-            self.source = found(locate, arguments.source)
+            names = [name for typed in arguments.source for name in found(expand, typed) or ()]
+            self.sources = [found(locate, name) for name in names]
             found(self.sinks.check)
             if arguments.format:
                 found(check_format, arguments.format)
             requests = [request if arguments.dry_run else request.absolute() for request in arguments.libraries]
             libraries = [found(describe_library, request) for request in requests]
+            found(check_files, self.sources)
+        self.playlist: Playlist | None = None
         self.libraries = [word for words in libraries for word in words]
         self.let_in = 0
         self.left_out = LeftOut("--every")
@@ -80,12 +86,13 @@ class Run:
     def show(self) -> int:
         """Print the line of gst-launch-1.0 that does the same; return 0."""
         aimeta = ["silent=false"] if self.printing else []
-        words = self._words(
-            *aimeta, sinks=self.sinks.words(printed=True, live=is_live(self.source)), frames=self.arguments.frames
-        )
-        warn_of_frames(self.arguments, [self.arguments.source])
-        warn_of_live(self.source, every=self.arguments.every_frame)
-        show(Description(words).line(finishing=bool(self.saved), variables=variables([self.source.name])))
+        live = is_live(self.sources[0])
+        words = self._words(*aimeta, sinks=self.sinks.words(printed=True, live=live), frames=self.arguments.frames)
+        words += printed(self.sources) if len(self.sources) > 1 else []
+        warn_of_frames(self.arguments, self.arguments.source)
+        warn_of_live(self.sources[0], every=self.arguments.every_frame)
+        names = variables(source.name for source in self.sources)
+        show(Description(words).line(finishing=bool(self.saved), variables=names))
         return DONE
 
     def _words(self, *aimeta: str, sinks: list[str], frames: int | None = None) -> list[str]:
@@ -95,31 +102,46 @@ class Run:
         again = [] if not wanted or can_turn(wanted) else ["!", "videoconvert"]
         location = assignments({"location": as_text(self.out)}) if self.out else []
         return [
-            *(*describe_source(self.source, frames=frames, printed=self.arguments.dry_run), "!", *self._first()),
+            *(*self._described(frames), "!", *self._first()),
             *("!", "videoconvert", f"name={_CONVERT}", "!", *TURN, *again),
             *("!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
-            *(*self.libraries, "!", "aimeta", f"name={AIMETA}", *location, *aimeta, *sinks),
+            *(*self.libraries, "!", "aimeta", f"name={AIMETA}", *location, *aimeta),
+            *(*(Playlist.words_after if len(self.sources) > 1 and self.saved else []), *sinks),
         ]
 
+    def _described(self, frames: int | None) -> Sequence[str]:
+        if len(self.sources) > 1:
+            return Playlist.words
+        return describe_source(self.sources[0], frames=frames, printed=self.arguments.dry_run)
+
     def _first(self) -> list[str]:
-        return first_queue(newest=is_live(self.source) and not self.arguments.every_frame)
+        return first_queue(newest=is_live(self.sources[0]) and not self.arguments.every_frame)
 
     def _build(self) -> None:
         summary = [as_path(name) for name in (self.arguments.summary_json,) if name not in (None, "-")]
-        prepare([*summary, *self.outputs], [self.arguments.source, *(request.path for request in self.arguments.libraries)])
-        self.pipeline = build(Description(self._words(sinks=self.sinks.words(live=is_live(self.source)))).text)
+        read = [*(source.typed for source in self.sources), *(request.path for request in self.arguments.libraries)]
+        prepare([*summary, *self.outputs], read)
+        self.pipeline = build(Description(self._words(sinks=self.sinks.words(live=is_live(self.sources[0])))).text)
         self.aimeta = self.pipeline.get_by_name(AIMETA)
         self.last = self.aimeta.get_static_pad("src")
         if self.arguments.frames:
             self.pipeline.get_by_name(_PIXELS).get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._limit)
         self.work.watch(self.pipeline, self.outputs)
-        expect_video(self.pipeline, shown(self.arguments.source))
-        announce(self.pipeline.get_by_name(FIRST).get_static_pad("src"), self.source.name)
+        self._feed()
         expect_windows(self.pipeline)
         keep_upright(self.pipeline)
-        Times(self.pipeline)
         self.newest = Newest(self.pipeline, self.left_out, every=self.arguments.every_frame)
         self.videos = Videos(self.pipeline, self.sinks)
+
+    def _feed(self) -> None:
+        """Prepare what the frames come from."""
+        if len(self.sources) > 1:
+            self.playlist = Playlist(self.pipeline, self.sources, self._tell)
+            return
+        source, first = self.pipeline.get_by_name(SOURCE), self.pipeline.get_by_name(FIRST)
+        expect_video(source, first.get_static_pad("sink"), shown(self.sources[0].name))
+        announce(first.get_static_pad("src"), self.sources[0].name)
+        Times(source, first.get_static_pad("sink"))
 
     @property
     def frames(self) -> int:
@@ -148,6 +170,8 @@ class Run:
             on_report=self._tell,
             on_tick=self._update,
             before_stop=self._finish,
+            takes=self.playlist.takes if self.playlist else lambda _report: False,
+            feeder=self.playlist,
             files_after=self.aimeta if self.saved else None,
             end_at=self.pipeline.get_by_name(_CONVERT),
             grace_s=asked.grace,
@@ -159,6 +183,8 @@ class Run:
         try:
             with debugger.alone(self.progress.pause):
                 code = self.player.play()
+            if self.playlist and self.playlist.broken:
+                code = code or FAILED
         finally:
             self.progress.close()
             documents.close()
@@ -172,13 +198,16 @@ class Run:
         """Print what an element says, below the progress bar if it ends here."""
         if report.kind == "error":
             self.progress.close()
-        texts = (explained(report, self.arguments.source), report.details)
-        text, debug = (without_secrets(each, self.arguments.source) for each in texts)
+        source = (self.playlist and self.playlist.source_of(report.element)) or self.sources[0]
+        texts = (explained(report, source.name), report.details)
+        text, debug = (without_secrets(each, source.typed) for each in texts)
         complain(text, debug, kind=report.kind)
 
     def _total(self) -> int | None:
         """How many frames there will be, as far as it can be known."""
         limit: int | None = self.arguments.frames
+        if self.playlist:
+            return min(filter(None, [limit, self.playlist.total]), default=None)
         known, duration = self.pipeline.query_duration(Gst.Format.TIME)
         caps = self.last.get_current_caps()
         if not known or duration <= 0 or caps is None:

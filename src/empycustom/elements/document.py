@@ -35,10 +35,10 @@ def document(frame: Any, where: Any = None) -> dict[str, Any]:
     reader = _reader()
     reader.restart()
     reader.format = _format_of(caps)
-    if pad is not None and (origin := origin_of(pad)):
-        reader.origin = {"source": origin.name}
     if segment is not None:
         reader.follow(segment, _sink_of(pad))
+    if pad is not None and (origin := origin_of(pad)):
+        reader.come_from(*origin)
     reading = reader.read(hash(buffer))
     made: dict[str, Any] = {"frame": reading.frames}
     if reading.words is not NOTHING:

@@ -40,6 +40,7 @@ class FrameReader:
     format = cast("FrameFormat", _NoFormat())  # until expect()
     _stream_time: StreamTime
     _beginning: int | None
+    _segment: Any
     _started: ClassVar[set[int]] = set()
 
     def __init__(self) -> None:
@@ -53,11 +54,19 @@ class FrameReader:
         """Begin a stream: the next number is 0, and times are not known before its segment."""
         self._last_number, self.number = getattr(self, "number", -1), -1
         self.origin: dict[str, str] = {}  # with the key source of in_meta, where it is known
-        self._stream_time, self._beginning = unknown, None
+        self._stream_time, self._beginning, self._segment = unknown, None, None
+
+    def come_from(self, source: str, beginning: int | None) -> None:
+        """Know the source of the frames; ``beginning`` is the stream time at which its video begins, None: see :meth:`follow`."""
+        self.origin = {"source": source}
+        if beginning is not None and self._segment:
+            self._beginning = beginning
+            self._stream_time = stream_time_in(self._segment, beginning)
 
     def go_on(self) -> None:
         """Take the stream that has just begun for more of the one before: the numbers go on."""
-        self.number = self._last_number
+        if self.number < 0:  # it may be said once more
+            self.number = self._last_number
 
     def expect(self, frame_format: FrameFormat) -> None:
         """Get ready for frames of a format. From now on other readers of this process let buffers carry their numbers."""
@@ -66,6 +75,7 @@ class FrameReader:
 
     def follow(self, segment: Any, pad: Any) -> None:
         """Take the times of frames by a GstSegment, which came to a sink pad, from now on."""
+        self._segment = segment
         if self._beginning is None:  # those after it may be of a seek
             self._beginning = beginning_of(segment, pad)
         self._stream_time = stream_time_in(segment, self._beginning)

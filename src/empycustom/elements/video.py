@@ -160,7 +160,6 @@ class VideoTransform(PyTransform):
         elif event.type == Gst.EventType.SEGMENT:
             self.frames.follow(event.parse_segment(), self.sinkpad)
         elif origin := origin_in(event):
-            self.frames.origin = {"source": origin.name}
-            if origin.goes_on:
-                self.frames.go_on()
+            self.frames.come_from(*origin)
+            self.frames.go_on()
         return bool(GstBase.BaseTransform.do_sink_event(self, event))

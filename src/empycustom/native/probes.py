@@ -22,6 +22,7 @@ _NONE = (1 << 64) - 1  # GST_CLOCK_TIME_NONE
 _NULL: Any = ffi.NULL
 
 _pts_of = reader("GstBuffer", "pts")
+_times_of = reader("GstBuffer", "pts", "duration")
 _type_of = reader("GstEvent", "type")
 _PTS: int = ffi.offsetof("GstBuffer", "pts")
 _write_times = writer("=QQQ")  # pts, dts, duration
@@ -119,15 +120,15 @@ class Overtaken:
         return _PASS
 
 
-def give_times(pad: int, times_of: Callable[[int | None], Times]) -> Callable[[], None]:
-    """Ask ``times_of`` about the pts, or None, of each buffer at the pad at an address; return what ends that.
+def give_times(pad: int, times_of: Callable[[int | None, int | None], Times]) -> Callable[[], None]:
+    """Ask ``times_of`` about the pts and the duration, or None, of each buffer at the pad at an address; return what ends that.
 
     ``pad`` has to be there when it is called.
     """
 
     def look(info: Any) -> int:
-        (pts,) = _pts_of(info.data)
-        times = times_of(None if pts == _NONE else pts)
+        pts, duration = _times_of(info.data)
+        times = times_of(None if pts == _NONE else pts, None if duration == _NONE else duration)
         if times is None:
             return _REMOVE
         if times:

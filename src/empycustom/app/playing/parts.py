@@ -26,17 +26,22 @@ def not_text(words: str) -> str:
 
 def build(description: str) -> Any:
     """The pipeline that ``description`` says. Raises LaunchError, one sentence that names what is wrong."""
-    if complaint := not_text(description):
-        raise LaunchError(f"{complaint}; give the file another name, or, where it is a folder's name, go there first.")
-    try:
-        parsed = Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS)
-    except GLib.Error as error:
-        raise LaunchError(_explain(error)) from error
+    parsed = build_element(description)
     if isinstance(parsed, Gst.Pipeline):
         return parsed
     pipeline = Gst.Pipeline()
     pipeline.add(parsed)
     return pipeline
+
+
+def build_element(description: str) -> Any:
+    """The same where it is one element, without a pipeline around it."""
+    if complaint := not_text(description):
+        raise LaunchError(f"{complaint}; give the file another name, or, where it is a folder's name, go there first.")
+    try:
+        return Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS)
+    except GLib.Error as error:
+        raise LaunchError(_explain(error)) from error
 
 
 def _explain(error: Any) -> str:

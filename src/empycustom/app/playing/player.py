@@ -14,7 +14,7 @@ from typing import Any
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError
 from empycustom.app.playing import debugger
 from empycustom.app.playing.reports import Report, report_of
-from empycustom.app.playing.states import States, in_background
+from empycustom.app.playing.states import Feeder, States, in_background
 from empycustom.gstreamer import Gst
 
 _TICK_S = 0.1
@@ -52,10 +52,10 @@ class Player:
     is over and the elements still hold their last frames. ``end_at`` is an element at whose sink pad Ctrl-C ends the stream,
     so that what lies before it is not worked off; without one, the pipeline's sources are told. ``grace_s`` is how long the end
     may take after Ctrl-C or an error, and then the elements to stop; what nobody interrupts may take any time. ``interrupts`` are
-    counted by whoever gives them; without any, playing counts its own. ``is_end`` says which errors end the stream as Ctrl-C, and
-    are no failures. ``files_after`` is an element behind which files are written: they are finished although something failed
-    that is not behind it. ``falls_behind`` says whether slow libraries make results late, of which they warn; None: where
-    something is live.
+    counted by whoever gives them; without any, playing counts its own. ``takes`` says of an error whether it has been dealt with,
+    and is not a failure of the whole. ``feeder`` has the sources that come and go. ``files_after`` is an element behind which
+    files are written: they are finished although something failed that is not behind it. ``falls_behind`` says whether
+    slow libraries make results late, of which they warn; None: where something is live.
     """
 
     def __init__(
@@ -68,14 +68,15 @@ class Player:
         end_at: Any = None,
         grace_s: float = 10.0,
         interrupts: Interrupts | None = None,
-        is_end: Callable[[Report], bool] = lambda _report: False,
+        takes: Callable[[Report], bool] = lambda _report: False,
         files_after: Any = None,
         falls_behind: Callable[[], bool] | None = None,
+        feeder: Feeder | None = None,
     ) -> None:
         self.pipeline, self.bus = pipeline, pipeline.get_bus()
         self.on_report, self.on_tick, self.before_stop = on_report, on_tick, before_stop
         self.end_at, self.grace_s = end_at, grace_s
-        self.is_end, self.files_after = is_end, files_after
+        self.takes, self.files_after = takes, files_after
         self._interrupts = interrupts or Interrupts()
         self._counting = nullcontext if interrupts else self._interrupts.counted
         self.failed = False
@@ -89,7 +90,7 @@ class Player:
         self._finishing = False  # files, after an error
         self._ends_by: float | None = None
         self._buffering = False
-        self._states = States(pipeline)
+        self._states = States(pipeline, feeder)
         self._falls_behind = falls_behind or (lambda: self._states.live)
 
     @property
@@ -219,8 +220,7 @@ class Player:
             self._ended |= report.kind == "error"  # nothing has begun, or the caps are not known: there is no end to wait for
             report = replace(report, kind="info")
         if report.kind == "error":
-            if self.is_end(report):
-                self.end()
+            if self.takes(report):
                 return
             self._finishing = not self.failed and self._can_finish(element)
             self.failed = True

@@ -20,7 +20,7 @@ from empycustom.app.playing.upright import expect_pictures
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 from empycustom.paths import as_native, as_path, as_text
-from empycustom.stream.launch import FIRST, quoted
+from empycustom.stream.launch import quoted
 from empycustom.text import without_password
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -48,6 +48,11 @@ class Source:
     kind: str
     name: str
     target: str = ""
+
+    @property
+    def typed(self) -> str:
+        """The text that stands in messages of GStreamer, with all that is secret in it."""
+        return self.target if self.kind == "uri" and not self.target.startswith("file://") else self.name
 
 
 def locate(source: str) -> Source:
@@ -139,10 +144,12 @@ def _cameras() -> str:
     return f"cameras here: {', '.join(str(found) for found in sorted(Path('/dev').glob('video*'))) or 'none'}"
 
 
-def describe_source(source: Source, *, live: bool = False, frames: int | None = None, printed: bool = False) -> list[str]:
+def describe_source(
+    source: Source, *, live: bool = False, frames: int | None = None, printed: bool = False, name: str = SOURCE
+) -> list[str]:
     """The words for GStreamer's parser, to be followed by a queue.
 
-    The names of the two are ``SOURCE`` and ``FIRST``. ``live`` and ``frames`` are for ``test``. ``printed``: for people with
+    The names of the two are ``name`` and ``FIRST``. ``live`` and ``frames`` are for ``test``. ``printed``: for people with
     gst-launch-1.0; else pipes are opened. Only video is decoded. Raises LaunchError where stdin or a pipe cannot be read.
     """
     if source.kind == "test":
@@ -153,7 +160,7 @@ def describe_source(source: Source, *, live: bool = False, frames: int | None = 
         return ["v4l2src", f"name={INPUT}", f"device={quoted(source.target)}", "!", "decodebin", f"name={SOURCE}"]
     if source.kind == "pipe":
         return [*_piped(source, printed=printed), f"name={INPUT}", "!", "decodebin", f"name={SOURCE}", *_DECODED]
-    return ["uridecodebin", f"name={SOURCE}", f"uri={quoted(source.target)}", *_DECODED]
+    return ["uridecodebin", f"name={name}", f"uri={quoted(source.target)}", *_DECODED]
 
 
 def _piped(source: Source, *, printed: bool) -> list[str]:
@@ -192,18 +199,16 @@ def warn_of_frames(asked: Namespace, locations: Sequence[str]) -> None:
         complain("--frames is not in the line: gst-launch-1.0 plays a source to its end.", kind="warning")
 
 
-def expect_video(pipeline: Any, name: str) -> None:
-    """Say on the bus if the source finds no video, and let what there is come at once.
+def expect_video(source: Any, pad: Any, name: str) -> None:
+    """Say on the bus if the element ``source`` finds no video for ``pad``, and let what there is come at once.
 
-    ``pipeline`` is made of the words above; ``name`` is for the message.
+    ``name`` is for the message.
     """
-    source = pipeline.get_by_name(SOURCE)
     if not source.get_factory().get_name().endswith("decodebin"):
         return
-    first = pipeline.get_by_name(FIRST).get_static_pad("sink")
 
     def on_all(decoder: Any) -> None:
-        if not first.is_linked():
+        if not pad.is_linked():
             text = f"{name} has no video that GStreamer can decode."
             error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
             decoder.post_message(Gst.Message.new_error(decoder, error, ""))

@@ -5,23 +5,33 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 from empycustom.gstreamer import Gst
 
 _PATIENCE_S = 1.0
-_LATENCY = object()  # what is wanted besides states
+
+
+class Feeder(Protocol):
+    """Sources that come and go while a pipeline plays; it does not change their states."""
+
+    def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
+        """Begin to feed; ``later`` calls what it is given in the thread that changes states, until the end."""
+
+    def end(self) -> None:
+        """Stop all sources; the pipeline has stopped."""
 
 
 class States:
-    """Changes the state of ``pipeline``; nobody who asks for it waits, and any thread may.
+    """Changes the state of ``pipeline``, and of what feeds it; nobody who asks for it waits, and any thread may.
 
     What is asked for after :meth:`stop` is left out, so that a pipeline which has ended does not start again.
     """
 
-    def __init__(self, pipeline: Any) -> None:
-        self._pipeline = pipeline
+    def __init__(self, pipeline: Any, feeder: Feeder | None = None) -> None:
+        self._pipeline, self._feeder = pipeline, feeder
         self._wanted: SimpleQueue[Any] = SimpleQueue()
         self._changed: list[Any] = []  # what each change returned
         self._stopping = False
@@ -31,7 +41,10 @@ class States:
         """Begin to play."""
         self._thread = in_background(self._change)
         # Only on the way to PAUSED is it said whether something is live.
-        self.change(Gst.State.PAUSED, Gst.State.PLAYING)
+        self.change(Gst.State.PAUSED)
+        if self._feeder:
+            self._wanted.put(partial(self._feeder.begin, self._wanted.put))
+        self.change(Gst.State.PLAYING)
 
     def change(self, *states: Any) -> None:
         """Go to one state after another."""
@@ -40,7 +53,7 @@ class States:
 
     def recalculate_latency(self) -> None:
         """Let the pipeline ask its elements anew how late they are, which waits for a change of state that is on its way."""
-        self._wanted.put(_LATENCY)
+        self._wanted.put(self._pipeline.recalculate_latency)
 
     def stop(self) -> threading.Thread:
         """Go to NULL, once the change is done that is on its way; return the thread that ends then."""
@@ -52,11 +65,13 @@ class States:
         while (wanted := self._wanted.get()) != Gst.State.NULL:
             if self._stopping or self.failed:  # a second try would call `start` of libraries again
                 continue
-            if wanted is _LATENCY:
-                self._pipeline.recalculate_latency()
+            if callable(wanted):
+                wanted()
             else:
                 self._changed.append(self._pipeline.set_state(wanted))
         self._pipeline.set_state(wanted)
+        if self._feeder:
+            self._feeder.end()
 
     @property
     def started(self) -> bool:

@@ -75,7 +75,7 @@ class Connection:
             on_report=self._tell,
             on_tick=self._look,
             before_stop=self._finish,
-            is_end=self._is_end,
+            takes=self._is_end,
             files_after=self._aimeta if sinks.files else None,
             end_at=self._aimeta,
             grace_s=grace_s,
@@ -90,10 +90,11 @@ class Connection:
         places = ((self._aimeta, self._count), (self._first, self._note))
         pads = ((element.get_static_pad("sink"), look) for element, look in places)
         self._probes = [(pad, pad.add_probe(Gst.PadProbeType.BUFFER, look)) for pad, look in pads]
-        expect_video(self._pipeline, shown(self._location))
+        source, pad = self._pipeline.get_by_name(SOURCE), self._first.get_static_pad("sink")
+        expect_video(source, pad, shown(self._location))
         expect_windows(self._pipeline)
         keep_upright(self._pipeline)
-        self._times = Times(self._pipeline)
+        self._times = Times(source, pad)
         self._newest = Newest(self._pipeline, self._left_out, every=self._every)
         self._videos = Videos(self._pipeline, self._sinks)
 
@@ -160,9 +161,10 @@ class Connection:
             self._player.say(kind, text)
 
     def _is_end(self, report: Report) -> bool:
-        """Whether an error says no more than that a source which should last is gone; then files are finished."""
+        """Take an error that says no more than that a source which should last is gone: the stream ends, files are finished."""
         if not self._lasting or not _is_loss(report):
             return False
+        self._player.end()
         self.lost = self.lost or without_secrets(report.text, self._location).rstrip(".") or "an error"
         return True
 

@@ -38,7 +38,7 @@ def play_streams(asked: Namespace, done: dict[str, Any]) -> int:
     settings = [setting for setting in asked.settings if setting != STDIN]
     interrupts = Interrupts()
     with interrupts.counted():
-        configuration = read(as_path(asked.source), sources=asked.sources, settings=settings, more=partial(_problems, asked))
+        configuration = read(as_path(asked.source[0]), sources=asked.sources, settings=settings, more=partial(_problems, asked))
     if interrupts.count:
         return INTERRUPTED
     if asked.events and configuration.callback is None:

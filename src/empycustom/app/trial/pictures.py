@@ -9,7 +9,7 @@ from typing import Any
 
 from empycustom.app.playing.parts import build
 from empycustom.app.playing.reports import report_of
-from empycustom.app.playing.sources import Source, describe_source, expect_video, explained, locate, shown
+from empycustom.app.playing.sources import SOURCE, Source, describe_source, expect_video, explained, locate, shown
 from empycustom.app.playing.upright import keep_upright
 from empycustom.app.trial.frames import TrialFrame
 from empycustom.elements.segments import beginning_of, stream_time_in
@@ -45,7 +45,7 @@ def _paused(located: Source, source: str, video_format: str, size: tuple[int, in
     words.append(f"name={_LAST}")
     pipeline = build(" ".join(words))
     try:
-        expect_video(pipeline, shown(source))
+        expect_video(pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST).get_static_pad("sink"), shown(source))
         keep_upright(pipeline)
         yield _Decoder(pipeline, source, located.name)
     finally:

@@ -1,0 +1,166 @@
+"""Several sources, one after the other, in one pipeline: its libraries start once, and its frames are counted on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from empycustom.app.playing.listing import is_picture
+from empycustom.app.playing.parts import build_element
+from empycustom.app.playing.reports import Report
+from empycustom.app.playing.sources import SOURCE, Source, describe_source, expect_video, is_lasting
+from empycustom.app.playing.times import Times
+from empycustom.elements.failures import post_error
+from empycustom.elements.origin import announce
+from empycustom.errors import LaunchError
+from empycustom.gstreamer import Gst
+
+_AT_ONCE = 3  # one plays, the others get ready
+_MOST_PRINTED = 100
+_NUMBER = re.compile(f":{SOURCE}([0-9]+)")
+
+
+def check_files(sources: Sequence[Source | None]) -> None:
+    """Raise LaunchError if one of several sources, as far as they are there, is not a file: what has no end, or is a pipe."""
+    for source in sources:
+        if source and len(sources) > 1 and (source.kind != "uri" or is_lasting(source.target)):
+            raise LaunchError(f"{source.name} is not a file, as each of several SOURCEs has to be; play it alone.")
+
+
+def printed(sources: Sequence[Source]) -> list[str]:
+    """The words behind the rest with which gst-launch-1.0 plays files one after the other. Raises LaunchError for too many."""
+    if len(sources) > _MOST_PRINTED:
+        raise LaunchError(
+            f"--dry-run: gst-launch-1.0 opens all files at once, and there are {len(sources)}. Of numbered pictures it can play "
+            "any number: multifilesrc location=%05d.jpg caps=image/jpeg,framerate=25/1 ! decodebin"
+        )
+    words: list[str] = []
+    for number, source in enumerate(sources):
+        # Without async-handling the pipeline waits for sources that wait for their turn, and may never end.
+        decoder = [*describe_source(source, name=f"{SOURCE}{number}"), "async-handling=true"]
+        words += [*decoder, "!", "queue", "!", f"{SOURCE}."]
+    return words
+
+
+class Playlist:
+    """Plays ``sources`` through the element ``SOURCE`` of ``pipeline``, a concat, which lets times go on from one to the next.
+
+    All changes are made in the thread that changes the pipeline's states, which the sources themselves do not follow: they come
+    and go while it plays. ``broken`` are the numbers of those that did not play to their end; ``tell`` is told why.
+    """
+
+    words = ("concat", f"name={SOURCE}")
+    words_after = ("!", "identity", "single-segment=true")  # before what is saved: encoders want times that go on
+
+    def __init__(self, pipeline: Any, sources: Sequence[Source], tell: Callable[[Report], None]) -> None:
+        self.broken: set[int] = set()
+        self._pipeline, self._sources, self._tell = pipeline, sources, tell
+        self._concat = pipeline.get_by_name(SOURCE)
+        self._waiting = iter(range(len(sources)))
+        self._playing: dict[int, _Playing] = {}
+        # How many frames there are, where that is known.
+        self.total = len(sources) if all(is_picture(source.name) for source in sources) else None
+
+    def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
+        """Begin to play; ``later`` calls what it is given in this thread. To be called once the pipeline is ready for frames."""
+        self._later = later
+        for _ in range(_AT_ONCE):
+            self._add()
+
+    def end(self) -> None:
+        """Stop what plays; the pipeline has stopped."""
+        for playing in self._playing.values():
+            playing.stop()
+        self._playing.clear()
+
+    def source_of(self, element: str) -> Source | None:
+        """The source that an element, given by its path, is part of."""
+        found = _NUMBER.search(element)
+        return self._sources[int(found[1])] if found else None
+
+    def takes(self, report: Report) -> bool:
+        """Go on with the next source if it is a part of one that reports an error; return whether it is."""
+        found = _NUMBER.search(report.element)
+        if found is None or self._has_stopped():
+            return not report.element.startswith("/GstPipeline:")  # a part of one that is gone
+        number = int(found[1])
+        if number not in self.broken:
+            self.broken.add(number)
+            self._tell(report)
+            self._later(partial(self._next, number))
+        return True
+
+    def _add(self) -> None:
+        number = next(self._waiting, None) if len(self._playing) < _AT_ONCE else None
+        if number is None:
+            return
+        try:
+            ended = partial(self._later, partial(self._next, number))
+            self._playing[number] = playing = _Playing(self._pipeline, self._concat, self._sources[number], number, ended)
+            playing.start()
+        except Exception as error:  # noqa: BLE001 - nobody else in this thread would tell
+            post_error(self._concat, error)
+
+    def _next(self, number: int) -> None:
+        """Let the next source play in the place of the one with that number."""
+        if number not in self._playing or self._is_over():
+            return
+        gone = self._playing.pop(number)
+        if not self._playing:  # without another one, concat would end the stream
+            self._add()
+        gone.leave()
+        self._add()
+
+    def _has_stopped(self) -> bool:
+        return bool(self._concat.get_state(0).state < Gst.State.PAUSED)
+
+    def _is_over(self) -> bool:
+        """Whether the stream was ended behind the sources."""
+        return bool(self._concat.get_static_pad("src").get_last_flow_return() == Gst.FlowReturn.EOS)
+
+
+class _Playing:
+    """One source for ``pipeline``, linked to a pad of ``concat`` of its own; ``on_end`` is called when it has come to its end."""
+
+    def __init__(self, pipeline: Any, concat: Any, source: Source, number: int, on_end: Callable[[], None]) -> None:
+        self._concat, self._source, self._on_end = concat, source, on_end
+        self._pad = concat.request_pad_simple("sink_%u")
+        self._decoder = build_element(" ".join(describe_source(source, name=f"{SOURCE}{number}")))
+        # Not in the pipeline, whose own states would wait for one that is broken, or gone.
+        self._decoder.set_bus(pipeline.get_bus())
+        self._times = Times(self._decoder, self._pad, durations=True)
+        expect_video(self._decoder, self._pad, source.name)
+        self._decoder.connect("pad-added", self._link)
+
+    def start(self) -> None:
+        """Begin to read; it waits for its turn when it has a frame."""
+        self._decoder.set_state(Gst.State.PAUSED)
+
+    def _link(self, _decoder: Any, pad: Any) -> None:
+        if self._pad.is_linked():
+            return  # another video in the same file
+        pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._hold_back)
+        pad.link_full(self._pad, Gst.PadLinkCheck.NOTHING)
+        announce(pad, self._source.name, begins=True)
+
+    def _hold_back(self, _pad: Any, info: Any) -> Any:
+        """Let the end of this source not be that of the stream, which it would be if the next one is not there yet."""
+        if info.get_event().type != Gst.EventType.EOS:
+            return Gst.PadProbeReturn.OK
+        self._on_end()
+        return Gst.PadProbeReturn.DROP
+
+    def leave(self) -> None:
+        """Let the next source play, and be gone."""
+        if self._concat.get_property("active-pad") == self._pad:
+            self._pad.send_event(Gst.Event.new_eos())
+        self.stop()
+
+    def stop(self) -> None:
+        """Be gone."""
+        self._times.end()
+        self._concat.release_request_pad(self._pad)  # which a thread of the source may wait at
+        self._decoder.set_state(Gst.State.NULL)
+        del self._decoder, self._pad  # what they call holds this object
