@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import sys
 import termios
@@ -36,6 +37,8 @@ STARTS = LIBRARY.replace("calls = 0\n", "calls = 0\n\n\ndef start(options):\n   
 PROMPT = "(Pdb) "
 # q asks once more from Python 3.14 on.
 QUIT = ["q", "y"] if sys.version_info >= (3, 14) else ["q"]
+# From Python 3.13 on it stops at the call of breakpoint(), not behind it.
+LINES_BEHIND = ["calls += 100", "return"] if sys.version_info >= (3, 13) else ["return"]
 
 
 class Terminal:
@@ -113,9 +116,10 @@ def test_run_goes_on_behind_a_breakpoint(on_terminal, tmp_path):
     terminal.see("20000\n")
     terminal.see(PROMPT)
     time.sleep(1)  # the progress bar would come now
-    terminal.type("n")
-    terminal.see("-> return ")
-    terminal.see(PROMPT)
+    for line in LINES_BEHIND:
+        terminal.type("n")
+        terminal.see(f"-> {line}")
+        terminal.see(PROMPT)
     terminal.type("c")
 
     assert terminal.end() == 0, terminal.text
@@ -144,11 +148,14 @@ def test_leaving_the_debugger_ends_the_stream_well(word, on_terminal, tmp_path, 
         if len(QUIT) > 1:
             terminal.see("[y/n]")
             terminal.type("y")
+    elif word == "q":
+        terminal.type(*QUIT)
     else:
-        terminal.type(word, *QUIT[1:])
+        terminal.type(word)
 
     assert terminal.end() == 130, terminal.text
-    assert "lib.py:12: the debugger was left in process_ip at frame 19 (0:00:00.633); the stream ends\n" in terminal.text
+    said = r"lib\.py:1[12]: the debugger was left in process_ip at frame 19 \(0:00:00\.633\); the stream ends\n"
+    assert re.search(said, terminal.text)
     assert "Traceback" not in terminal.text
     assert terminal.text.count("stopped\n") == 1
     assert calls_in(tmp_path / "out.jsonl") == [*range(1, 20)]
@@ -191,7 +198,7 @@ def test_leaving_it_in_start(on_terminal, library, tmp_path):
     terminal.type(*QUIT)
 
     assert terminal.end() == 130, terminal.text
-    assert "lib.py:8: the debugger was left in start; the stream ends\n" in terminal.text
+    assert re.search(r"lib\.py:[78]: the debugger was left in start; the stream ends\n", terminal.text)
     assert "error" not in terminal.text
 
 

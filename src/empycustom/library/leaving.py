@@ -8,7 +8,7 @@ from empycustom.errors import CallbackError, DebuggerLeftError, EmPyCustomError,
 from empycustom.library.blame import Blame, blame, is_kind
 from empycustom.library.imports import file_of_library
 
-_DEBUGGERS = ("pdb", "bdb")
+_DEBUGGER = ("pdb", "bdb", "cmd")  # modules
 
 
 def ending(error: BaseException, found: Blame, callback: str, *, frame: str | None) -> LibraryError | None:
@@ -39,15 +39,16 @@ def ending(error: BaseException, found: Blame, callback: str, *, frame: str | No
 
 
 def is_debugger_left(error: BaseException) -> bool:
-    """Whether somebody left pdb, or a debugger made of it: by BdbQuit, or on Python 3.14 by an exit from inside of pdb."""
+    """Whether somebody left pdb, or a debugger made of it.
+
+    That is BdbQuit, or what the debugger itself raises: on Python 3.14 SystemExit, or an error when ``exit()`` has closed stdin.
+    """
     if is_kind(error, getattr(sys.modules.get("bdb"), "BdbQuit", type(None))):
         return True
-    if not is_kind(error, SystemExit):
-        return False
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
-    return last is not None and last.tb_frame.f_globals.get("__name__") in _DEBUGGERS
+    return last is not None and last.tb_frame.f_globals.get("__name__") in _DEBUGGER
 
 
 def at_fault(error: BaseException) -> BaseException:

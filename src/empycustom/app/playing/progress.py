@@ -82,6 +82,9 @@ def _bar() -> Any:
         return None
     from tqdm import tqdm
 
+    class Bar(tqdm):
+        monitor_interval = 0  # no thread that shows it again after ten seconds without a frame, as of a debugger
+
     columns = min(shutil.get_terminal_size().columns, 100)
     # Told both, tqdm shows a bar even on a terminal that does not know its size.
-    return tqdm(unit=" frames", file=sys.stderr, mininterval=0.2, ncols=columns, nrows=20)
+    return Bar(unit=" frames", file=sys.stderr, mininterval=0.2, ncols=columns, nrows=20)
