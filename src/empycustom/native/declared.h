@@ -83,6 +83,7 @@ void *gst_allocator_alloc(void *allocator, size_t size, void *params);
 gboolean gst_memory_map(GstMemory *memory, GstMapInfo *info, int flags);
 void gst_memory_unmap(GstMemory *memory, GstMapInfo *info);
 gboolean gst_mini_object_is_writable(address object);
+address gst_object_get_parent(address object);
 void *gst_mini_object_ref(void *object);
 void gst_mini_object_unref(void *object);
 address gst_mini_object_make_writable(address object);

@@ -26,8 +26,10 @@ def keep_floating(address: int) -> None:
 
 
 def keep(address: int) -> None:
-    """Keep the GObject at an address until the process ends."""
+    """Keep the element at an address, and the pipeline that it is in, until the process ends."""
     glib.g_object_ref(ffi.cast("void *", address))
+    while address:
+        address = gst.gst_object_get_parent(address)  # a reference of one's own
 
 
 def listens_to(address: int, signal: str) -> Callable[[], int]:
