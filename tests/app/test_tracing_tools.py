@@ -81,12 +81,15 @@ def hear(_element, _document):
 
 
 pipeline = Gst.parse_launch(
-    "videotestsrc ! video/x-raw,format=RGBA ! empycustom custom-lib=lib.py in-place=true ! aimeta name=documents ! fakesink"
+    "videotestsrc is-live=true ! video/x-raw,format=RGBA,framerate=100/1 ! "
+    "empycustom custom-lib=lib.py in-place=true ! aimeta name=documents ! fakesink"
 )
 pipeline.get_by_name("documents").connect("new-meta", hear)
 pipeline.set_state(Gst.State.PLAYING)
 counted.acquire()
 threading.settrace(see)
+while counted.acquire(blocking=False):  # what came before
+    pass
 for _ in range(10):
     counted.acquire()
 threading.settrace(None)
