@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pty
 import re
+import subprocess
 import sys
 
 import pytest
-from command_helpers import SRC
+from command_helpers import TIMEOUT_S
 
 LOGS = """
 import logging
@@ -125,13 +126,12 @@ def test_the_progress_bar_is_whole_around_a_line(env, library, tmp_path):
         "--log-level",
         "info",
     ]
-    child, terminal = pty.fork()
-    if not child:
-        os.chdir(tmp_path)
-        os.execve(sys.executable, command, {**env, "TERM": "xterm", "PYTHONPATH": str(SRC)})
+    terminal, stderr = pty.openpty()
+    process = subprocess.Popen(command, cwd=tmp_path, env={**env, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=stderr)
+    os.close(stderr)
     shown = b"".join(iter(lambda: _read(terminal), b""))
     os.close(terminal)
-    os.waitpid(child, 0)
+    assert process.wait(timeout=TIMEOUT_S) == 0
     text = shown.decode()
     assert " frames/s]" in text
     written = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n")]
