@@ -140,7 +140,7 @@ def test_progress_is_a_line_now_and_then_where_stderr_is_no_terminal(cli, librar
     ("words", "complaint"),
     [
         (["nope.mp4"], "nope.mp4 does not exist. SOURCE is a file, a URI, a camera"),
-        (["."], ". is a folder; name a file in it."),
+        (["."], ". has no pictures or videos, what it has is lib.py; a glob names files of any kind"),
         (["/dev/video77"], "There is no camera at /dev/video77"),
         (["camera:77"], "There is no camera at /dev/video77"),
         (["foo://bar"], "GStreamer has no element here that reads foo://"),
