@@ -91,14 +91,12 @@ class DeepStreamCarrier:
         return reading
 
     def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame, complaints: list[str]) -> model.Frame:
-        origin: Any = {"source": frame["source"]} if "source" in frame else {}
         read: model.Frame = {
             "frame_num": item.frame_num,
             "buf_pts": _pts_of(item),
             "stream_time": model.NO_PTS,  # the muxer has dropped the segments of its sources
             "timestamp": time,
             "source_id": item.source_id,
-            **origin,  # type: ignore[typeddict-item]
             "source_frame_width": frame["source_frame_width"],
             "source_frame_height": frame["source_frame_height"],
             "stream_width": item.width,
@@ -108,6 +106,8 @@ class DeepStreamCarrier:
             "ntp_timestamp": item.ntp_timestamp,
             "object": [facts_of(found, event, complaints) for found in item.objects],
         }
+        if "source" in frame:
+            read["source"] = frame["source"]
         if event.words is not NOTHING:
             read["emcustom"] = event.words
         return read

@@ -33,7 +33,7 @@ class FrameReader:
     """Reads the frames of one stream.
 
     ``number`` is that of the last buffer: whoever sees a buffer adds 1, and where an element upstream gave it another number,
-    that is gone on from, because frames may be dropped in between. ``origin`` is what in_meta says of their source.
+    that is gone on from, because frames may be dropped in between. ``source`` is the name of what they come from, if known.
     ``carrier`` is the one for the last buffer, ``deepstream`` that of buffers with a batch.
     """
 
@@ -53,12 +53,12 @@ class FrameReader:
     def restart(self) -> None:
         """Begin a stream: the next number is 0, and times are not known before its segment."""
         self._last_number, self.number = getattr(self, "number", -1), -1
-        self.origin: dict[str, str] = {}  # with the key source of in_meta, where it is known
+        self.source: str | None = None
         self._stream_time, self._beginning, self._segment = unknown, None, None
 
     def come_from(self, source: str, beginning: int | None) -> None:
         """Know the source of the frames; ``beginning`` is the stream time at which its video begins, None: see :meth:`follow`."""
-        self.origin = {"source": source}
+        self.source = source
         if beginning is not None and self._segment:
             self._beginning = beginning
             self._stream_time = stream_time_in(self._segment, beginning)
@@ -92,7 +92,7 @@ class FrameReader:
     def read(self, address: int) -> Reading:
         """Read the buffer at ``address``, which was counted."""
         now = time_ns()
-        frame = self.format.frame(address, self.number, now, self._stream_time, self.origin)
+        frame = self.format.frame(address, self.number, now, self._stream_time, self.source)
         metas = scan(address, self._state)
         if metas:
             self.carrier = self.deepstream if batch_on(metas) else self._plain
@@ -179,23 +179,25 @@ class FrameFormat:
         # How long a frame lasts, in nanoseconds; without end where the caps do not say it.
         self.duration_ns: float = info.fps_d * Gst.SECOND / info.fps_n if info.fps_n else inf
 
-    def frame(self, address: int, number: int, time_ns: int, stream_time: StreamTime, origin: Any) -> model.Frame:
+    def frame(self, address: int, number: int, time_ns: int, stream_time: StreamTime, source: str | None) -> model.Frame:
         """Return what is known of the frame of a buffer before its metadata is read.
 
-        ``stream_time`` is asked about its pts; ``origin`` has ``source``, or nothing.
+        ``stream_time`` is asked about its pts; ``source`` is what it comes from, None: not known.
         """
         (pts,) = pts_at(address)
-        return {
+        frame: Any = {
             "frame_num": number,
             "buf_pts": pts if pts != NO_TIME else model.NO_PTS,
             "stream_time": stream_time(pts),
             "timestamp": model.timestamp_of_ms(time_ns // 1_000_000),
             "source_id": 0,
-            **origin,  # type: ignore[typeddict-item]
             "source_frame_width": self.width,
             "source_frame_height": self.height,
-            "object": [],
         }
+        if source is not None:
+            frame["source"] = source
+        frame["object"] = []
+        return frame  # type: ignore[no-any-return]
 
     def buffer_info(self, layout: VideoLayout | None) -> model.BufferInfo:
         """Return how the pixels of a buffer are laid out: the ``layout`` of its own GstVideoMeta goes before the caps."""

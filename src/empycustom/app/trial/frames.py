@@ -48,8 +48,7 @@ class TrialFrame:
 
     def in_meta(self, buffer: Any, number: int = 0) -> model.InMeta:
         """A new ``in_meta`` for a buffer that :meth:`buffer` returned for this number."""
-        origin = {"source": self.source} if self.source else {}
-        frame = self.format.frame(hash(buffer), number, time_ns(), lambda pts: pts + self._shift, origin)
+        frame = self.format.frame(hash(buffer), number, time_ns(), lambda pts: pts + self._shift, self.source or None)
         frame["object"] = [_copied(found) for found in self.objects]
         return {"frame": [frame], "buffer": self.format.buffer_info(video_layout(hash(buffer)))}
 
