@@ -196,9 +196,10 @@ class Run:
 
     def _tell(self, report: Report) -> None:
         """Print what an element says, below the progress bar if it ends here."""
-        if report.kind == "error":
+        one_of_many = self.playlist and self.playlist.source_of(report.element)
+        if report.kind == "error" and not one_of_many:
             self.progress.close()
-        source = (self.playlist and self.playlist.source_of(report.element)) or self.sources[0]
+        source = one_of_many or self.sources[0]
         texts = (explained(report, source.name), report.details)
         text, debug = (without_secrets(each, source.typed) for each in texts)
         complain(text, debug, kind=report.kind)
