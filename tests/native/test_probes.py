@@ -85,15 +85,36 @@ def test_none_ends_the_asking_and_so_does_what_is_returned():
 
 @pytest.mark.parametrize(("rate", "expected"), [("0/1", "25/1"), ("30000/1001", "30000/1001")])
 def test_a_frame_rate_is_given_to_caps_without_one(rate, expected):
-    came = play(NO_TIMES.replace("0/1", rate), lambda source, _: probes.give_frame_rate(source, 25))
+    came = play(NO_TIMES.replace("0/1", rate), lambda source, _: probes.FrameRate(source, 25))
     assert {caps for _, _, caps in came} == {
         f"video/x-raw, format=(string)GRAY8, width=(int)4, height=(int)4, framerate=(fraction){expected}"
     }
 
 
 def test_caps_that_do_not_name_a_frame_rate_get_one():
-    came = play(NO_TIMES.replace(",framerate=0/1", ""), lambda source, _: probes.give_frame_rate(source, 25))
+    came = play(NO_TIMES.replace(",framerate=0/1", ""), lambda source, _: probes.FrameRate(source, 25))
     assert all("framerate=(fraction)25/1" in caps for _, _, caps in came)
+
+
+def test_the_first_frame_rate_is_kept():
+    for first, missing, expected in (("10/1", None, 10), ("0/1", None, 0), ("0/1", 25, 25)):
+        caps = f"video/x-raw,format=GRAY8,width=4,height=4,framerate={first}"
+        other = caps.replace(first, "15/1")
+        pipeline = Gst.parse_launch(
+            "concat name=c ! fakesink name=sink sync=false async=false "
+            f"videotestsrc num-buffers=2 ! {caps} ! queue ! c. videotestsrc num-buffers=2 ! {other} ! queue ! c."
+        )
+        sink = pipeline.get_by_name("sink").get_static_pad("sink")
+        rate, seen = probes.FrameRate(hash(sink), missing), set()
+        sink.add_probe(Gst.PadProbeType.BUFFER, lambda pad, _info: seen.add(str(pad.get_current_caps())) or Gst.PadProbeReturn.OK)
+        pipeline.set_state(Gst.State.PLAYING)
+        message = pipeline.get_bus().timed_pop_filtered(10 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+        pipeline.set_state(Gst.State.NULL)
+
+        assert message is not None
+        assert message.type == Gst.MessageType.EOS
+        assert rate.per_second == expected
+        assert len(seen) == 1
 
 
 def test_nothing_is_left_behind_when_the_pads_are_gone():
@@ -103,7 +124,7 @@ def test_nothing_is_left_behind_when_the_pads_are_gone():
     def prepare(source, sink):
         probes.Counter(source)
         probes.give_times(source, lambda _pts, _duration: ())
-        probes.give_frame_rate(sink, 25)
+        probes.FrameRate(sink, 25)
 
     play(NO_TIMES, prepare)
     gc.collect()

@@ -1,4 +1,4 @@
-"""What goes through a pad: buffers to be counted or to get a time, caps to get a frame rate.
+"""What goes through a pad: buffers to be counted or to get a time, caps to keep a frame rate.
 
 A probe of PyGObject's holds a reference of its own, so that what it sees cannot be written, and it cannot be replaced. It also
 costs three times as much.
@@ -140,27 +140,48 @@ def give_times(pad: int, times_of: Callable[[int | None, int | None], Times]) ->
     return _add(pad, _BUFFER, look)
 
 
-def give_frame_rate(pad: int, frames_per_second: int) -> None:
-    """Let raw video that does not say its frame rate say this one, from the pad at an address on."""
+class FrameRate:
+    """Lets raw video say one frame rate, from the pad at an address on: the first, or ``missing`` where there is none."""
 
-    def look(info: Any) -> int:
-        if _type_of(info.data)[0] == _CAPS and (event := _rated(info.data, frames_per_second)):
-            gst.gst_mini_object_unref(ffi.cast("void *", info.data))
-            info.data = event
+    def __init__(self, pad: int, missing: int | None) -> None:
+        self._missing = missing
+        self._kept: tuple[int, int] | None = None
+        _add(pad, _EVENT, self._look)
+
+    @property
+    def per_second(self) -> float:
+        """The rate; 0 where there is none (yet)."""
+        return self._kept[0] / self._kept[1] if self._kept else 0
+
+    def _look(self, info: Any) -> int:
+        if _type_of(info.data)[0] == _CAPS:
+            rate = _rate_of(info.data)
+            if self._kept is None:
+                self._kept = (self._missing, 1) if self._missing and not rate[0] else rate
+            if rate != self._kept:
+                event = _rated(info.data, self._kept)
+                gst.gst_mini_object_unref(ffi.cast("void *", info.data))
+                info.data = event
         return _PASS
 
-    _add(pad, _EVENT, look)
 
-
-def _rated(event: int, frames_per_second: int) -> int:
-    """Return the event of the same caps with a frame rate; 0 where they have one."""
+def _caps_in(event: int) -> int:
     caps = ffi.new("address *")
-    rate = ffi.new("int[2]")
     gst.gst_event_parse_caps(event, caps)
-    if gst.gst_structure_get_fraction(gst.gst_caps_get_structure(caps[0], 0), b"framerate", rate, rate + 1) and rate[0]:
-        return 0
-    made = gst.gst_mini_object_copy(caps[0])
-    values = [ffi.cast("GType", gst.gst_fraction_get_type()), *(ffi.cast("int", number) for number in (frames_per_second, 1))]
+    return int(caps[0])
+
+
+def _rate_of(event: int) -> tuple[int, int]:
+    """Return the frame rate of the caps in an event; 0/1 where they do not say it."""
+    rate = ffi.new("int[2]")
+    said = gst.gst_structure_get_fraction(gst.gst_caps_get_structure(_caps_in(event), 0), b"framerate", rate, rate + 1)
+    return (rate[0], rate[1]) if said else (0, 1)
+
+
+def _rated(event: int, rate: tuple[int, int]) -> int:
+    """Return the event of the same caps with another frame rate."""
+    made = gst.gst_mini_object_copy(_caps_in(event))
+    values = [ffi.cast("GType", gst.gst_fraction_get_type()), *(ffi.cast("int", number) for number in rate)]
     gst.gst_structure_set(gst.gst_caps_get_structure(made, 0), b"framerate", *values, _NULL)
     event = gst.gst_event_new_caps(made)
     gst.gst_mini_object_unref(ffi.cast("void *", made))

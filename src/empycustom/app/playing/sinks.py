@@ -9,6 +9,7 @@ from typing import Any
 
 from empycustom.app.health.packages import how_to_get
 from empycustom.app.playing.parts import exists
+from empycustom.app.playing.sizes import fitting
 from empycustom.app.playing.windows import CHOOSER, check_window
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
@@ -21,7 +22,7 @@ _H264: _Encoders = [
     # Without B-frames: with them, .mp4 loses the last frame where frames do not come at regular times.
     ("x264enc", ["speed-preset=veryfast", "pass=quant", "quantizer=23", "bframes=0"], ["h264parse"]),
     ("openh264enc", ["bitrate=4000000"], ["h264parse"]),
-    ("avenc_mpeg4", ["bitrate=4000000"], ["mpeg4videoparse"]),
+    ("avenc_mpeg4", ["bitrate=4000000"], []),  # mpeg4videoparse would lose the times
 ]
 _VP8: _Encoders = [("vp8enc", ["deadline=1", "cpu-used=8", "target-bitrate=4000000"], [])]
 _MUXERS = {".mp4": ("mp4mux", _H264), ".mkv": ("matroskamux", _H264), ".avi": ("avimux", _H264), ".webm": ("webmmux", _VP8)}
@@ -91,8 +92,7 @@ class Sinks:
 def _to_file(path: Path, index: int, converter: str, *, printed: bool) -> list[str]:
     picture = _PICTURES.get(path.suffix.lower())
     if picture is None:
-        # I420, for an encoder may prefer a format without loss of colour, which few players can show.
-        return [converter, "!", "video/x-raw,format=I420", "!", *_encoder(path, index)]
+        return [converter, "!", *fitting(index), "!", *_encoder(path, index)]
     if printed:
         location = quoted(as_text(path).replace("%", "%%"))
         return [converter, "!", picture[1], "!", "multifilesink", f"location={location}"]
@@ -114,7 +114,7 @@ def _write(path: Path, sink: Any) -> bool:
 
 
 def _encoder(path: Path, index: int) -> list[str]:
-    """The words of what makes I420 into a file at ``path``. Raises LaunchError with the packages that have the elements."""
+    """The words of what makes frames that fit into a file. Raises LaunchError with the packages that have the elements."""
     muxer, encoders = _MUXERS[path.suffix.lower()]
     for name, properties, parsers in encoders:
         if exists(name) and all(map(exists, parsers)):
