@@ -14,7 +14,7 @@ def lines_of(path):
     return path.read_text().splitlines() if path.exists() else []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_finishes_the_files(number, begin, library, tmp_path, frames_in):
     child = begin("run", "test", "--lib", library(SLOW), "--out", "meta.jsonl", "--save", "video.mp4")
     wait_for(lambda: len(lines_of(tmp_path / "meta.jsonl")) > 20, "documents")
@@ -196,7 +196,7 @@ def loading(configured, library, tmp_path):
     return write
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_ends_while_libraries_start_does_not_start_again(number, begin, loading, tmp_path):
     child = begin("run", loading(*["test"] * 4, quick=False), "--quiet")
     wait_for(lambda: len(lines_of(tmp_path / "calls.txt")) == 4, "start")

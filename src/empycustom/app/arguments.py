@@ -73,10 +73,13 @@ also after errors and Ctrl-C.
 frame. It may be given several times; where a configuration has several streams,
 {stream_id} in it stands for the name of each. Without --show, files are read as
 fast as the libraries allow. Ctrl-C ends the stream and finishes the files, and
-so does an error; a second Ctrl-C stops at once. A video that may be unfinished
-is named, and the exit code is not 0. Frames that come without timestamps, as
-MJPEG, get them: the time of their arrival, or 25 a second where it is a file.
-Videos and pictures that are stored turned, as phones do it, are turned upright.
+so do SIGTERM, a terminal that is closed (SIGHUP) and an error; a second Ctrl-C
+stops at once. A video that may be unfinished is named, and the exit code is not
+0. A video has one size, that of its first frame; what is odd or less than 16
+pixels gets black pixels at the right and at the bottom. Frames that come
+without timestamps, as MJPEG, get them: the time of their arrival, or 25 a
+second where it is a file. Videos and pictures that are stored turned, as phones
+do it, are turned upright.
 
 Of a live source (a camera, RTSP, MJPEG over HTTP) the libraries get the newest
 frame: what came while they were busy is left out, and counted in the summary.

@@ -183,6 +183,7 @@ class Run:
         try:
             with debugger.alone(self.progress.pause):
                 code = self.player.play()
+            self.sinks.remove_empty()
             if self.playlist and self.playlist.broken:
                 code = code or FAILED
         finally:

@@ -23,7 +23,7 @@ _HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-
 
 
 class Interrupts:
-    """How often Ctrl-C was pressed, or SIGTERM came, since :meth:`counted`. Several players may look at one.
+    """How often Ctrl-C was pressed, or SIGTERM or SIGHUP came, since :meth:`counted`. Several players may look at one.
 
     Elements in Python are made while it counts, too: PyGObject would print a KeyboardInterrupt in them, and lose it.
     """
@@ -34,7 +34,10 @@ class Interrupts:
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Count them, instead of letting them end the process; the main thread's business alone."""
-        before = {number: signal.signal(number, self._count) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup wants it
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._count) for number in numbers}
         try:
             yield
         finally:

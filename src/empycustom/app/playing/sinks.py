@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,15 @@ _H264: _Encoders = [
     # Without B-frames: with them, .mp4 loses the last frame where frames do not come at regular times.
     ("x264enc", ["speed-preset=veryfast", "pass=quant", "quantizer=23", "bframes=0"], ["h264parse"]),
     ("openh264enc", ["bitrate=4000000"], ["h264parse"]),
-    ("avenc_mpeg4", ["bitrate=4000000"], []),  # mpeg4videoparse would lose the times
 ]
 _VP8: _Encoders = [("vp8enc", ["deadline=1", "cpu-used=8", "target-bitrate=4000000"], [])]
-_MUXERS = {".mp4": ("mp4mux", _H264), ".mkv": ("matroskamux", _H264), ".avi": ("avimux", _H264), ".webm": ("webmmux", _VP8)}
+_MPEG4: _Encoders = [("avenc_mpeg4", ["bitrate=4000000"], [])]  # the times that it gives are wrong, and .avi has none
+_MUXERS = {
+    ".mp4": ("mp4mux", _H264),
+    ".mkv": ("matroskamux", [*_H264, *_VP8]),
+    ".avi": ("avimux", [*_H264, *_MPEG4]),
+    ".webm": ("webmmux", _VP8),
+}
 _PICTURES = {".png": ("image/png", "pngenc"), ".jpg": ("image/jpeg", "jpegenc"), ".jpeg": ("image/jpeg", "jpegenc")}
 _PICTURE_TIMEOUT = 10 * Gst.SECOND
 ENCODER, MUXER = "encoder", "muxer"  # names of elements, to be followed by the index of the file
@@ -82,6 +88,14 @@ class Sinks:
     def videos(self) -> list[tuple[int, Path]]:
         """The files that are videos, each with its index."""
         return [(index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _MUXERS]
+
+    def remove_empty(self) -> None:
+        """Remove the videos that nothing was written to, when the pipeline has stopped."""
+        for _, path in self.videos():
+            made = self.folder / path
+            with suppress(OSError):
+                if made.is_file() and not made.is_symlink() and not made.stat().st_size:
+                    made.unlink()
 
     def write_pictures(self, pipeline: Any) -> list[Path]:
         """Write the last frames; return the files for which there was none. ``pipeline`` still holds them. Raises LaunchError."""

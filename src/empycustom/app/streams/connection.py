@@ -106,6 +106,7 @@ class Connection:
     def play(self) -> int:
         """Play it, once; return the exit code. Raises StuckError."""
         code = self._player.play()
+        self._sinks.remove_empty()
         # What the elements call keeps this object, and so the pipeline: Python does not see that circle.
         self._aimeta.disconnect(self._handler)
         for pad, probe in self._probes:
