@@ -11,31 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.gstreamer import GLib, Gst
+from empycustom.native import probes
 
 # I420, for an encoder may prefer a format without loss of colour, which few players can show.
 _CAPS = "video/x-raw,format=I420"
 _LEAST = 16  # pixels, what all muxers take
-_SCALER, _PADDING, _FITTED = "scaler", "padding", "fitted"  # names of elements, to be followed by the index of the file
+SCALER, FITTED = "scaler", "fitted"  # names of elements, to be followed by the index of the file
 _LATER = ("format", "width", "height", "pixel-aspect-ratio", "colorimetry", "chroma-site")  # what stays as it is at first
 
 
 def fitting(index: int) -> list[str]:
-    """The words of these elements. They take I420, and by themselves scale odd sizes, which is what gst-launch-1.0 can do."""
-    size = f"[{_LEAST},{2**31 - 2},2]"
-    caps = f'caps="video/x-raw,format=I420,width={size},height={size}"'
-    return [
-        *(
-            "video/x-raw,format=I420",
-            "!",
-            "videoscale",
-            f"name={_SCALER}{index}",
-            "!",
-            "videobox",
-            f"name={_PADDING}{index}",
-            "!",
-        ),
-        *("capsfilter", f"name={_FITTED}{index}", caps),
-    ]
+    """The words of these elements. By themselves they scale odd sizes, which is what gst-launch-1.0 can do."""
+    even = f"[{_LEAST},{2**31 - 2},2]"
+    fitted = ["capsfilter", f"name={FITTED}{index}", f'caps="{_CAPS},width={even},height={even}"']
+    return [_CAPS, "!", "videoscale", f"name={SCALER}{index}", "!", "videobox", "!", *fitted]
 
 
 def keep_sizes(pipeline: Any, videos: Sequence[tuple[int, Path]]) -> None:
@@ -45,29 +34,49 @@ def keep_sizes(pipeline: Any, videos: Sequence[tuple[int, Path]]) -> None:
     """
     names = ", ".join(str(path) for _, path in videos)
     for number, (index, _) in enumerate(videos):
-        scaler, padding, fitted = (pipeline.get_by_name(f"{name}{index}") for name in (_SCALER, _PADDING, _FITTED))
-        _keep(scaler.get_static_pad("sink"), padding, fitted, "" if number else names)
-        fitted.get_static_pad("src").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _fix)
+        frames = pipeline.get_by_name(f"{SCALER}{index}").get_static_pad("sink")
+        fitted = pipeline.get_by_name(f"{FITTED}{index}").get_static_pad("src")
+        video = _Video("" if number else names)
+        probes.at_first(hash(frames), video.begin)
+        frames.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, video.look_at_frames)
+        fitted.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, video.look_at_fitted)
 
 
-def _keep(pad: Any, padding: Any, fitted: Any, names: str) -> None:
-    sizes: list[tuple[int, int]] = []  # the first, and another one
+class _Video:
+    """The size of one video: that of its first frame. Caps may change before that, as where frames turn out to be turned.
 
-    def look(pad: Any, info: Any) -> Any:
+    It holds no element, which would hold it in turn.
+    """
+
+    def __init__(self, names: str) -> None:
+        self._names = names
+        self._size = (0, 0)
+        self._began = False
+
+    def begin(self) -> None:
+        """Keep the size: here is the first frame."""
+        self._began = True
+
+    def look_at_frames(self, pad: Any, info: Any) -> Any:
+        """Look at an event that the scaler gets."""
         event = info.get_event()
-        if event.type != Gst.EventType.CAPS:
-            return Gst.PadProbeReturn.OK
-        caps = event.parse_caps()
-        size = (caps[0]["width"], caps[0]["height"])
-        if not sizes:
-            _fit(padding, fitted, *size)
-        elif size != sizes[0] and names and len(sizes) == 1:
-            _tell(pad.get_parent_element(), names, sizes[0], size)
-        if size not in sizes[:1]:
-            sizes.append(size)
+        if event.type == Gst.EventType.CAPS:
+            caps = event.parse_caps()
+            size = (caps[0]["width"], caps[0]["height"])
+            if not self._began:
+                self._size = size
+                _fit(pad.get_parent_element(), *size)
+            elif size != self._size and self._names:
+                _tell(pad.get_parent_element(), self._names, self._size, size)
+                self._names = ""  # once
         return Gst.PadProbeReturn.OK
 
-    pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, look)
+    def look_at_fitted(self, pad: Any, info: Any) -> Any:
+        """Look at an event that the encoder gets, and let it get the same ones from then on."""
+        event = info.get_event()
+        if event.type == Gst.EventType.CAPS and not self._began:
+            _fix(pad.get_parent_element(), event.parse_caps()[0])
+        return Gst.PadProbeReturn.OK
 
 
 def _tell(scaler: Any, names: str, first: tuple[int, int], other: tuple[int, int]) -> None:
@@ -79,24 +88,24 @@ def _tell(scaler: Any, names: str, first: tuple[int, int], other: tuple[int, int
     scaler.post_message(Gst.Message.new_warning(scaler, error, ""))
 
 
-def _fit(padding: Any, fitted: Any, width: int, height: int) -> None:
-    """Let a videobox add what lacks at the right and at the bottom, and a capsfilter take nothing else."""
+def _fit(scaler: Any, width: int, height: int) -> None:
+    """Let the videobox behind a scaler add what lacks at the right and at the bottom, and the caps behind it be just that."""
+    padding = _behind(scaler)
     wide, high = (max(pixels + pixels % 2, _LEAST) for pixels in (width, height))
     padding.set_property("right", width - wide)
     padding.set_property("bottom", height - high)
-    fitted.set_property("caps", Gst.Caps.from_string(f"{_CAPS},width={wide},height={high}"))
+    _behind(padding).set_property("caps", Gst.Caps.from_string(f"{_CAPS},width={wide},height={high}"))
 
 
-def _fix(pad: Any, info: Any) -> Any:
-    """Let a capsfilter go on as it begins."""
-    event = info.get_event()
-    if event.type != Gst.EventType.CAPS:
-        return Gst.PadProbeReturn.OK
-    found = event.parse_caps()[0]
+def _behind(element: Any) -> Any:
+    return element.get_static_pad("src").get_peer().get_parent_element()
+
+
+def _fix(fitted: Any, found: Any) -> None:
+    """Let a capsfilter go on with the caps that it has begun with."""
     kept = Gst.Structure.new_empty(found.get_name())
     for name in filter(found.has_field, _LATER):
         kept.set_value(name, found[name])
     caps = Gst.Caps.new_empty()
     caps.append_structure(kept)
-    pad.get_parent_element().set_property("caps", caps)
-    return Gst.PadProbeReturn.REMOVE
+    fitted.set_property("caps", caps)

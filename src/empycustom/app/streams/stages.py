@@ -11,6 +11,7 @@ from typing import Any
 from empycustom.app.health.packages import how_to_get_any
 from empycustom.app.playing.parts import exists, not_text
 from empycustom.app.playing.sinks import ENCODER, MUXER
+from empycustom.app.playing.sizes import FITTED, SCALER
 from empycustom.app.playing.sources import INPUT, SOURCE
 from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
@@ -104,7 +105,9 @@ def _taken_names(stream: Stream) -> Iterator[Problem]:
             continue
         name = str(stage.properties["name"])
         numbered = re.fullmatch(r"(.*\D)\d+", name)
-        if name in taken or (numbered and (numbered[1] in (*GROUPS, ENCODER, MUXER, "last") or exists(numbered[1]))):
+        if name in taken or (
+            numbered and (numbered[1] in (*GROUPS, SCALER, FITTED, ENCODER, MUXER, "last") or exists(numbered[1]))
+        ):
             yield Problem(stage.path_of("name"), f"{shown(name)} is a name that another element may have; choose another")
         taken.add(name)
 
