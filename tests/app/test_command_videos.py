@@ -30,9 +30,9 @@ ENCODERS = {
 }
 SAME_TIMES = """\
 def process_ip(io_buffer, in_meta, options):
-    if in_meta["frame"][0]["frame_num"] in (4, 5, 6):
-        io_buffer.pts = 4 * 33_333_333
-    return {"frame": {"number": in_meta["frame"][0]["frame_num"]}}
+    number = in_meta["frame"][0]["frame_num"]
+    if 4 <= number < 16:
+        io_buffer.pts = %s
 """
 
 
@@ -184,13 +184,14 @@ def test_videos_of_other_rates_and_colours_follow_each_other(cli, library, pictu
     assert [frames_in(tmp_path / name) for name in VIDEOS] == [13] * 4
 
 
+@pytest.mark.parametrize("times", ["4 * 33_333_333", "4 * 33_333_333 + number * 100_000"], ids=["equal", "hardly apart"])
 @pytest.mark.parametrize("name", VIDEOS)
-def test_frames_with_equal_times_are_all_saved(name, cli, library, tmp_path, frames_in):
-    ended = cli("run", "test", "--lib", library(SAME_TIMES), "--frames", 10, "--out", "meta.jsonl", "--save", name)
+def test_frames_with_equal_times_are_all_saved(name, times, cli, library, tmp_path, frames_in):
+    ended = cli("run", "test", "--lib", library(SAME_TIMES % times), "--frames", 20, "--out", "meta.jsonl", "--save", name)
 
     assert ended.code == 0, ended.err
-    assert len(documents_in(tmp_path / "meta.jsonl")) == 10
-    assert frames_in(tmp_path / name) == 10
+    assert len(documents_in(tmp_path / "meta.jsonl")) == 20
+    assert frames_in(tmp_path / name) == 20
 
 
 def test_the_printed_line_saves_odd_sizes(cli, gst_launch, library, picture, decoded, tmp_path):

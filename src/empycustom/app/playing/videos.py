@@ -17,25 +17,24 @@ from empycustom.stream.launch import AIMETA
 _NEEDS_A_RATE = (".mp4", ".avi")
 
 
-_APART = 1_000_000  # ns
+_APART = 1_000_000  # ns between frames at least, as .mkv and .webm tell times
 
 
 class _Apart:
-    """Times that are equal one after the other, apart from each other: encoders and muxers would lose such frames."""
+    """Times that are hardly apart or equal, one after the other, apart: encoders, files and decoders would lose such frames."""
 
     def __init__(self) -> None:
-        self._last = self._given = -1
+        self._last = 0
+        self._given = -_APART
 
     def times(self, pts: int | None, _duration: int | None) -> probes.Times:
         """Return the pts that a buffer gets instead of ``pts``, and no duration; () where it keeps its own."""
         if pts is None:
             return ()
-        if self._last <= pts <= self._given:
-            self._last = pts
-            self._given += _APART
-            return self._given, None
-        self._last = self._given = pts
-        return ()
+        too_close = self._last <= pts < self._given + _APART
+        self._last = pts
+        self._given = self._given + _APART if too_close else pts
+        return (self._given, None) if too_close else ()
 
 
 class Videos:

@@ -23,6 +23,7 @@ from empycustom.stream.problems import refuse
 from empycustom.stream.schema import GROUPS
 
 _VIDEO = Gst.Caps.from_string("video/x-raw(ANY)")
+_NUMBERED = (SCALER, FITTED, ENCODER, MUXER, "last")  # names of elements of files, followed by a number
 _WAYS = {"take": Gst.PadDirection.SINK, "hand on": Gst.PadDirection.SRC}
 
 
