@@ -354,7 +354,7 @@ def test_the_end_and_videos(tmp_path, library):
     (tmp_path / "live.json").write_text(json.dumps({"pipeline_configuration": live}))
     (tmp_path / "full.mp4").symlink_to("/dev/full")
     made = f"videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48 ! jpegenc ! filesink location={tmp_path / 'a.mjpeg'}"
-    for line in (made, made.replace("a.mjpeg", "b.mjpeg").replace("64", "32")):
+    for line in (made, made.replace("a.mjpeg", "b.mjpeg").replace("width=64", "width=32")):
         subprocess.run(["gst-launch-1.0", "-q", *line.split()], check=True)
     commands = [
         (GOOD, 0, "a.mjpeg", "b.mjpeg", "--save", "c.mp4"),
