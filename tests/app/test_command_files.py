@@ -121,6 +121,20 @@ def test_times_are_of_each_file(cli, library, mixed):
     assert all(abs(time - round(time / step) * step) < Gst.MSECOND for time in times)
 
 
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "PPM", "WEBP"])
+def test_pictures_of_other_kinds(cli, library, tmp_path, kind):
+    from PIL import Image
+
+    if not Gst.ElementFactory.find("gdkpixbufdec" if kind != "WEBP" else "webpdec"):
+        pytest.skip("this GStreamer has no decoder for them")
+    for index in range(2):
+        Image.new("RGB", (64, 48), (200, 40, 40)).save(tmp_path / f"{index}.{kind.lower()}", kind)
+    ended = cli("run", f"*.{kind.lower()}", "--lib", library(COUNTS), "-q")
+
+    assert (ended.code, ended.err) == (0, "START\nSTOP\n")
+    assert [each["size"] for each in words(ended.documents)] == [[64, 48]] * 2
+
+
 @pytest.mark.parametrize(
     "typed", [["frames/*.jpg"], ["frames"], ["frames/%05d.jpg"], ["frames/00001.jpg", "frames/00002.jpg", "frames/00011.jpg"]]
 )

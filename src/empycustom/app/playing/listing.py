@@ -13,11 +13,11 @@ from empycustom.app.playing.sources import is_file
 from empycustom.errors import LaunchError
 from empycustom.paths import as_path, as_text, from_native
 
-# How the names of files end that are played; others in a folder are left out.
+# How the names of files end that are played; others in a folder are left out. GIFs never end in GStreamer 1.22.
 _OF_PICTURES = ".jpg .jpeg .jpe .jfif .png .bmp .webp .tif .tiff .pgm .ppm .pnm .jp2 .heic .heif .avif .dng"
 _OF_VIDEOS = (
     ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .m2v .vob .wmv .asf .flv .3gp .3g2 .ogv .ogg .mxf .mjpeg .mjpg "
-    ".gif .y4m .h264 .264 .h265 .265 .hevc .ivf"
+    ".y4m .h264 .264 .h265 .265 .hevc .ivf"
 )
 _PICTURES, _ALL = frozenset(_OF_PICTURES.split()), frozenset(f"{_OF_PICTURES} {_OF_VIDEOS}".split())
 _NUMBER = re.compile(r"%0?\d{0,2}d")

@@ -77,6 +77,8 @@ class Times:
         self._step = self._rated()
         if self._step is None and has_length(self._source):
             self._step = Gst.SECOND // FRAME_RATE
+            if self._durations:  # one of several, as is documented
+                return
             text = f"The frames have no timestamps and no frame rate; {FRAME_RATE} frames a second are assumed."
             error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.FORMAT)
             self._source.post_message(Gst.Message.new_warning(self._source, error, ""))

@@ -14,6 +14,8 @@ from empycustom.stream.launch import FIRST, TURN, UPRIGHT
 _TAG, _NOT_TURNED = "image-orientation", "rotate-0"
 _PARSER = "jpegparse"  # it reads the Exif data of pictures
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+_OTHERS = (".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
+_LOADER = "gdkpixbufdec"  # it decodes these, where libav's decoders of single pictures find no frame (1.22)
 _EVENTS = Gst.PadProbeType.EVENT_DOWNSTREAM
 
 
@@ -21,6 +23,8 @@ def keep_upright(pipeline: Any) -> None:
     """Turn each stream that goes through ``pipeline`` as it says of itself, or warn on the bus where no element can do it."""
     if _is_parser_left_out():
         Gst.ElementFactory.find(_PARSER).set_rank(Gst.Rank.PRIMARY)
+    if _is_loader_left_out():
+        Gst.ElementFactory.find(_LOADER).set_rank(Gst.Rank.SECONDARY)
     turner = pipeline.get_by_name(UPRIGHT)
     if turner is None:
         pipeline.get_by_name(FIRST).get_static_pad("src").add_probe(_EVENTS, _Warning().look)
@@ -32,9 +36,15 @@ def keep_upright(pipeline: Any) -> None:
 
 
 def variables(names: Iterable[str]) -> list[str]:
-    """Settings of the environment with which gst-launch-1.0 turns the pictures of these names."""
-    needed = _is_parser_left_out() and any(name.lower().endswith(_JPEG) for name in names)
-    return [f"GST_PLUGIN_FEATURE_RANK={_PARSER}:PRIMARY"] if needed else []
+    """Settings of the environment with which gst-launch-1.0 decodes the pictures of these names, and turns them."""
+    names = [name.lower() for name in names]
+    wanted = ((_PARSER, "PRIMARY", _JPEG, _is_parser_left_out()), (_LOADER, "SECONDARY", _OTHERS, _is_loader_left_out()))
+    ranks = [
+        f"{element}:{rank}"
+        for element, rank, endings, needed in wanted
+        if needed and any(name.endswith(endings) for name in names)
+    ]
+    return [f"GST_PLUGIN_FEATURE_RANK={','.join(ranks)}"] if ranks else []
 
 
 def can_turn(name: str) -> bool:
@@ -55,6 +65,12 @@ def _is_parser_left_out() -> bool:
     """Whether pictures are decoded without the parser, as before GStreamer 1.24."""
     parser = Gst.ElementFactory.find(_PARSER)
     return parser is not None and parser.get_rank() < Gst.Rank.MARGINAL
+
+
+def _is_loader_left_out() -> bool:
+    """Whether other decoders are taken for such pictures."""
+    loader = Gst.ElementFactory.find(_LOADER)
+    return loader is not None and loader.get_rank() < Gst.Rank.SECONDARY
 
 
 def _turn(turner: Any, direction: str) -> None:
