@@ -59,6 +59,18 @@ def test_it_is_0_at_the_beginning_of_every_container(play, library, tmp_path, co
     assert rounded(times_in(tmp_path / "meta.jsonl")) == [40 * n for n in range(12)]
 
 
+def test_it_is_0_at_the_beginning_of_a_video_with_sound(play, library, tmp_path):
+    path, meta = tmp_path / "video", tmp_path / "meta.jsonl"
+    video = "videotestsrc num-buffers=12 ! video/x-raw,format=I420,width=64,height=48,framerate=25/1 ! x264enc bframes=2 ! mux."
+    sound = "audiotestsrc num-buffers=20 ! avenc_aac ! mux."
+    assert play(f"mpegtsmux name=mux ! filesink location={path} {video} {sound}").ended
+    assert play(
+        f"filesrc location={path} ! decodebin name=in in. ! videoconvert ! empycustom in-place=true custom-lib={library(SAYS)} ! "
+        f"aimeta location={meta} ! fakesink in. ! audioconvert ! fakesink"
+    ).ended
+    assert rounded(times_in(meta)) == [40 * n for n in range(12)]
+
+
 @pytest.mark.parametrize("container", ["mp4", "mpegts", "mkv"])
 def test_a_frame_has_the_same_time_after_a_seek(play, library, tmp_path, container):
     path = made(play, tmp_path / "video", "", CONTAINERS[container][1].replace("x264enc", "x264enc key-int-max=4"), 200)
