@@ -83,7 +83,9 @@ def watch(configured, monkeypatch, tmp_path, capsys):
 
     def start(pipeline, location):
         (stream,) = config.read(tmp_path / configured(pipeline), sources=[location]).streams
-        asked = Namespace(frames=None, grace=1.0, verbose=False, save=[], show=False, quiet=True, every_frame=False)
+        asked = Namespace(
+            frames=None, grace=1.0, verbose=False, save=[], show=False, quiet=True, every_frame=False, start=None, duration=None
+        )
         output = Namespace(document=lambda *_: None, another=None)
         running = live.LiveStream(stream, asked, output, None, interrupts=Interrupts(), prefix="", warned=set())
         playing.append((running, threading.Thread(target=running.run)))

@@ -10,6 +10,7 @@ from empycustom.app import checked
 from empycustom.app.configured import OUTSIDE_HELP, add_configured, check_run, output, place
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, OnError, at_least
 from empycustom.app.logs import add_log_level
+from empycustom.app.moments import length, moment
 from empycustom.app.parsers import Command, Parser, Plain
 
 DESCRIPTION = """\
@@ -81,6 +82,13 @@ without timestamps, as MJPEG, get them: the time of their arrival, or 25 a
 second where it is a file. Videos and pictures that are stored turned, as phones
 do it, are turned upright.
 
+--start and --duration play a part of a video: exactly the frames whose time in
+the video (stream_time) is not before the start, and before its end. What --save
+writes begins at 0. Times are seconds, m:ss or h:mm:ss, with fractions:
+--start 1:20 --duration 2.5. In .mp4, .mov, .mkv, .webm, .avi, .flv and .ogg
+nothing is decoded but from the last key frame before the start on; other files
+are read from their beginning. Without --start, --duration is for all sources.
+
 Of a live source (a camera, RTSP, MJPEG over HTTP) the libraries get the newest
 frame: what came while they were busy is left out, and counted in the summary.
 --every-frame gives them all frames; where they are too slow, results fall behind.
@@ -91,6 +99,7 @@ examples:
   empycustom run video.mp4 --lib people.py --lib draw.py --out meta.jsonl \\
       --save people.mp4 --save last.png
   empycustom run 'frames/*.jpg' more.mp4 --lib people.py --out meta.jsonl
+  empycustom run a.mp4 --lib my_lib.py --start 1:20 --duration 10 --save b.mp4
   empycustom run camera --lib draw.py --show
   ssh camera.local cat video.mkv | empycustom run - --lib my_lib.py
   empycustom run test --lib my_lib.py --frames 100 | jq .frame[0].emcustom
@@ -196,6 +205,8 @@ def _add_run(commands: Any) -> None:
     add("--save", action="append", default=[], metavar="FILE", help="write the video, or a picture of the last frame")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
+    add("--start", type=moment, metavar="TIME", help="begin at this time of the video: 80, 1:20 or 0:01:20.5")
+    add("--duration", type=length, metavar="TIME", help="stop after so long a part of the video: 10, 1:20 or 0.5")
     add("--every-frame", action="store_true", help="give every frame of a live source to the libraries, too; see below")
     add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)

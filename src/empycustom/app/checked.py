@@ -7,6 +7,7 @@ from typing import Any
 
 from empycustom.app.configured import SET_HELP, SOURCE_HELP, is_configuration, refuse_others
 from empycustom.app.libraries import at_least
+from empycustom.app.moments import moment
 
 TEXT = """\
 Load a library, call start, process_ip or process (or both) and stop as the
@@ -84,7 +85,12 @@ def add_checked(check: argparse.ArgumentParser, options_help: str, outside_help:
     add("--options", metavar="JSON", help=options_help)
     add("--image", metavar="FILE", help="a picture as the frame")
     add("--video", metavar="FILE", help="a frame of a video as the frame: the first one, or that of --at")
-    add("--at", type=_seconds, metavar="TIME", help="where in the video: seconds, as 12.5, or 1:20, or 1:00:03.5")
+    add(
+        "--at",
+        type=lambda text: moment(text).ns / 1e9,
+        metavar="TIME",
+        help="where in the video: seconds, as 12.5, or 1:20, or 1:00:03.5",
+    )
     add("--save", metavar="FILE", help="write the frame after the last call, with boxes and what was said, as .png or .jpg")
     add("--format", metavar="NAME", help="pixel format of the frame (default: RGBA)")
     add("--size", type=_size, metavar="WxH", help="size of the frame (default: 640x480, or that of the picture)")
@@ -119,18 +125,3 @@ def _size(text: str) -> tuple[int, int]:
     if not (1 <= width <= 16384 and 1 <= height <= 16384):
         raise argparse.ArgumentTypeError(f"{text} is no size; write it as 640x480")
     return width, height
-
-
-def _seconds(text: str) -> float:
-    """``1:02.5`` as 62.5."""
-    seconds = 0.0
-    try:
-        *before, last = text.split(":")
-        for part in before:
-            seconds = (seconds + int(part)) * 60
-        seconds += float(last)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 1e9 or text.count(":") > 2:
-        raise argparse.ArgumentTypeError(f"{text} is not a time; write seconds, as 12.5, or 1:20, or 1:00:03.5")
-    return seconds

@@ -10,6 +10,7 @@ from empycustom.app.configured import is_configuration
 from empycustom.app.endings import DONE, FAILED, AllAtOnce, complain, remark
 from empycustom.app.libraries import Request
 from empycustom.app.playing import debugger
+from empycustom.app.playing.excerpt import Excerpt, check_part, part_of, warn_of_part, why_no_start
 from empycustom.app.playing.lines import Documents
 from empycustom.app.playing.listing import expand
 from empycustom.app.playing.newest import LeftOut, Newest, is_live, warn_of_live
@@ -67,6 +68,7 @@ class Run:
         self.sinks = Sinks(self.saved, window=arguments.show)
         self.outputs = [path for path in (self.out, *self.saved) if path]
         self.work = Work()
+        self.part = part_of(arguments)
         if self.printing:
             refuse_stdout(arguments.summary_json)
         with AllAtOnce() as found:
@@ -78,6 +80,7 @@ class Run:
             requests = [request if arguments.dry_run else request.absolute() for request in arguments.libraries]
             libraries = [found(describe_library, request) for request in requests]
             found(check_files, self.sources)
+            found(check_part, self.part, self.sources)
         self.playlist: Playlist | None = None
         self.libraries = [word for words in libraries for word in words]
         self.let_in = 0
@@ -90,6 +93,7 @@ class Run:
         words = self._words(*aimeta, sinks=self.sinks.words(printed=True, live=live), frames=self.arguments.frames)
         words += printed(self.sources) if len(self.sources) > 1 else []
         warn_of_frames(self.arguments, self.arguments.source)
+        warn_of_part(self.part)
         warn_of_live(self.sources[0], every=self.arguments.every_frame)
         names = variables(source.name for source in self.sources)
         show(Description(words).line(finishing=bool(self.saved), variables=names))
@@ -142,6 +146,8 @@ class Run:
         expect_video(source, first.get_static_pad("sink"), shown(self.sources[0].name))
         announce(first.get_static_pad("src"), self.sources[0].name)
         Times(source, first.get_static_pad("sink"))
+        if self.part:
+            Excerpt(self.pipeline, self.part, is_file=not why_no_start(self.sources[0]))
 
     @property
     def frames(self) -> int:
@@ -217,6 +223,7 @@ class Run:
         info = GstVideo.VideoInfo.new_from_caps(caps)
         if not info.fps_n:
             return limit
+        duration = self.part.left_of(duration) if self.part else duration
         total: int = round(duration / Gst.SECOND * info.fps_n / info.fps_d)
         return min(limit, total) if limit else total
 

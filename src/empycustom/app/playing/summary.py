@@ -123,10 +123,14 @@ def in_lines(done: Mapping[str, Any]) -> str:
     """Return a summary as people read it: a line, and one more for each library."""
     start = f"; start: {done['start_seconds']:.1f} s" if done["start_seconds"] >= _LONG_START_S else ""
     events = f", {done['events']} events" if "events" in done else ""
-    left_out = f", {done['left_out']} frames left out because the libraries were busy" if done["left_out"] else ""
+    left_out = f", {_frames(done['left_out'])} left out because the libraries were busy" if done["left_out"] else ""
     written = f"; written: {', '.join(done['written'])}" if done["written"] else ""
     speed = f"{done['frames']} frames in {done['seconds']:.1f} s ({done['fps']:.1f} fps{start})"
     return "\n".join([f"{speed}, {done['documents']} documents{events}{left_out}{written}", *_library_lines(done["libraries"])])
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'' if count == 1 else 's'}"
 
 
 def _library_lines(libraries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from empycustom.app.endings import DONE
+from empycustom.app.playing.excerpt import Excerpt, Part, why_no_start
 from empycustom.app.playing.newest import LeftOut, Newest
 from empycustom.app.playing.parts import build
 from empycustom.app.playing.player import Interrupts, Player
 from empycustom.app.playing.reports import Report
 from empycustom.app.playing.sinks import Sinks
-from empycustom.app.playing.sources import SOURCE, expect_video, explained, is_lasting, shown
+from empycustom.app.playing.sources import SOURCE, expect_video, explained, is_lasting, locate, shown
 from empycustom.app.playing.times import Times
 from empycustom.app.playing.upright import keep_upright
 from empycustom.app.playing.videos import Videos
@@ -40,8 +41,8 @@ class Connection:
 
     ``let_in`` is asked for every frame whether it may reach aimeta, ``hear`` gets every document and may raise: then the pipeline
     ends with that error. ``location`` is what the pipeline plays, ``name`` what frames have as their source, ``sinks`` where they
-    go; ``left_out`` counts frames of a live source that are left out; ``every``: none are. When it has ended, ``missing`` are
-    pictures for which there was no frame. Raises LaunchError.
+    go; ``left_out`` counts frames of a live source that are left out; ``every``: none are. ``part`` is what is wanted, None: all.
+    When it has ended, ``missing`` are pictures for which there was no frame. Raises LaunchError.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Connection:
         interrupts: Interrupts,
         left_out: LeftOut,
         every: bool,
+        part: Part | None,
     ) -> None:
         self._location, self._sinks = location, sinks
         self._left_out, self._every = left_out, every
@@ -68,7 +70,7 @@ class Connection:
         self._arrived: float | None = None  # when the last frame came from the source
         self._broken = False
         self._pipeline = build(text)
-        self._listen()
+        self._listen(part)
         announce((self._pipeline.get_by_name(STREAMMUX) or self._first).get_static_pad("src"), name)
         self._player = Player(
             self._pipeline,
@@ -83,7 +85,7 @@ class Connection:
             falls_behind=lambda: self._newest.falls_behind,
         )
 
-    def _listen(self) -> None:
+    def _listen(self, part: Part | None) -> None:
         self._aimeta = self._pipeline.get_by_name(AIMETA)
         self._first = self._pipeline.get_by_name(FIRST)
         self._handler = self._aimeta.connect("new-meta", self._hear)
@@ -95,6 +97,9 @@ class Connection:
         expect_windows(self._pipeline)
         keep_upright(self._pipeline)
         self._times = Times(source, pad)
+        self._excerpt = None
+        if part:
+            self._excerpt = Excerpt(self._pipeline, part, is_file=not why_no_start(locate(self._location)))
         self._newest = Newest(self._pipeline, self._left_out, every=self._every)
         self._videos = Videos(self._pipeline, self._sinks)
 
@@ -112,7 +117,8 @@ class Connection:
         for pad, probe in self._probes:
             pad.remove_probe(probe)
         self._times.end()
-        if self._lasting and code == DONE and not self.lost and not self._player.ended_by_library:
+        ended = self._player.ended_by_library or (self._excerpt and self._excerpt.ended)
+        if self._lasting and code == DONE and not self.lost and not ended:
             self.lost = "it ended"
         return code
 

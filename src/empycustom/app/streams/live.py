@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
+from empycustom.app.playing.excerpt import part_of
 from empycustom.app.playing.newest import LeftOut
 from empycustom.app.playing.parts import exists
 from empycustom.app.playing.player import Interrupts
@@ -172,6 +173,7 @@ class LiveStream:
             interrupts=self.interrupts,
             left_out=self.left_out,
             every=self.asked.every_frame,
+            part=part_of(self.asked),
         )
         self.work.watch(connection.pipeline, [*self._sinks.files, *map(as_path, aimeta.values())])
         if self._over:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from empycustom.app.playing.excerpt import Part, why_no_start
 from empycustom.app.playing.sources import is_file, locate
 from empycustom.errors import LaunchError
 from empycustom.paths import as_native, as_path
@@ -55,6 +57,14 @@ def missing_sources(configuration: Configuration, *, cameras: bool = False) -> I
                 locate(stream.location)
             except LaunchError as error:
                 yield Problem(stream.place, str(error).rstrip("."))
+
+
+def without_times(configuration: Configuration, part: Part | None) -> Iterator[Problem]:
+    """Yield the sources that cannot be played from a later time on, where that is wanted."""
+    for stream in configuration.streams if part and part.start else ():
+        with suppress(LaunchError):  # which missing_sources tells
+            if why := why_no_start(locate(stream.location)):
+                yield Problem(stream.place, f"--start: {why.rstrip('.')}")
 
 
 def places_outside(configuration: Configuration, asked: Namespace) -> Iterator[Problem]:

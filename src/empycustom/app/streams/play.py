@@ -10,6 +10,7 @@ from typing import Any
 
 from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, complain, remark
 from empycustom.app.playing import debugger
+from empycustom.app.playing.excerpt import part_of, warn_of_part
 from empycustom.app.playing.player import Interrupts
 from empycustom.app.playing.sources import warn_of_frames
 from empycustom.app.playing.summary import in_lines, total
@@ -20,7 +21,7 @@ from empycustom.app.streams.changes import STDIN, Changes, taken_stdin
 from empycustom.app.streams.live import LiveStream
 from empycustom.app.streams.outputs import Outputs, are_documents_all, sinks_of_all
 from empycustom.app.streams.pipelines import described
-from empycustom.app.streams.places import missing_sources, places_outside
+from empycustom.app.streams.places import missing_sources, places_outside, without_times
 from empycustom.app.streams.stages import problems
 from empycustom.errors import LaunchError
 from empycustom.paths import as_path
@@ -48,6 +49,7 @@ def play_streams(asked: Namespace, done: dict[str, Any]) -> int:
 
 def _problems(asked: Namespace, configuration: Configuration) -> Iterator[Problem]:
     yield from missing_sources(configuration)
+    yield from without_times(configuration, part_of(asked))
     yield from taken_stdin(configuration, asked.settings)
     yield from places_outside(configuration, asked)
     yield from problems(configuration)
@@ -58,6 +60,7 @@ def dry_run(configuration: Configuration, asked: Namespace) -> int:
     to_file = asked.out not in (None, "-") and not configuration.many
     shown = asked.out or configuration.callback or are_documents_all(configuration, asked)
     aimeta = {"location": asked.out} if to_file else {"silent": False} if shown else {}
+    warn_of_part(part_of(asked))
     warn_of_frames(asked, [stream.location for stream in configuration.streams])
     for stream, sinks in sinks_of_all(configuration, asked):
         description = described(
