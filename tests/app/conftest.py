@@ -43,7 +43,12 @@ def env(env_with) -> dict[str, str]:
 class Child:
     """A command that runs; it is killed at the end of the test if it still does."""
 
-    def __init__(self, words: list[str], env: dict[str, str], folder: Path, python: str) -> None:
+    def __init__(self, words: list[str], env: dict[str, str], folder: Path, python: str, ignored: tuple[int, ...]) -> None:
+        def set_signals() -> None:
+            # Whoever runs the tests in the background of a shell, or by nohup, has these ignored, and children inherit that.
+            for number in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
         self.process = subprocess.Popen(
             [python, "-m", "empycustom", *words],
             cwd=folder,
@@ -52,8 +57,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Whoever runs the tests in the background of a shell has SIGINT ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=set_signals,
         )
 
     def end(self, timeout_s: float = TIMEOUT_S) -> Ended:
@@ -74,8 +78,8 @@ def begin(env: dict[str, str], tmp_path: Path):
     """Start a command and go on."""
     children: list[Child] = []
 
-    def start(*words: Any, python: str = sys.executable, **extra: str) -> Child:
-        children.append(Child([str(word) for word in words], {**env, **extra}, tmp_path, python))
+    def start(*words: Any, python: str = sys.executable, ignored: tuple[int, ...] = (), **extra: str) -> Child:
+        children.append(Child([str(word) for word in words], {**env, **extra}, tmp_path, python, ignored))
         return children[-1]
 
     yield start

@@ -217,11 +217,7 @@ def test_videos_that_nothing_was_written_to_do_not_stay(cli, configured, library
 
 def test_what_is_ignored_stays_so(begin, library, tmp_path):
     """nohup lets SIGHUP be ignored."""
-    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        child = begin("run", "test", "--lib", library(SLOW), "--out", "meta.jsonl")
-    finally:
-        signal.signal(signal.SIGHUP, old)
+    child = begin("run", "test", "--lib", library(SLOW), "--out", "meta.jsonl", ignored=(signal.SIGHUP,))
     wait_for(lambda: len(documents_in(tmp_path / "meta.jsonl")) > 3, "documents")
     child.interrupt(signal.SIGHUP)
     before = len(documents_in(tmp_path / "meta.jsonl"))
@@ -239,6 +235,11 @@ def test_a_terminal_that_goes_away_ends_the_stream_and_finishes_its_file(command
         "run": (["run", "test", "--lib", lib, "--save", video, "--out", "-"], rb'"frame_num": ?9\b'),
         "launch": (["launch", "-e", f"{source} ! jpegenc ! avimux ! filesink location={video}"], rb"Playing"),
     }[command]
+
+    def begin_session():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
     master, terminal = pty.openpty()
     child = subprocess.Popen(
         [sys.executable, "-m", "empycustom", *map(str, words)],
@@ -248,7 +249,7 @@ def test_a_terminal_that_goes_away_ends_the_stream_and_finishes_its_file(command
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=begin_session,
     )
     os.close(terminal)
     shown = b""
