@@ -27,8 +27,9 @@ both_ways = pytest.mark.parametrize("way", [pytest.param("on", marks=needs_fast_
 PRELUDE = f"""
 import ctypes, gc, json, os, resource, sys, threading
 import empycustom
+from empycustom.elements import add_elements
 from empycustom.elements.entry import SLOW_BECAUSE
-empycustom.register()
+add_elements()  # as gst-launch-1.0: register() is for programs, which may ask any buffer for its number
 from gi.repository import Gst
 
 SMALL = {SMALL!r}
@@ -616,6 +617,13 @@ print(metas_of(f"{{source}} ! {{element}} ! {END}"))
 """
     )
     assert done.stdout.splitlines() == ["[None, None, None]", "[0, 1, 2]", "[0, 1, 2]", "[None, None, None]"]
+
+
+def test_an_element_alone_in_a_program_that_registers_it_stamps(python, library):
+    """The program may look at any buffer, with empycustom.document."""
+    end = f"{SMALL} ! empycustom in-place=true custom-lib={library(NOTHING)} ! {END}"
+    done = python(ALONE + f'empycustom.register()\nprint(metas_of("videotestsrc num-buffers=3 ! {end}"))')
+    assert done.stdout == "[0, 1, 2]\n"
 
 
 def test_an_element_that_failed_to_start_counts_for_nobody(python, library):

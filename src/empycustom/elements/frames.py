@@ -87,7 +87,7 @@ class FrameReader:
     @classmethod
     def number_all(cls) -> None:
         """Let buffers carry their numbers from now on, whoever reads them: a program may do so, at any place."""
-        cls._started |= {0, 1}
+        cls._started |= {0, 1}  # the ids of no readers
 
     def read(self, address: int) -> Reading:
         """Read the buffer at ``address``, which was counted."""
