@@ -18,6 +18,7 @@ from empycustom.errors import (
     StreamEndedError,
 )
 from empycustom.gstreamer import Gst
+from empycustom.library.blame import traceback_of
 from empycustom.library.leaving import at_fault
 from empycustom.text import for_people
 
@@ -80,7 +81,7 @@ def _origin(error: BaseException) -> tuple[str, str, int]:
     """Return file, function and line for the message: of the user's file if that is known, else of the raise."""
     if isinstance(error, LibraryError):
         return error.library, error.callback or "load", error.line or 0
-    tb = error.__traceback__
+    tb = traceback_of(error)
     while tb and tb.tb_next:
         tb = tb.tb_next
     frame = tb.tb_frame if tb else sys._getframe(3)

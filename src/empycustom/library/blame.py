@@ -53,8 +53,13 @@ def is_kind(value: Any, kind: type) -> bool:
     return any(base is kind for base in type.__dict__["__mro__"].__get__(type(value)))
 
 
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Return where an exception came through, whatever its class says of that."""
+    return BaseException.__dict__["__traceback__"].__get__(error)  # type: ignore[no-any-return]
+
+
 def _blame(error: BaseException, library: str) -> Blame:
-    frames = _of_user(BaseException.__dict__["__traceback__"].__get__(error))  # a class below it may have another one
+    frames = _of_user(traceback_of(error))
     lines = [tb.tb_lineno for tb in frames if tb.tb_frame.f_code.co_filename == library]
     line = lines[-1] if lines else None
     if is_kind(error, SyntaxError) and error.filename == library and isinstance(error.lineno, int):  # type: ignore[attr-defined]

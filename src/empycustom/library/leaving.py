@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from empycustom.errors import CallbackError, DebuggerLeftError, EmPyCustomError, EndOfStream, LibraryError, StreamEndedError
-from empycustom.library.blame import Blame, blame, is_kind
+from empycustom.library.blame import Blame, blame, is_kind, traceback_of
 from empycustom.library.imports import file_of_library
 
 _DEBUGGER = ("pdb", "bdb", "cmd")  # modules
@@ -45,7 +45,7 @@ def is_debugger_left(error: BaseException) -> bool:
     """
     if is_kind(error, getattr(sys.modules.get("bdb"), "BdbQuit", type(None))):
         return True
-    last = error.__traceback__
+    last = traceback_of(error)
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     return last is not None and last.tb_frame.f_globals.get("__name__") in _DEBUGGER
@@ -61,7 +61,7 @@ def at_fault(error: BaseException) -> BaseException:
         return error
     if is_debugger_left(error):
         return DebuggerLeftError("The debugger was left", "; the stream ends")
-    path = file_of_library(error.__traceback__)
+    path = file_of_library(traceback_of(error))
     if not path:
         return error
     found = blame(error, path)
