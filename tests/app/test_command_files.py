@@ -33,6 +33,9 @@ import os
 def process_ip(io_buffer, in_meta, options):
     return [{name: len(os.listdir(f"/proc/self/{name}")) for name in ("fd", "task")}]
 """
+GIF = bytes.fromhex(  # one pixel
+    "4749463839610100010080000000000000ffffff2c00000000010001000002024401003b"
+)
 RAISES = "def process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] == 3:\n        raise KeyError('missing')\n"
 
 
@@ -349,3 +352,27 @@ def test_too_many_files_for_a_line(cli, library, pictures):
 
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith("empycustom: error: --dry-run: gst-launch-1.0 opens all files at once, and there are 101. ")
+
+
+@pytest.mark.skipif(Gst.version() >= (1, 26), reason="such files end there")
+def test_a_gif_which_would_never_end_is_refused_before_anything_is_played_and_left_out_of_folders(
+    cli, library, pictures, tmp_path
+):
+    lib, folder = library(SAYS), pictures(1)
+    why = f"GStreamer 1.{Gst.version().minor} does not end"
+    for path in (tmp_path / "a b.gif", tmp_path / "hidden.jpg", folder / "x.GIF"):
+        path.write_bytes(GIF)
+
+    for named in ("a b.gif", "hidden.jpg"):
+        for sources_ in ([named], ["frames/00001.jpg", named]):
+            ended = cli("run", *sources_, "--lib", lib, "--out", "out.jsonl")
+            assert ended.code == 1
+            assert ended.err.startswith(f"empycustom: error: {named}: {why} a GIF; convert it: ffmpeg -i ")
+            assert not (tmp_path / "out.jsonl").exists()
+    assert "ffmpeg -i 'a b.gif' 'a b.mp4'" in cli("run", "a b.gif").err
+
+    ended = cli("run", "frames", "--lib", lib, "-q")
+    assert (ended.code, sources(ended)) == (0, [("frames/00001.jpg", 1)])
+    assert ended.err == f"empycustom: warning: left out of frames, because {why} GIFs and NUTs: x.GIF\n"
+    (folder / "00001.jpg").unlink()
+    assert f"frames/x.GIF: {why} a GIF" in cli("run", "frames", "--lib", lib, "-q").err

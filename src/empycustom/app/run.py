@@ -10,6 +10,7 @@ from empycustom.app.configured import is_configuration
 from empycustom.app.endings import DONE, FAILED, AllAtOnce, complain, remark
 from empycustom.app.libraries import Request
 from empycustom.app.playing import debugger
+from empycustom.app.playing.endless import playable
 from empycustom.app.playing.excerpt import Excerpt, check_part, part_of, warn_of_part, why_no_start
 from empycustom.app.playing.lines import Documents
 from empycustom.app.playing.listing import expand
@@ -20,7 +21,7 @@ from empycustom.app.playing.playlist import Playlist, check_files, printed
 from empycustom.app.playing.progress import Progress
 from empycustom.app.playing.reports import Report
 from empycustom.app.playing.sinks import Sinks
-from empycustom.app.playing.sources import SOURCE, describe_source, expect_video, explained, locate, shown, warn_of_frames
+from empycustom.app.playing.sources import SOURCE, describe_source, expect_video, explained, shown, warn_of_frames
 from empycustom.app.playing.summary import Work, in_lines
 from empycustom.app.playing.times import Times
 from empycustom.app.playing.upright import can_turn, keep_upright, variables
@@ -73,7 +74,7 @@ class Run:
             refuse_stdout(arguments.summary_json)
         with AllAtOnce() as found:
             names = [name for typed in arguments.source for name in found(expand, typed) or ()]
-            self.sources = [found(locate, name) for name in names]
+            self.sources = [found(playable, name) for name in names]
             found(self.sinks.check)
             if arguments.format:
                 found(check_format, arguments.format)

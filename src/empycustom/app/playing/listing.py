@@ -9,15 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from empycustom.app.endings import complain
+from empycustom.app.playing import endless
 from empycustom.app.playing.sources import is_file
 from empycustom.errors import LaunchError
 from empycustom.paths import as_path, as_text, from_native
 
-# How the names of files end that are played; others in a folder are left out. GIFs never end in GStreamer 1.22.
+# How the names of files end that are played; others in a folder are left out.
 _OF_PICTURES = ".jpg .jpeg .jpe .jfif .png .bmp .webp .tif .tiff .pgm .ppm .pnm .jp2 .heic .heif .avif .dng"
 _OF_VIDEOS = (
     ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .m2v .vob .wmv .asf .flv .3gp .3g2 .ogv .ogg .mxf .mjpeg .mjpg "
-    ".y4m .h264 .264 .h265 .265 .hevc .ivf"
+    ".y4m .h264 .264 .h265 .265 .hevc .ivf .gif"
 )
 _PICTURES, _ALL = frozenset(_OF_PICTURES.split()), frozenset(f"{_OF_PICTURES} {_OF_VIDEOS}".split())
 _NUMBER = re.compile(r"%0?\d{0,2}d")
@@ -42,7 +43,11 @@ def expand(source: str) -> list[str]:
 
 def is_picture(source: str) -> bool:
     """Whether a file is one picture, by its name."""
-    return os.path.splitext(source)[1].lower() in _PICTURES
+    return _ending(source) in _PICTURES
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def natural(name: str) -> list[str | int]:
@@ -53,16 +58,18 @@ def natural(name: str) -> list[str | int]:
 def _in_folder(folder: Path) -> list[str]:
     entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     files = [entry.name for entry in entries if not entry.is_dir()]
-    found = [name for name in files if os.path.splitext(name)[1].lower() in _ALL]
-    others = sorted(set(files) - set(found), key=natural)
+    never_end = [name for name in files if not endless.ENDS and _ending(name) in endless.ENDINGS]
+    found = [name for name in files if _ending(name) in _ALL and name not in never_end] or never_end  # alone, they are refused
+    others = sorted(set(files) - {*found, *never_end}, key=natural)
     if not found:
         folders = [f"{entry.name}/" for entry in entries if entry.is_dir()]
         there = _listed([*sorted(folders, key=natural), *others])
         what = f"what it has is {there}" if there else "it is empty"
         raise LaunchError(f"{folder} has no pictures or videos, {what}; a glob names files of any kind: '{folder}/*/*.jpg'.")
-    if others:
-        why = "their names do not end as those of pictures or videos"
-        complain(f"left out of {folder}, because {why}: {_listed(others)}", kind="warning")
+    unplayed = sorted(set(never_end) - set(found), key=natural)
+    for names, why in ((others, "their names do not end as those of pictures or videos"), (unplayed, endless.ALL)):
+        if names:
+            complain(f"left out of {folder}, because {why}: {_listed(names)}", kind="warning")
     return [as_text(folder / name) for name in sorted(found, key=natural)]
 
 

@@ -54,6 +54,11 @@ class Source:
         """The text that stands in messages of GStreamer, with all that is secret in it."""
         return self.target if self.kind == "uri" and not self.target.startswith("file://") else self.name
 
+    @property
+    def path(self) -> Path | None:
+        """Where a file lies; None: it is none."""
+        return _named(self.target) if self.target.startswith("file://") else None
+
 
 def locate(source: str) -> Source:
     """Find what ``source`` means. Raises LaunchError if it is not there."""

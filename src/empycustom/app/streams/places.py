@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from empycustom.app.playing.endless import playable
 from empycustom.app.playing.excerpt import Part, why_no_start
 from empycustom.app.playing.sources import is_file, locate
 from empycustom.errors import LaunchError
@@ -50,11 +51,11 @@ def for_each_stream(name: str) -> str:
 
 
 def missing_sources(configuration: Configuration, *, cameras: bool = False) -> Iterator[Problem]:
-    """Yield the sources that are files, and not there; with ``cameras`` the others, too, which may come later."""
+    """Yield the sources that are files and not there, or never end; with ``cameras`` the others, too, which may come later."""
     for stream in configuration.streams:
         if stream.location and (cameras or is_file(stream.location)):
             try:
-                locate(stream.location)
+                playable(stream.location)
             except LaunchError as error:
                 yield Problem(stream.place, str(error).rstrip("."))
 
