@@ -169,13 +169,29 @@ def test_stdout_that_documents_go_to_is_refused(cli, library, configured):
 
 def test_no_file_but_a_summary_is_overwritten(cli, library, video):
     library(SAYS)
+    video = video.rename(video.with_name("recording"))
     before = video.read_bytes()
-    ended = cli("run", "video.avi", "--lib", "lib.py", "--summary-json", "video.avi")
+    ended = cli("run", "recording", "--lib", "lib.py", "--summary-json", "recording")
     assert ended.code == 1
-    assert "--summary-json video.avi is there, and is not the summary of a run; choose another name" in ended.err
+    assert "--summary-json recording is there, and is not the summary of a run; choose another name" in ended.err
     assert video.read_bytes() == before
-    ended = cli("run", "video.avi", "--lib", "lib.py", "--out", "same.json", "--summary-json", "./same.json")
-    assert "same.json is named twice" in ended.err
+
+
+def test_nothing_is_written_into_a_file_that_is_named_twice(cli, library, tmp_path, configured):
+    config = configured({"empycustom": {"custom-lib": "lib.py", "in-place": True}}, callback="def update(*a): return [{}]")
+    for words in (["test", "--out"], [config, "--source", "test", "--out"], [config, "--source", "test", "--events"]):
+        ended = cli("run", *words, "same.json", "--frames", 2, "--summary-json", f"../{tmp_path.name}/same.json")
+        assert (ended.code, "same.json is named twice" in ended.err) == (1, True), ended.err
+        assert not (tmp_path / "same.json").exists()
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.mp4", "s.png"])
+def test_a_summary_is_json(cli, tmp_path, name):
+    ended = cli("run", "test", "--frames", 1, "--summary-json", name)
+    assert ended.code == 2
+    kind = name[2:]
+    assert f"--summary-json: {name}: the summary is one JSON object, not a .{kind} file; name it s.json" in ended.err
+    assert not (tmp_path / name).exists()
 
 
 def test_a_full_disk_is_an_error(cli, library):

@@ -7,7 +7,7 @@ from typing import Any
 
 import empycustom
 from empycustom.app import checked
-from empycustom.app.configured import OUTSIDE_HELP, add_configured, check_run, output, place
+from empycustom.app.configured import OUTSIDE_HELP, add_configured, check_run, output, summary
 from empycustom.app.libraries import AddLibrary, OfLastLibrary, OnError, at_least
 from empycustom.app.logs import add_log_level
 from empycustom.app.moments import length, moment
@@ -212,7 +212,7 @@ def _add_run(commands: Any) -> None:
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
     add_log_level(run)
-    add("--summary-json", type=place, metavar="FILE", help=SUMMARY_HELP)
+    add("--summary-json", type=summary, metavar="FILE", help=SUMMARY_HELP)
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(run)
     run.set_defaults(on_error=None)

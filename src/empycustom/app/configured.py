@@ -34,6 +34,14 @@ def output(name: str, what: str = "documents") -> str:
     return place(name)
 
 
+def summary(name: str) -> str:
+    """Where the summary goes, which is one JSON object."""
+    stem, _, kind = name.rpartition(".")
+    if not_for_lines(name):
+        raise argparse.ArgumentTypeError(f"{name}: the summary is one JSON object, not a .{kind} file; name it {stem}.json")
+    return place(name)
+
+
 def add_configured(run: argparse.ArgumentParser) -> None:
     """Add what only a configuration knows."""
     add = run.add_argument_group("for a stream configuration").add_argument

@@ -48,8 +48,8 @@ def main(arguments: Namespace) -> int:
     keep_stdout()
     add_elements()
     if is_configuration(arguments.source[0]):
-        return summarized(arguments.summary_json, lambda done: play_streams(arguments, done))
-    return summarized(arguments.summary_json, lambda done: _main(arguments, done))
+        return summarized(arguments, lambda done: play_streams(arguments, done))
+    return summarized(arguments, lambda done: _main(arguments, done))
 
 
 def _main(arguments: Namespace, done: dict[str, Any]) -> int:
