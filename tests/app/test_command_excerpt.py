@@ -83,6 +83,13 @@ def test_a_start_behind_the_end_is_an_error(cli, library, made, name):
     assert ended.err.count("there is no frame to play.") == 1
 
 
+def test_a_start_behind_the_beginning_of_the_last_frame_is_told_as_such(cli, library, made):
+    ended = cli("run", made("b.mp4"), "--start", "3.99", "--lib", library(SAYS))
+
+    assert ended.code == 1
+    assert "--start 3.99: the last frame of the video, which is 0:04.0 long, begins before; there is no" in ended.err
+
+
 def test_what_is_saved_begins_at_0(cli, library, told, made, frames_in, tmp_path):
     names = ["a.mp4", "a.mkv", "a.webm", "a.avi"]
     saves = [word for name in names for word in ("--save", name)]

@@ -178,7 +178,10 @@ class Excerpt:
         known, duration = pad.peer_query_duration(Gst.Format.TIME)
         long = f", which is {_shown(duration)} long" if known and duration > 0 else ""
         start = self._part.start.text if self._part.start else "0"
-        text = f"--start {start} is behind the end of the video{long}: there is no frame to play."
+        if known and duration > self._part.start_ns:
+            text = f"--start {start}: the last frame of the video{long}, begins before; there is no frame to play."
+        else:
+            text = f"--start {start} is behind the end of the video{long}: there is no frame to play."
         error = GLib.Error.new_literal(Gst.ResourceError.quark(), text, Gst.ResourceError.SEEK)
         source.post_message(Gst.Message.new_error(source, error, ""))
 
