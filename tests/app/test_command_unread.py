@@ -1,4 +1,4 @@
-"""stdout that nobody reads (`| head -1`), and one that cannot be written: no traceback, and the exit code of what was done."""
+"""stdout and stderr that nobody reads (`| head -1`), or that cannot be written: no traceback, and the exit code of what was done."""
 
 from __future__ import annotations
 
@@ -98,3 +98,71 @@ def test_what_a_library_prints_while_it_is_checked_is_beside_the_report(cli, run
     assert ended.err == "imported\n" + "called\nby descriptor\n" * 2
     assert ended.out.startswith(f"{path}: one frame")
     assert run_into(unread, ["check", path, "--repeat", "2"]) == (0, ended.err)
+
+
+PRINTS_TO_STDERR = """\
+import logging
+import sys
+
+
+def process_ip(io_buffer, in_meta, options):
+    print("called", file=sys.stderr, flush=True)
+    sys.stderr.buffer.write(b"bytes\\n")
+    sys.stderr.flush()
+    print("before any replacement", file=sys.__stderr__, flush=True)
+    logging.warning("logged")
+    return [{"a": 1}]
+"""
+PRINTS_TO_STDOUT = """\
+import sys
+
+
+def process_ip(io_buffer, in_meta, options):
+    print("called", flush=True)
+    sys.stdout.buffer.write(b"bytes\\n")
+    sys.stdout.flush()
+    print("before any replacement", file=sys.__stdout__, flush=True)
+    return [{"a": 1}]
+"""
+WITH_PRINTS = [
+    (PRINTS_TO_STDERR, "run test --frames 20 --lib lib.py --out o.jsonl"),
+    (PRINTS_TO_STDOUT, "run test --frames 20 --lib lib.py --out o.jsonl"),
+    (PRINTS_TO_STDERR, "launch videotestsrc num-buffers=20 ! video/x-raw,format=RGBA ! LIB ! aimeta location=o.jsonl ! fakesink"),
+    (PRINTS_TO_STDERR, "check lib.py --repeat 20"),
+    (PRINTS_TO_STDOUT, "check lib.py --repeat 20"),
+]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("reader", ["2>&1 >/dev/null | head -1", "2>/dev/full"])
+@pytest.mark.parametrize(("source", "words"), WITH_PRINTS)
+def test_a_library_may_print_where_nobody_reads_stderr(env, library, tmp_path, source, words, reader, unbuffered):
+    library(source)
+    words = words.replace("LIB", "empycustom custom-lib=lib.py in-place=true").replace("!", "'!'")
+    line = f"({sys.executable} -m empycustom {words}; echo $? > code) {reader}"
+    environment = {**env, "PYTHONUNBUFFERED": unbuffered}
+    subprocess.run(["sh", "-c", line], env=environment, cwd=tmp_path, capture_output=True, timeout=TIMEOUT_S, check=False)
+
+    assert (tmp_path / "code").read_text() == "0\n"
+    if "o.jsonl" in words:
+        assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 20
+
+
+def test_descriptors_and_children_may_follow(env, library, tmp_path, unread):
+    """The first print finds out that nobody reads stderr; what comes after it can be written, by anybody."""
+    follows = "    os.write(2, b'by descriptor')\n    subprocess.run(['sh', '-c', 'echo by a child >&2'], check=True)\n"
+    library(f"import os, subprocess, sys\n\ndef process_ip(b, m, o):\n    print('called', file=sys.stderr)\n{follows}")
+    command = [sys.executable, "-m", "empycustom", "run", "test", "--frames", "3", "--lib", "lib.py", "--out", "o.jsonl"]
+    ended = subprocess.run(command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=unread, timeout=TIMEOUT_S)
+
+    assert ended.returncode == 0
+    assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 3
+
+
+def test_what_a_library_cannot_write_elsewhere_is_its_exception(cli, library):
+    ended = cli(
+        "run", "test", "--frames", 2, "--lib", library("def process_ip(b, m, o):\n    open('/dev/full', 'w', 1).write('x\\n')\n")
+    )
+
+    assert ended.code == 1
+    assert "No space left on device" in ended.err

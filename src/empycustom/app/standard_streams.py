@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import os
@@ -16,6 +17,25 @@ from empycustom.errors import LaunchError
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _terminal: Any = None  # what it was like, where stdin is one
 _kept: IO[str] | None = None  # what stdout was, while it is kept
+_UNREADABLE = (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EDQUOT)  # no reader, the terminal is closed, the disk is full
+
+
+class _Descriptor(io.FileIO):
+    """stdout or stderr. What cannot be written on stderr is dropped: that nobody can read it is not an error of who prints it.
+
+    It is the same for stdout as long as stderr is in its place.
+    """
+
+    def write(self, data: Any, /) -> int:
+        """Write as a file does; return how many bytes were written or dropped."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in _UNREADABLE or (self.fileno() == _STDOUT and _kept is None):
+                raise
+            if error.errno == errno.EPIPE:  # for good, also for C and child processes
+                send_nowhere(self)
+        return memoryview(data).nbytes
 
 
 def prepare_streams() -> None:
@@ -25,13 +45,33 @@ def prepare_streams() -> None:
         if not _is_open(descriptor):
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
             os.set_inheritable(descriptor, True)
-    sys.stderr = sys.stderr or os.fdopen(_STDERR, "w")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    sys.stdout = sys.__stdout__ = _opened(sys.stdout)  # type: ignore[misc]
+    sys.stderr = sys.stderr or open(_STDERR, "w", closefd=False)  # noqa: SIM115 - for the whole process
+    sys.stderr = sys.__stderr__ = _opened(sys.stderr)  # type: ignore[misc]
 
     if os.isatty(_STDIN):
         _terminal = termios.tcgetattr(_STDIN)
+
+
+def _opened(stream: Any) -> Any:
+    """Open the descriptor of a standard stream once more, with its encoding and its buffers."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    with suppress(OSError):
+        stream.flush()
+    raw = _Descriptor(stream.fileno(), "w", closefd=False)
+    raw.name = stream.name
+    buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # unbuffered as Python does it
+    opened = io.TextIOWrapper(
+        buffer,
+        stream.encoding,
+        "backslashreplace",
+        "\n",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+    vars(opened)["mode"] = "w"
+    return opened
 
 
 def restore_terminal() -> None:
@@ -93,7 +133,7 @@ def _finish(stream: IO[str] | None) -> OSError | None:
     return None
 
 
-def send_nowhere(stream: IO[str]) -> None:
+def send_nowhere(stream: IO[str] | io.FileIO) -> None:
     """Let what a stream still holds, and gets from now on, go nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     if nowhere != stream.fileno():  # the same where somebody has closed it
