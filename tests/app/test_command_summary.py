@@ -119,7 +119,11 @@ def test_after_an_error_the_summary_is_written_and_counts_it(cli, library, summa
     done = summary()
     assert counts(done) == {"exit_code": 1, "frames": 3, "documents": 3, "written": ["meta.jsonl"]}
     assert [(lib["calls"], lib["errors"]) for lib in done["libraries"]] == [(4, 1)]
-    assert re.search(r"  lib.py  4 calls  median .*  1 errors\n", ended.err)
+    assert re.search(r"  lib.py  4 calls  median .*  1 error\n", ended.err)
+
+
+def test_one_is_not_several(cli):
+    assert re.fullmatch(r"1 frame in [\d.]+ s \(.* fps\), 1 document\n", cli("run", "test", "--frames", 1).err)
 
 
 def test_a_library_that_cannot_be_loaded_leaves_no_old_summary(cli, library, summary, tmp_path):

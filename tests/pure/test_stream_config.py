@@ -214,7 +214,7 @@ def test_streams_that_cannot_be(configured):
     listed = [{"stream_id": "a"}, {"stream_id": "a"}]
     assert "\n$.streams[0]: there is no source" in complaint(configured, {}, sources=(), streams=listed)
     assert "$.streams[1].stream_id: a is the name of another" in complaint(configured, {}, sources=("x", "y"), streams=listed)
-    assert "--source is given 1 times, and there are 2" in complaint(configured, {}, sources=("x",), streams=listed)
+    assert "--source is given 1 time, and the file has 2 streams" in complaint(configured, {}, sources=("x",), streams=listed)
 
 
 OPTIONS = [

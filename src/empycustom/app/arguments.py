@@ -198,7 +198,7 @@ def _add_run(commands: Any) -> None:
     add = run.add_argument
     add("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
-    add("--options", action=OfLastLibrary, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
+    add("--options", action=OfLastLibrary, type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     add("--every", action=OfLastLibrary, type=at_least(1), metavar="N", help="call the --lib before it for every n-th frame")
     add("--on-error", action=OnError, choices=("fail", "pass", "drop"), metavar="POLICY", help=ON_ERROR_HELP)
     add("--out", type=output, metavar="FILE", help="write the documents here, one a line; - is stdout")
@@ -225,7 +225,7 @@ def _add_schema(commands: Any) -> None:
 
 def _add_launch(commands: Any) -> None:
     launch = _add(commands, "launch", short="a gst-launch description, elements included", text=LAUNCH, more=LAUNCH_MORE)
-    launch.add_argument("description", nargs="+", metavar="DESCRIPTION", help="elements, with ! between them")
+    launch.add_argument("description", nargs="+", type=str, metavar="DESCRIPTION", help="elements, with ! between them")
     launch.add_argument("-e", action="store_true", help="accepted as by gst-launch-1.0; Ctrl-C always ends the stream first")
     launch.add_argument("--quiet", "-q", action="store_true", help="only what elements say: errors, warnings, infos")
     add_log_level(launch)

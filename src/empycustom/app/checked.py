@@ -82,7 +82,7 @@ def add_checked(check: argparse.ArgumentParser, options_help: str, outside_help:
     """Add the arguments."""
     add = check.add_argument
     add("library", metavar="FILE", help="a library, a dotted module name, or a stream configuration")
-    add("--options", metavar="JSON", help=options_help)
+    add("--options", type=str, metavar="JSON", help=options_help)
     add("--image", metavar="FILE", help="a picture as the frame")
     add("--video", metavar="FILE", help="a frame of a video as the frame: the first one, or that of --at")
     add(

@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 from typing import Any
 
+from empycustom.app.parsers import filled
 from empycustom.text import not_for_lines
 
 SOURCE_HELP = "play this, not the location in the file; once for each stream"
@@ -24,7 +25,7 @@ _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 def place(name: str) -> str:
     """Where something goes: what means stdout is ``-``, for file descriptor 1 is not stdout any more while a command plays."""
-    return "-" if name in _STDOUT else name
+    return "-" if name in _STDOUT else filled(name)
 
 
 def output(name: str, what: str = "documents") -> str:

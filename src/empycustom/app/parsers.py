@@ -41,12 +41,23 @@ class Command(Parser):
 
     check: Callable[[argparse.ArgumentParser, argparse.Namespace], None] | None = None
 
+    def __init__(self, *names: Any, **settings: Any) -> None:
+        super().__init__(*names, **settings)
+        self.register("type", None, filled)  # of all arguments that have no type of their own
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse, and check."""
         chosen, rest = super().parse_known_args(args, namespace)
         if self.check:
             self.check(self, chosen)
         return chosen, rest
+
+
+def filled(text: str) -> str:
+    """A type for argparse: a name that is not empty, as that of a variable which is not set would be."""
+    if not text:
+        raise argparse.ArgumentTypeError("it must not be empty")
+    return text
 
 
 class Plain(argparse.RawDescriptionHelpFormatter):

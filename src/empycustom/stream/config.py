@@ -166,7 +166,10 @@ def _streams(
     """The streams with their JSON paths; each has a ``location`` and a ``stream_id``."""
     listed: list[dict[str, Any]] = document.get("streams") or [{}] * max(1, len(sources))
     if sources and len(sources) != len(listed):
-        text = f"--source is given {len(sources)} times, and there are {len(listed)} streams in the file"
+        given, there = (
+            f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((len(sources), "time"), (len(listed), "stream"))
+        )
+        text = f"--source is given {given}, and the file has {there}"
         problems.append(Problem("$.streams", text))
         sources = ["test"] * len(listed)  # nothing is to be said of the locations in the file, which are not meant
     found: list[tuple[str, dict[str, Any]]] = []

@@ -53,7 +53,7 @@ class Progress:
         elif self._lines and time.monotonic() - self._said >= _LINE_EVERY_S:
             self._said = time.monotonic()
             share = f" of {total} ({100 * frames // max(total, 1)} %)" if total else ""
-            write_stderr(f"{frames} frames{share}, {frames / self.seconds:.1f} fps")
+            write_stderr(f"{frames} frame{'' if frames == 1 else 's'}{share}, {frames / self.seconds:.1f} fps")
 
     def pause(self) -> None:
         """Leave the terminal to a debugger, until it is closed and frames go on; any thread may ask for it."""

@@ -122,15 +122,17 @@ def total(files: Sequence[str], streams: Sequence[Mapping[str, Any]]) -> dict[st
 def in_lines(done: Mapping[str, Any]) -> str:
     """Return a summary as people read it: a line, and one more for each library."""
     start = f"; start: {done['start_seconds']:.1f} s" if done["start_seconds"] >= _LONG_START_S else ""
-    events = f", {done['events']} events" if "events" in done else ""
-    left_out = f", {_frames(done['left_out'])} left out because the libraries were busy" if done["left_out"] else ""
+    events = f", {_counted(done['events'], 'event')}" if "events" in done else ""
+    left_out = f", {_counted(done['left_out'], 'frame')} left out because the libraries were busy" if done["left_out"] else ""
     written = f"; written: {', '.join(done['written'])}" if done["written"] else ""
-    speed = f"{done['frames']} frames in {done['seconds']:.1f} s ({done['fps']:.1f} fps{start})"
-    return "\n".join([f"{speed}, {done['documents']} documents{events}{left_out}{written}", *_library_lines(done["libraries"])])
+    speed = f"{_counted(done['frames'], 'frame')} in {done['seconds']:.1f} s ({done['fps']:.1f} fps{start})"
+    return "\n".join(
+        [f"{speed}, {_counted(done['documents'], 'document')}{events}{left_out}{written}", *_library_lines(done["libraries"])]
+    )
 
 
-def _frames(count: int) -> str:
-    return f"{count} frame{'' if count == 1 else 's'}"
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _library_lines(libraries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -160,4 +162,6 @@ def _ms(ms: float) -> str:
 
 
 def _mishaps(library: Mapping[str, Any]) -> str:
-    return ", ".join(f"{library[key]} {key}" for key in ("errors", "dropped") if library[key])
+    errors = _counted(library["errors"], "error") if library["errors"] else ""
+    dropped = f"{library['dropped']} dropped" if library["dropped"] else ""
+    return ", ".join(filter(None, [errors, dropped]))
