@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import subprocess
@@ -225,6 +226,28 @@ def test_files_that_are_all_broken_end(cli, library, tmp_path, save):
     assert sorted(line.split(": ")[2] for line in ended.err.splitlines() if line.startswith("empycustom: error")) == [
         "a.jpg", "b.mp4", "c.png",
     ]  # fmt: skip
+
+
+# An animated picture: GStreamer 1.22 finds the stream in it, and decodes no frame.
+ANIMATED = """
+UklGRvQBAABXRUJQVlA4WAoAAAACAAAAnwAAdwAAQU5JTQYAAAAAAAAAAABBTk1GmgAAAAAAAAAAAJ8AAHcAAMgAAAJWUDggggAAADAKAJ0BKqAAeAA+bTaa
+SaQjIqEgaACADYlpbt/wL0C8AfoBI+00B+AAJzQdSTQAFT+Oou5DuDE+OmnNTJv0Oh0Oh0Oh0Oh0Oh0Oh0Oh0Oh0Oh0Oh0Oh0OhzAAD+8KIv//kFywuuRr//
+8gP+QH/ID/+PxaS9A991CLqEXUIhkwgAAABBTk1GjgAAAAAAAAAAAJ8AAHcAAMgAAABWUDggdgAAAJQJAJ0BKqAAeAA+bTSTSYIGAADYlpbt/wL0C8AfoBI+
+00B+AAJuYcqvBAhFJJEheI9bLfsLj+OQVL62W/YXH8cgqX1st+wuP45BUvrZb9hcfxyCpSAA/vC27//5BcsLrka//+bArmufoeTH1GeUWPysfkQAAABBTk1G
+kAAAAAAAAAAAAJ8AAHcAAMgAAABWUDggeAAAAFQJAJ0BKqAAeAA+bTSTSYIGAADYlpbt/wL0C8AfoBI+00ACYmnKrwQIRSSRIXiPWy37C4/jkFS+tlv2Fx/H
+IKl9bLfsLj+OQVL62W/YXH8cgqUgAP75Ji//+QH/+QH/+QH/8gP/+IXeyGY/DelExnnAf5KAFiQAAA==
+"""
+
+
+def test_a_file_whose_frames_cannot_be_decoded_is_named_or_played(cli, library, pictures, tmp_path):
+    pictures(1, 2)
+    (tmp_path / "moving.webp").write_bytes(base64.b64decode(ANIMATED))
+    ended = cli("run", "frames/00001.jpg", "moving.webp", "frames/00002.jpg", "--lib", library(SAYS), "-q")
+
+    assert numbers(ended) == list(range(len(ended.documents)))
+    played = [name for name, _ in sources(ended)]
+    assert played in (["frames/00001.jpg", "frames/00002.jpg"], ["frames/00001.jpg", "moving.webp", "frames/00002.jpg"])
+    assert (ended.code, "error: moving.webp: " in ended.err) == ((1, True) if "moving.webp" not in played else (0, False))
 
 
 def test_a_file_without_video_is_named(cli, library, video, tmp_path):

@@ -231,6 +231,8 @@ class Run:
     def _update(self) -> None:
         self.progress.update(self.frames, self._total())
         self._tell_left_out()
+        if self.playlist:
+            self.playlist.look()
 
     def _tell_left_out(self, **least: int) -> None:
         for text in self.left_out.news(**least):

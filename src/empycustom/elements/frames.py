@@ -48,11 +48,14 @@ class FrameReader:
         self._plain = self.carrier
         self.deepstream = DeepStreamCarrier()
         self._state = scan_state()
+        self.number = self._last_number = -1
         self.restart()
 
     def restart(self) -> None:
         """Begin a stream: the next number is 0, and times are not known before its segment."""
-        self._last_number, self.number = getattr(self, "number", -1), -1
+        if self.number >= 0:  # else that stream had no frame
+            self._last_number = self.number
+        self.number = -1
         self.source: str | None = None
         self._stream_time, self._beginning, self._segment = unknown, None, None
 

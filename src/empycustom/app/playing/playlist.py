@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from empycustom.app.playing.listing import is_picture
 from empycustom.app.playing.parts import build_element
 from empycustom.app.playing.reports import Report
-from empycustom.app.playing.sources import SOURCE, Source, describe_source, expect_video, is_lasting
+from empycustom.app.playing.sources import SOURCE, Source, describe_source, expect_video, is_lasting, refuse_video
 from empycustom.app.playing.times import Times
 from empycustom.elements.failures import post_error
 from empycustom.elements.origin import announce
@@ -18,6 +19,7 @@ from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst
 
 _AT_ONCE = 3  # one plays, the others get ready
+_LOOK_EVERY_S, _IDLE_S = 0.5, 2.0  # without a thread that works on it, a source has ended
 _MOST_PRINTED = 100
 _NUMBER = re.compile(f":{SOURCE}([0-9]+)")
 
@@ -60,6 +62,8 @@ class Playlist:
         self._concat = pipeline.get_by_name(SOURCE)
         self._waiting = iter(range(len(sources)))
         self._playing: dict[int, _Playing] = {}
+        self._cut_off: set[int] = set()  # by an end that was not theirs
+        self._look_at = 0.0
         # How many frames there are, where that is known.
         self.total = len(sources) if all(is_picture(source.name) for source in sources) else None
 
@@ -71,6 +75,7 @@ class Playlist:
 
     def end(self) -> None:
         """Stop what plays; the pipeline has stopped."""
+        self._cut_off.update(self._playing)
         for playing in self._playing.values():
             playing.stop()
         self._playing.clear()
@@ -83,14 +88,25 @@ class Playlist:
     def takes(self, report: Report) -> bool:
         """Go on with the next source if it is a part of one that reports an error; return whether it is."""
         found = _NUMBER.search(report.element)
-        if found is None or self._has_stopped():
+        if found is None:
             return not report.element.startswith("/GstPipeline:")  # a part of one that is gone
         number = int(found[1])
-        if number not in self.broken:
+        is_cut_off = number in self._cut_off or (number in self._playing and self._has_stopped())
+        if number not in self.broken and not is_cut_off:
             self.broken.add(number)
             self._tell(report)
             self._later(partial(self._next, number))
         return True
+
+    def look(self) -> None:
+        """Let a source be left that does nothing any more and has not told why: GStreamer may lose its error."""
+        if self._playing and time.monotonic() > self._look_at:
+            self._look_at = time.monotonic() + _LOOK_EVERY_S
+            self._later(self._refuse_idle)
+
+    def _refuse_idle(self) -> None:
+        for playing in self._playing.values():
+            playing.refuse_idle()
 
     def _add(self) -> None:
         number = next(self._waiting, None) if len(self._playing) < _AT_ONCE else None
@@ -133,6 +149,8 @@ class _Playing:
         self._times = Times(self._decoder, self._pad, durations=True)
         expect_video(self._decoder, self._pad, source.name)
         self._decoder.connect("pad-added", self._link)
+        self._idle_since: float | None = None
+        self._has_frames = False
 
     def start(self) -> None:
         """Begin to read; it waits for its turn when it has a frame."""
@@ -143,14 +161,30 @@ class _Playing:
             return  # another video in the same file
         pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._hold_back)
         pad.link_full(self._pad, Gst.PadLinkCheck.NOTHING)
+        pad.add_probe(Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self._note)
         announce(pad, self._source.name, begins=True)
+
+    def _note(self, _pad: Any, _info: Any) -> Any:
+        self._has_frames = True
+        return Gst.PadProbeReturn.REMOVE
 
     def _hold_back(self, _pad: Any, info: Any) -> Any:
         """Let the end of this source not be that of the stream, which it would be if the next one is not there yet."""
         if info.get_event().type != Gst.EventType.EOS:
             return Gst.PadProbeReturn.OK
+        if not self._has_frames:  # GStreamer may have lost the error that says why
+            refuse_video(self._decoder, "No frame of it can be decoded.")
         self._on_end()
         return Gst.PadProbeReturn.DROP
+
+    def refuse_idle(self) -> None:
+        """Say on the bus that nothing comes of it, if no thread has worked on it for a while and it has not given a frame."""
+        if self._pad.is_linked() or _is_at_work(self._decoder):
+            self._idle_since = None
+            return
+        self._idle_since = self._idle_since or time.monotonic()
+        if time.monotonic() - self._idle_since > _IDLE_S:
+            refuse_video(self._decoder, "There is no video in it that GStreamer can decode; it gave up without saying why.")
 
     def leave(self) -> None:
         """Let the next source play, and be gone."""
@@ -164,3 +198,10 @@ class _Playing:
         self._concat.release_request_pad(self._pad)  # which a thread of the source may wait at
         self._decoder.set_state(Gst.State.NULL)
         del self._decoder, self._pad  # what they call holds this object
+
+
+def _is_at_work(element: Any) -> bool:
+    """Whether a thread of GStreamer works in an element, or in one inside of it."""
+    if any(pad.get_task_state() == Gst.TaskState.STARTED for pad in element.pads):
+        return True
+    return any(_is_at_work(inside) for inside in getattr(element, "children", ()))

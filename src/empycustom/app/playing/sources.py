@@ -214,12 +214,16 @@ def expect_video(source: Any, pad: Any, name: str) -> None:
 
     def on_all(decoder: Any) -> None:
         if not pad.is_linked():
-            text = f"{name} has no video that GStreamer can decode."
-            error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
-            decoder.post_message(Gst.Message.new_error(decoder, error, ""))
+            refuse_video(decoder, f"{name} has no video that GStreamer can decode.")
 
     source.connect("no-more-pads", on_all)
     source.connect("deep-element-added", _prepare)
+
+
+def refuse_video(source: Any, text: str) -> None:
+    """Say on the bus that the element ``source`` gives no frame."""
+    error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
+    source.post_message(Gst.Message.new_error(source, error, ""))
 
 
 def _prepare(_source: Any, _bin: Any, element: Any) -> None:
