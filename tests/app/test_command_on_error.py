@@ -8,6 +8,7 @@ import pytest
 from command_helpers import SAYS, words
 
 FAILS = "def process_ip(b, m, o):\n    number = m['frame'][0]['frame_num']\n    return [{'half': 1 / (number % 2)}]\n"
+RAISES_ALWAYS = "def process_ip(b, m, o):\n    raise ValueError(7)\n"
 NOT_A_RESULT = FAILS.replace("[{'half': 1 / (number % 2)}]", "[{}] if number % 2 else 7")
 
 
@@ -69,3 +70,20 @@ def test_where_there_is_no_library_of_the_command_line_it_is_refused(cli, config
         ended = cli("run", words_, "--on-error", "pass")
         assert ended.code == 2
         assert said in ended.err
+
+
+@pytest.mark.parametrize("as_configuration", [False, True])
+def test_a_video_without_a_frame_is_not_written(cli, library, configured, video, tmp_path, as_configuration):
+    (tmp_path / "a.mp4").write_text("an older one")
+    element = {"custom-lib": "lib.py", "in-place": True, "on-error": "drop"}
+    words = ["video.avi", "--lib", "lib.py", "--on-error", "drop"]
+    words = [configured({"empycustom": element}), "--source", "video.avi"] if as_configuration else words
+    library(RAISES_ALWAYS)  # in place of the library that comes with a configuration
+    saves = [word for name in ("a.mp4", "a.mkv", "a.png") for word in ("--save", name)]
+    ended = cli("run", *words, *saves)
+
+    assert ended.code == 0, ended.err
+    for name in ("a.mp4", "a.mkv", "a.png"):
+        assert ended.err.count(f"{name} was not written: there was no frame.") == 1
+    assert "; written: " not in ended.err
+    assert list(tmp_path.glob("a.*")) == []

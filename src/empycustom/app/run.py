@@ -190,7 +190,7 @@ class Run:
         try:
             with debugger.alone(self.progress.pause):
                 code = self.player.play()
-            self.sinks.remove_empty()
+            self.sinks.remove_empty(self.videos.without_frames(complete=self.player.complete))
             if self.playlist and self.playlist.broken:
                 code = code or FAILED
         finally:
@@ -243,7 +243,8 @@ class Run:
         self._update()
         if self.arguments.quiet:  # there is no summary to say it
             self._tell_left_out(least=1)
-        for path in self.sinks.write_pictures(self.pipeline):
+        videos = self.videos.without_frames(complete=self.player.complete)
+        for path in (*self.sinks.write_pictures(self.pipeline), *videos):
             complain(f"{path} was not written: there was no frame.", kind="warning")
         for kind, text in self.videos.findings(complete=self.player.complete):
             self.player.say(kind, text)

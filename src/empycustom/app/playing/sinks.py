@@ -89,12 +89,12 @@ class Sinks:
         """The files that are videos, each with its index."""
         return [(index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _MUXERS]
 
-    def remove_empty(self) -> None:
-        """Remove the videos that nothing was written to, when the pipeline has stopped."""
+    def remove_empty(self, without_frames: Sequence[Path]) -> None:
+        """Remove the videos that nothing, or no frame, was written to, when the pipeline has stopped."""
         for _, path in self.videos():
             made = self.folder / path
             with suppress(OSError):
-                if made.is_file() and not made.is_symlink() and not made.stat().st_size:
+                if made.is_file() and not made.is_symlink() and (path in without_frames or not made.stat().st_size):
                     made.unlink()
 
     def write_pictures(self, pipeline: Any) -> list[Path]:

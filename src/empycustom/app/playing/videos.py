@@ -49,6 +49,10 @@ class Videos:
         self._written = [(path, *_watched(pipeline, index, path)) for index, path in sinks.videos()]
         keep_sizes(pipeline, sinks.videos())
 
+    def without_frames(self, *, complete: bool) -> list[Path]:
+        """The files that hold no frame because there was none; ``complete``: the stream has come to its end."""
+        return [path for path, written, _ in self._written if complete and not (self.frames.all or written.all)]
+
     def findings(self, *, complete: bool) -> Iterator[tuple[str, str]]:
         """Say what is wrong with a video: error or warning, and a sentence. ``complete``: the stream has come to its end."""
         caps = self._last.get_current_caps()

@@ -42,7 +42,7 @@ class Connection:
     ``let_in`` is asked for every frame whether it may reach aimeta, ``hear`` gets every document and may raise: then the pipeline
     ends with that error. ``location`` is what the pipeline plays, ``name`` what frames have as their source, ``sinks`` where they
     go; ``left_out`` counts frames of a live source that are left out; ``every``: none are. ``part`` is what is wanted, None: all.
-    When it has ended, ``missing`` are pictures for which there was no frame. Raises LaunchError.
+    When it has ended, ``missing`` are files for which there was no frame. Raises LaunchError.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Connection:
     def play(self) -> int:
         """Play it, once; return the exit code. Raises StuckError."""
         code = self._player.play()
-        self._sinks.remove_empty()
+        self._sinks.remove_empty(self._videos.without_frames(complete=self._player.complete))
         # What the elements call keeps this object, and so the pipeline: Python does not see that circle.
         self._aimeta.disconnect(self._handler)
         for pad, probe in self._probes:
@@ -163,7 +163,8 @@ class Connection:
 
     def _finish(self) -> None:
         """Do what needs the elements as they are at the end of the stream."""
-        self.missing = self._sinks.write_pictures(self._pipeline)
+        videos = self._videos.without_frames(complete=self._player.complete)
+        self.missing = [*self._sinks.write_pictures(self._pipeline), *videos]
         for kind, text in self._videos.findings(complete=self._player.complete):
             self._player.say(kind, text)
 

@@ -65,7 +65,7 @@ class LiveStream:
         self.stuck: StuckError | None = None
         self.work = Work()
         self.left_out = LeftOut("process-interval")
-        self._missing: list[Path] | None = None  # pictures that no pipeline had a frame for
+        self._missing: list[Path] | None = None  # files that no pipeline had a frame for
         self._sinks = self._sinks_at_first = sinks_of(stream, asked)
         self._location = stream.aimeta.get("location", "")
         self._changing = threading.Lock()
