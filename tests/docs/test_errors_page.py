@@ -320,6 +320,8 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
         ["run", "test", "--lib", lib, "--format", "NONE"],
         ["run", "test", "--lib", lib, "--save", "x.nothing"],
         ["run", "test", "--lib", lib, "--out", "x.csv"],
+        ["run", "test", "--lib", lib, "--summary-json", "x.csv"],
+        ["run", "test", "--lib", lib, "--save", ""],
         ["run", "video.avi", "--lib", lib, "--save", "video.avi"],
         ["run", "test", "--lib", lib, "--show"],
         ["run", "test", "--lib", "caf\udce9.py"],
@@ -333,7 +335,7 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
     ]
     messages = []
     for command in commands:
-        if "x.csv" in command:  # a wrong argument
+        if "x.csv" in command or "" in command:  # a wrong argument
             with pytest.raises(SystemExit, match="2"):
                 main(command)
         else:
@@ -356,7 +358,8 @@ def test_the_end_and_videos(tmp_path, library):
     (tmp_path / "live.json").write_text(json.dumps({"pipeline_configuration": live}))
     (tmp_path / "full.mp4").symlink_to("/dev/full")
     made = f"videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48 ! jpegenc ! filesink location={tmp_path / 'a.mjpeg'}"
-    for line in (made, made.replace("a.mjpeg", "b.mjpeg").replace("width=64", "width=32")):
+    short = made.replace("jpegenc", "jpegenc ! avimux").replace("a.mjpeg", "short.avi")
+    for line in (made, short, made.replace("a.mjpeg", "b.mjpeg").replace("width=64", "width=32")):
         subprocess.run(["gst-launch-1.0", "-q", *line.split()], check=True)
     commands = [
         (GOOD, 0, "a.mjpeg", "b.mjpeg", "--save", "c.mp4"),
@@ -364,6 +367,7 @@ def test_the_end_and_videos(tmp_path, library):
         (lost, 1, "test", "--frames", "5", "--save", "a.mkv"),
         (GOOD, 0, "a.mjpeg", "--save", "a.avi"),
         (GOOD, 1, "a.mjpeg", "--start", "1:20"),
+        (GOOD, 1, "short.avi", "--start", "0.09"),
         ("", 0, "live.json", "--source", "test", "--frames", "4"),
         (GOOD, 1, "test", "--show"),
         (slow, 0, "test", "--frames", "1", "--grace", "0.2"),
