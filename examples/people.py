@@ -49,6 +49,10 @@ def start(options):
 
 def process_ip(io_buffer, in_meta, options):
     """Return the people in this frame as new objects."""
+    global crowd
+    source = in_meta["frame"][0].get("source")
+    if source != crowd.source:  # another video, or the next picture: nobody is where somebody was
+        crowd = Crowd(source, crowd.last_id)
     with empycustom.map_frame(io_buffer, in_meta) as frame:
         picture = cv2.cvtColor(frame.rgba, cv2.COLOR_RGBA2RGB)
     crowd.follow(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
@@ -74,8 +78,9 @@ class Person:
 class Crowd:
     """Everybody who is in the picture now, and the picture."""
 
-    def __init__(self):
-        self.people, self.gray, self.frames, self.last_id = [], np.empty((0, 0), np.uint8), 0, 0
+    def __init__(self, source=None, last_id=0):
+        self.source, self.last_id = source, last_id
+        self.people, self.gray, self.frames = [], np.empty((0, 0), np.uint8), 0
 
     def follow(self, gray):
         """Move each box to where its person went since the last frame."""

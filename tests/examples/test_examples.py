@@ -135,6 +135,23 @@ def test_people_finds_nobody_in_a_test_picture(launch):
     assert [frame["object"] for frame in documents] == [[], []]
 
 
+def test_people_begins_anew_with_each_source(walkers, tmp_path):
+    read = dict(word.split("=") for word in walkers if "=" in word)
+    size = int(read["height"]), int(read["width"]), 4
+    people = np.fromfile(read["location"], np.uint8, np.prod(size)).reshape(size)
+    cv2.imwrite(str(tmp_path / "people.png"), cv2.cvtColor(people, cv2.COLOR_RGBA2BGR))
+    cv2.imwrite(str(tmp_path / "gray.png"), np.full_like(people[..., :3], 128))
+    words = ["run", "people.png", "gray.png", "people.png", "--lib", EXAMPLES / "people.py", "-q"]
+    ended = subprocess.run(
+        [Path(sys.executable).parent / "empycustom", *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    found = [json.loads(line)["frame"][0]["object"] for line in ended.stdout.splitlines()]
+
+    assert len(found[0]) > 1
+    assert [len(objects) for objects in found] == [len(found[0]), 0, len(found[0])]
+    assert not {each["object_id"] for each in found[0]} & {each["object_id"] for each in found[2]}
+
+
 def test_people_says_which_format_it_needs(launch):
     caps = "video/x-raw,format=BGRx"
     ended = launch.process("videotestsrc", "num-buffers=1", "!", caps, "!", "empycustom", *example("people.py"), "!", "fakesink")
