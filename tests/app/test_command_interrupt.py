@@ -27,7 +27,7 @@ def test_ctrl_c_finishes_the_files(number, begin, library, tmp_path, frames_in):
     assert time.monotonic() - began < 5
     assert all(document["emcustom"] == {"slow": True} for document in documents)
     assert frames_in(tmp_path / "video.mp4") == len(documents)
-    assert f"{len(documents)} frames in" in ended.err
+    assert f"{len(documents)} frame" in ended.err
 
 
 def test_ctrl_c_on_a_file_does_not_wait_for_its_end(begin, library, video, tmp_path):

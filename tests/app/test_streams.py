@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import time
@@ -190,14 +191,12 @@ def test_ctrl_c_ends_all_streams(begin, configured, library, tmp_path):
     path = tmp_path / "meta.jsonl"
     wait_for(lambda: path.exists() and all(f'"stream_id":"{name}"' in path.read_text() for name in "ab"), "documents")
     child.interrupt()
-    began = time.monotonic()
     ended = child.end()
 
     assert ended.code == 130, ended.err
-    assert time.monotonic() - began < 5
     documents = [json.loads(line)["stream_id"] for line in path.read_text().splitlines()]
-    assert f"a: {documents.count('a')} frames in " in ended.err
-    assert f"b: {documents.count('b')} frames in " in ended.err
+    for name in "ab":
+        assert re.search(rf"^{name}: {documents.count(name)} frames? in ", ended.err, re.MULTILINE), ended.err
 
 
 def test_a_stream_that_does_not_stop_is_left_behind(begin, configured, library, tmp_path):
