@@ -108,7 +108,6 @@ def test_without_any_home(env, tmp_path, library, words):
         (".", ". must end in .py, for it is a Python file; try my_lib.py."),
         ("..", ".. must end in .py, for it is a Python file; try ../my_lib.py."),
         ("/", "/ must end in .py, for it is a Python file; try /my_lib.py."),
-        ("", ". must end in .py, for it is a Python file; try my_lib.py."),
         ("folder.py", "folder.py is a folder; name a file in it."),
         ("lib", "lib must end in .py, for it is a Python file; try lib.py."),
         ("lib.py/x.py", "lib.py: File exists."),
@@ -217,7 +216,7 @@ def test_a_module_that_is_no_name(main):
     assert said.startswith("empycustom: error: custom-lib=caf\\xe9 is neither a file in ")
 
 
-@pytest.mark.parametrize("name", ["RGBA\udce9", "RGBA ! fakesink", "", "x,y"])
+@pytest.mark.parametrize("name", ["RGBA\udce9", "RGBA ! fakesink", "x,y"])
 def test_formats_that_are_none(main, name):
     code, said = main("run", "test", "--lib", "lib.py", "--frames", "1", "--format", name)
 
