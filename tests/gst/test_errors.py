@@ -125,7 +125,7 @@ def test_an_exception_in_process(gst_launch, library):
 @pytest.mark.parametrize(
     ("returned", "what"),
     [
-        ("True", "got bool True, which is no meta: return a list"),
+        ("True", "got bool True, which is not metadata: return a list"),
         ("(b, [])", "process_ip returns the meta alone"),
         ("'person'", "the text is neither JSON"),
         ("[{'a': object()}]", "[0].a: builtins.object is no JSON value"),

@@ -82,7 +82,7 @@ def test_numpy_arrays_are_lists():
     ],
 )
 def test_what_is_no_meta_is_refused_with_the_forms_that_are(value, what):
-    with pytest.raises(OutputError, match="which is no meta: return a list") as caught:
+    with pytest.raises(OutputError, match="which is not metadata: return a list") as caught:
         read_output(value)
     assert what in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -523,7 +523,7 @@ def test_what_is_advised_for_an_unknown_key_is_accepted_and_arrives(level):
 def test_every_form_that_a_message_names_is_accepted(value):
     message = message_of(value)
     forms = list(forms_in(message))
-    assert len(forms) == (3 if "which is no meta" in message else len(re.findall(r"return [{\[]|first object \[", message)))
+    assert len(forms) == (3 if "which is not metadata" in message else len(re.findall(r"return [{\[]|first object \[", message)))
     for form in forms:
         assert read_output(form) is None or deal(read_output(form), [0]).ignored == []
 

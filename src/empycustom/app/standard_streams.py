@@ -45,6 +45,7 @@ def prepare_streams() -> None:
         if not _is_open(descriptor):
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
             os.set_inheritable(descriptor, True)
+    # `misc`: for a checker sys.__stdout__ is final; whoever goes back to it has to get the safe stream, too.
     sys.stdout = sys.__stdout__ = _opened(sys.stdout)  # type: ignore[misc]
     sys.stderr = sys.stderr or open(_STDERR, "w", closefd=False)  # noqa: SIM115 - for the whole process
     sys.stderr = sys.__stderr__ = _opened(sys.stderr)  # type: ignore[misc]

@@ -65,7 +65,7 @@ def read_output(value: Any) -> Any:
     if isinstance(meta, dict):
         _check_batch(meta)
     elif meta is not None and not isinstance(meta, list):
-        raise OutputError(f"got {_got(value)}, which is no meta: {_FORMS}")
+        raise OutputError(f"got {_got(value)}, which is not metadata: {_FORMS}")
     return meta or None
 
 

@@ -59,7 +59,7 @@ def describe(
     ``sinks`` gets the element that makes these frames into plain ones, whatever their memory. ``named``: stages get the names
     of :func:`name_of`. ``newest``: see :func:`first_queue`. ``exists`` says whether an element is installed; ``aimeta`` are
     properties on top of the configuration's. Raises ConfigurationError where the machine cannot do what is asked. An element that
-    is missing is no error here: see :func:`elements`.
+    is missing is not an error here: see :func:`elements`.
     """
     muxed = exists("nvstreammux") and (bool(stream.input) or any(stage.element.startswith("nv") for stage in stream.stages))
     making = _Making(exists, muxed=muxed, named=named)

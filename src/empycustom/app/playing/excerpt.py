@@ -132,7 +132,7 @@ class Excerpt:
             self.ended = True
             pad.send_event(Gst.Event.new_eos())
             return _DROP
-        return _PASS
+        return _PASS if self._end is not None else Gst.PadProbeReturn.REMOVE  # without an end, all that follows is wanted
 
     def _begins(self, pad: Any, pts: int, time: int) -> bool:
         """Whether the part begins with this frame; if so, its time becomes the first one."""
