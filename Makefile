@@ -40,7 +40,7 @@ test-gpu: ## all tests about GPU memory; those that need a GPU are skipped, with
 test-matrix: ## all tests on GStreamer 1.22, 1.26 and 1.28 (Debian 12, 13, testing; SUITES=trixie for one; root, 3 GB each)
 	@tools/test_matrix.sh $(SUITES) -- $(ARGS)
 
-bench: ## what a buffer costs, here and in other ways (ARGS='--quick', '--only pixels', '--help')
+bench: ## what a buffer costs, here and in other ways (ARGS='--quick', '--only pixels', '--against COMMIT', '--help')
 	@tools/setup.sh bench
 	@python -m benchmarks $(ARGS)
 

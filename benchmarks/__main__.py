@@ -6,16 +6,19 @@ import argparse
 import json
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.against import COMPARED, compare
+from benchmarks.against import contenders as contenders_against
 from benchmarks.contenders import BASELINE, BUILT_IN, Contender, ContenderError, built_in, read_contender
 from benchmarks.machine import MachineError, ask
 from benchmarks.report import console_report, markdown_report
-from benchmarks.rounds import ContenderFailed, Tell, run_once, run_stream
+from benchmarks.rounds import ContenderFailed, Report, run_once, run_stream
 from benchmarks.starts import run_start
 from benchmarks.summary import Results, per_object, rows, wanted
 from benchmarks.workloads import WORKLOADS, Workload
@@ -31,6 +34,7 @@ examples:
   python -m benchmarks --quick                            does it work at all? (the numbers mean nothing)
   python -m benchmarks --only nothing pixels --repeats 5  two workloads, fewer repeats
   python -m benchmarks --contender my-element.toml        put an element of yours beside the others
+  python -m benchmarks --against main~1                   what changed since another commit of this checkout
 """
 
 
@@ -47,6 +51,11 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"few buffers, {QUICK_REPEATS} repeats: only to see that it works")
     parser.add_argument(
         "--contender", nargs="+", type=Path, default=[], metavar="FILE.toml", help="further contenders, one a file"
+    )
+    parser.add_argument(
+        "--against",
+        metavar="COMMIT",
+        help=f"compare this checkout with another commit of it, in turns (default of --only: {' '.join(COMPARED)})",
     )
     parser.add_argument(
         "--without", nargs="+", default=[], metavar="NAME", choices=_OPTIONAL, help="leave these built-in contenders out"
@@ -69,17 +78,25 @@ def _repeats(text: str) -> int:
     return number
 
 
-def measure(workload: Workload, contenders: Sequence[Contender], options: argparse.Namespace, tell: Tell) -> dict[str, Any]:
+def measure(workload: Workload, contenders: Sequence[Contender], options: argparse.Namespace, report: Report) -> dict[str, Any]:
     """Run one workload with the contenders that can do it, and return what was found, by contender."""
     able = [contender for contender in contenders if workload.name in contender.workloads]
     if workload.kind == "start":
-        return run_start(workload, able, repeats=options.repeats, tell=tell)
+        return run_start(workload, able, repeats=options.repeats, report=report)
     if workload.kind == "stream":
-        return run_stream(workload, able, repeats=options.repeats, quick=options.quick, tell=tell)
-    return run_once(workload, able, quick=options.quick, tell=tell)
+        return run_stream(workload, able, repeats=options.repeats, quick=options.quick, report=report)
+    return run_once(workload, able, quick=options.quick, report=report)
 
 
-def keep(folder: Path, results: Results, contenders: Sequence[Contender], machine: dict[str, Any], *, plot: bool) -> None:
+def keep(
+    folder: Path,
+    results: Results,
+    contenders: Sequence[Contender],
+    machine: dict[str, Any],
+    *,
+    plot: bool,
+    commit: str = "",
+) -> None:
     """Write results.json, table.md and, if wanted, plot.png."""
     folder.mkdir(parents=True, exist_ok=True)
     document = {
@@ -95,9 +112,10 @@ def keep(folder: Path, results: Results, contenders: Sequence[Contender], machin
         },
         "per_object_us": per_object(results),
         "wanted": [asdict(one) for one in wanted(results)],
+        "against": [asdict(one) for one in compare(results, commit)] if commit else [],
     }
     (folder / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "table.md").write_text(markdown_report(results, contenders, machine), encoding="utf-8")
+    (folder / "table.md").write_text(markdown_report(results, contenders, machine, commit), encoding="utf-8")
     if plot:
         from benchmarks.plot import draw  # matplotlib is loaded only where a plot is wanted
 
@@ -107,44 +125,51 @@ def keep(folder: Path, results: Results, contenders: Sequence[Contender], machin
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     options = arguments(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        return _run(options, Path(folder))
+
+
+def _run(options: argparse.Namespace, folder: Path) -> int:
+    commit = ""
     try:
-        contenders = _contenders(options)
+        commit, ours = contenders_against(options.against, folder) if options.against else ("", built_in())
+        contenders = _contenders(ours, options)
         if options.list:
             _list(contenders)
             return 0
         machine = ask()
     except (ContenderError, MachineError) as error:
-        return _complain(error)
+        return _print_error(error)
     results: Results = {}
-    code, tell = 0, _teller()
+    code, report = 0, _reporter()
     try:
-        for name in options.only or WORKLOADS:
-            results[name] = measure(WORKLOADS[name], contenders, options, tell)
+        for name in options.only or (COMPARED if commit else WORKLOADS):
+            results[name] = measure(WORKLOADS[name], contenders, options, report)
     except ContenderFailed as error:
-        code = _complain(error)  # what was found before is worth keeping
+        code = _print_error(error)  # what was found before is worth keeping
     except KeyboardInterrupt:
-        code = _complain("interrupted; the workloads before are kept")
+        code = _print_error("interrupted; the workloads before are kept")
     if results:
-        print(console_report(results, contenders))
-        keep(options.out, results, contenders, machine, plot=not options.no_plot)
+        print(console_report(results, contenders, commit))
+        keep(options.out, results, contenders, machine, plot=not options.no_plot, commit=commit)
         print(f"\nkept in {options.out}")
     return code
 
 
-def _complain(error: Exception | str) -> int:
+def _print_error(error: Exception | str) -> int:
     print(f"ERROR: {error}", file=sys.stderr)
     return 1
 
 
-def _teller() -> Tell:
-    """Return a function that says how far it is, with the seconds since now."""
+def _reporter() -> Report:
+    """Return a function that reports progress, with the seconds since now."""
     began = time.monotonic()
     return lambda line: print(f"[{time.monotonic() - began:5.0f} s] {line}", file=sys.stderr, flush=True)
 
 
-def _contenders(options: argparse.Namespace) -> list[Contender]:
-    ours = [contender for contender in built_in() if contender.name not in options.without]
-    contenders = [*ours, *(read_contender(path) for path in options.contender)]
+def _contenders(ours: Sequence[Contender], options: argparse.Namespace) -> list[Contender]:
+    wanted_ones = [contender for contender in ours if contender.name not in options.without]
+    contenders = [*wanted_ones, *(read_contender(path) for path in options.contender)]
     names = [contender.name for contender in contenders]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:

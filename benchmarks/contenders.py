@@ -40,7 +40,9 @@ class Contender:
     """``GST_PLUGIN_PATH`` for the workload ``start``: gst-launch-1.0 runs no ``setup``."""
     environment: dict[str, str] = field(default_factory=dict)
     path: str = ""
-    """The file that says so."""
+    """The file that describes it."""
+    package: str = ""
+    """Folder that the package ``empycustom`` has to be loaded from, where several are compared."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Why a workload is missing, by its name."""
 
@@ -65,7 +67,7 @@ def read_contender(path: Path) -> Contender:
     except OSError as error:
         raise ContenderError(f"{path} cannot be read ({error.strerror}); give the path of a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ContenderError(f"{path} is not TOML: {error}; mend that place.") from error
+        raise ContenderError(f"{path} is not TOML: {error}; fix that place.") from error
     _check(path, content)
     here = str(path.resolve().parent)
 
@@ -91,7 +93,7 @@ def _check(path: Path, content: dict[str, Any]) -> None:
     known = (*_TEXTS, *_TABLES)
     for key in content:
         if key not in known:
-            raise ContenderError(f"{path}: the key {key!r} means nothing; known are {', '.join(known)}. Remove or rename it.")
+            raise ContenderError(f"{path}: the key {key!r} is unknown; known are {', '.join(known)}. Remove or rename it.")
     for key in ("name", "workloads"):
         if not content.get(key):
             example = 'name = "my-element"' if key == "name" else '[workloads], and below it nothing = "my-element"'
@@ -102,17 +104,17 @@ def _check(path: Path, content: dict[str, Any]) -> None:
         _check_table(path, key, content.get(key, {}))
     for key in ("setup", "wire"):
         if content.get(key, ":").count(":") != 1:
-            raise ContenderError(f"{path}: {key} = {content[key]!r} names no function; write it as module:function.")
+            raise ContenderError(f"{path}: {key} = {content[key]!r} is not the name of a function; write it as module:function.")
 
 
 def _check_text(path: Path, key: str, value: Any) -> None:
     if not isinstance(value, str):
-        raise ContenderError(f"{path}: {key} = {value!r} is no text; put it in quotes.")
+        raise ContenderError(f"{path}: {key} = {value!r} is not a string; put it in quotes.")
 
 
 def _check_table(path: Path, key: str, table: Any) -> None:
     if not isinstance(table, dict):
-        raise ContenderError(f"{path}: {key} is no table; write [{key}] on a line of its own and its entries below it.")
+        raise ContenderError(f"{path}: {key} is not a table; write [{key}] on a line of its own and its entries below it.")
     for name, value in table.items():
         _check_text(path, f"{key}.{name}", value)
         if key != "environment" and name not in WORKLOADS:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class MachineError(RuntimeError):
-    """GStreamer, its Python bindings or NumPy cannot be loaded; the message says what Python said."""
+    """GStreamer, its Python bindings or NumPy cannot be loaded; the message quotes Python."""
 
 
 def ask() -> dict[str, Any]:

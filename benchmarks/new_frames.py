@@ -91,11 +91,11 @@ def measure(buffers: int, rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def main(words: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.new_frames", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few buffers: does it work?")
-    quick: Any = parser.parse_args(words).quick
+    parser.add_argument("--quick", action="store_true", help="a few buffers: to see whether it works")
+    quick: Any = parser.parse_args(argv).quick
     empycustom.register()
     medians = {name: median(times) for name, times in measure(*((20, 1) if quick else (600, 9))).items()}
     first = next(iter(medians.values()))

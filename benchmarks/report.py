@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.against import compare
 from benchmarks.contenders import Contender
 from benchmarks.summary import Results, Row, Spread, Wanted, per_object, rows, wanted
 from benchmarks.workloads import WORKLOADS, Workload
@@ -29,24 +30,24 @@ def markdown(cells: Cells) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
 
 
-def console_report(results: Results, contenders: Sequence[Contender]) -> str:
-    """Return the whole report as it is printed."""
+def console_report(results: Results, contenders: Sequence[Contender], commit: str = "") -> str:
+    """Return the whole report as it is printed. ``commit``: what this checkout is compared with, if anything."""
     return "\n\n".join(
         f"{title}\n{plain(cells)}" + "".join(f"\n({line})" for line in notes)
-        for title, cells, notes in _sections(results, contenders)
+        for title, cells, notes in _sections(results, contenders, commit)
     )
 
 
-def markdown_report(results: Results, contenders: Sequence[Contender], machine: dict[str, Any]) -> str:
+def markdown_report(results: Results, contenders: Sequence[Contender], machine: dict[str, Any], commit: str = "") -> str:
     """Return the whole report as a Markdown document."""
     facts = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in machine.items())
     parts = ["# Results\n\n" + facts]
-    for title, cells, notes in _sections(results, contenders):
+    for title, cells, notes in _sections(results, contenders, commit):
         parts.append(f"## {title}\n\n{markdown(cells)}" + "".join(f"\n\n{line}." for line in notes))
     return "\n\n".join(parts) + "\n"
 
 
-def _sections(results: Results, contenders: Sequence[Contender]) -> list[Section]:
+def _sections(results: Results, contenders: Sequence[Contender], commit: str) -> list[Section]:
     sections: list[Section] = []
     for name, found in results.items():
         if WORKLOADS[name].kind == "inside":
@@ -56,7 +57,10 @@ def _sections(results: Results, contenders: Sequence[Contender]) -> list[Section
     objects = per_object(results)
     if objects:
         sections.append(("µs an object, above objects-0", _object_cells(objects), []))
-    sections.append(("wanted", _wanted_cells(wanted(results)), _notes(results)))
+    if commit:
+        sections.append((f"this checkout to {commit}, by CPU time", _compared_cells(results, commit), _notes(results)))
+    else:
+        sections.append(("wanted", _wanted_cells(wanted(results)), _notes(results)))
     return sections
 
 
@@ -126,18 +130,34 @@ def _object_cells(objects: dict[str, dict[str, float]]) -> Cells:
 def _wanted_cells(limits: Sequence[Wanted]) -> Cells:
     return [
         ["what", "wanted", "measured", ""],
-        *([one.what, f"≤ {one.limit:g} {one.unit}", _number(one.measured), _verdict(one)] for one in limits),
+        *([one.what, f"≤ {one.limit:g} {one.unit}", _number(one.measured), _verdict(one.measured, one.limit)] for one in limits),
     ]
 
 
-def _verdict(one: Wanted) -> str:
-    if one.measured is None:
+def _compared_cells(results: Results, commit: str) -> Cells:
+    return [
+        ["workload", "CPU µs", "the other", "ratio", "wanted", "", "ratio by wall time"],
+        *(
+            [
+                one.aim.title,
+                *map(_number, (one.ours, one.other, one.ratio)),
+                f"≤ {one.aim.limit:g}",
+                _verdict(one.ratio, one.aim.limit),
+                _number(one.wall_ratio),
+            ]
+            for one in compare(results, commit)
+        ),
+    ]
+
+
+def _verdict(measured: float | None, limit: float) -> str:
+    if measured is None:
         return "not run"
-    return "met" if one.measured <= one.limit else "missed"
+    return "met" if measured <= limit else "missed"
 
 
 def _notes(results: Results) -> list[str]:
-    """Return what the workers said about themselves, each once."""
+    """Return what the workers reported about themselves, each once."""
     notes = [f"{name}: {one['notes']}" for found in results.values() for name, one in found.items() if one["notes"]]
     return list(dict.fromkeys(notes))
 

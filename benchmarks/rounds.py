@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[1]
 ANSWER_S = 900  # a million buffers, or as long as a pipeline is given to end
 END_S = 10
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class ContenderFailed(RuntimeError):  # noqa: N818 - a contender fails, the benchmark does not err
-    """A contender could not do its work; the message says which, at what, and all that it said itself."""
+    """A contender could not do its work; the message says which, at what, and what it printed."""
 
 
 class Worker:
@@ -33,14 +33,14 @@ class Worker:
     def __init__(self, contender: Contender, workload: Workload, *, quick: bool) -> None:
         self.name = contender.name
         self._place = place(contender, workload)
-        self._said: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see __exit__
+        self._stderr: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see __exit__
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker"],
             cwd=ROOT,
             env={**os.environ, **contender.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             text=True,
         )
         # Both are pipes, and so they are there.
@@ -51,7 +51,7 @@ class Worker:
         return self
 
     def begin(self) -> str:
-        """Wait until the worker is there, and return what it says about itself. Raises ContenderFailed."""
+        """Wait until the worker is there, and return what it reports about itself. Raises ContenderFailed."""
         notes: str = self._answer()["notes"]
         return notes
 
@@ -60,11 +60,11 @@ class Worker:
             self._requests.close()  # the worker's requests end, and so does it
         try:
             self._process.wait(timeout=END_S)
-        except subprocess.TimeoutExpired:  # it hangs in a pipeline: there is nothing more to be had from it
+        except subprocess.TimeoutExpired:  # it hangs in a pipeline: it gives no answer any more
             self._process.kill()
             self._process.wait()
         self._answers.close()
-        self._said.close()
+        self._stderr.close()
 
     def ask(self, what: str) -> dict[str, Any]:
         """Ask for a ``round``, for ``memory``, or for a look ``inside``. Raises ContenderFailed."""
@@ -72,7 +72,7 @@ class Worker:
         return self._answer()
 
     def _send(self, request: dict[str, Any]) -> None:
-        with suppress(BrokenPipeError):  # the process is dead: that it gives no answer is what tells why
+        with suppress(BrokenPipeError):  # the process is dead: that there is no answer is reported
             self._requests.write(json.dumps(request) + "\n")
             self._requests.flush()
 
@@ -96,12 +96,12 @@ class Worker:
         return f"its process ended with exit code {self._process.wait(timeout=END_S)}"
 
     def _failed(self, what: str) -> ContenderFailed:
-        self._said.seek(0)
-        return ContenderFailed(f"{self._place}: {what}\n{self._said.read()}".rstrip())
+        self._stderr.seek(0)
+        return ContenderFailed(f"{self._place}: {what}\n{self._stderr.read()}".rstrip())
 
 
 def run_stream(
-    workload: Workload, contenders: Sequence[Contender], *, repeats: int, quick: bool, tell: Tell
+    workload: Workload, contenders: Sequence[Contender], *, repeats: int, quick: bool, report: Report
 ) -> dict[str, dict[str, Any]]:
     """Play a warm-up round and ``repeats`` rounds of each contender, in another order each time; return the samples by name."""
     with ExitStack() as stack:
@@ -112,15 +112,15 @@ def run_stream(
                 sample = worker.ask("round")
                 if repeat:
                     found[worker.name]["samples"].append({"repeat": repeat, **sample})
-            tell(f"{workload.name}: {f'repeat {repeat} of {repeats}' if repeat else 'warm-up'}")
+            report(f"{workload.name}: {f'repeat {repeat} of {repeats}' if repeat else 'warm-up'}")
     return found
 
 
-def run_once(workload: Workload, contenders: Sequence[Contender], *, quick: bool, tell: Tell) -> dict[str, dict[str, Any]]:
+def run_once(workload: Workload, contenders: Sequence[Contender], *, quick: bool, report: Report) -> dict[str, dict[str, Any]]:
     """Ask each contender once for what a workload of another kind finds: ``memory`` or ``inside``."""
     found: dict[str, dict[str, Any]] = {}
     for contender in contenders:
-        tell(f"{workload.name}: {contender.name}")
+        report(f"{workload.name}: {contender.name}")
         with Worker(contender, workload, quick=quick) as worker:
             found[contender.name] = {"notes": worker.begin(), **worker.ask(workload.kind)}
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -13,23 +14,44 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import Contender
-from benchmarks.rounds import ContenderFailed, Tell, place
+from benchmarks.rounds import ContenderFailed, Report, place
 from benchmarks.workloads import Workload
 
 _LAUNCH_S = 120
 
 
-def run_start(workload: Workload, contenders: Sequence[Contender], *, repeats: int, tell: Tell) -> dict[str, dict[str, Any]]:
+def run_start(workload: Workload, contenders: Sequence[Contender], *, repeats: int, report: Report) -> dict[str, dict[str, Any]]:
     """Start each contender in turn, ``repeats`` times after one start that fills its registry; return the samples by name."""
     found: dict[str, dict[str, Any]] = {contender.name: {"notes": "", "samples": []} for contender in contenders}
     with tempfile.TemporaryDirectory() as folder:
+        for contender in contenders:
+            _check_package(contender, workload, Path(folder))
         for repeat in range(repeats + 1):
             for contender in contenders if repeat % 2 else reversed(contenders):
+                before = _cpu_ns()
                 wall_ns = _launch(contender, workload, Path(folder))
+                sample = {"repeat": repeat, "wall_ns": wall_ns, "cpu_ns": _cpu_ns() - before, "buffers": 1}
                 if repeat:
-                    found[contender.name]["samples"].append({"repeat": repeat, "wall_ns": wall_ns, "buffers": 1})
-            tell(f"{workload.name}: {f'repeat {repeat} of {repeats}' if repeat else 'warm-up'}")
+                    found[contender.name]["samples"].append(sample)
+            report(f"{workload.name}: {f'repeat {repeat} of {repeats}' if repeat else 'warm-up'}")
     return found
+
+
+def _cpu_ns() -> int:
+    """Return the CPU time of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int((used.ru_utime + used.ru_stime) * 1e9)
+
+
+def _check_package(contender: Contender, workload: Workload, folder: Path) -> None:
+    """Check that Python loads ``empycustom`` from where the contender wants it. Raises ContenderFailed."""
+    if contender.package:
+        command = [sys.executable, "-c", "import empycustom; print(empycustom.__file__)"]
+        done = subprocess.run(
+            command, env=_environment(contender, folder), cwd=folder, capture_output=True, text=True, check=False
+        )
+        if not done.stdout.startswith(contender.package):
+            raise ContenderFailed(f"{place(contender, workload)}: empycustom is loaded from {done.stdout}{done.stderr}".rstrip())
 
 
 def _launch(contender: Contender, workload: Workload, folder: Path) -> int:

@@ -52,19 +52,23 @@ class Worker:
         return {"pieces": measure(self._template, self._workload, quick=self._quick)}
 
     def notes(self) -> dict[str, Any]:
-        """Return what a reader of the results should know about this contender."""
+        """Describe this contender for a reader of the results."""
         return {"notes": notes_of(self._contender)}
 
 
 def notes_of(contender: Contender) -> str:
-    """Return in words what the contender is: for this project, which version, and which way into the element is in use."""
+    """Describe this project, where the contender is it: version, and way into the element. Raises ContenderError."""
     if contender.setup != "empycustom:register":
         return ""
     import empycustom
-    from empycustom.elements.entry import SLOW_BECAUSE
 
-    way = f"no fast path ({SLOW_BECAUSE})" if SLOW_BECAUSE else "fast path"
-    return f"version {empycustom.__version__}, {way}"
+    file = str(empycustom.__file__)
+    if not file.startswith(contender.package):
+        raise ContenderError(f"empycustom is loaded from {file}, not from {contender.package}: correct PYTHONPATH.")
+    # Whichever module has it: an older commit has another one.
+    slow = next(vars(module)["SLOW_BECAUSE"] for module in list(sys.modules.values()) if "SLOW_BECAUSE" in vars(module))
+    way = f"no fast path ({slow})" if slow else "fast path"
+    return f"version {empycustom.__version__}, {way}" + (f", {file}" if contender.package else "")
 
 
 def function(name: str) -> Callable[..., Any]:

@@ -69,14 +69,28 @@ WORKLOADS: dict[str, Workload] = {
             details=True,
             buffers=4_000,
         ),
-        Workload("json", "one small JSON on the frame, gathered by aimeta", buffers=15_000),
-        replace(_OBJECTS, name="json-10", title="10 objects, a word on each, gathered by aimeta", regions=10, buffers=4_000),
-        Workload("json-written", "one small JSON on the frame, written out as text by aimeta", buffers=15_000),
+        Workload("json", "one small attribute of the frame, and aimeta's document, written to /dev/null", buffers=15_000),
+        replace(
+            _OBJECTS, name="json-10", title="an attribute of each of 10 objects, and the document", regions=10, buffers=4_000
+        ),
+        Workload("json-unread", "one small attribute of the frame, and an aimeta whose document nobody reads", buffers=15_000),
+        replace(
+            _OBJECTS,
+            name="embeddings",
+            title="an embedding of 512 float32 on each of 4 objects, and the document",
+            regions=4,
+            buffers=1_000,
+            quick=60,
+        ),
         Workload("two-elements", "two elements in a row that do nothing"),
         Workload("four-streams", "four streams at once in one process, nothing done", streams=4),
         Workload("memory", "resident memory in a long stream, nothing done", kind="memory", buffers=1_000_000, quick=2_000),
         Workload(
-            "memory-json", "resident memory in a long stream, JSON and aimeta", kind="memory", buffers=1_000_000, quick=1_000
+            "memory-json",
+            "resident memory in a long stream, an attribute and documents",
+            kind="memory",
+            buffers=1_000_000,
+            quick=1_000,
         ),
         Workload("start", "gst-launch-1.0 until one buffer has gone through", kind="start"),
         Workload("inside", "what costs what in a library", "nothing", "RGBA", 1280, 720, buffers=1_500, quick=40, kind="inside"),

@@ -10,9 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from benchmarks.contenders import ContenderError, read_contender
+from benchmarks.worker import notes_of
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "benchmarks" / "contenders").glob("*.toml"))
@@ -108,6 +111,39 @@ def test_the_summary_compares_with_the_hand_written_element(found):
     assert all(isinstance(one["measured"], float) for one in found["wanted"])
 
 
+def test_another_commit_is_played_beside_this_checkout(tmp_path):
+    arguments = ("--quick", "--against", "HEAD", "--only", "nothing", "start", "json", "--out", tmp_path, "--no-plot")
+    done = benchmarks(*arguments)
+    if "git rev-parse failed" in done.stderr or "needs git" in done.stderr:
+        pytest.skip("this is not a checkout of git")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "results.json").read_text())
+    commit = next(name for name in found["workloads"]["nothing"]["contenders"] if name not in BUILT_IN)
+    notes = {name: one["notes"] for name, one in found["workloads"]["json"]["contenders"].items()}
+    assert notes["empycustom"].endswith(str(ROOT / "src" / "empycustom" / "__init__.py"))
+    assert notes[commit].endswith(f"/{commit}/src/empycustom/__init__.py")
+    measured = {one["aim"]["workload"] for one in found["against"] if one["ratio"] is not None}
+    assert measured == {"nothing", "start", "json"}
+    for aim in ("nothing, to gst-python", "start", "json, above nothing"):
+        assert re.search(rf"^{aim} +-?\d+\.\d\d +\d+\.\d\d +-?\d+\.\d\d +≤ [\d.]+ +(met|missed) ", done.stdout, re.MULTILINE)
+    assert re.search(r"^json-10 +- +- +- +≤ 0.25 +not run", done.stdout, re.MULTILINE)
+
+
+def test_a_commit_that_is_not_there_is_named():
+    done = benchmarks("--quick", "--against", "nowhere")
+    assert done.returncode == 1
+    assert re.search(
+        r"^ERROR: git rev-parse failed: .*; give --against a commit of this checkout\.$|needs git", done.stderr, re.M
+    )
+
+
+def test_a_package_from_elsewhere_is_refused(contender):
+    path = contender('name = "mine"\nsetup = "empycustom:register"\n[workloads]\nnothing = "identity"')
+    mine = replace(read_contender(path), package="/elsewhere/empycustom")
+    with pytest.raises(ContenderError, match=r"empycustom is loaded from .*, not from /elsewhere/empycustom"):
+        notes_of(mine)
+
+
 def test_long_streams_are_looked_at_three_times(found):
     for name in ("memory", "memory-json"):
         for contender in found["workloads"][name]["contenders"].values():
@@ -128,12 +164,12 @@ def test_a_library_is_looked_into(found):
     assert len(contender["pieces"]) > 20
 
 
-def test_results_say_where_they_are_from(found):
+def test_results_name_where_they_are_from(found):
     machine = found["machine"]
     assert {"processor", "cores", "kernel", "python", "gstreamer", "pygobject", "numpy", "load_average_before"} <= set(machine)
     assert found["command"].startswith("python -m benchmarks --quick")
-    said = [one["notes"] for workload in found["workloads"].values() for one in workload["contenders"].values() if one["notes"]]
-    assert any("fast path" in notes for notes in said)
+    notes = [one["notes"] for workload in found["workloads"].values() for one in workload["contenders"].values() if one["notes"]]
+    assert any("fast path" in one for one in notes)
 
 
 def test_tables_are_printed_and_kept(whole_run, found):
@@ -156,24 +192,27 @@ def test_a_plot_is_drawn(whole_run):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
-        ('name = "x"\ncolour = "red"\n[workloads]\nnothing = "identity"', "the key 'colour' means nothing; known are name,"),
+        ('name = "x"\ncolour = "red"\n[workloads]\nnothing = "identity"', "the key 'colour' is unknown; known are name,"),
         ('name = "x"\n[workloads]\nnothin = "identity"', "there is no workload 'nothin' (in [workloads]); known are nothing,"),
         ('[workloads]\nnothing = "identity"', "the key 'name' is missing or empty; write, for example, name ="),
         ('name = "x"', "the key 'workloads' is missing or empty; write, for example, [workloads]"),
-        ('name = "x"\nworkloads = "identity"', "workloads is no table; write [workloads] on a line of its own"),
-        ('name = "x"\n[workloads]\nnothing = 1', "workloads.nothing = 1 is no text; put it in quotes"),
-        ('name = "x"\nsetup = "module"\n[workloads]\nnothing = "identity"', "setup = 'module' names no function; write it as"),
+        ('name = "x"\nworkloads = "identity"', "workloads is not a table; write [workloads] on a line of its own"),
+        ('name = "x"\n[workloads]\nnothing = 1', "workloads.nothing = 1 is not a string; put it in quotes"),
+        (
+            'name = "x"\nsetup = "module"\n[workloads]\nnothing = "identity"',
+            "setup = 'module' is not the name of a function; write it as",
+        ),
         ("name = ", "is not TOML: "),
         ('name = "identity"\n[workloads]\nnothing = "identity"', "two contenders are called 'identity'"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_named_with_the_key_and_the_fix(contender, text, said):
+def test_a_file_that_cannot_be_used_is_named_with_the_key_and_the_fix(contender, text, expected):
     path = contender(text)
     done = benchmarks("--quick", "--only", "nothing", "--contender", path)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert expected in done.stderr
     assert str(path) in done.stderr or "two contenders" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -187,19 +226,19 @@ def test_a_file_that_is_not_there_is_named():
 
 
 @pytest.mark.parametrize(
-    ("element", "said"),
+    ("element", "expected"),
     [
         ("nosuchelement", 'no element "nosuchelement": install its plugin, or correct its name.'),
         ("identity error-after=50", "/GstPipeline:pipeline0/GstIdentity:identity0: Failed after iterations as requested."),
         ("identity drop-probability=0.5", "of 200 buffers arrived at the sink of stream 0"),
     ],
 )
-def test_a_pipeline_that_fails_is_named_with_its_contender(contender, tmp_path, element, said):
+def test_a_pipeline_that_fails_is_named_with_its_contender(contender, tmp_path, element, expected):
     path = contender(f'name = "mine"\n[workloads]\nnothing = "{element}"')
     done = benchmarks("--quick", "--only", "nothing", "--contender", path, "--out", tmp_path, "--no-plot")
     assert done.returncode == 1
     assert f"ERROR: mine failed at nothing ({path}, [workloads], nothing): " in done.stderr
-    assert said in done.stderr
+    assert expected in done.stderr
 
 
 def test_a_worker_that_dies_is_named_and_what_was_found_before_is_kept(contender, tmp_path):
@@ -222,9 +261,9 @@ def test_an_interrupted_run_ends_and_keeps_what_was_found(tmp_path):
             if "memory-json" in line:
                 process.send_signal(signal.SIGINT)
                 break
-        said = process.stderr.read()
+        printed = process.stderr.read()
         assert process.wait(timeout=60) == 1
-    assert "ERROR: interrupted; the workloads before are kept" in said
+    assert "ERROR: interrupted; the workloads before are kept" in printed
     assert list(json.loads((tmp_path / "results.json").read_text())["workloads"]) == ["nothing"]
 
 
@@ -258,7 +297,7 @@ def test_the_page_on_performance_names_every_key_of_a_file_and_shows_one_that_wo
 def test_help_explains():
     done = benchmarks("--help")
     assert done.returncode == 0
-    assert {"--quick", "--repeats", "--only", "--contender", "--list", "--no-plot", "--out"} <= set(
+    assert {"--quick", "--repeats", "--only", "--contender", "--list", "--against", "--no-plot", "--out"} <= set(
         re.findall(r"--[a-z-]+", done.stdout)
     )
 

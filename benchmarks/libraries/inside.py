@@ -1,4 +1,4 @@
-"""Times the pieces that a library is made of, inside a callback, and says what it found as the frame's words."""
+"""Times the pieces that a library is made of, inside a callback, and returns what it found as attributes of the frame."""
 
 import json
 from timeit import Timer
@@ -53,7 +53,7 @@ def outside(io_buffer, in_meta):
         "map_frame and frame.pixels": block_with_pixels,
         "map_frame, frame.pixels, mean of 64x64": block_with_mean,
         "by hand: buffer.map, np.ndarray, unmap": mapped_by_hand,
-        "json.dumps of one word": lambda: json.dumps({"brightness": 0.5}),
+        "json.dumps of one attribute": lambda: json.dumps({"brightness": 0.5}),
     }
 
 

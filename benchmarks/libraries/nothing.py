@@ -1,5 +1,5 @@
-"""Does nothing."""
+"""Do nothing."""
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Say nothing."""
+    """Return nothing."""

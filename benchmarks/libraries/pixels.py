@@ -6,6 +6,6 @@ LEFT, TOP, SIDE = 96, 64, 64
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Take the mean, and say nothing: what is measured here is reading."""
+    """Take the mean and return nothing: what is measured here is reading."""
     with empycustom.map_frame(io_buffer, in_meta) as frame:
         frame.pixels[TOP : TOP + SIDE, LEFT : LEFT + SIDE].mean()

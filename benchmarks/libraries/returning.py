@@ -2,5 +2,5 @@
 
 
 def process(in_buffer, in_meta, options):
-    """Return the buffer itself, and nothing to say."""
+    """Return the buffer itself, and no result."""
     return in_buffer, None

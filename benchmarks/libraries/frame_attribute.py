@@ -1,6 +1,6 @@
-"""One small JSON about the frame."""
+"""Attach one small attribute to the frame."""
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Say two things."""
+    """Return a dict with two values."""
     return [{"brightness": 0.5, "label": "person"}]

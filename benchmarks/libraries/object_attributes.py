@@ -1,6 +1,6 @@
-"""A word about each object."""
+"""Attach an attribute to each object."""
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Say one thing of each."""
+    """Return a small dict for each object."""
     return [{"brightness": 0.5} for _ in in_meta["frame"][0]["object"]]
