@@ -1,4 +1,4 @@
-"""docs/pictures/*.svg: boxes, the lines in them, arrows between them."""
+"""Draw docs/pictures/*.svg: boxes with lines of text, and arrows between them."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class Picture:
 
 
 def plain() -> Picture:
-    """Where words ride in plain GStreamer."""
+    """Draw how attributes are carried in plain GStreamer."""
     it = Picture(
-        900, 430, "A GstBuffer of plain GStreamer: the words in a custom meta are tied to regions of interest by their ids"
+        900, 430, "A GstBuffer of plain GStreamer: attributes in a custom meta refer to regions of interest by their ids"
     )
     it.box(20, 20, 860, 390, "GstBuffer")
     it.box(40, 60, 300, 62, "GstMemory", "the pixels")
@@ -85,9 +85,9 @@ def plain() -> Picture:
     it.box(470, 60, 390, 232, "GstCustomMeta EmPyCustomMeta", *lines, colour="green")
     it.arrow((494, 212), (420, 212), (420, 258), (342, 258), colour="green")
     it.arrow((494, 250), (436, 250), (436, 354), (342, 354), colour="green")
-    it.text(470, 322, "Words about the frame stand by themselves.")
-    it.text(470, 342, "Words about an object name it by the id that its region has,")
-    it.text(470, 362, "not by its place: regions may come and go.")
+    it.text(470, 322, "Attributes of the frame stand by themselves.")
+    it.text(470, 342, "Attributes of an object refer to the id of its region,")
+    it.text(470, 362, "not to its position: regions may be added and removed.")
     it.text(470, 390, "GStreamer 1.24 and later: GstAnalytics, key analytics/0.")
     return it
 
@@ -97,11 +97,11 @@ def deepstream() -> Picture:
     it = Picture(
         900,
         560,
-        "NvDsBatchMeta on a GstBuffer: the words are frame user metadata, tied to objects by a key in object user metadata",
+        "NvDsBatchMeta on a GstBuffer: attributes are frame user metadata, tied to objects by a key in object user metadata",
     )
     it.box(20, 20, 170, 84, "GstBuffer", "NvDsMeta", "one surface a frame")
     it.box(240, 20, 210, 84, "NvDsBatchMeta", "frame_meta_list", "batch_user_meta_list")
-    it.box(510, 20, 370, 84, "NvDsUserMeta", "NVDS_EVENT_MSG_META", "otherAttrs: words about the batch", colour="green")
+    it.box(510, 20, 370, 84, "NvDsUserMeta", "NVDS_EVENT_MSG_META", "otherAttrs: of the batch", colour="green")
     it.box(20, 176, 260, 120, "NvDsFrameMeta", "frame_num 7   source_id 0", "obj_meta_list", "frame_user_meta_list")
     it.box(20, 470, 260, 66, "NvDsFrameMeta", "frame_num 7   source_id 1")
     it.box(330, 136, 240, 84, "NvDsObjectMeta", 'class_id 2   "person"', "obj_user_meta_list", colour="blue")
@@ -156,6 +156,6 @@ def way() -> Picture:
 
 
 def made() -> dict[str, str]:
-    """The pictures, each under its name."""
-    drawn = {"words-plain": plain, "words-deepstream": deepstream, "way": way}
+    """Return the pictures by name."""
+    drawn = {"attributes-plain": plain, "attributes-deepstream": deepstream, "way": way}
     return {f"pictures/{name}.svg": draw().svg() for name, draw in drawn.items()}
