@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from empycustom.native.deepstream.layouts import LAYOUTS
-from empycustom.native.deepstream.users import COMPONENT_ID, MARKER
+from empycustom.native.deepstream import LAYOUTS
+from empycustom.native.deepstream_users import COMPONENT_ID, MARKER
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deepstream.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_properties_in_the_pipelines_exist(play, text):
 
 
 def test_the_caps_in_the_pipelines_are_taken():
-    from empycustom.elements.video import VIDEO_CAPS
+    from empycustom.elements.base import VIDEO_CAPS
     from empycustom.gstreamer import Gst
 
     found = re.findall(r"'(video/x-raw[^']*)' ! \\\n  empycustom", PAGE)

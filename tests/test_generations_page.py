@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from empycustom.gstreamer import PYGOBJECT_VERSION, Gst
-from empycustom.native import analytics, maps
+from empycustom.native import analytics
+from empycustom.native import memory as maps
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "generations.md").read_text(encoding="utf-8")

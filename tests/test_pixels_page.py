@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from empycustom.frames.layout import FORMATS
+from empycustom.frames.formats import FORMATS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "pixels.md").read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def test_those_for_a_gpu_are_python(library):
 
 
 def test_the_table_has_every_format_and_no_other():
-    from empycustom.elements.video import VIDEO_CAPS
+    from empycustom.elements.base import VIDEO_CAPS
     from empycustom.gstreamer import Gst
 
     rows = [

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from empycustom.stream import schema
-from empycustom.stream.kinds import Record
+from empycustom.config import document as schema
+from empycustom.config.schema import Record
 
 PAGE = (Path(__file__).parents[1] / "docs" / "stream-configuration.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -107,7 +107,7 @@ def test_the_types_name_what_comes_and_nothing_else(play, library, regions):
 
 def test_the_keys_of_out_meta_are_those_that_are_read():
     from empycustom import types
-    from empycustom.meta.output import deal, read_output
+    from empycustom.model.results import deal, read_output
 
     new = {"rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}, "obj_label": "cat", "class_id": 1, "object_id": 2,
            "confidence": 0.5, "text_params": {"display_text": "x"}, "classifier": [], "emcustom": {"a": 1}}  # fmt: skip

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypedDict
 
-from empycustom.meta.model import BufferInfo, Classifier, InMeta, LabelInfo, Plane, RectParams, TextParams
-from empycustom.meta.model import Frame as FrameMeta
-from empycustom.meta.model import Object as ObjectMeta
+from empycustom.model.values import BufferInfo, Classifier, InMeta, LabelInfo, Plane, RectParams, TextParams
+from empycustom.model.values import Frame as FrameMeta
+from empycustom.model.values import Object as ObjectMeta
 
 __all__ = [
     "Buffer", "BufferInfo", "Classifier", "FrameMeta", "InMeta", "InPlaceLibrary", "LabelInfo", "Library", "NewFrame",

@@ -9,7 +9,7 @@ import pytest
 
 import empycustom
 from empycustom.app.arguments import make_parser
-from empycustom.app.libraries import Request
+from empycustom.app.options import Request
 
 
 def parse(line: str):

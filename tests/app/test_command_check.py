@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from empycustom.app.trial.frames import synthetic
-from empycustom.frames.layout import FORMATS
+from empycustom.app.trial import synthetic
+from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import Gst
 
 SEED = """\

@@ -251,10 +251,10 @@ def test_a_library_that_cannot_be_loaded_is_an_error(cli, library):
 
 def test_missing_elements_name_their_package():
     code = (
-        "from empycustom.app.playing import sinks\n"
+        "from empycustom.session import sinks\n"
         "from pathlib import Path\n"
         "sinks._MUXERS['.mp4'] = ('mp4mux', [('x264enc_not_here', [], [])])\n"
-        "from empycustom.app.health.packages import PACKAGES\n"
+        "from empycustom.packages import PACKAGES\n"
         "PACKAGES['x264enc_not_here'] = 'a-package'\n"
         "sinks.Sinks([Path('a.mp4')]).check()\n"
     )

@@ -9,8 +9,8 @@ import pytest
 from command_helpers import LIB
 from PIL import Image
 
-from empycustom.app.playing.upright import keep_upright
 from empycustom.gstreamer import Gst
+from empycustom.session.upright import keep_upright
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 CORNERS = ["red", "green", "blue", "white"]  # of the upright frame, top left, top right, bottom left, bottom right

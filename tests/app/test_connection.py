@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from empycustom.app.playing.reports import Report
-from empycustom.app.streams.connection import _is_loss
+from empycustom.session.connection import _is_loss
+from empycustom.session.parts import Report
 
 PIPELINE = "/GstPipeline:pipeline0"
 

@@ -12,9 +12,9 @@ from command_helpers import LIB, SLOW, STUCK, wait_for, words
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from empycustom.config import document as schema
+from empycustom.config.launch import Description, assignments
 from empycustom.gstreamer import Gst
-from empycustom.stream import schema
-from empycustom.stream.launch import Description, assignments
 
 TELLS = """\
 def process_ip(io_buffer, in_meta, options):

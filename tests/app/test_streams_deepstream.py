@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from empycustom.app.main import main
+from empycustom.config.launch import describe
+from empycustom.config.streams import read
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.native.objects import keep_floating
-from empycustom.stream.config import read
-from empycustom.stream.launch import describe
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 

@@ -14,9 +14,9 @@ from argparse import Namespace
 import pytest
 from command_helpers import LIB, free_port, wait_for
 
-from empycustom.app.playing.player import Interrupts
-from empycustom.app.streams import connection, live
-from empycustom.stream import config
+from empycustom.config import streams as config
+from empycustom.session import connection, live
+from empycustom.session.player import Interrupts
 
 
 def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(begin, configured, camera, tmp_path, frames_in):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from command_helpers import LIB
 
-from empycustom.app.health import packages
-from empycustom.app.health.report import Output
-from empycustom.app.streams import stages
+from empycustom import packages
+from empycustom.config import streams as config
 from empycustom.errors import ConfigurationError
-from empycustom.stream import config
+from empycustom.packages import Output
+from empycustom.session import stages
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from empycustom.elements.entry import SLOW_BECAUSE
+from empycustom.elements.base import SLOW_BECAUSE
 
 HERE = Path(__file__).parent
 FLOATING = "The created element should be floating"  # of every Python element that does not help itself, PyGObject before 3.46

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from blocks import DOCS
 
 from empycustom.errors import OutputError
-from empycustom.meta.output import deal
+from empycustom.model.results import deal
 
 PAGE = (DOCS / "errors.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -235,10 +235,10 @@ def test_pixels_cannot_be_had(said):
 def test_metadata_of_others(said, play, monkeypatch):
     from empycustom.elements.frames import FrameReader
     from empycustom.errors import MetadataError
-    from empycustom.native.deepstream import layouts
+    from empycustom.native import deepstream as layouts
 
     spoiler = (
-        "from empycustom.native.notes import NoteMeta\n"
+        "from empycustom.native.metas import NoteMeta\n"
         "def process_ip(b, m, o):\n    NoteMeta('EmPyCustomMeta').write(hash(b), 0, 0, '[1]')\n"
     )
     detector = f"def process_ip(b, m, o):\n    return {{'frame': [{{'new_object': [{{'rect_params': {BOX}}}]}}]}}\n"

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from empycustom.gstreamer import Gst
-from empycustom.native.loaded import path_of
+from empycustom.native.unwind import path_of
 
 RAISES = {
     "cv2": "import numpy as np, cv2\ndef process_ip(b, m, o):\n    cv2.resize(np.zeros((0, 0, 3), np.uint8), (3, 3))\n",

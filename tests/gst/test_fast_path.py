@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-from empycustom.elements.entry import SLOW_BECAUSE
+from empycustom.elements.base import SLOW_BECAUSE
 from empycustom.gstreamer import Gst
 
 SWITCH = "EMPYCUSTOM_FAST_PATH"
@@ -28,7 +28,7 @@ PRELUDE = f"""
 import ctypes, gc, json, os, resource, sys, threading
 import empycustom
 from empycustom.elements import add_elements
-from empycustom.elements.entry import SLOW_BECAUSE
+from empycustom.elements.base import SLOW_BECAUSE
 add_elements()  # as gst-launch-1.0: register() is for programs, which may ask any buffer for its number
 from gi.repository import Gst
 
@@ -340,7 +340,7 @@ def test_whatever_is_raised_is_an_error_on_the_bus(python, library, way, propert
 def test_a_fault_that_is_not_the_librarys_is_an_error_too(python, library, way, element):
     """Another element spoilt the words on the buffer."""
     spoils = library("""
-from empycustom.native.notes import NoteMeta
+from empycustom.native.metas import NoteMeta
 def process_ip(b, m, o):
     NoteMeta("EmPyCustomMeta").write(hash(b), 0, 0, "no JSON")
 """)

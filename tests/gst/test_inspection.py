@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from empycustom.frames.layout import FORMATS
+from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import GObject, Gst
 
 MUTABLE = {

@@ -62,7 +62,7 @@ def test_the_wheel_is_pure_python_and_says_what_it_is(distributed):
     for field in ("Summary", "Author", "License-Expression: Apache-2.0", "Requires-Python: >=3.10", "Description-Content-Type"):
         assert f"\n{field}" in metadata
     needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
-    assert sorted(line.split()[1].split(">")[0] for line in needed) == ["cffi", "numpy", "tqdm"]
+    assert sorted(line.split()[1].split(">")[0] for line in needed) == ["cffi", "numpy", "orjson", "tqdm"]
 
 
 def test_gst_launch_finds_the_elements_and_the_environments_packages(environment, gst_env, library, tmp_path):

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 import empycustom
-from empycustom.buffers.system import default_layout
+from empycustom.buffers.mapping import default_layout
 from empycustom.errors import FrameClosedError, FrameError
-from empycustom.frames.layout import FORMATS
+from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import Gst, GstVideo
-from empycustom.native import maps
+from empycustom.native import memory as maps
 
 SIZES = [(1, 1), (2, 2), (3, 5), (30, 7), (33, 17), (64, 48)]
 PACKED = [name for name, planes in FORMATS.items() if len(planes) == 1 and "GRAY" not in name]

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from empycustom import paths
-from empycustom.elements.options import read_json
+from empycustom import text as paths
+from empycustom.config.document import load
+from empycustom.elements.properties import read_json
 from empycustom.errors import ConfigurationError, PropertyError
 from empycustom.gstreamer import Gst
-from empycustom.meta.output import read_output
-from empycustom.stream.document import load
+from empycustom.model.results import read_output
 
 SOURCE = "videotestsrc num-buffers=-1 ! video/x-raw,format=RGBA,width=16,height=16"
 BROKEN = {

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import empycustom
-from empycustom.frames.layout import FORMATS
+from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import Gst
 
 SOURCE = "videotestsrc num-buffers=4 pattern=ball ! video/x-raw,format=RGBA,width=64,height=48,framerate=10/1"

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from empycustom.elements.tally import CallTimes
+from empycustom.elements.perf import CallTimes
 from empycustom.gstreamer import GObject, Gst
 
 COUNTS = ("buffers", "processed", "passed", "errors", "dropped")

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from empycustom.elements.segments import stream_time_in
+from empycustom.elements.upstream import stream_time_in
 from empycustom.gstreamer import Gst
-from empycustom.meta.model import NO_PTS
+from empycustom.model.values import NO_PTS
 
 HOUR = "timestamp-offset=3600000000000"
 B_FRAMES = "x264enc bframes=2"
@@ -82,8 +82,10 @@ def test_a_frame_has_the_same_time_after_a_seek(play, library, tmp_path, contain
     assert pipeline.seek_simple(Gst.Format.TIME, flags, 4 * Gst.SECOND)
     assert play(pipeline).ended
     times = rounded(times_in(tmp_path / "meta.jsonl")[before:])
-    assert times == [40 * n for n in range(200)][-len(times) :]
-    assert len(times) < 180
+    assert 20 < len(times) < 180
+    assert times == sorted(set(times))
+    assert set(times) <= {40 * n for n in range(200)}
+    assert times[-20:] == [40 * n for n in range(180, 200)]  # of the first ones some decoders leave out what they cannot decode
 
 
 def test_it_is_minus_one_where_a_buffer_has_no_time(play, library, tmp_path):

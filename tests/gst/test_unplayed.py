@@ -81,7 +81,7 @@ print(left())
 
 def test_a_description_that_is_refused_leaves_nothing(python):
     program = """
-from empycustom.app.playing.parts import build
+from empycustom.session.parts import build
 from empycustom.errors import LaunchError
 for line in ("fakesrc ! empycustom ! aimeta ! nosuchelement", "fakesrc ! perf ! aimeta silent=maybe", "( empycustom nosuch=1 )"):
     for _ in range(COUNT):
@@ -103,9 +103,9 @@ def test_the_checks_of_a_configuration_leave_nothing(python, tmp_path):
         (tmp_path / f"{name}.json").write_text(json.dumps({"pipeline_configuration": pipeline, "streams": streams}))
     program = """
 from pathlib import Path
-from empycustom.app.streams.stages import check_stages
+from empycustom.session.stages import check_stages
 from empycustom.errors import ConfigurationError
-from empycustom.stream.config import read
+from empycustom.config.streams import read
 refused = 0
 for name in ("good", "bad"):
     for _ in range(COUNT):

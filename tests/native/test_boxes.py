@@ -21,10 +21,11 @@ from unicorn import arm64_const as arm
 from unicorn import x86_const as x86
 
 from empycustom.errors import DeepStreamError
-from empycustom.native import boxes, jumps
-from empycustom.native.boxes import copy_and_release, new_box
-from empycustom.native.deepstream import layouts, users
-from empycustom.native.jumps import machine_code
+from empycustom.native import deepstream as layouts
+from empycustom.native import deepstream_users as users
+from empycustom.native import dlpack as boxes
+from empycustom.native import dlpack as jumps
+from empycustom.native.dlpack import copy_and_release, machine_code, new_box
 
 GLIB = ctypes.CDLL("libglib-2.0.so.0")
 GONE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -160,7 +161,7 @@ def test_boxes_are_freed_after_python_has_ended():
     """A function written in Python would end the process by SIGSEGV."""
     code = """
         import ctypes
-        from empycustom.native.boxes import copy_and_release, new_box
+        from empycustom.native.dlpack import copy_and_release, new_box
         libc = ctypes.CDLL(None)
         libc.malloc.restype = ctypes.c_void_p
         user = libc.malloc(48)  # not Python's, which frees its own

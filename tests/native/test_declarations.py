@@ -7,7 +7,9 @@ import pytest
 
 from empycustom import native
 from empycustom.gstreamer import GObject, Gst, GstVideo
-from empycustom.native import analytics, declarations, maps
+from empycustom.native import analytics
+from empycustom.native import loading as declarations
+from empycustom.native import memory as maps
 
 SOURCES = [
     Path(folder, name)

@@ -13,13 +13,14 @@ import pytest
 
 from empycustom.errors import DeepStreamError
 from empycustom.gstreamer import Gst
-from empycustom.native import declarations
-from empycustom.native.boxes import copy_and_release
-from empycustom.native.deepstream import library, users, versions
-from empycustom.native.deepstream.batches import BatchReader, ClassifierMeta, LabelMeta, ObjectMeta, UserMeta
-from empycustom.native.deepstream.layouts import LAYOUTS, layout_of
-from empycustom.native.deepstream.objects import add_object
-from empycustom.native.deepstream.users import blob_in
+from empycustom.native import deepstream as library
+from empycustom.native import deepstream as versions
+from empycustom.native import deepstream_users as users
+from empycustom.native import loading as declarations
+from empycustom.native.deepstream import LAYOUTS, layout_of
+from empycustom.native.deepstream_metas import BatchReader, ClassifierMeta, LabelMeta, ObjectMeta, UserMeta, add_object
+from empycustom.native.deepstream_users import blob_in
+from empycustom.native.dlpack import copy_and_release
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 import nvds
@@ -172,13 +173,13 @@ def test_a_library_in_a_folder_with_spaces_is_found(tmp_path):
     path = tmp_path / "with  two spaces" / "libnvds_meta.so"
     path.parent.mkdir()
     shutil.copy(nvds.FOLDER / path.name, path)
-    code = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); from empycustom.native.deepstream.library import nvds_path; print(nvds_path())"
+    code = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); from empycustom.native.deepstream import nvds_path; print(nvds_path())"
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
     assert done.stdout.rstrip("\n") == str(path), done.stderr
 
 
 def test_without_the_library_it_is_an_error_that_names_it():
-    code = "from empycustom.native.deepstream.library import nvds; nvds()"
+    code = "from empycustom.native.deepstream import nvds; nvds()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "DeepStreamError: DeepStream metadata is on a buffer, but libnvds_meta.so is not in the process" in done.stderr

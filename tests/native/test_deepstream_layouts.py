@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from empycustom.carriers.deepstream import DeepStreamCarrier
 from empycustom.errors import MetadataError
 from empycustom.gstreamer import Gst
-from empycustom.native.deepstream.batches import (
+from empycustom.native.deepstream import LAYOUTS, Steps, key_type, layout_of
+from empycustom.native.deepstream_metas import (
     BatchMeta,
     BatchReader,
     ClassifierMeta,
@@ -26,12 +27,9 @@ from empycustom.native.deepstream.batches import (
     LabelMeta,
     ObjectMeta,
     UserMeta,
+    fill_object,
     frames_in,
 )
-from empycustom.native.deepstream.layouts import LAYOUTS, layout_of
-from empycustom.native.deepstream.library import key_type
-from empycustom.native.deepstream.lock import Steps
-from empycustom.native.deepstream.objects import fill_object
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 import nvds

@@ -7,7 +7,7 @@ import pytest
 
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, PYGOBJECT_VERSION, Gst, GstBase
 from empycustom.native import fastpath
-from empycustom.native.declarations import buffer_at, ffi, glib
+from empycustom.native.loading import buffer_at, ffi, glib
 
 SWITCH = "EMPYCUSTOM_FAST_PATH"
 needs_interface = pytest.mark.skipif(PYGOBJECT_INTERFACE is None, reason="this PyGObject has no interface for C")

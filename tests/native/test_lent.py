@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 
 from empycustom.gstreamer import Gst
-from empycustom.native.lent import ALONE, Lender, holders
+from empycustom.native.memory import ALONE, Lender, holders
 
 
 def lent(lender):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empycustom.native.declarations import ffi
+from empycustom.native.loading import ffi
 from empycustom.native.memory import reader, values
 
 

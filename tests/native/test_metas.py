@@ -8,13 +8,12 @@ import pytest
 
 from empycustom.errors import NativeError
 from empycustom.gstreamer import Gst, GstVideo
-from empycustom.native import metas, stamps
-from empycustom.native import regions as native_regions
-from empycustom.native.declarations import buffer_at, ffi
-from empycustom.native.notes import NoteMeta
-from empycustom.native.regions import Param, Region
-from empycustom.native.stamps import add_stamp, stamp_at
-from empycustom.native.structures import double_in, int_in, name_of, text_in, uint64_in
+from empycustom.native import metas
+from empycustom.native import metas as native_regions
+from empycustom.native import metas as stamps
+from empycustom.native.loading import buffer_at, ffi
+from empycustom.native.memory import double_in, int_in, name_of, text_in, uint64_in
+from empycustom.native.metas import NoteMeta, Param, Region, add_stamp, stamp_at
 
 NAME = "EmPyCustomTestMeta"
 NONE = Gst.CLOCK_TIME_NONE
@@ -48,7 +47,7 @@ def bits(*names):
 
 
 def regions(buffer):
-    return [region(meta) for api, meta in metas.scan(hash(buffer)) if api == native_regions.API]
+    return [region(meta) for api, meta in metas.scan(hash(buffer)) if api == native_regions.REGION_API]
 
 
 def region(meta):
@@ -95,7 +94,7 @@ def test_scan_tells_api_and_address_in_the_order_of_adding(buffer, notes):
     native_regions.add_region(hash(buffer), Region(1, "one", 0, 0, 1, 1, []))
     notes.write(hash(buffer), 0, 5, "{}")
     native_regions.add_region(hash(buffer), Region(2, "two", 0, 0, 1, 1, []))
-    assert [api for api, _ in metas.scan(hash(buffer))] == [native_regions.API, notes.api, native_regions.API]
+    assert [api for api, _ in metas.scan(hash(buffer))] == [native_regions.REGION_API, notes.api, native_regions.REGION_API]
     assert [region.label for region in regions(buffer)] == ["one", "two"]
     addresses = [meta for _, meta in metas.scan(hash(buffer))]
     assert len(set(addresses)) == 3
@@ -223,7 +222,7 @@ def test_a_stamp_is_written_read_and_copied(buffer):
     add_stamp(hash(buffer), 2**63 - 1, 1_790_000_000_123_456_789)
     for made in (buffer, buffer.copy_deep()):
         ((api, meta),) = metas.scan(hash(made))
-        assert api == stamps.API
+        assert api == stamps.STAMP_API
         assert stamp_at(meta) == (2**63 - 1, 1_790_000_000_123_456_789)
 
 
@@ -237,7 +236,7 @@ def test_a_buffer_that_somebody_else_holds_gets_no_stamp(buffer):
     code = """
 from empycustom.errors import NativeError
 from empycustom.gstreamer import Gst
-from empycustom.native.stamps import add_stamp
+from empycustom.native.metas import add_stamp
 buffer = Gst.Buffer.new()
 sample = Gst.Sample.new(buffer, None, None, None)
 try:

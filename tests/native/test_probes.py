@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from empycustom.gstreamer import Gst
-from empycustom.native import probes
+from empycustom.native import objects as probes
 
 FRAMES = 50
 NO_TIMES = 'appsrc name=in format=time caps="video/x-raw,format=GRAY8,width=4,height=4,framerate=0/1" ! fakesink name=out'

@@ -11,7 +11,7 @@ from surfaces import FORMATS, NEW, OLD, PINNED, UNIFIED, Surfaces
 import empycustom
 from empycustom.errors import FrameClosedError, FrameError
 from empycustom.gstreamer import Gst
-from empycustom.native import maps
+from empycustom.native import memory as maps
 
 BOX = {"rect_params": {"left": 1, "top": 1, "width": 3, "height": 2}}
 

@@ -11,7 +11,8 @@ from surfaces import DEVICE, PINNED, UNIFIED, Surfaces
 
 import empycustom
 from empycustom.errors import FrameError, FrameExportError, NativeError
-from empycustom.native import dlpack, maps
+from empycustom.native import dlpack
+from empycustom.native import memory as maps
 
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13
 OFFERED = {DEVICE: (CUDA, 3), 0: (CUDA, 3), PINNED: (CPU, 0), UNIFIED: (CUDA, 3)}

@@ -14,7 +14,9 @@ from surfaces import PINNED, UNIFIED, Surfaces
 
 import empycustom
 from empycustom.errors import FrameClosedError, FrameError
-from empycustom.native import cuda, declarations, gpus
+from empycustom.native import cuda
+from empycustom.native import cuda as gpus
+from empycustom.native import loading as declarations
 
 HERE = Path(__file__).parent
 

@@ -9,8 +9,8 @@ from test_device_views import host
 
 import empycustom
 from empycustom.errors import FrameError
-from empycustom.native import egl
-from empycustom.native.declarations import ffi
+from empycustom.native import cuda as egl
+from empycustom.native.loading import ffi
 
 START = ["register", "mapped frame"]
 

@@ -27,7 +27,8 @@ sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent / "deepstream")!r}]
 import numpy as np
 import empycustom, nvds
 from empycustom.gstreamer import Gst
-from empycustom.native import maps, surfaces
+from empycustom.native import memory as maps
+from empycustom.native import cuda as surfaces
 
 NAMES = {{"RGBA": 19, "NV12": 6, "I420": 2, "GRAY8": 1, "BGRx": 24}}
 SYSTEM, PINNED, WIDTH, HEIGHT, BATCH = 6, 1, 322, 242, 3

@@ -11,7 +11,7 @@ from surfaces import FORMATS, NEW, OLD, Surfaces
 import empycustom
 from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
-from empycustom.native import surfaces
+from empycustom.native import cuda as surfaces
 
 SIZES = [OLD, NEW]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empycustom.meta import compact
-from empycustom.meta.compact import dumps, loads
+from empycustom.model import serialize as compact
+from empycustom.model.serialize import dumps, loads
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

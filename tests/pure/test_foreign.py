@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empycustom.carriers.protocol import free_numbers
-from empycustom.meta.compact import dumps, loads
-from empycustom.meta.foreign import Known, box_of, known, read_event, read_note, usable
-from empycustom.meta.output import new_object
+from empycustom.model.results import new_object
+from empycustom.model.serialize import dumps, loads
+from empycustom.model.wire import Known, box_of, known, read_event, read_note, usable
 
 OBJECT = {
     "key": "region/7",

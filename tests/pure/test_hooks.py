@@ -14,7 +14,7 @@ from empycustom.errors import (
     LibraryImportError,
     LibraryNotFoundError,
 )
-from empycustom.library.hooks import Library, callbacks_of
+from empycustom.library.callbacks import Library, callbacks_of
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empycustom.errors import FrameError
-from empycustom.frames.layout import FORMATS, channel_slice, layout_of
+from empycustom.frames.formats import FORMATS, channel_slice, layout_of
 
 sizes = st.integers(1, 70)
 

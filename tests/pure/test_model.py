@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from empycustom.meta import model
+from empycustom.model import values as model
 
 FORMAT = "%Y-%m-%dT%H:%M:%S.%f%z"
 SHAPE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empycustom.app.moments import length, moment
+from empycustom.text import length, moment
 
 TIMES = {
     "0": 0, "80": 80_000, "80.5": 80_500, ".5": 500, "1:20": 80_000, "01:20": 80_000, "1:20.25": 80_250, "90:00": 5_400_000,

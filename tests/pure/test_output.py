@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empycustom.errors import EmPyCustomError, OutputError
-from empycustom.meta.found import new_object
-from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import deal, read_output
+from empycustom.model.results import deal, read_output
+from empycustom.model.values import NOTHING
+from empycustom.model.wire import new_object
 
 quick = settings(deadline=None, max_examples=80)
 RECT = {"left": 1, "top": 2, "width": 3, "height": 4}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from empycustom.errors import PathError
-from empycustom.paths import as_path, as_text, from_native
+from empycustom.text import as_path, as_text, from_native
 
 
 def test_home_is_expanded(monkeypatch):
@@ -28,7 +28,7 @@ def test_a_home_that_is_not_known_is_an_error(name):
 
 
 def test_without_home_and_without_an_entry_of_the_user(tmp_path):
-    code = "import os; os.setuid(54321); from empycustom.paths import as_path; as_path('~/x')"
+    code = "import os; os.setuid(54321); from empycustom.text import as_path; as_path('~/x')"
     if os.getuid():
         pytest.skip("only root can be a user without an entry in the password database")
     done = subprocess.run([sys.executable, "-c", code], env={}, capture_output=True, text=True, check=False, cwd="/")
@@ -49,7 +49,7 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 def test_files_are_found_whatever_the_encoding_of_the_file_system(tmp_path, locale):
     (tmp_path / "ü.txt").write_text("here")
     code = (
-        "import sys; from empycustom.paths import *; path = as_path('\\xfc.txt')\n"
+        "import sys; from empycustom.text import *; path = as_path('\\xfc.txt')\n"
         "print(path.read_text(), as_text(path) == '\\xfc.txt', sys.getfilesystemencoding())"
     )
     done = subprocess.run([sys.executable, "-c", code], env=locale, capture_output=True, text=True, check=True, cwd=tmp_path)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empycustom.errors import OutputError
-from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import deal, quick_words, read_output
+from empycustom.model.results import deal, quick_words, read_output
+from empycustom.model.values import NOTHING
 
 
 class Colour(enum.IntEnum):

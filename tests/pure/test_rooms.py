@@ -63,45 +63,45 @@ def is_of(name, *packages):
 
 
 def test_the_rooms_are_found():
-    assert {"meta", "library", "frames", "native", "carriers", "buffers", "elements", "stream", "app"} <= {
+    assert {"model", "library", "frames", "native", "carriers", "buffers", "elements", "config", "session", "app"} <= {
         room_of(path) for path in FILES
     }
-    assert ("empycustom.errors.OutputError") in {name for _, name in imports_of("meta")}
+    assert ("empycustom.errors.OutputError") in {name for _, name in imports_of("model")}
 
 
-@pytest.mark.parametrize("room", ["meta", "library", "frames", "stream", "paths", "text"])
+@pytest.mark.parametrize("room", ["model", "library", "frames", "config", "text"])
 def test_pure_rooms_know_neither_gstreamer_nor_c(room):
     forbidden = (*FOREIGN, "empycustom.gstreamer", "empycustom.native", "empycustom.elements", "empycustom.buffers")
     assert [found for found in imports_of(room) if is_of(found[1], *forbidden)] == []
 
 
-def test_meta_knows_nothing_of_ours_but_the_errors_and_text():
-    ours = [found for found in imports_of("meta") if is_of(found[1], "empycustom")]
+def test_model_knows_nothing_of_ours_but_the_errors_and_text():
+    ours = [found for found in imports_of("model") if is_of(found[1], "empycustom")]
     assert ours
-    assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.text", "empycustom.meta")] == []
+    assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.text", "empycustom.model")] == []
 
 
-PLAIN = ("empycustom.errors", "empycustom.paths", "empycustom.text")
+PLAIN = ("empycustom.errors", "empycustom.text", "empycustom.text")
 
 
-def test_library_knows_nothing_of_ours_but_the_errors_paths_and_text():
+def test_library_knows_nothing_of_ours_but_the_errors_and_text():
     ours = [found for found in imports_of("library") if is_of(found[1], "empycustom")]
     assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.library")] == []
 
 
-def test_stream_knows_nothing_of_ours_but_meta_errors_paths_and_text():
-    ours = [found for found in imports_of("stream") if is_of(found[1], "empycustom")]
+def test_config_knows_nothing_of_ours_but_model_errors_and_text():
+    ours = [found for found in imports_of("config") if is_of(found[1], "empycustom")]
     assert ours
-    assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.meta", "empycustom.stream")] == []
-    assert {found[0].partition("/")[0] for found in of_others("stream", "empycustom.stream")} <= {"app"}
+    assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.model", "empycustom.config")] == []
+    assert {found[0].partition("/")[0] for found in of_others("config", "empycustom.config")} <= {"app", "session"}
 
 
 def test_errors_know_nobody():
     assert [found for found in imports_of("errors") if found[1] not in ("__future__", "__future__.annotations")] == []
 
 
-def test_paths_and_text_know_the_errors_alone():
-    ours = [found for room in ("paths", "text") for found in imports_of(room) if is_of(found[1], "empycustom")]
+def test_text_knows_the_errors_alone():
+    ours = [found for found in imports_of("text") if is_of(found[1], "empycustom")]
     assert [found for found in ours if not is_of(found[1], "empycustom.errors")] == []
 
 
@@ -133,15 +133,19 @@ def test_gi_is_imported_by_name_only_there_and_where_its_health_is_examined():
                 if isinstance(first, ast.Constant) and is_of(first.value, *FOREIGN):
                     by_name.append(str(path.relative_to(ROOT)))
     assert "gstreamer.py" in by_name
-    assert [name for name in by_name if name != "gstreamer.py" and not name.startswith("app/health/")] == []
+    assert [name for name in by_name if name != "gstreamer.py" and not name.startswith("app/doctor")] == []
 
 
 def test_nothing_knows_the_command_line():
     assert [found for found in of_others("app", "empycustom.app") if found[0] != "__main__.py"] == []
 
 
+def test_the_session_is_known_by_the_command_line_alone():
+    assert {path.partition("/")[0] for path, _ in of_others("session", "empycustom.session")} <= {"app"}
+
+
 def test_carriers_know_neither_elements_nor_libraries():
-    forbidden = tuple(f"empycustom.{room}" for room in ("elements", "library", "buffers", "app", "frames"))
+    forbidden = tuple(f"empycustom.{room}" for room in ("elements", "library", "buffers", "session", "app", "frames"))
     assert [found for found in imports_of("carriers") if is_of(found[1], *forbidden)] == []
 
 
@@ -151,7 +155,7 @@ def test_native_knows_nothing_of_ours_but_the_errors():
 
 
 def test_buffers_and_frames_know_no_elements():
-    forbidden = ("empycustom.elements", "empycustom.library", "empycustom.carriers", "empycustom.app")
+    forbidden = ("empycustom.elements", "empycustom.library", "empycustom.carriers", "empycustom.session", "empycustom.app")
     assert [found for found in imports_of("buffers") + imports_of("frames") if is_of(found[1], *forbidden)] == []
 
 
@@ -160,7 +164,7 @@ def test_every_file(path):
     outside = imported(at_module_level(ast.parse(path.read_text())), path)
     assert [name for name, _ in outside if is_of(name, *HEAVY)] == [], "heavy modules are imported where they are used"
     lines = path.read_text().splitlines()
-    assert len(lines) < 300, "files are shorter than 300 lines"
+    assert len(lines) <= 400, "files have at most 400 lines"
     docstring = ast.get_docstring(TREES[path])
     assert docstring or not lines, "every file says what it is for"
 
@@ -180,7 +184,7 @@ def test_importing_the_package_loads_neither_gstreamer_nor_numpy():
     assert run(code) == f"[] {empycustom.__version__}"
 
 
-@pytest.mark.parametrize("room", ["meta", "library", "stream"])
+@pytest.mark.parametrize("room", ["model", "library", "config"])
 def test_pure_rooms_run_without_gstreamer_and_numpy(room):
     names = [module_name(path) for path in FILES if room_of(path) == room]
     code = f"import sys\nfrom importlib import import_module\nfor name in {names}: import_module(name)\n"

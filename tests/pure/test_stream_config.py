@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from empycustom.config import streams as config
+from empycustom.config.options import EventItem, read_events
 from empycustom.errors import ConfigurationError, EventError
-from empycustom.stream import config
-from empycustom.stream.events import EventItem, read_events
 
 FILE = "emi_stream_config.json"
 ITEMS = [

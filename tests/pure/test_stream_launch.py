@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from empycustom.config.launch import assignments, describe, elements
+from empycustom.config.streams import Stage, Stream
 from empycustom.errors import ConfigurationError
-from empycustom.stream.config import Stage, Stream
-from empycustom.stream.launch import assignments, describe, elements
 from empycustom.text import shell_word
 
 UPRIGHT = "videoconvert ! videoflip name=upright video-direction=auto"

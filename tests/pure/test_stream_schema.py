@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from empycustom.config import document as schema
+from empycustom.config.document import load, refuse
 from empycustom.errors import ConfigurationError
-from empycustom.frames.layout import FORMATS
-from empycustom.stream import schema
-from empycustom.stream.document import load
-from empycustom.stream.problems import refuse
+from empycustom.frames.formats import FORMATS
 
 SEED = {
     "custom-lib": "models/Secondary_AverageIntensity/libaverage_intensity.so",

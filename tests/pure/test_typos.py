@@ -9,9 +9,9 @@ import pytest
 
 from empycustom.errors import CallbackError, CallbackMissingError, FrameError
 from empycustom.frames.frame import Frame
-from empycustom.library.hooks import Library
-from empycustom.library.typos import KEYS
-from empycustom.meta import model
+from empycustom.library.callbacks import Library
+from empycustom.library.explain import KEYS
+from empycustom.model import values as model
 
 GOOD = "def process_ip(b, m, o):\n    return []\n"
 ROOT = Path(__file__).parents[2]

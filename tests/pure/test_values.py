@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empycustom.errors import OutputError
-from empycustom.meta.values import parse, plain, shorten, shown
+from empycustom.model.serialize import parse, plain, shorten, shown
 
 quick = settings(deadline=None, max_examples=80)
 
@@ -413,7 +413,7 @@ def test_any_text_parses_or_is_an_output_error(text):
 
 def test_no_warning_of_the_parser_leaks():
     code = (
-        "import warnings; from empycustom.errors import OutputError; from empycustom.meta.values import parse\n"
+        "import warnings; from empycustom.errors import OutputError; from empycustom.model.serialize import parse\n"
         "warnings.simplefilter('always')\n"
         "assert parse(r\"['\\d', 1]\") == [r'\\d', 1]\n"
         "for text in ['[1or 2]', '[0xfor x in y]', '[1 is 1]', '[1()]', '[\"a\"[1,]]']:\n"

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from empycustom.errors import FrameClosedError, FrameError
-from empycustom.frames.arrays import ArrayFrame
-from empycustom.frames.layout import FORMATS, layout_of
-from empycustom.frames.views import ClosedFrameView, FrameView
+from empycustom.frames.formats import FORMATS, layout_of
+from empycustom.frames.frame import ArrayFrame, ClosedFrameView, FrameView
 
 
 class Held:

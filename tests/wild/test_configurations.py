@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from conftest import NOT_A_SENTENCE
 from empycustom.app.main import main
+from empycustom.config import streams as config
 from empycustom.errors import ConfigurationError
-from empycustom.stream import config
 
 LIB = {"custom-lib": "lib.py", "in-place": True}
 DOCUMENT = {

@@ -13,7 +13,7 @@ from conftest import strictly
 from empycustom.carriers.plain import META_NAME
 from empycustom.gstreamer import GObject, Gst, GstVideo
 from empycustom.native import analytics
-from empycustom.native.declarations import ffi, gst
+from empycustom.native.loading import ffi, gst
 
 # Reads all that it gets, says something about everything, and finds something new.
 SPEAKS = """

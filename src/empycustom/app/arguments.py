@@ -6,12 +6,23 @@ import argparse
 from typing import Any
 
 import empycustom
-from empycustom.app import checked
-from empycustom.app.configured import OUTSIDE_HELP, add_configured, check_run, output, summary
-from empycustom.app.libraries import AddLibrary, OfLastLibrary, OnError, at_least
-from empycustom.app.logs import add_log_level
-from empycustom.app.moments import length, moment
-from empycustom.app.parsers import Command, Parser, Plain
+from empycustom.app import options as checked
+from empycustom.app.options import (
+    OUTSIDE_HELP,
+    AddLibrary,
+    Command,
+    OfLastLibrary,
+    OnError,
+    Parser,
+    Plain,
+    add_configured,
+    at_least,
+    check_run,
+    output,
+    summary,
+)
+from empycustom.session.logs import add_log_level
+from empycustom.text import length, moment
 
 DESCRIPTION = """\
 One Python file in a GStreamer pipeline: it sees every frame and what was found

@@ -11,27 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import empycustom
-from empycustom.app.configured import is_configuration
-from empycustom.app.endings import complain
-from empycustom.app.standard_streams import keep_stdout, show
-from empycustom.app.streams.checked import check_configuration
-from empycustom.app.streams.outputs import prepare
-from empycustom.app.trial.drawing import check_picture, save_picture
-from empycustom.app.trial.findings import Trial, explain, facts_of
-from empycustom.app.trial.frames import TrialFrame, synthetic
-from empycustom.app.trial.pictures import real
-from empycustom.buffers.handed import hand_over
-from empycustom.elements.answers import check_buffer, meta_of, pair_of, read, said_of, write_arrays
+from empycustom.app.options import is_configuration
+from empycustom.app.pictures import check_picture, real, save_picture
+from empycustom.app.trial import Trial, TrialFrame, explain, facts_of, synthetic
+from empycustom.buffers.callback import hand_over
+from empycustom.elements.base import VIDEO_CAPS
+from empycustom.elements.empycustom import OutputCaps
 from empycustom.elements.frames import FrameFormat
-from empycustom.elements.options import read_object
-from empycustom.elements.output import OutputCaps
-from empycustom.elements.video import VIDEO_CAPS
+from empycustom.elements.properties import read_object
+from empycustom.elements.results import check_buffer, meta_of, pair_of, read, said_of, write_arrays
 from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError, StreamEndedError
 from empycustom.gstreamer import Gst
-from empycustom.library.blame import is_kind
-from empycustom.library.hooks import ARGUMENTS, Library, callbacks_of
-from empycustom.paths import as_path
-from empycustom.text import for_people, unquoted, visible_json
+from empycustom.library.callbacks import ARGUMENTS, Library, callbacks_of
+from empycustom.library.explain import is_kind
+from empycustom.session.console import complain, keep_stdout, show
+from empycustom.session.outputs import prepare
+from empycustom.session.stages import check_configuration
+from empycustom.text import as_path, for_people, unquoted, visible_json
 
 Say = Callable[..., None]
 

@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 import empycustom
-from empycustom.app.health import gstreamer, loader, nvidia, python
-from empycustom.app.health.report import OK, PROBLEM, WARNING, Finding
-from empycustom.app.standard_streams import keep_stdout, show
+from empycustom.app import doctor_gstreamer as gstreamer
+from empycustom.app import doctor_gstreamer as nvidia
+from empycustom.app import doctor_loader as loader
+from empycustom.app import doctor_python as python
+from empycustom.packages import OK, PROBLEM, WARNING, Finding
+from empycustom.session.console import keep_stdout, show
 from empycustom.text import for_people
 
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
-    *python.CHECKS,
-    *gstreamer.CHECKS,
-    *nvidia.CHECKS,
+    *python.PYTHON_CHECKS,
+    *gstreamer.GSTREAMER_CHECKS,
+    *nvidia.NVIDIA_CHECKS,
     *loader.CHECKS,
 )
 

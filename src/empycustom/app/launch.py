@@ -6,14 +6,12 @@ import re
 import time
 from argparse import Namespace
 
-from empycustom.app.endings import remark
-from empycustom.app.playing import debugger
-from empycustom.app.playing.parts import build
-from empycustom.app.playing.player import Interrupts, Player
-from empycustom.app.playing.reports import Report
-from empycustom.app.playing.windows import expect_windows
-from empycustom.app.standard_streams import show
 from empycustom.elements import add_elements
+from empycustom.session import callback as debugger
+from empycustom.session.console import remark, show
+from empycustom.session.parts import Report, build
+from empycustom.session.player import Interrupts, Player
+from empycustom.session.sinks import expect_windows
 from empycustom.text import for_people
 
 _SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)

@@ -8,13 +8,26 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from empycustom.app.arguments import make_parser
-from empycustom.app.endings import DONE, FAILED, INTERRUPTED, StuckError, ToldError, complain, exit_code_of, remark
-from empycustom.app.health.report import own_command
-from empycustom.app.logs import shown
-from empycustom.app.standard_streams import finish_streams, give_stdout_back, incomplete, prepare_streams, restore_terminal
 from empycustom.errors import ConfigurationError, DebuggerLeftError, EmPyCustomError
-from empycustom.library.leaving import at_fault
-from empycustom.paths import from_native
+from empycustom.library.explain import at_fault
+from empycustom.packages import own_command
+from empycustom.session.console import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    StuckError,
+    ToldError,
+    complain,
+    exit_code_of,
+    finish_streams,
+    give_stdout_back,
+    incomplete,
+    prepare_streams,
+    remark,
+    restore_terminal,
+)
+from empycustom.session.logs import shown
+from empycustom.text import from_native
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

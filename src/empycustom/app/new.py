@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from empycustom.app.health.report import own_command
-from empycustom.app.standard_streams import show
 from empycustom.errors import LaunchError
-from empycustom.paths import as_path, as_text
-from empycustom.text import shell_word, visible
+from empycustom.packages import own_command
+from empycustom.session.console import show
+from empycustom.text import as_path, as_text, shell_word, visible
 
 TEMPLATE = """\"\"\"A library for the element empycustom: it measures how bright each object is, and the whole frame.
 

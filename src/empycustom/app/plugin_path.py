@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import empycustom
-from empycustom.app.standard_streams import show
+from empycustom.session.console import show
 
 
 def main(_arguments: object = None) -> int:

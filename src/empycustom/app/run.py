@@ -6,39 +6,36 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from empycustom.app.configured import is_configuration
-from empycustom.app.endings import DONE, FAILED, AllAtOnce, complain, remark
-from empycustom.app.libraries import Request
-from empycustom.app.playing import debugger
-from empycustom.app.playing.endless import playable
-from empycustom.app.playing.excerpt import Excerpt, check_part, part_of, warn_of_part, why_no_start
-from empycustom.app.playing.lines import Documents
-from empycustom.app.playing.listing import expand
-from empycustom.app.playing.newest import LeftOut, Newest, is_live, warn_of_live
-from empycustom.app.playing.parts import build
-from empycustom.app.playing.player import Interrupts, Player
-from empycustom.app.playing.playlist import Playlist, check_files, printed
-from empycustom.app.playing.progress import Progress
-from empycustom.app.playing.reports import Report
-from empycustom.app.playing.sinks import Sinks
-from empycustom.app.playing.sources import SOURCE, describe_source, expect_video, explained, shown, warn_of_frames
-from empycustom.app.playing.summary import Work, in_lines
-from empycustom.app.playing.times import Times
-from empycustom.app.playing.upright import can_turn, keep_upright, variables
-from empycustom.app.playing.videos import Videos
-from empycustom.app.playing.windows import expect_windows
-from empycustom.app.standard_streams import keep_stdout, kept_stdout, show
-from empycustom.app.streams.outputs import prepare
-from empycustom.app.streams.play import play_streams
-from empycustom.app.summary_file import refuse_stdout, summarized
+from empycustom.app.options import Request, is_configuration
+from empycustom.config.launch import AIMETA, FIRST, TURN, Description, assignments, first_queue
 from empycustom.elements import add_elements
-from empycustom.elements.origin import announce
+from empycustom.elements.upstream import announce
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
-from empycustom.library.hooks import callbacks_of
-from empycustom.paths import as_path, as_text
-from empycustom.stream.launch import AIMETA, FIRST, TURN, Description, assignments, first_queue
-from empycustom.text import without_secrets
+from empycustom.library.callbacks import callbacks_of
+from empycustom.session import callback as debugger
+from empycustom.session.console import DONE, FAILED, AllAtOnce, complain, keep_stdout, kept_stdout, remark, show
+from empycustom.session.excerpt import (
+    Excerpt,
+    LeftOut,
+    Newest,
+    check_part,
+    is_live,
+    part_of,
+    warn_of_live,
+    warn_of_part,
+    why_no_start,
+)
+from empycustom.session.outputs import Documents, prepare, refuse_stdout, summarized
+from empycustom.session.parts import Report, build
+from empycustom.session.play import play_streams
+from empycustom.session.player import Interrupts, Player
+from empycustom.session.playlist import Playlist, check_files, expand, printed
+from empycustom.session.sinks import Sinks, Videos, expect_windows
+from empycustom.session.sources import SOURCE, Times, describe_source, expect_video, explained, playable, shown, warn_of_frames
+from empycustom.session.summary import Progress, Work, in_lines
+from empycustom.session.upright import can_turn, keep_upright, variables
+from empycustom.text import as_path, as_text, without_secrets
 
 _CONVERT, _PIXELS = "convert", "pixels"  # names of elements
 

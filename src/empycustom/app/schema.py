@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from empycustom.app.standard_streams import show
-from empycustom.stream.schema import json_schema
+from empycustom.config.document import json_schema
+from empycustom.session.console import show
 
 
 def main(_arguments: object = None) -> int:

@@ -1,16 +1,168 @@
-"""``map_frame``: views of a frame, whatever memory it is in."""
+"""Frames in system memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from empycustom.buffers.nvmm import NvmmFrame
-from empycustom.buffers.system import SystemFrame
-from empycustom.errors import FrameError
-from empycustom.frames.frame import Frame
-from empycustom.frames.layout import planes_of
-from empycustom.gstreamer import Gst
+from empycustom.errors import FrameClosedError, FrameError, NativeError
+from empycustom.frames.formats import Layout, PlaneLayout, layout_of, planes_of
+from empycustom.frames.frame import ArrayFrame, Frame, FrameView
+from empycustom.gstreamer import Gst, GstVideo
+from empycustom.native.memory import ALONE, BufferMap, Lender, holders, is_writable
+from empycustom.native.metas import video_layout
+
+
+class SystemFrame(ArrayFrame):
+    """A frame in system memory, mapped between the beginning and the end of its ``with`` block; made by ``map_frame``."""
+
+    __slots__ = ("_buffer", "_interlace_mode", "_map", "_writable")
+
+    def __init__(self, buffer: Any, video_format: str, width: int, height: int, interlace_mode: str, *, writable: bool) -> None:
+        super().__init__(video_format, width, height)
+        self._buffer, self._interlace_mode, self._writable = buffer, interlace_mode, writable
+        self._map: BufferMap | None = None
+
+    def __enter__(self) -> SystemFrame:
+        if self._closed or self._map is not None:
+            raise self._not_enterable()
+        address = hash(self._buffer)
+        layout = layout_on(address, self.format, self.width, self.height, self._interlace_mode)
+        self._map = _mapped(address, layout.size, writable=self._writable)
+        self._open(layout, self._map.data)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        mapped, self._map = self._map, None
+        if mapped is None:
+            raise FrameError("This frame is not mapped: leave the way into and out of it to a with statement.")
+        try:
+            self._close(mapped.hold)
+        finally:
+            mapped.unmap()
+            self._buffer = None
+
+
+def layout_on(address: int, video_format: str, width: int, height: int, interlace_mode: str) -> Layout:
+    """Return the layout of the frame in a buffer: that of its GstVideoMeta, or where it has none, GStreamer's own."""
+    own = video_layout(address)
+    if own is None:
+        return default_layout(video_format, width, height, interlace_mode)
+    return layout_of(video_format, width, height, own.offsets, own.strides)
+
+
+@lru_cache(maxsize=64)
+def default_layout(video_format: str, width: int, height: int, interlace_mode: str = "progressive") -> Layout:
+    """Return GStreamer's own layout, padding included, of a frame whose buffer has no GstVideoMeta.
+
+    Of two interlaced fields each has whole rows of chroma, so that a plane may begin later than in a progressive frame.
+    """
+    planes_of(video_format)
+    info = GstVideo.VideoInfo()
+    try:
+        mode = GstVideo.VideoInterlaceMode.from_string(interlace_mode)
+        fits = info.set_interlaced_format(GstVideo.VideoFormat.from_string(video_format), mode, width, height)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FrameError(f"A frame cannot have a width of {width!r} and a height of {height!r}; check in_meta.") from error
+    if not fits:
+        raise FrameError(f"GStreamer has no layout for a frame of {video_format}, {width}x{height}; check in_meta.")
+    return layout_of(video_format, width, height, tuple(info.offset), tuple(info.stride))
+
+
+def _mapped(address: int, size: int, *, writable: bool) -> BufferMap:
+    """Map a buffer that must have ``size`` bytes at least."""
+    if writable and not is_writable(address):
+        raise FrameError(
+            "The buffer cannot be written, because others hold it too. In process_ip the io_buffer can; process writes into the "
+            "buffer that it makes; in a pad probe or behind appsink, write into buffer.copy_deep()."
+        )
+    try:
+        mapped = BufferMap(address, writable=writable)
+    except NativeError as error:
+        raise FrameError("GStreamer could not map the buffer; GST_DEBUG=GST_BUFFER:4,GST_MEMORY:4 says why.") from error
+    mapped_size = len(mapped.data)
+    if mapped_size < size:
+        mapped.unmap()
+        raise FrameError(
+            f"The buffer has {mapped_size} bytes, but the frame that in_meta describes needs {size}: allocate a larger buffer, "
+            "or hand over the in_meta that belongs to this one."
+        )
+    return mapped
+
+
+# NumPy arrays into buffers: what ``process`` may return in the place of a ``Gst.Buffer``.
+
+
+Described = tuple[str, int, int, str]  # format, width, height, interlace mode
+
+
+def write_frame(address: int, made: Any, described: Described) -> None:
+    """Copy a frame into the writable buffer at an address, in the layout of its GstVideoMeta, else in GStreamer's own.
+
+    ``made`` is one array, for a format of one plane, or a tuple or list with an array for each plane, each with the shape and the
+    type of ``frame.planes``. Raises FrameError where it is something else.
+    """
+    layout = layout_on(address, *described)
+    video_format, width, height, _ = described
+    planes = list(made) if isinstance(made, (tuple, list)) else [made]
+    wanted = f"{video_format} of {width}x{height} needs {_shapes(layout.planes)}"
+    if len(planes) != len(layout.planes):
+        raise FrameError(f"{_count(len(planes))}; {wanted}")
+    arrays = [_checked(array, plane, wanted) for array, plane in zip(planes, layout.planes, strict=True)]
+    mapped = BufferMap(address, writable=True)
+    try:
+        for array, plane in zip(arrays, layout.planes, strict=True):
+            target: Any = np.ndarray(plane.shape, plane.sample, mapped.data, plane.offset, plane.strides)
+            target[...] = array
+    finally:
+        mapped.unmap()
+
+
+def lend_frame(address: int, held: list[Any], lender: Lender, frame_size: int, described: Described) -> bool:
+    """Let the buffer without memory at an address have the array in a list as its memory, and say whether that can be.
+
+    It can where the array has exactly the layout of the frame and nobody else has it, who might write into it later.
+    """
+    plane, *others = default_layout(*described).planes
+    if others or holders(held) != ALONE:
+        return False
+    array = held[0]
+    if type(array) not in (np.ndarray, FrameView) or not array.flags.owndata:
+        return False
+    if (array.shape, array.strides, array.dtype, array.nbytes) != (plane.shape, plane.strides, plane.sample, frame_size):
+        return False
+    lender.lend(address, array, array.__array_interface__["data"][0], frame_size)
+    return True
+
+
+def _checked(array: Any, plane: PlaneLayout, wanted: str) -> Any:
+    if not isinstance(array, np.ndarray):
+        raise FrameError(f"it is {type(array).__name__}, not a NumPy array; {wanted}")
+    try:
+        shape, kind = array.shape, array.dtype
+    except FrameClosedError as error:
+        raise FrameError(f"it is a view of a frame whose with block is over; return view.copy(). {wanted}") from error
+    if shape != plane.shape or kind != plane.sample:
+        hint = " (array.astype makes another type)" if shape == plane.shape else ""
+        raise FrameError(f"an array has the shape {shape} and the type {kind}; {wanted}{hint}")
+    return array
+
+
+def _count(number: int) -> str:
+    return f"{number} array{'s' if number != 1 else ''}"
+
+
+def _shapes(planes: tuple[PlaneLayout, ...]) -> str:
+    shapes = [f"{plane.shape} of {np.dtype(plane.sample).name}" for plane in planes]
+    return f"an array {shapes[0]}" if len(shapes) == 1 else f"a tuple of {len(shapes)} arrays: {', '.join(shapes)}"
+
+
+# ``map_frame``: views of a frame, whatever memory it is in.
 
 
 def map_frame(buffer: Any, in_meta: Mapping[str, Any], *, writable: bool = False, batch_id: int = 0) -> Frame[Any]:

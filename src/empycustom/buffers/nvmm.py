@@ -16,23 +16,22 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from empycustom.errors import FrameError, NativeError
-from empycustom.frames.device_frame import DeviceFrame
-from empycustom.frames.device_span import CUDA, CUDA_HOST, CUDA_MANAGED, DeviceSpan
-from empycustom.frames.layout import Layout, layout_of, planes_of
-from empycustom.native.device import DeviceMemory
-from empycustom.native.egl import EglMap
-from empycustom.native.maps import READ, PlaceMap, is_alone, is_copied, is_writable, memories
-from empycustom.native.surfaces import (
+from empycustom.frames.device import CUDA, CUDA_HOST, CUDA_MANAGED, DeviceFrame, DeviceSpan
+from empycustom.frames.formats import Layout, layout_of, planes_of
+from empycustom.native.cuda import (
     DEFAULT,
     DEVICE,
     PINNED,
     SURFACE_ARRAY,
     UNIFIED,
+    DeviceMemory,
+    EglMap,
     Found,
     Surface,
     found_at,
     surface_of,
 )
+from empycustom.native.memory import READ, PlaceMap, is_alone, is_copied, is_writable, memories
 
 # NvBufSurfaceColorFormat, by GStreamer's name: of every colour space, of full and of limited range.
 _COLOR_FORMATS = {

@@ -5,11 +5,9 @@ There is no place in it for a class id; a conversion keeps all of it.
 
 from __future__ import annotations
 
-from empycustom.carriers.labels import carried
-from empycustom.carriers.protocol import Found, key_of
-from empycustom.meta import model
-from empycustom.meta.checks import LARGEST
-from empycustom.meta.foreign import box_of, usable
+from empycustom.carriers.protocol import Found, carried, key_of
+from empycustom.model import values as model
+from empycustom.model.wire import LARGEST, box_of, usable
 from empycustom.native.analytics import API as API
 from empycustom.native.analytics import Detection, Label, add_detection, available, detections_at
 

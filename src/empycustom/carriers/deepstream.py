@@ -1,4 +1,4 @@
-"""The carrier of DeepStream: a batch of frames with NvDsObjectMeta on a buffer; words as events (see ``events``)."""
+"""Objects of DeepStream as the model has them, and new ones of the model for DeepStream."""
 
 from __future__ import annotations
 
@@ -7,20 +7,98 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
 from empycustom.carriers.events import Event, Records, discard_unreadable, words_alone
-from empycustom.carriers.objects import facts_of, meta_of
 from empycustom.carriers.protocol import Reading, scaled
 from empycustom.errors import MetadataError
-from empycustom.meta import model
-from empycustom.meta.merge import NOTHING, is_nothing
-from empycustom.meta.naming import name_frames
-from empycustom.meta.output import FrameSaid, Said
-from empycustom.native import stamps
-from empycustom.native.deepstream.batches import BatchMeta, BatchReader, FrameMeta, ObjectMeta, frames_in
-from empycustom.native.deepstream.layouts import LABEL_SIZE, NO_TIME, Layout, batch_in, layout_of
-from empycustom.native.deepstream.library import is_deepstream
-from empycustom.native.deepstream.objects import add_object, scale_object
-from empycustom.native.metas import VIDEO_META_API, layout_at, scan
-from empycustom.native.stamps import add_stamp, stamp_at
+from empycustom.model import values as model
+from empycustom.model.results import FrameSaid, Said
+from empycustom.model.values import NOTHING, is_nothing, name_frames
+from empycustom.model.wire import box_of, usable
+from empycustom.native import metas as stamps
+from empycustom.native.deepstream import LABEL_SIZE, NO_TIME, Layout, batch_in, is_deepstream, layout_of
+from empycustom.native.deepstream_metas import (
+    BatchMeta,
+    BatchReader,
+    ClassifierMeta,
+    FrameMeta,
+    LabelMeta,
+    ObjectMeta,
+    add_object,
+    frames_in,
+    scale_object,
+)
+from empycustom.native.memory import single
+from empycustom.native.metas import VIDEO_META_API, add_stamp, layout_at, scan, stamp_at
+
+_DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
+
+
+def facts_of(found: ObjectMeta, event: Event, complaints: list[str]) -> model.Object:
+    """Return what is known of an object, with what was said about it; complain of numbers that are none."""
+    facts: model.Object = {
+        "class_id": found.class_id,
+        "object_id": found.object_id,
+        "confidence": usable(single(found.confidence), "a confidence", complaints),
+        "obj_label": found.label,
+        "rect_params": box_of(found.left, found.top, found.width, found.height, complaints),
+        "text_params": {"display_text": found.display_text},
+        "classifier": [_classifier(classifier, complaints) for classifier in found.classifiers],
+        "unique_component_id": found.unique_component_id,
+        "tracker_confidence": usable(single(found.tracker_confidence), "a confidence", complaints),
+    }
+    words = event.about(found.key) if found.key else NOTHING
+    if words is not NOTHING:
+        facts["emcustom"] = words
+    return facts
+
+
+def _classifier(found: ClassifierMeta, complaints: list[str]) -> model.Classifier:
+    infos: list[model.LabelInfo] = [
+        {
+            "num_classes": label.num_classes,
+            "result_label": label.label,
+            "result_class_id": label.class_id,
+            "label_id": label.label_id,
+            "result_prob": usable(single(label.probability), "a confidence", complaints),
+        }
+        for label in found.labels
+    ]
+    return {"num_labels": len(infos), "unique_component_id": found.unique_component_id, "label_info": infos}
+
+
+def meta_of(new: model.Object) -> ObjectMeta:
+    """Return what a new object is to say."""
+    rect = new["rect_params"]
+    labels = [
+        ClassifierMeta(
+            classifier["unique_component_id"],
+            [
+                LabelMeta(
+                    info["num_classes"], info["result_label"], info["result_class_id"], info["label_id"], info["result_prob"]
+                )
+                for info in classifier["label_info"]
+            ],
+        )
+        for classifier in new["classifier"]
+    ]
+    return ObjectMeta(
+        unique_component_id=new.get("unique_component_id", _DEFAULT_COMPONENT),
+        class_id=new["class_id"],
+        object_id=new["object_id"],
+        confidence=new["confidence"],
+        tracker_confidence=new.get("tracker_confidence", 0.0),
+        left=rect["left"],
+        top=rect["top"],
+        width=rect["width"],
+        height=rect["height"],
+        display_text=new["text_params"]["display_text"] or new["obj_label"],
+        label=new["obj_label"],
+        key=0,
+        classifiers=labels,
+    )
+
+
+# The carrier of DeepStream: a batch of frames with NvDsObjectMeta on a buffer; words as events (see ``events``).
+
 
 _REMOVED = "the library removed its metadata from the buffer"
 
@@ -36,7 +114,7 @@ def batch_on(metas: list[tuple[int, int]]) -> int:
 
 
 def _stamp_in(metas: list[tuple[int, int]]) -> tuple[int, int] | None:
-    return next(filter(None, (stamp_at(meta) for api, meta in metas if api == stamps.API)), None)
+    return next(filter(None, (stamp_at(meta) for api, meta in metas if api == stamps.STAMP_API)), None)
 
 
 class BatchReading(Reading):

@@ -17,15 +17,13 @@ from typing import Any
 
 from empycustom.carriers.protocol import free_numbers
 from empycustom.errors import MetadataError
-from empycustom.meta import model
-from empycustom.meta.compact import dumps
-from empycustom.meta.foreign import box_of, read_event, usable
-from empycustom.meta.merge import NOTHING, is_nothing, merge
-from empycustom.meta.values import shorten
-from empycustom.native.deepstream.batches import MARKER, BatchMeta, FrameMeta, ObjectMeta, UserMeta
-from empycustom.native.deepstream.layouts import Layout
-from empycustom.native.deepstream.users import add_blob, add_event, add_key, blob_in, remove
-from empycustom.native.deepstream.versions import blob_type
+from empycustom.model import values as model
+from empycustom.model.serialize import dumps, shorten
+from empycustom.model.values import NOTHING, is_nothing, merge
+from empycustom.model.wire import box_of, read_event, usable
+from empycustom.native.deepstream import Layout, blob_type
+from empycustom.native.deepstream_metas import MARKER, BatchMeta, FrameMeta, ObjectMeta, UserMeta
+from empycustom.native.deepstream_users import add_blob, add_event, add_key, blob_in, remove
 from empycustom.native.memory import single
 
 

@@ -5,16 +5,14 @@ A conversion keeps the rectangle, the label and the id, and loses the parameters
 
 from __future__ import annotations
 
-from empycustom.carriers.labels import carried
-from empycustom.carriers.protocol import Found, key_of
-from empycustom.meta import model
-from empycustom.meta.checks import LARGEST
-from empycustom.meta.foreign import box_of, usable
-from empycustom.native import regions as native
-from empycustom.native.regions import Param, Region, add_region, region_at, set_region_id
-from empycustom.native.structures import double_in, int_in, name_of, text_in, uint64_in
+from empycustom.carriers.protocol import Found, carried, key_of
+from empycustom.model import values as model
+from empycustom.model.wire import LARGEST, box_of, usable
+from empycustom.native import metas as native
+from empycustom.native.memory import double_in, int_in, name_of, text_in, uint64_in
+from empycustom.native.metas import Param, Region, add_region, region_at, set_region_id
 
-API: int = native.API
+API: int = native.REGION_API
 KIND = "region"
 
 

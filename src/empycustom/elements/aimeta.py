@@ -6,18 +6,15 @@ import sys
 from contextlib import suppress
 from typing import IO, Any
 
-from empycustom.elements.entry import take_over
+from empycustom.elements.base import FLOW_OK, LOG, VIDEO_CAPS, VideoTransform, always_templates, take_over
 from empycustom.elements.properties import Property, gproperties, install
-from empycustom.elements.transform import FLOW_OK, LOG, always_templates
-from empycustom.elements.video import VIDEO_CAPS, VideoTransform
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject
-from empycustom.meta.compact import dumps
-from empycustom.meta.merge import NOTHING
+from empycustom.model.serialize import dumps
+from empycustom.model.values import NOTHING
 from empycustom.native.metas import is_writable
 from empycustom.native.objects import DebugCategory
-from empycustom.paths import as_path
-from empycustom.text import not_for_lines, write_json
+from empycustom.text import as_path, not_for_lines, write_json
 
 PROPERTIES = (
     Property(

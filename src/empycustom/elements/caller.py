@@ -8,18 +8,26 @@ from time import perf_counter_ns
 from typing import Any
 
 from empycustom.carriers.protocol import Reading
-from empycustom.elements.answers import meta_of, pair_of, said_of, short_list
-from empycustom.elements.entry import as_buffer, settle
+from empycustom.elements.base import (
+    DEBUG,
+    ERROR,
+    FLOW_DROPPED,
+    FLOW_ERROR,
+    FLOW_OK,
+    LOG,
+    WARNING,
+    VideoTransform,
+    as_buffer,
+    settle,
+)
 from empycustom.elements.failures import details, post_error, post_warning, sentence
-from empycustom.elements.newframes import NewFrames
-from empycustom.elements.tally import Tally
-from empycustom.elements.transform import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING
-from empycustom.elements.video import VideoTransform
+from empycustom.elements.perf import Tally
+from empycustom.elements.results import NewFrames, meta_of, pair_of, said_of, short_list
 from empycustom.errors import LibraryError, MetadataError, NotWritableError, StreamEndedError
-from empycustom.library.blame import kind_of
-from empycustom.library.hooks import Library
-from empycustom.meta.merge import NOTHING
-from empycustom.meta.output import is_padded, quick_words
+from empycustom.library.callbacks import Library
+from empycustom.library.explain import kind_of
+from empycustom.model.results import is_padded, quick_words
+from empycustom.model.values import NOTHING
 from empycustom.native.objects import highest_level
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from empycustom.elements.empycustom import is_video
 from empycustom.elements.frames import FrameFormat, FrameReader
-from empycustom.elements.origin import origin_of
-from empycustom.elements.output import is_video
+from empycustom.elements.upstream import origin_of
 from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
-from empycustom.meta.merge import NOTHING
+from empycustom.model.values import NOTHING
 
 _MOST_FORMATS = 16
 _formats: dict[str, FrameFormat] = {}  # by the text of their caps

@@ -18,8 +18,7 @@ from empycustom.errors import (
     StreamEndedError,
 )
 from empycustom.gstreamer import Gst
-from empycustom.library.blame import traceback_of
-from empycustom.library.leaving import at_fault
+from empycustom.library.explain import at_fault, traceback_of
 from empycustom.text import for_people
 
 # How it is seen on the bus that a library ended its stream (an info), and that somebody left a debugger (an info or an error).

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, cast
 from empycustom.carriers.deepstream import DeepStreamCarrier, batch_on
 from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Carrier, Reading
-from empycustom.elements.segments import NO_TIME, StreamTime, beginning_of, stream_time_in, unknown
+from empycustom.elements.upstream import NO_TIME, StreamTime, beginning_of, stream_time_in, unknown
 from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
-from empycustom.meta import model
-from empycustom.meta.naming import name_frames
+from empycustom.model import values as model
+from empycustom.model.values import name_frames
 from empycustom.native.metas import VideoLayout, pts_at, scan, scan_state
 
 _NVMM = "memory:NVMM"

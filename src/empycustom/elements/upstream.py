@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from itertools import count, takewhile
+from typing import Any, NamedTuple
 
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import Gst, GstVideo
+from empycustom.model.values import NO_PTS
 
 
 def upstream_of(pad: Any) -> Iterator[Any]:
@@ -41,3 +44,111 @@ def _linked_inside(source: Any) -> list[Any]:
         else:
             break
     return found
+
+
+# Elements upstream that add borders where they scale: what GStreamer makes of boxes there is wrong.
+
+
+def adds_borders(pad: Any) -> str | None:
+    """Return the name of the next element upstream of a sink pad that adds borders to its frames; None: there is none."""
+    return next((str(element.get_name()) for element in upstream_of(pad) if _has_borders(element)), None)
+
+
+def _has_borders(element: Any) -> bool:
+    if element.find_property("add-borders") is None or not element.get_property("add-borders"):
+        return False
+    shapes = [_shape(pad.get_current_caps()) for pad in (*element.sinkpads, *element.srcpads)]
+    return None not in shapes and len(set(shapes)) > 1
+
+
+def _shape(caps: Any) -> Fraction | None:
+    """Return width to height of frames as they are shown; None where the caps do not say."""
+    info = GstVideo.VideoInfo.new_from_caps(caps) if caps else None
+    return Fraction(info.width * info.par_n, info.height * info.par_d) if info and info.height and info.par_d else None
+
+
+# Where a frame is in its video: ``stream_time``, from the GstSegment that its pts lies in.
+
+
+NO_TIME = 2**64 - 1  # GST_CLOCK_TIME_NONE
+# Where the times in a file do not begin at 0, these take the first one for the position; others begin at 0 all the same.
+_COUNT_AS_THE_FILE = {"flvdemux", "mpegpsdemux", "tsdemux"}
+
+StreamTime = Callable[[int], int]
+
+
+def unknown(_pts: int) -> int:
+    """Return -1, for whatever pts: no segment is known."""
+    return NO_PTS
+
+
+def beginning_of(segment: Any, pad: Any) -> int:
+    """Return the stream time at which a video begins whose first segment came to a sink pad, in nanoseconds. Without a pad: 0."""
+    if pad is None or segment.time in (0, NO_TIME) or segment.format != Gst.Format.TIME:
+        return 0
+    names = (element.get_factory().get_name() for element in upstream_of(pad) if element.get_factory())
+    return int(segment.time) if not _COUNT_AS_THE_FILE.isdisjoint(names) else 0
+
+
+def stream_time_in(segment: Any, beginning: int) -> StreamTime:
+    """Return what says of a pts where in the video it is; -1: no pts, or none in this segment.
+
+    ``beginning`` is the segment's own time at which the video begins.
+    """
+    if segment.format != Gst.Format.TIME or segment.time == NO_TIME:
+        return unknown
+    if segment.applied_rate != 1:
+        own = segment.copy()
+        return lambda pts: -1 if (time := own.to_stream_time(Gst.Format.TIME, pts)) == NO_TIME else time - beginning
+    start, last = segment.start, min(segment.stop, NO_TIME - 1)
+    shift = segment.time - start - beginning
+    return lambda pts: pts + shift if start <= pts <= last else NO_PTS
+
+
+# Where frames come from: the name of their source, which travels with them as an event.
+
+
+_EVENT, _NAME, _BEGINNING = "empycustom-source", "name", "beginning"
+
+
+class Origin(NamedTuple):
+    """The ``name`` of a source, and the stream time at which its video begins, None: as its segment says."""
+
+    name: str
+    beginning: int | None
+
+
+def announce(pad: Any, name: str, *, begins: bool = False) -> None:
+    """Let the elements downstream know the source of the frames that leave ``pad`` from the next one on.
+
+    The numbers of frames go on, where others came before. ``begins``: the next frame is the first of its video, and elements
+    behind a pad with others before it cannot see what it comes from.
+    """
+    structure = Gst.Structure.new_empty(_EVENT)
+    # GStreamer's text is UTF-8, and names of files need not be.
+    structure.set_value(_NAME, name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+
+    def push(pad: Any, _info: Any) -> Any:
+        segment = pad.get_sticky_event(Gst.EventType.SEGMENT, 0)
+        if begins and segment:
+            structure.set_value(_BEGINNING, str(beginning_of(segment.parse_segment(), pad.get_peer())))
+        pad.push_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM_STICKY, structure.copy()))
+        return Gst.PadProbeReturn.REMOVE
+
+    pad.add_probe(Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, push)
+
+
+def origin_of(pad: Any) -> Origin | None:
+    """Return the source of the frames at ``pad``, None where it is not known."""
+    found = (pad.get_sticky_event(Gst.EventType.CUSTOM_DOWNSTREAM_STICKY, index) for index in count())
+    return next((origin for event in takewhile(bool, found) if (origin := origin_in(event))), None)
+
+
+def origin_in(event: Any) -> Origin | None:
+    """Return the source that an event tells, None where it is about something else."""
+    if event.type != Gst.EventType.CUSTOM_DOWNSTREAM_STICKY or not event.has_name(_EVENT):
+        return None
+    structure = event.get_structure()
+    structure = structure.__enter__() if hasattr(structure, "__enter__") else structure  # a context manager in GStreamer 1.26
+    beginning = structure.get_string(_BEGINNING)
+    return Origin(structure.get_string(_NAME), None if beginning is None else int(beginning))

@@ -1,15 +1,133 @@
-"""A frame as users see it: planes, pixels, colours, luma and crops, whatever memory they are in."""
+"""NumPy views of a frame's memory, and what becomes of them when the frame is closed.
+
+A frame lives for the length of a ``with`` block. Every view, and every view of a view, is a :class:`FrameView` that is known to
+the frame's :class:`Span`. At the end of the block each one that is still alive is emptied and becomes a
+:class:`ClosedFrameView`: the same object, no longer with access to the memory, and all that is done with it raises. Arrays that
+were stripped of their class (``numpy.asarray(view)``), and other exports such as ``memoryview(view)``, cannot be made to raise.
+Each of them keeps its view alive, the view keeps the span, and the span keeps the memory: they stay safe to read.
+"""
 
 from __future__ import annotations
 
+import weakref
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import floor
+from pickle import PickleBuffer
 from types import TracebackType
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
+import numpy as np
+
 from empycustom.errors import FrameAttributeError, FrameClosedError, FrameError
-from empycustom.frames.layout import EVERY, Layout, channel_slice, planes_of
+from empycustom.frames.formats import EVERY, FORMATS, Layout, PlaneLayout, channel_slice, planes_of
+
+Pixels = np.ndarray[Any, np.dtype[Any]]
+
+# The types of samples, made once: NumPy takes longer to read a name than to make a view.
+TYPES = {plane.sample: np.dtype(plane.sample) for planes in FORMATS.values() for plane in planes}
+
+CLOSED = "This view of a frame was used after its with block. Use it inside, or keep view.copy() instead of the view."
+# A dtype that nothing calculates with: C code that takes an emptied view refuses it, and most of it prints this name.
+_CLOSED_DTYPE = np.dtype([("used after its with block: keep view.copy() instead", "V1")])
+_EMPTY: Any = (1, (0,), _CLOSED_DTYPE, False, b"")  # the state of a pickled array without elements
+
+
+class Span(list["weakref.ref[FrameView]"]):
+    """All views of one mapping, as weak references, and what keeps the memory from being freed after it."""
+
+    __slots__ = ("_keeper",)
+
+    def array(self, data: Any, plane: PlaneLayout) -> FrameView:
+        """Return a view of the plane in a buffer; read-only where ``data`` is."""
+        view: FrameView = FrameView(plane.shape, TYPES[plane.sample], data, plane.offset, plane.strides)
+        view._span = self
+        self.append(weakref.ref(view))
+        return view
+
+    def close(self, hold: Callable[[], object]) -> None:
+        """Close every view. Where one is still alive, so may be arrays made of it: ``hold()`` then keeps the memory for them."""
+        alive = [view for reference in self if (view := reference()) is not None]
+        self.clear()
+        for view in alive:
+            _empty(view)
+        if alive:
+            self._keeper = hold()
+
+
+class FrameView(Pixels):
+    """An array over a frame's own memory, valid inside the frame's ``with`` block.
+
+    Results that own their data (``view * 2``, ``view.mean()``, ``view.copy()``) stay valid after it; scalars are plain scalars.
+    """
+
+    __slots__ = ("_span",)
+    _span: Span | None
+
+    def __array_finalize__(self, parent: object) -> None:
+        span = getattr(parent, "_span", None)
+        if span is None or not isinstance(self.base, FrameView):  # made by Span.array, or a copy
+            self._span = None
+        else:
+            self._span = span
+            span.append(weakref.ref(self))
+
+    def __array_wrap__(self, array: Any, context: object = None, return_scalar: bool = True) -> Any:
+        return array[()] if return_scalar and array.ndim == 0 else array
+
+    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, **more: Any) -> Any:
+        """Return the mean, as ``numpy.ndarray.mean`` does; that of all pixels in two thirds of the time."""
+        if axis is None and dtype is None and out is None and not more and self.dtype == np.uint8 and self.size:
+            return np.add.reduce(self, axis=None) / self.size
+        return super().mean(axis, dtype, out, **more)
+
+    def copy(self, order: Any = "C") -> Any:
+        """Return a plain array with a copy of the pixels, which stays valid after the block."""
+        return np.array(self, order=order)
+
+    def download(self) -> Pixels:
+        """Return a plain array with a copy of the pixels, as ``copy()`` does: views of GPU memory have this word, too."""
+        return np.array(self)
+
+
+def _empty(view: FrameView) -> None:
+    """Take the memory away from a view, by the way in which unpickling rewrites an array, and make it raise from now on."""
+    np.ndarray.__setstate__(view, _EMPTY)
+    view.__class__ = ClosedFrameView
+
+
+class ClosedFrameView(FrameView):
+    """What a view becomes at the end of its frame's block: every use raises a FrameClosedError, apart from printing it."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__class__":  # isinstance() asks for it
+            return ClosedFrameView
+        raise FrameClosedError(CLOSED)
+
+    def __repr__(self) -> str:
+        return f"<{CLOSED}>"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise FrameClosedError(CLOSED)
+
+
+# Operators, len(), indexing and NumPy's protocols look methods up on the class and pass by __getattribute__.
+_KEPT = {"__new__", "__init__", "__init_subclass__", "__subclasshook__", "__class_getitem__", "__array_finalize__", "__class__"}
+for _name in set(dir(np.ndarray)) - _KEPT - set(vars(ClosedFrameView)):
+    if _name.startswith("__") and callable(getattr(np.ndarray, _name)):
+        setattr(ClosedFrameView, _name, _refuse)
+
+
+# A frame as users see it: planes, pixels, colours, luma and crops, whatever memory they are in.
+
 
 _NAMES = ("pixels", "planes", "rgb", "bgr", "rgba", "gray", "crop()", "download()", "format", "width", "height")
 # What others call it.
@@ -40,7 +158,7 @@ class Frame(Generic[V]):
     """The pixels of one buffer inside a ``with`` block. What it gives are views of the buffer's own memory, never copies.
 
     ``format`` is GStreamer's name of the pixel format, ``width`` and ``height`` are in pixels. Views of system memory are NumPy
-    arrays, those of GPU memory :class:`~empycustom.frames.device_view.DeviceView`; both are called arrays here. After the block
+    arrays, those of GPU memory :class:`~empycustom.frames.device.DeviceView`; both are called arrays here. After the block
     they raise a FrameClosedError; ``view.download()`` inside the block gives a NumPy array to keep.
     """
 
@@ -194,3 +312,34 @@ def _rectangle(obj: Mapping[str, Any]) -> tuple[int, int, int, int]:
 def _reduced(first: int, end: int, shift: int) -> tuple[int, int]:
     """Return the range of samples that serve the pixels from ``first`` to ``end`` (exclusive); none for none."""
     return (first >> shift, -(-end >> shift)) if first < end else (0, 0)
+
+
+# A frame in system memory, whose views are NumPy arrays.
+
+
+class ArrayFrame(Frame[FrameView]):
+    """A frame whose bytes Python can see. A subclass opens it with the bytes, and closes it."""
+
+    __slots__ = ("_data", "_span")
+    _data: PickleBuffer
+
+    def __init__(self, video_format: str, width: int, height: int) -> None:
+        super().__init__(video_format, width, height)
+        self._span: Span | None = None
+
+    def _open(self, layout: Layout, data: memoryview) -> None:
+        # NumPy looks behind a memoryview, at what it is of, and would allow to write that; it does not look behind this wrapper.
+        self._layout, self._data, self._span = layout, PickleBuffer(data), Span()
+
+    def _close(self, hold: Callable[[], object]) -> None:
+        span, self._span, self._planes, self._closed = self._span, None, None, True
+        del self._data
+        if span is not None:
+            span.close(hold)
+
+    def _views(self) -> tuple[FrameView, ...]:
+        span = self._span
+        if span is None:
+            raise self._not_open()
+        data = self._data
+        return tuple([span.array(data, plane) for plane in self._layout.planes])

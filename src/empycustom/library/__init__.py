@@ -3,4 +3,4 @@
 Pure: no GStreamer, no C.
 """
 
-from empycustom.library import imports as imports  # so that the names of libraries can be imported in any process
+from empycustom.library import modules as modules  # so that the names of libraries can be imported in any process

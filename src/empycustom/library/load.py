@@ -1,7 +1,7 @@
 """Loading a custom library: every call makes a module of its own.
 
 Two elements with the same file share nothing, nor do two files of one name in different folders, nor the modules that lie
-beside a library (see :mod:`empycustom.library.imports`). Elements may start in several threads.
+beside a library (see :mod:`empycustom.library.modules`). Elements may start in several threads.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from types import ModuleType
 
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
-from empycustom.library.blame import blame, is_kind
-from empycustom.library.imports import Package, without_package
-from empycustom.paths import as_path
+from empycustom.library.explain import blame, is_kind
+from empycustom.library.modules import Package, without_package
+from empycustom.text import as_path
 
 _lock = threading.Lock()
 _loaded: dict[int, Package] = {}  # by the id of the module, whose name the library may change

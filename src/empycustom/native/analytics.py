@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
-from empycustom.native.declarations import FLAGS, bytes_of, ffi, glib, text
+from empycustom.native.loading import FLAGS, bytes_of, ffi, glib, text
 from empycustom.native.memory import single
 
 _RELATE_TO, _ANY = 1 << 3, 2**31 - 1

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from struct import Struct
+from typing import Any, NamedTuple
 
 from empycustom.errors import FrameError
-from empycustom.native.declarations import ffi, text
+from empycustom.native.dlpack import Capsule
+from empycustom.native.loading import FLAGS, ffi, has, text
+from empycustom.native.memory import fields, reference
+from empycustom.native.unwind import path_of
 
 _LIBRARY = "libcuda.so.1"
 _HOST, _DEVICE = 1, 2  # CUmemorytype; memory that is managed for both is of the second
@@ -101,3 +105,288 @@ def read_rows(gpu: int, address: int, pitch: int, into: Any, *, pinned: bool) ->
     copy.WidthInBytes, copy.Height = row_bytes, rows
     with on(gpu) as library:
         check(library, library.cuMemcpy2D_v2(copy), "The frame cannot be copied from the GPU")
+
+
+# Memory on a GPU that a GstMemory holds: handed over, copied from, waited for.
+
+
+_CUDA_HOST = 3  # DLDeviceType
+_FEW = 16  # capsules, among which those that were taken are not looked for
+
+
+class DeviceMemory:
+    """A GstMemory, by its address, on a GPU. ``device`` is its kind and the number of the GPU, as DLPack has them.
+
+    Whoever makes one keeps the memory there until ``close()``.
+    """
+
+    __slots__ = ("_address", "_capsules", "_enough", "_keeper", "device")
+
+    def __init__(self, address: int, device: tuple[int, int]) -> None:
+        self._address, self.device = address, device
+        self._capsules: list[Capsule] = []  # some were taken meanwhile
+        self._enough = _FEW  # so many that those that were taken are dropped
+        self._keeper: object = None
+
+    def export(
+        self,
+        data: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        bits: int,
+        device: tuple[int, int],
+        *,
+        readonly: bool,
+        versioned: bool,
+    ) -> object:
+        """Return a new DLPack capsule; see :class:`empycustom.native.dlpack.Capsule`. FrameError where this machine has none."""
+        capsule = Capsule(self._address, data, shape, strides, bits, device, readonly=readonly, versioned=versioned)
+        if len(self._capsules) >= self._enough:
+            self._capsules = [other for other in self._capsules if other.waits]
+            self._enough = max(_FEW, 2 * len(self._capsules))
+        self._capsules.append(capsule)
+        return capsule.object
+
+    def read(self, address: int, pitch: int, into: Any) -> None:
+        """Copy rows of bytes; see :func:`empycustom.native.cuda.read_rows`."""
+        kind, gpu = self.device
+        read_rows(gpu, address, pitch, into, pinned=kind == _CUDA_HOST)
+
+    def wait(self, *, everything: bool) -> None:
+        """Wait until work on the GPU is done; see :func:`empycustom.native.cuda.wait`."""
+        wait(self.device[1], everything=everything)
+
+    def hold(self) -> None:
+        """Keep the memory for as long as this object lives, after ``close()`` too."""
+        self._keeper = self._keeper or reference(self._address)
+
+    def close(self) -> None:
+        """Take back the capsules that nobody took."""
+        for capsule in self._capsules:
+            capsule.revoke()
+        self._capsules.clear()
+
+
+# What CUDA's driver says about this machine. It is asked without a context, so that it takes nothing of a GPU's memory.
+
+
+_NAME_BYTES = 256
+
+
+def cuda_version() -> str:
+    """Return the newest version of CUDA that the driver serves, such as ``13.0``. Raises FrameError where there is no driver."""
+    library, number = driver(), ffi.new("int *")
+    check(library, library.cuDriverGetVersion(number), "The driver does not tell its version")
+    return f"{number[0] // 1000}.{number[0] % 1000 // 10}"
+
+
+def gpus() -> list[tuple[str, int]]:
+    """Return the name of each GPU and the bytes of its memory. Raises FrameError where the driver fails or finds none."""
+    library, count = driver(), ffi.new("int *")
+    check(library, library.cuDeviceGetCount(count), "The driver does not count its GPUs")
+    return [_gpu(library, number) for number in range(count[0])]
+
+
+def _gpu(library: Any, number: int) -> tuple[str, int]:
+    device, name, memory = ffi.new("int *"), ffi.new("char[]", _NAME_BYTES), ffi.new("size_t *")
+    check(library, library.cuDeviceGet(device, number), f"There is no GPU {number}")
+    check(library, library.cuDeviceGetName(name, _NAME_BYTES, device[0]), f"GPU {number} does not tell its name")
+    check(library, library.cuDeviceTotalMem_v2(memory, device[0]), f"GPU {number} does not tell how much memory it has")
+    return text(name), int(memory[0])
+
+
+def why_not(name: str) -> str:
+    """Return why a library cannot be loaded; ``""`` if it can, and is."""
+    try:
+        ffi.dlopen(name, ffi.RTLD_LAZY | ffi.RTLD_NODELETE)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+# NVIDIA's NvBufSurface, which a buffer in NVMM memory holds: read in memory, as nvbufsurface.h of DeepStream 5.0 to 9.1 has it.
+#
+# A NvBufSurface is a batch of surfaces, one for each frame. The versions differ in the size of a surface alone, so that the first
+# one is found in all, and the others where the second one is seen to lie.
+
+
+SIZES = (384, 416)  # of NvBufSurfaceParams: up to DeepStream 7.1, from 8.0
+
+DEFAULT, PINNED, DEVICE, UNIFIED, SURFACE_ARRAY = range(5)  # NvBufSurfaceMemType
+_MEMORY_TYPES, _COLOR_FORMATS = 16, 256  # more than there are
+_LARGEST_BATCH = 4096
+_HEAD = 32  # bytes of a NvBufSurface that are read
+
+# NvBufSurface: gpuId, batchSize, numFilled, memType, surfaceList
+_head = fields((0, "I"), (4, "I"), (8, "I"), (16, "I"), (24, "Q"))
+# NvBufSurfaceParams: what lies before dataPtr, dataPtr, and what is looked at of planeParams behind it
+_parts = fields((0, "40s"), (40, "Q"), (48, "68s"))
+_before = Struct("=5I12xI4x")  # width, height, pitch, colorFormat, layout, dataSize
+_behind = Struct("=17I")  # num_planes, and width, height, pitch, offset, 4 times each
+# NvBufSurfaceParams.cudaBuffer, which came with 8.0 (reserved and 0 before), and its dataPtr
+_cuda_buffer, _cuda_data = fields((376, "Q")), fields((8, "Q"))
+egl_image = fields((312, "Q"))  # NvBufSurfaceParams.mappedAddr.eglImage
+
+
+class Surface(NamedTuple):
+    """One surface of a batch. Sizes are in pixels, the rest in bytes; ``address`` is that of its NvBufSurfaceParams."""
+
+    address: int
+    gpu: int
+    memory_type: int
+    width: int
+    height: int
+    color_format: int
+    block_linear: bool
+    size: int
+    data: int
+    pitches: tuple[int, ...]
+    offsets: tuple[int, ...]
+
+
+# A surface as it lies in memory: its address, the GPU, its memType, where its pixels lie, and the two other parts of _parts.
+Found = tuple[int, int, int, int, bytes, bytes]
+
+
+def found_at(address: int, size: int, batch_id: int) -> Found:
+    """Return a surface of the NvBufSurface at an address, which has so many bytes. Raises FrameError where there is none.
+
+    It is read for every block, and not looked into: a pool has few buffers, so that :func:`surface_of` has seen it before.
+    """
+    gpu, batch_size, filled, memory_type, surfaces = _head(address) if address and size >= _HEAD else (0,) * 5
+    sane = 1 <= batch_size <= _LARGEST_BATCH and filled <= batch_size and memory_type < _MEMORY_TYPES
+    if not (sane and surfaces and surfaces % 8 == 0):
+        raise FrameError(
+            "The buffer is said to be in NVMM memory, and holds no NvBufSurface of NVIDIA's: put nvvideoconvert before the "
+            "element; its buffers do."
+        )
+    filled = filled or 1  # some elements that know no batches leave it 0
+    if not 0 <= batch_id < filled:
+        raise FrameError(f"The buffer holds {filled} frame{'s' if filled > 1 else ''}, and batch_id={batch_id} is none of them.")
+    place = surfaces + batch_id * _stride(surfaces) if batch_id else surfaces
+    before, data, behind = _parts(place)
+    if not data and memory_type != SURFACE_ARRAY:
+        (buffer,) = _cuda_buffer(place)
+        (data,) = _cuda_data(buffer) if buffer else (0,)
+    return place, gpu, memory_type, data, before, behind
+
+
+def surface_of(found: Found) -> Surface:
+    """Return what a surface says of itself. Raises FrameError where it is damaged."""
+    place, gpu, memory_type, data, *parts = found
+    width, height, _, color_format, layout, size, count, *planes = _numbers(*parts)
+    if not 1 <= count <= 4:
+        raise FrameError(f"The NvBufSurface of the buffer says that its frame has {count} planes: it is damaged.")
+    pitches, offsets = tuple(planes[8 : 8 + count]), tuple(planes[12 : 12 + count])
+    return Surface(place, gpu, memory_type, width, height, color_format, bool(layout), size, data, pitches, offsets)
+
+
+def _numbers(before: bytes, behind: bytes) -> tuple[int, ...]:
+    return (*_before.unpack(before), *_behind.unpack(behind))
+
+
+def _stride(surfaces: int) -> int:
+    """Return the bytes from a surface to the next one.
+
+    What would be the second surface lies in the first one's reserved fields, which are 0, or 32 bytes behind its beginning for
+    every size but the right one: only there do size and pitch agree with those of the first plane.
+    """
+    sizes = [size for size in SIZES if _is_surface(surfaces + size)]
+    if len(sizes) == 1:
+        return sizes[0]
+    raise FrameError(
+        "The buffer holds several frames, and it cannot be told where the second one is described: this version of DeepStream is "
+        "not known. The first one (batch_id=0) can be mapped; nvstreamdemux makes a buffer of each."
+    )
+
+
+def _is_surface(place: int) -> bool:
+    """Whether something that is consistent as a NvBufSurfaceParams lies at an address."""
+    before, _, behind = _parts(place)
+    width, height, _, color_format, layout, _, count, *planes = _numbers(before, behind)
+    return (
+        width > 0
+        and height > 0
+        and 0 < color_format < _COLOR_FORMATS
+        and layout in (0, 1)
+        and 1 <= count <= 4
+        and (planes[0], planes[4]) == (width, height)
+    )
+
+
+# Surface arrays of a Jetson: NVIDIA's library makes an EGL image of a surface, and CUDA tells where the pixels of one lie.
+
+
+_EGL_LIBRARY = "libnvbufsurface.so"
+_ARRAY, _PITCH = 0, 1  # CUeglFrameType
+_INSTEAD = "put nvvideoconvert ! 'video/x-raw,format=RGBA' before the element, which brings frames into system memory"
+
+
+@lru_cache(maxsize=1)
+def _nvbufsurface() -> Any:
+    """Return NVIDIA's library of surfaces, which is in the process where there are surface arrays."""
+    path = path_of(_EGL_LIBRARY)
+    library = ffi.dlopen(path, FLAGS) if path else None
+    if library is None or not has(library, "NvBufSurfaceMapEglImage"):
+        raise FrameError(
+            "The frame is in a surface array, and "
+            + (f"{path} has no NvBufSurfaceMapEglImage" if path else f"{_EGL_LIBRARY} is not in the process")
+            + f": {_INSTEAD}."
+        )
+    return library
+
+
+class EglMap:
+    """A surface that CUDA may read and write until ``unmap()``. ``planes`` are the addresses of its planes.
+
+    ``address`` is that of the NvBufSurface, which outlives the map.
+    """
+
+    __slots__ = ("_address", "_batch_id", "_made", "_resource", "_surface", "planes")
+
+    def __init__(self, address: int, surface: Surface, batch_id: int) -> None:
+        self._address, self._surface, self._batch_id = address, surface, batch_id
+        self._resource, self._made = ffi.new("address *"), False
+        try:
+            self.planes = self._planes(self._image())
+        except BaseException:
+            self.unmap()
+            raise
+
+    def _image(self) -> int:
+        """Return the surface's EGL image. Some elements have made it already, and keep it."""
+        (image,) = egl_image(self._surface.address)
+        if not image:
+            failed = _nvbufsurface().NvBufSurfaceMapEglImage(self._address, self._batch_id)
+            self._made = not failed
+            (image,) = (0,) if failed else egl_image(self._surface.address)
+        if not image:
+            raise FrameError(f"NVIDIA's library could make no EGL image of the frame (is there an EGL display?): {_INSTEAD}.")
+        return int(image)
+
+    def _planes(self, image: int) -> tuple[int, ...]:
+        frame = ffi.new("CUeglFrame *")
+        with on(self._surface.gpu) as library:
+            if not has(library, "cuGraphicsEGLRegisterImage"):
+                raise FrameError(f"This driver of CUDA takes no EGL images, which frames in surface arrays need: {_INSTEAD}.")
+            code = library.cuGraphicsEGLRegisterImage(self._resource, image, 0)
+            check(library, code, f"CUDA cannot take the EGL image of the frame ({_INSTEAD})")
+            code = library.cuGraphicsResourceGetMappedEglFrame(frame, self._resource[0], 0, 0)
+            check(library, code, f"CUDA cannot map the EGL image of the frame ({_INSTEAD})")
+        count, pitch = len(self._surface.pitches), self._surface.pitches[0]
+        if frame.frameType != _PITCH or frame.planeCount != count or frame.pitch != pitch or count > len(frame.planes):
+            raise FrameError(
+                f"CUDA has the frame {'as an array' if frame.frameType == _ARRAY else 'in another layout than its surface has'}, "
+                f"which cannot be viewed: put nvvideoconvert ! 'video/x-raw(memory:NVMM),format=RGBA' before the element."
+            )
+        return tuple(frame.planes[0:count])
+
+    def unmap(self) -> None:
+        """End the mapping. Once more does nothing. No error: what could be done about one is done."""
+        resource, self._resource[0] = self._resource[0], 0
+        if resource:
+            with on(self._surface.gpu) as library:
+                library.cuGraphicsUnregisterResource(resource)
+        if self._made:
+            self._made = False
+            _nvbufsurface().NvBufSurfaceUnMapEglImage(self._address, self._batch_id)

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from empycustom.native.declarations import ffi, glib
+from empycustom.native.loading import ffi, glib
 
 _SWITCH = "EMPYCUSTOM_FAST_PATH"
 _CAPSULE = b"gobject._PyGObject_API"

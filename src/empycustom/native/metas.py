@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, NamedTuple
 
-from empycustom.errors import NotWritableError
-from empycustom.native.declarations import (
+from empycustom.errors import NativeError, NotWritableError
+from empycustom.native.loading import (
+    CHARS,
+    G_TYPE_STRING,
+    G_TYPE_UINT64,
     META,
+    POINTER,
     STATE,
+    address_of,
     buffer_at,
+    bytes_of,
     ffi,
     glib,
     gst,
     video,
 )
-from empycustom.native.memory import reader
+from empycustom.native.memory import DATA, items, reader, set_field, text_in, text_of_quark, uint64_in
 
 VIDEO_META_API: int = video.gst_video_meta_api_get_type()
 _MEMORY_TAG: int = glib.g_quark_from_string(b"memory")
@@ -177,3 +184,157 @@ def remove_metas(address: int, *, locked: bool = False) -> None:
                 continue
             ffi.cast(META, meta).flags = flags & ~_LOCKED
         gst.gst_buffer_remove_meta(address, meta)
+
+
+# GstVideoRegionOfInterestMeta: objects as rectangles with a label and parameter structures.
+
+
+REGION_API: int = video.gst_video_region_of_interest_meta_api_get_type()
+_region = reader("GstVideoRegionOfInterestMeta", "roi_type", "id", "parent_id", "x", "y", "w", "h", "params")
+
+
+class Param(NamedTuple):
+    """One parameter structure of a region, with what it holds of the usual fields; None: not there."""
+
+    name: str
+    label: str | None
+    label_id: int | None
+    confidence: float | None
+    id: int | None
+
+
+class Region(NamedTuple):
+    """One GstVideoRegionOfInterestMeta, in pixels."""
+
+    id: int
+    label: str
+    x: int
+    y: int
+    w: int
+    h: int
+    params: list[Param]
+
+
+def region_at(meta_address: int) -> tuple[int, str, int, int, int, int, list[int]]:
+    """Read the region of interest at the address of its meta: the fields of a Region, with params as addresses of structures."""
+    kind, number, _, x, y, w, h, params = _region(meta_address)
+    return number, text_of_quark(kind), x, y, w, h, items(params) if params else []
+
+
+def set_region_id(meta_address: int, region_id: int) -> None:
+    """Give a region an id of its own. The buffer must be writable."""
+    ffi.cast("GstVideoRegionOfInterestMeta *", meta_address).id = region_id
+
+
+def add_region(address: int, region: Region) -> None:
+    """Add a region of interest to a writable buffer."""
+    meta = video.gst_buffer_add_video_region_of_interest_meta(
+        address, bytes_of(region.label), region.x, region.y, region.w, region.h
+    )
+    if not meta:
+        raise NativeError("GStreamer refused to add a region of interest")
+    meta.id = region.id
+    for param in region.params:
+        content = {"label": param.label, "label_id": param.label_id, "confidence": param.confidence, "id": param.id}
+        structure = gst.gst_structure_new_empty(param.name.encode())
+        for name, value in content.items():
+            if value is not None:
+                set_field(structure, name, value)
+        video.gst_video_region_of_interest_meta_add_param(meta, structure)
+
+
+# A frame's number and time on its buffer, where nothing was said about it.
+#
+# They are the two numbers of a GstReferenceTimestampMeta, whose reference is caps of our own: one call into C, no text, and every
+# element copies it to whatever it makes of the buffer.
+
+
+STAMP_API: int = gst.gst_reference_timestamp_meta_api_get_type()
+FRAME_NUMBERS = 2**63  # so many; what counts on from one of them never leaves the 64 bits that it is kept in
+_MAY_BE_LEAKED = 1 << 2  # GstMiniObjectFlags
+_REFERENCE: int = gst.gst_caps_new_empty_simple(b"timestamp/x-empycustom")
+ffi.cast("GstMiniObject *", _REFERENCE).flags |= _MAY_BE_LEAKED
+_read = reader("GstReferenceTimestampMeta", "reference", "timestamp", "duration")
+_add = gst.gst_buffer_add_reference_timestamp_meta
+
+
+def add_stamp(address: int, frame_num: int, time_ns: int) -> None:
+    """Stamp a writable buffer; ``time_ns`` is since the epoch."""
+    if not _add(address, _REFERENCE, time_ns, frame_num % FRAME_NUMBERS):
+        check_writable(address)
+        raise NativeError("GStreamer refused to stamp the buffer")
+
+
+def stamp_at(meta_address: int) -> tuple[int, int] | None:
+    """Return frame number and time of the stamp at the address of its meta; None where it is another one's timestamp.
+
+    None also where the number is too large: an element that makes the meta anew may leave out what is a duration to it.
+    """
+    reference, time_ns, frame_num = _read(meta_address)
+    return (frame_num, time_ns) if reference == _REFERENCE and frame_num < FRAME_NUMBERS else None
+
+
+# Our own custom meta: a JSON text on a buffer, and the frame's number beside it.
+
+
+_NUMBER, _JSON = b"frame-num", b"json"  # the fields
+_registering = threading.Lock()
+
+
+def _registered(name: bytes) -> Any:
+    """Return the GstMetaInfo of the custom meta of a name, which is registered where nobody has done it; from any thread."""
+    with _registering:  # GStreamer has no one call for both, and refuses the second of two who register
+        info = gst.gst_meta_get_info(name)
+        if not info:
+            tags = ffi.new("char *[]", [ffi.NULL])
+            # Somebody in C, who does not know of our lock, may have been faster.
+            info = gst.gst_meta_register_custom(name, tags, ffi.NULL, ffi.NULL, ffi.NULL) or gst.gst_meta_get_info(name)
+    if not info:
+        raise NativeError(f"GStreamer refused to register the custom meta {name.decode()}")
+    return info
+
+
+class NoteMeta:
+    """Our own custom meta, under one name for the whole process.
+
+    It has no tags and no transform function, so that it is all C and survives whatever copies, converts or scales a buffer.
+
+    To add a note, the one on a buffer of our own is filled in and copied: one call into C instead of one for the meta, one for
+    its structure and one for each field.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.api: int = _registered(name.encode()).api
+        self._buffer = ffi.gc(ffi.cast(POINTER, gst.gst_buffer_new()), gst.gst_mini_object_unref)
+        self._address = address_of(self._buffer)
+        self._meta = gst.gst_buffer_add_custom_meta(self._address, name.encode())
+        self._copy = ffi.cast(META, self._meta).info.transform
+        structure = gst.gst_custom_meta_get_structure(self._meta)
+        gst.gst_structure_set(structure, _NUMBER, ffi.cast("GType", G_TYPE_UINT64), ffi.cast("uint64_t", 0), ffi.NULL)
+        gst.gst_structure_set(structure, _JSON, ffi.cast("GType", G_TYPE_STRING), ffi.NULL, ffi.NULL)
+        self._values = {name: gst.gst_structure_get_value(structure, name) for name in (_NUMBER, _JSON)}
+        glib.g_value_set_static_string(self._values[_JSON], ffi.NULL)  # from now on the text is not the value's own
+        self._number = ffi.cast("uint64_t *", self._values[_NUMBER] + DATA)
+        self._pointer = ffi.cast("const char **", self._values[_JSON] + DATA)
+        self._text: Any = None
+
+    def read(self, meta_address: int) -> str:
+        """Return the text of the note at the address of its meta, the empty text if it has none."""
+        return text_in(gst.gst_custom_meta_get_structure(meta_address), _JSON) or ""
+
+    def number_at(self, meta_address: int) -> int | None:
+        """Return the frame's number beside the text, None if it is not there, or too large."""
+        number = uint64_in(gst.gst_custom_meta_get_structure(meta_address), _NUMBER)
+        return number if number is not None and number < FRAME_NUMBERS else None
+
+    def write(self, address: int, meta_address: int, frame_num: int, text: str) -> None:
+        """Write number and text (no NUL in it) to a writable buffer, into the note at ``meta_address`` or, if 0, a new one."""
+        check_writable(address)  # neither GStreamer's copying looks whether it may, nor can a structure be written then
+        self._number[0] = frame_num
+        self._text = self._pointer[0] = ffi.new(CHARS, text.encode("utf-8", "backslashreplace"))
+        if meta_address:
+            structure = gst.gst_custom_meta_get_structure(meta_address)
+            for name, value in self._values.items():
+                gst.gst_structure_set_value(structure, name, value)
+            return
+        self._copy(address, self._meta, self._address, COPY, AS_IT_IS)

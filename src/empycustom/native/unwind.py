@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from pathlib import Path
 
 _LIBGCC = "libgcc_s.so.1"
 _RTLD_DI_LINKMAP = 2
@@ -84,3 +85,12 @@ def _is_libgcc_first() -> bool:
 
     own, first = (ctypes.cast(ctypes.CDLL(name)._Unwind_Resume, ctypes.c_void_p).value for name in (_LIBGCC, None))
     return own == first
+
+
+def path_of(name: str) -> str | None:
+    """Return where a library lies whose file's name begins so; None where the process has none."""
+    for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+        path = line.split(maxsplit=5)[-1].removesuffix(" (deleted)")  # replaced since, by an upgrade
+        if path.rpartition("/")[2].startswith(name):
+            return path
+    return None

@@ -1,0 +1,134 @@
+"""Checks of the Python that runs this command: version, virtual environment, packages."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import starmap
+from pathlib import Path
+
+from empycustom.packages import OK, PROBLEM, SYSTEM_PYTHON, WARNING, Finding, can_import, python_version, run
+
+_OLDEST = (3, 10)
+_MAKE_ENVIRONMENT = f"make a virtual environment from the system's Python: {SYSTEM_PYTHON} -m venv --system-site-packages .venv"
+_STATIC_TLS = "cannot allocate memory in static TLS block"
+_GOMP_AFTER_GST = "import gi; gi.require_version('Gst', '1.0'); from gi.repository import Gst; Gst.init(None); import cv2"
+
+
+def check_python() -> Iterator[Finding]:
+    """Whether this Python is new enough, and the one that PyGObject belongs to."""
+    name = f"Python {platform.python_version()} ({sys.executable})"
+    system = python_version(SYSTEM_PYTHON)
+    if sys.version_info < _OLDEST:
+        yield Finding(PROBLEM, f"{name} is too old; {_OLDEST[0]}.{_OLDEST[1]} is the oldest that works.", _MAKE_ENVIRONMENT)
+    elif not system:
+        yield Finding(
+            WARNING, f"{name}; there is no {SYSTEM_PYTHON}, to which Debian's python3-gi belongs.", "apt install python3"
+        )
+    elif not is_system_python():
+        yield Finding(WARNING, f"{name} is not the system's, {SYSTEM_PYTHON} ({system}).", _MAKE_ENVIRONMENT)
+    else:
+        yield Finding(OK, f"{name}, the system's own or made from it.")
+
+
+def is_system_python() -> bool:
+    """Whether this interpreter is ``/usr/bin/python3``, or a virtual environment's link to it."""
+    return os.path.realpath(sys.executable) == os.path.realpath(SYSTEM_PYTHON)
+
+
+def check_environment() -> Iterator[Finding]:
+    """Whether the virtual environment, if there is one, sees the system's packages."""
+    if sys.prefix == sys.base_prefix:
+        yield Finding(OK, "No virtual environment.")
+    elif _sees_system_packages():
+        yield Finding(OK, f"Virtual environment {sys.prefix}, with the system's packages.")
+    else:
+        gi = "" if find_spec("gi") is None else " It has a gi of its own."
+        yield Finding(
+            WARNING if gi else PROBLEM,
+            f"The virtual environment {sys.prefix} does not see the system's packages, so not python3-gi.{gi}",
+            f"write include-system-site-packages = true into {sys.prefix}/pyvenv.cfg, or {_MAKE_ENVIRONMENT}",
+        )
+
+
+def _sees_system_packages() -> bool:
+    config = Path(sys.prefix, "pyvenv.cfg")
+    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    return re.search(r"(?mi)^include-system-site-packages\s*=\s*true\s*$", text) is not None
+
+
+def check_packages() -> Iterator[Finding]:
+    """Whether the Python packages are there that the project needs."""
+    return starmap(_package, (("numpy", "numpy"), ("cffi", "_cffi_backend"), ("tqdm", "tqdm")))
+
+
+def _package(name: str, module: str) -> Finding:
+    try:
+        found = import_module(module)
+    except ImportError as error:
+        return Finding(PROBLEM, f"{name} cannot be imported: {error}.", install(name, sys.executable, sys.prefix))
+    return Finding(OK, f"{name} {found.__version__}")
+
+
+def install(module: str, executable: str, prefix: str) -> str:
+    """The command that installs ``module`` for an interpreter; Debian wants its own Python's packages to come from apt."""
+    return f"apt install python3-{module}" if prefix == "/usr" else f"{executable} -m pip install {module}"
+
+
+def check_gi() -> Iterator[Finding]:
+    """Whether PyGObject can be imported, and if not, why."""
+    try:
+        gi = import_module("gi")
+    except ImportError as error:
+        yield Finding(PROBLEM, f"PyGObject cannot be imported: {error}.", _mend_gi())
+    else:
+        yield Finding(OK, f"PyGObject {gi.__version__} ({Path(gi.__file__ or '').parent})")
+
+
+def _mend_gi() -> str:
+    if not can_import(SYSTEM_PYTHON, "gi"):
+        return "apt install python3-gi python3-gst-1.0"
+    if is_system_python():
+        return f"it is there for {SYSTEM_PYTHON}; write include-system-site-packages = true into pyvenv.cfg"
+    return f"it is there for {SYSTEM_PYTHON}, not for this Python; {_MAKE_ENVIRONMENT}"
+
+
+def check_libgomp() -> Iterator[Finding]:
+    """Whether OpenCV can be imported after GStreamer: on some machines libgomp has no room for its thread-local data then."""
+    if find_spec("cv2") is None or find_spec("gi") is None:
+        return
+    child = run(sys.executable, "-c", _GOMP_AFTER_GST)
+    if child.code == 0:
+        yield Finding(OK, "OpenCV can be imported after GStreamer.")
+    elif _STATIC_TLS in child.stderr:
+        yield Finding(
+            PROBLEM,
+            f"OpenCV cannot be imported after GStreamer: {_STATIC_TLS}.",
+            f"export LD_PRELOAD={_libgomp(child.stderr)}",
+        )
+    else:
+        text = "OpenCV cannot be imported after GStreamer; only libraries that use it need it."
+        yield Finding(WARNING, text, "", child.stderr)
+
+
+def _libgomp(stderr: str) -> str:
+    """The path of libgomp: the one that the error names if it exists, else the system's."""
+    named = re.search(r"(\S*libgomp\S*\.so[\w.]*)", stderr)
+    if named and Path(named[1]).is_file():
+        return named[1]
+    listed = re.search(r"libgomp\.so\S* .*=> (\S+)", run("/sbin/ldconfig", "-p").stdout)
+    return listed[1] if listed else "$(find / -name 'libgomp.so.1' 2>/dev/null | head -n 1)"
+
+
+PYTHON_CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
+    check_python,
+    check_environment,
+    check_packages,
+    check_gi,
+    check_libgomp,
+)

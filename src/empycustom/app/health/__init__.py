@@ -1,1 +1,0 @@
-"""What ``empycustom doctor`` looks at, and which package has what is missing."""

@@ -1,0 +1,274 @@
+"""The frame after a call as a picture: with the boxes of its objects, what they are called, and what was said."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from empycustom.app.trial import Trial, TrialFrame
+from empycustom.config.launch import FIRST, TURN, assignments, quoted
+from empycustom.elements.upstream import beginning_of, stream_time_in
+from empycustom.errors import LaunchError
+from empycustom.frames.formats import planes_of
+from empycustom.gstreamer import GLib, Gst, GstVideo
+from empycustom.model import values as model
+from empycustom.model.values import NOTHING
+from empycustom.packages import how_to_get_any
+from empycustom.session.parts import build, exists, report_of
+from empycustom.session.sources import SOURCE, Source, describe_source, expect_video, explained, locate, shown
+from empycustom.session.upright import keep_upright
+from empycustom.text import as_text
+
+_ENCODERS = {".png": "pngenc", ".jpg": "jpegenc quality=95", ".jpeg": "jpegenc quality=95"}
+# Red, green and blue of colours that are told apart easily.
+_COLOURS = ((255, 140, 120), (90, 230, 220), (255, 220, 50), (150, 240, 150), (255, 150, 220), (150, 200, 255), (255, 180, 70))
+_WHITE = (255, 255, 255)
+_TIMEOUT = 30 * Gst.SECOND
+_MOST_LINES, _LONGEST = 8, 48  # of what was said about one object; characters of a line
+
+
+def check_picture(path: Path) -> None:
+    """Raise LaunchError for a file whose ending is not that of a picture, or where elements are missing."""
+    encoder = _ENCODERS.get(path.suffix.lower())
+    if encoder is None:
+        raise LaunchError(f"--save {path}: the ending is not that of a picture; it may be {' '.join(_ENCODERS)}.")
+    for factory in ("appsrc", "textoverlay", encoder.partition(" ")[0]):
+        if not exists(factory):
+            raise LaunchError(f"--save {path} needs the element {factory}, which is not here; {how_to_get_any(factory)}.")
+
+
+def save_picture(path: Path, trial: Trial, objects: Sequence[model.Object], size: tuple[int, int]) -> None:
+    """Write the frame after a call. ``objects`` are those on the frame before it, whose ``size`` it had. Raises LaunchError."""
+    pixels = _pixels(trial)
+    height, width = pixels.shape[:2]
+    said = trial.said.frames[0]
+    factors = width / size[0], height / size[1]
+    found = [(_box(each, *factors), _title(each), _lines(words)) for each, words in zip(objects, said.objects, strict=True)]
+    found += [(_box(each), _title(each), _lines(each.get("emcustom", NOTHING))) for each in said.new_objects]
+    step = max(round(height / 30), 11)
+    texts = list(_text(_lines(said.words), 0, 0, _WHITE, step, width, height))
+    for index, (box, title, lines) in enumerate(found):
+        colour = _COLOURS[index % len(_COLOURS)]
+        _draw(pixels, box, max(2, height // 240), colour)
+        texts += _texts(box, title, lines, colour, step, width, height)
+    _write(path, pixels, texts)
+
+
+def _pixels(trial: Trial) -> Any:
+    """The pixels of the frame after the call, as a new RGBA array of (height, width, 4)."""
+    width, height = trial.format.width, trial.format.height
+    caps = Gst.Caps.from_string(trial.format.caps)
+    wanted = Gst.Caps.from_string(f"video/x-raw,format=RGBA,width={width},height={height}")
+    try:
+        sample = GstVideo.video_convert_sample(Gst.Sample.new(trial.after, caps, None, None), wanted, _TIMEOUT)
+    except GLib.Error as error:
+        raise LaunchError(f"the frame cannot be made into a picture: {error.message}.") from error
+    buffer = sample.get_buffer()
+    return (
+        np.frombuffer(buffer.extract_dup(0, buffer.get_size()), np.uint8)[: width * height * 4].reshape(height, width, 4).copy()
+    )
+
+
+def _box(found: model.Object, across: float = 1.0, down: float = 1.0) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom, in whole pixels."""
+    rect = found["rect_params"]
+    left, top = rect["left"] * across, rect["top"] * down
+    return round(left), round(top), round(left + rect["width"] * across), round(top + rect["height"] * down)
+
+
+def _draw(pixels: Any, box: tuple[int, int, int, int], thick: int, colour: tuple[int, int, int]) -> None:
+    """Draw a line inside of the box, with a dark one around it, which can be seen on anything."""
+    for grown, shade, wide in ((1, (0, 0, 0), thick + 2), (0, colour, thick)):
+        left, top, right, bottom = box[0] - grown, box[1] - grown, box[2] + grown, box[3] + grown
+        for x0, y0, x1, y1 in (
+            (left, top, right, top + wide),
+            (left, bottom - wide, right, bottom),
+            (left, top, left + wide, bottom),
+            (right - wide, top, right, bottom),
+        ):
+            pixels[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0), :3] = shade
+
+
+def _title(found: model.Object) -> str:
+    """What an object is: ``person 7  98%``."""
+    number = f" {found['object_id']}" if found["object_id"] >= 0 else ""
+    return f"{found['obj_label'] or found['class_id']}{number}  {found['confidence']:.0%}"
+
+
+def _lines(said: Any) -> list[str]:
+    """What was said, a line for each key of a dict."""
+    if said is NOTHING or said is None:
+        return []
+    lines = [f"{key} {_value(value)}" for key, value in said.items()] if isinstance(said, dict) else [_value(said)]
+    lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines]
+    return lines if len(lines) <= _MOST_LINES else [*lines[: _MOST_LINES - 1], "…"]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _texts(
+    box: tuple[int, int, int, int], title: str, lines: list[str], colour: tuple[int, int, int], step: int, width: int, height: int
+) -> Iterator[str]:
+    """What stands above a box, and below it; inside of it where there is no room."""
+    left, top, right, bottom = box
+    above = top - step - step // 3
+    yield from _text([title], left, above if above >= 0 else max(top, 0), colour, step, width, height, right)
+    yield from _text(lines, left, bottom, colour, step, width, height, right)
+
+
+def _text(
+    lines: list[str],
+    left: int,
+    top: int,
+    colour: tuple[int, int, int],
+    step: int,
+    width: int,
+    height: int,
+    right: int = 0,
+) -> Iterator[str]:
+    """An element that writes lines at a place; to the left of ``right`` where that is far to the right."""
+    if not lines:
+        return
+    top = max(0, min(top, height - len(lines) * step * 3 // 2))
+    side, pad = ("right", width - right) if left > width * 0.6 else ("left", left)
+    red, green, blue = colour
+    text = GLib.markup_escape_text("\n".join(lines), -1)
+    properties = {
+        "text": text,
+        "halignment": side,
+        "line-alignment": side,
+        "xpad": max(pad, 0) + 3,
+        "valignment": "top",
+        "ypad": top + 2,
+        "wrap-mode": "none",
+        "auto-resize": False,
+        "font-desc": f"Sans Bold {step * 3 // 4}px",
+        "color": 0xFF000000 | red << 16 | green << 8 | blue,
+    }
+    yield " ".join(["textoverlay", *assignments(properties)])
+
+
+def _write(path: Path, pixels: Any, texts: Sequence[str]) -> None:
+    height, width = pixels.shape[:2]
+    caps = f"video/x-raw,format=RGBA,width={width},height={height},framerate=1/1"
+    encoder = f"videoconvert ! {_ENCODERS[path.suffix.lower()]}"
+    parts = [f"appsrc name=frame format=time caps={caps}", *texts, encoder, f"filesink location={quoted(as_text(path))}"]
+    pipeline = build(" ! ".join(parts))
+    try:
+        pipeline.set_state(Gst.State.PLAYING)
+        buffer = Gst.Buffer.new_wrapped(pixels.tobytes())
+        buffer.pts, buffer.duration = 0, Gst.SECOND
+        frame = pipeline.get_by_name("frame")
+        frame.emit("push-buffer", buffer)
+        frame.emit("end-of-stream")
+        message = pipeline.get_bus().timed_pop_filtered(_TIMEOUT, Gst.MessageType.ERROR | Gst.MessageType.EOS)
+    finally:
+        pipeline.set_state(Gst.State.NULL)
+    report = report_of(message) if message else None
+    if message is None or report:
+        raise LaunchError(f"--save {path}: {report.text if report else 'encoding it takes too long.'}")
+
+
+# A real frame to try a library on: of a picture, or of a video at some time.
+
+
+_LAST = "last"
+_PATIENCE_S = 30.0
+_SEEK = Gst.SeekFlags.FLUSH | Gst.SeekFlags.ACCURATE
+
+
+def real(source: str, video_format: str, size: tuple[int, int] | None, count: int, *, at_s: float = 0.0) -> TrialFrame:
+    """Decode the frame that ``source`` (see :func:`locate`) shows at a time, upright; without a ``size`` as large as it is.
+
+    Raises LaunchError where there is none, FrameError for unknown formats.
+    """
+    planes_of(video_format)
+    located = locate(source)
+    with _paused(located, source, video_format, size) as decoder:
+        if at_s:
+            decoder.seek(at_s)
+        return decoder.frame(count)
+
+
+@contextmanager
+def _paused(located: Source, source: str, video_format: str, size: tuple[int, int] | None) -> Iterator[_Decoder]:
+    wanted = f"video/x-raw,format={video_format}" + (",width={},height={}".format(*size) if size else "")
+    upright = ["videoconvert", "!", *TURN, "!", "videoscale", "!", "videoconvert"]
+    caps = [f"{wanted},pixel-aspect-ratio=1/1" if size else wanted]
+    words = [*describe_source(located), "!", "queue", f"name={FIRST}", "!", *upright, "!", *caps, "!", "fakesink"]
+    words.append(f"name={_LAST}")
+    pipeline = build(" ".join(words))
+    try:
+        expect_video(pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST).get_static_pad("sink"), shown(source))
+        keep_upright(pipeline)
+        yield _Decoder(pipeline, source, located.name)
+    finally:
+        pipeline.set_state(Gst.State.NULL)
+
+
+class _Decoder:
+    """A pipeline that has decoded one frame and waits."""
+
+    def __init__(self, pipeline: Any, source: str, name: str) -> None:
+        self._pipeline, self._source, self._name = pipeline, source, name
+        self._pad = pipeline.get_by_name(_LAST).get_static_pad("sink")
+        self._seen: list[Any] = []
+        self._pad.add_probe(Gst.PadProbeType.BUFFER, self._see)
+        live = pipeline.set_state(Gst.State.PAUSED) == Gst.StateChangeReturn.NO_PREROLL
+        if live:
+            pipeline.set_state(Gst.State.PLAYING)
+        self._wait(live=live)
+        self._beginning = beginning_of(self._segment, self._pad) if self._seen else 0
+
+    def _see(self, _pad: Any, info: Any) -> Any:
+        self._seen[:] = [info.get_buffer()]
+        return Gst.PadProbeReturn.OK
+
+    def _wait(self, *, live: bool = False) -> None:
+        """Until there is a frame, or there will be none. Raises LaunchError."""
+        ends = Gst.MessageType.ERROR | Gst.MessageType.EOS | (Gst.MessageType(0) if live else Gst.MessageType.ASYNC_DONE)
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until:
+            message = self._pipeline.get_bus().timed_pop_filtered(Gst.SECOND // 10, ends)
+            if message and (report := report_of(message)):
+                raise LaunchError(explained(report, self._source))
+            if message or (live and self._seen):
+                return
+        raise LaunchError(f"{shown(self._source)} gave no frame within {_PATIENCE_S:g} s.")
+
+    @property
+    def _segment(self) -> Any:
+        return self._pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment()
+
+    def seek(self, at_s: float) -> None:
+        """Go to a time. Raises LaunchError where that cannot be."""
+        name, to = shown(self._source), round(at_s * Gst.SECOND)
+        known, duration = self._pipeline.query_duration(Gst.Format.TIME)
+        if known and 0 <= duration <= to:
+            raise LaunchError(f"{name} lasts {duration / Gst.SECOND:.3f} s; give a time before that with --at, not {at_s:g}.")
+        self._seen.clear()
+        seeking = Gst.Query.new_seeking(Gst.Format.TIME)
+        can = self._pipeline.query(seeking) and seeking.parse_seeking()[1]
+        if not can or not self._pipeline.seek_simple(Gst.Format.TIME, _SEEK, to + self._beginning):
+            raise LaunchError(f"{name} cannot be read from a time on, as --at asks; leave it out, or give a file that can.")
+        self._wait()
+        if not self._seen:
+            raise LaunchError(f"{name} has no frame at {at_s:g} s; give an earlier time with --at.")
+
+    def frame(self, count: int) -> TrialFrame:
+        """The frame that was decoded. Raises LaunchError where there was none."""
+        if not self._seen:
+            raise LaunchError(f"{shown(self._source)} has no frame that GStreamer can decode.")
+        buffer, segment = self._seen[0], self._segment
+        time_in = stream_time_in(segment, self._beginning)(buffer.pts)
+        return TrialFrame(self._pad.get_current_caps(), buffer.copy_deep(), count, source=self._name, stream_time=time_in)

@@ -1,1 +1,0 @@
-"""Trying a library on one frame: `empycustom check`."""

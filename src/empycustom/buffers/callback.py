@@ -1,0 +1,116 @@
+"""The buffer as a callback gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from empycustom.errors import NativeError
+from empycustom.gstreamer import PYGOBJECT_INTERFACE, Gst, GstVideo
+from empycustom.native.fastpath import maker
+from empycustom.native.memory import LooseMap, reference
+
+
+class Buffer(Gst.Buffer):
+    """A ``Gst.Buffer`` that forgives a forgotten ``unmap``.
+
+    With GStreamer's own a map that is not ended leaks the pixels of the frame, and keeps downstream from writing. Here it ends
+    with the last array over it; ``unmap`` ends it at once, as usual.
+    """
+
+    def map(self, flags: Any) -> Any:
+        """Map the buffer; returns a ``Gst.MapInfo``, which unpacks as ``(success, map_info)``."""
+        info = Gst.MapInfo()
+        try:
+            loose = LooseMap(hash(self), int(flags))
+        except NativeError:
+            return info  # unpacks as (False, ...)
+        info.user_data, info.data, info.flags, info.__parent__ = loose, loose.data, flags, self
+        info.size = info.maxsize = loose.data.nbytes
+        return info
+
+    def unmap(self, info: Any) -> bool:
+        """End a map that ``map`` began."""
+        if not isinstance(info.user_data, LooseMap):
+            return bool(super().unmap(info))
+        info.user_data.unmap()
+        info.user_data = info.data = info.__parent__ = None
+        return True
+
+
+def hand_over(buffer: Any) -> Any:
+    """Turn a ``Gst.Buffer`` into a Buffer, in place, and return it."""
+    buffer.__class__ = Buffer
+    return buffer
+
+
+def borrower() -> Callable[[int], Any]:
+    """Return the function that makes a Buffer of the buffer at an address, without a reference, so that it can be written.
+
+    The Buffer must be gone before the buffer, or be handed to :func:`keep`. Only where the fast path is to be had.
+    """
+    make, gtype = maker(PYGOBJECT_INTERFACE), hash(Gst.Buffer.__gtype__)
+
+    def borrow(address: int) -> Any:
+        buffer = make(gtype, address, 0, 0)
+        buffer.__class__ = Buffer
+        return buffer
+
+    return borrow
+
+
+def take_reference(buffer: Any) -> None:
+    """Let a borrowed Buffer hold a reference after all, for whoever goes on using it."""
+    buffer._reference = reference(hash(buffer))
+
+
+# Where buffers for new frames come from: which pool GStreamer is to take them from.
+
+
+_META_OPTION: str = GstVideo.BUFFER_POOL_OPTION_VIDEO_META
+
+
+def offers_pool(query: Any) -> bool:
+    """Say whether downstream offers a pool in its answer to an allocation query."""
+    return bool(query.get_n_allocation_pools()) and query.parse_nth_allocation_pool(0)[0] is not None
+
+
+def offer_no_memory(query: Any, caps: Any) -> None:
+    """Answer an allocation query: buffers come without memory, for a library that makes its own."""
+    pool = Gst.BufferPool.new()
+    config = pool.get_config()
+    Gst.BufferPool.config_set_params(config, caps, 0, 0, 0)
+    pool.set_config(config)
+    _answer(query, pool, 0, 0, 0)
+
+
+def offer_frames(query: Any, caps: Any) -> None:
+    """Answer an allocation query: buffers come from the pool that downstream offers, else from one that uses them again.
+
+    ``caps`` are of raw video in system memory.
+    """
+    size = int(GstVideo.VideoInfo.new_from_caps(caps).size)
+    pool, wanted, least, most = None, 0, 0, 0
+    if query.get_n_allocation_pools():
+        pool, wanted, least, most = query.parse_nth_allocation_pool(0)
+    with_meta = query.find_allocation_meta(GstVideo.video_meta_api_get_type())[0]
+    size = max(size, wanted)
+    if pool is None or not _configured(pool, caps, size, least, most, with_meta=with_meta):
+        pool = GstVideo.VideoBufferPool.new()
+        _configured(pool, caps, size, least, most, with_meta=False)
+    _answer(query, pool, size, least, most)
+
+
+def _configured(pool: Any, caps: Any, size: int, least: int, most: int, *, with_meta: bool) -> bool:
+    config = pool.get_config()
+    Gst.BufferPool.config_set_params(config, caps, size, least, most)
+    if with_meta and pool.has_option(_META_OPTION):
+        Gst.BufferPool.config_add_option(config, _META_OPTION)
+    return bool(pool.set_config(config))
+
+
+def _answer(query: Any, pool: Any, size: int, least: int, most: int) -> None:
+    if query.get_n_allocation_pools():
+        query.set_nth_allocation_pool(0, pool, size, least, most)
+    else:
+        query.add_allocation_pool(pool, size, least, most)

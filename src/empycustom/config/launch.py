@@ -1,0 +1,234 @@
+"""A stream as the text of a pipeline, in the language of gst-launch-1.0: the same text for the same stream and machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from empycustom.config.streams import Stage, Stream
+from empycustom.errors import ConfigurationError
+from empycustom.text import shell_word
+
+# Names of elements; FIRST is the queue behind the source, UPRIGHT turns frames that are stored turned.
+AIMETA, FIRST, STREAMMUX, UPRIGHT = "aimeta", "first", "mux", "upright"
+TURN = ("videoflip", f"name={UPRIGHT}", "video-direction=auto")
+# The properties of the queue FIRST that holds the newest frame alone, for live sources.
+NEWEST = {"leaky": "downstream", "max-size-buffers": 1, "max-size-bytes": 0, "max-size-time": 0}
+_SIMPLE = re.compile(r"[\w./:,+@%()-]+")
+_PLAIN, _NVMM = "video/x-raw", "video/x-raw(memory:NVMM)"
+_SCALED = ("width", "height", "enable-padding")
+_INPUT = "$.pipeline_configuration.input"
+
+
+@dataclass
+class Description:
+    """``words`` of a pipeline, each an element with its properties, a ``!`` or caps; ``warnings`` are what it leaves out."""
+
+    words: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """What GStreamer's parser gets."""
+        return " ".join(self.words)
+
+    def line(self, *, finishing: bool = False, variables: Sequence[str] = ()) -> str:
+        """The same as a line for a shell, with all that is secret in it; ``finishing``: Ctrl-C lets files be finished.
+
+        ``variables`` are settings of its environment, NAME=VALUE.
+        """
+        words = [*variables, "gst-launch-1.0", *(["-e"] if finishing else []), *self.words]
+        return " ".join(word if word == "!" else shell_word(word) for word in words)
+
+
+def describe(
+    stream: Stream,
+    source: Sequence[str],
+    exists: Callable[[str], bool],
+    *,
+    aimeta: Mapping[str, Any] | None = None,
+    sinks: Callable[[str], Sequence[str]] = lambda _converter: ("!", "fakesink"),
+    named: bool = False,
+    newest: bool = False,
+) -> Description:
+    """Describe a stream. ``source`` are the words of what its frames come from, ``sinks`` those of what they go to after aimeta.
+
+    ``sinks`` gets the element that makes these frames into plain ones, whatever their memory. ``named``: stages get the names
+    of :func:`name_of`. ``newest``: see :func:`first_queue`. ``exists`` says whether an element is installed; ``aimeta`` are
+    properties on top of the configuration's. Raises ConfigurationError where the machine cannot do what is asked. An element that
+    is missing is not an error here: see :func:`elements`.
+    """
+    muxed = exists("nvstreammux") and (bool(stream.input) or any(stage.element.startswith("nv") for stage in stream.stages))
+    making = _Making(exists, muxed=muxed, named=named)
+    making.add(*source, "!", *first_queue(newest=newest))
+    if muxed:
+        making.mux(stream)
+    else:
+        making.scale(stream)
+    for index, stage in enumerate(stream.stages):
+        making.stage(stage, index)
+    if making.memory == _PLAIN:
+        making.add("!", making.converter)
+    making.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
+    if stream.aimeta.get("signal-aimetas") is False:
+        making.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")
+    making.add(*sinks(making.converter))
+    return making.description
+
+
+def elements(stream: Stream, exists: Callable[[str], bool]) -> list[tuple[Stage, str]]:
+    """The stages that become elements on this machine, each with the element's name."""
+    named = ((stage, element_of(stage, exists)) for stage in stream.stages)
+    return [(stage, name) for stage, name in named if name]
+
+
+def element_of(stage: Stage, exists: Callable[[str], bool]) -> str:
+    """The element that plays a stage on this machine; ``""`` for an overlay that there is nothing to draw with, or for."""
+    if stage.element == "emcustom" and not exists("emcustom"):
+        return "empycustom"
+    if stage.element == "nvdsosd" and not stage.named and not exists("nvdsosd"):
+        return "clockoverlay" if stage.properties.get("display-clock") else ""
+    return stage.element
+
+
+def properties_of(stage: Stage, element: str) -> dict[str, Any]:
+    """The properties that ``element`` gets of a stage."""
+    if stage.element == "nvdsosd":
+        return {} if element != "nvdsosd" else {key: value for key, value in stage.properties.items() if key != "silent"}
+    return dict(stage.properties)
+
+
+def name_of(stage: Stage, index: int) -> str:
+    """What the element of the stage with that ``index`` in its stream is called while it plays."""
+    return _text(stage.properties.get("name", f"{stage.group}{index}"))
+
+
+@dataclass(frozen=True)
+class Change:
+    """A property that gets another value while it plays. ``name`` is the element's own, ``element`` its kind."""
+
+    name: str
+    element: str
+    key: str
+    text: str
+
+
+def changes(before: Stream, after: Stream, exists: Callable[[str], bool]) -> list[Change]:
+    """What makes a playing pipeline of ``before`` into one of ``after``, which has the same stages."""
+    found = _changes(AIMETA, "aimeta", before.aimeta, after.aimeta)
+    for index, (old, new) in enumerate(zip(before.stages, after.stages, strict=True)):
+        if element := element_of(new, exists):
+            found += _changes(name_of(new, index), element, properties_of(old, element), properties_of(new, element))
+    return found
+
+
+def _changes(name: str, element: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    return [Change(name, element, key, _text(value)) for key, value in new.items() if key not in old or old[key] != value]
+
+
+class _Making:
+    """A description that grows; ``memory`` is the caps' name of the memory that the frames lie in just now.
+
+    DeepStream's metadata is sure to pass through its own ``converter``.
+    """
+
+    def __init__(self, exists: Callable[[str], bool], *, muxed: bool, named: bool) -> None:
+        self.exists, self.named = exists, named
+        self.memory, self.converter = (_NVMM, "nvvideoconvert") if muxed else (_PLAIN, "videoconvert")
+        self.description = Description()
+
+    def add(self, *words: str) -> None:
+        self.description.words += words
+
+    def mux(self, stream: Stream) -> None:
+        """DeepStream: frames in GPU memory, and nvstreammux, which makes a batch of one."""
+        missing = [key for key in ("width", "height") if key not in stream.input]
+        if missing:
+            raise ConfigurationError(f"{_INPUT}: nvstreammux needs {' and '.join(missing)}, in pixels", path=_INPUT)
+        self.add("!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", f"{STREAMMUX}.sink_0")
+        self.add("nvstreammux", f"name={STREAMMUX}", *assignments({"batch-size": 1, **stream.input}))
+
+    def scale(self, stream: Stream) -> None:
+        """Without nvstreammux: upright frames, of the size that it would give them."""
+        given = stream.input
+        size = ",".join(f"{key}={given[key]}" for key in ("width", "height") if key in given)
+        first = next(iter(elements(stream, self.exists)), None)
+        if size or first is None or _memory_of(*first) == _PLAIN:
+            self.add("!", "videoconvert", "!", *TURN)
+        if size:
+            borders = "true" if given.get("enable-padding") else "false"
+            self.add(
+                "!", "videoconvert", "!", "videoscale", f"add-borders={borders}", "!", f"{_PLAIN},{size},pixel-aspect-ratio=1/1"
+            )
+        idle = [key for key in given if key not in (*_SCALED, "live-source")]
+        if idle:
+            self.warn(f"{_INPUT}: {', '.join(idle)} not used: that is for nvstreammux, which this pipeline does without")
+
+    def stage(self, stage: Stage, index: int) -> None:
+        """Add what converts the frames, and the element."""
+        element = element_of(stage, self.exists)
+        if stage.element == "nvdsosd" and element != "nvdsosd":
+            idle = [key for key in stage.properties if key not in ("display-clock", "silent")]
+            if idle:
+                self.warn(f"{stage.path}: {', '.join(idle)} not used: that is for nvdsosd, which is not installed")
+        if element:
+            self._convert(stage, element)
+            name = {"name": name_of(stage, index)} if self.named else {}
+            self.add("!", element, *assignments({**name, **properties_of(stage, element)}))
+
+    def _convert(self, stage: Stage, element: str) -> None:
+        wanted = _memory_of(stage, element)
+        pixels = stage.format or ("RGBA" if element == "nvdsosd" else None)
+        caps = f"{wanted},format={pixels}" if pixels else wanted
+        if _NVMM not in (wanted, self.memory):
+            self.add("!", self.converter, *(["!", caps] if pixels else []))
+        elif pixels or wanted != self.memory:
+            if not self.exists("nvvideoconvert") and stage.memory == "NVMM":
+                path = stage.path_of("memory")
+                raise ConfigurationError(f'{path}: NVMM is memory of DeepStream, which is not installed; write "CPU"', path=path)
+            self.add("!", "nvvideoconvert", "!", caps)
+        self.memory = wanted
+
+    def warn(self, text: str) -> None:
+        self.description.warnings.append(text)
+
+
+def _memory_of(stage: Stage, element: str) -> str:
+    return _NVMM if stage.memory == "NVMM" or element.startswith("nv") else _PLAIN
+
+
+def first_queue(*, newest: bool) -> list[str]:
+    """The words of the queue behind a source. ``newest``: while libraries are busy it holds the newest frame alone."""
+    return ["queue", f"name={FIRST}", *(assignments(NEWEST) if newest else [])]
+
+
+def assignments(properties: Mapping[str, Any]) -> list[str]:
+    """Properties as words: ``name=value``, quoted for GStreamer's parser where that is needed."""
+    return [f"{name}={quoted(_text(value))}" for name, value in properties.items()]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def quoted(text: str) -> str:
+    """Text such that GStreamer's parser gives it to the property as it is."""
+    # The parser takes a backslash before the closing mark as one that escapes it. Of a value that begins with a mark, a second
+    # layer is taken away where it becomes text, and NULL becomes no text: that layer helps in all three cases.
+    if text.endswith("\\") or text.startswith('"') or text == "NULL":
+        return _wrapped(_ascii(text))
+    return text if _SIMPLE.fullmatch(text) else _wrapped(text)
+
+
+def _ascii(text: str) -> str:
+    """The form in which GStreamer writes text inside of caps and structures: all but letters and digits as octal numbers."""
+    escaped = re.sub(rb"[^0-9A-Za-z]", lambda found: b"\\%03o" % ord(found[0]), text.encode())
+    return f'"{escaped.decode()}"'
+
+
+def _wrapped(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,255 @@
+"""Options: what whoever runs an application may change, in ``streams`` or by ``--set``; for an element, or for the callback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from empycustom.config.document import TOO_DEEP, is_deep, odd_texts
+from empycustom.config.schema import Problem, below, is_number, shown, suggestion
+from empycustom.errors import EventError, OutputError
+from empycustom.model.serialize import plain
+
+_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "string": (lambda value: isinstance(value, str), "text"),
+    "number": (is_number, "a number"),
+    "list": (lambda value: isinstance(value, list), "a list"),
+    "object": (lambda value: isinstance(value, dict), "an object"),
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of the application; ``element`` is None where the callback gets it. ``path`` is where it is declared."""
+
+    key: str
+    element: str | None
+    path: str
+    declared: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """How ``--set`` and messages call it: ``new_var``, or ``aimeta.signal-interval``."""
+        return f"{self.element}.{self.key}" if self.element else self.key
+
+    def complaint(self, value: Any) -> str:
+        """What is wrong with ``value`` by the declaration, or ``""``."""
+        needed = self._needed(value)
+        return f"{shown(value)} for the option {self.name} must be {needed} (declared at {self.path})" if needed else ""
+
+    def _needed(self, value: Any) -> str:
+        kind = self.declared.get("value_type")
+        if kind and not _TYPES[kind][0](value):
+            return _TYPES[kind][1]
+        choices = self.declared.get("value_list")
+        if choices is not None and value not in choices:
+            return f"one of {', '.join(choices)}"
+        low, high = self.declared.get("min-value"), self.declared.get("max-value")
+        if is_number(value) and ((low is not None and value < low) or (high is not None and value > high)):
+            return " and ".join([f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None))
+        return ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value for an option, and where it was said: a JSON path, or ``--set``."""
+
+    option: Option
+    value: Any
+    path: str
+
+
+def read_options(document: Mapping[str, Any], problems: list[Problem]) -> list[Option]:
+    """Return the options of an application. ``problems`` gets the declarations that contradict themselves or each other."""
+    found: dict[str, Option] = {}
+    for index, declared in enumerate(document.get("options", [])):
+        option = _option(declared, below("$.options", index), problems)
+        if option.name in found:
+            first = found[option.name].path
+            problems.append(Problem(option.path, f"the option {option.name} is declared twice, here and at {first}"))
+        found.setdefault(option.name, option)
+    return list(found.values())
+
+
+def _option(declared: Mapping[str, Any], path: str, problems: list[Problem]) -> Option:
+    key, kind = declared["key"], declared["option_type"]
+    if isinstance(key, str) != (kind == "callback"):
+        advice = 'a key as {"element": "aimeta", "property": "signal-interval"}' if kind == "gstreamer" else "a name as its key"
+        problems.append(Problem(f"{path}.key", f"an option of type {kind} needs {advice}"))
+    limits = {"min-value", "max-value"} & set(declared)
+    if limits and declared.get("value_type") != "number":
+        problems.append(Problem(path, f'{min(limits)} needs "value_type": "number"'))
+    return Option(key, None, path, declared) if isinstance(key, str) else Option(key["property"], key["element"], path, declared)
+
+
+Said = Mapping[str, tuple[Any, str]]  # by the names of options: the value, and where it was said
+
+
+def typed_settings(
+    options: Sequence[Option], streams: Sequence[str], typed: Sequence[str], problems: list[Problem]
+) -> dict[str, Said]:
+    """Return what the texts of ``--set``, ``KEY=VALUE`` or ``STREAM:KEY=VALUE``, say about each of ``streams``.
+
+    Of two texts, the later wins. ``problems`` gets those that say nothing.
+    """
+    said: dict[str, dict[str, tuple[Any, str]]] = {stream: {} for stream in streams}
+    for text in typed:
+        head, sign, value = text.partition("=")
+        path = f"--set {head}"
+        meant, name = _addressed(options, streams, head)
+        if not sign:
+            problems.append(Problem(path, "write it as KEY=VALUE, or as STREAM:KEY=VALUE"))
+        elif not meant:
+            problems.append(Problem(path, f"there is no stream {name}; {suggestion(name, streams)}"))
+        elif option := _known(options, name, path, problems):
+            read, wrong = _value(option, value, path)
+            problems += wrong
+            for stream in meant:
+                said[stream][name] = (read, path)
+    return dict(said)
+
+
+def _addressed(options: Sequence[Option], streams: Sequence[str], head: str) -> tuple[Sequence[str], str]:
+    """The streams and the name of the option that stand before the ``=``; no streams, and the name of one that is not there."""
+    if any(option.name == head for option in options) or ":" not in head:
+        return streams, head
+    for stream in streams:
+        if head.startswith(f"{stream}:"):
+            return [stream], head.removeprefix(f"{stream}:")
+    return [], head.partition(":")[0]
+
+
+def _value(option: Option, text: str, path: str) -> tuple[Any, list[Problem]]:
+    """A value as it was typed, JSON or else text, and what is wrong with it."""
+    read: Any = text
+    if option.declared.get("value_type") != "string":
+        try:
+            read = json.loads(text)
+        except ValueError:
+            pass
+        except RecursionError:
+            return None, [Problem(path, TOO_DEEP)]
+    return (None, [Problem(path, TOO_DEEP)]) if is_deep(read) else (read, list(odd_texts(read, path)))
+
+
+def settings_of(
+    options: Sequence[Option], stream: Mapping[str, Any], path: str, typed: Said, problems: list[Problem]
+) -> list[Setting]:
+    """Return what each option holds in a stream, in the order of the declarations; one without a value is left out.
+
+    ``typed`` wins over the stream's ``options``, which win over the declared ``value``. ``problems`` gets what cannot be.
+    """
+    said = {option.name: (option.declared["value"], f"{option.path}.value") for option in options if "value" in option.declared}
+    for index, entry in enumerate(stream.get("options", [])):
+        at = f"{path}.options[{index}]"
+        key = entry["key"]
+        name = key if isinstance(key, str) else f"{key['element']}.{key['property']}"
+        if option := _known(options, name, f"{at}.key", problems):
+            said[option.name] = (entry["value"], f"{at}.value")
+    said |= typed
+    found = [Setting(option, *said[option.name]) for option in options if option.name in said]
+    wrong = {setting.path: text for setting in found if (text := setting.option.complaint(setting.value))}
+    problems += (Problem(place, text) for place, text in wrong.items())
+    return [setting for setting in found if setting.path not in wrong]
+
+
+def _known(options: Sequence[Option], name: str, path: str, problems: list[Problem]) -> Option | None:
+    found = {option.name: option for option in options}
+    if name not in found:
+        problems.append(Problem(path, f"{name} is no option of this application; {suggestion(name, list(found))}"))
+    return found.get(name)
+
+
+# What a signal callback returns: a list of events, or that and a debug string; and whether events are as they were declared.
+
+
+@dataclass(frozen=True)
+class EventItem:
+    """What every event has to hold under ``key``. ``path`` is where that is declared."""
+
+    key: str
+    kind: str
+    path: str
+    choices: tuple[str, ...] | None = None
+    least: float | None = None
+    most: float | None = None
+
+    def complaint(self, value: Any) -> str:
+        """What is wrong with ``value``, or ``""``."""
+        if self.kind == "number":
+            if not is_number(value):
+                return "must be a number"
+            if self.least is not None and value < self.least:
+                return f"is less than min_value, {self.least}"
+            if self.most is not None and value > self.most:
+                return f"is more than max_value, {self.most}"
+            return ""
+        if not isinstance(value, str):
+            return "must be text"
+        return f"must be one of {', '.join(self.choices)}" if self.choices is not None and value not in self.choices else ""
+
+
+@dataclass(frozen=True)
+class CallbackResult:
+    """What one call of a callback said. ``unknown`` are keys of events that are not declared."""
+
+    events: list[dict[str, Any]]
+    debug: str = ""
+    unknown: frozenset[str] = frozenset()
+
+
+def read_items(document: Mapping[str, Any]) -> list[EventItem]:
+    """Return what ``event_item_keys`` declares."""
+    return [_item(entry, below("$.event_item_keys", at)) for at, entry in enumerate(document.get("event_item_keys", []))]
+
+
+def _item(entry: Mapping[str, Any], path: str) -> EventItem:
+    choices = tuple(entry["options"]) if "options" in entry else None
+    return EventItem(entry["key"], entry["type"], path, choices, entry.get("min_value"), entry.get("max_value"))
+
+
+def read_events(returned: Any, items: Sequence[EventItem]) -> CallbackResult:
+    """Read what a callback returned. Raises EventError, which says what is wrong with which event.
+
+    Every event must hold all ``items``; what else it holds is told in ``unknown``, if anything was declared at all. One with an
+    exception class as its key (``{ValueError: "too low"}``) is the callback's way to report that it cannot go on.
+    """
+    events, debug = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, "")
+    if not isinstance(events, (list, tuple)) or not isinstance(debug or "", str):
+        raise EventError(f"returned {shown(returned)}; return a list of events, and a debug string: return [], ''")
+    read = [_event(event, index, items) for index, event in enumerate(events)]
+    known = {item.key for item in items}
+    return CallbackResult(
+        read, str.__str__(debug) if debug else "", frozenset(key for event in read for key in event if known and key not in known)
+    )
+
+
+def _event(event: Any, index: int, items: Sequence[EventItem]) -> dict[str, Any]:
+    if not isinstance(event, dict):
+        raise EventError(f"event {index} is {shown(event)}, and must be a dict", index=index)
+    for key, text in event.items():
+        if isinstance(key, type) and issubclass(key, BaseException):
+            raise EventError(f"reports {key.__name__}: {text}", index=index, key=key.__name__)
+    try:
+        values: dict[str, Any] = plain(event, f"event {index}")
+    except OutputError as error:
+        raise EventError(str(error), index=index) from error
+    for item in items:
+        _check(values, index, item)
+    return values
+
+
+def _check(event: Mapping[str, Any], index: int, item: EventItem) -> None:
+    if item.key not in event:
+        raise EventError(
+            f"event {index} has no {item.key}, which {item.path} asks for; {suggestion(item.key, list(event))}",
+            index=index,
+            key=item.key,
+        )
+    complaint = item.complaint(event[item.key])
+    if complaint:
+        raise EventError(
+            f"event {index}: {item.key} is {shown(event[item.key])}, and {complaint} ({item.path})", index=index, key=item.key
+        )

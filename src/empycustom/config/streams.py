@@ -1,0 +1,292 @@
+"""What a configuration says, as frozen values: streams, each with its stages in the order of the pipeline."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from empycustom.config import document as files
+from empycustom.config import document as schema
+from empycustom.config.document import load, refuse
+from empycustom.config.options import EventItem, Option, Setting, read_items, read_options, settings_of, typed_settings
+from empycustom.config.schema import Problem, below, is_named, suggestion
+from empycustom.text import as_text, not_for_lines
+
+_USUAL = {"primary": "nvinfer", "tracker": "nvtracker", "secondary": "nvinfer", "overlay": "nvdsosd"}
+_CUSTOM = ("emcustom", "empycustom")
+_CLOSED = {"aimeta": schema.AIMETA, **dict.fromkeys(_CUSTOM, schema.CUSTOM)}  # elements all of whose keys are known
+_ROOT = "$.pipeline_configuration"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One element. ``group`` is the key of pipeline_configuration that it stands under, ``path`` its own JSON path.
+
+    ``format`` and ``memory`` (CPU, NVMM) are what a library wants its frames to be, None for other elements. ``named``: the
+    configuration names the element, rather than meaning the usual one. ``said`` is where options said some of its properties.
+    """
+
+    group: str
+    element: str
+    path: str
+    properties: Mapping[str, Any]
+    named: bool
+    format: str | None = None
+    memory: str | None = None
+    said: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def path_of(self, name: str) -> str:
+        """Where the property ``name`` is said: a JSON path, or ``--set``."""
+        return self.said.get(name) or below(self.path, name)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream. ``location`` is what ``empycustom run`` takes for SOURCE; ``options`` is what the callback gets of them.
+
+    ``said`` is where options said properties of aimeta, ``place`` where the location was said: a JSON path, or ``--source``.
+    """
+
+    name: str
+    location: str
+    input: Mapping[str, Any]
+    stages: tuple[Stage, ...]
+    aimeta: Mapping[str, Any]
+    options: tuple[Mapping[str, Any], ...]
+    said: Mapping[str, str] = field(default_factory=dict, compare=False)
+    place: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A whole file. ``callback`` is file and function, None where there is none; ``many``: streams have to be told apart.
+
+    ``options`` are those that are declared. ``document`` is the file in its plain form, ``sources`` and ``settings`` are what was
+    said besides.
+    """
+
+    file: Path
+    streams: tuple[Stream, ...]
+    many: bool
+    callback: tuple[Path, str] | None
+    event_items: tuple[EventItem, ...]
+    options: tuple[Option, ...]
+    document: Mapping[str, Any]
+    sources: tuple[str, ...]
+    settings: tuple[str, ...]
+
+    def changed(self, setting: str) -> Configuration:
+        """The same with one more of the ``settings``. Raises ConfigurationError."""
+        kept = (text for text in self.settings if text.partition("=")[0] != setting.partition("=")[0])
+        return _configuration(self.file, self.document, self.sources, (*kept, setting))
+
+
+Check = Callable[["Configuration"], Iterable[Problem]]
+
+
+def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = (), more: Check = lambda _: ()) -> Configuration:
+    """Read a configuration file. ``sources`` and ``settings`` are what ``--source`` and ``--set`` say.
+
+    ``more`` says what else is wrong, by the machine for instance; it gets one whose keys and values are all right. Raises
+    ConfigurationError, which says all that is wrong with JSON paths; OSError if the file cannot be read.
+    """
+    document = load(file)
+    wrong = list(schema.CONFIGURATION.problems(document, "$"))
+    if wrong:
+        refuse(file, document, [*wrong, *_missing_at_all(document, file.absolute().parent)])
+    return _configuration(file, schema.CONFIGURATION.read(document), tuple(sources), tuple(settings), more)
+
+
+def _missing_at_all(document: Any, folder: Path) -> Iterator[Problem]:
+    """The files that are missing, of a document that is wrong otherwise."""
+    if isinstance(document, dict):
+        yield from files.missing_callback(folder, document)
+        pipeline = document.get("pipeline_configuration")
+        yield from _missing(pipeline, folder, {}) if isinstance(pipeline, dict) else ()
+
+
+def _missing(pipeline: Mapping[str, Any], folder: Path, said: Mapping[str, Mapping[str, str]]) -> Iterator[Problem]:
+    """The files that are missing, of all elements; ``said``, by their paths, is where options said some of their properties."""
+    for _, element, properties, path in _standing(pipeline):
+        if isinstance(properties, dict):
+            missing = files.missing_of_library if element in _CUSTOM else files.missing_of_element
+            yield from missing(folder, properties, path, said.get(path, {}))
+
+
+def _configuration(
+    file: Path, document: Mapping[str, Any], sources: tuple[str, ...], settings: tuple[str, ...], more: Check = lambda _: ()
+) -> Configuration:
+    folder = file.absolute().parent
+    problems: list[Problem] = []
+    options = read_options(document, problems)
+    problems += _misplaced(document["pipeline_configuration"], options)
+    given = _streams(document, folder, sources, problems)
+    many = bool(document.get("streams")) or len(given) > 1
+    said = typed_settings(options, [stream["stream_id"] for _, stream in given], settings, problems)
+    set_ = [settings_of(options, stream, path, said[stream["stream_id"]], problems) for path, stream in given]
+    streams = tuple(_stream(document, folder, stream, each, problems) for (_, stream), each in zip(given, set_, strict=True))
+    problems += [*_shared(streams), *_not_lines(streams)]
+    callback, items = _callback(document, folder, problems), tuple(read_items(document))
+    made = Configuration(file, streams, many, callback, items, tuple(options), document, sources, settings)
+    refuse(file, document, [*problems, *more(made)])
+    return made
+
+
+def _not_lines(streams: Sequence[Stream]) -> Iterator[Problem]:
+    """A file for the documents whose name promises something else."""
+    for stream in streams:
+        location = stream.aimeta.get("location")
+        if location and (why := not_for_lines(location)):
+            yield Problem(stream.said.get("location", f"{_ROOT}.aimeta.location"), f"{location}: {why}")
+
+
+def _shared(streams: Sequence[Stream]) -> Iterator[Problem]:
+    """A file that several streams would write."""
+    if len(streams) > 1 and any("location" in stream.aimeta for stream in streams):
+        yield Problem(f"{_ROOT}.aimeta.location", "is for one stream alone; leave it out here and in options, and use --out")
+
+
+def _callback(document: Mapping[str, Any], folder: Path, problems: list[Problem]) -> tuple[Path, str] | None:
+    name = document.get("signal_callback_function_name")
+    problems += files.missing_callback(folder, document)
+    return (folder / files.CALLBACK_FILE, name) if name else None
+
+
+def _streams(
+    document: Mapping[str, Any], folder: Path, sources: Sequence[str], problems: list[Problem]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The streams with their JSON paths; each has a ``location`` and a ``stream_id``."""
+    listed: list[dict[str, Any]] = document.get("streams") or [{}] * max(1, len(sources))
+    if sources and len(sources) != len(listed):
+        given, there = (
+            f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((len(sources), "time"), (len(listed), "stream"))
+        )
+        text = f"--source is given {given}, and the file has {there}"
+        problems.append(Problem("$.streams", text))
+        sources = ["test"] * len(listed)  # nothing is to be said of the locations in the file, which are not meant
+    found: list[tuple[str, dict[str, Any]]] = []
+    for index, stream in enumerate(listed):
+        path = below("$.streams", index) if document.get("streams") else "$"
+        location = sources[index] if sources else _location(folder, stream.get("location", ""))
+        if not location:
+            problems.append(Problem(path, f"there is no source; {_ADVICE}"))
+        usual = document.get("application_name") or "stream"
+        name = stream.get("stream_id") or (f"{usual}-{index + 1}" if len(listed) > 1 else usual)
+        if name in [other["stream_id"] for _, other in found]:
+            problems.append(Problem(f"{path}.stream_id", f"{name} is the name of another stream, too"))
+        place = f"--source {location}" if sources else f"{path}.location"
+        found.append((path, {**stream, "stream_id": name, "location": location, "place": place}))
+    return found
+
+
+_ADVICE = 'give --source URI, or write "streams": [{"stream_id": "entrance", "location": "rtsp://…"}]'
+
+
+def _location(folder: Path, location: str) -> str:
+    """A file as an absolute path; everything else as it is."""
+    if not location or "://" in location or re.fullmatch(r"-|test|camera(:\d+)?", location):
+        return location
+    return as_text(files.found(folder, location) or folder / files.expanded(location))
+
+
+def _stream(
+    document: Mapping[str, Any], folder: Path, stream: Mapping[str, Any], settings: Sequence[Setting], problems: list[Problem]
+) -> Stream:
+    pipeline = document["pipeline_configuration"]
+    said: dict[str, dict[str, str]] = {}
+    for setting in settings:
+        pipeline = _put(pipeline, setting, said, problems)
+    pipeline = schema.PIPELINE.read(pipeline)
+    problems += _missing(pipeline, folder, said)
+    stages = [
+        _stage(group, element, path, properties, said.get(path, {}), folder)
+        for group, element, properties, path in _standing(pipeline)
+        if group in schema.GROUPS
+    ]
+    told = tuple({"key": setting.option.key, "value": setting.value} for setting in settings if setting.option.element is None)
+    where, aimeta = said.get(f"{_ROOT}.aimeta", {}), pipeline.get("aimeta", {})
+    return Stream(
+        stream["stream_id"], stream["location"], pipeline.get("input", {}), tuple(stages), aimeta, told, where, stream["place"]
+    )
+
+
+def _put(
+    pipeline: Mapping[str, Any], setting: Setting, said: dict[str, dict[str, str]], problems: list[Problem]
+) -> Mapping[str, Any]:
+    """The pipeline with a property set in every element that an option means; as it is, where that would make it wrong.
+
+    ``said`` gets, by the elements' paths and the properties' names, where that was said.
+    """
+    if any(_misplaced(pipeline, [setting.option])):
+        return pipeline
+    changed = {"aimeta": {}, **copy.deepcopy(pipeline)}
+    for _, properties, path in _meant(changed, setting.option):
+        properties[setting.option.key] = setting.value
+        said.setdefault(path, {})[setting.option.key] = setting.path
+    wrong = [Problem(setting.path, problem.text) for problem in schema.PIPELINE.problems(changed, _ROOT)]
+    problems += wrong
+    return pipeline if wrong else changed
+
+
+def _misplaced(pipeline: Mapping[str, Any], options: Sequence[Option]) -> Iterator[Problem]:
+    """Options of elements that do not stand in the pipeline, or of properties that these never have."""
+    standing = dict.fromkeys(name for group, element, *_ in _standing(pipeline) for name in (group, element))
+    for option in options:
+        meant = _meant(pipeline, option)
+        if option.element is not None and not meant:
+            known = suggestion(option.element, list(standing))
+            yield Problem(f"{option.path}.key.element", f"there is no {option.element} in the pipeline; {known}")
+        for element in dict.fromkeys(element for element, *_ in meant):
+            keys = list(_CLOSED[element].keys) if element in _CLOSED else [option.key]
+            if option.key not in keys:
+                known = suggestion(option.key, keys)
+                yield Problem(f"{option.path}.key.property", f"{element} has no such property; {known}")
+
+
+def _meant(pipeline: Mapping[str, Any], option: Option) -> list[tuple[str, dict[str, Any], str]]:
+    """The elements that an option is for, with their properties and JSON paths."""
+    return [
+        (element, properties, path)
+        for group, element, properties, path in _standing(pipeline)
+        if option.element in (group, element)
+    ]
+
+
+def _standing(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], str]]:
+    """Yield group, name, properties (the same dict) and JSON path of all elements that stand in a pipeline."""
+    for group in schema.GROUPS:
+        if group in pipeline:
+            for element, properties, path in elements_of(group, pipeline[group], below(_ROOT, group)):
+                yield group, element, properties, path
+    yield "aimeta", "aimeta", pipeline.get("aimeta", {}), f"{_ROOT}.aimeta"
+
+
+def elements_of(group: str, value: Any, path: str) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield the elements that stand under a key of pipeline_configuration: name, properties (the same dict), JSON path."""
+    if isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from elements_of(group, entry, below(path, index))
+    elif group in _CUSTOM:
+        yield group, value, path
+    elif is_named(value):
+        for element, properties in value.items():
+            yield element, properties, below(path, element)
+    else:
+        yield _USUAL[group], value, path
+
+
+def _stage(group: str, element: str, path: str, given: Mapping[str, Any], said: Mapping[str, str], folder: Path) -> Stage:
+    if element not in _CUSTOM:
+        properties = {key: files.resolved(folder, key, value) for key, value in given.items()}
+        return Stage(group, element, path, properties, path != below(_ROOT, group), said=said)
+    own = {key: value for key, value in given.items() if key not in ("format", "memory", "libraries")}
+    if "events" in own:
+        own["events"] = json.dumps(own["events"], ensure_ascii=False)
+    found = files.found(folder, own["custom-lib"])
+    own["custom-lib"] = as_text(found) if found else own["custom-lib"]
+    return Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"), said)

@@ -1,0 +1,374 @@
+"""How buffers get into the elements: straight from C where that is to be had (see native/fastpath.py), or by PyGObject."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+from weakref import WeakSet
+
+from empycustom.buffers.callback import borrower, hand_over, take_reference
+from empycustom.carriers.protocol import Reading
+from empycustom.elements.failures import post_error, post_info, post_warning
+from empycustom.elements.frames import FrameFormat, FrameReader
+from empycustom.elements.properties import Property
+from empycustom.elements.upstream import adds_borders, origin_in
+from empycustom.errors import DebuggerLeftError, MetadataError, StreamEndedError
+from empycustom.frames.formats import FORMATS
+from empycustom.gstreamer import PYGOBJECT_INTERFACE, PYGOBJECT_VERSION, Gst, GstBase
+from empycustom.library.callbacks import be_traced
+from empycustom.library.explain import at_fault
+from empycustom.model.serialize import dumps
+from empycustom.native import fastpath
+from empycustom.native.fastpath import enter, leave
+from empycustom.native.objects import DebugCategory, highest_level, keep, keep_floating, listens_to
+from empycustom.text import for_people, use_native_folders
+
+SLOW_BECAUSE = fastpath.missing(PYGOBJECT_VERSION, PYGOBJECT_INTERFACE)  # "": the fast path is taken
+
+
+def take_over(element_class: Any, *methods: str) -> None:
+    """Let the buffers of an element class come by the fast path, if it is to be had: past these virtual methods of its."""
+    if not SLOW_BECAUSE:
+        layout = GstBase.BaseTransformClass.__info__.get_fields()
+        offsets = {field.get_name(): field.get_offset() for field in layout}
+        fastpath.take_slots(hash(element_class.__gtype__), {name: offsets[name] for name in methods})
+
+
+# What a callback gets: made of the address of the buffer on the fast path, else of the object that PyGObject made. And what has
+# to be done when the callback has returned and something still holds it, which PyGObject does itself for its own.
+as_buffer: Callable[[Any], Any] = hand_over if SLOW_BECAUSE else borrower()
+settle: Callable[[Any], None] = (lambda _: None) if SLOW_BECAUSE else take_reference
+
+
+# What the three elements have in common: a Python GstBaseTransform whose properties are a table and that never raises into C.
+
+
+ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel
+# GstFlowReturn as C takes it, and GST_BASE_TRANSFORM_FLOW_DROPPED
+FLOW_OK, FLOW_EOS, FLOW_ERROR = int(Gst.FlowReturn.OK), int(Gst.FlowReturn.EOS), int(Gst.FlowReturn.ERROR)
+FLOW_DROPPED = int(Gst.FlowReturn.CUSTOM_SUCCESS)
+
+
+# Who gets what the elements log, in the place of GStreamer's log: functions of the level, the element's name and the text.
+listeners: list[Callable[[int, str, str], None]] = []
+
+
+def always_templates(caps: str) -> tuple[Any, Any]:
+    """Return the templates of one sink and one source pad that are always there."""
+    return tuple(
+        Gst.PadTemplate.new(name, direction, Gst.PadPresence.ALWAYS, Gst.Caps.from_string(caps))
+        for name, direction in (("sink", Gst.PadDirection.SINK), ("src", Gst.PadDirection.SRC))
+    )
+
+
+def guarded(failed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a ``do_*`` method: an exception becomes an error on the bus, and the method returns ``failed`` or what it makes.
+
+    Without it PyGObject prints the exception and returns 0, which is "all is well" to GStreamer.
+    """
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def guard(self: Any, *arguments: Any) -> Any:
+            try:
+                return method(self, *arguments)
+            except BaseException as error:  # noqa: BLE001 - SystemExit too: it must not end a streaming thread
+                post_error(self, error)
+                return failed() if callable(failed) else failed
+
+        return guard
+
+    return decorate
+
+
+class _Living:
+    """What an element has among its attributes, which PyGObject frees with it; the object of Python's may be freed before."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+
+_living: WeakSet[_Living] = WeakSet()
+
+
+@atexit.register
+def _keep_all() -> None:
+    """Let no element be freed once the interpreter has ended.
+
+    A thread of GStreamer may hold the pipeline for a moment longer, and PyGObject would enter an interpreter that is gone.
+    """
+    for element in list(_living):
+        keep(element.address)
+
+
+class PyTransform(GstBase.BaseTransform):
+    """Base of the elements.
+
+    A subclass declares ``properties`` and ``category``, implements ``begin`` and ``end``, and is handed to
+    :func:`empycustom.elements.base.take_over`. Its ``begin`` sets ``work``: what works on a buffer in place, gets its address
+    and PyGObject's object of it (on the fast path the address alone), returns a GstFlowReturn. What it raises goes to the bus.
+    ``work_between`` is the same for those who may fill another buffer.
+    """
+
+    __gtype_name__ = "GstEmPyTransform"
+    properties: ClassVar[Sequence[Property]] = ()
+    category: ClassVar[DebugCategory]
+    work: Callable[..., int]
+    work_between: Callable[..., int] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        keep_floating(hash(self))
+        self._living = _Living(hash(self))
+        _living.add(self._living)
+        # PyGObject keeps a Python reference to an element that C made for whoever asks first for its object; nobody may.
+        self.srcpad.get_parent_element()
+        self.values: dict[str, Any] = {item.name: item.default for item in self.properties}
+        self.refused: dict[str, Exception] = {}
+        self.started = False
+        for item in self.properties:
+            self.changed(item.name, item.default)
+
+    # What a subclass adds.
+
+    def begin(self) -> None:
+        """Start: check the properties, open what is needed. What it raises goes to the bus, and the element does not start."""
+
+    def end(self) -> None:
+        """Stop: close what ``begin`` opened. What it raises goes to the bus."""
+
+    def changed(self, name: str, value: Any) -> None:
+        """Take note of the new value of a property, in whatever state. May raise PropertyError: it is not taken then."""
+
+    def failed(self, error: BaseException) -> int:
+        """Tell what the work on a buffer raised, and return a GstFlowReturn."""
+        post_error(self, error)
+        return FLOW_ERROR
+
+    def computed(self, name: str) -> Any:
+        """Return the value of a property that is not simply stored."""
+        return self.values[name]
+
+    # GObject's and GStreamer's side.
+
+    def do_get_property(self, spec: Any) -> Any:
+        item = self._property(spec)
+        return item.exported(self.computed(item.name))
+
+    def do_set_property(self, spec: Any, value: Any) -> None:
+        item = self._property(spec)
+        self.refused.pop(item.name, None)
+        try:
+            value = item.checked(value)
+            self.changed(item.name, value)
+            self.values[item.name] = value
+        except Exception as error:  # noqa: BLE001 - PyGObject would print it, and take the value for set
+            # No bus in NULL state yet: begin() reports it. While playing it is reported at once, and the old value stays.
+            self.refused[item.name] = error
+            if self.started:
+                post_error(self, error)
+
+    def _property(self, spec: Any) -> Property:
+        return next(item for item in self.properties if item.name == spec.name)
+
+    @guarded(False)
+    def do_start(self) -> bool:
+        for error in self.refused.values():
+            raise error
+        use_native_folders()
+        self.begin()
+        self.started = True
+        self.call(self.work, self.work_between)
+        self.log(INFO, f"fast path: {f'off, because {SLOW_BECAUSE}' if SLOW_BECAUSE else 'on'}")
+        return True
+
+    def call(self, work: Callable[..., int], work_between: Callable[..., int] | None) -> None:
+        """From now on let these work on buffers, whichever way they come."""
+        self.work, self.work_between = work, work_between
+        enter(hash(self), self.failed, work, work_between)
+
+    def do_stop(self) -> bool:
+        self.started = False
+        leave(hash(self))
+        try:
+            self.end()
+        except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
+            post_error(self, error)
+        self.__dict__.pop("work", None)
+        self.work_between = None
+        return True  # False would leave the pad active, and the pipeline waits for it for ever
+
+    def do_transform_ip(self, buffer: Any) -> Any:
+        return self.worked(self.work, hash(buffer), buffer)
+
+    def worked(self, work: Callable[..., int], *given: Any) -> Any:
+        """Return what ``work`` makes of what is given, as a Gst.FlowReturn, whatever it raises."""
+        try:
+            return Gst.FlowReturn(work(*given))
+        except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
+            return Gst.FlowReturn(self.failed(error))
+
+    def log(self, level: int, message: str, function: str = "") -> None:
+        """Write to the debug log, as coming from the caller or a function of another name."""
+        if level <= highest_level[0] and level <= self.category.threshold:
+            frame = sys._getframe(1)
+            file = os.path.basename(frame.f_code.co_filename)
+            text = for_people(message, lines=True)
+            for listener in listeners:
+                listener(level, self.get_name(), text)
+            if listeners:
+                return
+            self.category.write(level, for_people(file), function or frame.f_code.co_name, frame.f_lineno, hash(self), text)
+
+
+# What ``empycustom`` and ``aimeta`` have in common: reading what video buffers carry, in step with each other.
+
+
+_BORDERS = (
+    "{0} upstream adds borders to the frames, and GStreamer scales boxes as if there were none: boxes that were found before it "
+    "lie beside their objects; set add-borders=false on {0}"
+)
+VIDEO_CAPS = f"video/x-raw, format={{ {', '.join(FORMATS)} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
+
+
+def _nothing_more(*_given: Any) -> int:
+    """Take no buffer."""
+    return FLOW_EOS
+
+
+class Every:
+    """Says which buffers are due: the first, and from there every n-th. ``interval`` (n) may change at any time."""
+
+    def __init__(self) -> None:
+        self.interval = 1
+        self._wait = 0
+
+    def restart(self) -> None:
+        """Begin anew: the next buffer is due."""
+        self._wait = 0
+
+    def due(self) -> bool:
+        """Count a buffer, and say whether it is due."""
+        wait, interval = self._wait - 1, self.interval
+        if 0 < wait < interval:
+            self._wait = wait
+            return False
+        if 1 < interval <= wait:  # it was made shorter meanwhile
+            self._wait = interval - 1
+            return False
+        self._wait = interval
+        return True
+
+
+class VideoTransform(PyTransform):
+    """Base of the elements that read the metadata of frames.
+
+    ``last_meta`` is what the property ``last-meta`` tells: plain values or JSON, or None. A subclass names its ``signal``; it has
+    ``new-meta`` as well.
+    """
+
+    __gtype_name__ = "GstEmPyVideoTransform"
+    signal: ClassVar[str]
+
+    def __init__(self) -> None:
+        self.frames = FrameReader()
+        self.every = Every()
+        self.last_meta: Any = None
+        self.told: set[Any] = set()  # what has been said once, on the bus or in the log
+        self._until_end: tuple[Any, Any] | None = None  # what worked on buffers until the library ended the stream
+        super().__init__()
+
+    def begin(self) -> None:
+        """Begin a stream: numbers from 0, nothing said yet."""
+        self.frames.restart()
+        self.every.restart()
+        self.last_meta = None
+        self._until_end = None
+        self.told.clear()
+        self._signal_is_heard = listens_to(hash(self), self.signal)
+        self._new_meta_is_heard = listens_to(hash(self), "new-meta")
+
+    def end(self) -> None:
+        """End the stream."""
+        self.frames.stop()
+
+    def heed(self, reading: Reading, address: int) -> None:
+        """Tell, once, what was remarkable about the buffer at ``address``."""
+        self.complain(reading.complaints, address)
+        if reading.reshaped and _BORDERS not in self.told:
+            self.told.add(_BORDERS)
+            name = adds_borders(self.sinkpad)
+            if name:
+                post_warning(self, MetadataError(_BORDERS.format(name)))
+
+    def complain(self, complaints: Sequence[str], address: int = 0) -> None:
+        """Write sentences to the debug log, each once, and with the frame where it is that of the buffer at ``address``."""
+        for complaint in complaints:
+            if complaint not in self.told:
+                self.told.add(complaint)
+                first = f" (first at {self.frames.name(address)})" if address else ""
+                self.log(WARNING, f"{complaint}{first}", "complain")
+
+    def last_text(self) -> str | None:
+        """The last meta as JSON."""
+        meta = self.last_meta
+        return meta if meta is None or type(meta) is str else dumps(meta)
+
+    def tell(self) -> None:
+        """Emit the signal, and ``new-meta`` with the last meta as text, as far as anybody listens."""
+        if self._signal_is_heard():
+            be_traced()
+            self.emit(self.signal)
+        if self._new_meta_is_heard():
+            be_traced()
+            self.emit("new-meta", self.last_text())
+
+    def computed(self, name: str) -> Any:
+        """Return the properties that are made when they are asked for."""
+        if name == "last-meta":
+            return self.last_text()
+        return super().computed(name)
+
+    def expect(self, caps: Any) -> FrameFormat:
+        """Get ready for frames of these caps, and return their format."""
+        frame_format = FrameFormat(caps)
+        self.frames.expect(frame_format)
+        return frame_format
+
+    @guarded(False)
+    def do_set_caps(self, incaps: Any, _outcaps: Any) -> bool:
+        self.expect(incaps)
+        return True
+
+    def end_stream(self, why: StreamEndedError) -> int:
+        """Say why the stream ends here, finish what is downstream, and take no more buffers; return the GstFlowReturn."""
+        post_info(self, why)
+        self._until_end = self.work, self.work_between
+        self.call(_nothing_more, _nothing_more)
+        self.srcpad.push_event(Gst.Event.new_eos())
+        return FLOW_EOS
+
+    def failed(self, error: BaseException) -> int:
+        """Tell what the work on a buffer raised: also that somebody left a debugger, which ends the stream well."""
+        found = at_fault(error)
+        return self.end_stream(found) if isinstance(found, DebuggerLeftError) else super().failed(found)
+
+    def do_sink_event(self, event: Any) -> bool:
+        if self._until_end:
+            if event.type == Gst.EventType.FLUSH_STOP:  # whoever seeks wants to see more
+                self.call(*self._until_end)
+                self._until_end = None
+            elif event.type & Gst.EventTypeFlags.SERIALIZED:
+                return True  # nothing comes behind the end
+        if event.type == Gst.EventType.STREAM_START:
+            self.frames.restart()
+        elif event.type == Gst.EventType.SEGMENT:
+            self.frames.follow(event.parse_segment(), self.sinkpad)
+        elif origin := origin_in(event):
+            self.frames.come_from(*origin)
+            self.frames.go_on()
+        return bool(GstBase.BaseTransform.do_sink_event(self, event))

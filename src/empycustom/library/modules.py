@@ -1,0 +1,232 @@
+"""The names of modules of custom libraries, by which any Python finds them, and what their import statements mean.
+
+Each library lives in a package of its own, whose name says where its folder is: ``empycustom.library.f1+home+me`` is the first of
+those from ``/home/me``. So a process that multiprocessing started, or one that reads a pickle, imports the same file by the same
+name. Modules that lie beside the library are modules of that package: an import statement that names one is compiled as an import
+of that. So no two libraries meet in ``sys.modules``, whatever their helpers are called. Everything else is imported as anywhere,
+also what is imported without a statement.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from itertools import count
+from types import CodeType, ModuleType, TracebackType
+from typing import Any
+
+from empycustom.text import as_native
+
+_ROOT = __name__.rpartition(".")[0]
+# f: a folder whose modules belong to the library; s: one whose modules are everybody's.
+_FOLDER = re.compile(rf"{re.escape(_ROOT)}\.([fs])\d+(\+[0-9A-Za-z_+-]*)")
+_INSIDE = re.compile(rf"{_FOLDER.pattern}\.(?:\+([0-9A-Za-z_+-]+))?")
+
+
+def without_package(text: str) -> str:
+    """Return ``text`` with the names of modules as the user wrote them."""
+    return _INSIDE.sub(lambda found: _read(found[3] or "", "."), text)
+
+
+# What may stand in a name: also GObject makes names of types from names of modules.
+def _spelled(text: str, separator: str) -> str:
+    spelled = re.sub(rb"[^0-9A-Za-z_]", lambda found: b"-%02X" % found[0][0], os.fsencode(text)).decode()
+    return spelled.replace(f"-{ord(separator):02X}", "+")
+
+
+def _read(spelled: str, separator: str) -> str:
+    text = spelled.replace("+", f"-{ord(separator):02X}")
+    return os.fsdecode(re.sub(rb"-([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode()))
+
+
+def file_of_library(tb: TracebackType | None) -> str:
+    """Return the file, of a library or beside one, that a traceback came through last; ``""`` where it came through none."""
+    found = ""
+    while tb is not None:
+        if _INSIDE.match(str(tb.tb_frame.f_globals.get("__name__"))):
+            found = tb.tb_frame.f_code.co_filename
+        tb = tb.tb_next
+    return found
+
+
+@dataclass(frozen=True)
+class Package:
+    """The package of one library. ``shared``: its folder is an ordinary place for imports, whose modules are everybody's."""
+
+    name: str
+    folder: str
+    shared: bool
+
+    @classmethod
+    def opened(cls, folder: str, *, shared: bool) -> Package:
+        """Make a new package, and make it importable."""
+        kind, place = "s" if shared else "f", _spelled(folder, os.sep)
+        name = next(name for number in count(1) if (name := f"{_ROOT}.{kind}{number}{place}") not in sys.modules)
+        package = cls(name, folder, shared)
+        sys.modules[package.name] = importlib.util.module_from_spec(package.spec())
+        return package
+
+    @classmethod
+    def named(cls, name: str) -> Package | None:
+        """Return the package that a name means; None where it means none."""
+        found = _FOLDER.fullmatch(name)
+        return cls(name, _read(found[2], os.sep), found[1] == "s") if found else None
+
+    def close(self) -> None:
+        """Forget the package and every module in it, so that they can be freed."""
+        for name in [*sys.modules]:
+            if f"{name}.".startswith(f"{self.name}."):
+                sys.modules.pop(name, None)
+
+    def spec(self) -> ModuleSpec:
+        """Return how to load the package itself."""
+        loader: Any = _Folder(self.folder)
+        spec = ModuleSpec(self.name, loader, is_package=True)
+        spec.submodule_search_locations = [self.folder]
+        return spec
+
+    def library_spec(self, path: str) -> ModuleSpec:
+        """Return how to load the file at ``path``, in the folder, as a module of this package."""
+        stem = os.path.basename(path).removesuffix(".py")
+        spec = self.module_spec(f"{self.name}.{_spelled(stem, os.sep)}", [self.folder])
+        if spec is None or spec.origin != path:  # a folder or a compiled module of the same name goes before the file
+            spec = self._source_spec(f"{self.name}.{_spelled(f'{stem}.py', os.sep)}", path, None)
+        return spec
+
+    def copy_name(self, module: str) -> str:
+        """Return the name, in this package, of one more copy of a module that Python finds by its own name."""
+        return f"{self.name}.+{_spelled(module, '.')}"
+
+    def module_spec(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+        """Return how to load the module of this name in the folders of its package, None where there is none."""
+        last = name.rpartition(".")[2]
+        if last.startswith("+"):
+            return _copied(name, _read(last[1:], "."))
+        file = os.path.join(self.folder, f"{_read(last, os.sep).removesuffix('.py')}.py")
+        if "-" in last and os.path.exists(file):
+            return self._source_spec(name, file, None)
+        spec = PathFinder.find_spec(as_native(name), path)
+        if spec and isinstance(spec.loader, SourceFileLoader):
+            return self._source_spec(name, spec.loader.path, spec.submodule_search_locations)
+        if spec:
+            spec.name = name
+        return spec
+
+    def _source_spec(self, name: str, file: str, parts: list[str] | None) -> ModuleSpec:
+        loader = _Loader(name, file, self)
+        spec = importlib.util.spec_from_file_location(name, file, loader=loader, submodule_search_locations=parts)
+        return spec or ModuleSpec(name, loader, origin=file)
+
+    def has(self, name: str) -> bool:
+        """Say whether the module ``name`` (without a dot) is one of those beside the library."""
+        if self.shared or name in sys.builtin_module_names:
+            return False
+        spec = PathFinder.find_spec(as_native(name), [self.folder])
+        return spec is not None and (spec.origin is not None or not _is_installed(name))
+
+
+def _is_installed(name: str) -> bool:
+    """Say whether Python finds more under ``name`` than a folder that happens to be called so."""
+    if name in sys.modules:
+        return True
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None
+
+
+class _Folder:
+    """Loads a package where only its name is known, for the sake of a module in it: in another process."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Let Python make it."""
+
+    def exec_module(self, module: ModuleType) -> None:  # noqa: ARG002 - importlib's interface
+        """Let its modules be found by those who import in other ways than by a statement."""
+        if self._folder not in sys.path:
+            sys.path.append(self._folder)
+
+
+class _Loader(SourceFileLoader):
+    """Runs a file whose import statements mean the modules of its package first."""
+
+    def __init__(self, name: str, path: str, package: Package) -> None:
+        super().__init__(name, path)
+        self._package = package
+
+    def get_code(self, fullname: str) -> CodeType | None:  # noqa: ARG002 - importlib's interface
+        # Always from the source: cached bytecode is told from a newer source by its size and its time in whole seconds.
+        tree = compile(self.get_data(self.path), self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        return self.source_to_code(_Imports(self._package).visit(tree), self.path)
+
+
+class _Imports(ast.NodeTransformer):
+    """Makes import statements that name modules beside the library name these modules in full."""
+
+    def __init__(self, package: Package) -> None:
+        self._package = package
+
+    def _full(self, name: str) -> str:
+        return f"{self._package.name}.{name}"
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        if node.module and not node.level and self._package.has(node.module.partition(".")[0]):
+            node.module = self._full(node.module)
+        return node
+
+    def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
+        made = [statement for alias in node.names for statement in self._imports(alias)]
+        return [ast.copy_location(statement, node) for statement in made]
+
+    def _imports(self, alias: ast.alias) -> list[ast.Import]:
+        top = alias.name.partition(".")[0]
+        if not self._package.has(top):
+            return [ast.Import([alias])]
+        # `import a.b` loads a.b, and then gives a.
+        pairs = [(alias.name, alias.asname or top), *([(top, top)] if alias.name != top and not alias.asname else [])]
+        return [ast.Import([ast.copy_location(ast.alias(self._full(name), given), alias)]) for name, given in pairs]
+
+
+class _Elsewhere(ModuleSpec):
+    """A module that belongs to another package than its name says: one that was loaded before, by its own name, remains there."""
+
+    def __init__(self, name: str, package: str | None, loader: Any, origin: str) -> None:
+        super().__init__(name, loader, origin=origin)
+        self.has_location = True
+        self._package = package
+
+    @property
+    def parent(self) -> str | None:
+        return self._package
+
+
+class _Finder:
+    """Finds the modules of libraries by their names."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG004 - importlib's
+        if not name.startswith(f"{_ROOT}."):
+            return None
+        top = ".".join(name.split(".")[: _ROOT.count(".") + 2])
+        package = Package.named(top)
+        if package is None:
+            return None
+        return package.spec() if name == top else package.module_spec(name, path)
+
+
+def _copied(name: str, module: str) -> ModuleSpec | None:
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None or not found.has_location:
+        return None
+    single = importlib.util.spec_from_file_location(name, found.origin)
+    return _Elsewhere(name, found.parent, single.loader, found.origin) if single else None
+
+
+sys.meta_path.insert(0, _Finder)

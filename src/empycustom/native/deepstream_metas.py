@@ -1,0 +1,352 @@
+"""Reading a batch, all of it at one time (see ``lock``). Addresses are of NVIDIA's structures; lists are as they lie there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain, compress, repeat
+from operator import eq, itemgetter
+from typing import NamedTuple
+
+from empycustom.errors import DeepStreamError
+from empycustom.native.deepstream import (
+    BATCH_FRAMES,
+    EVENT_MSG_META,
+    LABEL_SIZE,
+    UNTRACKED,
+    Layout,
+    Steps,
+    acquired,
+    batch_lists,
+    change,
+    classifier_fields,
+    flat,
+    frame_fields,
+    keeping_the_gil,
+    key_type,
+    label_fields,
+    lists_at,
+    nvds,
+    texts_at,
+    user_fields,
+)
+from empycustom.native.loading import bytes_of, glib
+from empycustom.native.memory import fields, writer
+
+MARKER = "empycustom"  # the objectId of our events
+NOT_TRACKED = -1
+_MARKER = MARKER.encode()
+_key_number = fields((0, "i"))
+# What is in rows of fields: of a batch, of frames, of objects; beginnings of lists, and texts.
+_FRAMES, _OBJECTS, _CLASSIFIERS, _SAID, _SHOWN = (itemgetter(place) for place in (0, -2, -2, -1, -4))
+_KIND, _DATA = itemgetter(0), itemgetter(2)  # of user metadata
+_LABELS, _LONG_LABEL = itemgetter(1), itemgetter(2)  # of a classifier, of a label
+_NAME, _TEXT = itemgetter(0), itemgetter(1)  # of an event
+
+
+class UserMeta(NamedTuple):
+    """What a NvDsUserMeta says. ``text`` is that of an event of ours, None where it is something else; ``key`` likewise, 0."""
+
+    address: int
+    kind: int
+    context: int
+    text: str | None
+    key: int
+
+
+class LabelMeta(NamedTuple):
+    """What a NvDsLabelInfo says."""
+
+    num_classes: int
+    label: str
+    class_id: int
+    label_id: int
+    probability: float
+
+
+class ClassifierMeta(NamedTuple):
+    """What a NvDsClassifierMeta says."""
+
+    unique_component_id: int
+    labels: list[LabelMeta]
+
+
+class ObjectMeta(NamedTuple):
+    """What a NvDsObjectMeta says, in pixels. ``object_id`` -1: not tracked. ``key`` is ours; 0: it has none."""
+
+    unique_component_id: int
+    class_id: int
+    object_id: int
+    confidence: float
+    tracker_confidence: float
+    left: float
+    top: float
+    width: float
+    height: float
+    display_text: str
+    label: str
+    key: int
+    classifiers: list[ClassifierMeta]
+    address: int = 0
+
+
+class FrameMeta(NamedTuple):
+    """What a NvDsFrameMeta says."""
+
+    address: int
+    pad_index: int
+    batch_id: int
+    frame_num: int
+    buf_pts: int
+    ntp_timestamp: int
+    source_id: int
+    width: int
+    height: int
+    objects: list[ObjectMeta]
+    users: list[UserMeta]
+
+
+class BatchMeta(NamedTuple):
+    """What a NvDsBatchMeta says; ``users`` are those of the batch itself."""
+
+    address: int
+    frames: list[FrameMeta]
+    users: list[UserMeta]
+
+
+class BatchReader:
+    """Reads batches of a layout.
+
+    Most have no classifiers or no user metadata, and what is not there costs nothing: it is looked for where the last batch had
+    some, and else read at a second time.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._classified = self._said = False  # there are classifiers; user metadata
+
+    def read(self, batch: int) -> BatchMeta:
+        """Read the batch at an address."""
+        read = None
+        while read is None:
+            read = self._read(batch)
+        return read
+
+    def _read(self, batch: int) -> BatchMeta | None:
+        """Read it as the last one was; None: that has left something out."""
+        looked = self._classified, self._said
+        steps = Steps()
+        heads = steps.fill(map(batch_lists, (batch,)))
+        frames = steps.fill(lists_at(map(_FRAMES, heads)))
+        rows = steps.fill(map(frame_fields, flat(frames)))
+        objects = _Objects(steps, lists_at(map(_OBJECTS, rows)), self._layout, classified=self._classified)
+        of_all = chain(map(_SAID, heads), map(_SAID, rows), map(_SAID, objects.rows))
+        users = _Users(steps, of_all, self._layout) if self._said else None
+        steps.run(batch)
+        self._classified = any(map(_CLASSIFIERS, objects.rows))
+        self._said = any((heads[0][1], *map(_SAID, rows), *map(_SAID, objects.rows)))
+        if self._classified > looked[0] or self._said > looked[1]:
+            return None
+        of_batch = users.at(heads[0][1]) if users else []
+        said = [users.at(row[-1]) if users else [] for row in rows]
+        made = [
+            FrameMeta._make((address, *row[:-2], objects.at(row[-2], users), mine))
+            for address, row, mine in zip(flat(frames), rows, said, strict=True)
+        ]
+        return BatchMeta(batch, made, of_batch)
+
+    def read_object(self, address: int, batch: int) -> ObjectMeta:
+        """Read one object of a batch."""
+        steps = Steps()
+        objects = _Objects(steps, iter([[address]]), self._layout, classified=True)
+        users = _Users(steps, map(_SAID, objects.rows), self._layout)
+        steps.run(batch)
+        return objects.at(address, users)[0]
+
+
+def frames_in(batch: int) -> list[FrameMeta]:
+    """Read the frames of a batch without what is on them."""
+    steps = Steps()
+    frames = steps.fill(lists_at(map(_FRAMES, map(batch_lists, (batch,)))))
+    rows = steps.fill(map(frame_fields, flat(frames)))
+    steps.run(batch)
+    return [FrameMeta._make((address, *row[:-2], [], [])) for address, row in zip(flat(frames), rows, strict=True)]
+
+
+class _Users:
+    """User metadata, in lists that begin at ``heads``."""
+
+    def __init__(self, steps: Steps, heads: Iterator[int], layout: Layout) -> None:
+        lists = steps.fill(lists_at(heads))
+        self._rows = steps.fill(map(user_fields, flat(lists)))  # kind, context, data
+        events = steps.fill(map(layout.event_fields, self._data_of(EVENT_MSG_META)))  # objectId, otherAttrs
+        named = steps.fill(compress(events, map(_NAME, events)))
+        names = steps.fill(texts_at(map(_NAME, named)))
+        texts = steps.fill(texts_at(map(_TEXT, compress(named, map(eq, names, repeat(_MARKER))))))
+        self._key_kind = _key_kind()
+        keys = steps.fill(flat(map(_key_number, self._data_of(self._key_kind))))
+        self._addresses, self._each = iter(lists), iter(self._rows)
+        self._events, self._names, self._texts, self._keys = iter(events), iter(names), iter(texts), iter(keys)
+
+    def _data_of(self, kind: int) -> Iterator[int]:
+        return filter(None, compress(map(_DATA, self._rows), map(eq, map(_KIND, self._rows), repeat(kind))))
+
+    def at(self, head: int) -> list[UserMeta]:
+        """Return what was read of the next list, whose head this is."""
+        return [self._made(address) for address in next(self._addresses)] if head else []
+
+    def _made(self, address: int) -> UserMeta:
+        kind, context, data = next(self._each)
+        text, key = None, 0
+        if kind == EVENT_MSG_META and data:
+            name, attributes = next(self._events)
+            if name and next(self._names) == _MARKER:
+                text = next(self._texts).decode("utf-8", "replace") if attributes else ""
+        elif kind == self._key_kind and data:
+            key = next(self._keys)
+        return UserMeta(address, kind, context, text, key)
+
+
+class _Objects:
+    """The objects in lists, with their classifiers; ``rows`` are their fields."""
+
+    def __init__(self, steps: Steps, lists: Iterator[list[int]], layout: Layout, *, classified: bool) -> None:
+        found = steps.fill(lists)
+        self.rows = steps.fill(map(layout.object_fields, flat(found)))
+        shown = steps.fill(texts_at(map(_SHOWN, self.rows)))
+        self._addresses, self._each, self._shown = iter(found), iter(self.rows), iter(shown)
+        if classified:
+            self._add_classifiers(steps)
+
+    def _add_classifiers(self, steps: Steps) -> None:
+        classifiers = steps.fill(lists_at(map(_CLASSIFIERS, self.rows)))
+        rows = steps.fill(map(classifier_fields, flat(classifiers)))
+        labels = steps.fill(lists_at(map(_LABELS, rows)))
+        label_rows = steps.fill(map(label_fields, flat(labels)))
+        long_labels = steps.fill(texts_at(map(_LONG_LABEL, label_rows)))
+        self._classifiers, self._classifier_rows = iter(classifiers), iter(rows)
+        self._labels, self._label_rows, self._long_labels = iter(labels), iter(label_rows), iter(long_labels)
+
+    def at(self, head: int, users: _Users | None) -> list[ObjectMeta]:
+        """Return what was read of the next list, whose head this is."""
+        return [self._made(address, users) for address in next(self._addresses)] if head else []
+
+    def _made(self, address: int, users: _Users | None) -> ObjectMeta:
+        component, class_id, object_id, *numbers, shown, label, classifiers, said = next(self._each)
+        return ObjectMeta._make(
+            (
+                component,
+                class_id,
+                object_id if object_id != UNTRACKED else NOT_TRACKED,
+                *numbers,
+                next(self._shown).decode("utf-8", "replace") if shown else "",
+                _label(label),
+                next(filter(None, [user.key for user in users.at(said)]), 0) if users and said else 0,
+                [self._classifier() for _ in next(self._classifiers)] if classifiers else [],
+                address,
+            )
+        )
+
+    def _classifier(self) -> ClassifierMeta:
+        component, labels = next(self._classifier_rows)
+        return ClassifierMeta(component, [self._info() for _ in next(self._labels)] if labels else [])
+
+    def _info(self) -> LabelMeta:
+        num_classes, label, long_label, class_id, label_id, probability = next(self._label_rows)
+        text = next(self._long_labels).decode("utf-8", "replace") if long_label else _label(label)
+        return LabelMeta(num_classes, text, class_id, label_id, probability)
+
+
+@lru_cache(maxsize=1024)
+def _label(chars: bytes) -> str:
+    return chars.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _key_kind() -> int:
+    """Return the type of our keys; where NVIDIA's library is not there nobody has given any."""
+    try:
+        return key_type()
+    except DeepStreamError:
+        return -1
+
+
+# New objects: NvDsObjectMeta with classifiers and labels, and where and how an overlay draws them.
+
+
+# How a new object is drawn, as nvinfer lets its own be drawn: a red border, its text in white on black above it.
+_BORDER_WIDTH, _RED, _WHITE, _BLACK = 3, (1.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 1.0)
+_FONT, _FONT_SIZE, _TEXT_HEIGHT = b"Serif", 11, 10
+_HUGE, _LAST_PLACE = 3e38, 2**32 - 1  # what a float and an unsigned int hold, at most
+_RECT = 104  # where in a NvDsObjectMeta the NvOSD_RectParams lie
+
+# Runs of fields without padding between them.
+_ids = writer("=iiQ4f")  # NvDsObjectMeta from 48: unique_component_id, class_id, object_id, detector_bbox_info
+_sureness = writer("=2f")  # from 96: confidence, tracker_confidence
+_rect = writer("=4fI")  # NvOSD_RectParams: left, top, width, height, border_width
+_box, _box_at = writer("=4f"), fields((_RECT, "ffff"))
+_text_place, _text_place_at = writer("=II"), fields((0, "II"))  # NvOSD_TextParams from 8
+_colour = writer("=4d")
+_text = writer("=QIIQI")  # NvOSD_TextParams: display_text, x_offset, y_offset, font_name, font_size
+_int = writer("=i")
+_chars = writer(f"={LABEL_SIZE}s")
+_classifier = writer("=i")  # NvDsClassifierMeta at 44: unique_component_id
+_label_info = writer(f"=i{LABEL_SIZE}s")  # NvDsLabelInfo from 40: num_classes, result_label
+_result = writer("=Qiif")  # from 176: pResult_label, result_class_id, label_id, result_prob
+
+
+def add_object(frame: int, batch: int, layout: Layout, found: ObjectMeta) -> int:
+    """Add an object to the frame at an address and return its own; 0: the frame is not in the batch any more.
+
+    Its label may have 127 bytes, what is more is cut off.
+    """
+    address = acquired("nvds_acquire_obj_meta_from_pool", batch)
+    fill_object(address, layout, found)
+    for classifier in found.classifiers:
+        nvds().nvds_add_classifier_meta_to_object(address, _new_classifier(batch, classifier))
+    add = keeping_the_gil("nvds_add_obj_meta_to_frame", 3)
+    return address if change(batch, batch + BATCH_FRAMES, frame, (add, (frame, address, 0))) else 0
+
+
+def fill_object(address: int, layout: Layout, found: ObjectMeta) -> None:
+    """Fill in a new NvDsObjectMeta, with how it is drawn; its lists are left alone."""
+    box = (found.left, found.top, found.width, found.height)
+    _ids(address + 48, found.unique_component_id, found.class_id, found.object_id % 2**64, *box)
+    _sureness(address + 96, found.confidence, found.tracker_confidence)
+    _rect(address + _RECT, *box, _BORDER_WIDTH)
+    _colour(address + _RECT + 24, *_RED)
+    _int(address + _RECT + 56, 0)  # has_bg_color
+    text = address + layout.text_params
+    x, y = max(0, round(found.left)), max(0, round(found.top) - _TEXT_HEIGHT)
+    # The text is freed with the object, the font's name is nobody's.
+    _text(text, glib.g_strdup(bytes_of(found.display_text)), x, y, glib.g_intern_string(_FONT), _FONT_SIZE)
+    _colour(text + 32, *_WHITE)
+    _int(text + 64, 1)  # set_bg_clr
+    _colour(text + 72, *_BLACK)
+    _chars(address + layout.obj_label, _cut(found.label))
+
+
+def scale_object(address: int, layout: Layout, x: float, y: float) -> None:
+    """Multiply the box of an object, and the place of its text, by one factor across and one down."""
+    left, top, width, height = _box_at(address)
+    _box(address + _RECT, *(max(-_HUGE, min(side, _HUGE)) for side in (left * x, top * y, width * x, height * y)))
+    text = address + layout.text_params + 8
+    across, down = _text_place_at(text)
+    _text_place(text, min(round(across * x), _LAST_PLACE), min(round(down * y), _LAST_PLACE))
+
+
+def _new_classifier(batch: int, classifier: ClassifierMeta) -> int:
+    address = acquired("nvds_acquire_classifier_meta_from_pool", batch)
+    _classifier(address + 44, classifier.unique_component_id)
+    for label in classifier.labels:
+        info = acquired("nvds_acquire_label_info_meta_from_pool", batch)
+        _label_info(info + 40, label.num_classes, _cut(label.label))
+        text = bytes_of(label.label)
+        long_label = glib.g_strdup(text) if len(text) >= LABEL_SIZE else 0
+        _result(info + 176, long_label, label.class_id, label.label_id, label.probability)
+        nvds().nvds_add_label_info_meta_to_classifier(address, info)
+    return address
+
+
+def _cut(text: str) -> bytes:
+    """Return a text as a char array holds it: whole characters, and a NUL behind them."""
+    return bytes_of(text)[: LABEL_SIZE - 1].decode("utf-8", "ignore").encode()

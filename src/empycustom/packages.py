@@ -1,0 +1,172 @@
+"""What the checks of ``empycustom doctor`` have in common: findings, and child processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from empycustom.text import shell_word
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+SYSTEM_PYTHON = "/usr/bin/python3"
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor: ``level`` is OK, WARNING or PROBLEM; ``fix`` says what to do; ``details`` is shown below."""
+
+    level: str
+    text: str
+    fix: str = ""
+    details: str = ""
+
+
+def own_command() -> str:
+    """How this program is called from the folder where it was called: ``empycustom`` where the shell finds this very one."""
+    ours = Path(sys.prefix, "bin", "empycustom")
+    on_path = shutil.which("empycustom")
+    if on_path and same_folder(on_path, ours):
+        return "empycustom"
+    if os.path.basename(sys.argv[0]) == "empycustom":
+        return shell_word(sys.argv[0])
+    return f"{shell_word(sys.executable)} -m empycustom"
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a child process printed; ``code`` is its exit code, None if there is no such program or it ran too long."""
+
+    code: int | None
+    stdout: str
+    stderr: str
+
+
+def _environment() -> dict[str, str]:
+    """The environment with the LC_CTYPE of the user: in the C locale Python sets another one, which its children would get."""
+    variables = dict(os.environ)
+    with suppress(OSError):
+        given = [
+            variable for variable in Path("/proc/self/environ").read_bytes().split(b"\0") if variable.startswith(b"LC_CTYPE=")
+        ]
+        variables.pop("LC_CTYPE", None)
+        for variable in given:
+            variables["LC_CTYPE"] = os.fsdecode(variable.partition(b"=")[2])
+    return variables
+
+
+def run(*command: str, **environment: str) -> Output:
+    """Run a program with ``environment`` on top of the user's own."""
+    try:
+        done = subprocess.run(
+            command,
+            env={**_environment(), **environment},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=_TIMEOUT_S,
+        )
+    except OSError as error:
+        return Output(None, "", str(error))
+    except subprocess.TimeoutExpired:
+        return Output(None, "", f"{command[0]} did not end within {_TIMEOUT_S} s")
+    return Output(done.returncode, done.stdout, done.stderr)
+
+
+def python_version(executable: str) -> str:
+    """``3.11`` for an interpreter, ``""`` if it cannot be run."""
+    return run(executable, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").stdout.strip()
+
+
+def can_import(executable: str, module: str) -> bool:
+    """Whether another interpreter can import ``module``."""
+    return run(executable, "-c", f"import {module}").code == 0
+
+
+def same_folder(one: str | Path, other: str | Path) -> bool:
+    """Whether two paths lead to one place."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+# Which Debian package has which element of GStreamer.
+
+
+_BASE = "gstreamer1.0-plugins-base"
+_GOOD = "gstreamer1.0-plugins-good"
+_BAD = "gstreamer1.0-plugins-bad"
+PACKAGES = {
+    "queue": "libgstreamer1.0-0",
+    "tee": "libgstreamer1.0-0",
+    "fakesink": "libgstreamer1.0-0",
+    "filesink": "libgstreamer1.0-0",
+    "capsfilter": "libgstreamer1.0-0",
+    "uridecodebin": _BASE,
+    "decodebin": _BASE,
+    "videoconvert": _BASE,
+    "videotestsrc": _BASE,
+    "videoscale": _BASE,
+    "videobox": _GOOD,
+    "v4l2src": _GOOD,
+    "videoflip": _GOOD,
+    "autovideosink": _GOOD,
+    "pngenc": _GOOD,
+    "jpegenc": _GOOD,
+    "vp8enc": _GOOD,
+    "mp4mux": _GOOD,
+    "matroskamux": _GOOD,
+    "avimux": _GOOD,
+    "webmmux": _GOOD,
+    "x264enc": "gstreamer1.0-plugins-ugly",
+    "openh264enc": _BAD,
+    "h264parse": _BAD,
+    "avenc_mpeg4": "gstreamer1.0-libav",
+    "xvimagesink": "gstreamer1.0-x",
+    "ximagesink": "gstreamer1.0-x",
+    "glimagesink": "gstreamer1.0-gl",
+    "waylandsink": _BAD,
+}
+# What `empycustom run` cannot do without, whatever is asked of it.
+ESSENTIAL = ("videoconvert", "videoflip", "uridecodebin", "queue", "tee", "capsfilter", "fakesink")
+# What can show frames in a window, by the variable that says where; the first is the one to install.
+WINDOWS = {"DISPLAY": ("xvimagesink", "ximagesink", "glimagesink"), "WAYLAND_DISPLAY": ("waylandsink", "glimagesink")}
+
+
+_DEEPSTREAM = re.compile(r"nv\w+")
+
+
+def how_to_get_any(factory: str) -> str:
+    """The same of any element, by what apt knows of packages; takes a second the first time."""
+    if factory not in PACKAGES:
+        if package := _packages_in_apt().get(factory):
+            return f"install it with: apt install {package}"
+        if _DEEPSTREAM.fullmatch(factory):
+            return "it belongs to NVIDIA DeepStream, which is installed as a whole"
+    return how_to_get([factory])
+
+
+@cache
+def _packages_in_apt() -> dict[str, str]:
+    """The package of each element, by the descriptions in Debian and Ubuntu, which list them; empty where there is no apt."""
+    package = ""
+    found: dict[str, str] = {}
+    for line in run("apt-cache", "dumpavail").stdout.splitlines():
+        name, _, value = line.partition(": ")
+        if name == "Package":
+            package = value
+        elif name == "Gstreamer-Elements":
+            found = dict.fromkeys(value.split(", "), package) | found
+    return found
+
+
+def how_to_get(factories: list[str]) -> str:
+    """The command that installs one of ``factories``, in words."""
+    packages = list(dict.fromkeys(PACKAGES[factory] for factory in factories if factory in PACKAGES))
+    return f"install it with: apt install {' (or) '.join(packages)}" if packages else "install the plugin that has it"

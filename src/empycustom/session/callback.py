@@ -1,0 +1,166 @@
+"""A debugger in a callback, as ``breakpoint()`` opens it: it has the terminal until it is left."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from inspect import unwrap
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from empycustom.config.options import CallbackResult, EventItem, read_events
+from empycustom.errors import (
+    CallbackError,
+    CallbackMissingError,
+    CallbackOutputError,
+    CallbackSignatureError,
+    EventError,
+    LibraryError,
+)
+from empycustom.library.callbacks import be_traced, line_of
+from empycustom.library.explain import blame, ending
+from empycustom.library.load import failed, load, unload
+from empycustom.model.serialize import loads
+from empycustom.model.values import name_frames
+from empycustom.text import as_text
+
+_prompt = threading.RLock()
+
+
+def is_open() -> bool:
+    """Whether pdb, or a debugger made of it, waits for what somebody types, in any thread."""
+    function = getattr(getattr(sys.modules.get("pdb"), "Pdb", None), "interaction", None)
+    return function is not None and any(_is_in(unwrap(function).__code__, frame) for frame in sys._current_frames().values())
+
+
+def _is_in(code: CodeType, frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
+
+
+@contextmanager
+def alone(prepare: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let the debuggers of several threads ask one after the other. ``prepare`` is called before each question."""
+    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+        yield
+        return
+    from pdb import Pdb  # where somebody can type
+
+    interaction: Any = Pdb.interaction
+
+    @wraps(interaction)
+    def one_by_one(*arguments: Any, **named: Any) -> Any:
+        with _prompt:
+            prepare()
+            return interaction(*arguments, **named)
+
+    Pdb.interaction = one_by_one  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Pdb.interaction = interaction  # type: ignore[method-assign]
+
+
+# The signal callback of a stream configuration: loaded, checked, called with a document.
+
+
+class SignalCallback:
+    """A function ``f(signal) -> (events, debug string)`` in a module of its own. Raises LibraryError where it cannot be had.
+
+    ``signal`` is the document of aimeta as a dict, with ``options``: a list of ``{"key", "value"}``, which may be replaced at any
+    time.
+    """
+
+    def __init__(self, file: Path, name: str, items: Sequence[EventItem], options: Sequence[Mapping[str, Any]]) -> None:
+        self._name, self._items = name, items
+        self.options = options
+        self._module = load(as_text(file))
+        self._path = str(self._module.__file__)
+        try:
+            self._function = self._checked(getattr(self._module, name, None))
+        except LibraryError:
+            self.close()
+            raise
+        except BaseException as error:  # the callback may be an object of any class
+            self.close()
+            raise failed(error, self._path) from error
+
+    def _checked(self, function: Any) -> Any:
+        if not callable(function):
+            raise CallbackMissingError(
+                f"{self._path} has no function {self._name}, which signal_callback_function_name asks for; define it",
+                library=self._path,
+                callback=self._name,
+            )
+        try:
+            inspect.signature(function).bind({})
+        except TypeError as error:
+            line = line_of(function)
+            place = f"{self._path}:{line}" if line else self._path
+            raise CallbackSignatureError(
+                f"{place}: {self._name} is called as {self._name}(signal); change its definition",
+                library=self._path,
+                line=line,
+                callback=self._name,
+            ) from error
+        return function
+
+    def __call__(self, document: str) -> CallbackResult:
+        """Call the function. Raises CallbackError if it raises, CallbackOutputError if what it returns are no such events.
+
+        Raises StreamEndedError where it ends the stream.
+        """
+        try:
+            return self._called(document)
+        except LibraryError as error:
+            error.frame = name_frames(loads(document)["frame"])
+            raise
+
+    def _called(self, document: str) -> CallbackResult:
+        signal = {**loads(document), "options": copy.deepcopy(self.options)}
+        be_traced()
+        try:
+            returned = self._function(signal)
+        except BaseException as error:
+            raise self._failed(error) from error
+        try:
+            return read_events(returned, self._items)
+        except EventError as error:
+            raise self._unusable(str(error)) from error
+        except BaseException as error:  # it looked at objects of the user's
+            found = blame(error, self._path)
+            what = f"what it returned raises {found.what} when it is looked at (the traceback is below)"
+            raise self._unusable(what, found.traceback) from error
+
+    def _unusable(self, what: str, details: str = "") -> CallbackOutputError:
+        line = line_of(self._function)
+        return CallbackOutputError(
+            f"{self._path}{f':{line}' if line else ''}: {self._name}",
+            f": {what}",
+            library=self._path,
+            line=line,
+            callback=self._name,
+            details=details,
+        )
+
+    def _failed(self, error: BaseException) -> LibraryError:
+        found = blame(error, self._path)
+        return ending(error, found, self._name, frame="") or CallbackError(
+            f"{found.place}: {self._name} raised {found.what}",
+            "; fix the callback (the traceback is below)",
+            library=self._path,
+            line=found.line,
+            callback=self._name,
+            details=found.traceback,
+        )
+
+    def close(self) -> None:
+        """Give back what loading took."""
+        unload(self._module)

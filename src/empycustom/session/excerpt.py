@@ -1,0 +1,308 @@
+"""Live sources: libraries that are busy get the newest frame next, so that results do not fall behind what happens."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from empycustom.config.launch import FIRST, NEWEST
+from empycustom.elements.upstream import NO_TIME, beginning_of, stream_time_in, unknown, upstream_of
+from empycustom.errors import LaunchError
+from empycustom.gstreamer import GLib, Gst
+from empycustom.native import objects as probes
+from empycustom.session.console import complain
+from empycustom.session.parts import in_background
+from empycustom.session.sinks import show_at_once
+from empycustom.session.sources import SOURCE, Source, has_length, shown
+from empycustom.text import Moment
+
+_MANY = 10  # so many may be left out now and then, without a warning
+_LIVE_SCHEMES = ("rtsp", "rtsps", "rtspt", "rtspu", "rtp", "srt", "udp")
+
+
+def is_live(source: Source) -> bool:
+    """Whether a source is known to be live before it plays."""
+    return source.kind == "camera" or _scheme(source.target) in _LIVE_SCHEMES
+
+
+def warn_of_live(source: Source, *, every: bool) -> None:
+    """Say that a printed line keeps all frames, where only playing tells that a source is live."""
+    if not every and source.kind == "uri" and _scheme(source.target) not in ("file", *_LIVE_SCHEMES):
+        complain(
+            f"if {source.name} is live, `run` leaves frames out while the libraries are busy, and the line does not.",
+            kind="warning",
+        )
+
+
+class LeftOut:
+    """Counts the frames of a live source that were left out because the libraries were busy; it may be connected many times."""
+
+    def __init__(self, advice: str) -> None:
+        self._advice = advice
+        self._before = 0
+        self._counter: probes.Overtaken | None = None
+        self._told = False
+
+    @property
+    def count(self) -> int:
+        """How many frames were left out until now."""
+        return self._before + (self._counter.count if self._counter else 0)
+
+    def go_on(self, counter: probes.Overtaken) -> None:
+        """Add to what was counted until now what is counted there."""
+        self._before, self._counter = self.count, counter
+
+    def close(self) -> None:
+        """Count no more: no more frames are wanted."""
+        self._before, self._counter = self.count, None
+
+    def news(self, *, least: int = _MANY) -> Iterator[str]:
+        """Yield a warning, once, when there are at least so many."""
+        if not self._told and self.count >= least:
+            self._told = True
+            yield (
+                f"Frames of this live source are left out while the libraries are busy ({self.count} so far): they get the "
+                f"newest one. A slow library may be called less often ({self._advice}); with --every-frame all frames are used, "
+                "and results fall behind."
+            )
+
+
+class Newest:
+    """Lets the queue ``FIRST`` of ``pipeline`` hold the newest frame alone where the source is live, unless ``every`` is wanted.
+
+    Where that is not known from the start, and so in the pipeline's text, the source is asked at the first frame.
+    ``falls_behind``: it is live, and slow libraries make its results late.
+    """
+
+    def __init__(self, pipeline: Any, left_out: LeftOut, *, every: bool) -> None:
+        self._left_out, self._every = left_out, every
+        self.falls_behind = False
+        queue = pipeline.get_by_name(FIRST)
+        if queue.get_property("leaky").value_nick == NEWEST["leaky"]:
+            self._count(queue)
+        else:
+            queue.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._look)
+
+    def _count(self, queue: Any) -> None:
+        self._left_out.go_on(probes.Overtaken(*(hash(queue.get_static_pad(name)) for name in ("sink", "src"))))
+
+    def _is_live(self, queue: Any) -> None:
+        show_at_once(queue.get_parent())
+        self.falls_behind = self._every
+        if not self._every:
+            for name, value in NEWEST.items():
+                Gst.util_set_object_arg(queue, name, str(value))
+            self._count(queue)
+
+    def _look(self, pad: Any, _info: Any) -> Any:
+        if _turns_out_live(pad):
+            self._is_live(pad.get_parent_element())
+        return Gst.PadProbeReturn.REMOVE
+
+
+def _turns_out_live(pad: Any) -> bool:
+    """Whether what comes to the queue is live, or is MJPEG that comes over a network without an end, as cameras send it."""
+    asked = Gst.Query.new_latency()
+    if pad.peer_query(asked) and asked.parse_latency()[0]:
+        return True
+    source = pad.get_parent_element().get_parent().get_by_name(SOURCE)
+    if source.find_property("uri") is None or _scheme(source.get_property("uri")) == "file" or has_length(source):
+        return False
+    parts = source.iterate_all_by_element_factory_name("multipartdemux")
+    while (found := parts.next()[0]) == Gst.IteratorResult.RESYNC:
+        parts.resync()
+    return bool(found == Gst.IteratorResult.OK)
+
+
+def _scheme(uri: str) -> str:
+    return uri.partition("://")[0].lower()
+
+
+# A part of a video: the frames from ``--start`` on, for ``--duration``.
+
+
+# How long before the start to look for frames, where there was none yet: an index may lead to a later one.
+_BACK_NS = (0, 3 * Gst.SECOND, 30 * Gst.SECOND)
+# Demuxers that go to the key frame before a time. What comes from others is read from its beginning: MPEG streams have no index,
+# and decoders get the first frames without those that they are made of.
+_INDEXED = {"avidemux", "flvdemux", "matroskademux", "oggdemux", "qtdemux"}
+_DROP, _PASS = Gst.PadProbeReturn.DROP, Gst.PadProbeReturn.OK
+_FLUSHES = (Gst.EventType.FLUSH_START, Gst.EventType.FLUSH_STOP)
+_EVENTS = Gst.PadProbeType.EVENT_DOWNSTREAM | Gst.PadProbeType.EVENT_FLUSH
+
+
+@dataclass(frozen=True)
+class Part:
+    """From where on, and how long; None: from the beginning, to the end."""
+
+    start: Moment | None = None
+    duration: Moment | None = None
+
+    @property
+    def start_ns(self) -> int:
+        """Where it begins, in nanoseconds."""
+        return self.start.ns if self.start else 0
+
+    def left_of(self, duration_ns: int) -> int:
+        """How long the part of a video is that lasts so long."""
+        rest = max(0, duration_ns - self.start_ns)
+        return min(rest, self.duration.ns) if self.duration else rest
+
+
+def part_of(asked: Namespace) -> Part | None:
+    """What ``--start`` and ``--duration`` say; None: nothing."""
+    return Part(asked.start, asked.duration) if asked.start or asked.duration else None
+
+
+def check_part(part: Part | None, sources: Sequence[Source | None]) -> None:
+    """Raise LaunchError where no part of the sources can be played."""
+    if part is None:
+        return
+    if len(sources) > 1:
+        raise LaunchError(f"--start and --duration are for one SOURCE, and there are {len(sources)}; play it alone.")
+    for source in sources:
+        if source and part.start and (why := why_no_start(source)):
+            raise LaunchError(f"--start {part.start.text}: {why}")
+
+
+def why_no_start(source: Source) -> str:
+    """Why a source cannot be played from a later time on, or ``""``."""
+    if is_live(source):
+        return f"{source.name} is live, and begins when you begin; --duration alone works."
+    kinds = {"pipe": "is a pipe, which is read from its beginning", "test": "is made while it plays"}
+    why = kinds.get(source.kind, "")
+    return why and f"{shown(source.name)} {why}; give a file. --duration alone works."
+
+
+def warn_of_part(part: Part | None) -> None:
+    """Say that a printed line does not hold the part."""
+    if part:
+        text = "--start and --duration are not in the line: gst-launch-1.0 plays a source from its beginning to its end."
+        complain(text, kind="warning")
+
+
+class Excerpt:
+    """Lets the frames of ``part`` alone into the queue ``FIRST`` of ``pipeline``; ``is_file``: its times count from 0.
+
+    A source that has an index is sent to the last key frame before the part; what it sends from there is left out. Frames behind
+    the queue begin at the first time of the part. To be made after Times, which gives times to frames.
+    """
+
+    def __init__(self, pipeline: Any, part: Part, *, is_file: bool) -> None:
+        self._part, self._is_file = part, is_file
+        self._stream_time: Callable[[int], int] = unknown
+        self._segment: Any = None
+        self._beginning: int | None = None
+        self._places: list[int] | None = None  # where to look for the first frame, if not there where it is now
+        self._at = 0  # where it was looked for
+        self._seeking = self._saw_earlier = self._began = self.ended = False
+        self._end: int | None = None
+        pad = pipeline.get_by_name(FIRST).get_static_pad("sink")
+        pad.add_probe(Gst.PadProbeType.BUFFER | _EVENTS, self._look)
+
+    def _look(self, pad: Any, info: Any) -> Any:
+        return (
+            self._frame(pad, info.get_buffer().pts) if info.type & Gst.PadProbeType.BUFFER else self._event(pad, info.get_event())
+        )
+
+    def _event(self, pad: Any, event: Any) -> Any:
+        if event.type in _FLUSHES:
+            self._seeking = self._seeking and event.type == Gst.EventType.FLUSH_START
+            return _DROP  # behind the queue nothing has begun
+        if event.type == Gst.EventType.SEGMENT:
+            self._segment = event.parse_segment().copy()
+            if self._beginning is None:
+                self._beginning = beginning_of(self._segment, pad)
+            self._stream_time = stream_time_in(self._segment, self._beginning)
+        elif event.type == Gst.EventType.EOS and not self._began:
+            return self._nothing_there(pad)
+        return _PASS
+
+    def _frame(self, pad: Any, pts: int) -> Any:
+        if self._seeking or self.ended:
+            return _DROP
+        if self._places is None:
+            start = self._part.start_ns
+            has_index = start and _has_index(pad, self._segment)
+            self._places = [*(start - back for back in _BACK_NS if back < start), 0] if has_index else []
+            if self._look_elsewhere(pad):
+                return _DROP
+        time = self._stream_time(pts)
+        if not self._began and not self._begins(pad, pts, time):
+            return _DROP
+        if self._end is not None and time >= self._end:
+            self.ended = True
+            pad.send_event(Gst.Event.new_eos())
+            return _DROP
+        return _PASS if self._end is not None else Gst.PadProbeReturn.REMOVE  # without an end, all that follows is wanted
+
+    def _begins(self, pad: Any, pts: int, time: int) -> bool:
+        """Whether the part begins with this frame; if so, its time becomes the first one."""
+        if time < self._part.start_ns:
+            self._saw_earlier = True
+            return False
+        if self._at and not self._saw_earlier and self._look_elsewhere(pad):
+            return False
+        self._began = True
+        if self._part.duration:
+            self._end = self._part.duration.ns + (self._part.start_ns if self._is_file else time)
+        if self._part.start_ns:
+            segment = self._segment.copy()
+            segment.start, segment.time, segment.base = pts, time + (self._beginning or 0), 0
+            pad.send_event(Gst.Event.new_segment(segment))
+        return True
+
+    def _look_elsewhere(self, pad: Any) -> bool:
+        """Go to the next place; False: there is none left."""
+        if not self._places:
+            return False
+        self._at, self._seeking, self._saw_earlier = self._places.pop(0), True, False
+        in_background(partial(self._seek, pad, self._at + (self._beginning or 0)))  # not in a thread of the source
+        return True
+
+    def _seek(self, pad: Any, time: int) -> None:
+        flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.KEY_UNIT | Gst.SeekFlags.SNAP_BEFORE
+        if not pad.push_event(Gst.Event.new_seek(1.0, Gst.Format.TIME, flags, Gst.SeekType.SET, time, Gst.SeekType.NONE, -1)):
+            self._fail(pad)
+
+    def _nothing_there(self, pad: Any) -> Any:
+        """Do what is right where the source ends without a frame of the part."""
+        if self._seeking:
+            return _DROP  # it ended before it went there
+        known, duration = pad.peer_query_duration(Gst.Format.TIME)
+        if not (known and 0 < duration <= self._part.start_ns) and self._look_elsewhere(pad):
+            return _DROP
+        self._fail(pad)
+        return _PASS
+
+    def _fail(self, pad: Any) -> None:
+        source = pad.get_parent_element().get_parent().get_by_name(SOURCE)
+        known, duration = pad.peer_query_duration(Gst.Format.TIME)
+        long = f", which is {_shown(duration)} long" if known and duration > 0 else ""
+        start = self._part.start.text if self._part.start else "0"
+        if known and duration > self._part.start_ns:
+            text = f"--start {start}: the last frame of the video{long}, begins before; there is no frame to play."
+        else:
+            text = f"--start {start} is behind the end of the video{long}: there is no frame to play."
+        error = GLib.Error.new_literal(Gst.ResourceError.quark(), text, Gst.ResourceError.SEEK)
+        source.post_message(Gst.Message.new_error(source, error, ""))
+
+
+def _has_index(pad: Any, segment: Any) -> bool:
+    """Whether what comes to the queue can be sent to a time, and is there then with the frame of that time."""
+    query = Gst.Query.new_seeking(Gst.Format.TIME)
+    if not pad.peer_query(query) or not query.parse_seeking()[1]:
+        return False
+    names = {element.get_factory().get_name() for element in upstream_of(pad) if element.get_factory()}
+    # An .mp4 in fragments does not say where it ends, and its frames have other times after a seek.
+    return not _INDEXED.isdisjoint(names) and not ("qtdemux" in names and segment.stop == NO_TIME)
+
+
+def _shown(ns: int) -> str:
+    """A duration as people write it."""
+    tenths = ns * 10 // Gst.SECOND
+    minutes, rest = divmod(tenths, 600)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest / 10:04.1f}" if minutes >= 60 else f"{minutes}:{rest / 10:04.1f}"

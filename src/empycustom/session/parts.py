@@ -1,0 +1,236 @@
+"""Pipelines out of text, for the commands that play one: elements that are missing, and what is wrong with a description."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from empycustom.elements.failures import ENDED, LEFT
+from empycustom.errors import LaunchError
+from empycustom.gstreamer import GLib, Gst
+from empycustom.packages import how_to_get_any
+
+_FACTORY = re.compile("[A-Za-z][A-Za-z0-9_-]+")  # a name of a kind of element
+_NOT_TEXT = re.compile("\\S*[\ud800-\udfff]\\S*")
+
+
+def exists(factory: str) -> bool:
+    """Whether this GStreamer has the element."""
+    return Gst.ElementFactory.find(factory) is not None
+
+
+def not_text(words: str) -> str:
+    """Return what is said of a word that no property can hold, because it is the name of a file of other bytes; else ``""``."""
+    found = _NOT_TEXT.search(words)
+    return f"{found[0]} is not UTF-8 text, and the properties of elements hold nothing else" if found else ""
+
+
+def build(description: str) -> Any:
+    """The pipeline that ``description`` says. Raises LaunchError, one sentence that names what is wrong."""
+    parsed = build_element(description)
+    if isinstance(parsed, Gst.Pipeline):
+        return parsed
+    pipeline = Gst.Pipeline()
+    pipeline.add(parsed)
+    return pipeline
+
+
+def build_element(description: str) -> Any:
+    """The same where it is one element, without a pipeline around it."""
+    if complaint := not_text(description):
+        raise LaunchError(f"{complaint}; give the file another name, or, where it is a folder's name, go there first.")
+    try:
+        return Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS)
+    except GLib.Error as error:
+        raise LaunchError(_explain(error)) from error
+
+
+def _explain(error: Any) -> str:
+    text = error.message.strip().rstrip(".")
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_ELEMENT):
+        name = _named(text)
+        if not _FACTORY.fullmatch(name):
+            return f"{text}; it is a part of a value with a blank in it, as it seems: put single quotes around the whole value."
+        return f"{text}; check its spelling, or {how_to_get_any(name)}."
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_PROPERTY):
+        return f"{text}; `gst-inspect-1.0 {_named(text)}` lists the properties that it has."
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.SYNTAX):
+        return f"{text} in the description; write elements with ! between them, and values with blanks in quotation marks."
+    if error.matches(Gst.ParseError.quark(), Gst.ParseError.LINK):
+        return f"{text}; their formats do not go together, or a pad of that name is missing."
+    return f"{text}."
+
+
+def _named(text: str) -> str:
+    """What the message of an error names last, in quotation marks."""
+    return text.rstrip('"').rpartition('"')[2]
+
+
+# The states of a pipeline that is played: changed one after another in a thread of their own, NULL last.
+
+
+_PATIENCE_S = 1.0
+
+
+class Feeder(Protocol):
+    """Sources that come and go while a pipeline plays; it does not change their states."""
+
+    def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
+        """Begin to feed; ``later`` calls what it is given in the thread that changes states, until the end."""
+
+    def end(self) -> None:
+        """Stop all sources; the pipeline has stopped."""
+
+
+class States:
+    """Changes the state of ``pipeline``, and of what feeds it; nobody who asks for it waits, and any thread may.
+
+    What is asked for after :meth:`stop` is left out, so that a pipeline which has ended does not start again.
+    """
+
+    def __init__(self, pipeline: Any, feeder: Feeder | None = None) -> None:
+        self._pipeline, self._feeder = pipeline, feeder
+        self._wanted: SimpleQueue[Any] = SimpleQueue()
+        self._changed: list[Any] = []  # what each change returned
+        self._stopping = False
+        self._patient_until = 0.0
+
+    def start(self) -> None:
+        """Begin to play."""
+        self._thread = in_background(self._change)
+        # Only on the way to PAUSED is it said whether something is live.
+        self.change(Gst.State.PAUSED)
+        if self._feeder:
+            self._wanted.put(partial(self._feeder.begin, self._wanted.put))
+        self.change(Gst.State.PLAYING)
+
+    def change(self, *states: Any) -> None:
+        """Go to one state after another."""
+        for state in states:
+            self._wanted.put(state)
+
+    def recalculate_latency(self) -> None:
+        """Let the pipeline ask its elements anew how late they are, which waits for a change of state that is on its way."""
+        self._wanted.put(self._pipeline.recalculate_latency)
+
+    def stop(self) -> threading.Thread:
+        """Go to NULL, once the change is done that is on its way; return the thread that ends then."""
+        self._stopping = True
+        self.change(Gst.State.NULL)
+        return self._thread
+
+    def _change(self) -> None:
+        while (wanted := self._wanted.get()) != Gst.State.NULL:
+            if self._stopping or self.failed:  # a second try would call `start` of libraries again
+                continue
+            if callable(wanted):
+                wanted()
+            else:
+                self._changed.append(self._pipeline.set_state(wanted))
+        self._pipeline.set_state(wanted)
+        if self._feeder:
+            self._feeder.end()
+
+    @property
+    def started(self) -> bool:
+        """Whether all elements have started."""
+        return len(self._changed) > 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether the pipeline cannot start."""
+        return Gst.StateChangeReturn.FAILURE in self._changed
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a live source."""
+        return Gst.StateChangeReturn.NO_PREROLL in self._changed
+
+    def is_about_to_play(self) -> bool:
+        """Say whether an end that the pipeline is told may meet the first frame of a live source, on the way to PLAYING.
+
+        GStreamer (1.22) locks up where that happens. True for a second at most: there may be no frame.
+        """
+        if not self.live or self._pipeline.get_state(0).state == Gst.State.PLAYING:
+            return False
+        self._patient_until = self._patient_until or time.monotonic() + _PATIENCE_S
+        return time.monotonic() < self._patient_until
+
+
+def in_background(work: Callable[[], Any]) -> threading.Thread:
+    """Call ``work`` in a thread that does not keep the process."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+# What elements say on the bus.
+
+
+_ADVICE = "Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
+_KINDS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gst.MessageType.INFO: "info"}
+# What other elements say when one has failed, after it has said why.
+_ECHOES = ((Gst.StreamError, Gst.StreamError.FAILED), (Gst.CoreError, Gst.CoreError.STATE_CHANGE))
+# What our element says of a call that took longer than a frame lasts.
+_SLOW = (Gst.CoreError, Gst.CoreError.CLOCK)
+# Which errors mean that a plugin is not installed.
+_LACKS = ((Gst.CoreError, Gst.CoreError.MISSING_PLUGIN), (Gst.StreamError, Gst.StreamError.CODEC_NOT_FOUND))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an element says on the bus. ``kind`` is error, warning or info; ``debug`` may be empty or many lines.
+
+    ``is_echo``: an error that may only follow from another one. ``is_slow``: a call took longer than a frame lasts. ``is_end``: a
+    library ended its stream. ``is_left``: somebody left a debugger.
+    """
+
+    kind: str
+    element: str
+    text: str
+    debug: str = ""
+    lacks_plugin: bool = False
+    is_echo: bool = False
+    is_slow: bool = False
+    is_end: bool = False
+    is_left: bool = False
+
+    @property
+    def advised(self) -> str:
+        """``text``, with what to do where a plugin is missing."""
+        return f"{self.text} {_ADVICE}" if self.lacks_plugin else self.text
+
+    @property
+    def details(self) -> str:
+        """What ``debug`` says beyond its first line, which is GStreamer's own: the place in the element's source."""
+        details = self.debug.partition("\n")[2]
+        return "" if details == self.text else details
+
+
+def report_of(message: Any) -> Report | None:
+    """Return what a message of the bus says, None where it is none of these kinds."""
+    kind = _KINDS.get(message.type)
+    if kind is None:
+        return None
+    error, debug = getattr(message, f"parse_{kind}")()
+
+    def means(*codes: tuple[Any, Any]) -> bool:
+        return any(error.matches(domain.quark(), code) for domain, code in codes)
+
+    return Report(
+        kind,
+        message.src.get_path_string() if message.src else "",
+        error.message,
+        debug or "",
+        lacks_plugin=means(*_LACKS),
+        is_echo=kind == "error" and means(*_ECHOES),
+        is_slow=kind != "error" and means(_SLOW),
+        is_end=kind == "info" and means(ENDED),
+        is_left=means(LEFT),
+    )

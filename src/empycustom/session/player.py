@@ -1,0 +1,286 @@
+"""Playing a pipeline to its end: what its bus says, Ctrl-C, and taking it down without hanging."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from empycustom.gstreamer import Gst
+from empycustom.session import callback as debugger
+from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError
+from empycustom.session.parts import Feeder, Report, States, in_background, report_of
+
+_TICK_S = 0.1
+_WHO = "a callback of a library, or an element, does not return"
+_HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-C
+
+
+class Interrupts:
+    """How often Ctrl-C was pressed, or SIGTERM or SIGHUP came, since :meth:`counted`. Several players may look at one.
+
+    Elements in Python are made while it counts, too: PyGObject would print a KeyboardInterrupt in them, and lose it.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count them, instead of letting them end the process; the main thread's business alone."""
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup wants it
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._count) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _count(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
+class Player:
+    """One playing of one pipeline.
+
+    ``on_report`` gets every :class:`Report`; ``on_tick`` is called ten times a second; ``before_stop`` once, when the stream
+    is over and the elements still hold their last frames. ``end_at`` is an element at whose sink pad Ctrl-C ends the stream,
+    so that what lies before it is not worked off; without one, the pipeline's sources are told. ``grace_s`` is how long the end
+    may take after Ctrl-C or an error, and then the elements to stop; what nobody interrupts may take any time. ``interrupts`` are
+    counted by whoever gives them; without any, playing counts its own. ``takes`` says of an error whether it has been dealt with,
+    and is not a failure of the whole. ``feeder`` has the sources that come and go. ``files_after`` is an element behind which
+    files are written: they are finished although something failed that is not behind it. ``falls_behind`` says whether
+    slow libraries make results late, of which they warn; None: where something is live.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        *,
+        on_report: Callable[[Report], None],
+        on_tick: Callable[[], None] = lambda: None,
+        before_stop: Callable[[], None] = lambda: None,
+        end_at: Any = None,
+        grace_s: float = 10.0,
+        interrupts: Interrupts | None = None,
+        takes: Callable[[Report], bool] = lambda _report: False,
+        files_after: Any = None,
+        falls_behind: Callable[[], bool] | None = None,
+        feeder: Feeder | None = None,
+    ) -> None:
+        self.pipeline, self.bus = pipeline, pipeline.get_bus()
+        self.on_report, self.on_tick, self.before_stop = on_report, on_tick, before_stop
+        self.end_at, self.grace_s = end_at, grace_s
+        self.takes, self.files_after = takes, files_after
+        self._interrupts = interrupts or Interrupts()
+        self._counting = nullcontext if interrupts else self._interrupts.counted
+        self.failed = False
+        self._asked_to_end = False
+        self._asked_for_end = False  # of the pipeline
+        self._ended = False
+        self.complete = False  # all sinks saw the end
+        self.ended_by_library = False
+        self._left_debugger = self._told_debugger = False
+        self._has_begun = False
+        self._finishing = False  # files, after an error
+        self._ends_by: float | None = None
+        self._buffering = False
+        self._states = States(pipeline, feeder)
+        self._falls_behind = falls_behind or (lambda: self._states.live)
+
+    @property
+    def is_started(self) -> bool:
+        """Whether all elements have started."""
+        return self._states.started
+
+    def play(self) -> int:
+        """Play until the end, an error or Ctrl-C; return the exit code. Raises StuckError if elements do not stop.
+
+        Nothing starts after Ctrl-C.
+        """
+        if self.interrupts:
+            return self.exit_code
+        self.pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
+        with self._counting():
+            self._states.start()
+            try:
+                while not self._is_over():
+                    self._step()
+                self.before_stop()
+            finally:
+                self._stop()
+        if files := self._unfinished():
+            self.say("warning", f"{files} may be unfinished: the stream was stopped before its end.")
+        return self.exit_code
+
+    def end(self) -> None:
+        """End the stream as Ctrl-C does; the exit code stays as it would be without. May be called from any thread."""
+        self._asked_to_end = True
+
+    @property
+    def interrupts(self) -> int:
+        """How often Ctrl-C was pressed."""
+        return self._interrupts.count
+
+    @property
+    def exit_code(self) -> int:
+        """What the process should exit with, as far as known."""
+        return FAILED if self.failed else INTERRUPTED if self.interrupts or self._left_debugger else DONE
+
+    def _is_over(self) -> bool:
+        return self._ended or (self.failed and not self._finishing) or self.interrupts > 1
+
+    def _step(self) -> None:
+        if self.interrupts or self._asked_to_end:
+            self._end()
+        message = self.bus.timed_pop(int(_TICK_S * Gst.SECOND))
+        if message is not None:
+            self._hear(message)
+        elif self._states.failed:
+            self.say(
+                "error", "The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment."
+            )
+        elif self._ends_by is not None and debugger.is_open():
+            self._wait_for_debugger()
+        elif self._ends_by is not None and time.monotonic() > self._ends_by:
+            self._ended = True
+            self.say("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
+        self.on_tick()
+
+    def _wait_for_debugger(self) -> None:
+        """Let whoever has a debugger open take any time."""
+        self._ends_by = time.monotonic() + self.grace_s
+        if not self._told_debugger:
+            self._told_debugger = True
+            self.say("info", "A debugger waits for what you type: q ends the stream. Ctrl-C once more ends it at once.")
+
+    @property
+    def _is_limited(self) -> bool:
+        """Whether the end may not take any time that it likes."""
+        return self.failed or self.interrupts > 0
+
+    def _end(self) -> None:
+        if not self._asked_for_end and (self.end_at or not self._states.is_about_to_play()):
+            self._asked_for_end = True
+            self._ask_for_end()
+        if self._is_limited and self._ends_by is None:
+            self._ends_by = time.monotonic() + self.grace_s
+
+    def _ask_for_end(self) -> None:
+        pad = self.end_at and self.end_at.get_static_pad("sink")
+        if pad and not pad.has_current_caps():
+            self._ended = True  # no frame yet: nothing to finish
+        else:
+            in_background(lambda: self._send_end(pad))  # waits for the frame that is being worked on
+
+    def _send_end(self, pad: Any) -> None:
+        if self._buffering:
+            self._states.change(Gst.State.PLAYING)
+        (pad or self.pipeline).send_event(Gst.Event.new_eos())
+
+    def _hear(self, message: Any) -> None:
+        kind = message.type
+        if kind == Gst.MessageType.EOS:
+            self._ended = self.complete = True
+        elif report := report_of(message):
+            self._report(report, message.src)
+        elif kind == Gst.MessageType.ELEMENT and message.has_name("missing-plugin"):
+            self.say("warning", f"A plugin is missing: {message.get_structure().get_string('name')}.")
+        elif kind == Gst.MessageType.LATENCY:
+            self._states.recalculate_latency()
+        elif kind == Gst.MessageType.BUFFERING:
+            self._buffer(message.parse_buffering())
+        elif kind == Gst.MessageType.CLOCK_LOST:
+            self._states.change(Gst.State.PAUSED, Gst.State.PLAYING)
+
+    def _buffer(self, percent: int) -> None:
+        """Wait for a slow network; what is live cannot wait, nor what has no end, as a camera over HTTP: it would fall behind."""
+        wait = percent < 100 and not self._states.live and self._has_end()
+        if wait != self._buffering:
+            self._buffering = wait
+            self._states.change(Gst.State.PAUSED if wait else Gst.State.PLAYING)
+
+    def _has_end(self) -> bool:
+        known, duration = self.pipeline.query_duration(Gst.Format.TIME)
+        return bool(known and duration > 0)
+
+    def _report(self, report: Report, element: Any) -> None:
+        if report.is_echo and self.failed:
+            return
+        if report.is_slow and not self._falls_behind():
+            return  # the progress tells the speed
+        self.ended_by_library |= report.is_end
+        self._left_debugger |= report.is_left
+        if report.is_left:
+            self._ended |= report.kind == "error"  # nothing has begun, or the caps are not known: there is no end to wait for
+            report = replace(report, kind="info")
+        if report.kind == "error":
+            if self.takes(report):
+                return
+            self._finishing = not self.failed and self._can_finish(element)
+            self.failed = True
+        self.on_report(report)
+
+    def _can_finish(self, failing: Any) -> bool:
+        """End the stream if there are files to finish, and the element that fails is none of those which do that."""
+        if self.files_after is None or failing in _behind(self.files_after):
+            return False
+        self.end()
+        return True
+
+    def say(self, kind: str, text: str) -> None:
+        """Say something of the pipeline as a whole, to ``on_report``; an error is a failure."""
+        self.failed = self.failed or kind == "error"
+        self.on_report(Report(kind, self.pipeline.get_path_string(), text))
+
+    def _stop(self) -> None:
+        """Bring the pipeline to NULL in another thread, so that a library that never returns cannot hold this one."""
+        self._has_begun = not self.end_at or self.end_at.get_static_pad("sink").has_current_caps()
+        is_stopped = self._waits_for(self._states.stop())
+        while (message := self.bus.pop()) is not None:
+            if report := report_of(message):
+                self._report(report, message.src)
+        if not is_stopped:
+            files = self._unfinished()
+            who = "a debugger waits for input in a callback" if debugger.is_open() else _WHO
+            raise StuckError(
+                f"The pipeline does not stop: {who}. Leaving it behind" + (f"; {files} may be unfinished." if files else "."),
+                exit_code=self.exit_code or FAILED,
+            )
+
+    def _waits_for(self, stopping: threading.Thread) -> bool:
+        """Wait until ``stopping`` ends; False if it takes longer than it may."""
+        began = free = time.monotonic()  # it was free to take any time until then
+        told = False
+        while stopping.is_alive():
+            stopping.join(_TICK_S)
+            now = time.monotonic()
+            if not self._is_limited or (self.interrupts < 2 and debugger.is_open()):
+                free = now
+            elif now - free > (min(_HURRY_S, self.grace_s) if self.interrupts > 1 else self.grace_s):
+                return not stopping.is_alive()
+            if now - began > self.grace_s and not told:
+                told = True
+                self.say("warning", "A callback of a library, or an element, takes long to stop; waiting. Ctrl-C ends that.")
+        return True
+
+    def _unfinished(self) -> str:
+        """The files that are written and did not get the end of the stream."""
+        if self.complete or not self._has_begun:
+            return ""
+        sinks = (element for element in self.pipeline.children if element.sinkpads and element.find_property("location"))
+        return ", ".join(sorted(sink.get_property("location") or "" for sink in sinks if not sink.srcpads))
+
+
+def _behind(element: Any) -> list[Any]:
+    """The elements that get what flows out of ``element``."""
+    peers = [pad.get_peer() for pad in element.srcpads]
+    following = [peer.get_parent_element() for peer in peers if peer]
+    return following + [further for each in following for further in _behind(each)]

@@ -1,0 +1,277 @@
+"""The window of ``--show``: whether there can be one, and whether there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from empycustom.config.launch import AIMETA, quoted
+from empycustom.errors import LaunchError
+from empycustom.gstreamer import GLib, Gst, GstVideo
+from empycustom.native import objects as probes
+from empycustom.packages import WINDOWS, how_to_get
+from empycustom.session.parts import exists
+from empycustom.session.sources import FRAME_RATE
+from empycustom.session.upright import fitting, keep_sizes
+from empycustom.text import as_text
+
+CHOOSER = "autovideosink"
+_NOT_IN_WINDOWS = ("kmssink", "dfbvideosink")  # CHOOSER would try them, too; the second crashes where there is no screen
+_INSTEAD = "Write a file with --save instead, or use `empycustom launch` with a sink that needs no desktop, as kmssink."
+
+
+def check_window() -> None:
+    """Raise LaunchError without a display, or an element that shows frames on it; keep CHOOSER from what uses none."""
+    displays = [name for name in WINDOWS if os.environ.get(name)]
+    if not displays:
+        raise LaunchError(f"--show needs a display, and neither {' nor '.join(WINDOWS)} is set. {_INSTEAD}")
+    sinks = list(dict.fromkeys(sink for name in displays for sink in WINDOWS[name]))
+    if not any(map(exists, sinks)):
+        raise LaunchError(f"--show needs an element that shows frames, and none is here; {how_to_get(sinks[:1])}.")
+    for name in filter(exists, _NOT_IN_WINDOWS):
+        Gst.ElementFactory.find(name).set_rank(Gst.Rank.NONE)
+
+
+def expect_windows(pipeline: Any, *, kind: str = "error") -> None:
+    """Say on the bus if no window can be opened: CHOOSER throws the frames away without a word. ``kind``: error or warning."""
+    for element in _choosers(pipeline):
+        _expect_display(element, kind)
+
+
+def show_at_once(pipeline: Any) -> None:
+    """Let windows show frames when they come, because the source turns out to be live."""
+    for element in _choosers(pipeline):
+        element.set_property("sync", False)
+
+
+def _choosers(container: Any) -> list[Any]:
+    found = []
+    for element in container.children:
+        if element.get_factory() and element.get_factory().get_name() == CHOOSER:
+            found.append(element)
+        elif isinstance(element, Gst.Bin):
+            found += _choosers(element)
+    return found
+
+
+def _expect_display(chooser: Any, kind: str) -> None:
+    def on_chosen(_chooser: Any, chosen: Any) -> None:
+        chooser.disconnect(handler)  # at the end, another one takes the place of what was chosen
+        if chosen.get_factory().get_name().startswith("fake"):
+            displays = ", ".join(f"{name}={os.environ[name]}" for name in WINDOWS if os.environ.get(name))
+            text = f"No window can be opened on the display ({displays or 'there is none'}), so no frame is shown. {_INSTEAD}"
+            error = GLib.Error.new_literal(Gst.ResourceError.quark(), text, Gst.ResourceError.NOT_FOUND)
+            chooser.post_message(getattr(Gst.Message, f"new_{kind}")(chooser, error, ""))
+
+    handler = chooser.connect("element-added", on_chosen)
+
+
+# Where the frames of ``empycustom run`` go: video files, pictures, a window, or nowhere; in words for GStreamer's parser.
+
+
+# Encoder, its properties, and what must stand between it and the muxer; the first that this GStreamer has is taken.
+_Encoders = list[tuple[str, list[str], list[str]]]
+_H264: _Encoders = [
+    # Without B-frames: with them, .mp4 loses the last frame where frames do not come at regular times.
+    ("x264enc", ["speed-preset=veryfast", "pass=quant", "quantizer=23", "bframes=0"], ["h264parse"]),
+    ("openh264enc", ["bitrate=4000000"], ["h264parse"]),
+]
+_VP8: _Encoders = [("vp8enc", ["deadline=1", "cpu-used=8", "target-bitrate=4000000"], [])]
+_MPEG4: _Encoders = [("avenc_mpeg4", ["bitrate=4000000"], [])]  # the times that it gives are wrong, and .avi has none
+_MUXERS = {
+    ".mp4": ("mp4mux", _H264),
+    ".mkv": ("matroskamux", [*_H264, *_VP8]),
+    ".avi": ("avimux", [*_H264, *_MPEG4]),
+    ".webm": ("webmmux", _VP8),
+}
+_PICTURES = {".png": ("image/png", "pngenc"), ".jpg": ("image/jpeg", "jpegenc"), ".jpeg": ("image/jpeg", "jpegenc")}
+_PICTURE_TIMEOUT = 10 * Gst.SECOND
+ENCODER, MUXER = "encoder", "muxer"  # names of elements, to be followed by the index of the file
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """What is wanted: ``files`` (videos, and pictures of the last frame), a ``window``.
+
+    Without a window, ``paced`` lets the frames go by at their own speed.
+    """
+
+    files: Sequence[Path] = ()
+    window: bool = False
+    paced: bool = False
+    folder: Path = field(default_factory=Path.cwd)  # a library may change the working directory
+
+    def check(self) -> None:
+        """Raise LaunchError for a file whose ending is not known, for missing elements, or where there is no display."""
+        for index, path in enumerate(self.files):
+            if path in self.files[:index]:
+                raise LaunchError(f"--save {path} is there twice.")
+            ending = path.suffix.lower()
+            if ending in _PICTURES:
+                _expect(path, [_PICTURES[ending][1]])
+            elif ending in _MUXERS:
+                _encoder(path, 0)
+            else:
+                known = " ".join([*_MUXERS, *_PICTURES])
+                raise LaunchError(f"--save {path}: the ending {ending or '(none)'} is not known; it may be {known}.")
+        if self.window:
+            check_window()
+
+    def words(self, converter: str = "videoconvert", *, printed: bool = False, live: bool = False) -> list[str]:
+        """What comes after the last element, beginning with a ``!``. ``converter`` makes frames of any memory into plain ones.
+
+        ``printed``: for people with gst-launch-1.0, where nobody can write the last frame at the end: each one is written.
+        ``live``: a window shows frames when they come, for those of a live source are late where libraries take their time.
+        """
+        branches = [_to_file(path, index, converter, printed=printed) for index, path in enumerate(self.files)]
+        if self.window:
+            branches.append([converter, "!", CHOOSER, *(["sync=false"] if live else [])])
+        elif self.paced or not branches or (printed and all(path.suffix.lower() in _MUXERS for path in self.files)):
+            # gst-launch-1.0 may miss the end of a pipeline in which all sinks are not async; videos have to be so.
+            branches.append(["fakesink", f"sync={'true' if self.paced else 'false'}"])
+        if len(branches) == 1:
+            return ["!", "queue", "!", *branches[0]]
+        return ["!", "tee", "name=tee", *(word for branch in branches for word in ("tee.", "!", "queue", "!", *branch))]
+
+    def renamed(self, rename: Callable[[Path], Path]) -> Sinks:
+        """The same, with videos of other names, for what plays again and overwrites none."""
+        return replace(self, files=[path if path.suffix.lower() in _PICTURES else rename(path) for path in self.files])
+
+    def videos(self) -> list[tuple[int, Path]]:
+        """The files that are videos, each with its index."""
+        return [(index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _MUXERS]
+
+    def remove_empty(self, without_frames: Sequence[Path]) -> None:
+        """Remove the videos that nothing, or no frame, was written to, when the pipeline has stopped."""
+        for _, path in self.videos():
+            made = self.folder / path
+            with suppress(OSError):
+                if made.is_file() and not made.is_symlink() and (path in without_frames or not made.stat().st_size):
+                    made.unlink()
+
+    def write_pictures(self, pipeline: Any) -> list[Path]:
+        """Write the last frames; return the files for which there was none. ``pipeline`` still holds them. Raises LaunchError."""
+        pictures = ((index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _PICTURES)
+        return [path for index, path in pictures if not _write(self.folder / path, pipeline.get_by_name(f"last{index}"))]
+
+
+def _to_file(path: Path, index: int, converter: str, *, printed: bool) -> list[str]:
+    picture = _PICTURES.get(path.suffix.lower())
+    if picture is None:
+        return [converter, "!", *fitting(index), "!", *_encoder(path, index)]
+    if printed:
+        location = quoted(as_text(path).replace("%", "%%"))
+        return [converter, "!", picture[1], "!", "multifilesink", f"location={location}"]
+    return [converter, "!", "video/x-raw", "!", "fakesink", f"name=last{index}", "sync=false", "async=false"]
+
+
+def _write(path: Path, sink: Any) -> bool:
+    """Encode and write the last frame that ``sink`` saw; False if there was none."""
+    sample = sink.get_property("last-sample")
+    if sample is None:
+        return False
+    caps = Gst.Caps.from_string(_PICTURES[path.suffix.lower()][0])
+    try:
+        encoded = GstVideo.video_convert_sample(sample, caps, _PICTURE_TIMEOUT).get_buffer()
+    except GLib.Error as error:
+        raise LaunchError(f"{path} could not be written: {error.message}.") from error
+    path.write_bytes(encoded.extract_dup(0, encoded.get_size()))
+    return True
+
+
+def _encoder(path: Path, index: int) -> list[str]:
+    """The words of what makes frames that fit into a file. Raises LaunchError with the packages that have the elements."""
+    muxer, encoders = _MUXERS[path.suffix.lower()]
+    for name, properties, parsers in encoders:
+        if exists(name) and all(map(exists, parsers)):
+            _expect(path, [muxer])
+            between = [word for parser in parsers for word in (parser, "!")]
+            # Not async: an encoder may want more frames before its first packet than the other branches' queues hold.
+            sink = ["filesink", f"location={quoted(as_text(path))}", "async=false"]
+            named = [name, f"name={ENCODER}{index}", *properties, "!", *between, muxer, f"name={MUXER}{index}"]
+            return [*named, "!", *sink]
+    names = [name for name, _, _ in encoders]
+    raise LaunchError(f"--save {path} needs one of the elements {', '.join(names)}, and none is here; {how_to_get(names)}.")
+
+
+def _expect(path: Path, factories: list[str]) -> None:
+    missing = [factory for factory in factories if not exists(factory)]
+    if missing:
+        raise LaunchError(f"--save {path} needs the element {missing[0]}, which is not here; {how_to_get(missing)}.")
+
+
+# Video files while they are written: whether all frames get into them.
+
+
+# Of frames without a frame rate, .mp4 would show the last one for no time, so that players leave it out; .avi would take none.
+_NEEDS_A_RATE = (".mp4", ".avi")
+
+
+_APART = 1_000_000  # ns between frames at least, as .mkv and .webm tell times
+
+
+class _Apart:
+    """Times that are hardly apart or equal, one after the other, apart: encoders, files and decoders would lose such frames."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._given = -_APART
+
+    def times(self, pts: int | None, _duration: int | None) -> probes.Times:
+        """Return the pts that a buffer gets instead of ``pts``, and no duration; () where it keeps its own."""
+        if pts is None:
+            return ()
+        too_close = self._last <= pts < self._given + _APART
+        self._last = pts
+        self._given = self._given + _APART if too_close else pts
+        return (self._given, None) if too_close else ()
+
+
+class Videos:
+    """The videos that ``pipeline``, which ends in ``sinks``, writes; ``frames`` counts what should get into each.
+
+    Each has one size and one frame rate, those of its first frame.
+    """
+
+    def __init__(self, pipeline: Any, sinks: Sinks) -> None:
+        self._last = pipeline.get_by_name(AIMETA).get_static_pad("src")
+        self.frames = probes.Counter(hash(self._last))
+        self._written = [(path, *_watched(pipeline, index, path)) for index, path in sinks.videos()]
+        keep_sizes(pipeline, sinks.videos())
+
+    def without_frames(self, *, complete: bool) -> list[Path]:
+        """The files that hold no frame because there was none; ``complete``: the stream has come to its end."""
+        return [path for path, written, _ in self._written if complete and not (self.frames.all or written.all)]
+
+    def findings(self, *, complete: bool) -> Iterator[tuple[str, str]]:
+        """Say what is wrong with a video: error or warning, and a sentence. ``complete``: the stream has come to its end."""
+        caps = self._last.get_current_caps()
+        info = caps and GstVideo.VideoInfo.new_from_caps(caps)
+        for path, written, rate in self._written:
+            is_avi = path.suffix.lower() == ".avi"
+            got = written.all if is_avi else written.order  # .avi keeps no times
+            if complete and got < self.frames.all:
+                counts = f"{path} has {got} of {self.frames.all} frames"
+                yield "error", f"{counts}: its encoder lost the others, or their times go back."
+            if is_avi and info and self.frames.all > 1 and not (info.fps_n and _is_steady(written, rate)):
+                shown = f"{rate.per_second:g} frames a second"
+                text = f"{path} shows {shown}, whenever they came; .mp4, .mkv and .webm keep their times."
+                yield "warning", text
+
+
+def _is_steady(frames: probes.Counter, rate: probes.FrameRate) -> bool:
+    """Whether frames came as many a second as ``rate`` says, but for one or two."""
+    return abs(frames.span_ns * rate.per_second / 1e9 - (frames.order - 1)) < 2.5
+
+
+def _watched(pipeline: Any, index: int, path: Path) -> tuple[probes.Counter, probes.FrameRate]:
+    """Watch what gets into the video with that index."""
+    (pad,) = pipeline.get_by_name(f"{MUXER}{index}").sinkpads
+    before = pipeline.get_by_name(f"{ENCODER}{index}").get_static_pad("sink")
+    probes.give_times(hash(before), _Apart().times)
+    missing = FRAME_RATE if path.suffix.lower() in _NEEDS_A_RATE else None
+    return probes.Counter(hash(pad)), probes.FrameRate(hash(before), missing)

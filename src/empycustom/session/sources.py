@@ -1,0 +1,366 @@
+"""SOURCE of ``empycustom run``, and of a stream: a file, a URI, a camera, stdin or the test picture."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from empycustom.config.launch import quoted
+from empycustom.elements.failures import post_error
+from empycustom.errors import LaunchError
+from empycustom.gstreamer import GLib, Gst, GstVideo
+from empycustom.native import objects as probes
+from empycustom.session.console import complain
+from empycustom.session.parts import Report, exists
+from empycustom.session.upright import expect_pictures
+from empycustom.text import as_native, as_path, as_text, shell_word, without_password
+
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_CAMERA = re.compile(r"camera(?::(\d+))?")
+_STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+_VIDEO_DEVICES = 81  # the major number of all of Linux's video devices
+_TEST_CAPS = "video/x-raw,width=640,height=480,framerate=30/1"
+_DECODED = ["caps=video/x-raw(ANY)", "expose-all-streams=false"]  # sound is not even exposed
+_NO_INDEX = "no 'moov' atom within"  # what qtdemux says
+_LATE_INDEX = (
+    "the index of this .mp4 or .mov, without which nothing can be decoded, lies at its end, too far to be read from a pipe; give "
+    "the file itself, or write it with its index first (ffmpeg -movflags +faststart) or as .mkv or .ts."
+)
+SOURCE, INPUT = "source", "source-input"  # names of elements: what decodes, and what it reads from where that is another
+
+
+@dataclass(frozen=True)
+class Source:
+    """What SOURCE means. ``kind`` says how it is read: test, camera, pipe or uri.
+
+    ``name`` is a file as the user named it, a device, or a URI without passwords; ``target`` is a URI, or the path of a device
+    or pipe, ``""``: stdin.
+    """
+
+    kind: str
+    name: str
+    target: str = ""
+
+    @property
+    def typed(self) -> str:
+        """The text that stands in messages of GStreamer, with all that is secret in it."""
+        return self.target if self.kind == "uri" and not self.target.startswith("file://") else self.name
+
+    @property
+    def path(self) -> Path | None:
+        """Where a file lies; None: it is none."""
+        return _named(self.target) if self.target.startswith("file://") else None
+
+
+def locate(source: str) -> Source:
+    """Find what ``source`` means. Raises LaunchError if it is not there."""
+    if source == "test":
+        return Source("test", source)
+    if is_stdin(source):
+        return Source("pipe", "-")
+    if camera := _CAMERA.fullmatch(source):
+        path = f"/dev/video{camera[1] or 0}"
+        return _at(Path(path), path)
+    scheme = _URI.match(source)
+    if scheme and scheme[1].lower() != "file":
+        return _uri(source, scheme[1].lower())
+    return _at(_named(source) if scheme else as_path(source), source)
+
+
+def is_stdin(source: str) -> bool:
+    """Whether SOURCE is what comes in by stdin."""
+    return source in _STDIN
+
+
+def shown(source: str) -> str:
+    """How messages call ``source``."""
+    return "stdin" if is_stdin(source) else without_password(source)
+
+
+def is_file(source: str) -> bool:
+    """Whether a source is looked for among the files: no camera, not ``test``, and no URI but that of a file."""
+    if scheme := _URI.match(source):
+        return scheme[1].lower() == "file"
+    camera = _CAMERA.fullmatch(source) or source.startswith(("/dev/video", "/dev/v4l/"))
+    return not (camera or source == "test" or is_stdin(source))
+
+
+def is_lasting(source: str) -> bool:
+    """Whether a source is one that goes on for ever, so that its end is a failure: an RTSP server."""
+    scheme = _URI.match(source)
+    return scheme is not None and scheme[1].lower().startswith("rtsp")
+
+
+def _uri(uri: str, scheme: str) -> Source:
+    name = without_password(uri)
+    if not Gst.uri_protocol_is_supported(Gst.URIType.SRC, scheme):
+        raise LaunchError(f"GStreamer has no element here that reads {scheme}://; is {name} spelled right?")
+    return Source("uri", name, uri)
+
+
+def _named(uri: str) -> Path:
+    """The path in the URI of a file."""
+    text = unquote(uri.partition("://")[2], errors="surrogateescape")
+    if "\0" in text:
+        raise LaunchError(f"{uri} is not the URI of a file: no name of a file holds %00.")
+    return Path(as_native(text))
+
+
+def _at(path: Path, name: str) -> Source:
+    """What lies at ``path``."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:  # ValueError: what cannot be a path at all
+        raise LaunchError(_why_not(path, shown(name), error)) from error
+    if stat.S_ISDIR(mode):
+        raise LaunchError(f"{name} is a folder; name a file in it.")
+    if stat.S_ISSOCK(mode):
+        raise LaunchError(f"{name} is a socket, from which no video is read; give a file, a FIFO, or a URI.")
+    if stat.S_ISCHR(mode):
+        return _camera(str(path), name)
+    return Source("pipe", name, str(path)) if stat.S_ISFIFO(mode) else Source("uri", name, path.absolute().as_uri())
+
+
+def _why_not(path: Path, name: str, error: Exception) -> str:
+    """Why what is at ``path`` cannot be looked at."""
+    if isinstance(error, PermissionError):
+        return f"{name} cannot be read ({error.strerror})."
+    if str(path).startswith("/dev/video"):
+        return f"There is no camera at {path}; {_cameras()}."
+    known = "SOURCE is a file, a URI, a camera (camera, camera:1, /dev/video0), test, or - for stdin."
+    return f"{name} does not exist. {known}"
+
+
+def _camera(path: str, name: str) -> Source:
+    if os.major(os.stat(path).st_rdev) != _VIDEO_DEVICES:
+        raise LaunchError(f"{path} is not a video device; {_cameras()}.")
+    return Source("camera", name, path)
+
+
+def _cameras() -> str:
+    return f"cameras here: {', '.join(str(found) for found in sorted(Path('/dev').glob('video*'))) or 'none'}"
+
+
+def describe_source(
+    source: Source, *, live: bool = False, frames: int | None = None, printed: bool = False, name: str = SOURCE
+) -> list[str]:
+    """The words for GStreamer's parser, to be followed by a queue.
+
+    The names of the two are ``name`` and ``FIRST``. ``live`` and ``frames`` are for ``test``. ``printed``: for people with
+    gst-launch-1.0; else pipes are opened. Only video is decoded. Raises LaunchError where stdin or a pipe cannot be read.
+    """
+    if source.kind == "test":
+        ends = [f"num-buffers={frames}"] if frames else []
+        paced = ["is-live=true"] if live else []
+        return ["videotestsrc", f"name={SOURCE}", "pattern=ball", *paced, *ends, "!", _TEST_CAPS]
+    if source.kind == "camera":
+        return ["v4l2src", f"name={INPUT}", f"device={quoted(source.target)}", "!", "decodebin", f"name={SOURCE}"]
+    if source.kind == "pipe":
+        return [*_piped(source, printed=printed), f"name={INPUT}", "!", "decodebin", f"name={SOURCE}", *_DECODED]
+    return ["uridecodebin", f"name={name}", f"uri={quoted(source.target)}", *_DECODED]
+
+
+def _piped(source: Source, *, printed: bool) -> list[str]:
+    """The words of what reads a pipe."""
+    if source.target and printed:
+        return ["filesrc", f"location={quoted(as_text(Path(source.target)))}"]
+    return ["fdsrc", f"fd={0 if printed else _opened(source)}"]
+
+
+def _opened(source: Source) -> int:
+    """A descriptor from which a pipe can be read, by nobody else."""
+    if not source.target:
+        return _taken_stdin()
+    try:
+        # Not to wait here for whoever writes it: fdsrc does, and can be stopped.
+        return os.open(source.target, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise LaunchError(f"{source.name} cannot be read ({error.strerror}).") from error
+
+
+def _taken_stdin() -> int:
+    """What stdin was: what libraries and their children read there is at its end."""
+    if sys.stdin is None:
+        raise LaunchError("- reads the video from stdin, which is closed; pipe one in: cat video.mp4 | empycustom run - …")
+    if os.isatty(0):
+        raise LaunchError("- reads the video from stdin, which is a terminal; pipe one in: cat video.mp4 | empycustom run - …")
+    taken = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3)
+    with open(os.devnull) as nowhere:
+        os.dup2(nowhere.fileno(), 0)
+    return taken
+
+
+def warn_of_frames(asked: Namespace, locations: Sequence[str]) -> None:
+    """Say that a printed line does not hold ``--frames``; only the source ``test`` can count."""
+    if asked.frames and any(location != "test" for location in locations):
+        complain("--frames is not in the line: gst-launch-1.0 plays a source to its end.", kind="warning")
+
+
+def expect_video(source: Any, pad: Any, name: str) -> None:
+    """Say on the bus if the element ``source`` finds no video for ``pad``, and let what there is come at once.
+
+    ``name`` is for the message.
+    """
+    if not source.get_factory().get_name().endswith("decodebin"):
+        return
+
+    def on_all(decoder: Any) -> None:
+        if not pad.is_linked():
+            refuse_video(decoder, f"{name} has no video that GStreamer can decode.")
+
+    source.connect("no-more-pads", on_all)
+    source.connect("deep-element-added", _prepare)
+
+
+def refuse_video(source: Any, text: str) -> None:
+    """Say on the bus that the element ``source`` gives no frame."""
+    error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
+    source.post_message(Gst.Message.new_error(source, error, ""))
+
+
+def _prepare(_source: Any, _bin: Any, element: Any) -> None:
+    expect_pictures(element)
+    # MJPEG over HTTP: otherwise nothing comes before megabytes of it are there, in case there are other streams.
+    if element.get_factory().get_name() == "multipartdemux":
+        element.set_property("single-stream", True)
+
+
+def has_length(source: Any) -> bool:
+    """Whether the element ``SOURCE`` reads something that has a length, as files have, also over a network."""
+    own = source.find_property("source")
+    read = source.get_property("source") if own else source.get_parent().get_by_name(INPUT)
+    known, length = read.query_duration(Gst.Format.BYTES) if read else (False, 0)
+    return bool(known and length > 0)
+
+
+def is_same_file(source: str, path: Path) -> bool:
+    """Whether ``path`` is the file that ``source``, a path or a URI, names."""
+    if source == "test" or is_stdin(source):
+        return False
+    named = _named(source) if source.startswith("file://") else as_path(source)
+    return os.path.exists(path) and os.path.exists(named) and path.samefile(named)  # which take names that are too long, too
+
+
+def explained(report: Report, source: str) -> str:
+    """What ``report`` says, and of which ``source`` where that says it."""
+    if f":{SOURCE}" not in report.element:
+        return report.advised
+    return f"{shown(source)}: {_LATE_INDEX if _NO_INDEX in report.debug else report.advised}"
+
+
+# Files that GStreamer plays and never ends: libav's demuxers of versions before 1.26 wait for ever behind the last frame.
+
+
+ENDS = Gst.version() >= (1, 26)
+ENDINGS = frozenset({".gif", ".nut"})  # of their names
+_NO_ENDS = f"GStreamer {Gst.version().major}.{Gst.version().minor} does not end"
+ALL = f"{_NO_ENDS} GIFs and NUTs"
+# How such files begin, what they are, and the demuxer that would read them.
+_KINDS = {b"GIF8": ("a GIF", "avdemux_gif"), b"nut/multimedia container\0": ("a NUT", "avdemux_nut")}
+_LONGEST = max(map(len, _KINDS))
+
+
+def playable(source: str) -> Source:
+    """Find what ``source`` means. Raises LaunchError if it is not there, or would never end."""
+    found = locate(source)
+    if not ENDS and found.path and (kind := _kind(found.path)):
+        made = f"{os.path.splitext(found.name)[0]}.mp4"
+        convert = f"ffmpeg -i {shell_word(found.name)} {shell_word(made)}"
+        raise LaunchError(f"{found.name}: {_NO_ENDS} {kind}; convert it: {convert}")
+    return found
+
+
+def _kind(path: Path) -> str:
+    """What the file is that would never end, or ``""``."""
+    begins = b""
+    with suppress(OSError), path.open("rb") as file:  # GStreamer says why it cannot be read
+        begins = file.read(_LONGEST)
+    return next((kind for mark, (kind, demuxer) in _KINDS.items() if begins.startswith(mark) and exists(demuxer)), "")
+
+
+# Times for frames that come without: of MJPEG over HTTP, raw MJPEG, pictures. Encoders and muxers would lose such frames.
+
+
+FRAME_RATE = 25  # of what does not say how many frames a second it has
+_ENOUGH = 30  # after so many frames with times, nobody looks at the others
+
+
+class Times:
+    """Gives a time to each frame at ``pad`` to which the element ``source`` gave none; ``durations``: and how long it lasts.
+
+    The frames of a file follow each other at its frame rate, or at FRAME_RATE, which a warning on the bus says; the others get
+    the time of their arrival. ``end`` has to be called when the pipeline has ended, while ``pad`` is there.
+    """
+
+    def __init__(self, source: Any, pad: Any, *, durations: bool = False) -> None:
+        self._source, self._pad, self._durations = source, pad, durations
+        self._step: int | None = None  # between frames, in ns, where they do not get the time of their arrival
+        self._last: int | None = None
+        self._given = False
+        self._timed = 0  # frames that brought a time
+        self._began = 0
+        self.end = probes.give_times(hash(self._pad), self._guarded)
+
+    def _guarded(self, pts: int | None, duration: int | None) -> probes.Times:
+        try:
+            return self._times(pts, duration)
+        except Exception as error:  # noqa: BLE001 - the caller is in C
+            post_error(self._source, error)
+            return None
+
+    def _times(self, pts: int | None, duration: int | None) -> probes.Times:
+        if pts is not None:
+            if self._last is None:
+                self._began = time.monotonic_ns() - pts
+            self._last = pts
+            self._timed += 1
+            if self._durations and duration is None:
+                return pts, self._rated() or Gst.SECOND // FRAME_RATE
+            return () if self._given or self._timed < _ENOUGH else None
+        if not self._given:
+            self._given = True
+            self._choose()
+        self._last = self._next()
+        return self._last, self._step
+
+    def _next(self) -> int:
+        if self._last is None:
+            return self._start()
+        if self._step:
+            return self._last + self._step
+        return max(time.monotonic_ns() - self._began, self._last + 1)
+
+    def _start(self) -> int:
+        """The time of a first frame that has none."""
+        begin: int = self._pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment().start
+        clock, base = self._source.get_clock(), self._source.get_base_time()
+        if clock and base:  # it plays: a live source
+            begin += max(clock.get_time() - base, 0)
+        self._began = time.monotonic_ns() - begin
+        return begin
+
+    def _rated(self) -> int | None:
+        """How long a frame lasts by the caps, None where they do not say it."""
+        info = GstVideo.VideoInfo.new_from_caps(self._pad.get_current_caps())
+        return Gst.SECOND * info.fps_d // info.fps_n if info.fps_n else None
+
+    def _choose(self) -> None:
+        self._step = self._rated()
+        if self._step is None and has_length(self._source):
+            self._step = Gst.SECOND // FRAME_RATE
+            if self._durations:  # one of several, as is documented
+                return
+            text = f"The frames have no timestamps and no frame rate; {FRAME_RATE} frames a second are assumed."
+            error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.FORMAT)
+            self._source.post_message(Gst.Message.new_warning(self._source, error, ""))

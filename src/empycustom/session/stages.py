@@ -1,0 +1,255 @@
+"""Whether this machine has what the stages of a stream configuration need: elements, and their properties."""
+
+from __future__ import annotations
+
+import os
+import re
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import empycustom
+from empycustom.config.document import GROUPS, refuse
+from empycustom.config.launch import AIMETA, FIRST, STREAMMUX, UPRIGHT, assignments, changes, describe, elements, properties_of
+from empycustom.config.options import Option
+from empycustom.config.schema import Number, Problem, is_number, shown, suggestion
+from empycustom.config.streams import Configuration, Stage, Stream, read
+from empycustom.errors import ConfigurationError, LibraryError
+from empycustom.gstreamer import GLib, GObject, Gst
+from empycustom.library.callbacks import Library
+from empycustom.packages import how_to_get_any
+from empycustom.session.callback import SignalCallback
+from empycustom.session.console import AllAtOnce, complain
+from empycustom.session.describe import missing_sources, places_outside
+from empycustom.session.parts import exists, not_text
+from empycustom.session.sinks import ENCODER, MUXER
+from empycustom.session.sources import INPUT, SOURCE
+from empycustom.session.upright import FITTED, SCALER
+from empycustom.text import as_path, without_password
+
+_VIDEO = Gst.Caps.from_string("video/x-raw(ANY)")
+_NUMBERED = (SCALER, FITTED, ENCODER, MUXER, "last")  # names of elements of files, followed by a number
+_WAYS = {"take": Gst.PadDirection.SINK, "hand on": Gst.PadDirection.SRC}
+
+
+def check_stages(configuration: Configuration) -> None:
+    """Raise ConfigurationError, a line for all that this machine's elements cannot do: be there, be linked, have a property."""
+    refuse(configuration.file, configuration.document, problems(configuration))
+
+
+def check_changes(before: Stream, after: Stream) -> None:
+    """Raise ConfigurationError where a playing pipeline of ``before`` cannot become one of ``after``."""
+    found = changes(before, after, exists)
+    for old, new in zip(before.stages, after.stages, strict=True):
+        if (old.format, old.memory) != (new.format, new.memory):
+            raise ConfigurationError(f"{new.path}: format and memory cannot change while it plays; give them when you start")
+    if not found and before.stages != after.stages:
+        raise ConfigurationError("there is no element here that would use this")
+    for change in found:
+        spec = _properties(change.element)[_canonical(change.key)]
+        if spec.flags & int(Gst.PARAM_MUTABLE_READY) or change.key == "name":
+            raise ConfigurationError(
+                f"{change.key} of {change.element} cannot change while it plays; give it when you start: --set KEY=VALUE"
+            )
+
+
+def set_text(element: Any, key: str, text: str) -> None:
+    """Set a property of an element by the text of its value, exactly as it is where it holds text."""
+    if element.find_property(key).value_type == GObject.TYPE_STRING:
+        element.set_property(key, text)
+    else:
+        Gst.util_set_object_arg(element, key, text)
+
+
+def problems(configuration: Configuration) -> Iterator[Problem]:
+    """Yield what this machine's elements cannot do."""
+    stages = {repr(stage): (stage, element) for stream in configuration.streams for stage, element in elements(stream, exists)}
+    for stage, element in stages.values():
+        yield from _problems_of(stage, element, configuration.options)
+    for stream in configuration.streams:
+        yield from _taken_names(stream)
+        try:
+            describe(stream, [], exists)
+        except ConfigurationError as error:
+            yield Problem(error.path, str(error).removeprefix(f"{error.path}: "))
+
+
+def _problems_of(stage: Stage, element: str, options: Sequence[Option]) -> Iterator[Problem]:
+    if not exists(element):
+        yield Problem(stage.path, f"there is no element {element} here; {how_to_get_any(element)}{_instead(stage)}")
+        return
+    lacking = [does for does, direction in _WAYS.items() if not _has_video(element, direction)]
+    if lacking:
+        yield Problem(stage.path, f"{element} does not {' or '.join(lacking)} raw video; an element here has to do both")
+    yield from _wrong_properties(stage, element, options)
+    library = stage.properties.get("custom-lib", "")
+    if element == "empycustom" and library.endswith(".so") and os.path.isfile(library):  # else it is said to be missing
+        yield Problem(stage.path_of("custom-lib"), f"{library} is a compiled library, for emcustom alone; name a Python file")
+
+
+def _instead(stage: Stage) -> str:
+    if stage.group in ("primary", "tracker", "secondary") and not stage.named:
+        advice = f'"{stage.group}": {{"empycustom": {{"custom-lib": "detect.py", "in-place": true}}}}'
+        return f". Or name another element, or a library of yours: {advice}"
+    return ""
+
+
+def _has_video(element: str, direction: Any) -> bool:
+    """Whether an element has a pad for raw video of any memory, before it plays."""
+    pads = Gst.ElementFactory.find(element).get_static_pad_templates()
+    return any(
+        pad.direction == direction and pad.presence != Gst.PadPresence.SOMETIMES and pad.get_caps().can_intersect(_VIDEO)
+        for pad in pads
+    )
+
+
+def _taken_names(stream: Stream) -> Iterator[Problem]:
+    """Names in the configuration that another element of the pipeline has, or that GStreamer may give it."""
+    taken = {AIMETA, FIRST, UPRIGHT, SOURCE, INPUT, STREAMMUX, "tee"}
+    for stage, element in elements(stream, exists):
+        if "name" not in properties_of(stage, element):
+            continue
+        name = str(stage.properties["name"])
+        numbered = re.fullmatch(r"(.*\D)\d+", name)
+        if name in taken or (
+            numbered and (numbered[1] in (*GROUPS, SCALER, FITTED, ENCODER, MUXER, "last") or exists(numbered[1]))
+        ):
+            yield Problem(stage.path_of("name"), f"{shown(name)} is a name that another element may have; choose another")
+        taken.add(name)
+
+
+def _wrong_properties(stage: Stage, element: str, options: Sequence[Option]) -> Iterator[Problem]:
+    known = _properties(element)
+    if not known:
+        return  # its plugin cannot be loaded, which whoever makes it says
+    given = properties_of(stage, element)
+    paths = {name: stage.path_of(name) for name in given}
+    if element == stage.element and stage.format is None:  # of libraries, the schema knows all keys
+        meant = (option for option in options if option.element in (stage.group, element))
+        paths |= {option.key: f"{option.path}.key.property" for option in meant}
+    for name, path in paths.items():
+        spec = known.get(_canonical(name))
+        if spec is None:
+            others = [other for other, of_other in known.items() if of_other.flags & GObject.ParamFlags.WRITABLE]
+            yield Problem(path, f"{element} has no such property; {suggestion(name, sorted(others))}")
+        elif not spec.flags & GObject.ParamFlags.WRITABLE:
+            yield Problem(path, f"this property of {element} can only be read")
+        elif name in given and (complaint := _complaint(element, spec, given[name])):
+            yield Problem(stage.path_of(name), complaint)
+
+
+def _properties(element: str) -> dict[str, Any]:
+    """Return the properties of an element by their names. None is made to ask it: it might never be freed."""
+    loaded = Gst.ElementFactory.find(element).load()
+    return {spec.name: spec for spec in GObject.list_properties(loaded.get_element_type())} if loaded else {}
+
+
+def _canonical(name: str) -> str:
+    return name.replace("_", "-")  # as GObject takes both
+
+
+def _complaint(element: str, spec: Any, value: Any) -> str:
+    """What keeps a property from having this value, or ``""``."""
+    least = getattr(spec, "minimum", None)
+    if least is not None and (number := _number(value)) is not None:
+        # GLib would take another number, with a warning.
+        needed = Number(least, spec.maximum, whole=isinstance(least, int))
+        if any(needed.problems(number, "")):
+            return f"{shown(value)} must be {needed.words}"
+    text = " ".join(["(", element, *assignments({spec.name: value}), ")"])  # the bin takes the element, and is freed with it
+    if complaint := not_text(text):
+        return f"{complaint}; give the file or folder another name"
+    try:
+        Gst.parse_launch_full(text, None, Gst.ParseFlags.FATAL_ERRORS)
+    except GLib.Error:
+        return f"{element} cannot take {shown(value)} here; `gst-inspect-1.0 {element}` says what it may be"
+    return ""
+
+
+def _number(value: Any) -> float | None:
+    """The number that a value is, also as text; None if it is none."""
+    if not isinstance(value, str):
+        return value if is_number(value) else None
+    for convert in (lambda text: int(text, 0), float):
+        with suppress(ValueError):
+            return convert(value)
+    return None
+
+
+# ``empycustom check emi_stream_config.json``: all that ``run`` would refuse, and what it would play, without playing it.
+
+
+def check_configuration(asked: Namespace, facts: dict[str, Any], say: Callable[..., None]) -> None:
+    """Check it and say what it plays; ``facts`` gets the same for programs. Raises EmPyCustomError, OSError."""
+    empycustom.register()
+    facts["configuration"] = asked.library
+    configuration = read(
+        as_path(asked.library),
+        sources=asked.sources,
+        settings=asked.settings,
+        more=lambda read: [*missing_sources(read, cameras=True), *places_outside(read, asked), *problems(read)],
+    )
+    with AllAtOnce() as found:
+        for stage in _libraries(configuration):
+            found(_start_and_stop, stage)
+        if configuration.callback:
+            found(_load_callback, configuration)
+    facts["streams"] = [_told(stream) for stream in configuration.streams]
+    facts["callback"] = configuration.callback and configuration.callback[1]
+    facts["warnings"] = list(
+        dict.fromkeys(text for each in configuration.streams for text in describe(each, [], exists).warnings)
+    )
+    for text in facts["warnings"]:
+        complain(text, kind="warning")
+    count = len(configuration.streams)
+    say(f"{asked.library}: {count} stream{'' if count == 1 else 's'}, nothing is wrong")
+    for told in facts["streams"]:
+        say("", *_lines(told, facts["callback"]))
+
+
+def _libraries(configuration: Configuration) -> list[Stage]:
+    """The stages that are libraries in Python, each once."""
+    stages = (stage for stream in configuration.streams for stage, element in elements(stream, exists) if element == "empycustom")
+    return list({repr(stage): stage for stage in stages}.values())
+
+
+def _start_and_stop(stage: Stage) -> None:
+    """Do with a library what its element does before the first frame, and after the last."""
+    options = dict(stage.properties.get("options", {}))
+    try:
+        library = Library.open(stage.properties["custom-lib"], in_place=stage.properties.get("in-place") is True)
+        try:
+            library.start(options)
+            library.stop(options)
+        finally:
+            library.close()
+    except LibraryError as error:
+        raise LibraryError(f"{stage.path_of('custom-lib')}: {error}", details=error.details) from error
+
+
+def _load_callback(configuration: Configuration) -> None:
+    if configuration.callback:
+        SignalCallback(*configuration.callback, configuration.event_items, ()).close()
+
+
+def _told(stream: Stream) -> dict[str, Any]:
+    """A stream, for programs."""
+    stages = [_told_of(stage, element) for stage, element in elements(stream, exists)]
+    return {"stream_id": stream.name, "source": without_password(stream.location), "stages": stages}
+
+
+def _told_of(stage: Stage, element: str) -> dict[str, Any]:
+    library = stage.properties.get("custom-lib") if stage.format else None
+    callback = None if library is None else "process_ip" if stage.properties.get("in-place") is True else "process"
+    caps = {"format": stage.format, "memory": stage.memory}
+    return {"path": stage.path, "element": element, "library": library, "callback": callback, **caps}
+
+
+def _lines(told: dict[str, Any], callback: str | None) -> Iterator[str]:
+    yield f"{told['stream_id']}: {told['source']}"
+    for stage in told["stages"]:
+        memory = "" if stage["memory"] in (None, "CPU") else f" in {stage['memory']} memory"
+        more = f" {stage['library']}: {stage['callback']}, {stage['format']}{memory}" if stage["library"] else ""
+        yield f"  {stage['element']}{more}"
+    yield f"  aimeta{f', whose documents {callback} gets' if callback else ''}"

@@ -1,0 +1,254 @@
+"""What a stream did, in one dict: the lines that people read are made of it, and the file of ``--summary-json`` holds it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from empycustom.config.launch import AIMETA, FIRST
+from empycustom.elements.perf import Tally
+from empycustom.native import objects as probes
+from empycustom.session import callback as debugger
+from empycustom.session.console import beside, write_stderr
+
+_LONG_START_S = 1.0
+
+
+class Work:
+    """Counts what one stream does, in a pipeline or in several one after another.
+
+    Playing begins when the first frame arrives: a library's ``start`` loads models, which says nothing about its speed.
+    """
+
+    def __init__(self) -> None:
+        self._folder = Path.cwd()
+        self._began = time.monotonic()
+        self._ended: float | None = None
+        self._first: float | None = None
+        self._elements: list[Any] = []
+        self._libraries: list[tuple[str, Tally]] = []
+        self._files: dict[str, Path] = {}  # by their names as they were typed: a library may change the working directory
+
+    def watch(self, pipeline: Any, files: Sequence[Path]) -> None:
+        """Count in a pipeline that is about to play and to write ``files``."""
+        self._elements = _libraries_in(pipeline)
+        self._files |= {str(path): path.absolute() for path in files}
+        probes.at_first(hash(pipeline.get_by_name(FIRST).get_static_pad("sink")), self._begin)
+
+    def _begin(self) -> None:
+        self._first = self._first or time.monotonic()
+
+    def end(self) -> None:
+        """Take what the libraries of the pipeline have counted: it has ended."""
+        self._ended = time.monotonic()
+        found = [(self._name(element.values["custom-lib"]), element.tally) for element in self._elements]
+        self._elements = []
+        for (_, before), (_, tally) in zip(self._libraries, found, strict=False):
+            before.add(tally)
+        self._libraries = self._libraries or found
+
+    def _name(self, library: str) -> str:
+        """How a library is named: from the working directory, if it lies below that."""
+        path = Path(library)
+        return str(path.relative_to(self._folder) if path.is_relative_to(self._folder) else path)
+
+    def summary(self, *, frames: int = 0, documents: int = 0, left_out: int = 0, **more: int) -> dict[str, Any]:
+        """Return all that was counted; ``more`` are other numbers."""
+        ended = self._ended or time.monotonic()
+        first = self._first or ended
+        return {
+            "frames": frames,
+            **_speed(frames, ended - first),
+            "start_seconds": round(first - self._began, 3),
+            "documents": documents,
+            "left_out": left_out,
+            **more,
+            "written": written(self._files),
+            "libraries": [_library(name, tally) for name, tally in self._libraries],
+        }
+
+
+def written(files: Mapping[str, Path]) -> list[str]:
+    """The names of those files in which there is something."""
+    return [name for name, path in files.items() if path.exists() and path.stat().st_size]
+
+
+def _speed(frames: int, seconds: float) -> dict[str, float]:
+    return {"seconds": round(seconds, 3), "fps": round(frames / seconds, 2) if seconds else 0.0}
+
+
+def _libraries_in(pipeline: Any) -> list[Any]:
+    """The elements that run a library, in their order."""
+    found: list[Any] = []
+    element = pipeline.get_by_name(AIMETA)
+    while element and element.sinkpads:
+        if element.get_factory().get_name() == "empycustom":
+            found.append(element)
+        peer = element.sinkpads[0].get_peer()
+        element = peer and peer.get_parent_element()
+    return found[::-1]
+
+
+def _library(name: str, tally: Tally) -> dict[str, Any]:
+    times = tally.times
+    called = {
+        "median_ms": times.percentile_ns(50),
+        "p95_ms": times.percentile_ns(95),
+        "mean_ms": times.mean_ns,
+        "max_ms": times.longest_ns,
+    }
+    return {
+        "library": name,
+        "frames": tally.buffers,
+        "calls": tally.processed,
+        "errors": tally.errors,
+        "dropped": tally.dropped,
+        **{key: float(f"{ns / 1e6:.3g}") if times.longest_ns else None for key, ns in called.items()},
+    }
+
+
+def total(files: Sequence[str], streams: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the summary of streams that began together; ``files`` were written by all of them."""
+    start = min(stream["start_seconds"] for stream in streams)
+    end = max(stream["start_seconds"] + stream["seconds"] for stream in streams)
+    counts = {
+        key: sum(stream[key] for stream in streams) for key in ("frames", "documents", "left_out", "events") if key in streams[0]
+    }
+    names = [*files, *(name for stream in streams for name in stream["written"])]
+    done = {**_speed(counts["frames"], end - start), "start_seconds": start, **counts, "written": list(dict.fromkeys(names))}
+    return {**done, "streams": list(streams)}
+
+
+def in_lines(done: Mapping[str, Any]) -> str:
+    """Return a summary as people read it: a line, and one more for each library."""
+    start = f"; start: {done['start_seconds']:.1f} s" if done["start_seconds"] >= _LONG_START_S else ""
+    events = f", {_counted(done['events'], 'event')}" if "events" in done else ""
+    left_out = f", {_counted(done['left_out'], 'frame')} left out because the libraries were busy" if done["left_out"] else ""
+    written = f"; written: {', '.join(done['written'])}" if done["written"] else ""
+    speed = f"{_counted(done['frames'], 'frame')} in {done['seconds']:.1f} s ({done['fps']:.1f} fps{start})"
+    return "\n".join(
+        [f"{speed}, {_counted(done['documents'], 'document')}{events}{left_out}{written}", *_library_lines(done["libraries"])]
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _library_lines(libraries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each library, in columns."""
+    name, calls, time = (max([len(cell(library)) for library in libraries], default=0) for cell in (_named, _calls, _times))
+    return [
+        f"  {_named(library):{name}}  {_calls(library):>{calls}}  {_times(library):{time}}  {_mishaps(library)}".rstrip()
+        for library in libraries
+    ]
+
+
+def _named(library: Mapping[str, Any]) -> str:
+    return str(library["library"])
+
+
+def _calls(library: Mapping[str, Any]) -> str:
+    return f"{library['calls']} call{' ' if library['calls'] == 1 else 's'}"
+
+
+def _times(library: Mapping[str, Any]) -> str:
+    shown = [(name, library[f"{name}_ms"]) for name in ("median", "p95")]
+    return "  ".join(f"{name} {_ms(ms):>9}" for name, ms in shown if ms is not None)
+
+
+def _ms(ms: float) -> str:
+    return f"{ms:.1f} ms" if ms >= 1 else f"{ms:.3f} ms"
+
+
+def _mishaps(library: Mapping[str, Any]) -> str:
+    errors = _counted(library["errors"], "error") if library["errors"] else ""
+    dropped = f"{library['dropped']} dropped" if library["dropped"] else ""
+    return ", ".join(filter(None, [errors, dropped]))
+
+
+# How far ``empycustom run`` is: a bar on a terminal, a line every few seconds elsewhere.
+
+
+_LINE_EVERY_S = 3.0
+
+
+class Progress:
+    """Progress on stderr, in frames. :meth:`update` is cheap; a ``total`` of None is an end that is not known (yet)."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._began = self._said = time.monotonic()
+        self._bar = None if quiet else _bar()
+        self._lines = not quiet and self._bar is None
+        self._paused = False
+        self._frames_then: int | None = None  # how many were done in the pause
+        self._terminal = threading.Lock()
+        if self._bar is not None:
+            beside[0] = self._aside
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self._began
+
+    def update(self, frames: int, total: int | None) -> None:
+        """Say that ``frames`` of ``total`` are done, unless somebody else has the terminal."""
+        with self._terminal:
+            if not self._is_paused(frames):
+                self._show(frames, total)
+
+    def _is_paused(self, frames: int) -> bool:
+        if self._paused and not debugger.is_open():
+            self._paused = self._frames_then in (None, frames)
+            self._frames_then = frames
+        return self._paused
+
+    def _show(self, frames: int, total: int | None) -> None:
+        if self._bar is not None:
+            self._bar.total = total and max(total, frames)
+            with suppress(OSError, ValueError):  # nobody sees it any more; the stream goes on
+                self._bar.update(frames - self._bar.n)
+        elif self._lines and time.monotonic() - self._said >= _LINE_EVERY_S:
+            self._said = time.monotonic()
+            share = f" of {total} ({100 * frames // max(total, 1)} %)" if total else ""
+            write_stderr(f"{frames} frame{'' if frames == 1 else 's'}{share}, {frames / self.seconds:.1f} fps")
+
+    def pause(self) -> None:
+        """Leave the terminal to a debugger, until it is closed and frames go on; any thread may ask for it."""
+        with self._terminal:
+            if self._bar is not None and not self._paused:
+                with suppress(OSError, ValueError):
+                    self._bar.clear()
+            self._paused, self._frames_then = True, None
+
+    def _aside(self) -> AbstractContextManager[Any]:
+        """Clear the bar for a line of somebody else, and show it again."""
+        return nullcontext() if self._bar is None or self._paused else self._bar.external_write_mode(file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the bar as it is and go to the next line."""
+        beside[0] = nullcontext
+        if self._bar is not None:
+            with suppress(OSError, ValueError):
+                self._bar.close()
+            self._bar = None
+
+
+def _bar() -> Any:
+    """A bar on the terminal, None where stderr is none."""
+    if sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    class Bar(tqdm):
+        monitor_interval = 0  # no thread that shows it again after ten seconds without a frame, as of a debugger
+
+    columns = min(shutil.get_terminal_size().columns, 100)
+    # Told both, tqdm shows a bar even on a terminal that does not know its size.
+    return Bar(unit=" frames", file=sys.stderr, mininterval=0.2, ncols=columns, nrows=20)

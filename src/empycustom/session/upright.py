@@ -1,0 +1,266 @@
+"""Frames that are stored turned, as phones do it: turned upright, as the video or the picture says of itself.
+
+The element UPRIGHT does it, by the tags that come with the frames; here is what it needs besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from empycustom.config.launch import FIRST, TURN, UPRIGHT
+from empycustom.gstreamer import GLib, Gst
+from empycustom.native import objects as probes
+
+_TAG, _NOT_TURNED = "image-orientation", "rotate-0"
+_PARSER = "jpegparse"  # it reads the Exif data of pictures
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+_OTHERS = (".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
+_LOADER = "gdkpixbufdec"  # it decodes these, where libav's decoders of single pictures find no frame (1.22)
+_EVENTS = Gst.PadProbeType.EVENT_DOWNSTREAM
+
+
+def keep_upright(pipeline: Any) -> None:
+    """Turn each stream that goes through ``pipeline`` as it says of itself, or warn on the bus where no element can do it."""
+    if _is_parser_left_out():
+        Gst.ElementFactory.find(_PARSER).set_rank(Gst.Rank.PRIMARY)
+    if _is_loader_left_out():
+        Gst.ElementFactory.find(_LOADER).set_rank(Gst.Rank.SECONDARY)
+    turner = pipeline.get_by_name(UPRIGHT)
+    if turner is None:
+        pipeline.get_by_name(FIRST).get_static_pad("src").add_probe(_EVENTS, _Warning().look)
+        return
+    # Without having been something else, videoflip (1.22) copies frames that are upright already.
+    _turn(turner, "90r")
+    _turn(turner, "identity")
+    turner.get_static_pad("sink").add_probe(_EVENTS, _Turning().look)
+
+
+def variables(names: Iterable[str]) -> list[str]:
+    """Settings of the environment with which gst-launch-1.0 decodes the pictures of these names, and turns them."""
+    names = [name.lower() for name in names]
+    wanted = ((_PARSER, "PRIMARY", _JPEG, _is_parser_left_out()), (_LOADER, "SECONDARY", _OTHERS, _is_loader_left_out()))
+    ranks = [
+        f"{element}:{rank}"
+        for element, rank, endings, needed in wanted
+        if needed and any(name.endswith(endings) for name in names)
+    ]
+    return [f"GST_PLUGIN_FEATURE_RANK={','.join(ranks)}"] if ranks else []
+
+
+def can_turn(name: str) -> bool:
+    """Whether UPRIGHT takes frames of the format ``name``."""
+    turner, wanted = Gst.ElementFactory.find(TURN[0]), Gst.Caps.from_string(f"video/x-raw,format={name}")
+    return turner is None or bool(turner.get_static_pad_templates()[0].get_caps().can_intersect(wanted))
+
+
+def expect_pictures(element: Any) -> None:
+    """Let a JPEG picture that does not say how it is turned be upright, also after one that says so in the same stream."""
+    if element.get_factory().get_name() == _PARSER:
+        pictures = _Pictures()
+        element.get_static_pad("sink").add_probe(_EVENTS, pictures.look_at_file)
+        element.get_static_pad("src").add_probe(_EVENTS, pictures.look)
+
+
+def _is_parser_left_out() -> bool:
+    """Whether pictures are decoded without the parser, as before GStreamer 1.24."""
+    parser = Gst.ElementFactory.find(_PARSER)
+    return parser is not None and parser.get_rank() < Gst.Rank.MARGINAL
+
+
+def _is_loader_left_out() -> bool:
+    """Whether other decoders are taken for such pictures."""
+    loader = Gst.ElementFactory.find(_LOADER)
+    return loader is not None and loader.get_rank() < Gst.Rank.SECONDARY
+
+
+def _turn(turner: Any, direction: str) -> None:
+    Gst.util_set_object_arg(turner, "video-direction", direction)
+
+
+def _orientation(tags: Any) -> str | None:
+    found, orientation = tags.get_string(_TAG)
+    return orientation if found else None
+
+
+class _Turning:
+    """Lets a videoflip turn by tags, and forget what it turned by where a stream does not say so: before 1.24 it never does."""
+
+    def __init__(self) -> None:
+        self._by_all = False  # a tag that is not of this stream alone says how it is turned
+
+    def look(self, pad: Any, info: Any) -> Any:
+        """Look at an event before the videoflip gets it."""
+        event = info.get_event()
+        if event.type == Gst.EventType.STREAM_START:
+            self._by_all = False
+            _turn(pad.get_parent_element(), "identity")
+        elif event.type == Gst.EventType.TAG:
+            tags = event.parse_tag()
+            of_stream = tags.get_scope() == Gst.TagScope.STREAM
+            if _orientation(tags):
+                self._by_all = self._by_all or not of_stream
+                _turn(pad.get_parent_element(), "auto")
+            elif of_stream and not self._by_all:
+                _turn(pad.get_parent_element(), "identity")
+        return Gst.PadProbeReturn.OK
+
+
+class _Warning:
+    """Says that frames stay turned: DeepStream's elements do not look at tags."""
+
+    def look(self, pad: Any, info: Any) -> Any:
+        """Look at an event; the first that says that frames are turned is the last that is looked at."""
+        event = info.get_event()
+        orientation = _orientation(event.parse_tag()) if event.type == Gst.EventType.TAG else None
+        if orientation in (None, _NOT_TURNED):
+            return Gst.PadProbeReturn.OK
+        text = (
+            f"The frames are stored turned ({orientation}), and stay so: DeepStream's elements do not turn them. "
+            "Turn the file first: ffmpeg -i turned.mp4 upright.mp4"
+        )
+        element = pad.get_parent_element()
+        error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.FORMAT)
+        element.post_message(Gst.Message.new_warning(element, error, ""))
+        return Gst.PadProbeReturn.REMOVE
+
+
+class _Pictures:
+    """What a parser of pictures says of each: nothing of those that do not say how they are turned."""
+
+    def __init__(self) -> None:
+        self._of_all = _NOT_TURNED  # what holds for pictures that say nothing: that of their file, a .mov for instance
+        self._said = True  # something of the picture that comes next
+        self._watching = False
+
+    def look_at_file(self, _pad: Any, info: Any) -> Any:
+        """Look at an event that the parser gets."""
+        event = info.get_event()
+        if event.type == Gst.EventType.TAG:
+            self._of_all = _orientation(event.parse_tag()) or self._of_all
+        return Gst.PadProbeReturn.OK
+
+    def look(self, pad: Any, info: Any) -> Any:
+        """Look at an event that the parser sends."""
+        event = info.get_event()
+        if event.type == Gst.EventType.TAG:
+            self._said = True
+            if not self._watching and (_orientation(event.parse_tag()) or self._of_all) != self._of_all:
+                self._watching = True
+                pad.add_probe(Gst.PadProbeType.BUFFER, self._look_at_picture)
+        return Gst.PadProbeReturn.OK
+
+    def _look_at_picture(self, pad: Any, _info: Any) -> Any:
+        said, self._said = self._said, False
+        if not said:
+            tags = Gst.TagList.new_empty()
+            tags.add_value(Gst.TagMergeMode.REPLACE, _TAG, self._of_all)
+            pad.push_event(Gst.Event.new_tag(tags))
+            self._said = False
+        return Gst.PadProbeReturn.OK
+
+
+# One size for a whole video: encoders want it even, and no file can change it on its way.
+#
+# Between what converts the frames and the encoder are a scaler, which has nothing to do as long as the size of frames stays
+# that of
+# the first; an element that pads them where their size is odd or tiny; and caps, which are those of the first frame from then on.
+
+
+# I420, for an encoder may prefer a format without loss of colour, which few players can show.
+_CAPS = "video/x-raw,format=I420"
+_LEAST = 16  # pixels, what all muxers take
+SCALER, FITTED = "scaler", "fitted"  # names of elements, to be followed by the index of the file
+_LATER = ("format", "width", "height", "pixel-aspect-ratio", "colorimetry", "chroma-site")  # what stays as it is at first
+
+
+def fitting(index: int) -> list[str]:
+    """The words of these elements. By themselves they scale odd sizes, which is what gst-launch-1.0 can do."""
+    even = f"[{_LEAST},{2**31 - 2},2]"
+    fitted = ["capsfilter", f"name={FITTED}{index}", f'caps="{_CAPS},width={even},height={even}"']
+    return [_CAPS, "!", "videoscale", f"name={SCALER}{index}", "!", "videobox", "!", *fitted]
+
+
+def keep_sizes(pipeline: Any, videos: Sequence[tuple[int, Path]]) -> None:
+    """Pad the frames of the videos, given with their indices, and keep the size of the first; say it on the bus, once.
+
+    Each video has a thread of its own, and all get the same frames: what is said of the first holds for all.
+    """
+    names = ", ".join(str(path) for _, path in videos)
+    for number, (index, _) in enumerate(videos):
+        frames = pipeline.get_by_name(f"{SCALER}{index}").get_static_pad("sink")
+        fitted = pipeline.get_by_name(f"{FITTED}{index}").get_static_pad("src")
+        video = _Video("" if number else names)
+        probes.at_first(hash(frames), video.begin)
+        frames.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, video.look_at_frames)
+        fitted.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, video.look_at_fitted)
+
+
+class _Video:
+    """The size of one video: that of its first frame. Caps may change before that, as where frames turn out to be turned.
+
+    It holds no element, which would hold it in turn.
+    """
+
+    def __init__(self, names: str) -> None:
+        self._names = names
+        self._size = (0, 0)
+        self._began = False
+
+    def begin(self) -> None:
+        """Keep the size: here is the first frame."""
+        self._began = True
+
+    def look_at_frames(self, pad: Any, info: Any) -> Any:
+        """Look at an event that the scaler gets."""
+        event = info.get_event()
+        if event.type == Gst.EventType.CAPS:
+            caps = event.parse_caps()
+            size = (caps[0]["width"], caps[0]["height"])
+            if not self._began:
+                self._size = size
+                _fit(pad.get_parent_element(), *size)
+            elif size != self._size and self._names:
+                _tell(pad.get_parent_element(), self._names, self._size, size)
+                self._names = ""  # once
+        return Gst.PadProbeReturn.OK
+
+    def look_at_fitted(self, pad: Any, info: Any) -> Any:
+        """Look at an event that the encoder gets, and let it get the same ones from then on."""
+        event = info.get_event()
+        if event.type == Gst.EventType.CAPS and not self._began:
+            _fix(pad.get_parent_element(), event.parse_caps()[0])
+        return Gst.PadProbeReturn.OK
+
+
+def _tell(scaler: Any, names: str, first: tuple[int, int], other: tuple[int, int]) -> None:
+    text = (
+        f"The size of the frames changes from {first[0]}x{first[1]} to {other[0]}x{other[1]}, and a video has one size: in "
+        f"{names} frames of other sizes are scaled to the first, with black borders."
+    )
+    error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.FORMAT)
+    scaler.post_message(Gst.Message.new_warning(scaler, error, ""))
+
+
+def _fit(scaler: Any, width: int, height: int) -> None:
+    """Let the videobox behind a scaler add what lacks at the right and at the bottom, and the caps behind it be just that."""
+    padding = _behind(scaler)
+    wide, high = (max(pixels + pixels % 2, _LEAST) for pixels in (width, height))
+    padding.set_property("right", width - wide)
+    padding.set_property("bottom", height - high)
+    _behind(padding).set_property("caps", Gst.Caps.from_string(f"{_CAPS},width={wide},height={high}"))
+
+
+def _behind(element: Any) -> Any:
+    return element.get_static_pad("src").get_peer().get_parent_element()
+
+
+def _fix(fitted: Any, found: Any) -> None:
+    """Let a capsfilter go on with the caps that it has begun with."""
+    kept = Gst.Structure.new_empty(found.get_name())
+    for name in filter(found.has_field, _LATER):
+        kept.set_value(name, found[name])
+    caps = Gst.Caps.new_empty()
+    caps.append_structure(kept)
+    fitted.set_property("caps", caps)
