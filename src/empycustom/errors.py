@@ -7,6 +7,11 @@ what belongs below the message, a traceback in most cases.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class EmPyCustomError(Exception):
     """Base of all; ``details`` is text for the second part of an error message, or ``""``."""
@@ -49,6 +54,14 @@ class LibraryError(FrameRelatedError):
     ) -> None:
         super().__init__(message, rest)
         self.library, self.line, self.callback, self.details = library, line, callback, details
+
+    @classmethod
+    def at(
+        cls, library: str, line: int | None, message: str, rest: str = "", *, callback: str | None = None, details: str = ""
+    ) -> Self:
+        """Make one whose message begins with the place in the library: ``file.py:12: …``, or the file alone."""
+        place = f"{library}:{line}" if line else library
+        return cls(f"{place}: {message}", rest, library=library, line=line, callback=callback, details=details)
 
 
 class LibraryNotFoundError(LibraryError, FileNotFoundError):

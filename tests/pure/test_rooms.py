@@ -97,7 +97,7 @@ def test_config_knows_nothing_of_ours_but_model_errors_and_text():
 
 
 def test_errors_know_nobody():
-    assert [found for found in imports_of("errors") if found[1] not in ("__future__", "__future__.annotations")] == []
+    assert [found for found in imports_of("errors") if not is_of(found[1], "__future__", "typing", "typing_extensions")] == []
 
 
 def test_text_knows_the_errors_alone():

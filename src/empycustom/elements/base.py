@@ -19,7 +19,7 @@ from empycustom.elements.upstream import adds_borders, origin_in
 from empycustom.errors import DebuggerLeftError, MetadataError, StreamEndedError
 from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, PYGOBJECT_VERSION, Gst, GstBase
-from empycustom.library.callbacks import be_traced
+from empycustom.library.callbacks import trace_this_thread
 from empycustom.library.explain import at_fault
 from empycustom.model.serialize import dumps
 from empycustom.native import fastpath
@@ -321,10 +321,10 @@ class VideoTransform(PyTransform):
     def tell(self) -> None:
         """Emit the signal, and ``new-meta`` with the last meta as text, as far as anybody listens."""
         if self._signal_is_heard():
-            be_traced()
+            trace_this_thread()
             self.emit(self.signal)
         if self._new_meta_is_heard():
-            be_traced()
+            trace_this_thread()
             self.emit("new-meta", self.last_text())
 
     def computed(self, name: str) -> Any:

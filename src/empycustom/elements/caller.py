@@ -89,7 +89,7 @@ class Caller:
         except NotWritableError as error:
             if target:  # the library has never seen that one
                 raise
-            return self._recover(self.library.held(error), source, target, reading)
+            return self._recover(self.library.buffer_retained_error(error), source, target, reading)
         finally:  # when the tracebacks are gone, which hold it too
             if getrefcount(buffer) > references:  # the library keeps it
                 settle(buffer)

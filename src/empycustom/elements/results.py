@@ -12,7 +12,7 @@ from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.errors import CallbackOutputError, EmPyCustomError, FrameError, OutputError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.callbacks import Library
-from empycustom.library.explain import blame, is_kind, kind_of
+from empycustom.library.explain import is_kind, kind_of, locate_error
 from empycustom.library.modules import without_package
 from empycustom.model.results import Said, deal, read_output, too_short
 from empycustom.native.memory import Lender
@@ -39,13 +39,13 @@ def read(library: Library, reader: Callable[..., Any], *given: Any, callback: st
     try:
         return reader(*given)
     except OutputError as error:
-        details = blame(error.__cause__, library.path).traceback if error.__cause__ else ""
+        details = locate_error(error.__cause__, library.path).traceback if error.__cause__ else ""
         raise unusable(library, str(error), callback, details) from error
     except EmPyCustomError:
         raise
     except BaseException as error:
-        found = blame(error, library.path)
-        what = f"it raises {found.what} when it is looked at (the traceback is below); return numbers, texts, lists and dicts"
+        found = locate_error(error, library.path)
+        what = f"it raises {found.text} when it is looked at (the traceback is below); return numbers, texts, lists and dicts"
         raise unusable(library, what, callback, found.traceback) from error
 
 

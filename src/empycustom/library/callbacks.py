@@ -14,11 +14,11 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackSignatureError, CallbackTooSlowError, LibraryError
-from empycustom.library.explain import blame, ending, is_kind, key_meant, misspelt_others, misspelt_process
-from empycustom.library.load import failed, load, load_ahead, unload
+from empycustom.library.explain import ending, is_kind, key_meant, locate_error, misspelt_others, misspelt_process
+from empycustom.library.load import load, load_ahead, load_error, unload
 
 
-def be_traced() -> None:
+def trace_this_thread() -> None:
     """Let this thread have the functions of ``threading.settrace`` and ``threading.setprofile``, as threads of Python's have.
 
     For every call: a tool may begin while a stream plays, and a thread of GStreamer may lose its functions between two buffers.
@@ -58,7 +58,7 @@ def callbacks_of(custom_lib: str) -> set[str]:
     try:
         return {name for name in ARGUMENTS if hasattr(module, name)}
     except BaseException as error:  # a __getattr__ of the module
-        raise failed(error, str(vars(module).get("__file__"))) from error
+        raise load_error(error, str(vars(module).get("__file__"))) from error
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Library:
         except LibraryError:
             raise
         except BaseException as error:  # the callbacks may be objects of any class
-            raise failed(error, str(vars(module).get("__file__"))) from error
+            raise load_error(error, str(vars(module).get("__file__"))) from error
 
     @classmethod
     def _looked_at(cls, module: ModuleType, name: str) -> Library:
@@ -149,7 +149,7 @@ class Library:
         return self._run_hook("output_caps", caps, options)
 
     def _run_hook(self, name: str, *arguments: Any) -> Any:
-        be_traced()
+        trace_this_thread()
         try:
             hook = getattr(self.module, name, None)
             return hook(*arguments) if hook is not None else None
@@ -158,7 +158,7 @@ class Library:
 
     def call(self, buffer: Any, in_meta: Any, options: dict[str, Any], events: Any) -> Any:
         """Call the callback that sees buffers and return what it returns. Raises CallbackError, StreamEndedError."""
-        be_traced()
+        trace_this_thread()
         try:
             if self.takes_events:
                 return self.function(buffer, in_meta, options, events)
@@ -168,13 +168,13 @@ class Library:
 
     def failed(self, error: BaseException, callback: str) -> LibraryError:
         """Return the exception that says where ``callback`` raised ``error``, which may end the stream well."""
-        found = blame(error, self.path)
+        found = locate_error(error, self.path)
         meant = key_meant(error) if type(error) is KeyError else ""
         advice = f": if that is a key of in_meta, {meant} may be meant" if meant else ""
         advice = "that is how Ctrl-C ends a call" if is_kind(error, KeyboardInterrupt) else f"fix the library{advice}"
         frame = ", and this frame is not passed on" if callback == self.name else None
         return ending(error, found, callback, frame=frame) or CallbackError(
-            f"{found.place}: {callback} raised {found.what}",
+            f"{found.place}: {callback} raised {found.text}",
             f"; {advice} (the traceback is below)",
             library=self.path,
             line=found.line,
@@ -194,7 +194,7 @@ class Library:
             callback=self.name,
         )
 
-    def held(self, refusal: Exception) -> CallbackError:
+    def buffer_retained_error(self, refusal: Exception) -> CallbackError:
         """Return what is to be said where nothing can be attached to a buffer: ``refusal`` says what GStreamer says."""
         line = self.line_of(self.name)
         error = CallbackError(

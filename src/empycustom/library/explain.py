@@ -22,7 +22,7 @@ _LONGEST = 500  # characters of an exception's text on one line
 
 
 @dataclass(frozen=True)
-class Blame:
+class ErrorLocation:
     """What is known of an exception: file and ``line`` (from 1, or None), its text on one line, and its traceback.
 
     The traceback begins in the user's code; the frames of this package before it, and those of importing, are left out.
@@ -30,7 +30,7 @@ class Blame:
 
     file: str
     line: int | None
-    what: str
+    text: str
     traceback: str
 
     @property
@@ -39,13 +39,13 @@ class Blame:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-def blame(error: BaseException, library: str) -> Blame:
+def locate_error(error: BaseException, library: str) -> ErrorLocation:
     """Find the last line of ``library`` (a path) that ``error`` went through. It never raises itself."""
     try:
-        return _blame(error, library)
+        return _located(error, library)
     except BaseException as failure:  # noqa: BLE001 - looking at it runs code of the user's
         what = f"{kind_of(error)} (which cannot be looked at: that raises {kind_of(failure)})"
-        return Blame(library, None, _printable(what), "")
+        return ErrorLocation(library, None, _printable(what), "")
 
 
 def kind_of(value: Any) -> str:
@@ -63,13 +63,13 @@ def traceback_of(error: BaseException) -> TracebackType | None:
     return BaseException.__dict__["__traceback__"].__get__(error)  # type: ignore[no-any-return]
 
 
-def _blame(error: BaseException, library: str) -> Blame:
+def _located(error: BaseException, library: str) -> ErrorLocation:
     frames = _of_user(traceback_of(error))
     lines = [tb.tb_lineno for tb in frames if tb.tb_frame.f_code.co_filename == library]
     line = lines[-1] if lines else None
     if is_kind(error, SyntaxError) and error.filename == library and isinstance(error.lineno, int):  # type: ignore[attr-defined]
         line = error.lineno  # type: ignore[attr-defined]
-    return Blame(library, line, _one_line(error), _printable(_traceback(error, _chained(frames))))
+    return ErrorLocation(library, line, _one_line(error), _printable(_traceback(error, _chained(frames))))
 
 
 def _traceback(error: BaseException, tb: TracebackType | None) -> str:
@@ -230,30 +230,21 @@ def _is_idle(path: str, name: str) -> bool:
 _DEBUGGER = ("pdb", "bdb", "cmd")  # modules
 
 
-def ending(error: BaseException, found: Blame, callback: str, *, frame: str | None) -> LibraryError | None:
+def ending(error: BaseException, found: ErrorLocation, callback: str, *, frame: str | None) -> LibraryError | None:
     """Return what is to be said where ``error``, which ``callback`` raised, ends the stream; None where it is a mistake.
 
     ``frame``: what becomes of the frame, as the rest of a sentence; None where the callback is not called for frames.
     """
     library, line = found.file, found.line
     if is_kind(error, EndOfStream):
-        text = found.what.partition(": ")[2]
+        text = found.text.partition(": ")[2]
         said = f": {text}" if text else ""
         if frame is None:
-            return LibraryError(
-                f"{found.place}: {callback} raised EndOfStream{said}, but only process_ip and process can end a stream; raise it "
-                "there",
-                library=library,
-                line=line,
-                callback=callback,
-                details=found.traceback,
-            )
-        return StreamEndedError(
-            f"{found.place}: {callback} ended the stream", f"{frame}{said}", library=library, line=line, callback=callback
-        )
+            what = f"{callback} raised EndOfStream{said}, but only process_ip and process can end a stream; raise it there"
+            return LibraryError.at(library, line, what, callback=callback, details=found.traceback)
+        return StreamEndedError.at(library, line, f"{callback} ended the stream", f"{frame}{said}", callback=callback)
     if is_debugger_left(error):
-        message = f"{found.place}: the debugger was left in {callback}"
-        return DebuggerLeftError(message, "; the stream ends", library=library, line=line, callback=callback)
+        return DebuggerLeftError.at(library, line, f"the debugger was left in {callback}", "; the stream ends", callback=callback)
     return None
 
 
@@ -283,11 +274,11 @@ def at_fault(error: BaseException) -> BaseException:
     path = file_of_library(traceback_of(error))
     if not path:
         return error
-    found = blame(error, path)
-    return CallbackError(
-        f"{found.place}: {found.what}, raised by what Python calls besides the callbacks (given to sys.settrace, sys.setprofile, "
+    found = locate_error(error, path)
+    return CallbackError.at(
+        path,
+        found.line,
+        f"{found.text}, raised by what Python calls besides the callbacks (given to sys.settrace, sys.setprofile, "
         "sys.addaudithook); fix the library (the traceback is below)",
-        library=path,
-        line=found.line,
         details=found.traceback,
     )

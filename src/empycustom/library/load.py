@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
-from empycustom.library.explain import blame, is_kind
+from empycustom.library.explain import is_kind, locate_error
 from empycustom.library.modules import Package, without_package
 from empycustom.text import as_path
 
@@ -134,7 +134,7 @@ def _module_spec(name: str, package: Package) -> ModuleSpec:
         found = importlib.util.find_spec(full) if all(map(str.isidentifier, name.split("."))) else None
     except BaseException as error:
         if type(error) is not ModuleNotFoundError or not f"{name}.".startswith(f"{without_package(str(error.name))}."):
-            raise failed(error, name) from error
+            raise load_error(error, name) from error
         found = None  # the package that should hold it is what is missing
     if found is None or found.origin is None or not found.has_location:
         raise LibraryNotFoundError(
@@ -152,13 +152,13 @@ def _execute(spec: ModuleSpec) -> ModuleType:
         spec.loader.exec_module(module)  # type: ignore[union-attr]  # both kinds of spec come with a loader
     except BaseException as error:
         sys.modules.pop(spec.name, None)
-        raise failed(error, str(spec.origin)) from error
+        raise load_error(error, str(spec.origin)) from error
     return module
 
 
-def failed(error: BaseException, library: str) -> LibraryError:
+def load_error(error: BaseException, library: str) -> LibraryError:
     """Return what is to be said where a library cannot be loaded because of ``error``."""
-    found = blame(error, library)
+    found = locate_error(error, library)
     verb = "has a syntax error" if is_kind(error, SyntaxError) else "cannot be loaded"
     advice = ". That is how Ctrl-C ends it" if is_kind(error, KeyboardInterrupt) else ""
     if type(error) is ModuleNotFoundError and type(error.name) is str:
@@ -167,5 +167,5 @@ def failed(error: BaseException, library: str) -> LibraryError:
             f"{sys.version_info.major}.{sys.version_info.minor}), or correct the import"
         )
     return LibraryImportError(
-        f"{found.place} {verb}: {found.what}{advice}", library=library, line=found.line, details=found.traceback
+        f"{found.place} {verb}: {found.text}{advice}", library=library, line=found.line, details=found.traceback
     )

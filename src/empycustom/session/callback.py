@@ -23,9 +23,9 @@ from empycustom.errors import (
     EventError,
     LibraryError,
 )
-from empycustom.library.callbacks import be_traced, line_of
-from empycustom.library.explain import blame, ending
-from empycustom.library.load import failed, load, unload
+from empycustom.library.callbacks import line_of, trace_this_thread
+from empycustom.library.explain import ending, locate_error
+from empycustom.library.load import load, load_error, unload
 from empycustom.model.serialize import loads
 from empycustom.model.values import name_frames
 from empycustom.text import as_text
@@ -90,7 +90,7 @@ class SignalCallback:
             raise
         except BaseException as error:  # the callback may be an object of any class
             self.close()
-            raise failed(error, self._path) from error
+            raise load_error(error, self._path) from error
 
     def _checked(self, function: Any) -> Any:
         if not callable(function):
@@ -125,7 +125,7 @@ class SignalCallback:
 
     def _called(self, document: str) -> CallbackResult:
         signal = {**loads(document), "options": copy.deepcopy(self.options)}
-        be_traced()
+        trace_this_thread()
         try:
             returned = self._function(signal)
         except BaseException as error:
@@ -135,8 +135,8 @@ class SignalCallback:
         except EventError as error:
             raise self._unusable(str(error)) from error
         except BaseException as error:  # it looked at objects of the user's
-            found = blame(error, self._path)
-            what = f"what it returned raises {found.what} when it is looked at (the traceback is below)"
+            found = locate_error(error, self._path)
+            what = f"what it returned raises {found.text} when it is looked at (the traceback is below)"
             raise self._unusable(what, found.traceback) from error
 
     def _unusable(self, what: str, details: str = "") -> CallbackOutputError:
@@ -151,9 +151,9 @@ class SignalCallback:
         )
 
     def _failed(self, error: BaseException) -> LibraryError:
-        found = blame(error, self._path)
+        found = locate_error(error, self._path)
         return ending(error, found, self._name, frame="") or CallbackError(
-            f"{found.place}: {self._name} raised {found.what}",
+            f"{found.place}: {self._name} raised {found.text}",
             "; fix the callback (the traceback is below)",
             library=self._path,
             line=found.line,
