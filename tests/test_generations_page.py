@@ -1,4 +1,4 @@
-"""What docs/generations.md says of the GStreamer that is here is so."""
+"""What docs/generations.md states about the installed GStreamer is true."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from empycustom.native import memory as maps
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "generations.md").read_text(encoding="utf-8")
 HEAD, _, *ROWS = ([cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("|"))
-SAYS = {row[0]: row[1:] for row in ROWS}
+CLAIMS = {row[0]: row[1:] for row in ROWS}
 VERSIONS = [re.search(r"1\.\d+", cell).group() for cell in HEAD[1:-1]]
 HERE = "{}.{}".format(*Gst.version())
 
@@ -86,19 +86,19 @@ CAPS = Gst.Caps.from_string("video/x-raw,width=64")
 PROBES = {
     "Python": lambda: ".".join(platform.python_version_tuple()[:2]),
     "PyGObject": lambda: "{}.{}".format(*PYGOBJECT_VERSION),
-    "objects travel as": lambda: "GstAnalytics" if analytics.available else "region-of-interest metas",
+    "objects are written as": lambda: "GstAnalytics" if analytics.available else "region-of-interest metas",
     "`onnxinference`, `ssdobjectdetector`, `objectdetectionoverlay`": lambda: are_there(
         "onnxinference", "ssdobjectdetector", "objectdetectionoverlay"
     ),
     "`yolov8tensordec`, `ioutracker`": lambda: are_there("yolov8tensordec", "ioutracker"),
-    "`onnxinference` is told what a model takes and gives by": onnxinference,
-    '`caps.get_structure(0)["width"]` (`caps[0]["width"]` is right everywhere)': lambda: what_becomes_of_it(
+    "where `onnxinference` reads the inputs and outputs of a model": onnxinference,
+    '`caps.get_structure(0)["width"]` (`caps[0]["width"]` works in all)': lambda: what_becomes_of_it(
         lambda: CAPS.get_structure(0)["width"]
     ),
     '`caps[0]["missing"]`': lambda: what_becomes_of_it(lambda: CAPS[0]["missing"]),
     "`Gst.Buffer.foreach_meta`": foreach_meta,
     "the addresses in a `GstMapInfo` after `gst_buffer_unmap`": addresses_after_unmap,
-    'other people\'s Python elements print "The created element should be floating"': lambda: (
+    'Python elements of other projects print "The created element should be floating"': lambda: (
         "yes" if "should be floating" in process(FLOATS).stderr else "no"
     ),
 }
@@ -113,19 +113,19 @@ PLACES = {
 
 @pytest.fixture
 def claim():
-    """What the page says of this GStreamer, by the first cell of the line."""
+    """Return what the page states about this GStreamer, by the first cell of the line."""
     if HERE not in VERSIONS:
-        pytest.skip(f"the page does not speak of GStreamer {HERE}")
-    return lambda line: SAYS[line][VERSIONS.index(HERE)]
+        pytest.skip(f"the page does not cover GStreamer {HERE}")
+    return lambda line: CLAIMS[line][VERSIONS.index(HERE)]
 
 
 def test_lines_with_a_mark_are_tried_here():
-    assert {line for line, cells in SAYS.items() if cells[-1] == "✓"} == {*PROBES, *PLACES}
-    assert {len(cells) for cells in SAYS.values()} == {len(VERSIONS) + 1}
+    assert {line for line, cells in CLAIMS.items() if cells[-1] == "✓"} == {*PROBES, *PLACES}
+    assert {len(cells) for cells in CLAIMS.values()} == {len(VERSIONS) + 1}
 
 
 @pytest.mark.parametrize("line", PROBES)
-def test_what_is_said_is_so(claim, line):
+def test_claims_are_true(claim, line):
     assert PROBES[line]() == claim(line)
 
 
@@ -134,7 +134,7 @@ def test_caps_have_items_everywhere():
 
 
 @pytest.mark.parametrize("line", PLACES)
-def test_objects_are_where_it_is_said(claim, play, library, regions, line):
+def test_objects_are_where_the_page_claims(claim, play, library, regions, line):
     kind, elements = PLACES[line]
     if kind == "analytics" and not analytics.available:
         assert claim(line) == ""
@@ -153,20 +153,20 @@ def test_objects_are_where_it_is_said(claim, play, library, regions, line):
         lefts = [found["rect_params"]["left"] for found in frame["object"]]
         if "lost" in claim(line):
             assert lefts == []
-        elif "stays" in claim(line):
+        elif "not moved" in claim(line):
             assert lefts == [8]
         else:
             assert lefts == [pytest.approx(MOVED[element], abs=1)]  # GStreamer is one pixel off when it flips
 
 
 @pytest.mark.parametrize("way", ["videoconvert ! video/x-raw,format=I420", "videoscale ! video/x-raw,width=32,height=24"])
-def test_parameters_of_regions_are_lost_unless_a_library_spoke_about_the_object(play, library, regions, way):
+def test_parameters_of_regions_are_lost_unless_a_library_adds_attributes(play, library, regions, way):
     upstream = f"empycustom in-place=true custom-lib={regions(('x', 8, 8, 16, 16, 1, {'detection': {'confidence': 0.5}}))}"
-    speaker = library("def process_ip(b, m, o):\n    return [{'was': o['confidence']} for o in m['frame'][0]['object']]\n")
+    adds = library("def process_ip(b, m, o):\n    return [{'was': o['confidence']} for o in m['frame'][0]['object']]\n")
     for elements, confidence in (
         (upstream, 0.5),
         (f"{upstream} ! {way}", 1),  # as where nobody says one
-        (f"{upstream} ! empycustom in-place=true custom-lib={speaker} ! {way}", 0.5),
+        (f"{upstream} ! empycustom in-place=true custom-lib={adds} ! {way}", 0.5),
     ):
         pipeline = Gst.parse_launch(
             f"videotestsrc num-buffers=1 ! video/x-raw,format=RGBA,width=64,height=48 ! {elements} ! aimeta name=meta ! fakesink"

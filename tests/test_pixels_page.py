@@ -92,7 +92,7 @@ def test_the_table_has_every_format_and_no_other():
 
     rows = [
         row.split("|")
-        for row in re.findall(r"^\| .*\|$", PAGE.split("## What one gets")[1].split("\n\n`planes`")[0], re.MULTILINE)[1:]
+        for row in re.findall(r"^\| .*\|$", PAGE.split("| memory (")[1].split("\n\n")[0], re.MULTILINE)
     ]
     system = {name for row in rows if "NVMM" not in row[1] for name in re.findall(r"\w+", row[2])}
     assert system == set(FORMATS)

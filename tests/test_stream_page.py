@@ -1,4 +1,4 @@
-"""What docs/stream-configuration.md says is so: its example runs, its messages are those printed, its tables the schema's."""
+"""docs/stream-configuration.md is true: its example runs, its messages are those printed, its tables those of the schema."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def test_a_property_is_refused(said, play, monkeypatch, library):
     compare("A property is refused", messages)
 
 
-def test_pixels_cannot_be_had(said):
+def test_pixels_are_not_available(said):
     bodies = [
         ("RGBA", "m['buffer']['format'] = 'YUY2'; empycustom.map_frame(b, m)"),
         ("RGBA", "m['buffer']['memory'] = 'VAMemory'; empycustom.map_frame(b, m)"),
@@ -229,7 +229,7 @@ def test_pixels_cannot_be_had(said):
         re.match(r".*: process_ip raised Frame\w*Error: (.*) at frame .*; fix the library \(.*\)$", message)
         for message in messages
     ]
-    compare("Pixels cannot be had", [f"{head.group(1)}." for head in heads])
+    compare("Pixels are not available", [f"{head.group(1)}." for head in heads])
 
 
 def test_metadata_of_others(said, play, monkeypatch):
