@@ -90,10 +90,7 @@ def test_the_table_has_every_format_and_no_other():
     from empycustom.elements.base import VIDEO_CAPS
     from empycustom.gstreamer import Gst
 
-    rows = [
-        row.split("|")
-        for row in re.findall(r"^\| .*\|$", PAGE.split("| memory (")[1].split("\n\n")[0], re.MULTILINE)
-    ]
+    rows = [row.split("|") for row in re.findall(r"^\| .*\|$", PAGE.split("| memory (")[1].split("\n\n")[0], re.MULTILINE)]
     system = {name for row in rows if "NVMM" not in row[1] for name in re.findall(r"\w+", row[2])}
     assert system == set(FORMATS)
     (nvmm,) = [set(re.findall(r"\w+", row[2])) for row in rows if "NVMM" in row[1]]
