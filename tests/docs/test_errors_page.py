@@ -238,8 +238,8 @@ def test_metadata_of_others(said, play, monkeypatch):
     from empycustom.native import deepstream as layouts
 
     spoiler = (
-        "from empycustom.native.metas import NoteMeta\n"
-        "def process_ip(b, m, o):\n    NoteMeta('EmPyCustomMeta').write(hash(b), 0, 0, '[1]')\n"
+        "from empycustom.native.metas import JsonMeta\n"
+        "def process_ip(b, m, o):\n    JsonMeta('EmPyCustomMeta').add(hash(b), 0, '[1]')\n"
     )
     detector = f"def process_ip(b, m, o):\n    return {{'frame': [{{'new_object': [{{'rect_params': {BOX}}}]}}]}}\n"
     wide = "videoscale ! video/x-raw,width=128,height=48,pixel-aspect-ratio=1/1 ! aimeta !"

@@ -335,9 +335,9 @@ def process_ip(b, m, o):
 def test_words_that_others_spoilt_are_an_error_that_says_so(play, library, regions, text):
     spoiler = library(
         f"""
-from empycustom.native.metas import NoteMeta
+from empycustom.native.metas import JsonMeta
 def process_ip(b, m, o):
-    NoteMeta("EmPyCustomMeta").write(hash(b), 0, 0, {text!r})
+    JsonMeta("EmPyCustomMeta").add(hash(b), 0, {text!r})
 """,
         "spoiler.py",
     )

@@ -340,9 +340,9 @@ def test_whatever_is_raised_is_an_error_on_the_bus(python, library, way, propert
 def test_a_fault_that_is_not_the_librarys_is_an_error_too(python, library, way, element):
     """Another element spoilt the words on the buffer."""
     spoils = library("""
-from empycustom.native.metas import NoteMeta
+from empycustom.native.metas import JsonMeta
 def process_ip(b, m, o):
-    NoteMeta("EmPyCustomMeta").write(hash(b), 0, 0, "no JSON")
+    JsonMeta("EmPyCustomMeta").add(hash(b), 0, "no JSON")
 """)
     line = (
         f"videotestsrc num-buffers=3 ! {SMALL} ! empycustom in-place=true custom-lib={spoils} ! "

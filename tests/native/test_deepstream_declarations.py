@@ -19,8 +19,8 @@ from empycustom.native import deepstream_users as users
 from empycustom.native import loading as declarations
 from empycustom.native.deepstream import LAYOUTS, layout_of
 from empycustom.native.deepstream_metas import BatchReader, ClassifierMeta, LabelMeta, ObjectMeta, UserMeta, add_object
-from empycustom.native.deepstream_users import blob_in
-from empycustom.native.dlpack import copy_and_release
+from empycustom.native.deepstream_users import msg_blob_in
+from empycustom.native.trampolines import rc_blob_functions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 import nvds
@@ -137,7 +137,7 @@ def test_user_metadata_of_ours_are_whole_and_gone_when_they_are_removed():
     for owner, kind in (("batch", 9), ("frame", 9), ("object", library.key_type())):
         (user,) = nvds.items(nvds.get(nvds.LONG, lists[owner]))
         fields = struct.unpack("=8xi4x4Q", ctypes.string_at(user, 48))
-        assert fields[:4] == (kind, OURS, *copy_and_release())
+        assert fields[:4] == (kind, OURS, *rc_blob_functions())
         if owner != "object":
             users.remove(owner, {"batch": batch, "frame": frame}[owner], batch, user)
             assert nvds.get(nvds.LONG, lists[owner]) == 0
@@ -192,7 +192,7 @@ CONVERTER = "nvdsgst_msgconv"  # the plugin of nvmsgconv
 
 
 @pytest.fixture
-def blob_type(monkeypatch):
+def msg_blob_type(monkeypatch):
     """Ask for the type of a message where the library lies at a path, and nvmsgconv is of a version; "": not installed."""
     registry = Gst.Registry.get()
     real = registry.find_plugin(CONVERTER)
@@ -201,7 +201,7 @@ def blob_type(monkeypatch):
         plugin = registry.find_plugin(CONVERTER)
         if plugin:
             registry.remove_plugin(plugin)
-        versions.blob_type.cache_clear()
+        versions.msg_blob_type.cache_clear()
 
     def ask(name, path, converter=""):
         hide()
@@ -209,7 +209,7 @@ def blob_type(monkeypatch):
         if converter:
             about = ("a plugin of the tests", lambda plugin: True, converter, "LGPL", "tests", "tests", "tests")
             assert Gst.Plugin.register_static(1, 20, CONVERTER, *about)
-        return versions.blob_type(BY_VERSION[name])
+        return versions.msg_blob_type(BY_VERSION[name])
 
     yield ask
     hide()
@@ -222,34 +222,38 @@ NOWHERE = "/usr/lib/libnvds_meta.so"
 
 
 @pytest.mark.parametrize(("version", "number"), BLOBS.items())
-def test_the_path_tells_the_version(blob_type, version, number):
-    assert blob_type("6.0 to 7.1", f"/opt/nvidia/deepstream/deepstream-{version}/lib/libnvds_meta.so") == number
+def test_the_path_tells_the_version(msg_blob_type, version, number):
+    assert msg_blob_type("6.0 to 7.1", f"/opt/nvidia/deepstream/deepstream-{version}/lib/libnvds_meta.so") == number
 
 
 @pytest.mark.parametrize(("version", "number"), BLOBS.items())
-def test_nvmsgconv_tells_the_version_before_the_path_does(blob_type, version, number):
-    assert blob_type("6.0 to 7.1", NOWHERE, f"{version}.0") == number
-    assert blob_type("6.0 to 7.1", "/opt/nvidia/deepstream/deepstream-5.1/lib/libnvds_meta.so", f"{version}.1") == number
+def test_nvmsgconv_tells_the_version_before_the_path_does(msg_blob_type, version, number):
+    assert msg_blob_type("6.0 to 7.1", NOWHERE, f"{version}.0") == number
+    assert msg_blob_type("6.0 to 7.1", "/opt/nvidia/deepstream/deepstream-5.1/lib/libnvds_meta.so", f"{version}.1") == number
 
 
-def test_a_converter_of_no_version_leaves_it_to_the_path(blob_type):
-    assert blob_type("6.0 to 7.1", "/opt/nvidia/deepstream/deepstream-6.3/lib/libnvds_meta.so", "unknown") == 22
+def test_a_converter_of_no_version_leaves_it_to_the_path(msg_blob_type):
+    assert msg_blob_type("6.0 to 7.1", "/opt/nvidia/deepstream/deepstream-6.3/lib/libnvds_meta.so", "unknown") == 22
 
 
 @pytest.mark.parametrize("path", [NOWHERE, "/opt/nvidia/deepstream/deepstream/lib/libnvds_meta.so"])
-def test_a_version_that_nobody_tells_is_an_error_that_says_what_to_do(blob_type, path):
+def test_a_version_that_nobody_tells_is_an_error_that_says_what_to_do(msg_blob_type, path):
     with pytest.raises(DeepStreamError, match=f"6.0 to 7.1.*{path} is in no folder like deepstream-6.3; set msg-blob=false"):
-        blob_type("6.0 to 7.1", path)
+        msg_blob_type("6.0 to 7.1", path)
 
 
 @pytest.mark.parametrize("name", ["8.0", "9.0 and 9.1"])
-def test_from_8_0_on_the_sizes_tell_enough(blob_type, name):
-    assert blob_type(name, NOWHERE) == blob_type(name, "/opt/nvidia/deepstream/deepstream-6.0/lib/libnvds_meta.so", "6.0.0") == 29
+def test_from_8_0_on_the_sizes_tell_enough(msg_blob_type, name):
+    assert (
+        msg_blob_type(name, NOWHERE)
+        == msg_blob_type(name, "/opt/nvidia/deepstream/deepstream-6.0/lib/libnvds_meta.so", "6.0.0")
+        == 29
+    )
 
 
-def test_5_0_has_no_such_messages(blob_type):
+def test_5_0_has_no_such_messages(msg_blob_type):
     with pytest.raises(DeepStreamError, match=r"DeepStream 5\.0 and 5\.1 has no NVDS_CUSTOM_MSG_BLOB.*set msg-blob=false"):
-        blob_type("5.0 and 5.1", NOWHERE, "6.3.0")
+        msg_blob_type("5.0 and 5.1", NOWHERE, "6.3.0")
 
 
 WHOSE = [(28, 0), (29, OURS), (28, OURS), (28, OURS), (9, OURS + 1)]
@@ -258,7 +262,7 @@ WHOSE = [(28, 0), (29, OURS), (28, OURS), (28, OURS), (9, OURS + 1)]
 def test_a_message_is_found_by_its_type_and_whose_it_is(monkeypatch):
     added = []
     monkeypatch.setattr(users, "_add", lambda *arguments: added.append(arguments))  # which takes NVIDIA's library
-    users.add_blob(1, 2, 28, "größe")
+    users.add_msg_blob(1, 2, 28, "größe")
     ((*where, box),) = added
     assert where == ["frame", 1, 2, 28]
     message, size = nvds.get(nvds.LONG, box), nvds.get(nvds.UINT, box + 8)
@@ -266,4 +270,4 @@ def test_a_message_is_found_by_its_type_and_whose_it_is(monkeypatch):
     metas = [ctypes.create_string_buffer(struct.pack("=8xi4x4Q", kind, whose, 0, 0, box)) for kind, whose in WHOSE]
     addresses = [ctypes.addressof(meta) for meta in metas]
     read = [UserMeta(address, *said, None, 0) for address, said in zip(addresses, WHOSE, strict=True)]
-    assert [blob_in(read, kind) for kind in (28, 29, 9)] == [addresses[2], addresses[1], 0]
+    assert [msg_blob_in(read, kind) for kind in (28, 29, 9)] == [addresses[2], addresses[1], 0]

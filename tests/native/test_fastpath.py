@@ -18,7 +18,7 @@ needs_interface = pytest.mark.skipif(PYGOBJECT_INTERFACE is None, reason="this P
 @pytest.mark.parametrize("value", ["off", "OFF", "Off", "0", "no", "No", "false", "FALSE"])
 def test_it_is_switched_off_by_the_environment(monkeypatch, value):
     monkeypatch.setenv(SWITCH, value)
-    assert fastpath.missing((3, 42, 2), object()) == f"{SWITCH}={value}"
+    assert fastpath.reason_unavailable((3, 42, 2), object()) == f"{SWITCH}={value}"
 
 
 @pytest.mark.parametrize("value", [None, "", "on", "1", "yes", "true", "offf", " off", "-1"])
@@ -26,32 +26,32 @@ def test_other_values_leave_it_on(monkeypatch, value):
     monkeypatch.delenv(SWITCH, raising=False)
     if value is not None:
         monkeypatch.setenv(SWITCH, value)
-    assert fastpath.missing((3, 42, 2), object()) == ""
+    assert fastpath.reason_unavailable((3, 42, 2), object()) == ""
 
 
 def test_without_the_interface_of_pygobject_it_is_missing(monkeypatch):
     monkeypatch.delenv(SWITCH, raising=False)
-    assert fastpath.missing((3, 42, 2), None) == "PyGObject 3.42.2 is not known to have it"
+    assert fastpath.reason_unavailable((3, 42, 2), None) == "PyGObject 3.42.2 is not known to have it"
 
 
 @pytest.mark.parametrize("version", [(2, 28, 6), (3, 29, 99), (4, 0, 0), (4,), (10, 0, 1)])
 def test_a_pygobject_that_nobody_tried_is_left_alone(monkeypatch, version):
     monkeypatch.delenv(SWITCH, raising=False)
-    assert fastpath.missing(version, object()) == f"PyGObject {'.'.join(map(str, version))} is not known to have it"
+    assert fastpath.reason_unavailable(version, object()) == f"PyGObject {'.'.join(map(str, version))} is not known to have it"
 
 
 @pytest.mark.parametrize("version", [(3, 30, 0), (3, 42, 2), (3, 50), (3, 58, 1), (3, 99, 99), PYGOBJECT_VERSION])
 def test_every_pygobject_from_3_30_to_4_will_do(monkeypatch, version):
     monkeypatch.delenv(SWITCH, raising=False)
-    assert fastpath.missing(version, object()) == ""
+    assert fastpath.reason_unavailable(version, object()) == ""
 
 
 def test_a_python_without_the_gil_or_not_in_c_is_left_alone(monkeypatch):
     monkeypatch.delenv(SWITCH, raising=False)
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-    assert "without the GIL" in fastpath.missing((3, 42, 2), object())
+    assert "without the GIL" in fastpath.reason_unavailable((3, 42, 2), object())
     monkeypatch.setattr(fastpath.platform, "python_implementation", lambda: "PyPy")
-    assert "PyPy" in fastpath.missing((3, 42, 2), object())
+    assert "PyPy" in fastpath.reason_unavailable((3, 42, 2), object())
 
 
 # The objects.
@@ -63,7 +63,7 @@ def references(buffer):
 
 @pytest.fixture
 def make():
-    return fastpath.maker(PYGOBJECT_INTERFACE)
+    return fastpath.boxed_constructor(PYGOBJECT_INTERFACE)
 
 
 @needs_interface
@@ -138,7 +138,7 @@ class Probe(GstBase.BaseTransform):
 
 FIELDS = {field.get_name(): field.get_offset() for field in GstBase.BaseTransformClass.__info__.get_fields()}
 OFFSETS = {name: FIELDS[name] for name in ("transform_ip", "transform")}
-fastpath.take_slots(hash(Probe.__gtype__), OFFSETS)
+fastpath.override_vfuncs(hash(Probe.__gtype__), OFFSETS)
 
 
 def slot(name):
@@ -151,9 +151,9 @@ def slot(name):
 class Entered:
     """What an element at an address was called for."""
 
-    def __init__(self, address, *, flow=0, error=None, between=True):
+    def __init__(self, address, *, flow=0, error=None, transform=True):
         self.address, self.calls, self.failures, self.flow, self.error = address, [], [], flow, error
-        fastpath.enter(address, self.failures.append, self.work, self.work if between else None)
+        fastpath.register(address, self.failures.append, self.work, self.work if transform else None)
 
     def work(self, *addresses):
         self.calls.append(addresses)
@@ -172,7 +172,7 @@ def entered():
 
     yield enter
     for item in made:
-        fastpath.leave(item.address)
+        fastpath.unregister(item.address)
 
 
 def pipeline_of(probe, n=3):
@@ -234,7 +234,7 @@ def test_each_element_has_what_it_entered_with(entered):
     call = slot("transform_ip")
     assert [call(0x1000, 5), call(0x2000, 6), call(0x1000, 7)] == [1, 2, 1]
     assert (one.calls, two.calls) == ([(5,), (7,)], [(6,)])
-    fastpath.leave(0x1000)
+    fastpath.unregister(0x1000)
     assert call(0x2000, 8) == 2
     assert two.calls == [(6,), (8,)]
 
@@ -243,15 +243,15 @@ def test_entering_again_replaces_and_leaving_twice_does_nothing(entered):
     first, second = entered(0x1000), entered(0x1000, flow=9)
     assert slot("transform_ip")(0x1000, 5) == 9
     assert (first.calls, second.calls) == ([], [(5,)])
-    fastpath.leave(0x1000)
-    fastpath.leave(0x1000)
-    fastpath.leave(0x3000)
+    fastpath.unregister(0x1000)
+    fastpath.unregister(0x1000)
+    fastpath.unregister(0x3000)
 
 
 def test_nothing_is_held_of_an_element_that_left():
     """Its callbacks would keep it, and its library, for ever."""
     mine = Entered(0x1000)
     held = sys.getrefcount(mine)
-    fastpath.leave(0x1000)
+    fastpath.unregister(0x1000)
     assert sys.getrefcount(mine) == held - 2  # its two bound methods
-    assert not any(0x1000 in table for table in (fastpath._in_place, fastpath._between, fastpath._failed))
+    assert not any(0x1000 in table for table in fastpath._TABLES)

@@ -13,7 +13,7 @@ from empycustom.native import metas as native_regions
 from empycustom.native import metas as stamps
 from empycustom.native.loading import buffer_at, ffi
 from empycustom.native.memory import double_in, int_in, name_of, text_in, uint64_in
-from empycustom.native.metas import NoteMeta, Param, Region, add_stamp, stamp_at
+from empycustom.native.metas import JsonMeta, Param, Region, add_stamp, stamp_at
 
 NAME = "EmPyCustomTestMeta"
 NONE = Gst.CLOCK_TIME_NONE
@@ -25,8 +25,8 @@ def buffer():
 
 
 @pytest.fixture(scope="module")
-def notes():
-    return NoteMeta(NAME)
+def json_meta():
+    return JsonMeta(NAME)
 
 
 def apis(buffer):
@@ -66,10 +66,10 @@ def param(structure):
     )
 
 
-def note_on(buffer, notes):
-    found = [meta for api, meta in metas.scan(hash(buffer)) if api == notes.api]
+def json_on(buffer, json_meta):
+    found = [meta for api, meta in metas.scan(hash(buffer)) if api == json_meta.api]
     assert len(found) == 1
-    return notes.read(found[0]), found[0]
+    return json_meta.get(found[0]), found[0]
 
 
 # Plain facts.
@@ -90,11 +90,11 @@ def test_a_buffer_without_metas(buffer):
     assert metas.scan(hash(buffer)) == []
 
 
-def test_scan_tells_api_and_address_in_the_order_of_adding(buffer, notes):
+def test_scan_tells_api_and_address_in_the_order_of_adding(buffer, json_meta):
     native_regions.add_region(hash(buffer), Region(1, "one", 0, 0, 1, 1, []))
-    notes.write(hash(buffer), 0, 5, "{}")
+    json_meta.add(hash(buffer), 5, "{}")
     native_regions.add_region(hash(buffer), Region(2, "two", 0, 0, 1, 1, []))
-    assert [api for api, _ in metas.scan(hash(buffer))] == [native_regions.REGION_API, notes.api, native_regions.REGION_API]
+    assert [api for api, _ in metas.scan(hash(buffer))] == [native_regions.REGION_API, json_meta.api, native_regions.REGION_API]
     assert [region.label for region in regions(buffer)] == ["one", "two"]
     addresses = [meta for _, meta in metas.scan(hash(buffer))]
     assert len(set(addresses)) == 3
@@ -177,42 +177,42 @@ def test_a_label_that_c_cannot_hold_is_kept_readable(buffer):
 # Our own note.
 
 
-def test_a_note_is_written_and_read(buffer, notes):
+def test_a_text_is_added_and_got(buffer, json_meta):
     text = '{"a":"größe 😀 \\u0000"}'
-    notes.write(hash(buffer), 0, 5, text)
-    assert note_on(buffer, notes)[0] == text
+    json_meta.add(hash(buffer), 5, text)
+    assert json_on(buffer, json_meta)[0] == text
 
 
-def test_a_note_is_overwritten_in_its_place(buffer, notes):
-    notes.write(hash(buffer), 0, 5, '{"a":1}')
-    _, address = note_on(buffer, notes)
-    notes.write(hash(buffer), address, 6, '{"b":2}')
-    assert note_on(buffer, notes) == ('{"b":2}', address)
+def test_a_text_is_replaced_in_its_place(buffer, json_meta):
+    json_meta.add(hash(buffer), 5, '{"a":1}')
+    _, address = json_on(buffer, json_meta)
+    json_meta.replace(hash(buffer), address, 6, '{"b":2}')
+    assert json_on(buffer, json_meta) == ('{"b":2}', address)
 
 
-def test_a_note_is_an_ordinary_custom_meta_to_others(buffer, notes):
-    notes.write(hash(buffer), 0, 5, '{"a":1}')
+def test_it_is_an_ordinary_custom_meta_to_others(buffer, json_meta):
+    json_meta.add(hash(buffer), 5, '{"a":1}')
     structure = buffer.get_custom_meta(NAME).get_structure()
     assert structure.get_string("json") == '{"a":1}'
     assert structure.get_uint64("frame-num") == (True, 5)
     assert structure.n_fields() == 2
-    notes.write(hash(buffer), note_on(buffer, notes)[1], 2**64 - 1, "{}")
+    json_meta.replace(hash(buffer), json_on(buffer, json_meta)[1], 2**64 - 1, "{}")
     assert buffer.get_custom_meta(NAME).get_structure().get_uint64("frame-num") == (True, 2**64 - 1)
 
 
-def test_a_buffer_that_somebody_else_holds_gets_no_note(buffer, notes):
+def test_a_buffer_that_somebody_else_holds_gets_none(buffer, json_meta):
     sample = Gst.Sample.new(buffer, None, None, None)
     with pytest.raises(NativeError, match="not writable"):
-        notes.write(hash(buffer), 0, 5, "{}")
+        json_meta.add(hash(buffer), 5, "{}")
     assert sample.get_buffer() is not None
     assert metas.scan(hash(buffer)) == []
 
 
-def test_notes_of_many_buffers_do_not_share_their_text(notes):
+def test_many_buffers_do_not_share_their_text(json_meta):
     buffers = [Gst.Buffer.new() for _ in range(50)]
     for number, made in enumerate(buffers):
-        notes.write(hash(made), 0, number, str(number))
-    assert [note_on(made, notes)[0] for made in buffers] == [str(number) for number in range(50)]
+        json_meta.add(hash(made), number, str(number))
+    assert [json_on(made, json_meta)[0] for made in buffers] == [str(number) for number in range(50)]
 
 
 # Stamps.
@@ -248,20 +248,23 @@ except NativeError as error:
     assert done.stdout == "GStreamer refuses to attach anything: the buffer is not writable\n", done.stderr
 
 
-def test_a_name_is_registered_once_for_all(notes):
-    assert NoteMeta(NAME).api == notes.api
-    assert NoteMeta(f"{NAME}Two").api != notes.api
+def test_a_name_is_registered_once_for_all(json_meta):
+    assert JsonMeta(NAME).api == json_meta.api
+    assert JsonMeta(f"{NAME}Two").api != json_meta.api
 
 
-def test_a_name_is_registered_once_by_threads_that_begin_together():
-    made, barrier = [], threading.Barrier(8)
+def together(work, count=8):
+    """Let threads do a work, all from one moment on, with many changes from one to another; each gets its number."""
+    begin, failed = threading.Barrier(count), []
 
-    def work():
-        for number in range(100):
-            barrier.wait()
-            made.append((number, NoteMeta(f"{NAME}Together{number}").api))
+    def run(number):
+        begin.wait()
+        try:
+            work(number)
+        except BaseException as error:  # noqa: BLE001 - whatever it is
+            failed.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -271,39 +274,82 @@ def test_a_name_is_registered_once_by_threads_that_begin_together():
             thread.join()
     finally:
         sys.setswitchinterval(before)
+    assert failed == []
 
+
+def test_a_name_is_registered_once_by_threads_that_begin_together():
+    made, barrier = [], threading.Barrier(8)
+
+    def work(_):
+        for number in range(100):
+            barrier.wait()
+            made.append((number, JsonMeta(f"{NAME}Together{number}").api))
+
+    together(work)
     assert len(made) == 800  # nobody was refused
     assert len(set(made)) == len({api for _, api in made}) == 100
 
 
-def test_a_note_that_somebody_else_left_half_empty(buffer, notes):
+def test_threads_scan_one_buffer_at_the_same_time(buffer, json_meta):
+    for number in range(20):
+        native_regions.add_region(hash(buffer), Region(number, "one", 0, 0, 1, 1, []))
+    json_meta.add(hash(buffer), 5, "{}")
+    wanted, wrong = metas.scan(hash(buffer)), []
+
+    def work(_):
+        wrong.extend(found for found in (metas.scan(hash(buffer)) for _ in range(300)) if found != wanted)
+
+    together(work)
+    assert len(wanted) == 21
+    assert wrong == []
+
+
+def test_threads_write_by_one_json_meta_at_the_same_time(json_meta):
+    wrong = []
+
+    def work(number):
+        for turn in range(500):
+            buffer, text = Gst.Buffer.new(), f"[{number}, {turn}]" + " " * number
+            json_meta.add(hash(buffer), number, text)
+            ((_, meta),) = metas.scan(hash(buffer))
+            if (json_meta.frame_num(meta), json_meta.get(meta)) != (number, text):
+                wrong.append((number, turn, json_meta.get(meta)))
+            json_meta.replace(hash(buffer), meta, turn, text[::-1])
+            if (json_meta.frame_num(meta), json_meta.get(meta)) != (turn, text[::-1]):
+                wrong.append((number, turn, json_meta.get(meta)))
+
+    together(work)
+    assert wrong == []
+
+
+def test_one_that_somebody_else_left_half_empty(buffer, json_meta):
     buffer.add_custom_meta(NAME)
-    assert note_on(buffer, notes)[0] == ""
+    assert json_on(buffer, json_meta)[0] == ""
 
 
-def test_a_note_survives_copies(buffer, notes):
-    notes.write(hash(buffer), 0, 5, "[1]")
-    assert note_on(buffer.copy_deep(), notes)[0] == "[1]"
+def test_it_survives_copies(buffer, json_meta):
+    json_meta.add(hash(buffer), 5, "[1]")
+    assert json_on(buffer.copy_deep(), json_meta)[0] == "[1]"
 
 
 # From one buffer to another.
 
 
 @pytest.fixture
-def rich(notes):
+def rich(json_meta):
     """A buffer with two regions, a note and a video meta."""
     made = Gst.Buffer.new_wrapped(bytes(range(96)))
     native_regions.add_region(hash(made), REGIONS[3])
     native_regions.add_region(hash(made), REGIONS[0])
-    notes.write(hash(made), 0, 4, "[1]")
+    json_meta.add(hash(made), 4, "[1]")
     GstVideo.buffer_add_video_meta(made, GstVideo.VideoFrameFlags.NONE, GstVideo.VideoFormat.RGBA, 6, 4)
     return made
 
 
-def test_metas_are_carried_without_those_of_memory(buffer, rich, notes):
+def test_metas_are_carried_without_those_of_memory(buffer, rich, json_meta):
     metas.carry_metas(hash(rich), hash(buffer), with_memory=False)
     assert regions(buffer) == [REGIONS[3], REGIONS[0]]
-    assert note_on(buffer, notes)[0] == "[1]"
+    assert json_on(buffer, json_meta)[0] == "[1]"
     assert metas.video_layout(hash(buffer)) is None
     assert len(metas.scan(hash(rich))) == 4
 
@@ -314,21 +360,21 @@ def test_metas_are_carried_with_those_of_memory(buffer, rich):
     assert metas.video_layout(hash(buffer)) == metas.video_layout(hash(rich))
 
 
-def test_kinds_that_are_there_already_are_not_carried(buffer, rich, notes):
+def test_kinds_that_are_there_already_are_not_carried(buffer, rich, json_meta):
     native_regions.add_region(hash(buffer), Region(1, "own", 0, 0, 1, 1, []))
     metas.carry_metas(hash(rich), hash(buffer), with_memory=True)
     assert [region.label for region in regions(buffer)] == ["own"]
-    assert note_on(buffer, notes)[0] == "[1]"
+    assert json_on(buffer, json_meta)[0] == "[1]"
     before = metas.scan(hash(buffer))
     metas.carry_metas(hash(rich), hash(buffer), with_memory=True)
     assert metas.scan(hash(buffer)) == before
 
 
-def test_what_is_carried_is_a_copy(buffer, rich, notes):
+def test_what_is_carried_is_a_copy(buffer, rich, json_meta):
     metas.carry_metas(hash(rich), hash(buffer), with_memory=False)
-    notes.write(hash(buffer), note_on(buffer, notes)[1], 5, "[2]")
+    json_meta.replace(hash(buffer), json_on(buffer, json_meta)[1], 5, "[2]")
     native_regions.set_region_id(metas.scan(hash(buffer))[0][1], 77)
-    assert note_on(rich, notes)[0] == "[1]"
+    assert json_on(rich, json_meta)[0] == "[1]"
     assert regions(rich)[0].id == 8
     metas.remove_metas(hash(rich))
     assert [region.label for region in regions(buffer)] == ["car", "person"]
@@ -392,14 +438,14 @@ def test_metas_that_their_owner_locked_stay(rich):
     ffi.cast("GstMeta *", kept[1]).flags &= ~int(Gst.MetaFlags.LOCKED)
 
 
-def test_many_rounds_leave_nothing_behind(notes):
+def test_many_rounds_leave_nothing_behind(json_meta):
     """Reference counts stay as they are, however often buffers are written, read and carried."""
     source = Gst.Buffer.new_wrapped(b"x" * 8)
     memory = source.peek_memory(0)
     counts = memory.mini_object.refcount, source.mini_object.refcount
     for number in range(200):
         target = Gst.Buffer.new()
-        notes.write(hash(target), 0, number, "[]")
+        json_meta.add(hash(target), number, "[]")
         metas.share_memory(hash(source), hash(target))
         metas.carry_metas(hash(source), hash(target), with_memory=True)
         del target

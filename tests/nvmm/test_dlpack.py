@@ -246,10 +246,10 @@ def test_an_array_outlives_the_block_the_frame_and_the_buffer(memory_type):
 
 
 def test_where_machine_code_cannot_be_the_other_ways_work(monkeypatch):
-    def jumps(_):
+    def make_trampolines(_):
         raise NativeError("there is no machine code for riscv64, only for x86_64, aarch64")
 
-    monkeypatch.setattr(dlpack, "jumps", jumps)
+    monkeypatch.setattr(dlpack, "make_trampolines", make_trampolines)
     dlpack._deleters.cache_clear()
     made = Surfaces("RGBA")
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:

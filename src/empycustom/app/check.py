@@ -14,7 +14,7 @@ import empycustom
 from empycustom.app.options import is_configuration
 from empycustom.app.pictures import check_picture, real, save_picture
 from empycustom.app.trial import Trial, TrialFrame, explain, facts_of, synthetic
-from empycustom.buffers.callback import hand_over
+from empycustom.buffers.callback import wrap
 from empycustom.elements.base import VIDEO_CAPS
 from empycustom.elements.empycustom import OutputCaps
 from empycustom.elements.frames import FrameFormat
@@ -132,7 +132,7 @@ def _try(
         in_meta = frame.in_meta(given, number)
         began = time.perf_counter()
         try:
-            came = library.call(hand_over(given), in_meta, options, {})
+            came = library.call(wrap(given), in_meta, options, {})
         except DebuggerLeftError:
             raise
         except StreamEndedError as end:

@@ -142,7 +142,7 @@ def check_deepstream() -> Iterator[Finding]:
     if find_spec("_cffi_backend") is None:
         return  # reported by the checks of Python
     try:
-        import_module("empycustom.native.dlpack").copy_and_release()
+        import_module("empycustom.native.trampolines").rc_blob_functions()
     except DeepStreamError as error:
         yield Finding(PROBLEM, f"{text}: {error}.", "allow it, or run where it is allowed; reading the metadata works as it is")
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 from empycustom.errors import NativeError
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, Gst, GstVideo
-from empycustom.native.fastpath import maker
+from empycustom.native.fastpath import boxed_constructor
 from empycustom.native.memory import LooseMap, reference
 
 
@@ -38,18 +38,18 @@ class Buffer(Gst.Buffer):
         return True
 
 
-def hand_over(buffer: Any) -> Any:
-    """Turn a ``Gst.Buffer`` into a Buffer, in place, and return it."""
+def wrap(buffer: Any) -> Any:
+    """Make a Buffer of a ``Gst.Buffer``, in place, and return it."""
     buffer.__class__ = Buffer
     return buffer
 
 
-def borrower() -> Callable[[int], Any]:
-    """Return the function that makes a Buffer of the buffer at an address, without a reference, so that it can be written.
+def borrow_function() -> Callable[[int], Any]:
+    """Return a function that makes a Buffer of the buffer at an address, without a reference, so that it can be written.
 
-    The Buffer must be gone before the buffer, or be handed to :func:`keep`. Only where the fast path is to be had.
+    The Buffer must be gone before the buffer, or be given to :func:`take_reference`. Only where the fast path is available.
     """
-    make, gtype = maker(PYGOBJECT_INTERFACE), hash(Gst.Buffer.__gtype__)
+    make, gtype = boxed_constructor(PYGOBJECT_INTERFACE), hash(Gst.Buffer.__gtype__)
 
     def borrow(address: int) -> Any:
         buffer = make(gtype, address, 0, 0)
@@ -60,7 +60,7 @@ def borrower() -> Callable[[int], Any]:
 
 
 def take_reference(buffer: Any) -> None:
-    """Let a borrowed Buffer hold a reference after all, for whoever goes on using it."""
+    """Let a borrowed Buffer hold a reference after all, for whoever keeps it."""
     buffer._reference = reference(hash(buffer))
 
 

@@ -14,7 +14,7 @@ from empycustom.errors import FrameClosedError, FrameError, NativeError
 from empycustom.frames.formats import Layout, PlaneLayout, layout_of, planes_of
 from empycustom.frames.frame import ArrayFrame, Frame, FrameView
 from empycustom.gstreamer import Gst, GstVideo
-from empycustom.native.memory import ALONE, BufferMap, Lender, holders, is_writable
+from empycustom.native.memory import SOLE_OWNER, ArrayExporter, BufferMap, is_writable, refcount
 from empycustom.native.metas import video_layout
 
 
@@ -123,20 +123,20 @@ def write_frame(address: int, made: Any, described: Described) -> None:
         mapped.unmap()
 
 
-def lend_frame(address: int, held: list[Any], lender: Lender, frame_size: int, described: Described) -> bool:
-    """Let the buffer without memory at an address have the array in a list as its memory, and say whether that can be.
+def wrap_array(address: int, owned: list[Any], exporter: ArrayExporter, frame_size: int, described: Described) -> bool:
+    """Let the buffer without memory at an address have the array in a list as its memory; return whether that was possible.
 
-    It can where the array has exactly the layout of the frame and nobody else has it, who might write into it later.
+    It is where the array has exactly the layout of the frame and nobody else has it, who might write into it later.
     """
     plane, *others = default_layout(*described).planes
-    if others or holders(held) != ALONE:
+    if others or refcount(owned) != SOLE_OWNER:
         return False
-    array = held[0]
+    array = owned[0]
     if type(array) not in (np.ndarray, FrameView) or not array.flags.owndata:
         return False
     if (array.shape, array.strides, array.dtype, array.nbytes) != (plane.shape, plane.strides, plane.sample, frame_size):
         return False
-    lender.lend(address, array, array.__array_interface__["data"][0], frame_size)
+    exporter.wrap(address, array, array.__array_interface__["data"][0], frame_size)
     return True
 
 

@@ -21,9 +21,9 @@ from empycustom.model import values as model
 from empycustom.model.serialize import dumps, shorten
 from empycustom.model.values import NOTHING, is_nothing, merge
 from empycustom.model.wire import box_of, read_event, usable
-from empycustom.native.deepstream import Layout, blob_type
+from empycustom.native.deepstream import Layout, msg_blob_type
 from empycustom.native.deepstream_metas import MARKER, BatchMeta, FrameMeta, ObjectMeta, UserMeta
-from empycustom.native.deepstream_users import add_blob, add_event, add_key, blob_in, remove
+from empycustom.native.deepstream_users import add_event, add_key, add_msg_blob, msg_blob_in, remove
 from empycustom.native.memory import single
 
 
@@ -81,9 +81,9 @@ class Event:
         if self._user:
             remove(owner, address, self._batch, self._user)
         if blob and frame:
-            kind = blob_type(self._layout)
-            earlier = blob_in(frame.users, kind)
-            add_blob(address, self._batch, kind, text)
+            kind = msg_blob_type(self._layout)
+            earlier = msg_blob_in(frame.users, kind)
+            add_msg_blob(address, self._batch, kind, text)
             if earlier:
                 remove(owner, address, self._batch, earlier)
         return added

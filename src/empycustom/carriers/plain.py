@@ -17,7 +17,7 @@ from empycustom.model.wire import known, read_note, size_in
 from empycustom.native import metas as stamps
 from empycustom.native.metas import (
     VIDEO_META_API,
-    NoteMeta,
+    JsonMeta,
     VideoLayout,
     add_stamp,
     check_writable,
@@ -38,9 +38,9 @@ class Contents:
 
     number: tuple[int, str] | None = None
     layout: VideoLayout | None = None
-    note_address = 0
+    json_address = 0
 
-    def __init__(self, metas: list[tuple[int, int]], note_meta: NoteMeta) -> None:
+    def __init__(self, metas: list[tuple[int, int]], json_meta: JsonMeta) -> None:
         self.found: list[Found] = []
         self.said: dict[str, Any] = {}
         self.records: dict[str, model.Object] = {}
@@ -49,8 +49,8 @@ class Contents:
         for api, meta in metas:
             if api == regions.API:
                 self.found.append(regions.find(meta, self.complaints))
-            elif api == note_meta.api:
-                text, self.note_address = note_meta.read(meta), meta
+            elif api == json_meta.api:
+                text, self.json_address = json_meta.get(meta), meta
             elif api == stamps.STAMP_API:
                 self._read_stamp(meta)
             elif api == VIDEO_META_API:
@@ -178,11 +178,11 @@ class PlainCarrier:
     """See :class:`~empycustom.carriers.protocol.Carrier`. Buffers of plain GStreamer hold one frame."""
 
     def __init__(self) -> None:
-        self._note_meta = NoteMeta(META_NAME)
+        self._json_meta = JsonMeta(META_NAME)
 
     def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
         """Read the metas of a buffer."""
-        contents = Contents(metas, self._note_meta)
+        contents = Contents(metas, self._json_meta)
         if contents.number:
             frame["frame_num"], frame["timestamp"] = contents.number
         if contents.found:
@@ -195,7 +195,7 @@ class PlainCarrier:
         reading.complaints = contents.complaints
         if contents.records:
             reading.reshaped = _are_shaped_differently(contents.size, reading.size)
-        if contents.found or contents.note_address:
+        if contents.found or contents.json_address:
             reading.blank = False
             reading.tokens = [contents.tokens]
             reading.words = contents.said.get("meta", NOTHING)
@@ -204,8 +204,8 @@ class PlainCarrier:
     def number_in(self, metas: list[tuple[int, int]]) -> int | None:
         """Look for a note or a stamp."""
         for api, meta in metas:
-            if api == self._note_meta.api:
-                return self._note_meta.number_at(meta)
+            if api == self._json_meta.api:
+                return self._json_meta.frame_num(meta)
             stamp = stamp_at(meta) if api == stamps.STAMP_API else None
             if stamp:
                 return stamp[0]
@@ -218,27 +218,27 @@ class PlainCarrier:
     def discard(self, address: int) -> None:
         """Remove our custom meta, which cannot be read."""
         for api, meta in scan(address):
-            if api == self._note_meta.api:
+            if api == self._json_meta.api:
                 remove_meta(address, meta)
 
     def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
         """Add a note with words about the frame."""
         text = f'{{"frame_num":{reading.frame_num},"timestamp":"{reading.timestamp}","emcustom":{words}}}'
         known.add(text)
-        self._note_meta.write(address, 0, reading.frame_num, text)
+        self._json_meta.add(address, reading.frame_num, text)
         return ()
 
     def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
         """Know the objects by their order: their boxes, which are part of their tokens, have changed."""
         reading.size = scaled(reading.size, factors)
-        there = Contents(scan(address), self._note_meta).tokens
+        there = Contents(scan(address), self._json_meta).tokens
         if [_without_box(token) for token in there] == [_without_box(token) for token in reading.tokens[0]]:
             reading.tokens = (there,)
 
     def write(self, address: int, reading: Reading, said: Said) -> list[str]:
         """Add what was said."""
         check_writable(address)
-        contents = Contents(scan(address), self._note_meta)
+        contents = Contents(scan(address), self._json_meta)
         if contents.records:
             contents.forget_the_gone()
             if contents.size != reading.size:
@@ -248,7 +248,10 @@ class PlainCarrier:
             self._write_objects(address, contents, reading.tokens[0], said, complaints)
         text = dumps(_told(contents, reading, said))
         known.add(text)
-        self._note_meta.write(address, contents.note_address, reading.frame_num, text)
+        if contents.json_address:
+            self._json_meta.replace(address, contents.json_address, reading.frame_num, text)
+        else:
+            self._json_meta.add(address, reading.frame_num, text)
         return complaints
 
     def _write_objects(

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import IO, Any
 
-from empycustom.elements.base import FLOW_OK, LOG, VIDEO_CAPS, VideoTransform, always_templates, take_over
+from empycustom.elements.base import FLOW_OK, LOG, VIDEO_CAPS, VideoTransform, always_templates, install_fast_path
 from empycustom.elements.properties import Property, gproperties, install
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject
@@ -158,4 +158,4 @@ def _open(location: str) -> IO[str]:
 
 
 install(PROPERTIES, AIMeta)
-take_over(AIMeta, "transform_ip")
+install_fast_path(AIMeta, "transform_ip")

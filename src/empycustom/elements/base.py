@@ -1,4 +1,4 @@
-"""How buffers get into the elements: straight from C where that is to be had (see native/fastpath.py), or by PyGObject."""
+"""How buffers get into the elements: straight from C where that works (see native/fastpath.py), or by PyGObject."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from empycustom.buffers.callback import borrower, hand_over, take_reference
+from empycustom.buffers.callback import borrow_function, take_reference, wrap
 from empycustom.carriers.protocol import Reading
 from empycustom.elements.failures import post_error, post_info, post_warning
 from empycustom.elements.frames import FrameFormat, FrameReader
@@ -23,25 +23,24 @@ from empycustom.library.callbacks import trace_this_thread
 from empycustom.library.explain import at_fault
 from empycustom.model.serialize import dumps
 from empycustom.native import fastpath
-from empycustom.native.fastpath import enter, leave
 from empycustom.native.objects import DebugCategory, highest_level, keep, keep_floating, listens_to
 from empycustom.text import for_people, use_native_folders
 
-SLOW_BECAUSE = fastpath.missing(PYGOBJECT_VERSION, PYGOBJECT_INTERFACE)  # "": the fast path is taken
+SLOW_BECAUSE = fastpath.reason_unavailable(PYGOBJECT_VERSION, PYGOBJECT_INTERFACE)  # "": the fast path is taken
 
 
-def take_over(element_class: Any, *methods: str) -> None:
-    """Let the buffers of an element class come by the fast path, if it is to be had: past these virtual methods of its."""
+def install_fast_path(element_class: Any, *methods: str) -> None:
+    """Let the buffers of an element class come by the fast path, where there is one: past these virtual methods of its."""
     if not SLOW_BECAUSE:
         layout = GstBase.BaseTransformClass.__info__.get_fields()
         offsets = {field.get_name(): field.get_offset() for field in layout}
-        fastpath.take_slots(hash(element_class.__gtype__), {name: offsets[name] for name in methods})
+        fastpath.override_vfuncs(hash(element_class.__gtype__), {name: offsets[name] for name in methods})
 
 
 # What a callback gets: made of the address of the buffer on the fast path, else of the object that PyGObject made. And what has
 # to be done when the callback has returned and something still holds it, which PyGObject does itself for its own.
-as_buffer: Callable[[Any], Any] = hand_over if SLOW_BECAUSE else borrower()
-settle: Callable[[Any], None] = (lambda _: None) if SLOW_BECAUSE else take_reference
+as_buffer: Callable[[Any], Any] = wrap if SLOW_BECAUSE else borrow_function()
+retain: Callable[[Any], None] = (lambda _: None) if SLOW_BECAUSE else take_reference
 
 
 # What the three elements have in common: a Python GstBaseTransform whose properties are a table and that never raises into C.
@@ -109,8 +108,8 @@ class PyTransform(GstBase.BaseTransform):
     """Base of the elements.
 
     A subclass declares ``properties`` and ``category``, implements ``begin`` and ``end``, and is handed to
-    :func:`empycustom.elements.base.take_over`. Its ``begin`` sets ``work``: what works on a buffer in place, gets its address
-    and PyGObject's object of it (on the fast path the address alone), returns a GstFlowReturn. What it raises goes to the bus.
+    :func:`install_fast_path`. Its ``begin`` sets ``work``: what works on a buffer in place, gets its address and PyGObject's
+    object of it (on the fast path the address alone), returns a GstFlowReturn. What it raises goes to the bus.
     ``work_between`` is the same for those who may fill another buffer.
     """
 
@@ -189,11 +188,11 @@ class PyTransform(GstBase.BaseTransform):
     def call(self, work: Callable[..., int], work_between: Callable[..., int] | None) -> None:
         """From now on let these work on buffers, whichever way they come."""
         self.work, self.work_between = work, work_between
-        enter(hash(self), self.failed, work, work_between)
+        fastpath.register(hash(self), self.failed, work, work_between)
 
     def do_stop(self) -> bool:
         self.started = False
-        leave(hash(self))
+        fastpath.unregister(hash(self))
         try:
             self.end()
         except BaseException as error:  # noqa: BLE001 - nothing may be raised into C

@@ -18,7 +18,7 @@ from empycustom.elements.base import (
     WARNING,
     VideoTransform,
     as_buffer,
-    settle,
+    retain,
 )
 from empycustom.elements.failures import details, post_error, post_warning, sentence
 from empycustom.elements.perf import Tally
@@ -92,7 +92,7 @@ class Caller:
             return self._recover(self.library.buffer_retained_error(error), source, target, reading)
         finally:  # when the tracebacks are gone, which hold it too
             if getrefcount(buffer) > references:  # the library keeps it
-                settle(buffer)
+                retain(buffer)
 
     def _ask(self, buffer: Any, source: int, target: int, reading: Reading) -> int:
         """Call the library, and attach what it says."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from empycustom.elements.base import VIDEO_CAPS, WARNING, VideoTransform, always_templates, guarded, take_over
+from empycustom.elements.base import VIDEO_CAPS, WARNING, VideoTransform, always_templates, guarded, install_fast_path
 from empycustom.elements.caller import Caller
 from empycustom.elements.failures import post_error, post_warning
 from empycustom.elements.frames import FrameFormat
@@ -309,4 +309,4 @@ class EmPyCustom(VideoTransform):
 
 
 install(PROPERTIES, EmPyCustom)
-take_over(EmPyCustom, "transform_ip", "transform")
+install_fast_path(EmPyCustom, "transform_ip", "transform")

@@ -14,7 +14,7 @@ from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
 from empycustom.model.values import name_frames
-from empycustom.native.metas import VideoLayout, pts_at, scan, scan_state
+from empycustom.native.metas import VideoLayout, pts_at, scan
 
 _NVMM = "memory:NVMM"
 
@@ -47,7 +47,6 @@ class FrameReader:
         self.carrier: Carrier = PlainCarrier()
         self._plain = self.carrier
         self.deepstream = DeepStreamCarrier()
-        self._state = scan_state()
         self.number = self._last_number = -1
         self.restart()
 
@@ -96,7 +95,7 @@ class FrameReader:
         """Read the buffer at ``address``, which was counted."""
         now = time_ns()
         frame = self.format.frame(address, self.number, now, self._stream_time, self.source)
-        metas = scan(address, self._state)
+        metas = scan(address)
         if metas:
             self.carrier = self.deepstream if batch_on(metas) else self._plain
             try:
@@ -133,7 +132,7 @@ class FrameReader:
         """The same for a buffer that was counted and is not read."""
         if len(self._started) < 2:
             return
-        metas = scan(address, self._state)
+        metas = scan(address)
         carrier = self.deepstream if batch_on(metas) else self._plain
         number = carrier.number_in(metas)
         if number is None:

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from pathlib import Path
 from typing import Any
 
-from empycustom.elements.base import FLOW_OK, PyTransform, always_templates, take_over
+from empycustom.elements.base import FLOW_OK, PyTransform, always_templates, install_fast_path
 from empycustom.elements.properties import Property, gproperties, install
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.native.metas import size_of
@@ -286,4 +286,4 @@ def _clock(nanoseconds: int) -> str:
 
 
 install(PROPERTIES, Perf)
-take_over(Perf, "transform_ip")
+install_fast_path(Perf, "transform_ip")

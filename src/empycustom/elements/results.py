@@ -15,7 +15,7 @@ from empycustom.library.callbacks import Library
 from empycustom.library.explain import is_kind, kind_of, locate_error
 from empycustom.library.modules import without_package
 from empycustom.model.results import Said, deal, read_output, too_short
-from empycustom.native.memory import Lender
+from empycustom.native.memory import ArrayExporter
 from empycustom.native.metas import (
     Scaling,
     allocate,
@@ -129,15 +129,15 @@ def _negotiated(frame_format: FrameFormat) -> str:
     return f"{frame_format.text} was negotiated"
 
 
-def fill_with_arrays(library: Library, held: list[Any], address: int, frame_format: FrameFormat, lender: Lender) -> bool:
+def fill_with_arrays(library: Library, held: list[Any], address: int, frame_format: FrameFormat, exporter: ArrayExporter) -> bool:
     """Let the buffer at an address have the arrays that ``process`` returned; return whether that was without a copy.
 
     ``held`` is a list that has them alone. Raises CallbackOutputError.
     """
-    from empycustom.buffers.mapping import lend_frame  # it loads NumPy, which a library that returns arrays has done
+    from empycustom.buffers.mapping import wrap_array  # it loads NumPy, which a library that returns arrays has done
 
     if not size_of(address) and frame_format.memory == "CPU":
-        if read(library, lend_frame, address, held, lender, frame_format.size, frame_format.described):
+        if read(library, wrap_array, address, held, exporter, frame_format.size, frame_format.described):
             return True
         allocate(address, frame_format.size)
     write_arrays(library, held[0], address, frame_format)
@@ -191,11 +191,11 @@ class NewFrames:
         self._element, self._library, self._frames = element, library, frames
         self._made: set[type[Any]] = set()  # what the library has made so far: Gst.Buffer, or object for arrays
         self._copied = self._offered = self._pooled = False  # arrays were copied; downstream offers a pool; one is in use
-        self._lender = Lender()
+        self._exporter = ArrayExporter()
 
     def close(self) -> None:
         """Make no more."""
-        self._lender.close()
+        self._exporter.close()
 
     def expect(self, source: FrameFormat, target: FrameFormat) -> None:
         """Get ready to make frames of the format ``target`` out of those of ``source``."""
@@ -235,7 +235,7 @@ class NewFrames:
             carry_metas(made, target, with_memory=True)
         else:
             remove_metas(target)
-            self._copied |= not fill_with_arrays(self._library, held, target, self._format, self._lender)
+            self._copied |= not fill_with_arrays(self._library, held, target, self._format, self._exporter)
             carry_times_and_flags(source, target)
         carry_metas(source, target, with_memory=False, scaling=self._scaling)
         if self._scaling:

@@ -195,7 +195,7 @@ _CONVERTER = b"nvdsgst_msgconv"  # the plugin of nvmsgconv, which alone reads bl
 
 
 @lru_cache(maxsize=4)
-def blob_type(layout: Layout) -> int:
+def msg_blob_type(layout: Layout) -> int:
     """Return the NvDsMetaType of a message for nvmsgconv. Raises DeepStreamError where this version has none, or is not known."""
     version = layout.since if layout.since >= (8, 0) or layout.since < (6, 0) else _version()
     for since, number in _BLOBS:

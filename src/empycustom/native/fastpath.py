@@ -1,15 +1,15 @@
-"""The short way of a buffer from GStreamer into Python: what it saves, how, and where it is not to be had.
+"""The fast path of a buffer from GStreamer into Python: what it saves, how, and where it is not available.
 
 PyGObject makes and destroys a thread state of the interpreter for every buffer, because GStreamer's thread was not made by
 Python. That is most of what a Python element costs. cffi keeps the state until the thread ends. So a callback of cffi's
 goes into the slot of the element's C class which GStreamer calls for a buffer, in the place of PyGObject's.
 
 PyGObject would also have made the ``Gst.Buffer`` for it. Its C interface has the function for that, whose objects hold no
-reference, so that the buffer can be written; :func:`maker` returns it, and whoever uses it takes care that no such object
-outlives its buffer.
+reference, so that the buffer can be written; :func:`boxed_constructor` returns it, and whoever uses it takes care that no
+such object outlives its buffer.
 
-Nothing depends on it: where :func:`missing` names a reason, the ``do_*`` methods of the elements get the buffers by PyGObject,
-and do the same. ``EMPYCUSTOM_FAST_PATH=off`` is such a reason.
+Nothing depends on it: where :func:`reason_unavailable` has one, the ``do_*`` methods of the elements get the buffers by
+PyGObject, and do the same. ``EMPYCUSTOM_FAST_PATH=off`` is such a reason.
 """
 
 from __future__ import annotations
@@ -30,39 +30,43 @@ _BOXED_NEW = 17  # its place in the table; places are never reused within PyGObj
 _FLOW_ERROR, _FLOW_FLUSHING = -5, -2
 
 # What to call for each element that is started, by its address, and what to do with what that raises.
-_in_place: dict[int, Callable[[int], int]] = {}
-_between: dict[int, Callable[[int, int], int]] = {}
+_transform_ips: dict[int, Callable[[int], int]] = {}
+_transforms: dict[int, Callable[[int, int], int]] = {}
 _failed: dict[int, Callable[[BaseException], int]] = {}
+_TABLES: tuple[dict[int, Any], ...] = (_transform_ips, _transforms, _failed)
 
 
 # The tables are arguments, because a thread of GStreamer may call when the interpreter has cleared this module.
 def _raised(_kind: Any, error: BaseException, traceback: Any, failed: dict[int, Any] = _failed) -> int:
     element = traceback.tb_frame.f_locals["element"]
-    if element not in failed:  # forgotten while it was called: the interpreter ends
+    if element not in failed:  # unregistered while it was called: the interpreter ends
         return _FLOW_FLUSHING
     flow: int = failed[element](error)
     return flow
 
 
 @ffi.callback("int(uintptr_t, uintptr_t)", error=_FLOW_ERROR, onerror=_raised)  # type: ignore[untyped-decorator]
-def _transform_ip(element: int, buffer: int, in_place: dict[int, Callable[[int], int]] = _in_place) -> int:
-    return in_place[element](buffer)
+def _transform_ip(element: int, buffer: int, table: dict[int, Callable[[int], int]] = _transform_ips) -> int:
+    return table[element](buffer)
 
 
 @ffi.callback("int(uintptr_t, uintptr_t, uintptr_t)", error=_FLOW_ERROR, onerror=_raised)  # type: ignore[untyped-decorator]
-def _transform(element: int, source: int, target: int, between: dict[int, Callable[[int, int], int]] = _between) -> int:
-    return between[element](source, target)
+def _transform(element: int, source: int, target: int, table: dict[int, Callable[[int, int], int]] = _transforms) -> int:
+    return table[element](source, target)
 
 
 @atexit.register
-def _forget_all() -> None:
+def _unregister_all() -> None:
     """Call nothing any more: what plays at the end of the interpreter gets no frames through libraries half cleared."""
-    for table in (_in_place, _between, _failed):
+    for table in _TABLES:
         table.clear()
 
 
-def missing(pygobject_version: tuple[int, ...], capsule: Any) -> str:
-    """Return why the fast path cannot be taken here; the empty text: it can. ``capsule``: PyGObject's interface for C."""
+def reason_unavailable(pygobject_version: tuple[int, ...], capsule: Any) -> str:
+    """Return why the fast path cannot be taken here, the empty text where it can.
+
+    ``capsule`` is PyGObject's interface for C, None where this version has none.
+    """
     if os.environ.get(_SWITCH, "").lower() in ("off", "0", "no", "false"):
         return f"{_SWITCH}={os.environ[_SWITCH]}"
     if platform.python_implementation() != "CPython":
@@ -74,7 +78,7 @@ def missing(pygobject_version: tuple[int, ...], capsule: Any) -> str:
     return ""
 
 
-def maker(capsule: Any) -> Callable[[int, int, int, int], Any]:
+def boxed_constructor(capsule: Any) -> Callable[[int, int, int, int], Any]:
     """Return the function that makes the Python object of a boxed value: of its GType, its address, and twice 0.
 
     The object holds no reference and must not outlive the value. ``capsule`` is PyGObject's C interface.
@@ -86,8 +90,8 @@ def maker(capsule: Any) -> Callable[[int, int, int, int], Any]:
     return function(ctypes.c_size_t.from_address(slot).value)
 
 
-def take_slots(gtype: int, offsets: dict[str, int]) -> None:
-    """Put the callbacks into the C class ``gtype``; ``offsets`` says where in it ``transform_ip`` and ``transform`` lie."""
+def override_vfuncs(gtype: int, offsets: dict[str, int]) -> None:
+    """Put callbacks into the C class ``gtype``, at the ``offsets`` of its virtual methods ``transform_ip`` and ``transform``."""
     callbacks = {"transform_ip": _transform_ip, "transform": _transform}
     start = ffi.cast("char *", glib.g_type_class_ref(gtype))
     for name, offset in offsets.items():
@@ -96,23 +100,23 @@ def take_slots(gtype: int, offsets: dict[str, int]) -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(callbacks[name]))
 
 
-def enter(
+def register(
     element: int,
     failed: Callable[[BaseException], int],
-    in_place: Callable[[int], int],
-    between: Callable[[int, int], int] | None,
+    transform_ip: Callable[[int], int],
+    transform: Callable[[int, int], int] | None,
 ) -> None:
-    """From now on call these for the element at an address, which is started: for buffers, with their addresses.
+    """Call these from now on for the element at an address, which is started: for its buffers, with their addresses.
 
-    ``in_place`` gets one buffer, ``between`` one that is read and an empty one. What they raise goes to ``failed``,
-    which returns the GstFlowReturn.
+    ``transform_ip`` gets one buffer, ``transform`` one that is read and an empty one. What they raise goes to ``failed``, which
+    returns the GstFlowReturn.
     """
-    _failed[element], _in_place[element] = failed, in_place
-    if between is not None:
-        _between[element] = between
+    _failed[element], _transform_ips[element] = failed, transform_ip
+    if transform is not None:
+        _transforms[element] = transform
 
 
-def leave(element: int) -> None:
-    """Forget an element; nothing happens if it did not enter."""
-    for table in (_in_place, _between, _failed):
+def unregister(element: int) -> None:
+    """Forget the element at an address; nothing happens where it is not registered."""
+    for table in _TABLES:
         table.pop(element, None)

@@ -45,15 +45,9 @@ _api = reader("GstMetaInfo", "api")
 _iterate = gst.gst_buffer_iterate_meta
 
 
-def scan(address: int, state: Any = None) -> list[tuple[int, int]]:
-    """Return every meta of the buffer at ``address``, as (type of its API, its own address), in the order they lie in.
-
-    ``state`` is what :func:`scan_state` made, for those who scan often; it must not be used by two threads at once.
-    """
-    if state is None:
-        state = scan_state()
-    else:
-        state[0] = ffi.NULL
+def scan(address: int) -> list[tuple[int, int]]:
+    """Return every meta of the buffer at ``address``, as (type of its API, its own address), in the order in which they lie."""
+    state = ffi.new(STATE)  # one for each call: C is left between two metas, and another thread may scan meanwhile
     found: list[tuple[int, int]] = []
     meta = _iterate(address, state)
     while meta:
@@ -61,11 +55,6 @@ def scan(address: int, state: Any = None) -> list[tuple[int, int]]:
         found.append((_api(info)[0], meta))
         meta = _iterate(address, state)
     return found
-
-
-def scan_state() -> Any:
-    """Return room for where a scan is."""
-    return ffi.new(STATE)
 
 
 def is_writable(address: int) -> bool:
@@ -294,13 +283,13 @@ def _registered(name: bytes) -> Any:
     return info
 
 
-class NoteMeta:
-    """Our own custom meta, under one name for the whole process.
+class JsonMeta:
+    """The custom meta of a name: a JSON text on a buffer, and the frame's number beside it. Any thread may use it.
 
     It has no tags and no transform function, so that it is all C and survives whatever copies, converts or scales a buffer.
 
-    To add a note, the one on a buffer of our own is filled in and copied: one call into C instead of one for the meta, one for
-    its structure and one for each field.
+    To add one, the one on a buffer of our own is filled in and copied: one call into C instead of one for the meta, one for its
+    structure and one for each field.
     """
 
     def __init__(self, name: str) -> None:
@@ -317,24 +306,34 @@ class NoteMeta:
         self._number = ffi.cast("uint64_t *", self._values[_NUMBER] + DATA)
         self._pointer = ffi.cast("const char **", self._values[_JSON] + DATA)
         self._text: Any = None
+        self._filling = threading.Lock()
 
-    def read(self, meta_address: int) -> str:
-        """Return the text of the note at the address of its meta, the empty text if it has none."""
-        return text_in(gst.gst_custom_meta_get_structure(meta_address), _JSON) or ""
+    def add(self, address: int, frame_num: int, text: str | bytes) -> None:
+        """Add the meta to the writable buffer at ``address``; no NUL is in ``text``. Raises NotWritableError."""
+        check_writable(address)  # GStreamer's copying does not look
+        with self._filling:
+            self._fill(frame_num, text)
+            self._copy(address, self._meta, self._address, COPY, AS_IT_IS)
 
-    def number_at(self, meta_address: int) -> int | None:
-        """Return the frame's number beside the text, None if it is not there, or too large."""
-        number = uint64_in(gst.gst_custom_meta_get_structure(meta_address), _NUMBER)
-        return number if number is not None and number < FRAME_NUMBERS else None
-
-    def write(self, address: int, meta_address: int, frame_num: int, text: str) -> None:
-        """Write number and text (no NUL in it) to a writable buffer, into the note at ``meta_address`` or, if 0, a new one."""
-        check_writable(address)  # neither GStreamer's copying looks whether it may, nor can a structure be written then
-        self._number[0] = frame_num
-        self._text = self._pointer[0] = ffi.new(CHARS, text.encode("utf-8", "backslashreplace"))
-        if meta_address:
-            structure = gst.gst_custom_meta_get_structure(meta_address)
+    def replace(self, address: int, meta_address: int, frame_num: int, text: str | bytes) -> None:
+        """Write into the meta at ``meta_address``, which is on the writable buffer at ``address``. Raises NotWritableError."""
+        check_writable(address)
+        structure = gst.gst_custom_meta_get_structure(meta_address)
+        with self._filling:
+            self._fill(frame_num, text)
             for name, value in self._values.items():
                 gst.gst_structure_set_value(structure, name, value)
-            return
-        self._copy(address, self._meta, self._address, COPY, AS_IT_IS)
+
+    def _fill(self, frame_num: int, text: str | bytes) -> None:
+        self._number[0] = frame_num
+        encoded = text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text
+        self._text = self._pointer[0] = ffi.new(CHARS, encoded)
+
+    def get(self, meta_address: int) -> str:
+        """Return the text in the meta at an address, the empty text where it has none."""
+        return text_in(gst.gst_custom_meta_get_structure(meta_address), _JSON) or ""
+
+    def frame_num(self, meta_address: int) -> int | None:
+        """Return the frame's number in the meta at an address; None where it is not there, or too large."""
+        number = uint64_in(gst.gst_custom_meta_get_structure(meta_address), _NUMBER)
+        return number if number is not None and number < FRAME_NUMBERS else None

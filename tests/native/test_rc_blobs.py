@@ -1,4 +1,4 @@
-"""Values that C copies and frees: the machine code on this machine and, emulated, on both, and what lies in a box."""
+"""Values that C copies and frees: the machine code on this machine and, emulated, on both, and what lies in a blob."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ from unicorn import x86_const as x86
 from empycustom.errors import DeepStreamError
 from empycustom.native import deepstream as layouts
 from empycustom.native import deepstream_users as users
-from empycustom.native import dlpack as boxes
-from empycustom.native import dlpack as jumps
-from empycustom.native.dlpack import copy_and_release, machine_code, new_box
+from empycustom.native import trampolines
+from empycustom.native.trampolines import machine_code, new_rc_blob, rc_blob_functions
 
 GLIB = ctypes.CDLL("libglib-2.0.so.0")
 GONE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 CALL = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-SPARE = 1000  # references that keep a box alive when the code under test gives back too many
+SPARE = 1000  # references that keep a blob alive when the code under test gives back too many
 here = pytest.mark.skipif(
     platform.machine() not in ("x86_64", "aarch64"), reason=f"there is no machine code for {platform.machine()}"
 )
@@ -41,25 +40,25 @@ def at(address, code):
     return struct.unpack(f"={code}", ctypes.string_at(address, struct.calcsize(f"={code}")))
 
 
-def user_meta(box):
-    """Return a NvDsUserMeta with an event in a box, as the bytes that hold it and their address."""
-    memory = ctypes.create_string_buffer(struct.pack("=8xi28sQ", 9, b"\xa5" * 28, box), 48)
+def user_meta(blob):
+    """Return a NvDsUserMeta with an event in a blob, as the bytes that hold it and their address."""
+    memory = ctypes.create_string_buffer(struct.pack("=8xi28sQ", 9, b"\xa5" * 28, blob), 48)
     return memory, ctypes.addressof(memory)
 
 
-def references(box):
-    """Give back every reference to a box, and return how many there were: GLib tells when the last one goes."""
+def references(blob):
+    """Give back every reference to a blob, and return how many there were: GLib tells when the last one goes."""
     last, count = [], 0
     tell = GONE(last.append)
     while not last:
-        GLIB.g_atomic_rc_box_release_full(ctypes.c_void_p(box), tell)
+        GLIB.g_atomic_rc_box_release_full(ctypes.c_void_p(blob), tell)
         count += 1
     return count
 
 
 @pytest.fixture
-def box():
-    made = new_box(64, {16: b"text"}, {4: 7})
+def blob():
+    made = new_rc_blob(64, {16: b"text"}, {4: 7})
     for _ in range(SPARE):
         GLIB.g_atomic_rc_box_acquire(ctypes.c_void_p(made))
     return made
@@ -69,39 +68,39 @@ def box():
 
 
 @here
-def test_a_copy_is_the_same_box_with_one_reference_more(box):
-    copy, _ = map(CALL, copy_and_release())
-    memory, user = user_meta(box)
+def test_a_copy_is_the_same_box_with_one_reference_more(blob):
+    copy, _ = map(CALL, rc_blob_functions())
+    memory, user = user_meta(blob)
     before = memory.raw
-    assert [copy(user, None) for _ in range(10)] == [box] * 10
+    assert [copy(user, None) for _ in range(10)] == [blob] * 10
     assert memory.raw == before
-    assert at(at(box + 16, "Q")[0], "5s") == (b"text\0",)
-    assert references(box) == 1 + SPARE + 10
+    assert at(at(blob + 16, "Q")[0], "5s") == (b"text\0",)
+    assert references(blob) == 1 + SPARE + 10
 
 
 @here
-def test_a_release_takes_one_reference_and_leaves_the_rest_alone(box):
-    copy, release = map(CALL, copy_and_release())
-    memory, user = user_meta(box)
-    before, content = memory.raw, at(box, "64s")
+def test_a_release_takes_one_reference_and_leaves_the_rest_alone(blob):
+    copy, release = map(CALL, rc_blob_functions())
+    memory, user = user_meta(blob)
+    before, content = memory.raw, at(blob, "64s")
     for _ in range(5):
         copy(user, None)
     for _ in range(7):
         release(user, None)
-    assert (memory.raw, at(box, "64s")) == (before, content)
-    assert references(box) == 1 + SPARE + 5 - 7
+    assert (memory.raw, at(blob, "64s")) == (before, content)
+    assert references(blob) == 1 + SPARE + 5 - 7
 
 
 @here
-def test_threads_copy_and_release_at_the_same_time(box):
-    copy, release = map(CALL, copy_and_release())
-    _memory, user = user_meta(box)
+def test_threads_copy_and_release_at_the_same_time(blob):
+    copy, release = map(CALL, rc_blob_functions())
+    _memory, user = user_meta(blob)
     begin, wrong = threading.Barrier(8), []
 
     def work():
         begin.wait()
         for number in range(5000):
-            if copy(user, None) != box:
+            if copy(user, None) != blob:
                 wrong.append(number)
             if number % 2:
                 release(user, None)
@@ -112,7 +111,7 @@ def test_threads_copy_and_release_at_the_same_time(box):
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert references(box) == 1 + SPARE + 8 * 2500
+    assert references(blob) == 1 + SPARE + 8 * 2500
 
 
 def resident():
@@ -122,13 +121,13 @@ def resident():
 
 @here
 def test_200_000_boxes_leave_nothing_behind():
-    copy, release = map(CALL, copy_and_release())
+    copy, release = map(CALL, rc_blob_functions())
     limit = 50 << 20
 
-    def boxes_more(count, *, freed):
+    def more_blobs(count, *, freed):
         made = []
         for _ in range(count):
-            made.append(new_box(14040, {128: b"now", 136: b"empycustom", 13832: b"{}" * 50}, {0: 1}))
+            made.append(new_rc_blob(14040, {128: b"now", 136: b"empycustom", 13832: b"{}" * 50}, {0: 1}))
             if freed:
                 _memory, user = user_meta(made.pop())
                 copy(user, None)
@@ -136,20 +135,20 @@ def test_200_000_boxes_leave_nothing_behind():
                 release(user, None)
         return made
 
-    boxes_more(1000, freed=True)
+    more_blobs(1000, freed=True)
     start = resident()
     for _ in range(20):
-        boxes_more(10_000, freed=True)
+        more_blobs(10_000, freed=True)
         assert resident() - start < limit
-    kept = boxes_more(20_000, freed=False)  # more than earlier tests may have left free
+    kept = more_blobs(20_000, freed=False)  # more than earlier tests may have left free
     assert resident() - start > limit, "this would not see a leak"
     assert [references(item) for item in kept] == [1] * 20_000
 
 
 @here
 def test_the_code_stays_where_it_is_and_nobody_can_write_to_it():
-    functions = copy_and_release()
-    assert copy_and_release() == functions
+    functions = rc_blob_functions()
+    assert rc_blob_functions() == functions
     ranges = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
     for function in functions:
         (rights,) = [item[1] for item in ranges if int(item[0].split("-")[0], 16) <= function < int(item[0].split("-")[1], 16)]
@@ -157,19 +156,19 @@ def test_the_code_stays_where_it_is_and_nobody_can_write_to_it():
 
 
 @here
-def test_boxes_are_freed_after_python_has_ended():
+def test_blobs_are_freed_after_python_has_ended():
     """A function written in Python would end the process by SIGSEGV."""
     code = """
         import ctypes
-        from empycustom.native.dlpack import copy_and_release, new_box
+        from empycustom.native.trampolines import new_rc_blob, rc_blob_functions
         libc = ctypes.CDLL(None)
         libc.malloc.restype = ctypes.c_void_p
         user = libc.malloc(48)  # not Python's, which frees its own
-        ctypes.memmove(user, bytes(40) + new_box(14040, {136: b"text"}, {}).to_bytes(8, "little"), 48)
+        ctypes.memmove(user, bytes(40) + new_rc_blob(14040, {136: b"text"}, {}).to_bytes(8, "little"), 48)
         before, after = ctypes.create_string_buffer(b"before"), ctypes.create_string_buffer(b"after")
         for text in (before, after):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(text))
-        copy, release = map(ctypes.c_void_p, copy_and_release())
+        copy, release = map(ctypes.c_void_p, rc_blob_functions())
         user = ctypes.c_void_p(user)
         for function, argument in [(libc.puts, after), (release, user), (release, user), (copy, user), (libc.puts, before)]:
             libc.__cxa_atexit(function, argument, None)  # the last one is called first
@@ -180,16 +179,16 @@ def test_boxes_are_freed_after_python_has_ended():
 
 @pytest.mark.parametrize("machine", ["riscv64", "i686", "armv7l", ""])
 def test_an_unknown_machine_is_an_error_that_names_it_and_those_that_are_known(monkeypatch, machine):
-    monkeypatch.setattr(boxes.platform, "machine", lambda: machine)
+    monkeypatch.setattr(trampolines.platform, "machine", lambda: machine)
     with pytest.raises(DeepStreamError, match=f"on {machine}; DeepStream runs on x86_64, aarch64"):
-        copy_and_release.__wrapped__()  # past the cache, which keeps what it has
+        rc_blob_functions.__wrapped__()  # past the cache, which keeps what it has
 
 
 @here
 def test_a_system_that_refuses_to_run_the_code_is_an_error(monkeypatch):
-    monkeypatch.setattr(jumps, "_PRIVATE", 0)  # neither private nor shared: mmap itself says no
+    monkeypatch.setattr(trampolines, "_PRIVATE", 0)  # neither private nor shared: mmap itself says no
     with pytest.raises(DeepStreamError, match="does not let a process run code that it made"):
-        copy_and_release.__wrapped__()
+        rc_blob_functions.__wrapped__()
 
 
 # Emulated.
@@ -256,7 +255,7 @@ def test_on_every_machine_the_code_goes_on_to_the_function_with_the_pointer_and_
 ):
     code = machine_code(name, place, function)
     assert code.startswith(LANDINGS[name])
-    assert len(code) <= jumps._LARGEST
+    assert len(code) <= trampolines._LARGEST
     check(name, code, place, function, pointer)
 
 
@@ -308,11 +307,11 @@ def test_on_every_machine_the_code_calls_one_function_and_goes_on_to_the_other(n
     function, then = functions[0], functions[1] + 0x800
     code = machine_code(name, place, function, then)
     assert code.startswith(LANDINGS[name])
-    assert len(code) <= jumps._LARGEST
+    assert len(code) <= trampolines._LARGEST
     check_two(name, code, place, function, then, pointer)
 
 
-# What lies in a box.
+# What lies in a blob.
 
 EVENTS = {"5.0 and 5.1": (184, 152), "6.0 to 7.1": (264, 152), "8.0": (14032, 13832), "9.0 and 9.1": (14040, 13832)}
 TEXTS = st.binary(max_size=300).map(lambda text: text.replace(b"\0", b""))
@@ -323,15 +322,15 @@ TEXTS = st.binary(max_size=300).map(lambda text: text.replace(b"\0", b""))
 def test_a_box_has_what_was_given_and_zeros(texts, numbers, size):
     given_texts = {8 * index: text for index, text in enumerate(texts)}
     given_numbers = {32 + 4 * index: number for index, number in enumerate(numbers)}
-    box = new_box(size, given_texts, given_numbers)
-    content, pointers = bytearray(at(box, f"{size}s")[0]), [at(box + place, "Q")[0] for place in given_texts]
+    blob = new_rc_blob(size, given_texts, given_numbers)
+    content, pointers = bytearray(at(blob, f"{size}s")[0]), [at(blob + place, "Q")[0] for place in given_texts]
     assert [ctypes.string_at(pointer) for pointer in pointers] == texts
-    assert all(pointer >= box + size for pointer in pointers)
-    assert [at(box + place, "i")[0] for place in given_numbers] == numbers
+    assert all(pointer >= blob + size for pointer in pointers)
+    assert [at(blob + place, "i")[0] for place in given_numbers] == numbers
     content[: 8 * len(texts)] = bytes(8 * len(texts))
     content[32 : 32 + 4 * len(numbers)] = bytes(4 * len(numbers))
     assert not any(content)
-    assert references(box) == 1
+    assert references(blob) == 1
 
 
 @pytest.mark.parametrize("layout", layouts.LAYOUTS, ids=lambda layout: layout.versions)
@@ -340,13 +339,13 @@ def test_an_event_of_every_version(monkeypatch, layout):
     monkeypatch.setattr(users, "_add", lambda *arguments: added.append(arguments))  # which takes NVIDIA's library
     size, other_attrs = EVENTS[layout.versions]
     users.add_event("frame", 1, 2, layout, "größe \0", "now")
-    ((*where, box),) = added
+    ((*where, blob),) = added
     assert where == ["frame", 1, 2, 9]
-    assert (at(box, "2i"), at(box + 104, "i")) == ((0x101, 0x101), (0x454D,))  # custom, custom, ours
-    pointers = {place: at(box + place, "Q")[0] for place in (128, 136, other_attrs)}
+    assert (at(blob, "2i"), at(blob + 104, "i")) == ((0x101, 0x101), (0x454D,))  # custom, custom, ours
+    pointers = {place: at(blob + place, "Q")[0] for place in (128, 136, other_attrs)}
     texts = {place: ctypes.string_at(pointer).decode() for place, pointer in pointers.items()}
     assert texts == {128: "now", 136: "empycustom", other_attrs: "größe \\0"}
-    assert min(pointers.values()) >= box + size
+    assert min(pointers.values()) >= blob + size
     written = {*range(8), *range(104, 108)}.union(*(range(place, place + 8) for place in pointers))
-    content = at(box, f"{size}s")[0]
+    content = at(blob, f"{size}s")[0]
     assert [place for place, byte in enumerate(content) if byte and place not in written] == []
