@@ -87,7 +87,7 @@ def test_the_callback_of_the_mode_is_missing(gst_launch, library):
         ("def process_ip(b, m, o, e, x):\n    pass\n", "process_ip takes (b, m, o, e, x)"),
         ("def process_ip(b, m, o, *, x):\n    pass\n", "process_ip takes (b, m, o, *, x)"),
         ("async def process_ip(b, m, o):\n    pass\n", "process_ip is a coroutine"),
-        ("process_ip = 5\n", "process_ip is a int, no function"),
+        ("process_ip = 5\n", "process_ip is a int, not a function"),
         (GOOD + "def start():\n    pass\n", "start takes (), but is called as start(options)"),
         (GOOD + "def stop(a, b):\n    pass\n", "stop takes (a, b), but is called as stop(options)"),
     ],

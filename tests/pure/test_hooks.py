@@ -4,6 +4,7 @@ import builtins
 import re
 import sys
 import textwrap
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -36,8 +37,8 @@ def opened(make):
     """Open a library written for the test, and close it in the end."""
     libraries = []
 
-    def open_it(text, in_place=True, **helpers):
-        libraries.append(Library.open(make(text, **helpers), in_place=in_place))
+    def open_it(text, in_place=True, views=None, **helpers):
+        libraries.append(Library.open(make(text, **helpers), in_place=in_place, views=views))
         return libraries[-1]
 
     path, modules = list(sys.path), set(sys.modules)
@@ -53,7 +54,6 @@ def opened(make):
 THREE = [
     "def process_ip(io_buffer, in_meta, options): return [io_buffer, in_meta, options]",
     "process_ip = lambda b, m, o: [b, m, o]",
-    "def process_ip(io_buffer, in_meta, options, *, events=None): return [io_buffer, in_meta, options]",
     "def process_ip(io_buffer, in_meta, options, **rest): assert not rest; return [io_buffer, in_meta, options]",
     "def process_ip(io_buffer, in_meta=1, options=2): return [io_buffer, in_meta, options]",
     "import functools\ndef f(x, b, m, o): return [b, m, o]\nprocess_ip = functools.partial(f, 0)",
@@ -78,20 +78,159 @@ FOUR = [
 @pytest.mark.parametrize("text", THREE)
 def test_callbacks_of_three_arguments(opened, text):
     library = opened(text)
-    assert library.takes_events is False
+    assert library.callbacks.frame.takes_events is False
     assert list(library.call("buffer", "meta", {"o": 1}, "events")) == ["buffer", "meta", {"o": 1}]
 
 
 @pytest.mark.parametrize("text", FOUR)
 def test_callbacks_of_four_arguments(opened, text):
     library = opened(text)
-    assert library.takes_events is True
+    assert library.callbacks.frame.takes_events is True
     assert library.call("buffer", "meta", {"o": 1}, "events") == ["buffer", "meta", {"o": 1}, "events"]
+
+
+# What is handed over by name: `views` are what the caller of Library.open can make, here of buffer and in_meta.
+
+META = {"frame": [{"frame_num": 7}]}
+VIEWS = {"image": lambda buffer, in_meta: nullcontext(("image of", buffer, in_meta["frame"][0]["frame_num"]))}
+BY_NAME = [
+    ("def process_ip(b, m, o, *, events): return [b, m, o, events]", "events"),
+    ("def process_ip(b, m, o, *, events=None): return [b, m, o, events]", "events"),
+    ("def process_ip(b, m, o, /, events): return [b, m, o, events]", "events"),
+    ("def process_ip(b, m, o, frame): return [b, m, o, frame]", "frame"),
+    ("def process_ip(b, m, o, *, frame): return [b, m, o, frame]", "frame"),
+    ("def process_ip(b, m, o, image=None): return [b, m, o, image]", "image"),
+    ("def process_ip(b, m, o, e, *, image): return [b, m, o, e, image]", "events image"),
+    ("def process_ip(b, m, o, image, events, frame): return [b, m, o, image, events, frame]", "image events frame"),
+    ("def process_ip(b, m, o, *, frame, more=1, **rest): assert not rest; return [b, m, o, frame]", "frame"),
+    ("def process_ip(b, *args, frame): return [b, *args, frame]", "events frame"),
+    ("def process_ip(*args, events): return [*args, events]", "events"),
+    ("class C:\n    def __call__(self, b, m, o, *, image): return [b, m, o, image]\nprocess_ip = C()", "image"),
+    ("import functools\ndef f(x, b, m, o, frame): return [b, m, o, frame]\nprocess_ip = functools.partial(f, 0)", "frame"),
+]
+
+
+@pytest.mark.parametrize(("text", "names"), BY_NAME)
+def test_callbacks_get_by_name_what_they_ask_for(opened, text, names):
+    library = opened(text, views=VIEWS)
+    handed = {"events": "events", "frame": {"frame_num": 7}, "image": ("image of", "buffer", 7)}
+    assert library.call("buffer", META, {}, "events") == ["buffer", META, {}, *(handed[name] for name in names.split())]
+    assert library.callbacks.frame.arguments == ("io_buffer", "in_meta", "options", *names.split())
+
+
+def test_what_was_given_to_a_partial_is_not_given_again(opened):
+    text = "import functools\ndef f(b, m, o, events): return events\nprocess_ip = functools.partial(f, events='mine')"
+    library = opened(text)
+    assert library.call("buffer", META, {}, "others") == "mine"
+
+
+def test_a_batch_without_frames_has_no_first_one(opened):
+    assert opened("def process_ip(b, m, o, frame): return frame").call(None, {"frame": []}, {}, None) is None
+
+
+def test_what_is_made_for_a_call_is_closed_when_it_returns_or_raises(opened):
+    seen = []
+
+    @contextmanager
+    def image(buffer, _in_meta):
+        seen.append(f"opened {buffer}")
+        try:
+            yield "image"
+        finally:
+            seen.append("closed")
+
+    library = opened("def process_ip(b, m, o, image): assert image == 'image'; return 1 / o['n']", views={"image": image})
+    assert library.call("b1", META, {"n": 1}, None) == 1
+    with pytest.raises(CallbackError, match=r"lib\.py:1: process_ip raised ZeroDivisionError"):
+        library.call("b2", META, {"n": 0}, None)
+    assert seen == ["opened b1", "closed", "opened b2", "closed"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def process_ip(b, m, o, *, imagge): pass",
+        "def process_ip(b, m, o, frame, e): pass",
+        "def process_ip(b, m, *, frame): pass",
+    ],
+)
+def test_an_argument_that_nobody_has_is_refused_with_those_that_there_are(opened, text):
+    with pytest.raises(CallbackSignatureError) as caught:
+        opened(text, views=VIEWS)
+    signature = text.partition(":")[0].removeprefix("def process_ip")
+    assert str(caught.value) == (
+        f"{caught.value.library}:1: process_ip takes {signature}, but is called as process_ip(io_buffer, in_meta, options) or with "
+        "events as the 4th argument; by name there are events, frame, image; change its definition"
+    )
+
+
+# In programs: functions and objects in the place of a file.
+
+
+def found_by(buffer, in_meta, options, *, frame):
+    return [buffer, options, frame["frame_num"], options["n"] // options["m"]]
+
+
+class Counter:
+    def __init__(self):
+        self.seen = []
+
+    def start(self, options):
+        self.seen.append(("start", options))
+
+    def process_ip(self, buffer, in_meta, options):
+        self.seen.append(buffer)
+        return len(self.seen)
+
+    def stop(self, options):
+        self.seen.append("stop")
+
+
+def test_a_function_is_a_library(opened):
+    assert callbacks_of(found_by) == {"process_ip"}
+    library = Library.open(found_by, in_place=True)
+    line = found_by.__code__.co_firstlineno
+    assert (library.path, library.name, library.line_of("found_by")) == (__file__, "found_by", line)
+    assert library.call("b", META, {"n": 4, "m": 2}, None) == ["b", {"n": 4, "m": 2}, 7, 2]
+    with pytest.raises(CallbackError) as caught:
+        library.call("b", META, {"n": 4, "m": 0}, None)
+    assert str(caught.value).startswith(f"{__file__}:{line + 1}: found_by raised ZeroDivisionError")
+    assert (library.start({}), library.stop({}), library.has_output_caps, library.misspelt()) == (None, None, False, [])
+    library.close()
+    with pytest.raises(CallbackSignatureError, match=r"<lambda> takes \(b\), but is called as <lambda>\(io_buffer"):
+        Library.open(lambda b: b, in_place=True)
+
+
+def test_a_function_called_process_makes_frames():
+    def process(buffer, in_meta, options):
+        return buffer, None
+
+    assert callbacks_of(process) == {"process"}
+    assert Library.open(process, in_place=False).call(1, META, {}, None) == (1, None)
+
+
+def test_an_object_with_callbacks_is_a_library():
+    counter = Counter()
+    assert callbacks_of(counter) == {"start", "process_ip", "stop"}
+    library = Library.open(counter, in_place=True)
+    assert library.path == __file__
+    library.start({"a": 1})
+    assert library.call("b", META, {}, None) == 2
+    library.stop({})
+    library.close()
+    assert counter.seen == [("start", {"a": 1}), "b", "stop"]
+    with pytest.raises(CallbackMissingError, match="has process_ip but no process"):
+        Library.open(counter, in_place=False)
+
+
+def test_what_is_no_library_at_all_is_refused():
+    with pytest.raises(CallbackMissingError, match="3 has neither process_ip nor process"):
+        Library.open(3, in_place=True)
 
 
 def test_a_callback_written_in_c_that_cannot_be_asked_gets_three(opened):
     library = opened("process_ip = max")
-    assert library.takes_events is False
+    assert library.callbacks.frame.takes_events is False
     assert library.call(1, 3, 2, 4) == 3
 
 
@@ -150,27 +289,32 @@ GOOD = "def process_ip(b, m, o): pass\n"
             "process_ip takes (), but is called as process_ip(io_buffer, in_meta, options)",
         ),
         ("\ndef process_ip(a, b): pass", "process_ip", 2, "takes (a, b), but is called as"),
-        ("def process_ip(a, b, c, d, e): pass", "process_ip", 1, "or with events as the 4th argument; change its definition"),
+        (
+            "def process_ip(a, b, c, d, e): pass",
+            "process_ip",
+            1,
+            "or with events as the 4th argument; by name there are events, frame; change its definition",
+        ),
         ("def process_ip(a, b, c, *, d): pass", "process_ip", 1, "takes (a, b, c, *, d)"),
         ("def process_ip(a, b, *, options): pass", "process_ip", 1, "takes (a, b, *, options)"),
         ("def process_ip(**all): pass", "process_ip", 1, "takes (**all)"),
         ("class C:\n    def run(self, b): pass\nprocess_ip = C().run", "process_ip", 2, "takes (b)"),
-        ("process_ip = 5", "process_ip", None, "is a int, no function"),
-        ("process_ip = None", "process_ip", None, "is a NoneType, no function"),
+        ("process_ip = 5", "process_ip", None, "is a int, not a function"),
+        ("process_ip = None", "process_ip", None, "is a NoneType, not a function"),
         ("async def process_ip(a, b, c): pass", "process_ip", 1, "is a coroutine (async def)"),
         ("def process_ip(a, b, c): yield", "process_ip", 1, "is a generator (it contains yield)"),
         ("async def process_ip(a, b, c): yield", "process_ip", 1, "is a generator"),
-        ("class C:\n    async def __call__(self, a, b, c): pass\nprocess_ip = C()", "process_ip", None, "is a coroutine"),
+        ("class C:\n    async def __call__(self, a, b, c): pass\nprocess_ip = C()", "process_ip", 2, "is a coroutine"),
         (
             "import functools\nasync def f(x, a, b, c): pass\nprocess_ip = functools.partial(f, 1)",
             "process_ip",
-            None,
+            2,
             "is a coroutine",
         ),
         (GOOD + "def start(): pass", "start", 2, "start takes (), but is called as start(options); change its definition"),
         (GOOD + "def start(options, more): pass", "start", 2, "start takes (options, more)"),
         (GOOD + "def stop(): pass", "stop", 2, "stop takes ()"),
-        (GOOD + "start = 'x'", "start", None, "start is a str, no function"),
+        (GOOD + "start = 'x'", "start", None, "start is a str, not a function"),
         (GOOD + "async def stop(options): pass", "stop", 2, "stop is a coroutine"),
         ("import numpy as np\ndef process_ip(a, b=np.eye(2)): pass", "process_ip", 2, "takes (a, b=array([[1., 0.], [0., 1.]]))"),
     ],
@@ -219,7 +363,7 @@ def test_what_was_loaded_to_see_its_callbacks_is_opened_once_each(make):
     builtins.runs_of_test = 0
     assert callbacks_of(file) == callbacks_of(file) == {"process_ip"}
     libraries = [Library.open(file, in_place=True) for _ in range(3)]
-    assert len({id(library.module) for library in libraries}) == builtins.runs_of_test == 3
+    assert len({id(library.target) for library in libraries}) == builtins.runs_of_test == 3
     for library in libraries:
         library.close()
     assert (sys.path, set(sys.modules)) == (path, modules)
@@ -233,7 +377,7 @@ def test_start_and_stop_get_the_options(opened):
     library = opened(GOOD + "seen = []\ndef start(options): seen.append(options)\ndef stop(options=None): seen.append(options)")
     library.start({"a": 1})
     library.stop({"b": 2})
-    assert library.module.seen == [{"a": 1}, {"b": 2}]
+    assert library.target.seen == [{"a": 1}, {"b": 2}]
 
 
 def test_start_and_stop_are_optional(opened):
@@ -399,7 +543,7 @@ def test_a_library_goes_on_after_an_exception(opened):
 def test_failed_blames_an_exception_caught_elsewhere(opened):
     library = opened("def process_ip(a, b, c):\n    1 / 0\n")
     try:
-        library.function(1, 2, 3)
+        library.callbacks.frame.function(1, 2, 3)
     except ZeroDivisionError as raised:
         error = library.failed(raised, "process_ip")
     assert error.line == 2

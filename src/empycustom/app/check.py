@@ -14,7 +14,7 @@ import empycustom
 from empycustom.app.options import is_configuration
 from empycustom.app.pictures import check_picture, real, save_picture
 from empycustom.app.trial import Trial, TrialFrame, explain, facts_of, synthetic
-from empycustom.buffers.callback import wrap
+from empycustom.buffers.callback import VIEWS, wrap
 from empycustom.elements.base import VIDEO_CAPS
 from empycustom.elements.empycustom import OutputCaps
 from empycustom.elements.frames import FrameFormat
@@ -22,7 +22,8 @@ from empycustom.elements.properties import read_object
 from empycustom.elements.results import check_buffer, meta_of, pair_of, read, said_of, write_arrays
 from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError, StreamEndedError
 from empycustom.gstreamer import Gst
-from empycustom.library.callbacks import ARGUMENTS, Library, callbacks_of
+from empycustom.library.callbacks import Library, callbacks_of
+from empycustom.library.dialects import Callback, line_of
 from empycustom.library.explain import is_kind
 from empycustom.session.console import complain, keep_stdout, show
 from empycustom.session.outputs import prepare
@@ -65,7 +66,7 @@ def _check_library(asked: Namespace, facts: dict[str, Any], say: Say) -> None:
     first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
     at = f" at {frame.stream_time / Gst.SECOND:.3f} s" if asked.video else ""
     say(f"{for_people(asked.library)}: {_frame_line(frame, at)}")
-    library = Library.open(asked.library, in_place=first == "process_ip")
+    library = Library.open(asked.library, in_place=first == "process_ip", views=VIEWS)
     facts["warnings"] = [str(error) for error in library.misspelt()]
     for text in facts["warnings"]:
         complain(text, kind="warning")
@@ -167,14 +168,13 @@ def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
 
 def _calls(callbacks: list[Library]) -> list[dict[str, Any]]:
     """The callbacks that are called, in their order, with the arguments that they get."""
-    library = callbacks[0]
-    hooks = {name: [_call(library, name, ["options"])] if hasattr(library.module, name) else [] for name in ("start", "stop")}
-    seen = [_call(each, each.name, list(ARGUMENTS[each.name])[: 4 if each.takes_events else 3]) for each in callbacks]
-    return [*hooks["start"], *seen, *hooks["stop"]]
+    hooks = callbacks[0].callbacks
+    called = [hooks.start, *(each.callbacks.frame for each in callbacks), hooks.stop]
+    return [_call(each) for each in called if each]
 
 
-def _call(library: Library, name: str, arguments: list[str]) -> dict[str, Any]:
-    return {"callback": name, "arguments": arguments, "line": library.line_of(name)}
+def _call(callback: Callback) -> dict[str, Any]:
+    return {"callback": callback.name, "arguments": list(callback.arguments), "line": line_of(callback.function)}
 
 
 def _call_line(call: dict[str, Any]) -> str:

@@ -38,6 +38,15 @@ class Buffer(Gst.Buffer):
         return True
 
 
+def _image_of(buffer: Any, in_meta: Any) -> Any:
+    from empycustom.buffers.mapping import map_frame  # it loads NumPy
+
+    return map_frame(buffer, in_meta)
+
+
+VIEWS = {"image": _image_of}  # what callbacks may ask for by name, see empycustom.library.dialects.Views
+
+
 def wrap(buffer: Any) -> Any:
     """Make a Buffer of a ``Gst.Buffer``, in place, and return it."""
     buffer.__class__ = Buffer

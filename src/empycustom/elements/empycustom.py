@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from empycustom.buffers.callback import VIEWS
 from empycustom.elements.base import VIDEO_CAPS, WARNING, VideoTransform, always_templates, guarded, install_fast_path
 from empycustom.elements.caller import Caller
 from empycustom.elements.failures import post_error, post_warning
@@ -198,6 +199,7 @@ class EmPyCustom(VideoTransform):
     }
     properties = PROPERTIES
     signal = "emcustom"
+    library: Any = None  # in programs: a function, or an object with callbacks, in the place of custom-lib
     # The listings of the document that asks for this element show both names.
     category = DebugCategory("python-empycustom", "Custom Python processing", aliases=("python-emcustom",))
 
@@ -210,7 +212,7 @@ class EmPyCustom(VideoTransform):
 
     def begin(self) -> None:
         """Load and check the library, and call its ``start``."""
-        custom_lib = self.values["custom-lib"]
+        custom_lib = self.values["custom-lib"] if self.library is None else self.library
         if not custom_lib:
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
         options = read_object("options", self.values["options"])
@@ -219,7 +221,7 @@ class EmPyCustom(VideoTransform):
         super().begin()
         if is_mixed():
             self.log(WARNING, _MIXED)
-        library = Library.open(custom_lib, in_place=self.values["in-place"])
+        library = Library.open(custom_lib, in_place=self.values["in-place"], views=VIEWS)
         self.set_in_place(self.values["in-place"])
         for error in library.misspelt():
             post_warning(self, error)

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
-from types import FunctionType, ModuleType, TracebackType
+from types import FunctionType, TracebackType
 from typing import Any, NamedTuple
 
 from empycustom.errors import CallbackError, DebuggerLeftError, EmPyCustomError, EndOfStream, LibraryError, StreamEndedError
@@ -150,7 +150,7 @@ class Misspelt(NamedTuple):
         return f"{self.name} in line {self.line} is never called; {self.callback} may be meant"
 
 
-def misspelt_process(module: ModuleType, path: str, wanted: str) -> Misspelt | None:
+def misspelt_process(module: Any, path: str, wanted: str) -> Misspelt | None:
     """Return the function that may be meant to be ``wanted``, a callback that sees buffers and that the library lacks."""
     best, found = _LIKELY, None
     for function in _functions(module, path):
@@ -161,7 +161,7 @@ def misspelt_process(module: ModuleType, path: str, wanted: str) -> Misspelt | N
     return found
 
 
-def misspelt_others(module: ModuleType, path: str, lacking: Sequence[str]) -> Iterator[Misspelt]:
+def misspelt_others(module: Any, path: str, lacking: Sequence[str]) -> Iterator[Misspelt]:
     """Yield functions that may be meant to be ``lacking``, callbacks that get ``options``: those that nothing in the file uses.
 
     Raises OSError, SyntaxError where the file is not the one any more that was loaded.
@@ -183,11 +183,11 @@ def key_meant(error: KeyError) -> str:
     return next(iter(get_close_matches(key, KEYS, n=1, cutoff=_SURE)), "")
 
 
-def _functions(module: ModuleType, path: str) -> list[FunctionType]:
+def _functions(module: Any, path: str) -> list[FunctionType]:
     """The functions that a library itself defines and that may be called by others, without its callbacks."""
     return [
         value
-        for name, value in [*vars(module).items()]
+        for name, value in [*getattr(module, "__dict__", {}).items()]
         if type(value) is FunctionType
         and value.__code__.co_filename == path
         and value.__name__ == name

@@ -23,7 +23,8 @@ from empycustom.errors import (
     EventError,
     LibraryError,
 )
-from empycustom.library.callbacks import line_of, trace_this_thread
+from empycustom.library.callbacks import trace_this_thread
+from empycustom.library.dialects import line_of
 from empycustom.library.explain import ending, locate_error
 from empycustom.library.load import load, load_error, unload
 from empycustom.model.serialize import loads

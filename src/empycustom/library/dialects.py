@@ -1,0 +1,235 @@
+"""How a library is called: a dialect for each kind of library. Adding one is a file with a class, and a line in DIALECTS.
+
+Ours is a module, or any object, with ``start``, ``process_ip``, ``process``, ``output_caps`` and ``stop``; in programs also a
+function alone. Which arguments a callback gets is decided once, by its signature.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from functools import partial
+from types import CodeType
+from typing import Any, Protocol
+
+from empycustom.errors import CallbackMissingError, CallbackSignatureError
+from empycustom.library.explain import misspelt_others, misspelt_process
+
+# The arguments that each callback gets, as the messages show them.
+ARGUMENTS = {
+    "start": ("options",),
+    "process_ip": ("io_buffer", "in_meta", "options"),
+    "process": ("in_buffer", "in_meta", "options"),
+    "output_caps": ("caps", "options"),
+    "stop": ("options",),
+}
+FRAMES = ("process_ip", "process")  # those that see frames
+EVENTS, FRAME = "events", "frame"  # what they get by name, and what is in the views
+Views = Mapping[str, Callable[[Any, Any], AbstractContextManager[Any]]]
+"""What is made for a call that asks for it by name: a function of buffer and ``in_meta``, whose result is entered."""
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A callback of a library. ``function`` is the library's own, ``arguments`` are the names of what it gets.
+
+    ``call`` takes what ARGUMENTS says, and ``takes_events`` besides that the events.
+    """
+
+    name: str
+    function: Any
+    arguments: tuple[str, ...]
+    call: Callable[..., Any]
+    takes_events: bool = False
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """The callbacks of a library. ``frame`` sees frames, and is the only one that every library has.
+
+    ``frame.call`` returns what ``process_ip`` may return; what ``process`` may, where the library is not called in place.
+    """
+
+    frame: Callback
+    start: Callback | None = None
+    stop: Callback | None = None
+    output_caps: Callback | None = None
+
+
+class Dialect(Protocol):
+    """How libraries of one kind are called. ``target`` is a library's module, or what is in the place of one."""
+
+    def names(self, target: Any) -> set[str]:
+        """Return which of the callbacks in ARGUMENTS a library has."""
+
+    def bind(self, target: Any, path: str, views: Views, *, in_place: bool) -> Callbacks:
+        """Check the callbacks of the library in the file ``path`` and return them. Raises LibraryError."""
+
+    def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:
+        """Yield warnings about functions that may be meant to be callbacks and that nobody calls."""
+
+
+class OwnDialect:
+    """Calls callbacks by their names in ARGUMENTS; a function alone is ``process``, if that is its name, or ``process_ip``."""
+
+    def names(self, target: Any) -> set[str]:
+        """Return which of the callbacks a library has."""
+        if _is_function(target):
+            return {"process" if getattr(target, "__name__", "") == "process" else "process_ip"}
+        return {name for name in ARGUMENTS if hasattr(target, name)}
+
+    def bind(self, target: Any, path: str, views: Views, *, in_place: bool) -> Callbacks:
+        """Check the callbacks and return them. Raises CallbackMissingError, CallbackSignatureError."""
+        name = "process_ip" if in_place else "process"
+        if _is_function(target):
+            return Callbacks(_frame_callback(target, path, name, getattr(target, "__name__", name), views))
+        if not hasattr(target, name):
+            raise CallbackMissingError(_missing(target, path, name), library=path, callback=name)
+        others = {other: _hook(target, path, other) for other in ("start", "stop", "output_caps") if hasattr(target, other)}
+        return Callbacks(_frame_callback(getattr(target, name), path, name, name, views), **others)
+
+    def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:
+        """Yield warnings about functions whose names are like ``start`` or ``stop``."""
+        if _is_function(target):
+            return
+        lacking = [name for name in ("start", "stop") if not hasattr(target, name)]
+        for name, line, callback in misspelt_others(target, path, lacking):
+            yield CallbackMissingError.at(
+                path,
+                line,
+                f"{name} is never called; {callback} may be meant: rename it (to _{name}, if it is a function of your own)",
+                callback=callback,
+            )
+
+
+DIALECTS: dict[str, Dialect] = {"empycustom": OwnDialect()}
+
+
+def _is_function(target: Any) -> bool:
+    return callable(target) and not any(hasattr(target, name) for name in FRAMES)
+
+
+def _missing(target: Any, path: str, name: str) -> str:
+    other, setting = ("process", "in-place=false") if name == "process_ip" else ("process_ip", "in-place=true")
+    needed = f"{name}({', '.join(ARGUMENTS[name])})"
+    found = misspelt_process(target, path, name)
+    misspelt = f". {found}" if found else ""
+    if hasattr(target, other):
+        mode = "true" if name == "process_ip" else "false"
+        return f"{path} has {other} but no {name}, which in-place={mode} needs; set {setting}, or define {needed}{misspelt}"
+    return f"{path} has neither process_ip nor process; define {needed}{misspelt}"
+
+
+def _hook(target: Any, path: str, name: str) -> Callback:
+    function, arguments = getattr(target, name), ARGUMENTS[name]
+    signature = _signature(function, path, name, arguments)
+    if signature and not _binds(signature, len(arguments)):
+        raise _not_callable(function, path, name, f"takes {_shown(signature)}", arguments)
+    return Callback(name, function, arguments, function)
+
+
+def _frame_callback(function: Any, path: str, kind: str, name: str, views: Views) -> Callback:
+    """Decide which arguments a callback that sees frames gets: the three, by name what it asks for, or events as the 4th."""
+    arguments, known = ARGUMENTS[kind], (EVENTS, FRAME, *views)
+    signature = _signature(function, path, name, arguments)
+    if signature is None:  # written in C: cannot be asked
+        return Callback(name, function, arguments, function)
+    named = _asked_by_name(function, signature, known)
+    for count in (3,) if EVENTS in named else (4, 3):
+        if _binds(signature, count, named):
+            given = (*(*arguments, EVENTS)[:count], *named)
+            return Callback(name, function, given, _compiled(function, count, named, views), EVENTS in given)
+    what = f"or with events as the 4th argument; by name there are {', '.join(known)}"
+    raise _not_callable(function, path, name, f"takes {_shown(signature)}", arguments, f" {what}")
+
+
+def _asked_by_name(function: Any, signature: inspect.Signature, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the parameters beyond the first three that are called as something that can be handed over."""
+    preset = function.keywords if isinstance(function, partial) else {}
+    return tuple(
+        name
+        for index, (name, parameter) in enumerate(signature.parameters.items())
+        if name in known
+        and name not in preset
+        and (parameter.kind is parameter.KEYWORD_ONLY or (parameter.kind is parameter.POSITIONAL_OR_KEYWORD and index > 2))
+    )
+
+
+def _compiled(function: Any, count: int, named: tuple[str, ...], views: Views) -> Callable[..., Any]:
+    """Return a function of buffer, in_meta, options and, where it takes them, events that calls ``function``."""
+    if not named:
+        return function  # type: ignore[no-any-return]
+    if named == (EVENTS,):
+        return lambda buffer, in_meta, options, events: function(buffer, in_meta, options, events=events)
+
+    def call(buffer: Any, in_meta: Any, options: Any, events: Any = None) -> Any:
+        given: dict[str, Any] = {EVENTS: events, FRAME: next(iter(in_meta["frame"]), None)}
+        with ExitStack() as opened:
+            for name in named:
+                if name in views:
+                    given[name] = opened.enter_context(views[name](buffer, in_meta))
+            return function(*(buffer, in_meta, options, events)[:count], **{name: given[name] for name in named})
+
+    return call
+
+
+def _signature(function: Any, path: str, name: str, arguments: tuple[str, ...]) -> inspect.Signature | None:
+    """Return the signature of a callback, None where it cannot be asked. Raises CallbackSignatureError."""
+    problem = _problem(function)
+    if problem:
+        raise _not_callable(function, path, name, problem, arguments)
+    try:
+        return inspect.signature(function)
+    except (ValueError, TypeError):
+        return None
+
+
+def _problem(function: Any) -> str | None:
+    if not callable(function):
+        return f"is a {type(function).__name__}, not a function"
+    # The second: of an object that can be called.
+    for code in (function, inspect.getattr_static(type(function), "__call__", None)):
+        if inspect.iscoroutinefunction(code):
+            return "is a coroutine (async def)"
+        if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+            return "is a generator (it contains yield)"
+    return None
+
+
+def _not_callable(
+    function: Any, path: str, name: str, problem: str, arguments: tuple[str, ...], more: str = ""
+) -> CallbackSignatureError:
+    message = f"{name} {problem}, but is called as {name}({', '.join(arguments)}){more}; change its definition"
+    return CallbackSignatureError.at(path, line_of(function), message, callback=name)
+
+
+def _shown(signature: inspect.Signature) -> str:
+    return " ".join(str(signature).split())
+
+
+def _binds(signature: inspect.Signature, count: int, named: tuple[str, ...] = ()) -> bool:
+    try:
+        signature.bind(*range(count), **dict.fromkeys(named))
+    except TypeError:
+        return False
+    return True
+
+
+def code_of(function: Any) -> CodeType | None:
+    """Return the code of a function, or None where Python does not know it."""
+    try:
+        function = inspect.unwrap(function)
+        while isinstance(function, partial):
+            function = inspect.unwrap(function.func)
+        code = getattr(function, "__code__", None) or function.__call__.__code__
+    except BaseException:  # noqa: BLE001 - the user's class may do anything, and a line only decorates a message
+        return None
+    return code if isinstance(code, CodeType) else None
+
+
+def line_of(function: Any) -> int | None:
+    """Return the line where a function is defined, or None where Python does not know."""
+    code = code_of(function)
+    return code.co_firstlineno if code else None
