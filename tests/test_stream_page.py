@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from empycustom.config import document as schema
-from empycustom.config.schema import Record
+from empycustom.config import schema
+from empycustom.model.schema import Object
 
 PAGE = (Path(__file__).parents[1] / "docs" / "stream-configuration.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 RECORDS = {
     "the file": schema.CONFIGURATION,
     "pipeline_configuration": schema.PIPELINE,
-    "input": Record(schema.INPUT),
+    "input": Object(schema.INPUT),
     "empycustom, emcustom": schema.CUSTOM,
     "primary, secondary: nvinfer": schema.NVINFER,
     "tracker: nvtracker": schema.NVTRACKER,
@@ -78,8 +78,8 @@ def test_the_tables_are_those_of_the_schema():
         section = PAGE.split(f"### {title}\n")[1].split("\n#")[0]
         rows = re.findall(r"^\| `.*\|$", section, re.MULTILINE)
         assert rows == [
-            f"| `{name}` | {key.kind.words}{', needed' if key.needed else ''} | {key.blurb} |"
-            for name, key in record.keys.items()
+            f"| `{name}` | {its.schema.expected}{', needed' if its.required else ''} | {its.description} |"
+            for name, its in record.fields.items()
         ]
         assert ("Other properties" in section) == (record.others is not None)
 
@@ -89,6 +89,6 @@ def test_no_record_of_the_schema_lacks_a_table():
 
 
 def test_the_order_is_the_one_of_the_schema():
-    order = [name for name in schema.PIPELINE.keys if f"`{name}`" in PAGE]
+    order = [name for name in schema.PIPELINE.fields if f"`{name}`" in PAGE]
     assert f"source, {', '.join(f'`{name}`' for name in order)}." in PAGE
-    assert order == list(schema.PIPELINE.keys)
+    assert order == list(schema.PIPELINE.fields)

@@ -11,7 +11,7 @@ import stat
 import sys
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from difflib import get_close_matches
@@ -28,6 +28,7 @@ _IN_LINES = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 _SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _UNDECODED = re.compile("[\udc80-\udcff]+")  # bytes that were not text, as Python keeps them
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LONGEST_VALUE = 60  # characters of a value that a message shows
 
 # The user and the password of a URI may hold @, / and blanks, so that they end at the last @ in front of the next URI.
 _USER = re.compile(r"(?i)\b(?!file:)([a-z][a-z0-9+.-]*://)(?![^:\n]*:\*\*\*@)((?:(?!://)[^\n])*)@")
@@ -82,6 +83,35 @@ def meant(name: str, known: Iterable[str]) -> str:
     similar = get_close_matches(name, names, n=1)
     similar += [item for item in names if name in item.split("_") and item not in similar]
     return f"; {' or '.join(similar)} may be meant" if similar else ""
+
+
+def shown(value: Any) -> str:
+    """Return a value as JSON, or as Python shows it, shortened, for a message."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # what a callback returned may be anything
+        try:
+            text = repr(value)
+        except Exception:  # noqa: BLE001 - it only decorates a message
+            text = type(value).__name__
+    text = without_secrets(text)  # before the end of a password is cut off
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """Return what may be meant by an unknown ``name``, and all that would have been known."""
+    if not known:
+        return "nothing is known here"
+    return f"{meant(name, known)}; known here: {', '.join(known)}".removeprefix("; ")
+
+
+def below(path: str, key: str | int) -> str:
+    """Return the path of an entry of what is at ``path``."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    if re.fullmatch(r"[\w-]+", key):
+        return f"{path}.{key}" if path else key
+    return f"{path}[{json.dumps(key, ensure_ascii=False)}]"
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from command_helpers import LIB, SLOW, STUCK, wait_for, words
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from empycustom.config import document as schema
+from empycustom.config import schema
 from empycustom.config.launch import Description, assignments
 from empycustom.gstreamer import Gst
 

@@ -26,7 +26,7 @@ def test_events_are_printed_and_options_are_set_when_it_runs(cli, configured):
     assert "2 documents, 2 events" in ended.err
     refused = cli("run", name, "--source", "test", "--set", "speed=31")
     assert (refused.code, refused.out) == (1, "")
-    assert "--set speed: 31 for the option speed must be at most 30 (declared at $.options[1])" in refused.err
+    assert "--set speed: 31 for the option speed must be a number of at most 30 (declared at $.options[1])" in refused.err
 
 
 def test_options_change_while_it_plays(begin, configured, library, tmp_path):
@@ -71,7 +71,7 @@ def test_options_change_while_it_plays(begin, configured, library, tmp_path):
     assert before - last("a")["number"] == 0
     warnings = [line for line in ended.err.splitlines() if "warning" in line and "event_item_keys" not in line]
     assert [line.removeprefix("empycustom: warning: ") for line in warnings] == [
-        "--set speed: 31 for the option speed must be at most 30 (declared at $.options[1]); nothing is changed",
+        "--set speed: 31 for the option speed must be a number of at most 30 (declared at $.options[1]); nothing is changed",
         "--set sped: sped is no option of this application; speed may be meant; known here: aimeta.signal-interval, speed, "
         "empycustom.options, empycustom.in-place; nothing is changed",
         "--set c:speed: there is no stream c; known here: a, b; nothing is changed",

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from empycustom.config import streams as config
 from empycustom.config.options import EventItem, read_events
 from empycustom.errors import ConfigurationError, EventError
+from empycustom.model.schema import Number, Text
 
 FILE = "emi_stream_config.json"
 ITEMS = [
-    EventItem("make", "string", "$.event_item_keys[0]", ("audi", "bmw")),
-    EventItem("count", "number", "$.event_item_keys[1]", None, 0, 10),
+    EventItem("make", Text(("audi", "bmw")), "$.event_item_keys[0]"),
+    EventItem("count", Number(0, 10), "$.event_item_keys[1]"),
 ]
 
 
@@ -244,7 +245,7 @@ def test_options_set_properties_or_reach_the_callback(configured):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (["speed=19"], "--set speed: 19 for the option speed must be at least 20 and at most 30 (declared at $.options[2])"),
+        (["speed=19"], "--set speed: 19 for the option speed must be a number from 20 to 30 (declared at $.options[2])"),
         (["speed=fast"], '--set speed: "fast" for the option speed must be a number'),
         (["speed=true"], "must be a number"),
         (["colour=blue"], "must be one of red, 10"),
@@ -385,12 +386,12 @@ def test_events_are_read_with_or_without_a_debug_string():
         (["text"], 'event 0 is "text", and must be a dict'),
         ([{"mak": "audi", "count": 1}], "event 0 has no make, which $.event_item_keys[0] asks for; mak may be meant"),
         ([{"make": "fiat", "count": 1}], 'event 0: make is "fiat", and must be one of audi, bmw ($.event_item_keys[0])'),
-        ([{"make": 3, "count": 1}], "make is 3, and must be text"),
-        ([{"make": "bmw", "count": "1"}], 'count is "1", and must be a number ($.event_item_keys[1])'),
+        ([{"make": 3, "count": 1}], "make is 3, and must be one of audi, bmw"),
+        ([{"make": "bmw", "count": "1"}], 'count is "1", and must be a number from 0 to 10 ($.event_item_keys[1])'),
         ([{"make": "bmw", "count": True}], "count is true, and must be a number"),
         ([{"make": "bmw", "count": float("nan")}], "count is null, and must be a number"),
-        ([{"make": "bmw", "count": -1}], "count is -1, and is less than min_value, 0"),
-        ([{"make": "bmw", "count": 11}], "count is 11, and is more than max_value, 10"),
+        ([{"make": "bmw", "count": -1}], "count is -1, and must be a number from 0 to 10"),
+        ([{"make": "bmw", "count": 11}], "count is 11, and must be a number from 0 to 10"),
         ([{"make": "bmw", "count": object()}], "event 0.count"),
         ([{ValueError: "too low"}], "reports ValueError: too low"),
     ],

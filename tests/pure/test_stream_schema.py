@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empycustom.config import document as schema
+from empycustom.config import schema
 from empycustom.config.document import load, refuse
 from empycustom.errors import ConfigurationError
 from empycustom.frames.formats import FORMATS
@@ -192,8 +192,8 @@ PLACES = st.recursive(
     max_leaves=8,
 )
 KEYS = [
-    *(["pipeline_configuration", name] for name in schema.PIPELINE.keys),
-    *([name] for name in schema.CONFIGURATION.keys),
+    *(["pipeline_configuration", name] for name in schema.PIPELINE.fields),
+    *([name] for name in schema.CONFIGURATION.fields),
 ]
 JUDGE = by_json_schema()
 

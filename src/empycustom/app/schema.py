@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from empycustom.config.document import json_schema
+from empycustom.config.schema import json_schema
 from empycustom.session.console import show
 
 

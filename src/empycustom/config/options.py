@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from empycustom.config.document import TOO_DEEP, is_deep, odd_texts
-from empycustom.config.schema import Problem, below, is_number, shown, suggestion
 from empycustom.errors import EventError, OutputError
+from empycustom.model.schema import ANYTHING, JSON_OBJECT, Array, Number, Problem, Schema, Text
 from empycustom.model.serialize import plain
+from empycustom.text import below, shown, suggestion
 
-_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "string": (lambda value: isinstance(value, str), "text"),
-    "number": (is_number, "a number"),
-    "list": (lambda value: isinstance(value, list), "a list"),
-    "object": (lambda value: isinstance(value, dict), "an object"),
-}
+_TYPES: dict[str, Schema] = {"string": Text(), "number": Number(), "list": Array(ANYTHING), "object": JSON_OBJECT}
 
 
 @dataclass(frozen=True)
@@ -34,22 +30,19 @@ class Option:
         """How ``--set`` and messages call it: ``new_var``, or ``aimeta.signal-interval``."""
         return f"{self.element}.{self.key}" if self.element else self.key
 
-    def complaint(self, value: Any) -> str:
-        """What is wrong with ``value`` by the declaration, or ``""``."""
-        needed = self._needed(value)
-        return f"{shown(value)} for the option {self.name} must be {needed} (declared at {self.path})" if needed else ""
+    def problem(self, value: Any) -> str:
+        """Return what is wrong with ``value`` by the declaration, or ``""``."""
+        wrong = next((schema for schema in self._schemas() if schema.problem(value)), None)
+        return f"{shown(value)} for the option {self.name} must be {wrong.expected} (declared at {self.path})" if wrong else ""
 
-    def _needed(self, value: Any) -> str:
-        kind = self.declared.get("value_type")
-        if kind and not _TYPES[kind][0](value):
-            return _TYPES[kind][1]
-        choices = self.declared.get("value_list")
-        if choices is not None and value not in choices:
-            return f"one of {', '.join(choices)}"
-        low, high = self.declared.get("min-value"), self.declared.get("max-value")
-        if is_number(value) and ((low is not None and value < low) or (high is not None and value > high)):
-            return " and ".join([f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None))
-        return ""
+    def _schemas(self) -> Iterator[Schema]:
+        declared = self.declared
+        if "value_type" in declared:
+            yield _TYPES[declared["value_type"]]
+        if "value_list" in declared:
+            yield Text(tuple(declared["value_list"]))
+        if declared.get("value_type") == "number":
+            yield Number(declared.get("min-value"), declared.get("max-value"))
 
 
 @dataclass(frozen=True)
@@ -150,7 +143,7 @@ def settings_of(
             said[option.name] = (entry["value"], f"{at}.value")
     said |= typed
     found = [Setting(option, *said[option.name]) for option in options if option.name in said]
-    wrong = {setting.path: text for setting in found if (text := setting.option.complaint(setting.value))}
+    wrong = {setting.path: text for setting in found if (text := setting.option.problem(setting.value))}
     problems += (Problem(place, text) for place, text in wrong.items())
     return [setting for setting in found if setting.path not in wrong]
 
@@ -170,25 +163,8 @@ class EventItem:
     """What every event has to hold under ``key``. ``path`` is where that is declared."""
 
     key: str
-    kind: str
+    schema: Schema
     path: str
-    choices: tuple[str, ...] | None = None
-    least: float | None = None
-    most: float | None = None
-
-    def complaint(self, value: Any) -> str:
-        """What is wrong with ``value``, or ``""``."""
-        if self.kind == "number":
-            if not is_number(value):
-                return "must be a number"
-            if self.least is not None and value < self.least:
-                return f"is less than min_value, {self.least}"
-            if self.most is not None and value > self.most:
-                return f"is more than max_value, {self.most}"
-            return ""
-        if not isinstance(value, str):
-            return "must be text"
-        return f"must be one of {', '.join(self.choices)}" if self.choices is not None and value not in self.choices else ""
 
 
 @dataclass(frozen=True)
@@ -206,8 +182,9 @@ def read_items(document: Mapping[str, Any]) -> list[EventItem]:
 
 
 def _item(entry: Mapping[str, Any], path: str) -> EventItem:
-    choices = tuple(entry["options"]) if "options" in entry else None
-    return EventItem(entry["key"], entry["type"], path, choices, entry.get("min_value"), entry.get("max_value"))
+    if entry["type"] == "number":
+        return EventItem(entry["key"], Number(entry.get("min_value"), entry.get("max_value")), path)
+    return EventItem(entry["key"], Text(tuple(entry["options"]) if "options" in entry else None), path)
 
 
 def read_events(returned: Any, items: Sequence[EventItem]) -> CallbackResult:
@@ -248,8 +225,6 @@ def _check(event: Mapping[str, Any], index: int, item: EventItem) -> None:
             index=index,
             key=item.key,
         )
-    complaint = item.complaint(event[item.key])
-    if complaint:
-        raise EventError(
-            f"event {index}: {item.key} is {shown(event[item.key])}, and {complaint} ({item.path})", index=index, key=item.key
-        )
+    if item.schema.problem(event[item.key]):
+        what = f"{shown(event[item.key])}, and must be {item.schema.expected}"
+        raise EventError(f"event {index}: {item.key} is {what} ({item.path})", index=index, key=item.key)

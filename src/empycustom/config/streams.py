@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.config import document as files
-from empycustom.config import document as schema
+from empycustom.config import schema
 from empycustom.config.document import load, refuse
 from empycustom.config.options import EventItem, Option, Setting, read_items, read_options, settings_of, typed_settings
-from empycustom.config.schema import Problem, below, is_named, suggestion
-from empycustom.text import as_text, not_for_lines
+from empycustom.config.schema import is_named
+from empycustom.model.schema import Problem
+from empycustom.text import as_text, below, not_for_lines, suggestion
 
 _USUAL = {"primary": "nvinfer", "tracker": "nvtracker", "secondary": "nvinfer", "overlay": "nvdsosd"}
 _CUSTOM = ("emcustom", "empycustom")
@@ -242,7 +243,7 @@ def _misplaced(pipeline: Mapping[str, Any], options: Sequence[Option]) -> Iterat
             known = suggestion(option.element, list(standing))
             yield Problem(f"{option.path}.key.element", f"there is no {option.element} in the pipeline; {known}")
         for element in dict.fromkeys(element for element, *_ in meant):
-            keys = list(_CLOSED[element].keys) if element in _CLOSED else [option.key]
+            keys = list(_CLOSED[element].fields) if element in _CLOSED else [option.key]
             if option.key not in keys:
                 known = suggestion(option.key, keys)
                 yield Problem(f"{option.path}.key.property", f"{element} has no such property; {known}")

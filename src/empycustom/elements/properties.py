@@ -9,6 +9,7 @@ from typing import Any
 
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
+from empycustom.model.schema import Integer
 from empycustom.native.objects import install_int_property, register_enum
 from empycustom.text import as_path, read_json_text, unquoted
 
@@ -47,9 +48,8 @@ class Property:
             return self.choices[int(value)][0]
         if self.kind is str and value:
             return unquoted(value)
-        if self.limits and not self.limits[0] <= value <= self.limits[1]:
-            low, high = self.limits
-            raise PropertyError(f"{self.name}={value} is out of range; give a whole number from {low} to {high}", name=self.name)
+        if self.limits and (limits := Integer(*self.limits)).problem(value):
+            raise PropertyError(f"{self.name}={value} is out of range; give {limits.expected}", name=self.name)
         return value
 
     def exported(self, value: Any) -> Any:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.config.launch import Description, describe
-from empycustom.config.schema import Problem
 from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import LaunchError
+from empycustom.model.schema import Problem
 from empycustom.session.excerpt import Part, is_live, warn_of_live, why_no_start
 from empycustom.session.parts import exists
 from empycustom.session.sinks import Sinks

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from empycustom.config.schema import Problem
 from empycustom.config.streams import Configuration, read
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
+from empycustom.model.schema import Problem
 from empycustom.session import callback as debugger
 from empycustom.session.callback import SignalCallback
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, complain, remark, show

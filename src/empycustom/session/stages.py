@@ -10,14 +10,15 @@ from contextlib import suppress
 from typing import Any
 
 import empycustom
-from empycustom.config.document import GROUPS, refuse
+from empycustom.config.document import refuse
 from empycustom.config.launch import AIMETA, FIRST, STREAMMUX, UPRIGHT, assignments, changes, describe, elements, properties_of
 from empycustom.config.options import Option
-from empycustom.config.schema import Number, Problem, is_number, shown, suggestion
+from empycustom.config.schema import GROUPS
 from empycustom.config.streams import Configuration, Stage, Stream, read
 from empycustom.errors import ConfigurationError, LibraryError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.library.callbacks import Library
+from empycustom.model.schema import Integer, Number, Problem, is_number
 from empycustom.packages import how_to_get_any
 from empycustom.session.callback import SignalCallback
 from empycustom.session.console import AllAtOnce, complain
@@ -26,7 +27,7 @@ from empycustom.session.parts import exists, not_text
 from empycustom.session.sinks import ENCODER, MUXER
 from empycustom.session.sources import INPUT, SOURCE
 from empycustom.session.upright import FITTED, SCALER
-from empycustom.text import as_path, without_password
+from empycustom.text import as_path, shown, suggestion, without_password
 
 _VIDEO = Gst.Caps.from_string("video/x-raw(ANY)")
 _NUMBERED = (SCALER, FITTED, ENCODER, MUXER, "last")  # names of elements of files, followed by a number
@@ -154,9 +155,9 @@ def _complaint(element: str, spec: Any, value: Any) -> str:
     least = getattr(spec, "minimum", None)
     if least is not None and (number := _number(value)) is not None:
         # GLib would take another number, with a warning.
-        needed = Number(least, spec.maximum, whole=isinstance(least, int))
-        if any(needed.problems(number, "")):
-            return f"{shown(value)} must be {needed.words}"
+        limits = (Integer if isinstance(least, int) else Number)(least, spec.maximum)
+        if limits.problem(number):
+            return f"{shown(value)} must be {limits.expected}"
     text = " ".join(["(", element, *assignments({spec.name: value}), ")"])  # the bin takes the element, and is freed with it
     if complaint := not_text(text):
         return f"{complaint}; give the file or folder another name"
