@@ -52,7 +52,7 @@ CUSTOM = Object(
         "memory": Field(Text(("CPU", "NVMM")), "where these frames lie; CPU unless it is said"),
         "process-interval": Field(Integer(1, _INT), "call the library for every n-th frame"),
         "options": Field(JSON_OBJECT, "what every callback gets as its options"),
-        "events": Field(ANYTHING, "what callbacks with a fourth argument get"),
+        "events": Field(ANYTHING, "what callbacks that ask for `events` get"),
         "libraries": Field(Array(Text(filled=True)), "files that the library needs"),
         "on-error": Field(Text(("fail", "pass", "drop")), "what to do when a callback raises"),
         "msg-blob": Field(Boolean(), "in DeepStream: let nvmsgconv publish what is said about frames"),
