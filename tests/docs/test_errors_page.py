@@ -172,7 +172,20 @@ def test_what_came_back_cannot_be_used(said, play, library):
     compare("What came back cannot be used", [*messages, f"lib.py:1: {caught.value}"])
 
 
-def test_a_property_is_refused(said, play, monkeypatch, library):
+def too_slow(play, fifo):
+    """Return the warning of a live stream whose documents are not read for a while."""
+    os.mkfifo(fifo)
+    pipe = os.open(fifo, os.O_RDWR)
+    with subprocess.Popen(["sh", "-c", "sleep 2; cat"], stdin=pipe, stdout=subprocess.DEVNULL) as reader:
+        os.close(pipe)
+        source = "videotestsrc is-live=true num-buffers=1800 ! video/x-raw,format=RGBA,width=16,height=16,framerate=1000/1"
+        warnings = play(f"{source} ! aimeta location={fifo} ! fakesink sync=false").warnings
+        reader.terminate()
+    ((text, _),) = warnings
+    return text
+
+
+def test_a_property_is_refused(said, play, monkeypatch, library, tmp_path):
     from empycustom.gstreamer import Gst
 
     messages = [
@@ -180,7 +193,8 @@ def test_a_property_is_refused(said, play, monkeypatch, library):
         for text in ("options=nonsense", "options=[1]", "options=@none.json", "process-interval=0")
     ]
     messages += [
-        play(f"{SOURCE.format('RGBA')} ! aimeta location={file} ! fakesink").error for file in ("/no/such", "/dev/full", "x.csv")
+        play(f"{SOURCE.format('RGBA')} ! aimeta location={file} ! fakesink").error
+        for file in ("/no/such", "/dev/full", "x.csv", "mqtt://x/y")
     ]
     pipeline = Gst.parse_launch(
         f"{SOURCE.format('RGBA')} ! empycustom name=e in-place=true custom-lib={library(GOOD)} ! fakesink"
@@ -198,6 +212,7 @@ def test_a_property_is_refused(said, play, monkeypatch, library):
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", Full())
         messages.append(play(f"{SOURCE.format('RGBA')} ! aimeta silent=false ! fakesink").error)
+    messages.append(too_slow(play, tmp_path / "fifo"))
     compare("A property is refused", messages)
 
 

@@ -36,6 +36,7 @@ AIMETA = {
     "signal-aimetas": ("Boolean. Default: true", "live"),
     "signal-interval": ("Integer. Range: 1 - 2147483647 Default: 1", "live"),
     "location": ("String. Default: null", "ready"),
+    "stats": ('Boxed pointer of type "GstStructure"', None),
 }
 PERF = {
     "print-cpu-load": ("Boolean. Default: false", "live"),

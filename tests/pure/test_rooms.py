@@ -63,13 +63,13 @@ def is_of(name, *packages):
 
 
 def test_the_rooms_are_found():
-    assert {"model", "library", "frames", "native", "carriers", "buffers", "elements", "config", "session", "app"} <= {
+    assert {"model", "library", "frames", "native", "carriers", "buffers", "elements", "outputs", "config", "session", "app"} <= {
         room_of(path) for path in FILES
     }
     assert ("empycustom.errors.OutputError") in {name for _, name in imports_of("model")}
 
 
-@pytest.mark.parametrize("room", ["model", "library", "frames", "config", "text"])
+@pytest.mark.parametrize("room", ["model", "library", "frames", "outputs", "config", "text"])
 def test_pure_rooms_know_neither_gstreamer_nor_c(room):
     forbidden = (*FOREIGN, "empycustom.gstreamer", "empycustom.native", "empycustom.elements", "empycustom.buffers")
     assert [found for found in imports_of(room) if is_of(found[1], *forbidden)] == []
@@ -94,6 +94,11 @@ def test_config_knows_nothing_of_ours_but_model_errors_and_text():
     assert ours
     assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.model", "empycustom.config")] == []
     assert {found[0].partition("/")[0] for found in of_others("config", "empycustom.config")} <= {"app", "session"}
+
+
+def test_outputs_know_nothing_of_ours_but_model_errors_and_text():
+    ours = [found for found in imports_of("outputs") if is_of(found[1], "empycustom")]
+    assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.model", "empycustom.outputs")] == []
 
 
 def test_errors_know_nobody():
@@ -184,7 +189,7 @@ def test_importing_the_package_loads_neither_gstreamer_nor_numpy():
     assert run(code) == f"[] {empycustom.__version__}"
 
 
-@pytest.mark.parametrize("room", ["model", "library", "config"])
+@pytest.mark.parametrize("room", ["model", "library", "outputs", "config"])
 def test_pure_rooms_run_without_gstreamer_and_numpy(room):
     names = [module_name(path) for path in FILES if room_of(path) == room]
     code = f"import sys\nfrom importlib import import_module\nfor name in {names}: import_module(name)\n"

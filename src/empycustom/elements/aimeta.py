@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
-from typing import IO, Any
+from typing import Any
 
-from empycustom.elements.base import FLOW_OK, LOG, VIDEO_CAPS, VideoTransform, always_templates, install_fast_path
-from empycustom.elements.properties import Property, gproperties, install
+from empycustom.elements.base import (
+    FLOW_ERROR,
+    FLOW_OK,
+    INFO,
+    LOG,
+    VIDEO_CAPS,
+    VideoTransform,
+    always_templates,
+    install_fast_path,
+)
+from empycustom.elements.failures import post_error, post_warning
+from empycustom.elements.properties import Property, gproperties, install, structure_of
 from empycustom.errors import PathError, PropertyError
-from empycustom.gstreamer import GObject
-from empycustom.model.serialize import dumps
+from empycustom.gstreamer import GObject, Gst
 from empycustom.model.values import NOTHING
 from empycustom.native.metas import is_writable
 from empycustom.native.objects import DebugCategory
-from empycustom.text import as_path, not_for_lines, write_json
+from empycustom.outputs.queued import QueuedOutput, reason
+from empycustom.outputs.table import ConsoleOutput, FileOutput, Output, line_of, output_for
+from empycustom.text import not_for_lines
 
 PROPERTIES = (
     Property(
@@ -34,8 +43,42 @@ PROPERTIES = (
         live=True,
         blurb="Emit the signals for every n-th buffer",
     ),
-    Property(name="location", kind=str, blurb="File that gets every document, one JSON text a line; an old one is replaced"),
+    Property(
+        name="location",
+        kind=str,
+        blurb="File that gets every document, one JSON text a line, in place of an old one; or the URI of another output",
+    ),
+    Property(
+        name="stats",
+        kind=Gst.Structure,
+        writable=False,
+        blurb="Documents since the start: made, and, over all outputs, written, waiting, dropped (by a live stream) and lost",
+    ),
 )
+
+
+_CONSOLE = "silent=false: the console"
+_SLOW = "takes documents more slowly than this live stream makes them; those without room are dropped, and counted in stats"
+_FLUSHING = int(Gst.PadFlags.FLUSHING)
+
+
+class Pace:
+    """How the stream that arrives at a sink pad may wait for an output."""
+
+    def __init__(self, pad: Any) -> None:
+        self._pad = pad
+        self._live: bool | None = None
+
+    def is_live(self) -> bool:
+        """Whether a live source is upstream, as GStreamer's latency query says it."""
+        if self._live is None:
+            query = Gst.Query.new_latency()
+            self._live = bool(self._pad.peer_query(query) and query.parse_latency()[0])
+        return self._live
+
+    def is_stopping(self) -> bool:
+        """Whether the pad is being stopped or flushed."""
+        return bool(self._pad.flags & _FLUSHING)
 
 
 class AIMeta(VideoTransform):
@@ -59,26 +102,34 @@ class AIMeta(VideoTransform):
     category = DebugCategory("python-aimeta", "AI metadata")
 
     def __init__(self) -> None:
-        self._file: IO[str] | None = None
+        self.documents = 0
+        self._outputs: dict[str, QueuedOutput] = {}  # by the property that asks for them
         super().__init__()
 
     def begin(self) -> None:
-        """Open the file, if one is asked for."""
+        """Open what documents go to."""
         super().begin()
         self.work = self._gather
         self.set_passthrough(True)
-        location = self.values["location"]
-        if not self.values["silent"]:
-            _console()
-        if location:
-            self._file = _open(location)
+        self.documents = 0
+        self._pace = Pace(self.sinkpad)
+        self._outputs = {}
+        try:
+            if self.values["location"]:
+                self._outputs["location"] = self._written(self.values["location"])
+            if not self.values["silent"]:
+                self._outputs["silent"] = self._printed()
+        except BaseException:
+            self.end()
+            raise
 
     def end(self) -> None:
-        """Close the file."""
+        """Write what is still to be written, and close the outputs."""
         super().end()
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        for output in self._outputs.values():
+            output.close()
+        if any(output.dropped for output in self._outputs.values()):
+            self.log(INFO, f"documents: {', '.join(f'{count} {name}' for name, count in self._counts().items())}")
 
     def changed(self, name: str, value: Any) -> None:
         """Let what may change while playing take effect."""
@@ -87,32 +138,79 @@ class AIMeta(VideoTransform):
         elif name == "location" and self.started:
             raise PropertyError("location cannot change while the element runs; set it in state NULL or READY", name=name)
 
+    def computed(self, name: str) -> Any:
+        """Return the properties that are made when they are asked for."""
+        return structure_of("aimeta-stats", self._counts()) if name == "stats" else super().computed(name)
+
+    def _counts(self) -> dict[str, int]:
+        outputs = list(self._outputs.values())
+        counted = {name: sum(getattr(output, name) for output in outputs) for name in ("written", "waiting", "dropped", "lost")}
+        return {"documents": self.documents, **counted}
+
+    def do_sink_event(self, event: Any) -> bool:
+        if event.type == Gst.EventType.EOS:  # an error of writing is to be on the bus before the end is
+            for output in self._outputs.values():
+                output.drain(self._pace.is_stopping)
+        return super().do_sink_event(event)
+
     def _gather(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
         self.last_meta = self._document(address)
-        if self._file is not None or not self.values["silent"]:
-            self._show(dumps(self.last_meta))
+        self.documents += 1
+        flow = FLOW_OK if not self._outputs and self.values["silent"] else self._write(line_of(self.last_meta))
         if self.values["signal-aimetas"] and self.every.due():
             self.tell()
-        return FLOW_OK
+        return flow
 
-    def _show(self, document: str) -> None:
-        if self._file is not None:
-            self._write(self._file, document)
-        if not self.values["silent"]:
-            self.log(LOG, document)
-            _print(document)
+    def _write(self, line: bytes) -> int:
+        """Hand a document to all outputs; return the GstFlowReturn. Raises PropertyError."""
+        silent = self.values["silent"]
+        if not silent:
+            self.log(LOG, line[:-1].decode())
+            if "silent" not in self._outputs:  # it has changed
+                self._outputs["silent"] = self._printed()
+        flow = FLOW_OK
+        for name, output in self._outputs.items():
+            if (name == "silent" and silent) or output.put(line, self._pace):
+                continue
+            if output.failed:  # which is on the bus
+                flow = FLOW_ERROR
+            elif output.dropped == 1:
+                post_warning(self, PropertyError(f"{self._place(name)} {_SLOW}", name=name))
+        return flow
 
-    def _write(self, file: IO[str], document: str) -> None:
+    def _written(self, location: str) -> QueuedOutput:
         try:
-            write_json(file, document)  # at once, for those who follow the file
-        except OSError as error:
-            self._file = None
-            with suppress(OSError):  # the same error again: what could not be written is still in its buffer
-                file.close()
-            location = self.values["location"]
+            output = output_for(location)
+        except PathError as error:
+            raise PropertyError(f"location={error}", name="location") from error
+        except Exception as error:  # also of an output of another package
+            raise PropertyError(f"location={location}: {reason(error)}", name="location") from error
+        is_file = isinstance(output, FileOutput)
+        if is_file and (why := not_for_lines(location)):
+            raise PropertyError(f"location={location}: {why}", name="location")
+        try:
+            return self._queued("location", output, "the file is incomplete" if is_file else "what is there is incomplete")
+        except Exception as error:
             raise PropertyError(
-                f"location={location} cannot be written ({error.strerror}); the file is incomplete", name="location"
+                f"location={location}: {output.name} cannot be written ({reason(error)}); give another file", name="location"
             ) from error
+
+    def _printed(self) -> QueuedOutput:
+        try:
+            return self._queued("silent", ConsoleOutput(), "set silent=true")
+        except OSError as error:
+            raise PropertyError(f"{_CONSOLE} cannot be written ({reason(error)}); set silent=true", name="silent") from error
+
+    def _queued(self, name: str, output: Output, remedy: str) -> QueuedOutput:
+        def fail(error: BaseException) -> None:
+            failed = PropertyError(f"{self._place(name)} cannot be written ({reason(error)}); {remedy}", name=name)
+            failed.__cause__ = error
+            post_error(self, failed)
+
+        return QueuedOutput(output, on_error=fail)
+
+    def _place(self, name: str) -> str:
+        return _CONSOLE if name == "silent" else f"location={self.values['location']}"
 
     def _document(self, address: int) -> dict[str, Any]:
         self.frames.number += 1
@@ -125,36 +223,6 @@ class AIMeta(VideoTransform):
         if reading.words is not NOTHING:
             document["emcustom"] = reading.words
         return document
-
-
-def _console() -> Any:
-    if sys.stdout is None:
-        raise PropertyError("silent=false: the console cannot be written (stdout is closed); set silent=true", name="silent")
-    return sys.stdout
-
-
-def _print(text: str) -> None:
-    try:
-        write_json(_console(), text)
-    except OSError as error:
-        raise PropertyError(
-            f"silent=false: the console cannot be written ({error.strerror}); set silent=true", name="silent"
-        ) from error
-
-
-def _open(location: str) -> IO[str]:
-    if why := not_for_lines(location):
-        raise PropertyError(f"location={location}: {why}", name="location")
-    try:
-        path = as_path(location).absolute()
-    except PathError as error:
-        raise PropertyError(f"location={error}", name="location") from error
-    try:
-        return path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise PropertyError(
-            f"location={location}: {path} cannot be written ({error.strerror}); give another file", name="location"
-        ) from error
 
 
 install(PROPERTIES, AIMeta)

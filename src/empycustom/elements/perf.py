@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.elements.base import FLOW_OK, PyTransform, always_templates, install_fast_path
-from empycustom.elements.properties import Property, gproperties, install
+from empycustom.elements.properties import Property, gproperties, install, structure_of
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.native.metas import size_of
 from empycustom.native.objects import DebugCategory
@@ -91,10 +91,7 @@ class Tally:
             "call-p95-ns": self.times.percentile_ns(95),
             "call-max-ns": self.times.longest_ns,
         }
-        structure = Gst.Structure.new_empty("empycustom-stats")
-        for name, value in fields.items():
-            structure.set_value(name, GObject.Value(GObject.TYPE_UINT64, value))
-        return structure
+        return structure_of("empycustom-stats", fields)
 
 
 # ``perf``: tells the throughput of a pipeline, as RidgeRun's element of this name documents itself.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,14 @@ def _declaration(item: Property, gtype_name: str) -> tuple[Any, ...]:
     if item.limits:
         return (item.kind, item.name, item.blurb, *item.limits, item.default, item.flags)
     return (item.kind, item.name, item.blurb, item.default, item.flags)
+
+
+def structure_of(name: str, counts: Mapping[str, int]) -> Any:
+    """Return counts as a property such as ``stats`` has them: a GstStructure, all fields uint64."""
+    structure = Gst.Structure.new_empty(name)
+    for field, count in counts.items():
+        structure.set_value(field, GObject.Value(GObject.TYPE_UINT64, count))
+    return structure
 
 
 def install(table: Sequence[Property], element_class: Any) -> None:

@@ -1,0 +1,524 @@
+"""Outputs of documents: the queue and the thread in front of one that can block, files, the console, and the table of them."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from empycustom.errors import EmPyCustomError
+from empycustom.outputs import queued
+from empycustom.outputs.queued import QueuedOutput, StuckOutputError, reason
+from empycustom.outputs.table import ENTRY_POINTS, OUTPUTS, ConsoleOutput, FileOutput, NoSuchOutputError, line_of, output_for
+
+
+class Gate:
+    """An output that writes while it is open, and waits otherwise."""
+
+    name, batch_bytes = "gate", 1 << 20
+
+    def __init__(self, *, error=None):
+        self.lines, self.calls, self.passing = [], 0, threading.Event()
+        self.entered = threading.Event()
+        self.error, self.is_closed = error, False
+
+    def open(self):
+        pass
+
+    def write(self, lines):
+        self.calls += 1
+        self.entered.set()
+        assert self.passing.wait(30)
+        if self.error:
+            raise self.error
+        self.lines += lines
+
+    def close(self):
+        self.is_closed = True
+
+
+class Stream:
+    """How a stream may wait."""
+
+    def __init__(self, *, live=False):
+        self.live, self.stopping = live, False
+
+    def is_live(self):
+        return self.live
+
+    def is_stopping(self):
+        return self.stopping
+
+
+WAITS, LIVE = Stream(), Stream(live=True)
+
+
+@pytest.fixture
+def gate():
+    gate = Gate()
+    yield gate
+    gate.passing.set()
+
+
+def queue_of(output, **more):
+    errors = []
+    made = QueuedOutput(output, on_error=errors.append, **more)
+    made.errors = errors
+    return made
+
+
+def lines(count, start=0):
+    return [b"%d\n" % number for number in range(start, start + count)]
+
+
+def put_all(output, given, pace=WAITS):
+    return [output.put(line, pace) for line in given]
+
+
+def test_all_is_written_in_order_and_the_output_closed(gate):
+    gate.passing.set()
+    output = queue_of(gate)
+    assert all(put_all(output, lines(5000)))
+    output.close()
+
+    assert gate.lines == lines(5000)
+    assert gate.is_closed
+    assert (output.written, output.waiting, output.dropped, output.lost, output.errors) == (5000, 0, 0, 0, [])
+    assert not output.put(b"late\n", WAITS)
+
+
+def test_documents_come_together(gate):
+    """A thread that is woken for each costs the stream more than writing does."""
+    gate.passing.set()
+    output = queue_of(gate)
+    put_all(output, lines(1000))
+    output.close()
+
+    assert gate.calls < 300
+
+
+def test_one_alone_is_not_kept_back(gate):
+    gate.passing.set()
+    output = queue_of(gate)
+    output.put(b"1\n", WAITS)
+    until = time.monotonic() + 5
+    while not output.written and time.monotonic() < until:
+        time.sleep(0.001)
+
+    assert gate.lines == [b"1\n"]
+    output.close()
+
+
+@pytest.mark.parametrize("limit", [{"most": 10}, {"most_bytes": 20}])
+def test_a_live_stream_drops_what_there_is_no_room_for(gate, limit):
+    output = queue_of(gate, **limit)
+    output.put(b"0\n", LIVE)
+    assert gate.entered.wait(5)  # with the first
+    began = time.monotonic()
+    kept = put_all(output, [b"%d\n" % (number % 10) for number in range(1, 101)], LIVE)
+
+    assert kept == [True] * 10 + [False] * 90
+    assert time.monotonic() - began < 1
+    assert (output.waiting, output.dropped) == (11, 90)
+    gate.passing.set()
+    output.close()
+    assert gate.lines == [*lines(10), b"0\n"]
+
+
+def test_what_is_larger_than_all_room_is_taken_alone(gate):
+    gate.passing.set()
+    output = queue_of(gate, most_bytes=10)
+    assert put_all(output, [b"x" * 100, b"y" * 100]) == [True, True]
+    output.close()
+    assert gate.lines == [b"x" * 100, b"y" * 100]
+
+
+def test_another_stream_waits_for_room_and_loses_nothing(gate):
+    output = queue_of(gate, most=10)
+    thread = threading.Thread(target=put_all, args=(output, lines(1000)))
+    thread.start()
+    time.sleep(0.1)
+    assert thread.is_alive()
+    assert output.waiting <= 10 + 10  # in the queue, and what is written just now
+    gate.passing.set()
+    thread.join(10)
+    output.close()
+
+    assert gate.lines == lines(1000)
+    assert output.dropped == 0
+
+
+def test_waiting_ends_when_the_stream_is_stopped_and_the_document_is_kept(gate):
+    output, stream = queue_of(gate, most=1), Stream()
+    put_all(output, lines(1))
+    assert gate.entered.wait(5)
+    put_all(output, lines(1, 1))
+    found = []
+    thread = threading.Thread(target=lambda: found.append(output.put(b"2\n", stream)))
+    thread.start()
+    time.sleep(0.05)
+    assert not found
+    stream.stopping = True
+    thread.join(1)
+    assert found == [True]
+    gate.passing.set()
+    output.close()
+    assert gate.lines == lines(3)
+
+
+def test_waiting_ends_when_the_output_fails():
+    gate = Gate(error=OSError(errno.ENOSPC, "No space left on device"))
+    output = queue_of(gate, most=1)
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(put_all(output, lines(5))))
+    thread.start()
+    assert gate.entered.wait(5)
+    gate.passing.set()
+    thread.join(5)
+
+    assert not thread.is_alive()
+    assert found[-1] is False
+    output.close()
+    assert output.errors == [gate.error]
+    assert output.failed is gate.error
+    assert gate.is_closed
+    assert (output.written, output.lost) == (0, output.accepted)
+    assert reason(gate.error) == "No space left on device"
+
+
+def test_an_error_of_any_kind_is_reported_once():
+    class Odd(Gate):
+        def close(self):
+            raise RuntimeError("closing failed as well")
+
+    gate = Odd(error=ZeroDivisionError())
+    gate.passing.set()
+    output = queue_of(gate)
+    put_all(output, lines(3))
+    output.close()
+    assert output.errors == [gate.error]
+    assert reason(gate.error) == "ZeroDivisionError"
+
+
+def test_an_error_of_closing_is_one(gate):
+    gate.passing.set()
+    gate.close = lambda: 1 / 0
+    output = queue_of(gate)
+    put_all(output, lines(3))
+    output.close()
+    assert [type(error) for error in output.errors] == [ZeroDivisionError]
+
+
+def test_what_takes_nothing_is_given_up_and_counted(gate):
+    output = queue_of(gate)
+    put_all(output, lines(7))
+    began = time.monotonic()
+    output.close(patience_s=0.3)
+
+    assert 0.3 <= time.monotonic() - began < 2
+    assert isinstance(output.failed, StuckOutputError)
+    assert output.errors == [output.failed]
+    assert str(output.failed) == "nothing could be written for 0.3 s, and 7 documents are lost"
+    assert (output.lost, output.waiting, output.written) == (7, 0, 0)
+    began = time.monotonic()
+    output.close()
+    assert time.monotonic() - began < 0.1, "it was given up already"
+
+
+def test_what_is_slow_is_waited_for(gate):
+    """Longer than what takes nothing."""
+    gate.batch_bytes = 2
+    gate.write = lambda batch: (time.sleep(0.1), gate.lines.extend(batch))
+    output = queue_of(gate)
+    put_all(output, lines(10))
+    output.close(patience_s=0.3)
+    assert gate.lines == lines(10)
+    assert output.errors == []
+
+
+def test_draining_waits_for_what_was_accepted_and_ends_when_the_stream_is_stopped(gate):
+    output = queue_of(gate)
+    put_all(output, lines(3))
+    output.drain(lambda: True)
+    assert output.waiting == 3
+    threading.Timer(0.1, gate.passing.set).start()
+    output.drain()
+    assert gate.lines == lines(3)
+    assert output.put(b"more\n", WAITS)
+    output.close()
+
+
+def test_a_batch_is_no_larger_than_the_output_wants(gate):
+    sizes = []
+    gate.batch_bytes = 10
+    gate.write = lambda batch: sizes.append(sum(map(len, batch)))
+    output = queue_of(gate)
+    put_all(output, [b"abc\n"] * 20 + [b"x" * 50])
+    output.close()
+    assert max(sizes[:-1]) == 8
+    assert sizes[-1] == 50
+    assert output.written == 21
+
+
+def test_many_threads_put_at_once():
+    gate = Gate()
+    gate.passing.set()
+    output = queue_of(gate, most=50)
+    barrier = threading.Barrier(8)
+
+    def put(name):
+        barrier.wait()
+        for number in range(500):
+            assert output.put(b"%d %d\n" % (name, number), WAITS)
+
+    threads = [threading.Thread(target=put, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    output.close()
+
+    found = [tuple(map(int, line.split())) for line in gate.lines]
+    assert len(found) == 4000
+    for name in range(8):
+        assert [number for each, number in found if each == name] == list(range(500))
+
+
+def test_many_threads_close_while_others_put():
+    for _ in range(50):
+        gate = Gate()
+        gate.passing.set()
+        output = queue_of(gate)
+        barrier = threading.Barrier(4)
+        accepted = []
+
+        def put(output=output, barrier=barrier, accepted=accepted):
+            barrier.wait()
+            accepted.extend(put_all(output, lines(100)))
+
+        def close(output=output, barrier=barrier):
+            barrier.wait()
+            output.close()
+
+        threads = [threading.Thread(target=each) for each in (put, put, close, close)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive()
+        assert sum(accepted) == output.accepted == output.written == len(gate.lines)
+
+
+def test_a_child_of_a_fork_leaves_it_alone(gate):
+    output = queue_of(gate)
+    put_all(output, lines(2))
+    child = os.fork()
+    if child == 0:
+        queued._close_all()
+        os._exit(0 if output.failed is None else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    gate.passing.set()
+    output.close()
+    assert gate.lines == lines(2)
+
+
+def test_a_program_that_ends_writes_what_was_accepted(tmp_path):
+    program = """
+import sys
+from empycustom.outputs.table import FileOutput
+from empycustom.outputs.queued import QueuedOutput
+
+class Waits:
+    def is_live(self): return False
+    def is_stopping(self): return False
+
+for name in sys.argv[1:]:
+    output = QueuedOutput(FileOutput(name), on_error=print)
+    for number in range(500):
+        output.put(b"%d\\n" % number, Waits())
+"""
+    good, full = tmp_path / "good", "/dev/full"
+    done = subprocess.run([sys.executable, "-c", program, good, full], capture_output=True, text=True, timeout=30, check=False)
+    assert good.read_bytes() == b"".join(lines(500))
+    assert (done.returncode, done.stdout) == (0, "[Errno 28] No space left on device\n")
+
+
+def test_giving_up_all_says_which(gate):
+    output = queue_of(gate)
+    put_all(output, lines(2))
+    assert queued.give_up_all() == [output]
+    assert output.lost == 2
+    assert queued.give_up_all() == []
+    output.close()
+
+
+def test_a_file_holds_the_lines_and_can_be_followed(tmp_path):
+    (tmp_path / "a b.jsonl").write_text("old\n")
+    output = queue_of(output_for(f"file://{tmp_path}/a%20b.jsonl"))
+    assert (tmp_path / "a b.jsonl").read_bytes() == b""
+    for number in range(1, 4):
+        put_all(output, lines(1, number))
+        output.drain()
+        assert (tmp_path / "a b.jsonl").read_bytes() == b"".join(lines(number, 1))
+    output.close()
+
+
+def test_a_path_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = output_for("x.jsonl")
+    assert isinstance(made, FileOutput)
+    assert made.path == tmp_path / "x.jsonl"
+    monkeypatch.chdir("/")
+    made.open()
+    made.close()
+    assert (tmp_path / "x.jsonl").exists()
+
+
+def test_a_full_disk():
+    output = queue_of(FileOutput("/dev/full"))
+    put_all(output, lines(3))
+    output.close()
+    assert [reason(error) for error in output.errors] == ["No space left on device"]
+    assert output.lost == 3
+
+
+def test_a_named_pipe_that_nobody_reads_stops_nobody(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    output = queue_of(FileOutput(str(path)))
+    put_all(output, lines(3))
+    output.close(patience_s=0.2)
+    assert output.lost == 3
+    with path.open("rb") as reader:  # lets the thread end
+        assert reader.read() in (b"", b"".join(lines(3)))
+
+
+def test_a_reader_that_sleeps_gets_all(tmp_path):
+    path, found = tmp_path / "fifo", []
+    os.mkfifo(path)
+    text = [b"x" * 1000 + b"\n"] * 500
+
+    def read():
+        time.sleep(0.3)
+        with path.open("rb", buffering=0) as reader:
+            while part := reader.read(20_000):
+                found.append(part)
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    output = queue_of(FileOutput(str(path)), most=20)
+    put_all(output, text)
+    output.close()
+    thread.join(20)
+    assert b"".join(found) == b"".join(text)
+    assert output.errors == []
+
+
+def test_a_pipe_gets_small_pieces_so_that_it_is_seen_to_move(tmp_path):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        output = ConsoleOutput(stream=stream)
+        output.open()
+        assert output.batch_bytes == 4096
+    os.close(reading)
+    file = FileOutput(str(tmp_path / "file"))
+    file.open()
+    assert file.batch_bytes > 100_000
+    file.close()
+
+
+def test_a_descriptor_that_does_not_wait():
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as reader:
+        output = queue_of(ConsoleOutput(stream=stream))
+        put_all(output, [b"y" * 9_999 + b"\n"] * 20)
+        time.sleep(0.1)
+        assert output.waiting
+        assert reader.read(200_000).count(b"\n") == 20
+        output.close()
+        assert output.errors == []
+
+
+def test_a_console_without_a_descriptor():
+    text = io.StringIO()
+    output = queue_of(ConsoleOutput(stream=text))
+    output.put(line_of({"a": "ü"}), WAITS)
+    output.close()
+    assert text.getvalue() == '{"a":"ü"}\n'
+
+
+def test_without_a_console(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OSError, match="stdout is closed"):
+        QueuedOutput(output_for("console://"), on_error=print)
+
+
+def test_python_buffers_are_not_locked():
+    """A callback that prints does not wait for a document that nobody reads."""
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w")
+    output = queue_of(ConsoleOutput(stream=stream))
+    put_all(output, [b"z" * 4095 + b"\n"] * 100)
+    time.sleep(0.1)
+    assert output.waiting
+    began = time.monotonic()
+    print("called", file=stream)
+    assert time.monotonic() - began < 0.1
+    os.close(reading)
+    output.close()
+    assert isinstance(output.failed, BrokenPipeError)
+    with pytest.raises(BrokenPipeError):
+        stream.close()
+
+
+def test_a_line_is_json_in_utf_8_that_no_terminal_obeys():
+    value = {"a": "Zürich \x9b \u2028 \ud800", "b": [1, 2.5, None]}
+    line = line_of(value)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", line.decode())
+    assert json.loads(line) == value
+
+
+@pytest.mark.parametrize("scheme", OUTPUTS)
+def test_each_row_of_the_table_is_an_output(scheme):
+    output = output_for(f"{scheme}:///tmp/x")
+    for name in ("name", "batch_bytes", "open", "write", "close"):
+        assert hasattr(output, name)
+
+
+def test_a_scheme_that_nobody_offers():
+    with pytest.raises(NoSuchOutputError) as caught:
+        output_for("fil:///x")
+    assert isinstance(caught.value, EmPyCustomError)
+    assert str(caught.value) == (
+        "there is no output for fil://; file may be meant; give the path of a file, or a URI that begins with console:// or file://, "
+        "or install the package that has this output"
+    )
+
+
+def test_another_package_adds_an_output(tmp_path, monkeypatch):
+    (tmp_path / "their_package.py").write_text(
+        "class Theirs:\n    name, batch_bytes = 'theirs', 10\n    written = []\n"
+        "    def __init__(self, location): self.location = location\n    def open(self): pass\n"
+        "    def write(self, lines): self.written += lines\n    def close(self): self.written.append(self.location)\n"
+    )
+    info = tmp_path / "their_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\ntheirs = their_package:Theirs\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    output = queue_of(output_for("theirs://somewhere"))
+    put_all(output, lines(2))
+    output.close()
+    assert sys.modules["their_package"].Theirs.written == [b"0\n", b"1\n", "theirs://somewhere"]
