@@ -3,7 +3,7 @@
     empycustom run street.mp4 --lib examples/people.py --lib examples/picture_in_picture.py --save near.mp4
 
 This is ``process`` with ``output_caps``, for ``in-place=false``: what it makes has another size than what it gets. The objects of
-``in_meta`` are rescaled with the picture. It takes packed formats, such as RGBA or BGR.
+``in_meta`` are rescaled with the picture. It takes RGBA, BGR and other packed colours.
 
 Options: ``scale`` (1.5): the new size in that of the old; ``inset`` (0.5): how much of width and height the corner may take;
 ``label`` ("person"): which objects.

@@ -19,18 +19,24 @@ def process_ip(io_buffer, in_meta, options):
     with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
         for obj in hidden:
             for plane in range(len(frame.planes)):
-                hide(frame.crop(obj, plane))
+                area = frame.crop(obj, plane)
+                if area.size:
+                    hide(in_pairs(area) if frame.format in ("YUY2", "UYVY") else area)
     return [{"hidden": True} if obj in hidden else {} for obj in in_meta["frame"][0]["object"]]
+
+
+def in_pairs(area):
+    """View an area of YUY2 with four channels for two pixels: two of luma and the colour that they share."""
+    return area.reshape(area.shape[0], -1, 4)
 
 
 def blur(area):
     """Blur an area until a face in it is gone: as far as a third of its width."""
-    if area.size:
-        size = max(area.shape[1] // 3, 1)
-        area[...] = cv2.blur(area, (size, size))
+    size = max(area.shape[1] // 3, 1)
+    native = area.astype(area.dtype.newbyteorder("="))  # OpenCV does not look at the order of bytes
+    area[...] = cv2.blur(native, (size, size))
 
 
 def mask(area):
     """Cover an area with its mean colour."""
-    if area.size:
-        area[...] = area.mean(axis=(0, 1)).astype(area.dtype)
+    area[...] = area.mean(axis=(0, 1)).astype(area.dtype)

@@ -154,7 +154,7 @@ def test_videos_are_as_their_display_matrix_says(matrix, cli, library, filmed, t
     assert struct.unpack_from(">5i", data, data.index(b"tkhd") + 44) == (1 << 16, 0, 0, 0, 1 << 16)
 
 
-@pytest.mark.parametrize("name", ["NV12", "GRAY8", "BGR", "I420_10LE", "P010_10LE"])
+@pytest.mark.parametrize("name", ["NV12", "GRAY8", "BGR", "I420_10LE", "P010_10LE", "YUY2", "Y42B", "RGBP", "GRAY16_BE", "A420"])
 def test_in_every_format(name, cli, library, filmed):
     sizes = "def process_ip(b, m, o):\n    return {'frame': {'format': m['buffer']['format']}}\n"
     film = filmed((0, 1, -1, 0))

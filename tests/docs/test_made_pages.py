@@ -31,5 +31,17 @@ def test_what_is_missing_is_told_and_made(tmp_path):
         assert name in done.stdout
         assert not (tmp_path / "docs" / name).exists()
     assert make(tmp_path).returncode == 0
+    assert not (tmp_path / "docs" / "pixels.md").exists()
     for name in MADE:
         assert (tmp_path / "docs" / name).read_bytes() == (ROOT / "docs" / name).read_bytes()
+
+
+def test_a_table_that_is_not_as_it_is_made_is_told_and_made(tmp_path):
+    shutil.copytree(ROOT / "tools" / "pages", tmp_path / "tools" / "pages")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    page = tmp_path / "docs" / "pixels.md"
+    made = page.read_text()
+    page.write_text(made.replace("| `YUY2` | YUYV (h, w, 2) |", "| `YUY2` | YUYV (h, w/2, 4) |"))
+    assert "pixels.md in docs: not as tools/pages makes them" in make(tmp_path, "--check").stdout
+    assert make(tmp_path).returncode == 0
+    assert page.read_text() == made

@@ -209,7 +209,10 @@ SNOW = ["videotestsrc", "num-buffers=2", "pattern=snow"]
 
 
 @pytest.mark.parametrize("options", [None, {"mask": True}], ids=["blur", "mask"])
-@pytest.mark.parametrize("pixel_format", ["RGBA", "BGR", "GRAY16_LE", "I420", "NV12", "P010_10LE"])
+@pytest.mark.parametrize(
+    "pixel_format",
+    ["RGBA", "BGR", "GRAY16_LE", "GRAY16_BE", "I420", "NV12", "P010_10LE", "YUY2", "UYVY", "Y42B", "Y444", "RGBP", "A420"],
+)
 def test_privacy_hides_persons_and_nothing_else(launch, boxes, pixel_format, options):
     """Noise becomes smooth where the person is; around it and under the bicycle it stays what it was."""
     caps, shown = RGBA.replace("RGBA", pixel_format), ["!", "videoconvert", "!", RGBA]

@@ -19,7 +19,7 @@ from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native import memory as maps
 
 SIZES = [(1, 1), (2, 2), (3, 5), (30, 7), (33, 17), (64, 48)]
-PACKED = [name for name, planes in FORMATS.items() if len(planes) == 1 and "GRAY" not in name]
+PACKED = [name for name in FORMATS if set(name) in (set("RGBA"), set("RGBx"), set("RGB"))]
 
 
 def meta_of(video_format, width, height, memory="CPU"):
@@ -97,24 +97,25 @@ def test_planes_are_what_gstreamer_rearranges_them_to(video_format, other, size,
         assert (nv12.planes[1][..., 1] == red).all()
 
 
-PLANAR = [name for name, planes in FORMATS.items() if len(planes) > 1]
+WITH_CHROMA = [name for name, known in FORMATS.items() if "U" in "".join(plane.components for plane in known.planes)]
 
 
 def components(frame):
-    """Return luma, blue and red difference of a planar frame, in full size and in steps of 8 bits."""
-    depth = {"I420_10LE": 4, "P010_10LE": 256}.get(frame.format, 1)
+    """Return luma, blue and red difference of a frame, in full size and in steps of 8 bits."""
+    depth = {"I420_10LE": 4, "P010_10LE": 256, "P016_LE": 256}.get(frame.format, 1)
     found = {}
-    for plane, about in zip(frame.planes, FORMATS[frame.format], strict=True):
-        for index, channel in enumerate(about.channels):
-            samples = plane[..., index] if plane.ndim == 3 else plane
-            if about.shift:
-                samples = np.repeat(np.repeat(samples, 2, axis=0), 2, axis=1)
-            found[channel] = samples[: frame.height, : frame.width] / depth
+    for plane, about in zip(frame.planes, FORMATS[frame.format].planes, strict=True):
+        groups = np.asarray(plane).reshape(plane.shape[0], -1, len(about.components))
+        for name in set(about.components):
+            samples = groups[..., [place for place, other in enumerate(about.components) if other == name]]
+            across = about.sub_x * about.pixels // samples.shape[-1]
+            samples = np.repeat(np.repeat(samples.reshape(plane.shape[0], -1), about.sub_y, axis=0), across, axis=1)
+            found[name] = samples[: frame.height, : frame.width] / depth
     return found["Y"], found["U"], found["V"]
 
 
 @pytest.mark.parametrize("size", [*SIZES, (31, 23), (65, 1), (1, 49)], ids=str)
-@pytest.mark.parametrize("video_format", PLANAR)
+@pytest.mark.parametrize("video_format", WITH_CHROMA)
 def test_planes_are_the_colours_that_gstreamer_converts_them_to(video_format, size):
     """Calculated from the planes by the formulas of BT.601, every pixel; GStreamer's quick ways are off by a few."""
     buffer, rgba = render(video_format, size, "RGBA", "snow" if min(size) == 1 else "smpte100")
@@ -129,17 +130,74 @@ def test_planes_are_the_colours_that_gstreamer_converts_them_to(video_format, si
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("video_format", ["I420_10LE", "P010_10LE", "GRAY16_LE"])
+@pytest.mark.parametrize("video_format", ["I420_10LE", "P010_10LE", "P016_LE", "GRAY16_LE", "GRAY16_BE"])
 def test_samples_of_more_bits_are_those_of_8_bits_and_the_bits_below(video_format, size):
-    few = {"GRAY16_LE": "GRAY8"}.get(video_format, "I420")
+    few = "GRAY8" if "GRAY" in video_format else "I420"
     many, eight = render(video_format, size, few, "snow")
     with (
         empycustom.map_frame(many, meta_of(video_format, *size)) as frame,
         empycustom.map_frame(eight, meta_of(few, *size)) as expected,
     ):
-        assert {plane.dtype for plane in frame.planes} == {np.dtype("<u2")}
+        assert {plane.dtype for plane in frame.planes} == {np.dtype(">u2" if video_format == "GRAY16_BE" else "<u2")}
         shift = 2 if video_format == "I420_10LE" else 8
         assert (np.abs((frame.gray >> shift).astype(int) - expected.gray) <= 1).all()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("video_format", ["RGBP", "BGRP"])
+def test_colours_in_planes_of_their_own_are_what_gstreamer_converts_them_to(video_format, size):
+    buffer, rgba = render(video_format, size, "RGBA", "snow")
+    with (
+        empycustom.map_frame(buffer, meta_of(video_format, *size)) as frame,
+        empycustom.map_frame(rgba, meta_of("RGBA", *size)) as expected,
+    ):
+        assert (np.stack(frame.planes, axis=-1) == getattr(expected, video_format[:3].lower())).all()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("video_format", "code"), [("YUY2", cv2.COLOR_YUV2RGB_YUY2), ("UYVY", cv2.COLOR_YUV2RGB_UYVY)])
+def test_opencv_makes_rgb_of_packed_422_as_the_page_says(video_format, code, size):
+    buffer, rgba = render(video_format, size, "RGBA")
+    with (
+        empycustom.map_frame(buffer, meta_of(video_format, *size)) as frame,
+        empycustom.map_frame(rgba, meta_of("RGBA", *size)) as expected,
+    ):
+        rgb = cv2.cvtColor(frame.pixels, code)[:, : frame.width]
+        assert np.abs(rgb.astype(int) - expected.rgb).max() < 6
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_opacity_of_a420_is_its_last_plane(size):
+    """``foreground-color`` of half opacity, in a pattern of one colour."""
+    pipeline = Gst.parse_launch(
+        "videotestsrc num-buffers=1 pattern=solid-color foreground-color=0x80ffffff ! "
+        f"video/x-raw,format=A420,width={size[0]},height={size[1]} ! appsink name=out"
+    )
+    pipeline.set_state(Gst.State.PLAYING)
+    buffer = pipeline.get_by_name("out").emit("try-pull-sample", 10 * Gst.SECOND).get_buffer()
+    with empycustom.map_frame(buffer, meta_of("A420", *size)) as frame:
+        assert frame.planes[3].shape == frame.gray.shape == (size[1], size[0])
+        assert set(frame.planes[3].reshape(-1).tolist()) == {128}
+        assert frame.gray.min() >= 234
+    pipeline.set_state(Gst.State.NULL)
+
+
+@pytest.mark.parametrize("video_format", FORMATS)
+def test_the_table_says_what_gstreamer_says(video_format):
+    """Every column, component by component."""
+    info, known = GstVideo.VideoFormat.get_info(GstVideo.VideoFormat.from_string(video_format)), FORMATS[video_format]
+    assert info.n_planes == len(known.planes)
+    names = "RGBA" if info.flags & GstVideo.VideoFormatFlags.RGB else "YUVA"
+    for index, name in enumerate(names[: info.n_components]):
+        plane = known.planes[info.plane[index]]
+        count, size = plane.components.count(name), plane.sample_bytes
+        place = plane.components.index(name)
+        assert info.poffset[index] in (place, place * size)  # in samples or, where the table of GStreamer is right, in bytes
+        assert info.pixel_stride[index] == len(plane.components) * size // count
+        assert (1 << info.w_sub[index], 1 << info.h_sub[index]) == (plane.sub_x * plane.pixels // count, plane.sub_y)
+        assert (info.depth[index], info.shift[index]) == (known.bits, known.shift)
+        assert size == 1 or plane.dtype[0] == "<>"[not info.flags & GstVideo.VideoFormatFlags.LE]
+    assert set("".join(plane.components for plane in known.planes)) - {"x"} == set(names[: info.n_components])
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -173,13 +231,13 @@ def test_the_default_layout_is_gstreamers_at_every_small_size(video_format):
             assert layout.size <= info.size
 
 
-@pytest.mark.parametrize("video_format", ["RGB", "I420", "NV12"])
+@pytest.mark.parametrize("video_format", ["RGB", "I420", "NV12", "YUY2", "NV16", "Y42B", "Y444", "P016_LE", "BGRP", "A420"])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_padded_rows_and_planes_are_read_from_the_video_meta(video_format, size):
     original, _ = render(video_format, size, "RGBA")
     in_meta = meta_of(video_format, *size)
     with empycustom.map_frame(original, in_meta) as source:
-        rows = [plane.reshape(plane.shape[0], -1) for plane in source.planes]
+        rows = [plane.reshape(plane.shape[0], -1).view(np.uint8) for plane in source.planes]
         strides = [row.shape[1] + 5 + index for index, row in enumerate(rows)]
         starts = [64, *np.cumsum([64 + len(row) * stride + 9 for row, stride in zip(rows, strides, strict=True)])][: len(rows)]
         starts = [int(start) + 64 * index for index, start in enumerate(starts)]
@@ -449,7 +507,7 @@ def test_a_failed_beginning_leaves_nothing_mapped():
 @pytest.mark.parametrize(
     ("in_meta", "message"),
     [
-        (meta_of("YUY2", 6, 4), r"YUY2 cannot be mapped.*RGBA, RGBx.*videoconvert"),
+        (meta_of("YUV9", 6, 4), r"YUV9 cannot be mapped.*RGBA, RGBx.*videoconvert"),
         (meta_of("RGBA", 6, 4, memory="DMABuf"), r"in DMABuf memory.*conversion to system memory"),
         (meta_of("RGBA", 0, 4), "GStreamer has no layout|0x4"),
         (meta_of("RGBA", -6, 4), r"width of -6|-6x4"),

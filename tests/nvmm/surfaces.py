@@ -35,18 +35,29 @@ FIELDS = {
 
 
 class Format(NamedTuple):
-    """A format: NVIDIA's number of it, and for each plane how many pixels a sample serves in a row and a column, and its bytes."""
+    """A format: NVIDIA's number of it, and for each plane how many pixels of a row and a column share a sample, and its bytes.
+
+    A plane of YUY2 has a whole number of pairs of columns.
+    """
 
     number: int
-    planes: tuple[tuple[int, int], ...]
+    planes: tuple[tuple[int, int, int], ...]
+    pair: int = 1
 
 
 FORMATS = {
-    "RGBA": Format(19, ((1, 4),)),
-    "BGRx": Format(24, ((1, 4),)),
-    "GRAY8": Format(1, ((1, 1),)),
-    "NV12": Format(6, ((1, 1), (2, 2))),
-    "I420": Format(2, ((1, 1), (2, 1), (2, 1))),
+    "RGBA": Format(19, ((1, 1, 4),)),
+    "BGRx": Format(24, ((1, 1, 4),)),
+    "GRAY8": Format(1, ((1, 1, 1),)),
+    "NV12": Format(6, ((1, 1, 1), (2, 2, 2))),
+    "I420": Format(2, ((1, 1, 1), (2, 2, 1), (2, 2, 1))),
+    "YUY2": Format(14, ((1, 1, 2),), pair=2),
+    "UYVY": Format(10, ((1, 1, 2),), pair=2),
+    "NV16": Format(50, ((1, 1, 1), (2, 1, 2))),
+    "Y42B": Format(46, ((1, 1, 1), (2, 1, 1), (2, 1, 1))),
+    "Y444": Format(18, ((1, 1, 1),) * 3),
+    "RGBP": Format(42, ((1, 1, 1),) * 3),
+    "BGRP": Format(43, ((1, 1, 1),) * 3),
 }
 
 
@@ -68,10 +79,10 @@ class Surfaces:
         watched=True,
     ):
         self.format, self.width, self.height, self.pitch, self.size = video_format, width, height, pitch, size
-        number, planes = FORMATS[video_format]
-        self._rows = [-(-height // shift) for shift, _ in planes]
-        self._columns = [-(-width // shift) for shift, _ in planes]
-        self._bytes = [count for _, count in planes]
+        number, planes, pair = FORMATS[video_format]
+        self._rows = [-(-height // down) for _, down, _ in planes]
+        self._columns = [-(-width // (across * pair)) * pair for across, _, _ in planes]
+        self._bytes = [count for _, _, count in planes]
         offsets = [sum(self._rows[:index]) * pitch for index in range(len(planes))]
         data_size = sum(self._rows) * pitch
         self.list_offset, first = 128, 128 + batch * size

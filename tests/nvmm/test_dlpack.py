@@ -210,7 +210,7 @@ def test_the_capsules_of_a_long_block_are_not_collected():
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:
         for _ in range(1000):
             np.from_dlpack(frame.pixels, device="cpu")
-        assert len(frame._span._memory._capsules) < 50
+        assert len(frame._span.memory._capsules) < 50
 
 
 def test_capsules_that_nobody_takes_do_not_make_the_next_ones_slow(monkeypatch):

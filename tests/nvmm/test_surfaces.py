@@ -217,7 +217,12 @@ def test_a_surface_may_be_padded(changed):
         assert frame.pixels.shape == (4, 6, 4)
 
 
-NUMBERS = {"NV12": (6, 7, 33, 34, 36), "I420": (2, 4, 31, 32, 35)}  # of every colour space and range
+NUMBERS = {  # of every colour space and range
+    "NV12": (6, 7, 33, 34, 36),
+    "I420": (2, 4, 31, 32, 35),
+    "NV16": (50, 54, 56, 58),
+    "Y444": (18, 71, 72, 73, 74),
+}
 
 
 @pytest.mark.parametrize(("video_format", "number"), [(name, number) for name, numbers in NUMBERS.items() for number in numbers])
@@ -241,8 +246,8 @@ def test_rows_that_overlap_and_planes_that_are_not_there():
     ("about", "message"),
     [
         (
-            {"format": "YUY2"},
-            r"format YUY2 in NVMM memory cannot be mapped; .* RGBA, .*nvvideoconvert ! 'video/x-raw\(memory:NVMM\)",
+            {"format": "A420"},
+            r"format A420 in NVMM memory cannot be mapped; .* RGBA, .*nvvideoconvert ! 'video/x-raw\(memory:NVMM\)",
         ),
         ({"format": "P010_10LE"}, "format P010_10LE in NVMM memory"),
         ({"width": "6"}, "a width of '6'"),

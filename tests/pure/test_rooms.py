@@ -89,10 +89,14 @@ def test_library_knows_nothing_of_ours_but_the_errors_and_text():
     assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.library")] == []
 
 
-def test_config_knows_nothing_of_ours_but_model_errors_and_text():
+def test_config_knows_nothing_of_ours_but_model_formats_errors_and_text():
     ours = [found for found in imports_of("config") if is_of(found[1], "empycustom")]
     assert ours
-    assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.model", "empycustom.config")] == []
+    assert [
+        found
+        for found in ours
+        if not is_of(found[1], *PLAIN, "empycustom.model", "empycustom.frames.formats", "empycustom.config")
+    ] == []
     assert {found[0].partition("/")[0] for found in of_others("config", "empycustom.config")} <= {"app", "session"}
 
 
@@ -177,7 +181,14 @@ def test_every_file(path):
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_every_function_fits_on_a_page(path):
     functions = [node for node in ast.walk(TREES[path]) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    assert [node.name for node in functions if node.end_lineno - node.lineno > 40] == []
+    assert [node.name for node in functions if lines_of_code(node) > 40] == []
+
+
+def lines_of_code(function):
+    """How long a function is without its docstring."""
+    first = function.body[0]
+    explained = first.end_lineno - first.lineno + 1 if ast.get_docstring(function, clean=False) else 0
+    return function.end_lineno - function.lineno - explained
 
 
 def run(code):

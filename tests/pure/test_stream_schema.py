@@ -211,7 +211,7 @@ def test_wild_values_are_judged_alike(place, value):
 
 
 def test_formats_are_those_of_the_element():
-    assert set(schema.FORMATS) == set(FORMATS)
+    assert schema.json_schema()["$defs"]["empycustom"]["properties"]["format"]["enum"] == list(FORMATS)
 
 
 @pytest.mark.parametrize(

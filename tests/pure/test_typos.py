@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from empycustom.errors import CallbackError, CallbackMissingError, FrameError
-from empycustom.frames.frame import Frame
+from empycustom.frames.frame import MappedFrame
 from empycustom.library.callbacks import Library
 from empycustom.library.explain import KEYS
 from empycustom.model import values as model
@@ -132,7 +132,7 @@ def test_the_examples_are_without_mistakes(path):
     opened.close()
 
 
-class Pixels(Frame):
+class Pixels(MappedFrame):
     def __enter__(self):
         return self
 

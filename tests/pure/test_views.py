@@ -30,9 +30,9 @@ class Block:
     """A frame over a bytearray, opened and closed as a room with real buffers does it; ``holds``: what it was asked to hold."""
 
     def __init__(self, video_format="RGB", width=5, height=4, padding=3, *, readonly=False):
-        planes = FORMATS[video_format]
-        strides = tuple(plane.reduced(width) * len(plane.channels) * plane.sample_bytes + padding for plane in planes)
-        ends = np.cumsum([0, *(stride * plane.reduced(height) for stride, plane in zip(strides, planes, strict=True))])
+        planes = FORMATS[video_format].planes
+        strides = tuple(plane.columns(0, width)[1] * plane.channels * plane.sample_bytes + padding for plane in planes)
+        ends = np.cumsum([0, *(stride * plane.rows(0, height)[1] for stride, plane in zip(strides, planes, strict=True))])
         self.memory = bytearray(value % 251 for value in range(int(ends[-1])))
         self.layout = layout_of(video_format, width, height, tuple(int(end) for end in ends[:-1]), strides)
         data = memoryview(self.memory)
@@ -255,7 +255,7 @@ def test_arrays_are_made_once():
         assert type(frame.pixels) is FrameView
 
 
-@pytest.mark.parametrize("video_format", ["I420", "NV12"])
+@pytest.mark.parametrize("video_format", ["I420", "NV12", "NV16", "Y42B", "Y444", "P016_LE", "A420"])
 def test_planar_formats_have_planes_and_gray_and_refuse_the_rest_with_advice(video_format):
     with Block(video_format) as frame:
         assert frame.gray is frame.planes[0]
@@ -266,7 +266,7 @@ def test_planar_formats_have_planes_and_gray_and_refuse_the_rest_with_advice(vid
                 getattr(frame, name)
 
 
-@pytest.mark.parametrize("video_format", [name for name, planes in FORMATS.items() if len(planes) == 1 and "GRAY" not in name])
+@pytest.mark.parametrize("video_format", [name for name in FORMATS if set(name) in (set("RGBA"), set("RGBx"), set("RGB"))])
 def test_colours_come_in_the_order_of_their_name_and_share_the_memory(video_format):
     block = Block(video_format)
     with block as frame:
@@ -283,7 +283,50 @@ def test_colours_come_in_the_order_of_their_name_and_share_the_memory(video_form
             _ = frame.gray
 
 
-@pytest.mark.parametrize("video_format", ["GRAY8", "GRAY16_LE"])
+@pytest.mark.parametrize("video_format", ["RGBP", "BGRP"])
+def test_colours_in_planes_of_their_own_are_not_one_array(video_format):
+    with Block(video_format) as frame:
+        assert [plane.shape for plane in frame.planes] == [(4, 5)] * 3
+        for name in ("pixels", "rgb", "bgr", "rgba", "gray"):
+            with pytest.raises(FrameError, match=r"frame\.planes"):
+                getattr(frame, name)
+
+
+@pytest.mark.parametrize(("video_format", "place"), [("YUY2", 0), ("UYVY", 1)])
+@pytest.mark.parametrize("width", [1, 4, 5])
+def test_packed_422_has_pairs_of_pixels_and_its_luma_is_a_view(video_format, place, width):
+    with Block(video_format, width, 3) as frame:
+        assert frame.pixels.shape == (3, width + width % 2, 2)
+        assert frame.gray.shape == (3, width)
+        assert (frame.gray == np.asarray(frame.pixels)[:, :width, place]).all()
+        assert np.shares_memory(frame.gray, frame.pixels)
+        with pytest.raises(FrameError, match="viewed as RGB"):
+            _ = frame.rgb
+
+
+def test_big_endian_samples_are_what_their_bytes_say():
+    block = Block("GRAY16_BE", 2, 1, padding=0)
+    with block as frame:
+        assert frame.gray.dtype == ">u2"
+        frame.gray[0] = [1, 256]
+        assert frame.gray.mean() == 128.5
+    assert bytes(block.memory) == bytes([0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("video_format", FORMATS)
+def test_arrays_go_by_dlpack_where_their_bytes_are_in_the_machines_order(video_format):
+    with Block(video_format, padding=4) as frame:
+        for plane in frame.planes:
+            if video_format == "GRAY16_BE":
+                with pytest.raises(BufferError, match="native byte order"):
+                    np.from_dlpack(plane)
+            else:
+                array = np.from_dlpack(plane)
+                assert (array == plane).all()
+                assert np.shares_memory(array, plane)
+
+
+@pytest.mark.parametrize("video_format", ["GRAY8", "GRAY16_LE", "GRAY16_BE"])
 def test_gray_has_pixels_and_gray_and_no_colours(video_format):
     with Block(video_format) as frame:
         assert frame.gray is frame.pixels
@@ -296,15 +339,21 @@ numbers = st.integers(-20, 20) | st.floats(-20, 20)
 lengths = st.integers(0, 30) | st.floats(0, 30)
 
 
+def samples_about(columns, video_format, about):
+    if video_format in ("YUY2", "UYVY"):  # chroma lies beside luma, for two pixels together
+        return sorted({column ^ other for column in columns for other in (0, 1)})
+    return sorted({column // about.sub_x for column in columns})
+
+
 @given(st.sampled_from(sorted(FORMATS)), numbers, numbers, lengths, lengths, st.integers(1, 9), st.integers(1, 9))
 def test_a_crop_is_what_lies_under_the_rectangle(video_format, left, top, width, height, frame_width, frame_height):
     x, y = np.floor(left), np.floor(top)
     columns = [column for column in range(frame_width) if x <= column < x + np.floor(width)]
     rows = [row for row in range(frame_height) if y <= row < y + np.floor(height)]
     with Block(video_format, frame_width, frame_height) as frame:
-        for index, (plane, about) in enumerate(zip(frame.planes, FORMATS[video_format], strict=True)):
+        for index, (plane, about) in enumerate(zip(frame.planes, FORMATS[video_format].planes, strict=True)):
             view = frame.crop(rect(left, top, width, height), plane=index)
-            touched = np.ix_(sorted({row >> about.shift for row in rows}), sorted({column >> about.shift for column in columns}))
+            touched = np.ix_(sorted({row // about.sub_y for row in rows}), samples_about(columns, video_format, about))
             expected = np.asarray(plane)[touched]
             assert view.shape[:2] == expected.shape[:2] if rows and columns else view.size == 0
             assert rows == [] or columns == [] or (view == expected).all()

@@ -1,4 +1,4 @@
-"""Write what is made in docs/: the pages of the elements, the page of the command line, the pictures.
+"""Write what is made in docs/: the pages of the elements, the page of the command line, the pictures, the table of formats.
 
 python tools/pages            writes them
 python tools/pages --check    says whether they are as they should be
@@ -12,6 +12,7 @@ from pathlib import Path
 import commands
 import elements
 import pictures
+import pixels
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -19,7 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def main() -> int:
     """Write or check, as the arguments say."""
     wrong = []
-    for name, text in {**elements.made(), **commands.made(), **pictures.made()}.items():
+    for name, text in {**elements.made(), **commands.made(), **pictures.made(), **pixels.made()}.items():
         path = DOCS / name
         if "--check" not in sys.argv:
             path.parent.mkdir(exist_ok=True)

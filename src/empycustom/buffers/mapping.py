@@ -12,7 +12,7 @@ import numpy as np
 from empycustom.buffers.nvmm import NvmmFrame
 from empycustom.errors import FrameClosedError, FrameError, NativeError
 from empycustom.frames.formats import Layout, PlaneLayout, layout_of, planes_of
-from empycustom.frames.frame import ArrayFrame, Frame, FrameView
+from empycustom.frames.frame import TYPES, ArrayFrame, FrameView, MappedFrame
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native.memory import SOLE_OWNER, ArrayExporter, BufferMap, is_writable, refcount
 from empycustom.native.metas import video_layout
@@ -117,7 +117,7 @@ def write_frame(address: int, made: Any, described: Described) -> None:
     mapped = BufferMap(address, writable=True)
     try:
         for array, plane in zip(arrays, layout.planes, strict=True):
-            target: Any = np.ndarray(plane.shape, plane.sample, mapped.data, plane.offset, plane.strides)
+            target: Any = np.ndarray(plane.shape, plane.format.dtype, mapped.data, plane.offset, plane.strides)
             target[...] = array
     finally:
         mapped.unmap()
@@ -134,7 +134,7 @@ def wrap_array(address: int, owned: list[Any], exporter: ArrayExporter, frame_si
     array = owned[0]
     if type(array) not in (np.ndarray, FrameView) or not array.flags.owndata:
         return False
-    if (array.shape, array.strides, array.dtype, array.nbytes) != (plane.shape, plane.strides, plane.sample, frame_size):
+    if (array.shape, array.strides, array.dtype, array.nbytes) != (plane.shape, plane.strides, plane.format.dtype, frame_size):
         return False
     exporter.wrap(address, array, array.__array_interface__["data"][0], frame_size)
     return True
@@ -147,7 +147,8 @@ def _checked(array: Any, plane: PlaneLayout, wanted: str) -> Any:
         shape, kind = array.shape, array.dtype
     except FrameClosedError as error:
         raise FrameError(f"it is a view of a frame whose with block is over; return view.copy(). {wanted}") from error
-    if shape != plane.shape or kind != plane.sample:
+    wanted_kind = TYPES[plane.format.dtype]
+    if shape != plane.shape or (kind.kind, kind.itemsize) != (wanted_kind.kind, wanted_kind.itemsize):  # in any byte order
         hint = " (array.astype makes another type)" if shape == plane.shape else ""
         raise FrameError(f"an array has the shape {shape} and the type {kind}; {wanted}{hint}")
     return array
@@ -158,29 +159,45 @@ def _count(number: int) -> str:
 
 
 def _shapes(planes: tuple[PlaneLayout, ...]) -> str:
-    shapes = [f"{plane.shape} of {np.dtype(plane.sample).name}" for plane in planes]
+    shapes = [f"{plane.shape} of {TYPES[plane.format.dtype].name}" for plane in planes]
     return f"an array {shapes[0]}" if len(shapes) == 1 else f"a tuple of {len(shapes)} arrays: {', '.join(shapes)}"
 
 
 # ``map_frame``: views of a frame, whatever memory it is in.
 
 
-def map_frame(buffer: Any, in_meta: Mapping[str, Any], *, writable: bool = False, batch_id: int = 0) -> Frame[Any]:
-    """Give views of the pixels of a buffer for the length of a ``with`` block.
+def map_frame(buffer: Any, in_meta: Mapping[str, Any], *, writable: bool = False, batch_id: int = 0) -> MappedFrame[Any]:
+    """Map a buffer for the length of a ``with`` block, and give views of its pixels.
 
-    ``buffer`` is the ``Gst.Buffer`` that a callback gets, or one that it made of the same format and size; ``in_meta`` is what
-    the callback gets. Views are of the buffer's own memory, never copies: NumPy arrays of system memory, and of GPU memory (NVMM)
-    what PyTorch, CuPy and others take (``torch.from_dlpack(frame.rgba)``, ``cupy.asarray(frame.planes[1])``). They are read-only,
-    and cannot be made writable, unless ``writable`` is true: then what is written is in the buffer, and reaches downstream. (A
-    buffer of several system memories is first merged into one, by GStreamer.)
+    Parameters
+    ----------
+    buffer : Gst.Buffer
+        The one that a callback gets, or one that it made, of the same format and size.
+    in_meta : mapping
+        What the callback gets; of it ``in_meta["buffer"]`` is read: format, width, height, memory.
+    writable : bool, optional
+        Whether the views may be written; what is written is in the buffer, and reaches downstream. Else they are read-only.
+    batch_id : int, optional
+        Which frame of a batch of DeepStream, as ``in_meta["frame"]`` has it; other buffers have one frame, 0.
 
-    ``batch_id`` chooses the frame of a batch of DeepStream, as ``in_meta["frame"]`` has it; others have one frame, 0.
+    Returns
+    -------
+    MappedFrame
+        To be used as ``with empycustom.map_frame(...) as frame:``. Its ``pixels``, ``planes``, ``rgb``, ``bgr``, ``rgba``,
+        ``gray`` and ``crop()`` are views of the buffer's own memory, never copies: NumPy arrays of system memory, and of GPU
+        memory (NVMM) what PyTorch, CuPy and others take (``torch.from_dlpack(frame.rgba)``, ``cupy.asarray(frame.planes[1])``).
+        A buffer of several system memories is first merged into one, by GStreamer.
 
-    A FrameError says what cannot be mapped and what to do: another format or kind of memory, a buffer that is too small, one that
-    others hold too and that cannot be written::
+    Raises
+    ------
+    FrameError
+        For what cannot be mapped: another format or kind of memory, a buffer that is too small, one that others hold too and that
+        therefore cannot be written. It says what to do.
 
-        with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
-            frame.pixels[:10] = 255
+    Examples
+    --------
+    >>> with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
+    ...     frame.pixels[:10] = 255
     """
     if not isinstance(buffer, Gst.Buffer):
         raise FrameError(f"map_frame needs the Gst.Buffer that the callback got, not a {type(buffer).__name__}.")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from empycustom.errors import FrameError, NativeError
 from empycustom.frames.device import CUDA, CUDA_HOST, CUDA_MANAGED, DeviceFrame, DeviceSpan
-from empycustom.frames.formats import Layout, layout_of, planes_of
+from empycustom.frames.formats import FORMATS, Layout, layout_of, planes_of
 from empycustom.native.cuda import (
     DEFAULT,
     DEVICE,
@@ -33,12 +33,7 @@ from empycustom.native.cuda import (
 )
 from empycustom.native.memory import READ, PlaceMap, is_alone, is_copied, is_writable, memories
 
-# NvBufSurfaceColorFormat, by GStreamer's name: of every colour space, of full and of limited range.
-_COLOR_FORMATS = {
-    "RGBA": (19,), "BGRA": (20,), "ARGB": (21,), "ABGR": (22,), "RGBx": (23,), "BGRx": (24,), "xRGB": (25,), "xBGR": (26,),
-    "RGB": (27,), "BGR": (28,), "GRAY8": (1,), "I420": (2, 4, 31, 32, 35), "YV12": (3, 5), "NV12": (6, 7, 33, 34, 36),
-    "NV21": (8, 9),
-}  # fmt: skip
+_COLOR_FORMATS = {name: known.nvbuf for name, known in FORMATS.items() if known.nvbuf}
 _KINDS = {DEFAULT: CUDA, DEVICE: CUDA, PINNED: CUDA_HOST, UNIFIED: CUDA_MANAGED, SURFACE_ARRAY: CUDA}
 _OTHER_KINDS = {5: "an NVRM handle", 6: "memory of malloc()", 7: "a CUDA array"}
 _DAMAGED = "The NvBufSurface of the buffer describes its frame as it cannot lie, so it is damaged"

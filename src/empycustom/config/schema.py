@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from empycustom.frames.formats import FORMATS
 from empycustom.model.schema import (
     ANYTHING,
     JSON_OBJECT,
@@ -26,10 +27,6 @@ from empycustom.model.schema import json_schema as json_schema_of
 
 _INT = 2**31 - 1
 _UINT = 2**32 - 1
-FORMATS = (
-    *("RGBA", "I420", "NV12", "RGBx", "BGRA", "BGRx", "ARGB", "xRGB", "ABGR", "xBGR", "RGB", "BGR"),
-    *("GRAY8", "GRAY16_LE", "YV12", "NV21", "I420_10LE", "P010_10LE"),
-)
 GROUPS = ("primary", "tracker", "secondary", "emcustom", "empycustom", "overlay")
 
 INPUT = {
@@ -48,7 +45,7 @@ CUSTOM = Object(
     {
         "custom-lib": Field(Text(filled=True), "the Python file, or a dotted module name", required=True),
         "in-place": Field(Boolean(), "true: process_ip, false: process"),
-        "format": Field(Text(FORMATS), "pixel format of the frames that the library gets; RGBA unless it is said"),
+        "format": Field(Text(tuple(FORMATS)), "pixel format of the frames that the library gets; RGBA unless it is said"),
         "memory": Field(Text(("CPU", "NVMM")), "where these frames lie; CPU unless it is said"),
         "process-interval": Field(Integer(1, _INT), "call the library for every n-th frame"),
         "options": Field(JSON_OBJECT, "what every callback gets as its options"),

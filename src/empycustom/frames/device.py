@@ -15,17 +15,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 
 from empycustom.errors import FrameClosedError, FrameError, FrameExportError
 from empycustom.frames.formats import Layout
-from empycustom.frames.frame import TYPES, Frame, Pixels
-
-if TYPE_CHECKING:
-    from empycustom.frames.frame import Pixels
-
+from empycustom.frames.frame import TYPES, MappedFrame, Pixels
 
 # DLPack's numbers of kinds of memory, what people call them, and what each may be handed over as: first as what most consumers
 # know. PyTorch knows the CPU's and the GPU's.
@@ -35,23 +31,28 @@ _KINDS = {CUDA: (CUDA,), CUDA_HOST: (CPU, CUDA_HOST), CUDA_MANAGED: (CUDA, CUDA_
 _DEFAULT_STREAM = 1  # the legacy one; 2 is another stream in every thread, 0 is one of both, others are handles
 
 
+class Tensor(NamedTuple):
+    """Describe elements in memory, as DLPack does.
+
+    ``data`` is the address of the first one, ``shape`` and ``strides`` are in elements, ``bits`` are those of an element, an
+    unsigned integer; ``device`` is the kind of memory and the number of its GPU, in DLPack's numbers.
+    """
+
+    data: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    bits: int
+    device: tuple[int, int]
+    readonly: bool
+
+
 class Memory(Protocol):
-    """What a span needs of the room of C. ``device`` is the kind of memory and the number of its GPU, as DLPack has them."""
+    """The memory of a GPU, as the room of C hands it in; ``device`` is its kind and its GPU, in DLPack's numbers."""
 
     device: tuple[int, int]
 
-    def export(
-        self,
-        data: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        bits: int,
-        device: tuple[int, int],
-        *,
-        readonly: bool,
-        versioned: bool,
-    ) -> object:
-        """Return a new DLPack capsule of the elements at an address; strides are in elements, too."""
+    def export(self, tensor: Tensor, *, versioned: bool) -> object:
+        """Return a new DLPack capsule, legacy or of DLPack 1.0."""
 
     def read(self, address: int, pitch: int, into: Pixels) -> None:
         """Copy rows that begin ``pitch`` bytes apart into a dense array of (rows, bytes of a row)."""
@@ -67,28 +68,26 @@ class Memory(Protocol):
 
 
 class DeviceSpan:
-    """One mapping of GPU memory: which views were handed out in it, and whether it is over."""
+    """Keep account of one mapping of GPU memory: who got views of it, and whether it is over."""
 
-    __slots__ = ("_by_default", "_elsewhere", "_memory", "device", "is_open", "readonly")
+    __slots__ = ("_by_default", "_elsewhere", "device", "is_open", "memory", "readonly")
 
     def __init__(self, memory: Memory, *, readonly: bool) -> None:
-        self._memory, self.readonly, self.is_open = memory, readonly, True
+        self.memory, self.readonly, self.is_open = memory, readonly, True
         self.device = memory.device  # the kind of memory and the number of the GPU, in DLPack's numbers
         self._by_default = self._elsewhere = False  # whether someone may be at work: on the default stream, on another one
 
     @property
     def offered(self) -> tuple[int, int]:
-        """As what it is handed over where nothing else is asked for: pinned memory as the CPU's, unified as the GPU's."""
+        """Return the device as which it is handed over unless another is asked for: pinned memory as the CPU's."""
         return _offered(self.device)
 
-    def export(self, view: DeviceView, stream: Any, wanted: tuple[int, int] | None, *, versioned: bool) -> object:
-        """Return a DLPack capsule of a view for a consumer that works on a stream."""
-        device = _offered(self.device) if wanted is None else self._as_wanted(wanted)
-        bits = 8 * view._dtype.itemsize
-        capsule = self._memory.export(
-            view._address, view._shape, view.steps, bits, device, readonly=self.readonly, versioned=versioned
-        )
-        if device[0] in (CUDA, CUDA_MANAGED):
+    def export(self, tensor: Tensor, stream: Any, wanted: tuple[int, int] | None, *, versioned: bool) -> object:
+        """Return a DLPack capsule for a consumer that works on a stream, and may have asked for a device."""
+        if wanted is not None:
+            tensor = tensor._replace(device=self._as_wanted(wanted))
+        capsule = self.memory.export(tensor, versioned=versioned)
+        if tensor.device[0] in (CUDA, CUDA_MANAGED):
             if stream is None or stream == _DEFAULT_STREAM:
                 self._by_default = True
             else:
@@ -108,17 +107,12 @@ class DeviceSpan:
     def share(self) -> None:
         """Note that a view goes out by the CUDA array interface: who uses it where is not known, and it keeps the memory."""
         self._elsewhere = True
-        self._memory.hold()
+        self.memory.hold()
 
     def wait(self) -> None:
         """Wait for the work of those who got a view. Raises FrameError where that work failed."""
         if self._by_default or self._elsewhere:
-            self._memory.wait(everything=self._elsewhere)
-
-    def read(self, address: int, pitch: int, into: Pixels) -> None:
-        """Copy rows of bytes to where Python sees them, after the work of those who got a view."""
-        self.wait()
-        self._memory.read(address, pitch, into)
+            self.memory.wait(everything=self._elsewhere)
 
     def close(self) -> None:
         """End the mapping. Raises FrameError where work on the GPU that was started in it failed."""
@@ -126,7 +120,7 @@ class DeviceSpan:
         try:
             self.wait()
         finally:
-            self._memory.close()
+            self.memory.close()
 
 
 @lru_cache(maxsize=64)
@@ -135,8 +129,7 @@ def _offered(device: tuple[int, int]) -> tuple[int, int]:
     return kind, 0 if kind == CPU else gpu
 
 
-# Views of GPU memory. They are no arrays: they give slices of themselves, copies, and themselves to libraries for GPUs.
-
+# Views of GPU memory are not arrays: they give slices of themselves, copies, and themselves to libraries for GPUs.
 
 _CLOSED = (
     "This view of a frame was used after its with block. Use it inside, or keep a copy: view.download(), "
@@ -161,10 +154,30 @@ _NO_ASSIGNMENT = (
 
 
 class DeviceView:
-    """Pixels on a GPU, or a part of them: rows, columns and, where there are several, channels. Valid inside the ``with`` block.
+    """Show a plane of a frame on a GPU, or a part of one, to libraries for GPUs; valid inside the frame's ``with`` block.
 
-    ``shape``, ``strides`` (in bytes), ``dtype``, ``ndim``, ``size`` and ``nbytes`` are as NumPy has them; ``address`` is that of
-    the first element on the GPU ``gpu``; ``readonly`` says whether it may be written. Slices are views as well.
+    It is not an array: ``torch.from_dlpack(view)`` and ``cupy.asarray(view)`` make arrays of it without a copy,
+    :meth:`download` makes a NumPy array with one. Indexing with numbers and slices returns views as well.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows, columns and, where there are several, channels.
+    strides : tuple of int
+        In bytes; rows are padded.
+    dtype : numpy.dtype
+        The type of a sample.
+    ndim, size, nbytes : int
+        As NumPy has them.
+    address, gpu : int
+        The address of the first sample, and the number of the GPU.
+    readonly : bool
+        Whether the frame was mapped without ``writable=True``.
+
+    Raises
+    ------
+    FrameClosedError
+        On every use after the block.
     """
 
     __slots__ = ("__weakref__", "_address", "_dtype", "_shape", "_span", "_strides")
@@ -186,18 +199,6 @@ class DeviceView:
     ndim = property(lambda self: len(self.shape))
     size = property(lambda self: prod(self.shape))
     nbytes = property(lambda self: self.size * self.dtype.itemsize)
-
-    @property
-    def steps(self) -> tuple[int, ...]:
-        """The strides in elements, as DLPack has them. A FrameExportError where rows do not begin at whole ones."""
-        size = self._opened()._dtype.itemsize
-        if size == 1:
-            return self._strides
-        if any(stride % size for stride in self._strides):
-            raise FrameExportError(
-                "The rows of this frame do not begin at whole samples, as DLPack needs it: use view.download()."
-            )
-        return tuple([stride // size for stride in self._strides])
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -235,18 +236,23 @@ class DeviceView:
         )
 
     def download(self) -> Pixels:
-        """Return a NumPy array with a copy, which stays valid after the block. It costs a copy and a wait for the GPU."""
+        """Return a NumPy array with a copy, which stays valid after the block.
+
+        It waits for the work of those who got a view. Raises FrameError where that work, or the copy, failed.
+        """
         copied: Pixels = np.empty(self.shape, self._dtype)
         if not copied.size:
             return copied
         shape, strides = (self._shape, self._strides) if len(self._shape) > 1 else ((1, *self._shape), (0, *self._strides))
         row_bytes = sum((count - 1) * stride for count, stride in zip(shape[1:], strides[1:], strict=True)) + copied.itemsize
-        if row_bytes * shape[0] == copied.nbytes:
-            self._span.read(self._address, strides[0], copied.reshape(-1).view(np.uint8).reshape(shape[0], row_bytes))
-            return copied
-        rows: Pixels = np.empty((shape[0], row_bytes), np.uint8)
-        self._span.read(self._address, strides[0], rows)
-        copied[...] = np.ndarray(shape, self._dtype, rows, 0, (row_bytes, *strides[1:])).reshape(self._shape)
+        dense = row_bytes * shape[0] == copied.nbytes
+        rows: Pixels = (
+            copied.reshape(-1).view(np.uint8).reshape(shape[0], row_bytes) if dense else np.empty((shape[0], row_bytes), "u1")
+        )
+        self._span.wait()
+        self._span.memory.read(self._address, strides[0], rows)
+        if not dense:
+            copied[...] = np.ndarray(shape, self._dtype, rows, 0, (row_bytes, *strides[1:])).reshape(self._shape)
         return copied
 
     copy = download
@@ -272,15 +278,28 @@ class DeviceView:
         """
         if copy:
             raise FrameExportError("A view of GPU memory is handed over as it is: copy it there, with .clone() or .copy().")
-        return self._opened()._span.export(self, stream, dl_device, versioned=max_version is not None and max_version[0] >= 1)
+        span = self._opened()._span
+        tensor = Tensor(self._address, self._shape, self._steps(), 8 * self._dtype.itemsize, span.offered, span.readonly)
+        return span.export(tensor, stream, dl_device, versioned=max_version is not None and max_version[0] >= 1)
+
+    def _steps(self) -> tuple[int, ...]:
+        """Return the strides in elements, as DLPack has them. FrameExportError where rows do not begin at whole ones."""
+        size = self._dtype.itemsize
+        if size == 1:
+            return self._strides
+        if any(stride % size for stride in self._strides):
+            raise FrameExportError(
+                "The rows of this frame do not begin at whole samples, as DLPack needs it: use view.download()."
+            )
+        return tuple([stride // size for stride in self._strides])
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Return as what kind of memory it is handed over, and the GPU: (2, n); pinned memory as the CPU's, (1, 0)."""
+        """Return the kind of memory as which it is handed over, and the GPU: (2, n); pinned memory as the CPU's, (1, 0)."""
         return self._opened()._span.offered
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        """Version 3 of Numba's protocol, by which ``cupy.asarray(view)`` gets the pixels without a copy.
+        """Hand the pixels over by version 3 of Numba's protocol, by which ``cupy.asarray(view)`` gets the pixels without a copy.
 
         Nothing is to be waited for before. Who works on them, and on which stream, is not known: the end of the block waits
         for all work on the GPU.
@@ -313,11 +332,8 @@ def _items(key: Any, count: int) -> list[Any]:
     return [*items[:at], *[slice(None)] * (count - given), *items[at + 1 :]]
 
 
-# A frame on a GPU.
-
-
-class DeviceFrame(Frame[DeviceView]):
-    """A frame on a GPU. A subclass opens it with its span and the addresses of its planes, and closes it."""
+class DeviceFrame(MappedFrame[DeviceView]):
+    """Show a frame on a GPU. A subclass opens it with its span and the addresses of its planes, and closes it."""
 
     __slots__ = ("_addresses", "_span")
     _CONVERT: ClassVar[str] = "or put nvvideoconvert ! 'video/x-raw(memory:NVMM),format={}' before the element"
@@ -343,4 +359,4 @@ class DeviceFrame(Frame[DeviceView]):
         if span is None:
             raise self._not_open()
         planes = zip(self._layout.planes, self._addresses, strict=True)
-        return tuple([DeviceView(span, place, plane.shape, plane.strides, TYPES[plane.sample]) for plane, place in planes])
+        return tuple([DeviceView(span, place, plane.shape, plane.strides, TYPES[plane.format.dtype]) for plane, place in planes])

@@ -25,7 +25,7 @@ from empycustom.frames.formats import EVERY, FORMATS, Layout, PlaneLayout, chann
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
 # The types of samples, made once: NumPy takes longer to read a name than to make a view.
-TYPES = {plane.sample: np.dtype(plane.sample) for planes in FORMATS.values() for plane in planes}
+TYPES = {plane.dtype: np.dtype(plane.dtype) for known in FORMATS.values() for plane in known.planes}
 
 CLOSED = "This view of a frame was used after its with block. Use it inside, or keep view.copy() instead of the view."
 # A dtype that nothing calculates with: C code that takes an emptied view refuses it, and most of it prints this name.
@@ -40,7 +40,7 @@ class Span(list["weakref.ref[FrameView]"]):
 
     def array(self, data: Any, plane: PlaneLayout) -> FrameView:
         """Return a view of the plane in a buffer; read-only where ``data`` is."""
-        view: FrameView = FrameView(plane.shape, TYPES[plane.sample], data, plane.offset, plane.strides)
+        view: FrameView = FrameView(plane.shape, TYPES[plane.format.dtype], data, plane.offset, plane.strides)
         view._span = self
         self.append(weakref.ref(view))
         return view
@@ -56,9 +56,18 @@ class Span(list["weakref.ref[FrameView]"]):
 
 
 class FrameView(Pixels):
-    """An array over a frame's own memory, valid inside the frame's ``with`` block.
+    """Show a plane of a frame, or a part of one, as a NumPy array over the frame's own memory.
 
-    Results that own their data (``view * 2``, ``view.mean()``, ``view.copy()``) stay valid after it; scalars are plain scalars.
+    It is a ``numpy.ndarray`` for everything that takes one, valid inside the frame's ``with`` block. Slices and other views of it
+    are FrameViews too. Results that own their data (``view * 2``, ``view.mean()``, ``view.copy()``) are plain arrays and scalars,
+    which stay valid.
+
+    Raises
+    ------
+    FrameClosedError
+        On every use after the block.
+    ValueError
+        On writing, unless the frame was mapped with ``writable=True`` (NumPy's own error).
     """
 
     __slots__ = ("_span",)
@@ -76,7 +85,7 @@ class FrameView(Pixels):
         return array[()] if return_scalar and array.ndim == 0 else array
 
     def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, **more: Any) -> Any:
-        """Return the mean, as ``numpy.ndarray.mean`` does; that of all pixels in two thirds of the time."""
+        """Return the mean, as ``numpy.ndarray.mean`` does; over all samples of uint8 in two thirds of the time."""
         if axis is None and dtype is None and out is None and not more and self.dtype == np.uint8 and self.size:
             return np.add.reduce(self, axis=None) / self.size
         return super().mean(axis, dtype, out, **more)
@@ -86,7 +95,7 @@ class FrameView(Pixels):
         return np.array(self, order=order)
 
     def download(self) -> Pixels:
-        """Return a plain array with a copy of the pixels, as ``copy()`` does: views of GPU memory have this word, too."""
+        """Return a plain array with a copy of the pixels, as ``copy()`` does; views of GPU memory have this method, too."""
         return np.array(self)
 
 
@@ -97,7 +106,7 @@ def _empty(view: FrameView) -> None:
 
 
 class ClosedFrameView(FrameView):
-    """What a view becomes at the end of its frame's block: every use raises a FrameClosedError, apart from printing it."""
+    """Raise FrameClosedError on every use but printing: a view becomes one at the end of its frame's block."""
 
     __slots__ = ()
 
@@ -126,11 +135,10 @@ for _name in set(dir(np.ndarray)) - _KEPT - set(vars(ClosedFrameView)):
         setattr(ClosedFrameView, _name, _refuse)
 
 
-# A frame as users see it: planes, pixels, colours, luma and crops, whatever memory they are in.
-
+# Frames as users see them: planes, pixels, colours, luma and crops, whatever memory they are in.
 
 _NAMES = ("pixels", "planes", "rgb", "bgr", "rgba", "gray", "crop()", "download()", "format", "width", "height")
-# What others call it.
+# What other libraries call them.
 _OTHER_NAMES = {
     **dict.fromkeys(("numpy", "to_numpy", "array", "ndarray", "data", "image", "img", "buffer", "tensor"), "pixels"),
     **dict.fromkeys(("luma", "luminance", "y", "greyscale", "grayscale"), "gray"),
@@ -142,7 +150,7 @@ _OTHER_NAMES = {
 
 
 class View(Protocol):
-    """What a frame needs of its views: slices, and copies in system memory."""
+    """The part of an array that a frame needs: slices, and copies in system memory."""
 
     def __getitem__(self, key: Any, /) -> Any:
         """Return a view of a part."""
@@ -154,12 +162,19 @@ class View(Protocol):
 V = TypeVar("V", bound=View)
 
 
-class Frame(Generic[V]):
-    """The pixels of one buffer inside a ``with`` block. What it gives are views of the buffer's own memory, never copies.
+class MappedFrame(Generic[V]):
+    """Give views of the pixels of one buffer, for the length of a ``with`` block; made by :func:`empycustom.map_frame`.
 
-    ``format`` is GStreamer's name of the pixel format, ``width`` and ``height`` are in pixels. Views of system memory are NumPy
-    arrays, those of GPU memory :class:`~empycustom.frames.device.DeviceView`; both are called arrays here. After the block
-    they raise a FrameClosedError; ``view.download()`` inside the block gives a NumPy array to keep.
+    Views lie in the buffer's own memory and are never copies: in system memory NumPy arrays (:class:`FrameView`), in GPU memory
+    :class:`~empycustom.frames.device.DeviceView`; both are called arrays here. After the block they raise FrameClosedError;
+    ``view.download()`` inside the block returns a NumPy array to keep.
+
+    Attributes
+    ----------
+    format : str
+        GStreamer's name of the pixel format, such as ``"RGBA"``.
+    width, height : int
+        The size of the frame in pixels.
     """
 
     __slots__ = ("_closed", "_layout", "_planes", "format", "height", "width")
@@ -173,7 +188,7 @@ class Frame(Generic[V]):
         self._closed = False
 
     @abstractmethod
-    def __enter__(self) -> Frame[V]:
+    def __enter__(self) -> MappedFrame[V]:
         """Map the buffer."""
 
     @abstractmethod
@@ -182,16 +197,24 @@ class Frame(Generic[V]):
 
     @abstractmethod
     def _views(self) -> tuple[V, ...]:
-        """Return new views of the planes, or raise what :meth:`_not_open` returns."""
+        """Make views of the planes, or raise what :meth:`_not_open` returns."""
 
     @property
     def planes(self) -> tuple[V, ...]:
-        """The planes as arrays, of uint8 where the format has no number of bits in its name, else of uint16.
+        """Return every plane of the format as an array, in the order in which they lie in memory.
 
-        Packed formats have one: (height, width, 4) for RGBA, RGBx, BGRA, BGRx, ARGB, xRGB, ABGR and xBGR, (height, width, 3) for
-        RGB and BGR, (height, width) for GRAY8 and GRAY16_LE. I420, YV12 and I420_10LE have Y (height, width), U and V (half of
-        both, rounded up), YV12 the two in the other order; NV12, NV21 and P010_10LE have Y and UV (half, half, 2), NV21 VU.
-        The 10 bits of I420_10LE are the lower ones (0 to 1023), those of P010_10LE the upper ones (0 to 65472, in steps of 64).
+        ==========================================  ==================================================================
+        RGBA and other packed colours               (height, width, 4 or 3), in the order of the name
+        GRAY8, GRAY16_LE, GRAY16_BE                 (height, width)
+        YUY2, UYVY                                  (height, width, 2), width rounded up to even: luma beside chroma
+        I420, YV12, I420_10LE, A420                 Y (height, width); U and V, half of both (YV12: V and U); A420: A
+        NV12, NV21, P010_10LE, P016_LE              Y (height, width); UV (half, half, 2), of NV21 VU
+        Y42B; NV16                                  the same two with chroma of the full height
+        Y444, RGBP, BGRP                            three of (height, width), in the order of the name
+        ==========================================  ==================================================================
+
+        Halves are rounded up. Samples are uint8, where the name has a number of more bits uint16, of GRAY16_BE with the byte
+        order ``>u2``. I420_10LE has its 10 bits at the lower end (0 to 1023), P010_10LE at the upper one (0 to 65472 by 64).
         """
         if self._planes is None:
             self._planes = self._views()
@@ -199,65 +222,99 @@ class Frame(Generic[V]):
 
     @property
     def pixels(self) -> V:
-        """The only plane of a packed format; a FrameError where there are several."""
+        """Return the only plane of a packed format, as (height, width, channels), of a gray one as (height, width).
+
+        Raises
+        ------
+        FrameError
+            Where the format has several planes.
+        """
         planes = self.planes
         if len(planes) > 1:
             raise FrameError(
-                f"A frame of format {self.format} has {len(planes)} planes and no one array of pixels: use frame.planes, "
-                f"frame.gray for its luma, {self._CONVERT.format('RGBA')}."
+                f"A frame of format {self.format} has {len(planes)} planes, not one array of pixels: use frame.planes, "
+                f"frame.gray for luma, {self._CONVERT.format('RGBA')}."
             )
         return planes[0]
 
     @property
     def rgb(self) -> V:
-        """Red, green, blue as (height, width, 3), a view; a FrameError where the format has no such view."""
+        """Return red, green and blue as (height, width, 3), a view. Raises FrameError where the format has no such view."""
         return self._channels("RGB")
 
     @property
     def bgr(self) -> V:
-        """Blue, green, red as (height, width, 3), a view, as OpenCV orders them; a FrameError where there is no such view."""
+        """Return blue, green and red as (height, width, 3), a view in OpenCV's order. Raises FrameError as :attr:`rgb` does."""
         return self._channels("BGR")
 
     @property
     def rgba(self) -> V:
-        """Red, green, blue, alpha as (height, width, 4), a view; a FrameError for every format but RGBA and ABGR."""
+        """Return red, green, blue and alpha as (height, width, 4), a view. Raises FrameError for all but RGBA and ABGR."""
         return self._channels("RGBA")
 
     @property
     def gray(self) -> V:
-        """The only plane of a gray format, or the luma of one with several planes, as (height, width); a view.
+        """Return the luma, or the only plane of a gray format, as (height, width), a view.
 
-        A FrameError for packed colours.
+        Raises
+        ------
+        FrameError
+            For RGB and its relatives, which hold no luma.
         """
-        if planes_of(self.format)[0].channels != "Y":
+        components = planes_of(self.format)[0].components
+        if components == "Y":
+            return self.planes[0]
+        place = components.find("Y")
+        if place < 0:
             raise FrameError(
-                f"A frame of format {self.format} holds no gray values to view: calculate them from frame.pixels "
+                f"A frame of format {self.format} holds no gray values to view: calculate them from frame.planes "
                 f"(cv2.cvtColor, or a weighted mean), {self._CONVERT.format(self._GRAY)}."
             )
-        return self.planes[0]
+        luma: V = self.planes[0][:, : self.width, place]
+        return luma
 
     def crop(self, obj: Mapping[str, Any], plane: int = 0) -> V:
-        """Return a view of the pixels under an object of ``in_meta``, or any dict with ``rect_params``; it may be empty.
+        """Return a view of the pixels under an object.
 
-        The rectangle is in pixels of the frame. Left and top are rounded down, width and height cut to whole pixels, as slicing
-        with ``int()`` does; then it is clipped to the frame. In a chroma plane the view covers all samples that the rectangle
-        touches. A FrameError for a rectangle that is none: missing, non-finite or no numbers, a negative size.
+        Parameters
+        ----------
+        obj : mapping
+            An object of ``in_meta``, or any dict with ``rect_params``: left, top, width and height in pixels of the frame. Left
+            and top are rounded down, width and height cut to whole pixels, as slicing with ``int()`` does; then the rectangle is
+            clipped to the frame.
+        plane : int, optional
+            Which of :attr:`planes`. Of one whose samples are about several pixels the view has all samples that the rectangle
+            touches; that of YUY2 and UYVY begins and ends with a whole pair of pixels.
+
+        Returns
+        -------
+        array
+            A view, which may be empty.
+
+        Raises
+        ------
+        FrameError
+            For a rectangle whose numbers are missing, not finite or not numbers, for a negative size, and for a plane that the
+            format does not have.
         """
         planes = self.planes
         if not 0 <= plane < len(planes):
             raise FrameError(f"A frame of format {self.format} has the planes 0 to {len(planes) - 1}; there is no plane {plane}.")
         left, top, right, bottom = _rectangle(obj)
-        shift = self._layout.planes[plane].shift
-        if shift:
-            left, right = _reduced(left, min(right, self.width), shift)
-            top, bottom = _reduced(top, min(bottom, self.height), shift)
+        about = self._layout.planes[plane].format
+        if about.is_shared and left < right and top < bottom:
+            left, right = about.columns(left, min(right, self.width))
+            top, bottom = about.rows(top, min(bottom, self.height))
         part: V = planes[plane][top:bottom, left:right]
         return part
 
     def download(self) -> Any:
-        """Return a copy of the frame in NumPy arrays that stay valid: one for a packed format, a tuple of all planes for others.
+        """Return a copy of the frame in NumPy arrays that stay valid after the block, from system and from GPU memory alike.
 
-        It is the same for every kind of memory; a frame in system memory is copied, too.
+        Returns
+        -------
+        numpy.ndarray or tuple of numpy.ndarray
+            One array for a format of one plane, for others a tuple with all :attr:`planes`.
         """
         copies = tuple([plane.download() for plane in self.planes])
         return copies[0] if len(copies) == 1 else copies
@@ -309,16 +366,8 @@ def _rectangle(obj: Mapping[str, Any]) -> tuple[int, int, int, int]:
     return max(left, 0), max(top, 0), max(left + width, 0), max(top + height, 0)
 
 
-def _reduced(first: int, end: int, shift: int) -> tuple[int, int]:
-    """Return the range of samples that serve the pixels from ``first`` to ``end`` (exclusive); none for none."""
-    return (first >> shift, -(-end >> shift)) if first < end else (0, 0)
-
-
-# A frame in system memory, whose views are NumPy arrays.
-
-
-class ArrayFrame(Frame[FrameView]):
-    """A frame whose bytes Python can see. A subclass opens it with the bytes, and closes it."""
+class ArrayFrame(MappedFrame[FrameView]):
+    """Show a frame in memory that Python can see. A subclass opens it with the bytes, and closes it."""
 
     __slots__ = ("_data", "_span")
     _data: PickleBuffer

@@ -13,7 +13,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from empycustom.errors import FrameError
-from empycustom.native.dlpack import Capsule
+from empycustom.native.dlpack import Capsule, Tensor
 from empycustom.native.loading import FLAGS, ffi, has, text
 from empycustom.native.memory import fields, reference
 from empycustom.native.unwind import path_of
@@ -73,40 +73,6 @@ def on(gpu: int) -> Iterator[Any]:
         library.cuCtxPopCurrent_v2(_BEFORE)
 
 
-def wait(gpu: int, *, everything: bool) -> None:
-    """Wait until all work on a GPU is done, on all streams of its primary context; or that on the legacy default stream alone.
-
-    A FrameError says what went wrong on the GPU since somebody last waited.
-    """
-    library = driver()
-    if code := library.cuCtxPushCurrent_v2(_context(gpu)):
-        check(library, code, f"GPU {gpu} cannot be used")
-    code = library.cuCtxSynchronize() if everything else library.cuStreamSynchronize(_LEGACY_STREAM)
-    library.cuCtxPopCurrent_v2(_BEFORE)
-    if code:
-        check(
-            library,
-            code,
-            "The work that this block started on the GPU failed (CUDA_LAUNCH_BLOCKING=1 shows where it was started)",
-        )
-
-
-def read_rows(gpu: int, address: int, pitch: int, into: Any, *, pinned: bool) -> None:
-    """Copy rows of bytes from a GPU into an array of (rows, bytes of a row) that lies without gaps, and wait until it is done.
-
-    Rows begin ``pitch`` bytes apart, from ``address`` on, and do not overlap. ``pinned``: they lie in the memory of the host.
-    """
-    rows, row_bytes = into.shape
-    copy = ffi.new("CUDA_MEMCPY2D *")
-    copy.srcMemoryType, copy.dstMemoryType = _HOST if pinned else _DEVICE, _HOST
-    copy.srcHost = copy.srcDevice = address  # the type says which one counts
-    copy.srcPitch = max(pitch, row_bytes)
-    copy.dstHost, copy.dstPitch = into.ctypes.data, row_bytes
-    copy.WidthInBytes, copy.Height = row_bytes, rows
-    with on(gpu) as library:
-        check(library, library.cuMemcpy2D_v2(copy), "The frame cannot be copied from the GPU")
-
-
 # Memory on a GPU that a GstMemory holds: handed over, copied from, waited for.
 
 
@@ -128,19 +94,9 @@ class DeviceMemory:
         self._enough = _FEW  # so many that those that were taken are dropped
         self._keeper: object = None
 
-    def export(
-        self,
-        data: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        bits: int,
-        device: tuple[int, int],
-        *,
-        readonly: bool,
-        versioned: bool,
-    ) -> object:
-        """Return a new DLPack capsule; see :class:`empycustom.native.dlpack.Capsule`. FrameError where this machine has none."""
-        capsule = Capsule(self._address, data, shape, strides, bits, device, readonly=readonly, versioned=versioned)
+    def export(self, tensor: Tensor, *, versioned: bool) -> object:
+        """Return a new DLPack capsule. Raises FrameError where this machine can make none."""
+        capsule = Capsule(self._address, tensor, versioned=versioned)
         if len(self._capsules) >= self._enough:
             self._capsules = [other for other in self._capsules if other.waits]
             self._enough = max(_FEW, 2 * len(self._capsules))
@@ -148,13 +104,35 @@ class DeviceMemory:
         return capsule.object
 
     def read(self, address: int, pitch: int, into: Any) -> None:
-        """Copy rows of bytes; see :func:`empycustom.native.cuda.read_rows`."""
-        kind, gpu = self.device
-        read_rows(gpu, address, pitch, into, pinned=kind == _CUDA_HOST)
+        """Copy rows of bytes into an array of (rows, bytes of a row) that lies without gaps, and wait until it is done.
+
+        Rows begin ``pitch`` bytes apart, from ``address`` on, and do not overlap. Raises FrameError where it fails.
+        """
+        (kind, gpu), (rows, row_bytes) = self.device, into.shape
+        copy = ffi.new("CUDA_MEMCPY2D *")
+        copy.srcMemoryType, copy.dstMemoryType = _HOST if kind == _CUDA_HOST else _DEVICE, _HOST
+        copy.srcHost = copy.srcDevice = address  # the type says which one counts
+        copy.srcPitch = max(pitch, row_bytes)
+        copy.dstHost, copy.dstPitch = into.ctypes.data, row_bytes
+        copy.WidthInBytes, copy.Height = row_bytes, rows
+        with on(gpu) as library:
+            check(library, library.cuMemcpy2D_v2(copy), "The frame cannot be copied from the GPU")
 
     def wait(self, *, everything: bool) -> None:
-        """Wait until work on the GPU is done; see :func:`empycustom.native.cuda.wait`."""
-        wait(self.device[1], everything=everything)
+        """Wait for all work on the GPU, on all streams of its primary context; or for that on the legacy default stream alone.
+
+        A FrameError says what went wrong on the GPU since somebody last waited.
+        """
+        library, gpu = driver(), self.device[1]
+        if code := library.cuCtxPushCurrent_v2(_context(gpu)):
+            check(library, code, f"GPU {gpu} cannot be used")
+        code = library.cuCtxSynchronize() if everything else library.cuStreamSynchronize(_LEGACY_STREAM)
+        library.cuCtxPopCurrent_v2(_BEFORE)
+        check(
+            library,
+            code,
+            "The work that this block started on the GPU failed (CUDA_LAUNCH_BLOCKING=1 shows where it was started)",
+        )
 
     def hold(self) -> None:
         """Keep the memory for as long as this object lives, after ``close()`` too."""

@@ -73,28 +73,22 @@ def _form(versioned: bool, count: int) -> _Form:
     return _Form(shape + 16 * count, shape, shape + 8 * count, writer(head + both))
 
 
-class Capsule:
-    """A tensor of unsigned integers, ready to be taken: ``object`` is the PyCapsule.
+# What a tensor of unsigned integers is, in DLPack's terms: the address of its first element, its shape and its strides (in
+# elements), the bits of an element, the device (type, id), and whether it must not be written.
+Tensor = tuple[int, tuple[int, ...], tuple[int, ...], int, tuple[int, int], bool]
 
-    ``memory`` is the address of the GstMemory that the tensor keeps a reference to, ``data`` that of its first element. Shape and
-    strides are in elements, ``bits`` are those of an element, ``device`` is (type, id) in DLPack's numbers. A versioned tensor
-    says whether it may be written; others cannot.
+
+class Capsule:
+    """Make a tensor ready to be taken: ``object`` is the PyCapsule.
+
+    ``memory`` is the address of the GstMemory that the tensor keeps a reference to. A versioned tensor says whether it may be
+    written; others cannot.
     """
 
     __slots__ = ("_memory", "_name", "_tensor", "_used", "object")
 
-    def __init__(
-        self,
-        memory: int,
-        data: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        bits: int,
-        device: tuple[int, int],
-        *,
-        readonly: bool,
-        versioned: bool,
-    ) -> None:
+    def __init__(self, memory: int, described: Tensor, *, versioned: bool) -> None:
+        data, shape, strides, bits, device, readonly = described
         deleter, count = _deleters()[versioned], len(shape)
         form = _form(versioned, count)
         self._memory = _gst.gst_mini_object_ref(ffi.cast(POINTER, memory))
