@@ -1,4 +1,4 @@
-"""Every exception of the project, by who is at fault.
+"""All exceptions of the project, ordered by what is at fault.
 
 Each is an :class:`EmPyCustomError` and, where one fits, the builtin that a Python programmer would expect. Messages are whole
 sentences that name the file, the line or the property, and end with what to do; data is kept in attributes. ``details`` holds
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class EmPyCustomError(Exception):
-    """Base of all; ``details`` is text for the second part of an error message, or ``""``."""
+    """Base class of all. ``details`` is what belongs below the message, a traceback in most cases, or ``""``."""
 
     details: str = ""
 
 
 class FrameRelatedError(EmPyCustomError):
-    """May be about a frame, or a batch: ``frame`` names it, with number and time, or is ``""``; it is said before ``rest``."""
+    """Can name a frame or a batch in its message: ``frame``, with number and time, goes before ``rest``; it may be ``""``."""
 
     frame: str = ""
 
@@ -36,7 +36,7 @@ class FrameRelatedError(EmPyCustomError):
 
 
 class LibraryError(FrameRelatedError):
-    """The user's file is at fault.
+    """Base class where the library, the user's file, is at fault.
 
     ``library`` is its path or module name as far as known, ``line`` the line in it (from 1) or None, ``callback`` the function
     or None.
@@ -65,11 +65,11 @@ class LibraryError(FrameRelatedError):
 
 
 class LibraryNotFoundError(LibraryError, FileNotFoundError):
-    """There is no such file or module."""
+    """The library does not exist: there is no such file or module."""
 
 
 class LibraryImportError(LibraryError, ImportError):
-    """The file is there, and running it failed: a syntax error, a missing import, an exception at module level."""
+    """The library exists, but cannot be imported: a syntax error, a missing import, an exception at module level."""
 
 
 class CallbackMissingError(LibraryError, AttributeError):
@@ -77,15 +77,15 @@ class CallbackMissingError(LibraryError, AttributeError):
 
 
 class CallbackSignatureError(LibraryError, TypeError):
-    """A callback cannot be called with the arguments that it gets."""
+    """A callback does not accept the arguments that it is called with."""
 
 
 class CallbackError(LibraryError, RuntimeError):
-    """A callback raised; the user's exception is ``__cause__`` and its traceback is in ``details``."""
+    """A callback raised an exception, which is ``__cause__``; its traceback is in ``details``."""
 
 
 class CallbackTooSlowError(CallbackError, TimeoutError):
-    """A call took longer than a frame lasts. Never raised: it is a warning on the bus."""
+    """A call took longer than a frame lasts. It is posted on the bus as a warning, and never raised."""
 
 
 class EndOfStream(Exception):  # noqa: N818 - it is not an error
@@ -99,19 +99,19 @@ class EndOfStream(Exception):  # noqa: N818 - it is not an error
 
 
 class StreamEndedError(LibraryError):
-    """A callback raised :class:`EndOfStream`."""
+    """A callback ended the stream by raising :class:`EndOfStream`."""
 
 
 class DebuggerLeftError(StreamEndedError):
-    """Somebody left a debugger while a callback ran."""
+    """The stream ends because somebody left a debugger while a callback ran."""
 
 
 class CallbackOutputError(LibraryError, ValueError):
-    """A callback returned what is neither meta nor a buffer; says where in it."""
+    """A callback returned something that is neither results nor a buffer; the message says which part of it."""
 
 
 class OutputError(EmPyCustomError, ValueError):
-    """A value is no meta. ``path`` says where in the value (``frame[0].object[2]``), empty for the whole."""
+    """A returned value is not valid as results. ``path`` is the part of it (``frame[0].object[2]``), ``""`` for the whole."""
 
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(f"{path}: {message}" if path else message)
@@ -119,19 +119,32 @@ class OutputError(EmPyCustomError, ValueError):
 
 
 class PropertyError(EmPyCustomError, ValueError):
-    """A property of an element holds what it cannot hold. ``name`` is the property."""
+    """A property of an element has a value that it cannot have. ``name`` is the name of the property."""
 
     def __init__(self, message: str, *, name: str) -> None:
         super().__init__(message)
         self.name = name
 
 
+class UnknownOutputError(EmPyCustomError, ValueError):
+    """No installed package has an output for the scheme of a URI."""
+
+
+class StuckOutputError(EmPyCustomError, TimeoutError):
+    """An output accepted nothing for a while at the end of a stream. ``lost`` is the number of documents that are not in it."""
+
+    def __init__(self, lost: int, patience_s: float = 0.0) -> None:
+        what = f"{lost} document{' is' if lost == 1 else 's are'} lost"
+        super().__init__(f"nothing could be written for {patience_s:g} s, and {what}" if patience_s else what)
+        self.lost = lost
+
+
 class PathError(EmPyCustomError, ValueError):
-    """A path begins with the name of a home folder that is not known."""
+    """A path begins with a home folder (``~somebody``) that is not known."""
 
 
 class FrameError(EmPyCustomError, ValueError):
-    """Pixels cannot be had in the way that was asked for."""
+    """Pixels are not available in the way that was asked for."""
 
 
 class FrameClosedError(FrameError):
@@ -139,35 +152,35 @@ class FrameClosedError(FrameError):
 
 
 class FrameAttributeError(FrameError, AttributeError):
-    """A frame has no attribute of that name; the message says what may be meant."""
+    """A frame has no attribute of this name; the message says which one may be meant."""
 
 
 class FrameExportError(FrameError, BufferError):
-    """Another library asked for a view of GPU memory in a way in which it cannot be had."""
+    """GPU memory cannot be exported in the way that another package asks for."""
 
 
 class NativeError(EmPyCustomError, RuntimeError):
-    """A call into GStreamer's C libraries failed."""
+    """A call of a C function, mostly of GStreamer, failed."""
 
 
 class NotWritableError(NativeError):
-    """Nothing can be attached to a buffer: somebody else holds it as well."""
+    """A buffer is not writable, because somebody else holds a reference to it; nothing can be attached."""
 
 
 class MetadataError(FrameRelatedError, ValueError):
-    """Metadata on a buffer is not what it should be; an element in between wrote it."""
+    """Metadata on a buffer cannot be read; another element wrote it."""
 
 
 class DeepStreamError(EmPyCustomError, RuntimeError):
-    """What was asked for cannot be done with this version of DeepStream, or on this system."""
+    """The version of DeepStream, or the system, cannot do what is asked for."""
 
 
 class LaunchError(EmPyCustomError, ValueError):
-    """A pipeline cannot be built, or ended with an error."""
+    """A pipeline cannot be built, or it ended with an error."""
 
 
 class ConfigurationError(LaunchError):
-    """A stream configuration says what cannot be. ``path`` is the JSON path of the (first) place, ``""`` for the whole file."""
+    """A stream configuration is not valid. ``path`` is the JSON path of the (first) problem, ``""`` for the whole file."""
 
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(message)
@@ -175,7 +188,7 @@ class ConfigurationError(LaunchError):
 
 
 class EventError(EmPyCustomError, ValueError):
-    """A signal callback returned what is no list of events; ``index`` is the event's, ``key`` the item's, where known."""
+    """A signal callback returned something that is not a list of events; ``index`` is the event, ``key`` the item, if known."""
 
     def __init__(self, message: str, *, index: int | None = None, key: str | None = None) -> None:
         super().__init__(message)

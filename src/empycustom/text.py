@@ -1,4 +1,4 @@
-"""Text that leaves the process: for people without control characters and passwords, for programs as lines of JSON."""
+"""Text for people, without control characters and passwords; paths; files of JSON; times as people type them."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _PROPERTY = re.compile(
 
 
 def for_people(text: str, *, lines: bool = False) -> str:
-    """Return ``text`` as a terminal may get it: without passwords, and :func:`visible`."""
+    """Return ``text`` for a terminal: without passwords, and with control characters :func:`visible`."""
     return visible(without_secrets(text), lines=lines)
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """Return ``text`` with escapes for what would be obeyed instead of seen; ``lines``: ends of lines and tabs stay."""
+    """Return ``text`` with escapes for what a terminal would obey instead of show; ``lines``: line ends and tabs stay."""
     if not text.isascii():
         text = _UNDECODED.sub(lambda found: found[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), text)
         text = _SURROGATE.sub(_escape, text)
@@ -56,7 +56,7 @@ def visible(text: str, *, lines: bool = False) -> str:
 
 
 def visible_json(text: str) -> str:
-    """Return one line of JSON with the same escapes, which are JSON's own: it means the same, and is sure to be UTF-8."""
+    """Return one line of JSON with JSON's own escapes for what a terminal would obey, and for what is not UTF-8."""
     if "\x7f" not in text if text.isascii() else text.isprintable():  # quick; JSON itself escapes what is below a blank
         return text
     return _SURROGATE.sub(_escape, _CONTROL.sub(_escape, text))
@@ -162,9 +162,9 @@ _NOT_LINES = {
 
 
 def not_for_lines(name: str, what: str = "documents") -> str:
-    """Return why a file with this name is not one for ``what`` (documents or events): its ending promises something else.
+    """Return why a file of this name should not be written as JSON Lines: its ending promises another format.
 
-    ``""`` for all names that promise JSON, or nothing that is known here.
+    ``what`` is written there: documents or events. Returns ``""`` for endings of JSON, and for those that are not known.
     """
     stem, _, kind = name.rpartition(".")
     way = _NOT_LINES.get(kind.lower()) if stem and os.sep not in kind else None
@@ -211,7 +211,7 @@ def as_path(text: str) -> Path:
 
 
 def as_native(text: str) -> str:
-    """Return text as this Python's functions for files take it."""
+    """Return ``text`` as the file functions of this Python need it, whatever the locale."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
@@ -234,13 +234,13 @@ def _is_encodable(folder: str) -> bool:
 
 
 def as_text(path: Path) -> str:
-    """Return a path as text, which :func:`as_path` makes the same path of; bytes that are not UTF-8 stay, as surrogates."""
+    """Return a path as text, for which :func:`as_path` returns this path; bytes that are not UTF-8 are surrogates."""
     text = from_native(str(path))
     return f"./{text}" if text.startswith(("~", "'")) else text  # marks that a property obeys
 
 
 def from_native(text: str) -> str:
-    """Return what this Python made of bytes (an argument, a path) as UTF-8 text."""
+    """Return an argument or a path, which this Python decoded in the locale, decoded as UTF-8."""
     return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
@@ -293,7 +293,7 @@ class Moment(NamedTuple):
 
 
 def moment(text: str) -> Moment:
-    """Read a time: seconds, m:ss or h:mm:ss, with a fraction or without."""
+    """Read a time that was typed: seconds, m:ss or h:mm:ss, with a fraction or without. Raises ArgumentTypeError."""
     *whole, last = text.split(":")
     if len(whole) < 3 and all(map(_WHOLE.fullmatch, whole)) and _FRACTION.fullmatch(last):
         numbers = [Decimal(part) for part in (*whole, last)]
@@ -304,7 +304,7 @@ def moment(text: str) -> Moment:
 
 
 def length(text: str) -> Moment:
-    """The same of how long something is, which is not 0."""
+    """Read a duration, typed as :func:`moment` reads a time; 0 is refused."""
     read = moment(text)
     if not read.ns:
         raise ArgumentTypeError(f"{text} is not a time that lasts; write how long, as 12.5, or 1:20, or 1:00:03.5")

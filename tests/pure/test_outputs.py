@@ -14,10 +14,10 @@ import time
 
 import pytest
 
-from empycustom.errors import EmPyCustomError
+from empycustom.errors import EmPyCustomError, StuckOutputError, UnknownOutputError
 from empycustom.outputs import queued
-from empycustom.outputs.queued import QueuedOutput, StuckOutputError, reason
-from empycustom.outputs.table import ENTRY_POINTS, OUTPUTS, ConsoleOutput, FileOutput, NoSuchOutputError, line_of, output_for
+from empycustom.outputs.queued import QueuedOutput, reason
+from empycustom.outputs.table import ENTRY_POINTS, OUTPUTS, ConsoleOutput, FileOutput, line_of, output_for
 
 
 class Gate:
@@ -498,7 +498,7 @@ def test_each_row_of_the_table_is_an_output(scheme):
 
 
 def test_a_scheme_that_nobody_offers():
-    with pytest.raises(NoSuchOutputError) as caught:
+    with pytest.raises(UnknownOutputError) as caught:
         output_for("fil:///x")
     assert isinstance(caught.value, EmPyCustomError)
     assert str(caught.value) == (

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakSet
 
-from empycustom.errors import EmPyCustomError
+from empycustom.errors import StuckOutputError
 from empycustom.outputs.table import Output
 
 PATIENCE_S = 5.0  # how long an output may take nothing at the end before what waits for it is given up
@@ -29,15 +29,6 @@ class Pace(Protocol):
 
     def is_stopping(self) -> bool:
         """Whether it has to go on at once, because it is stopped or flushed. Asked again and again while it waits."""
-
-
-class StuckOutputError(EmPyCustomError, TimeoutError):
-    """An output took nothing for a while at the end; ``lost`` documents are not in it."""
-
-    def __init__(self, lost: int, patience_s: float) -> None:
-        what = f"{lost} document{'' if lost == 1 else 's'}"
-        super().__init__(f"nothing could be written for {patience_s:g} s, and {what} {'is' if lost == 1 else 'are'} lost")
-        self.lost = lost
 
 
 def reason(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import IO, Any, Protocol
 from urllib.parse import unquote
 
-from empycustom.errors import EmPyCustomError
+from empycustom.errors import UnknownOutputError
 from empycustom.model.serialize import dumps
 from empycustom.text import as_path, meant, visible_json
 
@@ -53,14 +53,10 @@ class Output(Protocol):
         """Let go of everything; also called after :meth:`write` has failed."""
 
 
-class NoSuchOutputError(EmPyCustomError, ValueError):
-    """Nobody offers an output for the scheme of a URI."""
-
-
 def output_for(location: str) -> Output:
     """Return the output for the path of a file, or for a URI.
 
-    Raises NoSuchOutputError, PathError, and what an output of another package raises.
+    Raises UnknownOutputError, PathError, and what an output of another package raises.
     """
     scheme, separator, _ = location.partition("://")
     output: Output = _class_for(scheme if separator else "file")(location)
@@ -78,7 +74,7 @@ def _class_for(scheme: str) -> Callable[[str], Any]:
         found = offered[scheme].load()
         return found
     known = sorted({*OUTPUTS, *offered})
-    raise NoSuchOutputError(
+    raise UnknownOutputError(
         f"there is no output for {scheme}://{meant(scheme, known)}; give the path of a file, or a URI that begins with "
         f"{' or '.join(f'{name}://' for name in known)}, or install the package that has this output"
     )
