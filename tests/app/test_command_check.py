@@ -79,7 +79,7 @@ def process(in_buffer, in_meta, options):
 @pytest.mark.parametrize(
     ("returned", "complaint"),
     [
-        ("[{'a': float('nan')}, {}, {}]", "[0].a: NaN and infinities are no JSON and become null."),
+        ("[{'a': float('nan')}, {}, {}]", "[0].a: NaN and infinities are not JSON and become null."),
         ("str([{'a': float('nan')}, {}, {}])", "There is NaN or an infinity in it"),
         (
             "[{'a': 1}]",
@@ -212,7 +212,7 @@ def test_new_does_not_overwrite(cli, tmp_path):
     refused = cli("new", "my_lib.py")
 
     assert refused.code == 1
-    assert "my_lib.py is there already" in refused.err
+    assert "my_lib.py exists" in refused.err
     assert path.read_text() == "mine"
     assert cli("new", "my_lib.py", "--force").code == 0
     assert path.read_text() != "mine"

@@ -142,7 +142,7 @@ def test_a_frame_of_a_video(cli, library, numbered, typed, at):
         (["--video", "numbered.mkv", "--at", "-1"], 2, "--at"),
         (["--at", "1"], 2, "--at belongs to --video, and there is none; write --video FILE --at TIME"),
         (["--image", "photo.jpg", "--video", "numbered.mkv"], 2, "--image and --video are both a frame; give one of them"),
-        (["--save", "a.mp4"], 1, "--save a.mp4: the ending is not that of a picture; it may be .png .jpg .jpeg."),
+        (["--save", "a.mp4"], 1, "--save a.mp4: the ending is not that of a picture; it can be .png .jpg .jpeg."),
         (["--image", "photo.jpg", "--save", "photo.jpg"], 1, "photo.jpg would be overwritten while it is read"),
         (["--save", "nowhere\0/a.png"], 1, "nowhere"),
         (["--source", "test"], 2, "--source is for a stream configuration, a file whose name ends in .json"),
@@ -203,7 +203,7 @@ def process(in_buffer, in_meta, options):
 
     dropped = cli("check", library(source), "--options", '{"frame": false}', "--save", "b.png")
     assert dropped.code == 1
-    assert "--save b.png: there is no frame to be saved, because process returned None as its new frame." in dropped.err
+    assert "--save b.png: there is no frame to save, because process returned None as its new frame." in dropped.err
     assert not (tmp_path / "b.png").exists()
 
 
@@ -229,7 +229,7 @@ def test_as_json(cli, library):
     assert times["calls"] == 2
     assert 0 <= times["best"] <= times["median"] <= times["worst"]
     (warning,) = first.pop("warnings")
-    assert warning == "[0].n: NaN and infinities are no JSON and become null."
+    assert warning == "[0].n: NaN and infinities are not JSON and become null."
     assert first == {
         "callback": "process_ip",
         "type": "list",
@@ -261,7 +261,7 @@ def test_a_library_that_ends_its_stream(cli, library, tmp_path):
 
     at_once = cli("check", path, "--options", '{"calls": 0}', "--save", "b.png")
     assert at_once.code == 1
-    assert "--save b.png: there is no frame to be saved, because the library ended the stream before." in at_once.err
+    assert "--save b.png: there is no frame to save, because the library ended the stream before." in at_once.err
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from command_helpers import SRC
 
 import empycustom
-from empycustom.app.plugin_path import plugin_path
+from empycustom.app.commands import plugin_path
 
 SYSTEM = "/usr/bin/python3"
 
@@ -264,7 +264,7 @@ def test_a_driver_that_ends_the_process(cli, fake_driver):
     ended = cli("doctor", **fake_driver("-DBROKEN"))
 
     assert ended.code == 0, ended.out
-    assert found(ended, "warning", "asked NVIDIA's driver and loaded NVIDIA's libraries ended by signal 6")
+    assert found(ended, "warning", "called NVIDIA's driver and loaded NVIDIA's libraries ended by signal 6")
     assert found(ended, "ok", "gst-inspect-1.0 finds the element empycustom"), "the doctor goes on"
 
 
@@ -273,6 +273,4 @@ def test_deepstream_in_part(cli, tmp_path):
     (tmp_path / "libnvbufsurface.so").write_text("broken")
     ended = cli("doctor", LD_LIBRARY_PATH=str(tmp_path))
 
-    assert found(
-        ended, "warning", "DeepStream is here only in part; nvvideoconvert, nvv4l2decoder, libnvds_meta.so, libnvbufsurface.so"
-    )
+    assert found(ended, "warning", "DeepStream is incomplete; nvvideoconvert, nvv4l2decoder, libnvds_meta.so, libnvbufsurface.so")

@@ -105,11 +105,11 @@ def test_without_any_home(env, tmp_path, library, words):
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        (".", ". must end in .py, for it is a Python file; try my_lib.py."),
-        ("..", ".. must end in .py, for it is a Python file; try ../my_lib.py."),
-        ("/", "/ must end in .py, for it is a Python file; try /my_lib.py."),
+        (".", ". must end in .py, because it is a Python file; try my_lib.py."),
+        ("..", ".. must end in .py, because it is a Python file; try ../my_lib.py."),
+        ("/", "/ must end in .py, because it is a Python file; try /my_lib.py."),
         ("folder.py", "folder.py is a folder; name a file in it."),
-        ("lib", "lib must end in .py, for it is a Python file; try lib.py."),
+        ("lib", "lib must end in .py, because it is a Python file; try lib.py."),
         ("lib.py/x.py", "lib.py: File exists."),
     ],
 )

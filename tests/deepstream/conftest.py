@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from empycustom.app.plugin_path import plugin_path
+from empycustom.app.commands import plugin_path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))

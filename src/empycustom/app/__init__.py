@@ -1,7 +1,6 @@
-"""The command line. It may import every other room; no other room imports it.
+"""The command line. It may import every other package; no other package imports it.
 
-``arguments`` says what can be typed, and one file for each command does it. ``playing`` is what they have in common to play a
-pipeline, ``streams`` what ``run`` does with a stream configuration, ``health`` what ``doctor`` looks at. Files that need
-GStreamer are imported only by the command that needs them, so that ``plugin-path`` is quick and ``doctor`` works where
-GStreamer, PyGObject or NumPy do not.
+``arguments`` and ``options`` define and check what can be typed; each command has a file, the small ones share ``commands``. A
+file that needs GStreamer is imported only by its command, so that ``plugin-path`` is quick and ``doctor`` works where GStreamer,
+PyGObject or NumPy do not.
 """

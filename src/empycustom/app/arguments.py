@@ -1,4 +1,4 @@
-"""What can be typed: every command with its arguments, its help and its examples."""
+"""Define the command line: every command with its arguments, its help and its examples."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ from empycustom.session.logs import add_log_level
 from empycustom.text import length, moment
 
 DESCRIPTION = """\
-One Python file in a GStreamer pipeline: it sees every frame and what was found
-on it, and what it returns travels with the video."""
+Call your Python function for every frame of a video, in a GStreamer pipeline.
+It gets the pixels and the objects that were found on the frame; what it returns
+is attached to the frame as JSON."""
 
 OVERVIEW = """\
-the shortest way in:
+first steps:
   empycustom new my_lib.py           write a library that runs as it is
   empycustom check my_lib.py         try it on one synthetic frame
   empycustom run video.mp4 --lib my_lib.py --out meta.jsonl
-  empycustom doctor                  when something is missing
+  empycustom doctor                  check the installation
 
-`empycustom COMMAND --help` says more about each.
-Exit codes: 0 done, 1 an error, 2 wrong arguments, 130 after Ctrl-C, or where a debugger was left."""
+`empycustom COMMAND --help` describes each command.
+Exit codes: 0 done, 1 an error, 2 wrong arguments, 130 after Ctrl-C, or when a debugger was quit."""
 
 RUN = """\
 Play SOURCE through one or more libraries. With --out, the JSON documents (one
-a frame) go to a file; with --save, the frames go to a video or a picture; with
---show, to a window. Without any of them the documents are printed, one a line.
-Nothing else is on stdout: what libraries print goes to stderr. Without --lib,
-SOURCE is played and measured; there are documents where --out asks for them.
-If SOURCE is a stream configuration, a JSON file, what it says is played."""
+per frame) go to a file; with --save, the frames go to a video or a picture; with
+--show, to a window. Without any of them the documents are printed, one per line.
+Nothing else is on stdout: the output of libraries goes to stderr. Without --lib,
+SOURCE is played and measured, with documents only if --out is given. If SOURCE
+is a stream configuration, a JSON file, its streams are played."""
 
 RUN_MORE = """\
 SOURCE is one of:
@@ -53,56 +54,56 @@ SOURCE is one of:
   frames/%05d.jpg                pictures with numbers in their names
   rtsp://camera/stream           a URI (rtsp, http, https, file ...)
   camera, camera:1, /dev/video1  a camera
-  -, or the name of a FIFO       what comes in by stdin, or by the FIFO
+  -, or the name of a FIFO       a video from stdin, or from the FIFO
   test                           a moving ball, without end unless --frames is given
   emi_stream_config.json         a stream configuration, with the options above
 
-Several files, of one such SOURCE or of several, play one after the other as one
-stream, by their names and numbers (2.jpg before 10.jpg) or as you typed them:
-libraries start once, frames are counted on, and `source` in the documents says
-which file a frame is of. Pictures last 1/25 s each. A file that cannot be played
+Several files, from one such SOURCE or from several, play one after the other as
+one stream, sorted by names and numbers (2.jpg before 10.jpg) or as you typed
+them: libraries start once, frame numbers continue, and `source` in the documents
+names the file of a frame. Each picture lasts 1/25 s. A file that cannot be played
 is an error that names it; the others are played, and the exit code is 1.
 
-Libraries run in the order in which they are given. --options and --every
+Libraries are called in the order of the command line. --options and --every
 belong to the --lib before them:
   --lib detect.py --every 5 --lib average.py --options '{"person_class_id": 2}'
-A library with process_ip works on the frames in place; one that has only
-process makes new ones.
+A library with process_ip works on the frames in place; one with only process
+makes new frames.
 
-A call that raises, or returns what cannot be used, ends the run with exit
-code 1. With --on-error pass its frame goes on without a result, with drop it is
-dropped; each cause is a warning, once, the summary counts all of them, and they
-do not change the exit code. --on-error belongs to the --lib before it, or to
-all libraries where it stands before the first.
+A call that raises, or returns a result that cannot be used, ends the run with
+exit code 1. With --on-error pass the frame goes on without a result, with drop it
+is dropped; each cause is reported once, as a warning, the summary counts all of
+them, and they do not change the exit code. --on-error belongs to the --lib before
+it; before the first --lib it is for all libraries.
 
 At the end a summary is on stderr: frames, speed, files that were written, and
 for each library its calls, their times (the median; p95: 95 of 100 calls took
-no longer), errors and frames that it dropped. The speed is measured from the
-first frame on. --summary-json writes the same for programs, and the exit code,
-also after errors and Ctrl-C.
+no longer), errors and dropped frames. The speed is measured from the first frame
+on. --summary-json writes the same for programs, and the exit code, also after
+errors and Ctrl-C.
 
---save goes by the ending: .mp4 .mkv .avi .webm are videos, .png .jpg the last
-frame. It may be given several times; where a configuration has several streams,
-{stream_id} in it stands for the name of each. Without --show, files are read as
-fast as the libraries allow. Ctrl-C ends the stream and finishes the files, and
-so do SIGTERM, a terminal that is closed (SIGHUP) and an error; a second Ctrl-C
-stops at once. A video that may be unfinished is named, and the exit code is not
-0. A video has one size, that of its first frame; what is odd or less than 16
-pixels gets black pixels at the right and at the bottom. Frames that come
-without timestamps, as MJPEG, get them: the time of their arrival, or 25 a
-second where it is a file. Videos and pictures that are stored turned, as phones
-do it, are turned upright.
+--save depends on the file name: .mp4 .mkv .avi .webm are videos, .png .jpg the
+last frame. It can be given several times; if a configuration has several streams,
+write {stream_id} for the name of each. Without --show, files are read as fast as
+the libraries allow. Ctrl-C ends the stream and finishes the files, and so do
+SIGTERM, a closed terminal (SIGHUP) and an error; a second Ctrl-C stops at once.
+If a video may be unfinished, an error names it, and the exit code is not 0. A
+video has one size, that of its first frame; odd sizes and sizes below 16 pixels
+get black pixels at the right and at the bottom. Frames without timestamps, as in
+MJPEG, get them: the time of their arrival, or 25 per second from a file. Videos
+and pictures that are stored rotated, as by phones, are turned upright.
 
 --start and --duration play a part of a video: exactly the frames whose time in
-the video (stream_time) is not before the start, and before its end. What --save
-writes begins at 0. Times are seconds, m:ss or h:mm:ss, with fractions:
+the video (stream_time) is not before the start, and before its end. The video of
+--save begins at 0. Times are seconds, m:ss or h:mm:ss, with fractions:
 --start 1:20 --duration 2.5. In .mp4, .mov, .mkv, .webm, .avi, .flv and .ogg
-nothing is decoded but from the last key frame before the start on; other files
-are read from their beginning. Without --start, --duration is for all sources.
+decoding begins at the last key frame before the start; other files are read from
+their beginning. Without --start, --duration works with all sources.
 
-Of a live source (a camera, RTSP, MJPEG over HTTP) the libraries get the newest
-frame: what came while they were busy is left out, and counted in the summary.
---every-frame gives them all frames; where they are too slow, results fall behind.
+From a live source (a camera, RTSP, MJPEG over HTTP) the libraries get the newest
+frame: frames that arrive while they are busy are skipped, and counted in the
+summary. With --every-frame they get all frames; if they are too slow, results
+fall behind.
 
 examples:
   empycustom run video.mp4 --lib my_lib.py
@@ -126,13 +127,13 @@ example:
   empycustom schema > emi_stream_config.schema.json"""
 
 LAUNCH = """\
-Play a pipeline in the language of gst-launch-1.0, with the elements empycustom,
-aimeta and perf in it. No plugin path and no loader plugin are needed."""
+Play a pipeline in the notation of gst-launch-1.0, with the elements empycustom,
+aimeta and perf. It needs neither a plugin path nor the loader plugin."""
 
 LAUNCH_MORE = """\
-DESCRIPTION is one quoted text, or words as for gst-launch-1.0. As words, a
-value with blanks or quotation marks (JSON in `options`) needs no other quotes
-than the shell's.
+DESCRIPTION is one quoted text, or several arguments as for gst-launch-1.0. In
+several arguments, a value with blanks or quotation marks (JSON in `options`)
+needs only the quotes of the shell.
 
 examples:
   empycustom launch 'videotestsrc num-buffers=100
@@ -151,28 +152,28 @@ example:
   gst-inspect-1.0 empycustom"""
 
 NEW = """\
-Write a library that runs as it is, with comments that say what may be changed."""
+Write a library that runs as it is, with comments on what you can change."""
 
 NEW_MORE = """\
 example:
   empycustom new my_lib.py && empycustom check my_lib.py"""
 
 DOCTOR = """\
-Look at everything that the elements need: Python, its virtual environment,
+Check everything that the elements need: Python, its virtual environment,
 PyGObject, GStreamer, NumPy, the plugin that loads Python elements, and the
-registry. Each line says ok, warning or problem, and how to fix it.
-Nothing is changed."""
+registry. Each line begins with ok, warning or problem, and has a fix. Nothing is
+changed."""
 
 DOCTOR_MORE = """\
 The exit code is 1 if there is a problem. The object of --json has:
   empycustom  the version
   problems    how many there are
   warnings    how many there are
-  findings    a list of objects, which have the five texts below
-  check       what was looked at: python, packages, elements, loader ...
+  findings    a list of objects with the five texts below
+  check       what was checked: python, packages, elements, loader ...
   level       ok, warning or problem
   text        what was found
-  fix         what to do, "" where there is nothing
+  fix         what to do, "" if nothing has to be done
   details     a traceback, for example, or ""
 
 example:
@@ -180,14 +181,14 @@ example:
 
 SOURCE_HELP = "files, folders, globs; or a URI, a camera, `test`, - for stdin; see below"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
-DRY_RUN_HELP = "print the line of gst-launch-1.0 that does the same (as it is to be typed: with passwords), and play nothing"
-ON_ERROR_HELP = "what a frame whose call fails does: fail ends the run (the default), pass lets it go on, drop drops it"
-SUMMARY_HELP = "write the summary here, as JSON, however the run ends; - is stdout"
-GRACE_HELP = "how long Ctrl-C, or an error, waits for the files to be finished (default: %(default)g)"
+DRY_RUN_HELP = "print the equivalent gst-launch-1.0 command (ready to be typed: with passwords), and play nothing"
+ON_ERROR_HELP = "what happens if a call fails: fail ends the run (the default), pass passes the frame on, drop drops it"
+SUMMARY_HELP = "write the summary to this file, as JSON, also after an error; - is stdout"
+GRACE_HELP = "how long to wait, after Ctrl-C or an error, until files are finished (default: %(default)g)"
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; a parsed namespace names in ``module`` the file of ``app`` that does the work."""
+    """Return the parser of the command line; ``target`` of its namespace is the function of ``app`` that runs the command."""
     parser = Parser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=Plain)
     parser.add_argument("--version", action="version", version=f"empycustom {empycustom.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=Command)
@@ -196,29 +197,29 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: Any, name: str, *, short: str, text: str, more: str) -> Command:
+def _add(commands: Any, name: str, *, short: str, text: str, more: str, target: str = "") -> Command:
     command: Command = commands.add_parser(
         name, help=short, description=text, epilog=more, formatter_class=Plain, allow_abbrev=False
     )
-    command.set_defaults(module=name.replace("-", "_"))
+    command.set_defaults(target=target or f"{name}:main")
     return command
 
 
 def _add_run(commands: Any) -> None:
-    run = _add(commands, "run", short="a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
+    run = _add(commands, "run", short="play a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
     add = run.add_argument
     add("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLastLibrary, type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     add("--every", action=OfLastLibrary, type=at_least(1), metavar="N", help="call the --lib before it for every n-th frame")
     add("--on-error", action=OnError, choices=("fail", "pass", "drop"), metavar="POLICY", help=ON_ERROR_HELP)
-    add("--out", type=output, metavar="FILE", help="write the documents here, one a line; - is stdout")
-    add("--save", action="append", default=[], metavar="FILE", help="write the video, or a picture of the last frame")
+    add("--out", type=output, metavar="FILE", help="write the documents to this file, one per line; - is stdout")
+    add("--save", action="append", default=[], metavar="FILE", help="write the frames to a video, or the last one to a picture")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
     add("--start", type=moment, metavar="TIME", help="begin at this time of the video: 80, 1:20 or 0:01:20.5")
-    add("--duration", type=length, metavar="TIME", help="stop after so long a part of the video: 10, 1:20 or 0.5")
-    add("--every-frame", action="store_true", help="give every frame of a live source to the libraries, too; see below")
+    add("--duration", type=length, metavar="TIME", help="play only this long: 10, 1:20 or 0.5")
+    add("--every-frame", action="store_true", help="call libraries for every frame, also of a live source; see below")
     add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
@@ -231,35 +232,53 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_schema(commands: Any) -> None:
-    _add(commands, "schema", short="the JSON Schema of the stream configuration", text=SCHEMA, more=SCHEMA_MORE)
+    _add(
+        commands,
+        "schema",
+        short="print the JSON Schema of the stream configuration",
+        text=SCHEMA,
+        more=SCHEMA_MORE,
+        target="commands:schema",
+    )
 
 
 def _add_launch(commands: Any) -> None:
-    launch = _add(commands, "launch", short="a gst-launch description, elements included", text=LAUNCH, more=LAUNCH_MORE)
+    launch = _add(commands, "launch", short="play a gst-launch description with our elements", text=LAUNCH, more=LAUNCH_MORE)
     launch.add_argument("description", nargs="+", type=str, metavar="DESCRIPTION", help="elements, with ! between them")
-    launch.add_argument("-e", action="store_true", help="accepted as by gst-launch-1.0; Ctrl-C always ends the stream first")
-    launch.add_argument("--quiet", "-q", action="store_true", help="only what elements say: errors, warnings, infos")
+    launch.add_argument(
+        "-e", action="store_true", help="accepted for compatibility with gst-launch-1.0; Ctrl-C always ends the stream first"
+    )
+    launch.add_argument("--quiet", "-q", action="store_true", help="print only messages of elements: errors, warnings, infos")
     add_log_level(launch)
     launch.add_argument("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
 
 
 def _add_check(commands: Any) -> None:
-    check = _add(commands, "check", short="try a library on a frame, or a configuration", text=checked.TEXT, more=checked.MORE)
+    check = _add(
+        commands, "check", short="try a library on one frame, or check a configuration", text=checked.TEXT, more=checked.MORE
+    )
     checked.add_checked(check, OPTIONS_HELP, OUTSIDE_HELP)
     add_log_level(check)
     check.check = checked.check_checked
 
 
 def _add_new(commands: Any) -> None:
-    new = _add(commands, "new", short="write a library to start from", text=NEW, more=NEW_MORE)
-    new.add_argument("file", metavar="FILE", help="where to write it, my_lib.py for instance")
-    new.add_argument("--force", action="store_true", help="overwrite a file that is there")
+    new = _add(commands, "new", short="write a library to start from", text=NEW, more=NEW_MORE, target="commands:new")
+    new.add_argument("file", metavar="FILE", help="the file to write, for example my_lib.py")
+    new.add_argument("--force", action="store_true", help="overwrite an existing file")
 
 
 def _add_plugin_path(commands: Any) -> None:
-    _add(commands, "plugin-path", short="the folder for GST_PLUGIN_PATH", text=PATH, more=PATH_MORE)
+    _add(
+        commands,
+        "plugin-path",
+        short="print the folder for GST_PLUGIN_PATH",
+        text=PATH,
+        more=PATH_MORE,
+        target="commands:print_plugin_path",
+    )
 
 
 def _add_doctor(commands: Any) -> None:
-    doctor = _add(commands, "doctor", short="what is missing, and how to fix it", text=DOCTOR, more=DOCTOR_MORE)
+    doctor = _add(commands, "doctor", short="report what is missing, and how to fix it", text=DOCTOR, more=DOCTOR_MORE)
     doctor.add_argument("--json", action="store_true", help="print one JSON object")

@@ -1,4 +1,4 @@
-"""``empycustom check``: a library on one frame, and what came of it; or a stream configuration, without playing it."""
+"""``empycustom check``: call a library with one frame and explain the result, or check a stream configuration."""
 
 from __future__ import annotations
 
@@ -30,100 +30,100 @@ from empycustom.session.outputs import prepare
 from empycustom.session.stages import check_configuration
 from empycustom.text import as_path, for_people, unquoted, visible_json
 
-Say = Callable[..., None]
+Report = Callable[..., None]
 
 
-def main(arguments: Namespace) -> int:
-    """Check and report; return 0, or raise what the element, or ``run``, would say."""
+def main(args: Namespace) -> int:
+    """Check and report; return 0, or raise the error that the element, or ``run``, would report."""
     keep_stdout()
     facts: dict[str, Any] = {"empycustom": empycustom.__version__}
-    check = check_configuration if is_configuration(arguments.library) else _check_library
+    check = check_configuration if is_configuration(args.library) else _check_library
     try:
-        check(arguments, facts, (lambda *_lines: None) if arguments.json else _report)
+        check(args, facts, (lambda *_lines: None) if args.json else _print)
     except (EmPyCustomError, OSError) as error:
         facts["error"] = {"message": for_people(str(error), lines=True), "details": getattr(error, "details", "")}
         raise
     finally:
-        if arguments.json:
+        if args.json:
             show(visible_json(json.dumps(facts, ensure_ascii=False)))
     return 0
 
 
-def _report(*lines: str) -> None:
+def _print(*lines: str) -> None:
     show(for_people("\n".join(lines), lines=True))
 
 
-def _check_library(asked: Namespace, facts: dict[str, Any], say: Say) -> None:
-    options = read_object("options", asked.options and unquoted(asked.options))
-    facts |= {"library": asked.library, "options": options}
-    saved = as_path(asked.save) if asked.save else None
+def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> None:
+    options = read_object("options", args.options and unquoted(args.options))
+    facts |= {"library": args.library, "options": options}
+    saved = as_path(args.save) if args.save else None
     if saved:
         check_picture(saved)
-        prepare([saved], [*filter(None, [asked.image, asked.video]), asked.library])
-    frame = _frame(asked)
-    facts["frame"] = _told(frame)
-    callbacks = callbacks_of(asked.library)
+        prepare([saved], [*filter(None, [args.image, args.video]), args.library])
+    frame = _frame(args)
+    facts["frame"] = _frame_facts(frame)
+    callbacks = callbacks_of(args.library)
     first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
-    at = f" at {frame.stream_time / Gst.SECOND:.3f} s" if asked.video else ""
-    say(f"{for_people(asked.library)}: {_frame_line(frame, at)}")
-    library = Library.open(asked.library, in_place=first == "process_ip", views=VIEWS)
+    at = f" at {frame.stream_time / Gst.SECOND:.3f} s" if args.video else ""
+    report(f"{for_people(args.library)}: {_frame_line(frame, at)}")
+    library = Library.open(args.library, in_place=first == "process_ip", views=VIEWS)
     facts["warnings"] = [str(error) for error in library.misspelt()]
     for text in facts["warnings"]:
         complain(text, kind="warning")
     try:
-        trials = _try_all([library, *map(library.by, others)], frame, options, asked.repeat, facts, say)
+        trials = _try_all([library, *map(library.by, others)], frame, options, args.repeat, facts, report)
     finally:
         library.close()
     if saved:
         _save(saved, trials[0], frame)
-        facts["saved"] = asked.save
-        say("", f"written: {saved}")
+        facts["saved"] = args.save
+        report("", f"written: {saved}")
 
 
-def _frame(asked: Namespace) -> TrialFrame:
-    source = asked.image or asked.video
+def _frame(args: Namespace) -> TrialFrame:
+    source = args.image or args.video
     if source is None:
-        return synthetic(asked.format, asked.size or (640, 480), 3 if asked.objects is None else asked.objects)
-    return real(source, asked.format, asked.size, asked.objects or 0, at_s=asked.at)
+        return synthetic(args.format, args.size or (640, 480), 3 if args.objects is None else args.objects)
+    return real(source, args.format, args.size, args.objects or 0, at_s=args.at)
 
 
-def _told(frame: TrialFrame) -> dict[str, Any]:
-    """The frame, for programs."""
-    of = frame.format
-    told = {"format": of.format, "width": of.width, "height": of.height, "source": frame.source or None}
-    return {**told, "stream_time": frame.stream_time, "objects": frame.objects}
+def _frame_facts(frame: TrialFrame) -> dict[str, Any]:
+    """Return the frame for programs."""
+    form = frame.format
+    facts = {"format": form.format, "width": form.width, "height": form.height, "source": frame.source or None}
+    return {**facts, "stream_time": frame.stream_time, "objects": frame.objects}
 
 
 def _frame_line(frame: TrialFrame, at: str) -> str:
-    of = frame.format
+    form = frame.format
     where = f", {frame.source}{at}" if frame.source else ""
     found = ", ".join(f"{index} {item['obj_label']}" for index, item in enumerate(frame.objects)) or "none"
-    return f"one frame, {of.format}, {of.width}x{of.height}{where}; objects: {found}"
+    return f"one frame, {form.format}, {form.width}x{form.height}{where}; objects: {found}"
 
 
 def _try_all(
-    callbacks: list[Library], frame: TrialFrame, options: dict[str, Any], repeat: int, facts: dict[str, Any], say: Say
+    callbacks: list[Library], frame: TrialFrame, options: dict[str, Any], repeat: int, facts: dict[str, Any], report: Report
 ) -> list[Trial | None]:
     library = callbacks[0]
     facts["calls"] = _calls(callbacks)
-    say("", "calls, in this order:", *map(_call_line, facts["calls"]), f"  with options = {options}")
+    report("", "calls, in this order:", *map(_call_line, facts["calls"]), f"  with options = {options}")
     library.start(options)
     try:
-        trials = [_try(callback, frame, options, repeat, facts, say) for callback in callbacks]
+        trials = [_try(callback, frame, options, repeat, facts, report) for callback in callbacks]
     finally:
         library.stop(options)
     facts["results"] = []
     for callback, trial in zip(callbacks, trials, strict=True):
         if trial:
             facts["results"].append(read(callback, facts_of, trial, callback.name, frame.objects))
-            say(*explain(facts["results"][-1], frame.objects))
+            report(*explain(facts["results"][-1], frame.objects))
     return trials
 
 
 def _try(
-    library: Library, frame: TrialFrame, options: dict[str, Any], repeat: int, facts: dict[str, Any], say: Say
+    library: Library, frame: TrialFrame, options: dict[str, Any], repeat: int, facts: dict[str, Any], report: Report
 ) -> Trial | None:
-    """Call a callback several times, or until it ends the stream; return what came of the last call that did not."""
+    """Call a callback several times, or until it ends the stream; return the result of the last call that did not."""
     output = frame.format
     if library.name == "process":
         output = FrameFormat(OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS)).of(frame.caps, options))
@@ -133,16 +133,16 @@ def _try(
         in_meta = frame.in_meta(given, number)
         began = time.perf_counter()
         try:
-            came = library.call(wrap(given), in_meta, options, {})
+            result = library.call(wrap(given), in_meta, options, {})
         except DebuggerLeftError:
             raise
         except StreamEndedError as end:
             end.frame = f"call {len(times_ms) + 1} of {repeat}"
             facts["ended"] = str(end)
-            say("", str(end))
+            report("", str(end))
             break
         times_ms.append((time.perf_counter() - began) * 1000)
-        returned, buffer = came, given
+        returned, buffer = result, given
     if not times_ms:
         return None
     before, after = frame.buffer(), buffer
@@ -155,7 +155,7 @@ def _try(
 
 
 def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
-    """Return what ``process`` made as a buffer, None where it dropped the frame."""
+    """Return the new frame of ``process`` as a buffer, None if it dropped the frame."""
     if made is None:
         return None
     if is_kind(made, Gst.Buffer):
@@ -167,7 +167,7 @@ def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
 
 
 def _calls(callbacks: list[Library]) -> list[dict[str, Any]]:
-    """The callbacks that are called, in their order, with the arguments that they get."""
+    """Return the callbacks that are called, in order, with their arguments."""
     hooks = callbacks[0].callbacks
     called = [hooks.start, *(each.callbacks.frame for each in callbacks), hooks.stop]
     return [_call(each) for each in called if each]
@@ -184,5 +184,5 @@ def _call_line(call: dict[str, Any]) -> str:
 def _save(path: Path, trial: Trial | None, frame: TrialFrame) -> None:
     if trial is None or trial.after is None:
         why = "process returned None as its new frame" if trial else "the library ended the stream before"
-        raise LaunchError(f"--save {path}: there is no frame to be saved, because {why}.")
+        raise LaunchError(f"--save {path}: there is no frame to save, because {why}.")
     save_picture(path, trial, frame.objects, (frame.format.width, frame.format.height))

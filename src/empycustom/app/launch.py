@@ -1,4 +1,4 @@
-"""``empycustom launch``: gst-launch-1.0 with the elements in it."""
+"""``empycustom launch``: gst-launch-1.0 with our elements."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ from empycustom.text import for_people
 _SETTING = re.compile(r"([\w-]+(?:::[\w-]+)*)=(.*)", re.DOTALL)
 
 
-def main(arguments: Namespace) -> int:
+def main(args: Namespace) -> int:
     """Build the pipeline and play it to its end; return the exit code."""
     add_elements()
     interrupts = Interrupts()
     with interrupts.counted():
-        pipeline = build(describe(arguments.description))
+        pipeline = build(describe(args.description))
         expect_windows(pipeline, kind="warning")
-        say = (lambda _text: None) if arguments.quiet else show
-        say("Playing; Ctrl-C ends the stream.")
+        report_line = (lambda _text: None) if args.quiet else show
+        report_line("Playing; Ctrl-C ends the stream.")
         began = time.monotonic()
 
-        def hear(report: Report) -> None:
+        def on_report(report: Report) -> None:
             try:
-                tell(report)
-            except BrokenPipeError:  # nobody reads it any more
+                print_report(report)
+            except BrokenPipeError:  # its reader has ended
                 player.end()
 
-        player = Player(pipeline, on_report=hear, grace_s=arguments.grace, interrupts=interrupts)
+        player = Player(pipeline, on_report=on_report, grace_s=args.grace, interrupts=interrupts)
         with debugger.alone():
             code = player.play()
-    say(f"Execution ended after {time.monotonic() - began:.3f} s.")
+    report_line(f"Execution ended after {time.monotonic() - began:.3f} s.")
     return code
 
 
-def describe(words: list[str]) -> str:
-    """One description out of the words of a command line; a single word is a description already.
+def describe(tokens: list[str]) -> str:
+    """Return the description of a pipeline from the arguments of a command line; a single argument is a description already.
 
-    The shell has taken its quotes away; the values that need some get them anew.
+    The shell has removed quotes; values that need them are quoted again.
     """
-    return words[0] if len(words) == 1 else " ".join(_quoted(word) for word in words)
+    return tokens[0] if len(tokens) == 1 else " ".join(map(_quoted, tokens))
 
 
-def _quoted(word: str) -> str:
-    setting = _SETTING.fullmatch(word)
+def _quoted(token: str) -> str:
+    setting = _SETTING.fullmatch(token)
     if setting is None or not re.search(r"[\s\"'\\!]", setting[2]) or setting[2].startswith(('"', "'")):
-        return word
+        return token
     escaped = setting[2].replace("\\", "\\\\").replace('"', '\\"')
     return f'{setting[1]}="{escaped}"'
 
 
-def tell(report: Report) -> None:
-    """Print what an element says, in the way of gst-launch-1.0: infos on stdout, the others on stderr."""
+def print_report(report: Report) -> None:
+    """Print a message of an element as gst-launch-1.0 does: infos on stdout, the others on stderr."""
     if report.kind == "info":
         print(f"INFO:\n{for_people(report.debug or report.text, lines=True)}", flush=True)
         return

@@ -1,4 +1,4 @@
-"""The entry point: parse, run the command, turn exceptions into lines on stderr and an exit code."""
+"""Entry point: parse, run the command, turn exceptions into lines on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from empycustom.text import from_native
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 after an error, 130 after Ctrl-C, 2 after wrong arguments.
 
-    With ``arguments`` it is a part of a program: that gets its stdout back, and SystemExit is raised as argparse does.
+    With ``arguments`` it is called by a program: stdout is restored, and SystemExit is raised as by argparse.
     """
     if arguments is not None:
         try:
@@ -42,18 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             give_stdout_back()
     prepare_streams()
     try:
-        code = _run([from_native(word) for word in sys.argv[1:]])
-    except SystemExit as ended:  # by --help, or wrong arguments
+        code = _run([from_native(argument) for argument in sys.argv[1:]])
+    except SystemExit as ended:  # by --help, or after wrong arguments
         code = int(ended.code or DONE)
     return _finished(code)
 
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        chosen = make_parser().parse_args(arguments)
-        command = _command(chosen.module)
-        with shown(getattr(chosen, "log_level", None)):
-            return command(chosen)
+        args = make_parser().parse_args(arguments)
+        command = _command(args.target)
+        with shown(getattr(args, "log_level", None)):
+            return command(args)
     except StuckError as error:
         complain(str(error))
         return _leave_at_once(error.exit_code)
@@ -61,7 +61,7 @@ def _run(arguments: Sequence[str]) -> int:
         return FAILED
     except EmPyCustomError as error:
         return _failed(error)
-    except BrokenPipeError:  # nobody reads it any more
+    except BrokenPipeError:  # its reader has ended
         return DONE
     except OSError as error:
         complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.")
@@ -84,17 +84,18 @@ def _failed(error: EmPyCustomError) -> int:
     return code
 
 
-def _command(module: str) -> Callable[[object], int]:
-    """The ``main`` of a command's file; what cannot be imported is reported with the way to find out more."""
+def _command(target: str) -> Callable[[object], int]:
+    """Return the function that runs a command, ``file:function``. Raises EmPyCustomError if something cannot be imported."""
+    file, _, function = target.partition(":")
     try:
-        command: Callable[[object], int] = import_module(f"empycustom.app.{module}").main
+        command: Callable[[object], int] = getattr(import_module(f"empycustom.app.{file}"), function)
     except ImportError as error:
-        raise EmPyCustomError(f"{error}. `{own_command()} doctor` says what is missing and how to fix it.") from error
+        raise EmPyCustomError(f"{error}. `{own_command()} doctor` reports what is missing and how to fix it.") from error
     return command
 
 
 def _finished(code: int) -> int:
-    """Write what Python still holds, and return the exit code."""
+    """Flush the standard streams, and return the exit code."""
     try:
         finish_streams()
     except BrokenPipeError:
@@ -107,6 +108,6 @@ def _finished(code: int) -> int:
 
 
 def _leave_at_once(exit_code: int) -> int:
-    """End the process although threads of the pipeline still run: an ordinary exit would wait for them for ever."""
+    """End the process although threads of the pipeline still run: a normal exit would wait for them forever."""
     restore_terminal()
     os._exit(_finished(exit_code))

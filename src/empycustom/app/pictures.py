@@ -1,4 +1,4 @@
-"""The frame after a call as a picture: with the boxes of its objects, what they are called, and what was said."""
+"""Real frames for ``empycustom check``, and the frame after a call as a picture with boxes, labels and attributes."""
 
 from __future__ import annotations
 
@@ -26,33 +26,35 @@ from empycustom.session.upright import keep_upright
 from empycustom.text import as_text
 
 _ENCODERS = {".png": "pngenc", ".jpg": "jpegenc quality=95", ".jpeg": "jpegenc quality=95"}
-# Red, green and blue of colours that are told apart easily.
+# Red, green and blue of colours that are easy to distinguish.
 _COLOURS = ((255, 140, 120), (90, 230, 220), (255, 220, 50), (150, 240, 150), (255, 150, 220), (150, 200, 255), (255, 180, 70))
 _WHITE = (255, 255, 255)
 _TIMEOUT = 30 * Gst.SECOND
-_MOST_LINES, _LONGEST = 8, 48  # of what was said about one object; characters of a line
+_MOST_LINES, _LONGEST = 8, 48  # attributes of one object; characters of a line
 
 
 def check_picture(path: Path) -> None:
-    """Raise LaunchError for a file whose ending is not that of a picture, or where elements are missing."""
+    """Raise LaunchError if the name of a file is not that of a picture, or if elements are missing."""
     encoder = _ENCODERS.get(path.suffix.lower())
     if encoder is None:
-        raise LaunchError(f"--save {path}: the ending is not that of a picture; it may be {' '.join(_ENCODERS)}.")
+        raise LaunchError(f"--save {path}: the ending is not that of a picture; it can be {' '.join(_ENCODERS)}.")
     for factory in ("appsrc", "textoverlay", encoder.partition(" ")[0]):
         if not exists(factory):
-            raise LaunchError(f"--save {path} needs the element {factory}, which is not here; {how_to_get_any(factory)}.")
+            raise LaunchError(f"--save {path} needs the element {factory}, which is not installed; {how_to_get_any(factory)}.")
 
 
 def save_picture(path: Path, trial: Trial, objects: Sequence[model.Object], size: tuple[int, int]) -> None:
-    """Write the frame after a call. ``objects`` are those on the frame before it, whose ``size`` it had. Raises LaunchError."""
+    """Write the frame after a call. ``objects`` are those of the frame before it, which had ``size``. Raises LaunchError."""
     pixels = _pixels(trial)
     height, width = pixels.shape[:2]
-    said = trial.said.frames[0]
+    result = trial.said.frames[0]
     factors = width / size[0], height / size[1]
-    found = [(_box(each, *factors), _title(each), _lines(words)) for each, words in zip(objects, said.objects, strict=True)]
-    found += [(_box(each), _title(each), _lines(each.get("emcustom", NOTHING))) for each in said.new_objects]
+    found = [
+        (_box(each, *factors), _title(each), _lines(attributes)) for each, attributes in zip(objects, result.objects, strict=True)
+    ]
+    found += [(_box(each), _title(each), _lines(each.get("emcustom", NOTHING))) for each in result.new_objects]
     step = max(round(height / 30), 11)
-    texts = list(_text(_lines(said.words), 0, 0, _WHITE, step, width, height))
+    texts = list(_text(_lines(result.words), 0, 0, _WHITE, step, width, height))
     for index, (box, title, lines) in enumerate(found):
         colour = _COLOURS[index % len(_COLOURS)]
         _draw(pixels, box, max(2, height // 240), colour)
@@ -61,7 +63,7 @@ def save_picture(path: Path, trial: Trial, objects: Sequence[model.Object], size
 
 
 def _pixels(trial: Trial) -> Any:
-    """The pixels of the frame after the call, as a new RGBA array of (height, width, 4)."""
+    """Return the pixels of the frame after the call, as a new RGBA array of (height, width, 4)."""
     width, height = trial.format.width, trial.format.height
     caps = Gst.Caps.from_string(trial.format.caps)
     wanted = Gst.Caps.from_string(f"video/x-raw,format=RGBA,width={width},height={height}")
@@ -76,14 +78,14 @@ def _pixels(trial: Trial) -> Any:
 
 
 def _box(found: model.Object, across: float = 1.0, down: float = 1.0) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom, in whole pixels."""
+    """Return left, top, right and bottom in pixels."""
     rect = found["rect_params"]
     left, top = rect["left"] * across, rect["top"] * down
     return round(left), round(top), round(left + rect["width"] * across), round(top + rect["height"] * down)
 
 
 def _draw(pixels: Any, box: tuple[int, int, int, int], thick: int, colour: tuple[int, int, int]) -> None:
-    """Draw a line inside of the box, with a dark one around it, which can be seen on anything."""
+    """Draw a line inside the box, with a dark one around it, which is visible on any background."""
     for grown, shade, wide in ((1, (0, 0, 0), thick + 2), (0, colour, thick)):
         left, top, right, bottom = box[0] - grown, box[1] - grown, box[2] + grown, box[3] + grown
         for x0, y0, x1, y1 in (
@@ -96,16 +98,17 @@ def _draw(pixels: Any, box: tuple[int, int, int, int], thick: int, colour: tuple
 
 
 def _title(found: model.Object) -> str:
-    """What an object is: ``person 7  98%``."""
+    """Return label, number and confidence of an object: ``person 7  98%``."""
     number = f" {found['object_id']}" if found["object_id"] >= 0 else ""
     return f"{found['obj_label'] or found['class_id']}{number}  {found['confidence']:.0%}"
 
 
-def _lines(said: Any) -> list[str]:
-    """What was said, a line for each key of a dict."""
-    if said is NOTHING or said is None:
+def _lines(attributes: Any) -> list[str]:
+    """Return attributes as lines of text, one for each key of a dict."""
+    if attributes is NOTHING or attributes is None:
         return []
-    lines = [f"{key} {_value(value)}" for key, value in said.items()] if isinstance(said, dict) else [_value(said)]
+    by_key = attributes.items() if isinstance(attributes, dict) else None
+    lines = [f"{key} {_value(value)}" for key, value in by_key] if by_key is not None else [_value(attributes)]
     lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines]
     return lines if len(lines) <= _MOST_LINES else [*lines[: _MOST_LINES - 1], "…"]
 
@@ -119,7 +122,7 @@ def _value(value: Any) -> str:
 def _texts(
     box: tuple[int, int, int, int], title: str, lines: list[str], colour: tuple[int, int, int], step: int, width: int, height: int
 ) -> Iterator[str]:
-    """What stands above a box, and below it; inside of it where there is no room."""
+    """Yield elements that write the texts above and below a box; inside it if there is no room."""
     left, top, right, bottom = box
     above = top - step - step // 3
     yield from _text([title], left, above if above >= 0 else max(top, 0), colour, step, width, height, right)
@@ -136,7 +139,7 @@ def _text(
     height: int,
     right: int = 0,
 ) -> Iterator[str]:
-    """An element that writes lines at a place; to the left of ``right`` where that is far to the right."""
+    """Yield an element that writes lines at a place; to the left of ``right`` if that is far to the right."""
     if not lines:
         return
     top = max(0, min(top, height - len(lines) * step * 3 // 2))
@@ -179,7 +182,7 @@ def _write(path: Path, pixels: Any, texts: Sequence[str]) -> None:
         raise LaunchError(f"--save {path}: {report.text if report else 'encoding it takes too long.'}")
 
 
-# A real frame to try a library on: of a picture, or of a video at some time.
+# A real frame: from a picture, or from a video at a time.
 
 
 _LAST = "last"
@@ -188,9 +191,9 @@ _SEEK = Gst.SeekFlags.FLUSH | Gst.SeekFlags.ACCURATE
 
 
 def real(source: str, video_format: str, size: tuple[int, int] | None, count: int, *, at_s: float = 0.0) -> TrialFrame:
-    """Decode the frame that ``source`` (see :func:`locate`) shows at a time, upright; without a ``size`` as large as it is.
+    """Decode the frame of ``source`` (see :func:`locate`) at a time, upright; without ``size`` in its own size.
 
-    Raises LaunchError where there is none, FrameError for unknown formats.
+    Raises LaunchError if there is none, FrameError for unknown formats.
     """
     planes_of(video_format)
     located = locate(source)
@@ -205,9 +208,9 @@ def _paused(located: Source, source: str, video_format: str, size: tuple[int, in
     wanted = f"video/x-raw,format={video_format}" + (",width={},height={}".format(*size) if size else "")
     upright = ["videoconvert", "!", *TURN, "!", "videoscale", "!", "videoconvert"]
     caps = [f"{wanted},pixel-aspect-ratio=1/1" if size else wanted]
-    words = [*describe_source(located), "!", "queue", f"name={FIRST}", "!", *upright, "!", *caps, "!", "fakesink"]
-    words.append(f"name={_LAST}")
-    pipeline = build(" ".join(words))
+    tokens = [*describe_source(located), "!", "queue", f"name={FIRST}", "!", *upright, "!", *caps, "!", "fakesink"]
+    tokens.append(f"name={_LAST}")
+    pipeline = build(" ".join(tokens))
     try:
         expect_video(pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST).get_static_pad("sink"), shown(source))
         keep_upright(pipeline)
@@ -235,7 +238,7 @@ class _Decoder:
         return Gst.PadProbeReturn.OK
 
     def _wait(self, *, live: bool = False) -> None:
-        """Until there is a frame, or there will be none. Raises LaunchError."""
+        """Wait until there is a frame, or the end. Raises LaunchError."""
         ends = Gst.MessageType.ERROR | Gst.MessageType.EOS | (Gst.MessageType(0) if live else Gst.MessageType.ASYNC_DONE)
         until = time.monotonic() + _PATIENCE_S
         while time.monotonic() < until:
@@ -251,7 +254,7 @@ class _Decoder:
         return self._pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment()
 
     def seek(self, at_s: float) -> None:
-        """Go to a time. Raises LaunchError where that cannot be."""
+        """Go to a time. Raises LaunchError if that is not possible."""
         name, to = shown(self._source), round(at_s * Gst.SECOND)
         known, duration = self._pipeline.query_duration(Gst.Format.TIME)
         if known and 0 <= duration <= to:
@@ -260,13 +263,13 @@ class _Decoder:
         seeking = Gst.Query.new_seeking(Gst.Format.TIME)
         can = self._pipeline.query(seeking) and seeking.parse_seeking()[1]
         if not can or not self._pipeline.seek_simple(Gst.Format.TIME, _SEEK, to + self._beginning):
-            raise LaunchError(f"{name} cannot be read from a time on, as --at asks; leave it out, or give a file that can.")
+            raise LaunchError(f"{name} cannot be read from a given time; leave --at out, or give a file that can be.")
         self._wait()
         if not self._seen:
             raise LaunchError(f"{name} has no frame at {at_s:g} s; give an earlier time with --at.")
 
     def frame(self, count: int) -> TrialFrame:
-        """The frame that was decoded. Raises LaunchError where there was none."""
+        """Return the frame that was decoded. Raises LaunchError if there was none."""
         if not self._seen:
             raise LaunchError(f"{shown(self._source)} has no frame that GStreamer can decode.")
         buffer, segment = self._seen[0], self._segment

@@ -1,4 +1,4 @@
-"""What the return value of a callback means, and what its author should know about it."""
+"""Frames for ``empycustom check``, and explanations of what a callback returned."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _NOT_FINITE = re.compile(r"(?<![\w'\"])(nan|NaN|-?inf|-?Infinity)\b")
 
 @dataclass(frozen=True)
 class Trial:
-    """What one callback did: what it returned, in plain JSON values and dealt out; the buffers; each call's time in ms.
+    """The calls of one callback: its last result, as it is, as JSON and distributed; the buffers; the time of each call in ms.
 
-    ``format`` is that of the buffer ``after``, which is None where the frame was dropped.
+    ``format`` is that of the buffer ``after``, which is None if the frame was dropped.
     """
 
     returned: Any
@@ -42,14 +42,14 @@ class Trial:
 
 
 def facts_of(trial: Trial, callback: str, objects: Sequence[model.Object]) -> dict[str, Any]:
-    """What is to be known of a trial, as JSON values: what came back, what it means, what to be warned of, and times."""
+    """Return the facts of a trial as JSON values: the result, what it means, warnings, and times."""
     frame = trial.said.frames[0]
     times = [round(time_ms, 4) for time_ms in trial.times_ms]
     return {
         "callback": callback,
         "type": type(trial.returned).__name__,
         "returned": trial.meta,
-        "objects": [_or_null(words) for words in frame.objects],
+        "objects": [_or_null(attributes) for attributes in frame.objects],
         "frame": _or_null(frame.words),
         "batch": _or_null(trial.said.words),
         "new_objects": frame.new_objects,
@@ -60,7 +60,7 @@ def facts_of(trial: Trial, callback: str, objects: Sequence[model.Object]) -> di
 
 
 def explain(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> list[str]:
-    """The lines of a report about what :func:`facts_of` tells."""
+    """Return the lines of a report about the result of :func:`facts_of`."""
     shown = "nothing" if facts["returned"] is None else json.dumps(facts["returned"], indent=2, ensure_ascii=False)
     lines = ["", f"{facts['callback']} returned, as {facts['type']}:", _indented(shown), "", "which means:"]
     lines += [f"  {line}" for line in _meaning(facts, objects)]
@@ -70,28 +70,28 @@ def explain(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> list[s
 
 
 def _meaning(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> Iterator[str]:
-    for index, (found, words) in enumerate(zip(objects, facts["objects"], strict=True)):
-        yield f"object {index} ({found['obj_label']}): {_words(words)}"
-    yield f"the frame: {_words(facts['frame'])}"
+    for index, (found, attributes) in enumerate(zip(objects, facts["objects"], strict=True)):
+        yield f"object {index} ({found['obj_label']}): {_text(attributes)}"
+    yield f"the frame: {_text(facts['frame'])}"
     if facts["batch"] is not None:
-        yield f"the batch: {_words(facts['batch'])}"
+        yield f"the batch: {_text(facts['batch'])}"
     for new in facts["new_objects"]:
-        yield f"a new object: {_words(new)}"
+        yield f"a new object: {_text(new)}"
     yield f"the pixels: {_PIXELS[facts['pixels']]}"
 
 
-def _words(words: Any) -> str:
-    return "nothing" if words is None else json.dumps(words, ensure_ascii=False)
+def _text(attributes: Any) -> str:
+    return "nothing" if attributes is None else json.dumps(attributes, ensure_ascii=False)
 
 
-def _or_null(words: Any) -> Any:
-    return None if words is NOTHING else words
+def _or_null(attributes: Any) -> Any:
+    return None if attributes is NOTHING else attributes
 
 
 _PIXELS = {
-    "dropped": "no buffer came back",
+    "dropped": "the frame is dropped",
     "unchanged": "unchanged",
-    "changed": "changed; what was written goes downstream",
+    "changed": "changed; the changes go downstream",
 }
 
 
@@ -105,7 +105,7 @@ def _pixels(trial: Trial) -> str:
 def _timing(times: Mapping[str, Any]) -> str:
     best, median_, worst = (f"{times[key]:.3f} ms" for key in ("best", "median", "worst"))
     share = f"{100 * times['median'] / _FRAME_MS:.1f} % of a frame at 30 fps"
-    return f"time of a call: {best} at best, {median_} in the middle, {worst} at worst, of {times['calls']}; {share}"
+    return f"time of a call: best {best}, median {median_}, worst {worst}, of {times['calls']} calls; {share}"
 
 
 def _warnings(trial: Trial, callback: str, objects: Sequence[model.Object]) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _warnings(trial: Trial, callback: str, objects: Sequence[model.Object]) -> I
     if isinstance(trial.returned, str) and trial.returned.strip():
         yield from _about_text(trial)
     elif places := list(_not_finite(trial.returned, "")):
-        yield f"{', '.join(places)}: NaN and infinities are no JSON and become null."
+        yield f"{', '.join(places)}: NaN and infinities are not JSON and become null."
     if isinstance(trial.meta, list) and len(trial.meta) < len(objects) and not is_padded(trial.meta, len(objects)):
         yield f"It returned {too_short(len(trial.meta), len(objects), objects[0]['obj_label'])}."
     if callback == "process":
@@ -124,9 +124,9 @@ def _about_text(trial: Trial) -> Iterator[str]:
     try:
         json.loads(trial.returned)
     except ValueError:
-        yield "It is Python's own spelling, as str(list) makes it: understood, but return the list itself instead."
+        yield "It is text in Python's notation, as str(list) writes it: it is accepted, but return the list itself instead."
     if _NOT_FINITE.search(trial.returned) and any(value is None for value in _leaves(trial.meta)):
-        yield "There is NaN or an infinity in it: these are no JSON and become null."
+        yield "It contains NaN or an infinity: these are not JSON and become null."
 
 
 def _about_buffer(trial: Trial) -> Iterator[str]:
@@ -135,7 +135,7 @@ def _about_buffer(trial: Trial) -> Iterator[str]:
 
 
 def _not_finite(value: Any, path: str) -> Iterator[str]:
-    """The places in a Python value where a float is no number."""
+    """Yield the places of floats in a Python value that are not finite."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
@@ -162,19 +162,18 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-# Frames to try a library on: a test picture, or a decoded one, in a real buffer, with objects as DeepStream describes them.
+# Frames for a trial: a test picture, or a decoded one, in a real buffer, with objects as in DeepStream.
 
 
 LABELS = ("car", "bicycle", "person")  # by class_id, from 0
-_DURATION = Gst.SECOND // 30  # where nothing says how long a frame lasts
+_DURATION = Gst.SECOND // 30  # if the duration of a frame is unknown
 _FRAME_TIMEOUT = 10 * Gst.SECOND
 
 
 class TrialFrame:
-    """A frame with ``count`` objects on it that is handed out again and again, each time as the next one of its stream.
+    """A frame with ``count`` objects that is used again and again, each time as the next one of its stream.
 
-    ``picture`` is a buffer with ``caps``, ``stream_time`` where it is in its video, ``source`` what that is called (``""``: no
-    video at all).
+    ``picture`` is a buffer with ``caps``, ``stream_time`` its time in its video, ``source`` the name of that (``""``: no video).
     """
 
     def __init__(self, caps: Any, picture: Any, count: int, *, source: str = "", stream_time: int | None = None) -> None:
@@ -189,17 +188,17 @@ class TrialFrame:
 
     @property
     def stream_time(self) -> int:
-        """Where the first of the frames is in its video, in nanoseconds."""
+        """Return the time of the first frame in its video, in nanoseconds."""
         return self._pts + self._shift
 
     def buffer(self, number: int = 0) -> Any:
-        """A new, writable ``Gst.Buffer`` with the picture in it, as the one with this number, from 0."""
+        """Return a new, writable ``Gst.Buffer`` with the picture, as the frame with this number, from 0."""
         buffer = self._picture.copy_deep()
         buffer.pts, buffer.duration = self._pts + number * self._duration, self._duration
         return buffer
 
     def in_meta(self, buffer: Any, number: int = 0) -> model.InMeta:
-        """A new ``in_meta`` for a buffer that :meth:`buffer` returned for this number."""
+        """Return a new ``in_meta`` for a buffer of :meth:`buffer` with this number."""
         frame = self.format.frame(hash(buffer), number, time_ns(), lambda pts: pts + self._shift, self.source or None)
         frame["object"] = [_copied(found) for found in self.objects]
         return {"frame": [frame], "buffer": self.format.buffer_info(video_layout(hash(buffer)))}
@@ -214,7 +213,7 @@ def synthetic(video_format: str, size: tuple[int, int], count: int) -> TrialFram
 
 
 def _picture(caps: Any, width: int, height: int) -> Any:
-    """Red grows to the right, green downwards, blue in squares; converted by GStreamer to the format of ``caps``."""
+    """Return a test picture in the format of ``caps``: red grows to the right, green downwards, blue in squares."""
     pixels = np.full((height, width, 4), 255, np.uint8)
     rows, columns = np.ogrid[:height, :width]
     pixels[..., 0] = columns * 255 // width
@@ -227,7 +226,7 @@ def _picture(caps: Any, width: int, height: int) -> Any:
 
 
 def _object(index: int, count: int, width: int, height: int) -> model.Object:
-    """The n-th of ``count`` objects, side by side, each wholly inside the frame; the first is a person."""
+    """Return the n-th of ``count`` objects, side by side, each inside the frame; the first is a person."""
     class_id = (2, 0, 1)[index % 3]
     column = width / count
     return {

@@ -1,9 +1,12 @@
-"""``empycustom new``: a library to start from."""
+"""The commands that need no GStreamer: ``new``, ``schema`` and ``plugin-path``."""
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
+from pathlib import Path
 
+import empycustom
 from empycustom.errors import LaunchError
 from empycustom.packages import own_command
 from empycustom.session.console import show
@@ -25,7 +28,7 @@ state = {{"dark_below": 64, "frames": 0}}
 def start(options):
     \"\"\"Called once, before the first frame: load models here. Leave it out if there is nothing to do.
 
-    options: what the property `options` (or --options) says, as a dict; {{}} if nothing.
+    options: the value of the property `options` (or --options) as a dict; {{}} if it is not set.
     \"\"\"
     state["dark_below"] = options.get("dark_below", 64)
 
@@ -36,13 +39,12 @@ def stop(options):
 
 
 def process_ip(io_buffer, in_meta, options):
-    \"\"\"Called for every frame; what it writes into the pixels goes downstream.
+    \"\"\"Called for every frame; what it writes to the pixels goes downstream.
 
     io_buffer: the Gst.Buffer. map_frame gives its pixels as NumPy arrays of (height, width, channels), without a copy.
-    in_meta:   what is known of the frame, and of the objects that elements upstream found on it.
-    Returns the results of this library. {{"frame": {{"brightness": 0.5}}}} is about the frame. If there are results for objects,
-    too, it is the form below: "object" is a list whose n-th entry belongs to the n-th object, {{}} where there is no result;
-    "meta" is about the frame. None: no results.
+    in_meta:   a dict that describes the frame, and the objects that elements upstream have found on it.
+    Returns attributes of the frame, {{"frame": {{"brightness": 0.5}}}}, or, as below, also of the objects: "object" is a list
+    whose n-th entry belongs to the n-th object, {{}} for none; "meta" has the attributes of the frame. None: nothing.
     \"\"\"
     state["frames"] += 1
     results = []
@@ -52,21 +54,21 @@ def process_ip(io_buffer, in_meta, options):
             crop = frame.crop(found)[..., :3]  # the object's pixels, a view; without alpha
             results.append({{"brightness": crop.mean(), "dark": crop.mean() < state["dark_below"]}} if crop.size else {{}})
         brightness = frame.rgb.mean()
-        # frame.pixels[:10] = 255                        # would paint the ten rows at the top white, downstream, too
+        # frame.pixels[:10] = 255                        # would paint the top ten rows white, also downstream
     return {{"frame": [{{"meta": {{"brightness": brightness}}, "object": results}}]}}
 """
 
 
-def main(arguments: Namespace) -> int:
-    """Write the file and say what to do with it. Raises LaunchError rather than overwrite one, unless --force is given."""
-    path = as_path(arguments.file)
+def new(args: Namespace) -> int:
+    """Write a library and print the next commands. Raises LaunchError rather than overwrite a file without --force."""
+    path = as_path(args.file)
     if path.suffix != ".py":
         better = path.with_suffix(".py") if path.name.strip(".") else path / "my_lib.py"
-        raise LaunchError(f"{path} must end in .py, for it is a Python file; try {better}.")
+        raise LaunchError(f"{path} must end in .py, because it is a Python file; try {better}.")
     if path.is_dir():
         raise LaunchError(f"{path} is a folder; name a file in it.")
-    if path.exists() and not arguments.force:
-        raise LaunchError(f"{path} is there already; choose another name, or overwrite it with --force.")
+    if path.exists() and not args.force:
+        raise LaunchError(f"{path} exists; choose another name, or overwrite it with --force.")
     path.parent.mkdir(parents=True, exist_ok=True)
     name = shell_word(as_text(path))
     path.write_text(TEMPLATE.format(file=_in_docstring(path.name)), encoding="utf-8")
@@ -77,5 +79,24 @@ def main(arguments: Namespace) -> int:
 
 
 def _in_docstring(name: str) -> str:
-    """The name of a file as a shell takes it, inside of a docstring."""
+    """Return the name of a file, quoted for a shell and for a docstring."""
     return shell_word(name).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def schema(_args: object = None) -> int:
+    """Print the JSON Schema of the stream configuration; return 0."""
+    from empycustom.config.schema import json_schema
+
+    show(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def print_plugin_path(_args: object = None) -> int:
+    """Print the folder for ``GST_PLUGIN_PATH``; return 0."""
+    show(str(plugin_path()))
+    return 0
+
+
+def plugin_path() -> Path:
+    """Return the folder for ``GST_PLUGIN_PATH``; the loader files are in ``python/`` below it."""
+    return Path(empycustom.__file__).resolve().parent / "gstreamer-1.0"
