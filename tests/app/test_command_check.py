@@ -80,7 +80,7 @@ def process(in_buffer, in_meta, options):
     ("returned", "complaint"),
     [
         ("[{'a': float('nan')}, {}, {}]", "[0].a: NaN and infinities are not JSON and become null."),
-        ("str([{'a': float('nan')}, {}, {}])", "There is NaN or an infinity in it"),
+        ("str([{'a': float('nan')}, {}, {}])", "It contains NaN or an infinity"),
         (
             "[{'a': 1}]",
             "It returned a list of 1 entry for 3 objects: entries belong to the objects, in their order, so the first object "
