@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from empycustom.native.deepstream import LAYOUTS
-from empycustom.native.deepstream_users import COMPONENT_ID, MARKER
+from empycustom.native.deepstream_write import COMPONENT_ID, MARKER
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deepstream.md").read_text(encoding="utf-8")

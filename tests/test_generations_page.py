@@ -13,7 +13,7 @@ import pytest
 
 from empycustom.gstreamer import PYGOBJECT_VERSION, Gst
 from empycustom.native import analytics
-from empycustom.native import memory as maps
+from empycustom.native.memory import BufferMap
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "generations.md").read_text(encoding="utf-8")
@@ -76,7 +76,7 @@ def foreach_meta():
 
 def addresses_after_unmap():
     buffer = Gst.Buffer.new_allocate(None, 16, None)
-    mapped = maps.BufferMap(hash(buffer), writable=False)
+    mapped = BufferMap(hash(buffer), writable=False)
     before = mapped.place
     mapped.unmap()
     return {before[:2]: "stay", (0, 0): "are cleared"}[mapped.place[:2]]

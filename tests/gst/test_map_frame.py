@@ -16,7 +16,8 @@ from empycustom.buffers.mapping import default_layout
 from empycustom.errors import FrameClosedError, FrameError
 from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import Gst, GstVideo
-from empycustom.native import memory as maps
+from empycustom.native.loading import ffi
+from empycustom.native.memory import BufferMap, is_writable
 
 SIZES = [(1, 1), (2, 2), (3, 5), (30, 7), (33, 17), (64, 48)]
 PACKED = [name for name in FORMATS if set(name) in (set("RGBA"), set("RGBx"), set("RGB"))]
@@ -354,7 +355,7 @@ def test_a_frame_is_read_only_unless_asked_otherwise():
 def test_a_buffer_that_others_hold_cannot_be_written():
     buffer, in_meta = new_buffer()
     others = buffer.copy()  # PyGObject's copy is one more reference
-    assert not maps.is_writable(hash(others))
+    assert not is_writable(hash(others))
     with (
         pytest.raises(FrameError, match=r"others hold it too.*copy_deep\(\)"),
         empycustom.map_frame(buffer, in_meta, writable=True),
@@ -413,7 +414,7 @@ def test_nothing_is_left_of_a_frame_once_its_views_are_gone():
     assert (references, locks) == (before[0] + 1, before[1])  # held for what may have been made of roi; not locked
     del roi, frame
     assert memory_state(buffer) == before
-    assert maps.is_writable(hash(buffer))
+    assert is_writable(hash(buffer))
 
 
 def test_no_memory_is_held_where_no_view_is_left():
@@ -432,7 +433,7 @@ def test_a_stripped_array_keeps_the_memory_but_neither_buffer_nor_lock():
         part = stripped[1]
     del frame
     assert memory_state(buffer) == (before[0] + 1, before[1])
-    assert maps.is_writable(hash(buffer))
+    assert is_writable(hash(buffer))
     memory = buffer.get_memory(0)
     del buffer
     gc.collect()
@@ -557,15 +558,15 @@ def test_a_frame_is_for_one_block():
 def test_the_declarations_of_c_agree_with_introspection():
     """A field that is misplaced would read garbage and not fail."""
     frame = {field.get_name(): field.get_offset() for field in GstVideo.VideoFrame.__info__.get_fields()}
-    assert maps.ffi.sizeof("GstMapInfo[4]") == frame["_gst_reserved"] - frame["map"]
+    assert ffi.sizeof("GstMapInfo[4]") == frame["_gst_reserved"] - frame["map"]
     buffer, _ = new_buffer()
     _, by_hand = buffer.map(Gst.MapFlags.READ)
-    mapped = maps.BufferMap(hash(buffer), writable=False)
+    mapped = BufferMap(hash(buffer), writable=False)
     assert len(mapped.data) == by_hand.size == 96
-    assert int(maps.ffi.cast("uintptr_t", mapped._info.memory)) == hash(by_hand.memory)
+    assert int(ffi.cast("uintptr_t", mapped._info.memory)) == hash(by_hand.memory)
     assert (mapped._info.maxsize, mapped._info.flags & 3) == (by_hand.maxsize, 1)
     assert bytes(mapped.data) == bytes(by_hand.data)
     mapped.unmap()
     buffer.unmap(by_hand)
     allocator = next(field for field in Gst.Memory.__info__.get_fields() if field.get_name() == "allocator")
-    assert maps.ffi.offsetof("GstMemory", "allocator") == allocator.get_offset()
+    assert ffi.offsetof("GstMemory", "allocator") == allocator.get_offset()

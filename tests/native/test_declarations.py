@@ -7,16 +7,14 @@ import pytest
 
 from empycustom import native
 from empycustom.gstreamer import GObject, Gst, GstVideo
-from empycustom.native import analytics
-from empycustom.native import loading as declarations
-from empycustom.native import memory as maps
+from empycustom.native import analytics, loading
 
 SOURCES = [
     Path(folder, name)
     for folder in native.__path__
     for name in ("declared.h", *(str(path.relative_to(folder)) for path in Path(folder).rglob("[a-z]*.py")))
 ]
-NAMES = sorted({name for lib in (declarations.video, maps._gst) for name in dir(lib)})
+NAMES = sorted({name for lib in (loading.video, loading.gst) for name in dir(lib)})
 ANALYTICS = [name for name in NAMES if "_analytics_" in name]
 DEEPSTREAM = [name for name in NAMES if name.startswith("nvds_")]
 NVIDIA = [name for name in NAMES if name.startswith(("cu", "NvBufSurface"))]  # of the driver and of a Jetson: tests/nvmm
@@ -32,7 +30,7 @@ def test_the_declarations_are_found():
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_declared_function_exists(name):
-    lib = declarations.video if name in dir(declarations.video) else maps._gst
+    lib = loading.video if name in dir(loading.video) else loading.gst
     assert hasattr(lib, name)
 
 
@@ -42,7 +40,7 @@ def test_a_declared_function_of_analytics_exists(name):
     assert getattr(analytics._lib, name)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name in dir(declarations.video)])
+@pytest.mark.parametrize("name", [name for name in NAMES if name in dir(loading.video)])
 def test_no_function_is_declared_in_vain(name):
     assert sum(len(re.findall(rf"\b{name}\b", source.read_text())) for source in SOURCES) >= 2
 
@@ -65,7 +63,7 @@ def test_no_function_is_declared_in_vain(name):
     ],
 )
 def test_a_declared_layout_is_the_real_one_as_far_as_it_goes(known, name):
-    ours = maps.ffi.typeof(name)
+    ours = loading.ffi.typeof(name)
     real = known.__info__.get_fields()
     assert [field.offset for _, field in ours.fields] == [field.get_offset() for field in real[: len(ours.fields)]]
     same = [(mine, theirs.get_name()) for (mine, _), theirs in zip(ours.fields, real, strict=False)]
@@ -73,14 +71,14 @@ def test_a_declared_layout_is_the_real_one_as_far_as_it_goes(known, name):
 
 
 def test_the_numbers_of_the_fundamental_types():
-    numbers = (declarations.G_TYPE_INT, declarations.G_TYPE_UINT64, declarations.G_TYPE_DOUBLE, declarations.G_TYPE_STRING)
-    assert [declarations.text(declarations.ffi.cast("char *", 0)), *numbers] == [
+    numbers = (loading.G_TYPE_INT, loading.G_TYPE_UINT64, loading.G_TYPE_DOUBLE, loading.G_TYPE_STRING)
+    assert [loading.text(loading.ffi.cast("char *", 0)), *numbers] == [
         "",
         *(hash(kind) for kind in (GObject.TYPE_INT, GObject.TYPE_UINT64, GObject.TYPE_DOUBLE, GObject.TYPE_STRING)),
     ]
 
 
 def test_texts():
-    pointer = declarations.ffi.new("char[]", "größe\xff".encode() + b"\xff")
-    assert declarations.text(pointer) == "größeÿ\ufffd"
-    assert declarations.bytes_of("é\ud800\0") == b"\xc3\xa9\\ud800\\0"
+    pointer = loading.ffi.new("char[]", "größe\xff".encode() + b"\xff")
+    assert loading.text(pointer) == "größeÿ\ufffd"
+    assert loading.bytes_of("é\ud800\0") == b"\xc3\xa9\\ud800\\0"

@@ -15,18 +15,17 @@ from empycustom.errors import DeepStreamError
 from empycustom.gstreamer import Gst
 from empycustom.native import deepstream as library
 from empycustom.native import deepstream as versions
-from empycustom.native import deepstream_users as users
-from empycustom.native import loading as declarations
+from empycustom.native import deepstream_write, loading
 from empycustom.native.deepstream import LAYOUTS, layout_of
-from empycustom.native.deepstream_metas import BatchReader, ClassifierMeta, LabelMeta, ObjectMeta, UserMeta, add_object
-from empycustom.native.deepstream_users import msg_blob_in
+from empycustom.native.deepstream_read import BatchReader, ClassifierMeta, LabelMeta, ObjectMeta, UserMeta
+from empycustom.native.deepstream_write import add_object, msg_blob_in
 from empycustom.native.trampolines import rc_blob_functions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 import nvds
 
-DECLARED = [name for name in dir(declarations.video) if name.startswith("nvds_")]
-OURS = declarations.glib.g_intern_string(b"empycustom")
+DECLARED = [name for name in dir(loading.video) if name.startswith("nvds_")]
+OURS = loading.glib.g_intern_string(b"empycustom")
 BY_VERSION = {layout.versions: layout for layout in LAYOUTS}
 needs_library = pytest.mark.skipif(bool(nvds.WHY_NOT), reason=nvds.WHY_NOT)
 
@@ -49,9 +48,9 @@ def test_a_function_that_is_not_there_would_be_missed():
 @needs_library
 def test_the_library_is_the_one_that_the_process_has():
     assert Path(library.nvds_path()) == (nvds.FOLDER / "libnvds_meta.so").resolve()
-    mine = declarations.ffi.addressof(library.nvds(), "nvds_get_user_meta_type")
+    mine = loading.ffi.addressof(library.nvds(), "nvds_get_user_meta_type")
     theirs = ctypes.cast(nvds.function("nvds_get_user_meta_type"), ctypes.c_void_p).value
-    assert declarations.address_of(mine) == theirs
+    assert loading.address_of(mine) == theirs
 
 
 @needs_library
@@ -129,9 +128,9 @@ def test_user_metadata_of_ours_are_whole_and_gone_when_they_are_removed():
     nvds.call("nvds_add_frame_meta_to_batch", batch, frame)
     nvds.call("nvds_add_obj_meta_to_frame", frame, found, 0)
     layout = layout_of(batch)
-    assert users.add_event("batch", batch, batch, layout, "{}", "now")
-    assert users.add_event("frame", frame, batch, layout, "{}", "now")
-    assert users.add_key(frame, found, batch, -5)
+    assert deepstream_write.add_event("batch", batch, batch, layout, "{}", "now")
+    assert deepstream_write.add_event("frame", frame, batch, layout, "{}", "now")
+    assert deepstream_write.add_key(frame, found, batch, -5)
     assert BatchReader(layout).read(batch).frames[0].objects[0].key == -5
     lists = {"batch": batch + 104, "frame": frame + 120, "object": found + nvds.USERS}
     for owner, kind in (("batch", 9), ("frame", 9), ("object", library.key_type())):
@@ -139,7 +138,7 @@ def test_user_metadata_of_ours_are_whole_and_gone_when_they_are_removed():
         fields = struct.unpack("=8xi4x4Q", ctypes.string_at(user, 48))
         assert fields[:4] == (kind, OURS, *rc_blob_functions())
         if owner != "object":
-            users.remove(owner, {"batch": batch, "frame": frame}[owner], batch, user)
+            deepstream_write.remove(owner, {"batch": batch, "frame": frame}[owner], batch, user)
             assert nvds.get(nvds.LONG, lists[owner]) == 0
             assert ctypes.string_at(user + 8, 40) == bytes(40)
     nvds.call("nvds_destroy_batch_meta", batch)
@@ -151,7 +150,7 @@ def test_nothing_is_added_to_what_was_removed_meanwhile():
     frame, found = (nvds.call(f"nvds_acquire_{name}_meta_from_pool", batch) for name in ("frame", "obj"))
     nvds.call("nvds_add_frame_meta_to_batch", batch, frame)
     nvds.call("nvds_add_obj_meta_to_frame", frame, found, 0)
-    users.add_event("frame", frame, batch, layout_of(batch), "{}", "now")
+    deepstream_write.add_event("frame", frame, batch, layout_of(batch), "{}", "now")
     (user,) = nvds.items(nvds.get(nvds.LONG, frame + 120))
     nvds.call("nvds_remove_user_meta_from_frame", frame, user)
     nvds.call("nvds_remove_obj_meta_from_frame", frame, found)
@@ -159,9 +158,9 @@ def test_nothing_is_added_to_what_was_removed_meanwhile():
     lists = frame + 120, frame + 104, found + nvds.USERS
     before = [nvds.get(nvds.LONG, place) for place in lists]
 
-    users.remove("frame", frame, batch, user)  # it would be in the pool twice
-    assert not users.add_event("frame", frame, batch, layout_of(batch), "{}", "now")
-    assert not users.add_key(frame, found, batch, 1)
+    deepstream_write.remove("frame", frame, batch, user)  # it would be in the pool twice
+    assert not deepstream_write.add_event("frame", frame, batch, layout_of(batch), "{}", "now")
+    assert not deepstream_write.add_key(frame, found, batch, 1)
     new = ObjectMeta(1, 2, 3, 0.5, 0.25, 1.5, 2.5, 3.5, 4.5, "car 1", "car", 0, [])
     assert add_object(frame, batch, layout_of(batch), new) == 0
     assert [nvds.get(nvds.LONG, place) for place in lists] == before
@@ -261,8 +260,8 @@ WHOSE = [(28, 0), (29, OURS), (28, OURS), (28, OURS), (9, OURS + 1)]
 
 def test_a_message_is_found_by_its_type_and_whose_it_is(monkeypatch):
     added = []
-    monkeypatch.setattr(users, "_add", lambda *arguments: added.append(arguments))  # which takes NVIDIA's library
-    users.add_msg_blob(1, 2, 28, "größe")
+    monkeypatch.setattr(deepstream_write, "_add", lambda *arguments: added.append(arguments))  # which takes NVIDIA's library
+    deepstream_write.add_msg_blob(1, 2, 28, "größe")
     ((*where, box),) = added
     assert where == ["frame", 1, 2, 28]
     message, size = nvds.get(nvds.LONG, box), nvds.get(nvds.UINT, box + 8)

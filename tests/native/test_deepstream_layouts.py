@@ -19,7 +19,7 @@ from empycustom.carriers.deepstream import DeepStreamCarrier
 from empycustom.errors import MetadataError
 from empycustom.gstreamer import Gst
 from empycustom.native.deepstream import LAYOUTS, Steps, key_type, layout_of
-from empycustom.native.deepstream_metas import (
+from empycustom.native.deepstream_read import (
     BatchMeta,
     BatchReader,
     ClassifierMeta,
@@ -27,9 +27,9 @@ from empycustom.native.deepstream_metas import (
     LabelMeta,
     ObjectMeta,
     UserMeta,
-    fill_object,
     frames_in,
 )
+from empycustom.native.deepstream_write import fill_object
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 import nvds
@@ -136,7 +136,7 @@ NEWEST = Maker("9.0 and 9.1")
 
 def test_the_sizes_in_the_pools_tell_the_version(make):
     assert make.layout.versions == make.name
-    assert (make.layout.event_size, make.layout.event_text) == make.column[3:5]
+    assert (make.layout.event_size, make.layout.other_attrs) == make.column[3:5]
 
 
 def test_every_version_that_is_known_is_tested():

@@ -1,4 +1,4 @@
-"""Fields read by their address, compared with cffi's own attributes."""
+"""Fields read and written by their address, compared with cffi's own attributes."""
 
 import struct
 
@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empycustom.native.loading import ffi
-from empycustom.native.memory import reader, values
+from empycustom.native.loading import ffi, offset_of, packer, pattern_of, reader, unpacker, writer
 
 
 def at(pointer):
@@ -91,10 +90,53 @@ def test_a_field_that_is_not_there_is_refused_when_the_reader_is_made(names):
 def test_values_are_read_as_a_pattern_says(pattern):
     memory = bytes(range(64, 64 + struct.calcsize(pattern)))
     held = ffi.new("char[]", memory)
-    assert values(pattern)(at(held)) == struct.unpack(pattern, memory)
+    assert unpacker(pattern)(at(held)) == struct.unpack(pattern, memory)
 
 
 def test_a_value_of_glib_is_read_by_its_pattern():
     made = ffi.new("GValue *", {"g_type": 24, "data": 0xFFFFFFFFFFFFFFFE})
-    assert values("=Qi")(at(made)) == (24, -2)
-    assert values("=QQ")(at(made)) == (24, 2**64 - 2)
+    assert unpacker("=Qi")(at(made)) == (24, -2)
+    assert unpacker("=QQ")(at(made)) == (24, 2**64 - 2)
+
+
+def test_structures_and_arrays_in_a_structure_are_all_their_values():
+    made = ffi.new("NvDsObjectMeta9 *")
+    made.tail.obj_label = b"car"
+    made.tail.text_params.font_params.font_color = {"red": 0.5, "green": 0.25, "alpha": 1.0}
+    made.mask_params = [1, 2, 3, 2**64 - 1]
+    names = ("mask_params", "tail.text_params.font_params.font_color", "tail.obj_label")
+    assert reader("NvDsObjectMeta9", *names)(at(made)) == (1, 2, 3, 2**64 - 1, 0.5, 0.25, 0.0, 1.0, b"car" + bytes(125))
+
+
+WRITTEN = {
+    "one": ("GstBuffer", ["pts"], [2**64 - 1]),
+    "in a row": ("GstBuffer", ["dts", "duration", "offset"], [1, 2, 3]),
+    "with padding": ("NvDsUserMeta", ["base_meta.meta_type", "base_meta.uContext", "user_meta_data"][:2], [-9, 2**63]),
+    "numbers of all kinds": ("NvDsLabelInfo", ["pResult_label", "result_class_id", "label_id", "result_prob"], [1, -2, -3, 0.5]),
+    "an array of char": ("NvDsLabelInfo", ["num_classes", "result_label"], [-1, b"x" * 128]),
+    "a structure": ("NvDsObjectHead", ["object_id", "detector_bbox_info"], [2**64 - 1, 0.5, 1.0, 1.5, 2.0]),
+}
+
+
+@pytest.mark.parametrize(("structure", "names", "given_values"), WRITTEN.values(), ids=WRITTEN)
+def test_what_is_written_is_read_again_and_nothing_else_changes(structure, names, given_values):
+    made = filled(structure)
+    before = bytes(ffi.buffer(made))
+    writer(structure, *names)(at(made), *given_values)
+    assert reader(structure, *names)(at(made)) == tuple(given_values)
+    begin = offset_of(structure, names[0])
+    end = begin + struct.calcsize(pattern_of(structure, *names))
+    after = bytes(ffi.buffer(made))
+    assert (after[:begin], after[end:]) == (before[:begin], before[end:])
+    assert after != before
+
+
+def test_the_pattern_of_a_whole_structure_has_its_size():
+    for name in ("DLManagedTensor", "DLManagedTensorVersioned", "GstMapInfo", "NvBufSurface"):
+        assert struct.calcsize(pattern_of(name)) == ffi.sizeof(name)
+
+
+def test_values_are_written_as_a_pattern_says():
+    made = ffi.new("char[]", b"........")
+    packer("=HI")(at(made), 0x4141, 0x42424242)
+    assert ffi.string(made) == b"AABBBB.."

@@ -11,8 +11,7 @@ from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native import metas
 from empycustom.native import metas as native_regions
 from empycustom.native import metas as stamps
-from empycustom.native.loading import buffer_at, ffi
-from empycustom.native.memory import double_in, int_in, name_of, text_in, uint64_in
+from empycustom.native.loading import buffer_at, double_in, ffi, int_in, name_of, text_in, uint64_in
 from empycustom.native.metas import JsonMeta, Param, Region, add_stamp, stamp_at
 
 NAME = "EmPyCustomTestMeta"

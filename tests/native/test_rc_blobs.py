@@ -22,8 +22,7 @@ from unicorn import x86_const as x86
 
 from empycustom.errors import DeepStreamError
 from empycustom.native import deepstream as layouts
-from empycustom.native import deepstream_users as users
-from empycustom.native import trampolines
+from empycustom.native import deepstream_write, trampolines
 from empycustom.native.trampolines import machine_code, new_rc_blob, rc_blob_functions
 
 GLIB = ctypes.CDLL("libglib-2.0.so.0")
@@ -336,9 +335,9 @@ def test_a_box_has_what_was_given_and_zeros(texts, numbers, size):
 @pytest.mark.parametrize("layout", layouts.LAYOUTS, ids=lambda layout: layout.versions)
 def test_an_event_of_every_version(monkeypatch, layout):
     added = []
-    monkeypatch.setattr(users, "_add", lambda *arguments: added.append(arguments))  # which takes NVIDIA's library
+    monkeypatch.setattr(deepstream_write, "_add", lambda *arguments: added.append(arguments))  # which takes NVIDIA's library
     size, other_attrs = EVENTS[layout.versions]
-    users.add_event("frame", 1, 2, layout, "größe \0", "now")
+    deepstream_write.add_event("frame", 1, 2, layout, "größe \0", "now")
     ((*where, blob),) = added
     assert where == ["frame", 1, 2, 9]
     assert (at(blob, "2i"), at(blob + 104, "i")) == ((0x101, 0x101), (0x454D,))  # custom, custom, ours

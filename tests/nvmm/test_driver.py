@@ -14,9 +14,8 @@ from surfaces import PINNED, UNIFIED, Surfaces
 
 import empycustom
 from empycustom.errors import FrameClosedError, FrameError
-from empycustom.native import cuda
+from empycustom.native import cuda, loading
 from empycustom.native import cuda as gpus
-from empycustom.native import loading as declarations
 
 HERE = Path(__file__).parent
 
@@ -37,7 +36,7 @@ def get(**ask):
 @pytest.fixture(autouse=True)
 def warm(driver):
     """The context of GPU 0 is there."""
-    with cuda.on(0):
+    with cuda.use_gpu(0):
         pass
     assert driver.calls == ["init", "device 0", "retain 0", "push 0", "pop"]
 
@@ -197,14 +196,14 @@ def test_the_gpus_are_asked_for_without_a_context(driver):
     asked = [call for number in (0, 1) for call in (f"device {number}", f"name {number}", f"memory {number}")]
     assert driver.calls == ["init", "version", "count", *asked]
     driver.fail("cuDeviceGetName")
-    with pytest.raises(FrameError, match="GPU 0 does not tell its name: CUDA_ERROR_ILLEGAL_ADDRESS"):
+    with pytest.raises(FrameError, match="GPU 0 does not report its name: CUDA_ERROR_ILLEGAL_ADDRESS"):
         gpus.gpus()
 
 
 @pytest.mark.parametrize("library", ["libcuda.so.1", "libnvbufsurface.so.1.0.0"])
 def test_every_function_that_is_declared_is_called_as_the_fake_has_it(fakes, library):
     """The fakes have what nvbufsurface.h and cuda.h name; a name that is misspelt in declared.h would not be found."""
-    loaded = declarations.ffi.dlopen(str(fakes / library))
+    loaded = loading.ffi.dlopen(str(fakes / library))
     start = "cu" if "cuda" in library else "NvBufSurface"
     names = [name for name in dir(loaded) if name.startswith(start)]
     assert names
@@ -213,8 +212,8 @@ def test_every_function_that_is_declared_is_called_as_the_fake_has_it(fakes, lib
 
 def test_the_layouts_are_those_of_the_documentation():
     """As in CUDA's reference of the driver, on 64 bits."""
-    copy, frame = (declarations.ffi.typeof(name) for name in ("CUDA_MEMCPY2D", "CUeglFrame"))
-    assert declarations.ffi.sizeof(copy) == 128
+    copy, frame = (loading.ffi.typeof(name) for name in ("CUDA_MEMCPY2D", "CUeglFrame"))
+    assert loading.ffi.sizeof(copy) == 128
     places = {name: field.offset for name, field in copy.fields}
     assert [places[name] for name in ("srcMemoryType", "srcHost", "srcDevice", "srcPitch")] == [16, 24, 32, 48]
     assert [places[name] for name in ("dstXInBytes", "dstMemoryType", "dstHost", "dstPitch")] == [56, 72, 80, 104]

@@ -27,7 +27,7 @@ sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent / "deepstream")!r}]
 import numpy as np
 import empycustom, nvds
 from empycustom.gstreamer import Gst
-from empycustom.native import memory as maps
+from empycustom.native.memory import BufferMap, is_copied, is_memory_writable
 from empycustom.native import cuda as surfaces
 
 NAMES = {{"RGBA": 19, "NV12": 6, "I420": 2, "GRAY8": 1, "BGRx": 24}}
@@ -124,14 +124,14 @@ POOL = """
         def acquire():
             got = ctypes.c_void_p()
             assert gst.gst_buffer_pool_acquire_buffer(pool, ctypes.byref(got), None) == 0
-            mapped = maps.BufferMap(got.value, writable=False)
+            mapped = BufferMap(got.value, writable=False)
             memory, surface, _ = mapped.place
             number(surface + 8, BATCH), number(surface + 16, PINNED)
-            print("bytes", len(mapped.data), "copied", maps.is_copied(memory, surface), "alone", maps.is_alone(got.value))
+            print("bytes", len(mapped.data), "copied", is_copied(memory, surface), "alone", is_memory_writable(got.value))
             mapped.unmap()
             return got.value, memory
         def surface_of(buffer):
-            mapped = maps.BufferMap(buffer, writable=False)
+            mapped = BufferMap(buffer, writable=False)
             _, surface, _ = mapped.place  # before the unmap, with which GStreamer 1.28 forgets it
             mapped.unmap()
             return surface

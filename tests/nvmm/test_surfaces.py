@@ -234,7 +234,7 @@ def test_a_format_is_known_in_every_colour_space(video_format, number):
 
 @pytest.mark.parametrize("count", [0, 5, 2**32 - 1])
 def test_a_damaged_number_of_planes(count):
-    assert f"its frame has {count} planes: it is damaged" in refusal(described(planes=count))
+    assert f"has a frame of {count} planes: it is damaged" in refusal(described(planes=count))
 
 
 def test_rows_that_overlap_and_planes_that_are_not_there():

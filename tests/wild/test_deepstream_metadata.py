@@ -76,7 +76,7 @@ FRAMES = st.fixed_dictionaries(
 def fill(buffer: Any, frames: list[dict[str, Any]], words: list[str]) -> None:
     """Attach a batch; keys of objects and events are as we write them, with texts of somebody else's."""
     from empycustom.native.deepstream import layout_of
-    from empycustom.native.deepstream_users import add_event, add_key
+    from empycustom.native.deepstream_write import add_event, add_key
 
     batch = nvds.attach(hash(buffer), frames)
     layout = layout_of(batch)

@@ -8,7 +8,7 @@ from typing import Any
 from empycustom.errors import NativeError
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, Gst, GstVideo
 from empycustom.native.fastpath import boxed_constructor
-from empycustom.native.memory import LooseMap, reference
+from empycustom.native.memory import AutoMap, reference
 
 
 class Buffer(Gst.Buffer):
@@ -22,16 +22,16 @@ class Buffer(Gst.Buffer):
         """Map the buffer; returns a ``Gst.MapInfo``, which unpacks as ``(success, map_info)``."""
         info = Gst.MapInfo()
         try:
-            loose = LooseMap(hash(self), int(flags))
+            mapped = AutoMap(hash(self), int(flags))
         except NativeError:
             return info  # unpacks as (False, ...)
-        info.user_data, info.data, info.flags, info.__parent__ = loose, loose.data, flags, self
-        info.size = info.maxsize = loose.data.nbytes
+        info.user_data, info.data, info.flags, info.__parent__ = mapped, mapped.data, flags, self
+        info.size = info.maxsize = mapped.data.nbytes
         return info
 
     def unmap(self, info: Any) -> bool:
         """End a map that ``map`` began."""
-        if not isinstance(info.user_data, LooseMap):
+        if not isinstance(info.user_data, AutoMap):
             return bool(super().unmap(info))
         info.user_data.unmap()
         info.user_data = info.data = info.__parent__ = None

@@ -24,14 +24,14 @@ from empycustom.native.cuda import (
     PINNED,
     SURFACE_ARRAY,
     UNIFIED,
-    DeviceMemory,
     EglMap,
-    Found,
+    FoundSurface,
     Surface,
     found_at,
     surface_of,
 )
-from empycustom.native.memory import READ, PlaceMap, is_alone, is_copied, is_writable, memories
+from empycustom.native.dlpack import DeviceMemory
+from empycustom.native.memory import READ, AddressMap, is_copied, is_memory_writable, is_writable, memory_count
 
 _COLOR_FORMATS = {name: known.nvbuf for name, known in FORMATS.items() if known.nvbuf}
 _KINDS = {DEFAULT: CUDA, DEVICE: CUDA, PINNED: CUDA_HOST, UNIFIED: CUDA_MANAGED, SURFACE_ARRAY: CUDA}
@@ -56,7 +56,7 @@ class NvmmFrame(DeviceFrame):
             raise FrameError(f"A frame cannot have a width of {width!r}, a height of {height!r} and a batch_id of {batch_id!r}.")
         super().__init__(video_format, width, height)
         self._buffer, self._batch_id, self._writable = buffer, batch_id, writable
-        self._map: PlaceMap | None = None
+        self._map: AddressMap | None = None
         self._egl: EglMap | None = None
 
     def __enter__(self) -> NvmmFrame:
@@ -121,7 +121,7 @@ class _Plan(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def _plan(video_format: str, width: int, height: int, found: Found) -> _Plan:
+def _plan(video_format: str, width: int, height: int, found: FoundSurface) -> _Plan:
     surface = surface_of(found)
     kind = _kind_of(surface)
     layout = _layout_in(surface, video_format, width, height)
@@ -165,21 +165,21 @@ def _kind_of(surface: Surface) -> int:
     return kind
 
 
-def _mapped(address: int, *, writable: bool) -> PlaceMap:
+def _mapped(address: int, *, writable: bool) -> AddressMap:
     """Map the NvBufSurface of a buffer. Only for reading: nothing is written to the description of the pixels."""
     if writable and not is_writable(address):
         raise FrameError(
             f"The buffer cannot be written, because others hold it too. In process_ip the io_buffer can; for two branches "
             f"{_OWN_FRAMES}."
         )
-    count = memories(address)
+    count = memory_count(address)
     if count != 1:
         raise FrameError(f"A buffer in NVMM memory holds one NvBufSurface; this one has {count} memories.")
     try:
-        mapped = PlaceMap(address, READ)
+        mapped = AddressMap(address, READ)
     except NativeError as error:
         raise FrameError("GStreamer could not map the buffer; GST_DEBUG=GST_BUFFER:4,GST_MEMORY:4 says why.") from error
-    if writable and not (is_alone(address) and not is_copied(*mapped.place[:2])):
+    if writable and not (is_memory_writable(address) and not is_copied(*mapped.place[:2])):
         mapped.unmap()
         raise FrameError(
             f"The buffer cannot be written, because another one has the same GPU memory, behind a tee for example; {_OWN_FRAMES}."

@@ -15,18 +15,17 @@ from empycustom.model.values import NOTHING, is_nothing, name_frames
 from empycustom.model.wire import box_of, usable
 from empycustom.native import metas as stamps
 from empycustom.native.deepstream import LABEL_SIZE, NO_TIME, Layout, batch_in, is_deepstream, layout_of
-from empycustom.native.deepstream_metas import (
+from empycustom.native.deepstream_read import (
     BatchMeta,
     BatchReader,
     ClassifierMeta,
     FrameMeta,
     LabelMeta,
     ObjectMeta,
-    add_object,
     frames_in,
-    scale_object,
 )
-from empycustom.native.memory import single
+from empycustom.native.deepstream_write import add_object, scale_object
+from empycustom.native.loading import single
 from empycustom.native.metas import VIDEO_META_API, add_stamp, layout_at, scan, stamp_at
 
 _DEFAULT_COMPONENT = 0  # of an object that a library found and gave none

@@ -22,9 +22,9 @@ from empycustom.model.serialize import dumps, shorten
 from empycustom.model.values import NOTHING, is_nothing, merge
 from empycustom.model.wire import box_of, read_event, usable
 from empycustom.native.deepstream import Layout, msg_blob_type
-from empycustom.native.deepstream_metas import MARKER, BatchMeta, FrameMeta, ObjectMeta, UserMeta
-from empycustom.native.deepstream_users import add_event, add_key, add_msg_blob, msg_blob_in, remove
-from empycustom.native.memory import single
+from empycustom.native.deepstream_read import MARKER, BatchMeta, FrameMeta, ObjectMeta, UserMeta
+from empycustom.native.deepstream_write import add_event, add_key, add_msg_blob, msg_blob_in, remove
+from empycustom.native.loading import single
 
 
 class Event:

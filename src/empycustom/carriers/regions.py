@@ -9,7 +9,7 @@ from empycustom.carriers.protocol import Found, carried, key_of
 from empycustom.model import values as model
 from empycustom.model.wire import LARGEST, box_of, usable
 from empycustom.native import metas as native
-from empycustom.native.memory import double_in, int_in, name_of, text_in, uint64_in
+from empycustom.native.loading import double_in, int_in, name_of, text_in, uint64_in
 from empycustom.native.metas import Param, Region, add_region, region_at, set_region_id
 
 API: int = native.REGION_API

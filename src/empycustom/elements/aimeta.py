@@ -19,7 +19,7 @@ from empycustom.elements.properties import Property, gproperties, install, struc
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
 from empycustom.model.values import NOTHING
-from empycustom.native.metas import is_writable
+from empycustom.native.memory import is_writable
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.queued import QueuedOutput, reason
 from empycustom.outputs.table import ConsoleOutput, FileOutput, Output, line_of, output_for

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
-from empycustom.native.loading import FLAGS, bytes_of, ffi, glib, text
-from empycustom.native.memory import single
+from empycustom.native.loading import FLAGS, bytes_of, ffi, glib, single, text
 
 _RELATE_TO, _ANY = 1 << 3, 2**31 - 1
 _NO_TIME = 2**64 - 1

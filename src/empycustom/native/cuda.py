@@ -1,4 +1,6 @@
-"""CUDA's driver, opened when it is first needed. No package of CUDA is.
+"""NVIDIA's driver and surfaces: what CUDA needs to work on a GPU, and where the pixels of a frame lie on it.
+
+The driver is opened when it is first needed. No package of CUDA is.
 
 The driver works in a context, and a thread has a stack of them. Others use the device's *primary* context, as CUDA's own runtime
 does: so do PyTorch, CuPy and DeepStream, and so is done here.
@@ -9,21 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from struct import Struct
 from typing import Any, NamedTuple
 
 from empycustom.errors import FrameError
-from empycustom.native.dlpack import Capsule, Tensor
-from empycustom.native.loading import FLAGS, ffi, has, text
-from empycustom.native.memory import fields, reference
+from empycustom.native.loading import FLAGS, ffi, has, reader, text
 from empycustom.native.unwind import path_of
 
 _LIBRARY = "libcuda.so.1"
-_HOST, _DEVICE = 1, 2  # CUmemorytype; memory that is managed for both is of the second
-_LEGACY_STREAM = 1
-_BEFORE = ffi.new(
-    "void **"
-)  # where the context goes that is taken off a thread's stack; several threads may write it, none reads it
+_BEFORE = ffi.new("void **")  # gets the context that is taken off a thread's stack; several threads may write it, none reads it
 
 
 @lru_cache(maxsize=1)
@@ -63,8 +58,8 @@ def _context(gpu: int) -> Any:
 
 
 @contextmanager
-def on(gpu: int) -> Iterator[Any]:
-    """The driver, with the context of a GPU as that of this thread."""
+def use_gpu(gpu: int) -> Iterator[Any]:
+    """Make the context of a GPU that of this thread for a block, which gets the driver."""
     library = driver()
     check(library, library.cuCtxPushCurrent_v2(_context(gpu)), f"GPU {gpu} cannot be used")
     try:
@@ -73,79 +68,7 @@ def on(gpu: int) -> Iterator[Any]:
         library.cuCtxPopCurrent_v2(_BEFORE)
 
 
-# Memory on a GPU that a GstMemory holds: handed over, copied from, waited for.
-
-
-_CUDA_HOST = 3  # DLDeviceType
-_FEW = 16  # capsules, among which those that were taken are not looked for
-
-
-class DeviceMemory:
-    """A GstMemory, by its address, on a GPU. ``device`` is its kind and the number of the GPU, as DLPack has them.
-
-    Whoever makes one keeps the memory there until ``close()``.
-    """
-
-    __slots__ = ("_address", "_capsules", "_enough", "_keeper", "device")
-
-    def __init__(self, address: int, device: tuple[int, int]) -> None:
-        self._address, self.device = address, device
-        self._capsules: list[Capsule] = []  # some were taken meanwhile
-        self._enough = _FEW  # so many that those that were taken are dropped
-        self._keeper: object = None
-
-    def export(self, tensor: Tensor, *, versioned: bool) -> object:
-        """Return a new DLPack capsule. Raises FrameError where this machine can make none."""
-        capsule = Capsule(self._address, tensor, versioned=versioned)
-        if len(self._capsules) >= self._enough:
-            self._capsules = [other for other in self._capsules if other.waits]
-            self._enough = max(_FEW, 2 * len(self._capsules))
-        self._capsules.append(capsule)
-        return capsule.object
-
-    def read(self, address: int, pitch: int, into: Any) -> None:
-        """Copy rows of bytes into an array of (rows, bytes of a row) that lies without gaps, and wait until it is done.
-
-        Rows begin ``pitch`` bytes apart, from ``address`` on, and do not overlap. Raises FrameError where it fails.
-        """
-        (kind, gpu), (rows, row_bytes) = self.device, into.shape
-        copy = ffi.new("CUDA_MEMCPY2D *")
-        copy.srcMemoryType, copy.dstMemoryType = _HOST if kind == _CUDA_HOST else _DEVICE, _HOST
-        copy.srcHost = copy.srcDevice = address  # the type says which one counts
-        copy.srcPitch = max(pitch, row_bytes)
-        copy.dstHost, copy.dstPitch = into.ctypes.data, row_bytes
-        copy.WidthInBytes, copy.Height = row_bytes, rows
-        with on(gpu) as library:
-            check(library, library.cuMemcpy2D_v2(copy), "The frame cannot be copied from the GPU")
-
-    def wait(self, *, everything: bool) -> None:
-        """Wait for all work on the GPU, on all streams of its primary context; or for that on the legacy default stream alone.
-
-        A FrameError says what went wrong on the GPU since somebody last waited.
-        """
-        library, gpu = driver(), self.device[1]
-        if code := library.cuCtxPushCurrent_v2(_context(gpu)):
-            check(library, code, f"GPU {gpu} cannot be used")
-        code = library.cuCtxSynchronize() if everything else library.cuStreamSynchronize(_LEGACY_STREAM)
-        library.cuCtxPopCurrent_v2(_BEFORE)
-        check(
-            library,
-            code,
-            "The work that this block started on the GPU failed (CUDA_LAUNCH_BLOCKING=1 shows where it was started)",
-        )
-
-    def hold(self) -> None:
-        """Keep the memory for as long as this object lives, after ``close()`` too."""
-        self._keeper = self._keeper or reference(self._address)
-
-    def close(self) -> None:
-        """Take back the capsules that nobody took."""
-        for capsule in self._capsules:
-            capsule.revoke()
-        self._capsules.clear()
-
-
-# What CUDA's driver says about this machine. It is asked without a context, so that it takes nothing of a GPU's memory.
+# What CUDA's driver has to tell about this machine. It is asked without a context, so that it takes nothing of a GPU's memory.
 
 
 _NAME_BYTES = 256
@@ -154,7 +77,7 @@ _NAME_BYTES = 256
 def cuda_version() -> str:
     """Return the newest version of CUDA that the driver serves, such as ``13.0``. Raises FrameError where there is no driver."""
     library, number = driver(), ffi.new("int *")
-    check(library, library.cuDriverGetVersion(number), "The driver does not tell its version")
+    check(library, library.cuDriverGetVersion(number), "The driver does not report its version")
     return f"{number[0] // 1000}.{number[0] % 1000 // 10}"
 
 
@@ -168,13 +91,13 @@ def gpus() -> list[tuple[str, int]]:
 def _gpu(library: Any, number: int) -> tuple[str, int]:
     device, name, memory = ffi.new("int *"), ffi.new("char[]", _NAME_BYTES), ffi.new("size_t *")
     check(library, library.cuDeviceGet(device, number), f"There is no GPU {number}")
-    check(library, library.cuDeviceGetName(name, _NAME_BYTES, device[0]), f"GPU {number} does not tell its name")
+    check(library, library.cuDeviceGetName(name, _NAME_BYTES, device[0]), f"GPU {number} does not report its name")
     check(library, library.cuDeviceTotalMem_v2(memory, device[0]), f"GPU {number} does not tell how much memory it has")
     return text(name), int(memory[0])
 
 
 def why_not(name: str) -> str:
-    """Return why a library cannot be loaded; ``""`` if it can, and is."""
+    """Return why a library cannot be loaded; the empty text if it can, and is loaded from now on."""
     try:
         ffi.dlopen(name, ffi.RTLD_LAZY | ffi.RTLD_NODELETE)
     except OSError as error:
@@ -193,17 +116,13 @@ SIZES = (384, 416)  # of NvBufSurfaceParams: up to DeepStream 7.1, from 8.0
 DEFAULT, PINNED, DEVICE, UNIFIED, SURFACE_ARRAY = range(5)  # NvBufSurfaceMemType
 _MEMORY_TYPES, _COLOR_FORMATS = 16, 256  # more than there are
 _LARGEST_BATCH = 4096
-_HEAD = 32  # bytes of a NvBufSurface that are read
+_HEAD_SIZE: int = ffi.sizeof("NvBufSurface")
 
-# NvBufSurface: gpuId, batchSize, numFilled, memType, surfaceList
-_head = fields((0, "I"), (4, "I"), (8, "I"), (16, "I"), (24, "Q"))
-# NvBufSurfaceParams: what lies before dataPtr, dataPtr, and what is looked at of planeParams behind it
-_parts = fields((0, "40s"), (40, "Q"), (48, "68s"))
-_before = Struct("=5I12xI4x")  # width, height, pitch, colorFormat, layout, dataSize
-_behind = Struct("=17I")  # num_planes, and width, height, pitch, offset, 4 times each
-# NvBufSurfaceParams.cudaBuffer, which came with 8.0 (reserved and 0 before), and its dataPtr
-_cuda_buffer, _cuda_data = fields((376, "Q")), fields((8, "Q"))
-egl_image = fields((312, "Q"))  # NvBufSurfaceParams.mappedAddr.eglImage
+_head = reader("NvBufSurface", "gpuId", "batchSize", "numFilled", "memType", "surfaceList")
+_params = reader("NvBufSurfaceParams", "width", "height", "colorFormat", "layout", "dataSize", "dataPtr", "planeParams")
+_cuda_buffer = reader("NvBufSurfaceParams", "cudaBuffer")  # came with 8.0; reserved and 0 before
+_cuda_data = reader("NvBufSurfaceCudaBuffer", "dataPtr")
+_egl_image = reader("NvBufSurfaceParams", "eglImage")
 
 
 class Surface(NamedTuple):
@@ -222,16 +141,16 @@ class Surface(NamedTuple):
     offsets: tuple[int, ...]
 
 
-# A surface as it lies in memory: its address, the GPU, its memType, where its pixels lie, and the two other parts of _parts.
-Found = tuple[int, int, int, int, bytes, bytes]
+# A surface as it lies in memory: its address, the GPU, its memType, where its pixels lie, and its fields as _params reads them.
+FoundSurface = tuple[int, int, int, int, tuple[int, ...]]
 
 
-def found_at(address: int, size: int, batch_id: int) -> Found:
+def found_at(address: int, size: int, batch_id: int) -> FoundSurface:
     """Return a surface of the NvBufSurface at an address, which has so many bytes. Raises FrameError where there is none.
 
     It is read for every block, and not looked into: a pool has few buffers, so that :func:`surface_of` has seen it before.
     """
-    gpu, batch_size, filled, memory_type, surfaces = _head(address) if address and size >= _HEAD else (0,) * 5
+    gpu, batch_size, filled, memory_type, surfaces = _head(address) if address and size >= _HEAD_SIZE else (0,) * 5
     sane = 1 <= batch_size <= _LARGEST_BATCH and filled <= batch_size and memory_type < _MEMORY_TYPES
     if not (sane and surfaces and surfaces % 8 == 0):
         raise FrameError(
@@ -242,25 +161,22 @@ def found_at(address: int, size: int, batch_id: int) -> Found:
     if not 0 <= batch_id < filled:
         raise FrameError(f"The buffer holds {filled} frame{'s' if filled > 1 else ''}, and batch_id={batch_id} is none of them.")
     place = surfaces + batch_id * _stride(surfaces) if batch_id else surfaces
-    before, data, behind = _parts(place)
+    params = _params(place)
+    data = params[5]
     if not data and memory_type != SURFACE_ARRAY:
         (buffer,) = _cuda_buffer(place)
         (data,) = _cuda_data(buffer) if buffer else (0,)
-    return place, gpu, memory_type, data, before, behind
+    return place, gpu, memory_type, data, params
 
 
-def surface_of(found: Found) -> Surface:
-    """Return what a surface says of itself. Raises FrameError where it is damaged."""
-    place, gpu, memory_type, data, *parts = found
-    width, height, _, color_format, layout, size, count, *planes = _numbers(*parts)
+def surface_of(found: FoundSurface) -> Surface:
+    """Return the description that a surface has of itself. Raises FrameError where it is damaged."""
+    place, gpu, memory_type, data, params = found
+    width, height, color_format, layout, size, _, count, *planes = params
     if not 1 <= count <= 4:
-        raise FrameError(f"The NvBufSurface of the buffer says that its frame has {count} planes: it is damaged.")
+        raise FrameError(f"The NvBufSurface of the buffer has a frame of {count} planes: it is damaged.")
     pitches, offsets = tuple(planes[8 : 8 + count]), tuple(planes[12 : 12 + count])
     return Surface(place, gpu, memory_type, width, height, color_format, bool(layout), size, data, pitches, offsets)
-
-
-def _numbers(before: bytes, behind: bytes) -> tuple[int, ...]:
-    return (*_before.unpack(before), *_behind.unpack(behind))
 
 
 def _stride(surfaces: int) -> int:
@@ -279,9 +195,8 @@ def _stride(surfaces: int) -> int:
 
 
 def _is_surface(place: int) -> bool:
-    """Whether something that is consistent as a NvBufSurfaceParams lies at an address."""
-    before, _, behind = _parts(place)
-    width, height, _, color_format, layout, _, count, *planes = _numbers(before, behind)
+    """Return whether something that is consistent as a NvBufSurfaceParams lies at an address."""
+    width, height, color_format, layout, _, _, count, *planes = _params(place)
     return (
         width > 0
         and height > 0
@@ -333,18 +248,18 @@ class EglMap:
 
     def _image(self) -> int:
         """Return the surface's EGL image. Some elements have made it already, and keep it."""
-        (image,) = egl_image(self._surface.address)
+        (image,) = _egl_image(self._surface.address)
         if not image:
             failed = _nvbufsurface().NvBufSurfaceMapEglImage(self._address, self._batch_id)
             self._made = not failed
-            (image,) = (0,) if failed else egl_image(self._surface.address)
+            (image,) = (0,) if failed else _egl_image(self._surface.address)
         if not image:
             raise FrameError(f"NVIDIA's library could make no EGL image of the frame (is there an EGL display?): {_INSTEAD}.")
         return int(image)
 
     def _planes(self, image: int) -> tuple[int, ...]:
         frame = ffi.new("CUeglFrame *")
-        with on(self._surface.gpu) as library:
+        with use_gpu(self._surface.gpu) as library:
             if not has(library, "cuGraphicsEGLRegisterImage"):
                 raise FrameError(f"This driver of CUDA takes no EGL images, which frames in surface arrays need: {_INSTEAD}.")
             code = library.cuGraphicsEGLRegisterImage(self._resource, image, 0)
@@ -363,7 +278,7 @@ class EglMap:
         """End the mapping. Once more does nothing. No error: what could be done about one is done."""
         resource, self._resource[0] = self._resource[0], 0
         if resource:
-            with on(self._surface.gpu) as library:
+            with use_gpu(self._surface.gpu) as library:
                 library.cuGraphicsUnregisterResource(resource)
         if self._made:
             self._made = False

@@ -176,7 +176,51 @@ gboolean gst_analytics_relation_meta_add_cls_mtd(
     void *meta, size_t length, float *confidences, GQuark *quarks, GstAnalyticsMtd *added);
 gboolean gst_analytics_relation_meta_set_relation(void *meta, int relation, unsigned from, unsigned to);
 
-/* DeepStream: what libnvds_meta.so does. Its structures are in deepstream/layouts.py, because they differ by version. */
+/* DeepStream: what libnvds_meta.so does, and the beginnings of its structures, which lie so in all versions from 5.0 to 9.1. What
+ * differs by version is in deepstream.py: a NvDsObjectMeta9 is one of 9.0 and later. */
+typedef struct { GstMeta meta; address meta_data, user_data; int meta_type; } NvDsMeta;
+typedef struct { address batch_meta; int meta_type; address uContext, copy_func, release_func; } NvDsBaseMeta;
+typedef struct { unsigned meta_type, max_elements_in_pool, element_size; } NvDsMetaPool;
+typedef struct {
+    NvDsBaseMeta base_meta; unsigned max_frames_in_batch, num_frames_in_batch;
+    address frame_meta_pool, obj_meta_pool, classifier_meta_pool, display_meta_pool, user_meta_pool, label_info_meta_pool;
+    address frame_meta_list, batch_user_meta_list; uint64_t meta_mutex[2]; /* a GRecMutex */
+} NvDsBatchMeta;
+typedef struct {
+    NvDsBaseMeta base_meta; unsigned pad_index, batch_id; int frame_num; uint64_t buf_pts, ntp_timestamp;
+    unsigned source_id, num_surfaces_per_frame, source_frame_width, source_frame_height, surface_type, surface_index;
+    unsigned num_obj_meta; int bInferDone; address obj_meta_list, display_meta_list, frame_user_meta_list;
+} NvDsFrameMeta;
+typedef struct { float left, top, width, height; } NvBbox_Coords;
+typedef struct { double red, green, blue, alpha; } NvOSD_ColorParams;
+typedef struct {
+    float left, top, width, height; unsigned border_width; NvOSD_ColorParams border_color; unsigned has_bg_color, reserved;
+    NvOSD_ColorParams bg_color; int has_color_info, color_id;
+} NvOSD_RectParams;
+typedef struct {
+    address display_text; unsigned x_offset, y_offset;
+    struct { address font_name; unsigned font_size; NvOSD_ColorParams font_color; } font_params;
+    int set_bg_clr; NvOSD_ColorParams text_bg_clr;
+} NvOSD_TextParams;
+typedef struct {
+    NvDsBaseMeta base_meta; address parent; int unique_component_id, class_id; uint64_t object_id;
+    NvBbox_Coords detector_bbox_info, tracker_bbox_info; float confidence, tracker_confidence; NvOSD_RectParams rect_params;
+} NvDsObjectHead; /* the beginning of a NvDsObjectMeta, and what lies behind its mask_params, which grew with 9.0 */
+typedef struct { NvOSD_TextParams text_params; char obj_label[128]; address classifier_meta_list, obj_user_meta_list; } NvDsObjectTail;
+typedef struct { NvDsObjectHead head; uint64_t mask_params[3]; NvDsObjectTail tail; } NvDsObjectMeta;
+typedef struct { NvDsObjectHead head; uint64_t mask_params[4]; NvDsObjectTail tail; } NvDsObjectMeta9;
+typedef struct { NvDsBaseMeta base_meta; unsigned num_labels; int unique_component_id; address label_info_list; } NvDsClassifierMeta;
+typedef struct {
+    NvDsBaseMeta base_meta; int num_classes; char result_label[128]; address pResult_label;
+    int result_class_id, label_id; float result_prob;
+} NvDsLabelInfo;
+typedef struct { NvDsBaseMeta base_meta; address user_meta_data; } NvDsUserMeta;
+typedef struct {
+    int type, objType; float bbox[4]; double location[3], coordinate[3]; address objSignature[2];
+    int objClassId, sensorId, moduleId, placeId, componentId, frameId; double confidence; uint64_t trackingId;
+    address ts, objectId;
+} NvDsEventMsgMeta;
+typedef struct { address message; unsigned size; } NvDsCustomMsgInfo;
 int nvds_get_user_meta_type(const char *name);
 address nvds_acquire_user_meta_from_pool(address batch);
 address nvds_acquire_obj_meta_from_pool(address batch);
@@ -191,7 +235,14 @@ void nvds_add_label_info_meta_to_classifier(address classifier, address label);
 void nvds_remove_user_meta_from_batch(address batch, address user);
 void nvds_remove_user_meta_from_frame(address frame, address user);
 
-/* NVIDIA's surfaces: the little of libnvbufsurface that a Jetson takes. A NvBufSurface is read in surfaces.py. */
+/* NVIDIA's surfaces: NvBufSurface as nvbufsurface.h of DeepStream 5.0 to 9.1 has it, and what a Jetson takes of libnvbufsurface. */
+typedef struct { unsigned gpuId, batchSize, numFilled; uint8_t isContiguous; unsigned memType; address surfaceList; } NvBufSurface;
+typedef struct {
+    unsigned width, height, pitch, colorFormat, layout; uint64_t bufferDesc; unsigned dataSize; address dataPtr;
+    struct { unsigned num_planes, width[4], height[4], pitch[4], offset[4]; } planeParams; uint8_t unread[196];
+    address eglImage; uint8_t unread_too[56]; address cudaBuffer;
+} NvBufSurfaceParams;
+typedef struct { address basePtr, dataPtr; } NvBufSurfaceCudaBuffer;
 int NvBufSurfaceMapEglImage(address surface, int index);
 int NvBufSurfaceUnMapEglImage(address surface, int index);
 
@@ -221,3 +272,13 @@ int cuMemcpy2D_v2(const CUDA_MEMCPY2D *copy);
 int cuGraphicsEGLRegisterImage(address *resource, address image, unsigned flags);
 int cuGraphicsResourceGetMappedEglFrame(CUeglFrame *frame, address resource, unsigned index, unsigned level);
 int cuGraphicsUnregisterResource(address resource);
+
+/* DLPack's descriptions of memory, of version 1.0 and before it. Shape and strides are arrays of int64_t, in elements. */
+typedef struct {
+    address data; int device_type, device_id, ndim; uint8_t type_code, type_bits; uint16_t type_lanes;
+    address shape, strides; uint64_t byte_offset;
+} DLTensor;
+typedef struct { DLTensor dl_tensor; address manager_ctx, deleter; } DLManagedTensor;
+typedef struct {
+    unsigned version_major, version_minor; address manager_ctx, deleter; uint64_t flags; DLTensor dl_tensor;
+} DLManagedTensorVersioned;

@@ -1,4 +1,8 @@
-"""NVIDIA's library of metadata, in the place where the process has it."""
+"""DeepStream's metadata: NVIDIA's library of it, how its structures lie in each version, and the lock of a batch.
+
+Whoever made a batch owns it and all that is in it. Addresses here are of NVIDIA's structures, and good only as long as the buffer
+is held and nobody has removed what lies there; so a batch is read and changed under its lock, in one go (see :class:`Steps`).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,7 @@ from operator import attrgetter
 from typing import Any
 
 from empycustom.errors import DeepStreamError, MetadataError
-from empycustom.native.loading import FLAGS, TEXT, ffi, glib, gst, text
-from empycustom.native.memory import Reader, fields
+from empycustom.native.loading import FLAGS, TEXT, Reader, ffi, glib, gst, offset_of, reader, text, unpacker
 from empycustom.native.unwind import path_of
 
 _LIBRARY = "libnvds_meta.so"
@@ -27,7 +30,7 @@ _KEY_TYPE: int = glib.g_intern_string(b"EMPYCUSTOM.OBJECT.KEY")  # the library k
 
 @lru_cache(maxsize=64)
 def is_deepstream(api: int) -> bool:
-    """Whether a meta of an API type, as :func:`empycustom.native.metas.scan` returns it, is DeepStream's."""
+    """Return whether a meta of an API type, as :func:`empycustom.native.metas.scan` returns it, is DeepStream's."""
     return bool(gst.gst_meta_api_type_has_tag(api, _TAG))
 
 
@@ -67,99 +70,85 @@ def key_type() -> int:
     return int(nvds().nvds_get_user_meta_type(ffi.cast(TEXT, _KEY_TYPE)))
 
 
-# How DeepStream's structures lie, in the versions from 5.0 to 9.1, on 64 bits.
-#
-# All versions have the same beginnings; what differs is in the table. The sizes of three structures tell which one runs.
+# How DeepStream's structures lie, in the versions from 5.0 to 9.1. Their beginnings, as far as declared.h has them, are the same
+# in all; what differs is in the table. The sizes of three structures tell which version runs.
 
 
 EVENT_MSG_META = 9  # NvDsMetaType, of a NvDsUserMeta that holds a NvDsEventMsgMeta
 UNTRACKED = NO_TIME = 2**64 - 1
-EVENT_OBJECT_ID = 136  # in a NvDsEventMsgMeta
-LABEL_SIZE = 128  # chars of a label, NUL included
+LABEL_SIZE: int = ffi.sizeof(dict(ffi.typeof("NvDsLabelInfo").fields)["result_label"].type)  # chars of a label, NUL included
 
-_BATCH_GST_META, _FRAME_META = 4097, 2
-
-# NvDsMeta, the GstMeta: meta_data, meta_type
-_gst_meta = fields((16, "Q"), (32, "i"))
-# NvDsBatchMeta: the pools of frames, objects and classifiers; frame_meta_list, batch_user_meta_list
-_pools = fields((48, "Q"), (56, "Q"), (64, "Q"))
-batch_lists = fields((96, "Q"), (104, "Q"))
-META_MUTEX = 112  # a GRecMutex, which nvds_acquire_meta_lock locks
+_BATCH_GST_META, _FRAME_META = 4097, 2  # NvDsMetaType
+_META_MUTEX = offset_of("NvDsBatchMeta", "meta_mutex")  # which nvds_acquire_meta_lock locks
 # Where the beginnings of lists are stored: in a NvDsBatchMeta its frames, in a NvDsFrameMeta its objects; and user metadata.
-BATCH_FRAMES, FRAME_OBJECTS = 96, 104
-USERS = {"batch": 104, "frame": 120}
-# NvDsMetaPool: meta_type, element_size
-_pool = fields((0, "I"), (8, "I"))
-# NvDsFrameMeta: pad_index, batch_id, frame_num, buf_pts, ntp_timestamp, source_id, source_frame_width, _height, obj_meta_list,
-# frame_user_meta_list
-frame_fields = fields(
-    (40, "I"), (44, "I"), (48, "i"), (56, "Q"), (64, "Q"), (72, "I"), (80, "I"), (84, "I"), (104, "Q"), (120, "Q")
-)  # fmt: skip
-# NvDsUserMeta: meta_type, uContext, user_meta_data
-user_fields = fields((8, "i"), (16, "Q"), (40, "Q"))
-# NvDsClassifierMeta: unique_component_id, label_info_list
-classifier_fields = fields((44, "i"), (48, "Q"))
-# NvDsLabelInfo: num_classes, result_label, pResult_label, result_class_id, label_id, result_prob
-label_fields = fields((40, "i"), (44, f"{LABEL_SIZE}s"), (176, "Q"), (184, "i"), (188, "i"), (192, "f"))
+BATCH_FRAMES, FRAME_OBJECTS = offset_of("NvDsBatchMeta", "frame_meta_list"), offset_of("NvDsFrameMeta", "obj_meta_list")
+USERS = {
+    "batch": offset_of("NvDsBatchMeta", "batch_user_meta_list"),
+    "frame": offset_of("NvDsFrameMeta", "frame_user_meta_list"),
+}
+
+_gst_meta = reader("NvDsMeta", "meta_data", "meta_type")
+_pools = reader("NvDsBatchMeta", "frame_meta_pool", "obj_meta_pool", "classifier_meta_pool")
+_pool = reader("NvDsMetaPool", "meta_type", "element_size")
+batch_fields = reader("NvDsBatchMeta", "frame_meta_list", "batch_user_meta_list")
+frame_fields = reader(
+    "NvDsFrameMeta",
+    *("pad_index", "batch_id", "frame_num", "buf_pts", "ntp_timestamp", "source_id", "source_frame_width", "source_frame_height"),
+    *("obj_meta_list", "frame_user_meta_list"),
+)
+user_fields = reader("NvDsUserMeta", "base_meta.meta_type", "base_meta.uContext", "user_meta_data")
+classifier_fields = reader("NvDsClassifierMeta", "unique_component_id", "label_info_list")
+label_fields = reader(
+    "NvDsLabelInfo", "num_classes", "result_label", "pResult_label", "result_class_id", "label_id", "result_prob"
+)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What differs by version.
+    """How the structures of some versions lie.
 
     ``since`` is the first of the ``versions``. ``sizes``, in bytes, are of NvDsFrameMeta, NvDsObjectMeta and NvDsClassifierMeta.
-    What lies behind the box of an object lies ``shift`` bytes later than at first. ``event_size`` is that of NvDsEventMsgMeta,
-    the largest of these versions, ``event_text`` the place of its otherAttrs.
+    ``object_meta`` names the structure of declared.h for an object. ``event_size`` is that of NvDsEventMsgMeta, the largest of
+    these versions, ``other_attrs`` the place of the field in it.
     """
 
     versions: str
     since: tuple[int, int]
     sizes: tuple[int, int, int]
-    shift: int
+    object_meta: str
     event_size: int
-    event_text: int
+    other_attrs: int
 
-    # Offsets in NvDsObjectMeta.
-
-    @property
-    def text_params(self) -> int:
-        """Where the NvOSD_TextParams lie."""
-        return 232 + self.shift
-
-    @property
-    def obj_label(self) -> int:
-        """Where the label lies."""
-        return 336 + self.shift
-
-    @property
-    def classifiers(self) -> int:
-        """Where classifier_meta_list lies, and behind it obj_user_meta_list."""
-        return 464 + self.shift
+    @cached_property
+    def object_tail(self) -> int:
+        """The place of the NvDsObjectTail in an object."""
+        return offset_of(self.object_meta, "tail")
 
     @cached_property
     def event_fields(self) -> Reader:
-        """What reads objectId and otherAttrs of a NvDsEventMsgMeta."""
-        return fields((EVENT_OBJECT_ID, "Q"), (self.event_text, "Q"))
+        """A function that reads ``objectId`` and ``otherAttrs`` of a NvDsEventMsgMeta."""
+        place = offset_of("NvDsEventMsgMeta", "objectId")
+        return unpacker(f"={place}xQ{self.other_attrs - place - 8}xQ")
 
     @cached_property
     def object_fields(self) -> Reader:
-        """What reads an object.
-
-        unique_component_id, class_id, object_id, confidence, tracker_confidence, left, top, width, height, display_text,
-        obj_label, classifier_meta_list, obj_user_meta_list.
-        """
-        lists = self.classifiers
-        return fields(
-            (48, "i"), (52, "i"), (56, "Q"), (96, "f"), (100, "f"), (104, "ffff"),
-            (self.text_params, "Q"), (self.obj_label, f"{LABEL_SIZE}s"), (lists, "Q"), (lists + 8, "Q"),
-        )  # fmt: skip
+        """A function that reads an object; the box is left, top, width and height."""
+        head = ("unique_component_id", "class_id", "object_id", "confidence", "tracker_confidence")
+        box = ("left", "top", "width", "height")
+        tail = ("text_params.display_text", "obj_label", "classifier_meta_list", "obj_user_meta_list")
+        return reader(
+            self.object_meta,
+            *(f"head.{name}" for name in head),
+            *(f"head.rect_params.{name}" for name in box),
+            *(f"tail.{name}" for name in tail),
+        )
 
 
 LAYOUTS = (
-    Layout("5.0 and 5.1", (5, 0), (192, 544, 56), 0, 184, 152),
-    Layout("6.0 to 7.1", (6, 0), (200, 544, 64), 0, 264, 152),
-    Layout("8.0", (8, 0), (232, 544, 64), 0, 14032, 13832),
-    Layout("9.0 and 9.1", (9, 0), (232, 552, 64), 8, 14040, 13832),
+    Layout("5.0 and 5.1", (5, 0), (192, 544, 56), "NvDsObjectMeta", 184, 152),
+    Layout("6.0 to 7.1", (6, 0), (200, 544, 64), "NvDsObjectMeta", 264, 152),
+    Layout("8.0", (8, 0), (232, 544, 64), "NvDsObjectMeta", 14032, 13832),
+    Layout("9.0 and 9.1", (9, 0), (232, 552, 64), "NvDsObjectMeta9", 14040, 13832),
 )
 
 
@@ -239,7 +228,7 @@ _glib = ctypes.PyDLL("libglib-2.0.so.0")  # PyDLL keeps the GIL during a call
 _try_lock = ctypes.PYFUNCTYPE(ctypes.c_int, _Address)(("g_rec_mutex_trylock", _glib))
 _unlock = ctypes.PYFUNCTYPE(None, _Address)(("g_rec_mutex_unlock", _glib))
 _find = ctypes.PYFUNCTYPE(_Address, _Address, _Address)(("g_list_find", _glib))
-_pointer = fields((0, "Q"))
+_pointer = unpacker("=Q")
 _list_at, _chars_at = (partial(ffi.cast, ffi.typeof(name)) for name in ("Addresses *", "const char *"))
 
 
@@ -263,7 +252,7 @@ class Steps:
 
     def run(self, batch: int) -> None:
         """Do the steps, once, with the lock of the batch at an address."""
-        while not self._tried(batch + META_MUTEX):
+        while not self._tried(batch + _META_MUTEX):
             time.sleep(_PAUSE_S)  # without the GIL
 
     def _tried(self, mutex: int) -> bool:

@@ -1,4 +1,9 @@
-"""Metadata on buffers: finding it, regions of interest, our own custom meta, and carrying metas to another buffer."""
+"""Metadata on buffers: finding it, carrying it to another buffer, regions of interest, our own JSON, and numbers of frames.
+
+A meta belongs to its buffer, and its address is good as long as the buffer is held and the meta on it. Only a buffer that is
+writable, which nobody else holds, may get, lose or change one. C: ``gst_buffer_iterate_meta``, the ``transform`` of each kind of
+meta, ``gst_buffer_add_*_meta``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ from typing import Any, NamedTuple
 from empycustom.errors import NativeError, NotWritableError
 from empycustom.native.loading import (
     CHARS,
+    DATA,
     G_TYPE_STRING,
     G_TYPE_UINT64,
     META,
@@ -19,9 +25,15 @@ from empycustom.native.loading import (
     ffi,
     glib,
     gst,
+    items,
+    reader,
+    set_field,
+    text_in,
+    text_of_quark,
+    uint64_in,
     video,
 )
-from empycustom.native.memory import DATA, items, reader, set_field, text_in, text_of_quark, uint64_in
+from empycustom.native.memory import is_writable
 
 VIDEO_META_API: int = video.gst_video_meta_api_get_type()
 _MEMORY_TAG: int = glib.g_quark_from_string(b"memory")
@@ -39,7 +51,6 @@ _TIMES = ("pts", "dts", "duration", "offset", "offset_end")
 pts_at = reader("GstBuffer", "pts")  # the time of the buffer at an address, in a tuple, in nanoseconds; all 64 bits set: none
 _times = reader("GstBuffer", *_TIMES)
 _flags = reader("GstBuffer", "mini_object.flags")
-_references = reader("GstBuffer", "mini_object.refcount")
 _meta = reader("GstMeta", "flags", "info")
 _api = reader("GstMetaInfo", "api")
 _iterate = gst.gst_buffer_iterate_meta
@@ -55,11 +66,6 @@ def scan(address: int) -> list[tuple[int, int]]:
         found.append((_api(info)[0], meta))
         meta = _iterate(address, state)
     return found
-
-
-def is_writable(address: int) -> bool:
-    """Whether the buffer at ``address`` may be written."""
-    return bool(_references(address)[0] == 1 or gst.gst_mini_object_is_writable(address))
 
 
 def check_writable(address: int) -> None:

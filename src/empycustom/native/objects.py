@@ -9,11 +9,10 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from empycustom.native.loading import bytes_of, ffi, glib, gst
-from empycustom.native.memory import reader, values, writer
+from empycustom.native.loading import bytes_of, ffi, glib, gst, reader, unpacker, writer
 
 _class_of = reader("GTypeInstance", "g_class")
-_type_of = values("=Q")  # the first field of every class
+_type_of = unpacker("=Q")  # the first field of every class
 
 
 def keep_floating(address: int) -> None:
@@ -137,8 +136,7 @@ _NULL: Any = ffi.NULL
 _pts_of = reader("GstBuffer", "pts")
 _times_of = reader("GstBuffer", "pts", "duration")
 _gtype_of = reader("GstEvent", "type")
-_PTS: int = ffi.offsetof("GstBuffer", "pts")
-_write_times = writer("=QQQ")  # pts, dts, duration
+_write_times = writer("GstBuffer", "pts", "dts", "duration")
 
 _looks: dict[int, Callable[[Any], int]] = {}
 _numbers = count(1)
@@ -247,7 +245,7 @@ def give_times(pad: int, times_of: Callable[[int | None, int | None], Times]) ->
         if times:
             info.data = gst.gst_mini_object_make_writable(info.data)
             pts, duration = times
-            _write_times(info.data + _PTS, pts, _NONE, _NONE if duration is None else duration)
+            _write_times(info.data, pts, _NONE, _NONE if duration is None else duration)
         return _PASS
 
     return _add(pad, _BUFFER, look)

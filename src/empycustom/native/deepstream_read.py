@@ -1,4 +1,7 @@
-"""Reading a batch, all of it at one time (see ``lock``). Addresses are of NVIDIA's structures; lists are as they lie there."""
+"""Reading a batch of DeepStream, all of it at one time (see :mod:`empycustom.native.deepstream`).
+
+Addresses are of NVIDIA's structures; lists are as they lie there.
+"""
 
 from __future__ import annotations
 
@@ -10,42 +13,35 @@ from typing import NamedTuple
 
 from empycustom.errors import DeepStreamError
 from empycustom.native.deepstream import (
-    BATCH_FRAMES,
     EVENT_MSG_META,
-    LABEL_SIZE,
     UNTRACKED,
     Layout,
     Steps,
-    acquired,
-    batch_lists,
-    change,
+    batch_fields,
     classifier_fields,
     flat,
     frame_fields,
-    keeping_the_gil,
     key_type,
     label_fields,
     lists_at,
-    nvds,
     texts_at,
     user_fields,
 )
-from empycustom.native.loading import bytes_of, glib
-from empycustom.native.memory import fields, writer
+from empycustom.native.loading import unpacker
 
 MARKER = "empycustom"  # the objectId of our events
 NOT_TRACKED = -1
 _MARKER = MARKER.encode()
-_key_number = fields((0, "i"))
+_key_number = unpacker("=i")
 # What is in rows of fields: of a batch, of frames, of objects; beginnings of lists, and texts.
-_FRAMES, _OBJECTS, _CLASSIFIERS, _SAID, _SHOWN = (itemgetter(place) for place in (0, -2, -2, -1, -4))
+_FRAMES, _OBJECTS, _CLASSIFIERS, _USERS, _SHOWN = (itemgetter(place) for place in (0, -2, -2, -1, -4))
 _KIND, _DATA = itemgetter(0), itemgetter(2)  # of user metadata
 _LABELS, _LONG_LABEL = itemgetter(1), itemgetter(2)  # of a classifier, of a label
 _NAME, _TEXT = itemgetter(0), itemgetter(1)  # of an event
 
 
 class UserMeta(NamedTuple):
-    """What a NvDsUserMeta says. ``text`` is that of an event of ours, None where it is something else; ``key`` likewise, 0."""
+    """The fields of a NvDsUserMeta. ``text`` is that of an event of ours, else None; ``key`` that of a key of ours, else 0."""
 
     address: int
     kind: int
@@ -55,7 +51,7 @@ class UserMeta(NamedTuple):
 
 
 class LabelMeta(NamedTuple):
-    """What a NvDsLabelInfo says."""
+    """The fields of a NvDsLabelInfo."""
 
     num_classes: int
     label: str
@@ -65,14 +61,14 @@ class LabelMeta(NamedTuple):
 
 
 class ClassifierMeta(NamedTuple):
-    """What a NvDsClassifierMeta says."""
+    """The fields of a NvDsClassifierMeta."""
 
     unique_component_id: int
     labels: list[LabelMeta]
 
 
 class ObjectMeta(NamedTuple):
-    """What a NvDsObjectMeta says, in pixels. ``object_id`` -1: not tracked. ``key`` is ours; 0: it has none."""
+    """The fields of a NvDsObjectMeta, in pixels. ``object_id`` -1: not tracked. ``key`` is ours; 0: it has none."""
 
     unique_component_id: int
     class_id: int
@@ -91,7 +87,7 @@ class ObjectMeta(NamedTuple):
 
 
 class FrameMeta(NamedTuple):
-    """What a NvDsFrameMeta says."""
+    """The fields of a NvDsFrameMeta."""
 
     address: int
     pad_index: int
@@ -107,7 +103,7 @@ class FrameMeta(NamedTuple):
 
 
 class BatchMeta(NamedTuple):
-    """What a NvDsBatchMeta says; ``users`` are those of the batch itself."""
+    """The fields of a NvDsBatchMeta; ``users`` are those of the batch itself."""
 
     address: int
     frames: list[FrameMeta]
@@ -123,7 +119,7 @@ class BatchReader:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._classified = self._said = False  # there are classifiers; user metadata
+        self._has_classifiers = self._has_users = False  # there are classifiers; user metadata
 
     def read(self, batch: int) -> BatchMeta:
         """Read the batch at an address."""
@@ -134,18 +130,18 @@ class BatchReader:
 
     def _read(self, batch: int) -> BatchMeta | None:
         """Read it as the last one was; None: that has left something out."""
-        looked = self._classified, self._said
+        looked = self._has_classifiers, self._has_users
         steps = Steps()
-        heads = steps.fill(map(batch_lists, (batch,)))
+        heads = steps.fill(map(batch_fields, (batch,)))
         frames = steps.fill(lists_at(map(_FRAMES, heads)))
         rows = steps.fill(map(frame_fields, flat(frames)))
-        objects = _Objects(steps, lists_at(map(_OBJECTS, rows)), self._layout, classified=self._classified)
-        of_all = chain(map(_SAID, heads), map(_SAID, rows), map(_SAID, objects.rows))
-        users = _Users(steps, of_all, self._layout) if self._said else None
+        objects = _Objects(steps, lists_at(map(_OBJECTS, rows)), self._layout, classified=self._has_classifiers)
+        of_all = chain(map(_USERS, heads), map(_USERS, rows), map(_USERS, objects.rows))
+        users = _Users(steps, of_all, self._layout) if self._has_users else None
         steps.run(batch)
-        self._classified = any(map(_CLASSIFIERS, objects.rows))
-        self._said = any((heads[0][1], *map(_SAID, rows), *map(_SAID, objects.rows)))
-        if self._classified > looked[0] or self._said > looked[1]:
+        self._has_classifiers = any(map(_CLASSIFIERS, objects.rows))
+        self._has_users = any((heads[0][1], *map(_USERS, rows), *map(_USERS, objects.rows)))
+        if self._has_classifiers > looked[0] or self._has_users > looked[1]:
             return None
         of_batch = users.at(heads[0][1]) if users else []
         said = [users.at(row[-1]) if users else [] for row in rows]
@@ -159,7 +155,7 @@ class BatchReader:
         """Read one object of a batch."""
         steps = Steps()
         objects = _Objects(steps, iter([[address]]), self._layout, classified=True)
-        users = _Users(steps, map(_SAID, objects.rows), self._layout)
+        users = _Users(steps, map(_USERS, objects.rows), self._layout)
         steps.run(batch)
         return objects.at(address, users)[0]
 
@@ -167,7 +163,7 @@ class BatchReader:
 def frames_in(batch: int) -> list[FrameMeta]:
     """Read the frames of a batch without what is on them."""
     steps = Steps()
-    frames = steps.fill(lists_at(map(_FRAMES, map(batch_lists, (batch,)))))
+    frames = steps.fill(lists_at(map(_FRAMES, map(batch_fields, (batch,)))))
     rows = steps.fill(map(frame_fields, flat(frames)))
     steps.run(batch)
     return [FrameMeta._make((address, *row[:-2], [], [])) for address, row in zip(flat(frames), rows, strict=True)]
@@ -268,85 +264,3 @@ def _key_kind() -> int:
         return key_type()
     except DeepStreamError:
         return -1
-
-
-# New objects: NvDsObjectMeta with classifiers and labels, and where and how an overlay draws them.
-
-
-# How a new object is drawn, as nvinfer lets its own be drawn: a red border, its text in white on black above it.
-_BORDER_WIDTH, _RED, _WHITE, _BLACK = 3, (1.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 1.0)
-_FONT, _FONT_SIZE, _TEXT_HEIGHT = b"Serif", 11, 10
-_HUGE, _LAST_PLACE = 3e38, 2**32 - 1  # what a float and an unsigned int hold, at most
-_RECT = 104  # where in a NvDsObjectMeta the NvOSD_RectParams lie
-
-# Runs of fields without padding between them.
-_ids = writer("=iiQ4f")  # NvDsObjectMeta from 48: unique_component_id, class_id, object_id, detector_bbox_info
-_sureness = writer("=2f")  # from 96: confidence, tracker_confidence
-_rect = writer("=4fI")  # NvOSD_RectParams: left, top, width, height, border_width
-_box, _box_at = writer("=4f"), fields((_RECT, "ffff"))
-_text_place, _text_place_at = writer("=II"), fields((0, "II"))  # NvOSD_TextParams from 8
-_colour = writer("=4d")
-_text = writer("=QIIQI")  # NvOSD_TextParams: display_text, x_offset, y_offset, font_name, font_size
-_int = writer("=i")
-_chars = writer(f"={LABEL_SIZE}s")
-_classifier = writer("=i")  # NvDsClassifierMeta at 44: unique_component_id
-_label_info = writer(f"=i{LABEL_SIZE}s")  # NvDsLabelInfo from 40: num_classes, result_label
-_result = writer("=Qiif")  # from 176: pResult_label, result_class_id, label_id, result_prob
-
-
-def add_object(frame: int, batch: int, layout: Layout, found: ObjectMeta) -> int:
-    """Add an object to the frame at an address and return its own; 0: the frame is not in the batch any more.
-
-    Its label may have 127 bytes, what is more is cut off.
-    """
-    address = acquired("nvds_acquire_obj_meta_from_pool", batch)
-    fill_object(address, layout, found)
-    for classifier in found.classifiers:
-        nvds().nvds_add_classifier_meta_to_object(address, _new_classifier(batch, classifier))
-    add = keeping_the_gil("nvds_add_obj_meta_to_frame", 3)
-    return address if change(batch, batch + BATCH_FRAMES, frame, (add, (frame, address, 0))) else 0
-
-
-def fill_object(address: int, layout: Layout, found: ObjectMeta) -> None:
-    """Fill in a new NvDsObjectMeta, with how it is drawn; its lists are left alone."""
-    box = (found.left, found.top, found.width, found.height)
-    _ids(address + 48, found.unique_component_id, found.class_id, found.object_id % 2**64, *box)
-    _sureness(address + 96, found.confidence, found.tracker_confidence)
-    _rect(address + _RECT, *box, _BORDER_WIDTH)
-    _colour(address + _RECT + 24, *_RED)
-    _int(address + _RECT + 56, 0)  # has_bg_color
-    text = address + layout.text_params
-    x, y = max(0, round(found.left)), max(0, round(found.top) - _TEXT_HEIGHT)
-    # The text is freed with the object, the font's name is nobody's.
-    _text(text, glib.g_strdup(bytes_of(found.display_text)), x, y, glib.g_intern_string(_FONT), _FONT_SIZE)
-    _colour(text + 32, *_WHITE)
-    _int(text + 64, 1)  # set_bg_clr
-    _colour(text + 72, *_BLACK)
-    _chars(address + layout.obj_label, _cut(found.label))
-
-
-def scale_object(address: int, layout: Layout, x: float, y: float) -> None:
-    """Multiply the box of an object, and the place of its text, by one factor across and one down."""
-    left, top, width, height = _box_at(address)
-    _box(address + _RECT, *(max(-_HUGE, min(side, _HUGE)) for side in (left * x, top * y, width * x, height * y)))
-    text = address + layout.text_params + 8
-    across, down = _text_place_at(text)
-    _text_place(text, min(round(across * x), _LAST_PLACE), min(round(down * y), _LAST_PLACE))
-
-
-def _new_classifier(batch: int, classifier: ClassifierMeta) -> int:
-    address = acquired("nvds_acquire_classifier_meta_from_pool", batch)
-    _classifier(address + 44, classifier.unique_component_id)
-    for label in classifier.labels:
-        info = acquired("nvds_acquire_label_info_meta_from_pool", batch)
-        _label_info(info + 40, label.num_classes, _cut(label.label))
-        text = bytes_of(label.label)
-        long_label = glib.g_strdup(text) if len(text) >= LABEL_SIZE else 0
-        _result(info + 176, long_label, label.class_id, label.label_id, label.probability)
-        nvds().nvds_add_label_info_meta_to_classifier(address, info)
-    return address
-
-
-def _cut(text: str) -> bytes:
-    """Return a text as a char array holds it: whole characters, and a NUL behind them."""
-    return bytes_of(text)[: LABEL_SIZE - 1].decode("utf-8", "ignore").encode()
