@@ -28,19 +28,24 @@ if TYPE_CHECKING:
     from empycustom.errors import EndOfStream as EndOfStream
     from empycustom.errors import FrameClosedError as FrameClosedError
     from empycustom.errors import FrameError as FrameError
+    from empycustom.session.process import process as process
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "map_frame": "empycustom.buffers.mapping",
     "document": "empycustom.elements.document",
+    "process": "empycustom.session.process",
     "register": "empycustom.elements",
     "EmPyCustomError": "empycustom.errors",
     "EndOfStream": "empycustom.errors",
     "FrameError": "empycustom.errors",
     "FrameClosedError": "empycustom.errors",
 }
-__all__ = ["EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "__version__", "document", "map_frame", "register"]
+__all__ = [
+    "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "__version__", "document", "map_frame", "process",
+    "register",
+]  # fmt: skip
 
 prefer_libgcc()  # before anything of the package loads GStreamer
 

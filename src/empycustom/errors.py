@@ -179,6 +179,10 @@ class LaunchError(EmPyCustomError, ValueError):
     """A pipeline cannot be built, or it ended with an error."""
 
 
+class SourceError(LaunchError):
+    """There is no such video, or it cannot be decoded."""
+
+
 class ConfigurationError(LaunchError):
     """A stream configuration is not valid. ``path`` is the JSON path of the (first) problem, ``""`` for the whole file."""
 

@@ -40,7 +40,8 @@ _CODES: list[tuple[type[BaseException], Any, Any]] = [
 
 def post_error(element: Any, error: BaseException) -> None:
     """Post ``error`` as an error of ``element``: the sentence as its text, the user's traceback as its debug information."""
-    _post(element, Gst.MessageType.ERROR, at_fault(error))
+    element.error = at_fault(error)  # for programs that have the element
+    _post(element, Gst.MessageType.ERROR, element.error)
 
 
 def post_warning(element: Any, error: BaseException) -> None:

@@ -1,0 +1,183 @@
+"""What the frames of ``empycustom.process`` come from: videos that GStreamer reads, or NumPy arrays."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from empycustom.config.launch import FIRST, first_queue
+from empycustom.elements.upstream import announce
+from empycustom.errors import LaunchError, SourceError
+from empycustom.gstreamer import Gst
+from empycustom.library.explain import kind_of
+from empycustom.session.excerpt import is_live
+from empycustom.session.parts import Report
+from empycustom.session.playlist import Playlist, check_files, expand
+from empycustom.session.sources import SOURCE, Times, describe_source, expect_video, explained, playable, shown
+from empycustom.text import as_text
+
+AHEAD = 2  # frames that are ready before they are asked for
+_ARRAYS = {1: "GRAY8", 3: "RGB", 4: "RGBA"}  # by the number of channels
+_FRAME_NS = Gst.SECOND // 30  # between arrays
+_log = logging.getLogger("empycustom")
+
+
+class Input:
+    """What frames come from. ``wait_ns`` is how long to wait for a frame before it may have to be fed again."""
+
+    wait_ns = 50 * Gst.MSECOND
+
+    def tokens(self) -> list[str]:
+        """Return the beginning of the pipeline. Raises LaunchError."""
+        raise NotImplementedError
+
+    def attach(self, pipeline: Any) -> Playlist | None:
+        """Begin to look after its elements; return what feeds the pipeline, if that comes and goes."""
+        raise NotImplementedError
+
+    def feed(self) -> None:
+        """Give more frames, if more are wanted. Called before each look for a result, in the thread of the program."""
+
+    def takes(self, _report: Report) -> bool:
+        """Return True where an error has been dealt with, so that others go on."""
+        return False
+
+    def error_of(self, report: Report) -> SourceError | None:
+        """Return an error as that of the video, None where it is not about the video."""
+        return SourceError(report.text) if f":{SOURCE}" in report.element else None
+
+    def error_at_end(self) -> SourceError | None:
+        """Return the error of what was left out."""
+        return None
+
+
+class Files(Input):
+    """A video that GStreamer reads, or several files of one kind or another after each other."""
+
+    def __init__(self, names: list[str], *, every_frame: bool) -> None:
+        try:
+            self._sources = [playable(name) for typed in names for name in expand(typed)]
+            check_files(self._sources)
+        except LaunchError as error:
+            raise SourceError(str(error)) from error
+        self._newest = is_live(self._sources[0]) and not every_frame
+        self._playlist: Playlist | None = None
+        self._times: Times | None = None
+        self._broken: list[str] = []
+
+    def tokens(self) -> list[str]:
+        """Return the beginning of the pipeline. Raises LaunchError."""
+        begin = Playlist.words if len(self._sources) > 1 else describe_source(self._sources[0])
+        return [*begin, "!", *first_queue(newest=self._newest)]
+
+    def attach(self, pipeline: Any) -> Playlist | None:
+        """Begin to look after the source; return the playlist of several files."""
+        source, first = pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST)
+        if len(self._sources) > 1:
+            self._playlist = Playlist(pipeline, self._sources, self._leave_out)
+            return self._playlist
+        expect_video(source, first.get_static_pad("sink"), shown(self._sources[0].name))
+        announce(first.get_static_pad("src"), self._sources[0].name)
+        self._times = Times(source, first.get_static_pad("sink"))
+        return None
+
+    def feed(self) -> None:
+        """Leave files that do nothing any more."""
+        if self._playlist:
+            self._playlist.look()
+
+    def takes(self, report: Report) -> bool:
+        """Return True for an error of one of several files: the others are played."""
+        return bool(self._playlist and self._playlist.takes(report))
+
+    def _leave_out(self, report: Report) -> None:
+        error = self.error_of(report)
+        self._broken.append(str(error or report.text))
+        _log.warning("%s", self._broken[-1])
+
+    def error_of(self, report: Report) -> SourceError | None:
+        """Return an error as that of a file, None where it is not about one."""
+        source = self._playlist.source_of(report.element) if self._playlist else self._sources[0]
+        if source is None or f":{SOURCE}" not in report.element:
+            return None
+        error = SourceError(explained(report, source.name))
+        error.details = report.details
+        return error
+
+    def error_at_end(self) -> SourceError | None:
+        """Return the error of the files that were left out."""
+        if not self._broken:
+            return None
+        broken = "; ".join(text.rstrip(".") for text in self._broken[:3])
+        return SourceError(f"{len(self._broken)} of {len(self._sources)} files were left out, the others were played: {broken}.")
+
+
+class Arrays(Input):
+    """NumPy arrays, which are taken when they are needed, in the thread that asks for results."""
+
+    wait_ns = 2 * Gst.MSECOND
+
+    def __init__(self, arrays: Iterable[Any]) -> None:
+        self._arrays = iter(arrays)
+        self._given = 0
+        self._ended = False
+
+    def tokens(self) -> list[str]:
+        """Return the beginning of the pipeline. Raises LaunchError."""
+        first = [*first_queue(newest=False), f"max-size-buffers={AHEAD}"]
+        return ["appsrc", f"name={SOURCE}", "format=time", "max-buffers=0", "max-bytes=0", "!", *first]
+
+    def attach(self, pipeline: Any) -> None:
+        """Begin to feed the source."""
+        self._source = pipeline.get_by_name(SOURCE)
+
+    def feed(self) -> None:
+        """Push as many arrays as are wanted."""
+        while not self._ended and self._source.get_property("current-level-buffers") < AHEAD:
+            array = next(self._arrays, self)
+            if array is self:
+                self._ended = True
+                self._source.emit("end-of-stream")
+            else:
+                self._source.emit("push-sample", self._sample(array))
+
+    def _sample(self, array: Any) -> Any:
+        height, width, channels = self._shape_of(array)
+        caps = f"video/x-raw,format={_ARRAYS[channels]},width={width},height={height},framerate=30/1"
+        padded = np.zeros((height, -(-width * channels // 4) * 4), np.uint8)  # GStreamer's rows begin at multiples of 4
+        padded[:, : width * channels] = array.reshape(height, width * channels)
+        buffer = Gst.Buffer.new_wrapped(padded.tobytes())
+        buffer.pts, buffer.duration = self._given * _FRAME_NS, _FRAME_NS
+        self._given += 1
+        return Gst.Sample.new(buffer, Gst.Caps.from_string(caps), None, None)
+
+    def _shape_of(self, array: Any) -> tuple[int, int, int]:
+        """Return height, width and the number of channels. Raises SourceError where it is not a frame."""
+        shape: tuple[int, ...] = getattr(array, "shape", ())
+        height, width, channels = (*shape, 1) if len(shape) == 2 else shape if len(shape) == 3 else (0, 0, 0)
+        if channels in _ARRAYS and height and width and array.dtype == np.uint8:
+            return height, width, channels
+        what = f"an array of {array.dtype} and the shape {shape}" if shape else f"a {kind_of(array)}"
+        raise SourceError(
+            f"Frame {self._given} is {what}; give arrays of uint8: (height, width) gray, (height, width, 3) RGB, or "
+            "(height, width, 4) RGBA."
+        )
+
+
+def input_of(video: Any, *, every_frame: bool) -> Input:
+    """Return what the argument ``video`` of process means. Raises SourceError where it is not there, or is not a video."""
+    if isinstance(video, (str, PathLike)):
+        video = [video]
+    if isinstance(video, (list, tuple)) and video and all(isinstance(each, (str, PathLike)) for each in video):
+        return Files([as_text(Path(each)) if isinstance(each, PathLike) else each for each in video], every_frame=every_frame)
+    if isinstance(video, np.ndarray) and video.ndim in (2, 3):
+        raise SourceError("video is one array, which is one frame; give a list, [array], or an array of four dimensions.")
+    try:
+        return Arrays(video)
+    except TypeError:
+        raise SourceError(f"video is a {kind_of(video)}; give a file, a URI, a list of files, or arrays.") from None

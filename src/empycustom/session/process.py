@@ -1,0 +1,369 @@
+"""``empycustom.process``: a video through libraries, for programs, as an iterator of results."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from empycustom.buffers.mapping import map_frame
+from empycustom.config.launch import TURN
+from empycustom.elements import register
+from empycustom.elements.document import document
+from empycustom.elements.frames import FrameFormat
+from empycustom.errors import EmPyCustomError, FrameClosedError, LaunchError, PropertyError
+from empycustom.frames.formats import planes_of
+from empycustom.frames.frame import Frame
+from empycustom.gstreamer import Gst
+from empycustom.library.callbacks import callbacks_of
+from empycustom.library.explain import kind_of
+from empycustom.session.inputs import AHEAD, Input, input_of
+from empycustom.session.parts import Report, States, build, report_of
+from empycustom.session.upright import can_turn, keep_upright
+from empycustom.text import as_text
+
+_log = logging.getLogger("empycustom")
+_LIBRARY, _LAST = "library", "results"  # names of elements
+_GRACE_S = 10.0  # how long elements may take to stop when a program leaves early
+
+
+def process(
+    video: Any,
+    library: Any = None,
+    *,
+    options: Any = None,
+    format: str | None = "RGB",
+    on_error: str = "fail",
+    every_frame: bool = False,
+) -> Results:
+    """Play a video through libraries and return an iterator of the results, one for each frame.
+
+    The next frames are decoded and processed while the program works with the one at hand, and wait for it when it is slow::
+
+        for result in empycustom.process("street.mp4", "detect.py", options={"least": 0.5}):
+            print(result.frame_num, result.time_s, [found["obj_label"] for found in result.objects])
+
+    Whoever leaves the loop early closes the iterator, best by using it as a context manager; everything stops then. Several may
+    run at once in several threads; each is for one thread.
+
+    Parameters
+    ----------
+    video : str, path, list of them, or iterable of arrays
+        What ``empycustom run`` takes as SOURCE: a file, a folder, a glob, a URI, ``"camera"``, ``"test"``; files may be several.
+        Or NumPy arrays of uint8, each a frame: (height, width) gray, (height, width, 3) RGB, (height, width, 4) RGBA. They are
+        taken from the iterable when they are needed, and are 1/30 s apart.
+    library : str, path, function, object, or list of them
+        Libraries in their order: a file, the dotted name of a module, a function ``f(buffer, in_meta, options)``, or an object
+        that has the callbacks as methods.
+    options : dict, or list of dicts
+        What the libraries get as ``options``, of JSON values; in a list, one for each.
+    format : str, optional
+        Pixel format of the frames that libraries get, and of ``result.pixels``; None: as they are decoded.
+    on_error : {"fail", "pass", "drop"}
+        What happens when a library raises: the error comes out of the iterator, the frame goes on as it came, or is left out.
+    every_frame : bool
+        Takes all frames of a live source, and falls behind where libraries or the program are slow. Otherwise frames are left
+        out then.
+
+    Returns
+    -------
+    Results
+        An iterator of :class:`Result`, and a context manager.
+
+    Raises
+    ------
+    SourceError
+        There is no such video, or, while it is played, it cannot be decoded. Of several files, those that cannot be decoded are
+        warnings of ``logging``, and the error comes after the frames of the others.
+    LibraryError
+        While it is played: a library cannot be loaded, or has raised an exception, whose traceback is in ``details``.
+    FrameError, PropertyError
+        There is no such format; options are not JSON.
+    """
+    if format:
+        planes_of(format)
+    libraries = list(library) if isinstance(library, (list, tuple)) else [] if library is None else [library]
+    given = list(options) if isinstance(options, (list, tuple)) else [options] * len(libraries)
+    if len(given) != len(libraries):
+        what = f"options are for {len(given)} libraries, and there are {len(libraries)}; give each its own"
+        raise PropertyError(what, name="options")
+    texts = [_as_json(each) for each in given]
+    return Results(input_of(video, every_frame=every_frame), list(zip(libraries, texts, strict=True)), format, on_error)
+
+
+def _as_json(options: Any) -> str | None:
+    if options is None:
+        return None
+    if not isinstance(options, Mapping):
+        raise PropertyError(f"options have to be a dict, not a {kind_of(options)}", name="options")
+    try:
+        return json.dumps(options)
+    except (TypeError, ValueError) as error:
+        raise PropertyError(f"options hold what JSON does not: {error}", name="options") from error
+
+
+class Result:
+    """One frame that went through all libraries.
+
+    ``document`` is what is known of the frame and what libraries attached, as a dict that stays: the document that ``aimeta``
+    makes. The pixels are there until the next result is asked for.
+    """
+
+    __slots__ = ("_about", "_buffer", "_image", "document")
+
+    def __init__(self, made: dict[str, Any], buffer: Any, about: Mapping[str, Any]) -> None:
+        self.document = made
+        self._buffer, self._about = buffer, about
+        self._image: Frame[Any] | None = None
+
+    @property
+    def frame(self) -> dict[str, Any]:
+        """The frame in the document: ``document["frame"][0]``."""
+        frame: dict[str, Any] = self.document["frame"][0]
+        return frame
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The objects on the frame: those that libraries found, with what they attached in ``emcustom``."""
+        objects: list[dict[str, Any]] = self.frame["object"]
+        return objects
+
+    @property
+    def attributes(self) -> Any:
+        """What libraries attached to the frame; None: nothing."""
+        return self.frame.get("emcustom")
+
+    @property
+    def frame_num(self) -> int:
+        """The number of the frame, from 0."""
+        return int(self.frame["frame_num"])
+
+    @property
+    def time_s(self) -> float | None:
+        """Where in its video the frame is, in seconds; None: not known."""
+        time: int = self.frame["stream_time"]
+        return None if time < 0 else time / Gst.SECOND
+
+    @property
+    def image(self) -> Frame[Any]:
+        """The pixels as ``map_frame`` gives them: ``image.rgb``, ``image.planes``, ``image.crop(found)`` and others.
+
+        They are read-only NumPy views, never copies, and there until the next result is asked for; then they raise a
+        FrameClosedError.
+        """
+        if self._image is None:
+            if self._buffer is None:
+                raise FrameClosedError(
+                    "The pixels of a result are there until the next one is asked for: keep result.pixels.copy() before."
+                )
+            image = map_frame(self._buffer, self._about)
+            image.__enter__()
+            self._image = image
+        return self._image
+
+    @property
+    def pixels(self) -> Any:
+        """The pixels of a packed format as one array, (height, width, 3) for RGB: ``image.pixels``, a read-only view."""
+        return self.image.pixels
+
+    def _close(self) -> None:
+        self._buffer = None
+        if self._image is not None:
+            self._image.__exit__(None, None, None)
+
+
+class Results(Iterator[Result]):
+    """The results of :func:`process`: an iterator, and a context manager that stops everything at its end."""
+
+    def __init__(self, video: Input, libraries: list[tuple[Any, str | None]], format: str | None, on_error: str) -> None:
+        self._video, self._libraries, self._format, self._on_error = video, libraries, format, on_error
+        self._states: States | None = None
+        self._current: Result | None = None
+        self._failure: Exception | None = None
+        self._over = self._closed = False
+        self._documents: deque[Any] = deque()
+        self._caps = ""
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        try:
+            self.close()
+        except EmPyCustomError:
+            if error is None:
+                raise
+
+    def __del__(self) -> None:
+        states: States | None = getattr(self, "_states", None)
+        if states and not self._closed:
+            self._closed = True
+            states.stop()  # nobody waits for it: the thread that this is called in may be one of the pipeline
+
+    def __next__(self) -> Result:
+        self._let_go()
+        if self._closed:
+            raise StopIteration
+        if self._states is None:
+            self._start()
+        try:
+            while True:
+                self._video.feed()
+                self._hear()
+                sample = self._pull()
+                if sample is not None:
+                    return self._result_of(sample)
+                if self._over or self._failure:
+                    break
+        except BaseException:
+            self._stop()
+            raise
+        self._end()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Stop everything: no more frames are wanted. Raises LibraryError where ``stop`` of a library fails."""
+        self._let_go()
+        if self._closed or self._states is None:
+            self._closed = True
+            return
+        self._stop()
+        if self._failure:
+            raise self._failure
+
+    def _end(self) -> None:
+        """Stop where all has been played, or something has failed, which is raised."""
+        failed = self._failure
+        self._stop(patient=failed is None)
+        failure = failed or self._failure or self._video.error_at_end()
+        if failure:
+            raise failure
+
+    def _let_go(self) -> None:
+        current, self._current = self._current, None
+        if current is not None:
+            current._close()
+
+    def _start(self) -> None:
+        register()
+        self._pipeline = build(" ".join(self._tokens()))
+        self._pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
+        self._bus = self._pipeline.get_bus()
+        for number, (library, options) in enumerate(self._libraries):
+            _set_up(self._pipeline.get_by_name(f"{_LIBRARY}{number}"), library, options, self._on_error)
+        self._last = self._pipeline.get_by_name(_LAST)
+        self._last.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, _Reader(self._documents).look)
+        feeder = self._video.attach(self._pipeline)
+        keep_upright(self._pipeline)
+        self._states = States(self._pipeline, feeder)
+        self._states.start()
+
+    def _tokens(self) -> list[str]:
+        caps = f"video/x-raw,format={self._format}" if self._format else "video/x-raw"
+        again = [] if not self._format or can_turn(self._format) else ["!", "videoconvert"]
+        libraries = [f"! empycustom name={_LIBRARY}{number}" for number, _ in enumerate(self._libraries)]
+        return [
+            *(*self._video.tokens(), "!", "videoconvert", "!", *TURN, *again, "!", caps, *libraries),
+            *("!", "appsink", f"name={_LAST}", "sync=false", f"max-buffers={AHEAD}", "enable-last-sample=false"),
+        ]
+
+    def _pull(self) -> Any:
+        assert self._states is not None
+        if not self._states.started:
+            message = self._bus.timed_pop(Gst.MSECOND * 10)
+            if message:
+                self._take(message)
+            return None
+        return self._last.emit("try-pull-sample", 0 if self._failure or self._over else self._video.wait_ns)
+
+    def _result_of(self, sample: Any) -> Result:
+        made = self._documents.popleft()
+        if isinstance(made, BaseException):
+            raise made
+        caps = sample.get_caps()
+        text = caps.to_string()
+        if text != self._caps:
+            self._caps, self._about = text, {"buffer": FrameFormat(caps).buffer_info(None)}
+        self._current = Result(made, sample.get_buffer(), self._about)
+        return self._current
+
+    def _hear(self) -> None:
+        while (message := self._bus.pop()) is not None:
+            self._take(message)
+        if self._states and self._states.failed and not self._failure:
+            self._failure = LaunchError("The pipeline cannot start, and no element says why; set GST_DEBUG=3 in the environment.")
+
+    def _take(self, message: Any) -> None:
+        if message.type == Gst.MessageType.EOS:
+            self._over = True
+        report = report_of(message)
+        if report is None or report.is_slow:
+            return
+        if report.kind != "error":
+            _log.log(logging.WARNING if report.kind == "warning" else logging.INFO, "%s", report.text)
+            self._over |= report.is_left
+        elif not self._failure and not self._video.takes(report):
+            self._failure = getattr(message.src, "error", None) or self._video.error_of(report) or _launch_error(report)
+
+    def _stop(self, *, patient: bool = False) -> None:
+        """Bring the pipeline to NULL, and wait for that: a library may be at work, and its ``stop`` may take its time."""
+        self._closed = True
+        assert self._states is not None
+        stopping = self._states.stop()
+        until = monotonic() + _GRACE_S
+        while stopping.is_alive():
+            stopping.join(0.1)
+            if not patient and monotonic() > until:
+                self._failure = self._failure or LaunchError(
+                    f"The pipeline does not stop within {_GRACE_S:g} s: a callback of a library, or an element, does not return."
+                )
+                return
+        self._hear()
+
+
+def _launch_error(report: Report) -> LaunchError:
+    error = LaunchError(f"{report.element}: {report.advised}")
+    error.details = report.details
+    return error
+
+
+def _set_up(element: Any, library: Any, options: str | None, on_error: str) -> None:
+    """Let an element run a library."""
+    if isinstance(library, PathLike):
+        library = as_text(Path(library))
+    callbacks = callbacks_of(library)
+    element.set_property("in-place", "process_ip" in callbacks or "process" not in callbacks)
+    if isinstance(library, str):
+        element.set_property("custom-lib", library)
+    else:
+        element.library = library
+    if options is not None:
+        element.set_property("options", options)
+    Gst.util_set_object_arg(element, "on-error", on_error)
+
+
+class _Reader:
+    """Reads the documents of the frames that come to a pad, in the order of the frames."""
+
+    def __init__(self, documents: deque[Any]) -> None:
+        self._documents = documents
+        self._number = -1
+
+    def look(self, pad: Any, info: Any) -> Any:
+        """Look at a frame."""
+        self._number += 1
+        try:
+            made: Any = document(info.get_buffer(), pad)
+            for frame in made["frame"]:
+                if frame["frame_num"] < 0:  # no library has numbered it
+                    frame["frame_num"] = self._number
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
+            made = error
+        self._documents.append(made)
+        return Gst.PadProbeReturn.OK
