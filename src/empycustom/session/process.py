@@ -19,7 +19,7 @@ from empycustom.elements.document import document
 from empycustom.elements.frames import FrameFormat
 from empycustom.errors import EmPyCustomError, FrameClosedError, LaunchError, PropertyError
 from empycustom.frames.formats import planes_of
-from empycustom.frames.frame import Frame
+from empycustom.frames.frame import MappedFrame
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
 from empycustom.library.explain import kind_of
@@ -120,7 +120,7 @@ class Result:
     def __init__(self, made: dict[str, Any], buffer: Any, about: Mapping[str, Any]) -> None:
         self.document = made
         self._buffer, self._about = buffer, about
-        self._image: Frame[Any] | None = None
+        self._image: MappedFrame[Any] | None = None
 
     @property
     def frame(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Result:
         return None if time < 0 else time / Gst.SECOND
 
     @property
-    def image(self) -> Frame[Any]:
+    def image(self) -> MappedFrame[Any]:
         """The pixels as ``map_frame`` gives them: ``image.rgb``, ``image.planes``, ``image.crop(found)`` and others.
 
         They are read-only NumPy views, never copies, and there until the next result is asked for; then they raise a
