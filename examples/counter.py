@@ -1,4 +1,4 @@
-"""``start``, ``stop`` and options: count frames and objects, and write a report at the end.
+"""Count frames and objects, and write a report at the end: ``start``, ``stop`` and options.
 
     empycustom run street.mp4 --lib examples/people.py --lib examples/counter.py --options '{"report": "report.json"}'
 
@@ -13,14 +13,14 @@ counts = Counter()
 
 
 def start(options):
-    """Open the report before the first frame: a path that cannot be written is an error now, not after an hour."""
+    """Open the report before the first frame, so that a path that cannot be written is an error now, not after an hour."""
     global report
     report = open(options["report"], "w") if "report" in options else None  # noqa: SIM115 - stop() closes it
     counts.clear()
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Count, and say how many there were so far."""
+    """Count, and return the counts so far."""
     wanted = options.get("label")
     objects = [obj for obj in in_meta["frame"][0]["object"] if wanted in (None, obj["obj_label"])]
     counts.update(frames=1, objects=len(objects))
@@ -28,7 +28,7 @@ def process_ip(io_buffer, in_meta, options):
 
 
 def stop(options):
-    """Write the report. It is called at the end of the stream, and when the pipeline is stopped before."""
+    """Write the report. It is called at the end of the stream, and when the pipeline is stopped earlier."""
     if report:
         with report:
             json.dump(counts, report)

@@ -1,4 +1,4 @@
-"""A new buffer for each frame: the picture in a mirror. This is ``process``, for ``in-place=false``.
+"""Make a new buffer for each frame: the mirrored picture. This is ``process``, for ``in-place=false``.
 
     empycustom run street.mp4 --lib examples/new_buffer.py --save mirror.mp4
 
@@ -12,7 +12,7 @@ import empycustom
 
 
 def process(in_buffer, in_meta, options):
-    """Return a buffer with the picture mirrored, and what to say about it."""
+    """Return a buffer with the mirrored picture, and an attribute of the frame."""
     out_buffer = Gst.Buffer.new_allocate(None, in_buffer.get_size(), None)
     with (
         empycustom.map_frame(in_buffer, in_meta) as frame,

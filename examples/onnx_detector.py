@@ -1,48 +1,48 @@
-"""Objects, found by a neural network in an ONNX file: a custom library that is the detector, by onnxruntime.
+"""Find objects by a neural network in an ONNX file: a custom library that is the detector, with onnxruntime.
 
     empycustom run street.mp4 --lib examples/onnx_detector.py --options '{"model": "model.onnx", "labels": "coco.txt"}' \
         --lib examples/draw.py --save found.mp4
 
-The model takes one picture (1, 3, height, width). Its first output has one of these layouts, with boxes in pixels of that picture
-or as parts of it, from 0 to 1:
+The input of the model is one picture (1, 3, height, width). Its first output has one of these layouts, with boxes in pixels of
+that picture, or in fractions of it, from 0 to 1:
 
 ``yolov8``: (1, 4 + classes, boxes)
-    Middle x, middle y, width, height, and a score for each class: YOLOv8, YOLO11.
+    Center x, center y, width, height, and a score for each class: YOLOv8, YOLO11.
 ``yolov8-transposed``: (1, boxes, 4 + classes)
-    The same with a box in each row: RT-DETR, and YOLOv8 for some programs.
+    Like ``yolov8``, with a box in each row: RT-DETR, and YOLOv8 for some programs.
 ``yolov5``: (1, boxes, 5 + classes)
-    The fifth number says whether anything is there: YOLOv5, YOLOv7, and YOLOX if it was exported with ``--decode_in_inference``.
+    The fifth number is the probability of an object: YOLOv5, YOLOv7, and YOLOX if it was exported with ``--decode_in_inference``.
 ``end-to-end``: (1, boxes, 6)
-    Left, top, right, bottom, score, class: YOLOv10, YOLO26, and others that were exported together with the suppression of boxes
-    that overlap (``nms=True``).
+    Left, top, right, bottom, score, class: YOLOv10, YOLO26, and others that were exported with non-maximum suppression
+    (``nms=True``).
 
-The layout is told by the shape and the number of labels. Where that leaves a choice, nothing is guessed: name it by the option
-``layout``. Mind the licence of a model: some forbid what yours allows.
+The layout is recognised by the shape and the number of labels. If several layouts are possible, nothing is guessed: name it by
+the option ``layout``. Check the licence of a model: some forbid uses that yours allows.
 
-No model at hand? ``python tools/people_model.py people.onnx`` writes OpenCV's people detector as one (its confidences begin
+If you have no model, ``python tools/people_model.py people.onnx`` writes OpenCV's people detector as one (its confidences begin
 at 0.62). Frames may have any format with ``frame.rgb``, such as RGBA, BGRx or RGB. It needs onnxruntime and OpenCV: ``pip install
 onnxruntime opencv-python-headless``, or onnxruntime-gpu for a GPU, which it then uses.
 
-Options, of which the first is needed:
+Options, of which the first is required:
 
 ``model``
     The ONNX file; a path is relative to the working directory.
 ``labels``
-    The names of the classes, in the model's order: a list, or a text file with one on each line. Without them they are those that
-    the file of the model has (as Ultralytics writes them); where it has none, objects have a ``class_id`` only.
+    The names of the classes, in the model's order: a list, or a text file with one per line. By default they are those in the
+    file of the model (as Ultralytics writes them); without any, objects have only a ``class_id``.
 ``layout``
     One of the four names above.
 ``only``
     A list of labels: leave out everything else.
 ``min_confidence`` (0.4)
-    Leave out what is less certain.
+    Ignore detections with less confidence.
 ``max_overlap`` (0.5)
-    Of two boxes of a class that share more than this (intersection over union), the less certain one is left out. Not used with
-    the layout ``end-to-end``.
+    Of two boxes of a class with a larger intersection over union, the one with less confidence is ignored. Not used with the
+    layout ``end-to-end``.
 ``size`` (640)
-    The width and height of the model's pictures, or ``[height, width]``, where the model leaves that open.
+    The width and height of the model's pictures, or ``[height, width]``, if the model accepts several sizes.
 ``bgr`` (false), ``divide`` (255)
-    What the model was trained with: blue first, and what values from 0 to 255 are divided by. YOLOX: true and 1.
+    The training of the model: blue first, and the divisor of values from 0 to 255. YOLOX: true and 1.
 """
 
 import ast
@@ -64,26 +64,26 @@ LAYOUTS = {
 
 
 def start(options):
-    """Load the model and try it once: a mistake is an error now, and the first frame does not wait."""
+    """Load the model and run it once, so that errors are reported now, and the first frame does not wait."""
     global detector
     detector = Detector(options)
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Return what is in this frame as new objects."""
+    """Return the objects of this frame as new objects."""
     with empycustom.map_frame(io_buffer, in_meta) as frame:
         picture = np.array(frame.rgb)
     return {"frame": [{"new_object": detector.find(picture)}]}
 
 
 def stop(options):
-    """Give the model's memory back."""
+    """Free the memory of the model."""
     global detector
     detector = None
 
 
 class Detector:
-    """The model, how pictures get into it, and what its answer means."""
+    """The model, its input, and the meaning of its output."""
 
     def __init__(self, options):
         path = needed_file(options, "model")
@@ -98,8 +98,8 @@ class Detector:
         answer = self.answer(np.zeros((self.height, self.width, 3), np.uint8))
         self.layout = layout_of(answer.shape, len(self.labels), (self.height, self.width), options.get("layout"))
         boxes, _, _ = boxes_scores_classes(answer, self.layout)
-        is_of_parts = boxes.size > 0 and 0 < np.nanmax(boxes) <= 2  # a pixel or two are no box
-        self.unit = np.array([self.width, self.height] * 2) if is_of_parts else 1
+        is_relative = boxes.size > 0 and 0 < np.nanmax(boxes) <= 2  # one or two pixels are not a box
+        self.unit = np.array([self.width, self.height] * 2) if is_relative else 1
 
     def answer(self, fitted):
         """Return the model's answer to an RGB picture of its own size."""
@@ -109,7 +109,7 @@ class Detector:
         return np.asarray(answer, np.float32)
 
     def find(self, picture):
-        """Return the objects in an RGB picture, surest first."""
+        """Return the objects in an RGB picture, by decreasing confidence."""
         fitted, scale = letterbox(picture, self.height, self.width)
         answer = self.answer(fitted)
         boxes, confidences, classes = boxes_scores_classes(answer, self.layout)
@@ -125,18 +125,18 @@ class Detector:
         return [obj for obj in objects if self.wanted(obj)]
 
     def check(self, shape, confidences, classes):
-        """Raise ValueError where what was found cannot be: another layout was taken for the model's."""
+        """Raise ValueError if detections are impossible, because the layout is not that of the model."""
         known = len(self.labels) or np.inf
         wrong = [f"the confidence {number:g}" for number in confidences if number > 1.1]
         wrong += [f"the class {number:g}" for number in classes if number % 1 or not 0 <= number < known]
         if wrong:
             raise ValueError(
-                f"the model returned {shape}, taken for {self.layout}, and in it {wrong[0]}; say by option layout what it is "
+                f"the model returned {shape}, read as {self.layout}, with {wrong[0]}; set the option layout "
                 f"({', '.join(LAYOUTS)}), or correct option labels, which names {len(self.labels)}"
             )
 
     def describe(self, box, class_id, confidence):
-        """Write what was found as an object of in_meta."""
+        """Return a detection as an object of in_meta."""
         left, top, width, height = (round(float(value), 1) for value in box)
         return {
             "class_id": class_id,
@@ -146,13 +146,13 @@ class Detector:
         }
 
     def wanted(self, obj):
-        """Say whether an object is to be told: it has a size and, where ``only`` is given, one of those labels."""
+        """Return whether an object is wanted: it has a size and, if ``only`` is given, one of those labels."""
         rect = obj["rect_params"]
         return min(rect["width"], rect["height"]) >= 1 and (self.only is None or obj.get("obj_label") in self.only)
 
 
 def providers():
-    """Return what runs the model: a GPU where onnxruntime can use one, and the CPU for the rest."""
+    """Return the execution providers: a GPU if onnxruntime can use one, and the CPU."""
     return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in onnxruntime.get_available_providers()]
 
 
@@ -165,52 +165,52 @@ def letterbox(picture, height, width):
     return fitted, scale
 
 
-def layout_of(shape, labels, size, asked):
-    """Return the name of the layout of an answer, for so many labels (0: not known) and pictures of a size (height, width)."""
-    if asked is not None and asked not in LAYOUTS:
-        raise ValueError(f"option layout is {asked!r}, but must be one of {', '.join(LAYOUTS)}")
+def layout_of(shape, labels, size, wanted):
+    """Return the layout of an output, for a number of labels (0: unknown), pictures of a size (height, width) and the option."""
+    if wanted is not None and wanted not in LAYOUTS:
+        raise ValueError(f"option layout is {wanted!r}, but must be one of {', '.join(LAYOUTS)}")
     if len(shape) != 3 or shape[0] != 1:
         raise ValueError(f"the first output of the model is {shape}, but must be one of {described(LAYOUTS)}; export it so")
     classes = {"yolov8": shape[1] - 4, "yolov8-transposed": shape[2] - 4, "yolov5": shape[2] - 5}
-    possible = [name for name, count in classes.items() if count > 0 and (labels or asked or is_longer(name, shape))]
+    possible = [name for name, count in classes.items() if count > 0 and (labels or wanted or is_longer(name, shape))]
     fitting = [name for name in possible if classes[name] == labels or not labels]
     fitting += ["end-to-end"] * (shape[2] == 6)
-    if asked in fitting:
-        return asked
-    if asked or not fitting:
-        counts = ", ".join(f"{classes[name]} classes as {name}" for name in possible if asked in (name, None))
+    if wanted in fitting:
+        return wanted
+    if wanted or not fitting:
+        counts = ", ".join(f"{classes[name]} classes as {name}" for name in possible if wanted in (name, None))
         known = f", and option labels names {labels}" if counts and labels else ""
         raise ValueError(
-            f"the model returned {shape}: {counts or f'it must be {described([asked] if asked else LAYOUTS)}'}{known}"
+            f"the model returned {shape}: {counts or f'it must be {described([wanted] if wanted else LAYOUTS)}'}{known}"
         )
     likely = [name for name in fitting if is_likely(name, shape[1], places(*size))] if len(fitting) > 1 else fitting
     if len(likely) != 1:
         raise ValueError(
-            f"the model returned {shape}, which may be {described(likely or fitting)}; say which by option layout"
+            f"the model returned {shape}, which can be {described(likely or fitting)}; set the option layout"
             f"{'' if labels else ', or give option labels'}"
         )
     return likely[0]
 
 
 def described(names):
-    """Return layouts with their shapes, as a message shows them."""
+    """Return layouts with their shapes, for a message."""
     return " or ".join(f"{name} {LAYOUTS[name]}" for name in names)
 
 
 def is_longer(name, shape):
-    """Whether there are more boxes than numbers for each, which is so where the classes are not known."""
+    """Return whether there are more boxes than numbers for each, which is true if the classes are not known."""
     return shape[2] > shape[1] if name == "yolov8" else shape[1] > shape[2]
 
 
 def places(height, width):
-    """Return how many boxes there are where a model looks at each place of a picture, in its three or four scales."""
+    """Return the possible numbers of boxes of a model that has one for each place of a picture, in three or four scales."""
     of_scale = {step: -(-height // step) * -(-width // step) for step in (4, 8, 16, 32, 64)}
     three = of_scale[8] + of_scale[16] + of_scale[32]
     return {three, three + of_scale[64], three + of_scale[4]}
 
 
 def is_likely(name, boxes, places):
-    """Whether a model of that layout has so many boxes: a multiple of the places, unless it keeps the best of them only."""
+    """Return whether a model of that layout has this number of boxes: a multiple of the places, unless it keeps only the best."""
     one, three = boxes in places, boxes / 3 in places
     return {"end-to-end": not (one or three), "yolov5": one or three, "yolov8-transposed": not three, "yolov8": True}[name]
 
@@ -226,24 +226,24 @@ def boxes_scores_classes(answer, layout):
 
 
 def clipped(corners, picture):
-    """Return (left, top, width, height) of the parts of boxes that lie in the picture."""
+    """Return (left, top, width, height) of the parts of boxes inside the picture."""
     height, width = picture.shape[:2]
     corners = np.clip(corners, 0, [width, height, width, height])
     return np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
 
 
 def input_size(session, options):
-    """Return height and width of the model's pictures: its own, or the option's where it leaves them open."""
+    """Return height and width of the model's pictures: its own, or those of the option if it accepts several."""
     shape = session.get_inputs()[0].shape
     if len(shape) != 4 or shape[1] != 3:
-        raise ValueError(f"the model takes {shape}, where a picture (1, 3, height, width) was expected")
+        raise ValueError(f"the model takes {shape}, but a picture (1, 3, height, width) is expected")
     size = options.get("size", 640)
     wanted = [size, size] if isinstance(size, int) else size
-    return [own if isinstance(own, int) else int(asked) for own, asked in zip(shape[2:], wanted, strict=True)]
+    return [own if isinstance(own, int) else int(wanted) for own, wanted in zip(shape[2:], wanted, strict=True)]
 
 
 def labels_of(options, session):
-    """Return the names of the classes, from a list, a file, or the model itself; none are fine."""
+    """Return the names of the classes, from a list, a file, or the model itself; the list may be empty."""
     labels = options.get("labels")
     if labels is None:
         try:  # Ultralytics writes {0: 'person', 1: 'car'}
@@ -254,7 +254,7 @@ def labels_of(options, session):
 
 
 def needed_file(options, name):
-    """Return the path that an option names; an error that says what is missing."""
+    """Return the path in an option. Raises ValueError or FileNotFoundError if it is missing."""
     if not options.get(name):
         raise ValueError(f'option {name} is missing: --options \'{{"{name}": "path/of/the/file", ...}}\'')
     path = Path(options[name])

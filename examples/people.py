@@ -1,24 +1,24 @@
-"""People, found by OpenCV's HOG detector and followed: a custom library that is the detector.
+"""Find people by OpenCV's HOG detector and follow them: a custom library that is the detector.
 
-It returns ``new_object``, and the next element sees these objects as if a neural network had found them::
+It returns ``new_object``, and the next element gets these objects as if a neural network had found them::
 
     empycustom run street.mp4 --lib examples/people.py --out people.jsonl
 
 Searching a frame takes about 0.1 s, so only every 6th is searched. In the frames between, each box follows its person: the
-picture of the upper body is looked for again near the place where it was. A person keeps the ``object_id`` for as long as
-the next search finds somebody in about the same place; two people who cross may swap theirs. Frames have to be RGBA.
+picture of the upper body is searched near its last place. A person keeps the ``object_id`` as long as the next search finds
+somebody in about the same place; two people who cross may exchange theirs. Frames have to be RGBA.
 
 The detector is in OpenCV 4 (``opencv-python-headless<5``). Of OpenCV 5, only ``opencv-contrib-python-headless`` has it.
 
-Options, none of them needed:
+Options, all of them optional:
 
 ``interval`` (6)
     Search every n-th frame. 1 is the most accurate and the slowest.
 ``scale``
-    Search the frame at this size. The detector knows people of about 100 pixels; unless told otherwise it gets every frame
-    at 800 lines, and finds people from an eighth of the picture's height.
+    Search the frame at this scale. The detector finds people of about 100 pixels and more; by default every frame is scaled to
+    800 lines, so that people from an eighth of the picture's height are found.
 ``min_confidence`` (0.62)
-    Leave out what is less certain, from 0 to 1. It grows with the detector's score and is no probability.
+    Ignore detections with less confidence, from 0 to 1. It grows with the detector's score and is not a probability.
 """
 
 from dataclasses import dataclass
@@ -34,15 +34,15 @@ MOST_MISSES = 2
 
 if not hasattr(cv2, "HOGDescriptor"):
     raise ImportError(
-        f"OpenCV {cv2.__version__} is here without its people detector (HOG), which left the main package in OpenCV 5; "
-        "pip install 'opencv-python-headless<5' (opencv-contrib-python-headless has it, too), or use onnx_detector.py"
+        f"OpenCV {cv2.__version__} has no people detector (HOG), which is not in the main package of OpenCV 5; "
+        "pip install 'opencv-python-headless<5' (opencv-contrib-python-headless also has it), or use onnx_detector.py"
     )
 hog = cv2.HOGDescriptor()
 hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
 
 
 def start(options):
-    """Forget everybody: an element that is started again may get another video."""
+    """Start without people: an element that is started again may get another video."""
     global crowd
     crowd = Crowd()
 
@@ -51,14 +51,14 @@ def process_ip(io_buffer, in_meta, options):
     """Return the people in this frame as new objects."""
     global crowd
     source = in_meta["frame"][0].get("source")
-    if source != crowd.source:  # another video, or the next picture: nobody is where somebody was
+    if source != crowd.source:  # another video, or the next picture
         crowd = Crowd(source, crowd.last_id)
     with empycustom.map_frame(io_buffer, in_meta) as frame:
         picture = cv2.cvtColor(frame.rgba, cv2.COLOR_RGBA2RGB)
     crowd.follow(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
     if crowd.frames % int(options.get("interval", 6)) == 0:
         scale = float(options.get("scale", SEARCHED_LINES / picture.shape[0]))
-        crowd.meet(search(picture, scale, float(options.get("min_confidence", 0.62))))
+        crowd.match(search(picture, scale, float(options.get("min_confidence", 0.62))))
     crowd.frames += 1
     people = [describe(person, *picture.shape[:2]) for person in crowd.people]
     return {"frame": [{"new_object": people}]}
@@ -66,7 +66,7 @@ def process_ip(io_buffer, in_meta, options):
 
 @dataclass(eq=False)
 class Person:
-    """Somebody; ``box`` is left, top, width, height in pixels and may reach out of the picture."""
+    """A person; ``box`` is left, top, width, height in pixels and may extend outside the picture."""
 
     box: np.ndarray
     confidence: float
@@ -76,37 +76,37 @@ class Person:
 
 
 class Crowd:
-    """Everybody who is in the picture now, and the picture."""
+    """All people in the picture, and the picture."""
 
     def __init__(self, source=None, last_id=0):
         self.source, self.last_id = source, last_id
         self.people, self.gray, self.frames = [], np.empty((0, 0), np.uint8), 0
 
     def follow(self, gray):
-        """Move each box to where its person went since the last frame."""
+        """Move each box to the new place of its person."""
         if gray.shape != self.gray.shape:
             self.people = []
         for person in self.people:
             person.box[:2] += movement(self.gray, gray, person.box)
         self.gray = gray
 
-    def meet(self, found):
-        """Tell those who are known from those who are new, the best matches first."""
-        missing, strangers = list(self.people), list(found)
+    def match(self, found):
+        """Match detections with known people, the best matches first, and add the others."""
+        missing, new_people = list(self.people), list(found)
         pairs = ((union_share(old.box, new.box), old, new) for old in self.people for new in found)
         for share, old, new in sorted(pairs, key=lambda pair: pair[0], reverse=True):
-            if share > 0.3 and old in missing and new in strangers:
+            if share > 0.3 and old in missing and new in new_people:
                 missing.remove(old)
-                strangers.remove(new)
+                new_people.remove(new)
                 recognise(old, new)
         for person in missing:
             person.missed += 1
-        # Who was seen twice may be hidden for a moment; who was seen once and never again was a mistake.
+        # People who were found twice may be hidden for a moment; one who was found once only was a false detection.
         self.people = [p for p in self.people if p.missed < min(p.seen, MOST_MISSES)]
-        for person in strangers:
+        for person in new_people:
             self.last_id += 1
             person.object_id = self.last_id
-        self.people += strangers
+        self.people += new_people
 
 
 def recognise(old, new):

@@ -1,8 +1,8 @@
-"""People whom nobody is to know again: each is blurred where the frame lies, or covered by one flat colour.
+"""Hide people: blur each of them in the frame, or cover them with one colour.
 
     empycustom run street.mp4 --lib examples/people.py --lib examples/privacy.py --save private.mp4
 
-Options: ``labels`` (["person"]): what is hidden; ``mask`` (false): a flat colour instead of a blur.
+Options: ``labels`` (["person"]): what is hidden; ``mask`` (false): one colour instead of a blur.
 """
 
 import cv2
@@ -11,7 +11,7 @@ import empycustom
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Hide every object that has one of the labels. It works in every format: a plane is hidden like any other."""
+    """Hide every object with one of the labels, in each plane of the frame, so that it works in every format."""
     labels, hide = options.get("labels", ["person"]), mask if options.get("mask", False) else blur
     hidden = [obj for obj in in_meta["frame"][0]["object"] if obj["obj_label"] in labels]
     if not hidden:
@@ -31,7 +31,7 @@ def in_pairs(area):
 
 
 def blur(area):
-    """Blur an area until a face in it is gone: as far as a third of its width."""
+    """Blur an area until a face is not recognisable: over a third of its width."""
     size = max(area.shape[1] // 3, 1)
     native = area.astype(area.dtype.newbyteorder("="))  # OpenCV does not look at the order of bytes
     area[...] = cv2.blur(native, (size, size))

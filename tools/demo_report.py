@@ -8,7 +8,7 @@ from pathlib import Path
 
 FILES = {
     "meta.jsonl": "a JSON document for each frame",
-    "people.mp4": "the video with boxes and words",
+    "people.mp4": "the video with boxes and attributes",
     "people.png": "its last frame",
 }
 

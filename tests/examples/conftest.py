@@ -28,7 +28,7 @@ def boxes(tmp_path: Path) -> list[str]:
 
 @pytest.fixture(scope="session")
 def walkers(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The first twelve frames of the sample video, as words for gst-launch."""
+    """The first twelve frames of the sample video, as arguments for gst-launch."""
     fetched = subprocess.run([PROJECT / "tools/sample_video.sh"], capture_output=True, text=True)
     if fetched.returncode:
         pytest.skip(f"the sample video cannot be had: {fetched.stderr.strip().splitlines()[-1]}")

@@ -1,4 +1,4 @@
-"""Examples in gst-launch: the words to type, and what came out."""
+"""Examples in gst-launch: the arguments, and the output."""
 
 from __future__ import annotations
 
@@ -33,9 +33,14 @@ class Launch:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment
 
-    def process(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def process(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["gst-launch-1.0", "-q", *words], env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=120
+            ["gst-launch-1.0", "-q", *arguments],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
 
     def __call__(self, source: list[str], *libraries: list[str], caps: str = RGBA) -> tuple[list[dict], np.ndarray]:
@@ -53,8 +58,8 @@ class Launch:
 
 
 def example(name: str | Path, options: dict | None = None, in_place: bool = True) -> list[str]:
-    words = [f"custom-lib={EXAMPLES / name}", f"in-place={str(in_place).lower()}"]
-    return words if options is None else [*words, f"options={json.dumps(options)}"]
+    arguments = [f"custom-lib={EXAMPLES / name}", f"in-place={str(in_place).lower()}"]
+    return arguments if options is None else [*arguments, f"options={json.dumps(options)}"]
 
 
 WALKERS_CAPS = "video/x-raw,format=RGBA"

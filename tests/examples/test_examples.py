@@ -39,7 +39,7 @@ def test_average_intensity_takes_the_class_from_the_options(launch, boxes):
 
 def test_draw_writes_boxes_into_the_pixels(launch, boxes):
     _, plain = launch(SOLID, boxes)
-    _, drawn = launch(SOLID, boxes, example("draw.py", {"words": False}))
+    _, drawn = launch(SOLID, boxes, example("draw.py", {"text": False}))
     changed = (plain != drawn).any(axis=(0, 3))
     assert changed[60:140, 40].all(), "the left edge of the first box"
     assert changed[60, 40:90].all(), "its upper edge"
@@ -51,12 +51,12 @@ def test_draw_writes_boxes_into_the_pixels(launch, boxes):
 
 def test_draw_writes_what_was_said_below_the_box(launch, boxes):
     chain = [boxes, example("average_intensity.py")]
-    _, without = launch(SOLID, *chain, example("draw.py", {"words": False}))
+    _, without = launch(SOLID, *chain, example("draw.py", {"text": False}))
     _, drawn = launch(SOLID, *chain, example("draw.py"))
-    words = (without != drawn).any(axis=(0, 3))
-    assert words[45:58, 42:120].mean() > 0.5, "the name of the person, above"
-    assert words[143:155, 42:120].mean() > 0.5, "the intensity, below"
-    assert not words[183:195, 202:280].any(), "nothing was said about the bicycle"
+    text = (without != drawn).any(axis=(0, 3))
+    assert text[45:58, 42:120].mean() > 0.5, "the name of the person, above"
+    assert text[143:155, 42:120].mean() > 0.5, "the intensity, below"
+    assert not text[183:195, 202:280].any(), "the bicycle has no attributes"
 
 
 @pytest.mark.parametrize("pixel_format", ["BGRA", "RGBx"])
@@ -141,9 +141,9 @@ def test_people_begins_anew_with_each_source(walkers, tmp_path):
     people = np.fromfile(read["location"], np.uint8, np.prod(size)).reshape(size)
     cv2.imwrite(str(tmp_path / "people.png"), cv2.cvtColor(people, cv2.COLOR_RGBA2BGR))
     cv2.imwrite(str(tmp_path / "gray.png"), np.full_like(people[..., :3], 128))
-    words = ["run", "people.png", "gray.png", "people.png", "--lib", EXAMPLES / "people.py", "-q"]
+    arguments = ["run", "people.png", "gray.png", "people.png", "--lib", EXAMPLES / "people.py", "-q"]
     ended = subprocess.run(
-        [Path(sys.executable).parent / "empycustom", *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        [Path(sys.executable).parent / "empycustom", *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     found = [json.loads(line)["frame"][0]["object"] for line in ended.stdout.splitlines()]
 
@@ -201,7 +201,7 @@ def test_an_opencv_without_the_people_detector_says_what_to_install(tmp_path):
     command = [Path(sys.executable).parent / "empycustom", "run", "test", "--lib", "people.py", "--frames", "1"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
-    assert "ImportError: OpenCV 5.0.0 is here without its people detector (HOG)" in ended.stderr
+    assert "ImportError: OpenCV 5.0.0 has no people detector (HOG)" in ended.stderr
     assert "pip install 'opencv-python-headless<5'" in ended.stderr
 
 

@@ -24,8 +24,8 @@ def refused(launch):
     """Start an example that cannot start; return what it says."""
 
     def run(name, options):
-        words = example(name, options)
-        ended = launch.process("videotestsrc", "num-buffers=1", "!", RGBA, "!", "empycustom", *words, "!", "fakesink")
+        arguments = example(name, options)
+        ended = launch.process("videotestsrc", "num-buffers=1", "!", RGBA, "!", "empycustom", *arguments, "!", "fakesink")
         assert ended.returncode != 0
         assert f"{name}:" in ended.stderr
         return ended.stderr

@@ -72,5 +72,5 @@ def _text(text: str) -> Iterator[str]:
 
 
 def _marked(text: str) -> str:
-    """The text with options as code: as words their dashes would become one."""
+    """Return the text with options as code: otherwise their dashes would become one."""
     return re.sub(r"`[^`]*`|(?<![\w-])--?[a-z][\w-]*", lambda found: f"`{found[0].strip('`')}`", text)

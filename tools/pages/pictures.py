@@ -93,7 +93,7 @@ def plain() -> Picture:
 
 
 def deepstream() -> Picture:
-    """Where words ride in DeepStream."""
+    """Draw how attributes are carried in DeepStream."""
     it = Picture(
         900,
         560,
