@@ -149,8 +149,8 @@ def test_nothing_knows_the_command_line():
     assert [found for found in of_others("app", "empycustom.app") if found[0] != "__main__.py"] == []
 
 
-def test_the_session_is_known_by_the_command_line_alone():
-    assert {path.partition("/")[0] for path, _ in of_others("session", "empycustom.session")} <= {"app"}
+def test_only_the_command_line_and_the_package_itself_know_the_session():
+    assert {path.partition("/")[0] for path, _ in of_others("session", "empycustom.session")} <= {"app", "__init__.py"}
 
 
 def test_carriers_know_neither_elements_nor_libraries():
