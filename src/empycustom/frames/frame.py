@@ -165,7 +165,7 @@ V = TypeVar("V", bound=View)
 class MappedFrame(Generic[V]):
     """Give views of the pixels of one buffer, for the length of a ``with`` block; made by :func:`empycustom.map_frame`.
 
-    Views lie in the buffer's own memory and are never copies: in system memory NumPy arrays (:class:`FrameView`), in GPU memory
+    Views lie in the buffer's own memory and are never copies: in system memory NumPy arrays (``FrameView``), in GPU memory
     :class:`~empycustom.frames.device.DeviceView`; both are called arrays here. After the block they raise FrameClosedError;
     ``view.download()`` inside the block returns a NumPy array to keep.
 

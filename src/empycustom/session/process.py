@@ -74,7 +74,7 @@ def process(
     Returns
     -------
     Results
-        An iterator of :class:`Result`, and a context manager.
+        An iterator of :class:`~empycustom.session.process.Result`, and a context manager.
 
     Raises
     ------
@@ -179,7 +179,7 @@ class Result:
 
 
 class Results(Iterator[Result]):
-    """The results of :func:`process`: an iterator, and a context manager that stops everything at its end."""
+    """The results of :func:`empycustom.process`: an iterator, and a context manager that stops everything at its end."""
 
     def __init__(self, video: Input, libraries: list[tuple[Any, str | None]], format: str | None, on_error: str) -> None:
         self._video, self._libraries, self._format, self._on_error = video, libraries, format, on_error
