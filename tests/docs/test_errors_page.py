@@ -153,7 +153,7 @@ def test_what_came_back_cannot_be_used(said, play, library):
         "'nonsense'",
         "'video/x-raw,width=[1,8]'",
         "'video/x-raw,width=-3'",
-        "'video/x-raw,format=YUY2'",
+        "'video/x-raw,format=Y41B'",
         "'video/x-raw,width=8'",
     ]
     messages = [said(returned(value)) for value in in_place]
@@ -218,7 +218,7 @@ def test_a_property_is_refused(said, play, monkeypatch, library, tmp_path):
 
 def test_pixels_are_not_available(said):
     bodies = [
-        ("RGBA", "m['buffer']['format'] = 'YUY2'; empycustom.map_frame(b, m)"),
+        ("RGBA", "m['buffer']['format'] = 'Y41B'; empycustom.map_frame(b, m)"),
         ("RGBA", "m['buffer']['memory'] = 'VAMemory'; empycustom.map_frame(b, m)"),
         ("RGBA", "m['buffer']['width'] = 0\n    with empycustom.map_frame(b, m): pass"),
         ("RGBA", "m['buffer']['height'] *= 2\n    with empycustom.map_frame(b, m): pass"),

@@ -215,7 +215,7 @@ def process(in_buffer, in_meta, options):
 
 REFUSED = {
     '"video/x-raw,width=[1,5]"': "'video/x-raw,width=[1,5]' leaves a choice; give every field one value",
-    '"video/x-raw,format=Y42B"': "empycustom cannot put out 'video/x-raw, width=(int)64",
+    '"video/x-raw,format=Y41B"': "empycustom cannot put out 'video/x-raw, width=(int)64",
     '"audio/x-raw"': "'audio/x-raw' is no one kind of raw video",
     '"video/x-raw;video/x-raw,width=3"': "is no one kind of raw video",
     '"ANY"': "'ANY' is no one kind of raw video",

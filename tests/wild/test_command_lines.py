@@ -58,7 +58,7 @@ PATHS = [
     "os.path", "no.such",
 ]
 NUMBERS = ["1", "2", "3", "0", "-1", "x", "1.5", "nan", "9" * 30, ""]
-FORMATS = ["RGBA", "I420", "NV12", "rgba", "YUY2", "x,y", "RGBA ! fakesink", "{RGBA,NV12}", ""]
+FORMATS = ["RGBA", "I420", "NV12", "rgba", "YUY2", "Y41B", "x,y", "RGBA ! fakesink", "{RGBA,NV12}", ""]
 SETTINGS = [
     "level=3", "level", "level=", "=3", "aimeta.location=x.jsonl", "a:level=1", "level=" + "[" * 5000, "level=" + "[" * 300 + "]" * 300,
     "level=" + "9" * 5000, "-", "x=1",
