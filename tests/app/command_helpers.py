@@ -44,18 +44,29 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def play(description, *, push=None):
-    """Play a pipeline to its end; ``push`` gets the element ``in`` of it."""
+def play(pipeline, *, push=None, look=None):
+    """Play a pipeline, or what a description says, to its end.
+
+    ``push`` gets its element ``in``; ``look`` is called with the pad and each buffer that comes to its element ``sink``.
+    """
     from empycustom.gstreamer import Gst
 
-    pipeline = Gst.parse_launch(description)
+    pipeline = Gst.parse_launch(pipeline) if isinstance(pipeline, str) else pipeline
+    if look:
+        pad = pipeline.get_by_name("sink").get_static_pad("sink")
+        pad.add_probe(Gst.PadProbeType.BUFFER, lambda pad, info: look(pad, info.get_buffer()) or Gst.PadProbeReturn.OK)
     pipeline.set_state(Gst.State.PLAYING)
     if push:
         push(pipeline.get_by_name("in"))
-    message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    message = pipeline.get_bus().timed_pop_filtered(TIMEOUT_S * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
     pipeline.set_state(Gst.State.NULL)
-    assert message is not None
+    assert message is not None, "the pipeline hangs"
     assert message.type == Gst.MessageType.EOS, message.parse_error()
+
+
+def decode(path, look, *, caps="video/x-raw"):
+    """Call ``look`` with the pad and the buffer of each frame that a file decodes to."""
+    play(f'filesrc location="{path}" ! decodebin ! videoconvert ! {caps} ! fakesink name=sink sync=false', look=look)
 
 
 def documents_in(path):

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from command_helpers import TIMEOUT_S
+from command_helpers import play
 from PIL import Image
 
 TELLS = """\
@@ -48,20 +48,18 @@ def numbered(tmp_path):
     """A video of 30 frames, 10 a second, which become lighter and lighter."""
     from empycustom.gstreamer import Gst
 
-    pipeline = Gst.parse_launch(
-        "appsrc name=source format=time caps=video/x-raw,format=GRAY8,width=64,height=48,framerate=10/1 ! videoconvert ! "
-        f'jpegenc quality=95 ! matroskamux ! filesink location="{tmp_path / "numbered.mkv"}"'
+    def push(source):
+        for number in range(30):
+            buffer = Gst.Buffer.new_wrapped(bytes([8 * number]) * (64 * 48))
+            buffer.pts, buffer.duration = number * Gst.SECOND // 10, Gst.SECOND // 10
+            source.emit("push-buffer", buffer)
+        source.emit("end-of-stream")
+
+    play(
+        "appsrc name=in format=time caps=video/x-raw,format=GRAY8,width=64,height=48,framerate=10/1 ! videoconvert ! "
+        f'jpegenc quality=95 ! matroskamux ! filesink location="{tmp_path / "numbered.mkv"}"',
+        push=push,
     )
-    pipeline.set_state(Gst.State.PLAYING)
-    source = pipeline.get_by_name("source")
-    for number in range(30):
-        buffer = Gst.Buffer.new_wrapped(bytes([8 * number]) * (64 * 48))
-        buffer.pts, buffer.duration = number * Gst.SECOND // 10, Gst.SECOND // 10
-        source.emit("push-buffer", buffer)
-    source.emit("end-of-stream")
-    message = pipeline.get_bus().timed_pop_filtered(TIMEOUT_S * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    pipeline.set_state(Gst.State.NULL)
-    assert message.type == Gst.MessageType.EOS
     return "numbered.mkv"
 
 

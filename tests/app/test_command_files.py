@@ -9,7 +9,7 @@ import subprocess
 from itertools import groupby, pairwise
 
 import pytest
-from command_helpers import LIB, SAYS, SLOW, TIMEOUT_S, wait_for, words
+from command_helpers import LIB, SAYS, SLOW, TIMEOUT_S, decode, play, wait_for, words
 
 from empycustom.gstreamer import Gst
 
@@ -38,15 +38,6 @@ GIF = bytes.fromhex(  # one pixel
     "4749463839610100010080000000000000ffffff2c00000000010001000002024401003b"
 )
 RAISES = "def process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] == 3:\n        raise KeyError('missing')\n"
-
-
-def play(description):
-    pipeline = Gst.parse_launch(description)
-    pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(TIMEOUT_S * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    pipeline.set_state(Gst.State.NULL)
-    assert message is not None
-    assert message.type == Gst.MessageType.EOS, message.parse_error()
 
 
 def picture(path, *, size=(64, 48), kind="jpegenc"):
@@ -271,19 +262,12 @@ def test_frames_counts_over_all(cli, library, pictures, video):
 def times_in(path):
     """The times of the frames that a video decodes to, in ms."""
     times = []
-    pipeline = Gst.parse_launch(f'filesrc location="{path}" ! decodebin ! videoconvert ! fakesink name=sink sync=false')
-    pad = pipeline.get_by_name("sink").get_static_pad("sink")
 
-    def see(_pad, info):
+    def see(pad, buffer):
         segment = pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment()
-        times.append(segment.to_running_time(Gst.Format.TIME, info.get_buffer().pts) / Gst.MSECOND)
-        return Gst.PadProbeReturn.OK
+        times.append(segment.to_running_time(Gst.Format.TIME, buffer.pts) / Gst.MSECOND)
 
-    pad.add_probe(Gst.PadProbeType.BUFFER, see)
-    pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(TIMEOUT_S * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    pipeline.set_state(Gst.State.NULL)
-    assert message.type == Gst.MessageType.EOS, message.parse_error()
+    decode(path, see)
     return times
 
 

@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from command_helpers import LIB, SAYS, TIMEOUT_S, wait_for, words
+from command_helpers import LIB, SAYS, TIMEOUT_S, play, wait_for, words
 
 from empycustom.gstreamer import Gst
 
@@ -40,12 +40,7 @@ def make(path, *, pattern="ball", size=(64, 48), count=20):
     """Write a video of the kind that the ending of its name says; return its path."""
     width, height = size
     test = f"videotestsrc num-buffers={count} pattern={pattern} ! video/x-raw,format=I420,width={width},height={height},framerate=10/1"
-    pipeline = Gst.parse_launch(f'{test} ! {KINDS[path.suffix[1:]]} ! filesink location="{path}"')
-    pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(TIMEOUT_S * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    pipeline.set_state(Gst.State.NULL)
-    assert message is not None
-    assert message.type == Gst.MessageType.EOS, message.parse_error()
+    play(f'{test} ! {KINDS[path.suffix[1:]]} ! filesink location="{path}"')
     return path
 
 

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from command_helpers import LIB
+from command_helpers import LIB, play
 from PIL import Image
 
 from empycustom.gstreamer import Gst
@@ -57,15 +57,6 @@ def corners_of(path: Path) -> list[str]:
         near = [rgb.getpixel((x, y)) for y in (8, height - 8) for x in (8, width - 8)]
     names = {RED: "red", GREEN: "green", BLUE: "blue", WHITE: "white"}
     return [names[tuple(255 * (value > 127) for value in colour)] for colour in near]
-
-
-def play(description: str) -> None:
-    pipeline = Gst.parse_launch(description)
-    pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    pipeline.set_state(Gst.State.NULL)
-    assert message is not None
-    assert message.type == Gst.MessageType.EOS, message.parse_error()
 
 
 @pytest.fixture
@@ -217,19 +208,12 @@ def test_sources_that_follow_each_other_are_turned_each_by_itself(stored, filmed
     keep_upright(pipeline)
     found = []
 
-    def look(pad, info):
+    def look(pad, buffer):
         width = pad.get_current_caps()[0]["width"]
-        data = info.get_buffer().extract_dup(0, info.get_buffer().get_size())
+        data = buffer.extract_dup(0, buffer.get_size())
         found.append((width, [255 * (value > 127) for value in data[(8 * width + 8) * 3 :][:3]]))
-        return Gst.PadProbeReturn.OK
 
-    pipeline.get_by_name("sink").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, look)
-    pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    pipeline.set_state(Gst.State.NULL)
-
-    assert message is not None
-    assert message.type == Gst.MessageType.EOS, message.parse_error()
+    play(pipeline, look=look)
     assert found == [(64, list(RED))] * 9
 
 

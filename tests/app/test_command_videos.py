@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pty
 import re
@@ -14,7 +13,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from command_helpers import LIB, SAYS, SLOW, wait_for
+from command_helpers import LIB, SAYS, SLOW, decode, documents_in, wait_for
 from PIL import Image
 
 from empycustom.gstreamer import Gst, GstVideo
@@ -36,10 +35,6 @@ def process_ip(io_buffer, in_meta, options):
 """
 
 
-def documents_in(path):
-    return [json.loads(line)["frame"][0] for line in path.read_text().splitlines()] if path.exists() else []
-
-
 @pytest.fixture
 def picture(tmp_path):
     """Write a picture that is red, and green in its last column and row, with pixels of its own for what is tiny."""
@@ -58,27 +53,18 @@ def picture(tmp_path):
 def decoded():
     """Decode a video; return its frames as pictures."""
 
-    def decode(path: Path) -> list[Image.Image]:
-        pipeline = Gst.parse_launch(
-            f'filesrc location="{path}" ! decodebin ! videoconvert ! video/x-raw,format=RGB ! fakesink name=sink sync=false'
-        )
+    def pictures_of(path: Path) -> list[Image.Image]:
         found = []
 
-        def look(pad, info):
+        def look(pad, buffer):
             video = GstVideo.VideoInfo.new_from_caps(pad.get_current_caps())
-            data = info.get_buffer().extract_dup(0, info.get_buffer().get_size())
+            data = buffer.extract_dup(0, buffer.get_size())
             found.append(Image.frombytes("RGB", (video.width, video.height), data, "raw", "RGB", video.stride[0]))
-            return Gst.PadProbeReturn.OK
 
-        pipeline.get_by_name("sink").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, look)
-        pipeline.set_state(Gst.State.PLAYING)
-        message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-        pipeline.set_state(Gst.State.NULL)
-        assert message is not None
-        assert message.type == Gst.MessageType.EOS, message.parse_error()
+        decode(path, look, caps="video/x-raw,format=RGB")
         return found
 
-    return decode
+    return pictures_of
 
 
 @pytest.fixture
