@@ -12,6 +12,7 @@ from empycustom.native import metas
 from empycustom.native import metas as native_regions
 from empycustom.native import metas as stamps
 from empycustom.native.loading import buffer_at, double_in, ffi, int_in, name_of, text_in, uint64_in
+from empycustom.native.memory import is_memory_writable
 from empycustom.native.metas import JsonMeta, Param, Region, add_stamp, stamp_at
 
 NAME = "EmPyCustomTestMeta"
@@ -421,6 +422,37 @@ def test_memory_is_shared_and_not_copied(buffer):
     assert buffer.extract_dup(0, 96) == bytes(range(96))
     del source
     assert buffer.extract_dup(0, 96) == bytes(range(96))
+
+
+def parents(buffer):
+    return [api for api, _ in metas.scan(hash(buffer)) if api == hash(Gst.parent_buffer_meta_api_get_type())]
+
+
+def test_a_buffer_whose_memory_is_shared_is_not_kept_so_that_it_can_be_written(buffer):
+    source = Gst.Buffer.new_wrapped(b"x" * 96)
+    metas.share_memory(hash(source), hash(buffer))
+    assert not is_memory_writable(hash(buffer)), "there are two"
+    del source
+    assert is_memory_writable(hash(buffer))
+    assert parents(buffer) == []
+    metas.share_memory(hash(Gst.Buffer.new()), hash(buffer))
+    assert (buffer.n_memory(), parents(buffer)) == (0, [])
+
+
+def test_a_buffer_whose_memory_cannot_be_shared_is_kept_by_the_copy_of_its_bytes():
+    source, target = Gst.Buffer.new_wrapped(b"x" * 96), Gst.Buffer.new()
+    memory = ffi.cast("GstMemory *", hash(source.peek_memory(0)))
+    memory.mini_object.flags |= int(Gst.MemoryFlags.NO_SHARE)
+    metas.share_memory(hash(source), hash(target))
+    assert hash(target.peek_memory(0)) != hash(source.peek_memory(0))
+    assert target.extract_dup(0, 96) == b"x" * 96
+    assert len(parents(target)) == 1
+    assert buffer_at(hash(source)).mini_object.refcount == 2
+    other = Gst.Buffer.new()
+    metas.carry_metas(hash(target), hash(other), with_memory=False)
+    assert parents(other) == [], "pixels of its own need no other buffer"
+    del target
+    assert buffer_at(hash(source)).mini_object.refcount == 1
 
 
 def test_metas_are_removed(rich):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -126,3 +127,25 @@ def process(in_buffer, in_meta, options):
     assert json.loads(pipeline.get_by_name("m").get_property("last-meta"))["frame"][0]["emcustom"] == "NVMM"
     done, _ = played(source)
     assert "an array cannot become a frame in NVMM memory; return a Gst.Buffer" in done.error
+
+
+@pytest.mark.parametrize("interval", [1, 2])
+def test_pixels_stay_while_a_frame_is_downstream_that_process_passed_on(driver, play, library, interval):
+    """GStreamer copies the description of such a frame, which says where the pixels of the original are; that stays as long."""
+    lib = library("def process(in_buffer, in_meta, options):\n    return in_buffer, None\n")
+    made = [Surfaces("RGBA", memory_type=PINNED) for _ in range(2)]
+    pipeline = Gst.parse_launch(
+        "appsrc name=in format=time caps=video/x-raw(memory:NVMM),format=RGBA,width=6,height=4,framerate=30/1 ! "
+        f"empycustom custom-lib={lib} process-interval={interval} ! appsink name=out"
+    )
+    for one in made:
+        pipeline.get_by_name("in").emit("push-buffer", one.buffer)
+        one.let_go()
+    pipeline.get_by_name("in").emit("end-of-stream")
+    played = play(pipeline)
+    assert len(played.samples) == 2
+    assert [one.freed for one in made] == [[], []]
+    played.samples.clear()
+    del pipeline
+    gc.collect()
+    assert [one.freed for one in made] == [[True], [True]]

@@ -78,6 +78,8 @@ gboolean gst_buffer_copy_into(address to, address from, int flags, size_t offset
 gboolean gst_buffer_map(address buffer, GstMapInfo *info, int flags);
 void gst_buffer_unmap(address buffer, GstMapInfo *info);
 unsigned gst_buffer_n_memory(address buffer);
+address gst_buffer_peek_memory(address buffer, unsigned index);
+address gst_buffer_add_parent_buffer_meta(address buffer, address parent);
 gboolean gst_buffer_is_all_memory_writable(address buffer);
 void *gst_allocator_alloc(void *allocator, size_t size, void *params);
 gboolean gst_memory_map(GstMemory *memory, GstMapInfo *info, int flags);

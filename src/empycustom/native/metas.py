@@ -33,10 +33,12 @@ from empycustom.native.loading import (
     uint64_in,
     video,
 )
-from empycustom.native.memory import is_writable
+from empycustom.native.memory import is_writable, memory_count
 
 VIDEO_META_API: int = video.gst_video_meta_api_get_type()
-_MEMORY_TAG: int = glib.g_quark_from_string(b"memory")
+# Tags of metas that describe the memory of their buffer, or keep it.
+_MEMORY_TAGS = [glib.g_quark_from_string(tag) for tag in (b"memory", b"memory-reference")]
+_NO_SHARE = 1 << 4  # GstMemoryFlags
 COPY: int = glib.g_quark_from_string(b"gst-copy")
 AS_IT_IS: Any = ffi.new("GstMetaTransformCopy *", {"region": 0, "offset": 0, "size": 2**64 - 1})
 _COPY_MEMORY = 1 << 3  # GstBufferCopyFlags
@@ -50,7 +52,7 @@ _TIMES = ("pts", "dts", "duration", "offset", "offset_end")
 # What is read for every buffer or meta.
 pts_at = reader("GstBuffer", "pts")  # the time of the buffer at an address, in a tuple, in nanoseconds; all 64 bits set: none
 _times = reader("GstBuffer", *_TIMES)
-_flags = reader("GstBuffer", "mini_object.flags")
+_flags, _memory_flags = reader("GstBuffer", "mini_object.flags"), reader("GstMemory", "mini_object.flags")
 _meta = reader("GstMeta", "flags", "info")
 _api = reader("GstMetaInfo", "api")
 _iterate = gst.gst_buffer_iterate_meta
@@ -114,9 +116,15 @@ def allocate(address: int, size: int) -> None:
 
 
 def share_memory(source: int, target: int) -> None:
-    """Let the writable buffer at ``target`` hold the pixels of the one at ``source`` instead of its own. Nothing is copied."""
+    """Let the writable buffer at ``target`` hold the pixels of the one at ``source`` instead of its own. Nothing is copied.
+
+    Memory that may not be shared is: of NVMM that is where the pixels lie, and they are the source's. The target keeps the source
+    then, for as long as it lives. Other sources are not kept: whoever writes to the target would have to copy their memory.
+    """
     gst.gst_buffer_remove_all_memory(target)
     gst.gst_buffer_copy_into(target, source, _COPY_MEMORY, 0, _ALL)
+    if memory_count(source) and _memory_flags(gst.gst_buffer_peek_memory(source, 0))[0] & _NO_SHARE:
+        gst.gst_buffer_add_parent_buffer_meta(target, source)
 
 
 def carry_times_and_flags(source: int, target: int) -> None:
@@ -141,15 +149,15 @@ class Scaling:
 def carry_metas(source: int, target: int, *, with_memory: bool, scaling: Scaling | None = None) -> None:
     """Copy the metas of the buffer at ``source`` to the writable one at ``target``, except kinds that it has already.
 
-    Metas that describe memory (strides and the like) are copied only ``with_memory``: where the target shares it. Those that are
-    about places in the frame, such as regions, are fitted to another size by ``scaling``.
+    Metas that describe memory (strides and the like) or keep it are copied only ``with_memory``: where the target shares it.
+    Those that are about places in the frame, such as regions, are fitted to another size by ``scaling``.
     """
     carried = scan(source)
     if not carried:
         return
     present = {api for api, _ in scan(target)}
     for api, meta in carried:
-        wanted = with_memory or not gst.gst_meta_api_type_has_tag(api, _MEMORY_TAG)
+        wanted = with_memory or not any(gst.gst_meta_api_type_has_tag(api, tag) for tag in _MEMORY_TAGS)
         if wanted and api not in present:
             copy_meta(source, meta, target, scaling if scaling and gst.gst_meta_api_type_has_tag(api, _SIZE_TAG) else None)
 
