@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from empycustom.frames.formats import FORMATS
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "pixels.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```([\w ]*)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-LIBRARIES = [text for kind, text in BLOCKS if kind == "python"]
+LIBRARIES = [text for kind, text in BLOCKS if kind == "python" and "def process" in text]
+PROGRAMS = [text for kind, text in BLOCKS if kind == "python" and "def process" not in text]
 SOURCE = "videotestsrc num-buffers=2 pattern=white ! video/x-raw,format=RGBA,width=64,height=48"
 
 
@@ -39,6 +42,12 @@ def pixels_and_attributes(play, library):
 
 def test_there_are_five_libraries_for_any_machine():
     assert len(LIBRARIES) == 5
+
+
+def test_the_program_prints_the_size_and_a_pixel():
+    (program,) = PROGRAMS
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "64 48 [255, 0, 0]\n"), done.stderr
 
 
 def test_the_one_that_writes_in_place(pixels_and_attributes):

@@ -570,3 +570,82 @@ def test_the_declarations_of_c_agree_with_introspection():
     buffer.unmap(by_hand)
     allocator = next(field for field in Gst.Memory.__info__.get_fields() if field.get_name() == "allocator")
     assert ffi.offsetof("GstMemory", "allocator") == allocator.get_offset()
+
+
+# In a program: the sample of an appsink, or a buffer with its caps or its pad.
+
+
+@pytest.mark.parametrize("video_format", ["RGBA", "I420", "NV12", "GRAY8"])
+def test_a_sample_is_mapped_by_its_own_caps(video_format):
+    original, in_meta = new_buffer(video_format, 6, 4)
+    caps = Gst.Caps.from_string(f"video/x-raw,format={video_format},width=6,height=4,framerate=30/1")
+    with empycustom.map_frame(original, in_meta) as frame:
+        wanted = [plane.copy() for plane in frame.planes]
+    for arguments in ((Gst.Sample.new(original, caps, None, None),), (original, caps)):
+        with empycustom.map_frame(*arguments) as frame:
+            assert (frame.format, frame.width, frame.height) == (video_format, 6, 4)
+            assert all((one == other).all() for one, other in zip(frame.planes, wanted, strict=True))
+            assert not frame.planes[0].flags.writeable
+
+
+def test_an_appsink_and_a_pad_probe_map_what_they_see(play):
+    line = "video/x-raw,format=RGBA,width=6,height=4,interlace-mode=interleaved ! identity name=i ! appsink name=out"
+    pipeline, seen = Gst.parse_launch(f"videotestsrc num-buffers=2 pattern=red ! {line}"), []
+
+    def probe(pad, info):
+        with empycustom.map_frame(info.get_buffer(), pad) as frame:
+            seen.append(frame.pixels[0, 0].tolist())
+        return Gst.PadProbeReturn.OK
+
+    pipeline.get_by_name("i").get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, probe)
+    for sample in play(pipeline).samples:
+        with empycustom.map_frame(sample) as frame:
+            seen.append(frame.rgb[-1, -1].tolist())
+    assert seen == [[255, 0, 0, 255]] * 2 + [[255, 0, 0]] * 2
+
+
+def test_a_copy_of_a_sample_is_written():
+    original, _ = new_buffer()
+    caps = Gst.Caps.from_string("video/x-raw,format=RGBA,width=6,height=4,framerate=30/1")
+    sample = Gst.Sample.new(original, caps, None, None)
+    with (
+        pytest.raises(FrameError, match=r"behind appsink, write into buffer\.copy_deep"),
+        empycustom.map_frame(sample, writable=True),
+    ):
+        pass
+    copy = sample.get_buffer().copy_deep()
+    with empycustom.map_frame(copy, caps, writable=True) as frame:
+        frame.pixels[:] = 7
+    assert content(copy) == b"\7" * 96
+    assert content(original)[:4] == bytes([0, 1, 2, 3])
+
+
+UNKNOWN = {
+    "no caps": None,
+    "caps of sound": "audio/x-raw,format=S16LE,rate=8000,channels=1,layout=interleaved",
+    "caps of several formats": "video/x-raw,format={RGBA,RGB},width=6,height=4",
+}
+
+
+@pytest.mark.parametrize("text", UNKNOWN.values(), ids=UNKNOWN)
+def test_a_sample_of_no_frame_is_refused_and_told_what_to_do(text):
+    original, _ = new_buffer()
+    sample = Gst.Sample.new(original, Gst.Caps.from_string(text) if text else None, None, None)
+    with pytest.raises(FrameError, match=r"in a program the Gst\.Sample of an appsink, or the caps beside the buffer"):
+        empycustom.map_frame(sample)
+    with pytest.raises(FrameError, match=r"or the Gst\.Sample of an appsink, not a NoneType"):
+        empycustom.map_frame(Gst.Sample.new(None, None, None, None))
+
+
+def test_a_sample_in_other_memory_is_refused_with_its_name():
+    original, _ = new_buffer()
+    caps = Gst.Caps.from_string("video/x-raw(memory:GLMemory),format=RGBA,width=6,height=4,framerate=30/1")
+    with pytest.raises(FrameError, match="The buffer is in GLMemory memory, which map_frame cannot view"):
+        empycustom.map_frame(Gst.Sample.new(original, caps, None, None))
+
+
+def test_a_description_beside_the_memory_changes_nothing():
+    original, _ = new_buffer()
+    caps = Gst.Caps.from_string("video/x-raw(memory:SystemMemory,meta:GstVideoOverlayComposition),format=RGBA,width=6,height=4")
+    with empycustom.map_frame(original, caps) as frame:
+        assert frame.pixels.tobytes() == content(original)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -166,15 +165,17 @@ def _shapes(planes: tuple[PlaneLayout, ...]) -> str:
 # ``map_frame``: views of a frame, whatever memory it is in.
 
 
-def map_frame(buffer: Any, in_meta: Mapping[str, Any], *, writable: bool = False, batch_id: int = 0) -> MappedFrame[Any]:
+def map_frame(buffer: Any, in_meta: Any = None, *, writable: bool = False, batch_id: int = 0) -> MappedFrame[Any]:
     """Map a buffer for the length of a ``with`` block, and give views of its pixels.
 
     Parameters
     ----------
-    buffer : Gst.Buffer
-        The one that a callback gets, or one that it made, of the same format and size.
-    in_meta : mapping
-        What the callback gets; of it ``in_meta["buffer"]`` is read: format, width, height, memory.
+    buffer : Gst.Buffer or Gst.Sample
+        The buffer that a callback gets, or one that it made, of the same format and size; in a program also the sample that an
+        appsink gives, which has its caps with it.
+    in_meta : dict, Gst.Caps or Gst.Pad, optional
+        What the callback gets; of it ``in_meta["buffer"]`` is read: format, width, height, memory. In a program it is the caps of
+        the buffer, or the pad where it was seen; a sample needs none.
     writable : bool, optional
         Whether the views may be written; what is written is in the buffer, and reaches downstream. Else they are read-only.
     batch_id : int, optional
@@ -199,21 +200,48 @@ def map_frame(buffer: Any, in_meta: Mapping[str, Any], *, writable: bool = False
     >>> with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
     ...     frame.pixels[:10] = 255
     """
+    if isinstance(buffer, Gst.Sample):
+        buffer, in_meta = buffer.get_buffer(), buffer.get_caps() if in_meta is None else in_meta
     if not isinstance(buffer, Gst.Buffer):
-        raise FrameError(f"map_frame needs the Gst.Buffer that the callback got, not a {type(buffer).__name__}.")
+        raise FrameError(
+            "map_frame needs the Gst.Buffer that the callback got, or the Gst.Sample of an appsink, "
+            f"not a {type(buffer).__name__}."
+        )
     try:
-        about = in_meta["buffer"]
+        about = _described(in_meta) if isinstance(in_meta, (Gst.Caps, Gst.Pad)) else in_meta["buffer"]
         video_format, width, height, memory = about["format"], about["width"], about["height"], about["memory"]
     except (KeyError, TypeError) as error:
         raise FrameError(
             'map_frame reads format, width, height and memory from in_meta["buffer"], and they are not all there: hand it the '
-            "in_meta that the callback got."
+            "in_meta that the callback got; in a program the Gst.Sample of an appsink, or the caps beside the buffer."
         ) from error
     if memory == "NVMM":
         return NvmmFrame(buffer, video_format, width, height, batch_id, writable=writable)
     _check_system(memory, batch_id)
     planes_of(video_format)
     return SystemFrame(buffer, video_format, width, height, about.get("interlace_mode", "progressive"), writable=writable)
+
+
+def _described(where: Any) -> dict[str, Any]:
+    """Return what is read of ``in_meta["buffer"]``, of a ``Gst.Caps`` or a ``Gst.Pad``. Raises TypeError where it is unknown."""
+    caps = where.get_current_caps() if isinstance(where, Gst.Pad) else where
+    return _described_by("" if caps is None else caps.to_string())
+
+
+@lru_cache(maxsize=64)
+def _described_by(text: str) -> dict[str, Any]:
+    caps = Gst.Caps.from_string(text)
+    if caps is None or not caps.is_fixed():
+        raise TypeError(f"not the caps of one format: {text}")
+    info = GstVideo.VideoInfo.new_from_caps(caps)  # a TypeError where they are not of video
+    memories = [name.strip()[7:] for name in caps.get_features(0).to_string().split(",") if name.strip().startswith("memory:")]
+    return {
+        "format": info.finfo.name,
+        "width": int(info.width),
+        "height": int(info.height),
+        "memory": "CPU" if memories in ([], ["SystemMemory"]) else memories[0],
+        "interlace_mode": GstVideo.VideoInterlaceMode.to_string(info.interlace_mode),
+    }
 
 
 def _check_system(memory: Any, batch_id: int) -> None:
