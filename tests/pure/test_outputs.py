@@ -354,10 +354,36 @@ for name in sys.argv[1:]:
 def test_giving_up_all_says_which(gate):
     output = queue_of(gate)
     put_all(output, lines(2))
-    assert queued.give_up_all() == [output]
+    began = time.monotonic()
+    assert queued.give_up_all(0.2) == [output]
+    assert time.monotonic() - began < 2
     assert output.lost == 2
     assert queued.give_up_all() == []
     output.close()
+
+
+def test_giving_up_writes_what_can_be_written_soon(gate):
+    output = queue_of(gate)
+    put_all(output, lines(2))
+    threading.Timer(0.1, gate.passing.set).start()
+    assert queued.give_up_all(10) == []
+    assert gate.lines == lines(2)
+    output.close()
+
+
+def test_a_stream_that_is_closed_meanwhile():
+    """What is still to be written gets into no file that has the same number by then."""
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w")
+    output = queue_of(ConsoleOutput(stream=stream))
+    put_all(output, [b"z" * 4095 + b"\n"] * 100)
+    time.sleep(0.1)
+    stream.close()
+    with open(os.devnull, "rb") as other, os.fdopen(reading, "rb") as reader:
+        assert other.fileno() == writing
+        threading.Thread(target=output.close).start()
+        assert reader.read().count(b"\n") == 100
+    assert output.errors == []
 
 
 def test_a_file_holds_the_lines_and_can_be_followed(tmp_path):

@@ -69,6 +69,10 @@ class Pace:
         self._pad = pad
         self._live: bool | None = None
 
+    def restart(self) -> None:
+        """Begin another stream, of which nothing is known yet."""
+        self._live = None
+
     def is_live(self) -> bool:
         """Whether a live source is upstream, as GStreamer's latency query says it."""
         if self._live is None:
@@ -82,7 +86,7 @@ class Pace:
 
 
 class AIMeta(VideoTransform):
-    """The element. It changes nothing in the stream."""
+    """The element. It changes nothing in the stream. ``pace`` is how the stream may wait for outputs of documents."""
 
     __gtype_name__ = "GstAIMeta"
     __gstmetadata__ = (
@@ -105,6 +109,7 @@ class AIMeta(VideoTransform):
         self.documents = 0
         self._outputs: dict[str, QueuedOutput] = {}  # by the property that asks for them
         super().__init__()
+        self.pace = Pace(self.sinkpad)
 
     def begin(self) -> None:
         """Open what documents go to."""
@@ -112,7 +117,7 @@ class AIMeta(VideoTransform):
         self.work = self._gather
         self.set_passthrough(True)
         self.documents = 0
-        self._pace = Pace(self.sinkpad)
+        self.pace.restart()
         self._outputs = {}
         try:
             if self.values["location"]:
@@ -150,7 +155,7 @@ class AIMeta(VideoTransform):
     def do_sink_event(self, event: Any) -> bool:
         if event.type == Gst.EventType.EOS:  # an error of writing is to be on the bus before the end is
             for output in self._outputs.values():
-                output.drain(self._pace.is_stopping)
+                output.drain(self.pace.is_stopping)
         return super().do_sink_event(event)
 
     def _gather(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
@@ -170,7 +175,7 @@ class AIMeta(VideoTransform):
                 self._outputs["silent"] = self._printed()
         flow = FLOW_OK
         for name, output in self._outputs.items():
-            if (name == "silent" and silent) or output.put(line, self._pace):
+            if (name == "silent" and silent) or output.put(line, self.pace):
                 continue
             if output.failed:  # which is on the bus
                 flow = FLOW_ERROR

@@ -191,12 +191,14 @@ class QueuedOutput:
 _open: WeakSet[QueuedOutput] = WeakSet()
 
 
-def give_up_all() -> list[QueuedOutput]:
-    """Write nothing more anywhere, as the process ends at once; return those of which something is lost by that."""
-    stuck = [output for output in _open if output.waiting and output.failed is None]
+def give_up_all(within_s: float = 0.5) -> list[QueuedOutput]:
+    """Write what can be written soon, as the process ends at once; return the outputs of which documents are lost by that."""
+    until = time.monotonic() + within_s
+    stuck = [output for output in list(_open) if output.waiting and output.failed is None]
     for output in stuck:
+        output.drain(lambda: time.monotonic() > until, patience_s=within_s)
         output.give_up()
-    return stuck
+    return [output for output in stuck if output.failed]
 
 
 @atexit.register

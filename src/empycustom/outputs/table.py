@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import stat
@@ -80,6 +81,7 @@ def _class_for(scheme: str) -> Callable[[str], Any]:
     )
 
 
+_STDERR = 2
 _FILE_BYTES = 1 << 20
 _PIPE_BYTES = select.PIPE_BUF  # what a pipe that has room takes in one piece
 
@@ -122,8 +124,8 @@ class FileOutput:
 class ConsoleOutput:
     """Lines on a stream of text: what stdout is when this is opened, or another one.
 
-    They go past Python's buffers, whose lock a callback that prints needs. Where there is no descriptor, as in a notebook, they
-    are written as text.
+    They go past Python's buffers, whose lock a callback that prints needs, by a descriptor of their own, so that nothing gets into
+    another file if the stream is closed meanwhile. Where there is no descriptor, as in a notebook, they are written as text.
     """
 
     name = "stdout"
@@ -139,7 +141,7 @@ class ConsoleOutput:
         if self._stream is None:
             raise OSError(errno.EBADF, "stdout is closed")
         with suppress(OSError, ValueError, AttributeError):  # it is none of the operating system's, or closed
-            self._descriptor = self._stream.fileno()
+            self._descriptor = fcntl.fcntl(self._stream.fileno(), fcntl.F_DUPFD_CLOEXEC, _STDERR + 1)
             self.batch_bytes = _batch_bytes(self._descriptor)
 
     def write(self, lines: Sequence[bytes]) -> None:
@@ -152,7 +154,11 @@ class ConsoleOutput:
             self._stream.flush()
 
     def close(self) -> None:
-        """Leave the stream open, which is somebody else's."""
+        """Leave the stream itself open, which is somebody else's."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):  # a library has closed it
+                os.close(descriptor)
 
 
 def _batch_bytes(descriptor: int) -> int:
