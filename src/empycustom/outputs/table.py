@@ -124,8 +124,8 @@ class FileOutput:
 class ConsoleOutput:
     """Lines on a stream of text: what stdout is when this is opened, or another one.
 
-    They go past Python's buffers, whose lock a callback that prints needs, by a descriptor of their own, so that nothing gets into
-    another file if the stream is closed meanwhile. Where there is no descriptor, as in a notebook, they are written as text.
+    They go past Python's buffers, whose lock a callback that prints needs, by a descriptor of their own, so that nothing gets
+    into another file if the stream is closed meanwhile. Where there is no descriptor, as in a notebook, they are written as text.
     """
 
     name = "stdout"
