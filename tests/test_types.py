@@ -110,7 +110,8 @@ def test_the_keys_of_out_meta_are_those_that_are_read():
     from empycustom.model.results import deal, read_output
 
     new = {"rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}, "obj_label": "cat", "class_id": 1, "object_id": 2,
-           "confidence": 0.5, "text_params": {"display_text": "x"}, "classifier": [], "emcustom": {"a": 1}}  # fmt: skip
+           "confidence": 0.5, "text_params": {"display_text": "x"}, "classifier": [], "unique_component_id": 3,
+           "tracker_confidence": 0.5, "emcustom": {"a": 1}}  # fmt: skip
     assert set(new) == set(types.NewObject.__annotations__)
     frame = {"meta": 1, "object": [{}], "new_object": [new]}
     assert set(frame) == set(types.OutFrame.__annotations__)

@@ -13,14 +13,13 @@ A library as a whole is an :class:`InPlaceLibrary` or a :class:`Library`; a type
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from empycustom.model.values import BufferInfo, Classifier, InMeta, LabelInfo, Plane, RectParams, TextParams
-from empycustom.model.values import Frame as FrameMeta
-from empycustom.model.values import Object as ObjectMeta
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired  # in typing itself from Python 3.11
 
 __all__ = [
-    "Buffer", "BufferInfo", "Classifier", "FrameMeta", "InMeta", "InPlaceLibrary", "LabelInfo", "Library", "NewFrame",
+    "Buffer", "BufferInfo", "Classifier", "Document", "FrameMeta", "InMeta", "InPlaceLibrary", "LabelInfo", "Library", "NewFrame",
     "NewObject", "ObjectMeta", "Options", "OutBatch", "OutFrame", "OutMeta", "Plane", "RectParams", "TextParams",
 ]  # fmt: skip
 
@@ -34,32 +33,215 @@ NewFrame = Any
 """What ``process`` makes: a ``Gst.Buffer``, a NumPy array, a tuple of arrays (a plane each), or None: the frame is dropped."""
 
 
-class NewObject(TypedDict, total=False):
-    """An object that a library found. Only the box is needed; ``object_id`` -1: not tracked."""
+# Made by tools/pages from model/keys.py.
 
-    rect_params: RectParams
-    obj_label: str
+
+class RectParams(TypedDict):
+    """A box, in pixels from the upper left corner of the frame."""
+
+    left: float
+    """Left edge of the box (pixels)."""
+    top: float
+    """Upper edge of the box (pixels)."""
+    width: float
+    """Width of the box (pixels)."""
+    height: float
+    """Height of the box (pixels)."""
+
+
+class TextParams(TypedDict):
+    """The text that an overlay writes beside an object."""
+
+    display_text: str
+    """Text that an overlay writes beside the object; empty: none."""
+
+
+class LabelInfo(TypedDict):
+    """A label that a classifier gave to an object."""
+
+    num_classes: int
+    """Number of classes that the classifier has; 0: unknown."""
+    result_label: str
+    """Name of the class."""
+    result_class_id: int
+    """Number of the class."""
+    label_id: int
+    """Number of the label."""
+    result_prob: float
+    """Probability, from 0 to 1."""
+
+
+class Classifier(TypedDict):
+    """The labels that one classifier gave to an object."""
+
+    num_labels: int
+    """Number of labels."""
+    unique_component_id: int
+    """Number of the element that classified the object; 0: unknown."""
+    label_info: list[LabelInfo]
+    """The labels."""
+
+
+class ObjectMeta(TypedDict):
+    """An object that was found in a frame."""
+
     class_id: int
+    """Number of the class; -1: unknown."""
     object_id: int
+    """Number that a tracker gave to the object; -1: not tracked."""
     confidence: float
+    """Confidence of the detection, from 0 to 1."""
+    obj_label: str
+    """Name of the class."""
+    rect_params: RectParams
+    """The box, in pixels of the frame."""
     text_params: TextParams
+    """Text that an overlay writes beside the object."""
     classifier: list[Classifier]
+    """An entry for each classifier."""
+    unique_component_id: NotRequired[int]
+    """Number of the element that found the object."""
+    tracker_confidence: NotRequired[float]
+    """Confidence of the tracker, from 0 to 1."""
+    emcustom: NotRequired[Any]
+    """Attributes of the object from libraries upstream."""
+
+
+class FrameMeta(TypedDict):
+    """A frame of a buffer."""
+
+    frame_num: int
+    """Number of the frame, from 0, or as an element upstream counted it."""
+    buf_pts: int
+    """Timestamp of the buffer, as the container counts it; -1: none (ns)."""
+    stream_time: int
+    """Time of the frame in the video: 0 at its beginning in every container, as players show it; -1: unknown, as where
+    ``buf_pts`` is -1, or in a batch of DeepStream (ns)."""
+    timestamp: str
+    """Local time when the first element of this project received the frame."""
+    source_id: int
+    """Number of the source in a batch, else 0."""
+    source: NotRequired[str]
+    """Where the frame comes from, if ``empycustom run`` plays it: a file as you named it (from a folder: ``frames/001.jpg``), a
+    URI without passwords, a device, ``test``, ``-`` for stdin; the ``stream_id`` of a stream configuration."""
+    source_frame_width: int
+    """Width of the frame (pixels)."""
+    source_frame_height: int
+    """Height of the frame (pixels)."""
+    stream_width: NotRequired[int]
+    """Width at the input of nvstreammux (pixels)."""
+    stream_height: NotRequired[int]
+    """Height at the input of nvstreammux (pixels)."""
+    batch_id: NotRequired[int]
+    """Place of the frame in the batch."""
+    pad_index: NotRequired[int]
+    """Pad of nvstreammux that the frame came by."""
+    ntp_timestamp: NotRequired[int]
+    """Time since 1970, from which ``timestamp`` is made; 0: unknown (ns)."""
+    object: list[ObjectMeta]
+    """The objects that detectors, trackers or libraries upstream have found."""
+    emcustom: NotRequired[Any]
+    """Attributes of the frame from libraries upstream."""
+
+
+class Plane(TypedDict):
+    """Where a plane of pixels lies in the mapped buffer."""
+
+    offset: int
+    """Where the plane begins in the mapped buffer (bytes)."""
+    stride: int
+    """From one row to the next (bytes)."""
+    width: int
+    """Width of the plane (samples)."""
+    height: int
+    """Height of the plane (samples)."""
+
+
+class BufferInfo(TypedDict):
+    """How the pixels of a buffer are stored; ``map_frame`` reads it for you."""
+
+    format: str
+    """Format of the pixels, as caps spell it."""
+    width: int
+    """Width of the frame (pixels)."""
+    height: int
+    """Height of the frame (pixels)."""
+    memory: str
+    """Where the pixels are."""
+    interlace_mode: str
+    """Order of the rows, as caps spell it."""
+    planes: list[Plane]
+    """The planes of pixels."""
+
+
+class InMeta(TypedDict):
+    """What a callback gets as ``in_meta``."""
+
+    frame: list[FrameMeta]
+    """The frames; without DeepStream there is one."""
+    buffer: BufferInfo
+    """How the pixels are stored."""
+    emcustom: NotRequired[Any]
+    """Attributes of the batch from libraries upstream."""
+
+
+class Document(TypedDict):
+    """What ``aimeta`` and ``empycustom.document`` tell about a buffer."""
+
+    schema_version: NotRequired[int]
+    """Version of these keys; it stays the same when keys are added."""
+    frame: list[FrameMeta]
+    """The frames; without DeepStream there is one."""
+    emcustom: NotRequired[Any]
+    """Attributes of the batch from libraries upstream."""
+
+
+class NewObject(TypedDict, total=False):
+    """An object that a library has found. Only its box is required."""
+
+    class_id: int
+    """Number of the class; -1: unknown."""
+    object_id: int
+    """Number that a tracker gave to the object; -1: not tracked."""
+    confidence: float
+    """Confidence of the detection, from 0 to 1."""
+    obj_label: str
+    """Name of the class."""
+    rect_params: RectParams
+    """The box, in pixels of the frame."""
+    text_params: TextParams
+    """Text that an overlay writes beside the object."""
+    classifier: Sequence[Classifier]
+    """An entry for each classifier."""
+    unique_component_id: int
+    """Number of the element that found the object."""
+    tracker_confidence: float
+    """Confidence of the tracker, from 0 to 1."""
     emcustom: Any
+    """Attributes of the object from libraries upstream."""
 
 
 class OutFrame(TypedDict, total=False):
-    """What is said about one frame: about itself, about each of its objects in their order, and what was found."""
+    """The result about one frame."""
 
     meta: Any
+    """Attributes of the frame."""
     object: Sequence[Any]
+    """Attributes of its objects, an entry for each in their order; {}: none."""
     new_object: Sequence[NewObject]
+    """Objects that the library has found."""
 
 
 class OutBatch(TypedDict, total=False):
-    """What is said about all: about the buffer, and about its frames: an entry for each, or the attributes of the only one."""
+    """The result about a buffer, in its long form."""
 
     meta: Any
+    """Attributes of the batch, or of the buffer."""
     frame: Sequence[OutFrame] | Mapping[str, Any]
+    """An entry for each frame, or the attributes of the only one."""
+
+
+# The end of what is made.
 
 
 OutMeta = Sequence[Any] | OutBatch | str | None

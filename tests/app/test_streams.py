@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from empycustom.config import schema
 from empycustom.config.launch import Description, assignments
 from empycustom.gstreamer import Gst
+from empycustom.model.keys import document_schema
 
 TELLS = """\
 def process_ip(io_buffer, in_meta, options):
@@ -227,3 +228,4 @@ def test_schema_is_printed(cli):
 
     assert ended.code == 0
     assert json.loads(ended.out) == schema.json_schema()
+    assert json.loads(cli("schema", "--document").out) == document_schema()

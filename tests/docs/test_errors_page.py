@@ -139,7 +139,6 @@ def test_what_came_back_cannot_be_used(said, play, library):
         "{'frame': {'meta': 1}}",
         "{'frame': 1}",
         "{'frame': [{'new_object': [{'class_id': 1}]}]}",
-        f"{{'frame': [{{'new_object': [{{'rect_params': {BOX.replace('8', '-8')}}}]}}]}}",
     ]
     new = [
         "None",

@@ -130,8 +130,8 @@ def test_an_exception_in_process(gst_launch, library):
         ("'person'", "the text is neither JSON"),
         ("[{'a': object()}]", "[0].a: builtins.object is no JSON value"),
         ("[{'a': type('Own', (), {'__module__': __name__})()}]", "[0].a: lib.Own is no JSON value"),
-        ("{'count': 3}", "the key 'count' is unknown"),
-        ("{'frame': [{'new_object': [{'class_id': 1}]}]}", "frame[0].new_object[0].rect_params: must be a dict of left, top"),
+        ("{'count': 3}", "count: is an unknown key"),
+        ("{'frame': [{'new_object': [{'class_id': 1}]}]}", "frame[0].new_object[0]: rect_params is missing: the box"),
     ],
 )
 def test_the_return_value_is_no_meta(gst_launch, library, returned, what):

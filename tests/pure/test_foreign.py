@@ -103,7 +103,7 @@ def test_a_record_that_says_less_gets_the_defaults():
         ('{"frame_num": 1, "timestamp": "x", "object": {}}', "object is {}, but must be a list of JSON objects"),
         ('{"frame_num": 1, "timestamp": "x", "object": [5]}', r"object is \[5\], but must be a list of JSON objects"),
         ('{"frame_num": 1, "timestamp": "x", "object": [{}]}', r"object\[0\].key is None, but must be a text"),
-        ('{"frame_num": 1, "timestamp": "x", "object": [{"key": "region/1"}]}', r"object\[0\].rect_params: must be a dict"),
+        ('{"frame_num": 1, "timestamp": "x", "object": [{"key": "region/1"}]}', r"object\[0\]: rect_params is missing: the box"),
         ('{"frame_num": 1, "timestamp": "x"} {}', "text behind the JSON"),
         ('{"frame_num": 1, "timestamp": "x", "emcustom": ' + "[" * 150 + "]" * 150 + "}", "lie in one another"),
         ('{"frame_num": 1, "timestamp": "x", "emcustom": ' + '{"a":' * 150 + "1" + "}" * 151, "lie in one another"),

@@ -75,10 +75,14 @@ def test_pure_rooms_know_neither_gstreamer_nor_c(room):
     assert [found for found in imports_of(room) if is_of(found[1], *forbidden)] == []
 
 
-def test_model_knows_nothing_of_ours_but_the_errors_and_text():
+def test_model_knows_nothing_of_ours_but_the_errors_text_and_types():
     ours = [found for found in imports_of("model") if is_of(found[1], "empycustom")]
     assert ours
-    assert [found for found in ours if not is_of(found[1], "empycustom.errors", "empycustom.text", "empycustom.model")] == []
+    assert [
+        found
+        for found in ours
+        if not is_of(found[1], "empycustom.errors", "empycustom.text", "empycustom.types", "empycustom.model")
+    ] == []
 
 
 PLAIN = ("empycustom.errors", "empycustom.text", "empycustom.text")
@@ -105,8 +109,10 @@ def test_outputs_know_nothing_of_ours_but_model_errors_and_text():
     assert [found for found in ours if not is_of(found[1], *PLAIN, "empycustom.model", "empycustom.outputs")] == []
 
 
-def test_errors_know_nobody():
-    assert [found for found in imports_of("errors") if not is_of(found[1], "__future__", "typing", "typing_extensions")] == []
+@pytest.mark.parametrize("room", ["errors", "types"])
+def test_errors_and_types_know_nobody(room):
+    foreign = ("__future__", "__future__.annotations", "collections", "typing", "typing_extensions")
+    assert [found for found in imports_of(room) if not is_of(found[1], *foreign)] == []
 
 
 def test_text_knows_the_errors_alone():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import commands
 import elements
+import model
 import pictures
 import pixels
 
@@ -20,7 +21,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 def main() -> int:
     """Write or check, as the arguments say."""
     wrong = []
-    for name, text in {**elements.made(), **commands.made(), **pictures.made(), **pixels.made()}.items():
+    modules = (model, elements, commands, pictures, pixels)
+    for name, text in {name: text for module in modules for name, text in module.made().items()}.items():
         path = DOCS / name
         if "--check" not in sys.argv:
             path.parent.mkdir(exist_ok=True)

@@ -119,12 +119,13 @@ examples:
   empycustom run emi_stream_config.json --source video.mp4 --dry-run"""
 
 SCHEMA = """\
-Print the JSON Schema of the stream configuration, emi_stream_config.json, for
-editors and other programs."""
+Print the JSON Schema of the stream configuration, emi_stream_config.json, or
+of documents, for editors and other programs."""
 
 SCHEMA_MORE = """\
-example:
-  empycustom schema > emi_stream_config.schema.json"""
+examples:
+  empycustom schema > emi_stream_config.schema.json
+  empycustom schema --document > document.schema.json"""
 
 LAUNCH = """\
 Play a pipeline in the notation of gst-launch-1.0, with the elements empycustom,
@@ -232,7 +233,7 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_schema(commands: Any) -> None:
-    _add(
+    schema = _add(
         commands,
         "schema",
         short="print the JSON Schema of the stream configuration",
@@ -240,6 +241,7 @@ def _add_schema(commands: Any) -> None:
         more=SCHEMA_MORE,
         target="commands:schema",
     )
+    schema.add_argument("--document", action="store_true", help="of the documents that `run` and the element aimeta write")
 
 
 def _add_launch(commands: Any) -> None:

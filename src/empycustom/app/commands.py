@@ -83,11 +83,12 @@ def _in_docstring(name: str) -> str:
     return shell_word(name).replace("\\", "\\\\").replace('"', '\\"')
 
 
-def schema(_args: object = None) -> int:
-    """Print the JSON Schema of the stream configuration; return 0."""
+def schema(args: Namespace) -> int:
+    """Print the JSON Schema of the stream configuration, or of documents; return 0."""
     from empycustom.config.schema import json_schema
+    from empycustom.model.keys import document_schema
 
-    show(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    show(json.dumps(document_schema() if args.document else json_schema(), indent=2, ensure_ascii=False))
     return 0
 
 

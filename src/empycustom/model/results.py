@@ -17,6 +17,7 @@ from empycustom.model import values as model
 from empycustom.model.serialize import DEEPEST, LONGEST_DIGITS, dumps, parse, plain, shown
 from empycustom.model.values import NOTHING, is_nothing, merge
 from empycustom.model.wire import check_each, check_keys, check_values, described, new_object, unknown
+from empycustom.text import below
 
 _FORMS = (
     'return a list ([{...}, ...], one entry for each object of in_meta), a dict ({"frame": {...}} about the frame, or '
@@ -187,7 +188,7 @@ _LONGEST_KEY = 80  # that an example shows
 def _check_batch(batch: dict[str, Any]) -> None:
     for key in batch:
         if key not in _BATCH_CHECKS:
-            raise OutputError(f"{unknown(key, _BATCH_CHECKS)}. {_advice(key)}")
+            raise OutputError(f"{unknown(key, _BATCH_CHECKS)}. {_advice(key)}", path=below("", key))
     check_values(batch, "", _BATCH_CHECKS)
 
 

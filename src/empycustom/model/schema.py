@@ -285,15 +285,15 @@ class OneOf(Schema):
 class Field:
     """One key of an object: what its value may be, and what it means.
 
-    ``default`` is read in the place of a value that is left out; ABSENT: the key stays away. ``nullable``: null is like a key
-    that is left out. ``computed`` makes the value from the object that was read, whatever is given.
+    ``default`` is read in the place of a value that is left out; ABSENT: the key stays away. ``blank`` finds values that are
+    like that. ``computed`` makes the value from the object that was read, whatever is given.
     """
 
     schema: Schema
     description: str
     required: bool = False
     default: Any = ABSENT
-    nullable: bool = False
+    blank: Callable[[Any], bool] | None = None
     computed: Callable[[dict[str, Any]], Any] | None = None
 
 
@@ -334,7 +334,7 @@ class Object(Schema):
             yield Problem(path, "a name must not be empty")
         elif schema is None:
             yield Problem(path, f"is an unknown key; {suggestion(name, list(self.fields))}", unknown=True)
-        elif not (known and (known.computed or (item is None and known.nullable))):
+        elif not (known and (known.computed or (known.blank and known.blank(item)))):
             yield from schema.problems(item, path)
 
     def read(self, value: Any) -> dict[str, Any]:
@@ -342,7 +342,7 @@ class Object(Schema):
         result: dict[str, Any] = {}
         for name in {**self.fields, **value} if any(its.default is not ABSENT for its in self.fields.values()) else value:
             its, item = self.fields.get(name), value.get(name, ABSENT)
-            if its and (item is ABSENT or (item is None and its.nullable)):
+            if its and (item is ABSENT or (its.blank and its.blank(item))):
                 item = its.default
             schema = its.schema if its else self.others
             if schema and item is not ABSENT:

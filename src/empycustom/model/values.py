@@ -1,131 +1,26 @@
-"""The shape of ``in_meta``, as typed dicts, and the values that stand for "unknown".
-
-The dicts are the model itself, not a copy of one: a carrier fills them, the library gets them, aimeta writes them out.
-"""
+"""Values of the model: those that stand for "unknown", timestamps, and attributes of several libraries as one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from typing_extensions import NotRequired  # in typing itself from Python 3.11
+from empycustom.types import BufferInfo as BufferInfo
+from empycustom.types import Classifier as Classifier
+from empycustom.types import FrameMeta, ObjectMeta
+from empycustom.types import InMeta as InMeta
+from empycustom.types import LabelInfo as LabelInfo
+from empycustom.types import Plane as Plane
+from empycustom.types import RectParams as RectParams
+from empycustom.types import TextParams as TextParams
 
-
+Frame = FrameMeta
+Object = ObjectMeta
 UNKNOWN_CLASS = -1
 UNTRACKED = -1
 NO_PTS = -1
-
-
-class RectParams(TypedDict):
-    """A box in pixels of the buffer."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-
-class TextParams(TypedDict):
-    """What an overlay writes beside an object."""
-
-    display_text: str
-
-
-class LabelInfo(TypedDict):
-    """One label that a classifier gave; ``result_prob`` from 0 to 1."""
-
-    num_classes: int
-    result_label: str
-    result_class_id: int
-    label_id: int
-    result_prob: float
-
-
-class Classifier(TypedDict):
-    """What one classifier said about an object."""
-
-    num_labels: int
-    unique_component_id: int
-    label_info: list[LabelInfo]
-
-
-class Object(TypedDict):
-    """Something that was found in a frame. ``class_id`` -1: unknown. ``object_id`` -1: not tracked.
-
-    ``unique_component_id`` names the element that found it, ``tracker_confidence`` is the tracker's own; both are DeepStream's.
-    """
-
-    class_id: int
-    object_id: int
-    confidence: float
-    obj_label: str
-    rect_params: RectParams
-    text_params: TextParams
-    classifier: list[Classifier]
-    unique_component_id: NotRequired[int]
-    tracker_confidence: NotRequired[float]
-    emcustom: NotRequired[Any]
-
-
-class Frame(TypedDict):
-    """One frame of a buffer. ``buf_pts`` in nanoseconds, -1: the buffer has none.
-
-    ``stream_time`` is the frame's time in the video in nanoseconds: 0 at its beginning, whatever the file counts from. -1: not
-    known, because the buffer has no time, or came by DeepStream's muxer, which does not keep it.
-
-    ``source`` is what it comes from, where ``empycustom run`` plays: a file as the user named it, a URI without passwords, a
-    device, ``test``, ``-`` for stdin; the ``stream_id`` of a stream configuration.
-
-    In DeepStream also: the size that it had at the muxer's input (``stream_width``, ``stream_height``), where it is in the batch
-    (``batch_id``), the muxer's pad that it came by, and the time that is behind ``timestamp``, in ns since 1970, 0: unknown.
-    """
-
-    frame_num: int
-    buf_pts: int
-    stream_time: int
-    timestamp: str
-    source_id: int
-    source: NotRequired[str]
-    source_frame_width: int
-    source_frame_height: int
-    stream_width: NotRequired[int]
-    stream_height: NotRequired[int]
-    batch_id: NotRequired[int]
-    pad_index: NotRequired[int]
-    ntp_timestamp: NotRequired[int]
-    object: list[Object]
-    emcustom: NotRequired[Any]
-
-
-class Plane(TypedDict):
-    """Where a plane lies in the mapped buffer: ``offset`` and ``stride`` in bytes, width and height in samples."""
-
-    offset: int
-    stride: int
-    width: int
-    height: int
-
-
-class BufferInfo(TypedDict):
-    """How the buffer's pixels are laid out; ``memory`` is ``"CPU"`` or ``"NVMM"``, ``interlace_mode`` as caps spell it."""
-
-    format: str
-    width: int
-    height: int
-    memory: str
-    interlace_mode: str
-    planes: list[Plane]
-
-
-class InMeta(TypedDict):
-    """What a callback gets as ``in_meta``."""
-
-    frame: list[Frame]
-    buffer: BufferInfo
-    emcustom: NotRequired[Any]
 
 
 def timestamp(seconds: float) -> str:

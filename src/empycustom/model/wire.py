@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any, NamedTuple, cast
 
 from empycustom.errors import OutputError
 from empycustom.model import values as model
+from empycustom.model.keys import new_object as new_object
 from empycustom.model.serialize import decode, loads, shown
-from empycustom.model.values import NOTHING, is_nothing
-from empycustom.text import meant
+from empycustom.model.values import NOTHING
+from empycustom.text import below, suggestion
+from empycustom.text import shown as shown_as_json
 
 Check = Callable[[Any, str], Any] | None
 
-INTS = range(-(2**31), 2**31)  # what an int of GStreamer's metadata holds
-IDS = range(-1, 2**64)
 LARGEST = 2**31 - 1
 
 
@@ -27,7 +26,7 @@ def described(value: Any) -> str:
 def check_dict(value: Any, path: str) -> None:
     """Raise OutputError where a value is something else."""
     if not isinstance(value, dict):
-        raise OutputError(f"is {described(value)}, but must be a dict", path=path)
+        raise OutputError(f"{shown_as_json(value)} must be a dict", path=path)
 
 
 def check_keys(value: Any, path: str, known: Iterable[str], own: str) -> None:
@@ -35,12 +34,12 @@ def check_keys(value: Any, path: str, known: Iterable[str], own: str) -> None:
     check_dict(value, path)
     for key in value:
         if key not in known:
-            raise OutputError(f"{unknown(key, known)}. Attributes of your own belong under {own}", path=path)
+            raise OutputError(f"{unknown(key, known)}. Attributes of your own belong under {own}", path=below(path, key))
 
 
 def unknown(key: str, known: Iterable[str]) -> str:
     """Return what is said of an unknown key: which one may be meant, and which there are."""
-    return f"the key {shown(key)} is unknown{meant(key, known)}; known are {', '.join(known)}"
+    return f"is an unknown key; {suggestion(key, list(known))}"
 
 
 def check_values(value: Mapping[str, Any], path: str, checks: Mapping[str, Check]) -> None:
@@ -54,115 +53,10 @@ def check_values(value: Mapping[str, Any], path: str, checks: Mapping[str, Check
 def check_each(value: Any, path: str, check: Check) -> None:
     """Check the entries of a list. Raises OutputError."""
     if not isinstance(value, list):
-        raise OutputError(f"is {described(value)}, but must be a list", path=path)
+        raise OutputError(f"{shown_as_json(value)} must be a list", path=path)
     for index, item in enumerate(value):
         if check is not None:
             check(item, f"{path}[{index}]")
-
-
-def whole(value: dict[str, Any], key: str, path: str, default: int, allowed: range = INTS) -> int:
-    """Return the whole number under a key. Raises OutputError where it is something else, or not ``allowed``."""
-    number = value.get(key, default)
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
-    if type(number) is not int or number not in allowed:
-        wanted = f"a whole number from {allowed.start} to {allowed.stop - 1}"
-        raise OutputError(f"is {shown(number)}, but must be {wanted}", path=f"{path}.{key}")
-    return number
-
-
-def real(value: dict[str, Any], key: str, path: str, default: float | None) -> float:
-    """Return the number under a key. Raises OutputError where it is something else, or too large for metadata."""
-    number = value.get(key, default)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or abs(number) > LARGEST:
-        raise OutputError(f"is {shown(number)}, but must be a finite number from -{LARGEST} to {LARGEST}", path=f"{path}.{key}")
-    return float(number)
-
-
-def string(value: dict[str, Any], key: str, path: str) -> str:
-    """Return the text under a key, ``""`` where there is none. Raises OutputError where it is something else."""
-    text = value.get(key, "")
-    if text is None:
-        return ""
-    if not isinstance(text, str):
-        raise OutputError(f"is {described(text)}, but must be a text", path=f"{path}.{key}")
-    return text
-
-
-# Objects that a library found: complete, with the defaults of what it left out, or refused with the place of what is wrong.
-
-
-_KEYS = tuple(model.Object.__annotations__)
-_SIDES = tuple(model.RectParams.__annotations__)
-_TEXT_KEYS = tuple(model.TextParams.__annotations__)
-_CLASSIFIER_KEYS = tuple(model.Classifier.__annotations__)
-_LABEL_KEYS = tuple(model.LabelInfo.__annotations__)
-
-
-def new_object(value: Any, path: str) -> model.Object:
-    """Return an object that a library found, complete, with the defaults of what it left out.
-
-    ``rect_params`` is needed; an object of in_meta is accepted as it is. Raises OutputError with the place of what is wrong.
-    """
-    own = f"{path}.emcustom"
-    check_keys(value, path, _KEYS, own)
-    found: model.Object = {
-        "class_id": whole(value, "class_id", path, model.UNKNOWN_CLASS),
-        "object_id": whole(value, "object_id", path, model.UNTRACKED, IDS),
-        "confidence": real(value, "confidence", path, 1.0),
-        "obj_label": string(value, "obj_label", path),
-        "rect_params": _rect(value.get("rect_params"), f"{path}.rect_params", own),
-        "text_params": _text_params(value.get("text_params") or {}, f"{path}.text_params", own),
-        "classifier": _classifiers(value.get("classifier") or [], f"{path}.classifier", own),
-    }
-    if "unique_component_id" in value:
-        found["unique_component_id"] = whole(value, "unique_component_id", path, 0)
-    if "tracker_confidence" in value:
-        found["tracker_confidence"] = real(value, "tracker_confidence", path, 0.0)
-    if not is_nothing(value.get("emcustom")):
-        found["emcustom"] = value["emcustom"]
-    return found
-
-
-def _rect(value: Any, path: str, own: str) -> model.RectParams:
-    if isinstance(value, dict):
-        check_keys(value, path, _SIDES, own)
-    if not isinstance(value, dict) or any(side not in value for side in _SIDES):
-        raise OutputError("must be a dict of left, top, width and height, in pixels", path=path)
-    left, top, width, height = (real(value, side, path, None) for side in _SIDES)
-    if width < 0 or height < 0:
-        raise OutputError(f"has the size {width:g} x {height:g}, which is negative", path=path)
-    return {"left": left, "top": top, "width": width, "height": height}
-
-
-def _text_params(value: Any, path: str, own: str) -> model.TextParams:
-    check_keys(value, path, _TEXT_KEYS, own)
-    return {"display_text": string(value, "display_text", path)}
-
-
-def _classifiers(value: Any, path: str, own: str) -> list[model.Classifier]:
-    check_each(value, path, partial(check_keys, known=_CLASSIFIER_KEYS, own=own))
-    return [_classifier(item, f"{path}[{index}]", own) for index, item in enumerate(value)]
-
-
-def _classifier(value: dict[str, Any], path: str, own: str) -> model.Classifier:
-    infos = value.get("label_info") or []
-    check_each(infos, f"{path}.label_info", partial(check_keys, known=_LABEL_KEYS, own=own))
-    return {
-        "num_labels": len(infos),
-        "unique_component_id": whole(value, "unique_component_id", path, 0),
-        "label_info": [_label_info(info, f"{path}.label_info[{index}]") for index, info in enumerate(infos)],
-    }
-
-
-def _label_info(value: dict[str, Any], path: str) -> model.LabelInfo:
-    return {
-        "num_classes": whole(value, "num_classes", path, 0),
-        "result_label": string(value, "result_label", path),
-        "result_class_id": whole(value, "result_class_id", path, 0),
-        "label_id": whole(value, "label_id", path, 0),
-        "result_prob": real(value, "result_prob", path, 1.0),
-    }
 
 
 # What comes from a buffer, checked where it is read: anybody may have written it.

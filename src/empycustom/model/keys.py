@@ -1,0 +1,283 @@
+"""Every JSON key of ``in_meta``, documents and results, declared once.
+
+From the declaration are made the checks of new objects, messages, defaults, ``empycustom schema --document``, and, by
+``make format``, the typed dicts in :mod:`empycustom.types` and the tables of docs/metadata.md. So a new key is one entry here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from empycustom.errors import OutputError
+from empycustom.model.schema import (
+    ANYTHING,
+    JSON_OBJECT,
+    Array,
+    Field,
+    Float,
+    Integer,
+    Object,
+    OneOf,
+    Reader,
+    Schema,
+    Text,
+    Unusual,
+    json_schema,
+)
+from empycustom.model.values import UNKNOWN_CLASS, UNTRACKED, is_nothing
+from empycustom.types import ObjectMeta
+
+SCHEMA_VERSION = 1  # of documents and of the JSON on buffers; it stays the same as long as keys are only added
+_LARGEST = 2**31 - 1
+_INT = Integer(-_LARGEST - 1, _LARGEST)  # what an int of GStreamer's metadata holds
+_NUMBER, _SIZE, _PIXELS = Float(-_LARGEST, _LARGEST), Float(0, _LARGEST), Integer(1, _LARGEST)
+_UINT64 = Integer(-1, 2**64 - 1)  # -1: none
+
+
+class Attributes(Schema):
+    """Any JSON. What says nothing, as ``{}``, is like a key that is not there."""
+
+    words = "any JSON"
+
+    def reader(self) -> Reader:
+        """Leave out what says nothing to the slower way."""
+
+        def read(value: Any) -> Any:
+            if is_nothing(value):
+                raise Unusual
+            return value
+
+        return read
+
+    def json_schema(self, definitions: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - it has none
+        """Return what accepts anything."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Key(Field):
+    """A key, with the ``unit`` of its value and the ones who set it. ``always``: it is in every ``in_meta`` and document."""
+
+    unit: str = ""
+    by: str = "empycustom"
+    always: bool = True
+
+
+@dataclass(frozen=True)
+class Found(Key):
+    """A key that an element which finds objects sets, or a library, which may leave it out: ``""``, null and {} are like that."""
+
+    by: str = "detector, library"
+
+
+@dataclass(frozen=True)
+class OfDeepStream(Key):
+    """A key that is there in DeepStream only."""
+
+    by: str = "DeepStream"
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class OfLibrary(Key):
+    """Attributes that libraries upstream have attached."""
+
+    by: str = "library"
+    always: bool = False
+
+
+def _text(description: str, **more: Any) -> Key:
+    return Found(Text(), description, default="", blank=is_nothing, **more)
+
+
+BOX = Object(
+    {
+        "left": Found(_NUMBER, "left edge of the box", required=True, unit="pixels"),
+        "top": Found(_NUMBER, "upper edge of the box", required=True, unit="pixels"),
+        "width": Found(_SIZE, "width of the box", required=True, unit="pixels"),
+        "height": Found(_SIZE, "height of the box", required=True, unit="pixels"),
+    },
+    name="RectParams",
+    description="A box, in pixels from the upper left corner of the frame.",
+    words="a dict of left, top, width and height, in pixels",
+)
+TEXT = Object(
+    {"display_text": _text("text that an overlay writes beside the object; empty: none")},
+    name="TextParams",
+    description="The text that an overlay writes beside an object.",
+    words="a dict",
+)
+LABEL = Object(
+    {
+        "num_classes": Found(_INT, "number of classes that the classifier has; 0: unknown", default=0),
+        "result_label": _text("name of the class"),
+        "result_class_id": Found(_INT, "number of the class", default=0),
+        "label_id": Found(_INT, "number of the label", default=0),
+        "result_prob": Found(_NUMBER, "probability, from 0 to 1", default=1.0),
+    },
+    name="LabelInfo",
+    description="A label that a classifier gave to an object.",
+    words="a dict",
+)
+CLASSIFIER = Object(
+    {
+        "num_labels": Found(_INT, "number of labels", default=0, computed=lambda made: len(made["label_info"])),
+        "unique_component_id": Found(_INT, "number of the element that classified the object; 0: unknown", default=0),
+        "label_info": Found(Array(LABEL), "the labels", default=[], blank=is_nothing),
+    },
+    name="Classifier",
+    description="The labels that one classifier gave to an object.",
+    words="a dict",
+)
+OBJECT = Object(
+    {
+        "class_id": Found(_INT, "number of the class; -1: unknown", default=UNKNOWN_CLASS),
+        "object_id": Found(_UINT64, "number that a tracker gave to the object; -1: not tracked", default=UNTRACKED),
+        "confidence": Found(_NUMBER, "confidence of the detection, from 0 to 1", default=1.0),
+        "obj_label": _text("name of the class"),
+        "rect_params": Found(BOX, "the box, in pixels of the frame", required=True),
+        "text_params": Found(TEXT, "text that an overlay writes beside the object", default={}, blank=is_nothing),
+        "classifier": Found(Array(CLASSIFIER), "an entry for each classifier", default=[], blank=is_nothing),
+        "unique_component_id": OfDeepStream(_INT, "number of the element that found the object"),
+        "tracker_confidence": OfDeepStream(_NUMBER, "confidence of the tracker, from 0 to 1"),
+        "emcustom": OfLibrary(Attributes(), "attributes of the object from libraries upstream", blank=is_nothing),
+    },
+    name="ObjectMeta",
+    description="An object that was found in a frame.",
+    words="a dict",
+)
+FRAME = Object(
+    {
+        "frame_num": Key(Integer(), "number of the frame, from 0, or as an element upstream counted it"),
+        "buf_pts": Key(_UINT64, "timestamp of the buffer, as the container counts it; -1: none", unit="ns"),
+        "stream_time": Key(
+            Integer(),
+            "time of the frame in the video: 0 at its beginning in every container, as players show it; -1: unknown, as where "
+            "`buf_pts` is -1, or in a batch of DeepStream",
+            unit="ns",
+        ),
+        "timestamp": Key(Text(), "local time when the first element of this project received the frame"),
+        "source_id": Key(Integer(), "number of the source in a batch, else 0"),
+        "source": Key(
+            Text(),
+            "where the frame comes from, if `empycustom run` plays it: a file as you named it (from a folder: `frames/001.jpg`), "
+            "a URI without passwords, a device, `test`, `-` for stdin; the `stream_id` of a stream configuration",
+            always=False,
+        ),
+        "source_frame_width": Key(_PIXELS, "width of the frame", unit="pixels"),
+        "source_frame_height": Key(_PIXELS, "height of the frame", unit="pixels"),
+        "stream_width": OfDeepStream(Integer(), "width at the input of nvstreammux", unit="pixels"),
+        "stream_height": OfDeepStream(Integer(), "height at the input of nvstreammux", unit="pixels"),
+        "batch_id": OfDeepStream(Integer(), "place of the frame in the batch"),
+        "pad_index": OfDeepStream(Integer(), "pad of nvstreammux that the frame came by"),
+        "ntp_timestamp": OfDeepStream(Integer(), "time since 1970, from which `timestamp` is made; 0: unknown", unit="ns"),
+        "object": Key(
+            Array(OBJECT), "the objects that detectors, trackers or libraries upstream have found", by="detector, library"
+        ),
+        "emcustom": OfLibrary(ANYTHING, "attributes of the frame from libraries upstream"),
+    },
+    name="FrameMeta",
+    description="A frame of a buffer.",
+)
+PLANE = Object(
+    {
+        "offset": Key(Integer(0), "where the plane begins in the mapped buffer", unit="bytes"),
+        "stride": Key(_INT, "from one row to the next", unit="bytes"),
+        "width": Key(_PIXELS, "width of the plane", unit="samples"),
+        "height": Key(_PIXELS, "height of the plane", unit="samples"),
+    },
+    name="Plane",
+    description="Where a plane of pixels lies in the mapped buffer.",
+)
+BUFFER = Object(
+    {
+        "format": Key(Text(), "format of the pixels, as caps spell it"),
+        "width": Key(_PIXELS, "width of the frame", unit="pixels"),
+        "height": Key(_PIXELS, "height of the frame", unit="pixels"),
+        "memory": Key(Text(("CPU", "NVMM")), "where the pixels are"),
+        "interlace_mode": Key(Text(), "order of the rows, as caps spell it"),
+        "planes": Key(Array(PLANE), "the planes of pixels"),
+    },
+    name="BufferInfo",
+    description="How the pixels of a buffer are stored; `map_frame` reads it for you.",
+)
+_FRAMES = {"frame": Key(Array(FRAME), "the frames; without DeepStream there is one")}
+_OF_BATCH = {"emcustom": OfLibrary(ANYTHING, "attributes of the batch from libraries upstream")}
+_VERSION = {"schema_version": Key(Integer(1), "version of these keys; it stays the same when keys are added", always=False)}
+IN_META = Object(
+    {**_FRAMES, "buffer": Key(BUFFER, "how the pixels are stored"), **_OF_BATCH},
+    name="InMeta",
+    description="What a callback gets as `in_meta`.",
+)
+DOCUMENT = Object(
+    {**_VERSION, **_FRAMES, **_OF_BATCH},
+    name="Document",
+    description="What `aimeta` and `empycustom.document` tell about a buffer.",
+)
+NEW_OBJECT = Object(
+    {name: replace(its, always=False) for name, its in OBJECT.fields.items() if isinstance(its, Key)},
+    name="NewObject",
+    description="An object that a library has found. Only its box is required.",
+    words="a dict",
+)
+OUT_FRAME = Object(
+    {
+        "meta": OfLibrary(ANYTHING, "attributes of the frame"),
+        "object": OfLibrary(Array(ANYTHING), "attributes of its objects, an entry for each in their order; {}: none"),
+        "new_object": OfLibrary(Array(NEW_OBJECT), "objects that the library has found"),
+    },
+    name="OutFrame",
+    description="The result about one frame.",
+    words="a dict",
+)
+OUT_BATCH = Object(
+    {
+        "meta": OfLibrary(ANYTHING, "attributes of the batch, or of the buffer"),
+        "frame": OfLibrary(
+            OneOf(((list, Array(OUT_FRAME)), (dict, JSON_OBJECT)), "a list (an entry for each frame) or a dict"),
+            "an entry for each frame, or the attributes of the only one",
+        ),
+    },
+    name="OutBatch",
+    description="The result about a buffer, in its long form.",
+    words="a dict",
+)
+DICTS = (BOX, TEXT, LABEL, CLASSIFIER, OBJECT, FRAME, PLANE, BUFFER, IN_META, DOCUMENT, NEW_OBJECT, OUT_FRAME, OUT_BATCH)
+IN_META_KEYS = tuple(dict.fromkeys(key for each in (IN_META, FRAME, *DICTS[:8]) for key in each.fields))
+
+
+_read_object = OBJECT.reader()
+
+
+def new_object(value: Any, path: str) -> ObjectMeta:
+    """Return an object that a library has found, complete, with the defaults of what it left out.
+
+    Only its box is required; an object of ``in_meta`` is accepted as it is. Raises OutputError with the place of what is wrong.
+    """
+    try:
+        return cast("ObjectMeta", _read_object(value))
+    except Unusual:
+        for problem in OBJECT.problems(value, path):
+            advice = f". Attributes of your own belong under {path}.emcustom" if problem.unknown else ""
+            raise OutputError(f"{problem.text}{advice}", path=problem.path) from None
+        return cast("ObjectMeta", OBJECT.read(value))
+
+
+def document_schema() -> dict[str, Any]:
+    """Return the JSON Schema of documents: their lines in files and on the console, and the payload of ``new-meta``."""
+    return json_schema(_documented(DOCUMENT), "document of aimeta")
+
+
+def _documented(schema: Schema) -> Schema:
+    """Return the schema of what comes, rather than of what may be returned: keys that are always there, and others in time."""
+    if isinstance(schema, Array):
+        return Array(_documented(schema.items))
+    if not isinstance(schema, Object):
+        return schema
+    fields = {
+        name: replace(its, schema=_documented(its.schema), required=its.always)
+        for name, its in schema.fields.items()
+        if isinstance(its, Key)
+    }
+    return replace(schema, fields=fields, others=ANYTHING)
