@@ -1,4 +1,7 @@
-"""What the checks of ``empycustom doctor`` have in common: findings, and child processes."""
+"""What is installed: which Debian package has which element of GStreamer, child processes that find out more, and findings.
+
+It imports neither gi nor NumPy nor cffi, because ``empycustom doctor`` looks whether they are there.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor: ``level`` is OK, WARNING or PROBLEM; ``fix`` says what to do; ``details`` is shown below."""
+    """One line of ``empycustom doctor``: ``level`` is OK, WARNING or PROBLEM; ``fix`` is what to do; ``details`` are shown below."""
 
     level: str
     text: str
@@ -30,7 +33,7 @@ class Finding:
 
 
 def own_command() -> str:
-    """How this program is called from the folder where it was called: ``empycustom`` where the shell finds this very one."""
+    """Return the command that calls this program from here: ``empycustom`` where the shell finds this very one."""
     ours = Path(sys.prefix, "bin", "empycustom")
     on_path = shutil.which("empycustom")
     if on_path and same_folder(on_path, ours):
@@ -42,7 +45,7 @@ def own_command() -> str:
 
 @dataclass(frozen=True)
 class Output:
-    """What a child process printed; ``code`` is its exit code, None if there is no such program or it ran too long."""
+    """The output of a child process; ``code`` is its exit code, None if there is no such program or it ran too long."""
 
     code: int | None
     stdout: str
@@ -50,7 +53,7 @@ class Output:
 
 
 def _environment() -> dict[str, str]:
-    """The environment with the LC_CTYPE of the user: in the C locale Python sets another one, which its children would get."""
+    """Return the environment with the LC_CTYPE of the user: in the C locale Python sets another one for its children."""
     variables = dict(os.environ)
     with suppress(OSError):
         given = [
@@ -63,7 +66,7 @@ def _environment() -> dict[str, str]:
 
 
 def run(*command: str, **environment: str) -> Output:
-    """Run a program with ``environment`` on top of the user's own."""
+    """Run a program with ``environment`` on top of the user's own, for a minute at most."""
     try:
         done = subprocess.run(
             command,
@@ -82,17 +85,17 @@ def run(*command: str, **environment: str) -> Output:
 
 
 def python_version(executable: str) -> str:
-    """``3.11`` for an interpreter, ``""`` if it cannot be run."""
+    """Return the version of an interpreter, such as ``3.11``; the empty text if it cannot be run."""
     return run(executable, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").stdout.strip()
 
 
 def can_import(executable: str, module: str) -> bool:
-    """Whether another interpreter can import ``module``."""
+    """Return whether another interpreter can import ``module``."""
     return run(executable, "-c", f"import {module}").code == 0
 
 
 def same_folder(one: str | Path, other: str | Path) -> bool:
-    """Whether two paths lead to one place."""
+    """Return whether two paths lead to one place."""
     return os.path.realpath(one) == os.path.realpath(other)
 
 
@@ -133,9 +136,9 @@ PACKAGES = {
     "glimagesink": "gstreamer1.0-gl",
     "waylandsink": _BAD,
 }
-# What `empycustom run` cannot do without, whatever is asked of it.
+# Elements that every pipeline of `empycustom run` needs.
 ESSENTIAL = ("videoconvert", "videoflip", "uridecodebin", "queue", "tee", "capsfilter", "fakesink")
-# What can show frames in a window, by the variable that says where; the first is the one to install.
+# Elements that show frames in a window, by the variable that names the display; the first is the one to install.
 WINDOWS = {"DISPLAY": ("xvimagesink", "ximagesink", "glimagesink"), "WAYLAND_DISPLAY": ("waylandsink", "glimagesink")}
 
 
@@ -143,7 +146,7 @@ _DEEPSTREAM = re.compile(r"nv\w+")
 
 
 def how_to_get_any(factory: str) -> str:
-    """The same of any element, by what apt knows of packages; takes a second the first time."""
+    """Return how to install an element: apt is asked about one that is not in the table, which takes a second the first time."""
     if factory not in PACKAGES:
         if package := _packages_in_apt().get(factory):
             return f"install it with: apt install {package}"
@@ -154,7 +157,7 @@ def how_to_get_any(factory: str) -> str:
 
 @cache
 def _packages_in_apt() -> dict[str, str]:
-    """The package of each element, by the descriptions in Debian and Ubuntu, which list them; empty where there is no apt."""
+    """Return the package of each element, which Debian and Ubuntu list in descriptions; empty where there is no apt."""
     package = ""
     found: dict[str, str] = {}
     for line in run("apt-cache", "dumpavail").stdout.splitlines():
@@ -167,6 +170,6 @@ def _packages_in_apt() -> dict[str, str]:
 
 
 def how_to_get(factories: list[str]) -> str:
-    """The command that installs one of ``factories``, in words."""
+    """Return how to install one of ``factories``, as the second half of a sentence."""
     packages = list(dict.fromkeys(PACKAGES[factory] for factory in factories if factory in PACKAGES))
     return f"install it with: apt install {' (or) '.join(packages)}" if packages else "install the plugin that has it"
