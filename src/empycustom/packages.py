@@ -24,7 +24,7 @@ _TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of ``empycustom doctor``: ``level`` is OK, WARNING or PROBLEM; ``fix`` is what to do; ``details`` are shown below."""
+    """One line of ``empycustom doctor``. ``level`` is OK, WARNING or PROBLEM, ``fix`` what to do; ``details`` come below it."""
 
     level: str
     text: str

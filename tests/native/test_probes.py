@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from empycustom.gstreamer import Gst
-from empycustom.native import objects as probes
+from empycustom.native import probes
 
 FRAMES = 50
 NO_TIMES = 'appsrc name=in format=time caps="video/x-raw,format=GRAY8,width=4,height=4,framerate=0/1" ! fakesink name=out'
@@ -41,10 +41,10 @@ def play(description, prepare, *, pts=None):
 
 def test_buffers_are_counted():
     counters = []
-    play(NO_TIMES, lambda source, sink: counters.extend(map(probes.Counter, (source, sink))))
+    play(NO_TIMES, lambda source, sink: counters.extend(map(probes.BufferCounter, (source, sink))))
     assert [(counter.all, counter.order) for counter in counters] == [(FRAMES, 0)] * 2
 
-    play(NO_TIMES, lambda _, sink: counters.append(probes.Counter(sink)), pts=7)
+    play(NO_TIMES, lambda _, sink: counters.append(probes.BufferCounter(sink)), pts=7)
     assert (counters[-1].all, counters[-1].order) == (FRAMES, FRAMES)
 
 
@@ -56,7 +56,7 @@ def test_a_time_is_given_without_writing_to_the_buffers_of_others(duration):
         asked.append(pts)
         return (5 * len(asked), duration) if len(asked) % 2 else ()
 
-    came = play(NO_TIMES, lambda source, _: probes.give_times(source, times_of))
+    came = play(NO_TIMES, lambda source, _: probes.replace_times(source, times_of))
     expected = (Gst.CLOCK_TIME_NONE if duration is None else duration, Gst.CLOCK_TIME_NONE)
     assert asked == [None] * FRAMES
     assert [(pts, lasts) for pts, lasts, _ in came] == [
@@ -68,7 +68,9 @@ def test_none_ends_the_asking_and_so_does_what_is_returned():
     asked, ends = [], []
     play(
         NO_TIMES,
-        lambda source, _: probes.give_times(source, lambda pts, _duration: asked.append(pts) or (None if len(asked) > 4 else ())),
+        lambda source, _: probes.replace_times(
+            source, lambda pts, _duration: asked.append(pts) or (None if len(asked) > 4 else ())
+        ),
         pts=9,
     )
     assert asked == [9] * 5
@@ -78,21 +80,21 @@ def test_none_ends_the_asking_and_so_does_what_is_returned():
         ends[0]()
         return ()
 
-    play(NO_TIMES, lambda source, _: ends.append(probes.give_times(source, once)), pts=8)
+    play(NO_TIMES, lambda source, _: ends.append(probes.replace_times(source, once)), pts=8)
     assert asked == [9] * 5 + [8]
     ends[0]()  # a second time, and when the pad is gone
 
 
 @pytest.mark.parametrize(("rate", "expected"), [("0/1", "25/1"), ("30000/1001", "30000/1001")])
 def test_a_frame_rate_is_given_to_caps_without_one(rate, expected):
-    came = play(NO_TIMES.replace("0/1", rate), lambda source, _: probes.FrameRate(source, 25))
+    came = play(NO_TIMES.replace("0/1", rate), lambda source, _: probes.FixedFrameRate(source, 25))
     assert {caps for _, _, caps in came} == {
         f"video/x-raw, format=(string)GRAY8, width=(int)4, height=(int)4, framerate=(fraction){expected}"
     }
 
 
 def test_caps_that_do_not_name_a_frame_rate_get_one():
-    came = play(NO_TIMES.replace(",framerate=0/1", ""), lambda source, _: probes.FrameRate(source, 25))
+    came = play(NO_TIMES.replace(",framerate=0/1", ""), lambda source, _: probes.FixedFrameRate(source, 25))
     assert all("framerate=(fraction)25/1" in caps for _, _, caps in came)
 
 
@@ -104,7 +106,7 @@ def test_the_first_frame_rate_is_kept(first, missing, expected):
         f"videotestsrc num-buffers=2 ! {caps.replace(first, '15/1')} ! queue ! c."
     )
     sink = pipeline.get_by_name("sink").get_static_pad("sink")
-    rate, seen = probes.FrameRate(hash(sink), missing), []
+    rate, seen = probes.FixedFrameRate(hash(sink), missing), []
 
     def look(pad, _info):
         seen.append(pad.get_current_caps()[0]["framerate"])
@@ -124,16 +126,16 @@ def test_the_first_frame_rate_is_kept(first, missing, expected):
 
 def test_nothing_is_left_behind_when_the_pads_are_gone():
     gc.collect()
-    before = len(probes._looks)
+    before = len(probes._callbacks)
 
     def prepare(source, sink):
-        probes.Counter(source)
-        probes.give_times(source, lambda _pts, _duration: ())
-        probes.FrameRate(sink, 25)
+        probes.BufferCounter(source)
+        probes.replace_times(source, lambda _pts, _duration: ())
+        probes.FixedFrameRate(sink, 25)
 
     play(NO_TIMES, prepare)
     gc.collect()
-    assert len(probes._looks) == before
+    assert len(probes._callbacks) == before
 
 
 def test_pipelines_that_start_at_once_count_their_own():
@@ -141,8 +143,8 @@ def test_pipelines_that_start_at_once_count_their_own():
 
     def prepare(source, sink):
         times = iter(range(FRAMES))
-        probes.give_times(source, lambda _pts, _duration: (next(times), None))
-        counted.append(probes.Counter(sink))
+        probes.replace_times(source, lambda _pts, _duration: (next(times), None))
+        counted.append(probes.BufferCounter(sink))
 
     def run():
         try:

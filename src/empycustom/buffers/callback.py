@@ -1,4 +1,8 @@
-"""The buffer as a callback gets it."""
+"""Buffers for callbacks: the ``Gst.Buffer`` that a callback gets, and the pools that new frames come from.
+
+A borrowed Buffer has no reference to its buffer, which makes it writable; it must be gone before GStreamer goes on with the
+buffer, or take a reference.
+"""
 
 from __future__ import annotations
 
@@ -73,14 +77,14 @@ def take_reference(buffer: Any) -> None:
     buffer._reference = reference(hash(buffer))
 
 
-# Where buffers for new frames come from: which pool GStreamer is to take them from.
+# Pools: which one GStreamer takes the buffers for new frames from.
 
 
 _META_OPTION: str = GstVideo.BUFFER_POOL_OPTION_VIDEO_META
 
 
 def offers_pool(query: Any) -> bool:
-    """Say whether downstream offers a pool in its answer to an allocation query."""
+    """Return whether downstream offers a pool in its answer to an allocation query."""
     return bool(query.get_n_allocation_pools()) and query.parse_nth_allocation_pool(0)[0] is not None
 
 

@@ -1,4 +1,4 @@
-"""Frames in system memory."""
+"""Buffers mapped as frames: in system memory here, in GPU memory in ``nvmm``; and arrays of NumPy that become frames."""
 
 from __future__ import annotations
 

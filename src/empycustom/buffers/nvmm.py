@@ -3,8 +3,8 @@
 The buffer stays mapped for the block, as NVIDIA's own elements have it; its map is the NvBufSurface, not the pixels.
 
 NVIDIA's memory cannot be shared by two buffers, nor copied: where GStreamer copies a buffer of it (behind a tee, for an element
-that works in place, or in ``copy_deep()``), the copy gets the bytes of the NvBufSurface, which still say where the original's
-pixels are. Such a copy can be read while the original is there, which is so as long as a callback runs. It cannot be written,
+that works in place, or in ``copy_deep()``), the copy gets the bytes of the NvBufSurface, which still point to the pixels of
+the original. Such a copy can be read while the original is there, which is so as long as a callback runs. It cannot be written,
 because the other branch would see it; and what other libraries make of its views must not be used after the block, because what
 they keep is the memory of the copy.
 """
@@ -112,7 +112,7 @@ def _note(error: BaseException, failed: FrameError) -> None:
 
 
 class _Plan(NamedTuple):
-    """What follows from what a surface says, the same for all blocks of a buffer. ``addresses`` are those of the planes."""
+    """All that follows from the description of a surface, the same for all blocks. ``addresses`` are those of the planes."""
 
     surface: Surface
     device: tuple[int, int]

@@ -23,7 +23,7 @@ from empycustom.library.callbacks import trace_this_thread
 from empycustom.library.explain import at_fault
 from empycustom.model.serialize import dumps
 from empycustom.native import fastpath
-from empycustom.native.objects import DebugCategory, highest_level, keep, keep_floating, listens_to
+from empycustom.native.objects import DebugCategory, highest_level, keep_alive, keep_floating, listener_check
 from empycustom.text import for_people, use_native_folders
 
 SLOW_BECAUSE = fastpath.reason_unavailable(PYGOBJECT_VERSION, PYGOBJECT_INTERFACE)  # "": the fast path is taken
@@ -101,7 +101,7 @@ def _keep_all() -> None:
     A thread of GStreamer may hold the pipeline for a moment longer, and PyGObject would enter an interpreter that is gone.
     """
     for element in list(_living):
-        keep(element.address)
+        keep_alive(element.address)
 
 
 class PyTransform(GstBase.BaseTransform):
@@ -288,8 +288,8 @@ class VideoTransform(PyTransform):
         self.last_meta = None
         self._until_end = None
         self.told.clear()
-        self._signal_is_heard = listens_to(hash(self), self.signal)
-        self._new_meta_is_heard = listens_to(hash(self), "new-meta")
+        self._signal_is_heard = listener_check(hash(self), self.signal)
+        self._new_meta_is_heard = listener_check(hash(self), "new-meta")
 
     def end(self) -> None:
         """End the stream."""

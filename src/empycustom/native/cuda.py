@@ -42,10 +42,10 @@ def check(library: Any, code: int, what: str) -> None:
 
 
 def _error(library: Any, code: int) -> str:
-    name, said = ffi.new("const char **"), ffi.new("const char **")
+    name, description = ffi.new("const char **"), ffi.new("const char **")
     library.cuGetErrorName(code, name)
-    library.cuGetErrorString(code, said)
-    return f"{text(name[0]) or f'CUDA error {code}'} ({text(said[0]) or 'no description'})"
+    library.cuGetErrorString(code, description)
+    return f"{text(name[0]) or f'CUDA error {code}'} ({text(description[0]) or 'no description'})"
 
 
 @lru_cache(maxsize=64)
@@ -68,7 +68,7 @@ def use_gpu(gpu: int) -> Iterator[Any]:
         library.cuCtxPopCurrent_v2(_BEFORE)
 
 
-# What CUDA's driver has to tell about this machine. It is asked without a context, so that it takes nothing of a GPU's memory.
+# The GPUs of this machine. CUDA's driver is asked without a context, so that it takes nothing of a GPU's memory.
 
 
 _NAME_BYTES = 256
@@ -92,7 +92,7 @@ def _gpu(library: Any, number: int) -> tuple[str, int]:
     device, name, memory = ffi.new("int *"), ffi.new("char[]", _NAME_BYTES), ffi.new("size_t *")
     check(library, library.cuDeviceGet(device, number), f"There is no GPU {number}")
     check(library, library.cuDeviceGetName(name, _NAME_BYTES, device[0]), f"GPU {number} does not report its name")
-    check(library, library.cuDeviceTotalMem_v2(memory, device[0]), f"GPU {number} does not tell how much memory it has")
+    check(library, library.cuDeviceTotalMem_v2(memory, device[0]), f"GPU {number} does not report how much memory it has")
     return text(name), int(memory[0])
 
 
@@ -148,13 +148,13 @@ FoundSurface = tuple[int, int, int, int, tuple[int, ...]]
 def found_at(address: int, size: int, batch_id: int) -> FoundSurface:
     """Return a surface of the NvBufSurface at an address, which has so many bytes. Raises FrameError where there is none.
 
-    It is read for every block, and not looked into: a pool has few buffers, so that :func:`surface_of` has seen it before.
+    It is read for every block, and not looked into: a pool has few buffers, so that its Surface was made before.
     """
     gpu, batch_size, filled, memory_type, surfaces = _head(address) if address and size >= _HEAD_SIZE else (0,) * 5
     sane = 1 <= batch_size <= _LARGEST_BATCH and filled <= batch_size and memory_type < _MEMORY_TYPES
     if not (sane and surfaces and surfaces % 8 == 0):
         raise FrameError(
-            "The buffer is said to be in NVMM memory, and holds no NvBufSurface of NVIDIA's: put nvvideoconvert before the "
+            "By its caps the buffer is in NVMM memory, but it holds no NvBufSurface of NVIDIA's: put nvvideoconvert before the "
             "element; its buffers do."
         )
     filled = filled or 1  # some elements that know no batches leave it 0
@@ -189,7 +189,7 @@ def _stride(surfaces: int) -> int:
     if len(sizes) == 1:
         return sizes[0]
     raise FrameError(
-        "The buffer holds several frames, and it cannot be told where the second one is described: this version of DeepStream is "
+        "The buffer holds several frames, and it is not known where the second one is described: this version of DeepStream is "
         "not known. The first one (batch_id=0) can be mapped; nvstreamdemux makes a buffer of each."
     )
 
@@ -207,7 +207,7 @@ def _is_surface(place: int) -> bool:
     )
 
 
-# Surface arrays of a Jetson: NVIDIA's library makes an EGL image of a surface, and CUDA tells where the pixels of one lie.
+# Surface arrays of a Jetson: NVIDIA's library makes an EGL image of a surface, and CUDA has the place of its pixels.
 
 
 _EGL_LIBRARY = "libnvbufsurface.so"

@@ -36,7 +36,7 @@ def is_deepstream(api: int) -> bool:
 
 @lru_cache(maxsize=1)
 def nvds() -> Any:
-    """Return the library. Only to be asked for where there is DeepStream metadata: whoever made it has loaded the library."""
+    """Return the library. It is in the process where there is DeepStream metadata: whoever made that has loaded it."""
     return ffi.dlopen(nvds_path(), FLAGS)
 
 
@@ -105,7 +105,7 @@ label_fields = reader(
 
 @dataclass(frozen=True)
 class Layout:
-    """How the structures of some versions lie.
+    """The layout of the structures of some versions.
 
     ``since`` is the first of the ``versions``. ``sizes``, in bytes, are of NvDsFrameMeta, NvDsObjectMeta and NvDsClassifierMeta.
     ``object_meta`` names the structure of declared.h for an object. ``event_size`` is that of NvDsEventMsgMeta, the largest of
@@ -175,7 +175,7 @@ def batch_in(meta_address: int) -> int:
     return data if kind == _BATCH_GST_META else 0
 
 
-# Which DeepStream runs, where the sizes of its structures do not tell: numbers in its enums move between minor versions.
+# The version of DeepStream, where the sizes of its structures are not enough: numbers in its enums move between minor versions.
 
 
 # NVDS_CUSTOM_MSG_BLOB from a version on. 6.4 to 7.1 are inferred: no header of theirs was at hand.
@@ -195,8 +195,8 @@ def msg_blob_type(layout: Layout) -> int:
 
 def _version() -> tuple[int, int]:
     plugin = gst.gst_registry_find_plugin(gst.gst_registry_get(), _CONVERTER)
-    said = text(gst.gst_plugin_get_version(plugin)) if plugin else ""
-    found = re.search(r"^(\d+)\.(\d+)", said) or re.search(r"deepstream-(\d+)\.(\d+)", nvds_path())
+    version = text(gst.gst_plugin_get_version(plugin)) if plugin else ""
+    found = re.search(r"^(\d+)\.(\d+)", version) or re.search(r"deepstream-(\d+)\.(\d+)", nvds_path())
     if found:
         return int(found[1]), int(found[2])
     raise DeepStreamError(

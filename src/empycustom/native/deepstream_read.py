@@ -144,10 +144,10 @@ class BatchReader:
         if self._has_classifiers > looked[0] or self._has_users > looked[1]:
             return None
         of_batch = users.at(heads[0][1]) if users else []
-        said = [users.at(row[-1]) if users else [] for row in rows]
+        of_frames = [users.at(row[-1]) if users else [] for row in rows]
         made = [
             FrameMeta._make((address, *row[:-2], objects.at(row[-2], users), mine))
-            for address, row, mine in zip(flat(frames), rows, said, strict=True)
+            for address, row, mine in zip(flat(frames), rows, of_frames, strict=True)
         ]
         return BatchMeta(batch, made, of_batch)
 
@@ -228,7 +228,7 @@ class _Objects:
         return [self._made(address, users) for address in next(self._addresses)] if head else []
 
     def _made(self, address: int, users: _Users | None) -> ObjectMeta:
-        component, class_id, object_id, *numbers, shown, label, classifiers, said = next(self._each)
+        component, class_id, object_id, *numbers, shown, label, classifiers, its_users = next(self._each)
         return ObjectMeta._make(
             (
                 component,
@@ -237,7 +237,7 @@ class _Objects:
                 *numbers,
                 next(self._shown).decode("utf-8", "replace") if shown else "",
                 _label(label),
-                next(filter(None, [user.key for user in users.at(said)]), 0) if users and said else 0,
+                next(filter(None, [user.key for user in users.at(its_users)]), 0) if users and its_users else 0,
                 [self._classifier() for _ in next(self._classifiers)] if classifiers else [],
                 address,
             )

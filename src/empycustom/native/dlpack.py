@@ -56,7 +56,7 @@ def _deleters() -> dict[bool, int]:
 
 
 class _Form(NamedTuple):
-    """How tensors of some dimensions are written: the bytes they take, where their shape and their strides lie, and by what."""
+    """The layout of a tensor of some dimensions: its size, where shape and strides lie in it, and a function that writes it."""
 
     size: int
     shape: int
@@ -79,8 +79,8 @@ Tensor = tuple[int, tuple[int, ...], tuple[int, ...], int, tuple[int, int], bool
 class Capsule:
     """Make a tensor ready to be taken: ``object`` is the PyCapsule.
 
-    ``memory`` is the address of the GstMemory that the tensor keeps a reference to. A versioned tensor says whether it may be
-    written; others cannot.
+    ``memory`` is the address of the GstMemory that the tensor keeps a reference to. A versioned tensor has a flag for whether it
+    may be written; others have none.
     """
 
     __slots__ = ("_memory", "_name", "_tensor", "_used", "object")

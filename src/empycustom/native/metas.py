@@ -82,20 +82,20 @@ def size_of(address: int) -> int:
 
 
 class VideoLayout(NamedTuple):
-    """What a GstVideoMeta says: bytes to each plane, and bytes from a row to the next."""
+    """The layout in a GstVideoMeta: bytes to each plane, and bytes from a row to the next."""
 
     offsets: tuple[int, ...]
     strides: tuple[int, ...]
 
 
 def video_layout(address: int) -> VideoLayout | None:
-    """Return how the planes of a buffer lie according to its GstVideoMeta, or None where it has none."""
+    """Return where the planes of a buffer lie by its GstVideoMeta, or None where it has none."""
     meta = gst.gst_buffer_get_meta(address, VIDEO_META_API)
     return layout_at(meta) if meta else None
 
 
 def described_at(address: int) -> tuple[int, int, int] | None:
-    """Return (GstVideoFormat, width, height) as the GstVideoMeta of a buffer says, or None where it has none."""
+    """Return (GstVideoFormat, width, height) of the GstVideoMeta of a buffer, or None where it has none."""
     found = gst.gst_buffer_get_meta(address, VIDEO_META_API)
     if not found:
         return None
@@ -246,7 +246,7 @@ def add_region(address: int, region: Region) -> None:
         video.gst_video_region_of_interest_meta_add_param(meta, structure)
 
 
-# A frame's number and time on its buffer, where nothing was said about it.
+# A frame's number and time on its buffer, where no library attached anything to it.
 #
 # They are the two numbers of a GstReferenceTimestampMeta, whose reference is caps of our own: one call into C, no text, and every
 # element copies it to whatever it makes of the buffer.

@@ -41,7 +41,7 @@ def _no_standard_numbers() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def is_mixed() -> bool:
-    """Say whether an exception in a library that is loaded from now on ends the process; it stays so once GStreamer is loaded.
+    """Return whether an exception in a library that is loaded from now on ends the process; it stays so once GStreamer is loaded.
 
     So it is where C++ itself was loaded before libunwind, and libgcc was not for everybody.
     """
@@ -80,7 +80,7 @@ def _loaded() -> list[str]:
 
 
 def _is_libgcc_first() -> bool:
-    """Say whether what everybody uses is libgcc's."""
+    """Return whether the functions that all libraries unwind by are libgcc's."""
     import ctypes
 
     own, first = (ctypes.cast(ctypes.CDLL(name)._Unwind_Resume, ctypes.c_void_p).value for name in (_LIBGCC, None))

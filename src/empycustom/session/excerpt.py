@@ -12,7 +12,7 @@ from empycustom.config.launch import FIRST, NEWEST
 from empycustom.elements.upstream import NO_TIME, beginning_of, stream_time_in, unknown, upstream_of
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
-from empycustom.native import objects as probes
+from empycustom.native import probes
 from empycustom.session.console import complain
 from empycustom.session.parts import in_background
 from empycustom.session.sinks import show_at_once
@@ -43,7 +43,7 @@ class LeftOut:
     def __init__(self, advice: str) -> None:
         self._advice = advice
         self._before = 0
-        self._counter: probes.Overtaken | None = None
+        self._counter: probes.OvertakenCounter | None = None
         self._told = False
 
     @property
@@ -51,7 +51,7 @@ class LeftOut:
         """How many frames were left out until now."""
         return self._before + (self._counter.count if self._counter else 0)
 
-    def go_on(self, counter: probes.Overtaken) -> None:
+    def go_on(self, counter: probes.OvertakenCounter) -> None:
         """Add to what was counted until now what is counted there."""
         self._before, self._counter = self.count, counter
 
@@ -87,7 +87,7 @@ class Newest:
             queue.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._look)
 
     def _count(self, queue: Any) -> None:
-        self._left_out.go_on(probes.Overtaken(*(hash(queue.get_static_pad(name)) for name in ("sink", "src"))))
+        self._left_out.go_on(probes.OvertakenCounter(*(hash(queue.get_static_pad(name)) for name in ("sink", "src"))))
 
     def _is_live(self, queue: Any) -> None:
         show_at_once(queue.get_parent())

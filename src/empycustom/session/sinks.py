@@ -12,7 +12,7 @@ from typing import Any
 from empycustom.config.launch import AIMETA, quoted
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
-from empycustom.native import objects as probes
+from empycustom.native import probes
 from empycustom.packages import WINDOWS, how_to_get
 from empycustom.session.parts import exists
 from empycustom.session.sources import FRAME_RATE
@@ -221,7 +221,7 @@ class _Apart:
         self._last = 0
         self._given = -_APART
 
-    def times(self, pts: int | None, _duration: int | None) -> probes.Times:
+    def times(self, pts: int | None, _duration: int | None) -> probes.NewTimes:
         """Return the pts that a buffer gets instead of ``pts``, and no duration; () where it keeps its own."""
         if pts is None:
             return ()
@@ -239,7 +239,7 @@ class Videos:
 
     def __init__(self, pipeline: Any, sinks: Sinks) -> None:
         self._last = pipeline.get_by_name(AIMETA).get_static_pad("src")
-        self.frames = probes.Counter(hash(self._last))
+        self.frames = probes.BufferCounter(hash(self._last))
         self._written = [(path, *_watched(pipeline, index, path)) for index, path in sinks.videos()]
         keep_sizes(pipeline, sinks.videos())
 
@@ -263,15 +263,15 @@ class Videos:
                 yield "warning", text
 
 
-def _is_steady(frames: probes.Counter, rate: probes.FrameRate) -> bool:
+def _is_steady(frames: probes.BufferCounter, rate: probes.FixedFrameRate) -> bool:
     """Whether frames came as many a second as ``rate`` says, but for one or two."""
     return abs(frames.span_ns * rate.per_second / 1e9 - (frames.order - 1)) < 2.5
 
 
-def _watched(pipeline: Any, index: int, path: Path) -> tuple[probes.Counter, probes.FrameRate]:
+def _watched(pipeline: Any, index: int, path: Path) -> tuple[probes.BufferCounter, probes.FixedFrameRate]:
     """Watch what gets into the video with that index."""
     (pad,) = pipeline.get_by_name(f"{MUXER}{index}").sinkpads
     before = pipeline.get_by_name(f"{ENCODER}{index}").get_static_pad("sink")
-    probes.give_times(hash(before), _Apart().times)
+    probes.replace_times(hash(before), _Apart().times)
     missing = FRAME_RATE if path.suffix.lower() in _NEEDS_A_RATE else None
-    return probes.Counter(hash(pad)), probes.FrameRate(hash(before), missing)
+    return probes.BufferCounter(hash(pad)), probes.FixedFrameRate(hash(before), missing)

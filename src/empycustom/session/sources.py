@@ -20,7 +20,7 @@ from empycustom.config.launch import quoted
 from empycustom.elements.failures import post_error
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
-from empycustom.native import objects as probes
+from empycustom.native import probes
 from empycustom.session.console import complain
 from empycustom.session.parts import Report, exists
 from empycustom.session.upright import expect_pictures
@@ -310,16 +310,16 @@ class Times:
         self._given = False
         self._timed = 0  # frames that brought a time
         self._began = 0
-        self.end = probes.give_times(hash(self._pad), self._guarded)
+        self.end = probes.replace_times(hash(self._pad), self._guarded)
 
-    def _guarded(self, pts: int | None, duration: int | None) -> probes.Times:
+    def _guarded(self, pts: int | None, duration: int | None) -> probes.NewTimes:
         try:
             return self._times(pts, duration)
         except Exception as error:  # noqa: BLE001 - the caller is in C
             post_error(self._source, error)
             return None
 
-    def _times(self, pts: int | None, duration: int | None) -> probes.Times:
+    def _times(self, pts: int | None, duration: int | None) -> probes.NewTimes:
         if pts is not None:
             if self._last is None:
                 self._began = time.monotonic_ns() - pts

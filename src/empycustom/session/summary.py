@@ -13,7 +13,7 @@ from typing import Any
 
 from empycustom.config.launch import AIMETA, FIRST
 from empycustom.elements.perf import Tally
-from empycustom.native import objects as probes
+from empycustom.native import probes
 from empycustom.session import callback as debugger
 from empycustom.session.console import beside, write_stderr
 
@@ -39,7 +39,7 @@ class Work:
         """Count in a pipeline that is about to play and to write ``files``."""
         self._elements = _libraries_in(pipeline)
         self._files |= {str(path): path.absolute() for path in files}
-        probes.at_first(hash(pipeline.get_by_name(FIRST).get_static_pad("sink")), self._begin)
+        probes.call_at_first_buffer(hash(pipeline.get_by_name(FIRST).get_static_pad("sink")), self._begin)
 
     def _begin(self) -> None:
         self._first = self._first or time.monotonic()

@@ -11,7 +11,7 @@ from typing import Any
 
 from empycustom.config.launch import FIRST, TURN, UPRIGHT
 from empycustom.gstreamer import GLib, Gst
-from empycustom.native import objects as probes
+from empycustom.native import probes
 
 _TAG, _NOT_TURNED = "image-orientation", "rotate-0"
 _PARSER = "jpegparse"  # it reads the Exif data of pictures
@@ -192,7 +192,7 @@ def keep_sizes(pipeline: Any, videos: Sequence[tuple[int, Path]]) -> None:
         frames = pipeline.get_by_name(f"{SCALER}{index}").get_static_pad("sink")
         fitted = pipeline.get_by_name(f"{FITTED}{index}").get_static_pad("src")
         video = _Video("" if number else names)
-        probes.at_first(hash(frames), video.begin)
+        probes.call_at_first_buffer(hash(frames), video.begin)
         frames.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, video.look_at_frames)
         fitted.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, video.look_at_fitted)
 
