@@ -52,7 +52,7 @@ def test_the_marker_and_the_component_are_those_in_the_code():
     assert f"{COMPONENT_ID} (0x{COMPONENT_ID:X})" in PAGE
 
 
-def test_the_library_in_the_page_says_what_the_page_shows(play, library):
+def test_the_library_of_the_page_has_the_result_of_the_page(play, library):
     """About the one object of one frame, as the JSON in the page has it."""
     from empycustom.gstreamer import Gst
 

@@ -69,7 +69,7 @@ def test_the_one_that_draws(pixels_and_attributes):
     assert frame[20:30, 20:40].min() == 255
 
 
-def test_opencv_refuses_the_views_that_the_page_says(pixels_and_attributes):
+def test_opencv_refuses_the_views_that_the_page_names(pixels_and_attributes):
     for view in ("rgb", "bgr"):
         _, _, said = pixels_and_attributes(
             LIBRARIES[2].split("        cv2.rectangle")[0]

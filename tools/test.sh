@@ -13,7 +13,7 @@ if [ "${1:-}" = slow-path ]; then
     # Left out: what chooses the way itself; what shows, finds or installs elements and sends no buffers; and the longest test,
     # whose like is in the first of these.
     for file in fast_path inspection installed; do suite+=(--ignore "tests/gst/test_$file.py"); done
-    suite+=(--deselect tests/gst/test_buffers.py::test_memory_is_steady_over_10000_buffers_with_objects_and_words)
+    suite+=(--deselect tests/gst/test_buffers.py::test_memory_is_steady_over_10000_buffers_with_objects_and_attributes)
     export EMPYCUSTOM_FAST_PATH=off
     set -- tests/gst "$@"
 fi

@@ -22,7 +22,7 @@ def test_options_and_every_belong_to_the_library_before_them():
     assert chosen.libraries == [Request("a.py", None, 3), Request("b.py", '{"x":1}', 1), Request("c.py", None, 1)]
 
 
-def test_the_format_is_rgba_unless_it_is_said():
+def test_the_format_is_rgba_by_default():
     assert parse("run test --lib a.py").format == "RGBA"
     assert parse("run test --lib a.py --format BGR").format == "BGR"
     assert parse("run a.json").format is None
@@ -88,7 +88,7 @@ def test_plugin_path_is_the_folder_of_the_loader_files_and_needs_no_gstreamer():
     assert has_gi == "False"
 
 
-def test_all_that_is_wrong_with_a_run_is_said_at_once(cli, library):
+def test_all_that_is_wrong_with_a_run_is_reported_at_once(cli, library):
     library("def process_ip(b, m, o)\n", "broken.py")
     library("print('loaded')\ndef process_ip(b, m, o): pass\n", "good.py")
     libraries = [word for name in ("nope.py", "broken.py", "good.py", "gone.py") for word in ("--lib", name)]

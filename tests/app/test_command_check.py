@@ -32,7 +32,7 @@ def process_ip(io_buffer, in_meta, options):
 """
 
 
-def test_it_says_what_came_back_and_whose_it_is(cli, library):
+def test_it_shows_the_result_and_what_it_belongs_to(cli, library):
     source = (
         "def start(options): pass\ndef process_ip(b, m, o, events):\n    return [{'n': 1}, {}, {'n': 3}, {'whole': o['w']}]\n"
     )
@@ -60,7 +60,7 @@ def test_the_listing_of_the_original_document_is_understood(cli, library):
     assert "process returned None as out_buffer: with in-place=false the frame is dropped." in ended.out
 
 
-def test_a_frame_of_other_caps_is_held_against_them(cli, library):
+def test_a_frame_of_other_caps_is_compared_with_them(cli, library):
     source = """
 import numpy as np
 def output_caps(caps, options):
@@ -112,7 +112,7 @@ def test_without_objects_the_first_entry_is_the_frames_and_the_rest_is_ignored(c
     assert "1 of 2 entries were ignored" in ended.out
 
 
-def test_new_objects_and_written_pixels_are_told(cli, library):
+def test_new_objects_and_written_pixels_are_reported(cli, library):
     source = (
         "import empycustom\ndef process_ip(b, m, o):\n"
         "    with empycustom.map_frame(b, m, writable=True) as frame:\n        frame.planes[0][:] = 0\n"

@@ -19,7 +19,7 @@ def stop(options):
 """
 
 
-def test_what_is_played_is_told_and_libraries_are_started_and_stopped(cli, configured, library, tmp_path):
+def test_what_is_played_is_shown_and_libraries_are_started_and_stopped(cli, configured, library, tmp_path):
     library(HOOKS, "hooks.py")
     pipeline = {
         "primary": {"empycustom": {"custom-lib": "hooks.py", "in-place": True, "options": {"n": 1}}},
@@ -67,7 +67,7 @@ def test_what_is_typed_counts(cli, configured, video):
     assert "--set empycustom.process-interval" in wrong.err
 
 
-def test_what_run_refuses_is_refused_in_the_same_words(cli, configured):
+def test_what_run_refuses_is_refused_with_the_same_messages(cli, configured):
     pipeline = {"empycustom": {"custom-lib": "nope.py"}, "tracker": {"identity": {"slient": True}}}
     name = configured(pipeline, streams=[{"stream_id": "a", "location": "nope.mp4"}])
     checked, played = cli("check", name), cli("run", name)
@@ -87,7 +87,7 @@ def test_a_camera_that_is_not_there_is_a_problem(cli, configured):
 
 
 @pytest.mark.parametrize("word", ["", "--json"])
-def test_all_libraries_that_fail_and_the_callback_are_told_at_once(cli, configured, library, word):
+def test_all_failing_libraries_and_the_callback_are_reported_at_once(cli, configured, library, word):
     library("def process_ip(b, m, o)\n", "syntax.py")
     library("def start(o):\n    1 / 0\ndef process_ip(b, m, o): pass\n", "start.py")
     library("def process_ip(b, m, o): pass\ndef stop(o):\n    raise OSError('sorry')\n", "stop.py")

@@ -146,7 +146,7 @@ def test_a_frame_of_a_video(cli, library, numbered, typed, at):
         (["--source", "test"], 2, "--source is for a stream configuration, a file whose name ends in .json"),
     ],
 )
-def test_what_cannot_be_is_said(cli, library, photo, numbered, tmp_path, words, code, complaint):
+def test_impossible_arguments_are_errors(cli, library, photo, numbered, tmp_path, words, code, complaint):
     if "\0" in words[-1]:
         words = ["--save", "/proc/nowhere/a.png"]
     library(TELLS)

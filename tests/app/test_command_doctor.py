@@ -110,7 +110,7 @@ def test_an_environment_without_the_systems_packages(begin, tmp_path):
     assert ended.err == "", "the doctor works where nothing else does"
 
 
-def test_every_command_says_that_gi_is_missing(begin, tmp_path, library):
+def test_every_command_reports_that_gi_is_missing(begin, tmp_path, library):
     python = make_venv(tmp_path / "venv")
     ended = begin("run", "test", "--lib", library("def process_ip(b, m, o): pass\n"), python=str(python)).end()
 

@@ -70,7 +70,7 @@ def test_launch(cli, library, tmp_path, frames_in):
     assert "process_ip ended the stream at frame 3" in ended.out
 
 
-def test_check_says_it(cli, library):
+def test_check_reports_it(cli, library):
     ended = cli("check", library(ENDS))
     assert ended.code == 0, ended.text
     assert "lib.py:10: process_ip ended the stream at call 4 of 10, and this frame is not passed on: enough\n" in ended.out

@@ -83,7 +83,7 @@ def test_a_start_behind_the_end_is_an_error(cli, library, made, name):
     assert ended.err.count("there is no frame to play.") == 1
 
 
-def test_a_start_behind_the_beginning_of_the_last_frame_is_told_as_such(cli, library, made):
+def test_a_start_behind_the_beginning_of_the_last_frame_is_reported_as_such(cli, library, made):
     ended = cli("run", made("b.mp4"), "--start", "3.99", "--lib", library(SAYS))
 
     assert ended.code == 1

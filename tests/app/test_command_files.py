@@ -156,7 +156,7 @@ def test_a_file_with_such_a_name_is_that_file(cli, library, pictures, tmp_path):
         assert (ended.code, sources(ended)) == (0, [(name, 1)]), ended.err
 
 
-def test_what_is_left_out_of_a_folder_is_said(cli, library, pictures):
+def test_files_of_a_folder_that_are_skipped_are_reported(cli, library, pictures):
     folder = pictures(1, 2)
     (folder / "notes.txt").write_text("")
     (folder / ".hidden").write_text("")

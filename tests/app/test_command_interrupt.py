@@ -87,7 +87,7 @@ def test_ctrl_c_works_while_start_runs(begin, library, tmp_path):
     assert child.end(timeout_s=20).code == 130
 
 
-def test_a_second_ctrl_c_says_which_file_is_unfinished(begin, library, tmp_path):
+def test_a_second_ctrl_c_names_the_unfinished_file(begin, library, tmp_path):
     child = begin("run", "test", "--lib", library(SLOW.replace("0.02", "0.7")), "--save", "a.mp4", "--out", "meta.jsonl")
     wait_for(lambda: lines_of(tmp_path / "meta.jsonl"), "a document")
     child.interrupt()
@@ -239,7 +239,7 @@ def test_ctrl_c_while_a_library_is_checked(begin, library, tmp_path):
     assert child.end(timeout_s=20).code == 130
 
 
-def test_an_error_while_stopping_after_ctrl_c_is_told(begin, library, tmp_path):
+def test_an_error_while_stopping_after_ctrl_c_is_reported(begin, library, tmp_path):
     child = begin("run", "test", "--lib", library(f"{SLOW}\ndef stop(options): 1 / 0\n"), "--out", "meta.jsonl")
     wait_for(lambda: lines_of(tmp_path / "meta.jsonl"), "documents")
     child.interrupt()

@@ -25,7 +25,7 @@ def test_a_description_plays_to_its_end(cli, library):
     assert ended.err == ""
 
 
-def test_words_keep_json_as_the_shell_gave_it(cli, library):
+def test_arguments_keep_json_as_the_shell_passes_it(cli, library):
     options = json.dumps({"word": 'a "b" \\ ! c'})
     ended = cli(
         *["launch", "-q", "videotestsrc", "num-buffers=1", "!", "video/x-raw,width=64,height=64,format=(string)RGBA", "!"],

@@ -62,7 +62,7 @@ def test_all_frames_of_a_live_source_where_they_are_wanted(cli, library, ball, t
     assert "left out" not in ended.err
 
 
-def test_frames_that_are_left_out_are_told_without_a_summary_too(cli, library, ball):
+def test_skipped_frames_are_reported_also_without_a_summary(cli, library, ball):
     ended = cli("run", ball, "--lib", library(VERY_SLOW), "--frames", 2, "--quiet")
 
     assert ended.code == 0, ended.err
@@ -187,7 +187,7 @@ def test_streams_count_what_they_leave_out(begin, configured, library, ball, tmp
     assert f", {camera['left_out']} frames left out because the libraries were busy" in ended.err
 
 
-def test_a_source_that_is_never_there_has_one_word_about_its_picture(begin, configured):
+def test_a_source_that_is_never_there_has_one_message_about_its_picture(begin, configured):
     child = begin("run", configured({}), "--source", f"rtsp://127.0.0.1:{free_port()}/x", "--save", "last.png")
     said = []
     wait_for(lambda: said.append(child.process.stderr.readline()) or sum("trying again" in line for line in said) == 2, "retries")

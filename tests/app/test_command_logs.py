@@ -61,7 +61,7 @@ def test_without_it_warnings_are_shown_with_level_and_name(cli, library):
     assert ended.err.splitlines() == [OLD, "ERROR my_lib: no disk"]
 
 
-def test_settings_of_a_library_hold_unless_the_command_line_says_another_level(cli, library):
+def test_settings_of_a_library_hold_unless_the_command_line_sets_another_level(cli, library):
     library(f"import logging\nlogging.basicConfig(level='INFO', format='mine|%(name)s|%(message)s')\n{LOGS}", "my_lib.py")
     own = cli("run", "test", "--lib", "my_lib.py", "--frames", 1, "--quiet")
     assert [line for line in own.err.splitlines() if "weights" not in line] == [

@@ -147,7 +147,7 @@ def test_settings_that_are_typed_while_it_plays_are_refused_and_it_goes_on(begin
 
 
 @pytest.mark.parametrize("words", [["launch", "videotestsrc", "!", "caf\udce9"], ["launch", "fakesrc ! fakesink name=caf\udce9"]])
-def test_words_that_are_not_utf_8(main, words):
+def test_arguments_that_are_not_utf_8(main, words):
     code, said = main(*words)
 
     assert code == 1

@@ -59,7 +59,7 @@ def test_the_default_is_to_fail(run):
         assert "empycustom: error: " in ended.err
 
 
-def test_the_printed_line_says_it(cli, library):
+def test_the_printed_line_has_it(cli, library):
     library(SAYS)
     line = cli("run", "test", "--on-error", "drop", "--lib", "lib.py", "--lib", "lib.py", "--on-error", "fail", "--dry-run").out
     assert [part.split(" ! ")[0].split()[-1] for part in line.split("custom-lib=")[1:]] == ["on-error=drop", "on-error=fail"]

@@ -183,7 +183,7 @@ def test_a_window_needs_a_display(cli, library, env):
     assert "neither DISPLAY nor WAYLAND_DISPLAY is set" in ended.err
 
 
-def test_a_file_without_video_is_an_error_that_says_so(cli, library, tmp_path):
+def test_a_file_without_video_is_an_error(cli, library, tmp_path):
     made = subprocess.run(
         ["gst-launch-1.0", "-q", *["audiotestsrc", "num-buffers=10", "!", "wavenc", "!", "filesink", "location=sound.wav"]],
         cwd=tmp_path,
@@ -198,7 +198,7 @@ def test_a_file_without_video_is_an_error_that_says_so(cli, library, tmp_path):
 
 
 @pytest.mark.parametrize("callback", ["start", "process_ip", "stop"])
-def test_an_exception_in_a_callback_is_told_once_with_the_traceback(callback, cli, library):
+def test_an_exception_in_a_callback_is_reported_once_with_the_traceback(callback, cli, library):
     source = "def process_ip(b, m, o): pass\n" if callback != "process_ip" else ""
     path = library(f"{source}def {callback}(*arguments):\n    raise RuntimeError('sorry')\n")
     ended = cli("run", "test", "--lib", path, "--frames", 3)

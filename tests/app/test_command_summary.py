@@ -60,7 +60,7 @@ def test_each_library_has_a_line_with_its_calls_and_times(cli, library):
     assert len({line.index("median") for line in lines}) == len({line.index(" ms") for line in lines}) == 1, "they are in columns"
 
 
-def test_the_json_says_the_same_as_the_lines_and_quiet_writes_it_too(cli, library, tmp_path, summary):
+def test_the_json_equals_the_lines_and_quiet_also_writes_it(cli, library, tmp_path, summary):
     library(SLEEPS.replace("raise", "pass  #"))
     words = (
         "run",
@@ -134,7 +134,7 @@ def test_a_library_that_cannot_be_loaded_leaves_no_old_summary(cli, library, sum
     assert counts(summary()) == {"exit_code": 1, "frames": 0, "documents": 0, "written": []}
 
 
-def test_after_ctrl_c_the_summary_says_130(begin, library, summary, tmp_path):
+def test_after_ctrl_c_the_summary_has_130(begin, library, summary, tmp_path):
     library(SAYS)
     child = begin("run", "test", "--lib", "lib.py", "--out", "meta.jsonl", "--summary-json", SUMMARY)
     wait_for(lambda: (tmp_path / "meta.jsonl").exists() and (tmp_path / "meta.jsonl").stat().st_size, "a document")

@@ -116,7 +116,7 @@ def seen(documents):
 UPRIGHT = (list(SIZE), CORNERS)
 
 
-def test_pictures_are_as_their_exif_data_says(cli, configured, library, stored, tmp_path):
+def test_pictures_follow_their_exif_data(cli, configured, library, stored, tmp_path):
     library(LOOKS)
     streams = [{"stream_id": f"turned{number}", "location": str(stored(number))} for number in STORED]
     config = configured({"empycustom": {**LIB, "custom-lib": "looks.py"}, "aimeta": {}}, streams=streams)
@@ -132,7 +132,7 @@ def test_pictures_are_as_their_exif_data_says(cli, configured, library, stored, 
 
 
 @pytest.mark.parametrize("matrix", MATRICES, ids=str)
-def test_videos_are_as_their_display_matrix_says(matrix, cli, library, filmed, tmp_path):
+def test_videos_follow_their_display_matrix(matrix, cli, library, filmed, tmp_path):
     film = filmed(matrix)
     ended = cli("run", film, "--lib", library(LOOKS), "--save", "a.mp4", "--save", "a.png", "--out", "-")
 
@@ -217,7 +217,7 @@ def test_sources_that_follow_each_other_are_turned_each_by_itself(stored, filmed
     assert found == [(64, list(RED))] * 9
 
 
-def test_where_deepstream_cannot_turn_them_it_is_said(filmed):
+def test_with_deepstream_rotated_frames_are_a_warning(filmed):
     pipeline = Gst.parse_launch(f'uridecodebin uri="{filmed((0, 1, -1, 0)).as_uri()}" ! queue name=first ! fakesink')
     keep_upright(pipeline)
     pipeline.set_state(Gst.State.PLAYING)

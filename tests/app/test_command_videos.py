@@ -130,7 +130,7 @@ def test_every_encoder_saves_odd_sizes_and_irregular_times(encoder, cli, library
     assert [len(decoded(tmp_path / name)) for name in wanted] == [12] * len(wanted)
 
 
-def test_without_an_encoder_it_is_said_which_packages_have_one(cli, library, without):
+def test_without_an_encoder_the_packages_are_named(cli, library, without):
     ended = cli("run", "test", "--lib", library(SAYS), "--save", "a.mp4", **without(["x264", "openh264"]))
 
     assert ended.code == 1

@@ -74,7 +74,7 @@ def test_documents_are_those_of_run(video, library, cli):
     assert documents == printed
 
 
-def test_objects_that_libraries_find_and_speak_about():
+def test_objects_that_libraries_find_and_describe():
     box = {"left": 1, "top": 2, "width": 3, "height": 2}
 
     def find(_buffer, _in_meta, _options):

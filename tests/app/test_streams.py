@@ -65,7 +65,7 @@ def test_a_library_may_be_the_detector(cli, configured, library):
     assert (found["obj_label"], found["emcustom"]) == ("car", {"said": "hello"})
 
 
-def test_a_file_that_is_said_to_be_live_keeps_its_own_speed(cli, configured, video):
+def test_a_file_with_live_source_keeps_its_own_speed(cli, configured, video):
     began = time.monotonic()
     ended = cli("run", configured({"input": {"live-source": True}}), "--source", video, "--save", "a.mkv")
 
@@ -73,7 +73,7 @@ def test_a_file_that_is_said_to_be_live_keeps_its_own_speed(cli, configured, vid
     assert time.monotonic() - began > 1.9  # 40 frames at 20 a second
 
 
-def test_aimeta_says_how_often(cli, configured):
+def test_aimeta_sets_the_interval(cli, configured):
     name = configured({"aimeta": {"signal-interval": 3}})
     ended = cli("run", name, "--source", "test", "--frames", 8)
 

@@ -118,7 +118,7 @@ def test_a_recording_is_finished_although_a_library_or_the_callback_raises(cli, 
     assert frames_in(tmp_path / "b.mp4") >= 20
 
 
-def test_what_cannot_be_written_is_said_once(cli, configured):
+def test_what_cannot_be_written_is_reported_once(cli, configured):
     name = configured({}, callback=COUNTS)
     ended = cli("run", name, "--source", "test", "--events", "/dev/full")
 
@@ -137,7 +137,7 @@ def test_what_libraries_print_is_beside_the_lines(cli, configured, library):
     assert ended.err.count("hello ") >= 200
 
 
-def test_passwords_are_not_told(cli, configured):
+def test_passwords_are_not_printed(cli, configured):
     ended = cli("run", configured({}), "--source", "foo://me:secret@x")
 
     assert "foo://me:***@x" in ended.err

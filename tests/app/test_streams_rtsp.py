@@ -106,7 +106,7 @@ def watch(configured, monkeypatch, tmp_path, capsys):
         assert running.code == 0
 
 
-def test_a_library_may_think_longer_than_a_source_may_be_silent(watch, library, camera):
+def test_a_call_may_take_longer_than_a_source_may_be_silent(watch, library, camera):
     port = free_port()
     camera(port)
     library("import time\ndef process_ip(b, m, o):\n    m['frame'][0]['frame_num'] or time.sleep(5)\n", "thinks.py")

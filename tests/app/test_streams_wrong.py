@@ -40,7 +40,7 @@ from empycustom.session import stages
         ({"empycustom": {"custom-lib": "lib.so"}}, "$.pipeline_configuration.empycustom.custom-lib: lib.so does not exist in"),
     ],
 )  # fmt: skip
-def test_what_this_machine_or_file_lacks_is_said_with_its_path(cli, configured, tmp_path, pipeline, said):
+def test_what_this_machine_or_file_lacks_is_reported_with_its_path(cli, configured, tmp_path, pipeline, said):
     for name in ("seed.so", "a.txt"):
         (tmp_path / name).touch()
     ended = cli("run", configured(pipeline), "--source", "test")
@@ -51,7 +51,7 @@ def test_what_this_machine_or_file_lacks_is_said_with_its_path(cli, configured, 
     assert "Warning" not in ended.err
 
 
-def test_everything_that_the_elements_lack_is_said_at_once(cli, configured):
+def test_everything_that_the_elements_lack_is_reported_at_once(cli, configured):
     options = [
         {"key": {"element": element, "property": name}, "option_type": "gstreamer", **more}
         for element, name, more in [
@@ -86,7 +86,7 @@ FILES_THAT_ARE_MISSING = [
 
 
 @pytest.mark.parametrize("more", [{}, {"tracker": {"identity": {"slient": True}}}, {"colour": 1}], ids=["", "element", "key"])
-def test_files_that_are_missing_are_said_with_all_else_that_is_wrong(cli, configured, more):
+def test_files_that_are_missing_are_reported_with_all_else_that_is_wrong(cli, configured, more):
     pipeline = {
         "primary": {"config-file-path": "pgie.txt", "model-engine-file": "made-where-it-is-missing.engine"},
         "tracker": {"ll-lib-file": "lib/tracker.so"},

@@ -38,7 +38,7 @@ def is_plain(ended):
 
 
 @pytest.mark.parametrize("uri", URIS)
-def test_passwords_are_not_told(capsys, library, uri, configured, tmp_path, monkeypatch):
+def test_passwords_are_not_printed(capsys, library, uri, configured, tmp_path, monkeypatch):
     """Whether GStreamer refuses the URI, nothing reads it, or a configuration says it."""
     from empycustom.app.main import main
 
@@ -58,7 +58,7 @@ def test_passwords_are_not_told(capsys, library, uri, configured, tmp_path, monk
         assert "RET" not in said, said
 
 
-def test_passwords_are_not_told_while_it_plays(cli, library):
+def test_passwords_are_not_printed_while_it_plays(cli, library):
     """GStreamer's own messages name the URI, in the debug information as well."""
     library(SAYS)
     for uri in ("rtsp://user:SEC@RET@127.0.0.1:1/x", "http://127.0.0.1:1/x?token=SECRET"):
@@ -69,7 +69,7 @@ def test_passwords_are_not_told_while_it_plays(cli, library):
             assert "RET" not in ended.text, ended.text
 
 
-def test_passwords_in_exceptions_and_reports_are_not_told(cli, library, gst_launch):
+def test_passwords_in_exceptions_and_reports_are_not_printed(cli, library, gst_launch):
     library("def process_ip(b, m, o):\n    raise OSError('no answer of rtsp://me:SEC@RET@camera/x?key=SECRET')\n")
     for ended in (
         cli("run", "test", "--lib", "lib.py"),

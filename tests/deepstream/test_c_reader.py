@@ -160,7 +160,7 @@ ON_THE_WAY = {
 
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
 @pytest.mark.parametrize("way", ON_THE_WAY.values(), ids=ON_THE_WAY)
-def test_each_frame_has_one_event_with_all_that_was_said(read, speaker, batch_size, way):
+def test_each_frame_has_one_event_with_all_attributes(read, speaker, batch_size, way):
     printed = read(f"{source(batch_size)} ! {speaker('one')} ! {way} ! {END}")
     assert (printed.code, printed.err) == (0, [])
     assert len(printed.lines) == BUFFERS * batch_size
@@ -169,14 +169,14 @@ def test_each_frame_has_one_event_with_all_that_was_said(read, speaker, batch_si
 
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
 @pytest.mark.parametrize("way", ON_THE_WAY.values(), ids=ON_THE_WAY)
-def test_the_words_of_two_elements_are_in_one_event(read, speaker, batch_size, way):
+def test_the_attributes_of_two_elements_are_in_one_event(read, speaker, batch_size, way):
     printed = read(f"{source(batch_size)} ! {speaker('one')} ! {way} ! {speaker('two')} ! {END}")
     assert (printed.code, printed.err) == (0, [])
     assert len(printed.lines) == BUFFERS * batch_size
     check(printed.lines, batch_size, "one", "two")
 
 
-def test_a_branch_does_not_hear_what_is_said_in_the_other_one(read, speaker):
+def test_a_branch_does_not_get_the_attributes_of_the_other_one(read, speaker):
     printed = read(
         f"{source(4)} ! {speaker('one')} ! tee name=t t. ! queue ! {speaker('here')} ! {END} "
         f"t. ! queue ! {speaker('there')} ! fakesink"
@@ -219,7 +219,7 @@ def test_an_event_of_ours_that_was_replaced_is_as_new_to_others(read, speaker):
     assert [line.object_id for line in printed.lines] == ["empycustom"] * BUFFERS  # what has no copy_func is not in a copy
 
 
-def test_a_frame_about_which_nothing_is_said_has_no_event(read, library):
+def test_a_frame_without_attributes_has_no_event(read, library):
     path = library("def process_ip(b, m, o):\n    return {'frame': [{}, {'meta': 'second'}]}\n")
     printed = read(f"{source(3)} ! empycustom in-place=true custom-lib={path} ! {END}")
     assert (printed.code, printed.err) == (0, [])
@@ -227,7 +227,7 @@ def test_a_frame_about_which_nothing_is_said_has_no_event(read, library):
     assert len(printed.lines) == BUFFERS * 3
 
 
-def test_words_in_any_script_arrive_as_utf_8(read, library):
+def test_attributes_in_any_script_arrive_as_utf_8(read, library):
     path = library("def process_ip(b, m, o):\n    return {'frame': [{'meta': 'Grüße, 你好 \\t\\n\\0 \\\\'}]}\n")
     printed = read(f"{source(1)} ! empycustom in-place=true custom-lib={path} ! {END}")
     assert (printed.code, printed.err) == (0, [])

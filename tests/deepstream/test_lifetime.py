@@ -103,7 +103,7 @@ def test_a_broken_heap_ends_these_processes(python):
     python("", "glib.g_atomic_rc_box_release_full(ctypes.create_string_buffer(64), None)", codes=TRAPPED)
 
 
-def test_words_are_freed_once_however_often_and_by_whatever_threads_buffers_are_copied(python, says):
+def test_attributes_are_freed_once_however_often_and_by_whatever_threads_buffers_are_copied(python, says):
     out, err = python(
         f"{SOURCE.format(200, 3)} ! {says('one')} ! tee name=t t. ! queue ! {says('two')} ! queue ! {END.format('a')} "
         f"t. ! queue ! aimeta ! {says('three')} ! queue ! aimeta ! {END.format('b')} t. ! queue ! fakesink async=false",
@@ -270,7 +270,7 @@ print(pages[last] - pages[first])
     assert int(out[0]) < pages
 
 
-def test_words_wait_for_the_lock_of_the_batch_and_python_does_not(python, says):
+def test_writing_waits_for_the_lock_of_the_batch_and_python_does_not(python, says):
     """Another thread has it: for half a second first, then shortly, again and again."""
     out, err = python(
         f"{SOURCE.format(200, 1)} ! {says('one')} ! {END.format('a')}",

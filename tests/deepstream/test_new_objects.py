@@ -82,7 +82,7 @@ def test_an_object_as_nvidia_has_it(play, detector):
         assert nvds.get(nvds.FLOAT, label + 192) == 0.25
 
 
-def test_an_object_is_untracked_and_of_no_known_class_unless_it_is_said(play, detector):
+def test_an_object_is_untracked_and_of_no_known_class_by_default(play, detector):
     (frame,), _played = last_frames(play, f"{SOURCE} ! fakemux objects=0 ! {detector(CAR)}")
     (found,) = nvds.objects_of(frame)
     assert nvds.get(nvds.LONG, found + 56) == nvds.UNTRACKED
@@ -125,7 +125,7 @@ def test_a_new_object_is_like_any_other_downstream(play, library, detector, betw
     }
 
 
-def test_a_label_that_is_too_long_is_cut_between_characters_and_the_log_says_so(gst_launch, detector):
+def test_a_label_that_is_too_long_is_cut_between_characters_with_a_line_in_the_log(gst_launch, detector):
     long = {**CAR, "obj_label": "é" * 100}
     launched = gst_launch(
         f"{SOURCE} ! fakemux objects=0 ! {detector(long)} ! aimeta silent=false ! fakesink", GST_DEBUG="*python*:2"

@@ -158,7 +158,7 @@ def test_memory_on_the_gpu_passes_and_is_mapped_as_gstreamer_maps_it(play, libra
     assert frame["emcustom"] == {"bytes": [0, 1, 2], "size": 64, "memory": "NVMM", "format": format_}
 
 
-def test_a_buffer_that_only_says_that_it_is_on_the_gpu_is_refused_with_what_to_do(play, library):
+def test_a_buffer_that_only_claims_to_be_on_the_gpu_is_refused_with_the_fix(play, library):
     lib = library("import empycustom\ndef process_ip(b, m, o):\n    with empycustom.map_frame(b, m):\n        pass\n")
     pipeline = Gst.parse_launch(
         "appsrc name=in caps=video/x-raw(memory:NVMM),format=RGBA,width=640,height=480,framerate=30/1 format=time ! "

@@ -42,7 +42,7 @@ def about(frame):
     return [(found["obj_label"], found.get("emcustom")) for found in frame["object"]]
 
 
-def test_a_list_speaks_about_the_objects_of_the_first_frame_and_then_about_it(document, empycustom):
+def test_a_list_is_for_the_objects_of_the_first_frame_and_then_for_the_frame(document, empycustom):
     first, second = document(
         f"{SOURCE} ! fakemux batch-size=2 ! {empycustom('def process_ip(b, m, o): return [1, {}, [2], 3]')}"
     )["frame"]
@@ -59,7 +59,7 @@ def test_the_first_entry_is_the_frames_where_there_are_no_objects(document, empy
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
-def test_the_object_form_speaks_about_the_batch_and_all_its_frames(document, empycustom, batch_size):
+def test_the_long_form_is_for_the_batch_and_all_its_frames(document, empycustom, batch_size):
     said = document(f"{SOURCE} ! fakemux batch-size={batch_size} ! {empycustom(NAMER)}")
     assert said["emcustom"] == {"frames": batch_size}
     assert [frame["emcustom"] for frame in said["frame"]] == [{"source": 10 + source} for source in range(batch_size)]
@@ -94,7 +94,7 @@ BETWEEN = [
 
 
 @pytest.mark.parametrize("between", BETWEEN)
-def test_words_stay_with_their_objects_through(document, empycustom, between):
+def test_attributes_stay_with_their_objects_through(document, empycustom, between):
     """Each copy reverses the list of objects; elements in between take some away and add others."""
     said = document(f"{SOURCE} ! fakemux batch-size=2 objects=6 ! {empycustom(NAMER)} ! {between}")
     for frame in said["frame"]:
@@ -106,7 +106,7 @@ def test_words_stay_with_their_objects_through(document, empycustom, between):
     assert said["emcustom"] == {"frames": 2}
 
 
-def test_two_of_a_kind_keep_their_own_words(document, empycustom):
+def test_two_equal_objects_keep_their_own_attributes(document, empycustom):
     """Objects that are like one another in everything, told apart after two copies and between other words."""
     twins = empycustom(
         "import sys\n"
@@ -128,7 +128,7 @@ def test_two_of_a_kind_keep_their_own_words(document, empycustom):
     assert numbers == [(-1, None), (-1, None), (1, {"number": 1}), (3, {"number": 3})]
 
 
-def test_several_elements_merge_their_words_into_one_event(play, document, empycustom):
+def test_several_elements_merge_their_attributes_into_one_event(play, document, empycustom):
     first = empycustom("def process_ip(b, m, o): return [{'a': {'x': 1}, 'b': 1}, {}, {}, {'f': 1}]")
     second = empycustom("def process_ip(b, m, o): return [{'a': {'y': 2}}, {'only': 2}, {}, {'g': 2}]")
     pipeline = f"{SOURCE} ! fakemux ! {first} ! queue ! {second} ! queue"
@@ -151,7 +151,7 @@ def test_several_elements_merge_their_words_into_one_event(play, document, empyc
     assert said["object"][0]["rect_params"] == {"left": 20.5, "top": 10.25, "width": 8, "height": 6}
 
 
-def test_a_library_downstream_hears_what_was_said(document, empycustom):
+def test_a_library_downstream_gets_the_attributes(document, empycustom):
     second = empycustom(
         "def process_ip(b, m, o):\n    f = m['frame'][1]\n"
         "    return {'frame': [{}, {'meta': {'heard': [f['emcustom'], m['emcustom'], [x['emcustom'] for x in f['object']]]}}]}"
@@ -173,7 +173,7 @@ def test_process_makes_buffers_that_keep_the_batch(document, empycustom, library
     assert said["emcustom"] == {"frames": 2}
 
 
-def test_a_frame_of_another_size_has_its_objects_rescaled_and_words_find_them(document, empycustom, library):
+def test_a_frame_of_another_size_has_its_objects_rescaled_with_their_attributes(document, empycustom, library):
     """Not by DeepStream's own copy, which leaves the boxes as they are."""
     lib = library(
         "import numpy as np\n" + NAMER.replace("process_ip", "said") + "def output_caps(caps, options):\n"
@@ -214,7 +214,7 @@ def test_the_json_has_the_boxes_of_the_size_that_it_names(play, empycustom, libr
         }
 
 
-def test_words_about_what_the_library_itself_removed_are_dropped_with_a_warning_in_the_log(gst_launch, library):
+def test_attributes_of_what_the_library_itself_removed_are_dropped_with_a_warning_in_the_log(gst_launch, library):
     lib = library(
         f"import sys\nsys.path.insert(0, {str(nvds.__file__).rpartition('/')[0]!r})\nimport nvds\n"
         "def process_ip(b, m, o):\n"
@@ -292,7 +292,7 @@ def process_ip(b, m, o):
 
 @pytest.mark.parametrize("what", ["frame", "batch"])
 @pytest.mark.parametrize("short", [True, False])
-def test_a_library_that_removes_what_it_speaks_about_is_told(gst_launch, library, what, short):
+def test_a_library_that_removes_objects_of_its_result_gets_a_warning(gst_launch, library, what, short):
     """Nothing crashes, and nothing is lost silently."""
     options = json.dumps(json.dumps({"what": what, "short": short}))
     launched = gst_launch(

@@ -24,7 +24,7 @@ def test_the_rooms_are_those_of_the_tree():
     assert sorted(name for name, _ in TABLE) == sorted(there)
 
 
-def test_they_import_what_the_page_says():
+def test_they_import_what_the_page_lists():
     known = {name.removesuffix(".py") for name, _ in TABLE}
     for name, said in TABLE:
         room = name.removesuffix(".py")

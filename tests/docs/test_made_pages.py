@@ -22,7 +22,7 @@ def test_the_pages_are_as_they_are_made():
     assert done.stdout == done.stderr == ""
 
 
-def test_what_is_missing_is_told_and_made(tmp_path):
+def test_what_is_missing_is_reported_and_made(tmp_path):
     shutil.copytree(ROOT / "tools" / "pages", tmp_path / "tools" / "pages")
     (tmp_path / "docs").mkdir()
     done = make(tmp_path, "--check")
@@ -36,7 +36,7 @@ def test_what_is_missing_is_told_and_made(tmp_path):
         assert (tmp_path / "docs" / name).read_bytes() == (ROOT / "docs" / name).read_bytes()
 
 
-def test_a_table_that_is_not_as_it_is_made_is_told_and_made(tmp_path):
+def test_a_table_that_is_not_as_it_is_made_is_reported_and_made(tmp_path):
     shutil.copytree(ROOT / "tools" / "pages", tmp_path / "tools" / "pages")
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     page = tmp_path / "docs" / "pixels.md"

@@ -18,7 +18,7 @@ def said(documents: list[dict]) -> list[list]:
     return [[obj.get("emcustom") for obj in frame["object"]] for frame in documents]
 
 
-def test_smallest_speaks_about_every_frame(launch, boxes):
+def test_smallest_has_a_result_for_every_frame(launch, boxes):
     documents, _ = launch(SOLID, example("smallest.py"))
     assert [frame["emcustom"] for frame in documents] == [{"objects": 0}] * 3
     documents, _ = launch(SOLID, boxes, example("smallest.py"))
@@ -49,7 +49,7 @@ def test_draw_writes_boxes_into_the_pixels(launch, boxes):
     assert not np.array_equal(drawn[0, 100, 40], drawn[0, 140, 200]), "each object has its own colour"
 
 
-def test_draw_writes_what_was_said_below_the_box(launch, boxes):
+def test_draw_writes_attributes_below_the_box(launch, boxes):
     chain = [boxes, example("average_intensity.py")]
     _, without = launch(SOLID, *chain, example("draw.py", {"text": False}))
     _, drawn = launch(SOLID, *chain, example("draw.py"))
@@ -152,7 +152,7 @@ def test_people_begins_anew_with_each_source(walkers, tmp_path):
     assert not {each["object_id"] for each in found[0]} & {each["object_id"] for each in found[2]}
 
 
-def test_people_says_which_format_it_needs(launch):
+def test_people_names_the_format_that_it_needs(launch):
     caps = "video/x-raw,format=BGRx"
     ended = launch.process("videotestsrc", "num-buffers=1", "!", caps, "!", "empycustom", *example("people.py"), "!", "fakesink")
     assert ended.returncode != 0
@@ -180,7 +180,7 @@ WITH_A_MODEL = {"onnx_detector.py", "torch_classes.py"}  # see test_models.py
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
-def test_each_example_says_how_to_run_it_and_is_in_the_list(path):
+def test_each_example_shows_its_command_and_is_in_the_list(path):
     assert f"examples/{path.name}" in path.read_text()
     assert f"[{path.name}]({path.name})" in (EXAMPLES / "README.md").read_text()
 
@@ -194,7 +194,7 @@ def test_each_example_passes_the_check_of_the_command_line(path, tmp_path):
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
 
 
-def test_an_opencv_without_the_people_detector_says_what_to_install(tmp_path):
+def test_an_opencv_without_the_people_detector_names_the_package(tmp_path):
     """As the main package of OpenCV 5; a module beside the library goes before those of the environment."""
     (tmp_path / "people.py").write_text((EXAMPLES / "people.py").read_text())
     (tmp_path / "cv2.py").write_text("__version__ = '5.0.0'\n")

@@ -116,7 +116,7 @@ FOUND = [
 
 
 @pytest.mark.parametrize("layout", ["columns", "rows"])
-def test_boxes_of_both_layouts_are_scaled_clipped_and_told_once(launch, model, layout):
+def test_boxes_of_both_layouts_are_scaled_clipped_and_returned_once(launch, model, layout):
     rows = BOXES if layout == "columns" else [[*row[:4], 1, *row[4:]] for row in BOXES]
     rows = rows + [[0] * len(rows[0])] * 9  # the longer side is that of the boxes
     path = model(rows, layout)

@@ -304,7 +304,7 @@ pipeline.set_state(Gst.State.NULL)
         ("file:///tmp/x.csv", "location=file:///tmp/x.csv: documents are written as JSON Lines, not as a .csv file"),
     ],
 )
-def test_what_cannot_be_is_said_at_the_start(play, location, text):
+def test_impossible_settings_are_errors_at_the_start(play, location, text):
     assert play(f"videotestsrc num-buffers=1 ! {SMALL} ! aimeta location={location} ! fakesink").error.startswith(text)
 
 

@@ -75,7 +75,7 @@ COPIER = "def process(b, m, o):\n    return b.copy_deep(), None\n"
 
 
 @pytest.mark.parametrize("between", WAYS)
-def test_words_about_them_stay_with_them(play, library, between):
+def test_attributes_stay_with_their_objects(play, library, between):
     upstream, namer = library(UPSTREAM, "upstream.py"), library(NAMER, "namer.py")
     elements = [f"empycustom in-place=true custom-lib={lib}" for lib in (upstream, namer)]
     way = between.format(copier=library(COPIER, "copier.py"))

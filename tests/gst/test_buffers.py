@@ -118,7 +118,7 @@ def process_ip(b, m, o):
 """
 
 
-def test_memory_is_steady_over_10000_buffers_with_objects_and_words(library):
+def test_memory_is_steady_over_10000_buffers_with_objects_and_attributes(library):
     lib = library(DETECT_AND_TELL)
     element = f"empycustom in-place=true custom-lib={lib}"
     line = f"{SOURCE.format(n=10_000)} ! {element} ! queue ! {element} ! videoconvert ! video/x-raw,format=BGRA ! aimeta ! perf"

@@ -66,7 +66,7 @@ def test_home_may_have_any_name(c_locale, library, tmp_path):
         ("custom-lib=raises_ü.py", "", ".py:2: process_ip raised ValueError: no "),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(c_locale, library, properties, behind, complaint):
+def test_what_is_wrong_is_reported_in_a_sentence(c_locale, library, properties, behind, complaint):
     library("def process_ip(b, m, o):\n    pass\n")
     library("def process_ip(b, m, o):\n    raise ValueError('no Zürich')\n", "raises_ü.py")
     launched = c_locale(f"{SOURCE} ! empycustom in-place=true {properties} ! {behind} fakesink")
@@ -84,7 +84,7 @@ def test_an_encoding_that_is_asked_for_stays(c_locale, library):
     assert launched.out.split() == ["iso8859-1"] * 2 or launched.out.split() == ["latin-1"] * 2
 
 
-def test_a_closed_stdout_is_said_in_a_sentence(gst_env, tmp_path):
+def test_a_closed_stdout_is_reported_in_a_sentence(gst_env, tmp_path):
     line = f"gst-launch-1.0 {SOURCE} ! aimeta silent=false ! fakesink >&-"
     done = subprocess.run(
         ["sh", "-c", line], env=gst_env, cwd=tmp_path, stderr=subprocess.PIPE, text=True, timeout=60, check=False

@@ -124,7 +124,7 @@ def test_a_scaled_frame_has_scaled_boxes_and_all_else(document, detector, namer)
         assert [found["emcustom"] for found in (person, car)] == [{"name": "person"}, {"name": "car"}]
 
 
-def test_words_about_regions_of_others_survive_a_conversion_with_their_facts(document, regions, namer):
+def test_attributes_of_regions_of_others_survive_a_conversion_with_their_fields(document, regions, namer):
     """A conversion drops the parameters of regions; what was known when something was said about them is kept beside it."""
     lib = regions(
         ("a", 1, 2, 3, 4, 0, {"detection": {"confidence": 0.5, "label_id": 2}}),
@@ -140,7 +140,7 @@ def test_words_about_regions_of_others_survive_a_conversion_with_their_facts(doc
     assert [found["emcustom"] for found in frame["object"]] == [{"name": "a"}, {"name": "a"}, {"name": "b"}]
 
 
-def test_words_of_two_branches_do_not_mix(play, library, detector):
+def test_attributes_of_two_branches_do_not_mix(play, library, detector):
     """After a tee each branch says its own about the same objects."""
     libs = {
         name: library(f"def process_ip(b, m, o):\n    return [{{'{name}': 1}}, {{'{name}': 2}}]\n", f"{name}.py") for name in "ab"
@@ -155,7 +155,7 @@ def test_words_of_two_branches_do_not_mix(play, library, detector):
         assert [found["emcustom"] for found in frame["object"]] == [{name: 1}, {name: 2}]
 
 
-def test_words_of_elements_in_a_row_are_merged(document, library, detector):
+def test_attributes_of_elements_in_a_row_are_merged(document, library, detector):
     one = library("def process_ip(b, m, o):\n    return [{'a': 1, 'deep': {'x': 1}}, 'text']\n", "one.py")
     two = library("def process_ip(b, m, o):\n    return [{'a': 2, 'b': 3, 'deep': {'y': 2}}, {'c': 1}]\n", "two.py")
     frame = document(
@@ -164,7 +164,7 @@ def test_words_of_elements_in_a_row_are_merged(document, library, detector):
     assert [found["emcustom"] for found in frame["object"]] == [{"a": 2, "b": 3, "deep": {"x": 1, "y": 2}}, {"c": 1}]
 
 
-def test_the_next_library_sees_what_was_said(document, library, detector, namer):
+def test_the_next_library_gets_the_attributes(document, library, detector, namer):
     lib = library(
         "def process_ip(b, m, o):\n    frame = m['frame'][0]\n    return [{'heard': [f['emcustom'] for f in frame['object']]},"
         " {}, {'about_frame': frame['emcustom']}]\n"
@@ -189,7 +189,7 @@ def test_the_next_library_sees_what_was_said(document, library, detector, namer)
         ("None", [None, None], None),
     ],
 )
-def test_lists_are_dealt_out_over_objects_and_frame(document, library, detector, returned, objects, about_frame):
+def test_lists_are_distributed_over_objects_and_frame(document, library, detector, returned, objects, about_frame):
     lib = library(f"def process_ip(b, m, o):\n    return {returned}\n")
     frame = document(f"{SOURCE} ! {detector} ! empycustom in-place=true custom-lib={lib}")
     assert [found.get("emcustom") for found in frame["object"]] == objects
@@ -205,7 +205,7 @@ def test_without_objects_the_first_entry_is_the_frames(gst_launch, library):
     assert launched.err.count("1 of 2 entries were ignored") == 1, "said once, in the log"
 
 
-def test_words_about_the_batch(play, library):
+def test_attributes_of_the_batch(play, library):
     lib = library("def process_ip(b, m, o):\n    return {'meta': {'batch': m['frame'][0]['frame_num']}}\n")
     other = library("def process_ip(b, m, o):\n    return {'meta': {'heard': m['emcustom']}}\n", "other.py")
     pipeline = Gst.parse_launch(
@@ -243,7 +243,7 @@ def test_the_custom_meta_is_readable_by_name(play, detector, namer):
     assert said["emcustom"] == {"frame": True}
 
 
-def test_odd_labels_and_words_survive(document, library):
+def test_odd_labels_and_attributes_survive(document, library):
     words = {
         "quote": '"',
         "single": "'",
@@ -302,7 +302,7 @@ def process_ip(b, m, o):
     assert [(found["class_id"], found["emcustom"]["n"]) for found in frame["object"]] == [(n, n) for n in range(200)]
 
 
-def test_words_do_not_pass_to_a_new_object_with_the_id_of_one_that_is_gone(document, library, namer, regions):
+def test_attributes_do_not_pass_to_a_new_object_with_the_id_of_one_that_is_gone(document, library, namer, regions):
     """An element in between removes an object, another adds one: the words were about the first."""
     remover = library(
         """
@@ -332,7 +332,7 @@ def process_ip(b, m, o):
         '{"frame_num": 0, "timestamp": ""} and more',
     ],
 )
-def test_words_that_others_spoilt_are_an_error_that_says_so(play, library, regions, text):
+def test_metadata_that_others_have_damaged_is_an_error(play, library, regions, text):
     spoiler = library(
         f"""
 from empycustom.native.metas import JsonMeta

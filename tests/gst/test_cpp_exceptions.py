@@ -87,7 +87,7 @@ def test_by_the_commands(raising, name, words):
     assert "Traceback (most recent call last)" in done.stderr
 
 
-def test_where_it_is_too_late_the_log_says_so(library):
+def test_when_it_is_too_late_the_log_has_a_warning(library):
     """NumPy, then GStreamer, then this package. Whether it would end the process depends on how GStreamer was built."""
     lib = library("def process_ip(b, m, o):\n    1 / 0\n")
     done = played(f"import numpy; {GI}", lib, GST_DEBUG="*empycustom*:2")

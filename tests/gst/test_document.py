@@ -95,13 +95,13 @@ def test_pairs_stay_right_where_frames_are_dropped(lib):
 @pytest.mark.parametrize(
     "elements", ["empycustom in-place=true custom-lib={}", "aimeta", "empycustom process-interval=9 in-place=true custom-lib={}"]
 )
-def test_frames_about_which_nothing_was_said_have_their_numbers(elements, library, play):
+def test_frames_without_attributes_have_their_numbers(elements, library, play):
     element = elements.format(library(NOTHING))
     samples = play(f"{SOURCE.format(4)} ! {element} ! queue ! appsink name=out").samples
     assert [empycustom.document(sample)["frame"][0]["frame_num"] for sample in samples] == [0, 1, 2, 3]
 
 
-def test_what_nobody_numbered_says_so(play):
+def test_a_frame_without_a_number_has_minus_1(play):
     (sample, _) = play(f"{SOURCE.format(2)} ! appsink name=out").samples
     frame = empycustom.document(sample)["frame"][0]
     assert (frame["frame_num"], frame["buf_pts"], frame["object"]) == (-1, 0, [])
@@ -131,7 +131,7 @@ def test_a_tee_before_aimeta_is_left_alone(play):
     ],
     ids=["text", "None", "no caps", "caps as a text", "caps with a choice", "a pad without caps"],
 )
-def test_what_is_missing_is_said(given, what, play):
+def test_missing_arguments_are_errors(given, what, play):
     (sample,) = play(f"{SOURCE.format(1)} ! appsink name=out").samples
     with pytest.raises(FrameError, match=what):
         empycustom.document(*given(sample))

@@ -105,7 +105,7 @@ def documents_of(pipeline, name="meta"):
     return documents
 
 
-def test_words_about_the_frame_reach_aimeta(play, library):
+def test_attributes_of_the_frame_reach_aimeta(play, library):
     lib = library("def process_ip(b, m, o):\n    return [{'n': m['frame'][0]['frame_num']}]\n")
     pipeline = Gst.parse_launch(f"{source()} ! empycustom in-place=true custom-lib={lib} ! aimeta name=meta ! fakesink")
     documents = documents_of(pipeline)
@@ -436,7 +436,7 @@ def test_a_flushing_seek_goes_on(play, library):
     assert not any(Gst.SECOND < time < 2.5 * Gst.SECOND for time in times), "what was sought over is not there"
 
 
-def test_an_array_may_be_the_words_about_the_frame(play, library):
+def test_an_array_can_be_an_attribute_of_the_frame(play, library):
     lib = library("import numpy as np\ndef process_ip(b, m, o):\n    return [np.array([0.5, 2])]\n")
     pipeline = Gst.parse_launch(f"{source(n=1)} ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
     played = play(pipeline)

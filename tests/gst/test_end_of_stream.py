@@ -89,7 +89,7 @@ def test_files_are_finished(lines, gst_launch, play, tmp_path):
     assert len(played.samples) == 3
 
 
-def test_it_is_said_on_the_bus(lines, gst_launch, tmp_path):
+def test_it_is_reported_on_the_bus(lines, gst_launch, tmp_path):
     (tmp_path / "options.json").write_text('{"why": "three are enough"}')
     launched = gst_launch(f"{SOURCE} ! {OURS} options=@options.json ! fakesink")
     line = ENDS.splitlines().index('        raise empycustom.EndOfStream(options.get("why", ""))') + 1

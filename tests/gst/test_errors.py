@@ -221,7 +221,7 @@ def test_every_error_is_logged_when_frames_go_on(gst_launch, library):
 
 
 @pytest.mark.parametrize("where", ["def start(o):\n    wait()\n", "wait()\n"], ids=["start", "loading"])
-def test_ctrl_c_is_not_said_to_be_a_mistake_of_the_library(gst_env, library, tmp_path, where):
+def test_ctrl_c_is_not_reported_as_an_error_of_the_library(gst_env, library, tmp_path, where):
     """gst-launch does not hear of it: Python's own handler raises it in whatever runs in the main thread."""
     lib = library(
         "import pathlib, time\ndef wait():\n    pathlib.Path('waits').touch()\n    for _ in range(600):\n        time.sleep(0.1)\n"

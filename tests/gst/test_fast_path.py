@@ -94,7 +94,7 @@ LAUNCH = f"videotestsrc num-buffers=2 ! {SMALL} ! empycustom in-place=true custo
 
 
 @needs_fast_path
-def test_the_log_says_that_it_is_on(gst_launch, library):
+def test_the_log_reports_that_it_is_on(gst_launch, library):
     launched = gst_launch(LAUNCH.format(library(NOTHING)), GST_DEBUG="*empycustom*:4", **{SWITCH: ""})
     assert launched.code == 0
     (line,) = lines_of_the_way(launched)
@@ -104,14 +104,14 @@ def test_the_log_says_that_it_is_on(gst_launch, library):
 
 
 @pytest.mark.parametrize("value", ["off", "No", "0"])
-def test_the_log_says_that_it_is_off_and_why(gst_launch, library, value):
+def test_the_log_reports_that_it_is_off_and_why(gst_launch, library, value):
     launched = gst_launch(LAUNCH.format(library(NOTHING)), GST_DEBUG="*empycustom*:4", **{SWITCH: value})
     assert launched.code == 0
     (line,) = lines_of_the_way(launched)
     assert line.endswith(f"fast path: off, because {SWITCH}={value}")
 
 
-def test_without_the_log_nothing_is_said(gst_launch, library):
+def test_without_the_log_there_is_no_message(gst_launch, library):
     assert lines_of_the_way(gst_launch(LAUNCH.format(library(NOTHING)))) == []
 
 
@@ -561,7 +561,7 @@ UNSAID = {
 
 
 @pytest.mark.parametrize(("properties", "drops"), UNSAID.values(), ids=UNSAID)
-def test_numbers_agree_on_frames_about_which_the_library_that_drops_says_nothing(play, library, recorded, properties, drops):
+def test_numbers_agree_on_frames_without_a_result_of_the_library_that_drops(play, library, recorded, properties, drops):
     first, second = library(drops, "first.py"), library(RECORD, "second.py")
     pipeline = Gst.parse_launch(
         f"videotestsrc num-buffers=20 ! {SMALL} ! empycustom {properties} custom-lib={first} ! "

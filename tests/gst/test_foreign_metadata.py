@@ -275,7 +275,7 @@ def process_ip(b, m, o):
 
 @pytest.mark.parametrize("returned", ["[{'a': 1}]", "{'frame': [{'new_object': [{'rect_params': box}]}]}", "str([{'a': 1}])"])
 @pytest.mark.parametrize(("policy", "frames"), [("fail", 0), ("pass", 3), ("drop", 0)])
-def test_a_library_that_holds_on_to_its_frames_is_told_so_under_on_error(play, library, words, returned, policy, frames):
+def test_a_library_that_keeps_its_frames_is_an_error_under_on_error(play, library, words, returned, policy, frames):
     """Whether it is the first to say something about the frame, or the second; and GStreamer complains about nothing."""
     lib = library(
         f"kept = []\nbox = dict(left=0, top=0, width=1, height=1)\ndef process_ip(b, m, o):\n    kept.append(b.copy())\n    return {returned}\n"

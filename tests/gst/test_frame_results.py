@@ -55,7 +55,7 @@ def test_it_is_the_same_without_the_fast_path(library):
     assert [json.loads(line)["frame"][0]["emcustom"] for line in ended.stdout.splitlines()] == [{"n": 0}, {"n": 1}]
 
 
-def test_it_adds_to_what_was_said_before(play, library, regions):
+def test_it_adds_to_earlier_attributes(play, library, regions):
     first = library('def process_ip(b, m, o): return {"frame": {"a": {"x": 1}}, "meta": {"site": 3}}\n', "first.py")
     second = library('def process_ip(b, m, o): return {"frame": {"a": {"y": m["emcustom"]}}}\n', "second.py")
     pipeline = Gst.parse_launch(

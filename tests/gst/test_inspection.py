@@ -96,7 +96,7 @@ def test_caps_are_those_of_the_document_and_more(gst_launch):
     assert nvmm == {"RGBA", "NV12"}
 
 
-def test_nothing_complains_when_an_element_is_made(gst_launch, library):
+def test_there_are_no_warnings_when_an_element_is_made(gst_launch, library):
     lib = library("def process_ip(b, m, o):\n    return [{'n': 1}]\n")
     line = f"videotestsrc num-buffers=3 ! empycustom in-place=true custom-lib={lib} ! aimeta ! perf ! fakesink"
     launched = gst_launch(line, G_DEBUG="fatal-warnings", GST_DEBUG="2,*python*:2")

@@ -51,7 +51,7 @@ def test_the_source_distribution_has_what_git_has_and_no_more(distributed):
     assert held - {"PKG-INFO"} == {path for path in listed.stdout.splitlines() if (ROOT / path).exists()}
 
 
-def test_the_wheel_is_pure_python_and_says_what_it_is(distributed):
+def test_the_wheel_is_pure_python_with_its_metadata(distributed):
     (wheel,) = distributed.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as files:

@@ -157,7 +157,7 @@ def test_colours_in_planes_of_their_own_are_what_gstreamer_converts_them_to(vide
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(("video_format", "code"), [("YUY2", cv2.COLOR_YUV2RGB_YUY2), ("UYVY", cv2.COLOR_YUV2RGB_UYVY)])
-def test_opencv_makes_rgb_of_packed_422_as_the_page_says(video_format, code, size):
+def test_opencv_makes_rgb_of_packed_422_as_on_the_page(video_format, code, size):
     buffer, rgba = render(video_format, size, "RGBA")
     with (
         empycustom.map_frame(buffer, meta_of(video_format, *size)) as frame,
@@ -184,7 +184,7 @@ def test_the_opacity_of_a420_is_its_last_plane(size):
 
 
 @pytest.mark.parametrize("video_format", FORMATS)
-def test_the_table_says_what_gstreamer_says(video_format):
+def test_the_table_equals_gstreamers(video_format):
     """Every column, component by component."""
     info, known = GstVideo.VideoFormat.get_info(GstVideo.VideoFormat.from_string(video_format)), FORMATS[video_format]
     assert info.n_planes == len(known.planes)
@@ -417,7 +417,7 @@ def test_nothing_is_left_of_a_frame_once_its_views_are_gone():
     assert is_writable(hash(buffer))
 
 
-def test_no_memory_is_held_where_no_view_is_left():
+def test_no_memory_is_kept_without_a_view():
     buffer, in_meta = new_buffer()
     before = memory_state(buffer)
     with empycustom.map_frame(buffer, in_meta) as frame:
@@ -517,7 +517,7 @@ def test_a_failed_beginning_leaves_nothing_mapped():
         (None, r'in_meta\["buffer"\]'),
     ],
 )
-def test_what_in_meta_cannot_say_is_refused(in_meta, message):
+def test_an_impossible_in_meta_is_refused(in_meta, message):
     buffer, _ = new_buffer()
     with pytest.raises(FrameError, match=message), empycustom.map_frame(buffer, in_meta):
         pass
@@ -628,7 +628,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("text", UNKNOWN.values(), ids=UNKNOWN)
-def test_a_sample_of_no_frame_is_refused_and_told_what_to_do(text):
+def test_a_sample_without_a_frame_is_refused_with_the_fix(text):
     original, _ = new_buffer()
     sample = Gst.Sample.new(original, Gst.Caps.from_string(text) if text else None, None, None)
     with pytest.raises(FrameError, match=r"in a program the Gst\.Sample of an appsink, or the caps beside the buffer"):

@@ -21,7 +21,7 @@ def element(lib, properties="in-place=true"):
     return f"empycustom {properties} custom-lib={lib}"
 
 
-def test_an_exception_says_number_and_time_of_its_frame_whatever_the_library_did_to_its_dicts(gst_launch, library):
+def test_an_exception_names_number_and_time_of_its_frame_whatever_the_library_did_to_its_dicts(gst_launch, library):
     lib = library(AT_7)
     launched = gst_launch(f"{SOURCE} ! {element(lib)} ! fakesink")
     assert launched.code == 1
@@ -46,13 +46,13 @@ def test_the_number_is_that_of_documents_also_behind_an_element_that_drops_frame
     assert f"{lib}{said}" in played.error
 
 
-def test_process_says_it_too(play, library):
+def test_process_reports_it_too(play, library):
     lib = library("def process(b, m, o):\n    return b if m['frame'][0]['frame_num'] == 2 else (b, [])\n")
     error = play(f"{SOURCE} ! {element(lib, '')} ! fakesink").error
     assert f"{lib}:1: what process returned at frame 2 (0:00:00.066) cannot be used: got Buffer; return a pair" in error
 
 
-def test_a_frame_without_a_timestamp_is_said_to_have_none(play, library):
+def test_a_frame_without_a_timestamp_is_reported_as_such(play, library):
     bare = library("from gi.repository import Gst\ndef process_ip(b, m, o):\n    b.pts = Gst.CLOCK_TIME_NONE\n", "bare.py")
     lib = library("def process_ip(b, m, o):\n    1 / (m['frame'][0]['frame_num'] - 1)\n")
     played = play(f"{SOURCE} ! {element(bare)} ! {element(lib)} ! fakesink")

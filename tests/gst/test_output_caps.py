@@ -41,7 +41,7 @@ def facts(sample):
         "f\"video/x-raw,height={caps[0]['height'] // 2},width=32,format=(string)GRAY8\"",
     ],
 )
-def test_the_library_says_what_goes_downstream_and_the_rest_stays(play, library, said):
+def test_the_library_sets_the_caps_downstream_and_the_rest_stays(play, library, said):
     lib = library(
         f"from gi.repository import Gst\n{HALF}".replace(
             'options.get("caps", "video/x-raw,width=32,height=24,format=GRAY8")', said
@@ -120,7 +120,7 @@ def documents(play, lib, upstream, words=""):
     return json.loads(pipeline.get_by_name("m").get_property("last-meta"))["frame"][0]
 
 
-def test_regions_are_rescaled_and_words_stay_with_them(play, library, regions):
+def test_regions_are_rescaled_and_keep_their_attributes(play, library, regions):
     """Three without an id, two of which are alike in all, and one with an id."""
     frame = documents(
         play, library(HALF), regions(("car", 8, 4, 20, 10), ("car", 8, 4, 20, 10), ("bus", 0, 0, 64, 48), ("car", 2, 2, 2, 2, 9))
@@ -134,7 +134,7 @@ def test_regions_are_rescaled_and_words_stay_with_them(play, library, regions):
     assert frame["emcustom"] == {"done": True}
 
 
-def test_words_said_before_stay_with_rescaled_objects(play, library, regions):
+def test_earlier_attributes_stay_with_rescaled_objects(play, library, regions):
     """Also those of an element upstream, whose note repeats the boxes as they were."""
     named = library(
         "def process_ip(b, m, o):\n    return [{'first': f['obj_label']} for f in m['frame'][0]['object']]\n", "named.py"
@@ -161,7 +161,7 @@ def test_objects_that_a_library_found_are_rescaled_too(play, library):
     assert tuple(cat["rect_params"].values()) == (5, 10, 15, 4)
 
 
-def test_frames_that_cannot_pass_are_dropped_counted_and_said_once(gst_launch, library):
+def test_frames_that_cannot_pass_are_dropped_counted_and_reported_once(gst_launch, library):
     for properties, call in (
         ("process-interval=2", ""),
         ("on-error=pass", "\n    if in_meta['frame'][0]['frame_num'] % 2: raise ValueError\n"),
@@ -176,7 +176,7 @@ def test_frames_that_cannot_pass_are_dropped_counted_and_said_once(gst_launch, l
         assert launched.text.count("they have other caps than those of output_caps") == 1
 
 
-def test_in_place_frames_keep_their_caps_and_the_log_says_so(gst_launch, library):
+def test_in_place_frames_keep_their_caps_with_a_line_in_the_log(gst_launch, library):
     lib = library(HALF + "\ndef process_ip(b, m, o):\n    return [{'size': m['buffer']['width']}]\n")
     launched = gst_launch(
         f"{SOURCE} ! empycustom in-place=true custom-lib={lib} ! aimeta silent=false ! fakesink", GST_DEBUG="python-empycustom:2"
@@ -230,7 +230,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("said", "told"), REFUSED.items(), ids=REFUSED)
-def test_caps_that_cannot_be_are_one_error_that_says_why(play, library, said, told):
+def test_impossible_caps_are_one_error_with_the_reason(play, library, said, told):
     lib = library(HALF)
     pipeline = Gst.parse_launch(f"{SOURCE} ! empycustom name=e ! fakesink")
     element = pipeline.get_by_name("e")
@@ -243,7 +243,7 @@ def test_caps_that_cannot_be_are_one_error_that_says_why(play, library, said, to
         assert sum("output_caps" in text for text, _ in played.errors) == 1
 
 
-def test_downstream_that_does_not_take_it_is_an_error_that_says_both(gst_launch, library):
+def test_caps_that_downstream_does_not_accept_are_an_error_that_names_both(gst_launch, library):
     launched = gst_launch(f"-q {SOURCE} ! empycustom custom-lib={library(HALF)} ! video/x-raw,width=99 ! fakesink")
     assert launched.code != 0
     assert launched.text.count("does not take video/x-raw") == 1
@@ -274,7 +274,7 @@ WRONG_BUFFERS = {
 
 
 @pytest.mark.parametrize(("made", "told"), WRONG_BUFFERS.items(), ids=WRONG_BUFFERS)
-def test_a_buffer_that_does_not_fit_the_negotiated_caps_is_an_error_that_says_both(play, library, made, told):
+def test_a_buffer_that_does_not_fit_the_negotiated_caps_is_an_error_that_names_both(play, library, made, told):
     lib = library(f"""
 import gi
 gi.require_version("GstVideo", "1.0")

@@ -49,7 +49,7 @@ def test_the_message_is_info_with_the_line_as_its_text(play):
 
 
 @pytest.mark.parametrize("window", [0, 3])
-def test_on_bitrate_tells_the_mean(play, window):
+def test_on_bitrate_has_the_mean(play, window):
     pipeline = Gst.parse_launch(f"{LIVE.format(n=30)} ! perf name=p bitrate-interval=100 bitrate-window-size={window} ! fakesink")
     rates = []
     pipeline.get_by_name("p").connect("on-bitrate", lambda _, rate: rates.append(rate))

@@ -70,7 +70,7 @@ def process(in_buffer, in_meta, options):
     assert all(new["flags"] & int(Gst.BufferFlags.CORRUPTED) for new in after)
 
 
-def test_the_words_travel_on_the_new_buffer(play, library):
+def test_the_attributes_are_on_the_new_buffer(play, library):
     pipeline = Gst.parse_launch(f"{SOURCE} ! empycustom custom-lib={library(INVERT)} ! aimeta name=meta ! fakesink")
     documents = []
     pipeline.get_by_name("meta").connect("new-meta", lambda _, text: documents.append(json.loads(text)))
@@ -78,7 +78,7 @@ def test_the_words_travel_on_the_new_buffer(play, library):
     assert [document["frame"][0]["emcustom"] for document in documents] == [{"inverted": True}] * 4
 
 
-def test_metas_of_the_input_travel_too_and_words_find_their_object(play, library):
+def test_metas_of_the_input_are_kept_and_attributes_find_their_object(play, library):
     detector = library(
         """
 def process_ip(b, m, o):
@@ -232,7 +232,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("made", "told"), WRONG.items(), ids=WRONG)
-def test_arrays_that_are_no_frame_of_the_stream_are_an_error_that_says_both(play, library, made, told):
+def test_arrays_that_do_not_fit_the_stream_are_an_error_that_names_both(play, library, made, told):
     lib = library(
         "import numpy as np, empycustom\n"
         "def seen(b, m):\n    with empycustom.map_frame(b, m) as frame:\n        return frame.pixels\n"

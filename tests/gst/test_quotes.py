@@ -46,12 +46,12 @@ def test_the_property_has_what_is_in_the_quotes():
     assert element.get_property("options") == "'"
 
 
-def test_what_is_wrong_in_quotes_is_said_of_what_is_in_them(play, library):
+def test_an_error_in_quotes_is_about_what_is_inside(play, library):
     pipeline = f"{SOURCE} ! empycustom in-place=true custom-lib={library(LIB)} options='nonsense' ! fakesink"
     assert play(pipeline).error.startswith("options is no JSON: Expecting value at line 1, column 1: nonsense (JSON wants")
 
 
-def test_a_value_that_gst_launch_cuts_off_at_a_blank_says_so(gst_launch, library):
+def test_a_value_that_gst_launch_cuts_at_a_blank_is_reported(gst_launch, library):
     line = f'-q {SOURCE} ! empycustom in-place=true custom-lib={library(LIB)} \'options={{"k": "ä ö"}}\' ! fakesink'
     launched = gst_launch(line)
     assert launched.code != 0

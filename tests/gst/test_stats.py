@@ -229,14 +229,14 @@ def test_mean_and_longest_are_exact_and_percentiles_nearly(kind, seed):
 
 
 @pytest.mark.parametrize("power", range(64))
-def test_a_time_alone_is_told_exactly_at_every_power_of_two(power):
+def test_a_single_time_is_exact_at_every_power_of_two(power):
     for value in {2**power - 1, 2**power, 2**power + 1}:
         counted = CallTimes()
         counted.add(value)
         assert [counted.percentile_ns(50), counted.percentile_ns(95), counted.longest_ns, counted.mean_ns] == [value] * 4
 
 
-def test_neighbours_are_told_apart_from_below_and_never_too_low():
+def test_neighbours_differ_from_below_and_are_never_too_low():
     """With a longer one there, the end of the step is told."""
     for value in [*range(2000), *range(10**6, 10**6 + 5000, 7), 2**40 - 1, 2**40, 2**40 + 1]:
         counted = CallTimes()
@@ -304,7 +304,7 @@ def warnings_in(launched):
     return [line for line in launched.text.splitlines() if line.startswith("WARNING")]
 
 
-def test_a_call_that_is_longer_than_a_frame_is_told_once(gst_launch, library):
+def test_a_call_that_is_longer_than_a_frame_is_reported_once(gst_launch, library):
     lib = library(SLOW.format(ALL))
     launched = launch(gst_launch, lib, n=8)
     assert launched.code == 0
@@ -326,7 +326,7 @@ def test_process_is_named_too(gst_launch, library):
     assert f"{lib}:2: process took " in line
 
 
-def test_a_slow_call_that_raises_is_told_as_well(gst_launch, library):
+def test_a_slow_call_that_raises_is_also_reported(gst_launch, library):
     lib = library(SLOW.format(ALL) + "        raise ValueError('no')\n")
     launched = launch(gst_launch, lib, properties="in-place=true on-error=pass")
     assert launched.code == 0
@@ -354,7 +354,7 @@ def test_a_slow_first_call_is_only_logged(gst_launch, library):
 @pytest.mark.parametrize(
     ("rate", "slow"), [("0/1", ALL), ("100/1", NONE), ("1/2", ALL), ("1/1", ALL)], ids=["no rate", "fast", "1/2", "1/1"]
 )
-def test_nothing_is_told_where_a_frame_has_no_length_or_the_library_is_fast_enough(play, library, rate, slow):
+def test_nothing_is_reported_if_a_frame_has_no_length_or_the_library_is_fast_enough(play, library, rate, slow):
     lib = library(SLOW.format(slow))
     pipeline = Gst.parse_launch(f"appsrc name=src format=time ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
     source = pipeline.get_by_name("src")
@@ -384,7 +384,7 @@ def test_the_length_of_a_frame_is_that_of_the_caps_now(play, library):
     assert ["a frame lasts 10.0 ms" in text for text, _ in played.warnings] == [True]
 
 
-def test_every_start_tells_it_again(play, library):
+def test_every_start_reports_it_again(play, library):
     pipeline = pipeline_of(library(SLOW.format(ALL)), n=3, rate="100/1")
     for _ in range(2):
         played = play(pipeline)
@@ -394,7 +394,7 @@ def test_every_start_tells_it_again(play, library):
         assert "process_ip took" in text
 
 
-def test_each_of_two_elements_tells_it(play, library):
+def test_each_of_two_elements_reports_it(play, library):
     lib = library(SLOW.format(ALL))
     elements = f"empycustom in-place=true custom-lib={lib} ! empycustom in-place=true custom-lib={lib}"
     assert len(play(f"videotestsrc num-buffers=3 ! {SMALL},framerate=100/1 ! {elements} ! fakesink").warnings) == 2
@@ -415,7 +415,7 @@ def command(*words, cwd):
 
 
 @pytest.mark.parametrize(("live", "told"), [("true", 1), ("false", 0)])
-def test_the_command_line_tells_it_of_live_sources(library, tmp_path, live, told):
+def test_the_command_line_reports_it_for_live_sources(library, tmp_path, live, told):
     """Where nothing is live nothing falls behind, and it takes the time that it takes."""
     lib = library(SLOW.format(ALL))
     source = f"videotestsrc is-live={live} num-buffers=4 ! {SMALL},framerate=100/1"
@@ -424,7 +424,7 @@ def test_the_command_line_tells_it_of_live_sources(library, tmp_path, live, told
     assert done.stderr.count("process_ip took") == told, done.stderr
 
 
-def test_run_says_nothing_of_it_on_a_source_that_is_not_live(library, tmp_path):
+def test_run_does_not_report_it_for_a_source_that_is_not_live(library, tmp_path):
     lib = library("import time\ndef process_ip(b, m, o):\n    time.sleep(0.07)\n    return [{'n': 1}]\n")
     done = command("run", "test", "--lib", str(lib), "--frames", "4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -44,7 +44,7 @@ def test_the_command_line_shows_it(library):
         )
 
 
-def test_a_frame_says_it_under_the_number_of_the_frame(play, library):
+def test_an_attribute_of_a_frame_is_reported_with_the_number_of_the_frame(play, library):
     lib = library(
         "import empycustom\ndef process_ip(b, m, o):\n    with empycustom.map_frame(b, m) as frame:\n        frame.numpy()\n"
     )

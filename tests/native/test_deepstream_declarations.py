@@ -221,12 +221,12 @@ NOWHERE = "/usr/lib/libnvds_meta.so"
 
 
 @pytest.mark.parametrize(("version", "number"), BLOBS.items())
-def test_the_path_tells_the_version(msg_blob_type, version, number):
+def test_the_path_has_the_version(msg_blob_type, version, number):
     assert msg_blob_type("6.0 to 7.1", f"/opt/nvidia/deepstream/deepstream-{version}/lib/libnvds_meta.so") == number
 
 
 @pytest.mark.parametrize(("version", "number"), BLOBS.items())
-def test_nvmsgconv_tells_the_version_before_the_path_does(msg_blob_type, version, number):
+def test_the_version_of_nvmsgconv_goes_before_that_of_the_path(msg_blob_type, version, number):
     assert msg_blob_type("6.0 to 7.1", NOWHERE, f"{version}.0") == number
     assert msg_blob_type("6.0 to 7.1", "/opt/nvidia/deepstream/deepstream-5.1/lib/libnvds_meta.so", f"{version}.1") == number
 
@@ -236,7 +236,7 @@ def test_a_converter_of_no_version_leaves_it_to_the_path(msg_blob_type):
 
 
 @pytest.mark.parametrize("path", [NOWHERE, "/opt/nvidia/deepstream/deepstream/lib/libnvds_meta.so"])
-def test_a_version_that_nobody_tells_is_an_error_that_says_what_to_do(msg_blob_type, path):
+def test_an_unknown_version_is_an_error_with_the_fix(msg_blob_type, path):
     with pytest.raises(DeepStreamError, match=f"6.0 to 7.1.*{path} is in no folder like deepstream-6.3; set msg-blob=false"):
         msg_blob_type("6.0 to 7.1", path)
 

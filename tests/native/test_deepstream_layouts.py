@@ -134,7 +134,7 @@ NEWEST = Maker("9.0 and 9.1")
 # Which version it is.
 
 
-def test_the_sizes_in_the_pools_tell_the_version(make):
+def test_the_sizes_in_the_pools_identify_the_version(make):
     assert make.layout.versions == make.name
     assert (make.layout.event_size, make.layout.other_attrs) == make.column[3:5]
 
@@ -305,7 +305,7 @@ def test_a_whole_batch_is_read_by_the_carrier(make, api):
 
 
 @pytest.mark.skipif(bool(nvds.WHY_NOT), reason=nvds.WHY_NOT)
-def test_words_about_an_object_are_found_by_its_key(make, api):
+def test_attributes_of_an_object_are_found_by_its_key(make, api):
     kinds = [(key_type(), 2), (key_type() + 1, 1), (key_type(), 3), (key_type(), 1)]
     objects = [make.object(users=[make.user(kind, make.block(8, (0, "i", key)))]) for kind, key in kinds]
     said = make.event(b'{"object": [{"key": 1, "emcustom": "one"}, {"key": 2, "emcustom": "two"}, {"key": 3}]}')

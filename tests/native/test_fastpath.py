@@ -221,7 +221,7 @@ def test_what_is_returned_goes_to_c(entered, flow):
 
 
 @pytest.mark.parametrize(("name", "buffers"), [("transform_ip", (1,)), ("transform", (1, 2))])
-def test_an_exception_between_two_buffers_is_told_too(entered, name, buffers):
+def test_an_exception_between_two_buffers_is_also_reported(entered, name, buffers):
     error = LookupError("gone")
     mine = entered(0x1000, error=error)
     assert slot(name)(0x1000, *buffers) == -5
@@ -248,7 +248,7 @@ def test_entering_again_replaces_and_leaving_twice_does_nothing(entered):
     fastpath.unregister(0x3000)
 
 
-def test_nothing_is_held_of_an_element_that_left():
+def test_nothing_is_kept_of_an_element_that_is_unregistered():
     """Its callbacks would keep it, and its library, for ever."""
     mine = Entered(0x1000)
     held = sys.getrefcount(mine)

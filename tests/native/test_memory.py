@@ -87,7 +87,7 @@ def test_a_field_that_is_not_there_is_refused_when_the_reader_is_made(names):
 
 
 @pytest.mark.parametrize("pattern", ["=Qi", "=QQ", "=Qd", "=b3xh", "=f"])
-def test_values_are_read_as_a_pattern_says(pattern):
+def test_values_are_read_by_a_pattern(pattern):
     memory = bytes(range(64, 64 + struct.calcsize(pattern)))
     held = ffi.new("char[]", memory)
     assert unpacker(pattern)(at(held)) == struct.unpack(pattern, memory)
@@ -136,7 +136,7 @@ def test_the_pattern_of_a_whole_structure_has_its_size():
         assert struct.calcsize(pattern_of(name)) == ffi.sizeof(name)
 
 
-def test_values_are_written_as_a_pattern_says():
+def test_values_are_written_by_a_pattern():
     made = ffi.new("char[]", b"........")
     packer("=HI")(at(made), 0x4141, 0x42424242)
     assert ffi.string(made) == b"AABBBB.."

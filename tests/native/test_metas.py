@@ -90,7 +90,7 @@ def test_a_buffer_without_metas(buffer):
     assert metas.scan(hash(buffer)) == []
 
 
-def test_scan_tells_api_and_address_in_the_order_of_adding(buffer, json_meta):
+def test_scan_returns_api_and_address_in_the_order_of_adding(buffer, json_meta):
     native_regions.add_region(hash(buffer), Region(1, "one", 0, 0, 1, 1, []))
     json_meta.add(hash(buffer), 5, "{}")
     native_regions.add_region(hash(buffer), Region(2, "two", 0, 0, 1, 1, []))

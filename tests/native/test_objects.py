@@ -164,7 +164,7 @@ def test_what_a_category_writes(debug, threshold):
     assert [number for number in range(1, 7) if f"level {number}\n" in text] == list(range(1, threshold + 1))
 
 
-def test_a_line_of_the_log_tells_category_place_and_object():
+def test_a_line_of_the_log_has_category_place_and_object():
     _, text = run("test:6")
     first, *_, last = text.splitlines()
     assert "ERROR" in first

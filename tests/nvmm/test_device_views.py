@@ -27,7 +27,7 @@ def host(view):
 
 @pytest.mark.parametrize("size", [OLD, NEW])
 @pytest.mark.parametrize("video_format", FORMATS)
-def test_planes_lie_where_the_surface_says(video_format, size):
+def test_planes_are_where_they_are_in_the_surface(video_format, size):
     made = Surfaces(video_format, 7, 5, size=size, gpu=2)
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:
         assert (frame.format, frame.width, frame.height) == (video_format, 7, 5)
@@ -41,7 +41,7 @@ def test_planes_lie_where_the_surface_says(video_format, size):
         assert frame.planes is frame.planes
 
 
-def test_the_words_of_a_frame():
+def test_the_attributes_of_a_frame():
     made = Surfaces("RGBA")
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:
         assert frame.pixels is frame.planes[0]
@@ -152,7 +152,7 @@ def test_numpy_gets_no_view():
                 use(frame.pixels)
 
 
-def test_what_is_missing_says_where_it_is():
+def test_a_missing_attribute_names_the_alternative():
     made = Surfaces("RGBA")
     with empycustom.map_frame(made.buffer, made.in_meta, writable=True) as frame:
         with pytest.raises(AttributeError, match=r"has no 'mean'; torch.from_dlpack\(view\).*view.download\(\)"):

@@ -41,7 +41,7 @@ def test_numpy_takes_pinned_and_unified_memory_without_a_copy(video_format, memo
 
 
 @pytest.mark.parametrize("memory_type", HOST)
-def test_numpy_is_told_what_it_may_not_write(memory_type):
+def test_numpy_cannot_write_read_only_memory(memory_type):
     made = Surfaces("RGBA", memory_type=memory_type)
     for writable in (False, True):
         with empycustom.map_frame(made.buffer, made.in_meta, writable=writable) as frame:
@@ -53,7 +53,7 @@ def test_numpy_is_told_what_it_may_not_write(memory_type):
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
 @pytest.mark.parametrize("memory_type", OFFERED)
-def test_a_tensor_says_what_it_is(memory_type, ask):
+def test_a_tensor_describes_itself(memory_type, ask):
     made = Surfaces("RGBA", memory_type=memory_type, gpu=3)
     for writable in (False, True):
         with empycustom.map_frame(made.buffer, made.in_meta, writable=writable) as frame:

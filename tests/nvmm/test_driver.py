@@ -156,7 +156,7 @@ def test_a_driver_without_a_gpu(driver):
         frame.download()
 
 
-def test_without_a_driver_views_can_be_had_and_copies_say_what_is_missing(monkeypatch):
+def test_without_a_driver_views_work_and_copies_name_what_is_missing(monkeypatch):
     monkeypatch.setattr(cuda, "_LIBRARY", "libcuda-that-is-not-there.so.1")
     cuda.driver.cache_clear()
     made = Surfaces("RGBA")

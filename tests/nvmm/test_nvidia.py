@@ -140,7 +140,7 @@ POOL = """
 """
 
 
-def test_a_buffer_of_nvidias_pool_is_written_and_goes_back_while_a_tensor_is_held(run):
+def test_a_buffer_of_nvidias_pool_is_written_and_goes_back_while_a_tensor_is_kept(run):
     """The pool takes it again, because nobody has locked its memory, and the tensor sees the next frame."""
     said = run(
         POOL

@@ -74,7 +74,7 @@ def test_a_library_chooses_a_frame_of_a_batch(driver, through):
     assert [bool((made.pixels(0, index)[1] == 200).all()) for index in range(3)] == [False, False, True]
 
 
-def test_a_library_that_writes_behind_a_tee_is_told(driver, through):
+def test_a_library_that_writes_behind_a_tee_gets_an_error(driver, through):
     """Each branch gets a buffer of its own there, and both the same memory."""
     made = Surfaces("RGBA", memory_type=PINNED)
     buffers = [made.buffer]

@@ -51,7 +51,7 @@ def test_the_second_surface_is_found_whatever_the_first_one_holds(size, data):
     assert surfaces._stride(made.address + made.list_offset) == size
 
 
-def test_each_block_sees_what_the_surface_says_then(driver):
+def test_each_block_reads_the_surface_again(driver):
     """What follows from a description is kept for the next block of the same buffer, and for no other description."""
     made, other = Surfaces("RGBA"), Surfaces("RGBA")
     original = made.address_of()
@@ -204,7 +204,7 @@ def test_pixels_in_blocks():
 @pytest.mark.parametrize(
     "changed", [{"width": 5}, {"width": 70}, {"height": 3}, {"height": 68}, {"color": 24}, {"color": 6}, {"planes": 2}]
 )
-def test_a_surface_that_is_not_what_in_meta_says(changed):
+def test_a_surface_that_does_not_match_in_meta(changed):
     message = refusal(described(**changed))
     assert "and in_meta says RGBA of 6x4: hand over the in_meta that belongs to this buffer" in message
     assert all(str(value) in message for value in changed.values())
@@ -262,7 +262,7 @@ def test_what_in_meta_cannot_say(about, message):
         pass
 
 
-def test_the_same_words_for_system_memory():
+def test_the_same_attributes_for_system_memory():
     """So that one library runs on both."""
     buffer = Gst.Buffer.new_wrapped(bytes(range(96)))
     about = {"buffer": {"format": "RGBA", "width": 6, "height": 4, "memory": "CPU"}}

@@ -81,7 +81,7 @@ def test_of_the_texts_of_this_process_the_last_ones_are_known():
     assert "other" not in ours
 
 
-def test_a_record_that_says_less_gets_the_defaults():
+def test_a_record_with_fewer_fields_gets_the_defaults():
     record = {"key": "region/1", "rect_params": OBJECT["rect_params"]}
     note = read_note(dumps({**NOTE, "object": [record]}))
     assert note.records == {"region/1": {**new_object({"rect_params": OBJECT["rect_params"]}, ""), "key": "region/1"}}
@@ -178,7 +178,7 @@ def test_keys_of_events_are_numbers(key):
 
 
 @given(st.floats())
-def test_numbers_that_no_object_has_are_read_as_0_and_complained_about(number):
+def test_impossible_numbers_are_read_as_0_with_a_warning(number):
     complaints = []
     read = usable(number, "a confidence", complaints)
     if math.isfinite(number) and abs(number) < 2**31:

@@ -240,7 +240,7 @@ def test_process_is_the_callback_when_it_is_not_in_place(opened):
     assert library.call(1, 2, 3, 4) == (None, "")
 
 
-def test_what_a_library_says_of_itself(opened):
+def test_what_a_library_defines(opened):
     library = opened("\n\ndef process_ip(b, m, o): pass\nprocess = max")
     assert library.path.endswith("/lib.py")
     assert library.name == "process_ip"
@@ -268,7 +268,7 @@ def test_what_a_library_says_of_itself(opened):
         ),
     ],
 )
-def test_a_missing_callback_says_what_to_set(opened, text, in_place, what):
+def test_a_missing_callback_names_the_setting(opened, text, in_place, what):
     with pytest.raises(CallbackMissingError, match=what) as caught:
         opened(text, in_place)
     assert caught.value.callback == ("process_ip" if in_place else "process")
@@ -540,7 +540,7 @@ def test_a_library_goes_on_after_an_exception(opened):
     assert library.call(None, {}, {}, None) == 2
 
 
-def test_failed_blames_an_exception_caught_elsewhere(opened):
+def test_failed_locates_an_exception_caught_elsewhere(opened):
     library = opened("def process_ip(a, b, c):\n    1 / 0\n")
     try:
         library.callbacks.frame.function(1, 2, 3)

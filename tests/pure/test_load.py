@@ -264,7 +264,7 @@ def test_a_package_above_the_module_that_cannot_be_run(text):
         load("pkg.lib")
 
 
-def test_after_a_failed_load_the_mended_file_loads(loaded):
+def test_after_a_failed_load_the_fixed_file_loads(loaded):
     for text in ("import helper\n1 / 0", "import nothing_like_it", "x = ("):
         write("lib.py", text)
         write("helper.py", "x = 1")

@@ -71,7 +71,7 @@ def test_depth_and_order():
     assert list(merge({"b": 1, "a": 2}, {"c": 3, "a": 4})) == ["b", "a", "c"]
 
 
-def test_what_says_nothing():
+def test_values_without_attributes():
     assert all(is_nothing(said) for said in (NOTHING, None, {}, ""))
     assert not any(is_nothing(said) for said in (0, False, [], "x", {"a": None}, [None], 0.0))
     assert not NOTHING

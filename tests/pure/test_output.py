@@ -127,7 +127,7 @@ anything = st.recursive(
 
 @given(anything, st.lists(st.integers(0, 3), max_size=3))
 @settings(deadline=None, max_examples=300)
-def test_any_value_is_dealt_or_is_an_output_error(value, counts):
+def test_any_value_is_distributed_or_is_an_output_error(value, counts):
     try:
         meta = read_output(value)
     except OutputError as error:
@@ -154,7 +154,7 @@ def test_the_nth_entry_belongs_to_the_nth_object(given_entries, count):
     assert said.ignored == []
 
 
-def test_empty_entries_say_nothing():
+def test_empty_entries_add_nothing():
     assert dealt([{}, {"a": 1}, "", None], 4).frames[0].objects == [NOTHING, {"a": 1}, NOTHING, NOTHING]
     assert dealt([0, False, []], 3).frames[0].objects == [0, False, []]
 
@@ -177,12 +177,12 @@ def test_without_objects_the_first_entry_is_the_frames_and_the_rest_is_ignored_a
     assert complaint.startswith("2 of 3 entries were ignored")
 
 
-def test_without_objects_one_entry_is_no_reason_to_complain():
+def test_without_objects_one_entry_is_not_a_warning():
     assert dealt([{"a": 1}], 0).ignored == []
     assert dealt([{}], 0).frames[0].words is NOTHING
 
 
-def test_a_list_speaks_about_the_first_frame_only():
+def test_a_list_is_for_the_first_frame_only():
     said = dealt([{"a": 1}, {"b": 2}], 1, 1)
     assert [frame.objects for frame in said.frames] == [[{"a": 1}], [NOTHING]]
     assert [frame.words for frame in said.frames] == [{"b": 2}, NOTHING]
@@ -197,7 +197,7 @@ def test_a_buffer_without_frames():
 # Dealing the object form.
 
 
-def test_the_object_form_speaks_about_batch_frames_and_objects():
+def test_the_long_form_is_for_batch_frames_and_objects():
     said = dealt(
         {
             "meta": {"b": 1},
@@ -218,7 +218,7 @@ def test_the_object_form_speaks_about_batch_frames_and_objects():
     assert said.ignored == []
 
 
-def test_objects_in_excess_are_merged_into_the_words_about_their_frame():
+def test_objects_in_excess_are_merged_into_the_attributes_of_their_frame():
     assert dealt({"frame": [{"meta": {"a": 1, "b": 1}, "object": [{"b": 2}]}]}, 0).frames[0].words == {"a": 1, "b": 2}
 
 
@@ -264,7 +264,7 @@ def test_the_short_form_is_kept_as_it_was_returned():
     assert read_output({"frame": OWN}) == {"frame": OWN}
 
 
-def test_an_empty_dict_under_frame_says_nothing():
+def test_an_empty_dict_under_frame_adds_nothing():
     assert dealt({"frame": {}}, 1) == deal(None, [1])
 
 
@@ -416,7 +416,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("value", "path", "what"), WRONG)
-def test_what_is_wrong_is_said_when_it_is_read_with_its_place(value, path, what):
+def test_errors_are_reported_on_reading_with_their_places(value, path, what):
     with pytest.raises(OutputError) as caught:
         read_output(value)
     assert caught.value.path == path
@@ -544,5 +544,5 @@ def test_every_form_that_a_message_names_is_accepted(value):
         (in_new(rect_params={**RECT, "with": 1}), "width may be meant"),
     ],
 )
-def test_typos_say_what_may_be_meant(value, advice):
+def test_typos_name_a_similar_key(value, advice):
     assert advice in message_of(value)

@@ -351,7 +351,7 @@ for name in sys.argv[1:]:
     assert (done.returncode, done.stdout) == (0, "[Errno 28] No space left on device\n")
 
 
-def test_giving_up_all_says_which(gate):
+def test_giving_up_names_all(gate):
     output = queue_of(gate)
     put_all(output, lines(2))
     began = time.monotonic()

@@ -96,7 +96,7 @@ def test_files_are_looked_for_beside_the_configuration_and_in_resource(configure
     ]
 
 
-def test_what_a_library_gets_is_rgba_in_system_memory_unless_it_is_said(configured):
+def test_a_library_gets_rgba_in_system_memory_by_default(configured):
     (stream,) = configured({"empycustom": [LIB, {**LIB, "format": "NV12", "memory": "NVMM", "libraries": ["lib.py"]}]}).streams
 
     assert [(stage.format, stage.memory) for stage in stream.stages] == [("RGBA", "CPU"), ("NV12", "NVMM")]
@@ -119,7 +119,7 @@ def test_files_that_are_missing_are_errors(configured, tmp_path):
     assert ": $.signal_callback_function_name: f is looked for in emi_signal_callback.py, which is not in " in said
 
 
-def test_everything_wrong_is_said_at_once_in_the_order_of_the_file(configured, tmp_path):
+def test_everything_wrong_is_reported_at_once_in_the_order_of_the_file(configured, tmp_path):
     streams = [{"stream_id": "a", "location": "test"}, {"stream_id": "b", "options": [{"key": "speed", "value": 31}]}]
     said = complaint(
         configured,
@@ -150,7 +150,7 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file(configured, t
     ]
 
 
-def test_what_was_typed_is_not_said_of_the_file(configured):
+def test_an_error_in_an_argument_does_not_name_the_file(configured):
     assert complaint(configured, {}, settings=["sped=1"], options=OPTIONS[2:3]).startswith("--set sped: sped is no option")
 
 
@@ -333,7 +333,7 @@ PLACES = [
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), WILD), max_size=3), st.lists(TEXTS, max_size=2), st.lists(TEXTS, max_size=2))
-def test_whatever_a_file_says_is_read_or_a_configuration_error(configured_once, changes, sources, typed):
+def test_any_file_is_read_or_a_configuration_error(configured_once, changes, sources, typed):
     document = {
         "pipeline_configuration": {"empycustom": dict(LIB), "primary": {}},
         "options": [{"key": "speed", "option_type": "callback"}],

@@ -167,7 +167,7 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
 
 @settings(deadline=None)
 @given(VALUES)
-def test_a_word_stays_one_word_in_a_shell(value):
+def test_a_token_stays_one_token_in_a_shell(value):
     (word,) = assignments({"options": value})
     read = subprocess.run(["bash", "-c", f"printf '%s\\0' {shell_word(word)}"], capture_output=True, check=True).stdout
     assert read.decode() == f"{word}\0"

@@ -143,7 +143,7 @@ def test_a_whole_configuration_is_taken_and_read():
 
 
 @pytest.mark.parametrize(("place", "value", "complaint"), WRONG)
-def test_what_is_wrong_is_said_with_its_path(place, value, complaint):
+def test_what_is_wrong_is_reported_with_its_path(place, value, complaint):
     with pytest.raises(ConfigurationError) as raised:
         read(changed(place, value))
 
@@ -151,7 +151,7 @@ def test_what_is_wrong_is_said_with_its_path(place, value, complaint):
     assert re.match(rf"emi\.json: (\d+ problems\n)?{re.escape(raised.value.path)}: ", str(raised.value))
 
 
-def test_everything_wrong_is_said_at_once():
+def test_everything_wrong_is_reported_at_once():
     with pytest.raises(ConfigurationError) as raised:
         read({"pipeline_configuration": {"empycustom": {"in-place": 3}}, "stream": []})
 

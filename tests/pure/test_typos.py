@@ -40,7 +40,7 @@ def hints(library):
 @pytest.mark.parametrize(
     "name", ["proces_ip", "proccess_ip", "process_in_place", "processIp", "process_frame", "on_process", "Process_IP"]
 )
-def test_a_library_without_its_callback_says_which_function_may_be_meant(library, name):
+def test_a_library_without_its_callback_names_a_similar_function(library, name):
     lib = library(f"import os\n\ndef helper(x):\n    pass\n\ndef {name}(b, m, o):\n    pass\n")
     needed = "process_ip(io_buffer, in_meta, options)"
     assert missing(lib) == (
@@ -63,7 +63,7 @@ def test_in_the_other_mode_the_misspelt_callback_is_named_too(library):
 @pytest.mark.parametrize(
     "source", ["x = 1\n", "def helper(b, m, o):\n    pass\n", "from os.path import join as process_it\n", "_process_ip = 1\n"]
 )
-def test_where_nothing_is_similar_nothing_is_said(library, source):
+def test_without_a_similar_name_there_is_no_hint(library, source):
     assert missing(library(source)).endswith("; define process_ip(io_buffer, in_meta, options)")
 
 
@@ -151,7 +151,7 @@ class Pixels(MappedFrame):
         *(("croped", "crop()"), ("size", "width and frame.height"), ("hight", "height"), ("widht", "width"), ("fmt", "format")),
     ],
 )
-def test_a_frame_says_which_attribute_may_be_meant(name, meant):
+def test_a_frame_names_a_similar_attribute(name, meant):
     with pytest.raises(
         AttributeError,
         match=rf"^A frame has no {name}: frame\.{meant.replace('(', '.')[:-1]}.? may be meant; it has pixels, planes",

@@ -99,7 +99,7 @@ USES = {
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_every_use_of_a_view_after_the_block_raises_and_says_what_to_do(use):
+def test_every_use_of_a_view_after_the_block_raises_with_the_fix(use):
     with pytest.raises(FrameClosedError, match=r"after its with block.*\.copy\(\)"):
         use(closed())
 
@@ -216,7 +216,7 @@ def test_a_stripped_array_shows_the_pixels_after_the_block():
     assert (stripped == expected).all()
 
 
-def test_the_memory_is_held_for_views_that_live_and_not_at_all_when_none_does():
+def test_the_memory_is_kept_for_live_views_only():
     block = Block()
     with block as frame:
         frame.pixels[0].mean()
@@ -236,7 +236,7 @@ def test_views_are_closed_when_the_block_ends_by_an_exception():
     assert type(views[0]) is ClosedFrameView
 
 
-def test_a_frame_before_and_after_its_block_says_so():
+def test_a_frame_before_and_after_its_block_raises():
     block = Block()
     with pytest.raises(FrameError, match="not open yet") as caught:
         _ = block.frame.pixels
