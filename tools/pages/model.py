@@ -10,7 +10,7 @@ from tables import table
 from empycustom.model import keys
 from empycustom.model.schema import Array, Float, Integer, Object, OneOf, Schema, Text
 
-ROOT = Path(__file__).parents[2]
+DOCS = Path(__file__).parents[2] / "docs"
 RETURNED = (keys.NEW_OBJECT, keys.OUT_FRAME, keys.OUT_BATCH)
 TITLES = {
     "InMeta": "`in_meta`",
@@ -28,14 +28,12 @@ MARKS = {".py": ("# Made by tools/pages from model/keys.py.\n", "# The end of wh
 
 
 def made() -> dict[str, str]:
-    """Return the texts of the files by their paths below docs/."""
+    """Return the texts of the files by their paths below docs/, with new parts made by this program."""
     classes = "\n\n\n".join(map(_class, keys.DICTS))
     by_name = {schema.name: schema for schema in keys.DICTS}
     lines = [line for name in TITLES for line in _section(by_name[name])]
-    return {
-        "../src/empycustom/types.py": _filled(ROOT / "src" / "empycustom" / "types.py", f"\n\n{classes}\n\n\n"),
-        "metadata.md": _filled(ROOT / "docs" / "metadata.md", "\n".join(["", *lines, ""])),
-    }
+    texts = {"../src/empycustom/types.py": f"\n\n{classes}\n\n\n", "metadata.md": "\n".join(["", *lines, ""])}
+    return {name: _filled(DOCS / name, text) for name, text in texts.items() if (DOCS / name).exists()}
 
 
 def _filled(path: Path, text: str) -> str:
