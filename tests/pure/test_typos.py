@@ -10,8 +10,8 @@ import pytest
 from empycustom.errors import CallbackError, CallbackMissingError, FrameError
 from empycustom.frames.frame import MappedFrame
 from empycustom.library.callbacks import Library
-from empycustom.library.explain import KEYS
 from empycustom.model import values as model
+from empycustom.model.keys import IN_META_KEYS as KEYS
 
 GOOD = "def process_ip(b, m, o):\n    return []\n"
 ROOT = Path(__file__).parents[2]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from empycustom.errors import CallbackError, DebuggerLeftError, EmPyCustomError, EndOfStream, LibraryError, StreamEndedError
 from empycustom.library.modules import file_of_library, without_package
+from empycustom.model.keys import IN_META_KEYS
 from empycustom.text import for_people
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -128,15 +129,6 @@ _OTHERS = {
 _PREFIXES = ("on_", "do_", "handle_")
 _SURE, _LIKELY = 0.8, 0.65  # how similar names are, from 0 to 1
 _LONGEST_NAME = 40  # of a key that is looked for
-# The keys of in_meta and of what is in it.
-KEYS = (
-    *("frame", "buffer", "emcustom", "format", "width", "height", "memory", "planes", "offset", "stride", "interlace_mode"),
-    *("frame_num", "buf_pts", "stream_time", "timestamp", "source_id", "source", "source_frame_width", "source_frame_height"),
-    *("stream_width", "stream_height", "batch_id", "pad_index", "ntp_timestamp", "object"),
-    *("class_id", "object_id", "confidence", "obj_label", "rect_params", "text_params", "classifier", "display_text"),
-    *("left", "top", "unique_component_id", "tracker_confidence", "num_labels", "label_info"),
-    *("num_classes", "result_label", "result_class_id", "label_id", "result_prob"),
-)
 
 
 class Misspelt(NamedTuple):
@@ -178,9 +170,9 @@ def misspelt_others(module: Any, path: str, lacking: Sequence[str]) -> Iterator[
 def key_meant(error: KeyError) -> str:
     """Return the key of ``in_meta`` that is like the one that is missing, or ``""``."""
     key = error.args[0] if len(error.args) == 1 else None
-    if type(key) is not str or len(key) > _LONGEST_NAME or key in KEYS:
+    if type(key) is not str or len(key) > _LONGEST_NAME or key in IN_META_KEYS:
         return ""
-    return next(iter(get_close_matches(key, KEYS, n=1, cutoff=_SURE)), "")
+    return next(iter(get_close_matches(key, IN_META_KEYS, n=1, cutoff=_SURE)), "")
 
 
 def _functions(module: Any, path: str) -> list[FunctionType]:
