@@ -302,9 +302,11 @@ class MappedFrame(Generic[V]):
             raise FrameError(f"A frame of format {self.format} has the planes 0 to {len(planes) - 1}; there is no plane {plane}.")
         left, top, right, bottom = _rectangle(obj)
         about = self._layout.planes[plane].format
-        if about.is_shared and left < right and top < bottom:
-            left, right = about.columns(left, min(right, self.width))
-            top, bottom = about.rows(top, min(bottom, self.height))
+        if about.is_shared:
+            right, bottom = min(right, self.width), min(bottom, self.height)
+            if left < right and top < bottom:
+                left, right = about.columns(left, right)
+                top, bottom = about.rows(top, bottom)
         part: V = planes[plane][top:bottom, left:right]
         return part
 
