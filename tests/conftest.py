@@ -87,7 +87,7 @@ class Launched:
         return [json.loads(line) for line in self.out.splitlines() if line.startswith('{"frame"')]
 
     def complaints(self) -> list[str]:
-        """Lines in which GLib, GStreamer or Python complain."""
+        """Return the warnings of GLib, GStreamer or Python."""
         marks = ("CRITICAL", "WARNING", "Warning", "Traceback", "ERROR", "Exception ignored")
         return [line for line in self.text.splitlines() if any(mark in line for mark in marks)]
 
@@ -144,7 +144,7 @@ def _check_package(env: dict[str, str], folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def gst_env(env_with) -> dict[str, str]:
-    """The environment of a user who has set GST_PLUGIN_PATH, with a registry of its own."""
+    """The environment of a user who has set GST_PLUGIN_PATH, with its own registry."""
     return env_with(PLUGIN_PATH)
 
 

@@ -1,4 +1,4 @@
-"""What docs/deepstream.md says of our own elements is so. NVIDIA's elements are on no machine without a GPU."""
+"""Claims of docs/deepstream.md about our own elements. NVIDIA's elements are on no machine without a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/pixels.md says is so: its libraries run, its tables and messages are those of the code."""
+"""docs/pixels.md is true: its libraries run, its tables and messages are those of the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the README says and its blocks do not show (tests/docs/test_pages.py runs them)."""
+"""Claims of the README besides its blocks (tests/docs/test_pages.py runs them)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def process_ip(io_buffer: Buffer, in_meta: InMeta, options: Options) -> OutMeta:
 
 @pytest.fixture
 def checked(common, tmp_path):
-    """Run mypy over a file beside the installed package, as its author does; return what it says.
+    """Run mypy over a file beside the installed package, as its author does; return its output.
 
     What it knows of NumPy and the package is kept for the next one: that takes the most of its time.
     """

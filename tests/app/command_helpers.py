@@ -45,7 +45,7 @@ def free_port():
 
 
 def play(pipeline, *, push=None, look=None):
-    """Play a pipeline, or what a description says, to its end.
+    """Play a pipeline, or a description, to its end.
 
     ``push`` gets its element ``in``; ``look`` is called with the pad and each buffer that comes to its element ``sink``.
     """

@@ -1,4 +1,4 @@
-"""The command line as a user types it: a process of its own, in a folder of the test's own."""
+"""The command line as a user types it: in its own process, in the folder of a test."""
 
 from __future__ import annotations
 

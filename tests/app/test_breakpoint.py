@@ -1,4 +1,4 @@
-"""`breakpoint()` in a callback, on a terminal: somebody types, and leaves the debugger."""
+"""`breakpoint()` in a callback, on a terminal: commands are typed, and the debugger is left."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LINES_BEHIND = ["calls += 100", "return"] if sys.version_info >= (3, 13) else ["
 
 
 class Terminal:
-    """A command on a terminal of its own."""
+    """A command on its own terminal."""
 
     def __init__(self, words, env, folder):
         self.pid, self._terminal = pty.fork()

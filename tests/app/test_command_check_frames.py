@@ -174,7 +174,7 @@ def test_the_picture_shows_the_frame_after_the_call_with_its_boxes(cli, library,
     for place in [(80, 60), (80, 179), (40, 120), (119, 120)]:
         assert _is_close(shown.getpixel(place), COLOUR), place
     assert _is_close(shown.getpixel((150, 39)), OTHER), "a box that reaches out of the frame"
-    # What is written stands above the box and in the corner at the top; nobody says how its letters look.
+    # The text is above the box and in the top corner; the shape of its letters is not tested.
     assert _colours(shown.crop((40, 40, 120, 58))) > 8
     assert _colours(shown.crop((0, 0, 90, 14))) > 8
     assert _colours(shown.crop((0, 190, 60, 240))) < 8

@@ -25,7 +25,7 @@ def env(env, tmp_path):
 
 
 def found(ended, level, text):
-    """Whether there is a line of a level that holds ``text``, with what is said below it."""
+    """Return whether there is a line of a level that contains ``text``, with the lines below it."""
     blocks = ended.out.replace("\n         ", " ").splitlines()
     return any(line.startswith(level) and text in line for line in blocks)
 

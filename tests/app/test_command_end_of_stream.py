@@ -1,4 +1,4 @@
-"""`raise empycustom.EndOfStream`: every command ends well, and says who ended it."""
+"""`raise empycustom.EndOfStream`: every command ends without an error, and reports who ended the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends that nobody interrupts: they wait for libraries, and files are finished; or the exit code says that they are not."""
+"""Normal ends: they wait for libraries, and files are finished; otherwise the exit code is not 0."""
 
 from __future__ import annotations
 

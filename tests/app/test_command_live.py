@@ -114,7 +114,7 @@ def test_ctrl_c_ends_a_live_source_whose_library_is_slow(begin, library, serve, 
 
 @pytest.fixture
 def serve_file(tmp_path):
-    """Serve the files of the test's folder; with ``sized`` false nobody is told how long they are. Return the URI."""
+    """Serve the files of the test's folder; with ``sized`` false without their lengths. Return the URI."""
     servers = []
 
     def start(*, sized):

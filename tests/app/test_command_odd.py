@@ -1,4 +1,4 @@
-"""Command lines that are odd in one way each: homes that are not known, names of folders, words that are no text, closed outputs."""
+"""Command lines that are odd in one way each: unknown homes, names of folders, arguments that are not text, closed outputs."""
 
 from __future__ import annotations
 

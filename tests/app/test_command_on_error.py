@@ -14,7 +14,7 @@ NOT_A_RESULT = FAILS.replace("[{'half': 1 / (number % 2)}]", "[{}] if number % 2
 
 @pytest.fixture
 def run(cli, library, tmp_path):
-    """Run two libraries, of which ``bad.py`` fails in each second frame; return how it ended and what the summary says of them."""
+    """Run two libraries, of which ``bad.py`` fails in each second frame; return how it ended and their part of the summary."""
     library(SAYS)
 
     def play(*options, source=FAILS):

@@ -1,4 +1,4 @@
-"""``--show``: a window, or an error that says why there is none."""
+"""``--show``: a window, or an error with the reason why there is none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNSEEN = "No window can be opened on the display (DISPLAY=:4242), so no frame is
 
 @pytest.fixture
 def display(tmp_path):
-    """Start a display that nobody sees; return its name."""
+    """Start a virtual display; return its name."""
     if lacks := [name for name in ("Xvfb", "xwininfo") if not shutil.which(name)]:
         pytest.skip(f"{' and '.join(lacks)} not installed: apt install xvfb x11-utils")
     read, write = os.pipe()

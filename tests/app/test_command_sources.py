@@ -1,4 +1,4 @@
-"""What SOURCE may be besides a file: what lies below /dev, pipes, stdin."""
+"""What SOURCE can be besides a file: devices and files below /dev, pipes, stdin."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KINDS = {
 
 
 def make(path, *, pattern="ball", size=(64, 48), count=20):
-    """Write a video of the kind that the ending of its name says; return its path."""
+    """Write a video of the kind of its name; return its path."""
     width, height = size
     test = f"videotestsrc num-buffers={count} pattern={pattern} ! video/x-raw,format=I420,width={width},height={height},framerate=10/1"
     play(f'{test} ! {KINDS[path.suffix[1:]]} ! filesink location="{path}"')

@@ -142,7 +142,7 @@ def test_in_the_c_locale(cli, library, tmp_path):
 
 
 def test_where_python_keeps_to_ascii(cli, library, tmp_path):
-    """As in the C locale of a Python that is told not to switch to UTF-8."""
+    """As in the C locale of a Python that does not switch to UTF-8."""
     lib = library(CITY, "stadt_ü.py").name
     ascii_ = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     (tmp_path / "o_ü.json").write_text("{}")

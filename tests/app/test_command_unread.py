@@ -1,4 +1,4 @@
-"""stdout and stderr that nobody reads (`| head -1`), or that cannot be written: no traceback, and the exit code of what was done."""
+"""stdout and stderr without a reader (`| head -1`), or that cannot be written: no traceback, and the exit code of the command."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_library_may_print_where_nobody_reads_stderr(env, library, tmp_path, s
 
 
 def test_descriptors_and_children_may_follow(env, library, tmp_path, unread):
-    """The first print finds out that nobody reads stderr; what comes after it can be written, by anybody."""
+    """The first print finds stderr without a reader; later ones can be written, by anything."""
     follows = "    os.write(2, b'by descriptor')\n    subprocess.run(['sh', '-c', 'echo by a child >&2'], check=True)\n"
     library(f"import os, subprocess, sys\n\ndef process_ip(b, m, o):\n    print('called', file=sys.stderr)\n{follows}")
     command = [sys.executable, "-m", "empycustom", "run", "test", "--frames", "3", "--lib", "lib.py", "--out", "o.jsonl"]

@@ -61,7 +61,7 @@ def corners_of(path: Path) -> list[str]:
 
 @pytest.fixture
 def stored(tmp_path):
-    """Write a JPEG picture that is stored as an Exif orientation says; None: it has no Exif data. Return its path."""
+    """Write a JPEG picture that is stored with an Exif orientation; None: without Exif data. Return its path."""
 
     def write(orientation, name=None):
         exif = Image.Exif()
@@ -78,7 +78,7 @@ def stored(tmp_path):
 
 @pytest.fixture
 def filmed(stored, tmp_path):
-    """Write a .mov of five frames that are stored as its display matrix says; return its path."""
+    """Write a .mov of five frames that are stored with a display matrix; return its path."""
 
     def write(matrix, name="turned.mov"):
         frame = stored(MATRICES[matrix], "frame.jpg")
@@ -178,7 +178,7 @@ def test_the_size_of_a_configuration_is_that_of_the_upright_frame(cli, configure
 
 
 def test_pictures_in_one_stream_are_turned_each_by_itself(cli, library, stored, tmp_path):
-    """One that says nothing is upright, also behind one that is turned."""
+    """One without orientation is upright, also behind one that is rotated."""
     orders = [6, None, 6, 6, 3, None, None, 1, 8]
     (tmp_path / "all.mjpeg").write_bytes(b"".join(stored(number).read_bytes() for number in orders))
     ended = cli("run", "all.mjpeg", "--lib", library(LOOKS))
@@ -198,7 +198,7 @@ def test_the_printed_line_does_the_same(kind, cli, gst_launch, library, stored, 
 
 
 def test_sources_that_follow_each_other_are_turned_each_by_itself(stored, filmed):
-    """Also before GStreamer 1.24, whose videoflip goes on to turn as the last tag said."""
+    """Also before GStreamer 1.24, whose videoflip keeps the rotation of the last tag."""
     sources = [stored(6), stored(None), filmed((-1, 0, 0, -1)), stored(1), stored(8)]
     names = [f'uridecodebin uri="{path.as_uri()}" ! queue ! c.' for path in sources]
     pipeline = Gst.parse_launch(

@@ -37,7 +37,7 @@ def process_ip(io_buffer, in_meta, options):
 
 @pytest.fixture
 def picture(tmp_path):
-    """Write a picture that is red, and green in its last column and row, with pixels of its own for what is tiny."""
+    """Write a picture that is red, and green in its last column and row; tiny ones have special pixels."""
 
     def write(width, height, name="odd.png"):
         image = Image.new("RGB", (width, height), RED)

@@ -151,7 +151,7 @@ def in_order(pipeline):
 
 
 def in_shell(line):
-    """The words of a line as a shell takes it apart."""
+    """Return the arguments of a line as a shell splits it."""
     done = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True)
     return done.stdout.decode().split("\0")[:-1]
 
@@ -171,7 +171,7 @@ TEXTS = (st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
 @example({"a b": 'x"\\y'}, True)
 @example(3, -0.5)
 def test_values_reach_properties_as_they_are(one, other):
-    """In the text for the parser, and in the line for a shell, whose words gst-launch-1.0 puts together again."""
+    """In the text for the parser, and in the line for a shell, whose arguments gst-launch-1.0 joins again."""
     import empycustom
 
     empycustom.register()

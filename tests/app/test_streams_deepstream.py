@@ -65,7 +65,7 @@ def begin_filter(self):
 
 
 def turn_into_other_formats_and_memories(self, direction, caps, wanted):
-    """Pixels stay as they are: nobody looks at them."""
+    """Pixels stay as they are: they are not used."""
     if caps.is_any() or caps.is_empty():
         return wanted or caps
     kept = caps.to_string().replace("(memory:NVMM)", "")
@@ -169,7 +169,7 @@ def update(signal):
 
 @pytest.mark.skipif(bool(nvds.WHY_NOT), reason=nvds.WHY_NOT)
 def test_it_plays(stubs, tmp_path, capsys, monkeypatch):
-    """In this process, with NVIDIA's own metadata; the frames lie in system memory, whatever their caps say."""
+    """In this process, with NVIDIA's own metadata; the frames are in system memory, in spite of their caps."""
     monkeypatch.chdir(tmp_path)
     configuration = json.loads(CONFIGURATION)
     pipeline = configuration["pipeline_configuration"]

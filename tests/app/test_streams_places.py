@@ -1,4 +1,4 @@
-"""A stream configuration writes where whoever runs it says: names of streams in names of files, and a location of its own."""
+"""A stream configuration writes where its user decides: names of streams in names of files, and its own location."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def is_plain(ended):
 
 @pytest.mark.parametrize("uri", URIS)
 def test_passwords_are_not_printed(capsys, library, uri, configured, tmp_path, monkeypatch):
-    """Whether GStreamer refuses the URI, nothing reads it, or a configuration says it."""
+    """If GStreamer refuses the URI, nothing reads it, or it is in a configuration."""
     from empycustom.app.main import main
 
     monkeypatch.chdir(tmp_path)
@@ -187,7 +187,7 @@ def test_a_new_library_runs_whatever_its_name(cli, tmp_path, name):
 
 
 def test_infos_of_a_launched_pipeline_are_plain(cli):
-    """perf tells the name of the element."""
+    """perf has the name of the element."""
     ended = cli("launch", "videotestsrc", "num-buffers=3", "!", "perf", f"name=p{BAD}", "!", "fakesink")
 
     assert ended.code == 0

@@ -42,7 +42,7 @@ COMMANDS = {
     "check": "check lib.py",
     "launch": f"launch {PIPELINE}",
 }
-# Sets a function for all threads, as a profiler does, and says which functions of the library it sees.
+# Set a function for all threads, as a profiler does, and print the functions of the library that it gets.
 PROFILER = """\
 import sys, threading
 
@@ -61,7 +61,7 @@ code = empycustom.app.main.main(sys.argv[1:])
 print(*sorted(seen), file=sys.stderr)
 sys.exit(code)
 """
-# A stream plays, and only then somebody begins to trace; the handler of a signal is seen, too.
+# Tracing begins while a stream plays; the handler of a signal is traced, too.
 LATER = """\
 import sys, threading
 

@@ -109,7 +109,7 @@ def read(reader, gst_env, tmp_path):
 
 @pytest.fixture
 def speaker(library):
-    """An element that says something about everything, under a name."""
+    """An element that adds attributes to everything, under a name."""
     path = library(SPEAKS)
     return lambda name: f"empycustom in-place=true custom-lib={path} options='{json.dumps({'name': name})}'"
 
@@ -119,7 +119,7 @@ def source(batch_size):
 
 
 def expected(batch_size, *names):
-    """What the libraries of these names say about the batches, by source and number: words of the frame, of objects by label."""
+    """Return the attributes of these libraries by source and number: of the frame, and of objects by label."""
     return {
         (about["source_id"], about["frame_num"]): (
             {name: [about["source_id"], about["frame_num"]] for name in names},
@@ -131,7 +131,7 @@ def expected(batch_size, *names):
 
 
 def check(lines, batch_size, *names):
-    """Every frame has one event of ours, and that says all that was said, of the objects that it was said about."""
+    """Every frame has one event of ours, with all attributes of its objects."""
     wanted = expected(batch_size, *names)
     ours = [line for line in lines if line.object_id == "empycustom"]
     assert sorted((line.source_id, line.frame_num) for line in ours) == sorted(wanted)

@@ -79,13 +79,13 @@ TRAPPED = (-signal.SIGTRAP, -signal.SIGABRT)  # how GLib ends a process, older a
 
 @pytest.fixture
 def says(library):
-    """An element that says something about everything, under a name."""
+    """An element that adds attributes to everything, under a name."""
     return lambda name: f"empycustom in-place=true custom-lib={library(f'NAME = {name!r}{SPEAKS}', f'{name}.py')}"
 
 
 @pytest.fixture
 def python(env_with, tmp_path):
-    """Run a program in a process of its own, the prelude before it, LINE in it; return the lines that it prints."""
+    """Run a program, with the prelude and LINE, in its own process; return the lines that it prints."""
 
     def run(line, code, *, codes=(0,), more=HEAP):
         command = [sys.executable, "-c", f"{PRELUDE}LINE = {line!r}\n{code}"]
@@ -205,7 +205,7 @@ ENDS = {"end of the program": ("", 0), "sys.exit": ("sys.exit(3)", 3), "an excep
 
 
 # Where PyGObject hands buffers over, to whatever element, one program in some hundred crashes when it ends: Python frees the state
-# of a thread that has just made it. So neither are they handed over in that way here, nor is there a fakemux in the pipeline.
+# of a thread that has just made it. So they are not passed on in that way here, nor is there a fakemux in the pipeline.
 @pytest.mark.skipif(bool(SLOW_BECAUSE), reason=f"no fast path here: {SLOW_BECAUSE}")
 @pytest.mark.parametrize(("ends", "code"), ENDS.values(), ids=ENDS)
 def test_a_program_may_end_while_a_live_pipeline_plays(python, says, ends, code):

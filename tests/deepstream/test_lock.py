@@ -1,4 +1,4 @@
-"""Others change a batch while our elements read and write it: NVIDIA's lock keeps them apart, and nobody waits for ever.
+"""Others change a batch while our elements read and write it: NVIDIA's lock keeps them apart, and nothing waits forever.
 
 Each of it runs in a process of its own, in which freed memory is overwritten: what is wrong here ends or stops one.
 """
@@ -55,7 +55,7 @@ SOURCE = "videotestsrc num-buffers={{}} ! video/x-raw,format=RGBA,width=16,heigh
 
 @pytest.fixture
 def python(gst_env, tmp_path):
-    """Run a program in a process of its own, the prelude before it, and return what it prints."""
+    """Run a program, with the prelude before it, in its own process; return its output."""
 
     def run(way, program):
         done = subprocess.run(

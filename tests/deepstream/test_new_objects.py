@@ -93,7 +93,7 @@ def test_an_object_is_untracked_and_of_no_known_class_by_default(play, detector)
 
 @pytest.mark.parametrize("between", ["identity", "tee name=t t. ! queue ! fakesink t. ! queue ! fakeedit ! queue"])
 def test_a_new_object_is_like_any_other_downstream(play, library, detector, between):
-    """The next library gets it, with what the first one said about it; its own words go on top."""
+    """The next library gets it, with the attributes of the first one; its own attributes are merged into these."""
     lib = library(
         "def process_ip(b, m, o):\n"
         "    return [{'heard': [f['obj_label'], f.get('emcustom')]} for f in m['frame'][0]['object']]\n",

@@ -114,7 +114,7 @@ def test_a_buffer_without_a_batch_is_one_of_plain_gstreamer(seen):
 
 
 def test_the_time_is_one_for_all_where_the_muxer_gives_none(play, library, tmp_path):
-    """Two elements and an aimeta tell the same time of a frame, whether or not something is said about it."""
+    """Two elements and an aimeta have the same time of a frame, with and without attributes."""
     for words in ("None", "[{'a': 1}]"):
         path = tmp_path / "seen"
         path.unlink(missing_ok=True)
@@ -136,7 +136,7 @@ def test_the_time_is_one_for_all_where_the_muxer_gives_none(play, library, tmp_p
 
 @pytest.mark.parametrize("format_", ["RGBA", "NV12"])
 def test_memory_on_the_gpu_passes_and_is_mapped_as_gstreamer_maps_it(play, library, format_):
-    """No GPU here: the caps say NVMM, and the buffer holds 64 bytes that stand for the NvBufSurface."""
+    """No GPU here: the caps have NVMM, and the buffer holds 64 bytes that stand for the NvBufSurface."""
     lib = library(
         "from gi.repository import Gst\n"
         "def process_ip(b, m, o):\n"

@@ -20,7 +20,7 @@ def process_ip(b, m, o):
 
 @pytest.fixture
 def empycustom(library):
-    """Return the text of an element with a library; each has a file of its own."""
+    """Return the text of an element with a library; each has its own file."""
     number = iter(range(99))
     return lambda source: f"empycustom in-place=true custom-lib={library(source, f'lib{next(number)}.py')}"
 
@@ -107,7 +107,7 @@ def test_attributes_stay_with_their_objects_through(document, empycustom, betwee
 
 
 def test_two_equal_objects_keep_their_own_attributes(document, empycustom):
-    """Objects that are like one another in everything, told apart after two copies and between other words."""
+    """Objects that are equal in every field keep their own attributes after two copies and between other attributes."""
     twins = empycustom(
         "import sys\n"
         f"sys.path.insert(0, {str(nvds.__file__).rpartition('/')[0]!r})\n"
@@ -161,7 +161,7 @@ def test_a_library_downstream_gets_the_attributes(document, empycustom):
 
 
 def test_process_makes_buffers_that_keep_the_batch(document, empycustom, library):
-    """Not in place: the new buffer has a copy of the batch, its objects in the reverse order; words go where they belong."""
+    """Not in place: the new buffer has a copy of the batch, its objects in reverse order; attributes stay with their objects."""
     lib = library(
         "from gi.repository import Gst\n" + NAMER.replace("process_ip", "said") + "def process(b, m, o):\n"
         "    return Gst.Buffer.new_allocate(None, b.get_size(), None), said(b, m, o)\n",
@@ -193,7 +193,7 @@ def test_a_frame_of_another_size_has_its_objects_rescaled_with_their_attributes(
 
 
 def test_the_json_has_the_boxes_of_the_size_that_it_names(play, empycustom, library):
-    """Also of objects that the library which changes the size says nothing about."""
+    """Also of objects without attributes from the library that changes the size."""
     lib = library(
         "import numpy as np\ndef output_caps(caps, options):\n    return 'video/x-raw,width=32,height=12'\n"
         "def process(b, m, o):\n    return np.zeros((12, 32, 4), np.uint8), [{'again': 1}]\n",
@@ -260,7 +260,7 @@ def test_text_of_every_kind_arrives(document, empycustom):
 
 
 def test_a_message_for_nvmsgconv_only_where_it_is_asked_for(play, empycustom):
-    """NVDS_CUSTOM_MSG_BLOB is 29 in DeepStream 9; one a frame, with all that was said, whoever attached the last."""
+    """NVDS_CUSTOM_MSG_BLOB is 29 in DeepStream 9; one per frame, with all attributes, whoever attached the last."""
     for flags, blobs in (("", 0), ("msg-blob=true", 1)):
         first, second = (empycustom(f"def process_ip(b, m, o): return [1, {{}}, {{}}, {{{key!r}: 1}}]") for key in "ab")
         played = play(f"{SOURCE} ! fakemux ! {first} {flags} ! tee ! queue ! {second} {flags} ! fakeedit ! appsink name=out")

@@ -46,7 +46,7 @@ TIMEOUT_S = 120
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code; ``line`` is its first, ``note`` what the comment above it says, ``name`` that of the file that it is."""
+    """A block of code; ``line`` is its first, ``note`` the comment above it, ``name`` the name of its file."""
 
     kind: str
     text: str
@@ -71,7 +71,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def clone(folder: Path) -> Path:
-    """Make a folder in which examples and tools lie where they lie in a clone of the project."""
+    """Make a folder with examples and tools where they are in a clone of the project."""
     folder.mkdir()
     for name in ("examples", "tools"):
         (folder / name).symlink_to(DOCS.parent / name)
@@ -79,7 +79,7 @@ def clone(folder: Path) -> Path:
 
 
 class Reader:
-    """Somebody who does in ``folder`` what a page says. ``env`` is the environment; ``play`` plays a library's text."""
+    """A reader who follows a page in ``folder``. ``env`` is the environment; ``play`` plays a library's text."""
 
     def __init__(self, folder: Path, env: dict[str, str], play: Any) -> None:
         self._folder, self._env, self._play = folder, env, play
@@ -87,7 +87,7 @@ class Reader:
         self._printed: subprocess.CompletedProcess[str] | None = None
 
     def follow(self, block: Block) -> None:
-        """Do what a block says; an AssertionError names it where that fails."""
+        """Follow a block; an AssertionError names it if that fails."""
         try:
             self._do(block)
         except Exception as error:

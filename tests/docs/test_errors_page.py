@@ -34,7 +34,7 @@ def fits(row, message):
 
 
 def compare(section, messages):
-    """Each message is that of a row, of the one that says most, and no row is left."""
+    """Check that each message is that of a row, of the longest that fits, and that no row is left."""
     found = set()
     for message in messages:
         fitting = [row for row in rows(section) if fits(row, message)]
@@ -45,7 +45,7 @@ def compare(section, messages):
 
 @pytest.fixture
 def said(play, library, tmp_path, monkeypatch):
-    """Play a library, or what the properties name, in a folder of its own; return what is said on the bus first."""
+    """Play a library, or what the properties name, in its own folder; return the first message on the bus."""
     monkeypatch.chdir(tmp_path)
 
     def run(source="", properties="in-place=true", video="RGBA", behind=""):

@@ -1,4 +1,4 @@
-"""Every page of docs/ that has no tests of its own does what it shows; see blocks.py for how."""
+"""Every page of docs/ without its own tests does what it shows; see blocks.py for how."""
 
 from __future__ import annotations
 

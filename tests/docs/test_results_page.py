@@ -1,4 +1,4 @@
-"""docs/results.md does what it shows, with a broker for MQTT of its own."""
+"""docs/results.md does what it shows, with its own MQTT broker."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def broker(tmp_path):
 
 
 def wait_for(port, running):
-    """Return when somebody listens there."""
+    """Return when a server listens there."""
     until = time.monotonic() + 30
     while True:
         assert running.poll() is None, f"mosquitto ended with {running.returncode}"

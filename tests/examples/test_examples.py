@@ -1,4 +1,4 @@
-"""Every example in a pipeline of gst-launch's: what it says, and what it does to the pixels."""
+"""Every example in a gst-launch pipeline: its results, and its changes of the pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from launching import EXAMPLES, FIRST_FRAME, HEIGHT, RGBA, SOLID, WALKERS_CAPS, 
 
 
 def said(documents: list[dict]) -> list[list]:
-    """What is said about each object of each frame."""
+    """Return the attributes of each object of each frame."""
     return [[obj.get("emcustom") for obj in frame["object"]] for frame in documents]
 
 

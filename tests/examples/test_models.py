@@ -21,7 +21,7 @@ needs_torch = pytest.mark.skipif(
 
 @pytest.fixture
 def refused(launch):
-    """Start an example that cannot start; return what it says."""
+    """Start an example that cannot start; return its error."""
 
     def run(name, options):
         arguments = example(name, options)
@@ -181,7 +181,7 @@ def names(count):
 
 
 SQUARE = {"size": (640, 640)}
-# The layout, how many boxes and classes, how many labels are given; whether it is told by the shape.
+# The layout, how many boxes and classes, how many labels are given; whether the shape is enough.
 KNOWN = [
     ("yolov8", 8400, 80, 80, True),  # YOLOv8, YOLO11: (1, 84, 8400)
     ("yolov8", 8400, 80, 0, True),
@@ -299,7 +299,7 @@ def test_a_model_that_may_be_two_is_refused_at_the_start(refused, launch, model)
 
 # PyTorch
 
-# A model whose class is the strongest colour, and one whose class says how many pictures it got in one call.
+# A model whose class is the strongest colour, and one whose class is the number of pictures in one call.
 TORCH_MODELS = """
 import sys, torch
 

@@ -63,7 +63,7 @@ def planes_of(data, strides):
 
 
 def test_nv12_is_what_the_cpu_decodes_pixel_by_pixel(gpu, video, tmp_path):
-    """H.264 says exactly what every pixel is."""
+    """H.264 defines every pixel exactly."""
     gpu(SAVE, "NV12")
     ours = planes_of(tmp_path / "frames.raw", (WIDTH, 2 * CHROMA[1]))
     padded = -(-WIDTH // 4) * 4  # GStreamer's own rows
@@ -86,7 +86,7 @@ def test_rgba_is_what_nvidias_converter_brings_down_pixel_by_pixel(gpu, tmp_path
 
 
 def test_rgba_is_about_what_the_cpu_calculates(gpu, video, tmp_path):
-    """Both round, and interpolate chroma, in ways of their own: few pixels, at edges, differ by more than a little."""
+    """Both round, and interpolate chroma, in different ways: few pixels, at edges, differ by more than a little."""
     gpu(SAVE, "RGBA")
     ours = rgba_of(tmp_path / "frames.raw").astype(int)
     theirs = rgba_of(decoded_by_cpu(video, tmp_path / "cpu.raw", "RGBA"))
@@ -322,7 +322,7 @@ READ_ONLY = """
 
 @needs("torch")
 def test_how_pytorch_takes_frames_that_are_mapped_read_only(gpu):
-    """As docs/pixels.md says."""
+    """As in docs/pixels.md."""
     assert gpu(READ_ONLY, "RGBA") == ["True refused", "True True"] * FRAMES
 
 

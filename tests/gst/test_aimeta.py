@@ -102,7 +102,7 @@ def test_the_file_cannot_change_while_playing(play, tmp_path):
 
 
 def test_a_reader_that_goes_away_ends_the_pipeline(gst_env, tmp_path):
-    """gst-launch … | head: an error that says so, and no hang."""
+    """gst-launch … | head: an error with the reason, and no hang."""
     line = "gst-launch-1.0 -q videotestsrc ! video/x-raw,format=RGBA ! aimeta silent=false ! fakesink 2> errors | head -1"
     done = subprocess.run(["bash", "-c", line], env=gst_env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout)["frame"][0]["frame_num"] == 0

@@ -82,7 +82,7 @@ def test_so_it_is_on_the_console(gst_env, tmp_path):
 
 
 def test_a_live_stream_goes_on_while_nobody_reads(fifo):
-    """Frames come when they are due, although the queue and the pipe are full; what had no room is counted, and told once."""
+    """Frames come when they are due, although the queue and the pipe are full; what had no room is counted, and reported once."""
     pipeline = Gst.parse_launch(f"{LIVE} ! aimeta name=meta location={fifo} ! identity name=i signal-handoffs=true ! fakesink")
     late, clock = [], time.monotonic
     began = []

@@ -31,7 +31,7 @@ def process_ip(b, m, o):
 
 
 def needs(*elements):
-    """Skip a test where elements are missing, and say which package has them."""
+    """Skip a test if elements are missing, and name their package."""
     missing = [name for name in elements if Gst.ElementFactory.find(name) is None]
     where = "; ".join(f"{name} is in {PACKAGES[name]}" for name in missing)
     return pytest.mark.skipif(bool(missing), reason=f"not installed here: {where}")
@@ -153,7 +153,7 @@ def test_what_yolov8tensordec_found_reaches_a_library(frames, library, yolo):
 
 @needs("onnxinference", "ssdobjectdetector")
 def test_what_ssdobjectdetector_found_reaches_a_library(frames, library, ssd):
-    # From 1.28 on the .modelinfo says how the picture goes in.
+    # From 1.28 on the .modelinfo describes the input.
     picture = "" if Gst.version()[:2] >= (1, 28) else "input-image-format=chw input-tensor-scale=255"
     detector = f"onnxinference {ssd} {picture} ! ssdobjectdetector label-file=twice.txt"
     element = f"empycustom in-place=true custom-lib={library(NAMER)}"

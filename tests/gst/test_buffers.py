@@ -14,7 +14,7 @@ SOURCE = "videotestsrc num-buffers={n} ! video/x-raw,format=RGBA,width=64,height
 
 
 def words(play, library, source, n=4, properties="in-place=true"):
-    """What a library said about each frame."""
+    """Return a library's attributes of each frame."""
     import json
 
     pipeline = Gst.parse_launch(

@@ -1,4 +1,4 @@
-"""Metadata on its way: objects in and out, and words that stay with the right one through whatever lies between."""
+"""Metadata through a pipeline: objects in and out, and attributes that stay with their objects through other elements."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ BETWEEN = [
 
 @pytest.mark.parametrize("between", BETWEEN)
 def test_everything_stays_with_its_object_through(document, detector, namer, between):
-    """All that is known and said survives, whether said before or after, and the box is where it was."""
+    """All fields and attributes survive, added before or after, and the box is where it was."""
     frame = document(f"{SOURCE} ! {detector} ! {between} ! {namer} ! {between.replace('name=t', '')}")
     direct = document(f"{SOURCE} ! {detector}")
     named = [{**found, "emcustom": {"name": found["obj_label"]}} for found in direct["object"]]
@@ -113,7 +113,7 @@ def test_everything_stays_with_its_object_through(document, detector, namer, bet
 
 
 def test_a_scaled_frame_has_scaled_boxes_and_all_else(document, detector, namer):
-    """Half the size: boxes are halved; class, confidence, tracking id, classes and words are what they were."""
+    """Half the size: boxes are halved; class, confidence, tracking id, classes and attributes do not change."""
     scale = "videoscale ! video/x-raw,width=32,height=24"
     for order in (f"{scale} ! {namer}", f"{namer} ! {scale}"):
         person, car = document(f"{SOURCE} ! {detector} ! {order}")["object"]
@@ -125,7 +125,7 @@ def test_a_scaled_frame_has_scaled_boxes_and_all_else(document, detector, namer)
 
 
 def test_attributes_of_regions_of_others_survive_a_conversion_with_their_fields(document, regions, namer):
-    """A conversion drops the parameters of regions; what was known when something was said about them is kept beside it."""
+    """A conversion drops the parameters of regions; the fields at the time when attributes were added are kept beside these."""
     lib = regions(
         ("a", 1, 2, 3, 4, 0, {"detection": {"confidence": 0.5, "label_id": 2}}),
         ("a", 11, 12, 13, 14, 0, {"detection": {"confidence": 0.25, "label_id": 3}}),
@@ -141,7 +141,7 @@ def test_attributes_of_regions_of_others_survive_a_conversion_with_their_fields(
 
 
 def test_attributes_of_two_branches_do_not_mix(play, library, detector):
-    """After a tee each branch says its own about the same objects."""
+    """After a tee each branch adds its own attributes to the same objects."""
     libs = {
         name: library(f"def process_ip(b, m, o):\n    return [{{'{name}': 1}}, {{'{name}': 2}}]\n", f"{name}.py") for name in "ab"
     }
@@ -303,7 +303,7 @@ def process_ip(b, m, o):
 
 
 def test_attributes_do_not_pass_to_a_new_object_with_the_id_of_one_that_is_gone(document, library, namer, regions):
-    """An element in between removes an object, another adds one: the words were about the first."""
+    """An element in between removes an object, another adds one: the attributes belong to the first."""
     remover = library(
         """
 import gi
@@ -363,7 +363,7 @@ WAYS = ["videoscale", "videoscale ! videoconvert ! video/x-raw,format=I420 ! que
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("size", [(128, 96), (32, 24), (128, 48)])
 def test_whoever_reads_by_name_can_fit_the_boxes_to_the_frame(play, detector, way, size):
-    """Directly behind what scaled it: the JSON says which size of frames its boxes are of."""
+    """Directly behind what scaled it: the JSON has the size of the frames of its boxes."""
     scaled = f"video/x-raw,width={size[0]},height={size[1]},pixel-aspect-ratio=1/1"
     first, *others = way.replace("scale", "scale add-borders=false").split(" ! ")
     said, there = said_at_the_end(play, f"{SOURCE} ! {detector} ! {' ! '.join([first, *others])} ! {scaled}")
@@ -380,7 +380,7 @@ def test_whoever_reads_by_name_can_fit_the_boxes_to_the_frame(play, detector, wa
 
 
 def test_a_library_behind_videoscale_leaves_no_old_boxes(play, library, detector):
-    """Also of objects that it says nothing about, and where it changes the size itself."""
+    """Also of objects without attributes, and if it changes the size itself."""
     lib = library("def process_ip(b, m, o):\n    return [{'n': 1}]\n")
     scale = "videoscale ! video/x-raw,width=32,height=24"
     said, _ = said_at_the_end(play, f"{SOURCE} ! {detector} ! {scale} ! empycustom in-place=true custom-lib={lib}")

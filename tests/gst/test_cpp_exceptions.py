@@ -1,4 +1,4 @@
-"""An exception of C++ in a library is an error like any other, in whatever order a program imports; each in a process of its own."""
+"""An exception of C++ in a library is an error like any other, in any order of imports; each in its own process."""
 
 from __future__ import annotations
 

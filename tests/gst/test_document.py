@@ -15,7 +15,7 @@ from empycustom.gstreamer import Gst
 
 empycustom.register()
 
-# Finds an object in every frame, at a place that the number of the frame says, and writes that number into the pixels.
+# Finds an object in every frame, at a place that depends on the number of the frame, and writes that number into the pixels.
 LIBRARY = """\
 import empycustom
 

@@ -1,4 +1,4 @@
-"""``empycustom schema --document``: documents of real pipelines are as it says, and have no other keys."""
+"""``empycustom schema --document``: documents of real pipelines follow it, and have no other keys."""
 
 import json
 

@@ -342,7 +342,7 @@ def test_libraries_are_named_by_module_too(play, library, tmp_path, monkeypatch)
 
 
 def test_nvmm_buffers_reach_the_callback_and_what_is_none_is_refused(play, library):
-    """The caps pass; a buffer that only says that it is on the GPU is not mapped as if it were in system memory."""
+    """The caps pass; a buffer that only claims to be on the GPU is not mapped as if it were in system memory."""
     lib = library("""
 import empycustom
 def process_ip(io_buffer, in_meta, options):
@@ -389,7 +389,7 @@ def process(b, m, o):
 
 
 def test_streams_side_by_side_do_not_mix(play, library):
-    """Four streams in one process, each with a detector and a library that tells what it sees."""
+    """Four streams in one process, each with a detector and a library that returns what it gets."""
     detector = library(
         "def process_ip(b, m, o):\n    box = {'left': o['n'], 'top': 0, 'width': 5, 'height': 5}\n"
         "    return {'frame': [{'new_object': [{'obj_label': str(o['n']), 'rect_params': box}]}]}\n",

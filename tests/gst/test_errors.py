@@ -1,4 +1,4 @@
-"""Every mistake of a user's, by gst-launch as it is typed: one message that says what and where, and a non-zero exit."""
+"""Every mistake of a user, by gst-launch as it is typed: one message with the error and its place, and a non-zero exit."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def test_every_error_is_logged_when_frames_go_on(gst_launch, library):
 
 @pytest.mark.parametrize("where", ["def start(o):\n    wait()\n", "wait()\n"], ids=["start", "loading"])
 def test_ctrl_c_is_not_reported_as_an_error_of_the_library(gst_env, library, tmp_path, where):
-    """gst-launch does not hear of it: Python's own handler raises it in whatever runs in the main thread."""
+    """gst-launch does not get it: Python's own handler raises it in whatever runs in the main thread."""
     lib = library(
         "import pathlib, time\ndef wait():\n    pathlib.Path('waits').touch()\n    for _ in range(600):\n        time.sleep(0.1)\n"
         f"{where}{GOOD}"

@@ -63,7 +63,7 @@ def thread_states():
 
 @pytest.fixture
 def python(env_with, tmp_path):
-    """Run a program in a process of its own, the prelude before it."""
+    """Run a program, with the prelude before it, in its own process."""
 
     def run(code, way="on", *, before="", code_expected=0, timeout_s=120):
         path = tmp_path / "program.py"
@@ -338,7 +338,7 @@ def test_whatever_is_raised_is_an_error_on_the_bus(python, library, way, propert
 @both_ways
 @pytest.mark.parametrize("element", ["empycustom name=empycustom-b in-place=true custom-lib={}", "aimeta name=aimeta-b"])
 def test_a_fault_that_is_not_the_librarys_is_an_error_too(python, library, way, element):
-    """Another element spoilt the words on the buffer."""
+    """Another element has damaged the attributes on the buffer."""
     spoils = library("""
 from empycustom.native.metas import JsonMeta
 def process_ip(b, m, o):
@@ -469,7 +469,7 @@ def recorded():
 
 
 def documents_of(pipeline, name="meta"):
-    """What aimeta tells: (frame_num, timestamp) by pts."""
+    """Return (frame_num, timestamp) of aimeta by pts."""
     documents = {}
 
     def heard(_, text):
@@ -574,7 +574,7 @@ def test_numbers_agree_on_frames_without_a_result_of_the_library_that_drops(play
 
 
 def test_an_element_between_that_is_passed_does_not_change_numbers(play, library, recorded):
-    """The library behind is called for every third buffer, and speaks; the others keep their number, too."""
+    """The library behind is called for every third buffer, and returns attributes; the others also keep their number."""
     first, second = library(RECORD, "first.py"), library("def process_ip(b, m, o):\n    return [{'n': 1}]\n", "second.py")
     drops = library(DROP["raises, on-error=drop"][1], "drops.py")
     pipeline = Gst.parse_launch(
@@ -603,7 +603,7 @@ END = "identity name=end signal-handoffs=true ! fakesink"
 
 @pytest.mark.parametrize("properties", ["in-place=true", "in-place=false"])
 def test_an_element_alone_in_the_process_stamps_nothing(python, library, properties):
-    """The stamp is for other elements of ours: nobody else needs it. Before and after there were two, it is not there."""
+    """The stamp is for other elements of ours: nothing else needs it. Before and after there were two, it is not there."""
     lib = library("def process_ip(b, m, o):\n    pass\ndef process(b, m, o):\n    return b, None\n")
     done = python(
         ALONE

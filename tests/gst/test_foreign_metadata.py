@@ -10,7 +10,7 @@ from empycustom.gstreamer import Gst
 
 SOURCE = "videotestsrc num-buffers=3 ! video/x-raw,format=RGBA,width=64,height=48"
 WORDS = "def process_ip(b, m, o):\n    return [{'seen': True} for _ in m['frame'][0]['object']] + [{'heard': 1}]\n"
-# Another element, in C as far as GStreamer can tell: it puts onto each buffer what the functions of a test make.
+# Another element, like one in C for GStreamer: it attaches to each buffer what the functions of a test make.
 OTHERS = """
 import ctypes
 import json
@@ -251,7 +251,7 @@ WILD = """
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_wild_metadata_never_ends_a_pipeline_that_goes_on_after_errors(play, library, others, seed):
-    """700 buffers with made-up regions and JSON: read, cleaned or refused; what comes out is JSON for everybody."""
+    """700 buffers with made-up regions and JSON: read, cleaned or refused; what comes out is valid JSON."""
     echo = library("""
 def process_ip(b, m, o):
     frame = m["frame"][0]
@@ -276,7 +276,7 @@ def process_ip(b, m, o):
 @pytest.mark.parametrize("returned", ["[{'a': 1}]", "{'frame': [{'new_object': [{'rect_params': box}]}]}", "str([{'a': 1}])"])
 @pytest.mark.parametrize(("policy", "frames"), [("fail", 0), ("pass", 3), ("drop", 0)])
 def test_a_library_that_keeps_its_frames_is_an_error_under_on_error(play, library, words, returned, policy, frames):
-    """Whether it is the first to say something about the frame, or the second; and GStreamer complains about nothing."""
+    """If it is the first with a result for the frame, or the second; without a warning of GStreamer."""
     lib = library(
         f"kept = []\nbox = dict(left=0, top=0, width=1, height=1)\ndef process_ip(b, m, o):\n    kept.append(b.copy())\n    return {returned}\n"
     )

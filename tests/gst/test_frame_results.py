@@ -1,4 +1,4 @@
-"""What a library says about the frame: the short form ``{"frame": {...}}`` in real pipelines, and what cannot be told."""
+"""Attributes of the frame: the short form ``{"frame": {...}}`` in real pipelines, and what is ambiguous."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_gst_launch_finds_the_elements_and_the_environments_packages(environment
 
 
 def test_the_doctor_finds_nothing_wrong_although_it_is_not_active(environment, gst_env, tmp_path):
-    """What works needs no mending: exit code 0 and no advice."""
+    """A working installation needs no fix: exit code 0 and no advice."""
     env = {**gst_env, "PATH": "/usr/bin:/bin", "GST_REGISTRY": str(tmp_path / "registry")}
     env.pop("VIRTUAL_ENV", None)
     env["GST_PLUGIN_PATH"] = run(environment / "bin" / "empycustom", "plugin-path", env=env).strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 SOURCE = "videotestsrc num-buffers={} ! video/x-raw,format=RGBA,width=32,height=32"
-# 100 objects a frame, each with a label of its own, a tenth with a class; prints what the process occupies.
+# 100 objects per frame, each with its own label, a tenth with a class; prints the memory of the process.
 PLATES = """
 number = 0
 def process_ip(b, m, o):
@@ -43,7 +43,7 @@ def test_memory_does_not_grow_with_150_000_labels(gst_launch, library):
 
 
 def test_labels_that_no_region_has_are_those_that_were_given(gst_launch, library):
-    """After conversions, for those who read and for libraries that speak about the objects; and it is told in the log, once."""
+    """After conversions, for readers and for libraries that add attributes to the objects; with one line in the log."""
     filled, namer = library(FILLED, "filled.py"), library(NAMER, "namer.py")
     launched = gst_launch(
         f"-q {SOURCE.format(50)} ! empycustom in-place=true custom-lib={filled} ! videoconvert ! video/x-raw,format=I420 ! "

@@ -26,7 +26,7 @@ def address(array):
 kept = []
 canvas = np.zeros((48, 64, 4), np.uint8)
 """
-# Says where the pixels lie.
+# Prints the address of the pixels.
 WHERE = """
 def process_ip(buffer, in_meta, options):
     import empycustom

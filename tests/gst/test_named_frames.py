@@ -1,4 +1,4 @@
-"""Errors about a frame say which one: its number as documents have it, and its time."""
+"""Errors about a frame name it: by its number as in documents, and its time."""
 
 from __future__ import annotations
 

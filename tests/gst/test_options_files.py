@@ -1,4 +1,4 @@
-"""``options=@file`` and ``events=@file``: whatever the file holds, at the start and while it plays; and files that say the same."""
+"""``options=@file`` and ``events=@file``: any content of the file, at the start and while it plays; and files with equal content."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_any_stream_passes(gst_launch):
 
 
 def test_an_installed_perf_goes_before_ours(gst_launch, gst_env, tmp_path):
-    """RidgeRun's plugin is told by its file; one that cannot be loaded leaves no perf at all, so ours is not used."""
+    """RidgeRun's plugin is recognised by its file; one that cannot be loaded leaves no perf at all, so ours is not used."""
     (tmp_path / "libgstperf.so").write_bytes(b"not really")
     path = f"{gst_env['GST_PLUGIN_PATH']}:{tmp_path}"
     fresh = {"GST_PLUGIN_PATH": path, "GST_REGISTRY": str(tmp_path / "registry")}
@@ -74,7 +74,7 @@ def test_an_installed_perf_goes_before_ours(gst_launch, gst_env, tmp_path):
 
 
 def test_register_leaves_an_element_of_that_name_alone(play):
-    """In a process that has a perf of its own, register() does not take the name from it."""
+    """In a process with its own perf, register() does not replace it."""
     import subprocess
     import sys
 

@@ -105,7 +105,7 @@ def test_a_library_that_makes_both_is_served_both_ways(play, library):
 
 
 def test_without_a_pool_downstream_copies_go_into_memory_that_is_used_again(play, library):
-    """An array that somebody else has is copied; frames of a queue's length lie in as many places."""
+    """An array with another reference is copied; the frames in a queue have different addresses."""
     kept = ARRAY.replace("def process", "kept = []\ndef process").replace(
         "return 255 - frame.pixels", "kept[:] = [255 - frame.pixels]\n        return kept[0]"
     )

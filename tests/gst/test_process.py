@@ -119,7 +119,7 @@ def test_the_input_itself_may_be_returned(play, library):
 
 
 def test_a_buffer_that_the_library_keeps_is_not_changed(play, library):
-    """One buffer returned again and again: each output gets times of its own."""
+    """One buffer returned again and again: each output gets its own times."""
     lib = library(
         NEW
         + """
@@ -199,7 +199,7 @@ def process(in_buffer, in_meta, options):
 @pytest.mark.parametrize("size", [(64, 48), (33, 17)], ids=str)
 @pytest.mark.parametrize("video_format", FORMATS)
 def test_arrays_become_the_new_buffer_in_every_format(play, library, video_format, size):
-    """Inverted twice it is what it was, padding aside; times and words travel."""
+    """Inverted twice it is what it was, except padding; times and attributes are kept."""
     caps = f"video/x-raw,format={video_format},width={size[0]},height={size[1]},framerate=10/1"
     lib = library(ARRAYS)
     pipeline = Gst.parse_launch(

@@ -91,7 +91,7 @@ def test_output_caps(play, library, source):
 
 
 def test_a_buffer_whose_address_is_another_one(play, library):
-    """hash(buffer) is where C finds it, unless a class below Gst.Buffer says something else."""
+    """hash(buffer) is where C finds it, unless a subclass of Gst.Buffer redefines it."""
     lib = library(
         f"{HEAD}process(b, m, o):\n    new = b.copy_deep()\n"
         "    new.__class__ = type('Odd', (Gst.Buffer,), {'__hash__': lambda self: 8, 'get_size': no})\n    return new, None\n"
@@ -153,7 +153,7 @@ def test_a_library_may_call_itself_something_else(play, library):
 
 
 def test_a_frame_that_passes_can_be_written_on(gst_launch, library):
-    """The traceback of what was raised holds the buffer, until the error has been told."""
+    """The traceback of what was raised holds the buffer, until the error is reported."""
     lib = library("def process_ip(b, m, o):\n    1 / (m['frame'][0]['frame_num'] % 2)\n")
     launched = gst_launch(f"{SOURCE} ! empycustom in-place=true on-error=pass custom-lib={lib} ! aimeta silent=false ! fakesink")
     assert launched.code == 0

@@ -1,4 +1,4 @@
-"""Many pipelines that start at once, in processes of their own: what is made when it is first used is made once, and whole."""
+"""Many pipelines that start at once, each time in its own process: what is made on first use is made once, and completely."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ print(json.dumps([ended, sorted(made() - before)]))
 
 @pytest.fixture
 def run(gst_env, library, tmp_path):
-    """Run a program beside the libraries, with arguments, and return what it printed as JSON; complaints fail the test."""
+    """Run a program beside the libraries, with arguments, and return its output as JSON; warnings fail the test."""
     for name, source in LIBRARIES.items():
         library(source, f"{name}.py")
 

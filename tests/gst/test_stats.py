@@ -1,4 +1,4 @@
-"""What the property ``stats`` tells, and the warning of a library that is slower than the video."""
+"""The property ``stats``, and the warning about a library that is slower than the video."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_a_single_time_is_exact_at_every_power_of_two(power):
 
 
 def test_neighbours_differ_from_below_and_are_never_too_low():
-    """With a longer one there, the end of the step is told."""
+    """With a longer one, it is the end of the step."""
     for value in [*range(2000), *range(10**6, 10**6 + 5000, 7), 2**40 - 1, 2**40, 2**40 + 1]:
         counted = CallTimes()
         for ns in (value, value, 2**50):

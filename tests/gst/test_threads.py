@@ -1,4 +1,4 @@
-"""What docs/library.md says about threads: calls of one element never overlap, whoever starts and stops it."""
+"""Claims of docs/library.md about threads: calls of one element never overlap, whoever starts and stops it."""
 
 from __future__ import annotations
 

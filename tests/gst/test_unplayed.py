@@ -24,7 +24,7 @@ def left():
 
 @pytest.fixture
 def python(gst_env, tmp_path):
-    """Run a program in a process of its own, the prelude before it, and return what it prints and what it complains of."""
+    """Run a program, with the prelude before it, in its own process; return its output and its warnings."""
 
     def run(program, *arguments):
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Memory that is lent to buffers: whose it is, and when it is taken back."""
+"""Memory of arrays that is wrapped into buffers: who owns it, and when it is released."""
 
 from __future__ import annotations
 

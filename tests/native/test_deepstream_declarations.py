@@ -1,4 +1,4 @@
-"""What the package takes for granted of NVIDIA's library: its functions, its types, where it lies, and which one it is."""
+"""What the package takes for granted of NVIDIA's library: its functions, its types, its path and its version."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_type_of_our_keys_stays_the_same_whoever_else_asks_for_one():
 
 @needs_library
 def test_lists_lie_where_the_real_library_puts_them():
-    """It is the newest version; of the others only the headers tell."""
+    """It is the newest version; the others are known only from headers."""
     batch = nvds.call("nvds_create_batch_meta", 1)
     names = ("frame", "obj", "classifier", "label_info", "user", "user", "user")
     made = [nvds.call(f"nvds_acquire_{name}_meta_from_pool", batch) for name in names]
@@ -184,7 +184,7 @@ def test_without_the_library_it_is_an_error_that_names_it():
     assert "DeepStreamError: DeepStream metadata is on a buffer, but libnvds_meta.so is not in the process" in done.stderr
 
 
-# Which version it is, where the sizes do not tell.
+# The version, if the sizes are ambiguous.
 
 
 CONVERTER = "nvdsgst_msgconv"  # the plugin of nvmsgconv
@@ -192,7 +192,7 @@ CONVERTER = "nvdsgst_msgconv"  # the plugin of nvmsgconv
 
 @pytest.fixture
 def msg_blob_type(monkeypatch):
-    """Ask for the type of a message where the library lies at a path, and nvmsgconv is of a version; "": not installed."""
+    """Ask for the type of a message if the library is at a path, and nvmsgconv is of a version; "": not installed."""
     registry = Gst.Registry.get()
     real = registry.find_plugin(CONVERTER)
 

@@ -249,7 +249,7 @@ def test_entering_again_replaces_and_leaving_twice_does_nothing(entered):
 
 
 def test_nothing_is_kept_of_an_element_that_is_unregistered():
-    """Its callbacks would keep it, and its library, for ever."""
+    """Its callbacks would keep it, and its library, forever."""
     mine = Entered(0x1000)
     held = sys.getrefcount(mine)
     fastpath.unregister(0x1000)

@@ -232,7 +232,7 @@ def test_the_timestamps_of_others_are_no_stamps(buffer):
 
 
 def test_a_buffer_that_somebody_else_holds_gets_no_stamp(buffer):
-    """In a process of its own: GStreamer complains on the console."""
+    """In its own process: GStreamer warns on the console."""
     code = """
 from empycustom.errors import NativeError
 from empycustom.gstreamer import Gst

@@ -118,7 +118,7 @@ def test_a_floating_reference_is_given_back():
     assert pad.get_parent() is holder
 
 
-# The debug log. GStreamer reads GST_DEBUG once, so that every question needs a process of its own.
+# The debug log. GStreamer reads GST_DEBUG once, so that every test needs its own process.
 
 LOG = """
     from empycustom.gstreamer import Gst

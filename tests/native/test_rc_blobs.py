@@ -1,4 +1,4 @@
-"""Values that C copies and frees: the machine code on this machine and, emulated, on both, and what lies in a blob."""
+"""Values that C copies and frees: the machine code on this machine and, emulated, on both, and the content of a blob."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def user_meta(blob):
 
 
 def references(blob):
-    """Give back every reference to a blob, and return how many there were: GLib tells when the last one goes."""
+    """Give back every reference to a blob, and return how many there were: GLib reports when the last one is dropped."""
     last, count = [], 0
     tell = GONE(last.append)
     while not last:
@@ -310,7 +310,7 @@ def test_on_every_machine_the_code_calls_one_function_and_goes_on_to_the_other(n
     check_two(name, code, place, function, then, pointer)
 
 
-# What lies in a blob.
+# The content of a blob.
 
 EVENTS = {"5.0 and 5.1": (184, 152), "6.0 to 7.1": (264, 152), "8.0": (14032, 13832), "9.0 and 9.1": (14040, 13832)}
 TEXTS = st.binary(max_size=300).map(lambda text: text.replace(b"\0", b""))

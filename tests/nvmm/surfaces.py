@@ -27,7 +27,7 @@ _KEPT: list[Any] = []  # what C may call as long as the process lives
 _GONE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 
-# NvBufSurfaceParams: where its fields lie, and how long they are
+# NvBufSurfaceParams: offsets and sizes of its fields
 FIELDS = {
     "width": (0, "I"), "height": (4, "I"), "pitch": (8, "I"), "color": (12, "I"), "layout": (16, "I"), "desc": (24, "Q"),
     "size": (32, "I"), "data": (40, "Q"), "planes": (48, "I"), "image": (312, "Q"), "cuda": (376, "Q"),
@@ -130,11 +130,11 @@ class Surfaces:
         )
 
     def address_of(self, plane: int = 0, batch_id: int = 0) -> int:
-        """Where the pixels of a plane lie."""
+        """Return the address of the pixels of a plane."""
         return self.address + self.pixel_offsets[batch_id][plane]
 
     def pixels(self, plane: int = 0, batch_id: int = 0) -> Any:
-        """A NumPy view of a plane as it lies in memory; not to be used after the memory is gone."""
+        """Return a NumPy view of a plane as it is in memory; not to be used after the memory is freed."""
         rows, columns, count = self._rows[plane], self._columns[plane], self._bytes[plane]
         data = (ctypes.c_uint8 * (rows * self.pitch)).from_address(self.address_of(plane, batch_id))
         shape = (rows, columns) if count == 1 else (rows, columns, count)

@@ -1,4 +1,4 @@
-"""Views of GPU memory: where they lie, what they give, and what they refuse."""
+"""Views of GPU memory: where they are, what they give, and what they refuse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOX = {"rect_params": {"left": 1, "top": 1, "width": 3, "height": 2}}
 
 
 def host(view):
-    """What lies where a view says, in a process where the memory of the GPU is its own."""
+    """Return the values at the address of a view, in a process in which GPU memory is system memory."""
     import ctypes
 
     shape, strides, address = view.shape, view.strides, view.address

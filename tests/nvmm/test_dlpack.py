@@ -106,7 +106,7 @@ def test_a_consumer_may_ask_for_a_device(memory_type, wanted, got):
 
 
 def test_what_would_take_a_copy_is_a_buffer_error():
-    """Which is what the array API standard says, and what consumers look for."""
+    """As in the array API standard, and as consumers expect."""
     made = Surfaces("RGBA")
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:
         with pytest.raises(BufferError, match="handed over as it is"):

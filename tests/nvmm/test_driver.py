@@ -81,7 +81,7 @@ def test_a_download_comes_after_the_work_that_was_started(driver):
 
 
 def test_a_stream_may_be_destroyed_before_the_block_ends(fakes):
-    """In a process of its own, which the driver ends where somebody waits for a stream that is gone."""
+    """In its own process, which the driver ends when a destroyed stream is waited for."""
     code = f"""
 import ctypes, sys
 sys.path.insert(0, {str(HERE)!r})

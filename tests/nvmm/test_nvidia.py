@@ -1,4 +1,4 @@
-"""NVIDIA's own surfaces and pool of buffers, without a GPU: they lie in plain memory, which its library can allocate, too.
+"""NVIDIA's own surfaces and pool of buffers, without a GPU: they are in plain memory, which its library can also allocate.
 
 The library wants a driver and a runtime of CUDA to be loaded; the fakes are, and are hardly called. All runs in processes of its
 own. Memory of malloc() cannot be viewed, so buffers are made to say that it is pinned, which is memory of the process as well.
@@ -141,7 +141,7 @@ POOL = """
 
 
 def test_a_buffer_of_nvidias_pool_is_written_and_goes_back_while_a_tensor_is_kept(run):
-    """The pool takes it again, because nobody has locked its memory, and the tensor sees the next frame."""
+    """The pool takes it again, because its memory is not locked, and the tensor has the next frame."""
     said = run(
         POOL
         + """

@@ -26,7 +26,7 @@ def process_ip(io_buffer, in_meta, options):
 
 @pytest.fixture
 def through(play, library):
-    """Play buffers through the element; return what the library said and the buffers that came out, or the error."""
+    """Play buffers through the element; return the results of the library and the buffers that came out, or the error."""
 
     def run(buffers, caps, batch_id=0, line="identity"):
         lib = library(LIBRARY.replace("BATCH_ID", str(batch_id)))
@@ -75,7 +75,7 @@ def test_a_library_chooses_a_frame_of_a_batch(driver, through):
 
 
 def test_a_library_that_writes_behind_a_tee_gets_an_error(driver, through):
-    """Each branch gets a buffer of its own there, and both the same memory."""
+    """Each branch gets its own buffer there, and both the same memory."""
     made = Surfaces("RGBA", memory_type=PINNED)
     buffers = [made.buffer]
     made.let_go()
@@ -131,7 +131,7 @@ def process(in_buffer, in_meta, options):
 
 @pytest.mark.parametrize("interval", [1, 2])
 def test_pixels_stay_while_a_frame_is_downstream_that_process_passed_on(driver, play, library, interval):
-    """GStreamer copies the description of such a frame, which says where the pixels of the original are; that stays as long."""
+    """GStreamer copies the description of such a frame, which refers to the pixels of the original; that stays as long."""
     lib = library("def process(in_buffer, in_meta, options):\n    return in_buffer, None\n")
     made = [Surfaces("RGBA", memory_type=PINNED) for _ in range(2)]
     pipeline = Gst.parse_launch(

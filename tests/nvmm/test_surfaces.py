@@ -17,7 +17,7 @@ SIZES = [OLD, NEW]
 
 
 def refusal(made, in_meta=None, **more):
-    """What map_frame says; nothing stays mapped."""
+    """Return the error of map_frame; nothing stays mapped."""
     memory = made.buffer.peek_memory(0).mini_object
     before = memory.refcount, memory.lockstate
     with pytest.raises(FrameError) as raised, empycustom.map_frame(made.buffer, in_meta or made.in_meta, **more):
@@ -130,7 +130,7 @@ def test_system_memory_holds_one_frame():
         empycustom.map_frame(buffer, about, batch_id=2)
 
 
-# What a surface says of itself
+# Fields of a surface
 
 
 def described(video_format="RGBA", **fields):

@@ -1,4 +1,4 @@
-"""Tensors that are given back late: when Python has ended, on threads that it does not know; in processes of their own.
+"""Tensors that are freed late: after the end of Python, on threads that it does not know; each in its own process.
 
 A broken heap ends these processes, and what is freed is overwritten.
 """
@@ -38,7 +38,7 @@ def run(code, **env):
 
 @pytest.mark.parametrize("ask", ["", "max_version=(1, 0)"])
 def test_tensors_are_given_back_after_python_has_ended(ask):
-    """C calls the deleters when Python is gone, and is told by GStreamer when the memory is: nothing of that is Python."""
+    """C calls the deleters after the end of Python, and GStreamer reports the end of the memory: nothing of that is Python."""
     out, err = run(f"""
         libc = ctypes.CDLL(None)
         made = Surfaces("RGBA", memory_type=PINNED, watched=False)

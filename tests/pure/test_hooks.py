@@ -89,7 +89,7 @@ def test_callbacks_of_four_arguments(opened, text):
     assert library.call("buffer", "meta", {"o": 1}, "events") == ["buffer", "meta", {"o": 1}, "events"]
 
 
-# What is handed over by name: `views` are what the caller of Library.open can make, here of buffer and in_meta.
+# Arguments by name: `views` are those that the caller of Library.open can make, here from buffer and in_meta.
 
 META = {"frame": [{"frame_num": 7}]}
 VIEWS = {"image": lambda buffer, in_meta: nullcontext(("image of", buffer, in_meta["frame"][0]["frame_num"]))}

@@ -34,7 +34,7 @@ def surroundings(tmp_path, monkeypatch):
 
 @contextmanager
 def application(folder):
-    """An application whose modules lie in ``folder``."""
+    """An application whose modules are in ``folder``."""
     modules = set(sys.modules)
     sys.path.insert(0, str(folder))
     yield

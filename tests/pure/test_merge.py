@@ -1,4 +1,4 @@
-"""How the words of several libraries become one."""
+"""Attributes of several libraries are merged."""
 
 import copy
 

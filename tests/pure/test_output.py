@@ -1,4 +1,4 @@
-"""What a callback returned: read, checked, and dealt out over frames and objects by the seed's rules."""
+"""Results of callbacks are read, checked, and distributed over frames and objects."""
 
 import ast
 import copy
@@ -424,7 +424,7 @@ def test_errors_are_reported_on_reading_with_their_places(value, path, what):
     assert str(caught.value).startswith(path)
 
 
-# Advice: what it says is done, and accepted.
+# Advice in messages is followed, and accepted.
 
 FULL = {
     "meta": {"site": 1},
@@ -477,7 +477,7 @@ def message_of(value):
 
 
 def forms_in(message):
-    """The values that a message tells to return: ``...`` in them is what the author has there."""
+    """Return the values that a message advises; ``...`` in them stands for the author's values."""
     for start in re.finditer(r"(?:return |first object |a list \(|a dict \(|the frame, or )(?=[\[{])", message):
         text = message[start.end() : balanced(message, start.end())].replace('"..."', repr(OWN_KEY))
         for blank, filled in (("[...]", "[]"), ("{...}", "{}"), (", ...", ""), ("...", repr(OWN_VALUE))):

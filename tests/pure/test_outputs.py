@@ -490,7 +490,7 @@ def test_without_a_console(monkeypatch):
 
 
 def test_python_buffers_are_not_locked():
-    """A callback that prints does not wait for a document that nobody reads."""
+    """A callback that prints does not wait for a document without a reader."""
     reading, writing = os.pipe()
     stream = os.fdopen(writing, "w")
     output = queue_of(ConsoleOutput(stream=stream))

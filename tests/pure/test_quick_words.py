@@ -1,4 +1,4 @@
-"""The short way through what a callback returned says what the long way says, or nothing."""
+"""The short way to read a result gives the same as the long way, or nothing."""
 
 import enum
 import json

@@ -1,4 +1,4 @@
-"""What a configuration says: stages in order, files, streams, options, events."""
+"""Stages in order, files, streams, options and events of a configuration."""
 
 from __future__ import annotations
 

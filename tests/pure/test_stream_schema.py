@@ -1,4 +1,4 @@
-"""The schema of the stream configuration: what is taken, what is refused and how, and that its JSON Schema says the same."""
+"""The schema of the stream configuration: what is accepted, what is refused and how, and that its JSON Schema is the same."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WHOLE = {
     "streams": [{"stream_id": "entrance", "location": "rtsp://camera/1", "options": [{"key": "speed", "value": 21}]}],
 }
 PIPELINE = "$.pipeline_configuration"
-# What is put where, and what is said about it.
+# A value, its place, and the message about it.
 WRONG = [
     (["pipelin_configuration"], {}, "$.pipelin_configuration: is an unknown key; pipeline_configuration may be meant; known"),
     (["application_version"], 1.0, "$.application_version: 1.0 must be text; write it in quotation marks"),

@@ -1,4 +1,4 @@
-"""Misspelt names: callbacks, attributes of frames, keys of in_meta. What may be meant is said, and nothing false."""
+"""Misspelt names: callbacks, attributes of frames, keys of in_meta. Similar names are reported, and nothing false."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def missing(path, *, in_place=True):
 
 @pytest.fixture
 def hints(library):
-    """What is said about the functions of a library."""
+    """Return the messages about the functions of a library."""
 
     def of(source):
         opened = Library.open(str(library(source)), in_place=True)

@@ -15,12 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 TIMEOUT_S = 60
 CAPS = "video/x-raw,format=RGBA,width=16,height=16,framerate=30/1"
-# What only a fault of ours says, or an exception of Python's that nobody turned into a sentence.
+# Texts of our own defects, or of exceptions of Python without a sentence.
 NOT_A_SENTENCE = re.compile(r"defect of empycustom|^\w+(Error|Exception|Interrupt)\b|Traceback|\n")
 
 
 class Outcome(NamedTuple):
-    """What became of one buffer: the one that arrived or None, and what was said on the bus."""
+    """The outcome for one buffer: the one that arrived or None, and the messages on the bus."""
 
     arrived: bool
     errors: list[str]
@@ -96,7 +96,7 @@ def stream():
 
 @pytest.fixture
 def judged(capfd: pytest.CaptureFixture[str]):
-    """Return the judge of an outcome: whatever is said is a sentence that names one of these things, and C complains about nothing."""
+    """Return the judge of an outcome: each message is a sentence that names one of these things, and C has no warnings."""
     capfd.readouterr()
 
     def judge(outcome: Outcome, *things: str) -> None:

@@ -18,7 +18,7 @@ WANTED = int(os.environ.get("EMPYCUSTOM_WILD") or 0)
 
 
 def bounded(examples: int) -> settings:
-    """The settings of a test that tries so many inputs, or as many as EMPYCUSTOM_WILD says."""
+    """The settings of a test that tries so many inputs, or as many as EMPYCUSTOM_WILD."""
     return settings(
         max_examples=WANTED or examples,
         deadline=None,

@@ -1,4 +1,4 @@
-"""Command lines that nobody would type on purpose end in a sentence, and with an exit code that is documented.
+"""Command lines that are never typed on purpose end in a sentence, and with an exit code that is documented.
 
 A generator with a seed for each makes them; child processes run many each. Which ones is fixed, unless ``make wild`` asks for more.
 ``python tests/wild/test_command_lines.py --show SEED`` prints the line of a seed.

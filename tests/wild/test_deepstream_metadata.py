@@ -1,4 +1,4 @@
-"""Whatever others put into a batch of DeepStream is read, refused in a sentence, or cleaned: numbers, texts, and events like ours."""
+"""Whatever other programs put into a batch of DeepStream is read, refused in a sentence, or cleaned: numbers, texts, and events like ours."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ FRAMES = st.fixed_dictionaries(
 
 
 def fill(buffer: Any, frames: list[dict[str, Any]], words: list[str]) -> None:
-    """Attach a batch; keys of objects and events are as we write them, with texts of somebody else's."""
+    """Attach a batch; keys of objects and events are as we write them, with texts of another program."""
     from empycustom.native.deepstream import layout_of
     from empycustom.native.deepstream_write import add_event, add_key
 
@@ -92,7 +92,7 @@ def fill(buffer: Any, frames: list[dict[str, Any]], words: list[str]) -> None:
 
 @pytest.fixture
 def tried(stream, judged, library):
-    """Send a buffer through two libraries and aimeta; what aimeta says has to be JSON, under both ways of on-error."""
+    """Send a buffer through two libraries and aimeta; its documents have to be JSON, under both ways of on-error."""
     path = library(SPEAKS)
     element = f"empycustom in-place=true {{0}} custom-lib={path}"
     streams = [stream(f"{element} ! {element} ! aimeta name=meta".format(way)) for way in ("on-error=fail", "on-error=pass")]

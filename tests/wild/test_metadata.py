@@ -15,7 +15,7 @@ from empycustom.gstreamer import GObject, Gst, GstVideo
 from empycustom.native import analytics
 from empycustom.native.loading import ffi, gst
 
-# Reads all that it gets, says something about everything, and finds something new.
+# Reads all that it gets, adds attributes to everything, and finds a new object.
 SPEAKS = """
 def process_ip(io_buffer, in_meta, options):
     repr(in_meta)
@@ -30,7 +30,7 @@ NAMES = ("EmPyCustomMeta", "region", "GstAnalytics", "metadata")
 
 @pytest.fixture
 def tried(stream, judged, library):
-    """Send a buffer through two libraries and aimeta; what aimeta says has to be JSON, under both ways of on-error."""
+    """Send a buffer through two libraries and aimeta; its documents have to be JSON, under both ways of on-error."""
     elements = (
         f"empycustom in-place=true {{}} custom-lib={library(SILENT, 'silent.py')} ! empycustom in-place=true {{}} custom-lib="
     )
@@ -213,7 +213,7 @@ def mapped(stream, judged, library):
     st.lists(STRIDES, min_size=4, max_size=4),
 )
 def test_layouts_of_pixels(mapped, size, shape, offsets, strides):
-    """A GstVideoMeta may say that pixels lie where the buffer has none; nothing may be read there, nor written."""
+    """A GstVideoMeta may place pixels where the buffer has none; nothing may be read there, nor written."""
     buffer = Gst.Buffer.new_allocate(None, size, None) if size else Gst.Buffer.new()
     add, flags, rgba = GstVideo.buffer_add_video_meta_full, GstVideo.VideoFrameFlags.NONE, GstVideo.VideoFormat.RGBA
     add(buffer, flags, rgba, *shape, offsets, strides)

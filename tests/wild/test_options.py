@@ -1,4 +1,4 @@
-"""Whatever ``options`` and ``events`` are set to is handed to the library, or refused in a sentence that names the property."""
+"""Whatever ``options`` and ``events`` are set to is passed to the library, or refused in a sentence that names the property."""
 
 from __future__ import annotations
 

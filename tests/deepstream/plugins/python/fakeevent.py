@@ -1,4 +1,4 @@
-"""``fakeevent object-id=other text=hello``: puts an NvDsEventMsgMeta of somebody else on every frame. Without an id it has none.
+"""``fakeevent object-id=other text=hello``: attaches an NvDsEventMsgMeta of another program to every frame. Without an id it has none.
 
 ``careless=true``: what it does not need it leaves as it was in the pool, where everything is zero at first.
 """
