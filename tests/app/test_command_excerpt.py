@@ -147,7 +147,7 @@ def test_every_stream_plays_its_part(cli, configured, made, tmp_path):
     assert behind.err.count("--start 5 is behind the end of the video") == 2
     live = cli("run", configured({"empycustom": LIB}), "--source", "rtsp://127.0.0.1/x", "--start", "5")
     assert live.code == 1
-    assert "--start: rtsp://127.0.0.1/x is live, and begins when you begin; --duration alone works" in live.err
+    assert "--start 5: rtsp://127.0.0.1/x is live, and begins when you begin; --duration alone works" in live.err
 
 
 def test_an_rtsp_source_is_not_tried_again_after_its_duration(cli, configured, camera):

@@ -167,7 +167,6 @@ def test_an_exception_while_a_document_is_handed_on_ends_the_run(cli, tmp_path, 
     ("words", "complaint"),
     [
         (["test", "--lib", "caf\udce9.py"], 'custom-lib="caf\\xe9.py" is not UTF-8 text, and the properties of elements hold '),
-        (["test", "--lib", "lib.py", "--out", "caf\udce9"], 'location="caf\\xe9" is not UTF-8 text, '),
         (["test", "--lib", "lib.py", "--save", "caf\udce9.mp4"], 'location="caf\\xe9.mp4" is not UTF-8 text, '),
         (["test", "--lib", "lib.py", "--options", "@caf\udce9"], 'options="@caf\\xe9" is not UTF-8 text, '),
     ],
@@ -186,12 +185,12 @@ def test_other_names_that_are_not_utf_8_are_taken(cli, library, video, tmp_path)
     library(SAYS)
     name = "caf\udce9"
     os.rename(video, tmp_path / f"{name}.avi")
-    picture = ["--save", f"{name}.png"]
+    picture = ["--save", f"{name}.png", "--out", f"{name}.jsonl"]
     ended = cli("run", f"{name}.avi", "--lib", "lib.py", "--frames", 2, *picture)
     uri = cli("run", f"file://{tmp_path}/caf%E9.avi", "--lib", "lib.py", "--frames", 2)
 
     assert (ended.code, uri.code, len(uri.documents)) == (0, 0, 2), ended.err
-    assert "written: caf\\xe9.png" in ended.err
+    assert "written: caf\\xe9.jsonl, caf\\xe9.png" in ended.err
     assert (tmp_path / f"{name}.png").exists()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from empycustom.session.connection import _is_loss
 from empycustom.session.parts import Report
+from empycustom.session.reconnect import is_loss, is_of_gone
 
 PIPELINE = "/GstPipeline:pipeline0"
 
@@ -14,7 +14,7 @@ PIPELINE = "/GstPipeline:pipeline0"
     ("element", "debug", "lacks", "loss"),
     [
         (f"{PIPELINE}/GstURIDecodeBin:source/GstRTSPSrc:source", "", False, True),
-        ("/GstRTSPSrc:source", "", False, True),  # taken out of the pipeline, which stops
+        ("/GstRTSPSrc:source", "", False, False),  # taken out of the pipeline
         (f"{PIPELINE}/GstURIDecodeBin:source", "", False, False),
         (f"{PIPELINE}/GstURIDecodeBin:source/GstDecodeBin:decodebin0", "", True, False),
         (f"{PIPELINE}/GstURIDecodeBin:source/GstRTSPSrc:source", "reason not-negotiated (-4)", False, False),
@@ -22,4 +22,6 @@ PIPELINE = "/GstPipeline:pipeline0"
     ],
 )
 def test_only_errors_of_the_connection_are_losses(element, debug, lacks, loss):
-    assert _is_loss(Report("error", element, "text", debug, lacks)) == loss
+    report = Report("error", element, "text", debug, lacks)
+    assert is_loss(report) == loss
+    assert is_of_gone(report) == (PIPELINE not in element)

@@ -182,6 +182,29 @@ def test_values_reach_properties_as_they_are(one, other):
         assert read == [value if isinstance(value, str) else json.dumps(value) for value in given]
 
 
+def test_frames_ends_a_stream_whose_library_drops_all(cli, configured, library):
+    library("def process_ip(b, m, o):\n    raise ValueError(7)\n", "drops.py")
+    name = configured({"empycustom": {"custom-lib": "drops.py", "in-place": True, "on-error": "drop"}})
+    ended = cli("run", name, "--source", "test", "--frames", 5)
+
+    assert ended.code == 0, ended.err
+    assert "0 frames in " in ended.err
+    assert "5 errors, 5 dropped" in ended.err
+
+
+def test_a_location_may_be_several_files(cli, configured, video, tmp_path):
+    (tmp_path / "films").mkdir()
+    for name in ("a.avi", "b.avi"):
+        (tmp_path / "films" / name).write_bytes(video.read_bytes())
+    streams = [{"stream_id": "door", "location": "films"}]
+    ended = cli("run", configured({"empycustom": LIB}, streams=streams))
+
+    assert ended.code == 0, ended.err
+    frames = [document["frame"][0] for document in ended.documents]
+    assert [frame["frame_num"] for frame in frames] == list(range(80))
+    assert {frame["source"] for frame in frames} == {"door"}
+
+
 def test_ctrl_c_ends_all_streams(begin, configured, library, tmp_path):
     library(SLOW, "slow.py")
     streams = [{"stream_id": name, "location": "test"} for name in "ab"] + [
@@ -209,7 +232,7 @@ def test_a_stream_that_does_not_stop_is_left_behind(begin, configured, library, 
     child.interrupt()
     ended = child.end(20)
 
-    assert ended.code == 1
+    assert ended.code == 130
     assert "The pipeline does not stop: a callback of a library, or an element, does not return." in ended.err
 
 

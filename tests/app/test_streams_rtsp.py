@@ -8,15 +8,15 @@ import signal
 import socket
 import threading
 import time
-import weakref
 from argparse import Namespace
 
 import pytest
 from command_helpers import LIB, free_port, wait_for
 
-from empycustom.config import streams as config
-from empycustom.session import connection, live
-from empycustom.session.player import Interrupts
+from empycustom.config import streams
+from empycustom.session import reconnect
+from empycustom.session.describe import PlayOptions
+from empycustom.session.play import Session
 
 
 def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(begin, configured, camera, tmp_path, frames_in):
@@ -56,7 +56,7 @@ def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(be
     assert first["written"] == ["camera.mp4", "camera-3.mp4"]
 
 
-def test_an_error_while_a_lost_source_is_ended_is_no_loss(begin, configured, camera, library, tmp_path):
+def test_an_error_of_stop_while_a_source_is_gone(begin, configured, camera, library, tmp_path):
     port = free_port()
     server = camera(port)
     library("def process_ip(b, m, o): pass\ndef stop(options): raise RuntimeError('sorry')\n", "raises.py")
@@ -65,45 +65,88 @@ def test_an_error_while_a_lost_source_is_ended_is_no_loss(begin, configured, cam
     path = tmp_path / "meta.jsonl"
     wait_for(lambda: path.exists() and path.read_text(), "a frame of the camera")
     server.kill()
+    wait_for(lambda: "trying again in 1 s" in child.process.stderr.readline(), "the loss")
+    child.interrupt()
     ended = child.end()
 
     assert ended.code == 1
     assert "stop raised RuntimeError: sorry" in ended.err
-    assert "trying again" not in ended.err
+
+
+COUNTS_CALLS = """
+calls = []
+def start(options):
+    print("START", flush=True)
+def process_ip(b, m, o):
+    calls.append(m["frame"][0]["frame_num"])
+    return [{"calls": len(calls), "options": o}]
+def stop(options):
+    print("STOP", flush=True)
+"""
+
+
+def test_a_library_starts_once_however_often_the_source_comes_back(begin, configured, camera, library, tmp_path):
+    port = free_port()
+    path = tmp_path / "meta.jsonl"
+    library(COUNTS_CALLS, "counts.py")
+    option = {"key": {"element": "empycustom", "property": "options"}, "option_type": "gstreamer", "value_type": "object"}
+    name = configured({"empycustom": {**LIB, "custom-lib": "counts.py"}}, options=[option])
+    server = camera(port)
+    child = begin("run", name, "--source", f"rtsp://127.0.0.1:{port}/ball", "--out", path, "--set", "-")
+
+    def frames():
+        lines = path.read_text().splitlines(True) if path.exists() else []
+        return [json.loads(line)["frame"][0] for line in lines if line.endswith("\n")]
+
+    wait_for(lambda: len(frames()) > 5, "a frame of the camera")
+    child.type('empycustom.options={"x": 1}')
+    for _ in range(2):
+        server.kill()
+        server.wait()
+        time.sleep(1.5)
+        before = len(frames())
+        server = camera(port)
+        wait_for(lambda before=before: len(frames()) > before + 5, "the camera coming back")
+    child.interrupt()
+    ended = child.end()
+
+    assert ended.code == 130, ended.err
+    assert (ended.err.count("START\n"), ended.err.count("STOP\n")) == (1, 1)
+    assert ended.err.count("the source is gone (") >= 2
+    found = frames()
+    assert [frame["frame_num"] for frame in found] == list(range(len(found)))
+    assert [frame["emcustom"]["calls"] for frame in found] == list(range(1, len(found) + 1))
+    assert found[-1]["emcustom"]["options"] == {"x": 1}
+    assert {frame["source"] for frame in found} == {"stream"}
 
 
 @pytest.fixture
-def watch(configured, monkeypatch, tmp_path, capsys):
+def watch(configured, monkeypatch, tmp_path):
     """Play an RTSP source in this process, to be less patient than usual, while a test looks on."""
     import empycustom
 
     empycustom.register()
-    monkeypatch.setattr(connection, "_SILENCE_S", 2.0)
-    playing = []
+    monkeypatch.setattr(reconnect, "_SILENCE_S", 2.0)
+    playing, said = [], []
 
     def start(pipeline, location):
-        (stream,) = config.read(tmp_path / configured(pipeline), sources=[location]).streams
-        asked = Namespace(
-            frames=None, grace=1.0, verbose=False, save=[], show=False, quiet=True, every_frame=False, start=None, duration=None
-        )
+        configuration = streams.read(tmp_path / configured(pipeline), sources=[location])
         output = Namespace(document=lambda *_: None, another=None)
-        running = live.LiveStream(stream, asked, output, None, interrupts=Interrupts(), prefix="", warned=set())
-        playing.append((running, threading.Thread(target=running.run)))
+
+        def hear(stream, kind, text, details):
+            said.append((kind, text))
+
+        running = Session(configuration, PlayOptions(grace_s=1.0, reconnect=True), lambda _session: output, hear=hear)
+        playing.append((running, threading.Thread(target=running.play)))
         playing[-1][1].start()
-        said = []
-
-        def is_said(text):
-            said.append(capsys.readouterr().err)
-            return text in "".join(said)
-
-        return running, is_said
+        return running, lambda text: ("warning", text) in said
 
     yield start
     for running, thread in playing:
         running.end()
         thread.join(20)
         assert not thread.is_alive()
-        assert running.code == 0
+        assert running.code == 0, said
 
 
 def test_a_call_may_take_longer_than_a_source_may_be_silent(watch, library, camera):
@@ -113,7 +156,7 @@ def test_a_call_may_take_longer_than_a_source_may_be_silent(watch, library, came
     running, is_said = watch({"empycustom": {**LIB, "custom-lib": "thinks.py"}}, f"rtsp://127.0.0.1:{port}/ball")
 
     wait_for(lambda: running.frames > 5, "a frame of the camera")
-    assert not is_said("the source is gone")
+    assert not is_said("the source is gone (no frame for 2 s); trying again in 1 s")
 
 
 def test_a_server_that_answers_and_sends_nothing_is_connected_again(watch):
@@ -148,16 +191,22 @@ def answer_rtsp(server):
 
 
 def test_connections_in_vain_leave_nothing_behind(watch, monkeypatch):
-    monkeypatch.setattr(live, "_FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(live, "_LONGEST_WAIT_S", 0.01)
-    made = []
-    begin = connection.Connection.__init__
-    monkeypatch.setattr(connection.Connection, "__init__", lambda *a, **k: made.append(weakref.ref(a[0])) or begin(*a, **k))
+    for name in ("_FIRST_WAIT_S", "_LONGEST_WAIT_S", "_SETTLE_S"):
+        monkeypatch.setattr(reconnect, name, 0.01)
+    made, freed = [], []
+    build = reconnect.build_element
+
+    def count(description):
+        element = build(description)
+        made.append(element.weak_ref(freed.append, 1))
+        return element
+
+    monkeypatch.setattr(reconnect, "build_element", count)
     watch({}, f"rtsp://127.0.0.1:{free_port()}/x")
 
     wait_for(lambda: len(made) > 20, "twenty attempts")
     gc.collect()
-    assert sum(found() is not None for found in made) < 5
+    assert len(freed) > len(made) - 5
 
 
 def test_an_rtsp_source_that_sends_nothing_is_connected_again(watch, camera):
@@ -167,9 +216,7 @@ def test_an_rtsp_source_that_sends_nothing_is_connected_again(watch, camera):
     try:
         wait_for(lambda: running.frames > 5, "a frame of the camera")
         server.send_signal(signal.SIGSTOP)
-        wait_for(
-            lambda: is_said("empycustom: warning: the source is gone (no frame for 2 s); trying again in 1 s"), "the silence"
-        )
+        wait_for(lambda: is_said("the source is gone (no frame for 2 s); trying again in 1 s"), "the silence")
         server.send_signal(signal.SIGCONT)
         before = running.frames
         wait_for(lambda: running.frames > before + 5, "the camera coming back")

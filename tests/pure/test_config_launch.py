@@ -154,7 +154,7 @@ def test_the_line_is_for_a_shell():
     made = on_plain(stream(library("/my lib.py", options={"a": "it's"})), aimeta={"silent": False})
     words = shlex.split(made.line())
 
-    assert words == ["gst-launch-1.0", *made.words]
+    assert words == ["gst-launch-1.0", *made.tokens, *made.sinks]
     assert " ! aimeta name=aimeta silent=false ! " in made.line()
 
 

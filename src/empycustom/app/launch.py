@@ -10,7 +10,7 @@ from empycustom.elements import add_elements
 from empycustom.session import callback as debugger
 from empycustom.session.console import remark, show
 from empycustom.session.parts import Report, build
-from empycustom.session.player import Interrupts, Player
+from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.sinks import expect_windows
 from empycustom.text import for_people
 
@@ -28,17 +28,25 @@ def main(args: Namespace) -> int:
         report_line("Playing; Ctrl-C ends the stream.")
         began = time.monotonic()
 
-        def on_report(report: Report) -> None:
-            try:
-                print_report(report)
-            except BrokenPipeError:  # its reader has ended
-                player.end()
-
-        player = Player(pipeline, on_report=on_report, grace_s=args.grace, interrupts=interrupts)
+        owner = _Printing()
+        owner.player = player = Player(pipeline, owner, grace_s=args.grace, interrupts=interrupts)
         with debugger.alone():
             code = player.play()
     report_line(f"Execution ended after {time.monotonic() - began:.3f} s.")
     return code
+
+
+class _Printing(Owner):
+    """Prints what elements report."""
+
+    player: Player
+
+    def report(self, report: Report) -> None:
+        """Print it; end the pipeline where its reader has ended."""
+        try:
+            print_report(report)
+        except BrokenPipeError:
+            self.player.end()
 
 
 def describe(tokens: list[str]) -> str:

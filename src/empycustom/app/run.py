@@ -1,264 +1,135 @@
-"""``empycustom run``: a source through libraries into files, a window or stdout."""
+"""``empycustom run``: sources through libraries, or what a stream configuration says, into files, a window or stdout."""
 
 from __future__ import annotations
 
+import os
+import select
+import sys
+import threading
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from empycustom.app.options import Request, is_configuration
-from empycustom.config.launch import AIMETA, FIRST, TURN, Description, assignments, first_queue
+from empycustom.config.streams import Configuration, Stage, Stream, read
 from empycustom.elements import add_elements
-from empycustom.elements.upstream import announce
-from empycustom.errors import LaunchError
-from empycustom.gstreamer import Gst, GstVideo
+from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
+from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
-from empycustom.session import callback as debugger
-from empycustom.session.console import DONE, FAILED, AllAtOnce, complain, keep_stdout, kept_stdout, remark, show
-from empycustom.session.excerpt import (
-    Excerpt,
-    LeftOut,
-    Newest,
-    check_part,
-    is_live,
-    part_of,
-    warn_of_live,
-    warn_of_part,
-    why_no_start,
+from empycustom.model.schema import Problem
+from empycustom.session.console import DONE, INTERRUPTED, AllAtOnce, complain, keep_stdout, kept_stdout, remark, show
+from empycustom.session.describe import (
+    PlayOptions,
+    described,
+    library_stage,
+    missing_sources,
+    places_outside,
+    plain_stream,
+    sinks_of,
+    sources_of,
+    without_times,
 )
-from empycustom.session.outputs import Documents, prepare, refuse_stdout, summarized
-from empycustom.session.parts import Report, build
-from empycustom.session.play import play_streams
-from empycustom.session.player import Interrupts, Player
-from empycustom.session.playlist import Playlist, check_files, expand, printed
-from empycustom.session.sinks import Sinks, Videos, expect_windows
-from empycustom.session.sources import SOURCE, Times, describe_source, expect_video, explained, playable, shown, warn_of_frames
-from empycustom.session.summary import Progress, Work, in_lines
-from empycustom.session.upright import can_turn, keep_upright, variables
-from empycustom.text import as_path, as_text, without_secrets
+from empycustom.session.excerpt import Part, check_part, may_be_live
+from empycustom.session.outputs import Outputs, are_documents_all, sinks_of_all, summarized
+from empycustom.session.play import Session
+from empycustom.session.player import Interrupts
+from empycustom.session.playlist import check_files, expand
+from empycustom.session.sources import is_stdin, playable
+from empycustom.session.stages import check_changes, check_stages, problems
+from empycustom.session.summary import Progress, in_lines, total
+from empycustom.session.upright import variables
+from empycustom.text import as_path, as_text
 
-_CONVERT, _PIXELS = "convert", "pixels"  # names of elements
+STDIN = "-"
+_LOOK_EVERY_S = 0.1
+_AT_ONCE = 65536  # bytes
 
 
 def main(arguments: Namespace) -> int:
     """Play SOURCE through the libraries, or what the configuration SOURCE says; return the exit code."""
     keep_stdout()
     add_elements()
-    if is_configuration(arguments.source[0]):
-        return summarized(arguments, lambda done: play_streams(arguments, done))
     return summarized(arguments, lambda done: _main(arguments, done))
 
 
-def _main(arguments: Namespace, done: dict[str, Any]) -> int:
-    run = Run(arguments)
-    return run.show() if arguments.dry_run else run.play(done)
+def _main(args: Namespace, done: dict[str, Any]) -> int:
+    configuration = read_file(args) if is_configuration(args.source[0]) else typed(args)
+    if configuration is None:
+        return INTERRUPTED
+    return dry_run(configuration, args) if args.dry_run else Run(configuration, args).play(done)
 
 
-class Run:
-    """One ``empycustom run``. Making it checks what was typed; raises EmPyCustomError."""
-
-    def __init__(self, arguments: Namespace) -> None:
-        self.arguments = arguments
-        self.saved = [as_path(name) for name in arguments.save]
-        self.out = as_path(arguments.out) if arguments.out not in (None, "-") else None
-        elsewhere = arguments.out or arguments.save or arguments.show or not arguments.libraries
-        self.printing = arguments.out == "-" or not elsewhere
-        self.sinks = Sinks(self.saved, window=arguments.show)
-        self.outputs = [path for path in (self.out, *self.saved) if path]
-        self.work = Work()
-        self.part = part_of(arguments)
-        if self.printing:
-            refuse_stdout(arguments.summary_json)
-        with AllAtOnce() as found:
-            names = [name for typed in arguments.source for name in found(expand, typed) or ()]
-            self.sources = [found(playable, name) for name in names]
-            found(self.sinks.check)
-            if arguments.format:
-                found(check_format, arguments.format)
-            requests = [request if arguments.dry_run else request.absolute() for request in arguments.libraries]
-            libraries = [found(describe_library, request) for request in requests]
-            found(check_files, self.sources)
-            found(check_part, self.part, self.sources)
-        self.playlist: Playlist | None = None
-        self.libraries = [word for words in libraries for word in words]
-        self.let_in = 0
-        self.left_out = LeftOut("--every")
-
-    def show(self) -> int:
-        """Print the line of gst-launch-1.0 that does the same; return 0."""
-        aimeta = ["silent=false"] if self.printing else []
-        live = is_live(self.sources[0])
-        words = self._words(*aimeta, sinks=self.sinks.words(printed=True, live=live), frames=self.arguments.frames)
-        words += printed(self.sources) if len(self.sources) > 1 else []
-        warn_of_frames(self.arguments, self.arguments.source)
-        warn_of_part(self.part)
-        warn_of_live(self.sources[0], every=self.arguments.every_frame)
-        names = variables(source.name for source in self.sources)
-        show(Description(words).line(finishing=bool(self.saved), variables=names))
-        return DONE
-
-    def _words(self, *aimeta: str, sinks: list[str], frames: int | None = None) -> list[str]:
-        """The pipeline; ``aimeta`` and ``frames`` are what gst-launch-1.0 needs."""
-        wanted = self.arguments.format
-        pixels = f"video/x-raw,format={wanted}" if wanted else "video/x-raw"
-        again = [] if not wanted or can_turn(wanted) else ["!", "videoconvert"]
-        location = assignments({"location": as_text(self.out)}) if self.out else []
-        return [
-            *(*self._described(frames), "!", *self._first()),
-            *("!", "videoconvert", f"name={_CONVERT}", "!", *TURN, *again),
-            *("!", "capsfilter", f"name={_PIXELS}", f"caps={pixels}"),
-            *(*self.libraries, "!", "aimeta", f"name={AIMETA}", *location, *aimeta),
-            *(*(Playlist.words_after if len(self.sources) > 1 and self.saved else []), *sinks),
-        ]
-
-    def _described(self, frames: int | None) -> Sequence[str]:
-        if len(self.sources) > 1:
-            return Playlist.words
-        return describe_source(self.sources[0], frames=frames, printed=self.arguments.dry_run)
-
-    def _first(self) -> list[str]:
-        return first_queue(newest=is_live(self.sources[0]) and not self.arguments.every_frame)
-
-    def _build(self) -> None:
-        summary = [as_path(name) for name in (self.arguments.summary_json,) if name not in (None, "-")]
-        read = [*(source.typed for source in self.sources), *(request.path for request in self.arguments.libraries)]
-        prepare([*summary, *self.outputs], read)
-        self.pipeline = build(Description(self._words(sinks=self.sinks.words(live=is_live(self.sources[0])))).text)
-        self.aimeta = self.pipeline.get_by_name(AIMETA)
-        self.last = self.aimeta.get_static_pad("src")
-        if self.arguments.frames:
-            self.pipeline.get_by_name(_PIXELS).get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._limit)
-        self.work.watch(self.pipeline, self.outputs)
-        self._feed()
-        expect_windows(self.pipeline)
-        keep_upright(self.pipeline)
-        self.newest = Newest(self.pipeline, self.left_out, every=self.arguments.every_frame)
-        self.videos = Videos(self.pipeline, self.sinks)
-
-    def _feed(self) -> None:
-        """Prepare what the frames come from."""
-        if len(self.sources) > 1:
-            self.playlist = Playlist(self.pipeline, self.sources, self._tell)
-            return
-        source, first = self.pipeline.get_by_name(SOURCE), self.pipeline.get_by_name(FIRST)
-        expect_video(source, first.get_static_pad("sink"), shown(self.sources[0].name))
-        announce(first.get_static_pad("src"), self.sources[0].name)
-        Times(source, first.get_static_pad("sink"))
-        if self.part:
-            Excerpt(self.pipeline, self.part, is_file=not why_no_start(self.sources[0]))
-
-    @property
-    def frames(self) -> int:
-        """How many frames went through all libraries."""
-        return self.videos.frames.all
-
-    def _limit(self, _pad: Any, _info: Any) -> Any:
-        self.let_in += 1
-        if self.let_in == self.arguments.frames:
-            self.left_out.close()
-        if self.let_in >= self.arguments.frames:
-            self.player.end()
-        return Gst.PadProbeReturn.OK if self.let_in <= self.arguments.frames else Gst.PadProbeReturn.DROP
-
-    def play(self, done: dict[str, Any]) -> int:
-        """Play to the end, and say and put into ``done`` what was done; return the exit code. Raises EmPyCustomError, OSError."""
-        interrupts = Interrupts()
-        with interrupts.counted():
-            self._build()
-            return self._play(interrupts, done)
-
-    def _play(self, interrupts: Interrupts, done: dict[str, Any]) -> int:
-        asked = self.arguments
-        self.player = Player(
-            self.pipeline,
-            on_report=self._tell,
-            on_tick=self._update,
-            before_stop=self._finish,
-            takes=self.playlist.takes if self.playlist else lambda _report: False,
-            feeder=self.playlist,
-            files_after=self.aimeta if self.saved else None,
-            end_at=self.pipeline.get_by_name(_CONVERT),
-            grace_s=asked.grace,
-            interrupts=interrupts,
-            falls_behind=lambda: self.newest.falls_behind,
-        )
-        documents = Documents(self.aimeta, shown=self.printing, on_closed=self.player.end)
-        self.progress = Progress(quiet=asked.quiet or (self.printing and kept_stdout().isatty()))
-        try:
-            with debugger.alone(self.progress.pause):
-                code = self.player.play()
-            self.sinks.remove_empty(self.videos.without_frames(complete=self.player.complete))
-            if self.playlist and self.playlist.broken:
-                code = code or FAILED
-        finally:
-            self.progress.close()
-            documents.close()
-            self.work.end()
-            done.update(self.work.summary(frames=self.frames, documents=documents.count, left_out=self.left_out.count))
-        if not asked.quiet and (self.frames or not self.player.failed):
-            remark(in_lines(done))
-        return code
-
-    def _tell(self, report: Report) -> None:
-        """Print what an element says, below the progress bar if it ends here."""
-        one_of_many = self.playlist and self.playlist.source_of(report.element)
-        if report.kind == "error" and not one_of_many:
-            self.progress.close()
-        source = one_of_many or self.sources[0]
-        texts = (explained(report, source.name), report.details)
-        text, debug = (without_secrets(each, source.typed) for each in texts)
-        complain(text, debug, kind=report.kind)
-
-    def _total(self) -> int | None:
-        """How many frames there will be, as far as it can be known."""
-        limit: int | None = self.arguments.frames
-        if self.playlist:
-            return min(filter(None, [limit, self.playlist.total]), default=None)
-        known, duration = self.pipeline.query_duration(Gst.Format.TIME)
-        caps = self.last.get_current_caps()
-        if not known or duration <= 0 or caps is None:
-            return limit
-        info = GstVideo.VideoInfo.new_from_caps(caps)
-        if not info.fps_n:
-            return limit
-        duration = self.part.left_of(duration) if self.part else duration
-        total: int = round(duration / Gst.SECOND * info.fps_n / info.fps_d)
-        return min(limit, total) if limit else total
-
-    def _update(self) -> None:
-        self.progress.update(self.frames, self._total())
-        self._tell_left_out()
-        if self.playlist:
-            self.playlist.look()
-
-    def _tell_left_out(self, **least: int) -> None:
-        for text in self.left_out.news(**least):
-            self.player.say("warning", text)
-
-    def _finish(self) -> None:
-        """Do what needs the elements as they are at the end of the stream."""
-        self._update()
-        if self.arguments.quiet:  # there is no summary to say it
-            self._tell_left_out(least=1)
-        videos = self.videos.without_frames(complete=self.player.complete)
-        for path in (*self.sinks.write_pictures(self.pipeline), *videos):
-            complain(f"{path} was not written: there was no frame.", kind="warning")
-        for kind, text in self.videos.findings(complete=self.player.complete):
-            self.player.say(kind, text)
+def options_of(args: Namespace) -> PlayOptions:
+    """Return what the command line wants of each stream."""
+    part = Part(args.start, args.duration) if args.start or args.duration else None
+    lasting = is_configuration(args.source[0])
+    return PlayOptions(args.frames, part, args.every_frame, args.save, args.show, args.grace, reconnect=lasting)
 
 
-def describe_library(request: Request) -> list[str]:
-    """The words of the element that runs a library: in place where it can. Raises LibraryError if it cannot be loaded."""
+# The streams that are played: of a file, or of what was typed.
+
+
+def read_file(args: Namespace) -> Configuration | None:
+    """Read the configuration that SOURCE names; None: Ctrl-C. Raises ConfigurationError, LaunchError, OSError."""
+    settings = [setting for setting in args.settings if setting != STDIN]
+    interrupts = Interrupts()
+    with interrupts.counted():
+        configuration = read(as_path(args.source[0]), sources=args.sources, settings=settings, more=partial(_problems, args))
+    if interrupts.count:
+        return None
+    if args.events and configuration.callback is None:
+        raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
+    return configuration
+
+
+def _problems(args: Namespace, configuration: Configuration) -> Iterator[Problem]:
+    yield from missing_sources(configuration)
+    yield from without_times(configuration, options_of(args).part)
+    yield from _taken_stdin(configuration, args.settings)
+    yield from places_outside(configuration, args)
+    yield from problems(configuration)
+
+
+def _taken_stdin(configuration: Configuration, settings: Sequence[str]) -> Iterator[Problem]:
+    """Yield the streams that would read stdin although another one does, or ``--set -``."""
+    readers = ["--set -"] if STDIN in settings else []
+    for stream in configuration.streams:
+        if is_stdin(stream.location):
+            if readers:
+                yield Problem(stream.place, f"{stream.name} would read stdin, as {readers[0]} does; give it another source")
+            readers.append(stream.name)
+
+
+def typed(args: Namespace) -> Configuration:
+    """Return what was typed as a configuration of one stream. Raises ToldError when all that is wrong has been printed."""
+    options = options_of(args)
+    with AllAtOnce() as found:
+        names = [name for source in args.source for name in found(expand, source, _warn) or ()]
+        sources = [found(playable, name) for name in names]
+        found(sinks_of(plain_stream(args.source), options).check)
+        if args.format:
+            found(check_format, args.format)
+        requests = [request if args.dry_run else request.absolute() for request in args.libraries]
+        stages = [found(stage_of, request) for request in requests]
+        found(check_files, sources)
+        found(check_part, options.part, sources)
+    return Configuration(None, (plain_stream(names, stages, pixels=args.format),))
+
+
+def _warn(text: str) -> None:
+    complain(text, kind="warning")
+
+
+def stage_of(request: Request) -> Stage:
+    """Return the stage of the library of a ``--lib``: in place where it can. Raises LibraryError if it cannot be loaded."""
     callbacks = callbacks_of(request.path)
-    in_place = "process_ip" in callbacks or "process" not in callbacks
-    properties: dict[str, Any] = {"custom-lib": request.path, "in-place": in_place}
-    if request.every != 1:
-        properties["process-interval"] = request.every
+    properties: dict[str, Any] = {"process-interval": request.every} if request.every != 1 else {}
     if request.on_error:
         properties["on-error"] = request.on_error
     if request.options is not None:
         properties["options"] = request.options
-    return ["!", "empycustom", *assignments(properties)]
+    return library_stage(request.path, in_place="process_ip" in callbacks or "process" not in callbacks, **properties)
 
 
 def check_format(name: str) -> None:
@@ -267,3 +138,136 @@ def check_format(name: str) -> None:
     wanted = Gst.Caps.from_string(f"video/x-raw,format={name}") if name.isascii() else None
     if wanted is None or not wanted.can_intersect(template):
         raise LaunchError(f"--format {name} is not one that the libraries can get; see `gst-inspect-1.0 empycustom`.")
+
+
+# The lines of gst-launch-1.0.
+
+
+def dry_run(configuration: Configuration, args: Namespace) -> int:
+    """Print a gst-launch line for each stream, in which aimeta itself does with the documents what was asked; return 0."""
+    options = options_of(args)
+    to_file = args.out not in (None, "-") and not configuration.many
+    shown = args.out or configuration.callback or are_documents_all(configuration, args)
+    aimeta = {"location": as_text(as_path(args.out))} if to_file else {"silent": False} if shown else {}
+    if options.part:
+        _warn("--start and --duration are not in the line: gst-launch-1.0 plays a source from its beginning to its end.")
+    locations = [location for stream in configuration.streams for location in (stream.location, *stream.more)]
+    if options.frames and any(location != "test" for location in locations):
+        _warn("--frames is not in the line: gst-launch-1.0 plays a source to its end.")
+    for stream, sinks in sinks_of_all(configuration, options):
+        sources = sources_of(stream, _warn)
+        description = described(stream, sources, sinks, options, for_launch=True, aimeta=aimeta)
+        if may_be_live(sources[0]) and not options.every_frame:
+            _warn(f"if {sources[0].name} is live, `run` leaves frames out while the libraries are busy, and the line does not.")
+        for warning in description.warnings:
+            _warn(warning)
+        if configuration.many:
+            show(f"# {stream.name}")
+        show(description.line(finishing=bool(args.save), variables=variables(source.name for source in sources)))
+    return DONE
+
+
+# Playing.
+
+
+class Run:
+    """One ``empycustom run``: what it says of its streams is printed."""
+
+    def __init__(self, configuration: Configuration, args: Namespace) -> None:
+        self._args, self._many = args, configuration.many
+        self._is_typed = configuration.file is None
+        self._session = Session(configuration, options_of(args), self._open, hear=self._hear)
+        printing = args.out == "-" or are_documents_all(configuration, args)
+        silent = args.quiet or not self._is_typed or (printing and kept_stdout().isatty())
+        self._progress = Progress(quiet=silent)
+
+    def play(self, done: dict[str, Any]) -> int:
+        """Play, and print and put into ``done`` what was done; return the exit code. Raises StuckError."""
+        session, outputs = self._session, self._outputs
+        try:
+            session.play(self._tick, begun=self._begun, pause=self._progress.pause)
+        finally:
+            self._progress.close()
+            outputs.close()
+            summaries = [branch.summary() for branch in session.branches]
+            done.clear()
+            done.update(
+                total(outputs.written(), summaries) if not self._is_typed else _with_files(outputs.written(), summaries[0])
+            )
+        for branch, summary in zip(session.branches, [done] if self._is_typed else summaries, strict=True):
+            if self._args.quiet:  # there is no summary to say it
+                for text in branch.left_out.news(least=1):
+                    self._hear(branch.stream, "warning", text, "")
+            elif branch.frames or not session.failed:
+                remark(f"{self._prefix(branch.stream)}{in_lines(summary)}")
+        return session.code
+
+    def _open(self, session: Session) -> Outputs:
+        self._outputs = Outputs(session.configuration, self._args, on_closed=session.end)
+        return self._outputs
+
+    def _begun(self, is_over: Callable[[], bool]) -> None:
+        if STDIN in self._args.settings:
+            TypedChanges(self._session).listen(is_over)
+
+    def _tick(self) -> None:
+        if self._is_typed:
+            self._progress.update(self._session.frames, self._session.branches[0].expected)
+
+    def _prefix(self, stream: Stream) -> str:
+        return f"{stream.name}: " if self._many else ""
+
+    def _hear(self, stream: Stream, kind: str, text: str, details: str) -> None:
+        text = f"{self._prefix(stream)}{text}"
+        if kind != "debug":
+            complain(text, details, kind=kind)
+        elif self._args.verbose:
+            remark(text)
+
+
+def _with_files(files: Sequence[str], summary: dict[str, Any]) -> dict[str, Any]:
+    return {**summary, "written": [*files, *summary["written"]]}
+
+
+class TypedChanges:
+    """``--set -``: takes values that are typed while the streams of a session play."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def listen(self, is_over: Callable[[], bool]) -> None:
+        """Take ``KEY=VALUE`` or ``STREAM:KEY=VALUE`` from the lines of stdin, in a thread of its own. Raises LaunchError."""
+        if sys.stdin is None:
+            raise LaunchError("--set -: stdin is closed, from which the lines would come.")
+        threading.Thread(target=self._listen, args=[is_over], daemon=True).start()
+
+    def _listen(self, is_over: Callable[[], bool]) -> None:
+        for line in _typed_lines(sys.stdin.fileno(), is_over):
+            if line.strip():
+                self._take(line.strip())
+
+    def _take(self, setting: str) -> None:
+        before = self._session.configuration
+        try:
+            after = before.changed(setting)
+            check_stages(after)
+            for old, new in zip(before.streams, after.streams, strict=True):
+                check_changes(old, new)
+        except (EmPyCustomError, OSError) as error:
+            complain(f"{str(error).rstrip('.')}; nothing is changed", kind="warning", lines=isinstance(error, ConfigurationError))
+            return
+        self._session.change(after)
+
+
+def _typed_lines(descriptor: int, is_over: Callable[[], bool]) -> Iterator[str]:
+    """Yield the lines that arrive, until the end of either. A thread that Python's own reading holds could not be left."""
+    rest = b""
+    while not is_over():
+        if not select.select([descriptor], [], [], _LOOK_EVERY_S)[0]:
+            continue
+        read = os.read(descriptor, _AT_ONCE)
+        *whole, rest = (rest + read).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+        if not read:
+            yield rest.decode(errors="replace")
+            return

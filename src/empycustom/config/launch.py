@@ -25,23 +25,27 @@ _INPUT = "$.pipeline_configuration.input"
 
 @dataclass
 class Description:
-    """``words`` of a pipeline, each an element with its properties, a ``!`` or caps; ``warnings`` are what it leaves out."""
+    """A pipeline as tokens, each an element with its properties, a ``!`` or caps; ``warnings`` are what it leaves out.
 
-    words: list[str] = field(default_factory=list)
+    ``tokens`` are those up to aimeta, ``sinks`` those behind it.
+    """
+
+    tokens: list[str] = field(default_factory=list)
+    sinks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
         """What GStreamer's parser gets."""
-        return " ".join(self.words)
+        return " ".join([*self.tokens, *self.sinks])
 
     def line(self, *, finishing: bool = False, variables: Sequence[str] = ()) -> str:
         """The same as a line for a shell, with all that is secret in it; ``finishing``: Ctrl-C lets files be finished.
 
         ``variables`` are settings of its environment, NAME=VALUE.
         """
-        words = [*variables, "gst-launch-1.0", *(["-e"] if finishing else []), *self.words]
-        return " ".join(word if word == "!" else shell_word(word) for word in words)
+        tokens = [*variables, "gst-launch-1.0", *(["-e"] if finishing else []), *self.tokens, *self.sinks]
+        return " ".join(token if token == "!" else shell_word(token) for token in tokens)
 
 
 def describe(
@@ -54,14 +58,14 @@ def describe(
     named: bool = False,
     newest: bool = False,
 ) -> Description:
-    """Describe a stream. ``source`` are the words of what its frames come from, ``sinks`` those of what they go to after aimeta.
+    """Describe a stream. ``source`` are the tokens of what its frames come from, ``sinks`` those of what they go to after aimeta.
 
     ``sinks`` gets the element that makes these frames into plain ones, whatever their memory. ``named``: stages get the names
     of :func:`name_of`. ``newest``: see :func:`first_queue`. ``exists`` says whether an element is installed; ``aimeta`` are
     properties on top of the configuration's. Raises ConfigurationError where the machine cannot do what is asked. An element that
     is missing is not an error here: see :func:`elements`.
     """
-    muxed = exists("nvstreammux") and (bool(stream.input) or any(stage.element.startswith("nv") for stage in stream.stages))
+    muxed = is_muxed(stream, exists)
     making = _Making(exists, muxed=muxed, named=named)
     making.add(*source, "!", *first_queue(newest=newest))
     if muxed:
@@ -70,13 +74,18 @@ def describe(
         making.scale(stream)
     for index, stage in enumerate(stream.stages):
         making.stage(stage, index)
-    if making.memory == _PLAIN:
+    if making.memory == _PLAIN and making.last != "empycustom":  # which makes nothing that aimeta does not take
         making.add("!", making.converter)
     making.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
     if stream.aimeta.get("signal-aimetas") is False:
         making.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")
-    making.add(*sinks(making.converter))
+    making.description.sinks += sinks(making.converter)
     return making.description
+
+
+def is_muxed(stream: Stream, exists: Callable[[str], bool]) -> bool:
+    """Return whether the frames of a stream go through nvstreammux on this machine."""
+    return exists("nvstreammux") and (bool(stream.input) or any(stage.element.startswith("nv") for stage in stream.stages))
 
 
 def elements(stream: Stream, exists: Callable[[str], bool]) -> list[tuple[Stage, str]]:
@@ -137,11 +146,12 @@ class _Making:
 
     def __init__(self, exists: Callable[[str], bool], *, muxed: bool, named: bool) -> None:
         self.exists, self.named = exists, named
+        self.last = ""  # the element of the last stage
         self.memory, self.converter = (_NVMM, "nvvideoconvert") if muxed else (_PLAIN, "videoconvert")
         self.description = Description()
 
-    def add(self, *words: str) -> None:
-        self.description.words += words
+    def add(self, *tokens: str) -> None:
+        self.description.tokens += tokens
 
     def mux(self, stream: Stream) -> None:
         """DeepStream: frames in GPU memory, and nvstreammux, which makes a batch of one."""
@@ -163,6 +173,8 @@ class _Making:
             self.add(
                 "!", "videoconvert", "!", "videoscale", f"add-borders={borders}", "!", f"{_PLAIN},{size},pixel-aspect-ratio=1/1"
             )
+        if stream.format:
+            self.add("!", "videoconvert", "!", f"{_PLAIN},format={quoted(stream.format)}")
         idle = [key for key in given if key not in (*_SCALED, "live-source")]
         if idle:
             self.warn(f"{_INPUT}: {', '.join(idle)} not used: that is for nvstreammux, which this pipeline does without")
@@ -176,10 +188,13 @@ class _Making:
                 self.warn(f"{stage.path}: {', '.join(idle)} not used: that is for nvdsosd, which is not installed")
         if element:
             self._convert(stage, element)
+            self.last = element
             name = {"name": name_of(stage, index)} if self.named else {}
             self.add("!", element, *assignments({**name, **properties_of(stage, element)}))
 
     def _convert(self, stage: Stage, element: str) -> None:
+        if stage.memory is None and stage.element == "empycustom":
+            return  # it takes the frames as they come
         wanted = _memory_of(stage, element)
         pixels = stage.format or ("RGBA" if element == "nvdsosd" else None)
         caps = f"{wanted},format={pixels}" if pixels else wanted
@@ -201,12 +216,12 @@ def _memory_of(stage: Stage, element: str) -> str:
 
 
 def first_queue(*, newest: bool) -> list[str]:
-    """The words of the queue behind a source. ``newest``: while libraries are busy it holds the newest frame alone."""
+    """Return the tokens of the queue behind a source. ``newest``: while libraries are busy it holds the newest frame alone."""
     return ["queue", f"name={FIRST}", *(assignments(NEWEST) if newest else [])]
 
 
 def assignments(properties: Mapping[str, Any]) -> list[str]:
-    """Properties as words: ``name=value``, quoted for GStreamer's parser where that is needed."""
+    """Return properties as tokens: ``name=value``, quoted for GStreamer's parser where that is needed."""
     return [f"{name}={quoted(_text(value))}" for name, value in properties.items()]
 
 

@@ -50,6 +50,9 @@ class Stage:
 class Stream:
     """One stream. ``location`` is what ``empycustom run`` takes for SOURCE; ``options`` is what the callback gets of them.
 
+    ``more`` are locations that are played after it, one after the other. ``format`` is the pixel format of the frames before the
+    first stage, None: any. ``name`` is ``""`` where nobody gave the stream one.
+
     ``said`` is where options said properties of aimeta, ``place`` where the location was said: a JSON path, or ``--source``.
     """
 
@@ -61,28 +64,31 @@ class Stream:
     options: tuple[Mapping[str, Any], ...]
     said: Mapping[str, str] = field(default_factory=dict, compare=False)
     place: str = field(default="", compare=False)
+    more: tuple[str, ...] = ()
+    format: str | None = None
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A whole file. ``callback`` is file and function, None where there is none; ``many``: streams have to be told apart.
+    """What is played. ``callback`` is file and function, None where there is none; ``many``: streams have to be told apart.
 
-    ``options`` are those that are declared. ``document`` is the file in its plain form, ``sources`` and ``settings`` are what was
-    said besides.
+    ``file`` is None where none was read. ``options`` are those that are declared. ``document`` is the file in its plain form,
+    ``sources`` and ``settings`` are what was said besides.
     """
 
-    file: Path
+    file: Path | None
     streams: tuple[Stream, ...]
-    many: bool
-    callback: tuple[Path, str] | None
-    event_items: tuple[EventItem, ...]
-    options: tuple[Option, ...]
-    document: Mapping[str, Any]
-    sources: tuple[str, ...]
-    settings: tuple[str, ...]
+    many: bool = False
+    callback: tuple[Path, str] | None = None
+    event_items: tuple[EventItem, ...] = ()
+    options: tuple[Option, ...] = ()
+    document: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def changed(self, setting: str) -> Configuration:
         """The same with one more of the ``settings``. Raises ConfigurationError."""
+        assert self.file, "there are options in files alone"
         kept = (text for text in self.settings if text.partition("=")[0] != setting.partition("=")[0])
         return _configuration(self.file, self.document, self.sources, (*kept, setting))
 

@@ -1,23 +1,25 @@
-"""Where a run writes: names of files with the name of a stream in them, and files that a configuration names itself."""
+"""What is wanted of a run besides its streams; what each stream plays, where its frames go, and the text of its pipeline."""
 
 from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from empycustom.config.launch import Description, describe
-from empycustom.config.streams import Configuration, Stream
+from empycustom.config.streams import Configuration, Stage, Stream
 from empycustom.errors import LaunchError
 from empycustom.model.schema import Problem
-from empycustom.session.excerpt import Part, is_live, warn_of_live, why_no_start
+from empycustom.session.excerpt import Part, check_part, is_live
 from empycustom.session.parts import exists
+from empycustom.session.playlist import Playlist, check_files, expand, printed
 from empycustom.session.sinks import Sinks
-from empycustom.session.sources import describe_source, is_file, locate, playable
+from empycustom.session.sources import Source, describe_source, is_file, playable
 from empycustom.text import as_native, as_path, visible
 
 PLACE = "{stream_id}"  # in the name of a file
@@ -25,10 +27,46 @@ _LONGEST = 200  # bytes of a stream's name in that of a file, which may have 255
 _OWN = "$.pipeline_configuration.aimeta.location"
 
 
+@dataclass(frozen=True)
+class PlayOptions:
+    """What is wanted of a run, for each of its streams.
+
+    ``frames``: no more than so many. ``part``: of each source. ``every_frame``: no frame of a live source is left out. ``save``
+    are names of videos and pictures, in which ``{stream_id}`` stands for the name of the stream; ``show``: a window. ``grace_s``
+    is how long the end may take after Ctrl-C or an error. ``reconnect``: to a source that should last and is gone.
+    """
+
+    frames: int | None = None
+    part: Part | None = None
+    every_frame: bool = False
+    save: Sequence[str] = ()
+    show: bool = False
+    grace_s: float = 10.0
+    reconnect: bool = False
+
+
+def library_stage(path: str, *, in_place: bool, **properties: Any) -> Stage:
+    """Return the stage that runs a library on the frames as they come to it; ``properties`` are other ones of its element."""
+    return Stage("empycustom", "empycustom", "", {"custom-lib": path, "in-place": in_place, **properties}, named=True)
+
+
+def plain_stream(sources: Sequence[str], stages: Sequence[Stage] = (), *, pixels: str | None = None) -> Stream:
+    """Return the stream that plays ``sources``, each what ``empycustom run`` takes for SOURCE, one after the other."""
+    first, *more = sources
+    return Stream("", first, {}, tuple(stages), {}, (), more=tuple(more), format=pixels)
+
+
+def sources_of(stream: Stream, warn: Callable[[str], None] = lambda _text: None) -> list[Source]:
+    """Find what a stream plays; ``warn`` is told what is left out of folders. Raises LaunchError if it is not there."""
+    found = [playable(name) for location in (stream.location, *stream.more) for name in expand(location, warn)]
+    check_files(found)
+    return found
+
+
 def saved_as(name: str, stream: Stream) -> Path:
-    """The file that a name of ``--save`` means for a stream. Raises LaunchError, PathError."""
+    """Return the file that a name of ``--save`` means for a stream. Raises LaunchError, PathError."""
     path = as_path(name)  # first: what begins with ~ is a home folder where it was typed, not in the name of a stream
-    if PLACE not in name:
+    if PLACE not in name or not stream.name:
         return path
     if why := _unfit(stream.name):
         raise LaunchError(f"--save {name}: the stream_id {stream.name} {why}, and cannot be in the name of a file")
@@ -36,7 +74,7 @@ def saved_as(name: str, stream: Stream) -> Path:
 
 
 def _unfit(name: str) -> str:
-    """What keeps the name of a stream out of the name of a file, or ``""``."""
+    """Return what keeps the name of a stream out of the name of a file, or ``""``."""
     reasons = (
         ("/" in name, "has a / in it"),
         (name in (".", ".."), "is the name of a folder"),
@@ -48,7 +86,7 @@ def _unfit(name: str) -> str:
 
 
 def for_each_stream(name: str) -> str:
-    """A name like ``name``, with the stream's in it."""
+    """Return a name like ``name``, with the stream's in it."""
     stem, ending = os.path.splitext(name)
     return f"{stem}-{PLACE}{ending}"
 
@@ -58,28 +96,32 @@ def missing_sources(configuration: Configuration, *, cameras: bool = False) -> I
     for stream in configuration.streams:
         if stream.location and (cameras or is_file(stream.location)):
             try:
-                playable(stream.location)
+                sources_of(stream)
             except LaunchError as error:
                 yield Problem(stream.place, str(error).rstrip("."))
 
 
 def without_times(configuration: Configuration, part: Part | None) -> Iterator[Problem]:
-    """Yield the sources that cannot be played from a later time on, where that is wanted."""
-    for stream in configuration.streams if part and part.start else ():
+    """Yield the sources of which no part can be played, or not from a later time on, where that is wanted."""
+    for stream in configuration.streams if part else ():
         with suppress(LaunchError):  # which missing_sources tells
-            if why := why_no_start(locate(stream.location)):
-                yield Problem(stream.place, f"--start: {why.rstrip('.')}")
+            sources = sources_of(stream)
+            try:
+                check_part(part, sources)
+            except LaunchError as error:
+                yield Problem(stream.place, str(error).rstrip("."))
 
 
-def places_outside(configuration: Configuration, asked: Namespace) -> Iterator[Problem]:
+def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Problem]:
     """Yield the places where the file lets aimeta write outside of its folder and of the working directory.
 
     Who runs a configuration need not have written it. ``--allow-outside`` and ``--set`` are typed by the one who does.
     """
+    assert configuration.file
     inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, ".")]
     for stream in configuration.streams:
         location, said = stream.aimeta.get("location"), stream.said.get("location", _OWN)
-        if not location or asked.allow_outside or said.startswith("--set"):
+        if not location or args.allow_outside or said.startswith("--set"):
             continue
         path = os.path.realpath(as_path(location))  # where links lead
         if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
@@ -90,33 +132,40 @@ def places_outside(configuration: Configuration, asked: Namespace) -> Iterator[P
             )
 
 
-# The pipeline of a stream on this machine: its text, and where its frames go.
-
-
-def sinks_of(stream: Stream, asked: Namespace) -> Sinks:
-    """Where the frames of a stream go. ``{stream_id}`` in a name of ``--save`` is the stream's. Raises LaunchError, PathError."""
-    return Sinks([saved_as(name, stream) for name in asked.save], window=asked.show, paced=bool(stream.input.get("live-source")))
+def sinks_of(stream: Stream, options: PlayOptions) -> Sinks:
+    """Return where the frames of a stream go. Raises LaunchError, PathError."""
+    paced = bool(stream.input.get("live-source"))
+    return Sinks([saved_as(name, stream) for name in options.save], window=options.show, paced=paced)
 
 
 def described(
     stream: Stream,
-    sinks: Callable[..., Sequence[str]],
+    sources: Sequence[Source],
+    sinks: Sinks,
+    options: PlayOptions,
     *,
-    every: bool,
-    frames: int | None = None,
-    named: bool = False,
-    **aimeta: Any,
+    for_launch: bool = False,
+    aimeta: Mapping[str, Any] | None = None,
 ) -> Description:
-    """The pipeline of a stream on this machine; ``aimeta`` are properties of it. ``frames``: where the source is ``test``.
+    """Return the pipeline of a stream on this machine, which plays ``sources``; ``aimeta`` are properties of that element.
 
-    ``every``: every frame of a live source is wanted. ``named``: to be played, see :func:`~empycustom.config.launch.describe`.
-    Raises LaunchError if the source is not there.
+    ``for_launch``: for people with gst-launch-1.0, else to be played. Raises LaunchError where a source cannot be read.
     """
-    live = bool(stream.input.get("live-source"))
-    source = locate(stream.location)
-    words = describe_source(source, live=live, frames=frames, printed=not named)
-    live = is_live(source) or (live and source.kind == "test")
-    if not named:
-        warn_of_live(source, every=every)
-    at_once = partial(sinks, live=live)
-    return describe(stream, words, exists, aimeta=aimeta, sinks=at_once, named=named, newest=live and not every)
+    source, *more = sources
+    paced = bool(stream.input.get("live-source"))
+    live = is_live(source) or (paced and source.kind == "test")
+    tokens: Sequence[str] = Playlist.tokens
+    if not more:
+        tokens = describe_source(source, live=paced, frames=options.frames if for_launch else None, printed=for_launch)
+    made = describe(
+        stream,
+        tokens,
+        exists,
+        aimeta=aimeta,
+        sinks=partial(sinks.tokens, printed=for_launch, live=live, single_segment=bool(more)),
+        named=not for_launch,
+        newest=live and not options.every_frame,
+    )
+    if more and for_launch:
+        made.sinks += printed(sources)
+    return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,6 @@ from empycustom.elements.upstream import NO_TIME, beginning_of, stream_time_in, 
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 from empycustom.native import probes
-from empycustom.session.console import complain
 from empycustom.session.parts import in_background
 from empycustom.session.sinks import show_at_once
 from empycustom.session.sources import SOURCE, Source, has_length, shown
@@ -28,20 +26,15 @@ def is_live(source: Source) -> bool:
     return source.kind == "camera" or _scheme(source.target) in _LIVE_SCHEMES
 
 
-def warn_of_live(source: Source, *, every: bool) -> None:
-    """Say that a printed line keeps all frames, where only playing tells that a source is live."""
-    if not every and source.kind == "uri" and _scheme(source.target) not in ("file", *_LIVE_SCHEMES):
-        complain(
-            f"if {source.name} is live, `run` leaves frames out while the libraries are busy, and the line does not.",
-            kind="warning",
-        )
+def may_be_live(source: Source) -> bool:
+    """Return whether only playing tells if a source is live."""
+    return source.kind == "uri" and _scheme(source.target) not in ("file", *_LIVE_SCHEMES)
 
 
 class LeftOut:
     """Counts the frames of a live source that were left out because the libraries were busy; it may be connected many times."""
 
-    def __init__(self, advice: str) -> None:
-        self._advice = advice
+    def __init__(self) -> None:
         self._before = 0
         self._counter: probes.OvertakenCounter | None = None
         self._told = False
@@ -65,8 +58,8 @@ class LeftOut:
             self._told = True
             yield (
                 f"Frames of this live source are left out while the libraries are busy ({self.count} so far): they get the "
-                f"newest one. A slow library may be called less often ({self._advice}); with --every-frame all frames are used, "
-                "and results fall behind."
+                "newest one. A slow library may be called less often (--every, or process-interval in a configuration); with "
+                "--every-frame all frames are used, and results fall behind."
             )
 
 
@@ -152,11 +145,6 @@ class Part:
         return min(rest, self.duration.ns) if self.duration else rest
 
 
-def part_of(asked: Namespace) -> Part | None:
-    """What ``--start`` and ``--duration`` say; None: nothing."""
-    return Part(asked.start, asked.duration) if asked.start or asked.duration else None
-
-
 def check_part(part: Part | None, sources: Sequence[Source | None]) -> None:
     """Raise LaunchError where no part of the sources can be played."""
     if part is None:
@@ -175,13 +163,6 @@ def why_no_start(source: Source) -> str:
     kinds = {"pipe": "is a pipe, which is read from its beginning", "test": "is made while it plays"}
     why = kinds.get(source.kind, "")
     return why and f"{shown(source.name)} {why}; give a file. --duration alone works."
-
-
-def warn_of_part(part: Part | None) -> None:
-    """Say that a printed line does not hold the part."""
-    if part:
-        text = "--start and --duration are not in the line: gst-launch-1.0 plays a source from its beginning to its end."
-        complain(text, kind="warning")
 
 
 class Excerpt:

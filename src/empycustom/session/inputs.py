@@ -27,6 +27,10 @@ _FRAME_NS = Gst.SECOND // 30  # between arrays
 _log = logging.getLogger("empycustom")
 
 
+def _warn(text: str) -> None:
+    _log.warning("%s", text)
+
+
 class Input:
     """What frames come from. ``wait_ns`` is how long to wait for a frame before it may have to be fed again."""
 
@@ -61,7 +65,7 @@ class Files(Input):
 
     def __init__(self, names: list[str], *, every_frame: bool) -> None:
         try:
-            self._sources = [playable(name) for typed in names for name in expand(typed)]
+            self._sources = [playable(name) for typed in names for name in expand(typed, _warn)]
             check_files(self._sources)
         except LaunchError as error:
             raise SourceError(str(error)) from error
@@ -72,7 +76,7 @@ class Files(Input):
 
     def tokens(self) -> list[str]:
         """Return the beginning of the pipeline. Raises LaunchError."""
-        begin = Playlist.words if len(self._sources) > 1 else describe_source(self._sources[0])
+        begin = Playlist.tokens if len(self._sources) > 1 else describe_source(self._sources[0])
         return [*begin, "!", *first_queue(newest=self._newest)]
 
     def attach(self, pipeline: Any) -> Playlist | None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from empycustom.config.streams import Configuration, Stream
-from empycustom.elements.failures import post_error
 from empycustom.errors import LaunchError
 from empycustom.model.serialize import dumps
 from empycustom.session.console import FAILED, complain, exit_code_of, kept_stdout, send_nowhere
-from empycustom.session.describe import PLACE, for_each_stream, sinks_of
+from empycustom.session.describe import PLACE, PlayOptions, for_each_stream, sinks_of
+from empycustom.session.playlist import expand
 from empycustom.session.sinks import Sinks
 from empycustom.session.sources import is_same_file
 from empycustom.session.summary import Work, written
@@ -64,28 +64,6 @@ class Lines:
             if self._path:
                 with suppress(OSError):  # it was told when the line was written
                     self._file.close()
-
-
-class Documents:
-    """Counts the documents of an ``aimeta`` element, and prints each on a line of stdout where ``shown``."""
-
-    def __init__(self, aimeta: Any, *, shown: bool, on_closed: Callable[[], None]) -> None:
-        self.count = 0
-        self._lines = Lines(None, on_closed=on_closed) if shown else None
-        aimeta.connect("new-meta", self._hear)
-
-    def _hear(self, aimeta: Any, document: str) -> None:
-        self.count += 1
-        try:
-            if self._lines:
-                self._lines.write(document)
-        except BaseException as error:  # noqa: BLE001 - PyGObject would print it and go on
-            post_error(aimeta, error)
-
-    def close(self) -> None:
-        """Write no more."""
-        if self._lines:
-            self._lines.close()
 
 
 # ``--summary-json``: what a run did, for programs, however it ended.
@@ -147,17 +125,21 @@ def _write(lines: Lines, code: int, done: Mapping[str, Any]) -> int:
 
 
 def are_documents_all(configuration: Configuration, asked: Namespace) -> bool:
-    """Whether documents are the only thing that a run could show; then they are printed."""
-    return not (asked.out or asked.save or asked.show or configuration.callback)
+    """Return whether documents are the only thing that a run could show; then they are printed.
+
+    A source that was typed without a library is measured alone.
+    """
+    measured = configuration.file is None and not any(stream.stages for stream in configuration.streams)
+    return not (measured or asked.out or asked.save or asked.show or configuration.callback)
 
 
-def sinks_of_all(configuration: Configuration, asked: Namespace) -> list[tuple[Stream, Sinks]]:
-    """Where the frames of each stream go. Raises LaunchError where that cannot be."""
-    for name in asked.save:
+def sinks_of_all(configuration: Configuration, options: PlayOptions) -> list[tuple[Stream, Sinks]]:
+    """Return where the frames of each stream go. Raises LaunchError where that cannot be."""
+    for name in options.save:
         if len(configuration.streams) > 1 and PLACE not in name:
             better = for_each_stream(name)
             raise LaunchError(f"--save {name}: several streams cannot write one file; write {PLACE} into its name: '{better}'")
-    found = [(stream, sinks_of(stream, asked)) for stream in configuration.streams]
+    found = [(stream, sinks_of(stream, options)) for stream in configuration.streams]
     for _, sinks in found:
         sinks.check()
     return found
@@ -183,7 +165,7 @@ class Outputs:
     def __init__(self, configuration: Configuration, asked: Namespace, *, on_closed: Callable[[], None]) -> None:
         self._many = configuration.many
         for option, name in (("--events", asked.events), ("--out", asked.out)):
-            if name and PLACE in name:
+            if name and PLACE in name and configuration.file:
                 raise LaunchError(f"{option} {name}: the lines of all streams go into one file, each with its stream_id")
         events, documents = _path(asked.events), _path(asked.out)
         summary = _path(asked.summary_json)
@@ -236,7 +218,7 @@ def _path(name: str | None) -> Path | None:
 
 
 def _saved(configuration: Configuration, asked: Namespace) -> Iterator[Path]:
-    for stream, sinks in sinks_of_all(configuration, asked):
+    for stream, sinks in sinks_of_all(configuration, PlayOptions(save=asked.save)):
         yield from sinks.files
         if stream.aimeta.get("location"):
             yield as_path(stream.aimeta["location"])
@@ -244,9 +226,12 @@ def _saved(configuration: Configuration, asked: Namespace) -> Iterator[Path]:
 
 def _read(configuration: Configuration) -> Iterator[str]:
     """What the run reads: paths and URIs."""
-    yield as_text(configuration.file)
+    if configuration.file:
+        yield as_text(configuration.file)
     if configuration.callback:
         yield as_text(configuration.callback[0])
     for stream in configuration.streams:
-        yield stream.location
+        for location in (stream.location, *stream.more):
+            with suppress(LaunchError):  # which is told where it is played
+                yield from expand(location, lambda _text: None)
         yield from (stage.properties["custom-lib"] for stage in stream.stages if "custom-lib" in stage.properties)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from empycustom.elements.failures import ENDED, LEFT
+from empycustom.elements.failures import ENDED, LEFT, post_error
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 from empycustom.packages import how_to_get_any
@@ -32,7 +32,7 @@ def not_text(words: str) -> str:
 
 
 def build(description: str) -> Any:
-    """The pipeline that ``description`` says. Raises LaunchError, one sentence that names what is wrong."""
+    """Return the pipeline that ``description`` says. Raises LaunchError, one sentence that names what is wrong."""
     parsed = build_element(description)
     if isinstance(parsed, Gst.Pipeline):
         return parsed
@@ -42,11 +42,21 @@ def build(description: str) -> Any:
 
 
 def build_element(description: str) -> Any:
-    """The same where it is one element, without a pipeline around it."""
-    if complaint := not_text(description):
-        raise LaunchError(f"{complaint}; give the file another name, or, where it is a folder's name, go there first.")
+    """Return the element that ``description`` says, or a pipeline of several. Raises LaunchError."""
+    return _parsed(description, lambda: Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS))
+
+
+def build_bin(description: str) -> Any:
+    """Return a bin of the elements that ``description`` says, with a pad ``sink`` for the first of them. Raises LaunchError."""
+    flags = Gst.ParseFlags.FATAL_ERRORS
+    return _parsed(description, lambda: Gst.parse_bin_from_description_full(description, True, None, flags))
+
+
+def _parsed(description: str, parse: Callable[[], Any]) -> Any:
+    if why := not_text(description):
+        raise LaunchError(f"{why}; give the file another name, or, where it is a folder's name, go there first.")
     try:
-        return Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS)
+        return parse()
     except GLib.Error as error:
         raise LaunchError(_explain(error)) from error
 
@@ -89,13 +99,13 @@ class Feeder(Protocol):
 
 
 class States:
-    """Changes the state of ``pipeline``, and of what feeds it; nobody who asks for it waits, and any thread may.
+    """Changes the state of ``pipeline``, and of what ``feeders`` feed it; nobody who asks for it waits, and any thread may.
 
     What is asked for after :meth:`stop` is left out, so that a pipeline which has ended does not start again.
     """
 
-    def __init__(self, pipeline: Any, feeder: Feeder | None = None) -> None:
-        self._pipeline, self._feeder = pipeline, feeder
+    def __init__(self, pipeline: Any, feeders: Sequence[Feeder] = ()) -> None:
+        self._pipeline, self._feeders = pipeline, feeders
         self._wanted: SimpleQueue[Any] = SimpleQueue()
         self._changed: list[Any] = []  # what each change returned
         self._stopping = False
@@ -106,8 +116,8 @@ class States:
         self._thread = in_background(self._change)
         # Only on the way to PAUSED is it said whether something is live.
         self.change(Gst.State.PAUSED)
-        if self._feeder:
-            self._wanted.put(partial(self._feeder.begin, self._wanted.put))
+        for feeder in self._feeders:
+            self._wanted.put(partial(feeder.begin, self._wanted.put))
         self.change(Gst.State.PLAYING)
 
     def change(self, *states: Any) -> None:
@@ -130,12 +140,18 @@ class States:
             if self._stopping or self.failed:  # a second try would call `start` of libraries again
                 continue
             if callable(wanted):
-                wanted()
+                self._call(wanted)
             else:
                 self._changed.append(self._pipeline.set_state(wanted))
         self._pipeline.set_state(wanted)
-        if self._feeder:
-            self._feeder.end()
+        for feeder in self._feeders:
+            feeder.end()
+
+    def _call(self, work: Callable[[], Any]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - nobody else in this thread would tell
+            post_error(self._pipeline, error)
 
     @property
     def started(self) -> bool:

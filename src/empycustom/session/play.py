@@ -1,200 +1,225 @@
-"""``--set -``: values that are typed while the streams play."""
+"""Playing what a configuration says: its streams side by side, each in a thread and a pipeline of its own.
+
+A file is played through a library by ``Session(Configuration(None, (stream,)), PlayOptions(), lambda session: output).play()``
+with ``stream = plain_stream(["video.mp4"], [library_stage("lib.py", in_place=True)])``; ``output`` gets the documents.
+"""
 
 from __future__ import annotations
 
-import os
-import select
-import sys
 import threading
-from argparse import Namespace
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
-from empycustom.config.streams import Configuration, read
-from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
-from empycustom.model.schema import Problem
+from empycustom.config.streams import Configuration, Stream
+from empycustom.errors import EmPyCustomError
 from empycustom.session import callback as debugger
+from empycustom.session.branch import Branch, Output
 from empycustom.session.callback import SignalCallback
-from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, complain, remark, show
-from empycustom.session.describe import described, missing_sources, places_outside, without_times
-from empycustom.session.excerpt import part_of, warn_of_part
-from empycustom.session.live import LiveStream
-from empycustom.session.outputs import Outputs, are_documents_all, sinks_of_all
-from empycustom.session.player import Interrupts
-from empycustom.session.sources import is_stdin, warn_of_frames
-from empycustom.session.stages import check_changes, check_stages, problems
-from empycustom.session.summary import in_lines, total
-from empycustom.session.upright import variables
-from empycustom.text import as_path
+from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError
+from empycustom.session.describe import PlayOptions
+from empycustom.session.parts import Report, build
+from empycustom.session.player import Interrupts, Owner, Player
 
-STDIN = "-"
 _LOOK_EVERY_S = 0.1
-_AT_ONCE = 65536  # bytes
+Hear = Callable[
+    [Stream, str, str, str], None
+]  # of which stream, error, warning, info or debug, a sentence, what belongs below it
 
 
-def taken_stdin(configuration: Configuration, settings: Sequence[str]) -> Iterator[Problem]:
-    """Yield the streams that would read stdin although another one does, or ``--set -``."""
-    readers = ["--set -"] if STDIN in settings else []
-    for stream in configuration.streams:
-        if is_stdin(stream.location):
-            if readers:
-                yield Problem(stream.place, f"{stream.name} would read stdin, as {readers[0]} does; give it another source")
-            readers.append(stream.name)
+class Listening:
+    """Says what is to be said of one stream to ``hear``; what is to be said once is in ``told``, whichever stream said it."""
+
+    def __init__(self, stream: Stream, hear: Hear, told: set[str]) -> None:
+        self._stream, self._hear, self._told = stream, hear, told
+
+    def __call__(self, text: str, details: str = "", *, kind: str = "error") -> None:
+        """Say it."""
+        self._hear(self._stream, kind, text, details)
+
+    def once(self, text: str) -> None:
+        """Say a warning that no stream gave yet."""
+        if text not in self._told:
+            self._told.add(text)
+            self(text, kind="warning")
 
 
-class Changes:
-    """Changes a configuration, and the streams that play it."""
+class StreamPipeline(Owner):
+    """The pipeline of one stream. :meth:`run` plays it and raises nothing; ``code`` is the exit code then."""
 
-    def __init__(self, configuration: Configuration, streams: Sequence[LiveStream]) -> None:
-        self._configuration, self._streams = configuration, streams
+    def __init__(self, branch: Branch, options: PlayOptions, interrupts: Interrupts) -> None:
+        self.branch, self._options, self._interrupts = branch, options, interrupts
+        self.code = DONE
+        self.stuck: StuckError | None = None
+        self._player: Player | None = None
 
-    def listen(self, is_over: Callable[[], bool]) -> None:
-        """Take ``KEY=VALUE`` or ``STREAM:KEY=VALUE`` from the lines of stdin, in a thread of its own. Raises LaunchError."""
-        if sys.stdin is None:
-            raise LaunchError("--set -: stdin is closed, from which the lines would come.")
-        threading.Thread(target=self._listen, args=[is_over], daemon=True).start()
-
-    def _listen(self, is_over: Callable[[], bool]) -> None:
-        for line in _typed_lines(sys.stdin.fileno(), is_over):
-            if line.strip():
-                self._take(line.strip())
-
-    def _take(self, setting: str) -> None:
+    def run(self) -> None:
+        """Play to the end, to an error, or to Ctrl-C."""
         try:
-            after = self._configuration.changed(setting)
-            check_stages(after)
-            for old, new in zip(self._configuration.streams, after.streams, strict=True):
-                check_changes(old, new)
-        except (EmPyCustomError, OSError) as error:
-            complain(f"{str(error).rstrip('.')}; nothing is changed", kind="warning", lines=isinstance(error, ConfigurationError))
-            return
-        self._configuration = after
-        for live, stream in zip(self._streams, after.streams, strict=True):
-            live.change(stream)
+            self.code = self._play()
+        except StuckError as error:
+            self.stuck, self.code = error, error.exit_code
+        except EmPyCustomError as error:
+            self._fail(str(error), error.details)
+        except OSError as error:
+            self._fail(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.", "")
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
+            self._fail(f"this stream ended by a defect of empycustom: {error!r}", traceback.format_exc())
+        finally:
+            self.branch.close(complete=bool(self._player and self._player.complete))
+
+    def _fail(self, text: str, details: str) -> None:
+        self.code = FAILED
+        self.branch.say(text, details)
+
+    def _play(self) -> int:
+        pipeline = build(" ".join(self.branch.describe()))
+        self.branch.attach(pipeline, self._end)
+        self.feeders = [self.branch.feeder] if self.branch.feeder else []
+        self._player = Player(pipeline, self, interrupts=self._interrupts, grace_s=self._options.grace_s)
+        if self.branch.over:
+            self._player.end()
+        code = self._player.play()
+        if self.branch.broken:
+            code = code or FAILED
+        return code or (INTERRUPTED if self.branch.left_debugger else DONE)
+
+    def _end(self) -> None:
+        if self._player:
+            self._player.end()
+
+    # What the player asks and tells.
+
+    def report(self, report: Report) -> None:
+        """Say it of the stream."""
+        self.branch.over |= report.is_end
+        self.branch.report(report)
+
+    def tick(self) -> None:
+        """Look after the source, and at what is left out."""
+        self.branch.look()
+
+    def finish(self, *, complete: bool) -> Iterator[tuple[str, str]]:
+        """Write pictures; yield what is wrong with videos."""
+        self.branch.look()
+        if self.branch.outlet:
+            yield from self.branch.outlet.finish_files(complete=complete)
+
+    def takes(self, report: Report) -> bool:
+        """Return whether the stream goes on after an error."""
+        return self.branch.takes(report)
+
+    def takes_end(self) -> bool:
+        """Return whether the stream goes on although all sinks saw the end."""
+        return self.branch.takes_end()
+
+    def can_finish(self, element: Any) -> bool:
+        """Return whether there are files, and an element that failed is not one of those that write them."""
+        outlet = self.branch.outlet
+        return bool(outlet and outlet.files and not outlet.has(element))
+
+    def is_over(self) -> bool:
+        """Return whether all files are finished."""
+        return bool(self.branch.outlet and self.branch.outlet.ended)
+
+    def ends_at(self) -> Sequence[Any]:
+        """Return where the stream ends."""
+        return [self.branch.ends_at()]
+
+    def falls_behind(self, *, live: bool) -> bool:  # noqa: ARG002 - it is known better
+        """Return whether all frames of a live source are wanted."""
+        return self.branch.newest.falls_behind
 
 
-def _typed_lines(descriptor: int, is_over: Callable[[], bool]) -> Iterator[str]:
-    """The lines that arrive, until the end of either. A thread that Python's own reading holds could not be left at the end."""
-    rest = b""
-    while not is_over():
-        if not select.select([descriptor], [], [], _LOOK_EVERY_S)[0]:
-            continue
-        read = os.read(descriptor, _AT_ONCE)
-        *whole, rest = (rest + read).split(b"\n")
-        yield from (line.decode(errors="replace") for line in whole)
-        if not read:
-            yield rest.decode(errors="replace")
-            return
+class Session:
+    """All streams of a configuration. One that fails says so and leaves the others alone.
 
-
-# ``empycustom run emi_stream_config.json``: the streams of a configuration, side by side.
-
-
-_CHECK_EVERY_S = 0.1
-
-
-def play_streams(asked: Namespace, done: dict[str, Any]) -> int:
-    """Play what the configuration says, or print it with ``--dry-run``; return the exit code. Raises EmPyCustomError, OSError.
-
-    What was done is put into ``done``.
+    ``output`` gets documents and events. ``hear`` is told, by any thread, what is to be said of a stream: the stream, the kind
+    (error, warning, info, debug), a sentence, and what belongs below it. ``end`` may be called by any thread. Raises LibraryError
+    where the signal callback cannot be had, LaunchError, PathError where a file cannot be written.
     """
-    settings = [setting for setting in asked.settings if setting != STDIN]
-    interrupts = Interrupts()
-    with interrupts.counted():
-        configuration = read(as_path(asked.source[0]), sources=asked.sources, settings=settings, more=partial(_problems, asked))
-    if interrupts.count:
-        return INTERRUPTED
-    if asked.events and configuration.callback is None:
-        raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
-    return dry_run(configuration, asked) if asked.dry_run else Streams(configuration, asked).play(done)
 
-
-def _problems(asked: Namespace, configuration: Configuration) -> Iterator[Problem]:
-    yield from missing_sources(configuration)
-    yield from without_times(configuration, part_of(asked))
-    yield from taken_stdin(configuration, asked.settings)
-    yield from places_outside(configuration, asked)
-    yield from problems(configuration)
-
-
-def dry_run(configuration: Configuration, asked: Namespace) -> int:
-    """Print a gst-launch line for each stream, in which aimeta itself does with the documents what was asked; return 0."""
-    to_file = asked.out not in (None, "-") and not configuration.many
-    shown = asked.out or configuration.callback or are_documents_all(configuration, asked)
-    aimeta = {"location": asked.out} if to_file else {"silent": False} if shown else {}
-    warn_of_part(part_of(asked))
-    warn_of_frames(asked, [stream.location for stream in configuration.streams])
-    for stream, sinks in sinks_of_all(configuration, asked):
-        description = described(
-            stream, partial(sinks.words, printed=True), every=asked.every_frame, frames=asked.frames, **aimeta
-        )
-        for warning in description.warnings:
-            complain(warning, kind="warning")
-        if configuration.many:
-            show(f"# {stream.name}")
-        show(description.line(finishing=bool(asked.save), variables=variables([stream.location])))
-    return DONE
-
-
-class Streams:
-    """All streams of one run. One that fails says so and leaves the others alone."""
-
-    def __init__(self, configuration: Configuration, asked: Namespace) -> None:
-        self._interrupts = Interrupts()
-        self._quiet = asked.quiet
-        found, warned = configuration.callback, set[str]()
+    def __init__(
+        self,
+        configuration: Configuration,
+        options: PlayOptions,
+        output: Callable[[Session], Output],
+        *,
+        hear: Hear = lambda _stream, _kind, _text, _details: None,
+    ) -> None:
+        self.configuration = configuration
+        self.interrupts = Interrupts()
+        found, told = configuration.callback, set[str]()
         # First what may fail, then what empties files.
         callbacks = [
             SignalCallback(*found, configuration.event_items, stream.options) if found else None
             for stream in configuration.streams
         ]
-        self._outputs = Outputs(configuration, asked, on_closed=self._end)
-        self._streams = [
-            LiveStream(
-                stream,
-                asked,
-                self._outputs,
-                callback,
-                interrupts=self._interrupts,
-                prefix=f"{stream.name}: " if configuration.many else "",
-                warned=warned,
-            )
-            for stream, callback in zip(configuration.streams, callbacks, strict=True)
-        ]
-        self._changes = Changes(configuration, self._streams) if STDIN in asked.settings else None
+        self.output = output(self)
+        self.branches: list[Branch] = []
+        for stream, callback in zip(configuration.streams, callbacks, strict=True):
+            say = Listening(stream, hear, told)
+            self.branches.append(Branch(stream, options, self.output, callback, say, say.once))
+        self._pipelines = [StreamPipeline(branch, options, self.interrupts) for branch in self.branches]
+        self._changing = threading.Lock()
 
-    def _end(self) -> None:
-        for stream in self._streams:
-            stream.end()
+    def end(self) -> None:
+        """End all streams."""
+        for branch in self.branches:
+            branch.end()
 
-    def play(self, done: dict[str, Any]) -> int:
-        """Play all to their ends, and put into ``done`` what was done; return the exit code: 1 if one failed.
+    def change(self, configuration: Configuration) -> None:
+        """Go on with other values of the options; any thread may call this."""
+        with self._changing:
+            self.configuration = configuration
+            for branch, stream in zip(self.branches, configuration.streams, strict=True):
+                branch.change(stream)
 
-        Raises StuckError if one cannot be stopped.
+    def play(
+        self,
+        tick: Callable[[], None] = lambda: None,
+        *,
+        begun: Callable[[Callable[[], bool]], None] = lambda _is_over: None,
+        pause: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Play all to their ends; return the exit code: 1 if one failed, 130 after Ctrl-C.
+
+        ``tick`` is called ten times a second, ``begun`` once with a function that says whether all is over, ``pause`` by any
+        thread before a debugger asks for what is typed. Only in the main thread Ctrl-C is counted. Raises StuckError if a stream
+        cannot be stopped.
         """
-        threads = [threading.Thread(target=stream.run, daemon=True) for stream in self._streams]
-        with self._interrupts.counted(), debugger.alone():
+        threads = [threading.Thread(target=pipeline.run, daemon=True) for pipeline in self._pipelines]
+        with self.interrupts.counted(), debugger.alone(pause):
             for thread in threads:
                 thread.start()
-            if self._changes:
-                self._changes.listen(lambda: not any(thread.is_alive() for thread in threads))
+            begun(lambda: not any(thread.is_alive() for thread in threads))
             for thread in threads:
                 while thread.is_alive():
-                    thread.join(_CHECK_EVERY_S)
-        self._outputs.close()
-        summaries = [stream.summary() for stream in self._streams]
-        done.clear()
-        done.update(total(self._outputs.written(), summaries))
-        for stream, summary in zip(self._streams, summaries, strict=True):
-            if not self._quiet and stream.frames:
-                remark(f"{stream.prefix}{in_lines(summary)}")
-        return self._code()
+                    thread.join(_LOOK_EVERY_S)
+                    tick()
+            tick()
+        return self.code
 
-    def _code(self) -> int:
-        codes = {stream.code for stream in self._streams}
-        code = FAILED if FAILED in codes else INTERRUPTED if self._interrupts.count or INTERRUPTED in codes else DONE
-        stuck = [stream.stream.name for stream in self._streams if stream.stuck]
+    @property
+    def frames(self) -> int:
+        """How many frames went through all libraries, of all streams."""
+        return sum(branch.frames for branch in self.branches)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a stream has failed."""
+        return any(pipeline.code == FAILED or pipeline.stuck for pipeline in self._pipelines)
+
+    @property
+    def code(self) -> int:
+        """The exit code, when all has ended. Raises StuckError where something did not."""
+        codes = {pipeline.code for pipeline in self._pipelines}
+        code = FAILED if FAILED in codes else INTERRUPTED if self.interrupts.count or INTERRUPTED in codes else DONE
+        stuck = [pipeline for pipeline in self._pipelines if pipeline.stuck]
+        for pipeline in stuck:
+            if len(self._pipelines) == 1 and pipeline.stuck:
+                raise pipeline.stuck
         if stuck:
-            raise StuckError(f"Ending with {', '.join(stuck)} left behind.", exit_code=code)
+            names = ", ".join(pipeline.branch.stream.name for pipeline in stuck)
+            raise StuckError(f"Ending with {names} left behind.", exit_code=code)
         return code

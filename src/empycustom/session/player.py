@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -32,7 +33,10 @@ class Interrupts:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count them, instead of letting them end the process; the main thread's business alone."""
+        """Count them, instead of letting them end the process; other threads than the main one cannot, and count none."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup wants it
             numbers.append(signal.SIGHUP)
@@ -47,40 +51,63 @@ class Interrupts:
         self.count += 1
 
 
-class Player:
-    """One playing of one pipeline.
+class Owner:
+    """Whoever has a pipeline played, and is asked and told by the player's thread what happens; by itself it wants nothing.
 
-    ``on_report`` gets every :class:`Report`; ``on_tick`` is called ten times a second; ``before_stop`` once, when the stream
-    is over and the elements still hold their last frames. ``end_at`` is an element at whose sink pad Ctrl-C ends the stream,
-    so that what lies before it is not worked off; without one, the pipeline's sources are told. ``grace_s`` is how long the end
-    may take after Ctrl-C or an error, and then the elements to stop; what nobody interrupts may take any time. ``interrupts`` are
-    counted by whoever gives them; without any, playing counts its own. ``takes`` says of an error whether it has been dealt with,
-    and is not a failure of the whole. ``feeder`` has the sources that come and go. ``files_after`` is an element behind which
-    files are written: they are finished although something failed that is not behind it. ``falls_behind`` says whether
-    slow libraries make results late, of which they warn; None: where something is live.
+    ``feeders`` have the sources that come and go.
     """
 
-    def __init__(
-        self,
-        pipeline: Any,
-        *,
-        on_report: Callable[[Report], None],
-        on_tick: Callable[[], None] = lambda: None,
-        before_stop: Callable[[], None] = lambda: None,
-        end_at: Any = None,
-        grace_s: float = 10.0,
-        interrupts: Interrupts | None = None,
-        takes: Callable[[Report], bool] = lambda _report: False,
-        files_after: Any = None,
-        falls_behind: Callable[[], bool] | None = None,
-        feeder: Feeder | None = None,
-    ) -> None:
+    feeders: Sequence[Feeder] = ()
+
+    def report(self, report: Report) -> None:
+        """Take note of what an element reports."""
+
+    def tick(self) -> None:
+        """Do what has to be done ten times a second."""
+
+    def finish(self, *, complete: bool) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        """Do what needs the elements as they are at the end of the stream; yield what is to be reported: its kind and a text.
+
+        ``complete``: all sinks saw the end.
+        """
+        yield from ()
+
+    def takes(self, report: Report) -> bool:  # noqa: ARG002
+        """Return whether an error of an element is dealt with, and is not a failure of the whole."""
+        return False
+
+    def takes_end(self) -> bool:
+        """Return whether the end that all sinks saw is not that of the whole."""
+        return False
+
+    def can_finish(self, element: Any) -> bool:  # noqa: ARG002
+        """Return whether there are files to be finished although an element has failed."""
+        return False
+
+    def is_over(self) -> bool:
+        """Return whether nothing is left to be finished, once the end is wanted."""
+        return False
+
+    def ends_at(self) -> Sequence[Any]:
+        """Return the sink pads at which it ends on Ctrl-C, so that what lies before is not worked off; none: at its sources."""
+        return ()
+
+    def falls_behind(self, *, live: bool) -> bool:
+        """Return whether slow libraries make results late, of which they warn. ``live``: there is a live source."""
+        return live
+
+
+class Player:
+    """One playing of one pipeline for its ``owner``.
+
+    ``grace_s`` is how long the end may take after Ctrl-C or an error, and then the elements to stop; what nobody interrupts may
+    take any time. ``interrupts`` are counted by whoever gives them.
+    """
+
+    def __init__(self, pipeline: Any, owner: Owner, *, interrupts: Interrupts, grace_s: float = 10.0) -> None:
         self.pipeline, self.bus = pipeline, pipeline.get_bus()
-        self.on_report, self.on_tick, self.before_stop = on_report, on_tick, before_stop
-        self.end_at, self.grace_s = end_at, grace_s
-        self.takes, self.files_after = takes, files_after
-        self._interrupts = interrupts or Interrupts()
-        self._counting = nullcontext if interrupts else self._interrupts.counted
+        self.owner, self.grace_s = owner, grace_s
+        self._interrupts = interrupts
         self.failed = False
         self._asked_to_end = False
         self._asked_for_end = False  # of the pipeline
@@ -92,8 +119,7 @@ class Player:
         self._finishing = False  # files, after an error
         self._ends_by: float | None = None
         self._buffering = False
-        self._states = States(pipeline, feeder)
-        self._falls_behind = falls_behind or (lambda: self._states.live)
+        self._states = States(pipeline, owner.feeders)
 
     @property
     def is_started(self) -> bool:
@@ -108,14 +134,14 @@ class Player:
         if self.interrupts:
             return self.exit_code
         self.pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
-        with self._counting():
-            self._states.start()
-            try:
-                while not self._is_over():
-                    self._step()
-                self.before_stop()
-            finally:
-                self._stop()
+        self._states.start()
+        try:
+            while not self._is_over():
+                self._step()
+            for kind, text in self.owner.finish(complete=self.complete):
+                self.say(kind, text)
+        finally:
+            self._stop()
         if files := self._unfinished():
             self.say("warning", f"{files} may be unfinished: the stream was stopped before its end.")
         return self.exit_code
@@ -135,6 +161,8 @@ class Player:
         return FAILED if self.failed else INTERRUPTED if self.interrupts or self._left_debugger else DONE
 
     def _is_over(self) -> bool:
+        if self._asked_for_end and not self._ended and self.owner.is_over():
+            self._ended = self.complete = True
         return self._ended or (self.failed and not self._finishing) or self.interrupts > 1
 
     def _step(self) -> None:
@@ -152,7 +180,7 @@ class Player:
         elif self._ends_by is not None and time.monotonic() > self._ends_by:
             self._ended = True
             self.say("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
-        self.on_tick()
+        self.owner.tick()
 
     def _wait_for_debugger(self) -> None:
         """Let whoever has a debugger open take any time."""
@@ -167,28 +195,30 @@ class Player:
         return self.failed or self.interrupts > 0
 
     def _end(self) -> None:
-        if not self._asked_for_end and (self.end_at or not self._states.is_about_to_play()):
+        if not self._asked_for_end and (self.owner.ends_at() or not self._states.is_about_to_play()):
             self._asked_for_end = True
             self._ask_for_end()
         if self._is_limited and self._ends_by is None:
             self._ends_by = time.monotonic() + self.grace_s
 
     def _ask_for_end(self) -> None:
-        pad = self.end_at and self.end_at.get_static_pad("sink")
-        if pad and not pad.has_current_caps():
-            self._ended = True  # no frame yet: nothing to finish
-        else:
-            in_background(lambda: self._send_end(pad))  # waits for the frame that is being worked on
-
-    def _send_end(self, pad: Any) -> None:
+        pads = self.owner.ends_at()
+        if pads and not self._has_frames(pads):
+            self._ended = True  # nothing to finish
+            return
         if self._buffering:
             self._states.change(Gst.State.PLAYING)
-        (pad or self.pipeline).send_event(Gst.Event.new_eos())
+        for place in pads or [self.pipeline]:
+            in_background(partial(place.send_event, Gst.Event.new_eos()))  # waits for the frame that is being worked on
+
+    def _has_frames(self, pads: Sequence[Any]) -> bool:
+        return any(pad.has_current_caps() for pad in pads)
 
     def _hear(self, message: Any) -> None:
         kind = message.type
         if kind == Gst.MessageType.EOS:
-            self._ended = self.complete = True
+            if not self.owner.takes_end():
+                self._ended = self.complete = True
         elif report := report_of(message):
             self._report(report, message.src)
         elif kind == Gst.MessageType.ELEMENT and message.has_name("missing-plugin"):
@@ -214,7 +244,7 @@ class Player:
     def _report(self, report: Report, element: Any) -> None:
         if report.is_echo and self.failed:
             return
-        if report.is_slow and not self._falls_behind():
+        if report.is_slow and not self.owner.falls_behind(live=self._states.live):
             return  # the progress tells the speed
         self.ended_by_library |= report.is_end
         self._left_debugger |= report.is_left
@@ -222,27 +252,28 @@ class Player:
             self._ended |= report.kind == "error"  # nothing has begun, or the caps are not known: there is no end to wait for
             report = replace(report, kind="info")
         if report.kind == "error":
-            if self.takes(report):
+            if self.owner.takes(report):
                 return
             self._finishing = not self.failed and self._can_finish(element)
             self.failed = True
-        self.on_report(report)
+        self.owner.report(report)
 
     def _can_finish(self, failing: Any) -> bool:
         """End the stream if there are files to finish, and the element that fails is none of those which do that."""
-        if self.files_after is None or failing in _behind(self.files_after):
+        if not self.owner.can_finish(failing):
             return False
         self.end()
         return True
 
     def say(self, kind: str, text: str) -> None:
-        """Say something of the pipeline as a whole, to ``on_report``; an error is a failure."""
+        """Report something of the pipeline as a whole; an error is a failure."""
         self.failed = self.failed or kind == "error"
-        self.on_report(Report(kind, self.pipeline.get_path_string(), text))
+        self.owner.report(Report(kind, self.pipeline.get_path_string(), text))
 
     def _stop(self) -> None:
         """Bring the pipeline to NULL in another thread, so that a library that never returns cannot hold this one."""
-        self._has_begun = not self.end_at or self.end_at.get_static_pad("sink").has_current_caps()
+        pads = self.owner.ends_at()
+        self._has_begun = not pads or self._has_frames(pads)
         is_stopped = self._waits_for(self._states.stop())
         while (message := self.bus.pop()) is not None:
             if report := report_of(message):
@@ -275,12 +306,13 @@ class Player:
         """The files that are written and did not get the end of the stream."""
         if self.complete or not self._has_begun:
             return ""
-        sinks = (element for element in self.pipeline.children if element.sinkpads and element.find_property("location"))
-        return ", ".join(sorted(sink.get_property("location") or "" for sink in sinks if not sink.srcpads))
+        sinks = (
+            each for each in _elements_in(self.pipeline) if each.sinkpads and not each.srcpads and each.find_property("location")
+        )
+        return ", ".join(sorted(sink.get_property("location") or "" for sink in sinks))
 
 
-def _behind(element: Any) -> list[Any]:
-    """The elements that get what flows out of ``element``."""
-    peers = [pad.get_peer() for pad in element.srcpads]
-    following = [peer.get_parent_element() for peer in peers if peer]
-    return following + [further for each in following for further in _behind(each)]
+def _elements_in(container: Any) -> Iterator[Any]:
+    """Yield the elements of a bin, also those in bins inside of it."""
+    for element in container.children:
+        yield from _elements_in(element) if isinstance(element, Gst.Bin) else [element]

@@ -16,7 +16,6 @@ from empycustom.elements.upstream import announce
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst
 from empycustom.session import sources as endless
-from empycustom.session.console import complain
 from empycustom.session.parts import Report, build_element
 from empycustom.session.sources import SOURCE, Source, Times, describe_source, expect_video, is_file, is_lasting, refuse_video
 from empycustom.text import as_path, as_text, from_native
@@ -32,13 +31,16 @@ _NUMBERED = re.compile(r"%0?\d{0,2}d")
 _MOST = 5  # names in a message
 
 
-def expand(source: str) -> list[str]:
-    """Return the files that SOURCE stands for, named as it is, or SOURCE itself. Raises LaunchError where there is none."""
+def expand(source: str, warn: Callable[[str], None]) -> list[str]:
+    """Return the files that SOURCE stands for, named as it is, or SOURCE itself. Raises LaunchError where there is none.
+
+    ``warn`` is told what is left out.
+    """
     if not source or not is_file(source) or "://" in source:
         return [source]
     path = as_path(source)
     if os.path.isdir(path):
-        return _in_folder(path)
+        return _in_folder(path, warn)
     if os.path.exists(path):
         return [source]
     if len(_NUMBERED.findall(source)) == 1:
@@ -62,7 +64,7 @@ def natural(name: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.lower())]
 
 
-def _in_folder(folder: Path) -> list[str]:
+def _in_folder(folder: Path, warn: Callable[[str], None]) -> list[str]:
     entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     files = [entry.name for entry in entries if not entry.is_dir()]
     never_end = [name for name in files if not endless.ENDS and _ending(name) in endless.ENDINGS]
@@ -76,7 +78,7 @@ def _in_folder(folder: Path) -> list[str]:
     unplayed = sorted(set(never_end) - set(found), key=natural)
     for names, why in ((others, "their names do not end as those of pictures or videos"), (unplayed, endless.ALL)):
         if names:
-            complain(f"left out of {folder}, because {why}: {_listed(names)}", kind="warning")
+            warn(f"left out of {folder}, because {why}: {_listed(names)}")
     return [as_text(folder / name) for name in sorted(found, key=natural)]
 
 
@@ -147,15 +149,15 @@ class Playlist:
     """Plays ``sources`` through the element ``SOURCE`` of ``pipeline``, a concat, which lets times go on from one to the next.
 
     All changes are made in the thread that changes the pipeline's states, which the sources themselves do not follow: they come
-    and go while it plays. ``broken`` are the numbers of those that did not play to their end; ``tell`` is told why.
+    and go while it plays. ``broken`` are the numbers of those that did not play to their end; ``tell`` is told why. ``name`` is
+    what frames have as their source, ``""``: the name of their file.
     """
 
-    words = ("concat", f"name={SOURCE}")
-    words_after = ("!", "identity", "single-segment=true")  # before what is saved: encoders want times that go on
+    tokens = ("concat", f"name={SOURCE}")
 
-    def __init__(self, pipeline: Any, sources: Sequence[Source], tell: Callable[[Report], None]) -> None:
+    def __init__(self, pipeline: Any, sources: Sequence[Source], tell: Callable[[Report], None], *, name: str = "") -> None:
         self.broken: set[int] = set()
-        self._pipeline, self._sources, self._tell = pipeline, sources, tell
+        self._pipeline, self._sources, self._tell, self._name = pipeline, sources, tell, name
         self._concat = pipeline.get_by_name(SOURCE)
         self._waiting = iter(range(len(sources)))
         self._playing: dict[int, _Playing] = {}
@@ -211,7 +213,9 @@ class Playlist:
             return
         try:
             ended = partial(self._later, partial(self._next, number))
-            self._playing[number] = playing = _Playing(self._pipeline, self._concat, self._sources[number], number, ended)
+            self._playing[number] = playing = _Playing(
+                self._pipeline, self._concat, self._sources[number], number, ended, self._name
+            )
             playing.start()
         except Exception as error:  # noqa: BLE001 - nobody else in this thread would tell
             post_error(self._concat, error)
@@ -237,8 +241,8 @@ class Playlist:
 class _Playing:
     """One source for ``pipeline``, linked to a pad of ``concat`` of its own; ``on_end`` is called when it has come to its end."""
 
-    def __init__(self, pipeline: Any, concat: Any, source: Source, number: int, on_end: Callable[[], None]) -> None:
-        self._concat, self._source, self._on_end = concat, source, on_end
+    def __init__(self, pipeline: Any, concat: Any, source: Source, number: int, on_end: Callable[[], None], name: str) -> None:
+        self._concat, self._on_end, self._name = concat, on_end, name or source.name
         self._pad = concat.request_pad_simple("sink_%u")
         self._decoder = build_element(" ".join(describe_source(source, name=f"{SOURCE}{number}")))
         # Not in the pipeline, whose own states would wait for one that is broken, or gone.
@@ -259,7 +263,7 @@ class _Playing:
         pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._hold_back)
         pad.link_full(self._pad, Gst.PadLinkCheck.NOTHING)
         pad.add_probe(Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self._note)
-        announce(pad, self._source.name, begins=True)
+        announce(pad, self._name, begins=True)
 
     def _note(self, _pad: Any, _info: Any) -> Any:
         self._has_frames = True

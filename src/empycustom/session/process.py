@@ -261,7 +261,7 @@ class Results(Iterator[Result]):
         self._last.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, _Reader(self._documents).look)
         feeder = self._video.attach(self._pipeline)
         keep_upright(self._pipeline)
-        self._states = States(self._pipeline, feeder)
+        self._states = States(self._pipeline, [feeder] if feeder else [])
         self._states.start()
 
     def _tokens(self) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from empycustom.config.launch import AIMETA, quoted
+from empycustom.config.launch import quoted
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.native import probes
@@ -121,24 +121,30 @@ class Sinks:
         if self.window:
             check_window()
 
-    def words(self, converter: str = "videoconvert", *, printed: bool = False, live: bool = False) -> list[str]:
-        """What comes after the last element, beginning with a ``!``. ``converter`` makes frames of any memory into plain ones.
+    def tokens(
+        self, converter: str = "videoconvert", *, printed: bool = False, live: bool = False, single_segment: bool = False
+    ) -> list[str]:
+        """Return what comes after the last element, beginning with a ``!``.
 
+        ``converter`` makes frames of any memory into plain ones.
         ``printed``: for people with gst-launch-1.0, where nobody can write the last frame at the end: each one is written.
-        ``live``: a window shows frames when they come, for those of a live source are late where libraries take their time.
+        ``live``: frames have their own speed; a window shows them when they come, for they are late where libraries take time.
+        ``single_segment``: frames come from several files, and encoders want times that go on.
         """
         branches = [_to_file(path, index, converter, printed=printed) for index, path in enumerate(self.files)]
         if self.window:
             branches.append([converter, "!", CHOOSER, *(["sync=false"] if live else [])])
         elif self.paced or not branches or (printed and all(path.suffix.lower() in _MUXERS for path in self.files)):
             # gst-launch-1.0 may miss the end of a pipeline in which all sinks are not async; videos have to be so.
-            branches.append(["fakesink", f"sync={'true' if self.paced else 'false'}"])
+            branches.append(["fakesink", f"sync={'true' if self.paced and not live else 'false'}"])
+        before = ["!", "identity", "single-segment=true"] if single_segment and self.files else []
         if len(branches) == 1:
-            return ["!", "queue", "!", *branches[0]]
-        return ["!", "tee", "name=tee", *(word for branch in branches for word in ("tee.", "!", "queue", "!", *branch))]
+            return [*before, "!", "queue", "!", *branches[0]]
+        each = (token for branch in branches for token in ("tee.", "!", "queue", "!", *branch))
+        return [*before, "!", "tee", "name=tee", *each]
 
     def renamed(self, rename: Callable[[Path], Path]) -> Sinks:
-        """The same, with videos of other names, for what plays again and overwrites none."""
+        """Return the same with videos of other names, for what goes on and overwrites none."""
         return replace(self, files=[path if path.suffix.lower() in _PICTURES else rename(path) for path in self.files])
 
     def videos(self) -> list[tuple[int, Path]]:
@@ -232,16 +238,17 @@ class _Apart:
 
 
 class Videos:
-    """The videos that ``pipeline``, which ends in ``sinks``, writes; ``frames`` counts what should get into each.
+    """The videos that the elements in the bin ``container`` write; ``frames`` counts what should get into each.
 
-    Each has one size and one frame rate, those of its first frame.
+    ``pad`` is where the frames come into it, ``sinks`` what it was made of. Each video has one size and one frame rate, those of
+    its first frame.
     """
 
-    def __init__(self, pipeline: Any, sinks: Sinks) -> None:
-        self._last = pipeline.get_by_name(AIMETA).get_static_pad("src")
-        self.frames = probes.BufferCounter(hash(self._last))
-        self._written = [(path, *_watched(pipeline, index, path)) for index, path in sinks.videos()]
-        keep_sizes(pipeline, sinks.videos())
+    def __init__(self, container: Any, pad: Any, sinks: Sinks) -> None:
+        self._last = pad
+        self.frames = probes.BufferCounter(hash(pad))
+        self._written = [(path, *_watched(container, index, path)) for index, path in sinks.videos()]
+        keep_sizes(container, sinks.videos())
 
     def without_frames(self, *, complete: bool) -> list[Path]:
         """The files that hold no frame because there was none; ``complete``: the stream has come to its end."""

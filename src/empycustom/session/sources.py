@@ -8,8 +8,6 @@ import re
 import stat
 import sys
 import time
-from argparse import Namespace
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,6 @@ from empycustom.elements.failures import post_error
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.native import probes
-from empycustom.session.console import complain
 from empycustom.session.parts import Report, exists
 from empycustom.session.upright import expect_pictures
 from empycustom.text import as_native, as_path, as_text, shell_word, without_password
@@ -199,12 +196,6 @@ def _taken_stdin() -> int:
     with open(os.devnull) as nowhere:
         os.dup2(nowhere.fileno(), 0)
     return taken
-
-
-def warn_of_frames(asked: Namespace, locations: Sequence[str]) -> None:
-    """Say that a printed line does not hold ``--frames``; only the source ``test`` can count."""
-    if asked.frames and any(location != "test" for location in locations):
-        complain("--frames is not in the line: gst-launch-1.0 plays a source to its end.", kind="warning")
 
 
 def expect_video(source: Any, pad: Any, name: str) -> None:

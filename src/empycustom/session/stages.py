@@ -36,6 +36,7 @@ _WAYS = {"take": Gst.PadDirection.SINK, "hand on": Gst.PadDirection.SRC}
 
 def check_stages(configuration: Configuration) -> None:
     """Raise ConfigurationError, a line for all that this machine's elements cannot do: be there, be linked, have a property."""
+    assert configuration.file
     refuse(configuration.file, configuration.document, problems(configuration))
 
 

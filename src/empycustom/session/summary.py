@@ -21,7 +21,7 @@ _LONG_START_S = 1.0
 
 
 class Work:
-    """Counts what one stream does, in a pipeline or in several one after another.
+    """Counts what one stream does.
 
     Playing begins when the first frame arrives: a library's ``start`` loads models, which says nothing about its speed.
     """
@@ -35,10 +35,13 @@ class Work:
         self._libraries: list[tuple[str, Tally]] = []
         self._files: dict[str, Path] = {}  # by their names as they were typed: a library may change the working directory
 
-    def watch(self, pipeline: Any, files: Sequence[Path]) -> None:
-        """Count in a pipeline that is about to play and to write ``files``."""
+    def add_files(self, files: Sequence[Path]) -> None:
+        """Count files as written, where there is something in them in the end."""
+        self._files |= {str(path): self._folder / path for path in files}
+
+    def watch(self, pipeline: Any) -> None:
+        """Count in a pipeline that is about to play."""
         self._elements = _libraries_in(pipeline)
-        self._files |= {str(path): path.absolute() for path in files}
         probes.call_at_first_buffer(hash(pipeline.get_by_name(FIRST).get_static_pad("sink")), self._begin)
 
     def _begin(self) -> None:
@@ -47,11 +50,8 @@ class Work:
     def end(self) -> None:
         """Take what the libraries of the pipeline have counted: it has ended."""
         self._ended = time.monotonic()
-        found = [(self._name(element.values["custom-lib"]), element.tally) for element in self._elements]
+        self._libraries = [(self._name(element.get_property("custom-lib")), element.tally) for element in self._elements]
         self._elements = []
-        for (_, before), (_, tally) in zip(self._libraries, found, strict=False):
-            before.add(tally)
-        self._libraries = self._libraries or found
 
     def _name(self, library: str) -> str:
         """How a library is named: from the working directory, if it lies below that."""

@@ -1,0 +1,388 @@
+"""One stream in a pipeline that plays: its source, what is counted, its documents and its callback, and where its frames go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from empycustom.config.launch import AIMETA, FIRST, STREAMMUX, Change, Description, changes
+from empycustom.config.streams import Stream
+from empycustom.elements.failures import post_error
+from empycustom.elements.upstream import announce
+from empycustom.errors import DebuggerLeftError, StreamEndedError
+from empycustom.gstreamer import Gst, GstVideo
+from empycustom.native import probes
+from empycustom.session.callback import SignalCallback
+from empycustom.session.describe import PlayOptions, described, sinks_of, sources_of
+from empycustom.session.excerpt import Excerpt, LeftOut, Newest, why_no_start
+from empycustom.session.parts import Report, build_bin, exists
+from empycustom.session.playlist import Playlist
+from empycustom.session.reconnect import Reconnection
+from empycustom.session.sinks import Sinks, Videos, expect_windows
+from empycustom.session.sources import SOURCE, Times, expect_video, explained, is_lasting, shown
+from empycustom.session.stages import set_text
+from empycustom.session.summary import Work
+from empycustom.session.upright import keep_upright
+from empycustom.text import as_path, without_secrets
+
+_FINISH = "empycustom-finish"  # the event behind which files end
+
+
+class Output(Protocol):
+    """Where documents and events of streams go; any thread may call it. What it raises ends the stream with that error."""
+
+    def document(self, stream: Stream, document: str) -> None:
+        """Take a document of aimeta, as JSON."""
+
+    def event(self, stream: Stream, event: dict[str, Any]) -> None:
+        """Take an event of the signal callback."""
+
+    def another(self, path: Path) -> Path:
+        """Return a name like that of ``path``, which nothing is written to."""
+
+
+class Say(Protocol):
+    """Says a sentence to whoever plays a stream. Any thread may call it."""
+
+    def __call__(self, text: str, details: str = "", *, kind: str = "error") -> None:
+        """Say it; ``kind`` is error, warning, info, or debug for what a callback wants to be seen."""
+
+
+class Outlet:
+    """The elements that take the frames behind aimeta, in a bin of their own, for which another one may be taken.
+
+    ``last`` is the source pad of aimeta, in the bin ``container``; ``tokens`` says what the elements for Sinks are, ``another``
+    names files that take the place of others. ``ended``: all its sinks saw the end. ``tell`` is told what is wrong with videos
+    that are finished.
+    """
+
+    def __init__(
+        self,
+        container: Any,
+        last: Any,
+        sinks: Sinks,
+        tokens: Callable[[Sinks], Sequence[str]],
+        *,
+        another: Callable[[Path], Path],
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._container, self._last, self._tokens = container, last, tokens
+        self._at_first, self._another, self._tell = sinks, another, tell
+        self._without: list[Path] | None = None  # files for which there was no frame
+        self.files: list[Path] = []
+        self._make(sinks)
+        self._probe = last.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._look_for_finish)
+
+    def _make(self, sinks: Sinks, *, while_it_plays: bool = False) -> None:
+        self.ended = self.finishing = False
+        self._sinks = sinks
+        self.files += [path for path in sinks.files if path not in self.files]
+        self.bin = build_bin(" ".join(self._tokens(sinks)[1:]))
+        self.bin.set_property("async-handling", while_it_plays)  # the pipeline does not wait for it
+        self._container.add(self.bin)
+        pad = self.bin.get_static_pad("sink")
+        self._last.link(pad)
+        self._videos = Videos(self.bin, pad, sinks)
+        expect_windows(self.bin)
+        self.bin.sync_state_with_parent()
+
+    def has(self, element: Any) -> bool:
+        """Return whether an element is one of those that take the frames."""
+        return bool(element == self.bin or element.has_as_ancestor(self.bin))
+
+    def finish(self, pad: Any) -> None:
+        """Let the videos end behind the frames that have come to a sink pad upstream."""
+        if self._sinks.videos():
+            self.finishing = True
+            pad.send_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, Gst.Structure.new_empty(_FINISH)))
+
+    def _look_for_finish(self, _pad: Any, info: Any) -> Any:
+        event = info.get_event()
+        if event.type != Gst.EventType.CUSTOM_DOWNSTREAM or not event.has_name(_FINISH):
+            return Gst.PadProbeReturn.OK
+        self.bin.get_static_pad("sink").send_event(Gst.Event.new_eos())
+        return Gst.PadProbeReturn.DROP
+
+    def renew(self) -> None:
+        """Begin other videos, where those of before are finished; their times begin at 0, too."""
+        if not self.ended:
+            return
+        for finding in self.finish_files(complete=True):
+            self._tell(*finding)
+        self._last.unlink(self.bin.get_static_pad("sink"))
+        self._container.remove(self.bin)
+        self.bin.set_state(Gst.State.NULL)
+        self._remove_empty(complete=True)
+        self._make(self._at_first.renamed(self._another), while_it_plays=True)
+        self._last.add_probe(Gst.PadProbeType.BUFFER, self._begin_at_zero)
+
+    def _begin_at_zero(self, pad: Any, info: Any) -> Any:
+        segment = pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment()
+        pad.set_offset(-segment.to_running_time(Gst.Format.TIME, info.get_buffer().pts))
+        return Gst.PadProbeReturn.REMOVE
+
+    def finish_files(self, *, complete: bool) -> Iterator[tuple[str, str]]:
+        """Write pictures, of which the elements still hold the last frames; yield what is wrong with videos, and how much."""
+        missing = [*self._sinks.write_pictures(self.bin), *self._videos.without_frames(complete=complete)]
+        self._without = [path for path in missing if self._without is None or path in self._without]
+        yield from self._videos.findings(complete=complete)
+
+    def close(self, *, complete: bool) -> None:
+        """Let go of the elements, which have stopped, and remove videos without a frame."""
+        self._last.remove_probe(self._probe)
+        self._remove_empty(complete=complete)
+
+    def _remove_empty(self, *, complete: bool) -> None:
+        self._sinks.remove_empty(self._videos.without_frames(complete=complete))
+
+    @property
+    def without_frames(self) -> Sequence[Path]:
+        """The files that are not written because there was no frame."""
+        return self._without or ()
+
+
+class Branch:
+    """One stream in a pipeline. ``say`` gets what is to be said of it, ``warn_once`` what is to be said once of all streams.
+
+    ``documents`` and ``events`` count. Raises PathError, LaunchError where its files cannot be.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        options: PlayOptions,
+        output: Output,
+        callback: SignalCallback | None,
+        say: Say,
+        warn_once: Callable[[str], None],
+    ) -> None:
+        self._warn_once = warn_once
+        self.stream, self.options, self.callback, self.say = stream, options, callback, say
+        self._output = output
+        self.documents = self.events = self._admitted = 0
+        self.work, self.left_out = Work(), LeftOut()
+        self.over = False  # nothing more is wanted
+        self.expected: int | None = options.frames  # frames, as far as it can be known
+        self.ended: StreamEndedError | None = None  # by the callback
+        self.feeder: Playlist | Reconnection | None = None
+        self.outlet: Outlet | None = None
+        self._sinks = sinks_of(stream, options)
+        self._passed: probes.BufferCounter | None = None
+        self._refused = False
+        self._end_all: Callable[[], None] = lambda: None
+        self._undo: list[Callable[[], Any]] = []
+
+    def describe(self) -> list[str]:
+        """Return the tokens of the pipeline, without what takes the frames. Raises LaunchError if the source is not there."""
+        self.sources = sources_of(self.stream, lambda text: self.say(text, kind="warning"))
+        made = self._described(self._sinks)
+        for warning in made.warnings:
+            self._warn_once(warning)
+        return made.tokens
+
+    def _described(self, sinks: Sinks) -> Description:
+        return described(self.stream, self.sources, sinks, self.options)
+
+    def attach(self, container: Any, end_all: Callable[[], None]) -> None:
+        """Begin to look after its elements, which are in a bin; ``end_all`` ends the pipeline, and any thread may call it."""
+        self._container, self._end_all = container, end_all
+        self.first, self.aimeta = (container.get_by_name(name) for name in (FIRST, AIMETA))
+        last = self.aimeta.get_static_pad("src")
+        self._passed = probes.BufferCounter(hash(last))
+        self._last = last
+        handler = self.aimeta.connect("new-meta", self._hear)
+        self._undo.append(lambda: self.aimeta.disconnect(handler))
+        if self.options.frames:
+            self._look_at(self.ends_at(), Gst.PadProbeType.BUFFER, self._admit)
+        own = self.stream.aimeta.get("location")
+        self.work.watch(container)
+        self.work.add_files([as_path(own)] if own else [])
+        self.outlet = Outlet(
+            container,
+            last,
+            self._sinks,
+            lambda sinks: self._described(sinks).sinks,
+            another=self._output.another,
+            tell=self._tell,
+        )
+        self._attach_source(self.outlet)
+        keep_upright(container)
+        self.newest = Newest(container, self.left_out, every=self.options.every_frame)
+
+    def _look_at(self, pad: Any, kind: Any, look: Callable[..., Any]) -> None:
+        probe = pad.add_probe(kind, look)
+        self._undo.append(lambda: pad.remove_probe(probe))
+
+    def _attach_source(self, outlet: Outlet) -> None:
+        source = self.sources[0]
+        name = self.stream.name or source.name
+        self.excerpt = None
+        if len(self.sources) > 1:
+            self.feeder = Playlist(self._container, self.sources, self.report, name=self.stream.name)
+            return
+        announce((self._container.get_by_name(STREAMMUX) or self.first).get_static_pad("src"), name)
+        if self.options.reconnect and is_lasting(source.target):
+            self.feeder = Reconnection(self._container, self.first, source, name, outlet, is_over=self._is_over, warn=self._warn)
+        else:
+            element, pad = self._container.get_by_name(SOURCE), self.first.get_static_pad("sink")
+            expect_video(element, pad, shown(source.name))
+            self._undo.append(Times(element, pad).end)
+        if self.options.part:
+            self.excerpt = Excerpt(self._container, self.options.part, is_file=not why_no_start(source))
+
+    def _is_over(self) -> bool:
+        return self.over or bool(self.excerpt and self.excerpt.ended)
+
+    def _warn(self, text: str) -> None:
+        self.say(text, kind="warning")
+
+    def _tell(self, kind: str, text: str) -> None:
+        self.say(text, kind=kind)
+
+    @property
+    def frames(self) -> int:
+        """How many frames went through all libraries."""
+        return self._passed.all if self._passed else 0
+
+    def ends_at(self) -> Any:
+        """Return the pad behind the queue FIRST, at which the stream ends so that what lies before is not worked off."""
+        return self.first.get_static_pad("src").get_peer()
+
+    def _expect(self) -> int | None:
+        """Return how many frames there will be, as far as it can be known."""
+        limit = self.options.frames
+        if isinstance(self.feeder, Playlist):
+            return min(filter(None, [limit, self.feeder.total]), default=None)
+        known, duration = self._container.query_duration(Gst.Format.TIME)
+        caps = self._last.get_current_caps()
+        if not known or duration <= 0 or caps is None:
+            return limit
+        info = GstVideo.VideoInfo.new_from_caps(caps)
+        if not info.fps_n:
+            return limit
+        duration = self.options.part.left_of(duration) if self.options.part else duration
+        total: int = round(duration / Gst.SECOND * info.fps_n / info.fps_d)
+        return min(limit, total) if limit else total
+
+    def end(self) -> None:
+        """End it; any thread may call this."""
+        self.over = True
+        self._end_all()
+
+    def change(self, stream: Stream) -> None:
+        """Go on with other values of properties and options."""
+        found = changes(self.stream, stream, exists)
+        self.stream = stream
+        if self.callback:
+            self.callback.options = stream.options
+        for change in found:
+            self._change(change)
+
+    def _change(self, change: Change) -> None:
+        set_text(self._container.get_by_name(change.name), change.key, change.text)
+
+    # In the thread of the player.
+
+    def look(self) -> None:
+        """Do what has to be done ten times a second."""
+        self.expected = self._expect()
+        for text in self.left_out.news():
+            self._warn(text)
+        if self.feeder:
+            self.feeder.look()
+
+    def report(self, report: Report) -> None:
+        """Say what an element of it reports."""
+        source = (self.feeder and self.feeder.source_of(report.element)) or self.sources[0]
+        texts = (explained(report, source.name), report.details)
+        text, details = (without_secrets(each, source.typed) for each in texts)
+        self.say(text, details, kind=report.kind)
+
+    def takes(self, report: Report) -> bool:
+        """Return whether an error is dealt with: a source that is gone comes back, others follow one that cannot be played."""
+        return bool(self.feeder and self.feeder.takes(report))
+
+    def takes_end(self) -> bool:
+        """Take note that all sinks saw the end; return whether others take their place."""
+        if self.outlet:
+            self.outlet.ended = True
+        return isinstance(self.feeder, Reconnection) and self.feeder.waits
+
+    @property
+    def broken(self) -> bool:
+        """Whether one of several sources could not be played."""
+        return isinstance(self.feeder, Playlist) and bool(self.feeder.broken)
+
+    def close(self, *, complete: bool) -> None:
+        """Let go of the elements, which have stopped, and say which files are missing. ``complete``: all sinks saw the end."""
+        if self.outlet:
+            self.outlet.close(complete=complete)
+            self.work.add_files(self.outlet.files)
+            for path in self.outlet.without_frames:
+                self._warn(f"{path} was not written: there was no frame.")
+        self.work.end()
+        for undo in self._undo:
+            undo()
+        self._undo.clear()
+        if self.callback:
+            self.callback.close()
+
+    def summary(self) -> dict[str, Any]:
+        """Return what was done."""
+        counts = {"documents": self.documents, "left_out": self.left_out.count}
+        events = {"events": self.events} if self.callback else {}
+        named = {"stream_id": self.stream.name} if self.stream.name else {}
+        return {**named, **self.work.summary(frames=self.frames, **counts, **events)}
+
+    # In threads of the pipeline.
+
+    def _admit(self, _pad: Any, _info: Any) -> Any:
+        """Count a frame, and leave it out if it is one too many."""
+        self._admitted += 1
+        if self._admitted == self.options.frames:
+            self.left_out.close()
+        if self._admitted >= (self.options.frames or 0):
+            self.end()
+        return Gst.PadProbeReturn.OK if self._admitted <= (self.options.frames or 0) else Gst.PadProbeReturn.DROP
+
+    def _hear(self, aimeta: Any, document: str) -> None:
+        if self._refused or self.ended:
+            return
+        try:
+            self._take(document)
+        except BaseException as error:  # noqa: BLE001 - PyGObject would print it and go on
+            self._refused = True
+            post_error(aimeta, error)
+
+    def _take(self, document: str) -> None:
+        """Hand a document on, and the events that the callback makes of it."""
+        self.documents += 1
+        self._output.document(self.stream, document)
+        if self.callback is None:
+            return
+        try:
+            result = self.callback(document)
+        except StreamEndedError as end:
+            self._stop(end)
+            return
+        for event in result.events:
+            self.events += 1
+            self._output.event(self.stream, event)
+        for key in sorted(result.unknown):
+            self._warn_once(f"events have {key}, which event_item_keys does not declare")
+        if result.debug:
+            self.say(result.debug.rstrip(), kind="debug")
+
+    def _stop(self, end: StreamEndedError) -> None:
+        """End the stream behind the frame at hand, because the callback wants it."""
+        self.ended = end
+        self.say(str(end), kind="info")
+        pad = self.aimeta.get_static_pad("sink")
+        pad.add_probe(Gst.PadProbeType.BUFFER, lambda _pad, _info: Gst.PadProbeReturn.DROP)
+        self.end()
+
+    @property
+    def left_debugger(self) -> bool:
+        """Whether somebody left a debugger in the callback."""
+        return isinstance(self.ended, DebuggerLeftError)
