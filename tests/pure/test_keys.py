@@ -29,6 +29,8 @@ from empycustom.model.schema import (
     Unusual,
     json_schema,
 )
+from empycustom.model.values import NOTHING, Box, Detection
+from empycustom.model.wire import detection_of, object_dict
 
 WHOLE = {
     "class_id": 2,
@@ -75,13 +77,13 @@ def changed(place, value):
     return whole
 
 
-READ = keys.OBJECT.reader()
+READ = keys.OBJECT_DICT.reader()
 
 
 @given(st.sampled_from(PLACES), wild | st.just(ABSENT))
 def test_the_quick_way_and_the_careful_one_read_the_same(place, value):
     given_value = changed(place, value)
-    wrong = list(keys.OBJECT.problems(given_value, ""))
+    wrong = list(keys.OBJECT_DICT.problems(given_value, ""))
     try:
         quick = READ(copy.deepcopy(given_value))
     except Unusual:
@@ -89,7 +91,7 @@ def test_the_quick_way_and_the_careful_one_read_the_same(place, value):
     if wrong:
         assert quick is None
     elif quick is not None:
-        careful = keys.OBJECT.read(given_value)
+        careful = keys.OBJECT_DICT.read(given_value)
         assert quick == careful
         assert json.dumps(quick) == json.dumps(careful)  # types and order, too
 
@@ -156,7 +158,7 @@ def test_a_new_key_is_one_entry(made_by_tools):
         {"x": keys.Key(Float(0, 1), "across", required=True), "y": keys.Key(Float(0, 1), "down", required=True)}, name="Point"
     )
     entry = keys.Found(Array(point), "keypoints, in parts of the box", default=[], unit="parts")
-    grown = dataclasses.replace(keys.OBJECT, fields={**keys.OBJECT.fields, "keypoints": entry})
+    grown = dataclasses.replace(keys.OBJECT_DICT, fields={**keys.OBJECT_DICT.fields, "keypoints": entry})
     read = grown.reader()
 
     assert read({"rect_params": WHOLE["rect_params"]})["keypoints"] == []
@@ -201,3 +203,20 @@ def test_each_schema_checks_reads_and_writes_json_schema_alike(schema, right, wr
         assert value != value or not judge.is_valid(value)
         with pytest.raises(Unusual):
             read(value)
+
+
+@given(st.sampled_from(PLACES), wild | st.just(ABSENT))
+def test_an_object_is_the_same_as_a_value_and_as_a_dict(place, value):
+    try:
+        found = keys.new_object({**changed(place, value), "unique_component_id": 4, "tracker_confidence": 0.5}, "")
+    except OutputError:
+        return
+    attributes = found.get("emcustom", NOTHING)
+    assert object_dict(detection_of(found), attributes) == found
+    assert list(object_dict(detection_of(found), attributes)) == list(found)
+
+
+def test_what_is_made_of_a_value_is_complete():
+    assert object_dict(Detection("person", Box(1, 2, 3, 4))) == keys.new_object(
+        {"obj_label": "person", "rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}}, ""
+    )

@@ -11,7 +11,7 @@ from empycustom.model import keys
 from empycustom.model.schema import Array, Float, Integer, Object, OneOf, Schema, Text
 
 DOCS = Path(__file__).parents[2] / "docs"
-RETURNED = (keys.NEW_OBJECT, keys.OUT_FRAME, keys.OUT_BATCH)
+RETURNED = (keys.NEW_OBJECT_DICT, keys.OUT_FRAME_DICT, keys.OUT_BATCH_DICT)
 TITLES = {
     "InMeta": "`in_meta`",
     "FrameMeta": "a frame, an entry of `frame`",

@@ -7,7 +7,7 @@ From the declaration are made the checks of new objects, messages, defaults, ``e
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from empycustom.errors import OutputError
 from empycustom.model.schema import (
@@ -33,6 +33,33 @@ _LARGEST = 2**31 - 1
 _INT = Integer(-_LARGEST - 1, _LARGEST)  # what an int of GStreamer's metadata holds
 _NUMBER, _SIZE, _PIXELS = Float(-_LARGEST, _LARGEST), Float(0, _LARGEST), Integer(1, _LARGEST)
 _UINT64 = Integer(-1, 2**64 - 1)  # -1: none
+
+
+# Keys that are looked up elsewhere; all others are known here alone.
+FRAMES: Final = "frame"
+BUFFER: Final = "buffer"
+OBJECTS: Final = "object"
+NEW_OBJECTS: Final = "new_object"
+ATTRIBUTES: Final = "emcustom"  # in what comes
+RESULT_ATTRIBUTES: Final = "meta"  # in what a library returns, and of the batch in the JSON on buffers
+VERSION: Final = "schema_version"
+FRAME_NUM: Final = "frame_num"
+TIMESTAMP: Final = "timestamp"
+STREAM_TIME: Final = "stream_time"
+BUF_PTS: Final = "buf_pts"
+SOURCE_ID: Final = "source_id"
+SOURCE: Final = "source"
+WIDTH: Final = "source_frame_width"
+HEIGHT: Final = "source_frame_height"
+CLASS_ID: Final = "class_id"
+TRACK_ID: Final = "object_id"
+CONFIDENCE: Final = "confidence"
+LABEL: Final = "obj_label"
+BOX: Final = "rect_params"
+TEXT: Final = "text_params"
+CLASSIFIERS: Final = "classifier"
+LABELS: Final = "label_info"
+LABEL_NAME: Final = "result_label"
 
 
 class Attributes(Schema):
@@ -91,7 +118,7 @@ def _text(description: str, **more: Any) -> Key:
     return Found(Text(), description, default="", blank=is_nothing, **more)
 
 
-BOX = Object(
+BOX_DICT = Object(
     {
         "left": Found(_NUMBER, "left edge of the box", required=True, unit="pixels"),
         "top": Found(_NUMBER, "upper edge of the box", required=True, unit="pixels"),
@@ -102,16 +129,16 @@ BOX = Object(
     description="A box, in pixels from the upper left corner of the frame.",
     words="a dict of left, top, width and height, in pixels",
 )
-TEXT = Object(
+TEXT_DICT = Object(
     {"display_text": _text("text that an overlay writes beside the object; empty: none")},
     name="TextParams",
     description="The text that an overlay writes beside an object.",
     words="a dict",
 )
-LABEL = Object(
+LABEL_DICT = Object(
     {
         "num_classes": Found(_INT, "number of classes that the classifier has; 0: unknown", default=0),
-        "result_label": _text("name of the class"),
+        LABEL_NAME: _text("name of the class"),
         "result_class_id": Found(_INT, "number of the class", default=0),
         "label_id": Found(_INT, "number of the label", default=0),
         "result_prob": Found(_NUMBER, "probability, from 0 to 1", default=1.0),
@@ -120,67 +147,67 @@ LABEL = Object(
     description="A label that a classifier gave to an object.",
     words="a dict",
 )
-CLASSIFIER = Object(
+CLASSIFIER_DICT = Object(
     {
-        "num_labels": Found(_INT, "number of labels", default=0, computed=lambda made: len(made["label_info"])),
+        "num_labels": Found(_INT, "number of labels", default=0, computed=lambda made: len(made[LABELS])),
         "unique_component_id": Found(_INT, "number of the element that classified the object; 0: unknown", default=0),
-        "label_info": Found(Array(LABEL), "the labels", default=[], blank=is_nothing),
+        LABELS: Found(Array(LABEL_DICT), "the labels", default=[], blank=is_nothing),
     },
     name="Classifier",
     description="The labels that one classifier gave to an object.",
     words="a dict",
 )
-OBJECT = Object(
+OBJECT_DICT = Object(
     {
-        "class_id": Found(_INT, "number of the class; -1: unknown", default=UNKNOWN_CLASS),
-        "object_id": Found(_UINT64, "number that a tracker gave to the object; -1: not tracked", default=UNTRACKED),
-        "confidence": Found(_NUMBER, "confidence of the detection, from 0 to 1", default=1.0),
-        "obj_label": _text("name of the class"),
-        "rect_params": Found(BOX, "the box, in pixels of the frame", required=True),
-        "text_params": Found(TEXT, "text that an overlay writes beside the object", default={}, blank=is_nothing),
-        "classifier": Found(Array(CLASSIFIER), "an entry for each classifier", default=[], blank=is_nothing),
+        CLASS_ID: Found(_INT, "number of the class; -1: unknown", default=UNKNOWN_CLASS),
+        TRACK_ID: Found(_UINT64, "number that a tracker gave to the object; -1: not tracked", default=UNTRACKED),
+        CONFIDENCE: Found(_NUMBER, "confidence of the detection, from 0 to 1", default=1.0),
+        LABEL: _text("name of the class"),
+        BOX: Found(BOX_DICT, "the box, in pixels of the frame", required=True),
+        TEXT: Found(TEXT_DICT, "text that an overlay writes beside the object", default={}, blank=is_nothing),
+        CLASSIFIERS: Found(Array(CLASSIFIER_DICT), "an entry for each classifier", default=[], blank=is_nothing),
         "unique_component_id": OfDeepStream(_INT, "number of the element that found the object"),
         "tracker_confidence": OfDeepStream(_NUMBER, "confidence of the tracker, from 0 to 1"),
-        "emcustom": OfLibrary(Attributes(), "attributes of the object from libraries upstream", blank=is_nothing),
+        ATTRIBUTES: OfLibrary(Attributes(), "attributes of the object from libraries upstream", blank=is_nothing),
     },
     name="ObjectMeta",
     description="An object that was found in a frame.",
     words="a dict",
 )
-FRAME = Object(
+FRAME_DICT = Object(
     {
-        "frame_num": Key(Integer(), "number of the frame, from 0, or as an element upstream counted it"),
-        "buf_pts": Key(_UINT64, "timestamp of the buffer, as the container counts it; -1: none", unit="ns"),
-        "stream_time": Key(
+        FRAME_NUM: Key(Integer(), "number of the frame, from 0, or as an element upstream counted it"),
+        BUF_PTS: Key(_UINT64, "timestamp of the buffer, as the container counts it; -1: none", unit="ns"),
+        STREAM_TIME: Key(
             Integer(),
             "time of the frame in the video: 0 at its beginning in every container, as players show it; -1: unknown, as where "
             "`buf_pts` is -1, or in a batch of DeepStream",
             unit="ns",
         ),
-        "timestamp": Key(Text(), "local time when the first element of this project received the frame"),
-        "source_id": Key(Integer(), "number of the source in a batch, else 0"),
-        "source": Key(
+        TIMESTAMP: Key(Text(), "local time when the first element of this project received the frame"),
+        SOURCE_ID: Key(Integer(), "number of the source in a batch, else 0"),
+        SOURCE: Key(
             Text(),
             "where the frame comes from, if `empycustom run` plays it: a file as you named it (from a folder: `frames/001.jpg`), "
             "a URI without passwords, a device, `test`, `-` for stdin; the `stream_id` of a stream configuration",
             always=False,
         ),
-        "source_frame_width": Key(_PIXELS, "width of the frame", unit="pixels"),
-        "source_frame_height": Key(_PIXELS, "height of the frame", unit="pixels"),
+        WIDTH: Key(_PIXELS, "width of the frame", unit="pixels"),
+        HEIGHT: Key(_PIXELS, "height of the frame", unit="pixels"),
         "stream_width": OfDeepStream(Integer(), "width at the input of nvstreammux", unit="pixels"),
         "stream_height": OfDeepStream(Integer(), "height at the input of nvstreammux", unit="pixels"),
         "batch_id": OfDeepStream(Integer(), "place of the frame in the batch"),
         "pad_index": OfDeepStream(Integer(), "pad of nvstreammux that the frame came by"),
         "ntp_timestamp": OfDeepStream(Integer(), "time since 1970, from which `timestamp` is made; 0: unknown", unit="ns"),
-        "object": Key(
-            Array(OBJECT), "the objects that detectors, trackers or libraries upstream have found", by="detector, library"
+        OBJECTS: Key(
+            Array(OBJECT_DICT), "the objects that detectors, trackers or libraries upstream have found", by="detector, library"
         ),
-        "emcustom": OfLibrary(ANYTHING, "attributes of the frame from libraries upstream"),
+        ATTRIBUTES: OfLibrary(ANYTHING, "attributes of the frame from libraries upstream"),
     },
     name="FrameMeta",
     description="A frame of a buffer.",
 )
-PLANE = Object(
+PLANE_DICT = Object(
     {
         "offset": Key(Integer(0), "where the plane begins in the mapped buffer", unit="bytes"),
         "stride": Key(_INT, "from one row to the next", unit="bytes"),
@@ -190,52 +217,52 @@ PLANE = Object(
     name="Plane",
     description="Where a plane of pixels lies in the mapped buffer.",
 )
-BUFFER = Object(
+BUFFER_DICT = Object(
     {
         "format": Key(Text(), "format of the pixels, as caps spell it"),
         "width": Key(_PIXELS, "width of the frame", unit="pixels"),
         "height": Key(_PIXELS, "height of the frame", unit="pixels"),
         "memory": Key(Text(("CPU", "NVMM")), "where the pixels are"),
         "interlace_mode": Key(Text(), "order of the rows, as caps spell it"),
-        "planes": Key(Array(PLANE), "the planes of pixels"),
+        "planes": Key(Array(PLANE_DICT), "the planes of pixels"),
     },
     name="BufferInfo",
     description="How the pixels of a buffer are stored; `map_frame` reads it for you.",
 )
-_FRAMES = {"frame": Key(Array(FRAME), "the frames; without DeepStream there is one")}
-_OF_BATCH = {"emcustom": OfLibrary(ANYTHING, "attributes of the batch from libraries upstream")}
-_VERSION = {"schema_version": Key(Integer(1), "version of these keys; it stays the same when keys are added", always=False)}
-IN_META = Object(
-    {**_FRAMES, "buffer": Key(BUFFER, "how the pixels are stored"), **_OF_BATCH},
+_FRAMES = {FRAMES: Key(Array(FRAME_DICT), "the frames; without DeepStream there is one")}
+_OF_BATCH = {ATTRIBUTES: OfLibrary(ANYTHING, "attributes of the batch from libraries upstream")}
+_VERSION = {VERSION: Key(Integer(1), "version of these keys; it stays the same when keys are added", always=False)}
+IN_META_DICT = Object(
+    {**_FRAMES, BUFFER: Key(BUFFER_DICT, "how the pixels are stored"), **_OF_BATCH},
     name="InMeta",
     description="What a callback gets as `in_meta`.",
 )
-DOCUMENT = Object(
+DOCUMENT_DICT = Object(
     {**_VERSION, **_FRAMES, **_OF_BATCH},
     name="Document",
     description="What `aimeta` and `empycustom.document` tell about a buffer.",
 )
-NEW_OBJECT = Object(
-    {name: replace(its, always=False) for name, its in OBJECT.fields.items() if isinstance(its, Key)},
+NEW_OBJECT_DICT = Object(
+    {name: replace(its, always=False) for name, its in OBJECT_DICT.fields.items() if isinstance(its, Key)},
     name="NewObject",
     description="An object that a library has found. Only its box is required.",
     words="a dict",
 )
-OUT_FRAME = Object(
+OUT_FRAME_DICT = Object(
     {
-        "meta": OfLibrary(ANYTHING, "attributes of the frame"),
-        "object": OfLibrary(Array(ANYTHING), "attributes of its objects, an entry for each in their order; {}: none"),
-        "new_object": OfLibrary(Array(NEW_OBJECT), "objects that the library has found"),
+        RESULT_ATTRIBUTES: OfLibrary(ANYTHING, "attributes of the frame"),
+        OBJECTS: OfLibrary(Array(ANYTHING), "attributes of its objects, an entry for each in their order; {}: none"),
+        NEW_OBJECTS: OfLibrary(Array(NEW_OBJECT_DICT), "objects that the library has found"),
     },
     name="OutFrame",
     description="The result about one frame.",
     words="a dict",
 )
-OUT_BATCH = Object(
+OUT_BATCH_DICT = Object(
     {
-        "meta": OfLibrary(ANYTHING, "attributes of the batch, or of the buffer"),
-        "frame": OfLibrary(
-            OneOf(((list, Array(OUT_FRAME)), (dict, JSON_OBJECT)), "a list (an entry for each frame) or a dict"),
+        RESULT_ATTRIBUTES: OfLibrary(ANYTHING, "attributes of the batch, or of the buffer"),
+        FRAMES: OfLibrary(
+            OneOf(((list, Array(OUT_FRAME_DICT)), (dict, JSON_OBJECT)), "a list (an entry for each frame) or a dict"),
             "an entry for each frame, or the attributes of the only one",
         ),
     },
@@ -243,11 +270,14 @@ OUT_BATCH = Object(
     description="The result about a buffer, in its long form.",
     words="a dict",
 )
-DICTS = (BOX, TEXT, LABEL, CLASSIFIER, OBJECT, FRAME, PLANE, BUFFER, IN_META, DOCUMENT, NEW_OBJECT, OUT_FRAME, OUT_BATCH)
-IN_META_KEYS = tuple(dict.fromkeys(key for each in (IN_META, FRAME, *DICTS[:8]) for key in each.fields))
+DICTS = (
+    *(BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, FRAME_DICT, PLANE_DICT, BUFFER_DICT),
+    *(IN_META_DICT, DOCUMENT_DICT, NEW_OBJECT_DICT, OUT_FRAME_DICT, OUT_BATCH_DICT),
+)
+IN_META_KEYS = tuple(dict.fromkeys(key for each in (IN_META_DICT, *DICTS[:8]) for key in each.fields))
 
 
-_read_object = OBJECT.reader()
+_read_object = OBJECT_DICT.reader()
 
 
 def new_object(value: Any, path: str) -> ObjectMeta:
@@ -258,15 +288,15 @@ def new_object(value: Any, path: str) -> ObjectMeta:
     try:
         return cast("ObjectMeta", _read_object(value))
     except Unusual:
-        for problem in OBJECT.problems(value, path):
-            advice = f". Attributes of your own belong under {path}.emcustom" if problem.unknown else ""
+        for problem in OBJECT_DICT.problems(value, path):
+            advice = f". Attributes of your own belong under {path}.{ATTRIBUTES}" if problem.unknown else ""
             raise OutputError(f"{problem.text}{advice}", path=problem.path) from None
-        return cast("ObjectMeta", OBJECT.read(value))
+        return cast("ObjectMeta", OBJECT_DICT.read(value))
 
 
 def document_schema() -> dict[str, Any]:
     """Return the JSON Schema of documents: their lines in files and on the console, and the payload of ``new-meta``."""
-    return json_schema(_documented(DOCUMENT), "document of aimeta")
+    return json_schema(_documented(DOCUMENT_DICT), "document of aimeta")
 
 
 def _documented(schema: Schema) -> Schema:

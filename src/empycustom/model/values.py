@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from empycustom.types import BufferInfo as BufferInfo
 from empycustom.types import Classifier as Classifier
@@ -21,6 +21,50 @@ Object = ObjectMeta
 UNKNOWN_CLASS = -1
 UNTRACKED = -1
 NO_PTS = -1
+
+
+class Box(NamedTuple):
+    """A box in pixels, from the upper left corner of the frame."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Label(NamedTuple):
+    """A label of a classifier: the name and the number of the class, and a probability from 0 to 1."""
+
+    name: str
+    probability: float = 1.0
+    class_id: int = 0
+    label_id: int = 0
+    num_classes: int = 0
+
+
+class Classification(NamedTuple):
+    """The labels of one classifier; ``component_id`` is the number of its element, 0: unknown."""
+
+    labels: tuple[Label, ...]
+    component_id: int = 0
+
+
+class Detection(NamedTuple):
+    """An object in a frame.
+
+    ``class_id`` -1: unknown; ``track_id`` -1: not tracked; ``confidence`` from 0 to 1; ``text`` is what an overlay writes beside
+    it. ``component_id`` (of the element that found it) and ``tracker_confidence`` are DeepStream's, None elsewhere.
+    """
+
+    label: str
+    box: Box
+    class_id: int = UNKNOWN_CLASS
+    track_id: int = UNTRACKED
+    confidence: float = 1.0
+    text: str = ""
+    classifications: tuple[Classification, ...] = ()
+    component_id: int | None = None
+    tracker_confidence: float | None = None
 
 
 def timestamp(seconds: float) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 from empycustom.errors import OutputError
+from empycustom.model import keys
 from empycustom.model import values as model
+from empycustom.model.keys import BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, TEXT, TRACK_ID
 from empycustom.model.keys import new_object as new_object
 from empycustom.model.serialize import decode, loads, shown
-from empycustom.model.values import NOTHING
+from empycustom.model.values import NOTHING, Box, Classification, Detection, Label
 from empycustom.text import below, suggestion
 from empycustom.text import shown as shown_as_json
 
@@ -57,6 +59,82 @@ def check_each(value: Any, path: str, check: Check) -> None:
     for index, item in enumerate(value):
         if check is not None:
             check(item, f"{path}[{index}]")
+
+
+# Objects as in_meta has them, and as values.
+
+
+_LEFT, _TOP, _WIDTH, _HEIGHT = keys.BOX_DICT.fields
+(_DISPLAY_TEXT,) = keys.TEXT_DICT.fields
+_NUM_CLASSES, _NAME, _CLASS, _LABEL_ID, _PROBABILITY = keys.LABEL_DICT.fields
+_NUM_LABELS, _COMPONENT, _LABELS = keys.CLASSIFIER_DICT.fields
+*_, _FINDER, _TRACKER_CONFIDENCE, _ATTRIBUTES = keys.OBJECT_DICT.fields
+
+
+def object_dict(found: Detection, attributes: Any = NOTHING) -> model.Object:
+    """Return an object as ``in_meta`` has it, in a new dict."""
+    made: dict[str, Any] = {
+        CLASS_ID: found.class_id,
+        TRACK_ID: found.track_id,
+        CONFIDENCE: found.confidence,
+        LABEL: found.label,
+        BOX: box_dict(*found.box),
+        TEXT: {_DISPLAY_TEXT: found.text},
+        CLASSIFIERS: [classifier_dict(each) for each in found.classifications],
+    }
+    if found.component_id is not None:
+        made[_FINDER] = found.component_id
+    if found.tracker_confidence is not None:
+        made[_TRACKER_CONFIDENCE] = found.tracker_confidence
+    if attributes is not NOTHING:
+        made[_ATTRIBUTES] = attributes
+    return cast("model.Object", made)
+
+
+def box_dict(left: float, top: float, width: float, height: float) -> model.RectParams:
+    """Return a box as ``in_meta`` has it."""
+    return cast("model.RectParams", {_LEFT: left, _TOP: top, _WIDTH: width, _HEIGHT: height})
+
+
+def classifier_dict(each: Classification) -> model.Classifier:
+    """Return a classification as ``in_meta`` has it."""
+    labels = [
+        {
+            _NUM_CLASSES: label.num_classes,
+            _NAME: label.name,
+            _CLASS: label.class_id,
+            _LABEL_ID: label.label_id,
+            _PROBABILITY: label.probability,
+        }
+        for label in each.labels
+    ]
+    return cast("model.Classifier", {_NUM_LABELS: len(labels), _COMPONENT: each.component_id, _LABELS: labels})
+
+
+def detection_of(found: Mapping[str, Any]) -> Detection:
+    """Return the value of an object as ``in_meta`` has it, or as :func:`new_object` returns it."""
+    return Detection(
+        found[LABEL],
+        box_of_object(found),
+        found[CLASS_ID],
+        found[TRACK_ID],
+        found[CONFIDENCE],
+        found[TEXT][_DISPLAY_TEXT],
+        tuple(map(_classification, found[CLASSIFIERS])),
+        found.get(_FINDER),
+        found.get(_TRACKER_CONFIDENCE),
+    )
+
+
+def box_of_object(found: Mapping[str, Any]) -> Box:
+    """Return the box of an object as ``in_meta`` has it."""
+    box = found[BOX]
+    return Box(box[_LEFT], box[_TOP], box[_WIDTH], box[_HEIGHT])
+
+
+def _classification(each: Mapping[str, Any]) -> Classification:
+    labels = (Label(info[_NAME], info[_PROBABILITY], info[_CLASS], info[_LABEL_ID], info[_NUM_CLASSES]) for info in each[_LABELS])
+    return Classification(tuple(labels), each[_COMPONENT])
 
 
 # What comes from a buffer, checked where it is read: anybody may have written it.
