@@ -166,3 +166,31 @@ def test_what_a_library_cannot_write_elsewhere_is_its_exception(cli, library):
 
     assert ended.code == 1
     assert "No space left on device" in ended.err
+
+
+LOGS = """\
+import logging
+
+
+def process_ip(io_buffer, in_meta, options):
+    logging.warning("x" * 1000)
+    return [{"a": 1}]
+"""
+
+
+@pytest.mark.parametrize("words", [["run", "test"], ["run", "emi_stream_config.json", "--source", "test", "--source", "test"]])
+def test_a_stderr_that_is_open_and_not_read_stops_no_stream(env, configured, library, tmp_path, words):
+    """As of `2>&1 | less`: messages for which there is no room in the pipe wait, and are dropped in the end."""
+    configured({"empycustom": {"custom-lib": "logs.py", "in-place": True}})
+    more = ["--lib", "logs.py"] if words == ["run", "test"] else []
+    library(LOGS, "logs.py")
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "empycustom", *words, *more, "--frames", "300", "--out", "o.jsonl", "--log-level", "debug"]
+    child = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=writing)
+    os.close(writing)
+    try:
+        assert child.wait(TIMEOUT_S) == 0
+    finally:
+        child.kill()
+        os.close(reading)
+    assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 300 * (1 if more else 2)

@@ -74,6 +74,11 @@ class QueuedOutput:
         """How many documents were accepted and are not written yet."""
         return self.accepted - self.written - self.lost
 
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was made here: a child of a fork does not have the thread."""
+        return self._process == os.getpid()
+
     def put(self, line: bytes, pace: Pace) -> bool:
         """Accept a document; return False where it was dropped, or the output has failed.
 
@@ -112,7 +117,7 @@ class QueuedOutput:
 
     def close(self, *, patience_s: float = PATIENCE_S) -> None:
         """Write what was accepted, as :meth:`drain` does, and close the output. Nothing is accepted any more."""
-        if self._process == os.getpid():  # not in a fork, which has no such thread
+        if self.is_of_this_process:
             self._closing = True
             self._wait(lambda: self._ended, patience_s)
             _open.discard(self)

@@ -112,7 +112,7 @@ class FileOutput:
     def write(self, lines: Sequence[bytes]) -> None:
         """Append them."""
         descriptor = self._open() if self._descriptor is None else self._descriptor
-        _write(descriptor, b"".join(lines))
+        write_all(descriptor, b"".join(lines))
 
     def close(self) -> None:
         """Close the file."""
@@ -148,7 +148,7 @@ class ConsoleOutput:
         """Print them."""
         data = b"".join(lines)
         if self._descriptor is not None:
-            _write(self._descriptor, data)
+            write_all(self._descriptor, data)
         elif self._stream is not None:
             self._stream.write(data.decode())
             self._stream.flush()
@@ -165,7 +165,7 @@ def _batch_bytes(descriptor: int) -> int:
     return _FILE_BYTES if stat.S_ISREG(os.fstat(descriptor).st_mode) else _PIPE_BYTES
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
     """Write all of ``data``, however long that takes; also where somebody has made the descriptor one that does not wait."""
     rest = memoryview(data)
     while rest:

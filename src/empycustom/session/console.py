@@ -6,18 +6,23 @@ import errno
 import fcntl
 import io
 import os
+import select
 import sys
 import termios
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import IO, Any
 
 from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError
+from empycustom.outputs.queued import QueuedOutput
+from empycustom.outputs.table import write_all
 from empycustom.text import for_people
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _terminal: Any = None  # what it was like, where stdin is one
 _kept: IO[str] | None = None  # what stdout was, while it is kept
+_STDERR_PATIENCE_S = 1.0
 _UNREADABLE = (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EDQUOT)  # no reader, the terminal is closed, the disk is full
 
 
@@ -84,6 +89,7 @@ def restore_terminal() -> None:
 
 def finish_streams() -> None:
     """Write what Python still holds. Raises OSError where stdout fails; Python does not try it once more when it ends."""
+    finish_messages()
     failures = [error for stream in (sys.stderr, _kept, sys.stdout) if (error := _finish(stream)) and stream is not sys.stderr]
     if failures:
         raise failures[0]
@@ -115,13 +121,80 @@ def incomplete(error: OSError) -> str:
 beside: list[Callable[[], AbstractContextManager[Any]]] = [nullcontext]
 
 
+class _Messages:
+    """The output of what is said on stderr."""
+
+    name, batch_bytes = "stderr", select.PIPE_BUF
+
+    def open(self) -> None:
+        """Nothing is needed: stderr is looked up for each message, since libraries replace and close it."""
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Write messages."""
+        for line in lines:
+            _write_message(line.decode("utf-8", "surrogatepass"))
+
+    def close(self) -> None:
+        """Leave stderr open."""
+
+
+class _Dropped:
+    """Messages for which there is no room are dropped; nobody waits until they are read."""
+
+    def is_live(self) -> bool:
+        """Drop it."""
+        return True
+
+    def is_stopping(self) -> bool:
+        """Nobody waits."""
+        return False
+
+
+_messages: QueuedOutput | None = None  # from the first one on that comes from the thread of a stream
+_making = threading.Lock()
+
+
 def write_stderr(text: str) -> None:
-    """Write a line on stderr, if it can be: a stream is not ended because nobody reads what is said about it."""
+    """Write a line on stderr, if it can be: a stream neither ends nor waits because nobody reads what is said about it."""
+    global _messages
+    if _messages is None and threading.current_thread() is threading.main_thread():
+        _write_message(text)
+        return
+    with _making:
+        _messages = _messages or QueuedOutput(_Messages(), on_error=lambda _error: None)
+    if _messages.is_of_this_process:
+        _messages.put(text.encode("utf-8", "surrogatepass"), _Dropped())
+    else:  # a child of a library has its messages to itself
+        _write_message(text)
+
+
+def finish_messages() -> None:
+    """Let what was said be written, unless nobody reads it."""
+    global _messages
+    messages, _messages = _messages, None
+    if messages:
+        messages.close(patience_s=_STDERR_PATIENCE_S)
+
+
+def _write_message(text: str) -> None:
+    """Write past Python's buffers, whose lock would be held as long as nobody reads."""
     with suppress(OSError, ValueError), beside[0]():
-        if sys.stderr is None or sys.stderr.closed:  # by a library; the descriptor is open yet
-            os.write(_STDERR, f"{text}\n".encode(errors="backslashreplace"))
+        stream = sys.stderr
+        if stream is None or stream.closed:  # by a library; the descriptor is open yet
+            write_all(_STDERR, f"{text}\n".encode(errors="backslashreplace"))
+        elif (descriptor := _descriptor_of(stream)) is None:
+            print(text, file=stream, flush=True)
         else:
-            print(text, file=sys.stderr, flush=True)
+            try:
+                write_all(descriptor, f"{text}\n".encode(stream.encoding, "backslashreplace"))
+            except BrokenPipeError:  # for good, also for C and child processes
+                send_nowhere(stream)
+
+
+def _descriptor_of(stream: Any) -> int | None:
+    with suppress(OSError, AttributeError):  # it is none of the operating system's
+        return int(stream.fileno())
+    return None
 
 
 def _finish(stream: IO[str] | None) -> OSError | None:
@@ -176,6 +249,7 @@ def keep_stdout() -> None:
 def give_stdout_back() -> None:
     """Let everybody write to stdout again, for programs that go on after a command."""
     global _kept
+    finish_messages()
     if _kept is None:
         return
     if _is_stdout(sys.stdout):
