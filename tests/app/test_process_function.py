@@ -287,6 +287,11 @@ def test_options_that_are_none(options, what):
         empycustom.process(gray(1), mean, options=options)
 
 
+def test_policies_that_are_none():
+    with pytest.raises(PropertyError, match="on_error is one of fail, pass, drop, not 'ignore'"):
+        empycustom.process(gray(1), mean, on_error="ignore")
+
+
 def test_on_error(caplog):
     def odd(_buffer, in_meta, _options):
         return {"frame": {"n": 1 // (in_meta["frame"][0]["frame_num"] % 2)}}

@@ -47,6 +47,9 @@ class Input:
     def feed(self) -> None:
         """Give more frames, if more are wanted. Called before each look for a result, in the thread of the program."""
 
+    def end(self) -> None:
+        """Let go of the pipeline, which has stopped."""
+
     def takes(self, _report: Report) -> bool:
         """Return True where an error has been dealt with, so that others go on."""
         return False
@@ -94,6 +97,11 @@ class Files(Input):
         """Leave files that do nothing any more."""
         if self._playlist:
             self._playlist.look()
+
+    def end(self) -> None:
+        """Give no more times to frames."""
+        if self._times:
+            self._times.end()
 
     def takes(self, report: Report) -> bool:
         """Return True for an error of one of several files: the others are played."""

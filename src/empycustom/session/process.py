@@ -30,6 +30,7 @@ from empycustom.text import as_text
 
 _log = logging.getLogger("empycustom")
 _LIBRARY, _LAST = "library", "results"  # names of elements
+_POLICIES = ("fail", "pass", "drop")
 _GRACE_S = 10.0  # how long elements may take to stop when a program leaves early
 
 
@@ -93,6 +94,8 @@ def process(
     if len(given) != len(libraries):
         what = f"options are for {len(given)} libraries, and there are {len(libraries)}; give each its own"
         raise PropertyError(what, name="options")
+    if on_error not in _POLICIES:
+        raise PropertyError(f"on_error is one of {', '.join(_POLICIES)}, not {on_error!r}", name="on-error")
     texts = [_as_json(each) for each in given]
     return Results(input_of(video, every_frame=every_frame), list(zip(libraries, texts, strict=True)), format, on_error)
 
@@ -294,9 +297,10 @@ class Results(Iterator[Result]):
         return self._current
 
     def _hear(self) -> None:
+        failed = self._states is not None and self._states.failed  # first: an element says why before
         while (message := self._bus.pop()) is not None:
             self._take(message)
-        if self._states and self._states.failed and not self._failure:
+        if failed and not self._failure:
             self._failure = LaunchError("The pipeline cannot start, and no element says why; set GST_DEBUG=3 in the environment.")
 
     def _take(self, message: Any) -> None:
@@ -324,6 +328,7 @@ class Results(Iterator[Result]):
                     f"The pipeline does not stop within {_GRACE_S:g} s: a callback of a library, or an element, does not return."
                 )
                 return
+        self._video.end()
         self._hear()
 
 
