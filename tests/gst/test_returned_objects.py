@@ -101,8 +101,8 @@ def test_a_buffer_whose_address_is_another_one(play, library):
 
 
 RAISED = {
-    "text": ("made(Exception, __str__=no, __repr__=no)", "Made: (its text cannot be had: LookupError)"),
-    "text that leaves": ("made(Exception, __str__=leave)", "Made: (its text cannot be had: SystemExit)"),
+    "text": ("made(Exception, __str__=no, __repr__=no)", "Made: (its text is not available: LookupError)"),
+    "text that leaves": ("made(Exception, __str__=leave)", "Made: (its text is not available: SystemExit)"),
     "class": ("made(Exception, 'this', __class__=property(no))", "Made: this"),
     "cause": ("made(Exception, 'this', __cause__=property(no))", "Made: this"),
     "traceback": ("made(Exception, 'this', __traceback__=property(leave))", "Made: this"),

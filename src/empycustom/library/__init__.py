@@ -1,4 +1,4 @@
-"""The user's code: found, loaded, checked at start, called, and blamed with file, line and traceback.
+"""The user's code: found, loaded, checked at start and called; its errors get a file, a line and a traceback.
 
 Pure: no GStreamer, no C.
 """

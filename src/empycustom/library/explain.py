@@ -1,4 +1,4 @@
-"""Where in the user's file an exception comes from, and how to say it."""
+"""Errors of a library: where in its file they come from, names that may be misspelt, and exceptions that end a stream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST = 500  # characters of an exception's text on one line
 
 @dataclass(frozen=True)
 class ErrorLocation:
-    """What is known of an exception: file and ``line`` (from 1, or None), its text on one line, and its traceback.
+    """The place of an exception: file and ``line`` (from 1, or None), its text on one line, and its traceback.
 
     The traceback begins in the user's code; the frames of this package before it, and those of importing, are left out.
     """
@@ -55,12 +55,12 @@ def kind_of(value: Any) -> str:
 
 
 def is_kind(value: Any, kind: type) -> bool:
-    """Say whether the class of a value is ``kind`` or one below it, whatever the value says of itself."""
+    """Return whether the class of a value is ``kind`` or derived from it, whatever the value itself claims."""
     return any(base is kind for base in type.__dict__["__mro__"].__get__(type(value)))
 
 
 def traceback_of(error: BaseException) -> TracebackType | None:
-    """Return where an exception came through, whatever its class says of that."""
+    """Return the traceback of an exception, whatever its class does with that attribute."""
     return BaseException.__dict__["__traceback__"].__get__(error)  # type: ignore[no-any-return]
 
 
@@ -109,8 +109,8 @@ def _text(error: BaseException) -> str:
     try:
         said = (error.msg or "") if is_kind(error, SyntaxError) else error  # type: ignore[attr-defined]
         return str.__str__(str(said))  # also where it is a class of text that does other things
-    except BaseException as failure:  # noqa: BLE001 - the user's __str__ may do anything, and is not what is to be told
-        return f"(its text cannot be had: {kind_of(failure)})"
+    except BaseException as failure:  # noqa: BLE001 - the user's __str__ may do anything, and is not the error to report
+        return f"(its text is not available: {kind_of(failure)})"
 
 
 def _printable(text: str) -> str:
@@ -198,13 +198,13 @@ def _plain(name: str) -> str:
 
 
 def _is_slip(name: str, callback: str) -> bool:
-    """Say whether a name differs by one letter, or by their order: not ``started`` or ``restart``, which are words."""
+    """Return whether a name differs by one letter, or by the order of letters; ``started`` and ``restart`` do not count."""
     close = sorted(name) == sorted(callback) or SequenceMatcher(None, name, callback).ratio() > _SURE
     return close and abs(len(name) - len(callback)) < 2
 
 
 def _is_idle(path: str, name: str) -> bool:
-    """Say whether nothing in the file names the function, which stands there without a decorator, at the outermost level."""
+    """Return whether a function, defined at module level without a decorator, is never named in the file."""
     with open(path, "rb") as file:
         tree = ast.parse(file.read())
     defined = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
@@ -223,7 +223,7 @@ _DEBUGGER = ("pdb", "bdb", "cmd")  # modules
 
 
 def ending(error: BaseException, found: ErrorLocation, callback: str, *, frame: str | None) -> LibraryError | None:
-    """Return what is to be said where ``error``, which ``callback`` raised, ends the stream; None where it is a mistake.
+    """Return the exception for an ``error`` of ``callback`` that ends the stream; None if it is a mistake.
 
     ``frame``: what becomes of the frame, as the rest of a sentence; None where the callback is not called for frames.
     """
@@ -241,7 +241,7 @@ def ending(error: BaseException, found: ErrorLocation, callback: str, *, frame: 
 
 
 def is_debugger_left(error: BaseException) -> bool:
-    """Whether somebody left pdb, or a debugger made of it.
+    """Return whether somebody left pdb, or a debugger based on it.
 
     That is BdbQuit, or what the debugger itself raises: on Python 3.14 SystemExit, or an error when ``exit()`` has closed stdin.
     """
@@ -254,7 +254,7 @@ def is_debugger_left(error: BaseException) -> bool:
 
 
 def at_fault(error: BaseException) -> BaseException:
-    """Return what is to be said of an exception that came out of our own work.
+    """Return the exception to report for one that came out of our own code.
 
     It is our fault, unless somebody left a debugger there, or code of a library raised it that Python runs besides the
     callbacks.

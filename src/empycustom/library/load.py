@@ -114,7 +114,7 @@ def _file(custom_lib: str) -> Path:
     elif path.suffix == ".so":
         problem = "is a compiled library; name a Python file"
     elif path.suffix != ".py":
-        problem = "is no Python file; its name must end in .py"
+        problem = "is not a Python file; its name must end in .py"
     elif not os.path.isfile(path):
         problem = "is a pipe or a device; name a Python file"
     if problem:
@@ -157,7 +157,7 @@ def _execute(spec: ModuleSpec) -> ModuleType:
 
 
 def load_error(error: BaseException, library: str) -> LibraryError:
-    """Return what is to be said where a library cannot be loaded because of ``error``."""
+    """Return the exception for a library that ``error`` keeps from being loaded."""
     found = locate_error(error, library)
     verb = "has a syntax error" if is_kind(error, SyntaxError) else "cannot be loaded"
     advice = ". That is how Ctrl-C ends it" if is_kind(error, KeyboardInterrupt) else ""

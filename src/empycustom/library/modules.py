@@ -124,7 +124,7 @@ class Package:
         return spec or ModuleSpec(name, loader, origin=file)
 
     def has(self, name: str) -> bool:
-        """Say whether the module ``name`` (without a dot) is one of those beside the library."""
+        """Return whether the module ``name`` (without a dot) lies beside the library."""
         if self.shared or name in sys.builtin_module_names:
             return False
         spec = PathFinder.find_spec(as_native(name), [self.folder])
@@ -132,7 +132,7 @@ class Package:
 
 
 def _is_installed(name: str) -> bool:
-    """Say whether Python finds more under ``name`` than a folder that happens to be called so."""
+    """Return whether Python finds more than a folder that happens to have that name."""
     if name in sys.modules:
         return True
     spec = importlib.util.find_spec(name)

@@ -1,4 +1,4 @@
-"""What the frames of ``empycustom.process`` come from: videos that GStreamer reads, or NumPy arrays."""
+"""The input of ``empycustom.process``: videos that GStreamer reads, or NumPy arrays."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _warn(text: str) -> None:
 
 
 class Input:
-    """What frames come from. ``wait_ns`` is how long to wait for a frame before it may have to be fed again."""
+    """A source of frames. ``wait_ns`` is how long to wait for a frame before it may have to be fed again."""
 
     wait_ns = 50 * Gst.MSECOND
 
