@@ -5,72 +5,12 @@ import sys
 import threading
 
 import pytest
+from metas_on_buffers import NAME, NONE, REGIONS, json_on, regions
 
 from empycustom.errors import NativeError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native import metas
-from empycustom.native import metas as native_regions
-from empycustom.native import metas as stamps
-from empycustom.native.loading import buffer_at, double_in, ffi, int_in, name_of, text_in, uint64_in
-from empycustom.native.memory import is_memory_writable
 from empycustom.native.metas import JsonMeta, Param, Region, add_stamp, stamp_at
-
-NAME = "EmPyCustomTestMeta"
-NONE = Gst.CLOCK_TIME_NONE
-
-
-@pytest.fixture
-def buffer():
-    return Gst.Buffer.new_allocate(None, 100, None)
-
-
-@pytest.fixture(scope="module")
-def json_meta():
-    return JsonMeta(NAME)
-
-
-def apis(buffer):
-    return [api for api, _ in metas.scan(hash(buffer))]
-
-
-def flags(buffer):
-    return buffer_at(hash(buffer)).mini_object.flags
-
-
-def set_flags(buffer, *names):
-    buffer_at(hash(buffer)).mini_object.flags |= bits(*names)
-
-
-def bits(*names):
-    kinds = (Gst.BufferFlags, GstVideo.VideoBufferFlags)
-    return sum(int(getattr(kind, name)) for name in names for kind in kinds if hasattr(kind, name))
-
-
-def regions(buffer):
-    return [region(meta) for api, meta in metas.scan(hash(buffer)) if api == native_regions.REGION_API]
-
-
-def region(meta):
-    *facts, structures = native_regions.region_at(meta)
-    return Region(*facts, [param(structure) for structure in structures])
-
-
-def param(structure):
-    number = int_in(structure, b"id")
-    return Param(
-        name_of(structure),
-        text_in(structure, b"label"),
-        int_in(structure, b"label_id"),
-        double_in(structure, b"confidence"),
-        uint64_in(structure, b"id") if number is None else number,
-    )
-
-
-def json_on(buffer, json_meta):
-    found = [meta for api, meta in metas.scan(hash(buffer)) if api == json_meta.api]
-    assert len(found) == 1
-    return json_meta.get(found[0]), found[0]
-
 
 # Plain facts.
 
@@ -91,10 +31,10 @@ def test_a_buffer_without_metas(buffer):
 
 
 def test_scan_returns_api_and_address_in_the_order_of_adding(buffer, json_meta):
-    native_regions.add_region(hash(buffer), Region(1, "one", 0, 0, 1, 1, []))
+    metas.add_region(hash(buffer), Region(1, "one", 0, 0, 1, 1, []))
     json_meta.add(hash(buffer), 5, "{}")
-    native_regions.add_region(hash(buffer), Region(2, "two", 0, 0, 1, 1, []))
-    assert [api for api, _ in metas.scan(hash(buffer))] == [native_regions.REGION_API, json_meta.api, native_regions.REGION_API]
+    metas.add_region(hash(buffer), Region(2, "two", 0, 0, 1, 1, []))
+    assert [api for api, _ in metas.scan(hash(buffer))] == [metas.REGION_API, json_meta.api, metas.REGION_API]
     assert [region.label for region in regions(buffer)] == ["one", "two"]
     addresses = [meta for _, meta in metas.scan(hash(buffer))]
     assert len(set(addresses)) == 3
@@ -111,39 +51,15 @@ def test_video_layout(buffer):
 
 # Regions.
 
-REGIONS = [
-    Region(7, "person", 1, 2, 3, 4, []),
-    Region(0, "", 0, 0, 0, 0, []),
-    Region(2**31 - 1, "größe 人 😀", 2**32 - 1, 2**31, 5, 6, []),
-    Region(
-        8,
-        "car",
-        1,
-        2,
-        3,
-        4,
-        [
-            Param("detection", None, 3, 0.75, None),
-            Param("object_id", None, None, None, 12),
-            Param("classification", "Käfer", -1, 1.0, None),
-            Param("empty", None, None, None, None),
-            Param("all", "x", 0, 0.0, 0),
-        ],
-    ),
-    Region(
-        9, "tracked", 1, 2, 3, 4, [Param("object_id", None, None, None, 2**40), Param("object_id", None, None, None, 2**64 - 1)]
-    ),
-]
-
 
 @pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.label or "empty")
 def test_what_is_written_about_a_region_is_read_back(buffer, region):
-    native_regions.add_region(hash(buffer), region)
+    metas.add_region(hash(buffer), region)
     assert regions(buffer) == [region]
 
 
 def test_a_region_of_ours_as_others_see_it(buffer):
-    native_regions.add_region(hash(buffer), REGIONS[3])
+    metas.add_region(hash(buffer), REGIONS[3])
     meta = GstVideo.buffer_get_video_region_of_interest_meta_id(buffer, 8)
     assert (meta.x, meta.y, meta.w, meta.h) == (1, 2, 3, 4)
     assert meta.get_param("detection").get_double("confidence") == (True, 0.75)
@@ -164,17 +80,17 @@ def test_a_region_of_others_as_we_see_it(buffer):
 
 def test_a_region_gets_an_id(buffer):
     GstVideo.buffer_add_video_region_of_interest_meta(buffer, "a", 1, 1, 1, 1)
-    native_regions.set_region_id(metas.scan(hash(buffer))[0][1], 42)
+    metas.set_region_id(metas.scan(hash(buffer))[0][1], 42)
     assert regions(buffer)[0].id == 42
     assert GstVideo.buffer_get_video_region_of_interest_meta_id(buffer, 42).x == 1
 
 
 def test_a_label_that_c_cannot_hold_is_kept_readable(buffer):
-    native_regions.add_region(hash(buffer), Region(1, "a\0b\ud800", 0, 0, 1, 1, []))
+    metas.add_region(hash(buffer), Region(1, "a\0b\ud800", 0, 0, 1, 1, []))
     assert regions(buffer)[0].label == "a\\0b\\ud800"
 
 
-# Our own note.
+# Our own meta with JSON.
 
 
 def test_a_text_is_added_and_got(buffer, json_meta):
@@ -222,7 +138,7 @@ def test_a_stamp_is_written_read_and_copied(buffer):
     add_stamp(hash(buffer), 2**63 - 1, 1_790_000_000_123_456_789)
     for made in (buffer, buffer.copy_deep()):
         ((api, meta),) = metas.scan(hash(made))
-        assert api == stamps.STAMP_API
+        assert api == metas.STAMP_API
         assert stamp_at(meta) == (2**63 - 1, 1_790_000_000_123_456_789)
 
 
@@ -292,7 +208,7 @@ def test_a_name_is_registered_once_by_threads_that_begin_together():
 
 def test_threads_scan_one_buffer_at_the_same_time(buffer, json_meta):
     for number in range(20):
-        native_regions.add_region(hash(buffer), Region(number, "one", 0, 0, 1, 1, []))
+        metas.add_region(hash(buffer), Region(number, "one", 0, 0, 1, 1, []))
     json_meta.add(hash(buffer), 5, "{}")
     wanted, wrong = metas.scan(hash(buffer)), []
 
@@ -330,154 +246,3 @@ def test_one_that_somebody_else_left_half_empty(buffer, json_meta):
 def test_it_survives_copies(buffer, json_meta):
     json_meta.add(hash(buffer), 5, "[1]")
     assert json_on(buffer.copy_deep(), json_meta)[0] == "[1]"
-
-
-# From one buffer to another.
-
-
-@pytest.fixture
-def rich(json_meta):
-    """A buffer with two regions, a note and a video meta."""
-    made = Gst.Buffer.new_wrapped(bytes(range(96)))
-    native_regions.add_region(hash(made), REGIONS[3])
-    native_regions.add_region(hash(made), REGIONS[0])
-    json_meta.add(hash(made), 4, "[1]")
-    GstVideo.buffer_add_video_meta(made, GstVideo.VideoFrameFlags.NONE, GstVideo.VideoFormat.RGBA, 6, 4)
-    return made
-
-
-def test_metas_are_carried_without_those_of_memory(buffer, rich, json_meta):
-    metas.carry_metas(hash(rich), hash(buffer), with_memory=False)
-    assert regions(buffer) == [REGIONS[3], REGIONS[0]]
-    assert json_on(buffer, json_meta)[0] == "[1]"
-    assert metas.video_layout(hash(buffer)) is None
-    assert len(metas.scan(hash(rich))) == 4
-
-
-def test_metas_are_carried_with_those_of_memory(buffer, rich):
-    metas.carry_metas(hash(rich), hash(buffer), with_memory=True)
-    assert sorted(apis(buffer)) == sorted(apis(rich))
-    assert metas.video_layout(hash(buffer)) == metas.video_layout(hash(rich))
-
-
-def test_kinds_that_are_there_already_are_not_carried(buffer, rich, json_meta):
-    native_regions.add_region(hash(buffer), Region(1, "own", 0, 0, 1, 1, []))
-    metas.carry_metas(hash(rich), hash(buffer), with_memory=True)
-    assert [region.label for region in regions(buffer)] == ["own"]
-    assert json_on(buffer, json_meta)[0] == "[1]"
-    before = metas.scan(hash(buffer))
-    metas.carry_metas(hash(rich), hash(buffer), with_memory=True)
-    assert metas.scan(hash(buffer)) == before
-
-
-def test_what_is_carried_is_a_copy(buffer, rich, json_meta):
-    metas.carry_metas(hash(rich), hash(buffer), with_memory=False)
-    json_meta.replace(hash(buffer), json_on(buffer, json_meta)[1], 5, "[2]")
-    native_regions.set_region_id(metas.scan(hash(buffer))[0][1], 77)
-    assert json_on(rich, json_meta)[0] == "[1]"
-    assert regions(rich)[0].id == 8
-    metas.remove_metas(hash(rich))
-    assert [region.label for region in regions(buffer)] == ["car", "person"]
-
-
-def test_times_and_flags_are_carried_where_they_are_set(buffer):
-    names = ("DISCONT", "INTERLACED", "TFF", "ONEFIELD", "MULTIPLE_VIEW", "FIRST_IN_BUNDLE")
-    source = Gst.Buffer.new()
-    source.pts, source.duration, source.offset = 5, 7, 9
-    set_flags(source, *names)
-    buffer.pts, buffer.dts, buffer.offset_end = 1, 2, 3
-    set_flags(buffer, "DELTA_UNIT")
-    metas.carry_times_and_flags(hash(source), hash(buffer))
-    assert (buffer.pts, buffer.dts, buffer.duration, buffer.offset, buffer.offset_end) == (5, 2, 7, 9, 3)
-    assert flags(buffer) & bits(*names) == bits(*names)
-    assert not flags(buffer) & bits("DELTA_UNIT")
-
-
-def test_a_source_without_times_and_flags_changes_none(buffer):
-    buffer.pts, buffer.dts, buffer.duration, buffer.offset, buffer.offset_end = range(5)
-    set_flags(buffer, "DELTA_UNIT")
-    metas.carry_times_and_flags(hash(Gst.Buffer.new()), hash(buffer))
-    assert (buffer.pts, buffer.dts, buffer.duration, buffer.offset, buffer.offset_end) == tuple(range(5))
-    assert flags(buffer) & bits("DELTA_UNIT")
-
-
-def test_flags_of_the_memory_and_of_the_object_stay_as_they_are(buffer):
-    source = Gst.Buffer.new()
-    set_flags(source, "TAG_MEMORY", "LIVE")
-    before = flags(buffer) & 0b1111
-    untagged = not flags(buffer) & bits("TAG_MEMORY")
-    metas.carry_times_and_flags(hash(source), hash(buffer))
-    assert flags(buffer) & bits("LIVE")
-    assert flags(buffer) & 0b1111 == before
-    assert untagged == (not flags(buffer) & bits("TAG_MEMORY"))
-
-
-def test_memory_is_shared_and_not_copied(buffer):
-    source = Gst.Buffer.new_wrapped(bytes(range(96)))
-    source = source.append(Gst.Buffer.new_allocate(None, 10, None))
-    metas.share_memory(hash(source), hash(buffer))
-    assert buffer.n_memory() == 2
-    assert metas.size_of(hash(buffer)) == 106
-    assert hash(buffer.peek_memory(0)) == hash(source.peek_memory(0))
-    assert buffer.extract_dup(0, 96) == bytes(range(96))
-    del source
-    assert buffer.extract_dup(0, 96) == bytes(range(96))
-
-
-def parents(buffer):
-    return [api for api, _ in metas.scan(hash(buffer)) if api == hash(Gst.parent_buffer_meta_api_get_type())]
-
-
-def test_a_buffer_whose_memory_is_shared_is_not_kept_so_that_it_can_be_written(buffer):
-    source = Gst.Buffer.new_wrapped(b"x" * 96)
-    metas.share_memory(hash(source), hash(buffer))
-    assert not is_memory_writable(hash(buffer)), "there are two"
-    del source
-    assert is_memory_writable(hash(buffer))
-    assert parents(buffer) == []
-    metas.share_memory(hash(Gst.Buffer.new()), hash(buffer))
-    assert (buffer.n_memory(), parents(buffer)) == (0, [])
-
-
-def test_a_buffer_whose_memory_cannot_be_shared_is_kept_by_the_copy_of_its_bytes():
-    source, target = Gst.Buffer.new_wrapped(b"x" * 96), Gst.Buffer.new()
-    memory = ffi.cast("GstMemory *", hash(source.peek_memory(0)))
-    memory.mini_object.flags |= int(Gst.MemoryFlags.NO_SHARE)
-    metas.share_memory(hash(source), hash(target))
-    assert hash(target.peek_memory(0)) != hash(source.peek_memory(0))
-    assert target.extract_dup(0, 96) == b"x" * 96
-    assert len(parents(target)) == 1
-    assert buffer_at(hash(source)).mini_object.refcount == 2
-    other = Gst.Buffer.new()
-    metas.carry_metas(hash(target), hash(other), with_memory=False)
-    assert parents(other) == [], "pixels of its own need no other buffer"
-    del target
-    assert buffer_at(hash(source)).mini_object.refcount == 1
-
-
-def test_metas_are_removed(rich):
-    metas.remove_metas(hash(rich))
-    assert metas.scan(hash(rich)) == []
-    assert metas.size_of(hash(rich)) == 96
-
-
-def test_metas_that_their_owner_locked_stay(rich):
-    kept = metas.scan(hash(rich))[1]
-    ffi.cast("GstMeta *", kept[1]).flags |= int(Gst.MetaFlags.LOCKED)
-    metas.remove_metas(hash(rich))
-    assert metas.scan(hash(rich)) == [kept]
-    ffi.cast("GstMeta *", kept[1]).flags &= ~int(Gst.MetaFlags.LOCKED)
-
-
-def test_many_rounds_leave_nothing_behind(json_meta):
-    """Reference counts stay as they are, however often buffers are written, read and carried."""
-    source = Gst.Buffer.new_wrapped(b"x" * 8)
-    memory = source.peek_memory(0)
-    counts = memory.mini_object.refcount, source.mini_object.refcount
-    for number in range(200):
-        target = Gst.Buffer.new()
-        json_meta.add(hash(target), number, "[]")
-        metas.share_memory(hash(source), hash(target))
-        metas.carry_metas(hash(source), hash(target), with_memory=True)
-        del target
-    assert (memory.mini_object.refcount, source.mini_object.refcount) == counts
