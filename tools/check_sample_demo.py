@@ -1,4 +1,4 @@
-"""Check the demo's results for the sample video, whose content is known: ``check_sample_demo.py FOLDER``."""
+"""Check the demo's results for the sample video with its known content: ``check_sample_demo.py FOLDER``."""
 
 # ruff: noqa: T201 - a script prints
 

@@ -1,7 +1,7 @@
 """Turn ``native/declared.h`` into ``native/_declared.py``: cffi's compact form, which needs no parser when it is imported.
 
 python tools/declare.py            writes the file
-python tools/declare.py --check    says whether it is as it should be
+python tools/declare.py --check    checks whether it is up to date
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ HEAD = '"""The declarations of declared.h, as cffi reads them fastest. Made by t
 
 
 def declared() -> str:
-    """Return what ``_declared.py`` has to hold."""
+    """Return the content of ``_declared.py``."""
     source = (NATIVE / "declared.h").read_text(encoding="utf-8")
     ffi = FFI()
     ffi.cdef(re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL))
     ffi.set_source("empycustom.native._declared", None)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, "_declared.py")
-        with contextlib.redirect_stdout(io.StringIO()):  # it tells what it does
+        with contextlib.redirect_stdout(io.StringIO()):  # cffi prints progress
             ffi.emit_python_code(str(made))
         return HEAD + made.read_text(encoding="utf-8")
 
 
 def main() -> int:
-    """Write or check, as the arguments say."""
+    """Write or check, according to the arguments."""
     if "--check" not in sys.argv:
         TARGET.write_text(declared(), encoding="utf-8")
         return 0
     if TARGET.read_text(encoding="utf-8") == declared():
         return 0
-    print(f"{TARGET.name} is not what declared.h says: run `make format`.")  # noqa: T201 - a script prints
+    print(f"{TARGET.name} does not match declared.h: run `make format`.")  # noqa: T201 - a script prints
     return 1
 
 

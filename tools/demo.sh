@@ -7,7 +7,7 @@ video=${1:-}
 
 case $(realpath -m "$video") in
 "$(pwd -P)"/demo-output/*)
-    echo "demo: error: $video lies in demo-output, where the demo writes; copy it to another folder first." >&2
+    echo "demo: error: $video is in demo-output, where the demo writes; copy it to another folder first." >&2
     exit 1
     ;;
 esac

@@ -1,4 +1,4 @@
-"""Check what the demo wrote, and show some of it: ``demo_report.py FOLDER``; exit code 1 if something is wrong."""
+"""Check the files of the demo, and show some documents: ``demo_report.py FOLDER``; exit code 1 if something is wrong."""
 
 # ruff: noqa: T201 - a script prints
 
@@ -17,11 +17,11 @@ def main(folder):
     """Print a summary, three documents and the files; return the exit code."""
     for name in FILES:
         if not (folder / name).is_file() or not (folder / name).stat().st_size:
-            return complain(f"{folder / name} is missing or empty")
+            return print_error(f"{folder / name} is missing or empty")
     try:
         documents = read(folder / "meta.jsonl")
     except ValueError as error:
-        return complain(str(error))
+        return print_error(str(error))
     print(f"\n{summary(documents)}")
     for document in samples(documents):
         print(f"\n{written(document)}")
@@ -31,7 +31,7 @@ def main(folder):
     return 0
 
 
-def complain(message):
+def print_error(message):
     """Print an error and return the exit code for it."""
     print(f"demo: error: {message}", file=sys.stderr)
     return 1
@@ -45,7 +45,7 @@ def read(path):
             document = json.loads(line, parse_constant=refuse)
             check(document["frame"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}, line {number} is no document of one frame: {error!r}") from error
+            raise ValueError(f"{path}, line {number} is not a document of one frame: {error!r}") from error
         documents.append(document)
     if not documents:
         raise ValueError(f"{path} has no documents")
@@ -53,8 +53,8 @@ def read(path):
 
 
 def refuse(constant):
-    """NaN and infinity are no JSON, though Python reads them."""
-    raise ValueError(f"{constant} is no JSON")
+    """Raise ValueError for NaN and infinity, which Python reads but which are not JSON."""
+    raise ValueError(f"{constant} is not JSON")
 
 
 def check(frames):

@@ -6,10 +6,10 @@
         --lib examples/draw.py --save people.mp4
 
 It is the one of ``examples/people.py``: histograms of oriented gradients and a linear classifier, with the weights that are in
-OpenCV (Apache-2.0). Here they are the layers of a network that calculates the same, for pictures of one size (1088x832), which it
+OpenCV (Apache-2.0). Here they are the layers of a network with the same results, for pictures of one size (1088x832), which it
 searches in four scales: people whose height is from an eighth to a quarter of the picture's. It takes RGB from 0 to 1 and returns
-(1, 5, boxes): middle x, middle y, width, height, confidence. That is the layout of YOLOv8 with one class, so it is a model for
-trying things out, and for the tests, without a download. A network that was trained for such pictures finds more, and faster.
+(1, 5, boxes): center x, center y, width, height, confidence. That is the layout of YOLOv8 with one class, so it is a model for
+experiments and tests, without a download. A network that was trained for such pictures finds more, and is faster.
 """
 
 import sys
@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-# How OpenCV's detector sees: windows of 64x128, blocks of 2x2 cells of 8x8 pixels, 9 directions.
+# OpenCV's detector: windows of 64x128, blocks of 2x2 cells of 8x8 pixels, 9 directions.
 WINDOW, BLOCK, CELL, DIRECTIONS = (64, 128), 16, 8, 9
 SCALE_STEP, SCALES = 1.2, 4
 # The window has a margin around the person.
@@ -66,7 +66,7 @@ class Graph:
         return name
 
     def model(self, shape: list[int]) -> onnx.ModelProto:
-        """Return all that was added as a model."""
+        """Return the layers as a model."""
         taken = helper.make_tensor_value_info("picture", TensorProto.FLOAT, shape)
         given = helper.make_tensor_value_info("people", TensorProto.FLOAT, [1, 5, None])
         graph = helper.make_graph(self.nodes, "people", [taken], [given], self.constants)

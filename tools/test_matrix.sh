@@ -1,13 +1,13 @@
 #!/bin/bash
-# Run the tests on other generations of GStreamer, Python and PyGObject: in root file systems of Debian's suites.
+# Run the tests on other versions of GStreamer, Python and PyGObject: in root file systems of Debian's suites.
 #
 #   tools/test_matrix.sh                         bookworm (1.22), trixie (1.26) and forky (1.28), one after the other
 #   tools/test_matrix.sh trixie                  that one
-#   tools/test_matrix.sh trixie -- -k crop -x    what follows -- goes to pytest
+#   tools/test_matrix.sh trixie -- -k crop -x    arguments after -- go to pytest
 #
 # The root file systems are made by mmdebstrap or debootstrap and kept in ~/.cache/empycustom/suites (or $XDG_CACHE_HOME, 3 GB
-# each): the first run of a suite takes some minutes more. They are made anew when tools/setup.sh or pyproject.toml changed, or
-# when they were removed. $DEBIAN_MIRROR is where packages come from, or else the mirror that apt uses here.
+# each): the first run of a suite takes some minutes longer. They are made again after a change of tools/setup.sh or
+# pyproject.toml, or if they were removed. Packages come from $DEBIAN_MIRROR, by default from the mirror that apt uses here.
 #
 # Mounting and chroot need root. Exit code: 0 if all passed, 77 if this machine cannot make or enter root file systems, else 1.
 set -euo pipefail
@@ -16,20 +16,20 @@ cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/empycustom/suites
 stamp=$(cat tools/setup.sh pyproject.toml | cksum)
 
-say() { echo "matrix: $*"; }
+log() { echo "matrix: $*"; }
 fail() { echo "matrix: error: $*" >&2; exit 1; }
 cannot() { echo "matrix: skipped: $*" >&2; exit 77; }
 
 suites=()
 while [ $# != 0 ] && [ "$1" != -- ]; do
-    [[ $1 =~ ^[a-z]+$ ]] || fail "a suite of Debian is wanted, such as trixie, not $1; arguments for pytest come after --"
+    [[ $1 =~ ^[a-z]+$ ]] || fail "a suite of Debian is expected, such as trixie, not $1; arguments for pytest come after --"
     suites+=("$1")
     shift
 done
 shift $(($# > 0))
 [ ${#suites[@]} != 0 ] || suites=(bookworm trixie forky)
 
-# How packages are fetched here, which holds inside as well, and what the tests look at.
+# Variables for fetching packages, here and inside, and for the tests.
 wanted='^(https?_proxy|no_proxy|all_proxy|PIP_.*|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|EMPYCUSTOM_.*|CI|TERM)='
 mapfile -d '' -t settings < <(env -0 | grep -ziE "$wanted" || true)
 
@@ -37,7 +37,7 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo env "${settings[@]}" "$@"; fi
 }
 
-# Run a command that talks too much; show what it said only if it fails.
+# Run a command with much output; show the output only if it fails.
 quietly() {
     local log status=0
     log=$(mktemp)
@@ -46,15 +46,15 @@ quietly() {
     return $status
 }
 
-# Where mounts are seen by the command alone and end with it, as do the processes that it leaves.
+# Run a command whose mounts only it can see; its mounts and processes end with it.
 unshared() { as_root unshare --mount --pid --fork --kill-child "$@"; }
 
-look_whether_it_is_allowed() {
+check_permissions() {
     [ "$(id -u)" = 0 ] || { command -v sudo && sudo true; } >/dev/null || cannot "root file systems need root, and there is no sudo here."
     mkdir -p "$cache"
     chmod 700 "$cache"
     command -v unshare >/dev/null || cannot "there is no \`unshare\` here; it is in the package util-linux."
-    quietly unshared true || cannot "this machine gives no process a view of mounts of its own (a container without CAP_SYS_ADMIN?)."
+    quietly unshared true || cannot "this machine does not allow private mounts (a container without CAP_SYS_ADMIN?)."
     quietly unshared mount --bind "$cache" "$cache" || cannot "mounting is not allowed here (a container without CAP_SYS_ADMIN?)."
     quietly unshared mount -t proc proc /proc || cannot "/proc cannot be mounted here (a container that hides parts of it?)."
     quietly as_root chroot / true || cannot "chroot is not allowed here (a container without CAP_SYS_CHROOT?)."
@@ -65,7 +65,7 @@ look_whether_it_is_allowed() {
         cannot "device files cannot be made and used in $cache (a container without CAP_MKNOD, or a mount with nodev?)."
 }
 
-# The maker, and the keys that Debian signs its suites with.
+# The program that makes root file systems, and the keys with which Debian signs its suites.
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 maker() {
     local missing=()
@@ -73,8 +73,8 @@ maker() {
     [ -s $keys ] || missing+=(debian-archive-keyring)
     [ ${#missing[@]} = 0 ] && return
     command -v apt-get >/dev/null || cannot "debootstrap makes the root file systems: install ${missing[*]}, then run this again."
-    say "installing with apt: ${missing[*]}"
-    quietly as_root apt-get update || say "apt-get update had problems, shown above; trying all the same"
+    log "installing with apt: ${missing[*]}"
+    quietly as_root apt-get update || log "apt-get update had problems, shown above; continuing"
     quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}" ||
         fail "apt-get install failed, for the reason shown above."
 }
@@ -100,23 +100,23 @@ make_root() {
             --aptopt="$scratch/apt.conf" "$1" "$2" "deb $from $1 main"
         return
     fi
-    # Suites that are younger than debootstrap are made as all are by now.
+    # Suites that are newer than debootstrap are made like sid.
     [ -e "/usr/share/debootstrap/scripts/$1" ] || options=(sid)
     quietly unshared env PATH="$PATH:/usr/sbin:/sbin" \
         debootstrap --variant=minbase --include=$packages --keyring=$keys "$1" "$2" "$from" "${options[@]}"
 }
 
-# The root file system of a suite, as it was left or a new one.
+# The root file system of a suite: the existing one, or a new one.
 root_of() {
     local suite=$1 root=$cache/$1
     if [ "$(as_root cat "$root/stamp" 2>/dev/null)" = "$stamp" ]; then
-        say "$suite: using $root, made on $(date --reference "$root/stamp" +%F)"
+        log "$suite: using $root, made on $(date --reference "$root/stamp" +%F)"
         return
     fi
-    say "$suite: making a root file system in $root"
+    log "$suite: making a root file system in $root"
     as_root rm -rf --one-file-system "$root" "$root.new"
     make_root "$suite" "$root.new" || cannot "the root file system of $suite could not be made, for the reason shown above."
-    # No service may start in there, and a root that can be made anew need not reach the disk at once.
+    # No service may start inside, and a root that can be made again need not be synced to disk.
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$root.new/usr/sbin/policy-rc.d" >/dev/null
     as_root chmod +x "$root.new/usr/sbin/policy-rc.d"
     echo force-unsafe-io | as_root tee "$root.new/etc/dpkg/dpkg.cfg.d/unsafe-io" >/dev/null
@@ -124,30 +124,30 @@ root_of() {
     as_root mv "$root.new" "$root"
 }
 
-# hand_over ROOT FILE [FILE IN THERE]: the same file inside, if it is here
-hand_over() {
+# copy_in ROOT FILE [PATH INSIDE]: copy a file into the root, if it exists
+copy_in() {
     [ -e "$2" ] || return 0
     as_root mkdir -p "$(dirname "$1${3:-$2}")"
     as_root cp --dereference "$2" "$1${3:-$2}"
 }
 
-# The network as it is reached here: names, certificates, settings of apt and pip.
+# The network settings of this machine: names, certificates, settings of apt and pip.
 network() {
     local root=$1 file setting
     apt_settings | as_root tee "$root/etc/apt/apt.conf.d/90here" >/dev/null
-    for file in /etc/resolv.conf /etc/hosts /etc/pip.conf; do hand_over "$root" "$file"; done
-    for file in .config/pip/pip.conf .pip/pip.conf; do hand_over "$root" "$HOME/$file" "/root/$file"; done
-    for file in /usr/local/share/ca-certificates/*.crt; do hand_over "$root" "$file"; done
+    for file in /etc/resolv.conf /etc/hosts /etc/pip.conf; do copy_in "$root" "$file"; done
+    for file in .config/pip/pip.conf .pip/pip.conf; do copy_in "$root" "$HOME/$file" "/root/$file"; done
+    for file in /usr/local/share/ca-certificates/*.crt; do copy_in "$root" "$file"; done
     inside "$root" update-ca-certificates >/dev/null 2>&1 || true
-    hand_over "$root" /etc/ssl/certs/ca-certificates.crt
+    copy_in "$root" /etc/ssl/certs/ca-certificates.crt
     for setting in "${settings[@]}"; do
         case $setting in
-            PIP_CERT=/* | SSL_CERT_FILE=/* | REQUESTS_CA_BUNDLE=/* | CURL_CA_BUNDLE=/*) hand_over "$root" "${setting#*=}" ;;
+            PIP_CERT=/* | SSL_CERT_FILE=/* | REQUESTS_CA_BUNDLE=/* | CURL_CA_BUNDLE=/*) copy_in "$root" "${setting#*=}" ;;
         esac
     done
 }
 
-# inside ROOT COMMAND...: run it in there
+# inside ROOT COMMAND...: run a command inside
 inside() {
     local root=$1
     shift
@@ -165,10 +165,10 @@ inside() {
     ' bash "$root" HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "${settings[@]}" "$@"
 }
 
-# The checkout as it is now, without what git ignores.
+# The current checkout, without ignored files.
 checkout() {
     if git ls-files >/dev/null 2>&1; then
-        # without those that were removed
+        # without removed files
         comm -z -23 <(git ls-files -z --cached --others --exclude-standard | sort -zu) <(git ls-files -z --deleted | sort -z) |
             tar --create --null --files-from=-
     else
@@ -176,7 +176,7 @@ checkout() {
     fi
 }
 
-# Its results are a line of the table.
+# Print the results as a line of the table.
 results='
 import sys
 import xml.etree.ElementTree as tree
@@ -191,7 +191,7 @@ print(*versions, total - skipped - failed - errors, failed + errors, skipped, ro
 '
 row() { printf '%-10s %-10s %-8s %-10s %7s %7s %8s %8s\n' "$@"; }
 
-# test_in SUITE [PYTEST ARGUMENTS]: its line of the table goes to the file of that name
+# test_in SUITE [PYTEST ARGUMENTS]: write its line of the table to the file of that name
 test_in() {
     local suite=$1 root=$cache/$1 status=0 line cells
     shift
@@ -199,13 +199,13 @@ test_in() {
     network "$root"
     as_root sh -c 'mkdir -p "$1/src" && find "$1/src" -mindepth 1 -maxdepth 1 ! -name .venv -exec rm -rf {} +' sh "$root"
     checkout | as_root tar --extract --directory "$root/src" --no-same-owner
-    say "$suite: tools/setup.sh dev"
+    log "$suite: tools/setup.sh dev"
     inside "$root" bash -c '/src/tools/setup.sh dev 2>/tmp/errors || { cat /tmp/errors >&2; exit 1; }' ||
         fail "$suite: the set-up failed, for the reason shown above."
     inside "$root" apt-get clean
-    say "$suite: the tests"
+    log "$suite: the tests"
     inside "$root" bash -c 'rm -f /tmp/results.xml && exec /src/tools/test.sh --junitxml=/tmp/results.xml "$@"' bash "$@" || status=$?
-    # All of them: those of the elements a second time.
+    # Without arguments, run those of the elements a second time.
     [ $# != 0 ] || inside "$root" /src/tools/test.sh slow-path || status=$?
     line=$(inside "$root" /src/.venv/bin/python -c "$results") || fail "$suite: pytest left no results."
     read -ra cells <<<"$line"
@@ -213,18 +213,18 @@ test_in() {
     return $status
 }
 
-look_whether_it_is_allowed
+check_permissions
 maker
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 worst=0
 for suite in "${suites[@]}"; do
-    # In a process of its own, so that the others go on when it fails.
+    # In its own process, so that the others continue after a failure.
     set +e
     (
         set -e
         exec 9>"$cache/$suite.lock"
-        flock --nonblock 9 || { say "$suite: waiting for another run in it"; flock 9; }
+        flock --nonblock 9 || { log "$suite: waiting for another run in it"; flock 9; }
         test_in "$suite" "$@"
     )
     status=$?

@@ -1,7 +1,7 @@
 """Write what is made in docs/: the pages of the elements, the page of the command line, the pictures, the table of formats.
 
 python tools/pages            writes them
-python tools/pages --check    says whether they are as they should be
+python tools/pages --check    checks whether they are up to date
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def main() -> int:
-    """Write or check, as the arguments say."""
+    """Write or check, according to the arguments."""
     wrong = []
     modules = (model, elements, commands, pictures, pixels)
     for name, text in {name: text for module in modules for name, text in module.made().items()}.items():

@@ -1,4 +1,4 @@
-"""docs/commands.md: what the parser of the command line knows. The layout of --help is left out: it is another in each Python."""
+"""Make docs/commands.md from the parser of the command line. The layout of --help is not used: it differs between Pythons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = {"positional arguments": "argument", "options": "option"}  # what argpar
 
 
 def made() -> dict[str, str]:
-    """The page, under its name."""
+    """Return the page by its name."""
     parser = make_parser()
     (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     short = [[f"[`{action.dest}`](#{action.dest})", action.help or ""] for action in commands._choices_actions]
@@ -43,14 +43,14 @@ def _usage(command: Any) -> str:
 
 
 def _arguments(parser: Any) -> Iterator[str]:
-    """A table for each group; of commands and of --help, which all have, is spoken elsewhere."""
+    """Yield a table for each group, without the commands and --help."""
     for group in parser._action_groups:
-        rows = [[_name(action), _marked(action.help % vars(action))] for action in group._group_actions if _is_told(action)]
+        rows = [[_name(action), _marked(action.help % vars(action))] for action in group._group_actions if _is_shown(action)]
         if rows:
             yield from table([KINDS.get(group.title, f"option {group.title}"), "meaning"], rows)
 
 
-def _is_told(action: Any) -> bool:
+def _is_shown(action: Any) -> bool:
     return action.dest != "help" and not isinstance(action, argparse._SubParsersAction)
 
 
@@ -59,7 +59,7 @@ def _name(action: Any) -> str:
 
 
 def _text(text: str) -> Iterator[str]:
-    """A text of the help as it is; what is indented is a list in two columns, or commands."""
+    """Yield a text of the help; indented parts are a list in two columns, or commands."""
     for indented, lines in groupby(text.splitlines(), lambda line: line.startswith(" ")):
         part = dedent("\n".join(lines)).strip()
         rows = [re.split(" {2,}", row, maxsplit=1) for row in part.splitlines()]

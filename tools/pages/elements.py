@@ -1,4 +1,4 @@
-"""docs/elements/*.md: what GObject and GStreamer know of each element, as gst-inspect-1.0 shows it."""
+"""Make docs/elements/*.md from GObject and GStreamer, with the content of gst-inspect-1.0."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ STATES = {
 
 
 def made() -> dict[str, str]:
-    """The pages, each under its name."""
+    """Return the pages by name."""
     return {f"elements/{name}.md": page(name, *created(name)) for name in ELEMENTS}
 
 
 def created(name: str) -> tuple[Any, Any]:
-    """Return the factory of an element of ours and an element; under another name, for an installed perf would go before."""
+    """Return the factory of one of our elements and an element; under another name, because an installed perf has priority."""
     Gst.Element.register(None, f"page-{name}", Gst.Rank.NONE, ELEMENTS[name])
     factory = Gst.ElementFactory.find(f"page-{name}")
     return factory, factory.create(None)
@@ -82,7 +82,7 @@ def _caps(caps: Any) -> Iterator[str]:
 
 
 def _own_properties(element: Any) -> list[Any]:
-    """What the element has besides what every GstElement has."""
+    """Return the properties that are not those of every GstElement."""
     inherited = {spec.name for spec in GObject.list_properties(Gst.Element)}
     return [spec for spec in GObject.list_properties(element) if spec.name not in inherited]
 
@@ -111,7 +111,7 @@ def _default(spec: Any) -> str:
 
 
 def _choices(spec: Any) -> dict[int, Any]:
-    """The values of an enum by their numbers, which PyGObject 3.50 has in another place; ours count from 0."""
+    """Return the values of an enum by number, which PyGObject 3.50 has elsewhere; ours count from 0."""
     known = getattr(spec.enum_class, "__enum_values__", None)
     if known is not None:
         return dict(known)
@@ -132,7 +132,7 @@ def _mutability(spec: Any) -> str:
 
 
 def _fields(element: Any) -> Iterator[str]:
-    """What is in properties that are structures."""
+    """Yield the fields of properties that are structures."""
     for spec in _own_properties(element):
         if spec.value_type.name == "GstStructure":
             structure = element.get_property(spec.name)
