@@ -72,7 +72,7 @@ def test_options_change_while_it_plays(begin, configured, library, tmp_path):
     warnings = [line for line in ended.err.splitlines() if "warning" in line and "event_item_keys" not in line]
     assert [line.removeprefix("empycustom: warning: ") for line in warnings] == [
         "--set speed: 31 for the option speed must be a number of at most 30 (declared at $.options[1]); nothing is changed",
-        "--set sped: sped is no option of this application; speed may be meant; known here: aimeta.signal-interval, speed, "
+        "--set sped: sped is not an option of this application; speed may be meant; known here: aimeta.signal-interval, speed, "
         "empycustom.options, empycustom.in-place; nothing is changed",
         "--set c:speed: there is no stream c; known here: a, b; nothing is changed",
         "--set speed: write it as KEY=VALUE, or as STREAM:KEY=VALUE; nothing is changed",

@@ -151,7 +151,7 @@ def test_everything_wrong_is_reported_at_once_in_the_order_of_the_file(configure
 
 
 def test_an_error_in_an_argument_does_not_name_the_file(configured):
-    assert complaint(configured, {}, settings=["sped=1"], options=OPTIONS[2:3]).startswith("--set sped: sped is no option")
+    assert complaint(configured, {}, settings=["sped=1"], options=OPTIONS[2:3]).startswith("--set sped: sped is not an option")
 
 
 def test_custom_lib_is_a_file_or_a_module(configured, tmp_path):
@@ -252,7 +252,7 @@ def test_options_set_properties_or_reach_the_callback(configured):
         (["polygon={}"], "must be a list"),
         (
             ["sped=25"],
-            "--set sped: sped is no option of this application; speed may be meant; known here: aimeta.signal-interval,",
+            "--set sped: sped is not an option of this application; speed may be meant; known here: aimeta.signal-interval,",
         ),
         (["speed"], "--set speed: write it as KEY=VALUE"),
         (["aimeta.signal-interval=0"], "--set aimeta.signal-interval: 0 must be a whole number from 1"),

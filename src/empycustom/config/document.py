@@ -17,7 +17,7 @@ _ODD = re.compile("[\0\ud800-\udfff]")
 
 
 def refuse(file: Path, document: Any, problems: Iterable[Problem]) -> None:
-    """Raise ConfigurationError if there are ``problems``: a line each, in the order of the file, then those of what was typed."""
+    """Raise ConfigurationError if there are ``problems``: a line each, in the order of the file, then those of ``--set``."""
     places = {path: index for index, (path, _) in enumerate(_walk(document, "$"))}
     found = sorted(dict.fromkeys(problems), key=lambda problem: places.get(problem.path, len(places)))
     if not found:
@@ -34,7 +34,7 @@ TOO_DEEP = "lists and objects are nested too deeply"
 
 
 def is_deep(value: Any) -> bool:
-    """Whether lists and objects are nested so deeply that Python's own functions may fail with them."""
+    """Return whether lists and objects are nested so deeply that Python's own functions may fail with them."""
     level = [value]
     for _ in range(_DEEPEST):
         level = [entry for item in level for entry in _entries(item)]
@@ -48,7 +48,7 @@ def _entries(value: Any) -> Iterable[Any]:
 
 
 def odd_texts(value: Any, path: str) -> Iterator[Problem]:
-    """Yield the texts, keys included, that C cannot hold (NUL) or that are no Unicode (half of a surrogate pair)."""
+    """Yield the texts, keys included, that C cannot hold (NUL) or that are not Unicode (half of a surrogate pair)."""
     for place, item in _walk(value, path):
         for text in item if isinstance(item, dict) else [item]:
             if isinstance(text, str) and (found := _ODD.search(text)):
@@ -64,7 +64,7 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _walk(entry, below(path, key))
 
 
-# The JSON text of a configuration as Python values, strictly: what JSON leaves open is an error with its line or place.
+# The JSON text of a configuration, strictly: what JSON leaves open is an error with its line or place.
 
 
 def load(path: Path) -> Any:
@@ -73,7 +73,7 @@ def load(path: Path) -> Any:
     try:
         text = read_json_text(path)
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{name} is no UTF-8 text: {error.reason} at byte {error.start}.") from error
+        raise ConfigurationError(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
     except ValueError as error:
         raise ConfigurationError(f"{name} cannot be read: {error}.") from error
     try:
@@ -95,7 +95,7 @@ def load(path: Path) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys are all different; JSON would silently take the last of two."""
+    """Return an object whose keys are all different; JSON would silently take the last of two."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -107,7 +107,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 # The files that a configuration names: where they are looked for, and which of them are not there.

@@ -1,4 +1,4 @@
-"""Options: what whoever runs an application may change, in ``streams`` or by ``--set``; for an element, or for the callback."""
+"""Options, which whoever runs an application may set, in ``streams`` or by ``--set``; and the events of a signal callback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES: dict[str, Schema] = {"string": Text(), "number": Number(), "list": Array
 
 @dataclass(frozen=True)
 class Option:
-    """One option of the application; ``element`` is None where the callback gets it. ``path`` is where it is declared."""
+    """An option of the application; ``element`` is None where the callback gets it. ``path`` is where it is declared."""
 
     key: str
     element: str | None
@@ -27,7 +27,7 @@ class Option:
 
     @property
     def name(self) -> str:
-        """How ``--set`` and messages call it: ``new_var``, or ``aimeta.signal-interval``."""
+        """The name in ``--set`` and in messages: ``new_var``, or ``aimeta.signal-interval``."""
         return f"{self.element}.{self.key}" if self.element else self.key
 
     def problem(self, value: Any) -> str:
@@ -47,7 +47,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Setting:
-    """A value for an option, and where it was said: a JSON path, or ``--set``."""
+    """A value for an option. ``path`` is where it is set: a JSON path, or ``--set``."""
 
     option: Option
     value: Any
@@ -77,35 +77,35 @@ def _option(declared: Mapping[str, Any], path: str, problems: list[Problem]) -> 
     return Option(key, None, path, declared) if isinstance(key, str) else Option(key["property"], key["element"], path, declared)
 
 
-Said = Mapping[str, tuple[Any, str]]  # by the names of options: the value, and where it was said
+Values = Mapping[str, tuple[Any, str]]  # by the names of options: the value, and where it is set
 
 
 def typed_settings(
     options: Sequence[Option], streams: Sequence[str], typed: Sequence[str], problems: list[Problem]
-) -> dict[str, Said]:
-    """Return what the texts of ``--set``, ``KEY=VALUE`` or ``STREAM:KEY=VALUE``, say about each of ``streams``.
+) -> dict[str, Values]:
+    """Return the values that the texts of ``--set``, ``KEY=VALUE`` or ``STREAM:KEY=VALUE``, set in each of ``streams``.
 
-    Of two texts, the later wins. ``problems`` gets those that say nothing.
+    Of two texts, the later wins. ``problems`` gets those that set nothing.
     """
-    said: dict[str, dict[str, tuple[Any, str]]] = {stream: {} for stream in streams}
+    values: dict[str, dict[str, tuple[Any, str]]] = {stream: {} for stream in streams}
     for text in typed:
-        head, sign, value = text.partition("=")
+        head, sign, typed_value = text.partition("=")
         path = f"--set {head}"
-        meant, name = _addressed(options, streams, head)
+        targets, name = _addressed(options, streams, head)
         if not sign:
             problems.append(Problem(path, "write it as KEY=VALUE, or as STREAM:KEY=VALUE"))
-        elif not meant:
+        elif not targets:
             problems.append(Problem(path, f"there is no stream {name}; {suggestion(name, streams)}"))
         elif option := _known(options, name, path, problems):
-            read, wrong = _value(option, value, path)
+            value, wrong = _value(option, typed_value, path)
             problems += wrong
-            for stream in meant:
-                said[stream][name] = (read, path)
-    return dict(said)
+            for stream in targets:
+                values[stream][name] = (value, path)
+    return dict(values)
 
 
 def _addressed(options: Sequence[Option], streams: Sequence[str], head: str) -> tuple[Sequence[str], str]:
-    """The streams and the name of the option that stand before the ``=``; no streams, and the name of one that is not there."""
+    """Return the streams and the name of the option before the ``=``; no streams, and the name of one that is not there."""
     if any(option.name == head for option in options) or ":" not in head:
         return streams, head
     for stream in streams:
@@ -115,7 +115,7 @@ def _addressed(options: Sequence[Option], streams: Sequence[str], head: str) -> 
 
 
 def _value(option: Option, text: str, path: str) -> tuple[Any, list[Problem]]:
-    """A value as it was typed, JSON or else text, and what is wrong with it."""
+    """Return a typed value, as JSON or else as text, and what is wrong with it."""
     read: Any = text
     if option.declared.get("value_type") != "string":
         try:
@@ -128,21 +128,21 @@ def _value(option: Option, text: str, path: str) -> tuple[Any, list[Problem]]:
 
 
 def settings_of(
-    options: Sequence[Option], stream: Mapping[str, Any], path: str, typed: Said, problems: list[Problem]
+    options: Sequence[Option], stream: Mapping[str, Any], path: str, typed: Values, problems: list[Problem]
 ) -> list[Setting]:
-    """Return what each option holds in a stream, in the order of the declarations; one without a value is left out.
+    """Return the values of the options in a stream, in the order of the declarations; an option without one is left out.
 
     ``typed`` wins over the stream's ``options``, which win over the declared ``value``. ``problems`` gets what cannot be.
     """
-    said = {option.name: (option.declared["value"], f"{option.path}.value") for option in options if "value" in option.declared}
+    values = {option.name: (option.declared["value"], f"{option.path}.value") for option in options if "value" in option.declared}
     for index, entry in enumerate(stream.get("options", [])):
         at = f"{path}.options[{index}]"
         key = entry["key"]
         name = key if isinstance(key, str) else f"{key['element']}.{key['property']}"
         if option := _known(options, name, f"{at}.key", problems):
-            said[option.name] = (entry["value"], f"{at}.value")
-    said |= typed
-    found = [Setting(option, *said[option.name]) for option in options if option.name in said]
+            values[option.name] = (entry["value"], f"{at}.value")
+    values |= typed
+    found = [Setting(option, *values[option.name]) for option in options if option.name in values]
     wrong = {setting.path: text for setting in found if (text := setting.option.problem(setting.value))}
     problems += (Problem(place, text) for place, text in wrong.items())
     return [setting for setting in found if setting.path not in wrong]
@@ -151,16 +151,16 @@ def settings_of(
 def _known(options: Sequence[Option], name: str, path: str, problems: list[Problem]) -> Option | None:
     found = {option.name: option for option in options}
     if name not in found:
-        problems.append(Problem(path, f"{name} is no option of this application; {suggestion(name, list(found))}"))
+        problems.append(Problem(path, f"{name} is not an option of this application; {suggestion(name, list(found))}"))
     return found.get(name)
 
 
-# What a signal callback returns: a list of events, or that and a debug string; and whether events are as they were declared.
+# The events that a signal callback returns, as a list or with a debug string, checked by their declaration.
 
 
 @dataclass(frozen=True)
 class EventItem:
-    """What every event has to hold under ``key``. ``path`` is where that is declared."""
+    """A key that every event has, with the schema of its value. ``path`` is where it is declared."""
 
     key: str
     schema: Schema
@@ -169,7 +169,7 @@ class EventItem:
 
 @dataclass(frozen=True)
 class CallbackResult:
-    """What one call of a callback said. ``unknown`` are keys of events that are not declared."""
+    """The result of one call of a callback. ``unknown`` are keys of events that are not declared."""
 
     events: list[dict[str, Any]]
     debug: str = ""
@@ -177,7 +177,7 @@ class CallbackResult:
 
 
 def read_items(document: Mapping[str, Any]) -> list[EventItem]:
-    """Return what ``event_item_keys`` declares."""
+    """Return the items that ``event_item_keys`` declares."""
     return [_item(entry, below("$.event_item_keys", at)) for at, entry in enumerate(document.get("event_item_keys", []))]
 
 
@@ -188,9 +188,9 @@ def _item(entry: Mapping[str, Any], path: str) -> EventItem:
 
 
 def read_events(returned: Any, items: Sequence[EventItem]) -> CallbackResult:
-    """Read what a callback returned. Raises EventError, which says what is wrong with which event.
+    """Read what a callback returned. Raises EventError, which names the event and what is wrong with it.
 
-    Every event must hold all ``items``; what else it holds is told in ``unknown``, if anything was declared at all. One with an
+    Every event must have all ``items``; its other keys go into ``unknown``, if anything was declared at all. An event with an
     exception class as its key (``{ValueError: "too low"}``) is the callback's way to report that it cannot go on.
     """
     events, debug = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, "")
