@@ -97,7 +97,8 @@ def _taken_stdin(configuration: Configuration, settings: Sequence[str]) -> Itera
     for stream in configuration.streams:
         if is_stdin(stream.location):
             if readers:
-                yield Problem(stream.place, f"{stream.name} would read stdin, as {readers[0]} does; give it another source")
+                text = f"{stream.name} would read stdin, as {readers[0]} does; give it another source"
+                yield Problem(stream.location_path, text)
             readers.append(stream.name)
 
 

@@ -119,7 +119,7 @@ _MADE = ("model-engine-file",)  # the same, of a file that the element makes whe
 _NAME = "signal_callback_function_name"
 
 
-def found(folder: Path, name: str) -> Path | None:
+def find_file(folder: Path, name: str) -> Path | None:
     """Find the file ``name``: beside the configuration, or in ``resource`` there, where applications keep theirs."""
     places = (folder / expanded(name), folder / "resource" / expanded(name))
     return next((place for place in places if os.path.isfile(place)), None)  # which takes a name that is too long, too
@@ -135,22 +135,22 @@ def expanded(name: str) -> Path:
 
 def resolved(folder: Path, key: str, value: Any) -> Any:
     """Return the value of a property, where it is the name of a file that is there: as an absolute path."""
-    place = found(folder, value) if key in (*_OWN, *_MADE) and isinstance(value, str) and value else None
+    place = find_file(folder, value) if key in (*_OWN, *_MADE) and isinstance(value, str) and value else None
     return value if place is None else as_text(place)
 
 
-def missing_of_library(folder: Path, given: Mapping[str, Any], path: str, said: Mapping[str, str]) -> Iterator[Problem]:
+def missing_of_library(folder: Path, given: Mapping[str, Any], path: str, set_at: Mapping[str, str]) -> Iterator[Problem]:
     """Yield the files of a library that are not there.
 
-    It stands at ``path``; ``said`` is where options said some of its properties. What is ``given`` need not be right otherwise.
+    It stands at ``path``; ``set_at`` is where options set some of its properties. What is ``given`` need not be right otherwise.
     """
-    listed, others = said.get("libraries") or below(path, "libraries"), given.get("libraries")
-    files = {said.get("custom-lib") or below(path, "custom-lib"): given.get("custom-lib")}
+    listed, others = set_at.get("libraries") or below(path, "libraries"), given.get("libraries")
+    files = {set_at.get("custom-lib") or below(path, "custom-lib"): given.get("custom-lib")}
     files |= {below(listed, index): library for index, library in enumerate(others if isinstance(others, list) else [])}
     for index, (place, file) in enumerate(files.items()):
         if not isinstance(file, str) or not file or (not index and _is_module(file)):
             continue
-        if found(folder, file) is None:
+        if find_file(folder, file) is None:
             yield Problem(place, _why_not(folder, file, f" in {folder}, nor in the folder resource there"))
 
 
@@ -158,16 +158,16 @@ def _is_module(name: str) -> bool:
     return os.sep not in name and not name.endswith((".py", ".so")) and not name.startswith("~")
 
 
-def missing_of_element(folder: Path, given: Mapping[str, Any], path: str, said: Mapping[str, str]) -> Iterator[Problem]:
+def missing_of_element(folder: Path, given: Mapping[str, Any], path: str, set_at: Mapping[str, str]) -> Iterator[Problem]:
     """Yield the files of one of DeepStream's elements that are not there; it looks in the working directory, too."""
     for key in _OWN:
         file = given.get(key)
         # A name without a folder may be that of a library that the system finds.
         if not isinstance(file, str) or not file or (key == "ll-lib-file" and os.sep not in file):
             continue
-        if found(folder, file) is None and not os.path.isfile(expanded(file)):
+        if find_file(folder, file) is None and not os.path.isfile(expanded(file)):
             where = f" in {folder}, nor in the folder resource there, nor in the working directory"
-            yield Problem(said.get(key) or below(path, key), _why_not(folder, file, where))
+            yield Problem(set_at.get(key) or below(path, key), _why_not(folder, file, where))
 
 
 def missing_callback(folder: Path, document: Mapping[str, Any]) -> Iterator[Problem]:

@@ -36,11 +36,11 @@ class Description:
 
     @property
     def text(self) -> str:
-        """What GStreamer's parser gets."""
+        """The text for GStreamer's parser."""
         return " ".join([*self.tokens, *self.sinks])
 
     def line(self, *, finishing: bool = False, variables: Sequence[str] = ()) -> str:
-        """The same as a line for a shell, with all that is secret in it; ``finishing``: Ctrl-C lets files be finished.
+        """Return the pipeline as a line for a shell, with all that is secret in it; ``finishing``: Ctrl-C lets files be finished.
 
         ``variables`` are settings of its environment, NAME=VALUE.
         """
@@ -61,26 +61,26 @@ def describe(
     """Describe a stream. ``source`` are the tokens of what its frames come from, ``sinks`` those of what they go to after aimeta.
 
     ``sinks`` gets the element that makes these frames into plain ones, whatever their memory. ``named``: stages get the names
-    of :func:`name_of`. ``newest``: see :func:`first_queue`. ``exists`` says whether an element is installed; ``aimeta`` are
+    of :func:`name_of`. ``newest``: see :func:`first_queue`. ``exists`` returns whether an element is installed; ``aimeta`` are
     properties on top of the configuration's. Raises ConfigurationError where the machine cannot do what is asked. An element that
     is missing is not an error here: see :func:`elements`.
     """
     muxed = is_muxed(stream, exists)
-    making = _Making(exists, muxed=muxed, named=named)
-    making.add(*source, "!", *first_queue(newest=newest))
+    builder = _Builder(exists, muxed=muxed, named=named)
+    builder.add(*source, "!", *first_queue(newest=newest))
     if muxed:
-        making.mux(stream)
+        builder.mux(stream)
     else:
-        making.scale(stream)
+        builder.scale(stream)
     for index, stage in enumerate(stream.stages):
-        making.stage(stage, index)
-    if making.memory == _PLAIN and making.last != "empycustom":  # which makes nothing that aimeta does not take
-        making.add("!", making.converter)
-    making.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
+        builder.stage(stage, index)
+    if builder.memory == _PLAIN and builder.last != "empycustom":  # which makes nothing that aimeta does not take
+        builder.add("!", builder.converter)
+    builder.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
     if stream.aimeta.get("signal-aimetas") is False:
-        making.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")
-    making.description.sinks += sinks(making.converter)
-    return making.description
+        builder.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")
+    builder.description.sinks += sinks(builder.converter)
+    return builder.description
 
 
 def is_muxed(stream: Stream, exists: Callable[[str], bool]) -> bool:
@@ -89,13 +89,13 @@ def is_muxed(stream: Stream, exists: Callable[[str], bool]) -> bool:
 
 
 def elements(stream: Stream, exists: Callable[[str], bool]) -> list[tuple[Stage, str]]:
-    """The stages that become elements on this machine, each with the element's name."""
+    """Return the stages that become elements on this machine, each with the element's name."""
     named = ((stage, element_of(stage, exists)) for stage in stream.stages)
     return [(stage, name) for stage, name in named if name]
 
 
 def element_of(stage: Stage, exists: Callable[[str], bool]) -> str:
-    """The element that plays a stage on this machine; ``""`` for an overlay that there is nothing to draw with, or for."""
+    """Return the element that plays a stage on this machine; ``""`` for an overlay without anything that draws, or to draw."""
     if stage.element == "emcustom" and not exists("emcustom"):
         return "empycustom"
     if stage.element == "nvdsosd" and not stage.named and not exists("nvdsosd"):
@@ -104,14 +104,14 @@ def element_of(stage: Stage, exists: Callable[[str], bool]) -> str:
 
 
 def properties_of(stage: Stage, element: str) -> dict[str, Any]:
-    """The properties that ``element`` gets of a stage."""
+    """Return the properties that ``element`` gets of a stage."""
     if stage.element == "nvdsosd":
         return {} if element != "nvdsosd" else {key: value for key, value in stage.properties.items() if key != "silent"}
     return dict(stage.properties)
 
 
 def name_of(stage: Stage, index: int) -> str:
-    """What the element of the stage with that ``index`` in its stream is called while it plays."""
+    """Return the name, while it plays, of the element of the stage with that ``index`` in its stream."""
     return _text(stage.properties.get("name", f"{stage.group}{index}"))
 
 
@@ -126,7 +126,7 @@ class Change:
 
 
 def changes(before: Stream, after: Stream, exists: Callable[[str], bool]) -> list[Change]:
-    """What makes a playing pipeline of ``before`` into one of ``after``, which has the same stages."""
+    """Return the changes that make a playing pipeline of ``before`` into one of ``after``, which has the same stages."""
     found = _changes(AIMETA, "aimeta", before.aimeta, after.aimeta)
     for index, (old, new) in enumerate(zip(before.stages, after.stages, strict=True)):
         if element := element_of(new, exists):
@@ -138,7 +138,7 @@ def _changes(name: str, element: str, old: Mapping[str, Any], new: Mapping[str, 
     return [Change(name, element, key, _text(value)) for key, value in new.items() if key not in old or old[key] != value]
 
 
-class _Making:
+class _Builder:
     """A description that grows; ``memory`` is the caps' name of the memory that the frames lie in just now.
 
     DeepStream's metadata is sure to pass through its own ``converter``.
@@ -230,7 +230,7 @@ def _text(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text such that GStreamer's parser gives it to the property as it is."""
+    """Return text such that GStreamer's parser gives it to the property as it is."""
     # The parser takes a backslash before the closing mark as one that escapes it. Of a value that begins with a mark, a second
     # layer is taken away where it becomes text, and NULL becomes no text: that layer helps in all three cases.
     if text.endswith("\\") or text.startswith('"') or text == "NULL":
@@ -239,7 +239,7 @@ def quoted(text: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    """The form in which GStreamer writes text inside of caps and structures: all but letters and digits as octal numbers."""
+    """Return text as GStreamer writes it inside of caps and structures: all but letters and digits as octal numbers."""
     escaped = re.sub(rb"[^0-9A-Za-z]", lambda found: b"\\%03o" % ord(found[0]), text.encode())
     return f'"{escaped.decode()}"'
 

@@ -1,4 +1,4 @@
-"""What a configuration says, as frozen values: streams, each with its stages in the order of the pipeline."""
+"""A configuration as frozen values: streams, each with its stages in the order of the pipeline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Stage:
     """One element. ``group`` is the key of pipeline_configuration that it stands under, ``path`` its own JSON path.
 
     ``format`` and ``memory`` (CPU, NVMM) are what a library wants its frames to be, None for other elements. ``named``: the
-    configuration names the element, rather than meaning the usual one. ``said`` is where options said some of its properties.
+    configuration names the element, rather than meaning the usual one. ``set_at`` is where options set some of its properties.
     """
 
     group: str
@@ -39,11 +39,11 @@ class Stage:
     named: bool
     format: str | None = None
     memory: str | None = None
-    said: Mapping[str, str] = field(default_factory=dict, compare=False)
+    set_at: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def path_of(self, name: str) -> str:
-        """Where the property ``name`` is said: a JSON path, or ``--set``."""
-        return self.said.get(name) or below(self.path, name)
+        """Return where the property ``name`` is set: a JSON path, or ``--set``."""
+        return self.set_at.get(name) or below(self.path, name)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Stream:
     ``more`` are locations that are played after it, one after the other. ``format`` is the pixel format of the frames before the
     first stage, None: any. ``name`` is ``""`` where nobody gave the stream one.
 
-    ``said`` is where options said properties of aimeta, ``place`` where the location was said: a JSON path, or ``--source``.
+    ``set_at`` is where options set properties of aimeta, ``location_path`` where the location is set: a path, or ``--source``.
     """
 
     name: str
@@ -62,8 +62,8 @@ class Stream:
     stages: tuple[Stage, ...]
     aimeta: Mapping[str, Any]
     options: tuple[Mapping[str, Any], ...]
-    said: Mapping[str, str] = field(default_factory=dict, compare=False)
-    place: str = field(default="", compare=False)
+    set_at: Mapping[str, str] = field(default_factory=dict, compare=False)
+    location_path: str = field(default="", compare=False)
     more: tuple[str, ...] = ()
     format: str | None = None
 
@@ -73,7 +73,7 @@ class Configuration:
     """What is played. ``callback`` is file and function, None where there is none; ``many``: streams have to be told apart.
 
     ``file`` is None where none was read. ``options`` are those that are declared. ``document`` is the file in its plain form,
-    ``sources`` and ``settings`` are what was said besides.
+    ``sources`` and ``settings`` are those of the command line.
     """
 
     file: Path | None
@@ -87,7 +87,7 @@ class Configuration:
     settings: tuple[str, ...] = ()
 
     def changed(self, setting: str) -> Configuration:
-        """The same with one more of the ``settings``. Raises ConfigurationError."""
+        """Return the configuration with one more of the ``settings``. Raises ConfigurationError."""
         assert self.file, "there are options in files alone"
         kept = (text for text in self.settings if text.partition("=")[0] != setting.partition("=")[0])
         return _configuration(self.file, self.document, self.sources, (*kept, setting))
@@ -97,10 +97,10 @@ Check = Callable[["Configuration"], Iterable[Problem]]
 
 
 def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = (), more: Check = lambda _: ()) -> Configuration:
-    """Read a configuration file. ``sources`` and ``settings`` are what ``--source`` and ``--set`` say.
+    """Read a configuration file. ``sources`` and ``settings`` are those of ``--source`` and ``--set``.
 
-    ``more`` says what else is wrong, by the machine for instance; it gets one whose keys and values are all right. Raises
-    ConfigurationError, which says all that is wrong with JSON paths; OSError if the file cannot be read.
+    ``more`` yields what else is wrong, with the machine for instance; it gets a configuration whose keys and values are right.
+    Raises ConfigurationError, which lists all that is wrong with JSON paths; OSError if the file cannot be read.
     """
     document = load(file)
     wrong = list(schema.CONFIGURATION.problems(document, "$"))
@@ -110,19 +110,19 @@ def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = (
 
 
 def _missing_at_all(document: Any, folder: Path) -> Iterator[Problem]:
-    """The files that are missing, of a document that is wrong otherwise."""
+    """Yield the files that are missing, of a document that is wrong otherwise."""
     if isinstance(document, dict):
         yield from files.missing_callback(folder, document)
         pipeline = document.get("pipeline_configuration")
         yield from _missing(pipeline, folder, {}) if isinstance(pipeline, dict) else ()
 
 
-def _missing(pipeline: Mapping[str, Any], folder: Path, said: Mapping[str, Mapping[str, str]]) -> Iterator[Problem]:
-    """The files that are missing, of all elements; ``said``, by their paths, is where options said some of their properties."""
-    for _, element, properties, path in _standing(pipeline):
+def _missing(pipeline: Mapping[str, Any], folder: Path, set_at: Mapping[str, Mapping[str, str]]) -> Iterator[Problem]:
+    """Yield the files that are missing, of all elements; ``set_at``, by their paths, is where options set some properties."""
+    for _, element, properties, path in _elements(pipeline):
         if isinstance(properties, dict):
             missing = files.missing_of_library if element in _CUSTOM else files.missing_of_element
-            yield from missing(folder, properties, path, said.get(path, {}))
+            yield from missing(folder, properties, path, set_at.get(path, {}))
 
 
 def _configuration(
@@ -131,11 +131,11 @@ def _configuration(
     folder = file.absolute().parent
     problems: list[Problem] = []
     options = read_options(document, problems)
-    problems += _misplaced(document["pipeline_configuration"], options)
+    problems += _unknown_targets(document["pipeline_configuration"], options)
     given = _streams(document, folder, sources, problems)
     many = bool(document.get("streams")) or len(given) > 1
-    said = typed_settings(options, [stream["stream_id"] for _, stream in given], settings, problems)
-    set_ = [settings_of(options, stream, path, said[stream["stream_id"]], problems) for path, stream in given]
+    typed = typed_settings(options, [stream["stream_id"] for _, stream in given], settings, problems)
+    set_ = [settings_of(options, stream, path, typed[stream["stream_id"]], problems) for path, stream in given]
     streams = tuple(_stream(document, folder, stream, each, problems) for (_, stream), each in zip(given, set_, strict=True))
     problems += [*_shared(streams), *_not_lines(streams)]
     callback, items = _callback(document, folder, problems), tuple(read_items(document))
@@ -145,15 +145,15 @@ def _configuration(
 
 
 def _not_lines(streams: Sequence[Stream]) -> Iterator[Problem]:
-    """A file for the documents whose name promises something else."""
+    """Yield files for documents whose names promise something else."""
     for stream in streams:
         location = stream.aimeta.get("location")
         if location and (why := not_for_lines(location)):
-            yield Problem(stream.said.get("location", f"{_ROOT}.aimeta.location"), f"{location}: {why}")
+            yield Problem(stream.set_at.get("location", f"{_ROOT}.aimeta.location"), f"{location}: {why}")
 
 
 def _shared(streams: Sequence[Stream]) -> Iterator[Problem]:
-    """A file that several streams would write."""
+    """Yield the file that several streams would write."""
     if len(streams) > 1 and any("location" in stream.aimeta for stream in streams):
         yield Problem(f"{_ROOT}.aimeta.location", "is for one stream alone; leave it out here and in options, and use --out")
 
@@ -167,7 +167,7 @@ def _callback(document: Mapping[str, Any], folder: Path, problems: list[Problem]
 def _streams(
     document: Mapping[str, Any], folder: Path, sources: Sequence[str], problems: list[Problem]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The streams with their JSON paths; each has a ``location`` and a ``stream_id``."""
+    """Return the streams with their JSON paths; each has a ``location`` and a ``stream_id``."""
     listed: list[dict[str, Any]] = document.get("streams") or [{}] * max(1, len(sources))
     if sources and len(sources) != len(listed):
         given, there = (
@@ -175,7 +175,7 @@ def _streams(
         )
         text = f"--source is given {given}, and the file has {there}"
         problems.append(Problem("$.streams", text))
-        sources = ["test"] * len(listed)  # nothing is to be said of the locations in the file, which are not meant
+        sources = ["test"] * len(listed)  # the locations in the file are not meant, so nothing is wrong with them
     found: list[tuple[str, dict[str, Any]]] = []
     for index, stream in enumerate(listed):
         path = below("$.streams", index) if document.get("streams") else "$"
@@ -186,8 +186,8 @@ def _streams(
         name = stream.get("stream_id") or (f"{usual}-{index + 1}" if len(listed) > 1 else usual)
         if name in [other["stream_id"] for _, other in found]:
             problems.append(Problem(f"{path}.stream_id", f"{name} is the name of another stream, too"))
-        place = f"--source {location}" if sources else f"{path}.location"
-        found.append((path, {**stream, "stream_id": name, "location": location, "place": place}))
+        location_path = f"--source {location}" if sources else f"{path}.location"
+        found.append((path, {**stream, "stream_id": name, "location": location, "location_path": location_path}))
     return found
 
 
@@ -195,77 +195,83 @@ _ADVICE = 'give --source URI, or write "streams": [{"stream_id": "entrance", "lo
 
 
 def _location(folder: Path, location: str) -> str:
-    """A file as an absolute path; everything else as it is."""
+    """Return a file as an absolute path, everything else as it is."""
     if not location or "://" in location or re.fullmatch(r"-|test|camera(:\d+)?", location):
         return location
-    return as_text(files.found(folder, location) or folder / files.expanded(location))
+    return as_text(files.find_file(folder, location) or folder / files.expanded(location))
 
 
 def _stream(
     document: Mapping[str, Any], folder: Path, stream: Mapping[str, Any], settings: Sequence[Setting], problems: list[Problem]
 ) -> Stream:
     pipeline = document["pipeline_configuration"]
-    said: dict[str, dict[str, str]] = {}
+    set_at: dict[str, dict[str, str]] = {}
     for setting in settings:
-        pipeline = _put(pipeline, setting, said, problems)
+        pipeline = _with_property(pipeline, setting, set_at, problems)
     pipeline = schema.PIPELINE.read(pipeline)
-    problems += _missing(pipeline, folder, said)
+    problems += _missing(pipeline, folder, set_at)
     stages = [
-        _stage(group, element, path, properties, said.get(path, {}), folder)
-        for group, element, properties, path in _standing(pipeline)
+        _stage(group, element, path, properties, set_at.get(path, {}), folder)
+        for group, element, properties, path in _elements(pipeline)
         if group in schema.GROUPS
     ]
-    told = tuple({"key": setting.option.key, "value": setting.value} for setting in settings if setting.option.element is None)
-    where, aimeta = said.get(f"{_ROOT}.aimeta", {}), pipeline.get("aimeta", {})
+    options = tuple({"key": setting.option.key, "value": setting.value} for setting in settings if setting.option.element is None)
     return Stream(
-        stream["stream_id"], stream["location"], pipeline.get("input", {}), tuple(stages), aimeta, told, where, stream["place"]
+        stream["stream_id"],
+        stream["location"],
+        pipeline.get("input", {}),
+        tuple(stages),
+        pipeline.get("aimeta", {}),
+        options,
+        set_at.get(f"{_ROOT}.aimeta", {}),
+        stream["location_path"],
     )
 
 
-def _put(
-    pipeline: Mapping[str, Any], setting: Setting, said: dict[str, dict[str, str]], problems: list[Problem]
+def _with_property(
+    pipeline: Mapping[str, Any], setting: Setting, set_at: dict[str, dict[str, str]], problems: list[Problem]
 ) -> Mapping[str, Any]:
-    """The pipeline with a property set in every element that an option means; as it is, where that would make it wrong.
+    """Return the pipeline with a property set in every element that is the option's target, unless that would make it wrong.
 
-    ``said`` gets, by the elements' paths and the properties' names, where that was said.
+    ``set_at`` gets, by the elements' paths and the properties' names, where it is set.
     """
-    if any(_misplaced(pipeline, [setting.option])):
+    if any(_unknown_targets(pipeline, [setting.option])):
         return pipeline
     changed = {"aimeta": {}, **copy.deepcopy(pipeline)}
-    for _, properties, path in _meant(changed, setting.option):
+    for _, properties, path in _targets(changed, setting.option):
         properties[setting.option.key] = setting.value
-        said.setdefault(path, {})[setting.option.key] = setting.path
+        set_at.setdefault(path, {})[setting.option.key] = setting.path
     wrong = [Problem(setting.path, problem.text) for problem in schema.PIPELINE.problems(changed, _ROOT)]
     problems += wrong
     return pipeline if wrong else changed
 
 
-def _misplaced(pipeline: Mapping[str, Any], options: Sequence[Option]) -> Iterator[Problem]:
-    """Options of elements that do not stand in the pipeline, or of properties that these never have."""
-    standing = dict.fromkeys(name for group, element, *_ in _standing(pipeline) for name in (group, element))
+def _unknown_targets(pipeline: Mapping[str, Any], options: Sequence[Option]) -> Iterator[Problem]:
+    """Yield options of elements that are not in the pipeline, or of properties that these never have."""
+    known_elements = dict.fromkeys(name for group, element, *_ in _elements(pipeline) for name in (group, element))
     for option in options:
-        meant = _meant(pipeline, option)
-        if option.element is not None and not meant:
-            known = suggestion(option.element, list(standing))
+        targets = _targets(pipeline, option)
+        if option.element is not None and not targets:
+            known = suggestion(option.element, list(known_elements))
             yield Problem(f"{option.path}.key.element", f"there is no {option.element} in the pipeline; {known}")
-        for element in dict.fromkeys(element for element, *_ in meant):
+        for element in dict.fromkeys(element for element, *_ in targets):
             keys = list(_CLOSED[element].fields) if element in _CLOSED else [option.key]
             if option.key not in keys:
                 known = suggestion(option.key, keys)
                 yield Problem(f"{option.path}.key.property", f"{element} has no such property; {known}")
 
 
-def _meant(pipeline: Mapping[str, Any], option: Option) -> list[tuple[str, dict[str, Any], str]]:
-    """The elements that an option is for, with their properties and JSON paths."""
+def _targets(pipeline: Mapping[str, Any], option: Option) -> list[tuple[str, dict[str, Any], str]]:
+    """Return the elements that an option is for, with their properties and JSON paths."""
     return [
         (element, properties, path)
-        for group, element, properties, path in _standing(pipeline)
+        for group, element, properties, path in _elements(pipeline)
         if option.element in (group, element)
     ]
 
 
-def _standing(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], str]]:
-    """Yield group, name, properties (the same dict) and JSON path of all elements that stand in a pipeline."""
+def _elements(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], str]]:
+    """Yield group, name, properties (the same dict) and JSON path of all elements in a pipeline."""
     for group in schema.GROUPS:
         if group in pipeline:
             for element, properties, path in elements_of(group, pipeline[group], below(_ROOT, group)):
@@ -274,7 +280,7 @@ def _standing(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str,
 
 
 def elements_of(group: str, value: Any, path: str) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Yield the elements that stand under a key of pipeline_configuration: name, properties (the same dict), JSON path."""
+    """Yield the elements under a key of pipeline_configuration: name, properties (the same dict), JSON path."""
     if isinstance(value, list):
         for index, entry in enumerate(value):
             yield from elements_of(group, entry, below(path, index))
@@ -287,13 +293,13 @@ def elements_of(group: str, value: Any, path: str) -> Iterator[tuple[str, dict[s
         yield _USUAL[group], value, path
 
 
-def _stage(group: str, element: str, path: str, given: Mapping[str, Any], said: Mapping[str, str], folder: Path) -> Stage:
+def _stage(group: str, element: str, path: str, given: Mapping[str, Any], set_at: Mapping[str, str], folder: Path) -> Stage:
     if element not in _CUSTOM:
         properties = {key: files.resolved(folder, key, value) for key, value in given.items()}
-        return Stage(group, element, path, properties, path != below(_ROOT, group), said=said)
+        return Stage(group, element, path, properties, path != below(_ROOT, group), set_at=set_at)
     own = {key: value for key, value in given.items() if key not in ("format", "memory", "libraries")}
     if "events" in own:
         own["events"] = json.dumps(own["events"], ensure_ascii=False)
-    found = files.found(folder, own["custom-lib"])
-    own["custom-lib"] = as_text(found) if found else own["custom-lib"]
-    return Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"), said)
+    file = files.find_file(folder, own["custom-lib"])
+    own["custom-lib"] = as_text(file) if file else own["custom-lib"]
+    return Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"), set_at)

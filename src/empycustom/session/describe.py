@@ -98,7 +98,7 @@ def missing_sources(configuration: Configuration, *, cameras: bool = False) -> I
             try:
                 sources_of(stream)
             except LaunchError as error:
-                yield Problem(stream.place, str(error).rstrip("."))
+                yield Problem(stream.location_path, str(error).rstrip("."))
 
 
 def without_times(configuration: Configuration, part: Part | None) -> Iterator[Problem]:
@@ -109,7 +109,7 @@ def without_times(configuration: Configuration, part: Part | None) -> Iterator[P
             try:
                 check_part(part, sources)
             except LaunchError as error:
-                yield Problem(stream.place, str(error).rstrip("."))
+                yield Problem(stream.location_path, str(error).rstrip("."))
 
 
 def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Problem]:
@@ -120,13 +120,13 @@ def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Pr
     assert configuration.file
     inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, ".")]
     for stream in configuration.streams:
-        location, said = stream.aimeta.get("location"), stream.said.get("location", _OWN)
-        if not location or args.allow_outside or said.startswith("--set"):
+        location, set_at = stream.aimeta.get("location"), stream.set_at.get("location", _OWN)
+        if not location or args.allow_outside or set_at.startswith("--set"):
             continue
         path = os.path.realpath(as_path(location))  # where links lead
         if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
             yield Problem(
-                said,
+                set_at,
                 f"{location} lies outside of the configuration's folder and of the working directory; name a file inside, write "
                 "the documents with --out, or give --allow-outside if that file is to be written",
             )
