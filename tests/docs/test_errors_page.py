@@ -13,34 +13,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from blocks import DOCS
+from error_rows import SECTIONS, compare, rows
 
 from empycustom.errors import OutputError
 from empycustom.model.results import deal
 
-PAGE = (DOCS / "errors.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 SOURCE = "videotestsrc num-buffers=2 ! video/x-raw,format={},width=64,height=48"
 GOOD = "def process_ip(b, m, o):\n    return []\n"
 BOX = "{'left': 0, 'top': 0, 'width': 8, 'height': 8}"
-
-
-def rows(section):
-    return re.findall(r"^\| `(.*?)`(?:, and [^|]*)? \| .*\|$", SECTIONS[section], re.MULTILINE)
-
-
-def fits(row, message):
-    return re.fullmatch(".*".join(map(re.escape, row.split("…"))), message, re.DOTALL)
-
-
-def compare(section, messages):
-    """Check that each message is that of a row, of the longest that fits, and that no row is left."""
-    found = set()
-    for message in messages:
-        fitting = [row for row in rows(section) if fits(row, message)]
-        assert fitting, f"no row of {section!r} is {message!r}"
-        found.add(max(fitting, key=len))
-    assert set(rows(section)) - found == set(), "nobody provoked these"
 
 
 @pytest.fixture
@@ -128,36 +108,38 @@ def test_a_callback_raised_or_is_too_slow(said):
     compare("A callback raised, or is too slow", messages)
 
 
+BAD_IN_PLACE = [
+    "True",
+    "'person'",
+    "[{'a': object()}]",
+    "[type('', (), {'dtype': property(lambda self: 1 / 0)})()]",
+    "(lambda a: a.append(a) or a)([])",
+    "{'count': 1}",
+    "{'frame': {'meta': 1}}",
+    "{'frame': 1}",
+    "{'frame': [{'new_object': [{'class_id': 1}]}]}",
+]
+BAD_NEW_FRAMES = [
+    "None",
+    "1, None",
+    "Gst.Buffer.new_allocate(None, 7, None), None",
+    "np.zeros((1, 1), np.uint8), None",
+    "(np.zeros((1, 1), np.uint8),) * 2, None",
+]
+BAD_CAPS = [
+    "1",
+    "'nonsense'",
+    "'video/x-raw,width=[1,8]'",
+    "'video/x-raw,width=-3'",
+    "'video/x-raw,format=Y41B'",
+    "'video/x-raw,width=8'",
+]
+
+
 def test_what_came_back_cannot_be_used(said, play, library):
-    in_place = [
-        "True",
-        "'person'",
-        "[{'a': object()}]",
-        "[type('', (), {'dtype': property(lambda self: 1 / 0)})()]",
-        "(lambda a: a.append(a) or a)([])",
-        "{'count': 1}",
-        "{'frame': {'meta': 1}}",
-        "{'frame': 1}",
-        "{'frame': [{'new_object': [{'class_id': 1}]}]}",
-    ]
-    new = [
-        "None",
-        "1, None",
-        "Gst.Buffer.new_allocate(None, 7, None), None",
-        "np.zeros((1, 1), np.uint8), None",
-        "(np.zeros((1, 1), np.uint8),) * 2, None",
-    ]
-    caps = [
-        "1",
-        "'nonsense'",
-        "'video/x-raw,width=[1,8]'",
-        "'video/x-raw,width=-3'",
-        "'video/x-raw,format=Y41B'",
-        "'video/x-raw,width=8'",
-    ]
-    messages = [said(returned(value)) for value in in_place]
-    messages += [said(returned(value, "process(b, m, o)"), "in-place=false") for value in new]
-    for value in caps:
+    messages = [said(returned(value)) for value in BAD_IN_PLACE]
+    messages += [said(returned(value, "process(b, m, o)"), "in-place=false") for value in BAD_NEW_FRAMES]
+    for value in BAD_CAPS:
         source = f"def output_caps(caps, o):\n    return {value}\ndef process(b, m, o):\n    return b, None\n"
         messages.append(said(source, "in-place=false", behind="video/x-raw,width=64 !" if "width=8'" in value else ""))
     with pytest.raises(OutputError) as caught:
@@ -305,13 +287,8 @@ def test_the_log(gst_launch, library):
     compare("In the log", [text.partition(" (first at ")[0] for text in lines if "a frame lasts" not in text])
 
 
-def test_the_command_line(capsys, tmp_path, monkeypatch, library):
-    from empycustom.app.main import main
-
-    monkeypatch.chdir(tmp_path)
-    for display in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(display, raising=False)
-    lib = str(library(GOOD))
+def make_files(tmp_path):
+    """Make the files that the commands name."""
     (tmp_path / "video.avi").touch()
     (tmp_path / "empty").mkdir()
     (tmp_path / "caf\udce9.py").write_text(GOOD)
@@ -319,7 +296,11 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
     subprocess.run(["gst-launch-1.0", "-q", *short.split()], check=True)
     (tmp_path / "outside.json").write_text('{"pipeline_configuration": {"aimeta": {"location": "/nowhere/x"}}}')
     (tmp_path / "dots.json").write_text('{"pipeline_configuration": {}, "application_name": ".."}')
-    commands = [
+
+
+def commands_that_fail(lib, without_frame):
+    """Return commands, each of which prints an error of its own."""
+    return [
         ["run", "none.mp4", "--lib", lib],
         ["run", "file:///", "--lib", lib],
         ["run", "empty", "--lib", lib],
@@ -342,13 +323,24 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
         ["run", "outside.json", "--source", "test"],
         ["run", "dots.json", "--source", "test", "--save", "{stream_id}/x.png"],
         ["check", lib, "--save", "x.mp4"],
-        ["check", str(library("def process(b, m, o):\n    return None, None\n", "none.py")), "--save", "x.png"],
+        ["check", without_frame, "--save", "x.png"],
         ["check", lib, "--video", "short.avi", "--at", "1"],
         ["new", "lib.txt"],
         ["new", lib],
     ]
+
+
+def test_the_command_line(capsys, tmp_path, monkeypatch, library):
+    from empycustom.app.main import main
+
+    monkeypatch.chdir(tmp_path)
+    for display in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(display, raising=False)
+    lib = str(library(GOOD))
+    make_files(tmp_path)
+    without_frame = str(library("def process(b, m, o):\n    return None, None\n", "none.py"))
     messages = []
-    for command in commands:
+    for command in commands_that_fail(lib, without_frame):
         if "x.csv" in command or "" in command:  # a wrong argument
             with pytest.raises(SystemExit, match="2"):
                 main(command)
