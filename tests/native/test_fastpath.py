@@ -1,5 +1,6 @@
 """Buffers straight from C: when that is possible, the objects it makes, and the slots of a class of the test's own."""
 
+import subprocess
 import sys
 from typing import ClassVar
 
@@ -255,3 +256,45 @@ def test_nothing_is_kept_of_an_element_that_is_unregistered():
     fastpath.unregister(0x1000)
     assert sys.getrefcount(mine) == held - 2  # its two bound methods
     assert not any(0x1000 in table for table in fastpath._TABLES)
+
+
+# The end of the interpreter.
+
+
+def test_nothing_is_called_when_all_are_unregistered(entered):
+    mine = entered(0x1000)
+    fastpath._unregister_all()
+    assert [slot("transform_ip")(0x1000, 5), slot("transform")(0x1000, 5, 6)] == [-2, -2], "flushing: the end, without an error"
+    assert mine.calls == mine.failures == []
+
+
+AT_EXIT = """
+import atexit, builtins, time
+
+seen = builtins.seen = []
+
+@atexit.register  # before the package registers its own, so it is called after that
+def last():
+    before = len(seen)
+    time.sleep(0.3)
+    print(before > 0, len(seen) - before)
+
+import empycustom
+from empycustom.gstreamer import Gst
+
+empycustom.register()
+pipeline = Gst.parse_launch("videotestsrc is-live=true ! video/x-raw,framerate=200/1 ! empycustom in-place=true custom-lib={lib} ! fakesink")
+pipeline.set_state(Gst.State.PLAYING)
+while len(seen) < 5:
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(bool(fastpath.reason_unavailable(PYGOBJECT_VERSION, PYGOBJECT_INTERFACE)), reason="no fast path here")
+def test_no_frame_reaches_a_library_at_the_end_of_the_interpreter(tmp_path):
+    library = tmp_path / "lib.py"
+    library.write_text("import builtins\ndef process_ip(b, m, o):\n    builtins.seen.append(1)\n")
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EXIT.replace("{lib}", str(library))], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True 0\n", "")
