@@ -433,3 +433,15 @@ def test_memory_does_not_grow():
 def test_documents_are_json(video):
     for result in empycustom.process(video, mean):
         assert json.loads(json.dumps(result.document)) == result.document
+
+
+@pytest.mark.parametrize("every_frame", [False, True])
+def test_of_a_live_source_a_slow_program_gets_the_newest_frames(serve, pictures, caplog, every_frame):
+    seen = []
+    with caplog.at_level(logging.WARNING, "empycustom"):
+        for result in empycustom.process(serve(pictures(60)), mean, every_frame=every_frame):
+            seen.append(result.document["frame"][0]["buf_pts"])
+            time.sleep(0 if every_frame else 0.1)
+    assert (len(seen) == 60) is every_frame
+    assert seen == sorted(seen)
+    assert ("every_frame=True takes all" in caplog.text) is not every_frame

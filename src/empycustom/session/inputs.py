@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from empycustom.config.launch import FIRST, first_queue
+from empycustom.config.launch import FIRST
 from empycustom.elements.upstream import announce
 from empycustom.errors import LaunchError, SourceError
 from empycustom.gstreamer import Gst
 from empycustom.library.explain import kind_of
-from empycustom.session.excerpt import is_live
+from empycustom.session.describe import plain_stream, sources_of
+from empycustom.session.excerpt import LeftOut, Newest, is_live
 from empycustom.session.parts import Report
-from empycustom.session.playlist import Playlist, check_files, expand
-from empycustom.session.sources import SOURCE, Times, describe_source, expect_video, explained, playable, shown
+from empycustom.session.playlist import Playlist
+from empycustom.session.sources import SOURCE, Times, describe_source, expect_video, explained, shown
 from empycustom.text import as_text
 
 AHEAD = 2  # frames that are ready before they are asked for
@@ -32,11 +33,16 @@ def _warn(text: str) -> None:
 
 
 class Input:
-    """A source of frames. ``wait_ns`` is how long to wait for a frame before it may have to be fed again."""
+    """A source of frames.
+
+    ``wait_ns`` is how long to wait for a frame before it may have to be fed again; ``newest``: the queue behind it holds the
+    newest frame alone.
+    """
 
     wait_ns = 50 * Gst.MSECOND
+    newest = False
 
-    def tokens(self) -> list[str]:
+    def tokens(self) -> Sequence[str]:
         """Return the beginning of the pipeline. Raises LaunchError."""
         raise NotImplementedError
 
@@ -68,23 +74,23 @@ class Files(Input):
 
     def __init__(self, names: list[str], *, every_frame: bool) -> None:
         try:
-            self._sources = [playable(name) for typed in names for name in expand(typed, _warn)]
-            check_files(self._sources)
+            self._sources = sources_of(plain_stream(names), _warn)
         except LaunchError as error:
             raise SourceError(str(error)) from error
-        self._newest = is_live(self._sources[0]) and not every_frame
+        self._every, self.newest = every_frame, is_live(self._sources[0]) and not every_frame
+        self._left_out, self._told = LeftOut(), False
         self._playlist: Playlist | None = None
         self._times: Times | None = None
         self._broken: list[str] = []
 
-    def tokens(self) -> list[str]:
+    def tokens(self) -> Sequence[str]:
         """Return the beginning of the pipeline. Raises LaunchError."""
-        begin = Playlist.tokens if len(self._sources) > 1 else describe_source(self._sources[0])
-        return [*begin, "!", *first_queue(newest=self._newest)]
+        return Playlist.tokens if len(self._sources) > 1 else describe_source(self._sources[0])
 
     def attach(self, pipeline: Any) -> Playlist | None:
         """Begin to look after the source; return the playlist of several files."""
         source, first = pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST)
+        Newest(pipeline, self._left_out, every=self._every)
         if len(self._sources) > 1:
             self._playlist = Playlist(pipeline, self._sources, self._leave_out)
             return self._playlist
@@ -94,9 +100,12 @@ class Files(Input):
         return None
 
     def feed(self) -> None:
-        """Leave files that do nothing any more."""
+        """Leave files that do nothing any more, and warn of frames that are left out."""
         if self._playlist:
             self._playlist.look()
+        if self._left_out.count and not self._told:
+            self._told = True
+            _warn("Frames of this live source are left out while libraries or the program are busy; every_frame=True takes all.")
 
     def end(self) -> None:
         """Give no more times to frames."""
@@ -139,13 +148,13 @@ class Arrays(Input):
         self._given = 0
         self._ended = False
 
-    def tokens(self) -> list[str]:
+    def tokens(self) -> Sequence[str]:
         """Return the beginning of the pipeline. Raises LaunchError."""
-        first = [*first_queue(newest=False), f"max-size-buffers={AHEAD}"]
-        return ["appsrc", f"name={SOURCE}", "format=time", "max-buffers=0", "max-bytes=0", "!", *first]
+        return ["appsrc", f"name={SOURCE}", "format=time", "max-buffers=0", "max-bytes=0"]
 
     def attach(self, pipeline: Any) -> None:
-        """Begin to feed the source."""
+        """Begin to feed the source; nothing is taken before it is needed."""
+        pipeline.get_by_name(FIRST).set_property("max-size-buffers", AHEAD)
         self._source = pipeline.get_by_name(SOURCE)
 
     def feed(self) -> None:

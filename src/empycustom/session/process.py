@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from empycustom.buffers.mapping import map_frame
-from empycustom.config.launch import TURN
+from empycustom.config.launch import describe
 from empycustom.elements import register
 from empycustom.elements.document import document
 from empycustom.elements.frames import FrameFormat
@@ -23,13 +23,14 @@ from empycustom.frames.frame import MappedFrame
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
 from empycustom.library.explain import kind_of
+from empycustom.session.describe import library_stage, plain_stream
 from empycustom.session.inputs import AHEAD, Input, input_of
-from empycustom.session.parts import Report, States, build, report_of
-from empycustom.session.upright import can_turn, keep_upright
+from empycustom.session.parts import Report, States, build, exists, report_of
+from empycustom.session.upright import keep_upright
 from empycustom.text import as_text
 
 _log = logging.getLogger("empycustom")
-_LIBRARY, _LAST = "library", "results"  # names of elements
+_LAST = "results"  # the name of the element that hands frames over
 _POLICIES = ("fail", "pass", "drop")
 _GRACE_S = 10.0  # how long elements may take to stop when a program leaves early
 
@@ -259,7 +260,7 @@ class Results(Iterator[Result]):
         self._pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
         self._bus = self._pipeline.get_bus()
         for number, (library, options) in enumerate(self._libraries):
-            _set_up(self._pipeline.get_by_name(f"{_LIBRARY}{number}"), library, options, self._on_error)
+            _set_up(self._pipeline.get_by_name(f"empycustom{number}"), library, options, self._on_error)
         self._last = self._pipeline.get_by_name(_LAST)
         self._last.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, _Reader(self._documents).look)
         feeder = self._video.attach(self._pipeline)
@@ -268,13 +269,17 @@ class Results(Iterator[Result]):
         self._states.start()
 
     def _tokens(self) -> list[str]:
-        caps = f"video/x-raw,format={self._format}" if self._format else "video/x-raw"
-        again = [] if not self._format or can_turn(self._format) else ["!", "videoconvert"]
-        libraries = [f"! empycustom name={_LIBRARY}{number}" for number, _ in enumerate(self._libraries)]
-        return [
-            *(*self._video.tokens(), "!", "videoconvert", "!", *TURN, *again, "!", caps, *libraries),
-            *("!", "appsink", f"name={_LAST}", "sync=false", f"max-buffers={AHEAD}", "enable-last-sample=false"),
-        ]
+        stages = [library_stage("", in_place=True) for _ in self._libraries]
+        sink = ["!", "appsink", f"name={_LAST}", "sync=false", f"max-buffers={AHEAD}", "enable-last-sample=false"]
+        made = describe(
+            plain_stream([""], stages, pixels=self._format),
+            self._video.tokens(),
+            exists,
+            sinks=lambda _converter: sink,
+            named=True,
+            newest=self._video.newest,
+        )
+        return [*made.tokens, *made.sinks]
 
     def _pull(self) -> Any:
         assert self._states is not None
