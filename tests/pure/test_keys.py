@@ -157,7 +157,7 @@ def test_a_new_key_is_one_entry(made_by_tools):
     point = Object(
         {"x": keys.Key(Float(0, 1), "across", required=True), "y": keys.Key(Float(0, 1), "down", required=True)}, name="Point"
     )
-    entry = keys.Found(Array(point), "keypoints, in parts of the box", default=[], unit="parts")
+    entry = keys.found(Array(point), "keypoints, in parts of the box", default=[], unit="parts")
     grown = dataclasses.replace(keys.OBJECT_DICT, fields={**keys.OBJECT_DICT.fields, "keypoints": entry})
     read = grown.reader()
 

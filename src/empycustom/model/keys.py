@@ -82,7 +82,7 @@ class Attributes(Schema):
         return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Key(Field):
     """A key, with the ``unit`` of its value and the ones who set it. ``always``: it is in every ``in_meta`` and document."""
 
@@ -91,57 +91,47 @@ class Key(Field):
     always: bool = True
 
 
-@dataclass(frozen=True)
-class Found(Key):
-    """A key that an element which finds objects sets, or a library, which may leave it out: ``""``, null and {} are like that."""
-
-    by: str = "detector, library"
+def found(schema: Schema, description: str, **more: Any) -> Key:
+    """Return a key that whoever finds objects sets: an element upstream, or a library, which may leave it out."""
+    return Key(schema, description, by="detector, library", **more)
 
 
-@dataclass(frozen=True)
-class OfDeepStream(Key):
-    """A key that is there in DeepStream only."""
-
-    by: str = "DeepStream"
-    always: bool = False
+def _name(description: str) -> Key:
+    return found(Text(), description, default="", blank=is_nothing)
 
 
-@dataclass(frozen=True)
-class OfLibrary(Key):
-    """Attributes that libraries upstream have attached."""
-
-    by: str = "library"
-    always: bool = False
+def _of_deepstream(schema: Schema, description: str, unit: str = "") -> Key:
+    return Key(schema, description, unit=unit, by="DeepStream", always=False)
 
 
-def _text(description: str, **more: Any) -> Key:
-    return Found(Text(), description, default="", blank=is_nothing, **more)
+def _of_library(schema: Schema, description: str, **more: Any) -> Key:
+    return Key(schema, description, by="library", always=False, **more)
 
 
 BOX_DICT = Object(
     {
-        "left": Found(_NUMBER, "left edge of the box", required=True, unit="pixels"),
-        "top": Found(_NUMBER, "upper edge of the box", required=True, unit="pixels"),
-        "width": Found(_SIZE, "width of the box", required=True, unit="pixels"),
-        "height": Found(_SIZE, "height of the box", required=True, unit="pixels"),
+        "left": found(_NUMBER, "left edge of the box", required=True, unit="pixels"),
+        "top": found(_NUMBER, "upper edge of the box", required=True, unit="pixels"),
+        "width": found(_SIZE, "width of the box", required=True, unit="pixels"),
+        "height": found(_SIZE, "height of the box", required=True, unit="pixels"),
     },
     name="RectParams",
     description="A box, in pixels from the upper left corner of the frame.",
     words="a dict of left, top, width and height, in pixels",
 )
 TEXT_DICT = Object(
-    {"display_text": _text("text that an overlay writes beside the object; empty: none")},
+    {"display_text": _name("text that an overlay writes beside the object; empty: none")},
     name="TextParams",
     description="The text that an overlay writes beside an object.",
     words="a dict",
 )
 LABEL_DICT = Object(
     {
-        "num_classes": Found(_INT, "number of classes that the classifier has; 0: unknown", default=0),
-        LABEL_NAME: _text("name of the class"),
-        "result_class_id": Found(_INT, "number of the class", default=0),
-        "label_id": Found(_INT, "number of the label", default=0),
-        "result_prob": Found(_NUMBER, "probability, from 0 to 1", default=1.0),
+        "num_classes": found(_INT, "number of classes that the classifier has; 0: unknown", default=0),
+        LABEL_NAME: _name("name of the class"),
+        "result_class_id": found(_INT, "number of the class", default=0),
+        "label_id": found(_INT, "number of the label", default=0),
+        "result_prob": found(_NUMBER, "probability, from 0 to 1", default=1.0),
     },
     name="LabelInfo",
     description="A label that a classifier gave to an object.",
@@ -149,9 +139,9 @@ LABEL_DICT = Object(
 )
 CLASSIFIER_DICT = Object(
     {
-        "num_labels": Found(_INT, "number of labels", default=0, computed=lambda made: len(made[LABELS])),
-        "unique_component_id": Found(_INT, "number of the element that classified the object; 0: unknown", default=0),
-        LABELS: Found(Array(LABEL_DICT), "the labels", default=[], blank=is_nothing),
+        "num_labels": found(_INT, "number of labels", default=0, computed=lambda made: len(made[LABELS])),
+        "unique_component_id": found(_INT, "number of the element that classified the object; 0: unknown", default=0),
+        LABELS: found(Array(LABEL_DICT), "the labels", default=[], blank=is_nothing),
     },
     name="Classifier",
     description="The labels that one classifier gave to an object.",
@@ -159,16 +149,16 @@ CLASSIFIER_DICT = Object(
 )
 OBJECT_DICT = Object(
     {
-        CLASS_ID: Found(_INT, "number of the class; -1: unknown", default=UNKNOWN_CLASS),
-        TRACK_ID: Found(_UINT64, "number that a tracker gave to the object; -1: not tracked", default=UNTRACKED),
-        CONFIDENCE: Found(_NUMBER, "confidence of the detection, from 0 to 1", default=1.0),
-        LABEL: _text("name of the class"),
-        BOX: Found(BOX_DICT, "the box, in pixels of the frame", required=True),
-        TEXT: Found(TEXT_DICT, "text that an overlay writes beside the object", default={}, blank=is_nothing),
-        CLASSIFIERS: Found(Array(CLASSIFIER_DICT), "an entry for each classifier", default=[], blank=is_nothing),
-        "unique_component_id": OfDeepStream(_INT, "number of the element that found the object"),
-        "tracker_confidence": OfDeepStream(_NUMBER, "confidence of the tracker, from 0 to 1"),
-        ATTRIBUTES: OfLibrary(Attributes(), "attributes of the object from libraries upstream", blank=is_nothing),
+        CLASS_ID: found(_INT, "number of the class; -1: unknown", default=UNKNOWN_CLASS),
+        TRACK_ID: found(_UINT64, "number that a tracker gave to the object; -1: not tracked", default=UNTRACKED),
+        CONFIDENCE: found(_NUMBER, "confidence of the detection, from 0 to 1", default=1.0),
+        LABEL: _name("name of the class"),
+        BOX: found(BOX_DICT, "the box, in pixels of the frame", required=True),
+        TEXT: found(TEXT_DICT, "text that an overlay writes beside the object", default={}, blank=is_nothing),
+        CLASSIFIERS: found(Array(CLASSIFIER_DICT), "an entry for each classifier", default=[], blank=is_nothing),
+        "unique_component_id": _of_deepstream(_INT, "number of the element that found the object"),
+        "tracker_confidence": _of_deepstream(_NUMBER, "confidence of the tracker, from 0 to 1"),
+        ATTRIBUTES: _of_library(Attributes(), "attributes of the object from libraries upstream", blank=is_nothing),
     },
     name="ObjectMeta",
     description="An object that was found in a frame.",
@@ -194,15 +184,15 @@ FRAME_DICT = Object(
         ),
         WIDTH: Key(_PIXELS, "width of the frame", unit="pixels"),
         HEIGHT: Key(_PIXELS, "height of the frame", unit="pixels"),
-        "stream_width": OfDeepStream(Integer(), "width at the input of nvstreammux", unit="pixels"),
-        "stream_height": OfDeepStream(Integer(), "height at the input of nvstreammux", unit="pixels"),
-        "batch_id": OfDeepStream(Integer(), "place of the frame in the batch"),
-        "pad_index": OfDeepStream(Integer(), "pad of nvstreammux that the frame came by"),
-        "ntp_timestamp": OfDeepStream(Integer(), "time since 1970, from which `timestamp` is made; 0: unknown", unit="ns"),
+        "stream_width": _of_deepstream(Integer(), "width at the input of nvstreammux", unit="pixels"),
+        "stream_height": _of_deepstream(Integer(), "height at the input of nvstreammux", unit="pixels"),
+        "batch_id": _of_deepstream(Integer(), "place of the frame in the batch"),
+        "pad_index": _of_deepstream(Integer(), "pad of nvstreammux that the frame came by"),
+        "ntp_timestamp": _of_deepstream(Integer(), "time since 1970, from which `timestamp` is made; 0: unknown", unit="ns"),
         OBJECTS: Key(
             Array(OBJECT_DICT), "the objects that detectors, trackers or libraries upstream have found", by="detector, library"
         ),
-        ATTRIBUTES: OfLibrary(ANYTHING, "attributes of the frame from libraries upstream"),
+        ATTRIBUTES: _of_library(ANYTHING, "attributes of the frame from libraries upstream"),
     },
     name="FrameMeta",
     description="A frame of a buffer.",
@@ -230,7 +220,7 @@ BUFFER_DICT = Object(
     description="How the pixels of a buffer are stored; `map_frame` reads it for you.",
 )
 _FRAMES = {FRAMES: Key(Array(FRAME_DICT), "the frames; without DeepStream there is one")}
-_OF_BATCH = {ATTRIBUTES: OfLibrary(ANYTHING, "attributes of the batch from libraries upstream")}
+_OF_BATCH = {ATTRIBUTES: _of_library(ANYTHING, "attributes of the batch from libraries upstream")}
 _VERSION = {VERSION: Key(Integer(1), "version of these keys; it stays the same when keys are added", always=False)}
 IN_META_DICT = Object(
     {**_FRAMES, BUFFER: Key(BUFFER_DICT, "how the pixels are stored"), **_OF_BATCH},
@@ -250,9 +240,9 @@ NEW_OBJECT_DICT = Object(
 )
 OUT_FRAME_DICT = Object(
     {
-        RESULT_ATTRIBUTES: OfLibrary(ANYTHING, "attributes of the frame"),
-        OBJECTS: OfLibrary(Array(ANYTHING), "attributes of its objects, an entry for each in their order; {}: none"),
-        NEW_OBJECTS: OfLibrary(Array(NEW_OBJECT_DICT), "objects that the library has found"),
+        RESULT_ATTRIBUTES: _of_library(ANYTHING, "attributes of the frame"),
+        OBJECTS: _of_library(Array(ANYTHING), "attributes of its objects, an entry for each in their order; {}: none"),
+        NEW_OBJECTS: _of_library(Array(NEW_OBJECT_DICT), "objects that the library has found"),
     },
     name="OutFrame",
     description="The result about one frame.",
@@ -260,8 +250,8 @@ OUT_FRAME_DICT = Object(
 )
 OUT_BATCH_DICT = Object(
     {
-        RESULT_ATTRIBUTES: OfLibrary(ANYTHING, "attributes of the batch, or of the buffer"),
-        FRAMES: OfLibrary(
+        RESULT_ATTRIBUTES: _of_library(ANYTHING, "attributes of the batch, or of the buffer"),
+        FRAMES: _of_library(
             OneOf(((list, Array(OUT_FRAME_DICT)), (dict, JSON_OBJECT)), "a list (an entry for each frame) or a dict"),
             "an entry for each frame, or the attributes of the only one",
         ),
