@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from empycustom import types
 from empycustom.errors import CallbackError, CallbackMissingError, FrameError
 from empycustom.frames.frame import MappedFrame
 from empycustom.library.callbacks import Library
-from empycustom.model import values as model
 from empycustom.model.keys import IN_META_KEYS as KEYS
 
 GOOD = "def process_ip(b, m, o):\n    return []\n"
@@ -196,14 +196,14 @@ def test_other_keys_are_left_alone(library, key):
 
 def test_the_keys_are_those_of_in_meta():
     shapes = (
-        model.InMeta,
-        model.BufferInfo,
-        model.Plane,
-        model.Frame,
-        model.Object,
-        model.RectParams,
-        model.TextParams,
-        model.Classifier,
-        model.LabelInfo,
+        types.InMeta,
+        types.BufferInfo,
+        types.Plane,
+        types.FrameMeta,
+        types.ObjectMeta,
+        types.RectParams,
+        types.TextParams,
+        types.Classifier,
+        types.LabelInfo,
     )
     assert set(KEYS) == {key for shape in shapes for key in shape.__annotations__}

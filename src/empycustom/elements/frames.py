@@ -160,13 +160,13 @@ class FrameFormat:
         self.interlace_mode: str = GstVideo.VideoInterlaceMode.to_string(info.interlace_mode)
         self.described = (self.format, self.width, self.height, self.interlace_mode)
         self.size, self.text = int(info.size), f"{self.format} of {self.width}x{self.height}"
-        self._planes = [
-            model.Plane(
-                offset=int(info.offset[plane]),
-                stride=int(info.stride[plane]),
-                width=_subsampled(self.width, finfo.w_sub[_component(finfo, plane)]),
-                height=_subsampled(self.height, finfo.h_sub[_component(finfo, plane)]),
-            )
+        self._planes: list[model.Plane] = [
+            {
+                "offset": int(info.offset[plane]),
+                "stride": int(info.stride[plane]),
+                "width": _subsampled(self.width, finfo.w_sub[_component(finfo, plane)]),
+                "height": _subsampled(self.height, finfo.h_sub[_component(finfo, plane)]),
+            }
             for plane in range(finfo.n_planes)
         ]
         self._is_packed = len(self._planes) == 1

@@ -7,7 +7,7 @@ From the declaration are made the checks of new objects, messages, defaults, ``e
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from empycustom.errors import OutputError
 from empycustom.model.schema import (
@@ -26,7 +26,9 @@ from empycustom.model.schema import (
     json_schema,
 )
 from empycustom.model.values import UNKNOWN_CLASS, UNTRACKED, is_nothing
-from empycustom.types import ObjectMeta
+
+if TYPE_CHECKING:
+    from empycustom.types import ObjectMeta
 
 SCHEMA_VERSION = 1  # of documents and of the JSON on buffers; it stays the same as long as keys are only added
 _LARGEST = 2**31 - 1
@@ -82,7 +84,7 @@ class Attributes(Schema):
         return {}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Key(Field):
     """A key, with the ``unit`` of its value and the ones who set it. ``always``: it is in every ``in_meta`` and document."""
 

@@ -87,7 +87,7 @@ def _given(limits: dict[str, Any]) -> dict[str, Any]:
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Text(Schema):
     """Text, one of ``choices`` (None: any). ``filled``: it is not empty; ``one_line``: it has no control characters."""
 
@@ -129,7 +129,7 @@ class Text(Schema):
         return {"type": "string", **_given(limits)} | ({"not": {"pattern": _CONTROL}} if self.one_line else {})
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Number(Schema):
     """A number from ``minimum`` to ``maximum`` (None: without end)."""
 
@@ -184,7 +184,7 @@ class Float(Number):
     _convert = float
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Boolean(Schema):
     """True or false, also as text."""
 
@@ -200,7 +200,7 @@ class Boolean(Schema):
         return {"enum": [True, False, "true", "false"]}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Typed(Schema):
     """Any value of some Python types, which ``words`` and ``json_type`` describe."""
 
@@ -224,7 +224,7 @@ SCALAR = Typed((str, int, float), "text, a number, true or false", ["string", "n
 JSON_OBJECT = Typed((dict,), "a JSON object", "object", 'write it as {"key": 1}, without quotation marks around it')
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Array(Schema):
     """A list whose entries are all of one schema."""
 
@@ -256,7 +256,7 @@ class Array(Schema):
         return {"type": "array", "items": self.items.json_schema(definitions)}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class OneOf(Schema):
     """A value of several shapes: the first entry of ``shapes``, a type or a test and a schema, that fits decides."""
 
@@ -281,7 +281,7 @@ class OneOf(Schema):
         return {"anyOf": [schema.json_schema(definitions) for _, schema in self.shapes]}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Field:
     """One key of an object: what its value may be, and what it means.
 
@@ -297,7 +297,7 @@ class Field:
     computed: Callable[[dict[str, Any]], Any] | None = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Object(Schema):
     """An object with known keys. ``others`` is what unknown ones may hold; None: there may be none.
 

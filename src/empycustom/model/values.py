@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from empycustom.types import BufferInfo as BufferInfo
-from empycustom.types import Classifier as Classifier
-from empycustom.types import FrameMeta, ObjectMeta
-from empycustom.types import InMeta as InMeta
-from empycustom.types import LabelInfo as LabelInfo
-from empycustom.types import Plane as Plane
-from empycustom.types import RectParams as RectParams
-from empycustom.types import TextParams as TextParams
+if TYPE_CHECKING:  # the dicts of in_meta, for annotations
+    from empycustom.types import BufferInfo as BufferInfo
+    from empycustom.types import Classifier as Classifier
+    from empycustom.types import FrameMeta, ObjectMeta
+    from empycustom.types import InMeta as InMeta
+    from empycustom.types import LabelInfo as LabelInfo
+    from empycustom.types import Plane as Plane
+    from empycustom.types import RectParams as RectParams
+    from empycustom.types import TextParams as TextParams
 
-Frame = FrameMeta
-Object = ObjectMeta
+    Frame = FrameMeta
+    Object = ObjectMeta
+
 UNKNOWN_CLASS = -1
 UNTRACKED = -1
 NO_PTS = -1
