@@ -178,19 +178,6 @@ def not_for_lines(name: str, what: str = "documents") -> str:
     return f"{what} are written as JSON Lines, not as a .{kind} file; {advice}"
 
 
-def write_json(stream: Any, line: str) -> None:
-    """Write one line of JSON to a stream of text, as UTF-8 whatever its encoding, at once and in one piece. Raises OSError."""
-    data = f"{visible_json(line)}\n"
-    binary = getattr(stream, "buffer", None)
-    if binary is None:  # a notebook's
-        stream.write(data)
-        stream.flush()
-        return
-    stream.flush()
-    binary.write(data.encode())
-    binary.flush()
-
-
 # Paths as they are typed, stand in files and in properties: UTF-8 text, whatever the locale of the process is.
 #
 # And reading files of JSON, whatever else the path may name.

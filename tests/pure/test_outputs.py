@@ -483,6 +483,16 @@ def test_a_console_without_a_descriptor():
     assert text.getvalue() == '{"a":"ü"}\n'
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "utf-8"])
+def test_utf_8_whatever_the_stream(encoding):
+    data = io.BytesIO()
+    output = queue_of(ConsoleOutput(stream=io.TextIOWrapper(data, encoding=encoding)))
+    output.put(line_of({"city": "Zürich\x9b"}), WAITS)
+    output.close()
+    assert output.errors == []
+    assert data.getvalue() == '{"city":"Zürich\\u009b"}\n'.encode()
+
+
 def test_without_a_console(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(OSError, match="stdout is closed"):

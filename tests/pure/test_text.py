@@ -1,6 +1,5 @@
 """Text that leaves the process: nothing that a terminal obeys, no passwords, and JSON that means the same."""
 
-import io
 import json
 import unicodedata
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empycustom.text import for_people, visible, visible_json, without_password, without_secrets, write_json
+from empycustom.text import for_people, visible, visible_json, without_password, without_secrets
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 WILD = st.text(
@@ -110,15 +109,3 @@ def test_json_means_the_same_and_is_plain(text):
     assert json.loads(line) == {text: text}
     assert visible(line) == line
     line.encode()
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "utf-8"])
-def test_json_is_written_as_utf_8_whatever_the_stream(encoding):
-    data = io.BytesIO()
-    stream = io.TextIOWrapper(data, encoding=encoding)
-    write_json(stream, '{"city": "Zürich\x9b"}')
-    assert data.getvalue() == '{"city": "Zürich\\u009b"}\n'.encode()
-
-    text = io.StringIO()  # as a notebook's
-    write_json(text, '{"city": "Zürich\x9b"}')
-    assert text.getvalue() == '{"city": "Zürich\\u009b"}\n'

@@ -19,6 +19,7 @@ from empycustom.session.console import (
     ToldError,
     complain,
     exit_code_of,
+    finish_lines,
     finish_streams,
     give_stdout_back,
     incomplete,
@@ -95,7 +96,10 @@ def _command(target: str) -> Callable[[object], int]:
 
 
 def _finished(code: int) -> int:
-    """Flush the standard streams, and return the exit code."""
+    """Write what is still to be written, flush the standard streams, and return the exit code."""
+    for text in finish_lines():
+        complain(text)
+        code = code or FAILED
     try:
         finish_streams()
     except BrokenPipeError:

@@ -18,7 +18,7 @@ from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
 from empycustom.model.schema import Problem
-from empycustom.session.console import DONE, INTERRUPTED, AllAtOnce, complain, keep_stdout, kept_stdout, remark, show
+from empycustom.session.console import DONE, FAILED, INTERRUPTED, AllAtOnce, complain, keep_stdout, kept_stdout, remark, show
 from empycustom.session.describe import (
     PlayOptions,
     described,
@@ -189,7 +189,7 @@ class Run:
             session.play(self._tick, begun=self._begun, pause=self._progress.pause)
         finally:
             self._progress.close()
-            outputs.close()
+            errors = self._finish_outputs()
             summaries = [branch.summary() for branch in session.branches]
             done.clear()
             done.update(
@@ -201,7 +201,18 @@ class Run:
                     self._hear(branch.stream, "warning", text, "")
             elif branch.frames or not session.failed:
                 remark(f"{self._prefix(branch.stream)}{in_lines(summary)}")
-        return session.code
+        code = session.code
+        return FAILED if errors else code
+
+    def _finish_outputs(self) -> list[LaunchError]:
+        """Write what is still to be written; Ctrl-C ends that. Return what went wrong, which is printed."""
+        interrupts = self._session.interrupts
+        before = interrupts.count
+        with interrupts.counted():
+            errors = self._outputs.close(lambda: interrupts.count > before or interrupts.count > 1)
+        for error in errors:
+            complain(str(error))
+        return errors
 
     def _open(self, session: Session) -> Outputs:
         self._outputs = Outputs(session.configuration, self._args, on_closed=session.end)

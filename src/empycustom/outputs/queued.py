@@ -31,9 +31,21 @@ class Pace(Protocol):
         """Whether it has to go on at once, because it is stopped or flushed. Asked again and again while it waits."""
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException | None) -> str:
     """Return why an output failed, to be put in brackets."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+class Patient:
+    """The pace of somebody who is not a live stream, and waits for as long as it takes."""
+
+    def is_live(self) -> bool:
+        """Nothing is dropped."""
+        return False
+
+    def is_stopping(self) -> bool:
+        """Nobody stops it."""
+        return False
 
 
 class QueuedOutput:
@@ -115,11 +127,16 @@ class QueuedOutput:
             wanted = self.accepted
         self._wait(lambda: self.written >= wanted or is_stopping(), patience_s)
 
-    def close(self, *, patience_s: float = PATIENCE_S) -> None:
-        """Write what was accepted, as :meth:`drain` does, and close the output. Nothing is accepted any more."""
+    def close(self, is_hurried: Callable[[], bool] = lambda: False, *, patience_s: float = PATIENCE_S) -> None:
+        """Write what was accepted, as :meth:`drain` does, and close the output. Nothing is accepted any more.
+
+        ``is_hurried`` is asked again and again; True: nobody wants to wait any longer, and what is not written yet is lost.
+        """
         if self.is_of_this_process:
             self._closing = True
-            self._wait(lambda: self._ended, patience_s)
+            self._wait(lambda: self._ended or is_hurried(), patience_s)
+            if not self._ended:
+                self.give_up()
             _open.discard(self)
 
     def give_up(self, patience_s: float = 0.0) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import unquote
 
@@ -30,7 +31,12 @@ ENTRY_POINTS = "empycustom.outputs"
 
 def line_of(document: Any) -> bytes:
     """Return a document as one line of JSON in UTF-8, with its end: the one place where documents become bytes."""
-    return f"{visible_json(dumps(document))}\n".encode()
+    return as_line(dumps(document))
+
+
+def as_line(text: str) -> bytes:
+    """Return JSON that has been made already as :func:`line_of` does."""
+    return f"{visible_json(text)}\n".encode()
 
 
 class Output(Protocol):
@@ -64,6 +70,13 @@ def output_for(location: str) -> Output:
     return output
 
 
+def path_of(location: str) -> Path | None:
+    """Return the file that a location names; None: it is the URI of something else. Raises PathError."""
+    if location.startswith("file://"):
+        return as_path(unquote(location.removeprefix("file://")))
+    return None if "://" in location else as_path(location)
+
+
 def _class_for(scheme: str) -> Callable[[str], Any]:
     found: Callable[[str], Any]
     if scheme in OUTPUTS:
@@ -93,8 +106,7 @@ class FileOutput:
     """
 
     def __init__(self, location: str) -> None:
-        is_uri = location.startswith("file://")
-        self.path = as_path(unquote(location.removeprefix("file://")) if is_uri else location).absolute()
+        self.path = (path_of(location) or as_path(location)).absolute()
         self.name = str(self.path)
         self.batch_bytes = _PIPE_BYTES
         self._descriptor: int | None = None
@@ -149,6 +161,9 @@ class ConsoleOutput:
         data = b"".join(lines)
         if self._descriptor is not None:
             write_all(self._descriptor, data)
+        elif binary := getattr(self._stream, "buffer", None):  # UTF-8, whatever the encoding of the stream
+            binary.write(data)
+            binary.flush()
         elif self._stream is not None:
             self._stream.write(data.decode())
             self._stream.flush()

@@ -13,9 +13,11 @@ from empycustom.elements.upstream import announce
 from empycustom.errors import DebuggerLeftError, StreamEndedError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native import probes
+from empycustom.outputs.table import path_of
 from empycustom.session.callback import SignalCallback
 from empycustom.session.describe import PlayOptions, described, sinks_of, sources_of
 from empycustom.session.excerpt import Excerpt, LeftOut, Newest, why_no_start
+from empycustom.session.outputs import SLOW, Output
 from empycustom.session.parts import Report, build_bin, exists
 from empycustom.session.playlist import Playlist
 from empycustom.session.reconnect import Reconnection
@@ -24,22 +26,9 @@ from empycustom.session.sources import SOURCE, Times, expect_video, explained, i
 from empycustom.session.stages import set_text
 from empycustom.session.summary import Work
 from empycustom.session.upright import keep_upright
-from empycustom.text import as_path, without_secrets
+from empycustom.text import without_secrets
 
 _FINISH = "empycustom-finish"  # the event behind which files end
-
-
-class Output(Protocol):
-    """Where documents and events of streams go; any thread may call it. What it raises ends the stream with that error."""
-
-    def document(self, stream: Stream, document: str) -> None:
-        """Take a document of aimeta, as JSON."""
-
-    def event(self, stream: Stream, event: dict[str, Any]) -> None:
-        """Take an event of the signal callback."""
-
-    def another(self, path: Path) -> Path:
-        """Return a name like that of ``path``, which nothing is written to."""
 
 
 class Say(Protocol):
@@ -145,7 +134,8 @@ class Outlet:
 class Branch:
     """One stream in a pipeline. ``say`` gets what is to be said of it, ``warn_once`` what is to be said once of all streams.
 
-    ``documents`` and ``events`` count. Raises PathError, LaunchError where its files cannot be.
+    ``documents`` and ``events`` count, and ``dropped`` those of them for which their output had no room. Raises PathError,
+    LaunchError where its files cannot be.
     """
 
     def __init__(
@@ -160,7 +150,7 @@ class Branch:
         self._warn_once = warn_once
         self.stream, self.options, self.callback, self.say = stream, options, callback, say
         self._output = output
-        self.documents = self.events = self._admitted = 0
+        self.documents = self.events = self.dropped = self._admitted = 0
         self.work, self.left_out = Work(), LeftOut()
         self.over = False  # nothing more is wanted
         self.expected: int | None = options.frames  # frames, as far as it can be known
@@ -195,9 +185,10 @@ class Branch:
         self._undo.append(lambda: self.aimeta.disconnect(handler))
         if self.options.frames:
             self._look_at(self.ends_at(), Gst.PadProbeType.BUFFER, self._admit)
-        own = self.stream.aimeta.get("location")
+        location = self.stream.aimeta.get("location")
+        own = path_of(location) if location else None
         self.work.watch(container)
-        self.work.add_files([as_path(own)] if own else [])
+        self.work.add_files([own] if own else [])
         self.outlet = Outlet(
             container,
             last,
@@ -322,6 +313,8 @@ class Branch:
             for path in self.outlet.without_frames:
                 self._warn(f"{path} was not written: there was no frame.")
         self.work.end()
+        if self._undo:
+            self.dropped += self.aimeta.get_property("stats").get_value("dropped")  # of its own outputs
         for undo in self._undo:
             undo()
         self._undo.clear()
@@ -330,7 +323,7 @@ class Branch:
 
     def summary(self) -> dict[str, Any]:
         """Return what was done."""
-        counts = {"documents": self.documents, "left_out": self.left_out.count}
+        counts = {"documents": self.documents, "dropped": self.dropped, "left_out": self.left_out.count}
         events = {"events": self.events} if self.callback else {}
         named = {"stream_id": self.stream.name} if self.stream.name else {}
         return {**named, **self.work.summary(frames=self.frames, **counts, **events)}
@@ -358,7 +351,7 @@ class Branch:
     def _take(self, document: str) -> None:
         """Hand a document on, and the events that the callback makes of it."""
         self.documents += 1
-        self._output.document(self.stream, document)
+        self._count(written=self._output.document(self.stream, document, self.aimeta.pace))
         if self.callback is None:
             return
         try:
@@ -368,11 +361,16 @@ class Branch:
             return
         for event in result.events:
             self.events += 1
-            self._output.event(self.stream, event)
+            self._count(written=self._output.event(self.stream, event, self.aimeta.pace))
         for key in sorted(result.unknown):
             self._warn_once(f"events have {key}, which event_item_keys does not declare")
         if result.debug:
             self.say(result.debug.rstrip(), kind="debug")
+
+    def _count(self, *, written: bool) -> None:
+        if not written:
+            self.dropped += 1
+            self._warn_once(SLOW)
 
     def _stop(self, end: StreamEndedError) -> None:
         """End the stream behind the frame at hand, because the callback wants it."""

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import IO, Any
 
 from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError
-from empycustom.outputs.queued import QueuedOutput
+from empycustom.outputs.queued import QueuedOutput, give_up_all, reason
 from empycustom.outputs.table import write_all
 from empycustom.text import for_people
 
@@ -166,6 +166,12 @@ def write_stderr(text: str) -> None:
         _messages.put(text.encode("utf-8", "surrogatepass"), _Dropped())
     else:  # a child of a library has its messages to itself
         _write_message(text)
+
+
+def finish_lines() -> list[str]:
+    """Write what is still to be written, but not for long, since the process ends; return what is to be said of the rest."""
+    finish_messages()
+    return [f"{output.name} cannot be written ({reason(output.failed)}); it is incomplete." for output in give_up_all()]
 
 
 def finish_messages() -> None:

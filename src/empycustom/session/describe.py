@@ -15,6 +15,7 @@ from empycustom.config.launch import Description, describe
 from empycustom.config.streams import Configuration, Stage, Stream
 from empycustom.errors import LaunchError
 from empycustom.model.schema import Problem
+from empycustom.outputs.table import path_of
 from empycustom.session.excerpt import Part, check_part, is_live
 from empycustom.session.parts import exists
 from empycustom.session.playlist import Playlist, check_files, expand, printed
@@ -123,7 +124,8 @@ def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Pr
         location, set_at = stream.aimeta.get("location"), stream.set_at.get("location", _OWN)
         if not location or args.allow_outside or set_at.startswith("--set"):
             continue
-        path = os.path.realpath(as_path(location))  # where links lead
+        found = path_of(location)
+        path = os.path.realpath(found or "/")  # where links lead; what is not a file is elsewhere
         if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
             yield Problem(
                 set_at,

@@ -8,62 +8,79 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import LaunchError
 from empycustom.model.serialize import dumps
-from empycustom.session.console import FAILED, complain, exit_code_of, kept_stdout, send_nowhere
+from empycustom.outputs.queued import Pace, Patient, QueuedOutput, reason
+from empycustom.outputs.table import ConsoleOutput, FileOutput, as_line, line_of, path_of
+from empycustom.session.console import FAILED, complain, exit_code_of, kept_stdout
 from empycustom.session.describe import PLACE, PlayOptions, for_each_stream, sinks_of
 from empycustom.session.playlist import expand
 from empycustom.session.sinks import Sinks
 from empycustom.session.sources import is_same_file
 from empycustom.session.summary import Work, written
-from empycustom.text import as_path, as_text, write_json
+from empycustom.text import as_path, as_text
+
+SLOW = (
+    "Documents of this live stream are written more slowly than they are made; those without room are dropped (the summary says "
+    "how many)."
+)
+
+
+class Output(Protocol):
+    """Where documents and events of streams go; any thread may call it. What it raises ends the stream with that error."""
+
+    def document(self, stream: Stream, document: str, pace: Pace) -> bool:
+        """Take a document of aimeta, as JSON; return False where it is dropped. ``pace`` is how the stream may wait."""
+
+    def event(self, stream: Stream, event: dict[str, Any], pace: Pace) -> bool:
+        """Take an event of the signal callback, as :meth:`document` does."""
+
+    def another(self, path: Path) -> Path:
+        """Return a name like that of ``path``, which nothing is written to."""
 
 
 class Lines:
-    """Lines on stdout, or in the file at ``path``, which is made anew. Any thread may write.
+    """Lines on stdout, or in the file at ``path``, which is made anew; a thread writes them. Any thread may add some.
 
     Stdout holds nothing but these lines where it was kept for them: see :mod:`empycustom.session.console`. ``on_closed`` is
-    called once if whoever reads them goes away (``| head``). Raises OSError where the file cannot be made.
+    called once if whoever reads them goes away (``| head``), which is not an error. Raises OSError where the file cannot be made.
     """
 
     def __init__(self, path: Path | None, *, on_closed: Callable[[], None]) -> None:
-        self._path = path
-        self._file: IO[str] = path.open("w", encoding="utf-8") if path else kept_stdout()
-        self._on_closed = on_closed
-        self._closed = False
-        self._lock = threading.Lock()
+        self._path, self._on_closed = path, on_closed
+        self._error: LaunchError | None = None  # which nobody was told yet
+        output = FileOutput(as_text(path)) if path else ConsoleOutput(stream=kept_stdout())
+        self._output = QueuedOutput(output, on_error=self._fail)
 
-    def write(self, line: str) -> None:
-        """Write one line, at once. Raises LaunchError, once, where that fails."""
-        with self._lock:
-            if not self._closed:
-                self._write(line)
+    def write(self, line: bytes, pace: Pace) -> bool:
+        """Let a line be written; return False where it was dropped, because there is no room for more of a live stream.
 
-    def _write(self, line: str) -> None:
-        try:
-            write_json(self._file, line)
-        except BrokenPipeError:
-            self._give_up()
+        Raises LaunchError, once, where an earlier line could not be written. Lines after that go nowhere.
+        """
+        accepted = self._output.put(line, pace)
+        if not accepted:
+            self._raise()
+        return accepted or self._output.failed is not None
+
+    def close(self, is_hurried: Callable[[], bool] = lambda: False) -> None:
+        """Write what is still to be written, and close the file. Raises LaunchError as :meth:`write` does."""
+        self._output.close(is_hurried)
+        self._raise()
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, BrokenPipeError):
             self._on_closed()
-        except OSError as error:
-            self._give_up()
-            raise LaunchError(f"{self._path or 'stdout'} cannot be written ({error.strerror}); it is incomplete.") from error
+        else:
+            self._error = LaunchError(f"{self._path or 'stdout'} cannot be written ({reason(error)}); it is incomplete.")
+            self._error.__cause__ = error
 
-    def _give_up(self) -> None:
-        """Write no more; what Python still holds would fail once more when it ends."""
-        self._closed = True
-        send_nowhere(self._file)
-
-    def close(self) -> None:
-        """Close the file; what is written later goes nowhere."""
-        with self._lock:
-            self._closed = True
-            if self._path:
-                with suppress(OSError):  # it was told when the line was written
-                    self._file.close()
+    def _raise(self) -> None:
+        error, self._error = self._error, None
+        if error:
+            raise error
 
 
 # ``--summary-json``: what a run did, for programs, however it ended.
@@ -113,11 +130,11 @@ def _may_be_replaced(path: Path) -> bool:
 
 def _write(lines: Lines, code: int, done: Mapping[str, Any]) -> int:
     try:
-        lines.write(dumps({"exit_code": code, **done}))
+        lines.write(line_of({"exit_code": code, **done}), Patient())
+        lines.close()
     except LaunchError as error:
         complain(str(error))
         code = code or FAILED
-    lines.close()
     return code
 
 
@@ -197,20 +214,28 @@ class Outputs:
         """The files of documents and events in which there is something."""
         return written(self._files)
 
-    def document(self, stream: Stream, document: str) -> None:
-        """Write a document, which is the JSON of an object that is not empty."""
-        if self._documents:
-            self._documents.write(f'{{"stream_id":{dumps(stream.name)},{document[1:]}' if self._many else document)
+    def document(self, stream: Stream, document: str, pace: Pace) -> bool:
+        """Let a document be written, which is the JSON of an object that is not empty; return False where it was dropped."""
+        if self._documents is None:
+            return True
+        named = f'{{"stream_id":{dumps(stream.name)},{document[1:]}' if self._many else document
+        return self._documents.write(as_line(named), pace)
 
-    def event(self, stream: Stream, event: dict[str, Any]) -> None:
-        """Write an event; a ``stream_id`` of its own stays."""
-        if self._events:
-            self._events.write(dumps({"stream_id": stream.name, **event} if self._many else event))
+    def event(self, stream: Stream, event: dict[str, Any], pace: Pace) -> bool:
+        """Let an event be written; a ``stream_id`` of its own stays. Return False where it was dropped."""
+        if self._events is None:
+            return True
+        return self._events.write(line_of({"stream_id": stream.name, **event} if self._many else event), pace)
 
-    def close(self) -> None:
-        """Finish the files."""
-        for lines in filter(None, [self._events, self._documents, self._stdout]):
-            lines.close()
+    def close(self, is_hurried: Callable[[], bool]) -> list[LaunchError]:
+        """Finish the files; return what went wrong and nobody was told. ``is_hurried``: nobody wants to wait for that."""
+        errors = []
+        for lines in dict.fromkeys(filter(None, [self._events, self._documents, self._stdout])):
+            try:
+                lines.close(is_hurried)
+            except LaunchError as error:  # noqa: PERF203 - each is closed
+                errors.append(error)
+        return errors
 
 
 def _path(name: str | None) -> Path | None:
@@ -220,8 +245,9 @@ def _path(name: str | None) -> Path | None:
 def _saved(configuration: Configuration, asked: Namespace) -> Iterator[Path]:
     for stream, sinks in sinks_of_all(configuration, PlayOptions(save=asked.save)):
         yield from sinks.files
-        if stream.aimeta.get("location"):
-            yield as_path(stream.aimeta["location"])
+        location = stream.aimeta.get("location")
+        if location and (path := path_of(location)):
+            yield path
 
 
 def _read(configuration: Configuration) -> Iterator[str]:

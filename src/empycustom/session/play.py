@@ -14,10 +14,11 @@ from typing import Any
 from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import EmPyCustomError
 from empycustom.session import callback as debugger
-from empycustom.session.branch import Branch, Output
+from empycustom.session.branch import Branch
 from empycustom.session.callback import SignalCallback
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError
 from empycustom.session.describe import PlayOptions
+from empycustom.session.outputs import Output
 from empycustom.session.parts import Report, build
 from empycustom.session.player import Interrupts, Owner, Player
 

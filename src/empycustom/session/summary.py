@@ -58,7 +58,7 @@ class Work:
         path = Path(library)
         return str(path.relative_to(self._folder) if path.is_relative_to(self._folder) else path)
 
-    def summary(self, *, frames: int = 0, documents: int = 0, left_out: int = 0, **more: int) -> dict[str, Any]:
+    def summary(self, *, frames: int = 0, documents: int = 0, dropped: int = 0, left_out: int = 0, **more: int) -> dict[str, Any]:
         """Return all that was counted; ``more`` are other numbers."""
         ended = self._ended or time.monotonic()
         first = self._first or ended
@@ -67,6 +67,7 @@ class Work:
             **_speed(frames, ended - first),
             "start_seconds": round(first - self._began, 3),
             "documents": documents,
+            "documents_dropped": dropped,
             "left_out": left_out,
             **more,
             "written": written(self._files),
@@ -117,9 +118,8 @@ def total(files: Sequence[str], streams: Sequence[Mapping[str, Any]]) -> dict[st
     """Return the summary of streams that began together; ``files`` were written by all of them."""
     start = min(stream["start_seconds"] for stream in streams)
     end = max(stream["start_seconds"] + stream["seconds"] for stream in streams)
-    counts = {
-        key: sum(stream[key] for stream in streams) for key in ("frames", "documents", "left_out", "events") if key in streams[0]
-    }
+    keys = ("frames", "documents", "documents_dropped", "left_out", "events")
+    counts = {key: sum(stream[key] for stream in streams) for key in keys if key in streams[0]}
     names = [*files, *(name for stream in streams for name in stream["written"])]
     done = {**_speed(counts["frames"], end - start), "start_seconds": start, **counts, "written": list(dict.fromkeys(names))}
     return {**done, "streams": list(streams)}
@@ -129,12 +129,12 @@ def in_lines(done: Mapping[str, Any]) -> str:
     """Return a summary as people read it: a line, and one more for each library."""
     start = f"; start: {done['start_seconds']:.1f} s" if done["start_seconds"] >= _LONG_START_S else ""
     events = f", {_counted(done['events'], 'event')}" if "events" in done else ""
+    dropped = f", {done['documents_dropped']} dropped because they were read too slowly" if done["documents_dropped"] else ""
     left_out = f", {_counted(done['left_out'], 'frame')} left out because the libraries were busy" if done["left_out"] else ""
     written = f"; written: {', '.join(done['written'])}" if done["written"] else ""
     speed = f"{_counted(done['frames'], 'frame')} in {done['seconds']:.1f} s ({done['fps']:.1f} fps{start})"
-    return "\n".join(
-        [f"{speed}, {_counted(done['documents'], 'document')}{events}{left_out}{written}", *_library_lines(done["libraries"])]
-    )
+    documents = f"{_counted(done['documents'], 'document')}{dropped}"
+    return "\n".join([f"{speed}, {documents}{events}{left_out}{written}", *_library_lines(done["libraries"])])
 
 
 def _counted(count: int, what: str) -> str:
