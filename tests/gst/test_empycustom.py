@@ -6,28 +6,9 @@ import json
 from datetime import datetime
 
 import pytest
+from recording import documents_of, record, seen, source
 
 from empycustom.gstreamer import Gst
-
-SOURCE = "videotestsrc num-buffers={n} ! video/x-raw,format={format},width={width},height={height}"
-
-
-def source(n=3, format="RGBA", width=64, height=48):
-    return SOURCE.format(n=n, format=format, width=width, height=height)
-
-
-def record(path):
-    """Source of a library that writes what it gets to a file, a JSON text a line."""
-    return f"""
-import json
-def process_ip(io_buffer, in_meta, options):
-    with open({str(path)!r}, "a") as file:
-        file.write(json.dumps({{"in_meta": in_meta, "options": options, "pts": io_buffer.pts}}) + "\\n")
-"""
-
-
-def seen(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_in_meta_describes_frame_and_buffer(play, library, tmp_path):
@@ -99,12 +80,6 @@ def process_ip(io_buffer, in_meta, options):
     assert all(document["frame"][0]["timestamp"] != "never" for document in documents)
 
 
-def documents_of(pipeline, name="meta"):
-    documents = []
-    pipeline.get_by_name(name).connect("new-meta", lambda _, text: documents.append(json.loads(text)))
-    return documents
-
-
 def test_attributes_of_the_frame_reach_aimeta(play, library):
     lib = library("def process_ip(b, m, o):\n    return [{'n': m['frame'][0]['frame_num']}]\n")
     pipeline = Gst.parse_launch(f"{source()} ! empycustom in-place=true custom-lib={lib} ! aimeta name=meta ! fakesink")
@@ -133,76 +108,6 @@ def test_silent_emits_nothing(play, library):
     assert play(pipeline).ended
     assert heard == []
     assert pipeline.get_by_name("e").get_property("last-meta") == '[{"n":1}]'
-
-
-def test_process_interval_calls_for_every_nth_buffer(play, library, tmp_path):
-    lib = library(record(tmp_path / "seen"))
-    pipeline = Gst.parse_launch(
-        f"{source(n=10)} ! empycustom name=e in-place=true process-interval=4 custom-lib={lib} ! appsink name=out"
-    )
-    played = play(pipeline)
-    assert [call["in_meta"]["frame"][0]["frame_num"] for call in seen(tmp_path / "seen")] == [0, 4, 8]
-    assert len(played.samples) == 10
-    assert stats(pipeline.get_by_name("e")) == {"buffers": 10, "processed": 3, "passed": 7, "errors": 0, "dropped": 0}
-
-
-def stats(element):
-    structure = element.get_property("stats")
-    return {name: structure.get_value(name) for name in ("buffers", "processed", "passed", "errors", "dropped")}
-
-
-def test_process_interval_can_be_lowered_while_playing(play, library, tmp_path):
-    lib = library(record(tmp_path / "seen"))
-    pipeline = Gst.parse_launch(
-        f"{source(n=10)} ! identity name=i signal-handoffs=true ! "
-        f"empycustom name=e in-place=true process-interval=1000 custom-lib={lib} ! fakesink"
-    )
-    element = pipeline.get_by_name("e")
-    pipeline.get_by_name("i").connect(
-        "handoff", lambda _, buffer: element.set_property("process-interval", 2) if buffer.offset == 5 else None
-    )
-    assert play(pipeline).ended
-    assert [call["in_meta"]["frame"][0]["frame_num"] for call in seen(tmp_path / "seen")] == [0, 6, 8]
-
-
-@pytest.mark.parametrize(
-    ("written", "given"),
-    [(None, {}), ("", {}), ('{"a": [1, null]}', {"a": [1, None]}), ("@options.json", {"from": "file ü"})],
-)
-def test_options_are_a_dict(play, library, tmp_path, monkeypatch, written, given):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "options.json").write_text('{"from": "file ü"}', encoding="utf-8")
-    lib = library(record(tmp_path / "seen"))
-    pipeline = Gst.parse_launch(f"{source(n=1)} ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
-    pipeline.get_by_name("e").set_property("options", written)
-    assert play(pipeline).ended
-    assert seen(tmp_path / "seen")[0]["options"] == given
-    assert pipeline.get_by_name("e").get_property("options") == written
-
-
-def test_options_can_change_while_playing(play, library, tmp_path):
-    lib = library(record(tmp_path / "seen"))
-    pipeline = Gst.parse_launch(
-        f"{source(n=6)} ! identity name=i signal-handoffs=true ! empycustom name=e in-place=true custom-lib={lib} ! fakesink"
-    )
-    element = pipeline.get_by_name("e")
-    pipeline.get_by_name("i").connect(
-        "handoff", lambda _, buffer: element.set_property("options", f'{{"n": {buffer.offset // 2}}}')
-    )
-    assert play(pipeline).ended
-    assert [call["options"] for call in seen(tmp_path / "seen")] == [{"n": n} for n in (0, 0, 1, 1, 2, 2)]
-
-
-def test_bad_options_while_playing_are_an_error_on_the_bus(play, library):
-    lib = library("def process_ip(b, m, o):\n    pass\n")
-    pipeline = Gst.parse_launch(
-        f"{source(n=-1)} ! identity name=i signal-handoffs=true ! empycustom name=e in-place=true custom-lib={lib} ! fakesink"
-    )
-    element = pipeline.get_by_name("e")
-    pipeline.get_by_name("i").connect(
-        "handoff", lambda _, buffer: element.set_property("options", "[1]") if buffer.offset == 2 else None
-    )
-    assert "options is no JSON object" in play(pipeline).error
 
 
 def test_events_reach_a_callback_with_four_arguments(play, library, tmp_path):
@@ -274,71 +179,11 @@ def process_ip(io_buffer, in_meta, options):
     assert [sample.get_buffer().extract_dup(0, 4) for sample in played.samples] == [b"\x01\x02\x03\x04"] * 2
 
 
-def test_on_error_pass_lets_frames_go_on_without_meta(play, library):
-    lib = library("def process_ip(b, m, o):\n    n = m['frame'][0]['frame_num']\n    return [{'n': 1 // (n % 2)}]\n")
-    pipeline = Gst.parse_launch(
-        f"{source(n=6)} ! empycustom name=e on-error=pass in-place=true custom-lib={lib} ! aimeta name=meta ! appsink name=out"
-    )
-    documents = documents_of(pipeline)
-    played = play(pipeline)
-    assert played.ended
-    assert len(played.samples) == 6
-    assert ["emcustom" in document["frame"][0] for document in documents] == [False, True] * 3
-    assert stats(pipeline.get_by_name("e"))["errors"] == 3
-    assert len(played.warnings) == 1, "one message for one place; the log has all"
-    text, details = played.warnings[0]
-    assert f"{lib}:3" in text
-    assert "ZeroDivisionError" in details
-
-
-def test_on_error_drop_drops_the_frame_and_numbers_stay_in_step(play, library):
-    lib = library("def process_ip(b, m, o):\n    return [{'n': 1 // (m['frame'][0]['frame_num'] % 2)}]\n")
-    pipeline = Gst.parse_launch(
-        f"{source(n=6)} ! empycustom name=e on-error=drop in-place=true custom-lib={lib} ! aimeta name=meta ! appsink name=out"
-    )
-    documents = documents_of(pipeline)
-    played = play(pipeline)
-    assert played.ended
-    assert len(played.samples) == 3
-    assert [document["frame"][0]["frame_num"] for document in documents] == [1, 3, 5]
-    assert stats(pipeline.get_by_name("e")) == {"buffers": 6, "processed": 6, "passed": 0, "errors": 3, "dropped": 3}
-
-
-def test_on_error_is_read_at_each_error(play, library):
-    lib = library("def process_ip(b, m, o):\n    raise ValueError('no')\n")
-    played = play(f"{source(n=3)} ! empycustom on-error=fail in-place=true custom-lib={lib} ! fakesink")
-    assert "ValueError: no" in played.error
-    assert len([text for text, _ in played.errors if "lib.py" in text]) == 1
-
-
 def test_frame_numbers_start_anew_with_a_new_stream(play, library, tmp_path):
     lib = library(record(tmp_path / "seen"))
     one, other = source(n=2), source(n=3)
     assert play(f"concat name=c ! empycustom in-place=true custom-lib={lib} ! fakesink {one} ! c. {other} ! c.").ended
     assert [call["in_meta"]["frame"][0]["frame_num"] for call in seen(tmp_path / "seen")] == [0, 1, 0, 1, 2]
-
-
-def test_custom_lib_cannot_change_while_playing(play, library):
-    lib = library("def process_ip(b, m, o):\n    pass\n")
-    pipeline = Gst.parse_launch(
-        f"{source(n=-1)} ! identity name=i signal-handoffs=true ! empycustom name=e in-place=true custom-lib={lib} ! fakesink"
-    )
-    element = pipeline.get_by_name("e")
-    pipeline.get_by_name("i").connect(
-        "handoff", lambda _, buffer: element.set_property("custom-lib", "other.py") if buffer.offset == 2 else None
-    )
-    assert "custom-lib cannot change while the element runs" in play(pipeline).error
-    assert element.get_property("custom-lib") == str(lib)
-
-
-def test_libraries_are_named_by_module_too(play, library, tmp_path, monkeypatch):
-    library("", "pack/__init__.py")
-    library("WORD = 'relative'\n", "pack/words.py")
-    library("from .words import WORD\ndef process_ip(b, m, o):\n    return [{'word': WORD}]\n", "pack/lib.py")
-    monkeypatch.chdir(tmp_path)
-    pipeline = Gst.parse_launch(f"{source(n=1)} ! empycustom name=e in-place=true custom-lib=pack.lib ! fakesink")
-    assert play(pipeline).ended
-    assert pipeline.get_by_name("e").get_property("last-meta") == '[{"word":"relative"}]'
 
 
 def test_nvmm_buffers_reach_the_callback_and_what_is_none_is_refused(play, library):

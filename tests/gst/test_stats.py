@@ -1,49 +1,19 @@
-"""The property ``stats``, and the warning about a library that is slower than the video."""
+"""The property ``stats``: what is counted, and the times of calls."""
 
 from __future__ import annotations
 
 import gc
 import random
 import re
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from element_stats import COUNTS, MS, NOTHING, SMALL, TIMES, counts, pipeline_of, stats, times
 
 from empycustom.elements.perf import CallTimes
 from empycustom.gstreamer import GObject, Gst
-
-COUNTS = ("buffers", "processed", "passed", "errors", "dropped")
-TIMES = ("call-mean-ns", "call-p50-ns", "call-p95-ns", "call-max-ns")
-SMALL = "video/x-raw,format=RGBA,width=16,height=16"
-NOTHING = "def process_ip(b, m, o):\n    pass\n"
-MS = 1_000_000
-
-
-def stats(element):
-    """The structure as a dict."""
-    structure = element.get_property("stats")
-    assert structure.get_name() == "empycustom-stats"
-    names = [structure.nth_field_name(index) for index in range(structure.n_fields())]
-    return {name: structure.get_value(name) for name in names}
-
-
-def counts(element):
-    return {name: value for name, value in stats(element).items() if name in COUNTS}
-
-
-def times(element):
-    return tuple(stats(element)[name] for name in TIMES)
-
-
-def pipeline_of(lib, properties="in-place=true", n=20, rate="30/1"):
-    return Gst.parse_launch(
-        f"videotestsrc num-buffers={n} ! {SMALL},framerate={rate} ! identity name=before signal-handoffs=true ! "
-        f"empycustom name=e {properties} custom-lib={lib} ! identity name=after signal-handoffs=true ! fakesink"
-    )
-
 
 # Counts.
 
@@ -287,146 +257,3 @@ def test_it_can_be_read_while_another_thread_counts():
     finally:
         gc.callbacks.remove(at_collection)
         sys.setswitchinterval(before)
-
-
-# The warning.
-
-SLOW = "import time\n\ndef process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] in {}:\n        time.sleep(0.03)\n"
-ALL, FIRST, NONE = "range(100)", "[0]", "[]"
-
-
-def launch(gst_launch, lib, rate="100/1", properties="in-place=true", n=4, **extra):
-    source = f"videotestsrc num-buffers={n} ! {SMALL}" + (f",framerate={rate}" if rate else "")
-    return gst_launch(f"{source} ! empycustom {properties} custom-lib={lib} ! fakesink", **extra)
-
-
-def warnings_in(launched):
-    return [line for line in launched.text.splitlines() if line.startswith("WARNING")]
-
-
-def test_a_call_that_is_longer_than_a_frame_is_reported_once(gst_launch, library):
-    lib = library(SLOW.format(ALL))
-    launched = launch(gst_launch, lib, n=8)
-    assert launched.code == 0
-    (line,) = warnings_in(launched)
-    told = re.search(
-        rf"{re.escape(str(lib))}:3: process_ip took ([\d.]+) ms at frame 1 \(0:00:00\.010\), and a frame lasts 10\.0 ms", line
-    )
-    assert told, line
-    assert float(told.group(1)) >= 30
-    for text in ("process-interval", "stats", "once"):
-        assert text in line
-    assert launched.text.count(" took ") == 1
-    assert "ERROR" not in launched.text
-
-
-def test_process_is_named_too(gst_launch, library):
-    lib = library("import time\ndef process(b, m, o):\n    time.sleep(0.03)\n    return b, None\n")
-    (line,) = warnings_in(launch(gst_launch, lib, properties="in-place=false"))
-    assert f"{lib}:2: process took " in line
-
-
-def test_a_slow_call_that_raises_is_also_reported(gst_launch, library):
-    lib = library(SLOW.format(ALL) + "        raise ValueError('no')\n")
-    launched = launch(gst_launch, lib, properties="in-place=true on-error=pass")
-    assert launched.code == 0
-    told = warnings_in(launched)
-    assert len(told) == 2
-    assert [" took " in line for line in told].count(True) == 1
-    assert ["raised ValueError" in line for line in told].count(True) == 1
-
-
-def test_a_slow_first_call_is_only_logged(gst_launch, library):
-    """Models that are loaded at the first frame: what the library should do is in the log."""
-    lib = library(SLOW.format(FIRST))
-    launched = launch(gst_launch, lib, GST_DEBUG="*empycustom*:2")
-    assert launched.code == 0
-    assert warnings_in(launched) == []
-    (line,) = [line for line in launched.err.splitlines() if " took " in line]
-    assert " WARN " in line
-    assert f"{lib}:3: process_ip took " in line
-    assert "belongs into start" in line
-    silent = launch(gst_launch, lib)
-    assert " took " not in silent.text
-    assert silent.code == 0
-
-
-@pytest.mark.parametrize(
-    ("rate", "slow"), [("0/1", ALL), ("100/1", NONE), ("1/2", ALL), ("1/1", ALL)], ids=["no rate", "fast", "1/2", "1/1"]
-)
-def test_nothing_is_reported_if_a_frame_has_no_length_or_the_library_is_fast_enough(play, library, rate, slow):
-    lib = library(SLOW.format(slow))
-    pipeline = Gst.parse_launch(f"appsrc name=src format=time ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
-    source = pipeline.get_by_name("src")
-    source.set_property("caps", Gst.Caps.from_string(f"{SMALL},framerate={rate}"))
-    pushed = []
-
-    def push(source, _):
-        pushed.append(source.emit("push-buffer", Gst.Buffer.new_allocate(None, 1024, None)))
-        if len(pushed) == 4:
-            source.emit("end-of-stream")
-
-    source.connect("need-data", push)
-    played = play(pipeline)
-    assert played.ended, played.errors
-    assert played.warnings == []
-    assert counts(pipeline.get_by_name("e"))["processed"] >= 4
-
-
-def test_the_length_of_a_frame_is_that_of_the_caps_now(play, library):
-    """The stream becomes faster than the library."""
-    lib = library("import time\ndef process_ip(b, m, o):\n    time.sleep(0.03)\n")
-    slow, fast = (f"videotestsrc num-buffers=3 ! {SMALL},framerate={rate}" for rate in ("1/1", "100/1"))
-    element = f"empycustom in-place=true custom-lib={lib}"
-    assert play(f"{slow} ! {element} ! fakesink").warnings == []
-    played = play(f"concat name=c ! {element} ! fakesink {slow} ! c. {fast} ! c.")
-    assert played.ended
-    assert ["a frame lasts 10.0 ms" in text for text, _ in played.warnings] == [True]
-
-
-def test_every_start_reports_it_again(play, library):
-    pipeline = pipeline_of(library(SLOW.format(ALL)), n=3, rate="100/1")
-    for _ in range(2):
-        played = play(pipeline)
-        assert played.ended
-        assert len(played.warnings) == 1
-        text, _ = played.warnings[0]
-        assert "process_ip took" in text
-
-
-def test_each_of_two_elements_reports_it(play, library):
-    lib = library(SLOW.format(ALL))
-    elements = f"empycustom in-place=true custom-lib={lib} ! empycustom in-place=true custom-lib={lib}"
-    assert len(play(f"videotestsrc num-buffers=3 ! {SMALL},framerate=100/1 ! {elements} ! fakesink").warnings) == 2
-
-
-def test_buffers_that_are_only_passed_are_not_called_slow(play, library):
-    lib = library(SLOW.format(ALL))
-    pipeline = pipeline_of(lib, "in-place=true process-interval=100", n=10, rate="100/1")
-    played = play(pipeline)
-    assert played.ended
-    assert played.warnings == [], "the first call alone was slow"
-
-
-def command(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "empycustom", *words], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-@pytest.mark.parametrize(("live", "told"), [("true", 1), ("false", 0)])
-def test_the_command_line_reports_it_for_live_sources(library, tmp_path, live, told):
-    """Where nothing is live nothing falls behind, and it takes the time that it takes."""
-    lib = library(SLOW.format(ALL))
-    source = f"videotestsrc is-live={live} num-buffers=4 ! {SMALL},framerate=100/1"
-    done = command("launch", f"{source} ! empycustom in-place=true custom-lib={lib} ! fakesink", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("process_ip took") == told, done.stderr
-
-
-def test_run_does_not_report_it_for_a_source_that_is_not_live(library, tmp_path):
-    lib = library("import time\ndef process_ip(b, m, o):\n    time.sleep(0.07)\n    return [{'n': 1}]\n")
-    done = command("run", "test", "--lib", str(lib), "--frames", "4", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count('"emcustom":{"n":1}') == 4
-    assert " took " not in done.stdout + done.stderr
