@@ -107,7 +107,7 @@ def test_the_types_name_what_comes_and_nothing_else(play, library, regions):
 
 def test_the_keys_of_out_meta_are_those_that_are_read():
     from empycustom import types
-    from empycustom.model.results import deal, read_output
+    from empycustom.model.results import read_result
 
     new = {"rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}, "obj_label": "cat", "class_id": 1, "object_id": 2,
            "confidence": 0.5, "text_params": {"display_text": "x"}, "classifier": [], "unique_component_id": 3,
@@ -117,6 +117,6 @@ def test_the_keys_of_out_meta_are_those_that_are_read():
     assert set(frame) == set(types.OutFrame.__annotations__)
     whole = {"meta": 2, "frame": [frame]}
     assert set(whole) == set(types.OutBatch.__annotations__)
-    said = deal(read_output(whole), [1])
-    assert said.ignored == []
-    assert said.frames[0].new_objects[0]["emcustom"] == {"a": 1}
+    result = read_result(whole, [1])
+    assert result.ignored == ()
+    assert result.frames[0].new_objects[0]["emcustom"] == {"a": 1}

@@ -225,7 +225,7 @@ def test_attributes_of_what_the_library_itself_removed_are_dropped_with_a_warnin
     launched = gst_launch(
         f"{SOURCE} ! fakemux ! empycustom in-place=true custom-lib={lib} ! aimeta silent=false ! fakesink", GST_DEBUG="*python*:2"
     )
-    assert "words about an object were dropped" in launched.err
+    assert "attributes of an object were dropped" in launched.err
     assert about(launched.documents[-1]["frame"][0]) == [("person", {"of": "person"}), ("car", {"of": "car"})]
 
 

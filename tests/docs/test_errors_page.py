@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from error_rows import SECTIONS, compare, rows
 
 from empycustom.errors import OutputError
-from empycustom.model.results import deal
+from empycustom.model.results import read_result
 
 SOURCE = "videotestsrc num-buffers=2 ! video/x-raw,format={},width=64,height=48"
 GOOD = "def process_ip(b, m, o):\n    return []\n"
@@ -143,7 +143,7 @@ def test_what_came_back_cannot_be_used(said, play, library):
         source = f"def output_caps(caps, o):\n    return {value}\ndef process(b, m, o):\n    return b, None\n"
         messages.append(said(source, "in-place=false", behind="video/x-raw,width=64 !" if "width=8'" in value else ""))
     with pytest.raises(OutputError) as caught:
-        deal({"frame": {"a": 1}}, [0, 0])
+        read_result({"frame": {"a": 1}}, [0, 0])
     adds = library(returned(f"{{'frame': [{{'new_object': [{{'rect_params': {BOX}}}] * 2}}]}}"), "adds.py")
     short = library(returned("[{'a': 1}]"), "short.py")
     played = play(
@@ -245,7 +245,7 @@ def test_metadata_of_others(said, play, monkeypatch):
     monkeypatch.setattr(layouts, "_pool", lambda pool: (2, 100 * pool))
     with pytest.raises(MetadataError) as caught:
         layouts.layout_of(0)
-    monkeypatch.setattr(FrameReader, "read", lambda *_: 1 // 0)
+    monkeypatch.setattr(FrameReader, "decode", lambda *_: 1 // 0)
     compare("Metadata of others", [*messages, str(caught.value), said(GOOD)])
 
 

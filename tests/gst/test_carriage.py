@@ -327,7 +327,8 @@ def process_ip(b, m, o):
         "{broken",
         "[1]",
         '{"object": []}',
-        '{"frame_num": 0, "timestamp": "", "object": [{"key": "region/1"}]}',
+        '{"frame_num": 0, "timestamp": "", "object": [{"key": "region/1", "confidence": "high"}]}',
+        '{"frame_num": 0, "timestamp": "", "object": [{"key": "region/1", "box_in_region": [0, 1]}]}',
         '{"frame_num": 0, "timestamp": "", "object": [{}]}',
         '{"frame_num": 0, "timestamp": ""} and more',
     ],
@@ -337,7 +338,7 @@ def test_metadata_that_others_have_damaged_is_an_error(play, library, regions, t
         f"""
 from empycustom.native.metas import JsonMeta
 def process_ip(b, m, o):
-    JsonMeta("EmPyCustomMeta").add(hash(b), 0, {text!r})
+    JsonMeta("EmPyCustomMeta").add(hash(b), 0, {text.encode()!r})
 """,
         "spoiler.py",
     )
@@ -347,54 +348,113 @@ def process_ip(b, m, o):
     assert text in error
 
 
-def said_at_the_end(play, description):
-    """Play it, and return the JSON that any program reads by its name, of the last buffer, and the size of that one."""
-    played = play(f"{description} ! appsink name=out")
-    assert played.ended, played.errors
-    sample = played.samples[-1]
-    caps = sample.get_caps()[0]
-    text = sample.get_buffer().get_custom_meta("EmPyCustomMeta").get_structure().get_string("json")
-    return json.loads(text), (caps["width"], caps["height"])
+READS_BY_NAME = """
+import json
+import gi
+gi.require_version("GstVideo", "1.0")
+from gi.repository import GstVideo
 
+def box(buffer, key):
+    kind, _, number = key.partition("/")
+    if kind == "region":
+        region = GstVideo.buffer_get_video_region_of_interest_meta_id(buffer, int(number))
+        return [region.x, region.y, region.w, region.h]
+    gi.require_version("GstAnalytics", "1.0")
+    from gi.repository import GstAnalytics
+    _, found = GstAnalytics.buffer_get_analytics_relation_meta(buffer).get_od_mtd(int(number))
+    return list(found.get_location())[1:5]
 
+def process_ip(buffer, in_meta, options):
+    # As a program of somebody else's: our JSON by its name, and the box of each object by its key.
+    said = json.loads(buffer.get_custom_meta("EmPyCustomMeta").get_structure().get_string("json"))
+    assert not any("rect_params" in found for found in said["object"])
+    return {"frame": {"boxes": {found["obj_label"]: box(buffer, found["key"]) for found in said["object"]}}}
+"""
 WAYS = ["videoscale", "videoscale ! videoconvert ! video/x-raw,format=I420 ! queue ! videoscale", "videoconvertscale"]
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("size", [(128, 96), (32, 24), (128, 48)])
-def test_whoever_reads_by_name_can_fit_the_boxes_to_the_frame(play, detector, way, size):
-    """Directly behind what scaled it: the JSON has the size of the frames of its boxes."""
+def test_whoever_reads_by_name_finds_the_boxes_where_they_are(document, library, detector, way, size):
+    """Directly behind what scaled it: the JSON repeats no box that would be an old one."""
     scaled = f"video/x-raw,width={size[0]},height={size[1]},pixel-aspect-ratio=1/1"
     first, *others = way.replace("scale", "scale add-borders=false").split(" ! ")
-    said, there = said_at_the_end(play, f"{SOURCE} ! {detector} ! {' ! '.join([first, *others])} ! {scaled}")
-    assert there == size
-    across, down = size[0] / said["source_frame_width"], size[1] / said["source_frame_height"]
-    person, car = (found["rect_params"] for found in said["object"])
-    fitted = [
-        round(person["left"] * across),
-        round(person["top"] * down),
-        round(car["width"] * across),
-        round(car["height"] * down),
-    ]
-    assert fitted == [round(8 * size[0] / 64), round(4 * size[1] / 48), round(10 * size[0] / 64), round(6 * size[1] / 48)]
+    reader = f"empycustom in-place=true custom-lib={library(READS_BY_NAME, 'by_name.py')}"
+    frame = document(f"{SOURCE} ! {detector} ! {' ! '.join([first, *others])} ! {scaled} ! {reader}")
+    across, down = size[0] / 64, size[1] / 48
+    for label, box in (("person", (8, 4, 16, 20)), ("car", (40, 20, 10, 6))):
+        wanted = [box[0] * across, box[1] * down, box[2] * across, box[3] * down]
+        assert frame["emcustom"]["boxes"][label] == pytest.approx(wanted, abs=1)
+    person, car = (found["rect_params"] for found in frame["object"])
+    assert person["width"] == pytest.approx(16.5 * across, abs=0.1), "what lies between pixels is in parts of the region"
+    assert [car["left"], car["top"], car["width"], car["height"]] == frame["emcustom"]["boxes"]["car"]
 
 
-def test_a_library_behind_videoscale_leaves_no_old_boxes(play, library, detector):
-    """Also of objects without attributes, and if it changes the size itself."""
+def test_a_library_behind_videoscale_leaves_no_old_boxes(document, library, detector):
+    """Also of objects that it says nothing about, and where it changes the size itself."""
     lib = library("def process_ip(b, m, o):\n    return [{'n': 1}]\n")
     scale = "videoscale ! video/x-raw,width=32,height=24"
-    said, _ = said_at_the_end(play, f"{SOURCE} ! {detector} ! {scale} ! empycustom in-place=true custom-lib={lib}")
-    assert (said["source_frame_width"], said["source_frame_height"]) == (32, 24)
-    assert [found["rect_params"]["left"] for found in said["object"]] == [4, 20]
-    assert [found["rect_params"]["top"] for found in said["object"]] == [2, 10]
+    frame = document(f"{SOURCE} ! {detector} ! {scale} ! empycustom in-place=true custom-lib={lib}")
+    assert [found["rect_params"]["left"] for found in frame["object"]] == [4, 20]
+    assert [found["rect_params"]["top"] for found in frame["object"]] == [2, 10]
     resizer = library(
         "import numpy as np\ndef output_caps(c, o):\n    return 'video/x-raw,width=128,height=96'\n"
         "def process(b, m, o):\n    return np.zeros((96, 128, 4), np.uint8), [{'n': 2}]\n",
         "resizer.py",
     )
-    said, there = said_at_the_end(play, f"{SOURCE} ! {detector} ! empycustom custom-lib={resizer}")
-    assert (said["source_frame_width"], said["source_frame_height"]) == there == (128, 96)
-    assert [found["rect_params"]["left"] for found in said["object"]] == [16, 80]
+    frame = document(f"{SOURCE} ! {detector} ! empycustom custom-lib={resizer}")
+    assert (frame["source_frame_width"], frame["source_frame_height"]) == (128, 96)
+    assert [found["rect_params"]["left"] for found in frame["object"]] == [16, 80]
+    assert frame["object"][0]["emcustom"] == {"n": 2}
+
+
+def test_an_object_outside_of_the_frame_is_where_it_was_and_is_scaled(document, library):
+    lib = library("""
+def process_ip(b, m, o):
+    boxes = [{"left": -20.5, "top": 4, "width": 10, "height": 10}, {"left": 3.25, "top": -2, "width": 0.25, "height": 8}]
+    return {"frame": [{"new_object": [{"obj_label": "x", "rect_params": box} for box in boxes]}]}
+""")
+    for scale, factor in (("identity", 1), ("videoscale ! video/x-raw,width=128,height=96", 2)):
+        boxes = [
+            found["rect_params"]
+            for found in document(f"{SOURCE} ! empycustom in-place=true custom-lib={lib} ! {scale}")["object"]
+        ]
+        wanted = [(-20.5, 4, 10, 10), (3.25, -2, 0.25, 8)]
+        assert [tuple(box.values()) for box in boxes] == [
+            pytest.approx([side * factor for side in box], abs=0.01) for box in wanted
+        ]
+
+
+def test_what_earlier_versions_wrote_is_read(document, library, regions):
+    """Whole objects, with their boxes: they count where the region still lies there."""
+    objects = [
+        {
+            "key": "region/1",
+            "obj_label": "a",
+            "class_id": 4,
+            "confidence": 0.5,
+            "rect_params": {"left": 1.25, "top": 2, "width": 3, "height": 4},
+        },
+        {
+            "key": "region/2",
+            "obj_label": "b",
+            "rect_params": {"left": 50, "top": 2, "width": 3, "height": 4},
+            "emcustom": {"n": 2},
+        },
+    ]
+    text = json.dumps({"frame_num": 0, "timestamp": "t", "source_frame_width": 64, "source_frame_height": 48, "object": objects})
+    writer = library(
+        f"""
+from empycustom.native.metas import JsonMeta
+def process_ip(b, m, o):
+    JsonMeta("EmPyCustomMeta").add(hash(b), 0, {text.encode()!r})
+""",
+        "earlier.py",
+    )
+    elements = [regions(("a", 1, 2, 3, 4, 1), ("b", 5, 6, 7, 8, 2)), writer]
+    a, b = document(f"{SOURCE} ! {' ! '.join(f'empycustom in-place=true custom-lib={lib}' for lib in elements)}")["object"]
+    assert (a["class_id"], a["confidence"], a["rect_params"]["left"]) == (4, 0.5, 1.25)
+    assert (b["rect_params"]["left"], b["emcustom"]) == (5, {"n": 2})
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from empycustom.config.document import load
 from empycustom.elements.properties import read_json
 from empycustom.errors import ConfigurationError, PropertyError
 from empycustom.gstreamer import Gst
-from empycustom.model.results import read_output
+from empycustom.model.results import read_result
 
 SOURCE = "videotestsrc num-buffers=-1 ! video/x-raw,format=RGBA,width=16,height=16"
 BROKEN = {
@@ -73,7 +73,7 @@ def test_files_of_other_systems(tmp_path, encoding):
 
 def test_a_text_that_begins_with_a_byte_order_mark():
     assert read_json("options", '\ufeff{"a": 1}') == {"a": 1}
-    assert read_output('\ufeff[{"a": 1}]') == [{"a": 1}]
+    assert read_result('\ufeff[{"a": 1}]', []).returned == [b'{"a":1}']
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native import metas
-from empycustom.native.loading import buffer_at, double_in, int_in, name_of, text_in, uint64_in
+from empycustom.native.loading import buffer_at, double_in, int_in, items, name_of, text_in, text_of_quark, uint64_in
 from empycustom.native.metas import Param, Region
 
 NAME = "EmPyCustomTestMeta"
@@ -31,8 +31,8 @@ def regions(buffer):
 
 
 def region(meta):
-    *facts, structures = metas.region_at(meta)
-    return Region(*facts, [param(structure) for structure in structures])
+    label, number, _, *box, params = metas.region_at(meta)
+    return Region(number, text_of_quark(label), *box, [param(structure) for structure in items(params)])
 
 
 def param(structure):
@@ -49,7 +49,7 @@ def param(structure):
 def json_on(buffer, json_meta):
     found = [meta for api, meta in metas.scan(hash(buffer)) if api == json_meta.api]
     assert len(found) == 1
-    return json_meta.get(found[0]), found[0]
+    return json_meta.get(found[0]).decode(), found[0]
 
 
 REGIONS = [

@@ -228,11 +228,11 @@ def test_threads_write_by_one_json_meta_at_the_same_time(json_meta):
             buffer, text = Gst.Buffer.new(), f"[{number}, {turn}]" + " " * number
             json_meta.add(hash(buffer), number, text)
             ((_, meta),) = metas.scan(hash(buffer))
-            if (json_meta.frame_num(meta), json_meta.get(meta)) != (number, text):
-                wrong.append((number, turn, json_meta.get(meta)))
+            if (json_meta.frame_num(meta), json_meta.get(meta).decode()) != (number, text):
+                wrong.append((number, turn, json_meta.get(meta).decode()))
             json_meta.replace(hash(buffer), meta, turn, text[::-1])
-            if (json_meta.frame_num(meta), json_meta.get(meta)) != (turn, text[::-1]):
-                wrong.append((number, turn, json_meta.get(meta)))
+            if (json_meta.frame_num(meta), json_meta.get(meta).decode()) != (turn, text[::-1]):
+                wrong.append((number, turn, json_meta.get(meta).decode()))
 
     together(work)
     assert wrong == []

@@ -5,6 +5,7 @@ import copy
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empycustom.errors import EmPyCustomError, OutputError
-from empycustom.model.results import deal, read_output
+from empycustom.model.results import Result, read_result, value_of
+from empycustom.model.serialize import loads
 from empycustom.model.values import NOTHING
 from empycustom.model.wire import new_object
 
@@ -20,8 +22,28 @@ quick = settings(deadline=None, max_examples=80)
 RECT = {"left": 1, "top": 2, "width": 3, "height": 4}
 
 
+def read_output(value):
+    """Return what was returned as plain values, None: nothing."""
+    result = read_result(value, [])
+    return None if result is None else loads(result.text)
+
+
+def deal(value, counts):
+    """Return the result about frames with so many objects each, with attributes as plain values."""
+    result = read_result(value, counts) or Result(counts)
+    frames = [
+        SimpleNamespace(
+            objects=[value_of(attributes) for attributes in frame.objects],
+            words=value_of(frame.attributes),
+            new_objects=list(frame.new_objects),
+        )
+        for frame in result.frames
+    ]
+    return SimpleNamespace(words=value_of(result.attributes), ignored=list(result.ignored), frames=frames)
+
+
 def dealt(value, *counts):
-    return deal(read_output(value), list(counts))
+    return deal(value, list(counts))
 
 
 # Reading.
@@ -129,12 +151,12 @@ anything = st.recursive(
 @settings(deadline=None, max_examples=300)
 def test_any_value_is_distributed_or_is_an_output_error(value, counts):
     try:
-        meta = read_output(value)
+        result = read_result(value, counts) or Result(counts)
     except OutputError as error:
         str(error).encode("utf-8")
         return
-    assert json.dumps(meta, allow_nan=False, ensure_ascii=False).encode("utf-8")
-    assert [len(frame.objects) for frame in deal(meta, counts).frames] == counts
+    assert json.dumps(loads(result.text), allow_nan=False, ensure_ascii=False).encode("utf-8")
+    assert [len(frame.objects) for frame in result.frames] == counts
 
 
 # Dealing a list.

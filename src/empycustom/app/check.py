@@ -16,15 +16,17 @@ from empycustom.app.pictures import check_picture, real, save_picture
 from empycustom.app.trial import Trial, TrialFrame, explain, facts_of, synthetic
 from empycustom.buffers.callback import VIEWS, wrap
 from empycustom.elements.base import VIDEO_CAPS
-from empycustom.elements.empycustom import OutputCaps
 from empycustom.elements.frames import FrameFormat
+from empycustom.elements.output import OutputCaps, check_buffer, write_arrays
 from empycustom.elements.properties import read_object
-from empycustom.elements.results import check_buffer, meta_of, pair_of, read, said_of, write_arrays
 from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError, StreamEndedError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library, callbacks_of
 from empycustom.library.dialects import Callback, line_of
 from empycustom.library.explain import is_kind
+from empycustom.model.results import Result, read_result
+from empycustom.model.serialize import loads
+from empycustom.runners.inline import read_pair, read_returned
 from empycustom.session.console import complain, keep_stdout, show
 from empycustom.session.outputs import prepare
 from empycustom.session.stages import check_configuration
@@ -115,7 +117,7 @@ def _try_all(
     facts["results"] = []
     for callback, trial in zip(callbacks, trials, strict=True):
         if trial:
-            facts["results"].append(read(callback, facts_of, trial, callback.name, frame.objects))
+            facts["results"].append(read_returned(callback, facts_of, trial, callback.name, frame.objects))
             report(*explain(facts["results"][-1], frame.objects))
     return trials
 
@@ -145,13 +147,12 @@ def _try(
         returned, buffer = result, given
     if not times_ms:
         return None
-    before, after = frame.buffer(), buffer
+    before, after, counts = frame.buffer(), buffer, [len(frame.objects)]
+    read = read_pair if library.name == "process" else read_result
+    distributed = read_returned(library, read, returned, counts) or Result(counts)
     if library.name == "process":
-        made, meta = pair_of(library, returned)
-        after, returned = _new_buffer(library, made, output), read(library, itemgetter(1), returned)
-    else:
-        meta = meta_of(library, returned)
-    return Trial(returned, meta, said_of(library, meta, [len(frame.objects)]), before, after, output, times_ms)
+        after, returned = _new_buffer(library, distributed.image[0], output), read_returned(library, itemgetter(1), returned)
+    return Trial(returned, loads(distributed.text), distributed, before, after, output, times_ms)
 
 
 def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:

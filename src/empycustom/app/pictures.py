@@ -18,6 +18,7 @@ from empycustom.errors import LaunchError
 from empycustom.frames.formats import planes_of
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.model import values as model
+from empycustom.model.results import value_of
 from empycustom.model.values import NOTHING
 from empycustom.packages import how_to_get_any
 from empycustom.session.parts import build, exists, report_of
@@ -47,14 +48,15 @@ def save_picture(path: Path, trial: Trial, objects: Sequence[model.Object], size
     """Write the frame after a call. ``objects`` are those of the frame before it, which had ``size``. Raises LaunchError."""
     pixels = _pixels(trial)
     height, width = pixels.shape[:2]
-    result = trial.said.frames[0]
+    result = trial.result.frames[0]
     factors = width / size[0], height / size[1]
     found = [
-        (_box(each, *factors), _title(each), _lines(attributes)) for each, attributes in zip(objects, result.objects, strict=True)
+        (_box(each, *factors), _title(each), _lines(value_of(attributes)))
+        for each, attributes in zip(objects, result.objects, strict=True)
     ]
     found += [(_box(each), _title(each), _lines(each.get("emcustom", NOTHING))) for each in result.new_objects]
     step = max(round(height / 30), 11)
-    texts = list(_text(_lines(result.words), 0, 0, _WHITE, step, width, height))
+    texts = list(_text(_lines(value_of(result.attributes)), 0, 0, _WHITE, step, width, height))
     for index, (box, title, lines) in enumerate(found):
         colour = _COLOURS[index % len(_COLOURS)]
         _draw(pixels, box, max(2, height // 240), colour)

@@ -17,7 +17,7 @@ from empycustom.elements.frames import FrameFormat
 from empycustom.frames.formats import planes_of
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
-from empycustom.model.results import Said, is_padded, too_short
+from empycustom.model.results import Result, is_padded, too_short, value_of
 from empycustom.model.values import NOTHING
 from empycustom.native.metas import video_layout
 
@@ -34,7 +34,7 @@ class Trial:
 
     returned: Any
     meta: Any
-    said: Said
+    result: Result
     before: Any
     after: Any
     format: FrameFormat
@@ -43,15 +43,15 @@ class Trial:
 
 def facts_of(trial: Trial, callback: str, objects: Sequence[model.Object]) -> dict[str, Any]:
     """Return the facts of a trial as JSON values: the result, what it means, warnings, and times."""
-    frame = trial.said.frames[0]
+    frame = trial.result.frames[0]
     times = [round(time_ms, 4) for time_ms in trial.times_ms]
     return {
         "callback": callback,
         "type": type(trial.returned).__name__,
         "returned": trial.meta,
         "objects": [_or_null(attributes) for attributes in frame.objects],
-        "frame": _or_null(frame.words),
-        "batch": _or_null(trial.said.words),
+        "frame": _or_null(frame.attributes),
+        "batch": _or_null(trial.result.attributes),
         "new_objects": frame.new_objects,
         "pixels": _pixels(trial),
         "warnings": list(_warnings(trial, callback, objects)),
@@ -85,7 +85,7 @@ def _text(attributes: Any) -> str:
 
 
 def _or_null(attributes: Any) -> Any:
-    return None if attributes is NOTHING else attributes
+    return None if attributes is NOTHING else value_of(attributes)
 
 
 _PIXELS = {
@@ -109,12 +109,12 @@ def _timing(times: Mapping[str, Any]) -> str:
 
 
 def _warnings(trial: Trial, callback: str, objects: Sequence[model.Object]) -> Iterator[str]:
-    yield from trial.said.ignored
+    yield from trial.result.ignored
     if isinstance(trial.returned, str) and trial.returned.strip():
         yield from _about_text(trial)
     elif places := list(_not_finite(trial.returned, "")):
         yield f"{', '.join(places)}: NaN and infinities are not JSON and become null."
-    if isinstance(trial.meta, list) and len(trial.meta) < len(objects) and not is_padded(trial.meta, len(objects)):
+    if isinstance(trial.meta, list) and len(trial.meta) < len(objects) and not is_padded(trial.result.returned, len(objects)):
         yield f"It returned {too_short(len(trial.meta), len(objects), objects[0]['obj_label'])}."
     if callback == "process":
         yield from _about_buffer(trial)

@@ -5,65 +5,78 @@ There is no place in it for a class id; a conversion keeps all of it.
 
 from __future__ import annotations
 
-from empycustom.carriers.protocol import Found, carried, key_of
+from collections.abc import Iterator
+from typing import Any
+
+from empycustom.carriers.protocol import Box, Handle, carried
 from empycustom.model import values as model
 from empycustom.model.wire import LARGEST, box_of, usable
-from empycustom.native.analytics import API as API
-from empycustom.native.analytics import Detection, Label, add_detection, available, detections_at
-
-AVAILABLE = available
-KIND = "analytics"
+from empycustom.native.analytics import API, Detection, Label, add_detection, available, detections_at, numbers_at
 
 
-def find(meta_address: int, complaints: list[str]) -> list[Found]:
-    """Return the objects of the relation meta at an address; ``complaints`` grows by what could not be taken as it is."""
-    return [_found(detection, meta_address, complaints) for detection in detections_at(meta_address)]
+class Analytics:
+    """See :class:`~empycustom.carriers.protocol.ObjectSource`. Objects stay in their relation meta for as long as it lives."""
+
+    kind = "analytics"
+    api: int = API
+    kept = frozenset(("obj_label", "rect_params", "confidence", "object_id"))
+    can_add = available
+
+    def decode(self, meta: int, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
+        """Add the objects of a relation meta."""
+        for detection in detections_at(meta):
+            objects.append(_found(detection, warnings))
+            handles.append((self, detection.id, (detection.id, None), detection.label, None))
+
+    def locate(self, meta: int) -> Iterator[tuple[int, Any]]:
+        """Yield the id of each object, which is its state as well."""
+        for number in numbers_at(meta):
+            yield number, (number, None)
+
+    def key(self, number: int) -> str:
+        """Return the key of an object by its id in the relation meta."""
+        return f"analytics/{number}"
+
+    def claim(self, meta: int, number: int) -> None:
+        """Do nothing: ids are unique."""
+
+    def add(self, address: int, found: model.Object, number: int, warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002
+        """Add an object; its relation meta numbers it."""
+        rect = found["rect_params"]
+        left, top = round(rect["left"]), round(rect["top"])
+        width, height = round(rect["left"] + rect["width"]) - left, round(rect["top"] + rect["height"]) - top
+        tracking_id = None if found["object_id"] == model.UNTRACKED else found["object_id"]
+        classes = [
+            [Label(carried(info["result_label"], warnings), info["result_prob"]) for info in classifier["label_info"]]
+            for classifier in found["classifier"]
+            if classifier["label_info"]
+        ]
+        box = (left, top, min(width, LARGEST), min(height, LARGEST))  # the rounding of both ends may add 1
+        label = carried(found["obj_label"], warnings)
+        return self.key(add_detection(address, Detection(0, label, *box, found["confidence"], tracking_id, classes))), box
 
 
-def _found(detection: Detection, meta_address: int, complaints: list[str]) -> Found:
-    facts: model.Object = {
+def _found(detection: Detection, warnings: list[str]) -> model.Object:
+    return {
         "class_id": model.UNKNOWN_CLASS,
         "object_id": model.UNTRACKED if detection.tracking_id is None else detection.tracking_id,
-        "confidence": usable(detection.confidence, "a confidence", complaints),
+        "confidence": usable(detection.confidence, "a confidence", warnings),
         "obj_label": detection.label,
-        "rect_params": box_of(detection.x, detection.y, detection.w, detection.h, complaints),
+        "rect_params": box_of(detection.x, detection.y, detection.w, detection.h, warnings),
         "text_params": {"display_text": ""},
-        "classifier": [_classifier(labels, complaints) for labels in detection.classifications],
+        "classifier": [_classifier(labels, warnings) for labels in detection.classifications],
     }
-    known = ["obj_label", "confidence"]
-    if detection.tracking_id is not None:
-        known.append("object_id")
-    if detection.classifications:
-        known.append("classifier")
-    return Found((KIND, detection.id), facts, known, meta_address)
 
 
-def _classifier(labels: list[Label], complaints: list[str]) -> model.Classifier:
+def _classifier(labels: list[Label], warnings: list[str]) -> model.Classifier:
     infos: list[model.LabelInfo] = [
         {
             "num_classes": len(labels),
             "result_label": label.name,
             "result_class_id": index,
             "label_id": index,
-            "result_prob": usable(label.confidence, "a confidence", complaints),
+            "result_prob": usable(label.confidence, "a confidence", warnings),
         }
         for index, label in enumerate(labels)
     ]
     return {"num_labels": len(labels), "unique_component_id": 0, "label_info": infos}
-
-
-def add(address: int, found: model.Object, complaints: list[str]) -> str:
-    """Add an object to a writable buffer and return its key; ``complaints`` grows if it did not fit as it was."""
-    rect = found["rect_params"]
-    left, top = round(rect["left"]), round(rect["top"])
-    width, height = round(rect["left"] + rect["width"]) - left, round(rect["top"] + rect["height"]) - top
-    tracking_id = None if found["object_id"] == model.UNTRACKED else found["object_id"]
-    classes = [
-        [Label(carried(info["result_label"], complaints), info["result_prob"]) for info in classifier["label_info"]]
-        for classifier in found["classifier"]
-        if classifier["label_info"]
-    ]
-    box = (left, top, min(width, LARGEST), min(height, LARGEST))  # the rounding of both ends may add 1
-    label = carried(found["obj_label"], complaints)
-    number = add_detection(address, Detection(0, label, *box, found["confidence"], tracking_id, classes))
-    return key_of((KIND, number))

@@ -1,4 +1,4 @@
-"""Objects of DeepStream as the model has them, and new ones of the model for DeepStream."""
+"""The carrier of DeepStream: a batch of frames with NvDsObjectMeta on a buffer; attributes as events (see ``events``)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
-from empycustom.carriers.events import Event, Records, discard_unreadable, words_alone
-from empycustom.carriers.protocol import Reading, scaled
+from empycustom.carriers.events import Event, Records, discard_unreadable
+from empycustom.carriers.protocol import Frame, scaled
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
-from empycustom.model.results import FrameSaid, Said
-from empycustom.model.values import NOTHING, is_nothing, name_frames
+from empycustom.model.results import FrameResult, Result
+from empycustom.model.values import NOTHING, name_frames
 from empycustom.model.wire import box_of, usable
 from empycustom.native import metas as stamps
 from empycustom.native.deepstream import LABEL_SIZE, NO_TIME, Layout, batch_in, is_deepstream, layout_of
@@ -31,33 +31,33 @@ from empycustom.native.metas import VIDEO_META_API, add_stamp, layout_at, scan, 
 _DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
 
 
-def facts_of(found: ObjectMeta, event: Event, complaints: list[str]) -> model.Object:
-    """Return what is known of an object, with what was said about it; complain of numbers that are none."""
-    facts: model.Object = {
+def fields_of(found: ObjectMeta, event: Event, warnings: list[str]) -> model.Object:
+    """Return what is known of an object, with its attributes; ``warnings`` grows by what had to be cleaned."""
+    fields: model.Object = {
         "class_id": found.class_id,
         "object_id": found.object_id,
-        "confidence": usable(single(found.confidence), "a confidence", complaints),
+        "confidence": usable(single(found.confidence), "a confidence", warnings),
         "obj_label": found.label,
-        "rect_params": box_of(found.left, found.top, found.width, found.height, complaints),
+        "rect_params": box_of(found.left, found.top, found.width, found.height, warnings),
         "text_params": {"display_text": found.display_text},
-        "classifier": [_classifier(classifier, complaints) for classifier in found.classifiers],
+        "classifier": [_classifier(classifier, warnings) for classifier in found.classifiers],
         "unique_component_id": found.unique_component_id,
-        "tracker_confidence": usable(single(found.tracker_confidence), "a confidence", complaints),
+        "tracker_confidence": usable(single(found.tracker_confidence), "a confidence", warnings),
     }
-    words = event.about(found.key) if found.key else NOTHING
-    if words is not NOTHING:
-        facts["emcustom"] = words
-    return facts
+    attributes = event.about(found.key) if found.key else NOTHING
+    if attributes is not NOTHING:
+        fields["emcustom"] = attributes
+    return fields
 
 
-def _classifier(found: ClassifierMeta, complaints: list[str]) -> model.Classifier:
+def _classifier(found: ClassifierMeta, warnings: list[str]) -> model.Classifier:
     infos: list[model.LabelInfo] = [
         {
             "num_classes": label.num_classes,
             "result_label": label.label,
             "result_class_id": label.class_id,
             "label_id": label.label_id,
-            "result_prob": usable(single(label.probability), "a confidence", complaints),
+            "result_prob": usable(single(label.probability), "a confidence", warnings),
         }
         for label in found.labels
     ]
@@ -96,9 +96,6 @@ def meta_of(new: model.Object) -> ObjectMeta:
     )
 
 
-# The carrier of DeepStream: a batch of frames with NvDsObjectMeta on a buffer; words as events (see ``events``).
-
-
 _REMOVED = "the library removed its metadata from the buffer"
 
 
@@ -116,58 +113,60 @@ def _stamp_in(metas: list[tuple[int, int]]) -> tuple[int, int] | None:
     return next(filter(None, (stamp_at(meta) for api, meta in metas if api == stamps.STAMP_API)), None)
 
 
-class BatchReading(Reading):
-    """What a batch says. ``tokens`` are its objects, ``times`` the timestamps of the frames."""
+class BatchFrame(Frame):
+    """A batch, decoded. ``handles`` are its objects, ``times`` the timestamps of the frames."""
 
     def __init__(self, frame: model.Frame, batch: BatchMeta) -> None:
         super().__init__(frame)
         self.batch, self.found = batch, batch.frames
-        self.tokens = [item.objects for item in self.found]
+        self.handles = [item.objects for item in self.found]
         self.times: list[str] = []
 
 
 class DeepStreamCarrier:
-    """See :class:`~empycustom.carriers.protocol.Carrier`. ``msg_blob``: let nvmsgconv publish what is said about frames."""
+    """See :class:`~empycustom.carriers.protocol.Carrier`. ``msg_blob``: let nvmsgconv publish the attributes of frames."""
 
     _layout: Layout
     _reader: BatchReader
     msg_blob = False
 
-    def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
-        """Read the batch on a buffer."""
+    def accepts(self, metas: list[tuple[int, int]]) -> bool:
+        """Accept buffers with a batch."""
+        return bool(batch_on(metas))
+
+    def decode(self, metas: list[tuple[int, int]], frame: model.Frame) -> Frame:
+        """Decode the batch on a buffer."""
         batch = batch_on(metas)
         if not hasattr(self, "_layout"):  # one process, one DeepStream
             self._layout = layout_of(batch)
             self._reader = BatchReader(self._layout)
-        reading = BatchReading(frame, self._reader.read(batch))
+        decoded = BatchFrame(frame, self._reader.read(batch))
         try:
-            return self._completed(reading, metas, frame)
+            return self._completed(decoded, metas, frame)
         except MetadataError as error:
-            error.frame = name_frames([_numbers_of(item) for item in reading.found])
+            error.frame = name_frames([_numbers_of(item) for item in decoded.found])
             raise
 
-    def _completed(self, reading: BatchReading, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
-        """Add what is beside the batch, and what was said about its frames."""
+    def _completed(self, decoded: BatchFrame, metas: list[tuple[int, int]], frame: model.Frame) -> Frame:
+        """Add what is beside the batch, and what was attached to its frames."""
         for api, meta in metas:
             if api == VIDEO_META_API:
-                reading.layout = layout_at(meta)
+                decoded.layout = layout_at(meta)
         stamp = _stamp_in(metas)
         time = model.timestamp_of_ms(stamp[1] // 1_000_000) if stamp else frame["timestamp"]
-        reading.times = [_time_of(item) or time for item in reading.found]
-        reading.numbered = stamp is not None or all(map(_has_time, reading.found))
-        events = [Event(reading.batch, item, self._layout) for item in reading.found]
-        complaints: list[str] = []
-        abouts = zip(reading.found, reading.times, events, strict=True)
-        reading.frames = [self._frame(*about, frame, complaints) for about in abouts]
-        reading.complaints = complaints
-        event = Event(reading.batch, None, self._layout)
-        reading.words = event.words
-        reading.blank = len(events) == 1 and not (events[0] or event or reading.found[0].objects)
-        if reading.found:
-            reading.frame_num, reading.timestamp = _number_of(reading.found[0]), reading.times[0]
-        return reading
+        decoded.times = [_time_of(item) or time for item in decoded.found]
+        decoded.has_frame_number = stamp is not None or all(map(_has_time, decoded.found))
+        events = [Event(decoded.batch, item, self._layout) for item in decoded.found]
+        warnings: list[str] = []
+        abouts = zip(decoded.found, decoded.times, events, strict=True)
+        decoded.frames = [self._frame(*about, frame, warnings) for about in abouts]
+        decoded.warnings = warnings
+        decoded.attributes = Event(decoded.batch, None, self._layout).attributes
+        if decoded.found:
+            decoded.frame_num, decoded.timestamp = _number_of(decoded.found[0]), decoded.times[0]
+        return decoded
 
-    def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame, complaints: list[str]) -> model.Frame:
+    def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame, warnings: list[str]) -> model.Frame:
         read: model.Frame = {
             "frame_num": item.frame_num,
             "buf_pts": _pts_of(item),
@@ -181,23 +180,23 @@ class DeepStreamCarrier:
             "batch_id": item.batch_id,
             "pad_index": item.pad_index,
             "ntp_timestamp": item.ntp_timestamp,
-            "object": [facts_of(found, event, complaints) for found in item.objects],
+            "object": [fields_of(found, event, warnings) for found in item.objects],
         }
         if "source" in frame:
             read["source"] = frame["source"]
-        if event.words is not NOTHING:
-            read["emcustom"] = event.words
+        if event.attributes is not NOTHING:
+            read["emcustom"] = event.attributes
         return read
+
+    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> tuple[Any, int | None] | None:  # noqa: ARG002
+        """Return None: a copy of a batch costs as much as decoding it."""
+        return None
 
     def number_in(self, metas: list[tuple[int, int]]) -> int | None:
         """Look at the first frame; None also where the time is still missing."""
         found = frames_in(batch_on(metas))
         timed = all(map(_has_time, found)) or _stamp_in(metas)
         return _number_of(found[0]) if found and timed else None
-
-    def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
-        """Add the time, where the muxer gave none."""
-        add_stamp(address, frame_num, time_ns)
 
     def discard(self, address: int) -> None:
         """Remove our events that cannot be read. A batch of another kind, or of an unknown version, is left alone."""
@@ -206,106 +205,92 @@ class DeepStreamCarrier:
             for item in (*batch.frames, None):
                 discard_unreadable(batch, item, self._layout)
 
-    def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
-        """Add an event with words about the only frame."""
-        read = cast("BatchReading", reading)
-        item, time = read.found[0], read.times[0]
-        event = Event(read.batch, item, self._layout)
-        there = batch_on(scan(address)) == read.batch.address
-        if not (there and event.attach_text(words_alone(item, time, words), time, blob=self.msg_blob)):
-            return (f"words about a frame were dropped: {_REMOVED}",)
-        self._settle(address, reading)
-        return ()
-
     def _batch_on(self, address: int) -> BatchMeta | None:
         """Read the batch on a buffer; None: there is none."""
         batch = batch_on(scan(address))
         return self._reader.read(batch) if batch else None
 
-    def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
-        """Look for what was read in the copy of the batch, and scale its boxes, which DeepStream's own copy does not."""
-        reading.size = scaled(reading.size, factors)
-        read, batch = cast("BatchReading", reading), self._batch_on(address)
-        if batch is None or batch.address == read.batch.address:
+    def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:
+        """Find what was decoded in the copy of the batch, and scale its boxes, which DeepStream's own copy does not."""
+        frame.size = scaled(frame.size, factors)
+        decoded, batch = cast("BatchFrame", frame), self._batch_on(address)
+        if batch is None or batch.address == decoded.batch.address:
             return
-        there = _paired(read.found, batch.frames, _looks_of_frame)
-        read.batch, read.found = batch, [_followed(*pair) for pair in zip(read.found, there, strict=True)]
+        there = _matched(decoded.found, batch.frames, _fingerprint_of_frame)
+        decoded.batch, decoded.found = batch, [_followed(*pair) for pair in zip(decoded.found, there, strict=True)]
         for item in batch.frames:
             for found in item.objects:  # nobody else has this copy yet
                 scale_object(found.address, self._layout, *factors)
 
-    def write(self, address: int, reading: Reading, said: Said) -> list[str]:
-        """Add what was said."""
-        read, batch = cast("BatchReading", reading), self._batch_on(address)
+    def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
+        """Write the attributes into events, and new objects into metas of their own."""
+        decoded, batch = cast("BatchFrame", frame), self._batch_on(address)
         if batch is None:
-            return [*said.ignored, f"words about a batch were dropped: {_REMOVED}"]
-        complaints = list(said.ignored)
-        # The batch is read anew: the library may have changed something in it, or this is a copy of it.
-        same = batch.address == read.batch.address
-        looks: tuple[Any, Any] = (_address_of, _address_of) if same else (_looks_of_frame, _looks_of_object)
-        frames = _paired(read.found, batch.frames, looks[0])
-        for before, item, words, time in zip(read.found, frames, said.frames, read.times, strict=True):
-            if words.words is NOTHING and not words.speaks_of_objects:
+            return [*result.ignored, f"attributes of a batch were dropped: {_REMOVED}"]
+        warnings = list(result.ignored)
+        # The batch is read anew: others may have changed something in it, or this is a copy of it.
+        same = batch.address == decoded.batch.address
+        by: tuple[Any, Any] = (_address_of, _address_of) if same else (_fingerprint_of_frame, _fingerprint_of_object)
+        frames = _matched(decoded.found, batch.frames, by[0])
+        for before, item, of_frame, time in zip(decoded.found, frames, result.frames, decoded.times, strict=True):
+            if of_frame.attributes is NOTHING and not of_frame.is_about_objects:
                 continue
             if item is None:
-                complaints.append(f"words about a frame were dropped: {_REMOVED}")
+                warnings.append(f"attributes of a frame were dropped: {_REMOVED}")
                 continue
-            objects = _paired(before.objects, item.objects, looks[1])
-            complaints += self._write_frame(batch, item, objects, words, time, read.size)
-        if not is_nothing(said.words):
-            Event(batch, None, self._layout).attach(said.words, read.timestamp)
-        self._settle(address, reading)
-        return complaints
+            objects = _matched(before.objects, item.objects, by[1])
+            warnings += self._apply_frame(batch, item, objects, of_frame, time, decoded.size)
+        if result.attributes is not NOTHING:
+            Event(batch, None, self._layout).attach(result.attributes, decoded.timestamp)
+        if not decoded.has_frame_number:
+            add_stamp(address, decoded.frame_num, decoded.time_ns)
+        return warnings
 
-    def _write_frame(
+    def _apply_frame(
         self,
         batch: BatchMeta,
         item: FrameMeta,
         objects: Sequence[ObjectMeta | None],
-        said: FrameSaid,
+        result: FrameResult,
         time: str,
         size: tuple[int, int],
     ) -> list[str]:
-        complaints = []
+        warnings = []
         event = Event(batch, item, self._layout)
         records = Records(event, batch, item, size)
-        for found, words in zip(objects, said.objects, strict=True):
-            if words is not NOTHING and (found is None or not records.say(found, words)):
-                complaints.append(f"words about an object were dropped: {_REMOVED}")
-        for new in said.new_objects:
+        for found, attributes in zip(objects, result.objects, strict=True):
+            if attributes is not NOTHING and (found is None or not records.add(found, attributes)):
+                warnings.append(f"attributes of an object were dropped: {_REMOVED}")
+        for new in result.new_objects:
             if len(new["obj_label"].encode()) >= LABEL_SIZE:
-                complaints.append(f"the label of a new object was cut to the {LABEL_SIZE - 1} bytes that DeepStream has for it")
+                warnings.append(f"the label of a new object was cut to the {LABEL_SIZE - 1} bytes that DeepStream has for it")
             address = add_object(item.address, batch.address, self._layout, meta_of(new))
             if address and "emcustom" in new:
-                records.say(self._reader.read_object(address, batch.address), new["emcustom"])
-        if not event.attach(said.words, time, blob=self.msg_blob):
-            complaints.append(f"words about a frame were dropped: {_REMOVED}")
-        return complaints
-
-    def _settle(self, address: int, reading: Reading) -> None:
-        if not reading.numbered:
-            self.stamp(address, reading.frame_num, reading.time_ns)
+                records.add(self._reader.read_object(address, batch.address), new["emcustom"])
+        if not event.attach(result.attributes, time, blob=self.msg_blob):
+            warnings.append(f"attributes of a frame were dropped: {_REMOVED}")
+        return warnings
 
 
 Thing = TypeVar("Thing")
 
 
-def _paired(read: Sequence[Thing], there: Sequence[Thing], looks: Callable[[Thing], Hashable]) -> list[Thing | None]:
-    """Return for each thing that was read the one that is there and looks the same, None where there is none left.
+def _matched(read: Sequence[Thing], there: Sequence[Thing], fingerprint: Callable[[Thing], Hashable]) -> list[Thing | None]:
+    """Return for each thing that was read the one that is there and has the same fingerprint, None where there is none left.
 
-    Things that look the same cannot be told apart, and need not be.
+    Things with the same fingerprint cannot be told apart, and need not be.
     """
     left = defaultdict(list)
     for thing in reversed(there):
-        left[looks(thing)].append(thing)
-    return [left[look].pop() if left[look] else None for look in map(looks, read)]
+        left[fingerprint(thing)].append(thing)
+    return [left[key].pop() if left[key] else None for key in map(fingerprint, read)]
 
 
 def _followed(before: FrameMeta, item: FrameMeta | None) -> FrameMeta:
     """Return a frame with its objects as they are in the copy, in the order in which they were."""
     if item is None:
         return before  # its address is nowhere in the batch, and neither are those of its objects
-    there = _paired(before.objects, item.objects, _looks_of_object)
+    there = _matched(before.objects, item.objects, _fingerprint_of_object)
     return item._replace(objects=[found or gone._replace(address=0) for gone, found in zip(before.objects, there, strict=True)])
 
 
@@ -313,11 +298,11 @@ def _address_of(item: FrameMeta | ObjectMeta) -> int:
     return item.address
 
 
-def _looks_of_frame(item: FrameMeta) -> Hashable:
+def _fingerprint_of_frame(item: FrameMeta) -> Hashable:
     return item[1:-2]  # all numbers but its address
 
 
-def _looks_of_object(found: ObjectMeta) -> Hashable:
+def _fingerprint_of_object(found: ObjectMeta) -> Hashable:
     return found[:-2]  # all but the classifiers and its address
 
 

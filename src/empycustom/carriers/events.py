@@ -1,14 +1,14 @@
-"""Words on a DeepStream batch: one NvDsEventMsgMeta of ours in the user metadata of each frame, with JSON in ``otherAttrs``.
+"""Attributes on a DeepStream batch: one NvDsEventMsgMeta of ours in the user metadata of each frame, with JSON in ``otherAttrs``.
 
-Its ``objectId`` is ``empycustom``. It says::
+Its ``objectId`` is ``empycustom``. Its JSON::
 
-    {"frame_num": 7, "timestamp": "...", "source_id": 0, "emcustom": <about the frame>,
+    {"frame_num": 7, "timestamp": "...", "source_id": 0, "emcustom": <of the frame>,
      "source_frame_width": 320, "source_frame_height": 240,
-     "object": [{"key": 1, "class_id": 2, ..., "rect_params": {...}, "emcustom": <about this object>}, ...]}
+     "object": [{"key": 1, "class_id": 2, ..., "rect_params": {...}, "emcustom": <of this object>}, ...]}
 
 Only the first three are always there. The key ties an entry to its object, which has it in user metadata of its own: that goes
-with it when the batch is copied, with its objects in the reverse order then, and is gone when the object is. What was said about
-the batch is in such an event of the batch: ``{"emcustom": ...}``.
+with it when the batch is copied, with its objects in the reverse order then, and is gone when the object is. The attributes
+of the batch are in such an event of the batch: ``{"emcustom": ...}``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any
 from empycustom.carriers.protocol import free_numbers
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
-from empycustom.model.serialize import dumps, shorten
-from empycustom.model.values import NOTHING, is_nothing, merge
+from empycustom.model.results import merged
+from empycustom.model.serialize import assemble, shorten
+from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import box_of, read_event, usable
 from empycustom.native.deepstream import Layout, msg_blob_type
 from empycustom.native.deepstream_read import MARKER, BatchMeta, FrameMeta, ObjectMeta, UserMeta
@@ -28,26 +29,23 @@ from empycustom.native.loading import single
 
 
 class Event:
-    """What was said about a batch, or about a ``frame`` of it; false if nothing was.
+    """The attributes of a batch, or of a ``frame`` of it.
 
-    ``words`` are those about the whole, ``records`` the entries of objects by their keys; their boxes are of a frame of ``size``.
+    ``attributes`` are those of the whole, ``records`` the entries of objects by their keys, with boxes in a frame of ``size``.
     """
 
     def __init__(self, batch: BatchMeta, frame: FrameMeta | None, layout: Layout) -> None:
         self._batch, self._frame, self._layout = batch.address, frame, layout
         self._user, text = _event_in(frame.users if frame else batch.users)
-        self.words: Any = NOTHING
+        self.attributes: Any = NOTHING
         self.records: dict[int, dict[str, Any]] = {}
         self.size: tuple[Any, Any] = (None, None)
         if text:
             self._read(text)
 
-    def __bool__(self) -> bool:
-        return bool(self._user)
-
     def _read(self, text: str) -> None:
         try:
-            self.words, self.records, self.size = read_event(text)
+            self.attributes, self.records, self.size = read_event(text)
         except ValueError as error:
             raise MetadataError(
                 f"the JSON in the buffer's NvDsEventMsgMeta of objectId {MARKER}",
@@ -55,25 +53,24 @@ class Event:
             ) from error
 
     def about(self, key: int) -> Any:
-        """What was said about the object of that key."""
+        """Return the attributes of the object of that key."""
         return self.records[key]["emcustom"] if key in self.records else NOTHING
 
-    def attach(self, words: Any, timestamp: str, *, blob: bool = False) -> bool:
-        """Attach what was said, the words about the whole on top of the earlier ones, in the place of the earlier event.
+    def attach(self, attributes: Any, timestamp: str, *, blob: bool = False) -> bool:
+        """Attach attributes of the whole, on top of the earlier ones, and the records, in the place of the earlier event.
 
-        Return whether the frame is still there.
+        ``blob``: of a frame, as a message for nvmsgconv as well. Return whether the frame is still there.
         """
         told = {} if self._frame is None else _head(self._frame, timestamp)
-        words = merge(self.words, words)
-        if not is_nothing(words):
-            told["emcustom"] = words
+        attributes = merged(self.attributes, attributes)
+        if not is_nothing(attributes):
+            told["emcustom"] = attributes
         if self.records:
             told["source_frame_width"], told["source_frame_height"] = self.size
             told["object"] = list(self.records.values())
-        return self.attach_text(dumps(told), timestamp, blob=blob)
+        return self._attach_text(assemble(told).decode(), timestamp, blob=blob)
 
-    def attach_text(self, text: str, timestamp: str, *, blob: bool) -> bool:
-        """The same with all that is to be said, as JSON. ``blob``: of a frame, as a message for nvmsgconv as well."""
+    def _attach_text(self, text: str, timestamp: str, *, blob: bool) -> bool:
         frame = self._frame
         owner, address = _owner(self._batch, frame)
         numbers = (frame.source_id, frame.frame_num) if frame else ()
@@ -112,11 +109,6 @@ def _head(frame: FrameMeta, timestamp: str) -> dict[str, Any]:
     return {"frame_num": frame.frame_num, "timestamp": timestamp, "source_id": frame.source_id}
 
 
-def words_alone(frame: FrameMeta, timestamp: str, words: str) -> str:
-    """Return the JSON of words about a frame, themselves JSON, where nothing else is to be said."""
-    return f'{dumps(_head(frame, timestamp))[:-1]},"emcustom":{words}}}'
-
-
 class Records:
     """The entries that an event has of the objects of its frame, which has a ``size`` in pixels now."""
 
@@ -132,8 +124,8 @@ class Records:
                 if found.key in self._entries:
                     self._entries[found.key]["rect_params"] = _box_of(found)
 
-    def say(self, found: ObjectMeta, words: Any) -> bool:
-        """Say something about an object, on top of what was said about it; return whether it is still there."""
+    def add(self, found: ObjectMeta, attributes: Any) -> bool:
+        """Add attributes of an object to those that it has; return whether it is still there."""
         key = self._keys.get(found.address, 0)
         if not key:
             key = next(self._free)
@@ -145,10 +137,10 @@ class Records:
             "key": key,
             "class_id": found.class_id,
             "object_id": found.object_id,
-            "confidence": usable(single(found.confidence), "", []),  # what cannot be was told when it was read
+            "confidence": usable(single(found.confidence), "", []),  # what had to be cleaned was told when it was read
             "obj_label": found.label,
             "rect_params": _box_of(found),
-            "emcustom": merge(earlier, words),
+            "emcustom": merged(earlier, attributes),
         }
         return True
 

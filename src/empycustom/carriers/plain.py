@@ -1,25 +1,39 @@
-"""What lies on a buffer of plain GStreamer, read: objects, and what was said about them (see ``plain``)."""
+"""The carrier of plain GStreamer: objects by sources such as regions, attributes in a custom meta of our own.
+
+The custom meta ``EmPyCustomMeta`` has the fields ``frame-num`` and ``json``::
+
+    {"frame_num": 7, "timestamp": "...", "meta": <of the batch>, "emcustom": <of the frame>,
+     "source_frame_width": 320, "source_frame_height": 240,
+     "object": [{"key": "region/7", "obj_label": "person", "emcustom": ...}, ...]}
+
+Only the first two are always there. Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the
+region; ``analytics/0``: the id in the relation meta), not by position, and holds what the object's own metadata cannot, or what a
+conversion would lose. It repeats no box: what scales or crops a frame changes its regions, and not a text. ``box_in_region`` is
+there where an object does not lie on whole pixels inside of the frame: left, top, width and height in parts of its region.
+``source_frame_width`` and ``_height`` are the frame's size then. Where a library says nothing, number and time are a stamp
+(:func:`empycustom.native.metas.add_stamp`).
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, cast
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
+from typing import Any
 
-from empycustom.carriers import analytics, regions
-from empycustom.carriers.protocol import ELSEWHERE, Found, Reading, free_numbers, scaled, stands_for
+from empycustom.carriers.protocol import ELSEWHERE, Frame, Handle, ObjectSource, free_numbers, scaled, stands_for
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
-from empycustom.model.results import Said
-from empycustom.model.serialize import dumps, shorten
-from empycustom.model.values import NOTHING, is_nothing, merge
+from empycustom.model.results import FrameResult, Result, merged
+from empycustom.model.serialize import assemble, shorten
+from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note, size_in
-from empycustom.native import metas as stamps
 from empycustom.native.metas import (
+    PARENT_API,
+    STAMP_API,
     VIDEO_META_API,
     JsonMeta,
-    VideoLayout,
-    add_stamp,
+    Snapshot,
     check_writable,
     layout_at,
     remove_meta,
@@ -28,115 +42,292 @@ from empycustom.native.metas import (
 )
 
 META_NAME = "EmPyCustomMeta"
+# What an object of in_meta says where nothing is known; it need not be repeated.
+_DEFAULTS = {
+    "class_id": model.UNKNOWN_CLASS,
+    "object_id": model.UNTRACKED,
+    "confidence": 1.0,
+    "text_params": {"display_text": ""},
+    "classifier": [],
+}
+_OWN_KEYS = ("key", "box_in_region", "rect_params", "classifier", "obj_label")  # of an entry; not simply facts of its object
 
 
-class Contents:
-    """What lies on a buffer: the objects in order, and our note with the records in it.
+class _Sources(dict[int, ObjectSource | None]):
+    """The sources of objects by the API of their metas. What is not known is looked for among those of ``others``, once."""
 
-    ``number`` is the frame's, with its time; ``tokens`` are those of ``found``; ``complaints`` are about what was cleaned.
-    """
+    def __init__(self, ours: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
+        super().__init__({source.api: source for source in ours if source.api})
+        self._others = others
+        self.update(dict.fromkeys((STAMP_API, VIDEO_META_API, PARENT_API)))
 
-    number: tuple[int, str] | None = None
-    layout: VideoLayout | None = None
-    json_address = 0
-
-    def __init__(self, metas: list[tuple[int, int]], json_meta: JsonMeta) -> None:
-        self.found: list[Found] = []
-        self.said: dict[str, Any] = {}
-        self.records: dict[str, model.Object] = {}
-        self.complaints: list[str] = []
-        text, described = "", False
-        for api, meta in metas:
-            if api == regions.API:
-                self.found.append(regions.find(meta, self.complaints))
-            elif api == json_meta.api:
-                text, self.json_address = json_meta.get(meta), meta
-            elif api == stamps.STAMP_API:
-                self._read_stamp(meta)
-            elif api == VIDEO_META_API:
-                self.layout = layout_at(meta)
-            elif api == analytics.API:
-                self.found += analytics.find(meta, self.complaints)
-                described = True
-        self.tokens: list[Hashable] = []
-        if self.found:
-            self._tell_apart(described=described)
-        if text:
-            self._read_note(text)
-
-    def _read_stamp(self, meta_address: int) -> None:
-        stamp = stamp_at(meta_address)
-        if stamp:
-            self.number = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
-
-    def _tell_apart(self, *, described: bool) -> None:
-        """Let every object be there once, under a token that no other has. ``described``: some are of analytics metas."""
-        if described:
-            self.found = _without_twins(self.found)
-        self.tokens = [found.token for found in self.found]
-        if len(set(self.tokens)) < len(self.tokens):
-            self._number_tokens()
-
-    def _number_tokens(self) -> None:
-        """Number the tokens of objects that are like an earlier one in everything."""
-        seen: Counter[Hashable] = Counter()
-        for index, found in enumerate(self.found):
-            if seen[found.token]:
-                self.tokens[index] = (*found.token, seen[found.token])
-                self.found[index] = found._replace(token=(*found.token, seen[found.token]))
-            seen[found.token] += 1
-
-    def _read_note(self, text: str) -> None:
-        try:
-            note = read_note(text)
-        except ValueError as error:
-            raise MetadataError(
-                f"the JSON in the buffer's {META_NAME}",
-                f" is not as empycustom writes it: {error}; find the element that wrote it: {shorten(text)}",
-            ) from error
-        self.said, self.number, self.records = note.said, (note.frame_num, note.timestamp), note.records
-        if self.records:
-            self.found = [self._completed(found) for found in self.found]
-
-    def forget_the_gone(self) -> None:
-        """Drop the records of objects that are on the buffer no more: a new one may get the same id."""
-        present = {found.key for found in self.found}
-        self.records = {key: record for key, record in self.records.items() if key in present}
+    def __missing__(self, api: int) -> ObjectSource | None:
+        found = {source.api: source for source in self._others()}.get(api)
+        self[api] = found
+        return found
 
     @property
-    def size(self) -> tuple[Any, Any]:
-        """The size of the frames that the boxes of the records are of."""
-        return size_in(self.said)
-
-    def refresh(self) -> None:
-        """Let the records have the boxes that the objects have now."""
-        for found in self.found:
-            if found.key in self.records:
-                self.records[found.key]["rect_params"] = found.facts["rect_params"]
-
-    def _completed(self, found: Found) -> Found:
-        """Fill in what our record knows and the meta itself has lost, or cannot hold."""
-        record = self.records.get(found.key)
-        label = found.facts["obj_label"]
-        if record is None or not stands_for(label, record["obj_label"]):
-            return found
-        known = set(found.known)
-        if label == ELSEWHERE:
-            known.discard("obj_label")
-        if _are_same(_labels(found.facts), _labels(record)):
-            known.discard("classifier")
-        facts = {**found.facts, **{name: value for name, value in record.items() if name not in known and name != "key"}}
-        if _rounded(record["rect_params"]) != _rounded(found.facts["rect_params"]):
-            facts["rect_params"] = found.facts["rect_params"]  # it was rescaled or moved meanwhile
-        return found._replace(facts=cast("model.Object", facts))
+    def order(self) -> list[ObjectSource]:
+        """All that are in use, ours first."""
+        return [source for source in self.values() if source]
 
 
-def _labels(found: model.Object) -> list[str]:
+class PlainCarrier:
+    """See :class:`~empycustom.carriers.protocol.Carrier`. Buffers of plain GStreamer hold one frame."""
+
+    msg_blob = False
+
+    def __init__(self, sources: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
+        self._json = JsonMeta(META_NAME)
+        self._sources = _Sources(sources, others)
+        self._sources[self._json.api] = None
+        self._adds = next(source for source in self._sources.order if source.can_add)
+
+    def accepts(self, metas: list[tuple[int, int]]) -> bool:  # noqa: ARG002
+        """Accept all that others do not."""
+        return True
+
+    def decode(self, metas: list[tuple[int, int]], frame: model.Frame) -> Frame:
+        """Decode the metas of a buffer."""
+        objects: list[Any] = frame["object"]
+        handles: list[Any] = []
+        warnings: list[str] = []
+        text, layout, number = b"", None, None
+        for api, meta in metas:
+            source = self._sources[api]
+            if source is not None:
+                source.decode(meta, objects, handles, warnings)
+            elif api == self._json.api:
+                text = text or self._json.get(meta)
+            elif api == STAMP_API:
+                number = stamp_at(meta) or number
+            elif api == VIDEO_META_API:
+                layout = layout_at(meta)
+        if len({handle[0] for handle in handles}) > 1:
+            _drop_twins(objects, handles, self._sources.order)
+        if number is not None:
+            frame["frame_num"], frame["timestamp"] = number[0], model.timestamp_of_ms(number[1] // 1_000_000)
+        said = _read_note(text) if text else {}
+        if said:
+            frame["frame_num"], frame["timestamp"] = said["frame_num"], said["timestamp"]
+        decoded = Frame(frame)
+        decoded.handles, decoded.warnings, decoded.layout, decoded.text = [handles], warnings, layout, text
+        decoded.has_frame_number = bool(said) or number is not None
+        if said:
+            _complete(decoded, said)
+        return decoded
+
+    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> tuple[Any, int | None] | None:
+        """Return a copy of the metas of a buffer, and the frame's number on it; None: what lies there has to be looked at now."""
+        number = None
+        for api, meta in metas:
+            if api == self._json.api:
+                ours = known.get(self._json.get(meta))
+                if ours is None or is_reshaped(ours[1], size):
+                    return None
+                number = ours[0]
+            elif api == STAMP_API and number is None:
+                stamp = stamp_at(meta)
+                number = stamp[0] if stamp else None
+            elif api == PARENT_API:  # a copy would hold another buffer
+                return None
+        return Snapshot(address), number
+
+    def number_in(self, metas: list[tuple[int, int]]) -> int | None:
+        """Look for our custom meta or a stamp."""
+        for api, meta in metas:
+            if api == self._json.api:
+                return self._json.frame_num(meta)
+            stamp = stamp_at(meta) if api == STAMP_API else None
+            if stamp:
+                return stamp[0]
+        return None
+
+    def discard(self, address: int) -> None:
+        """Remove our custom meta, which cannot be decoded."""
+        for api, meta in scan(address):
+            if api == self._json.api:
+                remove_meta(address, meta)
+
+    def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:
+        """Know the objects where they are now: what scales a frame has moved them."""
+        frame.size = scaled(frame.size, factors)
+        there = defaultdict(list)
+        for api, meta in scan(address):
+            source = self._sources[api]
+            for _, state in source.locate(meta) if source else ():
+                there[state[0]].append(state)
+        frame.handles = [[_moved(handle, there) for handle in handles] for handles in frame.handles]
+
+    def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
+        """Write the attributes into our custom meta, and new objects into metas of their own."""
+        check_writable(address)
+        (of_frame,) = result.frames
+        warnings = list(result.ignored)
+        said = _read_note(frame.text) if frame.text else {}
+        records = {record["key"]: record for record in said.get("object", ())}
+        note_at = 0
+        if records or of_frame.is_about_objects:
+            there, note_at = self._there(address)
+            self._apply_objects(address, frame, of_frame, records, there, warnings)
+        elif frame.text:
+            note_at = self._json.find(address)
+        told: dict[str, Any] = {"frame_num": frame.frame_num, "timestamp": frame.timestamp}
+        for key, attributes in (("meta", result.attributes), ("emcustom", of_frame.attributes)):
+            attributes = merged(said.get(key, NOTHING), attributes)
+            if not is_nothing(attributes):
+                told[key] = attributes
+        if records:
+            told["source_frame_width"], told["source_frame_height"] = frame.size
+            told["object"] = list(records.values())
+        text = assemble(told)
+        known.add(text, frame.frame_num, frame.size if records else None)
+        if note_at:
+            self._json.replace(address, note_at, frame.frame_num, text)
+        else:
+            self._json.add(address, frame.frame_num, text)
+        return warnings
+
+    def _there(self, address: int) -> tuple[dict[Any, list[Any]], int]:
+        """Return (source, meta, number) of the objects on a buffer by their states, in order; and the address of our own meta."""
+        there, note_at = defaultdict(list), 0
+        for api, meta in scan(address):
+            source = self._sources[api]
+            if source is not None:
+                for number, state in source.locate(meta):
+                    there[state].append((source, meta, number))
+            elif api == self._json.api:
+                note_at = note_at or meta
+        return there, note_at
+
+    def _apply_objects(
+        self,
+        address: int,
+        frame: Frame,
+        result: FrameResult,
+        records: dict[str, Any],
+        there: dict[Any, list[Any]],
+        warnings: list[str],
+    ) -> None:
+        """Bring the records up to date: drop those of objects that are gone, add attributes, and new objects."""
+        present = Counter(source.key(number) for found in there.values() for source, _, number in found)
+        for key in records.keys() - present.keys():  # a new object may get the same id
+            del records[key]
+        free = free_numbers({number for found in there.values() for _, _, number in found})
+        for (_, _, state, label, lost), attributes in zip(frame.handles[0], result.objects, strict=True):
+            found = there[state]
+            source, meta, number = found.pop(0) if found else (None, 0, 0)
+            if attributes is NOTHING:
+                continue
+            if source is None:
+                warnings.append("attributes of an object were dropped: the library removed its metadata from the buffer")
+                continue
+            key = source.key(number)
+            if present[key] > 1 or not key:  # a region that has no id, or shares it
+                number = next(free)
+                source.claim(meta, number)
+                key = source.key(number)
+            record = records.get(key)
+            if record is None or not stands_for(label, record["obj_label"]):
+                record = records[key] = {"key": key, "obj_label": label}
+            if lost:
+                record |= lost
+            record["emcustom"] = merged(record.get("emcustom", NOTHING), attributes)
+        for new in result.new_objects:
+            key, box = self._adds.add(address, new, next(free), warnings)
+            records[key] = _record(new, key, box, self._adds)
+
+
+def _record(found: Any, key: str, box: tuple[int, int, int, int], source: ObjectSource) -> dict[str, Any]:
+    """Return the entry for a new object, which has a ``box`` in its own metadata."""
+    own = (*source.kept, *_OWN_KEYS)
+    record = {name: value for name, value in found.items() if name not in own and value != _DEFAULTS.get(name)}
+    record |= {"key": key, "obj_label": found["obj_label"]}
+    if found["classifier"]:
+        record["classifier"] = found["classifier"]
+    rect = found["rect_params"]
+    x, y, width, height = box
+    if (rect["left"], rect["top"], rect["width"], rect["height"]) != box:
+        across, down = width or 1, height or 1
+        record["box_in_region"] = [
+            (rect["left"] - x) / across,
+            (rect["top"] - y) / down,
+            rect["width"] / across,
+            rect["height"] / down,
+        ]
+    return record
+
+
+def _read_note(text: bytes) -> dict[str, Any]:
+    try:
+        return read_note(text)
+    except ValueError as error:
+        shown = shorten(text.decode("utf-8", "replace"))
+        raise MetadataError(
+            f"the JSON in the buffer's {META_NAME}",
+            f" is not as empycustom writes it: {error}; find the element that wrote it: {shown}",
+        ) from error
+
+
+def _complete(decoded: Frame, said: dict[str, Any]) -> None:
+    """Fill in what our own meta says."""
+    (frame,) = decoded.frames
+    if "emcustom" in said:
+        frame["emcustom"] = said["emcustom"]
+    decoded.attributes = said.get("meta", NOTHING)
+    if "object" not in said:
+        return
+    size = size_in(said)
+    decoded.is_reshaped = is_reshaped(size, decoded.size)
+    records = {record["key"]: record for record in said["object"]}
+    for found, (source, number, _, label, lost) in zip(frame["object"], decoded.handles[0], strict=True):
+        record = records.get(source.key(number))
+        if record is not None and stands_for(label, record["obj_label"]):
+            _complete_object(found, record, source, lost or {}, (size, decoded.size))
+
+
+def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, lost: Any, sizes: Any) -> None:
+    """Fill in what our record knows of an object, and its own metadata has lost or cannot hold."""
+    if found["obj_label"] == ELSEWHERE:
+        found["obj_label"] = record["obj_label"]
+    for name, value in record.items():
+        if name not in source.kept and name not in lost and name not in _OWN_KEYS:
+            found[name] = value
+    if "classifier" in record and ("classifier" not in lost or _are_same(_labels(found), _labels(record))):
+        found["classifier"] = record["classifier"]
+        lost.pop("classifier", None)  # the record says more of the same
+    rect = found["rect_params"]
+    if "box_in_region" in record:
+        left, top, width, height = record["box_in_region"]
+        before, now = sizes
+        across, down = rect["width"] or _factor(before[0], now[0]), rect["height"] or _factor(before[1], now[1])
+        found["rect_params"] = {
+            "left": round(rect["left"] + left * across, 6),
+            "top": round(rect["top"] + top * down, 6),
+            "width": round(width * across, 6),
+            "height": round(height * down, 6),
+        }
+    elif "rect_params" in record and _rounded(record["rect_params"]) == _rounded(rect):  # earlier versions wrote it
+        found["rect_params"] = record["rect_params"]
+
+
+def _labels(found: Any) -> list[str]:
     return [info["result_label"] for classifier in found["classifier"] for info in classifier["label_info"]]
 
 
 def _are_same(there: list[str], labels: list[str]) -> bool:
-    return there == labels or (len(there) == len(labels) and all(map(stands_for, there, labels)))
+    return len(there) == len(labels) and all(map(stands_for, there, labels))
+
+
+def _factor(before: int | None, now: int) -> float:
+    return now / before if before else 1
+
+
+def is_reshaped(before: tuple[Any, Any] | None, now: tuple[int, int]) -> bool:
+    """Return whether a frame of the size ``before``, if it is known, has another shape now."""
+    if before is None or None in before or before == now:
+        return False
+    return bool(before[0] * now[1] != before[1] * now[0])
 
 
 def _rounded(rect: model.RectParams) -> tuple[int, ...]:
@@ -144,174 +335,18 @@ def _rounded(rect: model.RectParams) -> tuple[int, ...]:
     return left, top, round(rect["left"] + rect["width"]) - left, round(rect["top"] + rect["height"]) - top
 
 
-def _without_twins(found: list[Found]) -> list[Found]:
-    """Leave out regions that repeat an object of the analytics meta under the same id: some elements write both."""
-    described = {_described(item) for item in found if item.token[0] == analytics.KIND}
-    return [item for item in found if item.token[0] == analytics.KIND or _described(item) not in described]
+def _moved(handle: Handle, there: dict[Any, list[Any]]) -> Handle:
+    source, number, state, label, lost = handle
+    states = there[state[0]]
+    return source, number, states.pop(0) if states else state, label, lost
 
 
-def _described(found: Found) -> tuple[Hashable, ...]:
-    return (found.token[1], found.facts["obj_label"], *_rounded(found.facts["rect_params"]))
-
-
-# The carrier of plain GStreamer: objects from regions and analytics, words in a custom meta of our own.
-#
-# The custom meta ``EmPyCustomMeta`` has the fields ``frame-num`` and ``json``::
-#
-#     {"frame_num": 7, "timestamp": "...", "meta": <about the batch>, "emcustom": <about the frame>,
-#      "source_frame_width": 320, "source_frame_height": 240,
-#      "object": [<an object of in_meta, with "key" and "emcustom">, ...]}
-#
-# Only the first two are always there. The boxes in ``object`` are of frames of the size that stands beside it: what scales a
-# frame
-# scales its regions, and not a text. Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the
-# region; ``analytics/0``: the id in the relation meta), not by position, and repeats what a conversion would lose. Where a
-# library
-# says nothing, number and time are a stamp (see :mod:`empycustom.native.metas`).
-
-
-def _are_shaped_differently(one: tuple[Any, Any], other: tuple[int, int]) -> bool:
-    return None not in one and one != other and one[0] * other[1] != one[1] * other[0]
-
-
-class PlainCarrier:
-    """See :class:`~empycustom.carriers.protocol.Carrier`. Buffers of plain GStreamer hold one frame."""
-
-    def __init__(self) -> None:
-        self._json_meta = JsonMeta(META_NAME)
-
-    def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
-        """Read the metas of a buffer."""
-        contents = Contents(metas, self._json_meta)
-        if contents.number:
-            frame["frame_num"], frame["timestamp"] = contents.number
-        if contents.found:
-            frame["object"] = [found.facts for found in contents.found]
-        if "emcustom" in contents.said:
-            frame["emcustom"] = contents.said["emcustom"]
-        reading = Reading(frame)
-        reading.numbered = contents.number is not None
-        reading.layout = contents.layout
-        reading.complaints = contents.complaints
-        if contents.records:
-            reading.reshaped = _are_shaped_differently(contents.size, reading.size)
-        if contents.found or contents.json_address:
-            reading.blank = False
-            reading.tokens = [contents.tokens]
-            reading.words = contents.said.get("meta", NOTHING)
-        return reading
-
-    def number_in(self, metas: list[tuple[int, int]]) -> int | None:
-        """Look for a note or a stamp."""
-        for api, meta in metas:
-            if api == self._json_meta.api:
-                return self._json_meta.frame_num(meta)
-            stamp = stamp_at(meta) if api == stamps.STAMP_API else None
-            if stamp:
-                return stamp[0]
-        return None
-
-    def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
-        """Add number and time, where nothing is to be said."""
-        add_stamp(address, frame_num, time_ns)
-
-    def discard(self, address: int) -> None:
-        """Remove our custom meta, which cannot be read."""
-        for api, meta in scan(address):
-            if api == self._json_meta.api:
-                remove_meta(address, meta)
-
-    def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
-        """Add a note with words about the frame."""
-        text = f'{{"frame_num":{reading.frame_num},"timestamp":"{reading.timestamp}","emcustom":{words}}}'
-        known.add(text)
-        self._json_meta.add(address, reading.frame_num, text)
-        return ()
-
-    def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
-        """Know the objects by their order: their boxes, which are part of their tokens, have changed."""
-        reading.size = scaled(reading.size, factors)
-        there = Contents(scan(address), self._json_meta).tokens
-        if [_without_box(token) for token in there] == [_without_box(token) for token in reading.tokens[0]]:
-            reading.tokens = (there,)
-
-    def write(self, address: int, reading: Reading, said: Said) -> list[str]:
-        """Add what was said."""
-        check_writable(address)
-        contents = Contents(scan(address), self._json_meta)
-        if contents.records:
-            contents.forget_the_gone()
-            if contents.size != reading.size:
-                contents.refresh()
-        complaints = list(said.ignored)
-        if said.frames and said.frames[0].speaks_of_objects:
-            self._write_objects(address, contents, reading.tokens[0], said, complaints)
-        text = dumps(_told(contents, reading, said))
-        known.add(text)
-        if contents.json_address:
-            self._json_meta.replace(address, contents.json_address, reading.frame_num, text)
-        else:
-            self._json_meta.add(address, reading.frame_num, text)
-        return complaints
-
-    def _write_objects(
-        self, address: int, contents: Contents, tokens: Sequence[Hashable], said: Said, complaints: list[str]
-    ) -> None:
-        by_token = {found.token: found for found in contents.found}
-        keys = {found.token: found.key for found in contents.found}
-        usage = Counter(keys.values())
-        free = free_numbers({_region_id(key) for key in (*contents.records, *usage)})
-        for token, words in zip(tokens, said.frames[0].objects, strict=True):
-            if words is NOTHING:
-                continue
-            if token not in by_token:
-                complaints.append("words about an object were dropped: the library removed its metadata from the buffer")
-                continue
-            found, key = by_token[token], keys[token]
-            if not key or usage[key] > 1:  # a region that has no id, or shares it
-                key = regions.claim(found.meta_address, next(free))
-            contents.records[key] = _record(found.facts, key, words)
-        for new in said.frames[0].new_objects:
-            key = self._add(address, new, free, complaints)
-            contents.records[key] = _record(new, key, NOTHING)
-
-    def _add(self, address: int, new: model.Object, free: Iterator[int], complaints: list[str]) -> str:
-        if analytics.AVAILABLE:
-            return analytics.add(address, new, complaints)
-        return regions.add(address, new, next(free), complaints)
-
-
-def _without_box(token: Hashable) -> Hashable:
-    return cast("tuple[Any, ...]", token)[:3]
-
-
-def _region_id(key: str) -> int:
-    """Return the id of the region of that key, 0: it is of no region."""
-    kind, _, number = key.partition("/")
-    return int(number) if kind == regions.KIND and number.isascii() and number.isdecimal() else 0
-
-
-def _record(facts: model.Object, key: str, words: Any) -> model.Object:
-    merged = merge(facts.get("emcustom", NOTHING), words)
-    record: dict[str, Any] = {**facts, "key": key}
-    if merged is not NOTHING:
-        record["emcustom"] = merged
-    return cast("model.Object", record)
-
-
-def _told(contents: Contents, reading: Reading, said: Said) -> dict[str, Any]:
-    """Return what the note has to say: what was said before, and now."""
-    told: dict[str, Any] = {"frame_num": reading.frame_num, "timestamp": reading.timestamp}
-    before = contents.said
-    words = merge(before["meta"], said.words) if "meta" in before else said.words
-    if not is_nothing(words):
-        told["meta"] = words
-    words = said.frames[0].words if said.frames else NOTHING
-    if "emcustom" in before:
-        words = merge(before["emcustom"], words)
-    if not is_nothing(words):
-        told["emcustom"] = words
-    if contents.records:
-        told["source_frame_width"], told["source_frame_height"] = reading.size
-        told["object"] = list(contents.records.values())
-    return told
+def _drop_twins(objects: list[Any], handles: list[Handle], order: list[ObjectSource]) -> None:
+    """Leave out what repeats an object of an earlier source under the same number: some elements write both."""
+    ranks = [
+        (order.index(handle[0]), (handle[1], found["obj_label"], *_rounded(found["rect_params"])))
+        for handle, found in zip(handles, objects, strict=True)
+    ]
+    first = {twin: rank for rank, twin in sorted(ranks, reverse=True)}
+    kept = [first[twin] == rank for rank, twin in ranks]
+    objects[:], handles[:] = compress(objects, kept), compress(handles, kept)

@@ -1,99 +1,131 @@
-"""What a carrier and an object source are."""
+"""What a carrier is, and a source of objects; and what a buffer carries, decoded."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence, Set
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence, Set
+from typing import Any, Protocol
 
 from empycustom.model import values as model
-from empycustom.model.results import Said
+from empycustom.model.results import Result
 from empycustom.model.values import NOTHING
 from empycustom.native.metas import VideoLayout
 
+Handle = tuple[Any, int, Any, str, Any]  # of an object, see ObjectSource.decode
+Box = tuple[int, int, int, int]
 
-class Reading:
-    """What a buffer says.
 
-    ``frames`` are fresh dicts that the library may change. ``tokens`` tell the objects of each frame apart, and ``frame_num`` and
-    ``timestamp`` name the first one, in spite of such changes. ``numbered``: the buffer itself carries both. ``words`` are about
-    the batch. ``layout`` is what its GstVideoMeta says, if it has one. ``blank``: it is one frame without objects, and nothing
-    was said yet. ``time_ns`` is when it was read, since 1970. ``complaints`` are sentences about what could not be taken as it
-    is. ``size`` is that of the frames, in pixels; ``reshaped``: objects were spoken about when the frame had another shape.
+class Frame:
+    """What a buffer carries, decoded once: one frame, or the frames of a batch.
+
+    ``frames`` are fresh dicts that the library may change. What is needed to apply its result stays beside them: ``handles`` of
+    the objects of each frame, in the same order, which are the carrier's; the number and the timestamp of the first frame; and
+    ``text``, our own JSON on the buffer. ``has_frame_number``: the buffer itself carries number and timestamp. ``attributes``
+    are those of the batch. ``layout`` is what the GstVideoMeta says, if there is one; ``buffer`` is how the pixels lie.
+    ``time_ns`` is when it was read, since 1970. ``warnings`` are sentences about what could not be taken as it is. ``size`` is
+    that of the frames, in pixels; ``is_reshaped``: objects got attributes when the frame had another shape.
     """
 
-    tokens: Sequence[Sequence[Hashable]] = ((),)
-    numbered = False
-    blank = True
-    words: Any = NOTHING
+    handles: Sequence[Sequence[Any]] = ((),)
+    has_frame_number = False
+    attributes: Any = NOTHING
     layout: VideoLayout | None = None
     time_ns = 0
-    complaints: Sequence[str] = ()
-    reshaped = False
+    warnings: Sequence[str] = ()
+    is_reshaped = False
+    text = b""
+    carrier: Carrier
+    buffer: model.BufferInfo
 
     def __init__(self, frame: model.Frame) -> None:
         self.frames = [frame]
         self.frame_num, self.timestamp = frame["frame_num"], frame["timestamp"]
         self.size = frame["source_frame_width"], frame["source_frame_height"]
 
+    @property
+    def in_meta(self) -> dict[str, Any]:
+        """What a callback gets."""
+        in_meta = {"frame": self.frames, "buffer": self.buffer}
+        if self.attributes is not NOTHING:
+            in_meta["emcustom"] = self.attributes
+        return in_meta
+
 
 class Carrier(Protocol):
-    """Reads and writes the metadata of one kind of buffer. ``address`` is ``hash(buffer)``."""
+    """Decodes and writes the metadata of one kind of buffer. ``address`` is ``hash(buffer)``, ``metas`` are what scanning finds.
 
-    def read(self, metas: list[tuple[int, int]], frame: model.Frame) -> Reading:
-        """Read the metas of a buffer, each as the type of its API and its address.
+    Adding one is a row in ``carriers/tables.py``. ``msg_blob``: attributes become messages for a broker, too, where it knows how.
+    """
 
-        ``frame`` holds what the element itself knows; what the buffer says goes on top of it.
+    msg_blob: bool
+
+    def accepts(self, metas: list[tuple[int, int]]) -> bool:
+        """Return whether buffers with these metas, each as the type of its API and its address, are of this kind."""
+
+    def decode(self, metas: list[tuple[int, int]], frame: model.Frame) -> Frame:
+        """Decode the metas of a buffer.
+
+        ``frame`` holds what the element itself knows; what the buffer says goes on top of it. Raises MetadataError.
+        """
+
+    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> tuple[Any, int | None] | None:
+        """Return a copy of what lies on a buffer with frames of a ``size``, to be decoded later, and the number that it carries.
+
+        The copy has the ``address`` of a buffer, without pixels. None: it has to be decoded now.
         """
 
     def number_in(self, metas: list[tuple[int, int]]) -> int | None:
         """Return the number of the frame that a buffer carries itself, None where it carries none."""
 
-    def stamp(self, address: int, frame_num: int, time_ns: int) -> None:
-        """Let a writable buffer carry the number and the time of its frame, for those downstream."""
-
     def discard(self, address: int) -> None:
-        """Take off a writable buffer what was said there and cannot be read: the frame is to go on without it."""
+        """Take off a writable buffer the attributes that cannot be decoded: the frame is to go on without them."""
 
-    def say(self, address: int, reading: Reading, words: str) -> Sequence[str]:
-        """Add words about the frame, as JSON, to a writable buffer that was blank when read. Returns what ``write`` does."""
+    def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:
+        """Fit to its size what was copied to the buffer at ``address``, whose frame is wider and higher by two factors.
 
-    def follow(self, address: int, reading: Reading, factors: tuple[float, float]) -> None:
-        """What was read has been copied to the buffer at ``address``, whose frame is wider and higher by two factors.
-
-        Fit to that size what GStreamer's copy did not, and know there what was read.
+        GStreamer's own copy did the rest; ``frame`` is what was decoded, and is known there from now on.
         """
 
-    def write(self, address: int, reading: Reading, said: Said) -> Sequence[str]:
-        """Add what was said about what was read to a writable buffer.
+    def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
+        """Add the result about a decoded buffer to a writable one: the same, or another one with copies of its metas.
 
-        It may be another buffer than the one that was read, with the same metas. Returns a sentence for each thing that could
-        not be kept.
+        Objects that are no longer there get nothing. Return a sentence for each thing that could not be kept.
         """
 
 
-class Found(NamedTuple):
-    """One object on a buffer.
+class ObjectSource(Protocol):
+    """Knows one kind of GstMeta that holds objects. Adding one is a file, and a row in ``carriers/tables.py`` or an entry point.
 
-    ``token`` begins with the kind of its meta and its id there; it tells the object from the others and is the same on a copy of
-    the buffer. ``facts`` is what its meta at ``meta_address`` says, complete; ``known`` names those that the meta itself holds,
-    against those that are only defaults.
+    An object has a *number* there, which copies and conversions keep, and a *state*, by which it is found again on a buffer: a
+    pair of what scaling keeps, and the rest.
     """
 
-    token: tuple[Any, ...]
-    facts: model.Object
-    known: list[str]
-    meta_address: int
+    kind: str
+    """Begins the keys of its objects: ``"region"`` of ``region/7``."""
+    api: int
+    """The GType of the API of its metas; 0: this GStreamer has none."""
+    kept: frozenset[str]
+    """The keys of an object of in_meta that its metas hold through all conversions; others go beside the attributes."""
+    can_add: bool
+    """New objects may become metas of this kind."""
 
-    @property
-    def key(self) -> str:
-        """What ties our words to the object across elements, as far as conversions keep it; ``""``: it has none yet."""
-        return key_of(self.token)
+    def decode(self, meta: int, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
+        """Add the objects of the meta at an address to ``objects``, as in_meta has them, and to ``handles``.
 
+        A handle is ``(source, number, state, label, lost)``; ``lost`` is a dict of what a conversion would lose, or None. None of
+        it may be shared with the objects, which are the library's.
+        """
 
-def key_of(token: tuple[Any, ...]) -> str:
-    """Return the key of an object: ``region/7``, ``analytics/0``."""
-    kind, number = token[:2]
-    return f"{kind}/{number}" if number or kind != "region" else ""  # 0 is the id of every region that got none
+    def locate(self, meta: int) -> Iterator[tuple[int, Any]]:
+        """Yield number and state of each object of the meta at an address, in the same order."""
+
+    def key(self, number: int) -> str:
+        """Return the key of the object with a number, ``""``: it has none yet."""
+
+    def claim(self, meta: int, number: int) -> None:
+        """Give the object of a meta a number of its own. Only where keys may be missing or ambiguous."""
+
+    def add(self, address: int, found: model.Object, number: int, warnings: list[str]) -> tuple[str, Box]:
+        """Add an object, with a free ``number``; return its key and the box that it has there: left, top, width, height."""
 
 
 LARGEST_NUMBER = 2**31 - 1
@@ -119,7 +151,7 @@ def scaled(size: tuple[int, int], factors: tuple[float, float]) -> tuple[int, in
 
 ELSEWHERE = "label-in-EmPyCustomMeta"
 MOST, LONGEST = 4096, 256  # labels of the whole process, and characters of one: 2 MB at most
-_COMPLAINT = (
+_TOO_MANY = (
     f"more than {MOST} labels, or one of more than {LONGEST} characters: GStreamer frees none, so further objects are called "
     f"{ELSEWHERE} in GStreamer's own metadata; their labels are in the JSON of EmPyCustomMeta"
 )
@@ -127,17 +159,17 @@ _COMPLAINT = (
 _labels: set[str] = set()
 
 
-def carried(label: str, complaints: list[str]) -> str:
-    """Return what an object with a label is called in GStreamer's own metadata: the same, or ELSEWHERE and a complaint."""
+def carried(label: str, warnings: list[str]) -> str:
+    """Return what an object with a label is called in GStreamer's own metadata: the same, or ELSEWHERE and a warning."""
     if label in _labels:
         return label
     if len(_labels) >= MOST or len(label) > LONGEST:
-        complaints.append(_COMPLAINT)
+        warnings.append(_TOO_MANY)
         return ELSEWHERE
     _labels.add(label)
     return label
 
 
 def stands_for(there: str, label: str) -> bool:
-    """Whether an object that is called ``there`` may be the one with a label."""
+    """Return whether an object that is called ``there`` may be the one with a label."""
     return there in (label, ELSEWHERE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from empycustom.elements.aimeta import AIMeta
 from empycustom.elements.empycustom import EmPyCustom
-from empycustom.elements.frames import FrameReader
 from empycustom.elements.perf import Perf
 from empycustom.gstreamer import Gst
 
@@ -17,7 +16,6 @@ def register() -> None:
     An element that another plugin has under one of these names stays, so that an installed ``perf`` wins; call it as often as you
     like.
     """
-    FrameReader.number_all()
     add_elements()
 
 

@@ -18,11 +18,9 @@ from empycustom.elements.failures import post_error, post_warning
 from empycustom.elements.properties import Property, gproperties, install, structure_of
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
-from empycustom.model.values import NOTHING
-from empycustom.native.memory import is_writable
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.queued import QueuedOutput, reason
-from empycustom.outputs.table import ConsoleOutput, FileOutput, Output, line_of, output_for
+from empycustom.outputs.table import ConsoleOutput, FileOutput, Output, as_line, output_for
 from empycustom.text import not_for_lines
 
 PROPERTIES = (
@@ -129,8 +127,12 @@ class AIMeta(VideoTransform):
             raise
 
     def end(self) -> None:
-        """Write what is still to be written, and close the outputs."""
+        """Write what is still to be written, and close the outputs.
+
+        The last document is made now, if nobody has read it: what it is made of is not kept any longer.
+        """
         super().end()
+        self.last_text()
         for output in self._outputs.values():
             output.close()
         if any(output.dropped for output in self._outputs.values()):
@@ -159,11 +161,12 @@ class AIMeta(VideoTransform):
         return super().do_sink_event(event)
 
     def _gather(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
-        self.last_meta = self._document(address)
+        self.frames.number += 1
+        self.last_meta = document = self.frames.document(address, self.heed)
         self.documents += 1
-        flow = FLOW_OK if not self._outputs and self.values["silent"] else self._write(line_of(self.last_meta))
+        flow = FLOW_OK if not self._outputs and self.values["silent"] else self._write(as_line(document.text))
         if self.values["signal-aimetas"] and self.every.due():
-            self.tell()
+            self.emit_signals()
         return flow
 
     def _write(self, line: bytes) -> int:
@@ -216,18 +219,6 @@ class AIMeta(VideoTransform):
 
     def _place(self, name: str) -> str:
         return _CONSOLE if name == "silent" else f"location={self.values['location']}"
-
-    def _document(self, address: int) -> dict[str, Any]:
-        self.frames.number += 1
-        reading = self.frames.read(address)
-        if reading.complaints or reading.reshaped:
-            self.heed(reading, address)
-        if not reading.numbered and is_writable(address):  # as it is, unless another branch of a tee has it, too
-            self.frames.stamp(address, reading)
-        document: dict[str, Any] = {"frame": reading.frames}
-        if reading.words is not NOTHING:
-            document["emcustom"] = reading.words
-        return document
 
 
 install(PROPERTIES, AIMeta)

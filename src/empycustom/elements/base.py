@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 from empycustom.buffers.callback import borrow_function, take_reference, wrap
-from empycustom.carriers.protocol import Reading
+from empycustom.carriers.protocol import Frame
 from empycustom.elements.failures import post_error, post_info, post_warning
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.properties import Property
@@ -21,7 +21,7 @@ from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, PYGOBJECT_VERSION, Gst, GstBase
 from empycustom.library.callbacks import trace_this_thread
 from empycustom.library.explain import at_fault
-from empycustom.model.serialize import dumps
+from empycustom.model.values import name_frames
 from empycustom.native import fastpath
 from empycustom.native.objects import DebugCategory, highest_level, keep_alive, keep_floating, listener_check
 from empycustom.text import for_people, use_native_folders
@@ -264,10 +264,10 @@ class Every:
 
 
 class VideoTransform(PyTransform):
-    """Base of the elements that read the metadata of frames.
+    """Base of the elements that decode the metadata of frames.
 
-    ``last_meta`` is what the property ``last-meta`` tells: plain values or JSON, or None. A subclass names its ``signal``; it has
-    ``new-meta`` as well.
+    ``last_meta`` is what the property ``last-meta`` has as JSON: a Result or a Document, whose ``text`` it is, or None. A
+    subclass names its ``signal``; it has ``new-meta`` as well.
     """
 
     __gtype_name__ = "GstEmPyVideoTransform"
@@ -293,31 +293,34 @@ class VideoTransform(PyTransform):
 
     def end(self) -> None:
         """End the stream."""
-        self.frames.stop()
 
-    def heed(self, reading: Reading, address: int) -> None:
-        """Tell, once, what was remarkable about the buffer at ``address``."""
-        self.complain(reading.complaints, address)
-        if reading.reshaped and _BORDERS not in self.told:
+    def heed(self, frame: Frame) -> None:
+        """Warn, once, of what was remarkable about a frame that was just decoded."""
+        if frame.warnings:
+            self._warn(frame.warnings, name_frames(frame.frames))
+        if frame.is_reshaped and _BORDERS not in self.told:
             self.told.add(_BORDERS)
             name = adds_borders(self.sinkpad)
             if name:
                 post_warning(self, MetadataError(_BORDERS.format(name)))
 
-    def complain(self, complaints: Sequence[str], address: int = 0) -> None:
+    def warn(self, warnings: Sequence[str], address: int = 0) -> None:
         """Write sentences to the debug log, each once, and with the frame where it is that of the buffer at ``address``."""
-        for complaint in complaints:
-            if complaint not in self.told:
-                self.told.add(complaint)
-                first = f" (first at {self.frames.name(address)})" if address else ""
-                self.log(WARNING, f"{complaint}{first}", "complain")
+        if not self.told.issuperset(warnings):
+            self._warn(warnings, self.frames.name(address) if address else "")
+
+    def _warn(self, warnings: Sequence[str], frame: str) -> None:
+        for warning in warnings:
+            if warning not in self.told:
+                self.told.add(warning)
+                self.log(WARNING, f"{warning}{f' (first at {frame})' if frame else ''}", "warn")
 
     def last_text(self) -> str | None:
-        """The last meta as JSON."""
-        meta = self.last_meta
-        return meta if meta is None or type(meta) is str else dumps(meta)
+        """Return the last result, or the last document, as JSON."""
+        last = self.last_meta
+        return None if last is None else last.text
 
-    def tell(self) -> None:
+    def emit_signals(self) -> None:
         """Emit the signal, and ``new-meta`` with the last meta as text, as far as anybody listens."""
         if self._signal_is_heard():
             trace_this_thread()
@@ -334,9 +337,8 @@ class VideoTransform(PyTransform):
 
     def expect(self, caps: Any) -> FrameFormat:
         """Get ready for frames of these caps, and return their format."""
-        frame_format = FrameFormat(caps)
-        self.frames.expect(frame_format)
-        return frame_format
+        self.frames.format = FrameFormat(caps)
+        return self.frames.format
 
     @guarded(False)
     def do_set_caps(self, incaps: Any, _outcaps: Any) -> bool:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from empycustom.elements.empycustom import is_video
-from empycustom.elements.frames import FrameFormat, FrameReader
+from empycustom.elements.frames import Document, FrameFormat, FrameReader
+from empycustom.elements.output import is_video
 from empycustom.elements.upstream import origin_of
 from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
-from empycustom.model.values import NOTHING
 
 _MOST_FORMATS = 16
 _formats: dict[str, FrameFormat] = {}  # by the text of their caps
@@ -39,11 +38,7 @@ def document(frame: Any, where: Any = None) -> dict[str, Any]:
         reader.follow(segment, _sink_of(pad))
     if pad is not None and (origin := origin_of(pad)):
         reader.come_from(*origin)
-    reading = reader.read(hash(buffer))
-    made: dict[str, Any] = {"frame": reading.frames}
-    if reading.words is not NOTHING:
-        made["emcustom"] = reading.words
-    return made
+    return Document(reader.decode(hash(buffer))).values()
 
 
 def _seen(frame: Any, where: Any) -> tuple[Any, Any, Any, Any]:
@@ -88,6 +83,3 @@ def _format_of(caps: Any) -> FrameFormat:
             _formats.clear()
         found = _formats[text] = FrameFormat(caps)
     return found
-
-
-FrameReader.number_all()  # whoever has imported this wants numbers on buffers

@@ -1,122 +1,43 @@
-"""The caps of what ``process`` makes, as the library's ``output_caps`` says."""
+"""``empycustom``: calls a function of the user's for every frame and lets what it returns travel with the video."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from sys import getrefcount
 from typing import Any
 
 from empycustom.buffers.callback import VIEWS
-from empycustom.elements.base import VIDEO_CAPS, WARNING, VideoTransform, always_templates, guarded, install_fast_path
-from empycustom.elements.caller import Caller
-from empycustom.elements.failures import post_error, post_warning
+from empycustom.carriers.protocol import Frame
+from empycustom.elements.base import (
+    DEBUG,
+    ERROR,
+    FLOW_DROPPED,
+    FLOW_ERROR,
+    FLOW_OK,
+    LOG,
+    VIDEO_CAPS,
+    WARNING,
+    VideoTransform,
+    always_templates,
+    as_buffer,
+    guarded,
+    install_fast_path,
+    retain,
+)
+from empycustom.elements.failures import details, post_error, post_warning, sentence
 from empycustom.elements.frames import FrameFormat
+from empycustom.elements.output import NewFrames, OutputCaps
 from empycustom.elements.perf import Tally
 from empycustom.elements.properties import Property, gproperties, install, read_json, read_object
-from empycustom.elements.results import read, unusable
-from empycustom.errors import LibraryError, OutputError, PropertyError
-from empycustom.gstreamer import GObject, Gst, GstBase, GstVideo
+from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
+from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.callbacks import Library
 from empycustom.library.explain import kind_of
-from empycustom.native.objects import DebugCategory
+from empycustom.model.results import Result, is_padded, too_short
+from empycustom.native.objects import DebugCategory, highest_level
 from empycustom.native.unwind import is_mixed
-
-_EXAMPLE = '"video/x-raw,width=320,height=240"'
-_LIMIT = 1 << 15  # GStreamer's own elements go no further
-_OF_THE_FORMAT = ("colorimetry", "chroma-site")  # they do not outlive a change of the format
-
-
-class OutputCaps:
-    """Asks the library once for each caps that come in. ``template`` is what the element can put out at all."""
-
-    def __init__(self, library: Library, template: Any) -> None:
-        self._library, self._template = library, template
-        self._known: dict[str, Any] = {}
-
-    def negotiated(self, caps: Any, offered: Any, options: dict[str, Any]) -> Any:
-        """Return the fixed caps of what is made of frames with the fixed ``caps``, if ``offered``, what downstream takes, allows.
-
-        Raises LibraryError where ``output_caps`` fails, or where it does not.
-        """
-        wanted = self.of(caps, options)
-        if not offered.can_intersect(wanted):
-            raise unusable(
-                self._library,
-                f"downstream of the element does not take {wanted.to_string()}, but {offered.to_string()}; "
-                "return what it takes, or put videoconvert ! videoscale behind the element",
-                "output_caps",
-            )
-        return offered.intersect(wanted).fixate()
-
-    def of(self, caps: Any, options: dict[str, Any]) -> Any:
-        """Return the fixed caps of what is made of frames with the fixed ``caps``. Raises LibraryError."""
-        key = caps.to_string()
-        if key not in self._known:  # GStreamer asks several times
-            try:
-                self._known[key] = self._ask(caps, options)
-            except LibraryError as error:
-                self._known[key] = error
-        known = self._known[key]
-        if isinstance(known, LibraryError):
-            raise known
-        return known
-
-    def _ask(self, caps: Any, options: dict[str, Any]) -> Any:
-        returned = self._library.output_caps(caps, options)
-        return caps if returned is None else read(self._library, self._completed, returned, caps, callback="output_caps")
-
-    def _completed(self, returned: Any, caps: Any) -> Any:
-        if not isinstance(returned, (str, Gst.Caps)):
-            raise OutputError(f"it is {kind_of(returned)}; return a text such as {_EXAMPLE}, a Gst.Caps, or None")
-        asked = Gst.Caps.from_string(returned) if isinstance(returned, str) else returned
-        if asked is None or asked.is_any() or asked.get_size() != 1 or not _is_raw_video(asked):
-            raise OutputError(f"{_text(returned)!r} is no one kind of raw video; return a text such as {_EXAMPLE}")
-        made = _completed(asked, caps)
-        if not made.is_fixed():
-            raise OutputError(f"{_text(returned)!r} leaves a choice; give every field one value")
-        if not is_video(made):
-            raise OutputError(f"{made.to_string()!r} is no format of video")
-        if not made.is_subset(self._template):
-            raise OutputError(f"empycustom cannot put out {made.to_string()!r}; gst-inspect-1.0 empycustom lists what it can")
-        return made
-
-
-def _is_raw_video(caps: Any) -> bool:
-    return str(caps.to_string()).startswith("video/x-raw")
-
-
-def is_video(caps: Any) -> bool:
-    """Whether frames of these fixed caps have a format and a size."""
-    try:
-        info = GstVideo.VideoInfo.new_from_caps(caps)
-    except TypeError:  # how PyGObject says that there is none
-        return False
-    return info is not None and 0 < info.width < _LIMIT and 0 < info.height < _LIMIT
-
-
-def _text(returned: Any) -> str:
-    return returned if isinstance(returned, str) else str(returned.to_string())
-
-
-def _completed(asked: Any, given: Any) -> Any:
-    """Return the caps ``asked`` for, with what they leave out taken from those ``given``."""
-    left, fields = _structure(given), _structure(asked)
-    names = [fields.nth_field_name(index) for index in range(fields.n_fields())]
-    if "format" in names and fields.get_string("format") != left.get_string("format"):
-        names += _OF_THE_FORMAT
-    for name in names:
-        left.remove_field(name)
-    features = asked.get_features(0)
-    rest = left.to_string().rstrip(";").removeprefix("video/x-raw")
-    return Gst.Caps.from_string(f"video/x-raw({features.to_string()}){rest}").intersect(asked)
-
-
-def _structure(caps: Any) -> Any:
-    """Return a structure of one's own with the fields of caps that are one kind of raw video."""
-    _, comma, fields = caps.to_string().partition(",")
-    return Gst.Structure.new_from_string(f"video/x-raw{comma}{fields}")
-
-
-# ``empycustom``: calls a function of the user's for every frame and lets what it returns travel with the video.
-
+from empycustom.runners.inline import InlineRunner
+from empycustom.runners.protocol import Runner
 
 PROPERTIES = (
     Property(
@@ -204,7 +125,8 @@ class EmPyCustom(VideoTransform):
     category = DebugCategory("python-empycustom", "Custom Python processing", aliases=("python-emcustom",))
 
     def __init__(self) -> None:
-        self._caller: Caller | None = None
+        self._runner: Runner | None = None
+        self._new_frames: NewFrames | None = None
         self._output: OutputCaps | None = None
         self._refusals: set[str] = set()
         self.tally = Tally()
@@ -225,13 +147,12 @@ class EmPyCustom(VideoTransform):
         self.set_in_place(self.values["in-place"])
         for error in library.misspelt():
             post_warning(self, error)
-        try:
-            library.start(options)
-        except LibraryError:
-            library.close()
-            raise
-        self._caller = caller = Caller(self, library, self.tally, options, events)
-        self.work, self.work_between = caller.in_place, caller.between
+        runner = InlineRunner(library, in_place=self.values["in-place"])
+        runner.start(options, events)
+        self._runner = runner
+        self._new_frames = NewFrames(library, self.srcpad.mark_reconfigure)
+        self._is_slow_known = self._are_lists_known = False
+        self.work, self.work_between = self._transform_ip, self._transform
         self._output = self._output_of(library)
 
     def _output_of(self, library: Library) -> OutputCaps | None:
@@ -247,24 +168,25 @@ class EmPyCustom(VideoTransform):
         super().end()
         self._output = None
         self._refusals.clear()
-        caller, self._caller = self._caller, None
-        if caller is not None:
-            try:
-                caller.library.stop(caller.options)
-            finally:
-                caller.library.close()
-                caller.new_frames.close()
+        runner, self._runner = self._runner, None
+        new_frames, self._new_frames = self._new_frames, None
+        try:
+            if runner is not None:
+                runner.stop()
+        finally:
+            if new_frames is not None:
+                new_frames.close()
 
     def changed(self, name: str, value: Any) -> None:
         """Let what may change while playing take effect."""
         if name == "process-interval":
             self.every.interval = value
         elif name == "msg-blob":
-            self.frames.deepstream.msg_blob = value
-        elif name == "options" and self._caller:
-            self._caller.options = read_object(name, value)
-        elif name == "events" and self._caller:
-            self._caller.events = read_json(name, value)
+            self.frames.publish_messages(value)
+        elif name == "options" and self._runner:
+            self._runner.options = read_object(name, value)
+        elif name == "events" and self._runner:
+            self._runner.events = read_json(name, value)
         elif self.started and name in ("custom-lib", "in-place"):
             raise PropertyError(f"{name} cannot change while the element runs; set it in state NULL or READY", name=name)
 
@@ -272,18 +194,182 @@ class EmPyCustom(VideoTransform):
         """Return the properties that are made when they are asked for."""
         return self.tally.structure() if name == "stats" else super().computed(name)
 
+    # One frame: decode, run, apply, publish. ``source`` and ``target`` are addresses of buffers, ``given`` is PyGObject's object
+    # of the first, None on the fast path. A GstFlowReturn is returned.
+
+    def _transform_ip(self, address: int, given: Any = None) -> int:
+        """Let the library work on a buffer."""
+        if self._is_due("transform_ip"):
+            return self._process(address, 0, given)
+        self.frames.pass_on(address)
+        return FLOW_OK
+
+    def _transform(self, source: int, target: int, given: Any = None) -> int:
+        """Fill the empty buffer at ``target`` with what the library makes of the one at ``source``."""
+        if self._is_due("transform"):
+            return self._process(source, target, given)
+        flow = self._repeat(source, target)
+        if flow == FLOW_OK:
+            self.frames.pass_on(target)
+        return flow
+
+    def _is_due(self, function: str) -> bool:
+        """Count the buffer, and return whether the library gets it."""
+        self.tally.buffers += 1
+        self.frames.number += 1
+        if highest_level[0] >= DEBUG:
+            self.log(DEBUG, function, f"do_{function}")
+        return self.every.due()
+
+    def _process(self, source: int, target: int, given: Any) -> int:
+        self.tally.processed += 1
+        if highest_level[0] >= LOG:
+            self.log(LOG, "Processing buffer")
+        try:
+            frame = self.frames.decode(source)
+        except MetadataError as error:
+            return self._recover(error, source, target, None)
+        if frame.warnings or frame.is_reshaped:
+            self.heed(frame)
+        image = as_buffer(source if given is None else given)
+        references = getrefcount(image)
+        try:
+            return self._run(image, source, target, frame)
+        except StreamEndedError as end:
+            return self._end(end, source)
+        except LibraryError as error:
+            return self._recover(error, source, target, frame)
+        except NotWritableError as error:
+            if target:  # the library has never seen that one
+                raise
+            return self._recover(self._library.buffer_retained_error(error), source, target, frame)
+        finally:  # when the tracebacks are gone, which hold it too
+            if getrefcount(image) > references:  # the library keeps it
+                retain(image)
+
+    def _run(self, image: Any, source: int, target: int, frame: Frame) -> int:
+        """Let the library see the frame, and do with it and its buffer what the result says."""
+        runner: Any = self._runner
+        frame.buffer = self.frames.format.buffer_info(frame.layout)
+        try:
+            result = runner.run(frame, image)
+        finally:
+            self.tally.times.add(runner.took_ns)
+            if runner.took_ns > self.frames.format.duration_ns:
+                self._slow(runner.took_ns, source)
+        if target:
+            if result.image[0] is None:
+                self.tally.dropped += 1
+                return FLOW_DROPPED
+            self._new_frames.fill(source, target, result.image, frame)  # type: ignore[union-attr]
+        if result is None or result.returned is None:
+            self.frames.stamp(target or source, frame)
+        else:
+            self._apply(target or source, frame, result)
+        return FLOW_OK
+
+    def _apply(self, address: int, frame: Frame, result: Result) -> None:
+        warnings = frame.carrier.apply(address, frame, result)
+        if warnings:
+            self.warn(warnings, address)
+        if not self._are_lists_known and type(result.returned) is list and frame.handles and frame.handles[0]:
+            self._look_at(result.returned, frame)
+        self.last_meta = result
+        if highest_level[0] >= LOG:
+            self.log(LOG, f"New meta: {result.text}")
+        if not self.values["silent"]:
+            self.emit_signals()
+
+    def _look_at(self, entries: list[Any], frame: Frame) -> None:
+        """Warn, once, where a list seems to be about the frame, and went to objects. The first list that tells settles it."""
+        objects = len(frame.handles[0])
+        if is_padded(entries, objects):
+            self._are_lists_known = True
+        elif len(entries) < objects:
+            self._are_lists_known = True
+            label = ""
+            with suppress(Exception):  # the dicts are the library's, which may have changed them
+                label = frame.frames[0]["object"][0]["obj_label"]
+            library, name = self._library, self._library.name
+            what = f"{name} returned {too_short(len(entries), objects, label)} (this is said once)"
+            post_warning(self, CallbackOutputError.at(library.path, library.line_of(name), what, callback=name))
+
+    def _slow(self, took_ns: int, address: int) -> None:
+        """Warn, once, that a call took longer than a frame lasts. The first call is only logged: it may be slow for once."""
+        if self._is_slow_known:
+            return
+        error = self._library.too_slow(took_ns / 1e6, self.frames.format.duration_ns / 1e6)
+        error.frame = self.frames.name(address)
+        if self.tally.processed == 1:
+            self.log(WARNING, f"{error}. (It was the first call: what is slow only once belongs into start.)")
+            return
+        self._is_slow_known = True
+        post_warning(self, error)
+
+    def _repeat(self, source: int, target: int) -> int:
+        """Let the frame go on as it came."""
+        assert self._new_frames is not None, "buffers come between start and stop"
+        if self._new_frames.same_caps:
+            self._new_frames.repeat(source, target)
+            return FLOW_OK
+        self.warn(["frames that the library did not work on were dropped: they have other caps than those of output_caps"])
+        self.tally.dropped += 1
+        return FLOW_DROPPED
+
+    def _end(self, end: StreamEndedError, source: int) -> int:
+        """End the stream before the frame at hand."""
+        end.frame = self.frames.name(source)
+        self.tally.dropped += 1
+        return self.end_stream(end)
+
+    def _recover(self, error: LibraryError | MetadataError, source: int, target: int, frame: Frame | None) -> int:
+        """Do what ``on-error`` says; with "pass" the frame goes on as it came, less what could not be decoded (no ``frame``)."""
+        if frame:
+            error.frame = self.frames.name(source)
+        flow = self._failed(error)
+        if flow == FLOW_OK and target:
+            flow = self._repeat(source, target)
+        if flow == FLOW_OK and frame is None:
+            self.frames.discard(target or source)
+        elif flow == FLOW_OK and frame:
+            with suppress(NotWritableError):  # the library holds on to it: nothing can be attached
+                self.frames.stamp(target or source, frame)
+        return flow
+
+    def _failed(self, error: LibraryError | MetadataError) -> int:
+        """Log and count what a callback did wrong, or cannot be decoded, and return what ``on-error`` makes of it."""
+        self.tally.errors += 1
+        self.log(ERROR, f"{sentence(error)}\n{details(error)}")
+        policy = self.values["on-error"]
+        if policy == "fail":
+            post_error(self, error)
+            return FLOW_ERROR
+        cause = (type(error), kind_of(error.__cause__), getattr(error, "line", None))
+        if cause not in self.told:  # once for each place: the bus is no log
+            self.told.add(cause)
+            post_warning(self, error)
+        if policy == "pass":
+            return FLOW_OK
+        self.tally.dropped += 1
+        return FLOW_DROPPED
+
+    @property
+    def _library(self) -> Library:
+        assert self._runner is not None, "buffers come between start and stop"
+        return self._runner.library
+
     @guarded(False)
     def do_decide_allocation(self, query: Any) -> bool:
         if self.values["in-place"]:
             return bool(GstBase.BaseTransform.do_decide_allocation(self, query))
-        assert self._caller is not None, "caps come between start and stop"
-        self._caller.new_frames.allocate_from(query, query.parse_allocation()[0])
+        assert self._new_frames is not None, "caps come between start and stop"
+        self._new_frames.allocate_from(query, query.parse_allocation()[0])
         return True
 
     @guarded(False)
     def do_set_caps(self, incaps: Any, outcaps: Any) -> bool:
-        assert self._caller is not None, "caps come between start and stop"
-        self._caller.new_frames.expect(self.expect(incaps), FrameFormat(outcaps))
+        assert self._new_frames is not None, "caps come between start and stop"
+        self._new_frames.expect(self.expect(incaps), FrameFormat(outcaps))
         return True
 
     @guarded(Gst.Caps.new_empty)
@@ -295,10 +381,10 @@ class EmPyCustom(VideoTransform):
 
     @guarded(Gst.Caps.new_empty)
     def do_fixate_caps(self, direction: Any, caps: Any, othercaps: Any) -> Any:
-        if self._output is None or self._caller is None or direction == Gst.PadDirection.SRC:
+        if self._output is None or self._runner is None or direction == Gst.PadDirection.SRC:
             return othercaps.fixate()
         try:
-            return self._output.negotiated(caps, othercaps, self._caller.options)
+            return self._output.negotiated(caps, othercaps, self._runner.options)
         except LibraryError as error:
             if str(error) not in self._refusals:  # GStreamer asks several times
                 self._refusals.add(str(error))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from time import time_ns
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
-from empycustom.carriers.deepstream import DeepStreamCarrier, batch_on
-from empycustom.carriers.plain import PlainCarrier
-from empycustom.carriers.protocol import Carrier, Reading
+from empycustom.carriers.protocol import Carrier, Frame
+from empycustom.carriers.tables import carriers
 from empycustom.elements.upstream import NO_TIME, StreamTime, beginning_of, stream_time_in, unknown
 from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
-from empycustom.model.values import name_frames
-from empycustom.native.metas import VideoLayout, pts_at, scan
+from empycustom.model.serialize import assemble
+from empycustom.model.values import NOTHING, name_frames
+from empycustom.native.memory import is_writable
+from empycustom.native.metas import VideoLayout, add_stamp, pts_at, scan
 
 _NVMM = "memory:NVMM"
 
@@ -22,7 +24,7 @@ _NVMM = "memory:NVMM"
 class _NoFormat:
     """What is known of frames before there are caps."""
 
-    def frame(self, *_: int) -> model.Frame:
+    def __getattr__(self, _name: str) -> Any:
         raise FrameError(
             "buffers come without caps, so nothing is known of their frames; put caps behind the source that makes them, such as "
             "'video/x-raw,format=RGBA,width=640,height=480,framerate=30/1'"
@@ -30,23 +32,19 @@ class _NoFormat:
 
 
 class FrameReader:
-    """Reads the frames of one stream.
+    """Decodes the frames of one stream.
 
     ``number`` is that of the last buffer: whoever sees a buffer adds 1, and where an element upstream gave it another number,
     that is gone on from, because frames may be dropped in between. ``source`` is the name of what they come from, if known.
-    ``carrier`` is the one for the last buffer, ``deepstream`` that of buffers with a batch.
     """
 
-    format = cast("FrameFormat", _NoFormat())  # until expect()
+    format = cast("FrameFormat", _NoFormat())  # until there are caps
     _stream_time: StreamTime
     _beginning: int | None
     _segment: Any
-    _started: ClassVar[set[int]] = set()
 
     def __init__(self) -> None:
-        self.carrier: Carrier = PlainCarrier()
-        self._plain = self.carrier
-        self.deepstream = DeepStreamCarrier()
+        self._carriers = carriers()
         self.number = self._last_number = -1
         self.restart()
 
@@ -70,11 +68,6 @@ class FrameReader:
         if self.number < 0:  # it may be said once more
             self.number = self._last_number
 
-    def expect(self, frame_format: FrameFormat) -> None:
-        """Get ready for frames of a format. From now on other readers of this process let buffers carry their numbers."""
-        self.format = frame_format
-        self._started.add(id(self))
-
     def follow(self, segment: Any, pad: Any) -> None:
         """Take the times of frames by a GstSegment, which came to a sink pad, from now on."""
         self._segment = segment
@@ -82,69 +75,130 @@ class FrameReader:
             self._beginning = beginning_of(segment, pad)
         self._stream_time = stream_time_in(segment, self._beginning)
 
-    def stop(self) -> None:
-        """Read no more."""
-        self._started.discard(id(self))
+    def publish_messages(self, wanted: bool) -> None:
+        """Let attributes be messages for a broker as well, where a carrier knows how."""
+        for carrier in self._carriers:
+            carrier.msg_blob = wanted
 
-    @classmethod
-    def number_all(cls) -> None:
-        """Let buffers carry their numbers from now on, whoever reads them: a program may do so, at any place."""
-        cls._started |= {0, 1}  # the ids of no readers
-
-    def read(self, address: int) -> Reading:
-        """Read the buffer at ``address``, which was counted."""
+    def decode(self, address: int) -> Frame:
+        """Decode the buffer at ``address``, which was counted. Raises MetadataError."""
         now = time_ns()
         frame = self.format.frame(address, self.number, now, self._stream_time, self.source)
         metas = scan(address)
-        if metas:
-            self.carrier = self.deepstream if batch_on(metas) else self._plain
-            try:
-                reading = self.carrier.read(metas, frame)
-            except MetadataError as error:
-                error.frame = error.frame or name_frames([frame])
-                raise
-        else:
-            self.carrier = self._plain
-            reading = Reading(frame)
-        reading.time_ns = now
-        if reading.numbered:
-            self.number = reading.frame_num
-        return reading
+        return self._decoded(metas, frame, now) if metas else self._bare(frame, now)
+
+    def _bare(self, frame: model.Frame, now: int) -> Frame:
+        decoded = Frame(frame)
+        decoded.carrier, decoded.time_ns = self._carriers[-1], now
+        return decoded
+
+    def _decoded(self, metas: list[tuple[int, int]], frame: model.Frame, now: int) -> Frame:
+        carrier = self._carrier_of(metas)
+        try:
+            decoded = carrier.decode(metas, frame)
+        except MetadataError as error:
+            error.frame = error.frame or name_frames([frame])
+            raise
+        decoded.carrier, decoded.time_ns = carrier, now
+        if decoded.has_frame_number:
+            self.number = decoded.frame_num
+        return decoded
+
+    def _carrier_of(self, metas: list[tuple[int, int]]) -> Carrier:
+        for carrier in self._carriers:
+            if carrier.accepts(metas):
+                return carrier
+        raise AssertionError("the last carrier accepts all buffers")
+
+    def document(self, address: int, heed: Callable[[Frame], None]) -> Document:
+        """Return the document of the buffer at ``address``, which was counted; it stays that of this buffer.
+
+        What lies on the buffer is copied, and decoded when somebody reads the document, unless it has to be looked at now; then
+        ``heed`` sees the frame. Raises MetadataError.
+        """
+        now, metas = time_ns(), scan(address)
+        carrier = self._carrier_of(metas)
+        kept = carrier.keep(address, metas, (self.format.width, self.format.height))
+        if kept is None:
+            frame = self.decode(address)
+            self.stamp(address, frame)
+            heed(frame)
+            return Document(frame)
+        snapshot, number = kept
+        if number is not None:
+            self.number = number
+        elif is_writable(address):  # as it is, unless another branch of a tee has it, too
+            add_stamp(address, self.number, now)
+        return Document(None, (self.format, carrier, snapshot, self.number, now, self._stream_time, self.source, heed))
 
     def name(self, address: int) -> str:
-        """Name the frames of the buffer that was read last. It is read anew: a library may have changed what it got."""
+        """Name the frames of the buffer that was decoded last. It is decoded anew: a library may have changed what it got."""
         try:
-            return name_frames(self.read(address).frames)
+            return name_frames(self.decode(address).frames)
         except MetadataError as error:
             return error.frame
 
-    def stamp(self, address: int, reading: Reading) -> None:
-        """Let the buffer that was read last carry its number and time, if it does not yet and anybody else may want to know."""
-        if not reading.numbered and len(self._started) > 1:
-            self.carrier.stamp(address, reading.frame_num, reading.time_ns)
+    def stamp(self, address: int, frame: Frame) -> None:
+        """Let the buffer that was decoded last carry its number and time, if it does not yet, and can be written."""
+        if not frame.has_frame_number and is_writable(address):
+            add_stamp(address, frame.frame_num, frame.time_ns)
 
     def discard(self, address: int) -> None:
-        """Take off a writable buffer what could not be read, and pass it on."""
-        self.carrier.discard(address)
+        """Take off a writable buffer what cannot be decoded, and pass it on."""
+        self._carrier_of(scan(address)).discard(address)
         self.pass_on(address)
 
     def pass_on(self, address: int) -> None:
-        """The same for a buffer that was counted and is not read."""
-        if len(self._started) < 2:
-            return
+        """Let a buffer that was counted, and is not decoded, carry its number and time."""
         metas = scan(address)
-        carrier = self.deepstream if batch_on(metas) else self._plain
-        number = carrier.number_in(metas)
-        if number is None:
-            carrier.stamp(address, self.number, time_ns())
-        else:
+        number = self._carrier_of(metas).number_in(metas) if metas else None
+        if number is not None:
             self.number = number
+        elif is_writable(address):
+            add_stamp(address, self.number, time_ns())
+
+
+class Document:
+    """The document of one buffer, which is made when it is asked for: of its decoded ``frame``, or of a copy of its metas.
+
+    Several threads may ask.
+    """
+
+    __slots__ = ("_kept", "_text", "frame")
+
+    def __init__(self, frame: Frame | None, kept: tuple[Any, ...] | None = None) -> None:
+        self.frame, self._kept = frame, kept
+        self._text: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The document as JSON."""
+        text = self._text
+        if text is None:
+            text = self._text = assemble(self.values()).decode().lstrip()
+            self._kept = None
+        return text
+
+    def values(self) -> dict[str, Any]:
+        """Return the document as a dict."""
+        kept = self._kept
+        if self.frame is None and kept is not None:
+            frame_format, carrier, snapshot, number, now, stream_time, source, heed = kept
+            frame = frame_format.frame(snapshot.address, number, now, stream_time, source)
+            self.frame = carrier.decode(scan(snapshot.address), frame)
+            heed(self.frame)
+        frame = self.frame
+        assert frame is not None, "there is a frame, or what it is made of"
+        document: dict[str, Any] = {"frame": frame.frames}
+        if frame.attributes is not NOTHING:
+            document["emcustom"] = frame.attributes
+        return document
 
 
 class FrameFormat:
-    """The negotiated caps, as ``in_meta`` tells them.
+    """The negotiated caps, as ``in_meta`` has them.
 
-    ``caps`` is their text, ``info`` the GstVideoInfo, ``size`` that of a frame in bytes; ``text`` tells people what they are.
+    ``caps`` is their text, ``info`` the GstVideoInfo, ``size`` that of a frame in bytes; ``text`` is for messages.
     ``described`` are format, width, height and interlace mode.
     """
 

@@ -1,22 +1,24 @@
-"""What a callback returned, and about what it speaks.
+"""What a callback returned, and what it is about.
 
-Two forms (see :func:`deal`): a list, whose n-th entry belongs to the n-th object of the first frame, and an object that speaks
-about the batch, each frame and each object, and can add objects. In its short form, ``{"frame": {...}}``, it is the result of the
-only frame. All of them as Python values or as text.
+Two forms: a list, whose n-th entry belongs to the n-th object of the first frame, and a dict about the batch, each frame and each
+object, which can add objects. In its short form, ``{"frame": {...}}``, it is the result of the only frame. All of them as Python
+values or as text.
+
+Attributes become JSON at once (bytes), each by itself: what is attached to a buffer is put together from these
+texts, and a library may go on to change what it returned.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from empycustom.errors import OutputError
 from empycustom.model import values as model
-from empycustom.model.serialize import DEEPEST, LONGEST_DIGITS, dumps, parse, plain, shown
-from empycustom.model.values import NOTHING, is_nothing, merge
-from empycustom.model.wire import check_each, check_keys, check_values, described, new_object, unknown
+from empycustom.model.serialize import assemble, decode, encode, parse, plain, shown
+from empycustom.model.values import NOTHING, merge
+from empycustom.model.wire import check_each, check_keys, described, new_object, unknown
 from empycustom.text import below
 
 _FORMS = (
@@ -25,138 +27,233 @@ _FORMS = (
 )
 
 
-@dataclass(slots=True)
-class FrameSaid:
-    """What was said about one frame: ``objects`` holds one entry an object of in_meta, NOTHING where nothing was said."""
+class FrameResult:
+    """The result of one frame.
 
-    objects: list[Any]
-    words: Any = NOTHING
-    new_objects: list[model.Object] = field(default_factory=list)
+    ``attributes`` are the frame's own, ``objects`` those of its objects, one entry for each object of in_meta: JSON (bytes), or
+    NOTHING. ``new_objects`` are complete.
+    """
+
+    __slots__ = ("attributes", "new_objects", "objects")
+
+    def __init__(self, objects: list[Any]) -> None:
+        self.objects = objects
+        self.attributes: Any = NOTHING
+        self.new_objects: Sequence[model.Object] = ()
 
     @property
-    def speaks_of_objects(self) -> bool:
-        """Whether anything is said about an object, or a new one is named."""
-        return bool(self.new_objects) or any(words is not NOTHING for words in self.objects)
+    def is_about_objects(self) -> bool:
+        """Return whether an object gets attributes, or a new one was found."""
+        return bool(self.new_objects) or any(attributes is not NOTHING for attributes in self.objects)
 
 
-@dataclass(slots=True)
-class Said:
-    """What a callback said, dealt out: about the batch (``words``), its frames, and what nobody could be found for."""
+class Result:
+    """What a callback returned about a buffer: ``attributes`` of the batch, the results of its frames.
 
-    frames: list[FrameSaid]
-    ignored: list[str]
-    words: Any = NOTHING
+    ``returned`` is all of it, as a list or a dict with JSON (bytes) in it, None: nothing. ``ignored`` are sentences about what
+    belongs to nothing. ``image`` is a list with the new frame that ``process`` made, and nothing else: who else has that can be
+    seen then.
+    """
+
+    __slots__ = ("attributes", "frames", "ignored", "image", "returned")
+
+    def __init__(self, object_counts: list[int], returned: Any = None) -> None:
+        self.frames = [FrameResult([NOTHING] * count) for count in object_counts]
+        self.returned = returned
+        self.attributes: Any = NOTHING
+        self.ignored: Sequence[str] = ()
+        self.image: list[Any] = []
+
+    @property
+    def text(self) -> str:
+        """Return all that was returned, as JSON."""
+        return assemble(self.returned).decode().lstrip()
 
 
-def read_output(value: Any) -> Any:
-    """Return what a callback returned as plain JSON values (a list, or a dict of the object form); None: nothing to say.
+def read_result(value: Any, object_counts: list[int]) -> Result | None:
+    """Return what a callback returned about frames with so many objects each; None: nothing.
 
-    Raises OutputError where it is no meta.
+    A list is about the first frame: entries go to its objects in order, what is left over belongs to the frame; without objects
+    the first entry is the frame's and the rest is ignored. ``{}`` gives nothing to anybody. Raises OutputError where it is not a
+    result.
     """
     if value is None:
         return None
-    if type(value) is list:
-        return plain(value) or None
-    if isinstance(value, str):
-        meta = parse(value)
-    else:
-        meta = plain(value) if isinstance(value, (list, dict)) or hasattr(value, "tolist") else value
+    meta = value if type(value) is list or type(value) is dict else _opened(value)
+    if isinstance(meta, list):
+        entries = [encode(entry, index, depth=1) for index, entry in enumerate(meta)]
+        return _list_result(entries, object_counts) if entries else None
     if isinstance(meta, dict):
-        _check_batch(meta)
-    elif meta is not None and not isinstance(meta, list):
+        return _batch_result(meta, object_counts) if meta else None
+    if meta is not None:
         raise OutputError(f"got {_got(value)}, which is not metadata: {_FORMS}")
-    return meta or None
+    return None
 
 
-# Up to this length a text can neither nest too deeply nor hold a number that is too long.
-_SHORT = min(2 * DEEPEST, LONGEST_DIGITS)
-_NOTHING = ("{}", '""', "null")  # what says nothing, as JSON
+def _opened(value: Any) -> Any:
+    """Return the list or the dict in a value of another type; the value itself where there is none in it."""
+    if isinstance(value, str):
+        return parse(value)
+    return plain(value) if isinstance(value, (list, dict)) or hasattr(value, "tolist") else value
 
 
-def quick_words(value: Any) -> tuple[str, str] | None:
-    """Return as JSON what a callback said about a frame without objects, and all that it returned; None: it has to be read.
-
-    It answers where that is quickly seen: a list has one short entry, or ``{"frame": {...}}`` is short, all of what JSON itself
-    knows. The encoder is the only one who looks at it, and nothing is copied.
-    """
-    try:
-        if type(value) is list and len(value) == 1:
-            text, form = dumps(value[0]), "[%s]"
-        elif type(value) is dict and len(value) == 1 and _is_own(value.get("frame")):
-            text, form = dumps(value["frame"]), '{"frame":%s}'
-        else:
-            return None
-    except BaseException:  # noqa: BLE001 - whatever it is, read_output says what is wrong, or reads it all the same
-        return None
-    if text in _NOTHING or len(text) > _SHORT or not text.isascii() or "NaN" in text or "Infinity" in text:
-        return None
-    return text, form % text
-
-
-def _is_own(frame: Any) -> bool:
-    """Whether what stands under ``frame`` is the frame's own result, and no entry for it."""
-    return type(frame) is dict and _ENTRY.isdisjoint(frame)
-
-
-def deal(value: Any, object_counts: list[int]) -> Said:
-    """Deal out what :func:`read_output` returned over the frames of a buffer with ``object_counts`` objects each.
-
-    A list speaks about the first frame: entries go to its objects in order, what is left over belongs to the frame; without
-    objects the first entry is the frame's and the rest is ignored. ``{}`` says nothing.
-    """
-    said = Said([FrameSaid([NOTHING] * count) for count in object_counts], [])
-    if isinstance(value, list):
-        _deal_list(value, said)
-    elif isinstance(value, dict):
-        _deal_batch(value, said)
-    return said
-
-
-def _deal_list(entries: list[Any], said: Said) -> None:
-    if not said.frames:
-        said.ignored.append(f"{len(entries)} entries were ignored: the buffer has no frame")
-        return
-    frame = said.frames[0]
+def _list_result(entries: list[Any], object_counts: list[int]) -> Result:
+    result = Result(object_counts, entries)
+    if not result.frames:
+        result.ignored = (f"{len(entries)} entries were ignored: the buffer has no frame",)
+        return result
+    frame = result.frames[0]
     if frame.objects:
-        _deal_objects(entries, frame)
-        return
-    frame.words = _or_nothing(entries[0])
+        _distribute(entries, frame)
+        return result
+    frame.attributes = _or_nothing(entries[0])
     if len(entries) > 1:
-        said.ignored.append(
-            f"{len(entries) - 1} of {len(entries)} entries were ignored: the frame has no objects, so only the first one counts"
+        result.ignored = (
+            f"{len(entries) - 1} of {len(entries)} entries were ignored: the frame has no objects, so only the first one counts",
         )
+    return result
 
 
-def _deal_objects(entries: list[Any], frame: FrameSaid) -> None:
+def _distribute(entries: list[Any], frame: FrameResult) -> None:
+    """Give the entries to the objects of a frame, in their order, and those that are left over to the frame."""
     count = len(frame.objects)
-    for index, entry in enumerate(entries[:count]):
-        frame.objects[index] = _or_nothing(entry)
+    frame.objects[: len(entries)] = map(_or_nothing, entries[:count])
     for entry in entries[count:]:
-        frame.words = merge(frame.words, _or_nothing(entry))
+        frame.attributes = merged(frame.attributes, _or_nothing(entry))
 
 
-def _deal_batch(batch: dict[str, Any], said: Said) -> None:
-    said.words = _or_nothing(batch.get("meta"))
-    entries = batch.get("frame") or []
-    if isinstance(entries, dict):
-        if len(said.frames) > 1:
+def merged(earlier: Any, later: Any) -> Any:
+    """Return attributes on top of earlier ones (JSON, plain values or NOTHING), as :func:`values.merge` does."""
+    if later is NOTHING or earlier is NOTHING:
+        return earlier if later is NOTHING else later
+    return assemble(merge(value_of(earlier), value_of(later)))
+
+
+def value_of(attributes: Any) -> Any:
+    """Return attributes as plain values; NOTHING stays."""
+    return decode(attributes) if type(attributes) is bytes else attributes
+
+
+_NOTHINGS = (b"{}", b'""', b"null")
+
+
+def _or_nothing(attributes: Any) -> Any:
+    return NOTHING if attributes in _NOTHINGS else attributes
+
+
+# The dict form. Each function takes what stands in a place, and returns what was returned there, and the results that it makes.
+
+_ENTRY = ("meta", "object", "new_object")
+_LONGEST_KEY = 80  # that an example shows
+
+
+def _batch_result(batch: dict[str, Any], object_counts: list[int]) -> Result:
+    batch = _dict_in(batch, "", 0)
+    for key in batch:
+        if key not in ("meta", "frame"):
+            raise OutputError(f"{unknown(key, ('meta', 'frame'))}. {_advice(key)}", path=below("", key))
+    result = Result(object_counts, {})
+    for key, item in batch.items():
+        if key == "meta":
+            result.returned[key] = whole = encode(item, key, depth=1)
+            result.attributes = _or_nothing(whole)
+        else:
+            result.returned[key] = _read_frames(item, result)
+    return result
+
+
+def _read_frames(value: Any, result: Result) -> Any:
+    if type(value) is not list and type(value) is not dict:
+        value = plain(value, "frame", around=-1)
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        returned: Any = _only_frame(value, result.frames)
+    elif isinstance(value, list):
+        frames = [*result.frames, *(FrameResult([]) for _ in value[len(result.frames) :])]
+        returned = [_read_frame(entry, f"frame[{n}]", frame) for n, (entry, frame) in enumerate(zip(value, frames, strict=False))]
+    else:
+        raise OutputError(
+            f"is {described(value)}, but must be a dict (the attributes of the frame) or a list (an entry for each frame)",
+            path="frame",
+        )
+    count = 1 if isinstance(value, dict) else len(value)
+    if count > len(result.frames):
+        result.ignored = (f"{count} frames were described, but the buffer has {len(result.frames)}; the rest was ignored",)
+    return returned
+
+
+def _only_frame(value: dict[str, Any], frames: list[FrameResult]) -> bytes:
+    """Read the attributes of the only frame."""
+    for key in value:
+        if key in _ENTRY:
             raise OutputError(
-                f"is the result of one frame, but the buffer has {len(said.frames)}; return a list with an entry for each: "
-                '{"frame": [{"meta": {...}}, ...]}',
+                f'is a dict with the key "{key}", and it cannot be told what is meant; if it is an entry for the frame, '
+                'return {"frame": [{...}]}; if these are attributes of the frame, return {"frame": [{"meta": {...}}]}',
                 path="frame",
             )
-        entries = [{"meta": entries}]
-    for frame, entry in zip(said.frames, entries, strict=False):
-        frame.words = _or_nothing(entry.get("meta"))
-        _deal_objects(entry.get("object") or [], frame)
-        frame.new_objects = [new_object(item, "new_object") for item in entry.get("new_object") or []]
-    if len(entries) > len(said.frames):
-        said.ignored.append(f"{len(entries)} frames were described, but the buffer has {len(said.frames)}; the rest was ignored")
+    attributes = encode(value, "frame", depth=1)
+    if value and len(frames) > 1:
+        raise OutputError(
+            f"is the result of one frame, but the buffer has {len(frames)}; return a list with an entry for each: "
+            '{"frame": [{"meta": {...}}, ...]}',
+            path="frame",
+        )
+    for frame in frames:
+        frame.attributes = _or_nothing(attributes)
+    return attributes
+
+
+def _read_frame(entry: Any, path: str, frame: FrameResult) -> dict[str, Any]:
+    """Read the entry for a frame."""
+    entry = _dict_in(entry, path, 2)
+    check_keys(entry, path, _ENTRY, f"{path}.meta")
+    returned: dict[str, Any] = {}
+    if "meta" in entry:
+        returned["meta"] = whole = encode(entry["meta"], f"{path}.meta", depth=3)
+        frame.attributes = _or_nothing(whole)
+    for key, read in (("object", _attributes), ("new_object", _plain_object)):
+        if key in entry:
+            returned[key] = _each(entry[key], f"{path}.{key}", read)
+    _distribute(returned.get("object") or [], frame)
+    found = returned.get("new_object") or ()
+    frame.new_objects = [new_object(item, f"{path}.new_object[{index}]") for index, item in enumerate(found)]
+    return returned
+
+
+def _each(value: Any, path: str, read: Callable[[Any, str], Any]) -> list[Any] | None:
+    value = value if type(value) is list else plain(value, path, around=-3)
+    if value is None:
+        return None
+    check_each(value, path, None)
+    return [read(item, f"{path}[{index}]") for index, item in enumerate(value)]
+
+
+def _attributes(value: Any, path: str) -> bytes:
+    return encode(value, path, depth=4)
+
+
+def _plain_object(value: Any, path: str) -> Any:
+    return decode(encode(value, path, depth=4))
+
+
+def _dict_in(value: Any, path: str, depth: int) -> Any:
+    """Return a dict whose keys are texts as it is, and anything else as plain values."""
+    if type(value) is dict and all(type(key) is str for key in value):
+        return value
+    return plain(value, path, around=-depth)
+
+
+def _advice(key: str) -> str:
+    named = json.dumps(key, ensure_ascii=False) if len(key) < _LONGEST_KEY else '"..."'
+    if key in _ENTRY:
+        return f'It belongs into an entry for the frame: return {{"frame": [{{{named}: [...]}}]}}'
+    return f'For an attribute of the frame return {{"frame": {{{named}: ...}}}}, for one of the first object [{{{named}: ...}}]'
 
 
 def is_padded(entries: list[Any], objects: int) -> bool:
     """Whether a list shows that its author counts the objects: it says nothing about one, or has an entry for each of several."""
-    return len(entries) >= max(objects, 2) or any(is_nothing(entry) for entry in entries)
+    return len(entries) >= max(objects, 2) or any(entry in _NOTHINGS for entry in entries)
 
 
 def too_short(entries: int, objects: int, first_label: str) -> str:
@@ -170,57 +267,6 @@ def too_short(entries: int, objects: int, first_label: str) -> str:
     )
 
 
-def _or_nothing(said: Any) -> Any:
-    return NOTHING if is_nothing(said) else said
-
-
 def _got(value: Any) -> str:
     hint = " (process_ip returns the meta alone; process returns the pair of buffer and meta)" if isinstance(value, tuple) else ""
     return f"{described(value)}{hint}"
-
-
-# Checks of the object form. Each takes a plain value and the place it stands in.
-
-_ENTRY = frozenset(("meta", "object", "new_object"))
-_LONGEST_KEY = 80  # that an example shows
-
-
-def _check_batch(batch: dict[str, Any]) -> None:
-    for key in batch:
-        if key not in _BATCH_CHECKS:
-            raise OutputError(f"{unknown(key, _BATCH_CHECKS)}. {_advice(key)}", path=below("", key))
-    check_values(batch, "", _BATCH_CHECKS)
-
-
-def _advice(key: str) -> str:
-    named = json.dumps(key, ensure_ascii=False) if len(key) < _LONGEST_KEY else '"..."'
-    if key in _ENTRY:
-        return f'It belongs into an entry for the frame: return {{"frame": [{{{named}: [...]}}]}}'
-    return f'For an attribute of the frame return {{"frame": {{{named}: ...}}}}, for one of the first object [{{{named}: ...}}]'
-
-
-def _check_frames(value: Any, path: str) -> None:
-    if not isinstance(value, dict):
-        if not isinstance(value, list):
-            raise OutputError(
-                f"is {described(value)}, but must be a dict (the attributes of the frame) or a list (an entry for each frame)",
-                path=path,
-            )
-        check_each(value, path, _check_frame)
-        return
-    for key in _FRAME_CHECKS:
-        if key in value:
-            raise OutputError(
-                f'is a dict with the key "{key}", and it cannot be told what is meant; if it is an entry for the frame, '
-                'return {"frame": [{...}]}; if these are attributes of the frame, return {"frame": [{"meta": {...}}]}',
-                path=path,
-            )
-
-
-def _check_frame(frame: Any, path: str) -> None:
-    check_keys(frame, path, _FRAME_CHECKS, f"{path}.meta")
-    check_values(frame, path, _FRAME_CHECKS)
-
-
-_FRAME_CHECKS = {"meta": None, "object": partial(check_each, check=None), "new_object": partial(check_each, check=new_object)}
-_BATCH_CHECKS = {"meta": None, "frame": _check_frames}

@@ -1,8 +1,10 @@
-"""Any Python value or text that a library returns, as plain JSON values.
+"""Any Python value or text that a library returns, as plain JSON values and as JSON.
 
 Plain values are None, bool, int, finite float, str, list and dict with str keys. NumPy scalars and arrays (and whatever else
 has ``dtype`` and ``tolist``) become them; NaN and the infinities become None. Text is JSON or Python's own spelling of a
 literal, as ``str(list)`` makes it; nothing is ever evaluated.
+
+JSON is written by orjson. What it refuses goes through :func:`plain`, which makes something of it all the same, or explains.
 """
 
 from __future__ import annotations
@@ -12,11 +14,15 @@ import gc
 import json
 import math
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Callable
-from math import inf
+from enum import EnumMeta
 from typing import Any
+from uuid import UUID
+
+import orjson
 
 from empycustom.errors import OutputError
 
@@ -91,6 +97,10 @@ _CONTENT: list[tuple[type, Callable[[Any], Any]]] = [(int, int.__int__), (float,
 
 
 def _other(value: Any, at: _Place, depth: int) -> Any:
+    if type(type(value)) is EnumMeta:
+        return _plain(value._value_, at, depth)
+    if type(value) is UUID:
+        return str(value)
     for base, content in _CONTENT:
         if isinstance(value, base):
             return _plain(content(value), at, depth)
@@ -251,55 +261,87 @@ def _hashable(key: Any) -> Any:
     return key
 
 
-# Plain values (see :mod:`empycustom.model.serialize`) to and from the compact JSON that travels with the video.
+# JSON, as it travels with the video: compact, in UTF-8.
 
 
-_AROUND = 8  # dicts and lists around what a library said, at most, in the JSON on a buffer and in aimeta's document
+_AROUND = 8  # dicts and lists around the attributes of a library, at most, in the JSON on a buffer and in aimeta's document
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS  # neither is a JSON value
+_EXACT = b" "  # begins a text with integers that orjson would read as floats, and is no more than a blank to everybody else
+
+
+def encode(value: Any, path: str | int = "", *, depth: int = 0) -> bytes:
+    """Return as JSON any value that a library may return.
+
+    ``path`` is where it stands (an int: as an entry of a list), and ``depth`` in how many containers; both matter where it is
+    refused, with an OutputError.
+    """
+    try:
+        text = orjson.dumps(value, _of_numpy, _OPTIONS)
+    except TypeError:  # what is wrong, and where, plain() knows; or it makes something of it all the same
+        return assemble(plain(value, path if type(path) is str else f"[{path}]", around=-depth))
+    if len(text) < DEEPEST:  # too short for that
+        return text
+    if text.count(b"[") + text.count(b"{") > DEEPEST - depth and _is_deep(orjson.loads(text), DEEPEST - depth):
+        raise OutputError("is nested too deeply, or contains itself", path=path if type(path) is str else f"[{path}]")
+    return text
+
+
+def assemble(value: Any) -> bytes:
+    """Return plain values as JSON. ``bytes`` among them are JSON already, as :func:`encode` makes it."""
+    try:
+        return orjson.dumps(value, orjson.Fragment)
+    except TypeError:
+        return _EXACT + _encoder.encode(value).encode("utf-8", "backslashreplace")
+
+
+def _of_numpy(value: Any) -> Any:
+    """Return the JSON of a number or an array of numbers of NumPy's."""
+    numpy: Any = sys.modules.get("numpy")
+    kind = type(value)
+    if numpy and (kind is numpy.ndarray or issubclass(kind, numpy.generic)) and value.dtype.kind in "biuf":
+        return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+    raise TypeError
+
+
+def is_exact(text: bytes) -> bool:
+    """Return whether :func:`decode` gives back what a text of :func:`encode`'s was made of, also where it lies in another."""
+    return text[:1] != _EXACT and b'": ' not in text
+
+
+def decode(text: bytes) -> Any:
+    """Return the values of a text that :func:`encode` wrote."""
+    return orjson.loads(text) if text[:1] != _EXACT else _decode(text[1:].decode())
+
+
+def dumps(value: Any) -> str:
+    """Return plain values as JSON in a str."""
+    return assemble(value).decode().lstrip()
 
 
 def _finite(text: str) -> float | None:
     value = float(text)
-    return value if -inf < value < inf else None
+    return value if -math.inf < value < math.inf else None
 
 
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=decode)
 _decoder = json.JSONDecoder(parse_float=_finite, parse_constant=dict.fromkeys(("NaN", "Infinity", "-Infinity")).get)
-
-
-def _made_once() -> Any:
-    """Return the encoder in C, which JSONEncoder makes anew for every value, or None where Python has it not, or not so."""
-    make: Any = getattr(json.encoder, "c_make_encoder", None)
-    try:
-        encode = make(None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
-        return encode if "".join(encode({"a": [1.5, None, "é"]}, 0)) == '{"a":[1.5,null,"é"]}' else None
-    except TypeError:
-        return None
-
-
-_encode = _made_once()
-
-
-def dumps(value: Any) -> str:
-    """Return plain values as JSON."""
-    return "".join(_encode(value, 0)) if _encode else _encoder.encode(value)
 
 
 def loads(text: str) -> Any:
     """Return the plain values of a JSON text, whoever wrote it.
 
     NaN and numbers beyond a double's become None, lone surrogates question marks. Raises ValueError where the text is something
-    else, or more is nested in one another than a library may say.
+    else, or more containers lie in one another than in what a library may return.
     """
-    value = decode(text)
+    value = _decode(text)
     if "\\u" in text:  # perhaps a lone surrogate
         return plain(value, around=_AROUND)
-    if text.count("[") + text.count("{") > DEEPEST + _AROUND and _is_deep(value):
+    if text.count("[") + text.count("{") > DEEPEST + _AROUND and _is_deep(value, DEEPEST + _AROUND):
         raise ValueError(f"more than {DEEPEST} lists and dicts lie in one another")
     return value
 
 
-def decode(text: str) -> Any:
-    """The same of a text that :func:`dumps` wrote from plain values."""
+def _decode(text: str) -> Any:
     try:
         value, end = _decoder.raw_decode(text)
     except RecursionError:
@@ -309,9 +351,10 @@ def decode(text: str) -> Any:
     return value
 
 
-def _is_deep(value: Any) -> bool:
+def _is_deep(value: Any, most: int) -> bool:
+    """Return whether more than ``most`` containers lie in one another."""
     level = [value]
-    for _ in range(DEEPEST + _AROUND + 1):
+    for _ in range(most + 1):
         level = gc.get_referents(*level)  # what lies in lists and dicts; texts and numbers hold nothing
         if not level:
             return False

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from empycustom.errors import OutputError
 from empycustom.model import keys
 from empycustom.model import values as model
 from empycustom.model.keys import BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, TEXT, TRACK_ID
 from empycustom.model.keys import new_object as new_object
-from empycustom.model.serialize import decode, loads, shown
+from empycustom.model.serialize import decode, is_exact, loads, shown
 from empycustom.model.values import NOTHING, Box, Classification, Detection, Label
 from empycustom.text import below, suggestion
 from empycustom.text import shown as shown_as_json
@@ -169,42 +169,40 @@ def _complaint(what: str) -> str:
 
 
 class Known:
-    """The texts that this process wrote last, by their hashes: to check them again would cost a fifth of reading them."""
+    """The texts that this process wrote last, by their hashes: to check them again would cost more than reading them.
+
+    Each with the number of its frame, and the frame's size where the text is about objects.
+    """
 
     _MANY = 4096  # in queues between two elements
 
     def __init__(self) -> None:
-        self._last: set[int] = set()
-        self._earlier: set[int] = set()
+        self._last: dict[int, tuple[int, tuple[int, int] | None]] = {}
+        self._earlier: dict[int, tuple[int, tuple[int, int] | None]] = {}
 
-    def add(self, text: str) -> None:
-        """Know a text from now on, until twice as many as there may be were added."""
-        if len(self._last) >= self._MANY:
-            self._earlier, self._last = self._last, set()
-        self._last.add(hash(text))
+    def add(self, text: bytes, frame_num: int, size: tuple[int, int] | None) -> None:
+        """Know a text from now on, until twice as many as there may be were added; if reading it needs no care."""
+        if is_exact(text):
+            if len(self._last) >= self._MANY:
+                self._earlier, self._last = self._last, {}
+            self._last[hash(text)] = frame_num, size
 
-    def __contains__(self, text: str) -> bool:
-        return hash(text) in self._last or hash(text) in self._earlier
+    def get(self, text: bytes) -> tuple[int, tuple[int, int] | None] | None:
+        """Return the number of the frame that a text is about, and its size; None: the text is not known."""
+        return self._last.get(hash(text)) or self._earlier.get(hash(text))
+
+    def __contains__(self, text: bytes) -> bool:
+        return self.get(text) is not None
 
 
 known = Known()
 
 
-class Note(NamedTuple):
-    """What was said about a frame: all of it as it stands there, and the records of objects by their keys."""
-
-    said: dict[str, Any]
-    frame_num: int
-    timestamp: str
-    records: dict[str, model.Object]
-
-
-def read_note(text: str) -> Note:
-    """Read the JSON of the custom meta. Raises ValueError."""
+def read_note(text: bytes) -> dict[str, Any]:
+    """Read the JSON of the custom meta, whose ``object`` are records of objects with their keys. Raises ValueError."""
     if text in known:
-        said = decode(text)
-        return Note(said, said["frame_num"], said["timestamp"], {record["key"]: record for record in said.get("object", ())})
-    said = _object(text)
+        return decode(text)  # type: ignore[no-any-return]
+    said = _object(text.decode("utf-8", "replace"))
     number, timestamp = said.get("frame_num"), said.get("timestamp")
     if type(number) is not int or not 0 <= number <= LARGEST_FRAME_NUM:
         raise ValueError(f"frame_num is {shown(number)}, but must be a whole number from 0 to {LARGEST_FRAME_NUM}")
@@ -213,13 +211,33 @@ def read_note(text: str) -> Note:
     for side in ("source_frame_width", "source_frame_height"):
         if side in said and (type(said[side]) is not int or not 0 < said[side] <= LARGEST):
             raise ValueError(f"{side} is {shown(said[side])}, but must be a number of pixels")
-    records: dict[str, model.Object] = {}
-    for index, record in enumerate(_entries(said)):
-        key = record.get("key")
-        if type(key) is not str:
-            raise ValueError(f"object[{index}].key is {shown(key)}, but must be a text")
-        records[key] = _object_of(record, f"object[{index}]")
-    return Note(said, number, timestamp, records)
+    if "object" in said:
+        said["object"] = [_record(entry, f"object[{index}]") for index, entry in enumerate(_entries(said))]
+    return said
+
+
+_NO_BOX = {"left": 0, "top": 0, "width": 0, "height": 0}
+
+
+def _record(entry: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return what a record says of its object, checked."""
+    key, box = entry.get("key"), entry.get("box_in_region")
+    if type(key) is not str:
+        raise ValueError(f"{path}.key is {shown(key)}, but must be a text")
+    facts = {name: value for name, value in entry.items() if name not in ("key", "box_in_region")}
+    try:
+        checked: Any = new_object({"rect_params": _NO_BOX, **facts}, path)
+    except OutputError as error:
+        raise ValueError(str(error)) from None
+    record = {"key": key, "obj_label": "", **{name: value for name, value in checked.items() if name in facts}}
+    if box is not None:
+        is_box = type(box) is list and len(box) == len(_NO_BOX) and all(type(part) in (int, float) for part in box)
+        if not is_box or not all(-LARGEST <= part <= LARGEST for part in box) or min(box[2:]) < 0:
+            raise ValueError(
+                f"{path}.box_in_region is {shown(box)}, but must be left, top, width and height in parts of a region"
+            )
+        record["box_in_region"] = box
+    return record
 
 
 def size_in(said: dict[str, Any]) -> tuple[Any, Any]:
@@ -251,11 +269,3 @@ def _entries(said: dict[str, Any]) -> list[dict[str, Any]]:
     if type(entries) is not list or any(type(entry) is not dict for entry in entries):
         raise ValueError(f"object is {shown(entries)}, but must be a list of JSON objects")
     return entries
-
-
-def _object_of(record: dict[str, Any], path: str) -> model.Object:
-    try:
-        facts = new_object({name: value for name, value in record.items() if name != "key"}, path)
-    except OutputError as error:
-        raise ValueError(str(error)) from None
-    return cast("model.Object", {**facts, "key": record["key"]})

@@ -58,6 +58,13 @@ def detections_at(meta_address: int) -> list[Detection]:
     return [_detection(meta, mtd) for number in numbers if _lib.gst_analytics_relation_meta_get_od_mtd(meta, number, mtd)]
 
 
+def numbers_at(meta_address: int) -> list[int]:
+    """Return the ids of the objects of the relation meta at an address, in the same order."""
+    meta, mtd = ffi.cast("void *", meta_address), ffi.new("GstAnalyticsMtd *")
+    numbers = range(_lib.gst_analytics_relation_get_length(meta))
+    return [mtd.id for number in numbers if _lib.gst_analytics_relation_meta_get_od_mtd(meta, number, mtd)]
+
+
 def _detection(meta: Any, mtd: Any) -> Detection:
     box, confidence = ffi.new("int[4]"), ffi.new("float *")
     _lib.gst_analytics_od_mtd_get_location(mtd, box, box + 1, box + 2, box + 3, confidence)

@@ -74,6 +74,8 @@ void gst_buffer_remove_all_memory(address buffer);
 void gst_buffer_append_memory(address buffer, void *memory);
 void *gst_memory_new_wrapped(
     int flags, address data, size_t maxsize, size_t offset, size_t size, address user_data, address notify);
+address gst_buffer_copy_region(address buffer, int flags, size_t offset, size_t size);
+GType gst_parent_buffer_meta_api_get_type(void);
 gboolean gst_buffer_copy_into(address to, address from, int flags, size_t offset, size_t size);
 gboolean gst_buffer_map(address buffer, GstMapInfo *info, int flags);
 void gst_buffer_unmap(address buffer, GstMapInfo *info);
@@ -144,6 +146,7 @@ address gst_structure_new_empty(const char *name);
 void gst_structure_set(address structure, const char *field, ...);
 void gst_structure_set_value(address structure, const char *field, address value);
 address gst_structure_get_value(address structure, const char *field);
+const char *gst_structure_get_string(address structure, const char *field);
 GQuark gst_structure_get_name_id(address structure);
 
 /* The debug log */

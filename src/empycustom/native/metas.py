@@ -25,11 +25,8 @@ from empycustom.native.loading import (
     ffi,
     glib,
     gst,
-    items,
     reader,
     set_field,
-    text_in,
-    text_of_quark,
     uint64_in,
     video,
 )
@@ -41,7 +38,9 @@ _MEMORY_TAGS = [glib.g_quark_from_string(tag) for tag in (b"memory", b"memory-re
 _NO_SHARE = 1 << 4  # GstMemoryFlags
 COPY: int = glib.g_quark_from_string(b"gst-copy")
 AS_IT_IS: Any = ffi.new("GstMetaTransformCopy *", {"region": 0, "offset": 0, "size": 2**64 - 1})
-_COPY_MEMORY = 1 << 3  # GstBufferCopyFlags
+_COPY_MEMORY, _COPY_ALL_BUT_MEMORY = 1 << 3, 1 << 0 | 1 << 1 | 1 << 2  # GstBufferCopyFlags; the second: flags, times, metas
+_copy_region = gst.gst_buffer_copy_region
+PARENT_API: int = gst.gst_parent_buffer_meta_api_get_type()
 _STREAM_FLAGS = 0xFFFFFFF << 4 & ~(1 << 14)  # GstBufferFlags from LIVE on, those of video too, but not TAG_MEMORY
 _LOCKED = 1 << 2  # GstMetaFlags
 _SCALE: int = glib.g_quark_from_string(b"gst-video-scale")
@@ -54,8 +53,20 @@ pts_at = reader("GstBuffer", "pts")  # the time of the buffer at an address, in 
 _times = reader("GstBuffer", *_TIMES)
 _flags, _memory_flags = reader("GstBuffer", "mini_object.flags"), reader("GstMemory", "mini_object.flags")
 _meta = reader("GstMeta", "flags", "info")
-_api = reader("GstMetaInfo", "api")
+_info, _api = reader("GstMeta", "info"), reader("GstMetaInfo", "api")
 _iterate = gst.gst_buffer_iterate_meta
+
+
+class _Apis(dict[int, int]):
+    """The type of the API of each GstMetaInfo, by its address: GStreamer keeps them for good."""
+
+    def __missing__(self, info: int) -> int:
+        api: int = _api(info)[0]
+        self[info] = api
+        return api
+
+
+_apis = _Apis()
 
 
 def scan(address: int) -> list[tuple[int, int]]:
@@ -64,8 +75,7 @@ def scan(address: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     meta = _iterate(address, state)
     while meta:
-        _, info = _meta(meta)
-        found.append((_api(info)[0], meta))
+        found.append((_apis[_info(meta)[0]], meta))
         meta = _iterate(address, state)
     return found
 
@@ -74,6 +84,18 @@ def check_writable(address: int) -> None:
     """Raise NotWritableError where the buffer at ``address`` may not be written."""
     if not is_writable(address):
         raise NotWritableError("GStreamer refuses to attach anything: the buffer is not writable")
+
+
+class Snapshot:
+    """A copy of the metas, times and flags of a buffer, without its pixels; ``address`` is that of a buffer of its own."""
+
+    __slots__ = ("address",)
+
+    def __init__(self, address: int) -> None:
+        self.address: int = _copy_region(address, _COPY_ALL_BUT_MEMORY, 0, _ALL)
+
+    def __del__(self, unref: Any = gst.gst_mini_object_unref, cast: Any = ffi.cast, kind: Any = POINTER) -> None:
+        unref(cast(kind, self.address))
 
 
 def size_of(address: int) -> int:
@@ -193,7 +215,9 @@ def remove_metas(address: int, *, locked: bool = False) -> None:
 
 
 REGION_API: int = video.gst_video_region_of_interest_meta_api_get_type()
-_region = reader("GstVideoRegionOfInterestMeta", "roi_type", "id", "parent_id", "x", "y", "w", "h", "params")
+# The region of interest at the address of its meta: its label as a quark, id, parent's id, x, y, width, height, and the GList of
+# its parameter structures.
+region_at = reader("GstVideoRegionOfInterestMeta", "roi_type", "id", "parent_id", "x", "y", "w", "h", "params")
 
 
 class Param(NamedTuple):
@@ -216,12 +240,6 @@ class Region(NamedTuple):
     w: int
     h: int
     params: list[Param]
-
-
-def region_at(meta_address: int) -> tuple[int, str, int, int, int, int, list[int]]:
-    """Read the region of interest at the address of its meta: the fields of a Region, with params as addresses of structures."""
-    kind, number, _, x, y, w, h, params = _region(meta_address)
-    return number, text_of_quark(kind), x, y, w, h, items(params) if params else []
 
 
 def set_region_id(meta_address: int, region_id: int) -> None:
@@ -343,9 +361,14 @@ class JsonMeta:
         encoded = text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text
         self._text = self._pointer[0] = ffi.new(CHARS, encoded)
 
-    def get(self, meta_address: int) -> str:
-        """Return the text in the meta at an address, the empty text where it has none."""
-        return text_in(gst.gst_custom_meta_get_structure(meta_address), _JSON) or ""
+    def get(self, meta_address: int) -> bytes:
+        """Return the text in the meta at an address, in UTF-8; the empty text where it has none."""
+        text = gst.gst_structure_get_string(gst.gst_custom_meta_get_structure(meta_address), _JSON)
+        return ffi.string(text) if text else b""
+
+    def find(self, address: int) -> int:
+        """Return the address of the first such meta on a buffer, 0: it has none."""
+        return int(gst.gst_buffer_get_meta(address, self.api))
 
     def frame_num(self, meta_address: int) -> int | None:
         """Return the frame's number in the meta at an address; None where it is not there, or too large."""

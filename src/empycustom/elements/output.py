@@ -1,0 +1,260 @@
+"""What goes downstream where ``in-place`` is false: its caps, as the library's ``output_caps`` says, and the buffers with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from empycustom.buffers.callback import offer_frames, offer_no_memory, offers_pool
+from empycustom.carriers.protocol import Frame
+from empycustom.elements.frames import FrameFormat
+from empycustom.errors import FrameError, LibraryError, OutputError
+from empycustom.gstreamer import Gst, GstVideo
+from empycustom.library.callbacks import Library
+from empycustom.library.explain import is_kind, kind_of
+from empycustom.native.memory import ArrayExporter
+from empycustom.native.metas import (
+    Scaling,
+    allocate,
+    carry_metas,
+    carry_times_and_flags,
+    described_at,
+    remove_metas,
+    share_memory,
+    size_of,
+)
+from empycustom.runners.inline import invalid_result, read_returned
+
+_EXAMPLE = '"video/x-raw,width=320,height=240"'
+_LIMIT = 1 << 15  # GStreamer's own elements go no further
+_OF_THE_FORMAT = ("colorimetry", "chroma-site")  # they do not outlive a change of the format
+
+
+class OutputCaps:
+    """Asks the library once for each caps that come in. ``template`` is what the element can put out at all."""
+
+    def __init__(self, library: Library, template: Any) -> None:
+        self._library, self._template = library, template
+        self._known: dict[str, Any] = {}
+
+    def negotiated(self, caps: Any, offered: Any, options: dict[str, Any]) -> Any:
+        """Return the fixed caps of what is made of frames with the fixed ``caps``, if ``offered``, what downstream takes, allows.
+
+        Raises LibraryError where ``output_caps`` fails, or where it does not.
+        """
+        wanted = self.of(caps, options)
+        if not offered.can_intersect(wanted):
+            raise invalid_result(
+                self._library,
+                f"downstream of the element does not take {wanted.to_string()}, but {offered.to_string()}; "
+                "return what it takes, or put videoconvert ! videoscale behind the element",
+                "output_caps",
+            )
+        return offered.intersect(wanted).fixate()
+
+    def of(self, caps: Any, options: dict[str, Any]) -> Any:
+        """Return the fixed caps of what is made of frames with the fixed ``caps``. Raises LibraryError."""
+        key = caps.to_string()
+        if key not in self._known:  # GStreamer asks several times
+            try:
+                self._known[key] = self._ask(caps, options)
+            except LibraryError as error:
+                self._known[key] = error
+        known = self._known[key]
+        if isinstance(known, LibraryError):
+            raise known
+        return known
+
+    def _ask(self, caps: Any, options: dict[str, Any]) -> Any:
+        returned = self._library.output_caps(caps, options)
+        return caps if returned is None else read_returned(self._library, self._completed, returned, caps, callback="output_caps")
+
+    def _completed(self, returned: Any, caps: Any) -> Any:
+        if not isinstance(returned, (str, Gst.Caps)):
+            raise OutputError(f"it is {kind_of(returned)}; return a text such as {_EXAMPLE}, a Gst.Caps, or None")
+        asked = Gst.Caps.from_string(returned) if isinstance(returned, str) else returned
+        if asked is None or asked.is_any() or asked.get_size() != 1 or not _is_raw_video(asked):
+            raise OutputError(f"{_text(returned)!r} is no one kind of raw video; return a text such as {_EXAMPLE}")
+        made = _completed(asked, caps)
+        if not made.is_fixed():
+            raise OutputError(f"{_text(returned)!r} leaves a choice; give every field one value")
+        if not is_video(made):
+            raise OutputError(f"{made.to_string()!r} is no format of video")
+        if not made.is_subset(self._template):
+            raise OutputError(f"empycustom cannot put out {made.to_string()!r}; gst-inspect-1.0 empycustom lists what it can")
+        return made
+
+
+def _is_raw_video(caps: Any) -> bool:
+    return str(caps.to_string()).startswith("video/x-raw")
+
+
+def is_video(caps: Any) -> bool:
+    """Whether frames of these fixed caps have a format and a size."""
+    try:
+        info = GstVideo.VideoInfo.new_from_caps(caps)
+    except TypeError:  # how PyGObject says that there is none
+        return False
+    return info is not None and 0 < info.width < _LIMIT and 0 < info.height < _LIMIT
+
+
+def _text(returned: Any) -> str:
+    return returned if isinstance(returned, str) else str(returned.to_string())
+
+
+def _completed(asked: Any, given: Any) -> Any:
+    """Return the caps ``asked`` for, with what they leave out taken from those ``given``."""
+    left, fields = _structure(given), _structure(asked)
+    names = [fields.nth_field_name(index) for index in range(fields.n_fields())]
+    if "format" in names and fields.get_string("format") != left.get_string("format"):
+        names += _OF_THE_FORMAT
+    for name in names:
+        left.remove_field(name)
+    features = asked.get_features(0)
+    rest = left.to_string().rstrip(";").removeprefix("video/x-raw")
+    return Gst.Caps.from_string(f"video/x-raw({features.to_string()}){rest}").intersect(asked)
+
+
+def _structure(caps: Any) -> Any:
+    """Return a structure of one's own with the fields of caps that are one kind of raw video."""
+    _, comma, fields = caps.to_string().partition(",")
+    return Gst.Structure.new_from_string(f"video/x-raw{comma}{fields}")
+
+
+# The buffers with what ``process`` made: where they come from, and filling them.
+
+address_of = Gst.Buffer.__hash__  # not hash(), which a class below it may have changed
+
+
+def check_buffer(library: Library, made: Any, frame_format: FrameFormat, *, exactly: bool) -> None:
+    """Raise CallbackOutputError where a ``Gst.Buffer`` that ``process`` made is no frame of the negotiated format.
+
+    Without a GstVideoMeta it may have more bytes than a frame needs, unless ``exactly``.
+    """
+    if frame_format.memory != "CPU":
+        return  # how large such a buffer has to be is known to its makers alone
+    read_returned(library, _check_buffer, made, frame_format, exactly)
+
+
+def _check_buffer(made: Any, frame_format: FrameFormat, exactly: bool) -> None:
+    size, needed, described = size_of(address_of(made)), frame_format.size, described_at(address_of(made))
+    if described:
+        number, width, height = described
+        name = GstVideo.VideoFormat.to_string(GstVideo.VideoFormat(number))
+        if (name, width, height) != (frame_format.format, frame_format.width, frame_format.height):
+            raise OutputError(f"the new buffer is {name} of {width}x{height} (GstVideoMeta), but {_negotiated(frame_format)}")
+    if size < needed or (exactly and not described and size != needed):
+        hint = "change output_caps, or the buffer" if exactly else "allocate in_buffer.get_size() bytes"
+        raise OutputError(f"the new buffer has {size} bytes, but {_negotiated(frame_format)}, which needs {needed}; {hint}")
+
+
+def _negotiated(frame_format: FrameFormat) -> str:
+    return f"{frame_format.text} was negotiated"
+
+
+def fill_with_arrays(
+    library: Library, image: list[Any], address: int, frame_format: FrameFormat, exporter: ArrayExporter
+) -> bool:
+    """Let the buffer at an address have the arrays that ``process`` returned; return whether that was without a copy.
+
+    ``image`` is a list that has them alone. Raises CallbackOutputError.
+    """
+    from empycustom.buffers.mapping import wrap_array  # it loads NumPy, which a library that returns arrays has done
+
+    if not size_of(address) and frame_format.memory == "CPU":
+        if read_returned(library, wrap_array, address, image, exporter, frame_format.size, frame_format.described):
+            return True
+        allocate(address, frame_format.size)
+    write_arrays(library, image[0], address, frame_format)
+    return False
+
+
+def write_arrays(library: Library, made: Any, address: int, frame_format: FrameFormat) -> None:
+    """Write the arrays that ``process`` returned into the buffer at an address. Raises CallbackOutputError."""
+    read_returned(library, _write_arrays, made, address, frame_format)
+
+
+def _write_arrays(made: Any, address: int, frame_format: FrameFormat) -> None:
+    from empycustom.buffers.mapping import write_frame
+
+    if frame_format.memory != "CPU":
+        raise OutputError(f"an array cannot become a frame in {frame_format.memory} memory; return a Gst.Buffer")
+    try:
+        write_frame(address, made, frame_format.described)
+    except FrameError as error:
+        raise OutputError(f"the new frame: {error}") from error
+
+
+class NewFrames:
+    """Fills the empty buffers that GStreamer hands to an element for what its library makes.
+
+    ``same_caps``: frames go downstream in the format in which they come. ``reconfigure`` lets GStreamer ask for a pool again.
+    """
+
+    same_caps = True
+    _format: FrameFormat
+    _scaling: Scaling | None = None
+
+    def __init__(self, library: Library, reconfigure: Callable[[], None]) -> None:
+        self._library, self._reconfigure = library, reconfigure
+        self._made: set[type[Any]] = set()  # what the library has made so far: Gst.Buffer, or object for arrays
+        self._copied = self._offered = self._pooled = False  # arrays were copied; downstream offers a pool; one is in use
+        self._exporter = ArrayExporter()
+
+    def close(self) -> None:
+        """Make no more."""
+        self._exporter.close()
+
+    def expect(self, source: FrameFormat, target: FrameFormat) -> None:
+        """Get ready to make frames of the format ``target`` out of those of ``source``."""
+        self._format, self.same_caps = target, source.caps == target.caps
+        self._factors = target.width / source.width, target.height / source.height
+        resized = self._factors != (1, 1)
+        self._scaling = Scaling(hash(source.info), hash(target.info), (source, target)) if resized else None
+
+    def allocate_from(self, query: Any, caps: Any) -> None:
+        """Choose a pool for the buffers, in an allocation query that downstream has answered."""
+        self._offered = offers_pool(query)
+        self._pooled = self._wants_pool()
+        (offer_frames if self._pooled else offer_no_memory)(query, caps)
+
+    def _wants_pool(self) -> bool:
+        """Buffers of the library's own need none. Arrays become buffers without a copy, unless downstream has better memory."""
+        if self._format.memory != "CPU" or self._made == {Gst.Buffer}:
+            return False
+        return self._offered or self._copied
+
+    def repeat(self, source: int, target: int) -> None:
+        """Let the buffer at ``target`` be the one at ``source``."""
+        _share(source, target)
+        carry_metas(source, target, with_memory=True)
+
+    def fill(self, source: int, target: int, image: list[Any], frame: Frame) -> None:
+        """Let the buffer at ``target`` be what the library made of the one at ``source``, whose metas go with it.
+
+        ``image`` is a list with that alone, so that it can be seen who else has it. Raises CallbackOutputError where it is not a
+        frame of the negotiated caps.
+        """
+        is_buffer = is_kind(image[0], Gst.Buffer)
+        if is_buffer:
+            check_buffer(self._library, image[0], self._format, exactly=not self.same_caps)
+            made = address_of(image[0])
+            _share(made, target)
+            carry_metas(made, target, with_memory=True)
+        else:
+            remove_metas(target)
+            self._copied |= not fill_with_arrays(self._library, image, target, self._format, self._exporter)
+            carry_times_and_flags(source, target)
+        carry_metas(source, target, with_memory=False, scaling=self._scaling)
+        if self._scaling:
+            frame.carrier.rescale(target, frame, self._factors)
+        self._made.add(Gst.Buffer if is_buffer else object)
+        if self._wants_pool() is not self._pooled:
+            self._reconfigure()
+
+
+def _share(made: int, target: int) -> None:
+    """Let the buffer at ``target`` have the pixels, the times and the flags of the one at ``made``."""
+    remove_metas(target, locked=True)
+    share_memory(made, target)
+    carry_times_and_flags(made, target)

@@ -1,0 +1,100 @@
+"""A library in the streaming thread itself: nothing is copied, and nobody waits but for the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+from empycustom.carriers.protocol import Frame
+from empycustom.errors import CallbackOutputError, EmPyCustomError, OutputError
+from empycustom.gstreamer import Gst
+from empycustom.library.callbacks import Library
+from empycustom.library.explain import is_kind, kind_of, locate_error
+from empycustom.library.modules import without_package
+from empycustom.model.results import Result, read_result
+
+_FRAMES = "a Gst.Buffer, a NumPy array, a tuple of arrays (a plane each)"
+
+
+class InlineRunner:
+    """See :class:`~empycustom.runners.protocol.Runner`. ``library`` is loaded and checked.
+
+    ``in_place``: it returns a result, else a pair of the new frame and a result.
+    """
+
+    took_ns = 0
+
+    def __init__(self, library: Library, *, in_place: bool) -> None:
+        self.library, self.options, self.events = library, dict[str, Any](), None
+        self._read: Callable[[Any, list[int]], Result | None] = read_result if in_place else read_pair
+
+    def start(self, options: dict[str, Any], events: Any) -> None:
+        """Call the library's ``start``."""
+        self.options, self.events = options, events
+        try:
+            self.library.start(options)
+        except BaseException:
+            self.library.close()
+            raise
+
+    def run(self, frame: Frame, image: Any) -> Result | None:
+        """Call ``process_ip`` or ``process``, and read what it returns."""
+        began = perf_counter_ns()
+        try:
+            returned = self.library.call(image, frame.in_meta, self.options, self.events)
+        finally:
+            self.took_ns = perf_counter_ns() - began
+        if returned is None and self._read is read_result:
+            return None
+        result: Result | None = read_returned(self.library, self._read, returned, [len(handles) for handles in frame.handles])
+        return result
+
+    def stop(self) -> None:
+        """Call the library's ``stop``, and forget the library."""
+        try:
+            self.library.stop(self.options)
+        finally:
+            self.library.close()
+
+
+def read_returned(library: Library, reader: Callable[..., Any], *given: Any, callback: str = "") -> Any:
+    """Return what ``reader`` makes of what a callback returned: the one place where objects of the user's are looked at.
+
+    Raises CallbackOutputError where it raises OutputError, and where one of these objects raises anything at all.
+    """
+    try:
+        return reader(*given)
+    except OutputError as error:
+        details = locate_error(error.__cause__, library.path).traceback if error.__cause__ else ""
+        raise invalid_result(library, str(error), callback, details) from error
+    except EmPyCustomError:
+        raise
+    except BaseException as error:
+        found = locate_error(error, library.path)
+        what = f"it raises {found.text} when it is looked at (the traceback is below); return numbers, texts, lists and dicts"
+        raise invalid_result(library, what, callback, found.traceback) from error
+
+
+def invalid_result(library: Library, what: str, callback: str = "", details: str = "") -> CallbackOutputError:
+    """Return the exception that says what is wrong with what a callback returned; ``""`` is the one that sees buffers."""
+    callback = callback or library.name
+    rest = f" cannot be used: {without_package(what)}"
+    line = library.line_of(callback)
+    return CallbackOutputError.at(library.path, line, f"what {callback} returned", rest, callback=callback, details=details)
+
+
+def read_pair(returned: Any, object_counts: list[int]) -> Result:
+    """Return the result in what ``process`` returned, with the new frame (a buffer, arrays, or None: drop it) as its image."""
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        raise OutputError(f"got {kind_of(returned)}; return a pair: the new frame (or None) and the meta")
+    made, meta = returned
+    if made is not None and not _is_frame(made):
+        raise OutputError(f"the first of the pair is {kind_of(made)}; return {_FRAMES}, or None to drop the frame")
+    result = read_result(meta, object_counts) or Result(object_counts)
+    result.image = [made]
+    return result
+
+
+def _is_frame(made: Any) -> bool:
+    return is_kind(made, Gst.Buffer) or isinstance(made, (tuple, list)) or hasattr(type(made), "__array_interface__")
