@@ -1,0 +1,192 @@
+"""Files, pipes and the console as outputs, and the table of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+import threading
+import time
+
+import pytest
+from output_queues import WAITS, lines, put_all, queue_of
+
+from empycustom.errors import EmPyCustomError, UnknownOutputError
+from empycustom.outputs.queued import QueuedOutput, reason
+from empycustom.outputs.table import ENTRY_POINTS, OUTPUTS, ConsoleOutput, FileOutput, line_of, output_for
+
+
+def test_a_file_holds_the_lines_and_can_be_followed(tmp_path):
+    (tmp_path / "a b.jsonl").write_text("old\n")
+    output = queue_of(output_for(f"file://{tmp_path}/a%20b.jsonl"))
+    assert (tmp_path / "a b.jsonl").read_bytes() == b""
+    for number in range(1, 4):
+        put_all(output, lines(1, number))
+        output.drain()
+        assert (tmp_path / "a b.jsonl").read_bytes() == b"".join(lines(number, 1))
+    output.close()
+
+
+def test_a_path_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = output_for("x.jsonl")
+    assert isinstance(made, FileOutput)
+    assert made.path == tmp_path / "x.jsonl"
+    monkeypatch.chdir("/")
+    made.open()
+    made.close()
+    assert (tmp_path / "x.jsonl").exists()
+
+
+def test_a_full_disk():
+    output = queue_of(FileOutput("/dev/full"))
+    put_all(output, lines(3))
+    output.close()
+    assert [reason(error) for error in output.errors] == ["No space left on device"]
+    assert output.lost == 3
+
+
+def test_a_named_pipe_that_nobody_reads_stops_nobody(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    output = queue_of(FileOutput(str(path)))
+    put_all(output, lines(3))
+    output.close(patience_s=0.2)
+    assert output.lost == 3
+    with path.open("rb") as reader:  # lets the thread end
+        assert reader.read() in (b"", b"".join(lines(3)))
+
+
+def test_a_reader_that_sleeps_gets_all(tmp_path):
+    path, found = tmp_path / "fifo", []
+    os.mkfifo(path)
+    text = [b"x" * 1000 + b"\n"] * 500
+
+    def read():
+        time.sleep(0.3)
+        with path.open("rb", buffering=0) as reader:
+            while part := reader.read(20_000):
+                found.append(part)
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    output = queue_of(FileOutput(str(path)), most=20)
+    put_all(output, text)
+    output.close()
+    thread.join(20)
+    assert b"".join(found) == b"".join(text)
+    assert output.errors == []
+
+
+def test_a_pipe_gets_small_pieces_so_that_it_is_seen_to_move(tmp_path):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        output = ConsoleOutput(stream=stream)
+        output.open()
+        assert output.batch_bytes == 4096
+    os.close(reading)
+    file = FileOutput(str(tmp_path / "file"))
+    file.open()
+    assert file.batch_bytes > 100_000
+    file.close()
+
+
+def test_a_descriptor_that_does_not_wait():
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as reader:
+        output = queue_of(ConsoleOutput(stream=stream))
+        put_all(output, [b"y" * 9_999 + b"\n"] * 20)
+        time.sleep(0.1)
+        assert output.waiting
+        assert reader.read(200_000).count(b"\n") == 20
+        output.close()
+        assert output.errors == []
+
+
+def test_a_console_without_a_descriptor():
+    text = io.StringIO()
+    output = queue_of(ConsoleOutput(stream=text))
+    output.put(line_of({"a": "ü"}), WAITS)
+    output.close()
+    assert text.getvalue() == '{"a":"ü"}\n'
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "utf-8"])
+def test_utf_8_whatever_the_stream(encoding):
+    data = io.BytesIO()
+    output = queue_of(ConsoleOutput(stream=io.TextIOWrapper(data, encoding=encoding)))
+    output.put(line_of({"city": "Zürich\x9b"}), WAITS)
+    output.close()
+    assert output.errors == []
+    assert data.getvalue() == '{"city":"Zürich\\u009b"}\n'.encode()
+
+
+def test_without_a_console(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OSError, match="stdout is closed"):
+        QueuedOutput(output_for("console://"), on_error=print)
+
+
+def test_python_buffers_are_not_locked():
+    """A callback that prints does not wait for a document without a reader."""
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w")
+    output = queue_of(ConsoleOutput(stream=stream))
+    put_all(output, [b"z" * 4095 + b"\n"] * 100)
+    time.sleep(0.1)
+    assert output.waiting
+    began = time.monotonic()
+    print("called", file=stream)
+    assert time.monotonic() - began < 0.1
+    os.close(reading)
+    output.close()
+    assert isinstance(output.failed, BrokenPipeError)
+    with pytest.raises(BrokenPipeError):
+        stream.close()
+
+
+def test_a_line_is_json_in_utf_8_that_no_terminal_obeys():
+    value = {"a": "Zürich \x9b \u2028 \ud800", "b": [1, 2.5, None]}
+    line = line_of(value)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", line.decode())
+    assert json.loads(line) == value
+
+
+@pytest.mark.parametrize("scheme", OUTPUTS)
+def test_each_row_of_the_table_is_an_output(scheme):
+    output = output_for(f"{scheme}:///tmp/x")
+    for name in ("name", "batch_bytes", "open", "write", "close"):
+        assert hasattr(output, name)
+
+
+def test_a_scheme_that_nobody_offers():
+    with pytest.raises(UnknownOutputError) as caught:
+        output_for("fil:///x")
+    assert isinstance(caught.value, EmPyCustomError)
+    assert str(caught.value) == (
+        "there is no output for fil://; file may be meant; give the path of a file, or a URI that begins with console:// or file://, "
+        "or install the package that has this output"
+    )
+
+
+def test_another_package_adds_an_output(tmp_path, monkeypatch):
+    (tmp_path / "their_package.py").write_text(
+        "class Theirs:\n    name, batch_bytes = 'theirs', 10\n    written = []\n"
+        "    def __init__(self, location): self.location = location\n    def open(self): pass\n"
+        "    def write(self, lines): self.written += lines\n    def close(self): self.written.append(self.location)\n"
+    )
+    info = tmp_path / "their_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\ntheirs = their_package:Theirs\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    output = queue_of(output_for("theirs://somewhere"))
+    put_all(output, lines(2))
+    output.close()
+    assert sys.modules["their_package"].Theirs.written == [b"0\n", b"1\n", "theirs://somewhere"]
