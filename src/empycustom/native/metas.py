@@ -337,29 +337,25 @@ class JsonMeta:
         glib.g_value_set_static_string(self._values[_JSON], ffi.NULL)  # from now on the text is not the value's own
         self._number = ffi.cast("uint64_t *", self._values[_NUMBER] + DATA)
         self._pointer = ffi.cast("const char **", self._values[_JSON] + DATA)
-        self._text: Any = None
         self._filling = threading.Lock()
 
     def add(self, address: int, frame_num: int, text: str | bytes) -> None:
         """Add the meta to the writable buffer at ``address``; no NUL is in ``text``. Raises NotWritableError."""
         check_writable(address)  # GStreamer's copying does not look
+        chars = ffi.new(CHARS, text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text)
         with self._filling:
-            self._fill(frame_num, text)
+            self._number[0], self._pointer[0] = frame_num, chars
             self._copy(address, self._meta, self._address, COPY, AS_IT_IS)
 
     def replace(self, address: int, meta_address: int, frame_num: int, text: str | bytes) -> None:
         """Write into the meta at ``meta_address``, which is on the writable buffer at ``address``. Raises NotWritableError."""
         check_writable(address)
         structure = gst.gst_custom_meta_get_structure(meta_address)
+        chars = ffi.new(CHARS, text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text)
         with self._filling:
-            self._fill(frame_num, text)
+            self._number[0], self._pointer[0] = frame_num, chars
             for name, value in self._values.items():
                 gst.gst_structure_set_value(structure, name, value)
-
-    def _fill(self, frame_num: int, text: str | bytes) -> None:
-        self._number[0] = frame_num
-        encoded = text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text
-        self._text = self._pointer[0] = ffi.new(CHARS, encoded)
 
     def get(self, meta_address: int) -> bytes:
         """Return the text in the meta at an address, in UTF-8; the empty text where it has none."""
