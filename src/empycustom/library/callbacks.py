@@ -32,11 +32,12 @@ def callbacks_of(library: Any, dialect: str = "empycustom") -> set[str]:
 class Library:
     """A library whose callbacks are checked. ``name`` is the callback that sees frames, ``path`` the file.
 
-    ``target`` is its module, or the object, or the function, that was given in the place of one.
+    ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may. ``target`` is its module, or the object, or the function, that was given in the place of one.
     """
 
     path: str
     name: str
+    in_place: bool
     callbacks: Callbacks
     target: Any
     dialect: str = "empycustom"
@@ -65,7 +66,7 @@ class Library:
             raise
         except BaseException as error:  # the callbacks may be objects of any class
             raise load_error(error, path) from error
-        return cls(path, callbacks.frame.name, callbacks, target, dialect, views)
+        return cls(path, callbacks.frame.name, in_place, callbacks, target, dialect, views)
 
     def by(self, name: str) -> Library:
         """Return the same loaded library, called by ``process_ip`` or by ``process``. Raises LibraryError."""
