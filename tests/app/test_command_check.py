@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from empycustom.app.trial import synthetic
 from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import Gst
+from empycustom.testing import make_frame
 
 SEED = """\
 import numpy as np
@@ -178,7 +178,7 @@ def test_wrong_arguments_are_errors(words, complaint, cli, library):
 def test_the_synthetic_frame_is_a_frame_of_every_format(video_format):
     import empycustom
 
-    frame = synthetic(video_format, (33, 21), 5)
+    frame = make_frame(format=video_format, size=(33, 21), objects=5)
     buffer = frame.buffer()
     with empycustom.map_frame(buffer, frame.in_meta(buffer), writable=True) as mapped:
         assert mapped.planes[0].shape[:2] == (21, 34 if video_format in ("YUY2", "UYVY") else 33)

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import json
-import time
 from argparse import Namespace
-from collections.abc import Callable
-from operator import itemgetter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import empycustom
 from empycustom.app.options import is_configuration
 from empycustom.app.pictures import check_picture, real, save_picture
-from empycustom.app.trial import Trial, TrialFrame, explain, facts_of, synthetic
-from empycustom.buffers.callback import VIEWS, wrap
-from empycustom.elements.base import VIDEO_CAPS
-from empycustom.elements.frames import FrameFormat
-from empycustom.elements.output import OutputCaps, check_buffer, write_arrays
 from empycustom.elements.properties import read_object
 from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError, StreamEndedError
 from empycustom.gstreamer import Gst
-from empycustom.library.callbacks import Library, callbacks_of
+from empycustom.library.callbacks import Library
 from empycustom.library.dialects import Callback, line_of
-from empycustom.library.explain import is_kind
-from empycustom.model.results import Result, read_result
-from empycustom.model.serialize import loads
-from empycustom.runners.inline import read_pair, read_returned
+from empycustom.model import values as model
+from empycustom.model.results import value_of
+from empycustom.model.values import NOTHING
 from empycustom.session.console import complain, keep_stdout, show
 from empycustom.session.outputs import prepare
 from empycustom.session.stages import check_configuration
+from empycustom.testing import OpenLibrary, Result, SampleFrame, make_frame
 from empycustom.text import as_path, for_people, unquoted, visible_json
 
 Report = Callable[..., None]
@@ -64,107 +58,72 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
         prepare([saved], [*filter(None, [args.image, args.video]), args.library])
     frame = _frame(args)
     facts["frame"] = _frame_facts(frame)
-    callbacks = callbacks_of(args.library)
-    first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
+    opened = OpenLibrary(args.library, options=options, events={})
     at = f" at {frame.stream_time / Gst.SECOND:.3f} s" if args.video else ""
     report(f"{for_people(args.library)}: {_frame_line(frame, at)}")
-    library = Library.open(args.library, in_place=first == "process_ip", views=VIEWS)
-    facts["warnings"] = [str(error) for error in library.misspelt()]
+    facts["warnings"] = [str(error) for error in opened.library.misspelt()]
     for text in facts["warnings"]:
         complain(text, kind="warning")
-    try:
-        trials = _try_all([library, *map(library.by, others)], frame, options, args.repeat, facts, report)
-    finally:
-        library.close()
+    last = _try_all(opened, frame, args.repeat, facts, report)
     if saved:
-        _save(saved, trials[0], frame)
+        _save(saved, last, frame)
         facts["saved"] = args.save
         report("", f"written: {saved}")
 
 
-def _frame(args: Namespace) -> TrialFrame:
+def _frame(args: Namespace) -> SampleFrame:
     source = args.image or args.video
     if source is None:
-        return synthetic(args.format, args.size or (640, 480), 3 if args.objects is None else args.objects)
+        count = 3 if args.objects is None else args.objects
+        return make_frame(format=args.format, size=args.size or (640, 480), objects=count)
     return real(source, args.format, args.size, args.objects or 0, at_s=args.at)
 
 
-def _frame_facts(frame: TrialFrame) -> dict[str, Any]:
+def _frame_facts(frame: SampleFrame) -> dict[str, Any]:
     """Return the frame for programs."""
     form = frame.format
     facts = {"format": form.format, "width": form.width, "height": form.height, "source": frame.source or None}
     return {**facts, "stream_time": frame.stream_time, "objects": frame.objects}
 
 
-def _frame_line(frame: TrialFrame, at: str) -> str:
+def _frame_line(frame: SampleFrame, at: str) -> str:
     form = frame.format
     where = f", {frame.source}{at}" if frame.source else ""
     found = ", ".join(f"{index} {item['obj_label']}" for index, item in enumerate(frame.objects)) or "none"
     return f"one frame, {form.format}, {form.width}x{form.height}{where}; objects: {found}"
 
 
-def _try_all(
-    callbacks: list[Library], frame: TrialFrame, options: dict[str, Any], repeat: int, facts: dict[str, Any], report: Report
-) -> list[Trial | None]:
-    library = callbacks[0]
-    facts["calls"] = _calls(callbacks)
-    report("", "calls, in this order:", *map(_call_line, facts["calls"]), f"  with options = {options}")
-    library.start(options)
-    try:
-        trials = [_try(callback, frame, options, repeat, facts, report) for callback in callbacks]
-    finally:
-        library.stop(options)
+def _try_all(opened: OpenLibrary, frame: SampleFrame, repeat: int, facts: dict[str, Any], report: Report) -> Result | None:
+    """Call the callbacks, report what came of them, and return the last result of the first one."""
+    facts["calls"] = _calls(opened.callbacks)
+    report("", "calls, in this order:", *map(_call_line, facts["calls"]), f"  with options = {opened.options}")
+    with opened:
+        tried = [_try(opened, callback, frame, repeat, facts, report) for callback in opened.callbacks]
     facts["results"] = []
-    for callback, trial in zip(callbacks, trials, strict=True):
-        if trial:
-            facts["results"].append(read_returned(callback, facts_of, trial, callback.name, frame.objects))
-            report(*explain(facts["results"][-1], frame.objects))
-    return trials
+    for last, times_ms in tried:
+        if last:
+            facts["results"].append(_facts_of(last, times_ms))
+            report(*_explain(facts["results"][-1], frame.objects))
+    return tried[0][0]
 
 
 def _try(
-    library: Library, frame: TrialFrame, options: dict[str, Any], repeat: int, facts: dict[str, Any], report: Report
-) -> Trial | None:
-    """Call a callback several times, or until it ends the stream; return the result of the last call that did not."""
-    output = frame.format
-    if library.name == "process":
-        output = FrameFormat(OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS)).of(frame.caps, options))
-    times_ms: list[float] = []
+    opened: OpenLibrary, callback: Library, frame: SampleFrame, repeat: int, facts: dict[str, Any], report: Report
+) -> tuple[Result | None, list[float]]:
+    """Call a callback several times, or until it ends the stream; return the last result, and how long each call took."""
+    last, times_ms = None, list[float]()
     for number in range(repeat):
-        given = frame.buffer(number)
-        in_meta = frame.in_meta(given, number)
-        began = time.perf_counter()
         try:
-            result = library.call(wrap(given), in_meta, options, {})
+            last = opened.run(frame, callback=callback)
         except DebuggerLeftError:
             raise
         except StreamEndedError as end:
-            end.frame = f"call {len(times_ms) + 1} of {repeat}"
+            end.frame = f"call {number + 1} of {repeat}"
             facts["ended"] = str(end)
             report("", str(end))
             break
-        times_ms.append((time.perf_counter() - began) * 1000)
-        returned, buffer = result, given
-    if not times_ms:
-        return None
-    before, after, counts = frame.buffer(), buffer, [len(frame.objects)]
-    read = read_pair if library.name == "process" else read_result
-    distributed = read_returned(library, read, returned, counts) or Result(counts)
-    if library.name == "process":
-        after, returned = _new_buffer(library, distributed.image[0], output), read_returned(library, itemgetter(1), returned)
-    return Trial(returned, loads(distributed.text), distributed, before, after, output, times_ms)
-
-
-def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
-    """Return the new frame of ``process`` as a buffer, None if it dropped the frame."""
-    if made is None:
-        return None
-    if is_kind(made, Gst.Buffer):
-        check_buffer(library, made, output, exactly=False)
-        return made
-    buffer = Gst.Buffer.new_allocate(None, output.size, None)
-    write_arrays(library, made, hash(buffer), output)
-    return buffer
+        times_ms.append(last.time_ms)
+    return last, times_ms
 
 
 def _calls(callbacks: list[Library]) -> list[dict[str, Any]]:
@@ -182,8 +141,78 @@ def _call_line(call: dict[str, Any]) -> str:
     return f"  {call['callback']}({', '.join(call['arguments'])})  line {call['line']}"
 
 
-def _save(path: Path, trial: Trial | None, frame: TrialFrame) -> None:
-    if trial is None or trial.after is None:
-        why = "process returned None as its new frame" if trial else "the library ended the stream before"
+def _save(path: Path, last: Result | None, frame: SampleFrame) -> None:
+    if last is None or last.dropped:
+        why = "process returned None as its new frame" if last else "the library ended the stream before"
         raise LaunchError(f"--save {path}: there is no frame to save, because {why}.")
-    save_picture(path, trial, frame.objects, (frame.format.width, frame.format.height))
+    save_picture(path, last, frame.objects, (frame.format.width, frame.format.height))
+
+
+# What is said about a result.
+
+
+_FRAME_MS = 1000 / 30
+
+
+def _facts_of(last: Result, times_ms: list[float]) -> dict[str, Any]:
+    """Return the facts of the calls of a callback as JSON values: the last result, what it means, warnings, and times."""
+    frame = last.result.frames[0]
+    times = [round(time_ms, 4) for time_ms in times_ms]
+    return {
+        "callback": last.callback,
+        "type": type(last.returned).__name__,
+        "returned": last.meta,
+        "objects": [_or_null(attributes) for attributes in frame.objects],
+        "frame": _or_null(frame.attributes),
+        "batch": _or_null(last.result.attributes),
+        "new_objects": last.new_objects,
+        "pixels": "dropped" if last.dropped else "changed" if last.changed else "unchanged",
+        "warnings": last.warnings,
+        "time_ms": {"best": min(times), "median": median(times), "worst": max(times), "calls": len(times)},
+    }
+
+
+def _explain(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> list[str]:
+    """Return the lines of a report about the result of :func:`_facts_of`."""
+    shown = "nothing" if facts["returned"] is None else json.dumps(facts["returned"], indent=2, ensure_ascii=False)
+    lines = ["", f"{facts['callback']} returned, as {facts['type']}:", _indented(shown), "", "which means:"]
+    lines += [f"  {line}" for line in _meaning(facts, objects)]
+    if facts["warnings"]:
+        lines += ["", "warnings:", *(f"  {line}" for line in facts["warnings"])]
+    return [*lines, "", _timing(facts["time_ms"])]
+
+
+def _meaning(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> Iterator[str]:
+    for index, (found, attributes) in enumerate(zip(objects, facts["objects"], strict=True)):
+        yield f"object {index} ({found['obj_label']}): {_text(attributes)}"
+    yield f"the frame: {_text(facts['frame'])}"
+    if facts["batch"] is not None:
+        yield f"the batch: {_text(facts['batch'])}"
+    for new in facts["new_objects"]:
+        yield f"a new object: {_text(new)}"
+    yield f"the pixels: {_PIXELS[facts['pixels']]}"
+
+
+def _text(attributes: Any) -> str:
+    return "nothing" if attributes is None else json.dumps(attributes, ensure_ascii=False)
+
+
+def _or_null(attributes: Any) -> Any:
+    return None if attributes is NOTHING else value_of(attributes)
+
+
+_PIXELS = {
+    "dropped": "the frame is dropped",
+    "unchanged": "unchanged",
+    "changed": "changed; the changes go downstream",
+}
+
+
+def _timing(times: Mapping[str, Any]) -> str:
+    best, median_, worst = (f"{times[key]:.3f} ms" for key in ("best", "median", "worst"))
+    share = f"{100 * times['median'] / _FRAME_MS:.1f} % of a frame at 30 fps"
+    return f"time of a call: best {best}, median {median_}, worst {worst}, of {times['calls']} calls; {share}"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

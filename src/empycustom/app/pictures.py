@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from empycustom.app.trial import Trial, TrialFrame
 from empycustom.config.launch import FIRST, TURN, assignments, quoted
 from empycustom.elements.upstream import beginning_of, stream_time_in
 from empycustom.errors import LaunchError
@@ -24,6 +23,7 @@ from empycustom.packages import how_to_get_any
 from empycustom.session.parts import build, exists, report_of
 from empycustom.session.sources import SOURCE, Source, describe_source, expect_video, explained, locate, shown
 from empycustom.session.upright import keep_upright
+from empycustom.testing import Result, SampleFrame
 from empycustom.text import as_text
 
 _ENCODERS = {".png": "pngenc", ".jpg": "jpegenc quality=95", ".jpeg": "jpegenc quality=95"}
@@ -44,11 +44,11 @@ def check_picture(path: Path) -> None:
             raise LaunchError(f"--save {path} needs the element {factory}, which is not installed; {how_to_get_any(factory)}.")
 
 
-def save_picture(path: Path, trial: Trial, objects: Sequence[model.Object], size: tuple[int, int]) -> None:
+def save_picture(path: Path, last: Result, objects: Sequence[model.Object], size: tuple[int, int]) -> None:
     """Write the frame after a call. ``objects`` are those of the frame before it, which had ``size``. Raises LaunchError."""
-    pixels = _pixels(trial)
+    pixels = _pixels(last)
     height, width = pixels.shape[:2]
-    result = trial.result.frames[0]
+    result = last.result.frames[0]
     factors = width / size[0], height / size[1]
     found = [
         (_box(each, *factors), _title(each), _lines(value_of(attributes)))
@@ -64,13 +64,13 @@ def save_picture(path: Path, trial: Trial, objects: Sequence[model.Object], size
     _write(path, pixels, texts)
 
 
-def _pixels(trial: Trial) -> Any:
+def _pixels(last: Result) -> Any:
     """Return the pixels of the frame after the call, as a new RGBA array of (height, width, 4)."""
-    width, height = trial.format.width, trial.format.height
-    caps = Gst.Caps.from_string(trial.format.caps)
+    width, height = last.format.width, last.format.height
+    caps = Gst.Caps.from_string(last.format.caps)
     wanted = Gst.Caps.from_string(f"video/x-raw,format=RGBA,width={width},height={height}")
     try:
-        sample = GstVideo.video_convert_sample(Gst.Sample.new(trial.after, caps, None, None), wanted, _TIMEOUT)
+        sample = GstVideo.video_convert_sample(Gst.Sample.new(last.after, caps, None, None), wanted, _TIMEOUT)
     except GLib.Error as error:
         raise LaunchError(f"the frame cannot be made into a picture: {error.message}.") from error
     buffer = sample.get_buffer()
@@ -192,7 +192,7 @@ _PATIENCE_S = 30.0
 _SEEK = Gst.SeekFlags.FLUSH | Gst.SeekFlags.ACCURATE
 
 
-def real(source: str, video_format: str, size: tuple[int, int] | None, count: int, *, at_s: float = 0.0) -> TrialFrame:
+def real(source: str, video_format: str, size: tuple[int, int] | None, count: int, *, at_s: float = 0.0) -> SampleFrame:
     """Decode the frame of ``source`` (see :func:`locate`) at a time, upright; without ``size`` in its own size.
 
     Raises LaunchError if there is none, FrameError for unknown formats.
@@ -270,10 +270,10 @@ class _Decoder:
         if not self._seen:
             raise LaunchError(f"{name} has no frame at {at_s:g} s; give an earlier time with --at.")
 
-    def frame(self, count: int) -> TrialFrame:
+    def frame(self, count: int) -> SampleFrame:
         """Return the frame that was decoded. Raises LaunchError if there was none."""
         if not self._seen:
             raise LaunchError(f"{shown(self._source)} has no frame that GStreamer can decode.")
         buffer, segment = self._seen[0], self._segment
         time_in = stream_time_in(segment, self._beginning)(buffer.pts)
-        return TrialFrame(self._pad.get_current_caps(), buffer.copy_deep(), count, source=self._name, stream_time=time_in)
+        return SampleFrame(self._pad.get_current_caps(), buffer.copy_deep(), count, source=self._name, stream_time=time_in)

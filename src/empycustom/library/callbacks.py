@@ -32,7 +32,8 @@ def callbacks_of(library: Any, dialect: str = "empycustom") -> set[str]:
 class Library:
     """A library whose callbacks are checked. ``name`` is the callback that sees frames, ``path`` the file.
 
-    ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may. ``target`` is its module, or the object, or the function, that was given in the place of one.
+    ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may. ``target`` is its module, or the object,
+    or the function, that was given in the place of one.
     """
 
     path: str

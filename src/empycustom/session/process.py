@@ -112,19 +112,11 @@ def _as_json(options: Any) -> str | None:
         raise PropertyError(f"options hold what JSON does not: {error}", name="options") from error
 
 
-class Result:
-    """One frame that went through all libraries.
+class DocumentResult:
+    """The result of one frame as a document: a dict that stays."""
 
-    ``document`` is what is known of the frame and what libraries attached, as a dict that stays: the document that ``aimeta``
-    makes. The pixels are there until the next result is asked for.
-    """
-
-    __slots__ = ("_about", "_buffer", "_image", "document")
-
-    def __init__(self, made: dict[str, Any], buffer: Any, about: Mapping[str, Any]) -> None:
-        self.document = made
-        self._buffer, self._about = buffer, about
-        self._image: MappedFrame[Any] | None = None
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
 
     @property
     def frame(self) -> dict[str, Any]:
@@ -134,7 +126,7 @@ class Result:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """The objects on the frame: those that libraries found, with what they attached in ``emcustom``."""
+        """The objects on the frame, also those that libraries found, with what libraries attached to them in ``emcustom``."""
         objects: list[dict[str, Any]] = self.frame["object"]
         return objects
 
@@ -153,6 +145,19 @@ class Result:
         """Where in its video the frame is, in seconds; None: not known."""
         time: int = self.frame["stream_time"]
         return None if time < 0 else time / Gst.SECOND
+
+
+class Result(DocumentResult):
+    """One frame that went through all libraries.
+
+    ``document`` is what is known of the frame and what libraries attached, as a dict that stays: the document that ``aimeta``
+    makes. The pixels are there until the next result is asked for.
+    """
+
+    def __init__(self, made: dict[str, Any], buffer: Any, about: Mapping[str, Any]) -> None:
+        super().__init__(made)
+        self._buffer, self._about = buffer, about
+        self._image: MappedFrame[Any] | None = None
 
     @property
     def image(self) -> MappedFrame[Any]:
