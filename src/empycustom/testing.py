@@ -58,7 +58,7 @@ def make_frame(
     pixels: Any = None,
     *,
     format: str | None = None,
-    size: tuple[int, int] = (640, 480),
+    size: tuple[int, int] | None = None,
     objects: int | Sequence[Mapping[str, Any]] = 0,
 ) -> SampleFrame:
     """Make a frame for a library, of an array or drawn.
@@ -71,7 +71,8 @@ def make_frame(
     format : str, optional
         GStreamer's name of the pixel format. Left out: GRAY8, RGB or RGBA by the shape of ``pixels``, RGBA for the test picture.
     size : tuple of int
-        Width and height of the test picture.
+        Width and height in pixels. Left out: 640, 480 of the test picture; of arrays as their shape says, which is not so for
+        formats such as YUY2.
     objects : int, or list of dicts
         What ``in_meta["frame"][0]["object"]`` holds: how many (a person, a car, a bicycle, and so on, side by side), or each as
         a dict with ``rect_params`` at least, in pixels; what is left out gets its default, as for ``new_object``.
@@ -88,7 +89,7 @@ def make_frame(
         An object is not one; the message says which, and what is wrong.
     """
     if pixels is None:
-        return _drawn(format or "RGBA", size, objects)
+        return _drawn(format or "RGBA", size or (640, 480), objects)
     planes = pixels if isinstance(pixels, (tuple, list)) else (pixels,)
     shape: Any = getattr(planes[0], "shape", ()) if planes else ()
     if len(shape) not in (2, 3):
@@ -97,7 +98,8 @@ def make_frame(
     if name is None:
         raise FrameError("The arrays do not say which format they are of: name it, as format='NV12'.")
     planes_of(name)
-    caps = Gst.Caps.from_string(f"video/x-raw,format={name},width={shape[1]},height={shape[0]},framerate=30/1")
+    width, height = size or (shape[1], shape[0])
+    caps = Gst.Caps.from_string(f"video/x-raw,format={name},width={width},height={height},framerate=30/1")
     frame_format = FrameFormat(caps)
     picture = Gst.Buffer.new_allocate(None, frame_format.size, None)
     write_frame(hash(picture), planes[0] if len(planes) == 1 else tuple(planes), frame_format.described)
@@ -380,7 +382,7 @@ def _about_text(made: Result) -> Iterator[str]:
         json.loads(made.returned)
     except ValueError:
         yield "It is text in Python's notation, as str(list) writes it: it is accepted, but return the list itself instead."
-    if _NOT_FINITE.search(made.returned) and any(value is None for value in _leaves(made.meta)):
+    if _NOT_FINITE.search(made.returned) and "null" in made.result.text:
         yield "It contains NaN or an infinity: these are not JSON and become null."
 
 
@@ -396,13 +398,3 @@ def _not_finite(value: Any, path: str) -> Iterator[str]:
     elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         for index, item in enumerate(value):
             yield from _not_finite(item, f"{path}[{index}]")
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
