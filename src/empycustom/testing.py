@@ -29,6 +29,7 @@ import numpy as np
 from empycustom.buffers.callback import VIEWS, wrap
 from empycustom.buffers.mapping import map_frame, write_frame
 from empycustom.elements.base import VIDEO_CAPS
+from empycustom.elements.document import DocumentResult
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.output import OutputCaps, check_buffer, write_arrays
 from empycustom.errors import FrameError
@@ -44,7 +45,6 @@ from empycustom.model.values import NOTHING, merge
 from empycustom.model.wire import new_object
 from empycustom.native.metas import video_layout
 from empycustom.runners.inline import read_pair, read_returned
-from empycustom.session.process import DocumentResult
 from empycustom.text import as_text
 
 LABELS = ("car", "bicycle", "person")  # of objects that are only counted, by class_id, as in DeepStream

@@ -70,7 +70,7 @@ def test_objects_are_completed():
         ({"pixels": np.zeros((2, 2, 2), np.uint8)}, FrameError, "name it, as format='NV12'"),
         ({"pixels": np.zeros((2, 2, 3), np.uint8), "format": "RGBA"}, FrameError, "RGBA of 2x2 needs an array"),
         ({"pixels": np.zeros((2, 2, 3))}, FrameError, "the type float64; RGB of 2x2 needs"),
-        ({"objects": [{"obj_label": "car"}]}, OutputError, r"objects\[0\]\.rect_params: must be a dict of left, top, width"),
+        ({"objects": [{"obj_label": "car"}]}, OutputError, r"objects\[0\]: rect_params is missing"),
         ({"objects": [{"rect_params": BOX}, {"rect_params": BOX, "labl": "x"}]}, OutputError, r"objects\[1\]"),
     ],
 )

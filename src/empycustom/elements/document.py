@@ -83,3 +83,38 @@ def _format_of(caps: Any) -> FrameFormat:
             _formats.clear()
         found = _formats[text] = FrameFormat(caps)
     return found
+
+
+class DocumentResult:
+    """The result of one frame as a document: a dict that stays."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+
+    @property
+    def frame(self) -> dict[str, Any]:
+        """The frame in the document: ``document["frame"][0]``."""
+        frame: dict[str, Any] = self.document["frame"][0]
+        return frame
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The objects on the frame, also those that libraries found, with what libraries attached to them in ``emcustom``."""
+        objects: list[dict[str, Any]] = self.frame["object"]
+        return objects
+
+    @property
+    def attributes(self) -> Any:
+        """What libraries attached to the frame; None: nothing."""
+        return self.frame.get("emcustom")
+
+    @property
+    def frame_num(self) -> int:
+        """The number of the frame, from 0."""
+        return int(self.frame["frame_num"])
+
+    @property
+    def time_s(self) -> float | None:
+        """Where in its video the frame is, in seconds; None: not known."""
+        time: int = self.frame["stream_time"]
+        return None if time < 0 else time / Gst.SECOND

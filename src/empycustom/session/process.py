@@ -15,7 +15,7 @@ from typing import Any
 from empycustom.buffers.mapping import map_frame
 from empycustom.config.launch import describe
 from empycustom.elements import register
-from empycustom.elements.document import document
+from empycustom.elements.document import DocumentResult, document
 from empycustom.elements.frames import FrameFormat
 from empycustom.errors import EmPyCustomError, FrameClosedError, LaunchError, PropertyError
 from empycustom.frames.formats import planes_of
@@ -110,41 +110,6 @@ def _as_json(options: Any) -> str | None:
         return json.dumps(options)
     except (TypeError, ValueError) as error:
         raise PropertyError(f"options hold what JSON does not: {error}", name="options") from error
-
-
-class DocumentResult:
-    """The result of one frame as a document: a dict that stays."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.document = document
-
-    @property
-    def frame(self) -> dict[str, Any]:
-        """The frame in the document: ``document["frame"][0]``."""
-        frame: dict[str, Any] = self.document["frame"][0]
-        return frame
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        """The objects on the frame, also those that libraries found, with what libraries attached to them in ``emcustom``."""
-        objects: list[dict[str, Any]] = self.frame["object"]
-        return objects
-
-    @property
-    def attributes(self) -> Any:
-        """What libraries attached to the frame; None: nothing."""
-        return self.frame.get("emcustom")
-
-    @property
-    def frame_num(self) -> int:
-        """The number of the frame, from 0."""
-        return int(self.frame["frame_num"])
-
-    @property
-    def time_s(self) -> float | None:
-        """Where in its video the frame is, in seconds; None: not known."""
-        time: int = self.frame["stream_time"]
-        return None if time < 0 else time / Gst.SECOND
 
 
 class Result(DocumentResult):
