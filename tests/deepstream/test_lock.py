@@ -112,11 +112,8 @@ print(heard[:1], sorted(seen))
     assert read == ["[] [20]"]  # what is read is as it was before a change or behind one
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_batch_is_written_while_a_thread_changes_it(python, library, way):
-    """The buffer is our element's alone; it is a thread of the application's that goes on with the batch, as some do."""
-    library(
-        """
+# Returns results for objects, a new one, the frame and the batch, while a thread of the application's edits the batch.
+RESULTS = """
 import __main__
 
 def process_ip(io_buffer, in_meta, options):
@@ -125,12 +122,8 @@ def process_ip(io_buffer, in_meta, options):
     box = {"left": 1, "top": 1, "width": 3, "height": 4}
     new = [{"obj_label": "ours", "rect_params": box, "emcustom": {"seen": "ours"}}]
     return {"meta": {"all": 1}, "frame": [{"meta": {"number": in_meta["frame"][0]["frame_num"]}, "object": said, "new_object": new}]}
-""",
-        "says.py",
-    )
-    seen = python(
-        way,
-        """
+"""
+EDITED_MEANWHILE = """
 import json
 threads, wrong, events = [], [], []
 
@@ -159,6 +152,11 @@ def end(_, buffer):
 line = "empycustom in-place=true custom-lib=says.py ! identity name=ends signal-handoffs=true ! fakesink"
 play(f"{SOURCE.format(400)} ! {line}", ends=end)
 print(wrong[:1], events == list(range(400)))
-""",
-    )
-    assert seen == ["[] True"]
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_batch_is_written_while_a_thread_changes_it(python, library, way):
+    """The buffer is our element's alone; it is a thread of the application's that goes on with the batch, as some do."""
+    library(RESULTS, "says.py")
+    assert python(way, EDITED_MEANWHILE) == ["[] True"]

@@ -33,60 +33,7 @@ def seen(play, library, tmp_path):
     return run
 
 
-def test_a_frame_with_all_that_is_known_of_it(seen):
-    """The last buffer's only frame; its objects come in the order of NVIDIA's list, the newest first."""
-    in_meta = seen(f"{SOURCE} ! fakemux objects=2")[-1]
-    assert in_meta["buffer"]["format"] == "RGBA"
-    (frame,) = in_meta["frame"]
-    timestamp = frame.pop("timestamp")
-    assert timestamp[17:23] == "40.066"  # of the muxer's ntp_timestamp
-    assert frame == {
-        "frame_num": 2,
-        "buf_pts": 66_000_000,
-        "stream_time": -1,
-        "source_id": 10,
-        "source_frame_width": 64,
-        "source_frame_height": 48,
-        "stream_width": 1920,
-        "stream_height": 1080,
-        "batch_id": 0,
-        "pad_index": 0,
-        "ntp_timestamp": 1_600_000_000_066_000_000,
-        "object": [
-            {
-                "class_id": 1,
-                "object_id": -1,
-                "confidence": 0.51,
-                "obj_label": "person",
-                "rect_params": {"left": 10.5, "top": 5.25, "width": 8, "height": 6},
-                "text_params": {"display_text": "person 1"},
-                "classifier": [],
-                "unique_component_id": 1,
-                "tracker_confidence": 0.25,
-            },
-            {
-                "class_id": 0,
-                "object_id": 0,
-                "confidence": 0.5,
-                "obj_label": "car",
-                "rect_params": {"left": 0.5, "top": 0.25, "width": 8, "height": 6},
-                "text_params": {"display_text": "car 0"},
-                "classifier": [
-                    {
-                        "num_labels": 2,
-                        "unique_component_id": 3,
-                        "label_info": [_label(2, "small", 1, 0.125), _label(2, "x" * 200, 0, 0.5)],
-                    },
-                    {"num_labels": 1, "unique_component_id": 2, "label_info": [_label(1, "red", 0, 0.75)]},
-                ],
-                "unique_component_id": 1,
-                "tracker_confidence": 0.25,
-            },
-        ],
-    }
-
-
-def _label(classes, text, number, probability):
+def label(classes, text, number, probability):
     return {
         "num_classes": classes,
         "result_label": text,
@@ -94,6 +41,62 @@ def _label(classes, text, number, probability):
         "label_id": number + 10,
         "result_prob": probability,
     }
+
+
+WHOLE = {
+    "frame_num": 2,
+    "buf_pts": 66_000_000,
+    "stream_time": -1,
+    "source_id": 10,
+    "source_frame_width": 64,
+    "source_frame_height": 48,
+    "stream_width": 1920,
+    "stream_height": 1080,
+    "batch_id": 0,
+    "pad_index": 0,
+    "ntp_timestamp": 1_600_000_000_066_000_000,
+    "object": [
+        {
+            "class_id": 1,
+            "object_id": -1,
+            "confidence": 0.51,
+            "obj_label": "person",
+            "rect_params": {"left": 10.5, "top": 5.25, "width": 8, "height": 6},
+            "text_params": {"display_text": "person 1"},
+            "classifier": [],
+            "unique_component_id": 1,
+            "tracker_confidence": 0.25,
+        },
+        {
+            "class_id": 0,
+            "object_id": 0,
+            "confidence": 0.5,
+            "obj_label": "car",
+            "rect_params": {"left": 0.5, "top": 0.25, "width": 8, "height": 6},
+            "text_params": {"display_text": "car 0"},
+            "classifier": [
+                {
+                    "num_labels": 2,
+                    "unique_component_id": 3,
+                    "label_info": [label(2, "small", 1, 0.125), label(2, "x" * 200, 0, 0.5)],
+                },
+                {"num_labels": 1, "unique_component_id": 2, "label_info": [label(1, "red", 0, 0.75)]},
+            ],
+            "unique_component_id": 1,
+            "tracker_confidence": 0.25,
+        },
+    ],
+}
+
+
+def test_a_frame_with_all_that_is_known_of_it(seen):
+    """The last buffer's only frame; its objects come in the order of NVIDIA's list, the newest first."""
+    in_meta = seen(f"{SOURCE} ! fakemux objects=2")[-1]
+    assert in_meta["buffer"]["format"] == "RGBA"
+    (frame,) = in_meta["frame"]
+    timestamp = frame.pop("timestamp")
+    assert timestamp[17:23] == "40.066"  # of the muxer's ntp_timestamp
+    assert frame == WHOLE
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 16])
