@@ -351,7 +351,7 @@ class Branch:
     def _take(self, document: str) -> None:
         """Hand a document on, and the events that the callback makes of it."""
         self.documents += 1
-        self._count(written=self._output.document(self.stream, document, self.aimeta.pace))
+        self._count(written=self._output.document(self.stream, document, self))
         if self.callback is None:
             return
         try:
@@ -361,11 +361,19 @@ class Branch:
             return
         for event in result.events:
             self.events += 1
-            self._count(written=self._output.event(self.stream, event, self.aimeta.pace))
+            self._count(written=self._output.event(self.stream, event, self))
         for key in sorted(result.unknown):
             self._warn_once(f"events have {key}, which event_item_keys does not declare")
         if result.debug:
             self.say(result.debug.rstrip(), kind="debug")
+
+    def is_live(self) -> bool:
+        """Return whether the stream cannot wait for its outputs: also where only the session knows that the source is live."""
+        return bool(self.newest.is_live or self.aimeta.pace.is_live())
+
+    def is_stopping(self) -> bool:
+        """Return whether the stream has to go on although an output has no room, because it is to end."""
+        return bool(self.over or self.aimeta.pace.is_stopping())
 
     def _count(self, *, written: bool) -> None:
         if not written:

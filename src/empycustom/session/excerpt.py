@@ -67,14 +67,15 @@ class Newest:
     """Lets the queue ``FIRST`` of ``pipeline`` hold the newest frame alone where the source is live, unless ``every`` is wanted.
 
     Where that is not known from the start, and so in the pipeline's text, the source is asked at the first frame.
-    ``falls_behind``: it is live, and slow libraries make its results late.
+    ``is_live`` is what was found out; ``falls_behind``: slow libraries make results late.
     """
 
     def __init__(self, pipeline: Any, left_out: LeftOut, *, every: bool) -> None:
         self._left_out, self._every = left_out, every
-        self.falls_behind = False
+        self.falls_behind = self.is_live = False
         queue = pipeline.get_by_name(FIRST)
         if queue.get_property("leaky").value_nick == NEWEST["leaky"]:
+            self.is_live = True
             self._count(queue)
         else:
             queue.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._look)
@@ -83,6 +84,7 @@ class Newest:
         self._left_out.go_on(probes.OvertakenCounter(*(hash(queue.get_static_pad(name)) for name in ("sink", "src"))))
 
     def _is_live(self, queue: Any) -> None:
+        self.is_live = True
         show_at_once(queue.get_parent())
         self.falls_behind = self._every
         if not self._every:

@@ -98,6 +98,7 @@ class StreamPipeline(Owner):
 
     def tick(self) -> None:
         """Look after the source, and at what is left out."""
+        self.branch.over |= self._interrupts.count > 0  # so that nothing waits for an output
         self.branch.look()
 
     def finish(self, *, complete: bool) -> Iterator[tuple[str, str]]:
