@@ -48,7 +48,7 @@ def unread(env, tmp_path):
     yield start
     for child, reading in started:
         child.kill()
-        child.wait()
+        child.communicate()
         os.close(reading)
 
 
