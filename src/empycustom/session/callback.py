@@ -103,14 +103,8 @@ class SignalCallback:
         try:
             inspect.signature(function).bind({})
         except TypeError as error:
-            line = line_of(function)
-            place = f"{self._path}:{line}" if line else self._path
-            raise CallbackSignatureError(
-                f"{place}: {self._name} is called as {self._name}(signal); change its definition",
-                library=self._path,
-                line=line,
-                callback=self._name,
-            ) from error
+            what = f"{self._name} is called as {self._name}(signal); change its definition"
+            raise CallbackSignatureError.at(self._path, line_of(function), what, callback=self._name) from error
         return function
 
     def __call__(self, document: str) -> CallbackResult:
@@ -142,24 +136,13 @@ class SignalCallback:
 
     def _unusable(self, what: str, details: str = "") -> CallbackOutputError:
         line = line_of(self._function)
-        return CallbackOutputError(
-            f"{self._path}{f':{line}' if line else ''}: {self._name}",
-            f": {what}",
-            library=self._path,
-            line=line,
-            callback=self._name,
-            details=details,
-        )
+        return CallbackOutputError.at(self._path, line, self._name, f": {what}", callback=self._name, details=details)
 
     def _failed(self, error: BaseException) -> LibraryError:
         found = locate_error(error, self._path)
-        return ending(error, found, self._name, frame="") or CallbackError(
-            f"{found.place}: {self._name} raised {found.text}",
-            "; fix the callback (the traceback is below)",
-            library=self._path,
-            line=found.line,
-            callback=self._name,
-            details=found.traceback,
+        what, rest = f"{self._name} raised {found.text}", "; fix the callback (the traceback is below)"
+        return ending(error, found, self._name, frame="") or CallbackError.at(
+            self._path, found.line, what, rest, callback=self._name, details=found.traceback
         )
 
     def close(self) -> None:
