@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 from recording import documents_of, record, seen, source
 
+import empycustom
 from empycustom.gstreamer import Gst
 
 
@@ -287,3 +288,59 @@ def test_an_array_can_be_an_attribute_of_the_frame(play, library):
     played = play(pipeline)
     assert played.ended, played.errors
     assert pipeline.get_by_name("e").get_property("last-meta") == "[[0.5,2.0]]"
+
+
+BY_NAME = """
+import numpy as np
+
+def process_ip(buffer, in_meta, options, *, image, frame, events):
+    assert frame is in_meta["frame"][0]
+    return {"frame": {"shape": image.rgb.shape, "same": frame["frame_num"], "events": events, "w": bool(image.pixels.flags.writeable)}}
+
+def process(buffer, in_meta, options, image):
+    return 255 - image.pixels, {"frame": {"number": in_meta["frame"][0]["frame_num"]}}
+"""
+
+
+@pytest.mark.parametrize("in_place", ["true", "false"])
+def test_callbacks_get_by_name_what_they_ask_for(play, library, in_place):
+    line = f"{source(n=2, format='RGB')} ! empycustom name=lib in-place={in_place} custom-lib={library(BY_NAME)} events=[1] ! "
+    played = play(f"{line}appsink name=out")
+    assert (played.ended, played.errors) == (True, [])
+    attributes = [empycustom.document(sample)["frame"][0]["emcustom"] for sample in played.samples]
+    if in_place == "true":
+        assert attributes == [{"shape": [48, 64, 3], "same": number, "events": [1], "w": False} for number in range(2)]
+    else:
+        assert attributes == [{"number": 0}, {"number": 1}]
+
+
+def test_what_an_image_by_name_is_used_for_when_the_callback_is_over(play, library):
+    text = "kept = []\ndef process_ip(b, m, o, *, image):\n    kept.append(image.pixels)\n    return {'frame': {'m': int(kept[0].max())}}\n"
+    played = play(f"{source(n=2, format='RGB')} ! empycustom in-place=true custom-lib={library(text)} ! fakesink")
+    assert "process_ip raised FrameClosedError" in played.errors[0][0]
+
+
+@pytest.mark.parametrize("how", ["function", "object"])
+def test_a_program_gives_a_function_or_an_object_to_an_element(play, how):
+    class Doubles:
+        def __init__(self):
+            self.calls = []
+
+        def start(self, options):
+            self.calls.append(options)
+
+        def process_ip(self, _buffer, in_meta, _options):
+            return {"frame": {"twice": in_meta["frame"][0]["frame_num"] * 2}}
+
+        def stop(self, _options):
+            self.calls.append("stopped")
+
+    empycustom.register()
+    doubles = Doubles()
+    pipeline = Gst.parse_launch(f"{source(n=3)} ! empycustom name=lib in-place=true options={{}} ! appsink name=out")
+    pipeline.get_by_name("lib").library = doubles if how == "object" else doubles.process_ip
+    played = play(pipeline)
+    assert [empycustom.document(sample)["frame"][0]["emcustom"] for sample in played.samples] == [
+        {"twice": 0}, {"twice": 2}, {"twice": 4}
+    ]  # fmt: skip
+    assert doubles.calls == ([{}, "stopped"] if how == "object" else [])

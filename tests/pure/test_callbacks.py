@@ -14,6 +14,7 @@ from empycustom.errors import (
     LibraryNotFoundError,
 )
 from empycustom.library.callbacks import Library, callbacks_of
+from empycustom.library.dialects import DIALECTS, Callback, Callbacks
 
 # Which arguments a callback gets.
 
@@ -192,6 +193,46 @@ def test_an_object_with_callbacks_is_a_library():
 def test_what_is_no_library_at_all_is_refused():
     with pytest.raises(CallbackMissingError, match="3 has neither process_ip nor process"):
         Library.open(3, in_place=True)
+
+
+# Other dialects.
+
+
+class Verdicts:
+    """A dialect of the tests: ``judge(number) -> bool`` is called for each frame, and ``setup(**options)`` at the start."""
+
+    def names(self, target):
+        return {"process_ip"} if hasattr(target, "judge") else set()
+
+    def bind(self, target, path, views, *, in_place):
+        if not hasattr(target, "judge"):
+            raise CallbackMissingError(f"{path} has no judge; define judge(number)", library=path, callback="judge")
+        start = Callback("setup", target.setup, ("**options",), lambda options: target.setup(**options))
+        return Callbacks(Callback("judge", target.judge, ("number",), self._calling(target.judge)), start)
+
+    def _calling(self, judge):
+        return lambda _buffer, in_meta, _options: {"frame": {"good": judge(in_meta["frame"][0]["frame_num"])}}
+
+    def hints(self, target, path):
+        return iter(())
+
+
+def test_another_dialect_is_a_class_and_a_row_of_the_table(make, monkeypatch):
+    monkeypatch.setitem(DIALECTS, "verdicts", Verdicts())
+    file = make(
+        "least = 0\ndef setup(least):\n    globals()['least'] = 10 // least\ndef judge(number):\n    return number > least"
+    )
+    assert callbacks_of(file, "verdicts") == {"process_ip"}
+    library = Library.open(file, in_place=True, dialect="verdicts")
+    assert (library.name, library.misspelt(), library.line_of("setup")) == ("judge", [], 2)
+    library.start({"least": 2})
+    assert library.call("buffer", META, {}, None) == {"frame": {"good": True}}
+    with pytest.raises(CallbackError, match=r"lib\.py:3: setup raised ZeroDivisionError"):
+        library.start({"least": 0})
+    library.stop({})
+    library.close()
+    with pytest.raises(CallbackMissingError, match=r"has no judge; define judge\(number\)"):
+        Library.open(make("x = 1"), in_place=True, dialect="verdicts")
 
 
 def test_a_callback_written_in_c_that_cannot_be_asked_gets_three(opened):
