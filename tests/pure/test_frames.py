@@ -10,7 +10,7 @@ from memory_frames import Block, rect
 
 from empycustom.errors import FrameError
 from empycustom.frames.formats import FORMATS
-from empycustom.frames.frame import FrameView
+from empycustom.frames.frame import FrameView, MappedFrame
 
 
 @pytest.mark.parametrize("video_format", ["I420", "NV12", "NV16", "Y42B", "Y444", "P016_LE", "A420"])
@@ -46,8 +46,9 @@ def test_colours_in_planes_of_their_own_are_not_one_array(video_format):
     with Block(video_format) as frame:
         assert [plane.shape for plane in frame.planes] == [(4, 5)] * 3
         for name in ("pixels", "rgb", "bgr", "rgba", "gray"):
-            with pytest.raises(FrameError, match=r"frame\.planes"):
+            with pytest.raises(FrameError, match=r"frame\.planes") as refused:
                 getattr(frame, name)
+            assert "frame.gray" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("video_format", "place"), [("YUY2", 0), ("UYVY", 1)])
@@ -156,6 +157,11 @@ def test_huge_numbers_are_clipped():
 def test_a_plane_that_is_not_there_is_refused(plane):
     with Block() as frame, pytest.raises(FrameError, match=f"there is no plane {plane}"):
         frame.crop(rect(0, 0, 1, 1), plane=plane)
+
+
+def test_the_help_of_planes_has_every_format():
+    explained = MappedFrame.planes.__doc__
+    assert [name for name in FORMATS if name not in explained and set("RGB") - set(name)] == []
 
 
 # The mean, which has a way of its own for all pixels of a view.

@@ -231,9 +231,10 @@ class MappedFrame(Generic[V]):
         """
         planes = self.planes
         if len(planes) > 1:
+            luma = "frame.gray for luma, " if planes_of(self.format)[0].components == "Y" else ""
             raise FrameError(
                 f"A frame of format {self.format} has {len(planes)} planes, not one array of pixels: use frame.planes, "
-                f"frame.gray for luma, {self._CONVERT.format('RGBA')}."
+                f"{luma}{self._CONVERT.format('RGBA')}."
             )
         return planes[0]
 
