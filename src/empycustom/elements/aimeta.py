@@ -162,9 +162,10 @@ class AIMeta(VideoTransform):
 
     def _gather(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
         self.frames.number += 1
-        self.last_meta = document = self.frames.document(address, self.heed)
+        is_written = bool(self._outputs) or not self.values["silent"]
+        self.last_meta = document = self.frames.document(address, self.heed, is_read=is_written)
         self.documents += 1
-        flow = FLOW_OK if not self._outputs and self.values["silent"] else self._write(as_line(document.text))
+        flow = self._write(as_line(document.text)) if is_written else FLOW_OK
         if self.values["signal-aimetas"] and self.every.due():
             self.emit_signals()
         return flow

@@ -110,15 +110,15 @@ class FrameReader:
                 return carrier
         raise AssertionError("the last carrier accepts all buffers")
 
-    def document(self, address: int, heed: Callable[[Frame], None]) -> Document:
+    def document(self, address: int, heed: Callable[[Frame], None], *, is_read: bool = False) -> Document:
         """Return the document of the buffer at ``address``, which was counted; it stays that of this buffer.
 
-        What lies on the buffer is copied, and decoded when somebody reads the document, unless it has to be looked at now; then
-        ``heed`` sees the frame. Raises MetadataError.
+        What lies on the buffer is copied, and decoded when somebody reads the document, unless it has to be looked at now, or
+        ``is_read``, which says that somebody will; then ``heed`` sees the frame. Raises MetadataError.
         """
         now, metas = time_ns(), scan(address)
         carrier = self._carrier_of(metas)
-        kept = carrier.keep(address, metas, (self.format.width, self.format.height))
+        kept = None if is_read else carrier.keep(address, metas, (self.format.width, self.format.height))
         if kept is None:
             frame = self.decode(address)
             self.stamp(address, frame)
