@@ -148,7 +148,7 @@ def _save(path: Path, last: Result | None, frame: SampleFrame) -> None:
     save_picture(path, last, frame.objects, (frame.format.width, frame.format.height))
 
 
-# What is said about a result.
+# The explanation of a result.
 
 
 _FRAME_MS = 1000 / 30
