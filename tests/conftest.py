@@ -241,6 +241,39 @@ def library(tmp_path: Path):
     return write
 
 
+ENDS = """\
+import empycustom
+
+calls = 0
+
+
+def process_ip(io_buffer, in_meta, options):
+    global calls
+    calls += 1
+    if WHEN:
+        raise empycustom.EndOfStream(options.get("why", "enough"))
+    return {"frame": {"calls": calls}}
+
+
+def process(in_buffer, in_meta, options):
+    return in_buffer, process_ip(in_buffer, in_meta, options)
+
+
+def stop(options):
+    print(f"stopped after {calls} calls")
+"""
+
+
+@pytest.fixture
+def ends(library):
+    """Write a library that raises EndOfStream, in line 10, behind ``options["frames"]`` calls (3); return its path."""
+
+    def write(name: str = "lib.py", *, when: str = "calls > options.get('frames', 3)") -> Path:
+        return library(ENDS.replace("WHEN", when), name)
+
+    return write
+
+
 @pytest.fixture
 def regions(library):
     """Write a library that puts regions of interest on each buffer as other elements do, by GStreamer's own functions.

@@ -6,23 +6,6 @@ import json
 
 from command_helpers import LIB, free_port, words
 
-ENDS = """\
-import empycustom
-
-calls = 0
-
-
-def process_ip(io_buffer, in_meta, options):
-    global calls
-    calls += 1
-    if calls > options.get("frames", 3):
-        raise empycustom.EndOfStream("enough")
-    return {"frame": {"calls": calls}}
-
-
-def stop(options):
-    print("stopped")
-"""
 CALLED = [{"calls": 1}, {"calls": 2}, {"calls": 3}]
 CALLBACK = """\
 import empycustom
@@ -36,8 +19,8 @@ def update(signal):
 """
 
 
-def test_run_finishes_its_files(cli, library, tmp_path, frames_in):
-    ended = cli("run", "test", "--lib", library(ENDS), "--save", "a.mp4", "--save", "b.webm", "--save", "c.png", "--out", "-")
+def test_run_finishes_its_files(cli, ends, tmp_path, frames_in):
+    ended = cli("run", "test", "--lib", ends(), "--save", "a.mp4", "--save", "b.webm", "--save", "c.png", "--out", "-")
 
     assert ended.code == 0, ended.err
     assert words(ended.documents) == CALLED
@@ -45,24 +28,24 @@ def test_run_finishes_its_files(cli, library, tmp_path, frames_in):
     assert (tmp_path / "c.png").stat().st_size
     said = f"{tmp_path}/lib.py:10: process_ip ended the stream at frame 3 (0:00:00.100), and this frame is not passed on: enough"
     assert f"empycustom: info: {said}\n" in ended.err
-    assert ended.err.count("stopped\n") == 1
+    assert ended.err.count("stopped after ") == 1
     assert "3 frames in" in ended.err
     assert "Traceback" not in ended.err
 
 
-def test_run_with_a_video_and_several_libraries(cli, library, video):
-    first, second = library(ENDS.replace("> options.get", ">= 8 * options.get"), "first.py"), library(ENDS, "second.py")
+def test_run_with_a_video_and_several_libraries(cli, ends, video):
+    first, second = ends("first.py", when="calls >= 24"), ends("second.py")
     ended = cli("run", video, "--lib", first, "--lib", second)
 
     assert ended.code == 0, ended.err
     assert words(ended.documents) == CALLED
-    assert ended.err.count("stopped\n") == 2
+    assert ended.err.count("stopped after ") == 2
 
 
-def test_launch(cli, library, tmp_path, frames_in):
+def test_launch(cli, ends, tmp_path, frames_in):
     ended = cli(
         "launch", "videotestsrc is-live=true ! video/x-raw,format=RGBA,width=64,height=64,framerate=30/1 ! tee name=tee"
-        f" tee. ! queue ! empycustom custom-lib={library(ENDS)} in-place=true ! videoconvert ! jpegenc ! avimux ! filesink location=a.avi"
+        f" tee. ! queue ! empycustom custom-lib={ends()} in-place=true ! videoconvert ! jpegenc ! avimux ! filesink location=a.avi"
         " tee. ! queue ! fakesink sync=true"
     )  # fmt: skip
     assert ended.code == 0, ended.text
@@ -70,21 +53,21 @@ def test_launch(cli, library, tmp_path, frames_in):
     assert "process_ip ended the stream at frame 3" in ended.out
 
 
-def test_check_reports_it(cli, library):
-    ended = cli("check", library(ENDS))
+def test_check_reports_it(cli, ends):
+    ended = cli("check", ends())
     assert ended.code == 0, ended.text
     assert "lib.py:10: process_ip ended the stream at call 4 of 10, and this frame is not passed on: enough\n" in ended.out
     assert 'the frame: {"calls": 3}' in ended.out
 
-    ended = cli("check", library(ENDS), "--options", '{"frames": 0}')
+    ended = cli("check", ends(), "--options", '{"frames": 0}')
     assert ended.code == 0, ended.text
     assert "process_ip ended the stream at call 1 of 10" in ended.out
 
 
-def test_in_a_configuration_it_ends_its_stream_only(cli, configured, library, video):
+def test_in_a_configuration_it_ends_its_stream_only(cli, configured, ends, video):
     streams = [{"stream_id": "endless", "location": "test"}, {"stream_id": "video", "location": video.name}]
     name = configured({"empycustom": LIB}, streams=streams)
-    library(ENDS.replace("if calls >", 'if in_meta["buffer"]["width"] != 160 and calls >'))
+    ends(when="in_meta['buffer']['width'] != 160 and calls > 3")
     ended = cli("run", name)
 
     assert ended.code == 0, ended.err
@@ -93,11 +76,11 @@ def test_in_a_configuration_it_ends_its_stream_only(cli, configured, library, vi
     assert "empycustom: info: endless: " in ended.err
 
 
-def test_a_source_that_lasts_is_not_connected_again(cli, configured, library, camera):
+def test_a_source_that_lasts_is_not_connected_again(cli, configured, ends, camera):
     port = free_port()
     camera(port)
     name = configured({"empycustom": LIB})
-    library(ENDS)
+    ends()
     ended = cli("run", name, "--source", f"rtsp://127.0.0.1:{port}/ball", "--save", "a.mkv")
     assert ended.code == 0, ended.err
     assert "trying again" not in ended.err
