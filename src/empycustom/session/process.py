@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from empycustom.buffers.mapping import map_frame
-from empycustom.config.launch import describe
+from empycustom.config.launch import AIMETA, describe
 from empycustom.elements import register
-from empycustom.elements.document import DocumentResult, document
+from empycustom.elements.document import DocumentResult
 from empycustom.elements.frames import FrameFormat
 from empycustom.errors import EmPyCustomError, FrameClosedError, LaunchError, PropertyError
 from empycustom.frames.formats import planes_of
@@ -162,7 +162,7 @@ class Results(Iterator[Result]):
         self._failure: Exception | None = None
         self._over = self._closed = False
         self._documents: deque[Any] = deque()
-        self._caps = ""
+        self._caps: Any = None
 
     def __enter__(self) -> Results:
         return self
@@ -232,7 +232,7 @@ class Results(Iterator[Result]):
         for number, (library, options) in enumerate(self._libraries):
             _set_up(self._pipeline.get_by_name(f"empycustom{number}"), library, options, self._on_error)
         self._last = self._pipeline.get_by_name(_LAST)
-        self._last.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, _Reader(self._documents).look)
+        _collect(self._pipeline.get_by_name(AIMETA), self._last.get_static_pad("sink"), self._documents)
         feeder = self._video.attach(self._pipeline)
         keep_upright(self._pipeline)
         self._states = States(self._pipeline, [feeder] if feeder else [])
@@ -248,6 +248,7 @@ class Results(Iterator[Result]):
             sinks=lambda _converter: sink,
             named=True,
             newest=self._video.newest,
+            aimeta={"signal-aimetas": False},
         )
         return [*made.tokens, *made.sinks]
 
@@ -261,14 +262,10 @@ class Results(Iterator[Result]):
         return self._last.emit("try-pull-sample", 0 if self._failure or self._over else self._video.wait_ns)
 
     def _result_of(self, sample: Any) -> Result:
-        made = self._documents.popleft()
-        if isinstance(made, BaseException):
-            raise made
         caps = sample.get_caps()
-        text = caps.to_string()
-        if text != self._caps:
-            self._caps, self._about = text, {"buffer": FrameFormat(caps).buffer_info(None)}
-        self._current = Result(made, sample.get_buffer(), self._about)
+        if hash(caps) != hash(self._caps):  # by its address: as long as it is held, no other one can be there
+            self._caps, self._about = caps, {"buffer": FrameFormat(caps).buffer_info(None)}
+        self._current = Result(self._documents.popleft().values(), sample.get_buffer(), self._about)
         return self._current
 
     def _hear(self) -> None:
@@ -307,6 +304,16 @@ class Results(Iterator[Result]):
         self._hear()
 
 
+def _collect(aimeta: Any, pad: Any, documents: deque[Any]) -> None:
+    """Collect the documents that aimeta makes of the frames that come to a pad behind it, in their order."""
+
+    def look(_pad: Any, _info: Any) -> Any:
+        documents.append(aimeta.last_meta)
+        return Gst.PadProbeReturn.OK
+
+    pad.add_probe(Gst.PadProbeType.BUFFER, look)
+
+
 def _launch_error(report: Report) -> LaunchError:
     error = LaunchError(f"{report.element}: {report.advised}")
     error.details = report.details
@@ -326,24 +333,3 @@ def _set_up(element: Any, library: Any, options: str | None, on_error: str) -> N
     if options is not None:
         element.set_property("options", options)
     Gst.util_set_object_arg(element, "on-error", on_error)
-
-
-class _Reader:
-    """Reads the documents of the frames that come to a pad, in the order of the frames."""
-
-    def __init__(self, documents: deque[Any]) -> None:
-        self._documents = documents
-        self._number = -1
-
-    def look(self, pad: Any, info: Any) -> Any:
-        """Look at a frame."""
-        self._number += 1
-        try:
-            made: Any = document(info.get_buffer(), pad)
-            for frame in made["frame"]:
-                if frame["frame_num"] < 0:  # no library has numbered it
-                    frame["frame_num"] = self._number
-        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
-            made = error
-        self._documents.append(made)
-        return Gst.PadProbeReturn.OK
