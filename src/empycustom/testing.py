@@ -183,7 +183,7 @@ class SampleFrame:
 
     def in_meta(self, buffer: Any, number: int = 0) -> model.InMeta:
         """Return a new ``in_meta`` for a buffer of :meth:`buffer` with this number."""
-        frame = self.format.frame(hash(buffer), number, time.time_ns(), lambda pts: pts + self._shift, self.source or None)
+        frame = self.format.frame(buffer.pts, number, time.time_ns(), lambda pts: pts + self._shift, self.source or None)
         frame["object"] = [new_object(found, "") for found in self.objects]
         return {"frame": [frame], "buffer": self.format.buffer_info(video_layout(hash(buffer)))}
 

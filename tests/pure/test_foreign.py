@@ -79,8 +79,9 @@ def test_what_empycustom_writes_is_read_as_it_is(ours):
 def test_of_the_texts_of_this_process_the_last_ones_are_known():
     ours = Known()
     for number in range(10_000):
-        ours.add(str(number).encode(), number, None)
-        assert ours.get(str(number).encode()) == (number, None)
+        ours.add(str(number).encode(), number, (number + 1, 2) if number % 2 else None)
+        assert ours.size(str(number).encode()) == ((number + 1, 2) if number % 2 else None)
+        assert ours.get(str(number).encode()) == number
         assert str(number - 4000).encode() in ours or number < 4000
     assert b"0" not in ours
     assert b"other" not in ours

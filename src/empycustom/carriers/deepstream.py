@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
 from empycustom.carriers.events import Event, Records, discard_unreadable
-from empycustom.carriers.protocol import Frame, scaled
+from empycustom.carriers.protocol import Frame, Kept, scaled
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
 from empycustom.model.results import FrameResult, Result
@@ -188,7 +188,7 @@ class DeepStreamCarrier:
             read["emcustom"] = event.attributes
         return read
 
-    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> tuple[Any, int | None] | None:  # noqa: ARG002
+    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> Kept | None:  # noqa: ARG002
         """Return None: a copy of a batch costs as much as decoding it."""
         return None
 

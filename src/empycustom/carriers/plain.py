@@ -18,10 +18,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import compress
 from typing import Any
 
-from empycustom.carriers.protocol import ELSEWHERE, Frame, Handle, ObjectSource, free_numbers, scaled, stands_for
+from empycustom.carriers.protocol import ELSEWHERE, Frame, Handle, Kept, ObjectSource, free_numbers, scaled, stands_for
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
 from empycustom.model.results import FrameResult, Result, merged
@@ -34,6 +35,7 @@ from empycustom.native.metas import (
     VIDEO_META_API,
     JsonMeta,
     Snapshot,
+    VideoLayout,
     check_writable,
     layout_at,
     remove_meta,
@@ -92,7 +94,7 @@ class PlainCarrier:
         objects: list[Any] = frame["object"]
         handles: list[Any] = []
         warnings: list[str] = []
-        text, layout, number = b"", None, None
+        text, layout, stamp = b"", None, None
         for api, meta in metas:
             source = self._sources[api]
             if source is not None:
@@ -100,38 +102,34 @@ class PlainCarrier:
             elif api == self._json.api:
                 text = text or self._json.get(meta)
             elif api == STAMP_API:
-                number = stamp_at(meta) or number
+                stamp = stamp_at(meta) or stamp
             elif api == VIDEO_META_API:
                 layout = layout_at(meta)
         if len({handle[0] for handle in handles}) > 1:
             _drop_twins(objects, handles, self._sources.order)
-        if number is not None:
-            frame["frame_num"], frame["timestamp"] = number[0], model.timestamp_of_ms(number[1] // 1_000_000)
-        said = _read_note(text) if text else {}
-        if said:
-            frame["frame_num"], frame["timestamp"] = said["frame_num"], said["timestamp"]
-        decoded = Frame(frame)
-        decoded.handles, decoded.warnings, decoded.layout, decoded.text = [handles], warnings, layout, text
-        decoded.has_frame_number = bool(said) or number is not None
-        if said:
-            _complete(decoded, said)
-        return decoded
+        return _decoded(frame, handles, warnings, text, stamp, layout)
 
-    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> tuple[Any, int | None] | None:
-        """Return a copy of the metas of a buffer, and the frame's number on it; None: what lies there has to be looked at now."""
-        number = None
+    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> Kept | None:
+        """Return what decodes the buffer later: our own text, or if there are objects, a copy of the metas."""
+        text, stamp, has_objects = b"", None, False
         for api, meta in metas:
             if api == self._json.api:
-                ours = known.get(self._json.get(meta))
-                if ours is None or is_reshaped(ours[1], size):
-                    return None
-                number = ours[0]
-            elif api == STAMP_API and number is None:
-                stamp = stamp_at(meta)
-                number = stamp[0] if stamp else None
+                text = text or self._json.get(meta)
+            elif api == STAMP_API:
+                stamp = stamp_at(meta) or stamp
             elif api == PARENT_API:  # a copy would hold another buffer
                 return None
-        return Snapshot(address), number
+            elif self._sources[api] is not None:
+                has_objects = True
+        number = known.get(text) if text else stamp[0] if stamp else None
+        if text and (number is None or is_reshaped(known.size(text), size)):  # it has to be looked at
+            return None
+        if has_objects:
+            return number, partial(self._decode_copy, Snapshot(address))
+        return number, partial(_decoded, handles=[], warnings=(), text=text, stamp=stamp, layout=None)
+
+    def _decode_copy(self, copy: Snapshot, frame: model.Frame) -> Frame:
+        return self.decode(scan(copy.address), frame)
 
     def number_in(self, metas: list[tuple[int, int]]) -> int | None:
         """Look for our custom meta or a stamp."""
@@ -161,32 +159,42 @@ class PlainCarrier:
 
     def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
         """Write the attributes into our custom meta, and new objects into metas of their own."""
-        check_writable(address)
         (of_frame,) = result.frames
-        warnings = list(result.ignored)
-        said = _read_note(frame.text) if frame.text else {}
-        records = {record["key"]: record for record in said.get("object", ())}
-        note_at = 0
-        if records or of_frame.is_about_objects:
-            there, note_at = self._there(address)
-            self._apply_objects(address, frame, of_frame, records, there, warnings)
-        elif frame.text:
-            note_at = self._json.find(address)
         told: dict[str, Any] = {"frame_num": frame.frame_num, "timestamp": frame.timestamp}
-        for key, attributes in (("meta", result.attributes), ("emcustom", of_frame.attributes)):
-            attributes = merged(said.get(key, NOTHING), attributes)
-            if not is_nothing(attributes):
-                told[key] = attributes
-        if records:
-            told["source_frame_width"], told["source_frame_height"] = frame.size
-            told["object"] = list(records.values())
+        if result.attributes is not NOTHING:
+            told["meta"] = result.attributes
+        if of_frame.attributes is not NOTHING:
+            told["emcustom"] = of_frame.attributes
+        warnings, json_at, size = list(result.ignored), 0, None
+        if frame.text or of_frame.new_objects or (frame.handles[0] and of_frame.is_about_objects):
+            check_writable(address)
+            json_at = self._add_earlier(address, frame, of_frame, told, warnings)
+            size = frame.size if "object" in told else None
         text = assemble(told)
-        known.add(text, frame.frame_num, frame.size if records else None)
-        if note_at:
-            self._json.replace(address, note_at, frame.frame_num, text)
+        known.add(text, frame.frame_num, size)
+        if json_at:
+            self._json.replace(address, json_at, frame.frame_num, text)
         else:
             self._json.add(address, frame.frame_num, text)
         return warnings
+
+    def _add_earlier(self, address: int, frame: Frame, result: FrameResult, told: dict[str, Any], warnings: list[str]) -> int:
+        """Add to what is to be written what stands on the buffer, and the objects. Return the address of our own meta, or 0."""
+        said = _read_note(frame.text) if frame.text else {}
+        for key in ("meta", "emcustom"):
+            if key in said:
+                told[key] = merged(said[key], told.get(key, NOTHING))
+                if is_nothing(told[key]):
+                    del told[key]
+        records = {record["key"]: record for record in said.get("object", ())}
+        if not records and not result.is_about_objects:
+            return self._json.find(address)
+        there, json_at = self._there(address)
+        self._apply_objects(address, frame, result, records, there, warnings)
+        if records:
+            told["source_frame_width"], told["source_frame_height"] = frame.size
+            told["object"] = list(records.values())
+        return json_at
 
     def _there(self, address: int) -> tuple[dict[Any, list[Any]], int]:
         """Return (source, meta, number) of the objects on a buffer by their states, in order; and the address of our own meta."""
@@ -267,6 +275,28 @@ def _read_note(text: bytes) -> dict[str, Any]:
             f"the JSON in the buffer's {META_NAME}",
             f" is not as empycustom writes it: {error}; find the element that wrote it: {shown}",
         ) from error
+
+
+def _decoded(
+    frame: model.Frame,
+    handles: list[Handle],
+    warnings: Sequence[str],
+    text: bytes,
+    stamp: tuple[int, int] | None,
+    layout: VideoLayout | None,
+) -> Frame:
+    """Return a frame with its objects, and what our own metadata adds to it."""
+    if stamp is not None:
+        frame["frame_num"], frame["timestamp"] = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
+    said = _read_note(text) if text else None
+    if said:
+        frame["frame_num"], frame["timestamp"] = said["frame_num"], said["timestamp"]
+    decoded = Frame(frame)
+    decoded.handles, decoded.warnings, decoded.layout, decoded.text = [handles], warnings, layout, text
+    decoded.has_frame_number = said is not None or stamp is not None
+    if said:
+        _complete(decoded, said)
+    return decoded
 
 
 def _complete(decoded: Frame, said: dict[str, Any]) -> None:

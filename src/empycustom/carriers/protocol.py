@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any, Protocol
 
 from empycustom.model import values as model
@@ -50,6 +50,10 @@ class Frame:
         return in_meta
 
 
+Kept = tuple[int | None, Callable[[Any], Frame]]
+"""The number that a buffer carries, None: it carries none; and what returns it decoded, given what the element itself knows."""
+
+
 class Carrier(Protocol):
     """Decodes and writes the metadata of one kind of buffer. ``address`` is ``hash(buffer)``, ``metas`` are what scanning finds.
 
@@ -67,11 +71,8 @@ class Carrier(Protocol):
         ``frame`` holds what the element itself knows; what the buffer says goes on top of it. Raises MetadataError.
         """
 
-    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> tuple[Any, int | None] | None:
-        """Return a copy of what lies on a buffer with frames of a ``size``, to be decoded later, and the number that it carries.
-
-        The copy has the ``address`` of a buffer, without pixels. None: it has to be decoded now.
-        """
+    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> Kept | None:
+        """Return what decodes a buffer with frames of a ``size`` later, when it is gone. None: it has to be decoded now."""
 
     def number_in(self, metas: list[tuple[int, int]]) -> int | None:
         """Return the number of the frame that a buffer carries itself, None where it carries none."""

@@ -23,7 +23,7 @@ from empycustom.library.callbacks import trace_this_thread
 from empycustom.library.explain import at_fault
 from empycustom.model.values import name_frames
 from empycustom.native import fastpath
-from empycustom.native.objects import DebugCategory, highest_level, keep_alive, keep_floating, listener_check
+from empycustom.native.objects import DebugCategory, any_listener_check, highest_level, keep_alive, keep_floating, listener_check
 from empycustom.text import for_people, use_native_folders
 
 SLOW_BECAUSE = fastpath.reason_unavailable(PYGOBJECT_VERSION, PYGOBJECT_INTERFACE)  # "": the fast path is taken
@@ -288,6 +288,7 @@ class VideoTransform(PyTransform):
         self.last_meta = None
         self._until_end = None
         self.told.clear()
+        self._is_heard = any_listener_check(hash(self))
         self._signal_is_heard = listener_check(hash(self), self.signal)
         self._new_meta_is_heard = listener_check(hash(self), "new-meta")
 
@@ -322,6 +323,8 @@ class VideoTransform(PyTransform):
 
     def emit_signals(self) -> None:
         """Emit the signal, and ``new-meta`` with the last meta as text, as far as anybody listens."""
+        if not self._is_heard():  # one question instead of two, where nobody listens to anything
+            return
         if self._signal_is_heard():
             trace_this_thread()
             self.emit(self.signal)

@@ -83,7 +83,7 @@ class FrameReader:
     def decode(self, address: int) -> Frame:
         """Decode the buffer at ``address``, which was counted. Raises MetadataError."""
         now = time_ns()
-        frame = self.format.frame(address, self.number, now, self._stream_time, self.source)
+        frame = self.format.frame(pts_at(address)[0], self.number, now, self._stream_time, self.source)
         metas = scan(address)
         return self._decoded(metas, frame, now) if metas else self._bare(frame, now)
 
@@ -124,12 +124,13 @@ class FrameReader:
             self.stamp(address, frame)
             heed(frame)
             return Document(frame)
-        snapshot, number = kept
+        number, decode = kept
         if number is not None:
             self.number = number
         elif is_writable(address):  # as it is, unless another branch of a tee has it, too
             add_stamp(address, self.number, now)
-        return Document(None, (self.format, carrier, snapshot, self.number, now, self._stream_time, self.source, heed))
+        known = (pts_at(address)[0], self.number, now, self._stream_time, self.source)
+        return Document(None, (self.format, known, decode, heed))
 
     def name(self, address: int) -> str:
         """Name the frames of the buffer that was decoded last. It is decoded anew: a library may have changed what it got."""
@@ -159,7 +160,7 @@ class FrameReader:
 
 
 class Document:
-    """The document of one buffer, which is made when it is asked for: of its decoded ``frame``, or of a copy of its metas.
+    """The document of one buffer, which is made when it is asked for: of its decoded ``frame``, or of what was kept of it.
 
     Several threads may ask.
     """
@@ -183,9 +184,8 @@ class Document:
         """Return the document as a dict."""
         kept = self._kept
         if self.frame is None and kept is not None:
-            frame_format, carrier, snapshot, number, now, stream_time, source, heed = kept
-            frame = frame_format.frame(snapshot.address, number, now, stream_time, source)
-            self.frame = carrier.decode(scan(snapshot.address), frame)
+            frame_format, known, decode, heed = kept
+            self.frame = decode(frame_format.frame(*known))
             heed(self.frame)
         frame = self.frame
         assert frame is not None, "there is a frame, or what it is made of"
@@ -235,12 +235,11 @@ class FrameFormat:
         # How long a frame lasts, in nanoseconds; without end where the caps do not say it.
         self.duration_ns: float = info.fps_d * Gst.SECOND / info.fps_n if info.fps_n else inf
 
-    def frame(self, address: int, number: int, time_ns: int, stream_time: StreamTime, source: str | None) -> model.Frame:
+    def frame(self, pts: int, number: int, time_ns: int, stream_time: StreamTime, source: str | None) -> model.Frame:
         """Return what is known of the frame of a buffer before its metadata is read.
 
         ``stream_time`` is asked about its pts; ``source`` is what it comes from, None: not known.
         """
-        (pts,) = pts_at(address)
         frame: Any = {
             "frame_num": number,
             "buf_pts": pts if pts != NO_TIME else model.NO_PTS,

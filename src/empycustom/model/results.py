@@ -34,12 +34,11 @@ class FrameResult:
     NOTHING. ``new_objects`` are complete.
     """
 
-    __slots__ = ("attributes", "new_objects", "objects")
+    attributes: Any = NOTHING
+    new_objects: Sequence[model.Object] = ()
 
-    def __init__(self, objects: list[Any]) -> None:
-        self.objects = objects
-        self.attributes: Any = NOTHING
-        self.new_objects: Sequence[model.Object] = ()
+    def __init__(self, count: int) -> None:
+        self.objects: list[Any] = [NOTHING] * count
 
     @property
     def is_about_objects(self) -> bool:
@@ -55,14 +54,13 @@ class Result:
     seen then.
     """
 
-    __slots__ = ("attributes", "frames", "ignored", "image", "returned")
+    attributes: Any = NOTHING
+    ignored: Sequence[str] = ()
+    image: Any = ()
 
     def __init__(self, object_counts: list[int], returned: Any = None) -> None:
-        self.frames = [FrameResult([NOTHING] * count) for count in object_counts]
+        self.frames = list(map(FrameResult, object_counts))
         self.returned = returned
-        self.attributes: Any = NOTHING
-        self.ignored: Sequence[str] = ()
-        self.image: list[Any] = []
 
     @property
     def text(self) -> str:
@@ -134,11 +132,11 @@ def value_of(attributes: Any) -> Any:
     return decode(attributes) if type(attributes) is bytes else attributes
 
 
-_NOTHINGS = (b"{}", b'""', b"null")
+_NOTHINGS, _LONGEST_NOTHING = (b"{}", b'""', b"null"), 4
 
 
 def _or_nothing(attributes: Any) -> Any:
-    return NOTHING if attributes in _NOTHINGS else attributes
+    return attributes if len(attributes) > _LONGEST_NOTHING or attributes not in _NOTHINGS else NOTHING
 
 
 # The dict form. Each function takes what stands in a place, and returns what was returned there, and the results that it makes.
@@ -170,7 +168,7 @@ def _read_frames(value: Any, result: Result) -> Any:
     if isinstance(value, dict):
         returned: Any = _only_frame(value, result.frames)
     elif isinstance(value, list):
-        frames = [*result.frames, *(FrameResult([]) for _ in value[len(result.frames) :])]
+        frames = [*result.frames, *(FrameResult(0) for _ in value[len(result.frames) :])]
         returned = [_read_frame(entry, f"frame[{n}]", frame) for n, (entry, frame) in enumerate(zip(value, frames, strict=False))]
     else:
         raise OutputError(

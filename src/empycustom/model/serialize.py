@@ -305,7 +305,7 @@ def _of_numpy(value: Any) -> Any:
 
 def is_exact(text: bytes) -> bool:
     """Return whether :func:`decode` gives back what a text of :func:`encode`'s was made of, also where it lies in another."""
-    return text[:1] != _EXACT and b'": ' not in text
+    return b'": ' not in text and text[:1] != _EXACT
 
 
 def decode(text: bytes) -> Any:

@@ -177,19 +177,34 @@ class Known:
     _MANY = 4096  # in queues between two elements
 
     def __init__(self) -> None:
-        self._last: dict[int, tuple[int, tuple[int, int] | None]] = {}
-        self._earlier: dict[int, tuple[int, tuple[int, int] | None]] = {}
+        # Numbers alone: what the garbage collector looks at would make it run, for every buffer that is kept in mind.
+        self._last: dict[int, int] = {}
+        self._earlier: dict[int, int] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
 
     def add(self, text: bytes, frame_num: int, size: tuple[int, int] | None) -> None:
         """Know a text from now on, until twice as many as there may be were added; if reading it needs no care."""
-        if is_exact(text):
-            if len(self._last) >= self._MANY:
-                self._earlier, self._last = self._last, {}
-            self._last[hash(text)] = frame_num, size
+        if not is_exact(text):
+            return
+        last = self._last
+        if len(last) >= self._MANY:
+            self._earlier, self._last = last, {}
+            last, kept = self._last, self._sizes.copy()
+            self._sizes = {key: kept[key] for key in self._earlier.keys() & kept.keys()}
+        key = hash(text)
+        last[key] = frame_num
+        if size is not None:
+            self._sizes[key] = size
 
-    def get(self, text: bytes) -> tuple[int, tuple[int, int] | None] | None:
-        """Return the number of the frame that a text is about, and its size; None: the text is not known."""
-        return self._last.get(hash(text)) or self._earlier.get(hash(text))
+    def get(self, text: bytes) -> int | None:
+        """Return the number of the frame that a text is about; None: the text is not known."""
+        key = hash(text)
+        number = self._last.get(key)
+        return self._earlier.get(key) if number is None else number
+
+    def size(self, text: bytes) -> tuple[int, int] | None:
+        """Return the size of the frame whose objects a text is about; None: it is about none, or not known."""
+        return self._sizes.get(hash(text))
 
     def __contains__(self, text: bytes) -> bool:
         return self.get(text) is not None

@@ -30,6 +30,7 @@ void g_atomic_rc_box_release(address box);
 GQuark g_quark_from_string(const char *text);
 void g_value_set_static_string(address value, const char *text);
 unsigned g_signal_lookup(const char *name, GType type);
+unsigned long g_signal_handler_find(address object, int mask, unsigned signal, GQuark detail, address closure, address function, address data);
 gboolean g_signal_has_handler_pending(address object, unsigned signal, GQuark detail, gboolean may_be_blocked);
 typedef struct { int value; const char *value_name, *value_nick; } GEnumValue;
 GType g_enum_register_static(const char *name, const GEnumValue *values);

@@ -41,6 +41,14 @@ def listener_check(address: int, signal: str) -> Callable[[], int]:
     return partial(glib.g_signal_has_handler_pending, address, number, 0, False)
 
 
+_UNBLOCKED = 1 << 5  # GSignalMatchType
+
+
+def any_listener_check(address: int) -> Callable[[], int]:
+    """Return a function that returns whether anybody is connected to any signal of the object at ``address``: 0 if nobody is."""
+    return partial(glib.g_signal_handler_find, address, _UNBLOCKED, 0, 0, 0, 0, 0)
+
+
 def install_int_property(owner: str, property_id: int, name: str, blurb: str, limits: tuple[int, int, int], flags: int) -> None:
     """Install an int property on the class named ``owner``, which reports its range and does not enforce it.
 
