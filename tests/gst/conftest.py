@@ -1,10 +1,15 @@
 """What tests of elements need."""
 
+from __future__ import annotations
+
+import json
 import subprocess
 import sys
 
 import pytest
 from programs import PRELUDE, SWITCH
+
+from empycustom.gstreamer import Gst
 
 
 @pytest.fixture
@@ -27,3 +32,42 @@ def python(env_with, tmp_path):
         return done
 
     return run
+
+
+DETECTOR = """
+def process_ip(b, m, o):
+    return {"frame": [{"new_object": [
+        {"class_id": 2, "obj_label": "person", "confidence": 0.75, "object_id": 41,
+         "rect_params": {"left": 8, "top": 4, "width": 16.5, "height": 20}},
+        {"class_id": 0, "obj_label": "car", "confidence": 0.5,
+         "rect_params": {"left": 40, "top": 20, "width": 10, "height": 6},
+         "text_params": {"display_text": "Car!"},
+         "classifier": [{"unique_component_id": 3, "label_info": [{"result_label": "red", "result_prob": 0.25}]}]},
+    ]}]}
+"""
+
+
+NAMER = "def process_ip(b, m, o):\n    return [{'name': found['obj_label']} for found in m['frame'][0]['object']] + [{'frame': True}]\n"
+
+
+@pytest.fixture
+def document(play):
+    """Play a pipeline with an aimeta at its end and return its last document's frame."""
+
+    def run(description):
+        pipeline = Gst.parse_launch(f"{description} ! aimeta name=meta ! fakesink")
+        played = play(pipeline)
+        assert played.ended, played.errors
+        return json.loads(pipeline.get_by_name("meta").get_property("last-meta"))["frame"][0]
+
+    return run
+
+
+@pytest.fixture
+def detector(library):
+    return f"empycustom in-place=true custom-lib={library(DETECTOR, 'detector.py')}"
+
+
+@pytest.fixture
+def namer(library):
+    return f"empycustom in-place=true custom-lib={library(NAMER, 'namer.py')}"
