@@ -298,3 +298,27 @@ def test_no_frame_reaches_a_library_at_the_end_of_the_interpreter(tmp_path):
         [sys.executable, "-c", AT_EXIT.replace("{lib}", str(library))], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "True 0\n", "")
+
+
+AFTER_THE_END = """
+import ctypes
+import empycustom
+from empycustom.gstreamer import Gst
+
+empycustom.register()
+libc, gst = ctypes.CDLL(None), ctypes.CDLL("libgstreamer-1.0.so.0")
+pipeline = Gst.parse_launch("videotestsrc name=s ! empycustom in-place=false ! perf ! aimeta ! fakesink")
+pad = pipeline.get_by_name("s").get_static_pad("src")
+for kept in (pipeline, pad):
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+text = ctypes.create_string_buffer(b"asked")
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(text))
+libc.__cxa_atexit(libc.puts, text, None)  # the last one is called first
+libc.__cxa_atexit(gst.gst_pad_get_allowed_caps, ctypes.c_void_p(hash(pad)), None)  # asks all elements for their caps
+"""
+
+
+def test_caps_are_negotiated_after_the_end_of_the_interpreter():
+    """As a thread of GStreamer may do in a pipeline that is just starting: PyGObject returns NULL then, which is no caps."""
+    done = subprocess.run([sys.executable, "-c", AFTER_THE_END], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "asked\n", "")

@@ -348,3 +348,37 @@ def test_an_event_of_every_version(monkeypatch, layout):
     written = {*range(8), *range(104, 108)}.union(*(range(place, place + 8) for place in pointers))
     content = at(blob, f"{size}s")[0]
     assert [place for place, byte in enumerate(content) if byte and place not in written] == []
+
+
+# Functions that return a number.
+
+NUMBERS = [-2, -1, 0, 1, 7, 32767, -32768]
+RESULTS = {"x86_64": "UC_X86_REG_EAX", "aarch64": "UC_ARM64_REG_W0"}
+
+
+@here
+def test_functions_return_their_number_whatever_they_are_called_with():
+    functions = [
+        ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 3)(address) for address in trampolines.make_constants(NUMBERS)
+    ]
+    assert [function(1, None, 2**64 - 1) for function in functions] == NUMBERS
+
+
+@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("number", NUMBERS)
+def test_on_every_machine_the_number_is_returned_and_nothing_else_changes(name, number):
+    kind, _, _, _, stack, others = MACHINES[name]
+    code = trampolines.constant_code(name, number)
+    assert code.startswith(LANDINGS[name])
+    assert code.endswith(RETURNS[name])
+    emulator = unicorn.Uc(*kind)
+    emulator.mem_map(CODE, 4096)
+    emulator.mem_write(CODE, code)
+    for place, register in enumerate(others):
+        emulator.reg_write(register, 0x0123_4567_89AB_0000 + place)
+    emulator.reg_write(stack, STACK)
+    before = [emulator.reg_read(register) for register in (stack, *others)]
+    emulator.emu_start(CODE, CODE + len(code) - len(RETURNS[name]), count=10)
+    result = emulator.reg_read(getattr({"x86_64": x86, "aarch64": arm}[name], RESULTS[name]))
+    assert result % 2**32 == number % 2**32
+    assert [emulator.reg_read(register) for register in (stack, *others)] == before

@@ -30,11 +30,20 @@ SLOW_BECAUSE = fastpath.reason_unavailable(PYGOBJECT_VERSION, PYGOBJECT_INTERFAC
 
 
 def install_fast_path(element_class: Any, *methods: str) -> None:
-    """Let the buffers of an element class come by the fast path, where there is one: past these virtual methods of its."""
+    """Let the buffers of an element class come by the fast path, where there is one: past these virtual methods of its.
+
+    At the end of the interpreter those that streaming threads call become C's own.
+    """
+    gtype = hash(element_class.__gtype__)
+    layout = {field.get_name(): field.get_offset() for field in GstBase.BaseTransformClass.__info__.get_fields()}
     if not SLOW_BECAUSE:
-        layout = GstBase.BaseTransformClass.__info__.get_fields()
-        offsets = {field.get_name(): field.get_offset() for field in layout}
-        fastpath.override_vfuncs(hash(element_class.__gtype__), {name: offsets[name] for name in methods})
+        fastpath.override_vfuncs(gtype, {name: layout[name] for name in methods})
+    vfuncs = {name: offset for name, offset in layout.items() if name not in _NO_VFUNCS}
+    fastpath.detach_at_exit(gtype, hash(GstBase.BaseTransform.__gtype__), vfuncs)
+
+
+# Fields that are not virtual methods, and those that change the state: a library is stopped also at the end.
+_NO_VFUNCS = ("parent_class", "passthrough_on_same_caps", "transform_ip_on_passthrough", "_gst_reserved", "start", "stop")
 
 
 # What a callback gets: made of the address of the buffer on the fast path, else of the object that PyGObject made. And what has

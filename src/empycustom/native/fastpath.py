@@ -22,12 +22,16 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from empycustom.errors import NativeError
 from empycustom.native.loading import ffi, glib
+from empycustom.native.trampolines import make_constants
 
 _SWITCH = "EMPYCUSTOM_FAST_PATH"
 _CAPSULE = b"gobject._PyGObject_API"
 _BOXED_NEW = 17  # its place in the table; places are never reused within PyGObject 3
 _FLOW_ERROR, _FLOW_FLUSHING = -5, -2
+# What virtual methods that GstBaseTransform does not have itself return at the end.
+_AT_END = {"transform_ip": _FLOW_FLUSHING, "transform": _FLOW_FLUSHING, "set_caps": 1}
 
 # What to call for each element that is started, by its address, and what to do with what that raises.
 _transform_ips: dict[int, Callable[[int], int]] = {}
@@ -98,6 +102,27 @@ def override_vfuncs(gtype: int, offsets: dict[str, int]) -> None:
         ffi.cast("void **", start + offset)[0] = callbacks[name]
         # Threads of GStreamer may outlive the interpreter's modules.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(callbacks[name]))
+
+
+def detach_at_exit(gtype: int, parent: int, offsets: dict[str, int]) -> None:
+    """Let the elements of a C class be those of its parent class, all C, from the interpreter's end on.
+
+    Threads of GStreamer go on for a moment then. PyGObject's functions for virtual methods return NULL, and GStreamer takes that
+    for caps. ``offsets`` are those of the virtual methods in both classes.
+    """
+    atexit.register(_detach, gtype, parent, offsets)
+
+
+def _detach(gtype: int, parent: int, offsets: dict[str, int]) -> None:
+    try:
+        ends = dict(zip(_AT_END, make_constants(_AT_END.values()), strict=True))
+    except NativeError:
+        ends = {}  # those return 0, and what was put there for the fast path stays
+    own, inherited = (ffi.cast("char *", glib.g_type_class_ref(kind)) for kind in (gtype, parent))
+    for name, offset in offsets.items():
+        slot, function = ffi.cast("address *", own + offset), ffi.cast("address *", inherited + offset)[0]
+        if slot[0] != function and (function or name in ends):
+            slot[0] = function or ends[name]
 
 
 def register(

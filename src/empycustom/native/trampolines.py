@@ -79,7 +79,26 @@ def make_trampolines(wanted: Iterable[tuple[int, ...]]) -> list[int]:
     machine = platform.machine()
     if machine not in MACHINES:
         raise NativeError(f"there is no machine code for {machine}, only for {', '.join(MACHINES)}")
-    codes = [machine_code(machine, *each) for each in wanted]
+    return _functions([machine_code(machine, *each) for each in wanted])
+
+
+def constant_code(machine: str, number: int) -> bytes:
+    """Return the code of a function that returns a number, whatever its arguments are; it is between -32768 and 32767."""
+    if machine == "x86_64":
+        return _ENDBR64 + b"\xb8" + number.to_bytes(4, "little", signed=True) + b"\xc3"  # mov eax, number; ret
+    move = 0x52800000 | number << 5 if number >= 0 else 0x12800000 | ~number << 5  # mov w0, number; ret
+    return _BTI_C + _code(move, 0xD65F03C0)
+
+
+def make_constants(numbers: Iterable[int]) -> list[int]:
+    """Return the addresses of new functions that return a number each; 64 at most. Raises NativeError like make_trampolines."""
+    machine = platform.machine()
+    if machine not in MACHINES:
+        raise NativeError(f"there is no machine code for {machine}, only for {', '.join(MACHINES)}")
+    return _functions([constant_code(machine, number) for number in numbers])
+
+
+def _functions(codes: list[bytes]) -> list[int]:
     start = _runnable(b"".join(code.ljust(_LARGEST, b"\0") for code in codes))
     return [start + _LARGEST * index for index in range(len(codes))]
 
