@@ -61,30 +61,30 @@ _FLUSHING = int(Gst.PadFlags.FLUSHING)
 
 
 class Pace:
-    """How the stream that arrives at a sink pad may wait for an output."""
+    """Tells a queue that is full whether the stream at a sink pad may wait."""
 
     def __init__(self, pad: Any) -> None:
         self._pad = pad
         self._live: bool | None = None
 
     def restart(self) -> None:
-        """Begin another stream, of which nothing is known yet."""
+        """Forget what is known of the stream: another one begins."""
         self._live = None
 
     def is_live(self) -> bool:
-        """Whether a live source is upstream, as GStreamer's latency query says it."""
+        """Return whether there is a live source upstream, by GStreamer's latency query."""
         if self._live is None:
             query = Gst.Query.new_latency()
             self._live = bool(self._pad.peer_query(query) and query.parse_latency()[0])
         return self._live
 
     def is_stopping(self) -> bool:
-        """Whether the pad is being stopped or flushed."""
+        """Return whether the pad is being stopped or flushed."""
         return bool(self._pad.flags & _FLUSHING)
 
 
 class AIMeta(VideoTransform):
-    """The element. It changes nothing in the stream. ``pace`` is how the stream may wait for outputs of documents."""
+    """The element. It changes nothing in the stream. ``pace`` tells outputs of documents whether the stream may wait."""
 
     __gtype_name__ = "GstAIMeta"
     __gstmetadata__ = (
@@ -110,7 +110,7 @@ class AIMeta(VideoTransform):
         self.pace = Pace(self.sinkpad)
 
     def begin(self) -> None:
-        """Open what documents go to."""
+        """Open the outputs."""
         super().begin()
         self.work = self._gather
         self.set_passthrough(True)
@@ -127,7 +127,7 @@ class AIMeta(VideoTransform):
             raise
 
     def end(self) -> None:
-        """Write what is still to be written, and close the outputs.
+        """Wait until all documents are written, and close the outputs.
 
         The last document is made now, if nobody has read it: what it is made of is not kept any longer.
         """
@@ -171,7 +171,7 @@ class AIMeta(VideoTransform):
         return flow
 
     def _write(self, line: bytes) -> int:
-        """Hand a document to all outputs; return the GstFlowReturn. Raises PropertyError."""
+        """Put a document into the queues of all outputs; return the GstFlowReturn. Raises PropertyError."""
         silent = self.values["silent"]
         if not silent:
             self.log(LOG, line[:-1].decode())

@@ -1,1 +1,1 @@
-"""Where documents go: files, the console, and what other packages add, each behind a queue so that no stream waits for a disk."""
+"""Outputs of documents: files, the console, and those of other packages, each with a queue and a thread of its own."""

@@ -1,4 +1,4 @@
-"""An output that can block, in a thread of its own behind a bounded queue: a slow disk or pipe does not stop a stream."""
+"""A bounded queue and a thread for an output, so that a slow disk or pipe does not stop a stream."""
 
 from __future__ import annotations
 
@@ -15,45 +15,59 @@ from weakref import WeakSet
 from empycustom.errors import StuckOutputError
 from empycustom.outputs.table import Output
 
-PATIENCE_S = 5.0  # how long an output may take nothing at the end before what waits for it is given up
+PATIENCE_S = 5.0  # without progress, before the documents that wait at the end are given up
 MOST_DOCUMENTS, MOST_BYTES = 1000, 16 << 20
-_GATHER_S = 0.002  # each wake-up of another thread costs a stream more than a document does
+_GATHER_S = 0.002  # to write several documents at once: waking the thread costs the stream more than a document does
 _LOOK_EVERY_S = 0.01
 
 
 class Pace(Protocol):
-    """How the stream that a document comes from may wait."""
+    """Tells a queue that is full whether the stream may wait."""
 
     def is_live(self) -> bool:
-        """Whether it cannot wait: documents are dropped where there is no room. Asked only then."""
+        """Return whether the stream is live, and cannot wait: its documents are dropped."""
 
     def is_stopping(self) -> bool:
-        """Whether it has to go on at once, because it is stopped or flushed. Asked again and again while it waits."""
+        """Return whether the stream is stopped or flushed, and has to go on at once. It is called repeatedly during a wait."""
 
 
 def reason(error: BaseException | None) -> str:
-    """Return why an output failed, to be put in brackets."""
+    """Return why an output failed, as text for the brackets in a message."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class Patient:
-    """The pace of somebody who is not a live stream, and waits for as long as it takes."""
+    """The :class:`Pace` of something that is not a stream: it waits as long as it takes."""
 
     def is_live(self) -> bool:
-        """Nothing is dropped."""
+        """Return False: nothing is dropped."""
         return False
 
     def is_stopping(self) -> bool:
-        """Nobody stops it."""
+        """Return False: a wait is not interrupted."""
         return False
 
 
 class QueuedOutput:
-    """Writes documents to an output in a thread of its own. Any thread may :meth:`put`.
+    """Writes documents to an output in a thread of its own. All methods may be called in any thread.
 
-    ``on_error`` is called once where writing fails, or nothing moves at the end, in whatever thread finds it out; ``failed`` is
-    that error then, and nothing more is accepted. Documents are counted: ``accepted``, ``written``, ``dropped`` (by a live
-    stream, there was no room) and ``lost`` (accepted, and could not be written). Raises what ``output.open`` raises.
+    Parameters
+    ----------
+    output : Output
+        Where the documents go. It is opened at once; what its ``open`` raises is raised here.
+    on_error : function
+        It is called once, in any thread, with the exception when writing fails, or with a StuckOutputError when there is no
+        progress at the end. Nothing more is accepted then.
+    most, most_bytes : int
+        The largest number of documents in the queue, and their largest size in bytes.
+
+    Attributes
+    ----------
+    accepted, written, dropped, lost : int
+        Numbers of documents: accepted by :meth:`put`; written; dropped because the queue of a live stream was full; accepted,
+        but not written because of an error.
+    failed : BaseException or None
+        The exception that ``on_error`` was called with.
     """
 
     def __init__(
@@ -83,19 +97,19 @@ class QueuedOutput:
 
     @property
     def waiting(self) -> int:
-        """How many documents were accepted and are not written yet."""
+        """Number of documents that are accepted and not written yet."""
         return self.accepted - self.written - self.lost
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether it was made here: a child of a fork does not have the thread."""
+        """True in the process that made it; a forked child does not have the thread."""
         return self._process == os.getpid()
 
     def put(self, line: bytes, pace: Pace) -> bool:
-        """Accept a document; return False where it was dropped, or the output has failed.
+        """Accept a document, as a line of JSON; return False if it is dropped, or if the output has failed.
 
-        Where there is no room, a stream that is not live waits until there is, or it is stopped: then the document is accepted
-        all the same, so that nothing of what the stream has seen is lost.
+        If the queue is full, a live stream drops the document. Another stream waits; if it is stopped or flushed meanwhile, the
+        document is accepted nevertheless, so that nothing is lost.
         """
         size = len(line)
         with self._lock:
@@ -122,15 +136,15 @@ class QueuedOutput:
         return bool(self._queue) and (len(self._queue) >= self._most or self._bytes + size > self._most_bytes)
 
     def drain(self, is_stopping: Callable[[], bool] = lambda: False, *, patience_s: float = PATIENCE_S) -> None:
-        """Wait until all that was accepted so far is written, however slowly; give up where nothing moves any more."""
+        """Wait until all documents that are accepted so far are written; give up after ``patience_s`` without progress."""
         with self._lock:
             wanted = self.accepted
         self._wait(lambda: self.written >= wanted or is_stopping(), patience_s)
 
     def close(self, is_hurried: Callable[[], bool] = lambda: False, *, patience_s: float = PATIENCE_S) -> None:
-        """Write what was accepted, as :meth:`drain` does, and close the output. Nothing is accepted any more.
+        """Wait as :meth:`drain` does, and close the output. Nothing more is accepted.
 
-        ``is_hurried`` is asked again and again; True: nobody wants to wait any longer, and what is not written yet is lost.
+        ``is_hurried`` is called repeatedly. When it returns True, the wait ends, and documents that are not written are lost.
         """
         if self.is_of_this_process:
             self._closing = True
@@ -140,12 +154,12 @@ class QueuedOutput:
             _open.discard(self)
 
     def give_up(self, patience_s: float = 0.0) -> None:
-        """Write nothing more: those documents are lost that nothing could be written of for ``patience_s``."""
+        """Write nothing more. Documents that wait are lost; ``patience_s`` is for the message: the time without progress."""
         if self.waiting:
             self._fail(StuckOutputError(self.waiting, patience_s))
 
     def _wait(self, is_done: Callable[[], bool], patience_s: float) -> None:
-        """Wait as long as documents are written, and until an error has been reported."""
+        """Wait while there is progress, until it is done, or an error has been reported."""
         with self._lock:
             self._hurried += 1
             self._more.notify()
@@ -189,7 +203,7 @@ class QueuedOutput:
             self._moved.notify_all()
 
     def _next(self) -> list[bytes]:
-        """Return what is to be written next; nothing at the end."""
+        """Return the next lines to write, or an empty list at the end."""
         with self._lock:
             while not self._queue and not self._is_over:
                 self._more.wait()
@@ -214,7 +228,7 @@ _open: WeakSet[QueuedOutput] = WeakSet()
 
 
 def give_up_all(within_s: float = 0.5) -> list[QueuedOutput]:
-    """Write what can be written soon, as the process ends at once; return the outputs of which documents are lost by that."""
+    """Write what can be written within ``within_s``, before the process is ended; return the outputs that lose documents."""
     until = time.monotonic() + within_s
     stuck = [output for output in list(_open) if output.waiting and output.failed is None]
     for output in stuck:
@@ -225,7 +239,7 @@ def give_up_all(within_s: float = 0.5) -> list[QueuedOutput]:
 
 @atexit.register
 def _close_all() -> None:
-    """Write what was accepted where a program ends without having stopped its pipelines."""
+    """Write what is accepted when a program ends without stopping its pipelines."""
     for output in list(_open):
         known = output.failed
         output.close()

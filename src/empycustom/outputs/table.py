@@ -1,4 +1,4 @@
-"""What an output of documents is, the table of those that there are, and two of them: files and the console."""
+"""Protocol and table of the outputs of documents, and two outputs: files and the console."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from empycustom.errors import UnknownOutputError
 from empycustom.model.serialize import dumps
 from empycustom.text import as_path, meant, visible_json
 
-# Each row names, for the scheme of a URI, a class that is called with the location; it is imported when somebody asks for it.
+# The class for each scheme of a URI. It is imported when it is needed, and called with the location.
 # Other packages add rows by entry points of the group: mqtt = "their_package:MqttOutput".
 OUTPUTS = {
     "file": "empycustom.outputs.table:FileOutput",
@@ -30,34 +30,41 @@ ENTRY_POINTS = "empycustom.outputs"
 
 
 def line_of(document: Any) -> bytes:
-    """Return a document as one line of JSON in UTF-8, with its end: the one place where documents become bytes."""
+    """Return a document, or another JSON value, as one line of JSON in UTF-8. Documents become bytes nowhere else."""
     return as_line(dumps(document))
 
 
 def as_line(text: str) -> bytes:
-    """Return JSON that has been made already as :func:`line_of` does."""
+    """Return the JSON of a document as a line in UTF-8; control characters are escaped."""
     return f"{visible_json(text)}\n".encode()
 
 
 class Output(Protocol):
-    """A place where documents go.
+    """A destination of documents.
 
-    :class:`~empycustom.outputs.queued.QueuedOutput` calls :meth:`open` when the stream starts, and the others in a thread of
-    their own, where they may wait for a disk, a reader or a network. ``batch_bytes`` is how much one call of :meth:`write` gets
-    at most, though never less than one document: nobody sees that anything moves while it lasts. ``name`` is for messages.
+    :class:`~empycustom.outputs.queued.QueuedOutput` calls :meth:`open` when the stream starts, and :meth:`write` and
+    :meth:`close` in a thread of their own, where they may wait for a disk, a reader or a network.
+
+    Attributes
+    ----------
+    name : str
+        The name in messages.
+    batch_bytes : int
+        The largest size of the lines that one call of :meth:`write` gets; a longer line comes alone. An output that may be slow
+        should get little at once, because progress is only seen between the calls.
     """
 
     name: str
     batch_bytes: int
 
     def open(self) -> None:
-        """Get ready, and fail early: the stream starts now, and waits for this. Raises OSError or an EmPyCustomError."""
+        """Prepare for writing. The stream waits for this, and does not start if it raises an exception."""
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Write documents, each a line as :func:`line_of` makes it, so that whoever follows sees them now. Raises OSError."""
+        """Write documents, each a line of JSON with its end, so that a reader sees them at once. Raises OSError."""
 
     def close(self) -> None:
-        """Let go of everything; also called after :meth:`write` has failed."""
+        """Release everything. This is also called after :meth:`write` has failed."""
 
 
 def output_for(location: str) -> Output:
@@ -71,7 +78,7 @@ def output_for(location: str) -> Output:
 
 
 def path_of(location: str) -> Path | None:
-    """Return the file that a location names; None: it is the URI of something else. Raises PathError."""
+    """Return the path of the file that a location names, or None for a URI of something else. Raises PathError."""
     if location.startswith("file://"):
         return as_path(unquote(location.removeprefix("file://")))
     return None if "://" in location else as_path(location)
@@ -100,9 +107,9 @@ _PIPE_BYTES = select.PIPE_BUF  # what a pipe that has room takes in one piece
 
 
 class FileOutput:
-    """Lines in a file, which is made anew, or in whatever else has a name among files. ``path`` is absolute. Raises PathError.
+    """Writes lines to a file, which is created or emptied; ``path`` is its absolute path. Raises PathError.
 
-    A named pipe is opened when the first document is written, since that waits for a reader.
+    A named pipe is opened when the first document is written, because opening it waits for a reader.
     """
 
     def __init__(self, location: str) -> None:
@@ -112,7 +119,7 @@ class FileOutput:
         self._descriptor: int | None = None
 
     def open(self) -> None:
-        """Make the file, or empty it."""
+        """Create the file, or empty it."""
         if not self.path.is_fifo():
             self._open()
 
@@ -134,10 +141,11 @@ class FileOutput:
 
 
 class ConsoleOutput:
-    """Lines on a stream of text: what stdout is when this is opened, or another one.
+    """Writes lines to a text stream: to ``stream``, or to what stdout is when this output is opened.
 
-    They go past Python's buffers, whose lock a callback that prints needs, by a descriptor of their own, so that nothing gets
-    into another file if the stream is closed meanwhile. Where there is no descriptor, as in a notebook, they are written as text.
+    The lines do not go through Python's buffer, because a callback that prints needs its lock; and they have a descriptor of
+    their own, so that nothing is written to another file if the stream is closed meanwhile. A stream without a descriptor, as in
+    a notebook, gets text.
     """
 
     name = "stdout"
@@ -148,7 +156,7 @@ class ConsoleOutput:
         self._descriptor: int | None = None
 
     def open(self) -> None:
-        """Find out what stdout is. Raises OSError where there is none."""
+        """Take the stream. Raises OSError if stdout is closed."""
         self._stream = self._stream or sys.stdout
         if self._stream is None:
             raise OSError(errno.EBADF, "stdout is closed")
@@ -157,7 +165,7 @@ class ConsoleOutput:
             self.batch_bytes = _batch_bytes(self._descriptor)
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Print them."""
+        """Write them."""
         data = b"".join(lines)
         if self._descriptor is not None:
             write_all(self._descriptor, data)
@@ -169,7 +177,7 @@ class ConsoleOutput:
             self._stream.flush()
 
     def close(self) -> None:
-        """Leave the stream itself open, which is somebody else's."""
+        """Close the own descriptor; the stream stays open."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):  # a library has closed it
@@ -181,7 +189,7 @@ def _batch_bytes(descriptor: int) -> int:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, however long that takes; also where somebody has made the descriptor one that does not wait."""
+    """Write all of ``data``, however long it takes, also to a descriptor that is in non-blocking mode. Raises OSError."""
     rest = memoryview(data)
     while rest:
         try:
