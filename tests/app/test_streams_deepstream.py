@@ -31,7 +31,7 @@ CONFIGURATION = """{"pipeline_configuration": {
 }}"""
 DETECTORS = dict.fromkeys(("primary.txt", "two words.txt"), "[property]")
 PROPERTIES = {
-    "nvstreammux": {"width": int, "height": int, "batch-size": int, "live-source": bool},
+    "nvstreammux": {"width": int, "height": int, "batch-size": int, "live-source": bool, "batched-push-timeout": int},
     "nvvideoconvert": {},
     "nvinfer": {"config-file-path": str},
     "nvtracker": {"ll-lib-file": str, "tracker-width": int},
@@ -78,15 +78,76 @@ def turn_into_other_formats_and_memories(self, direction, caps, wanted):
 def begin_muxer(self):
     Gst.Bin.__init__(self)
     keep_floating(hash(self))
-    # With NVIDIA's metadata where its package is, which are what nvinfer and nvtracker would add, too.
-    self.inside = Gst.ElementFactory.make("identity" if nvds.WHY_NOT else "fakemux")
-    self.add(self.inside)
-    self.add_pad(Gst.GhostPad.new_from_template("src", self.inside.get_static_pad("src"), self.get_pad_template("src")))
+    self.funnel = Gst.ElementFactory.make("funnel")
+    self.add(self.funnel)
+    self.add_pad(Gst.GhostPad.new_from_template("src", self.funnel.get_static_pad("src"), self.get_pad_template("src")))
 
 
 def request_pad(self, template, name, caps):
-    self.add_pad(made := Gst.GhostPad.new_from_template(name, self.inside.get_static_pad("sink"), template))
+    """Let the frames of one source in, each as a batch of its own."""
+    # With NVIDIA's metadata where its package is, which are what nvinfer and nvtracker would add, too.
+    inside = Gst.ElementFactory.make("identity" if nvds.WHY_NOT else "fakemux")
+    number = int(name.removeprefix("sink_"))
+    if not nvds.WHY_NOT:
+        inside.set_property("source", 10 + number)
+    self.add(inside)
+    inside.link(self.funnel)
+
+    def tell_end(pad, info):
+        if info.get_event().type == Gst.EventType.EOS:
+            ended = Gst.Structure.new_empty("stream-eos")
+            ended.set_value("pad", f"src_{number}")
+            pad.push_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, ended))
+        return Gst.PadProbeReturn.OK
+
+    inside.get_static_pad("src").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, tell_end)
+    self.add_pad(made := Gst.GhostPad.new_from_template(name, inside.get_static_pad("sink"), template))
+    inside.sync_state_with_parent()
     return made
+
+
+class Demuxer(Gst.Element):
+    """Sends each batch to the pad of its source."""
+
+    __module__ = __name__
+    __gtype_name__ = "TestStreamDemuxer"
+    __gstmetadata__ = ("nvstreamdemux", "Generic", "nvstreamdemux", "tests")
+    __gsttemplates__ = (
+        Gst.PadTemplate.new("sink", Gst.PadDirection.SINK, Gst.PadPresence.ALWAYS, Gst.Caps.new_any()),
+        Gst.PadTemplate.new("src_%u", Gst.PadDirection.SRC, Gst.PadPresence.REQUEST, Gst.Caps.new_any()),
+    )
+
+    def __init__(self):
+        Gst.Element.__init__(self)
+        keep_floating(hash(self))
+        self.sent = set()
+        sink = Gst.Pad.new_from_template(self.get_pad_template("sink"), "sink")
+        sink.set_chain_function_full(self.chain)
+        sink.set_event_function_full(self.event)
+        self.add_pad(sink)
+
+    def do_request_new_pad(self, template, name, caps):
+        made = Gst.Pad.new_from_template(template, name)
+        self.add_pad(made)
+        return made
+
+    def chain(self, _pad, _parent, buffer):
+        frame = nvds.frames_of(nvds.batch_of(buffer))[0]
+        flow = self.get_static_pad(f"src_{nvds.get(nvds.UINT, frame + 72) - 10}").push(buffer)
+        return Gst.FlowReturn.ERROR if flow == Gst.FlowReturn.ERROR else Gst.FlowReturn.OK
+
+    def event(self, _pad, _parent, event):
+        if event.has_name("stream-eos"):
+            structure = event.get_structure()
+            structure = structure.__enter__() if hasattr(structure, "__enter__") else structure
+            return self.get_static_pad(structure.get_string("pad")).push_event(Gst.Event.new_eos())
+        if event.type in (Gst.EventType.STREAM_START, Gst.EventType.SEGMENT):  # a funnel sends them anew with each other source
+            if event.type in self.sent:
+                return True
+            self.sent.add(event.type)
+        for each in self.srcpads:
+            each.push_event(event)
+        return True
 
 
 MUXER = (Gst.Bin, {"__init__": begin_muxer, "do_request_new_pad": request_pad})
@@ -117,6 +178,9 @@ def stubs():
         base, methods = MUXER if name == "nvstreammux" else FILTER
         Gst.Element.register(None, name, Gst.Rank.NONE, type(name, (Stub, base), {**inside, **methods}))
         made.append(Gst.ElementFactory.find(name))
+    if not nvds.WHY_NOT:
+        Gst.Element.register(None, "nvstreamdemux", Gst.Rank.NONE, Demuxer)
+        made.append(Gst.ElementFactory.find("nvstreamdemux"))
     yield
     for factory in made:
         Gst.Registry.get().remove_feature(factory)
@@ -179,7 +243,7 @@ def test_it_plays(stubs, tmp_path, capsys, monkeypatch):
     texts = {"lib.py": LIBRARY, "emi_signal_callback.py": CALLBACK, "c.json": json.dumps(configuration)} | DETECTORS
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-    typed = ["run", "c.json", "--source", "test", "--frames", "5", "--out", "meta.jsonl", "--quiet"]
+    typed = ["run", "c.json", "--source", "test", "--frames", "5", "--out", "meta.jsonl", "--quiet", "--every-frame"]
     code = main(typed)
     out, err = capsys.readouterr()
 
@@ -189,3 +253,131 @@ def test_it_plays(stubs, tmp_path, capsys, monkeypatch):
     frames = [json.loads(line)["frame"][0] for line in (tmp_path / "meta.jsonl").read_text().splitlines()]
     assert [frame["source"] for frame in frames] == ["stream"] * 3  # behind the muxer, too
     assert [frame["emcustom"] for frame in frames] == [{"one": ["RGBA", "CPU", 10], "two": ["NV12", "NVMM", 10]}] * 3
+
+
+SHARED = """
+def start(options):
+    print("START")
+
+def process_ip(b, m, o):
+    return {"frame": [{"meta": {"shared": [frame["source_id"], m["buffer"]["memory"]]}} for frame in m["frame"]]}
+"""
+OWN = """
+import empycustom
+numbers = []
+
+def process_ip(b, m, o):
+    frame = m["frame"][0]
+    numbers.append(frame["frame_num"])
+    if frame["source"] == o.get("fails") and len(numbers) == 3:
+        raise RuntimeError("sorry")
+    if frame["source"] == o.get("ends") and len(numbers) == 3:
+        raise empycustom.EndOfStream("enough")
+    return {"frame": [{"meta": {"own": len(numbers)}}]}
+"""
+
+
+@pytest.fixture
+def batched(stubs, tmp_path, capsys, monkeypatch):
+    """Play streams that share a muxer, a detector and a library; return exit code, lines, stderr and the documents by stream."""
+    if nvds.WHY_NOT:
+        pytest.skip(nvds.WHY_NOT)
+    monkeypatch.chdir(tmp_path)
+
+    def play(locations, *typed, options=None, callback=None, shared=SHARED, declared=()):
+        pipeline = {
+            "input": {"width": 64, "height": 48},
+            "primary": {"config-file-path": "primary.txt"},
+            "empycustom": [
+                {"custom-lib": "shared.py", "in-place": True, "memory": "NVMM", "format": "NV12"},
+                {"custom-lib": "own.py", "in-place": True, "options": options or {}},
+            ],
+        }
+        streams = [{"stream_id": name, "location": location} for name, location in locations.items()]
+        configuration = {"pipeline_configuration": pipeline, "streams": streams, "options": list(declared)}
+        texts = {"shared.py": shared, "own.py": OWN, "primary.txt": "[property]"}
+        if callback:
+            configuration["signal_callback_function_name"] = "update"
+            texts["emi_signal_callback.py"] = callback
+        for name, text in {**texts, "c.json": json.dumps(configuration)}.items():
+            (tmp_path / name).write_text(text)
+        code = main(["run", "c.json", "--out", "meta.jsonl", "--summary-json", "done.json", *typed])
+        out, err = capsys.readouterr()
+        found = {name: [] for name in locations}
+        for line in (tmp_path / "meta.jsonl").read_text().splitlines():
+            document = json.loads(line)
+            found[document["stream_id"]].append(document["frame"][0])
+        return code, out, err, found
+
+    return play
+
+
+def test_streams_are_sources_of_one_muxer(batched, tmp_path):
+    callback = "def update(signal):\n    return [{'number': signal['frame'][0]['emcustom']['own']}], ''\n"
+    code, out, err, found = batched(dict.fromkeys(("a", "b", "c"), "test"), "--frames", "4", "-q", callback=callback)
+
+    assert (code, err) == (0, "START\n"), err
+    for source_id, (name, frames) in enumerate(found.items(), 10):
+        assert len(frames) == 4
+        assert {(frame["source"], frame["source_id"]) for frame in frames} == {(name, source_id)}
+        assert [frame["emcustom"] for frame in frames] == [{"shared": [source_id, "NVMM"], "own": n} for n in (1, 2, 3, 4)]
+        assert sorted(found["obj_label"] for found in frames[0]["object"]) == ["bike", "car", "person"]
+    events = [json.loads(line) for line in out.splitlines()]
+    assert sorted((event["stream_id"], event["number"]) for event in events) == [(s, n) for s in "abc" for n in (1, 2, 3, 4)]
+    done = json.loads((tmp_path / "done.json").read_text())
+    assert [(each["stream_id"], each["frames"], each["documents"]) for each in done["streams"]] == [(s, 4, 4) for s in "abc"]
+    assert [[(lib["library"], lib["calls"]) for lib in each["libraries"]] for each in done["streams"]] == [
+        [("shared.py", 12), ("own.py", 4)]
+    ] * 3
+
+
+def test_a_stream_that_ends_leaves_the_others_playing(batched, tmp_path, video):
+    (tmp_path / "short.avi").write_bytes(video.read_bytes())
+    code, _, err, found = batched({"long": "video.avi", "short": "test"}, "-q", options={"ends": "short"})
+
+    assert code == 0, err
+    assert (len(found["long"]), len(found["short"])) == (40, 2)
+    assert "empycustom: info: short: " in err
+
+
+def test_a_stream_that_fails_leaves_the_others_playing(batched, video):
+    code, _, err, found = batched({"good": "video.avi", "bad": "test"}, "-q", options={"fails": "bad"})
+
+    assert code == 1
+    assert "empycustom: error: bad: " in err
+    assert "process_ip raised RuntimeError: sorry" in err
+    assert err.count("empycustom: error:") == 1, err
+    assert (len(found["good"]), len(found["bad"])) == (40, 2)
+
+
+def test_a_source_that_is_not_there_leaves_the_others_playing(batched, video):
+    code, _, err, found = batched({"absent": "camera:99", "good": "video.avi", "other": "video.avi"}, "-q")
+
+    assert code == 1
+    assert "empycustom: error: absent: There is no camera at /dev/video99" in err
+    assert {name: len(frames) for name, frames in found.items()} == {"absent": 0, "good": 40, "other": 40}
+
+
+def test_an_error_of_a_stage_that_is_shared_ends_all(batched):
+    shared = SHARED.replace(
+        "    return", "    if m['frame'][0]['frame_num'] == 3 and m['frame'][0]['source_id'] == 10: 1 / 0\n    return"
+    )
+    code, _, err, found = batched({"a": "test", "b": "test"}, "-q", shared=shared)
+
+    assert code == 1
+    assert "empycustom: error: a, b: " in err
+    assert "process_ip raised ZeroDivisionError" in err
+    assert err.count("empycustom: error:") == 1, err
+    assert len(found["a"]) <= 3
+
+
+def test_streams_whose_shared_elements_differ_play_alone(batched):
+    key = {"element": "primary", "property": "config-file-path"}
+    option = {"key": key, "option_type": "gstreamer", "value_type": "string", "value": "primary.txt"}
+    names = ("a", "b", "c")
+    code, _, err, found = batched(
+        dict.fromkeys(names, "test"), "--frames", "3", "-q", "--set", "b:primary.config-file-path=own.py", declared=[option]
+    )
+
+    assert (code, err.count("START")) == (0, 2), err
+    assert [frame["source_id"] for name in names for frame in found[name]] == [10] * 3 + [10] * 3 + [11] * 3

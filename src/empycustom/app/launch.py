@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from argparse import Namespace
+from typing import Any
 
 from empycustom.elements import add_elements
 from empycustom.session import callback as debugger
@@ -41,7 +42,7 @@ class _Printing(Owner):
 
     player: Player
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report, _element: Any) -> None:
         """Print it; end the pipeline where its reader has ended."""
         try:
             print_report(report)

@@ -265,10 +265,9 @@ class TypedChanges:
             check_stages(after)
             for old, new in zip(before.streams, after.streams, strict=True):
                 check_changes(old, new)
+            self._session.change(after)
         except (EmPyCustomError, OSError) as error:
             complain(f"{str(error).rstrip('.')}; nothing is changed", kind="warning", lines=isinstance(error, ConfigurationError))
-            return
-        self._session.change(after)
 
 
 def _typed_lines(descriptor: int, is_over: Callable[[], bool]) -> Iterator[str]:

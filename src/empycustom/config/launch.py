@@ -14,6 +14,8 @@ from empycustom.text import shell_word
 
 # Names of elements; FIRST is the queue behind the source, UPRIGHT turns frames that are stored turned.
 AIMETA, FIRST, STREAMMUX, UPRIGHT = "aimeta", "first", "mux", "upright"
+# Of streams that share a pipeline: what makes one stream of them and several again, and where each goes there and comes back.
+STREAMDEMUX, ENTERING, LEAVING = "demux", "entering", "leaving"
 TURN = ("videoflip", f"name={UPRIGHT}", "video-direction=auto")
 # The properties of the queue FIRST that holds the newest frame alone, for live sources.
 NEWEST = {"leaky": "downstream", "max-size-buffers": 1, "max-size-bytes": 0, "max-size-time": 0}
@@ -21,15 +23,17 @@ _SIMPLE = re.compile(r"[\w./:,+@%()-]+")
 _PLAIN, _NVMM = "video/x-raw", "video/x-raw(memory:NVMM)"
 _SCALED = ("width", "height", "enable-padding")
 _INPUT = "$.pipeline_configuration.input"
+_PUSH_TIMEOUT_US = 40_000  # how long a batch of several streams waits for those that are late, or gone
 
 
 @dataclass
 class Description:
     """A pipeline as tokens, each an element with its properties, a ``!`` or caps; ``warnings`` are what it leaves out.
 
-    ``tokens`` are those up to aimeta, ``sinks`` those behind it.
+    ``tokens`` are those up to aimeta, ``sinks`` those behind it, ``head`` those before stages that are shared with other streams.
     """
 
+    head: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     sinks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -57,23 +61,29 @@ def describe(
     sinks: Callable[[str], Sequence[str]] = lambda _converter: ("!", "fakesink"),
     named: bool = False,
     newest: bool = False,
+    shared: int = 0,
 ) -> Description:
     """Describe a stream. ``source`` are the tokens of what its frames come from, ``sinks`` those of what they go to after aimeta.
 
     ``sinks`` gets the element that makes these frames into plain ones, whatever their memory. ``named``: stages get the names
     of :func:`name_of`. ``newest``: see :func:`first_queue`. ``exists`` returns whether an element is installed; ``aimeta`` are
-    properties on top of the configuration's. Raises ConfigurationError where the machine cannot do what is asked. An element that
-    is missing is not an error here: see :func:`elements`.
+    properties on top of the configuration's. ``shared``: so many of the first stages are those of :func:`describe_shared`, and
+    lie between the elements ENTERING and LEAVING. Raises ConfigurationError where the machine cannot do what is asked. An element
+    that is missing is not an error here: see :func:`elements`.
     """
     muxed = is_muxed(stream, exists)
     builder = _Builder(exists, muxed=muxed, named=named)
     builder.add(*source, "!", *first_queue(newest=newest))
-    if muxed:
+    if shared:
+        builder.add("!", "nvvideoconvert", "!", "capsfilter", f"name={ENTERING}", f"caps={_NVMM},format=NV12")
+        builder.description.head, builder.description.tokens = builder.description.tokens, ["queue", f"name={LEAVING}"]
+    elif muxed:
         builder.mux(stream)
     else:
         builder.scale(stream)
     for index, stage in enumerate(stream.stages):
-        builder.stage(stage, index)
+        if index >= shared:
+            builder.stage(stage, index)
     if builder.memory == _PLAIN and builder.last != "empycustom":  # which makes nothing that aimeta does not take
         builder.add("!", builder.converter)
     builder.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
@@ -81,6 +91,31 @@ def describe(
         builder.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")
     builder.description.sinks += sinks(builder.converter)
     return builder.description
+
+
+def describe_shared(stream: Stream, streams: int, exists: Callable[[str], bool], *, shared: int) -> list[str]:
+    """Return the tokens of the first ``shared`` stages, from STREAMMUX to STREAMDEMUX, for several streams that have the same."""
+    builder = _Builder(exists, muxed=True, named=True)
+    builder.check_size(stream)
+    usual = {"batch-size": streams, "batched-push-timeout": _PUSH_TIMEOUT_US}
+    builder.add("nvstreammux", f"name={STREAMMUX}", *assignments({**usual, **stream.input}))
+    for index, stage in enumerate(stream.stages[:shared]):
+        builder.stage(stage, index)
+    builder.add("!", "nvstreamdemux", f"name={STREAMDEMUX}")
+    return builder.description.tokens
+
+
+def shared_stages(stream: Stream, exists: Callable[[str], bool]) -> int:
+    """Return how many of the first stages can work on frames of several streams at once, which lie in GPU memory there."""
+    if not is_muxed(stream, exists) or not exists("nvstreamdemux"):
+        return 0
+    found = 0
+    for index, stage in enumerate(stream.stages):
+        element = element_of(stage, exists)
+        if element and _memory_of(stage, element) != _NVMM:
+            break
+        found = index + 1 if element else found
+    return found
 
 
 def is_muxed(stream: Stream, exists: Callable[[str], bool]) -> bool:
@@ -153,11 +188,15 @@ class _Builder:
     def add(self, *tokens: str) -> None:
         self.description.tokens += tokens
 
-    def mux(self, stream: Stream) -> None:
-        """DeepStream: frames in GPU memory, and nvstreammux, which makes a batch of one."""
+    def check_size(self, stream: Stream) -> None:
+        """Raise ConfigurationError where nvstreammux is not told the size of the frames."""
         missing = [key for key in ("width", "height") if key not in stream.input]
         if missing:
             raise ConfigurationError(f"{_INPUT}: nvstreammux needs {' and '.join(missing)}, in pixels", path=_INPUT)
+
+    def mux(self, stream: Stream) -> None:
+        """DeepStream: frames in GPU memory, and nvstreammux, which makes a batch of one."""
+        self.check_size(stream)
         self.add("!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", f"{STREAMMUX}.sink_0")
         self.add("nvstreammux", f"name={STREAMMUX}", *assignments({"batch-size": 1, **stream.input}))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from empycustom.config.launch import AIMETA, FIRST, STREAMMUX, Change, Description, changes
+from empycustom.config.launch import AIMETA, FIRST, LEAVING, STREAMMUX, Change, Description, changes
 from empycustom.config.streams import Stream
 from empycustom.elements.failures import post_error
 from empycustom.elements.upstream import announce
@@ -18,7 +18,7 @@ from empycustom.session.callback import SignalCallback
 from empycustom.session.describe import PlayOptions, described, sinks_of, sources_of
 from empycustom.session.excerpt import Excerpt, LeftOut, Newest, why_no_start
 from empycustom.session.outputs import SLOW, Output
-from empycustom.session.parts import Report, build_bin, exists
+from empycustom.session.parts import Report, build_bin, exists, in_background
 from empycustom.session.playlist import Playlist
 from empycustom.session.reconnect import Reconnection
 from empycustom.session.sinks import Sinks, Videos, expect_windows
@@ -41,22 +41,23 @@ class Say(Protocol):
 class Outlet:
     """The elements that take the frames behind aimeta, in a bin of their own, for which another one may be taken.
 
-    ``last`` is the source pad of aimeta, in the bin ``container``; ``tokens`` says what the elements for Sinks are, ``another``
-    names files that take the place of others. ``ended``: all its sinks saw the end. ``tell`` is told what is wrong with videos
-    that are finished.
+    ``last`` is the source pad of aimeta, in the bin ``container``, ``begin`` a sink pad upstream. ``tokens`` returns those of
+    the elements for Sinks, ``another`` names of files that take the place of others. ``ended``: all its sinks saw the end.
+    ``tell`` is told what is wrong with videos that are finished.
     """
 
     def __init__(
         self,
         container: Any,
         last: Any,
+        begin: Any,
         sinks: Sinks,
         tokens: Callable[[Sinks], Sequence[str]],
         *,
         another: Callable[[Path], Path],
         tell: Callable[[str, str], None],
     ) -> None:
-        self._container, self._last, self._tokens = container, last, tokens
+        self._container, self._last, self._begin, self._tokens = container, last, begin, tokens
         self._at_first, self._another, self._tell = sinks, another, tell
         self._without: list[Path] | None = None  # files for which there was no frame
         self.files: list[Path] = []
@@ -80,18 +81,22 @@ class Outlet:
         """Return whether an element is one of those that take the frames."""
         return bool(element == self.bin or element.has_as_ancestor(self.bin))
 
-    def finish(self, pad: Any) -> None:
-        """Let the videos end behind the frames that have come to a sink pad upstream."""
+    def finish(self) -> None:
+        """Let the videos end behind the frames that are on their way; ``finishing`` holds until others are begun."""
         if self._sinks.videos():
             self.finishing = True
-            pad.send_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, Gst.Structure.new_empty(_FINISH)))
+            self._begin.send_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, Gst.Structure.new_empty(_FINISH)))
 
     def _look_for_finish(self, _pad: Any, info: Any) -> Any:
         event = info.get_event()
         if event.type != Gst.EventType.CUSTOM_DOWNSTREAM or not event.has_name(_FINISH):
             return Gst.PadProbeReturn.OK
-        self.bin.get_static_pad("sink").send_event(Gst.Event.new_eos())
+        self.end()
         return Gst.PadProbeReturn.DROP
+
+    def end(self) -> None:
+        """Let the sinks end here."""
+        self.bin.get_static_pad("sink").send_event(Gst.Event.new_eos())
 
     def renew(self) -> None:
         """Begin other videos, where those of before are finished; their times begin at 0, too."""
@@ -153,6 +158,10 @@ class Branch:
         self.documents = self.events = self.dropped = self._admitted = 0
         self.work, self.left_out = Work(), LeftOut()
         self.over = False  # nothing more is wanted
+        self.failed = False  # and others of its pipeline go on
+        self.shared = 0  # how many of its first stages are played with those of others
+        self.head: Any = None  # the bin of its source, and of the elements behind it
+        self.tail: Any = None  # the bin of aimeta; the same where no stages are shared
         self.expected: int | None = options.frames  # frames, as far as it can be known
         self.ended: StreamEndedError | None = None  # by the callback
         self.feeder: Playlist | Reconnection | None = None
@@ -163,21 +172,24 @@ class Branch:
         self._end_all: Callable[[], None] = lambda: None
         self._undo: list[Callable[[], Any]] = []
 
-    def describe(self) -> list[str]:
-        """Return the tokens of the pipeline, without what takes the frames. Raises LaunchError if the source is not there."""
-        self.sources = sources_of(self.stream, lambda text: self.say(text, kind="warning"))
+    def find_sources(self) -> None:
+        """Find what it plays. Raises LaunchError if it is not there."""
+        self.sources = sources_of(self.stream, self._warn)
+
+    def describe(self) -> Description:
+        """Return the pipeline of it. Raises LaunchError if a source cannot be read."""
         made = self._described(self._sinks)
         for warning in made.warnings:
             self._warn_once(warning)
-        return made.tokens
+        return made
 
     def _described(self, sinks: Sinks) -> Description:
-        return described(self.stream, self.sources, sinks, self.options)
+        return described(self.stream, self.sources, sinks, self.options, shared=self.shared)
 
-    def attach(self, container: Any, end_all: Callable[[], None]) -> None:
-        """Begin to look after its elements, which are in a bin; ``end_all`` ends the pipeline, and any thread may call it."""
-        self._container, self._end_all = container, end_all
-        self.first, self.aimeta = (container.get_by_name(name) for name in (FIRST, AIMETA))
+    def attach(self, head: Any, tail: Any, end_all: Callable[[], None]) -> None:
+        """Begin to look after its elements, which are in two bins; ``end_all`` ends it, and any thread may call that."""
+        self.head, self.tail, self._end_all = head, tail, end_all
+        self.first, self.aimeta = head.get_by_name(FIRST), tail.get_by_name(AIMETA)
         last = self.aimeta.get_static_pad("src")
         self._passed = probes.BufferCounter(hash(last))
         self._last = last
@@ -187,19 +199,25 @@ class Branch:
             self._look_at(self.ends_at(), Gst.PadProbeType.BUFFER, self._admit)
         location = self.stream.aimeta.get("location")
         own = path_of(location) if location else None
-        self.work.watch(container)
+        self.work.watch(self.first, self.aimeta)
         self.work.add_files([own] if own else [])
+        begin = (self._leaving() or self.first).get_static_pad("sink")
         self.outlet = Outlet(
-            container,
+            tail,
             last,
+            begin,
             self._sinks,
             lambda sinks: self._described(sinks).sinks,
             another=self._output.another,
             tell=self._tell,
         )
         self._attach_source(self.outlet)
-        keep_upright(container)
-        self.newest = Newest(container, self.left_out, every=self.options.every_frame)
+        keep_upright(head)
+        self.newest = Newest(head, self.left_out, every=self.options.every_frame)
+
+    def _leaving(self) -> Any:
+        """Return the queue behind the stages that it shares with others; None: there are none."""
+        return self.tail.get_by_name(LEAVING) if self.shared else None
 
     def _look_at(self, pad: Any, kind: Any, look: Callable[..., Any]) -> None:
         probe = pad.add_probe(kind, look)
@@ -210,17 +228,18 @@ class Branch:
         name = self.stream.name or source.name
         self.excerpt = None
         if len(self.sources) > 1:
-            self.feeder = Playlist(self._container, self.sources, self.report, name=self.stream.name)
+            self.feeder = Playlist(self.head, self.sources, self.report, name=self.stream.name)
             return
-        announce((self._container.get_by_name(STREAMMUX) or self.first).get_static_pad("src"), name)
+        announced = self._leaving() or self.head.get_by_name(STREAMMUX) or self.first
+        announce(announced.get_static_pad("src"), name)
         if self.options.reconnect and is_lasting(source.target):
-            self.feeder = Reconnection(self._container, self.first, source, name, outlet, is_over=self._is_over, warn=self._warn)
+            self.feeder = Reconnection(self.head, self.first, source, name, outlet, is_over=self._is_over, warn=self._warn)
         else:
-            element, pad = self._container.get_by_name(SOURCE), self.first.get_static_pad("sink")
+            element, pad = self.head.get_by_name(SOURCE), self.first.get_static_pad("sink")
             expect_video(element, pad, shown(source.name))
             self._undo.append(Times(element, pad).end)
         if self.options.part:
-            self.excerpt = Excerpt(self._container, self.options.part, is_file=not why_no_start(source))
+            self.excerpt = Excerpt(self.head, self.options.part, is_file=not why_no_start(source))
 
     def _is_over(self) -> bool:
         return self.over or bool(self.excerpt and self.excerpt.ended)
@@ -245,7 +264,7 @@ class Branch:
         limit = self.options.frames
         if isinstance(self.feeder, Playlist):
             return min(filter(None, [limit, self.feeder.total]), default=None)
-        known, duration = self._container.query_duration(Gst.Format.TIME)
+        known, duration = self.head.query_duration(Gst.Format.TIME)
         caps = self._last.get_current_caps()
         if not known or duration <= 0 or caps is None:
             return limit
@@ -271,7 +290,8 @@ class Branch:
             self._change(change)
 
     def _change(self, change: Change) -> None:
-        set_text(self._container.get_by_name(change.name), change.key, change.text)
+        element = self.tail.get_by_name(change.name) or self.tail.get_parent().get_by_name(change.name)
+        set_text(element, change.key, change.text)
 
     # In the thread of the player.
 
@@ -294,11 +314,37 @@ class Branch:
         """Return whether an error is dealt with: a source that is gone comes back, others follow one that cannot be played."""
         return bool(self.feeder and self.feeder.takes(report))
 
-    def takes_end(self) -> bool:
-        """Take note that all sinks saw the end; return whether others take their place."""
+    @property
+    def waits(self) -> bool:
+        """Whether it goes on when its source comes back."""
+        return isinstance(self.feeder, Reconnection) and self.feeder.waits
+
+    def has_ended(self) -> None:
+        """Take note that all sinks saw the end."""
         if self.outlet:
             self.outlet.ended = True
-        return isinstance(self.feeder, Reconnection) and self.feeder.waits
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing of it is left to be finished."""
+        if self.outlet is None or (self.failed and not self.outlet.finishing):
+            return True
+        return self.outlet.ended and not self.waits
+
+    def fail(self, report: Report, element: Any) -> None:
+        """Fail alone, while others of the pipeline go on: finish its files, unless the element that failed is one of these."""
+        self.failed = True
+        self.report(report)
+        outlet = self.outlet
+        if outlet and not outlet.has(element):
+            outlet.finishing = True
+            in_background(outlet.end)
+        self.end()
+
+    def cut_off(self) -> None:
+        """Take no more frames from the stages that are shared, so that they see no error of its own. Any thread may call this."""
+        pad = self._leaving().get_static_pad("sink")
+        pad.add_probe(Gst.PadProbeType.BUFFER, lambda _pad, _info: Gst.PadProbeReturn.DROP)
 
     @property
     def broken(self) -> bool:

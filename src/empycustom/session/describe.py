@@ -148,10 +148,12 @@ def described(
     *,
     for_launch: bool = False,
     aimeta: Mapping[str, Any] | None = None,
+    shared: int = 0,
 ) -> Description:
     """Return the pipeline of a stream on this machine, which plays ``sources``; ``aimeta`` are properties of that element.
 
-    ``for_launch``: for people with gst-launch-1.0, else to be played. Raises LaunchError where a source cannot be read.
+    ``for_launch``: for people with gst-launch-1.0, else to be played. ``shared``: so many of its stages are played with others'.
+    Raises LaunchError where a source cannot be read.
     """
     source, *more = sources
     paced = bool(stream.input.get("live-source"))
@@ -167,6 +169,7 @@ def described(
         sinks=partial(sinks.tokens, printed=for_launch, live=live, single_segment=bool(more)),
         named=not for_launch,
         newest=live and not options.every_frame,
+        shared=shared,
     )
     if more and for_launch:
         made.sinks += printed(sources)

@@ -46,10 +46,10 @@ def build_element(description: str) -> Any:
     return _parsed(description, lambda: Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS))
 
 
-def build_bin(description: str) -> Any:
-    """Return a bin of the elements that ``description`` says, with a pad ``sink`` for the first of them. Raises LaunchError."""
+def build_bin(description: str, *, pads: bool = True) -> Any:
+    """Return a bin of the elements that ``description`` says; ``pads``: with a pad ``sink`` for the first. Raises LaunchError."""
     flags = Gst.ParseFlags.FATAL_ERRORS
-    return _parsed(description, lambda: Gst.parse_bin_from_description_full(description, True, None, flags))
+    return _parsed(description, lambda: Gst.parse_bin_from_description_full(description, pads, None, flags))
 
 
 def _parsed(description: str, parse: Callable[[], Any]) -> Any:

@@ -9,18 +9,23 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from empycustom.config.launch import ENTERING, LEAVING, STREAMDEMUX, STREAMMUX, describe_shared, shared_stages
 from empycustom.config.streams import Configuration, Stream
-from empycustom.errors import EmPyCustomError
+from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
+from empycustom.gstreamer import Gst
 from empycustom.session import callback as debugger
-from empycustom.session.branch import Branch
+from empycustom.session.branch import Branch, Say
 from empycustom.session.callback import SignalCallback
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError
 from empycustom.session.describe import PlayOptions
 from empycustom.session.outputs import Output
-from empycustom.session.parts import Report, build
+from empycustom.session.parts import Report, build, build_bin, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
+from empycustom.session.reconnect import is_of_gone
 
 _LOOK_EVERY_S = 0.1
 Hear = Callable[
@@ -46,10 +51,14 @@ class Listening:
 
 
 class StreamPipeline(Owner):
-    """The pipeline of one stream. :meth:`run` plays it and raises nothing; ``code`` is the exit code then."""
+    """The pipeline of one stream, or of several that share their first stages: :meth:`run` plays it and raises nothing.
 
-    def __init__(self, branch: Branch, options: PlayOptions, interrupts: Interrupts) -> None:
-        self.branch, self._options, self._interrupts = branch, options, interrupts
+    ``code`` is the exit code then. ``say`` is for what is to be said of all its streams.
+    """
+
+    def __init__(self, branches: Sequence[Branch], options: PlayOptions, interrupts: Interrupts, say: Say) -> None:
+        self.branches, self._options, self._interrupts, self._say = list(branches), options, interrupts, say
+        self._all = tuple(branches)
         self.code = DONE
         self.stuck: StuckError | None = None
         self._player: Player | None = None
@@ -67,70 +76,189 @@ class StreamPipeline(Owner):
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
             self._fail(f"this stream ended by a defect of empycustom: {error!r}", traceback.format_exc())
         finally:
-            self.branch.close(complete=bool(self._player and self._player.complete))
+            for branch in self._all:
+                branch.close(complete=bool(self._player and self._player.complete))
 
     def _fail(self, text: str, details: str) -> None:
         self.code = FAILED
-        self.branch.say(text, details)
+        self._say(text, details)
 
     def _play(self) -> int:
-        pipeline = build(" ".join(self.branch.describe()))
-        self.branch.attach(pipeline, self._end)
-        self.feeders = [self.branch.feeder] if self.branch.feeder else []
+        pipeline = self._build()
+        if pipeline is None:
+            return FAILED
+        self.feeders = [branch.feeder for branch in self.branches if branch.feeder]
         self._player = Player(pipeline, self, interrupts=self._interrupts, grace_s=self._options.grace_s)
-        if self.branch.over:
+        if all(branch.over for branch in self.branches):
             self._player.end()
         code = self._player.play()
-        if self.branch.broken:
+        if any(branch.broken or branch.failed for branch in self._all):
             code = code or FAILED
-        return code or (INTERRUPTED if self.branch.left_debugger else DONE)
+        return code or (INTERRUPTED if any(branch.left_debugger for branch in self.branches) else DONE)
+
+    # Building it.
+
+    def _build(self) -> Any:
+        """Return the pipeline, None where no stream has a source."""
+        if len(self.branches) == 1:
+            (branch,) = self.branches
+            branch.find_sources()
+            pipeline = build(" ".join(branch.describe().tokens))
+            branch.attach(pipeline, pipeline, self._end)
+            return pipeline
+        self.branches = [branch for branch in self.branches if self._has_source(branch)]
+        return self._build_shared() if self.branches else None
+
+    def _has_source(self, branch: Branch) -> bool:
+        try:
+            branch.find_sources()
+        except LaunchError as error:
+            branch.failed = True
+            branch.say(str(error), error.details)
+        return not branch.failed
+
+    def _build_shared(self) -> Any:
+        first = self.branches[0]
+        tokens = describe_shared(first.stream, len(self.branches), exists, shared=first.shared)
+        pipeline = build(" ".join(tokens))
+        pipeline.set_property("message-forward", True)  # each stream has an end of its own
+        mux, demux = (pipeline.get_by_name(name) for name in (STREAMMUX, STREAMDEMUX))
+        for index, branch in enumerate(self.branches):
+            made = branch.describe()
+            head, tail = (build_bin(" ".join(tokens), pads=False) for tokens in (made.head, made.tokens))
+            for container, pad, element in ((head, "src", ENTERING), (tail, "sink", LEAVING)):
+                container.set_name(f"{element}{index}")
+                container.add_pad(Gst.GhostPad.new(pad, container.get_by_name(element).get_static_pad(pad)))
+                pipeline.add(container)
+            head.get_static_pad("src").link(mux.request_pad_simple(f"sink_{index}"))
+            demux.request_pad_simple(f"src_{index}").link(tail.get_static_pad("sink"))
+            branch.attach(head, tail, partial(self._end_one, branch))
+        bus = pipeline.get_bus()
+        bus.enable_sync_message_emission()
+        bus.connect("sync-message::error", self._cut_off)
+        return pipeline
+
+    def _cut_off(self, _bus: Any, message: Any) -> None:
+        """Keep an error of a stream from the others, in the thread in which it happens."""
+        branch = self._branch_of(message.src)
+        if branch:
+            branch.cut_off()
+
+    def _branch_of(self, element: Any) -> Branch | None:
+        """Return the stream that an element is of; None: the stages that are shared, or one that is gone."""
+        if len(self.branches) == 1:
+            return self.branches[0]
+        return next(
+            (branch for branch in self.branches if element and any(map(element.has_as_ancestor, (branch.head, branch.tail)))),
+            None,
+        )
 
     def _end(self) -> None:
         if self._player:
             self._player.end()
 
+    def _end_one(self, branch: Branch) -> None:
+        in_background(partial(branch.ends_at().send_event, Gst.Event.new_eos()))
+
     # What the player asks and tells.
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report, element: Any) -> None:
         """Say it of the stream."""
-        self.branch.over |= report.is_end
-        self.branch.report(report)
+        branch = self._branch_of(element)
+        for each in [branch] if branch else self.branches:
+            each.over |= report.is_end
+        if branch or len(self.branches) == 1:
+            (branch or self.branches[0]).report(report)
+        else:
+            self._say(report.advised, report.details, kind=report.kind)
 
     def tick(self) -> None:
-        """Look after the source, and at what is left out."""
-        self.branch.over |= self._interrupts.count > 0  # so that nothing waits for an output
-        self.branch.look()
+        """Look after the sources, and at what is left out; end when all streams have ended."""
+        for branch in self.branches:
+            branch.over |= self._interrupts.count > 0  # so that nothing waits for an output
+            branch.look()
+        if len(self.branches) > 1 and all(branch.is_done for branch in self.branches):
+            self._end()
 
     def finish(self, *, complete: bool) -> Iterator[tuple[str, str]]:
         """Write pictures; yield what is wrong with videos."""
-        self.branch.look()
-        if self.branch.outlet:
-            yield from self.branch.outlet.finish_files(complete=complete)
+        for branch in self.branches:
+            branch.look()
+            if branch.outlet:
+                yield from branch.outlet.finish_files(complete=complete)
 
-    def takes(self, report: Report) -> bool:
-        """Return whether the stream goes on after an error."""
-        return self.branch.takes(report)
+    def takes(self, report: Report, element: Any) -> bool:
+        """Return whether the streams, or the others, go on after an error."""
+        branch = self._branch_of(element)
+        if branch is None:
+            return any(each.takes(report) for each in self.branches if is_of_gone(report))
+        if branch.takes(report):
+            return True
+        if len(self.branches) == 1:
+            return False
+        if not branch.failed:
+            branch.fail(report, element)
+        return True
 
     def takes_end(self) -> bool:
-        """Return whether the stream goes on although all sinks saw the end."""
-        return self.branch.takes_end()
+        """Return whether a stream goes on although all sinks saw the end."""
+        for branch in self.branches:
+            branch.has_ended()
+        return any(branch.waits for branch in self.branches)
+
+    def takes_forwarded(self, element: Any) -> None:
+        """Take note of the end of a stream."""
+        for branch in self.branches:
+            if branch.outlet and element == branch.tail:
+                branch.has_ended()
 
     def can_finish(self, element: Any) -> bool:
         """Return whether there are files, and an element that failed is not one of those that write them."""
-        outlet = self.branch.outlet
-        return bool(outlet and outlet.files and not outlet.has(element))
+        outlets = [branch.outlet for branch in self.branches if branch.outlet and branch.outlet.files]
+        can = bool(outlets) and not any(outlet.has(element) for outlet in outlets)
+        if can and len(self.branches) > 1:  # no end comes through the stages that have failed
+            for outlet in outlets:
+                in_background(outlet.end)
+        return can
 
     def is_over(self) -> bool:
         """Return whether all files are finished."""
-        return bool(self.branch.outlet and self.branch.outlet.ended)
+        return all(branch.outlet and (branch.outlet.ended or branch.is_done) for branch in self.branches)
 
     def ends_at(self) -> Sequence[Any]:
-        """Return where the stream ends."""
-        return [self.branch.ends_at()]
+        """Return where the streams end."""
+        return [branch.ends_at() for branch in self.branches]
 
     def falls_behind(self, *, live: bool) -> bool:  # noqa: ARG002 - it is known better
         """Return whether all frames of a live source are wanted."""
-        return self.branch.newest.falls_behind
+        return any(branch.newest.falls_behind for branch in self.branches)
+
+
+def _named_after(branches: Sequence[Branch]) -> Stream:
+    """Return a stream that has the names of several."""
+    return replace(branches[0].stream, name=", ".join(branch.stream.name for branch in branches))
+
+
+def grouped(branches: Sequence[Branch]) -> list[list[Branch]]:
+    """Return which streams play in one pipeline each: those whose first stages are the same, and work on batches."""
+    found: list[list[Branch]] = []
+    for branch in branches:
+        branch.shared = 0 if branch.stream.more else shared_stages(branch.stream, exists)
+        alike = (group for group in found if branch.shared and _are_alike(group[0], branch))
+        group = next(alike, None)
+        if group is None:
+            found.append([branch])
+        else:
+            group.append(branch)
+    for group in found:
+        if len(group) == 1:
+            group[0].shared = 0
+    return found
+
+
+def _are_alike(one: Branch, other: Branch) -> bool:
+    first, second = one.stream, other.stream
+    return (one.shared, first.input, first.stages[: one.shared]) == (other.shared, second.input, second.stages[: other.shared])
 
 
 class Session:
@@ -162,7 +290,10 @@ class Session:
         for stream, callback in zip(configuration.streams, callbacks, strict=True):
             say = Listening(stream, hear, told)
             self.branches.append(Branch(stream, options, self.output, callback, say, say.once))
-        self._pipelines = [StreamPipeline(branch, options, self.interrupts) for branch in self.branches]
+        self._pipelines = [
+            StreamPipeline(group, options, self.interrupts, Listening(_named_after(group), hear, told))
+            for group in grouped(self.branches)
+        ]
         self._changing = threading.Lock()
 
     def end(self) -> None:
@@ -171,7 +302,16 @@ class Session:
             branch.end()
 
     def change(self, configuration: Configuration) -> None:
-        """Go on with other values of the options; any thread may call this."""
+        """Go on with other values of the options; any thread may call this.
+
+        Raises ConfigurationError where streams that share stages would have different ones.
+        """
+        after = dict(zip(self.branches, configuration.streams, strict=True))
+        for pipeline in self._pipelines:
+            shared = [after[branch].stages[: branch.shared] for branch in pipeline.branches]
+            if any(stages != shared[0] for stages in shared):
+                names = _named_after(pipeline.branches).name
+                raise ConfigurationError(f"{names} share the elements before their own; give the value for all: --set KEY=VALUE")
         with self._changing:
             self.configuration = configuration
             for branch, stream in zip(self.branches, configuration.streams, strict=True):
@@ -222,6 +362,6 @@ class Session:
             if len(self._pipelines) == 1 and pipeline.stuck:
                 raise pipeline.stuck
         if stuck:
-            names = ", ".join(pipeline.branch.stream.name for pipeline in stuck)
+            names = ", ".join(branch.stream.name for pipeline in stuck for branch in pipeline.branches)
             raise StuckError(f"Ending with {names} left behind.", exit_code=code)
         return code

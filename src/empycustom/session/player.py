@@ -59,7 +59,7 @@ class Owner:
 
     feeders: Sequence[Feeder] = ()
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report, element: Any) -> None:
         """Take note of what an element reports."""
 
     def tick(self) -> None:
@@ -72,13 +72,16 @@ class Owner:
         """
         yield from ()
 
-    def takes(self, report: Report) -> bool:  # noqa: ARG002
+    def takes(self, report: Report, element: Any) -> bool:  # noqa: ARG002
         """Return whether an error of an element is dealt with, and is not a failure of the whole."""
         return False
 
     def takes_end(self) -> bool:
         """Return whether the end that all sinks saw is not that of the whole."""
         return False
+
+    def takes_forwarded(self, element: Any) -> None:
+        """Take note that all sinks in a bin of the pipeline saw the end, where the pipeline forwards that."""
 
     def can_finish(self, element: Any) -> bool:  # noqa: ARG002
         """Return whether there are files to be finished although an element has failed."""
@@ -219,6 +222,8 @@ class Player:
         if kind == Gst.MessageType.EOS:
             if not self.owner.takes_end():
                 self._ended = self.complete = True
+        elif kind == Gst.MessageType.ELEMENT and message.has_name("GstBinForwarded"):
+            self._hear_forwarded(message.get_structure())
         elif report := report_of(message):
             self._report(report, message.src)
         elif kind == Gst.MessageType.ELEMENT and message.has_name("missing-plugin"):
@@ -229,6 +234,12 @@ class Player:
             self._buffer(message.parse_buffering())
         elif kind == Gst.MessageType.CLOCK_LOST:
             self._states.change(Gst.State.PAUSED, Gst.State.PLAYING)
+
+    def _hear_forwarded(self, structure: Any) -> None:
+        structure = structure.__enter__() if hasattr(structure, "__enter__") else structure  # a context manager since 1.26
+        message = structure.get_value("message")
+        if message.type == Gst.MessageType.EOS:
+            self.owner.takes_forwarded(message.src)
 
     def _buffer(self, percent: int) -> None:
         """Wait for a slow network; what is live cannot wait, nor what has no end, as a camera over HTTP: it would fall behind."""
@@ -252,11 +263,17 @@ class Player:
             self._ended |= report.kind == "error"  # nothing has begun, or the caps are not known: there is no end to wait for
             report = replace(report, kind="info")
         if report.kind == "error":
-            if self.owner.takes(report):
+            if self.owner.takes(report, element):
+                self._go_on()
                 return
             self._finishing = not self.failed and self._can_finish(element)
             self.failed = True
-        self.owner.report(report)
+        self.owner.report(report, element)
+
+    def _go_on(self) -> None:
+        """Let the pipeline go on to play: an error of an element in a bin ends the change of state that is on its way."""
+        if self._states.started and not self._buffering and self.pipeline.get_state(0).state != Gst.State.PLAYING:
+            self._states.change(Gst.State.PLAYING)
 
     def _can_finish(self, failing: Any) -> bool:
         """End the stream if there are files to finish, and the element that fails is none of those which do that."""
@@ -268,7 +285,7 @@ class Player:
     def say(self, kind: str, text: str) -> None:
         """Report something of the pipeline as a whole; an error is a failure."""
         self.failed = self.failed or kind == "error"
-        self.owner.report(Report(kind, self.pipeline.get_path_string(), text))
+        self.owner.report(Report(kind, self.pipeline.get_path_string(), text), self.pipeline)
 
     def _stop(self) -> None:
         """Bring the pipeline to NULL in another thread, so that a library that never returns cannot hold this one."""

@@ -23,8 +23,8 @@ class Outlet(Protocol):
     ended: bool
     finishing: bool
 
-    def finish(self, pad: Any) -> None:
-        """Let files end behind the frames that have come to a pad; ``finishing`` holds until others are begun."""
+    def finish(self) -> None:
+        """Let files end behind the frames that are on their way; ``finishing`` holds until others are begun."""
 
     def renew(self) -> None:
         """Begin other files, where those of before have ended."""
@@ -106,9 +106,8 @@ class Reconnection:
         elif self._again_at is None:
             if now - self._lost_at > _SETTLE_S:
                 self._give_up(now)
-        elif now >= self._again_at and self._outlet.ended == self._outlet.finishing:
-            self._again_at, self._lost, self._arrived = None, "", None
-            self._later(self._connect)
+        elif now >= self._again_at:
+            self._come_back()
 
     def _lose(self, why: str) -> None:
         if not self._lost:
@@ -124,6 +123,16 @@ class Reconnection:
         if self._later:
             self._later(self._take_out)
 
+    def _come_back(self) -> None:
+        """Finish files first, behind the frames that were on their way."""
+        assert self._later
+        if self._has_frames:
+            self._has_frames = False
+            self._outlet.finish()
+        elif self._outlet.ended == self._outlet.finishing:
+            self._again_at, self._lost, self._arrived = None, "", None
+            self._later(self._connect)
+
     def _take_out(self) -> None:
         self._times.end()
         peer = self._pad.get_peer()
@@ -131,9 +140,6 @@ class Reconnection:
             peer.unlink(self._pad)
         self._container.remove(self._element)  # first: nobody wants to know what it reports while it stops
         self._element.set_state(Gst.State.NULL)
-        if self._has_frames:
-            self._outlet.finish(self._pad)
-        self._has_frames = False
 
     def _connect(self) -> None:
         self._outlet.renew()

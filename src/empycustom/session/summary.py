@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from empycustom.config.launch import AIMETA, FIRST
 from empycustom.elements.perf import Tally
+from empycustom.elements.upstream import upstream_of
 from empycustom.native import probes
 from empycustom.session import callback as debugger
 from empycustom.session.console import beside, write_stderr
@@ -39,10 +39,10 @@ class Work:
         """Count files as written, where there is something in them in the end."""
         self._files |= {str(path): self._folder / path for path in files}
 
-    def watch(self, pipeline: Any) -> None:
-        """Count in a pipeline that is about to play."""
-        self._elements = _libraries_in(pipeline)
-        probes.call_at_first_buffer(hash(pipeline.get_by_name(FIRST).get_static_pad("sink")), self._begin)
+    def watch(self, first: Any, last: Any) -> None:
+        """Count in a pipeline that is about to play, what goes from the queue ``first`` to the element ``last``."""
+        self._elements = _libraries_before(last)
+        probes.call_at_first_buffer(hash(first.get_static_pad("sink")), self._begin)
 
     def _begin(self) -> None:
         self._first = self._first or time.monotonic()
@@ -84,16 +84,10 @@ def _speed(frames: int, seconds: float) -> dict[str, float]:
     return {"seconds": round(seconds, 3), "fps": round(frames / seconds, 2) if seconds else 0.0}
 
 
-def _libraries_in(pipeline: Any) -> list[Any]:
-    """The elements that run a library, in their order."""
-    found: list[Any] = []
-    element = pipeline.get_by_name(AIMETA)
-    while element and element.sinkpads:
-        if element.get_factory().get_name() == "empycustom":
-            found.append(element)
-        peer = element.sinkpads[0].get_peer()
-        element = peer and peer.get_parent_element()
-    return found[::-1]
+def _libraries_before(element: Any) -> list[Any]:
+    """Return the elements that run a library upstream of an element, in their order."""
+    before = upstream_of(element.get_static_pad("sink"))
+    return [each for each in before if each.get_factory() and each.get_factory().get_name() == "empycustom"][::-1]
 
 
 def _library(name: str, tally: Tally) -> dict[str, Any]:

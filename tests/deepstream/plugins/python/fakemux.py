@@ -22,6 +22,7 @@ class FakeMux(GstBase.BaseTransform):
     )
     batch_size = GObject.Property(type=int, default=1, nick="batch-size")
     objects = GObject.Property(type=int, default=3)
+    source = GObject.Property(type=int, default=10)  # the source_id of the first frame in a batch
     ntp = GObject.Property(type=bool, default=True)
 
     def __init__(self):
@@ -29,7 +30,8 @@ class FakeMux(GstBase.BaseTransform):
 
     def do_transform_ip(self, buffer):
         self.number += 1
-        nvds.attach(hash(buffer), nvds.traffic(self.number, batch_size=self.batch_size, objects=self.objects, ntp=self.ntp))
+        frames = nvds.traffic(self.number, batch_size=self.batch_size, objects=self.objects, ntp=self.ntp)
+        nvds.attach(hash(buffer), [{**frame, "source_id": frame["source_id"] - 10 + self.source} for frame in frames])
         return Gst.FlowReturn.OK
 
 
