@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from empycustom.config.launch import AIMETA, FIRST, LEAVING, STREAMMUX, Change, Description, changes
@@ -18,17 +17,15 @@ from empycustom.session.callback import SignalCallback
 from empycustom.session.describe import PlayOptions, described, sinks_of, sources_of
 from empycustom.session.excerpt import Excerpt, LeftOut, Newest, why_no_start
 from empycustom.session.outputs import SLOW, Output
-from empycustom.session.parts import Report, build_bin, exists, in_background
+from empycustom.session.parts import Report, exists, in_background
 from empycustom.session.playlist import Playlist
-from empycustom.session.reconnect import Reconnection
-from empycustom.session.sinks import Sinks, Videos, expect_windows
+from empycustom.session.reconnect import Outlet, Reconnection
+from empycustom.session.sinks import Sinks
 from empycustom.session.sources import SOURCE, Times, expect_video, explained, is_lasting, shown
 from empycustom.session.stages import set_text
 from empycustom.session.summary import Work
 from empycustom.session.upright import keep_upright
 from empycustom.text import without_secrets
-
-_FINISH = "empycustom-finish"  # the event behind which files end
 
 
 class Say(Protocol):
@@ -36,104 +33,6 @@ class Say(Protocol):
 
     def __call__(self, text: str, details: str = "", *, kind: str = "error") -> None:
         """Say it; ``kind`` is error, warning, info, or debug for what a callback wants to be seen."""
-
-
-class Outlet:
-    """The elements that take the frames behind aimeta, in a bin of their own, for which another one may be taken.
-
-    ``last`` is the source pad of aimeta, in the bin ``container``, ``begin`` a sink pad upstream. ``tokens`` returns those of
-    the elements for Sinks, ``another`` names of files that take the place of others. ``ended``: all its sinks saw the end.
-    ``tell`` is told what is wrong with videos that are finished.
-    """
-
-    def __init__(
-        self,
-        container: Any,
-        last: Any,
-        begin: Any,
-        sinks: Sinks,
-        tokens: Callable[[Sinks], Sequence[str]],
-        *,
-        another: Callable[[Path], Path],
-        tell: Callable[[str, str], None],
-    ) -> None:
-        self._container, self._last, self._begin, self._tokens = container, last, begin, tokens
-        self._at_first, self._another, self._tell = sinks, another, tell
-        self._without: list[Path] | None = None  # files for which there was no frame
-        self.files: list[Path] = []
-        self._make(sinks)
-        self._probe = last.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._look_for_finish)
-
-    def _make(self, sinks: Sinks, *, while_it_plays: bool = False) -> None:
-        self.ended = self.finishing = False
-        self._sinks = sinks
-        self.files += [path for path in sinks.files if path not in self.files]
-        self.bin = build_bin(" ".join(self._tokens(sinks)[1:]))
-        self.bin.set_property("async-handling", while_it_plays)  # the pipeline does not wait for it
-        self._container.add(self.bin)
-        pad = self.bin.get_static_pad("sink")
-        self._last.link(pad)
-        self._videos = Videos(self.bin, pad, sinks)
-        expect_windows(self.bin)
-        self.bin.sync_state_with_parent()
-
-    def has(self, element: Any) -> bool:
-        """Return whether an element is one of those that take the frames."""
-        return bool(element == self.bin or element.has_as_ancestor(self.bin))
-
-    def finish(self) -> None:
-        """Let the videos end behind the frames that are on their way; ``finishing`` holds until others are begun."""
-        if self._sinks.videos():
-            self.finishing = True
-            self._begin.send_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, Gst.Structure.new_empty(_FINISH)))
-
-    def _look_for_finish(self, _pad: Any, info: Any) -> Any:
-        event = info.get_event()
-        if event.type != Gst.EventType.CUSTOM_DOWNSTREAM or not event.has_name(_FINISH):
-            return Gst.PadProbeReturn.OK
-        self.end()
-        return Gst.PadProbeReturn.DROP
-
-    def end(self) -> None:
-        """Let the sinks end here."""
-        self.bin.get_static_pad("sink").send_event(Gst.Event.new_eos())
-
-    def renew(self) -> None:
-        """Begin other videos, where those of before are finished; their times begin at 0, too."""
-        if not self.ended:
-            return
-        for finding in self.finish_files(complete=True):
-            self._tell(*finding)
-        self._last.unlink(self.bin.get_static_pad("sink"))
-        self._container.remove(self.bin)
-        self.bin.set_state(Gst.State.NULL)
-        self._remove_empty(complete=True)
-        self._make(self._at_first.renamed(self._another), while_it_plays=True)
-        self._last.add_probe(Gst.PadProbeType.BUFFER, self._begin_at_zero)
-
-    def _begin_at_zero(self, pad: Any, info: Any) -> Any:
-        segment = pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment()
-        pad.set_offset(-segment.to_running_time(Gst.Format.TIME, info.get_buffer().pts))
-        return Gst.PadProbeReturn.REMOVE
-
-    def finish_files(self, *, complete: bool) -> Iterator[tuple[str, str]]:
-        """Write pictures, of which the elements still hold the last frames; yield what is wrong with videos, and how much."""
-        missing = [*self._sinks.write_pictures(self.bin), *self._videos.without_frames(complete=complete)]
-        self._without = [path for path in missing if self._without is None or path in self._without]
-        yield from self._videos.findings(complete=complete)
-
-    def close(self, *, complete: bool) -> None:
-        """Let go of the elements, which have stopped, and remove videos without a frame."""
-        self._last.remove_probe(self._probe)
-        self._remove_empty(complete=complete)
-
-    def _remove_empty(self, *, complete: bool) -> None:
-        self._sinks.remove_empty(self._videos.without_frames(complete=complete))
-
-    @property
-    def without_frames(self) -> Sequence[Path]:
-        """The files that are not written because there was no frame."""
-        return self._without or ()
 
 
 class Branch:

@@ -1,33 +1,121 @@
-"""A source that should last, as an RTSP server: where it is gone it is connected again, in a pipeline that goes on playing."""
+"""What is replaced in a pipeline that goes on playing: a source that should last and is gone, and the files that end with it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from empycustom.elements.upstream import announce
 from empycustom.gstreamer import Gst
-from empycustom.session.parts import Report, build_element
+from empycustom.session.parts import Report, build_bin, build_element
+from empycustom.session.sinks import Sinks, Videos, expect_windows
 from empycustom.session.sources import SOURCE, Source, Times, describe_source, expect_video, shown
 from empycustom.text import without_secrets
 
 _SILENCE_S = 30.0  # without a frame, a source that has sent some is gone
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0  # before connecting again; doubled each time in vain
+_FINISH = "empycustom-finish"  # the event behind which files end
 _SETTLE_S = 0.2  # until what elements reported of a loss is known
 
 
-class Outlet(Protocol):
-    """Where the frames of a source go in the end."""
+class Outlet:
+    """The elements that take the frames behind aimeta, in a bin of their own, for which another one may be taken.
 
-    ended: bool
-    finishing: bool
+    ``last`` is the source pad of aimeta, in the bin ``container``, ``begin`` a sink pad upstream. ``tokens`` returns those of
+    the elements for Sinks, ``another`` names of files that take the place of others. ``ended``: all its sinks saw the end.
+    ``tell`` is told what is wrong with videos that are finished.
+    """
+
+    def __init__(
+        self,
+        container: Any,
+        last: Any,
+        begin: Any,
+        sinks: Sinks,
+        tokens: Callable[[Sinks], Sequence[str]],
+        *,
+        another: Callable[[Path], Path],
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._container, self._last, self._begin, self._tokens = container, last, begin, tokens
+        self._at_first, self._another, self._tell = sinks, another, tell
+        self._without: list[Path] | None = None  # files for which there was no frame
+        self.files: list[Path] = []
+        self._make(sinks)
+        self._probe = last.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._look_for_finish)
+
+    def _make(self, sinks: Sinks, *, while_it_plays: bool = False) -> None:
+        self.ended = self.finishing = False
+        self._sinks = sinks
+        self.files += [path for path in sinks.files if path not in self.files]
+        self.bin = build_bin(" ".join(self._tokens(sinks)[1:]))
+        self.bin.set_property("async-handling", while_it_plays)  # the pipeline does not wait for it
+        self._container.add(self.bin)
+        pad = self.bin.get_static_pad("sink")
+        self._last.link(pad)
+        self._videos = Videos(self.bin, pad, sinks)
+        expect_windows(self.bin)
+        self.bin.sync_state_with_parent()
+
+    def has(self, element: Any) -> bool:
+        """Return whether an element is one of those that take the frames."""
+        return bool(element == self.bin or element.has_as_ancestor(self.bin))
 
     def finish(self) -> None:
-        """Let files end behind the frames that are on their way; ``finishing`` holds until others are begun."""
+        """Let the videos end behind the frames that are on their way; ``finishing`` holds until others are begun."""
+        if self._sinks.videos():
+            self.finishing = True
+            self._begin.send_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, Gst.Structure.new_empty(_FINISH)))
+
+    def _look_for_finish(self, _pad: Any, info: Any) -> Any:
+        event = info.get_event()
+        if event.type != Gst.EventType.CUSTOM_DOWNSTREAM or not event.has_name(_FINISH):
+            return Gst.PadProbeReturn.OK
+        self.end()
+        return Gst.PadProbeReturn.DROP
+
+    def end(self) -> None:
+        """Let the sinks end here."""
+        self.bin.get_static_pad("sink").send_event(Gst.Event.new_eos())
 
     def renew(self) -> None:
-        """Begin other files, where those of before have ended."""
+        """Begin other videos, where those of before are finished; their times begin at 0, too."""
+        if not self.ended:
+            return
+        for finding in self.finish_files(complete=True):
+            self._tell(*finding)
+        self._last.unlink(self.bin.get_static_pad("sink"))
+        self._container.remove(self.bin)
+        self.bin.set_state(Gst.State.NULL)
+        self._remove_empty(complete=True)
+        self._make(self._at_first.renamed(self._another), while_it_plays=True)
+        self._last.add_probe(Gst.PadProbeType.BUFFER, self._begin_at_zero)
+
+    def _begin_at_zero(self, pad: Any, info: Any) -> Any:
+        segment = pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment()
+        pad.set_offset(-segment.to_running_time(Gst.Format.TIME, info.get_buffer().pts))
+        return Gst.PadProbeReturn.REMOVE
+
+    def finish_files(self, *, complete: bool) -> Iterator[tuple[str, str]]:
+        """Write pictures, of which the elements still hold the last frames; yield what is wrong with videos, and how much."""
+        missing = [*self._sinks.write_pictures(self.bin), *self._videos.without_frames(complete=complete)]
+        self._without = [path for path in missing if self._without is None or path in self._without]
+        yield from self._videos.findings(complete=complete)
+
+    def close(self, *, complete: bool) -> None:
+        """Let go of the elements, which have stopped, and remove videos without a frame."""
+        self._last.remove_probe(self._probe)
+        self._remove_empty(complete=complete)
+
+    def _remove_empty(self, *, complete: bool) -> None:
+        self._sinks.remove_empty(self._videos.without_frames(complete=complete))
+
+    @property
+    def without_frames(self) -> Sequence[Path]:
+        """The files that are not written because there was no frame."""
+        return self._without or ()
 
 
 class Reconnection:
