@@ -33,10 +33,10 @@ class Description:
     ``tokens`` are those up to aimeta, ``sinks`` those behind it, ``head`` those before stages that are shared with other streams.
     """
 
-    head: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     sinks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    head: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
