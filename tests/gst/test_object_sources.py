@@ -35,12 +35,12 @@ class Theirs:
 
     def locate(self, meta):
         label, x = self._state(meta)
-        yield x, (label, x)
+        return [(x, (label, x))]
 
     def key(self, number):
         return f"theirs/{number}"
 
-    def claim(self, meta, number):
+    def claim(self, meta, number, free):
         raise AssertionError("its keys are unique")
 """
 PROGRAM = """

@@ -5,7 +5,7 @@ There is no place in it for a class id; a conversion keeps all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from empycustom.carriers.protocol import Box, Handle, carried
@@ -28,19 +28,19 @@ class Analytics:
             objects.append(_found(detection, warnings))
             handles.append((self, detection.id, (detection.id, None), detection.label, None))
 
-    def locate(self, meta: int) -> Iterator[tuple[int, Any]]:
-        """Yield the id of each object, which is its state as well."""
-        for number in numbers_at(meta):
-            yield number, (number, None)
+    def locate(self, meta: int) -> Sequence[tuple[int, Any]]:
+        """Return the id of each object, which is its state as well."""
+        return [(number, (number, None)) for number in numbers_at(meta)]
 
     def key(self, number: int) -> str:
         """Return the key of an object by its id in the relation meta."""
         return f"analytics/{number}"
 
-    def claim(self, meta: int, number: int) -> None:
-        """Do nothing: ids are unique."""
+    def claim(self, meta: int, number: int, free: Iterator[int]) -> int:  # noqa: ARG002
+        """Return the id: those in a relation meta are unique, and cannot change."""
+        return number
 
-    def add(self, address: int, found: model.Object, number: int, warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002
+    def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002
         """Add an object; its relation meta numbers it."""
         rect = found["rect_params"]
         left, top = round(rect["left"]), round(rect["top"])

@@ -44,6 +44,7 @@ from empycustom.native.metas import (
 )
 
 META_NAME = "EmPyCustomMeta"
+Place = tuple[Any, ObjectSource, int, int]  # of an object: its state, its source, its meta, its number there
 # What an object of in_meta says where nothing is known; it need not be repeated.
 _DEFAULTS = {
     "class_id": model.UNKNOWN_CLASS,
@@ -95,9 +96,12 @@ class PlainCarrier:
         handles: list[Any] = []
         warnings: list[str] = []
         text, layout, stamp = b"", None, None
+        last, several = None, False
         for api, meta in metas:
             source = self._sources[api]
             if source is not None:
+                several = several or (last is not None and source is not last)
+                last = source
                 source.decode(meta, objects, handles, warnings)
             elif api == self._json.api:
                 text = text or self._json.get(meta)
@@ -105,7 +109,7 @@ class PlainCarrier:
                 stamp = stamp_at(meta) or stamp
             elif api == VIDEO_META_API:
                 layout = layout_at(meta)
-        if len({handle[0] for handle in handles}) > 1:
+        if several:
             _drop_twins(objects, handles, self._sources.order)
         return _decoded(frame, handles, warnings, text, stamp, layout)
 
@@ -150,11 +154,10 @@ class PlainCarrier:
     def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:
         """Know the objects where they are now: what scales a frame has moved them."""
         frame.size = scaled(frame.size, factors)
+        places, _ = self._there(address)
         there = defaultdict(list)
-        for api, meta in scan(address):
-            source = self._sources[api]
-            for _, state in source.locate(meta) if source else ():
-                there[state[0]].append(state)
+        for state, *_ in places:
+            there[state[0]].append(state)
         frame.handles = [[_moved(handle, there) for handle in handles] for handles in frame.handles]
 
     def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
@@ -196,17 +199,17 @@ class PlainCarrier:
             told["object"] = list(records.values())
         return json_at
 
-    def _there(self, address: int) -> tuple[dict[Any, list[Any]], int]:
-        """Return (source, meta, number) of the objects on a buffer by their states, in order; and the address of our own meta."""
-        there, note_at = defaultdict(list), 0
+    def _there(self, address: int) -> tuple[list[Place], int]:
+        """Return (state, source, meta, number) of the objects on a buffer, in order; and the address of our own meta."""
+        places: list[Place] = []
+        json_at = 0
         for api, meta in scan(address):
             source = self._sources[api]
             if source is not None:
-                for number, state in source.locate(meta):
-                    there[state].append((source, meta, number))
+                places += [(state, source, meta, number) for number, state in source.locate(meta)]
             elif api == self._json.api:
-                note_at = note_at or meta
-        return there, note_at
+                json_at = json_at or meta
+        return places, json_at
 
     def _apply_objects(
         self,
@@ -214,27 +217,28 @@ class PlainCarrier:
         frame: Frame,
         result: FrameResult,
         records: dict[str, Any],
-        there: dict[Any, list[Any]],
+        there: list[Place],
         warnings: list[str],
     ) -> None:
         """Bring the records up to date: drop those of objects that are gone, add attributes, and new objects."""
-        present = Counter(source.key(number) for found in there.values() for source, _, number in found)
-        for key in records.keys() - present.keys():  # a new object may get the same id
-            del records[key]
-        free = free_numbers({number for found in there.values() for _, _, number in found})
-        for (_, _, state, label, lost), attributes in zip(frame.handles[0], result.objects, strict=True):
-            found = there[state]
-            source, meta, number = found.pop(0) if found else (None, 0, 0)
+        if records:  # a new object may get the same id
+            for key in records.keys() - {source.key(number) for _, source, _, number in there}:
+                del records[key]
+        numbers = [(source, number) for _, source, _, number in there]
+        shared = {each for each, count in Counter(numbers).items() if count > 1} if len(set(numbers)) < len(numbers) else ()
+        free = free_numbers([number for _, number in numbers])
+        for (_, _, _, label, lost), place, attributes in zip(
+            frame.handles[0], _matched(frame.handles[0], there), result.objects, strict=True
+        ):
             if attributes is NOTHING:
                 continue
-            if source is None:
+            if place is None:
                 warnings.append("attributes of an object were dropped: the library removed its metadata from the buffer")
                 continue
+            _, source, meta, number = place
             key = source.key(number)
-            if present[key] > 1 or not key:  # a region that has no id, or shares it
-                number = next(free)
-                source.claim(meta, number)
-                key = source.key(number)
+            if not key or (source, number) in shared:  # a region that has no id, or shares it
+                key = source.key(source.claim(meta, number, free))
             record = records.get(key)
             if record is None or not stands_for(label, record["obj_label"]):
                 record = records[key] = {"key": key, "obj_label": label}
@@ -242,8 +246,18 @@ class PlainCarrier:
                 record |= lost
             record["emcustom"] = merged(record.get("emcustom", NOTHING), attributes)
         for new in result.new_objects:
-            key, box = self._adds.add(address, new, next(free), warnings)
+            key, box = self._adds.add(address, new, free, warnings)
             records[key] = _record(new, key, box, self._adds)
+
+
+def _matched(handles: Sequence[Handle], there: list[Place]) -> list[Place | None]:
+    """Return for each object where it is now, None where it is no longer there. Those with one state are taken in their order."""
+    if [handle[2] for handle in handles] == [place[0] for place in there]:
+        return [*there]
+    left = defaultdict(list)
+    for place in reversed(there):
+        left[place[0]].append(place)
+    return [left[handle[2]].pop() if left[handle[2]] else None for handle in handles]
 
 
 def _record(found: Any, key: str, box: tuple[int, int, int, int], source: ObjectSource) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 from empycustom.model import values as model
@@ -116,23 +116,23 @@ class ObjectSource(Protocol):
         it may be shared with the objects, which are the library's.
         """
 
-    def locate(self, meta: int) -> Iterator[tuple[int, Any]]:
-        """Yield number and state of each object of the meta at an address, in the same order."""
+    def locate(self, meta: int) -> Sequence[tuple[int, Any]]:
+        """Return number and state of each object of the meta at an address, in the same order."""
 
     def key(self, number: int) -> str:
         """Return the key of the object with a number, ``""``: it has none yet."""
 
-    def claim(self, meta: int, number: int) -> None:
-        """Give the object of a meta a number of its own. Only where keys may be missing or ambiguous."""
+    def claim(self, meta: int, number: int, free: Iterator[int]) -> int:
+        """Give the object with a ``number`` that is 0, or shared, a free one; return the number that it has from now on."""
 
-    def add(self, address: int, found: model.Object, number: int, warnings: list[str]) -> tuple[str, Box]:
-        """Add an object, with a free ``number``; return its key and the box that it has there: left, top, width, height."""
+    def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:
+        """Add an object, with one of the free numbers; return its key, and the box that is there."""
 
 
 LARGEST_NUMBER = 2**31 - 1
 
 
-def free_numbers(used: Set[int]) -> Iterator[int]:
+def free_numbers(used: Collection[int]) -> Iterator[int]:
     """Return the numbers of an int, from 1, that are not ``used``: those behind all of them first."""
     last = max(used, default=0)
     yield from range(max(0, last) + 1, LARGEST_NUMBER + 1)

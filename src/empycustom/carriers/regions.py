@@ -5,7 +5,7 @@ A conversion keeps the rectangle, the label and the id, and loses the parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from empycustom.carriers.protocol import Box, Handle, carried
@@ -43,21 +43,24 @@ class Regions:
             (self, number, (state[:3], state[3:7]), found["obj_label"], _read(params, found, warnings) if params else None)
         )
 
-    def locate(self, meta: int) -> Iterator[tuple[int, Any]]:
-        """Yield the number of a region and what stands in its meta."""
+    def locate(self, meta: int) -> Sequence[tuple[int, Any]]:
+        """Return the id of a region and what stands in its meta."""
         state = region_at(meta)
-        yield state[1], (state[:3], state[3:7])
+        return ((state[1], (state[:3], state[3:7])),)
 
     def key(self, number: int) -> str:
         """Return the key of a region by its id; 0 is the id of every region that got none."""
         return f"region/{number}" if number else ""
 
-    def claim(self, meta: int, number: int) -> None:
+    def claim(self, meta: int, number: int, free: Iterator[int]) -> int:
         """Give a region an id of its own."""
+        number = next(free)
         set_region_id(meta, number)
+        return number
 
-    def add(self, address: int, found: model.Object, number: int, warnings: list[str]) -> tuple[str, Box]:
-        """Add an object as a region with the id ``number``."""
+    def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:
+        """Add an object as a region with an id of its own."""
+        number = next(free)
         rect = found["rect_params"]
         left, top = max(0, round(rect["left"])), max(0, round(rect["top"]))
         right, bottom = round(rect["left"] + rect["width"]), round(rect["top"] + rect["height"])
