@@ -355,6 +355,8 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
 
 
 def test_the_end_and_videos(tmp_path, library):
+    from empycustom.session.outputs import SLOW
+
     lost = "from gi.repository import Gst\ndef process_ip(b, m, o):\n    b.pts = Gst.CLOCK_TIME_NONE\n"
     slow = f"{GOOD}def stop(options):\n    __import__('time').sleep(1)\n"
     # Ctrl-C while a call hangs.
@@ -379,7 +381,7 @@ def test_the_end_and_videos(tmp_path, library):
         (slow, 0, "test", "--frames", "1", "--grace", "0.2"),
         (stuck, 130, "test", "--save", "b.mp4", "--grace", "0.2"),
     ]
-    messages = []
+    messages = [SLOW]  # tests/app/test_command_slow_readers.py provokes it, with a camera
     unreachable = {**os.environ, "DISPLAY": ":4242", "WAYLAND_DISPLAY": ""}
     for source, code, *words in commands:
         lib = ["--lib", str(library(source))] if source else []
