@@ -12,19 +12,24 @@ from typing import Any
 import empycustom
 from empycustom.app.options import is_configuration
 from empycustom.app.pictures import check_picture, real, save_picture
+from empycustom.config.launch import describe, elements
+from empycustom.config.streams import Configuration, Stage, Stream, read
 from empycustom.elements.properties import read_object
-from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError, StreamEndedError
+from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError, LibraryError, StreamEndedError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library
 from empycustom.library.dialects import Callback, line_of
 from empycustom.model import values as model
 from empycustom.model.results import value_of
 from empycustom.model.values import NOTHING
-from empycustom.session.console import complain, keep_stdout, show
+from empycustom.session.callback import SignalCallback
+from empycustom.session.console import AllAtOnce, complain, keep_stdout, show
+from empycustom.session.describe import missing_sources, places_outside
 from empycustom.session.outputs import prepare
-from empycustom.session.stages import check_configuration
+from empycustom.session.parts import exists
+from empycustom.session.stages import problems
 from empycustom.testing import OpenLibrary, Result, SampleFrame, make_frame
-from empycustom.text import as_path, for_people, unquoted, visible_json
+from empycustom.text import as_path, for_people, unquoted, visible_json, without_password
 
 Report = Callable[..., None]
 
@@ -216,3 +221,81 @@ def _timing(times: Mapping[str, Any]) -> str:
 
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+# Stream configurations.
+
+
+def check_configuration(args: Namespace, facts: dict[str, Any], say: Callable[..., None]) -> None:
+    """Check it and say what it plays; ``facts`` gets the same for programs. Raises EmPyCustomError, OSError."""
+    empycustom.register()
+    facts["configuration"] = args.library
+    configuration = read(
+        as_path(args.library),
+        sources=args.sources,
+        settings=args.settings,
+        more=lambda read: [*missing_sources(read, cameras=True), *places_outside(read, args), *problems(read)],
+    )
+    with AllAtOnce() as found:
+        for stage in _library_stages(configuration):
+            found(_start_and_stop, stage)
+        if configuration.callback:
+            found(_load_callback, configuration)
+    facts["streams"] = [_stream_told(stream) for stream in configuration.streams]
+    facts["callback"] = configuration.callback and configuration.callback[1]
+    facts["warnings"] = list(
+        dict.fromkeys(text for each in configuration.streams for text in describe(each, [], exists).warnings)
+    )
+    for text in facts["warnings"]:
+        complain(text, kind="warning")
+    count = len(configuration.streams)
+    say(f"{args.library}: {count} stream{'' if count == 1 else 's'}, nothing is wrong")
+    for told in facts["streams"]:
+        say("", *_stream_lines(told, facts["callback"]))
+
+
+def _library_stages(configuration: Configuration) -> list[Stage]:
+    """The stages that are libraries in Python, each once."""
+    stages = (stage for stream in configuration.streams for stage, element in elements(stream, exists) if element == "empycustom")
+    return list({repr(stage): stage for stage in stages}.values())
+
+
+def _start_and_stop(stage: Stage) -> None:
+    """Do with a library what its element does before the first frame, and after the last."""
+    options = dict(stage.properties.get("options", {}))
+    try:
+        library = Library.open(stage.properties["custom-lib"], in_place=stage.properties.get("in-place") is True)
+        try:
+            library.start(options)
+            library.stop(options)
+        finally:
+            library.close()
+    except LibraryError as error:
+        raise LibraryError(f"{stage.path_of('custom-lib')}: {error}", details=error.details) from error
+
+
+def _load_callback(configuration: Configuration) -> None:
+    if configuration.callback:
+        SignalCallback(*configuration.callback, configuration.event_items, ()).close()
+
+
+def _stream_told(stream: Stream) -> dict[str, Any]:
+    """A stream, for programs."""
+    stages = [_stage_told(stage, element) for stage, element in elements(stream, exists)]
+    return {"stream_id": stream.name, "source": without_password(stream.location), "stages": stages}
+
+
+def _stage_told(stage: Stage, element: str) -> dict[str, Any]:
+    library = stage.properties.get("custom-lib") if stage.format else None
+    callback = None if library is None else "process_ip" if stage.properties.get("in-place") is True else "process"
+    caps = {"format": stage.format, "memory": stage.memory}
+    return {"path": stage.path, "element": element, "library": library, "callback": callback, **caps}
+
+
+def _stream_lines(told: dict[str, Any], callback: str | None) -> Iterator[str]:
+    yield f"{told['stream_id']}: {told['source']}"
+    for stage in told["stages"]:
+        memory = "" if stage["memory"] in (None, "CPU") else f" in {stage['memory']} memory"
+        more = f" {stage['library']}: {stage['callback']}, {stage['format']}{memory}" if stage["library"] else ""
+        yield f"  {stage['element']}{more}"
+    yield f"  aimeta{f', whose documents {callback} gets' if callback else ''}"

@@ -8,8 +8,7 @@ from argparse import Namespace
 from typing import Any
 
 from empycustom.elements import add_elements
-from empycustom.session import callback as debugger
-from empycustom.session.console import remark, show
+from empycustom.session.console import one_debugger_at_a_time, remark, show
 from empycustom.session.parts import Report, build
 from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.sinks import expect_windows
@@ -31,7 +30,7 @@ def main(args: Namespace) -> int:
 
         owner = _Printing()
         owner.player = player = Player(pipeline, owner, grace_s=args.grace, interrupts=interrupts)
-        with debugger.alone():
+        with one_debugger_at_a_time():
             code = player.play()
     report_line(f"Execution ended after {time.monotonic() - began:.3f} s.")
     return code

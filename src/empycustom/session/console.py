@@ -10,8 +10,11 @@ import select
 import sys
 import termios
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import wraps
+from inspect import unwrap
+from types import CodeType, FrameType
 from typing import IO, Any
 
 from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError
@@ -20,6 +23,7 @@ from empycustom.outputs.table import write_all
 from empycustom.text import for_people
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
+_prompt = threading.RLock()  # of debuggers
 _terminal: Any = None  # what it was like, where stdin is one
 _kept: IO[str] | None = None  # what stdout was, while it is kept
 _STDERR_PATIENCE_S = 1.0
@@ -343,3 +347,41 @@ def complain(message: str, details: str = "", *, kind: str = "error", lines: boo
 def remark(text: str) -> None:
     """Print what is neither an error nor a warning, on stderr; it may have several lines."""
     write_stderr(for_people(text, lines=True))
+
+
+# A debugger in a callback, as ``breakpoint()`` opens it, has the terminal until it is left.
+
+
+def is_debugger_open() -> bool:
+    """Return whether pdb, or a debugger made of it, waits for what somebody types, in any thread."""
+    function = getattr(getattr(sys.modules.get("pdb"), "Pdb", None), "interaction", None)
+    return function is not None and any(_is_in(unwrap(function).__code__, frame) for frame in sys._current_frames().values())
+
+
+def _is_in(code: CodeType, frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
+
+
+@contextmanager
+def one_debugger_at_a_time(prepare: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let the debuggers of several threads ask one after the other. ``prepare`` is called before each question."""
+    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+        yield
+        return
+    from pdb import Pdb  # where somebody can type
+
+    interaction: Any = Pdb.interaction
+
+    @wraps(interaction)
+    def one_by_one(*arguments: Any, **named: Any) -> Any:
+        with _prompt:
+            prepare()
+            return interaction(*arguments, **named)
+
+    Pdb.interaction = one_by_one  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Pdb.interaction = interaction  # type: ignore[method-assign]

@@ -90,19 +90,19 @@ STDOUT = "-"
 _BEGIN = '{"exit_code":'  # of every summary
 
 
-def summarized(asked: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
+def summarized(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
     """Call ``play``, which fills a dict; write this and the exit code where ``--summary-json`` says, and return the exit code.
 
     Raises LaunchError, and plays nothing, where the file is another output, or is there and not a summary: it may be the video.
     """
-    name = asked.summary_json
+    name = args.summary_json
     done = Work().summary()
     if name is None:
         return play(done)
     path = None if name == STDOUT else as_path(name)
     if path and path.is_file() and not _may_be_replaced(path):
         raise LaunchError(f"--summary-json {path} is there, and is not the summary of a run; choose another name, or remove it.")
-    if path and any(_is_same(path, as_path(other)) for other in (asked.out, asked.events) if other):
+    if path and any(_is_same(path, as_path(other)) for other in (args.out, args.events) if other):
         raise LaunchError(f"{path} is named twice; every output needs a file of its own.")
     lines = Lines(path, on_closed=lambda: None)
     try:
@@ -141,13 +141,13 @@ def _write(lines: Lines, code: int, done: Mapping[str, Any]) -> int:
 # What a stream configuration's run writes: documents, events and frames, of one stream or of several.
 
 
-def are_documents_all(configuration: Configuration, asked: Namespace) -> bool:
+def are_documents_all(configuration: Configuration, args: Namespace) -> bool:
     """Return whether documents are the only thing that a run could show; then they are printed.
 
     A source that was typed without a library is measured alone.
     """
     measured = configuration.file is None and not any(stream.stages for stream in configuration.streams)
-    return not (measured or asked.out or asked.save or asked.show or configuration.callback)
+    return not (measured or args.out or args.save or args.show or configuration.callback)
 
 
 def sinks_of_all(configuration: Configuration, options: PlayOptions) -> list[tuple[Stream, Sinks]]:
@@ -179,24 +179,24 @@ class Outputs:
     Raises LaunchError, OSError where an output cannot be.
     """
 
-    def __init__(self, configuration: Configuration, asked: Namespace, *, on_closed: Callable[[], None]) -> None:
+    def __init__(self, configuration: Configuration, args: Namespace, *, on_closed: Callable[[], None]) -> None:
         self._many = configuration.many
-        for option, name in (("--events", asked.events), ("--out", asked.out)):
+        for option, name in (("--events", args.events), ("--out", args.out)):
             if name and PLACE in name and configuration.file:
                 raise LaunchError(f"{option} {name}: the lines of all streams go into one file, each with its stream_id")
-        events, documents = _path(asked.events), _path(asked.out)
-        summary = _path(asked.summary_json)
-        paths = [path for path in (summary, events, documents, *_saved(configuration, asked)) if path]
+        events, documents = _path(args.events), _path(args.out)
+        summary = _path(args.summary_json)
+        paths = [path for path in (summary, events, documents, *_saved(configuration, args)) if path]
         prepare(paths, list(_read(configuration)))
         self._taken = {path.absolute() for path in paths}
         self._files = {str(path): path.absolute() for path in (documents, events) if path}
         self._taking = threading.Lock()
-        shown = asked.out == "-" or are_documents_all(configuration, asked)
+        shown = args.out == "-" or are_documents_all(configuration, args)
         self._events = Lines(events, on_closed=on_closed) if events else None
         self._documents = Lines(documents, on_closed=on_closed) if documents else None
         self._stdout: Lines | None = None
         if shown or (configuration.callback and not events):
-            refuse_stdout(asked.summary_json)
+            refuse_stdout(args.summary_json)
             self._stdout = Lines(None, on_closed=on_closed)
             self._events = self._events or self._stdout
             self._documents = self._documents or (self._stdout if shown else None)
@@ -242,8 +242,8 @@ def _path(name: str | None) -> Path | None:
     return as_path(name) if name not in (None, "-") else None
 
 
-def _saved(configuration: Configuration, asked: Namespace) -> Iterator[Path]:
-    for stream, sinks in sinks_of_all(configuration, PlayOptions(save=asked.save)):
+def _saved(configuration: Configuration, args: Namespace) -> Iterator[Path]:
+    for stream, sinks in sinks_of_all(configuration, PlayOptions(save=args.save)):
         yield from sinks.files
         location = stream.aimeta.get("location")
         if location and (path := path_of(location)):

@@ -17,10 +17,9 @@ from empycustom.config.launch import ENTERING, LEAVING, STREAMDEMUX, STREAMMUX, 
 from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
 from empycustom.gstreamer import Gst
-from empycustom.session import callback as debugger
 from empycustom.session.branch import Branch, Say
 from empycustom.session.callback import SignalCallback
-from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError
+from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, one_debugger_at_a_time
 from empycustom.session.describe import PlayOptions
 from empycustom.session.outputs import Output
 from empycustom.session.parts import Report, build, build_bin, exists, in_background
@@ -331,7 +330,7 @@ class Session:
         cannot be stopped.
         """
         threads = [threading.Thread(target=pipeline.run, daemon=True) for pipeline in self._pipelines]
-        with self.interrupts.counted(), debugger.alone(pause):
+        with self.interrupts.counted(), one_debugger_at_a_time(pause):
             for thread in threads:
                 thread.start()
             begun(lambda: not any(thread.is_alive() for thread in threads))

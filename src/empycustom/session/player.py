@@ -13,8 +13,7 @@ from types import FrameType
 from typing import Any
 
 from empycustom.gstreamer import Gst
-from empycustom.session import callback as debugger
-from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError
+from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, is_debugger_open
 from empycustom.session.parts import Feeder, Report, States, in_background, report_of
 
 _TICK_S = 0.1
@@ -178,7 +177,7 @@ class Player:
             self.say(
                 "error", "The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment."
             )
-        elif self._ends_by is not None and debugger.is_open():
+        elif self._ends_by is not None and is_debugger_open():
             self._wait_for_debugger()
         elif self._ends_by is not None and time.monotonic() > self._ends_by:
             self._ended = True
@@ -297,7 +296,7 @@ class Player:
                 self._report(report, message.src)
         if not is_stopped:
             files = self._unfinished()
-            who = "a debugger waits for input in a callback" if debugger.is_open() else _WHO
+            who = "a debugger waits for input in a callback" if is_debugger_open() else _WHO
             raise StuckError(
                 f"The pipeline does not stop: {who}. Leaving it behind" + (f"; {files} may be unfinished." if files else "."),
                 exit_code=self.exit_code or FAILED,
@@ -310,7 +309,7 @@ class Player:
         while stopping.is_alive():
             stopping.join(_TICK_S)
             now = time.monotonic()
-            if not self._is_limited or (self.interrupts < 2 and debugger.is_open()):
+            if not self._is_limited or (self.interrupts < 2 and is_debugger_open()):
                 free = now
             elif now - free > (min(_HURRY_S, self.grace_s) if self.interrupts > 1 else self.grace_s):
                 return not stopping.is_alive()

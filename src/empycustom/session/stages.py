@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-import empycustom
 from empycustom.config.document import refuse
 from empycustom.config.launch import AIMETA, FIRST, STREAMMUX, UPRIGHT, assignments, changes, describe, elements, properties_of
 from empycustom.config.options import Option
 from empycustom.config.schema import GROUPS
-from empycustom.config.streams import Configuration, Stage, Stream, read
-from empycustom.errors import ConfigurationError, LibraryError
+from empycustom.config.streams import Configuration, Stage, Stream
+from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
-from empycustom.library.callbacks import Library
 from empycustom.model.schema import Integer, Number, Problem, is_number
 from empycustom.packages import how_to_get_any
-from empycustom.session.callback import SignalCallback
-from empycustom.session.console import AllAtOnce, complain
-from empycustom.session.describe import missing_sources, places_outside
 from empycustom.session.parts import exists, not_text
 from empycustom.session.sinks import ENCODER, MUXER
 from empycustom.session.sources import INPUT, SOURCE
 from empycustom.session.upright import FITTED, SCALER
-from empycustom.text import as_path, shown, suggestion, without_password
+from empycustom.text import shown, suggestion
 
 _VIDEO = Gst.Caps.from_string("video/x-raw(ANY)")
 _NUMBERED = (SCALER, FITTED, ENCODER, MUXER, "last")  # names of elements of files, followed by a number
@@ -177,81 +171,3 @@ def _number(value: Any) -> float | None:
         with suppress(ValueError):
             return convert(value)
     return None
-
-
-# ``empycustom check emi_stream_config.json``: all that ``run`` would refuse, and what it would play, without playing it.
-
-
-def check_configuration(asked: Namespace, facts: dict[str, Any], say: Callable[..., None]) -> None:
-    """Check it and say what it plays; ``facts`` gets the same for programs. Raises EmPyCustomError, OSError."""
-    empycustom.register()
-    facts["configuration"] = asked.library
-    configuration = read(
-        as_path(asked.library),
-        sources=asked.sources,
-        settings=asked.settings,
-        more=lambda read: [*missing_sources(read, cameras=True), *places_outside(read, asked), *problems(read)],
-    )
-    with AllAtOnce() as found:
-        for stage in _libraries(configuration):
-            found(_start_and_stop, stage)
-        if configuration.callback:
-            found(_load_callback, configuration)
-    facts["streams"] = [_told(stream) for stream in configuration.streams]
-    facts["callback"] = configuration.callback and configuration.callback[1]
-    facts["warnings"] = list(
-        dict.fromkeys(text for each in configuration.streams for text in describe(each, [], exists).warnings)
-    )
-    for text in facts["warnings"]:
-        complain(text, kind="warning")
-    count = len(configuration.streams)
-    say(f"{asked.library}: {count} stream{'' if count == 1 else 's'}, nothing is wrong")
-    for told in facts["streams"]:
-        say("", *_lines(told, facts["callback"]))
-
-
-def _libraries(configuration: Configuration) -> list[Stage]:
-    """The stages that are libraries in Python, each once."""
-    stages = (stage for stream in configuration.streams for stage, element in elements(stream, exists) if element == "empycustom")
-    return list({repr(stage): stage for stage in stages}.values())
-
-
-def _start_and_stop(stage: Stage) -> None:
-    """Do with a library what its element does before the first frame, and after the last."""
-    options = dict(stage.properties.get("options", {}))
-    try:
-        library = Library.open(stage.properties["custom-lib"], in_place=stage.properties.get("in-place") is True)
-        try:
-            library.start(options)
-            library.stop(options)
-        finally:
-            library.close()
-    except LibraryError as error:
-        raise LibraryError(f"{stage.path_of('custom-lib')}: {error}", details=error.details) from error
-
-
-def _load_callback(configuration: Configuration) -> None:
-    if configuration.callback:
-        SignalCallback(*configuration.callback, configuration.event_items, ()).close()
-
-
-def _told(stream: Stream) -> dict[str, Any]:
-    """A stream, for programs."""
-    stages = [_told_of(stage, element) for stage, element in elements(stream, exists)]
-    return {"stream_id": stream.name, "source": without_password(stream.location), "stages": stages}
-
-
-def _told_of(stage: Stage, element: str) -> dict[str, Any]:
-    library = stage.properties.get("custom-lib") if stage.format else None
-    callback = None if library is None else "process_ip" if stage.properties.get("in-place") is True else "process"
-    caps = {"format": stage.format, "memory": stage.memory}
-    return {"path": stage.path, "element": element, "library": library, "callback": callback, **caps}
-
-
-def _lines(told: dict[str, Any], callback: str | None) -> Iterator[str]:
-    yield f"{told['stream_id']}: {told['source']}"
-    for stage in told["stages"]:
-        memory = "" if stage["memory"] in (None, "CPU") else f" in {stage['memory']} memory"
-        more = f" {stage['library']}: {stage['callback']}, {stage['format']}{memory}" if stage["library"] else ""
-        yield f"  {stage['element']}{more}"
-    yield f"  aimeta{f', whose documents {callback} gets' if callback else ''}"

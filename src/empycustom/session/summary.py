@@ -14,8 +14,7 @@ from typing import Any
 from empycustom.elements.perf import Tally
 from empycustom.elements.upstream import upstream_of
 from empycustom.native import probes
-from empycustom.session import callback as debugger
-from empycustom.session.console import beside, write_stderr
+from empycustom.session.console import beside, is_debugger_open, write_stderr
 
 _LONG_START_S = 1.0
 
@@ -198,7 +197,7 @@ class Progress:
                 self._show(frames, total)
 
     def _is_paused(self, frames: int) -> bool:
-        if self._paused and not debugger.is_open():
+        if self._paused and not is_debugger_open():
             self._paused = self._frames_then in (None, frames)
             self._frames_then = frames
         return self._paused
