@@ -284,8 +284,8 @@ def test_a_whole_batch_is_read_by_the_carrier(make, api):
     ]
     batch = make.batch(frames, [make.event(b'{"emcustom": ["both"]}')])
     metas = [(api, make.meta(make.block(8), kind=4098)), (hash(Gst.Buffer.__gtype__), make.block(56)), (api, make.meta(batch))]
-    reading = DeepStreamCarrier().read(metas, KNOWN)
-    first, second = reading.frames
+    decoded = DeepStreamCarrier().decode(metas, KNOWN)
+    first, second = decoded.frames
     assert datetime.strptime(first["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() == 1_600_000_000.123
     same = {"source_id": 2**32 - 8, "source_frame_width": 320, "source_frame_height": 240, "stream_width": 2**32 - 9}
     same |= {"stream_time": -1, "stream_height": 2**32 - 10, "batch_id": 2**32 - 5, "pad_index": 2**32 - 4}
@@ -298,10 +298,11 @@ def test_a_whole_batch_is_read_by_the_carrier(make, api):
     numbers = {"frame_num": -6, "buf_pts": FRAME["buf_pts"], "ntp_timestamp": FRAME["ntp_timestamp"]}
     assert first == same | numbers | {"timestamp": first["timestamp"], "object": [facts], "emcustom": {"light": 0.5}}
     assert second == same | {"frame_num": 8, "buf_pts": -1, "ntp_timestamp": 0, "timestamp": "then", "object": []}
-    assert ([[item.address for item in tokens] for tokens in reading.tokens], reading.words) == ([[found], []], ["both"])
-    assert reading.frame_num == 0  # not below 0: it is counted on from
+    addresses = [[item.address for item in handles] for handles in decoded.handles]
+    assert (addresses, decoded.attributes) == ([[found], []], ["both"])
+    assert decoded.frame_num == 0  # not below 0: it is counted on from
     numbers = [DeepStreamCarrier().number_in(item) for item in (metas, [(api, make.meta(make.batch(frames[:1])))])]
-    assert (reading.numbered, reading.blank, numbers) == (False, False, [None, 0])  # the second frame has no time
+    assert (decoded.has_frame_number, numbers) == (False, [None, 0])  # the second frame has no time
 
 
 @pytest.mark.skipif(bool(nvds.WHY_NOT), reason=nvds.WHY_NOT)
@@ -309,7 +310,7 @@ def test_attributes_of_an_object_are_found_by_its_key(make, api):
     kinds = [(key_type(), 2), (key_type() + 1, 1), (key_type(), 3), (key_type(), 1)]
     objects = [make.object(users=[make.user(kind, make.block(8, (0, "i", key)))]) for kind, key in kinds]
     said = make.event(b'{"object": [{"key": 1, "emcustom": "one"}, {"key": 2, "emcustom": "two"}, {"key": 3}]}')
-    (read,) = DeepStreamCarrier().read([(api, make.meta(make.batch([make.frame(objects, [said])])))], KNOWN).frames
+    (read,) = DeepStreamCarrier().decode([(api, make.meta(make.batch([make.frame(objects, [said])])))], KNOWN).frames
     assert [found.get("emcustom") for found in read["object"]] == ["two", None, None, "one"]
     assert [make.read(address).key for address in (*objects, make.object())] == [2, 0, 3, 1, 0]
 
