@@ -20,7 +20,7 @@ class Frame:
     ``frames`` are fresh dicts that the library may change. What is needed to apply its result stays beside them: ``handles`` of
     the objects of each frame, in the same order, which are the carrier's; the number and the timestamp of the first frame; and
     ``text``, our own JSON on the buffer. ``has_frame_number``: the buffer itself carries number and timestamp. ``attributes``
-    are those of the batch. ``layout`` is what the GstVideoMeta says, if there is one; ``buffer`` is how the pixels lie.
+    are those of the batch. ``layout`` is what the GstVideoMeta says, if there is one; ``in_meta`` is what a callback gets.
     ``time_ns`` is when it was read, since 1970. ``warnings`` are sentences about what could not be taken as it is. ``size`` is
     that of the frames, in pixels; ``is_reshaped``: objects got attributes when the frame had another shape.
     """
@@ -34,20 +34,12 @@ class Frame:
     is_reshaped = False
     text = b""
     carrier: Carrier
-    buffer: model.BufferInfo
+    in_meta: dict[str, Any]
 
     def __init__(self, frame: model.Frame) -> None:
         self.frames = [frame]
         self.frame_num, self.timestamp = frame["frame_num"], frame["timestamp"]
         self.size = frame["source_frame_width"], frame["source_frame_height"]
-
-    @property
-    def in_meta(self) -> dict[str, Any]:
-        """What a callback gets."""
-        in_meta = {"frame": self.frames, "buffer": self.buffer}
-        if self.attributes is not NOTHING:
-            in_meta["emcustom"] = self.attributes
-        return in_meta
 
 
 Kept = tuple[int | None, Callable[[Any], Frame]]

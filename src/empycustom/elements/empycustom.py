@@ -34,6 +34,7 @@ from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.callbacks import Library
 from empycustom.library.explain import kind_of
 from empycustom.model.results import Result, is_padded, too_short
+from empycustom.model.values import NOTHING
 from empycustom.native.objects import DebugCategory, highest_level
 from empycustom.native.unwind import is_mixed
 from empycustom.runners.inline import InlineRunner
@@ -250,7 +251,9 @@ class EmPyCustom(VideoTransform):
     def _run(self, image: Any, source: int, target: int, frame: Frame) -> int:
         """Let the library see the frame, and do with it and its buffer what the result says."""
         runner: Any = self._runner
-        frame.buffer = self.frames.format.buffer_info(frame.layout)
+        frame.in_meta = {"frame": frame.frames, "buffer": self.frames.format.buffer_info(frame.layout)}
+        if frame.attributes is not NOTHING:
+            frame.in_meta["emcustom"] = frame.attributes
         try:
             result = runner.run(frame, image)
         finally:
@@ -329,11 +332,8 @@ class EmPyCustom(VideoTransform):
         flow = self._failed(error)
         if flow == FLOW_OK and target:
             flow = self._repeat(source, target)
-        if flow == FLOW_OK and frame is None:
-            self.frames.discard(target or source)
-        elif flow == FLOW_OK and frame:
-            with suppress(NotWritableError):  # the library holds on to it: nothing can be attached
-                self.frames.stamp(target or source, frame)
+        if flow == FLOW_OK:
+            self.frames.stamp(target or source, frame) if frame else self.frames.discard(target or source)
         return flow
 
     def _failed(self, error: LibraryError | MetadataError) -> int:

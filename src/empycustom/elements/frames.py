@@ -45,6 +45,7 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._carriers = carriers()
+        self._plain = self._carriers[-1]
         self.number = self._last_number = -1
         self.restart()
 
@@ -85,11 +86,10 @@ class FrameReader:
         now = time_ns()
         frame = self.format.frame(pts_at(address)[0], self.number, now, self._stream_time, self.source)
         metas = scan(address)
-        return self._decoded(metas, frame, now) if metas else self._bare(frame, now)
-
-    def _bare(self, frame: model.Frame, now: int) -> Frame:
+        if metas:
+            return self._decoded(metas, frame, now)
         decoded = Frame(frame)
-        decoded.carrier, decoded.time_ns = self._carriers[-1], now
+        decoded.carrier, decoded.time_ns = self._plain, now
         return decoded
 
     def _decoded(self, metas: list[tuple[int, int]], frame: model.Frame, now: int) -> Frame:
