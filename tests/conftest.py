@@ -84,7 +84,7 @@ class Launched:
     @property
     def documents(self) -> list[dict[str, Any]]:
         """The JSON documents that aimeta printed."""
-        return [json.loads(line) for line in self.out.splitlines() if line.startswith('{"frame"')]
+        return [json.loads(line) for line in self.out.splitlines() if line.startswith('{"schema_version"')]
 
     def complaints(self) -> list[str]:
         """Return the warnings of GLib, GStreamer or Python."""

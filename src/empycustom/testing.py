@@ -38,11 +38,11 @@ from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.callbacks import Library, callbacks_of
 from empycustom.library.explain import is_kind
 from empycustom.model import values as model
+from empycustom.model.keys import new_object
 from empycustom.model.results import Result as CallbackResult
 from empycustom.model.results import is_padded, read_result, too_short, value_of
 from empycustom.model.serialize import loads
 from empycustom.model.values import NOTHING, merge
-from empycustom.model.wire import new_object
 from empycustom.native.metas import video_layout
 from empycustom.runners.inline import read_pair, read_returned
 from empycustom.text import as_text

@@ -188,7 +188,7 @@ class InMeta(TypedDict):
 class Document(TypedDict):
     """What ``aimeta`` and ``empycustom.document`` tell about a buffer."""
 
-    schema_version: NotRequired[int]
+    schema_version: int
     """Version of these keys; it stays the same when keys are added."""
     frame: list[FrameMeta]
     """The frames; without DeepStream there is one."""

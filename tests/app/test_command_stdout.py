@@ -93,7 +93,7 @@ def test_events_are_alone(cli, configured):
     assert ended.out == '{"a":1}\n' * 2
     assert "imported" in ended.err
     assert ended.err.count("called\n") == 2
-    assert ended.err.count('{"frame":') == 2, "what the element itself prints is beside the events"
+    assert ended.err.count('{"schema_version":') == 2, "what the element itself prints is beside the events"
 
 
 def test_children_do_not_hold_it(env, library, tmp_path):

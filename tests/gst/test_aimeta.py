@@ -24,7 +24,7 @@ def test_a_document_a_frame_even_without_any_library(play):
     assert [signal for signal, *_ in heard] == ["aimeta", "new-meta"] * 6
     documents = [json.loads(text) for signal, *rest in heard for text in rest]
     assert [document["frame"][0]["frame_num"] for document in documents] == list(range(6))
-    assert all(list(document) == ["frame"] for document in documents), "no buffer layout in it"
+    assert all(list(document) == ["schema_version", "frame"] for document in documents), "no buffer layout in it"
 
 
 def test_last_meta_can_be_read_in_the_signal(play):
@@ -67,7 +67,7 @@ def test_the_file_holds_a_json_text_a_line_and_is_complete_at_the_end(gst_launch
 def test_documents_are_printed_and_logged_if_asked_for(gst_launch):
     launched = gst_launch(f"{SOURCE} ! aimeta silent=false ! fakesink", GST_DEBUG="*python*:6")
     assert len(launched.documents) == 6
-    logged = [line for line in launched.err.splitlines() if '{"frame":' in line]
+    logged = [line for line in launched.err.splitlines() if '{"schema_version":' in line]
     assert len(logged) == 6
     assert "python-aimeta aimeta.py" in logged[0]
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empycustom.errors import EmPyCustomError, OutputError
+from empycustom.model.keys import new_object
 from empycustom.model.results import Result, read_result, value_of
 from empycustom.model.serialize import loads
 from empycustom.model.values import NOTHING
-from empycustom.model.wire import new_object
 
 quick = settings(deadline=None, max_examples=80)
 RECT = {"left": 1, "top": 2, "width": 3, "height": 4}
@@ -381,8 +381,8 @@ NEW = "frame[0].new_object[0]"
 LABEL = f"{NEW}.classifier[0].label_info[0]"
 WRONG = [
     ({"person": 1}, "person", "is an unknown key; known here: meta, frame. For an attribute of the frame return"),
-    ({"frame": 5}, "frame", "is int 5, but must be a dict (the attributes of the frame) or a list (an entry for each frame)"),
-    ({"frame": {"meta": 1}}, "frame", 'is a dict with the key "meta", and it cannot be told what is meant'),
+    ({"frame": 5}, "frame", "5 must be a dict (the attributes of the frame) or a list (an entry for each frame)"),
+    ({"frame": {"meta": 1}}, "frame", 'is a dict with the key "meta", and it is not clear what is meant'),
     ({"frame": [{}, 5]}, "frame[1]", "5 must be a dict"),
     ({"frame": [None]}, "frame[0]", "null must be a dict"),
     (

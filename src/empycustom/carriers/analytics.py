@@ -10,7 +10,8 @@ from typing import Any
 
 from empycustom.carriers.protocol import Box, Handle, carried
 from empycustom.model import values as model
-from empycustom.model.wire import LARGEST, box_of, usable
+from empycustom.model.keys import BOX, CONFIDENCE, LABEL, TRACK_ID
+from empycustom.model.wire import LARGEST, clean_box, detection_of, object_dict, usable
 from empycustom.native.analytics import API, Detection, Label, add_detection, available, detections_at, numbers_at
 
 
@@ -19,7 +20,7 @@ class Analytics:
 
     kind = "analytics"
     api: int = API
-    kept = frozenset(("obj_label", "rect_params", "confidence", "object_id"))
+    kept = frozenset((LABEL, BOX, CONFIDENCE, TRACK_ID))
     can_add = available
 
     def decode(self, meta: int, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
@@ -42,41 +43,36 @@ class Analytics:
 
     def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002
         """Add an object; its relation meta numbers it."""
-        rect = found["rect_params"]
-        left, top = round(rect["left"]), round(rect["top"])
-        width, height = round(rect["left"] + rect["width"]) - left, round(rect["top"] + rect["height"]) - top
-        tracking_id = None if found["object_id"] == model.UNTRACKED else found["object_id"]
+        new = detection_of(found)
+        rect = new.box
+        left, top = round(rect.left), round(rect.top)
+        width, height = round(rect.left + rect.width) - left, round(rect.top + rect.height) - top
+        tracking_id = None if new.track_id == model.UNTRACKED else new.track_id
         classes = [
-            [Label(carried(info["result_label"], warnings), info["result_prob"]) for info in classifier["label_info"]]
-            for classifier in found["classifier"]
-            if classifier["label_info"]
+            [Label(carried(label.name, warnings), label.probability) for label in each.labels]
+            for each in new.classifications
+            if each.labels
         ]
         box = (left, top, min(width, LARGEST), min(height, LARGEST))  # the rounding of both ends may add 1
-        label = carried(found["obj_label"], warnings)
-        return self.key(add_detection(address, Detection(0, label, *box, found["confidence"], tracking_id, classes))), box
+        label = carried(new.label, warnings)
+        return self.key(add_detection(address, Detection(0, label, *box, new.confidence, tracking_id, classes))), box
 
 
 def _found(detection: Detection, warnings: list[str]) -> model.Object:
-    return {
-        "class_id": model.UNKNOWN_CLASS,
-        "object_id": model.UNTRACKED if detection.tracking_id is None else detection.tracking_id,
-        "confidence": usable(detection.confidence, "a confidence", warnings),
-        "obj_label": detection.label,
-        "rect_params": box_of(detection.x, detection.y, detection.w, detection.h, warnings),
-        "text_params": {"display_text": ""},
-        "classifier": [_classifier(labels, warnings) for labels in detection.classifications],
-    }
+    found = model.Detection(
+        detection.label,
+        clean_box(detection.x, detection.y, detection.w, detection.h, warnings),
+        track_id=model.UNTRACKED if detection.tracking_id is None else detection.tracking_id,
+        confidence=usable(detection.confidence, "a confidence", warnings),
+        classifications=tuple(_classification(labels, warnings) for labels in detection.classifications),
+    )
+    return object_dict(found)
 
 
-def _classifier(labels: list[Label], warnings: list[str]) -> model.Classifier:
-    infos: list[model.LabelInfo] = [
-        {
-            "num_classes": len(labels),
-            "result_label": label.name,
-            "result_class_id": index,
-            "label_id": index,
-            "result_prob": usable(label.confidence, "a confidence", warnings),
-        }
-        for index, label in enumerate(labels)
-    ]
-    return {"num_labels": len(labels), "unique_component_id": 0, "label_info": infos}
+def _classification(labels: list[Label], warnings: list[str]) -> model.Classification:
+    return model.Classification(
+        tuple(
+            model.Label(label.name, usable(label.confidence, "a confidence", warnings), index, index, len(labels))
+            for index, label in enumerate(labels)
+        )
+    )

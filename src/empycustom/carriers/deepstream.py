@@ -10,9 +10,10 @@ from empycustom.carriers.events import Event, Records, discard_unreadable
 from empycustom.carriers.protocol import Frame, Kept, scaled
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
+from empycustom.model.keys import ATTRIBUTES, BUF_PTS, FRAME_NUM, HEIGHT, OBJECTS, SOURCE, SOURCE_ID, TIMESTAMP, WIDTH
 from empycustom.model.results import FrameResult, Result
 from empycustom.model.values import NOTHING, name_frames
-from empycustom.model.wire import box_of, usable
+from empycustom.model.wire import clean_box, detection_of, frame_dict, object_dict, usable
 from empycustom.native import metas as stamps
 from empycustom.native.deepstream import LABEL_SIZE, NO_TIME, Layout, batch_in, is_deepstream, layout_of
 from empycustom.native.deepstream_read import (
@@ -33,66 +34,60 @@ _DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
 
 def fields_of(found: ObjectMeta, event: Event, warnings: list[str]) -> model.Object:
     """Return what is known of an object, with its attributes; ``warnings`` grows by what had to be cleaned."""
-    fields: model.Object = {
-        "class_id": found.class_id,
-        "object_id": found.object_id,
-        "confidence": usable(single(found.confidence), "a confidence", warnings),
-        "obj_label": found.label,
-        "rect_params": box_of(found.left, found.top, found.width, found.height, warnings),
-        "text_params": {"display_text": found.display_text},
-        "classifier": [_classifier(classifier, warnings) for classifier in found.classifiers],
-        "unique_component_id": found.unique_component_id,
-        "tracker_confidence": usable(single(found.tracker_confidence), "a confidence", warnings),
-    }
-    attributes = event.about(found.key) if found.key else NOTHING
-    if attributes is not NOTHING:
-        fields["emcustom"] = attributes
-    return fields
+    value = model.Detection(
+        found.label,
+        clean_box(found.left, found.top, found.width, found.height, warnings),
+        found.class_id,
+        found.object_id,
+        usable(single(found.confidence), "a confidence", warnings),
+        found.display_text,
+        tuple(_classification(classifier, warnings) for classifier in found.classifiers),
+        found.unique_component_id,
+        usable(single(found.tracker_confidence), "a confidence", warnings),
+    )
+    return object_dict(value, event.about(found.key) if found.key else NOTHING)
 
 
-def _classifier(found: ClassifierMeta, warnings: list[str]) -> model.Classifier:
-    infos: list[model.LabelInfo] = [
-        {
-            "num_classes": label.num_classes,
-            "result_label": label.label,
-            "result_class_id": label.class_id,
-            "label_id": label.label_id,
-            "result_prob": usable(single(label.probability), "a confidence", warnings),
-        }
+def _classification(found: ClassifierMeta, warnings: list[str]) -> model.Classification:
+    labels = (
+        model.Label(
+            label.label,
+            usable(single(label.probability), "a confidence", warnings),
+            label.class_id,
+            label.label_id,
+            label.num_classes,
+        )
         for label in found.labels
-    ]
-    return {"num_labels": len(infos), "unique_component_id": found.unique_component_id, "label_info": infos}
+    )
+    return model.Classification(tuple(labels), found.unique_component_id)
 
 
-def meta_of(new: model.Object) -> ObjectMeta:
-    """Return what a new object is to say."""
-    rect = new["rect_params"]
-    labels = [
+def meta_of(new: model.Detection) -> ObjectMeta:
+    """Return what the metadata of a new object is to hold."""
+    classifiers = [
         ClassifierMeta(
-            classifier["unique_component_id"],
+            each.component_id,
             [
-                LabelMeta(
-                    info["num_classes"], info["result_label"], info["result_class_id"], info["label_id"], info["result_prob"]
-                )
-                for info in classifier["label_info"]
+                LabelMeta(label.num_classes, label.name, label.class_id, label.label_id, label.probability)
+                for label in each.labels
             ],
         )
-        for classifier in new["classifier"]
+        for each in new.classifications
     ]
     return ObjectMeta(
-        unique_component_id=new.get("unique_component_id", _DEFAULT_COMPONENT),
-        class_id=new["class_id"],
-        object_id=new["object_id"],
-        confidence=new["confidence"],
-        tracker_confidence=new.get("tracker_confidence", 0.0),
-        left=rect["left"],
-        top=rect["top"],
-        width=rect["width"],
-        height=rect["height"],
-        display_text=new["text_params"]["display_text"] or new["obj_label"],
-        label=new["obj_label"],
+        unique_component_id=_DEFAULT_COMPONENT if new.component_id is None else new.component_id,
+        class_id=new.class_id,
+        object_id=new.track_id,
+        confidence=new.confidence,
+        tracker_confidence=new.tracker_confidence or 0.0,
+        left=new.box.left,
+        top=new.box.top,
+        width=new.box.width,
+        height=new.box.height,
+        display_text=new.text or new.label,
+        label=new.label,
         key=0,
-        classifiers=labels,
+        classifiers=classifiers,
     )
 
 
@@ -153,7 +148,7 @@ class DeepStreamCarrier:
             if api == VIDEO_META_API:
                 decoded.layout = layout_at(meta)
         stamp = _stamp_in(metas)
-        time = model.timestamp_of_ms(stamp[1] // 1_000_000) if stamp else frame["timestamp"]
+        time = model.timestamp_of_ms(stamp[1] // 1_000_000) if stamp else frame[TIMESTAMP]
         decoded.times = [_time_of(item) or time for item in decoded.found]
         decoded.has_frame_number = stamp is not None or all(map(_has_time, decoded.found))
         events = [Event(decoded.batch, item, self._layout) for item in decoded.found]
@@ -167,25 +162,19 @@ class DeepStreamCarrier:
         return decoded
 
     def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame, warnings: list[str]) -> model.Frame:
-        read: model.Frame = {
-            "frame_num": item.frame_num,
-            "buf_pts": _pts_of(item),
-            "stream_time": model.NO_PTS,  # the muxer has dropped the segments of its sources
-            "timestamp": time,
-            "source_id": item.source_id,
-            "source_frame_width": frame["source_frame_width"],
-            "source_frame_height": frame["source_frame_height"],
-            "stream_width": item.width,
-            "stream_height": item.height,
-            "batch_id": item.batch_id,
-            "pad_index": item.pad_index,
-            "ntp_timestamp": item.ntp_timestamp,
-            "object": [fields_of(found, event, warnings) for found in item.objects],
-        }
-        if "source" in frame:
-            read["source"] = frame["source"]
+        read = frame_dict(
+            item.frame_num,
+            _pts_of(item),
+            model.NO_PTS,  # the muxer has dropped the segments of its sources
+            time,
+            item.source_id,
+            (frame[WIDTH], frame[HEIGHT]),
+            frame.get(SOURCE),
+            (item.width, item.height, item.batch_id, item.pad_index, item.ntp_timestamp),
+        )
+        read[OBJECTS] = [fields_of(found, event, warnings) for found in item.objects]
         if event.attributes is not NOTHING:
-            read["emcustom"] = event.attributes
+            read[ATTRIBUTES] = event.attributes
         return read
 
     def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> Kept | None:  # noqa: ARG002
@@ -261,12 +250,13 @@ class DeepStreamCarrier:
         for found, attributes in zip(objects, result.objects, strict=True):
             if attributes is not NOTHING and (found is None or not records.add(found, attributes)):
                 warnings.append(f"attributes of an object were dropped: {_REMOVED}")
-        for new in result.new_objects:
-            if len(new["obj_label"].encode()) >= LABEL_SIZE:
+        for found_by_library in result.new_objects:
+            new = detection_of(found_by_library)
+            if len(new.label.encode()) >= LABEL_SIZE:
                 warnings.append(f"the label of a new object was cut to the {LABEL_SIZE - 1} bytes that DeepStream has for it")
             address = add_object(item.address, batch.address, self._layout, meta_of(new))
-            if address and "emcustom" in new:
-                records.add(self._reader.read_object(address, batch.address), new["emcustom"])
+            if address and ATTRIBUTES in found_by_library:
+                records.add(self._reader.read_object(address, batch.address), found_by_library[ATTRIBUTES])
         if not event.attach(result.attributes, time, blob=self.msg_blob):
             warnings.append(f"attributes of a frame were dropped: {_REMOVED}")
         return warnings
@@ -315,7 +305,7 @@ def _pts_of(item: FrameMeta) -> int:
 
 
 def _numbers_of(item: FrameMeta) -> dict[str, int]:
-    return {"frame_num": item.frame_num, "buf_pts": _pts_of(item), "source_id": item.source_id}
+    return {FRAME_NUM: item.frame_num, BUF_PTS: _pts_of(item), SOURCE_ID: item.source_id}
 
 
 def _has_time(item: FrameMeta) -> bool:

@@ -2,13 +2,13 @@
 
 Its ``objectId`` is ``empycustom``. Its JSON::
 
-    {"frame_num": 7, "timestamp": "...", "source_id": 0, "emcustom": <of the frame>,
+    {"schema_version": 1, "frame_num": 7, "timestamp": "...", "source_id": 0, "emcustom": <of the frame>,
      "source_frame_width": 320, "source_frame_height": 240,
      "object": [{"key": 1, "class_id": 2, ..., "rect_params": {...}, "emcustom": <of this object>}, ...]}
 
 Only the first three are always there. The key ties an entry to its object, which has it in user metadata of its own: that goes
 with it when the batch is copied, with its objects in the reverse order then, and is gone when the object is. The attributes
-of the batch are in such an event of the batch: ``{"emcustom": ...}``.
+of the batch are in such an event of the batch: ``{"schema_version": 1, "emcustom": ...}``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any
 from empycustom.carriers.protocol import free_numbers
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
+from empycustom.model.keys import ATTRIBUTES, BOX, CLASS_ID, CONFIDENCE, LABEL, RECORD_KEY, SOURCE_ID, TRACK_ID
 from empycustom.model.results import merged
 from empycustom.model.serialize import assemble, shorten
 from empycustom.model.values import NOTHING, is_nothing
-from empycustom.model.wire import box_of, read_event, usable
+from empycustom.model.wire import add_records, box_dict, clean_box, json_head, read_event, usable
 from empycustom.native.deepstream import Layout, msg_blob_type
 from empycustom.native.deepstream_read import MARKER, BatchMeta, FrameMeta, ObjectMeta, UserMeta
 from empycustom.native.deepstream_write import add_event, add_key, add_msg_blob, msg_blob_in, remove
@@ -54,20 +55,19 @@ class Event:
 
     def about(self, key: int) -> Any:
         """Return the attributes of the object of that key."""
-        return self.records[key]["emcustom"] if key in self.records else NOTHING
+        return self.records[key][ATTRIBUTES] if key in self.records else NOTHING
 
     def attach(self, attributes: Any, timestamp: str, *, blob: bool = False) -> bool:
         """Attach attributes of the whole, on top of the earlier ones, and the records, in the place of the earlier event.
 
         ``blob``: of a frame, as a message for nvmsgconv as well. Return whether the frame is still there.
         """
-        told = {} if self._frame is None else _head(self._frame, timestamp)
+        told = json_head() if self._frame is None else _head(self._frame, timestamp)
         attributes = merged(self.attributes, attributes)
         if not is_nothing(attributes):
-            told["emcustom"] = attributes
+            told[ATTRIBUTES] = attributes
         if self.records:
-            told["source_frame_width"], told["source_frame_height"] = self.size
-            told["object"] = list(self.records.values())
+            add_records(told, self.size, self.records.values())
         return self._attach_text(assemble(told).decode(), timestamp, blob=blob)
 
     def _attach_text(self, text: str, timestamp: str, *, blob: bool) -> bool:
@@ -106,7 +106,7 @@ def _owner(batch: int, frame: FrameMeta | None) -> tuple[str, int]:
 
 
 def _head(frame: FrameMeta, timestamp: str) -> dict[str, Any]:
-    return {"frame_num": frame.frame_num, "timestamp": timestamp, "source_id": frame.source_id}
+    return json_head(frame.frame_num, timestamp) | {SOURCE_ID: frame.source_id}
 
 
 class Records:
@@ -122,7 +122,7 @@ class Records:
             event.size = size
             for found in frame.objects:
                 if found.key in self._entries:
-                    self._entries[found.key]["rect_params"] = _box_of(found)
+                    self._entries[found.key][BOX] = _box_of(found)
 
     def add(self, found: ObjectMeta, attributes: Any) -> bool:
         """Add attributes of an object to those that it has; return whether it is still there."""
@@ -132,18 +132,18 @@ class Records:
             if not add_key(self._frame, found.address, self._batch, key):
                 return False
             self._keys[found.address] = key
-        earlier = self._entries[key]["emcustom"] if key in self._entries else NOTHING
+        earlier = self._entries[key][ATTRIBUTES] if key in self._entries else NOTHING
         self._entries[key] = {
-            "key": key,
-            "class_id": found.class_id,
-            "object_id": found.object_id,
-            "confidence": usable(single(found.confidence), "", []),  # what had to be cleaned was told when it was read
-            "obj_label": found.label,
-            "rect_params": _box_of(found),
-            "emcustom": merged(earlier, attributes),
+            RECORD_KEY: key,
+            CLASS_ID: found.class_id,
+            TRACK_ID: found.object_id,
+            CONFIDENCE: usable(single(found.confidence), "", []),  # what had to be cleaned was told when it was read
+            LABEL: found.label,
+            BOX: _box_of(found),
+            ATTRIBUTES: merged(earlier, attributes),
         }
         return True
 
 
 def _box_of(found: ObjectMeta) -> model.RectParams:
-    return box_of(found.left, found.top, found.width, found.height, [])
+    return box_dict(*clean_box(found.left, found.top, found.width, found.height, []))

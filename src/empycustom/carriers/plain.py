@@ -2,11 +2,11 @@
 
 The custom meta ``EmPyCustomMeta`` has the fields ``frame-num`` and ``json``::
 
-    {"frame_num": 7, "timestamp": "...", "meta": <of the batch>, "emcustom": <of the frame>,
+    {"schema_version": 1, "frame_num": 7, "timestamp": "...", "meta": <of the batch>, "emcustom": <of the frame>,
      "source_frame_width": 320, "source_frame_height": 240,
      "object": [{"key": "region/7", "obj_label": "person", "emcustom": ...}, ...]}
 
-Only the first two are always there. Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the
+Only the first three are always there. Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the
 region; ``analytics/0``: the id in the relation meta), not by position, and holds what the object's own metadata cannot, or what a
 conversion would lose. It repeats no box: what scales or crops a frame changes its regions, and not a text. ``box_in_region`` is
 there where an object does not lie on whole pixels inside of the frame: left, top, width and height in parts of its region.
@@ -22,13 +22,24 @@ from functools import partial
 from itertools import compress
 from typing import Any
 
-from empycustom.carriers.protocol import ELSEWHERE, Frame, Handle, Kept, ObjectSource, free_numbers, scaled, stands_for
+from empycustom.carriers.protocol import (
+    ELSEWHERE,
+    Frame,
+    Handle,
+    Kept,
+    ObjectSource,
+    free_numbers,
+    is_reshaped,
+    scaled,
+    stands_for,
+)
 from empycustom.errors import MetadataError
+from empycustom.model import keys, wire
 from empycustom.model import values as model
 from empycustom.model.results import FrameResult, Result, merged
 from empycustom.model.serialize import assemble, shorten
 from empycustom.model.values import NOTHING, is_nothing
-from empycustom.model.wire import known, read_note, size_in
+from empycustom.model.wire import known, read_note
 from empycustom.native.metas import (
     PARENT_API,
     STAMP_API,
@@ -46,14 +57,14 @@ from empycustom.native.metas import (
 META_NAME = "EmPyCustomMeta"
 Place = tuple[Any, ObjectSource, int, int]  # of an object: its state, its source, its meta, its number there
 # What an object of in_meta says where nothing is known; it need not be repeated.
-_DEFAULTS = {
-    "class_id": model.UNKNOWN_CLASS,
-    "object_id": model.UNTRACKED,
-    "confidence": 1.0,
-    "text_params": {"display_text": ""},
-    "classifier": [],
-}
-_OWN_KEYS = ("key", "box_in_region", "rect_params", "classifier", "obj_label")  # of an entry; not simply facts of its object
+_DEFAULTS = wire.object_dict(model.Detection("", model.Box(0, 0, 0, 0)))
+_OWN_KEYS = (
+    keys.RECORD_KEY,
+    keys.BOX_IN_REGION,
+    keys.BOX,
+    keys.CLASSIFIERS,
+    keys.LABEL,
+)  # not simply facts of an object
 
 
 class _Sources(dict[int, ObjectSource | None]):
@@ -92,7 +103,7 @@ class PlainCarrier:
 
     def decode(self, metas: list[tuple[int, int]], frame: model.Frame) -> Frame:
         """Decode the metas of a buffer."""
-        objects: list[Any] = frame["object"]
+        objects: list[Any] = frame[keys.OBJECTS]
         handles: list[Any] = []
         warnings: list[str] = []
         text, layout, stamp = b"", None, None
@@ -163,16 +174,16 @@ class PlainCarrier:
     def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
         """Write the attributes into our custom meta, and new objects into metas of their own."""
         (of_frame,) = result.frames
-        told: dict[str, Any] = {"frame_num": frame.frame_num, "timestamp": frame.timestamp}
+        told = wire.json_head(frame.frame_num, frame.timestamp)
         if result.attributes is not NOTHING:
-            told["meta"] = result.attributes
+            told[keys.RESULT_ATTRIBUTES] = result.attributes
         if of_frame.attributes is not NOTHING:
-            told["emcustom"] = of_frame.attributes
+            told[keys.ATTRIBUTES] = of_frame.attributes
         warnings, json_at, size = list(result.ignored), 0, None
         if frame.text or of_frame.new_objects or (frame.handles[0] and of_frame.is_about_objects):
             check_writable(address)
             json_at = self._add_earlier(address, frame, of_frame, told, warnings)
-            size = frame.size if "object" in told else None
+            size = frame.size if keys.OBJECTS in told else None
         text = assemble(told)
         known.add(text, frame.frame_num, size)
         if json_at:
@@ -184,19 +195,18 @@ class PlainCarrier:
     def _add_earlier(self, address: int, frame: Frame, result: FrameResult, told: dict[str, Any], warnings: list[str]) -> int:
         """Add to what is to be written what stands on the buffer, and the objects. Return the address of our own meta, or 0."""
         said = _read_note(frame.text) if frame.text else {}
-        for key in ("meta", "emcustom"):
+        for key in (keys.RESULT_ATTRIBUTES, keys.ATTRIBUTES):
             if key in said:
                 told[key] = merged(said[key], told.get(key, NOTHING))
                 if is_nothing(told[key]):
                     del told[key]
-        records = {record["key"]: record for record in said.get("object", ())}
+        records = {record[keys.RECORD_KEY]: record for record in said.get(keys.OBJECTS, ())}
         if not records and not result.is_about_objects:
             return self._json.find(address)
         there, json_at = self._there(address)
         self._apply_objects(address, frame, result, records, there, warnings)
         if records:
-            told["source_frame_width"], told["source_frame_height"] = frame.size
-            told["object"] = list(records.values())
+            wire.add_records(told, frame.size, records.values())
         return json_at
 
     def _there(self, address: int) -> tuple[list[Place], int]:
@@ -240,11 +250,11 @@ class PlainCarrier:
             if not key or (source, number) in shared:  # a region that has no id, or shares it
                 key = source.key(source.claim(meta, number, free))
             record = records.get(key)
-            if record is None or not stands_for(label, record["obj_label"]):
-                record = records[key] = {"key": key, "obj_label": label}
+            if record is None or not stands_for(label, record[keys.LABEL]):
+                record = records[key] = {keys.RECORD_KEY: key, keys.LABEL: label}
             if lost:
                 record |= lost
-            record["emcustom"] = merged(record.get("emcustom", NOTHING), attributes)
+            record[keys.ATTRIBUTES] = merged(record.get(keys.ATTRIBUTES, NOTHING), attributes)
         for new in result.new_objects:
             key, box = self._adds.add(address, new, free, warnings)
             records[key] = _record(new, key, box, self._adds)
@@ -264,18 +274,18 @@ def _record(found: Any, key: str, box: tuple[int, int, int, int], source: Object
     """Return the entry for a new object, which has a ``box`` in its own metadata."""
     own = (*source.kept, *_OWN_KEYS)
     record = {name: value for name, value in found.items() if name not in own and value != _DEFAULTS.get(name)}
-    record |= {"key": key, "obj_label": found["obj_label"]}
-    if found["classifier"]:
-        record["classifier"] = found["classifier"]
-    rect = found["rect_params"]
+    record |= {keys.RECORD_KEY: key, keys.LABEL: found[keys.LABEL]}
+    if found[keys.CLASSIFIERS]:
+        record[keys.CLASSIFIERS] = found[keys.CLASSIFIERS]
+    rect = wire.box_of_object(found)
     x, y, width, height = box
-    if (rect["left"], rect["top"], rect["width"], rect["height"]) != box:
+    if rect != box:
         across, down = width or 1, height or 1
-        record["box_in_region"] = [
-            (rect["left"] - x) / across,
-            (rect["top"] - y) / down,
-            rect["width"] / across,
-            rect["height"] / down,
+        record[keys.BOX_IN_REGION] = [
+            (rect.left - x) / across,
+            (rect.top - y) / down,
+            rect.width / across,
+            rect.height / down,
         ]
     return record
 
@@ -301,10 +311,10 @@ def _decoded(
 ) -> Frame:
     """Return a frame with its objects, and what our own metadata adds to it."""
     if stamp is not None:
-        frame["frame_num"], frame["timestamp"] = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
+        frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
     said = _read_note(text) if text else None
     if said:
-        frame["frame_num"], frame["timestamp"] = said["frame_num"], said["timestamp"]
+        frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = said[keys.FRAME_NUM], said[keys.TIMESTAMP]
     decoded = Frame(frame)
     decoded.handles, decoded.warnings, decoded.layout, decoded.text = [handles], warnings, layout, text
     decoded.has_frame_number = said is not None or stamp is not None
@@ -316,47 +326,45 @@ def _decoded(
 def _complete(decoded: Frame, said: dict[str, Any]) -> None:
     """Fill in what our own meta says."""
     (frame,) = decoded.frames
-    if "emcustom" in said:
-        frame["emcustom"] = said["emcustom"]
-    decoded.attributes = said.get("meta", NOTHING)
-    if "object" not in said:
+    if keys.ATTRIBUTES in said:
+        frame[keys.ATTRIBUTES] = said[keys.ATTRIBUTES]
+    decoded.attributes = said.get(keys.RESULT_ATTRIBUTES, NOTHING)
+    if keys.OBJECTS not in said:
         return
-    size = size_in(said)
+    size = wire.size_in(said)
     decoded.is_reshaped = is_reshaped(size, decoded.size)
-    records = {record["key"]: record for record in said["object"]}
-    for found, (source, number, _, label, lost) in zip(frame["object"], decoded.handles[0], strict=True):
+    records = {record[keys.RECORD_KEY]: record for record in said[keys.OBJECTS]}
+    for found, (source, number, _, label, lost) in zip(frame[keys.OBJECTS], decoded.handles[0], strict=True):
         record = records.get(source.key(number))
-        if record is not None and stands_for(label, record["obj_label"]):
+        if record is not None and stands_for(label, record[keys.LABEL]):
             _complete_object(found, record, source, lost or {}, (size, decoded.size))
 
 
 def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, lost: Any, sizes: Any) -> None:
     """Fill in what our record knows of an object, and its own metadata has lost or cannot hold."""
-    if found["obj_label"] == ELSEWHERE:
-        found["obj_label"] = record["obj_label"]
+    if found[keys.LABEL] == ELSEWHERE:
+        found[keys.LABEL] = record[keys.LABEL]
     for name, value in record.items():
         if name not in source.kept and name not in lost and name not in _OWN_KEYS:
             found[name] = value
-    if "classifier" in record and ("classifier" not in lost or _are_same(_labels(found), _labels(record))):
-        found["classifier"] = record["classifier"]
-        lost.pop("classifier", None)  # the record says more of the same
-    rect = found["rect_params"]
-    if "box_in_region" in record:
-        left, top, width, height = record["box_in_region"]
+    if keys.CLASSIFIERS in record and (
+        keys.CLASSIFIERS not in lost or _are_same(wire.label_names(found), wire.label_names(record))
+    ):
+        found[keys.CLASSIFIERS] = record[keys.CLASSIFIERS]
+        lost.pop(keys.CLASSIFIERS, None)  # the record says more of the same
+    rect = wire.box_of_object(found)
+    if keys.BOX_IN_REGION in record:
+        left, top, width, height = record[keys.BOX_IN_REGION]
         before, now = sizes
-        across, down = rect["width"] or _factor(before[0], now[0]), rect["height"] or _factor(before[1], now[1])
-        found["rect_params"] = {
-            "left": round(rect["left"] + left * across, 6),
-            "top": round(rect["top"] + top * down, 6),
-            "width": round(width * across, 6),
-            "height": round(height * down, 6),
-        }
-    elif "rect_params" in record and _rounded(record["rect_params"]) == _rounded(rect):  # earlier versions wrote it
-        found["rect_params"] = record["rect_params"]
-
-
-def _labels(found: Any) -> list[str]:
-    return [info["result_label"] for classifier in found["classifier"] for info in classifier["label_info"]]
+        across, down = rect.width or _factor(before[0], now[0]), rect.height or _factor(before[1], now[1])
+        found[keys.BOX] = wire.box_dict(
+            round(rect.left + left * across, 6),
+            round(rect.top + top * down, 6),
+            round(width * across, 6),
+            round(height * down, 6),
+        )
+    elif keys.BOX in record and _rounded(wire.box_of_object(record)) == _rounded(rect):  # earlier versions wrote it
+        found[keys.BOX] = record[keys.BOX]
 
 
 def _are_same(there: list[str], labels: list[str]) -> bool:
@@ -367,16 +375,9 @@ def _factor(before: int | None, now: int) -> float:
     return now / before if before else 1
 
 
-def is_reshaped(before: tuple[Any, Any] | None, now: tuple[int, int]) -> bool:
-    """Return whether a frame of the size ``before``, if it is known, has another shape now."""
-    if before is None or None in before or before == now:
-        return False
-    return bool(before[0] * now[1] != before[1] * now[0])
-
-
-def _rounded(rect: model.RectParams) -> tuple[int, ...]:
-    left, top = round(rect["left"]), round(rect["top"])
-    return left, top, round(rect["left"] + rect["width"]) - left, round(rect["top"] + rect["height"]) - top
+def _rounded(box: model.Box) -> tuple[int, ...]:
+    left, top = round(box.left), round(box.top)
+    return left, top, round(box.left + box.width) - left, round(box.top + box.height) - top
 
 
 def _moved(handle: Handle, there: dict[Any, list[Any]]) -> Handle:
@@ -388,7 +389,7 @@ def _moved(handle: Handle, there: dict[Any, list[Any]]) -> Handle:
 def _drop_twins(objects: list[Any], handles: list[Handle], order: list[ObjectSource]) -> None:
     """Leave out what repeats an object of an earlier source under the same number: some elements write both."""
     ranks = [
-        (order.index(handle[0]), (handle[1], found["obj_label"], *_rounded(found["rect_params"])))
+        (order.index(handle[0]), (handle[1], found[keys.LABEL], *_rounded(wire.box_of_object(found))))
         for handle, found in zip(handles, objects, strict=True)
     ]
     first = {twin: rank for rank, twin in sorted(ranks, reverse=True)}

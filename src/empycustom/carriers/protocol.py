@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 from empycustom.model import values as model
+from empycustom.model.keys import FRAME_NUM, HEIGHT, TIMESTAMP, WIDTH
 from empycustom.model.results import Result
 from empycustom.model.values import NOTHING
 from empycustom.native.metas import VideoLayout
@@ -38,8 +39,8 @@ class Frame:
 
     def __init__(self, frame: model.Frame) -> None:
         self.frames = [frame]
-        self.frame_num, self.timestamp = frame["frame_num"], frame["timestamp"]
-        self.size = frame["source_frame_width"], frame["source_frame_height"]
+        self.frame_num, self.timestamp = frame[FRAME_NUM], frame[TIMESTAMP]
+        self.size = frame[WIDTH], frame[HEIGHT]
 
 
 Kept = tuple[int | None, Callable[[Any], Frame]]
@@ -129,6 +130,13 @@ def free_numbers(used: Collection[int]) -> Iterator[int]:
     last = max(used, default=0)
     yield from range(max(0, last) + 1, LARGEST_NUMBER + 1)
     yield from (number for number in range(1, min(last, LARGEST_NUMBER)) if number not in used)
+
+
+def is_reshaped(before: tuple[Any, Any] | None, now: tuple[int, int]) -> bool:
+    """Return whether a frame of the size ``before``, if it is known, has another shape now."""
+    if before is None or None in before or before == now:
+        return False
+    return bool(before[0] * now[1] != before[1] * now[0])
 
 
 def scaled(size: tuple[int, int], factors: tuple[float, float]) -> tuple[int, int]:

@@ -34,7 +34,7 @@ from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.callbacks import Library
 from empycustom.library.explain import kind_of
 from empycustom.model.results import Result, is_padded, too_short
-from empycustom.model.values import NOTHING
+from empycustom.model.wire import in_meta
 from empycustom.native.objects import DebugCategory, highest_level
 from empycustom.native.unwind import is_mixed
 from empycustom.runners.inline import InlineRunner
@@ -251,9 +251,7 @@ class EmPyCustom(VideoTransform):
     def _run(self, image: Any, source: int, target: int, frame: Frame) -> int:
         """Let the library see the frame, and do with it and its buffer what the result says."""
         runner: Any = self._runner
-        frame.in_meta = {"frame": frame.frames, "buffer": self.frames.format.buffer_info(frame.layout)}
-        if frame.attributes is not NOTHING:
-            frame.in_meta["emcustom"] = frame.attributes
+        frame.in_meta = in_meta(frame.frames, self.frames.format.buffer_info(frame.layout), frame.attributes)
         try:
             result = runner.run(frame, image)
         finally:

@@ -14,7 +14,8 @@ from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
 from empycustom.model.serialize import assemble
-from empycustom.model.values import NOTHING, name_frames
+from empycustom.model.values import name_frames
+from empycustom.model.wire import document, frame_dict
 from empycustom.native.memory import is_writable
 from empycustom.native.metas import VideoLayout, add_stamp, pts_at, scan
 
@@ -189,10 +190,7 @@ class Document:
             heed(self.frame)
         frame = self.frame
         assert frame is not None, "there is a frame, or what it is made of"
-        document: dict[str, Any] = {"frame": frame.frames}
-        if frame.attributes is not NOTHING:
-            document["emcustom"] = frame.attributes
-        return document
+        return document(frame.frames, frame.attributes)
 
 
 class FrameFormat:
@@ -240,19 +238,9 @@ class FrameFormat:
 
         ``stream_time`` is asked about its pts; ``source`` is what it comes from, None: not known.
         """
-        frame: Any = {
-            "frame_num": number,
-            "buf_pts": pts if pts != NO_TIME else model.NO_PTS,
-            "stream_time": stream_time(pts),
-            "timestamp": model.timestamp_of_ms(time_ns // 1_000_000),
-            "source_id": 0,
-            "source_frame_width": self.width,
-            "source_frame_height": self.height,
-        }
-        if source is not None:
-            frame["source"] = source
-        frame["object"] = []
-        return frame  # type: ignore[no-any-return]
+        time = model.timestamp_of_ms(time_ns // 1_000_000)
+        size = self.width, self.height
+        return frame_dict(number, pts if pts != NO_TIME else model.NO_PTS, stream_time(pts), time, 0, size, source)
 
     def buffer_info(self, layout: VideoLayout | None) -> model.BufferInfo:
         """Return how the pixels of a buffer are laid out: the ``layout`` of its own GstVideoMeta goes before the caps."""

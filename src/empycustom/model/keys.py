@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from empycustom.errors import OutputError
 from empycustom.model.schema import (
+    ABSENT,
     ANYTHING,
     JSON_OBJECT,
     Array,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from empycustom.types import ObjectMeta
 
 SCHEMA_VERSION = 1  # of documents and of the JSON on buffers; it stays the same as long as keys are only added
+LARGEST_FRAME_NUM = 2**63 - 1  # the next ones still fit into the 64 bits that a buffer has for it
 _LARGEST = 2**31 - 1
 _INT = Integer(-_LARGEST - 1, _LARGEST)  # what an int of GStreamer's metadata holds
 _NUMBER, _SIZE, _PIXELS = Float(-_LARGEST, _LARGEST), Float(0, _LARGEST), Integer(1, _LARGEST)
@@ -62,6 +64,15 @@ TEXT: Final = "text_params"
 CLASSIFIERS: Final = "classifier"
 LABELS: Final = "label_info"
 LABEL_NAME: Final = "result_label"
+RECORD_KEY: Final = "key"
+BOX_IN_REGION: Final = "box_in_region"
+
+
+class _Version(Integer):
+    def problem(self, value: Any) -> str:
+        if type(value) is int and value > SCHEMA_VERSION:
+            return f"{value} is newer than {SCHEMA_VERSION}, the newest that is known here; update empycustom where this is read"
+        return super().problem(value)
 
 
 class Attributes(Schema):
@@ -223,7 +234,7 @@ BUFFER_DICT = Object(
 )
 _FRAMES = {FRAMES: Key(Array(FRAME_DICT), "the frames; without DeepStream there is one")}
 _OF_BATCH = {ATTRIBUTES: _of_library(ANYTHING, "attributes of the batch from libraries upstream")}
-_VERSION = {VERSION: Key(Integer(1), "version of these keys; it stays the same when keys are added", always=False)}
+_VERSION = {VERSION: Key(Integer(1), "version of these keys; it stays the same when keys are added")}
 IN_META_DICT = Object(
     {**_FRAMES, BUFFER: Key(BUFFER_DICT, "how the pixels are stored"), **_OF_BATCH},
     name="InMeta",
@@ -254,13 +265,57 @@ OUT_BATCH_DICT = Object(
     {
         RESULT_ATTRIBUTES: _of_library(ANYTHING, "attributes of the batch, or of the buffer"),
         FRAMES: _of_library(
-            OneOf(((list, Array(OUT_FRAME_DICT)), (dict, JSON_OBJECT)), "a list (an entry for each frame) or a dict"),
+            OneOf(
+                ((list, Array(OUT_FRAME_DICT)), (dict, JSON_OBJECT)),
+                "a dict (the attributes of the frame) or a list (an entry for each frame)",
+            ),
             "an entry for each frame, or the attributes of the only one",
         ),
     },
     name="OutBatch",
     description="The result about a buffer, in its long form.",
     words="a dict",
+)
+
+
+class _Parts(Schema):
+    """Left, top, width and height of a box, in parts of another one."""
+
+    words = "a list of left, top, width and height, in parts of a region"
+
+    def problem(self, value: Any) -> str:
+        """Return what is wrong with a value."""
+        numbers = isinstance(value, list) and len(value) == len(BOX_DICT.fields) and not any(map(_NUMBER.problem, value))
+        return "" if numbers and min(value[2:]) >= 0 else self.wrong(value)
+
+
+_OF_OBJECT = {name: replace(its, required=False, default=ABSENT) for name, its in OBJECT_DICT.fields.items() if name != LABEL}
+RECORD_DICT = Object(
+    {
+        RECORD_KEY: Key(Text(), "what ties the entry to its object", required=True),
+        LABEL: OBJECT_DICT.fields[LABEL],
+        **_OF_OBJECT,
+        BOX_IN_REGION: Key(_Parts(), "the box, in parts of the object's region"),
+    },
+    words="a JSON object",
+)
+_SIZE_OF_BOXES = {side: Key(_PIXELS, "size of the frames that boxes are of, in pixels") for side in (WIDTH, HEIGHT)}
+NOTE_DICT = Object(  # in our own metadata on buffers of plain GStreamer
+    {
+        VERSION: Key(_Version(1), "version of these keys"),
+        FRAME_NUM: Key(Integer(0, LARGEST_FRAME_NUM), "number of the frame", required=True),
+        TIMESTAMP: Key(Text(), "time of the frame", required=True),
+        **_SIZE_OF_BOXES,
+        OBJECTS: Key(Array(RECORD_DICT), "what the metadata of the objects themselves cannot hold"),
+    },
+    others=ANYTHING,
+    words="a JSON object",
+)
+_MARKED = Object({RECORD_KEY: Key(Integer(1, _LARGEST), "what ties the entry to its object", required=True)}, others=ANYTHING)
+EVENT_DICT = Object(  # in our events on batches of DeepStream
+    {VERSION: NOTE_DICT.fields[VERSION], OBJECTS: Key(Array(_MARKED), "attributes of objects")},
+    others=ANYTHING,
+    words="a JSON object",
 )
 DICTS = (
     *(BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, FRAME_DICT, PLANE_DICT, BUFFER_DICT),

@@ -16,9 +16,10 @@ from typing import Any
 
 from empycustom.errors import OutputError
 from empycustom.model import values as model
+from empycustom.model.keys import FRAMES, NEW_OBJECTS, OBJECTS, OUT_BATCH_DICT, OUT_FRAME_DICT, RESULT_ATTRIBUTES, new_object
+from empycustom.model.schema import ANYTHING, Array
 from empycustom.model.serialize import assemble, decode, encode, parse, plain, shown
 from empycustom.model.values import NOTHING, merge
-from empycustom.model.wire import check_each, check_keys, described, new_object, unknown
 from empycustom.text import below
 
 _FORMS = (
@@ -141,18 +142,18 @@ def _or_nothing(attributes: Any) -> Any:
 
 # The dict form. Each function takes what stands in a place, and returns what was returned there, and the results that it makes.
 
-_ENTRY = ("meta", "object", "new_object")
+_ENTRIES = Array(ANYTHING)
 _LONGEST_KEY = 80  # that an example shows
 
 
 def _batch_result(batch: dict[str, Any], object_counts: list[int]) -> Result:
     batch = _dict_in(batch, "", 0)
     for key in batch:
-        if key not in ("meta", "frame"):
-            raise OutputError(f"{unknown(key, ('meta', 'frame'))}. {_advice(key)}", path=below("", key))
+        if key not in OUT_BATCH_DICT.fields:
+            raise OutputError(f"{OUT_BATCH_DICT.unknown(key)}. {_advice(key)}", path=below("", key))
     result = Result(object_counts, {})
     for key, item in batch.items():
-        if key == "meta":
+        if key == RESULT_ATTRIBUTES:
             result.returned[key] = whole = encode(item, key, depth=1)
             result.attributes = _or_nothing(whole)
         else:
@@ -162,7 +163,7 @@ def _batch_result(batch: dict[str, Any], object_counts: list[int]) -> Result:
 
 def _read_frames(value: Any, result: Result) -> Any:
     if type(value) is not list and type(value) is not dict:
-        value = plain(value, "frame", around=-1)
+        value = plain(value, FRAMES, around=-1)
     if value is None:
         return None
     if isinstance(value, dict):
@@ -171,10 +172,7 @@ def _read_frames(value: Any, result: Result) -> Any:
         frames = [*result.frames, *(FrameResult(0) for _ in value[len(result.frames) :])]
         returned = [_read_frame(entry, f"frame[{n}]", frame) for n, (entry, frame) in enumerate(zip(value, frames, strict=False))]
     else:
-        raise OutputError(
-            f"is {described(value)}, but must be a dict (the attributes of the frame) or a list (an entry for each frame)",
-            path="frame",
-        )
+        raise OutputError(OUT_BATCH_DICT.fields[FRAMES].schema.wrong(value), path=FRAMES)
     count = 1 if isinstance(value, dict) else len(value)
     if count > len(result.frames):
         result.ignored = (f"{count} frames were described, but the buffer has {len(result.frames)}; the rest was ignored",)
@@ -184,18 +182,18 @@ def _read_frames(value: Any, result: Result) -> Any:
 def _only_frame(value: dict[str, Any], frames: list[FrameResult]) -> bytes:
     """Read the attributes of the only frame."""
     for key in value:
-        if key in _ENTRY:
+        if key in OUT_FRAME_DICT.fields:
             raise OutputError(
-                f'is a dict with the key "{key}", and it cannot be told what is meant; if it is an entry for the frame, '
+                f'is a dict with the key "{key}", and it is not clear what is meant; if it is an entry for the frame, '
                 'return {"frame": [{...}]}; if these are attributes of the frame, return {"frame": [{"meta": {...}}]}',
-                path="frame",
+                path=FRAMES,
             )
-    attributes = encode(value, "frame", depth=1)
+    attributes = encode(value, FRAMES, depth=1)
     if value and len(frames) > 1:
         raise OutputError(
             f"is the result of one frame, but the buffer has {len(frames)}; return a list with an entry for each: "
             '{"frame": [{"meta": {...}}, ...]}',
-            path="frame",
+            path=FRAMES,
         )
     for frame in frames:
         frame.attributes = _or_nothing(attributes)
@@ -205,17 +203,21 @@ def _only_frame(value: dict[str, Any], frames: list[FrameResult]) -> bytes:
 def _read_frame(entry: Any, path: str, frame: FrameResult) -> dict[str, Any]:
     """Read the entry for a frame."""
     entry = _dict_in(entry, path, 2)
-    check_keys(entry, path, _ENTRY, f"{path}.meta")
+    if text := OUT_FRAME_DICT.problem(entry):
+        raise OutputError(text, path=path)
+    for key in entry.keys() - OUT_FRAME_DICT.fields.keys():
+        advice = f"Attributes of your own belong under {path}.{RESULT_ATTRIBUTES}"
+        raise OutputError(f"{OUT_FRAME_DICT.unknown(key)}. {advice}", path=below(path, key))
     returned: dict[str, Any] = {}
-    if "meta" in entry:
-        returned["meta"] = whole = encode(entry["meta"], f"{path}.meta", depth=3)
+    if RESULT_ATTRIBUTES in entry:
+        returned[RESULT_ATTRIBUTES] = whole = encode(entry[RESULT_ATTRIBUTES], f"{path}.{RESULT_ATTRIBUTES}", depth=3)
         frame.attributes = _or_nothing(whole)
-    for key, read in (("object", _attributes), ("new_object", _plain_object)):
+    for key, read in ((OBJECTS, _attributes), (NEW_OBJECTS, _plain_object)):
         if key in entry:
             returned[key] = _each(entry[key], f"{path}.{key}", read)
-    _distribute(returned.get("object") or [], frame)
-    found = returned.get("new_object") or ()
-    frame.new_objects = [new_object(item, f"{path}.new_object[{index}]") for index, item in enumerate(found)]
+    _distribute(returned.get(OBJECTS) or [], frame)
+    found = returned.get(NEW_OBJECTS) or ()
+    frame.new_objects = [new_object(item, f"{path}.{NEW_OBJECTS}[{index}]") for index, item in enumerate(found)]
     return returned
 
 
@@ -223,7 +225,8 @@ def _each(value: Any, path: str, read: Callable[[Any, str], Any]) -> list[Any] |
     value = value if type(value) is list else plain(value, path, around=-3)
     if value is None:
         return None
-    check_each(value, path, None)
+    if not isinstance(value, list):
+        raise OutputError(_ENTRIES.wrong(value), path=path)
     return [read(item, f"{path}[{index}]") for index, item in enumerate(value)]
 
 
@@ -244,7 +247,7 @@ def _dict_in(value: Any, path: str, depth: int) -> Any:
 
 def _advice(key: str) -> str:
     named = json.dumps(key, ensure_ascii=False) if len(key) < _LONGEST_KEY else '"..."'
-    if key in _ENTRY:
+    if key in OUT_FRAME_DICT.fields:
         return f'It belongs into an entry for the frame: return {{"frame": [{{{named}: [...]}}]}}'
     return f'For an attribute of the frame return {{"frame": {{{named}: ...}}}}, for one of the first object [{{{named}: ...}}]'
 
@@ -267,4 +270,4 @@ def too_short(entries: int, objects: int, first_label: str) -> str:
 
 def _got(value: Any) -> str:
     hint = " (process_ip returns the meta alone; process returns the pair of buffer and meta)" if isinstance(value, tuple) else ""
-    return f"{described(value)}{hint}"
+    return f"{type(value).__name__} {shown(value)}{hint}"

@@ -12,7 +12,6 @@ from empycustom.text import below, meant, shown, suggestion
 
 _CONTROL = r"[\u0000-\u001f\u007f-\u009f\u2028\u2029]"  # control characters, and what else ends a line
 ABSENT: Final[Any] = object()  # stands for the value of a key that is not there
-
 Reader = Callable[[Any], Any]
 
 
@@ -33,7 +32,7 @@ class Problem:
 
 
 class Schema:
-    """Declare what a value may be. Subclasses say how; one that holds no other values needs ``problem`` alone for its checks."""
+    """Declare what a value may be. For one that holds no other values, ``problem`` is all that its checks need."""
 
     words: str
 
@@ -157,7 +156,7 @@ class Number(Schema):
         return self._convert(value) if self._convert else value
 
     def reader(self) -> Reader:
-        low, high = -math.inf if self.minimum is None else self.minimum, math.inf if self.maximum is None else self.maximum
+        low, high = (-math.inf if self.minimum is None else self.minimum), (math.inf if self.maximum is None else self.maximum)
         kinds, convert = self._kinds, self._convert or _same
 
         def read(value: Any) -> Any:
@@ -301,8 +300,7 @@ class Field:
 class Object(Schema):
     """An object with known keys. ``others`` is what unknown ones may hold; None: there may be none.
 
-    It has at least ``minimum`` keys and at most ``maximum``. One with a ``name`` is defined once in a JSON Schema, and
-    ``description`` says what it is; ``words`` follow "must be".
+    It has ``minimum`` to ``maximum`` keys. With a ``name`` it is defined once in a JSON Schema.
     """
 
     fields: Mapping[str, Field] = field(default_factory=dict)
@@ -314,7 +312,7 @@ class Object(Schema):
     words: str = "an object"
 
     def problem(self, value: Any) -> str:
-        fits = isinstance(value, dict) and self.minimum <= len(value) <= (len(value) if self.maximum is None else self.maximum)
+        fits = isinstance(value, dict) and self.minimum <= len(value) <= (self.maximum or len(value))
         return "" if fits else self.wrong(value)
 
     def problems(self, value: Any, path: str) -> Iterator[Problem]:
@@ -333,13 +331,16 @@ class Object(Schema):
         if self.others and not name:
             yield Problem(path, "a name must not be empty")
         elif schema is None:
-            yield Problem(path, f"is an unknown key; {suggestion(name, list(self.fields))}", unknown=True)
+            yield Problem(path, self.unknown(name), unknown=True)
         elif not (known and (known.computed or (known.blank and known.blank(item)))):
             yield from schema.problems(item, path)
 
+    def unknown(self, name: str) -> str:
+        return f"is an unknown key; {suggestion(name, list(self.fields))}"
+
     def read(self, value: Any) -> dict[str, Any]:
         """Return the object with its known keys in the order of the declaration if there are defaults, else as they are given."""
-        result: dict[str, Any] = {}
+        result = {}
         for name in {**self.fields, **value} if any(its.default is not ABSENT for its in self.fields.values()) else value:
             its, item = self.fields.get(name), value.get(name, ABSENT)
             if its and (item is ABSENT or (its.blank and its.blank(item))):
@@ -349,8 +350,8 @@ class Object(Schema):
                 result[name] = item if its and its.computed else schema.read(item)
         return self._with_computed(result)
 
-    def _with_computed(self, result: dict[str, Any]) -> dict[str, Any]:
-        return result | {name: its.computed(result) for name, its in self.fields.items() if its.computed}
+    def _with_computed(self, made: dict[str, Any]) -> dict[str, Any]:
+        return made | {name: its.computed(made) for name, its in self.fields.items() if its.computed}
 
     def reader(self) -> Reader:
         if self.others or self.minimum or self.maximum is not None:
@@ -378,7 +379,7 @@ class Object(Schema):
         if not self.name:
             return self._definition(definitions)
         if self.name not in definitions:
-            definitions[self.name] = {}  # its place, and it may hold itself
+            definitions[self.name] = {}  # its place
             definitions[self.name] |= self._definition(definitions)
         return {"$ref": f"#/$defs/{self.name}"}
 

@@ -1,64 +1,45 @@
-"""Checks of plain values that a callback returned: of a value, or of what a dict has under a key, with its place."""
+"""What the values of the model are as JSON: objects of in_meta, documents, and the metadata on buffers.
+
+What comes from a buffer is checked where it is read, for anybody may have written it. Numbers that no object has are read as 0,
+with a sentence for the log. JSON that is not as empycustom writes it is refused with a ValueError that says why.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from empycustom.errors import OutputError
 from empycustom.model import keys
 from empycustom.model import values as model
-from empycustom.model.keys import BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, TEXT, TRACK_ID
-from empycustom.model.keys import new_object as new_object
-from empycustom.model.serialize import decode, is_exact, loads, shown
+from empycustom.model.keys import (
+    ATTRIBUTES,
+    BOX,
+    BUF_PTS,
+    BUFFER,
+    CLASS_ID,
+    CLASSIFIERS,
+    CONFIDENCE,
+    FRAME_NUM,
+    FRAMES,
+    HEIGHT,
+    LABEL,
+    OBJECTS,
+    RECORD_KEY,
+    SCHEMA_VERSION,
+    SOURCE,
+    SOURCE_ID,
+    STREAM_TIME,
+    TEXT,
+    TIMESTAMP,
+    TRACK_ID,
+    VERSION,
+    WIDTH,
+)
+from empycustom.model.schema import Object
+from empycustom.model.serialize import decode, is_exact, loads
 from empycustom.model.values import NOTHING, Box, Classification, Detection, Label
-from empycustom.text import below, suggestion
-from empycustom.text import shown as shown_as_json
-
-Check = Callable[[Any, str], Any] | None
 
 LARGEST = 2**31 - 1
-
-
-def described(value: Any) -> str:
-    """Return the type of a value and the value itself, as a message shows them."""
-    return f"{type(value).__name__} {shown(value)}"
-
-
-def check_dict(value: Any, path: str) -> None:
-    """Raise OutputError where a value is something else."""
-    if not isinstance(value, dict):
-        raise OutputError(f"{shown_as_json(value)} must be a dict", path=path)
-
-
-def check_keys(value: Any, path: str, known: Iterable[str], own: str) -> None:
-    """Raise OutputError where a value is not a dict of these keys alone; ``own``: where attributes of one's own belong."""
-    check_dict(value, path)
-    for key in value:
-        if key not in known:
-            raise OutputError(f"{unknown(key, known)}. Attributes of your own belong under {own}", path=below(path, key))
-
-
-def unknown(key: str, known: Iterable[str]) -> str:
-    """Return what is said of an unknown key: which one may be meant, and which there are."""
-    return f"is an unknown key; {suggestion(key, list(known))}"
-
-
-def check_values(value: Mapping[str, Any], path: str, checks: Mapping[str, Check]) -> None:
-    """Check the values of a dict, each by the check of its key; null is like a key that is not there."""
-    for key, item in value.items():
-        check = checks[key]
-        if check is not None and item is not None:
-            check(item, f"{path}.{key}" if path else key)
-
-
-def check_each(value: Any, path: str, check: Check) -> None:
-    """Check the entries of a list. Raises OutputError."""
-    if not isinstance(value, list):
-        raise OutputError(f"{shown_as_json(value)} must be a list", path=path)
-    for index, item in enumerate(value):
-        if check is not None:
-            check(item, f"{path}[{index}]")
 
 
 # Objects as in_meta has them, and as values.
@@ -68,7 +49,8 @@ _LEFT, _TOP, _WIDTH, _HEIGHT = keys.BOX_DICT.fields
 (_DISPLAY_TEXT,) = keys.TEXT_DICT.fields
 _NUM_CLASSES, _NAME, _CLASS, _LABEL_ID, _PROBABILITY = keys.LABEL_DICT.fields
 _NUM_LABELS, _COMPONENT, _LABELS = keys.CLASSIFIER_DICT.fields
-*_, _FINDER, _TRACKER_CONFIDENCE, _ATTRIBUTES = keys.OBJECT_DICT.fields
+_OF_BATCH = list(keys.FRAME_DICT.fields)[-7:-2]
+_FINDER, _TRACKER_CONFIDENCE = list(keys.OBJECT_DICT.fields)[-3:-1]
 
 
 def object_dict(found: Detection, attributes: Any = NOTHING) -> model.Object:
@@ -87,7 +69,7 @@ def object_dict(found: Detection, attributes: Any = NOTHING) -> model.Object:
     if found.tracker_confidence is not None:
         made[_TRACKER_CONFIDENCE] = found.tracker_confidence
     if attributes is not NOTHING:
-        made[_ATTRIBUTES] = attributes
+        made[ATTRIBUTES] = attributes
     return cast("model.Object", made)
 
 
@@ -132,39 +114,37 @@ def box_of_object(found: Mapping[str, Any]) -> Box:
     return Box(box[_LEFT], box[_TOP], box[_WIDTH], box[_HEIGHT])
 
 
+def label_names(found: Mapping[str, Any]) -> list[str]:
+    """Return the names that classifiers gave to an object as ``in_meta`` has it."""
+    return [info[_NAME] for classifier in found[CLASSIFIERS] for info in classifier[_LABELS]]
+
+
 def _classification(each: Mapping[str, Any]) -> Classification:
     labels = (Label(info[_NAME], info[_PROBABILITY], info[_CLASS], info[_LABEL_ID], info[_NUM_CLASSES]) for info in each[_LABELS])
     return Classification(tuple(labels), each[_COMPONENT])
 
 
-# What comes from a buffer, checked where it is read: anybody may have written it.
-#
-# Numbers that no object has are read as 0, with a sentence for the log. JSON that is not as empycustom writes it is refused
-# with a
-# ValueError that says why; whoever catches it knows which metadata it is.
+# Numbers of others, cleaned.
 
 
-LARGEST_FRAME_NUM = 2**63 - 1  # the next ones still fit into the 64 bits that a buffer has for it
-
-
-def usable(number: float, what: str, complaints: list[str]) -> float:
-    """Return a number, or 0 and a complaint where it is not finite or no frame is so large."""
+def usable(number: float, what: str, warnings: list[str]) -> float:
+    """Return a number, or 0 and a warning where it is not finite or no frame is so large."""
     if -LARGEST <= number <= LARGEST:
         return number
-    complaints.append(_complaint(what))
+    warnings.append(_cleaned(what))
     return 0.0
 
 
-def box_of(left: float, top: float, width: float, height: float, complaints: list[str]) -> model.RectParams:
-    """Return a box; the same holds for its numbers, and its size is not negative."""
+def clean_box(left: float, top: float, width: float, height: float, warnings: list[str]) -> Box:
+    """Return a box, with 0 and a warning for numbers that no box has; its size is not negative."""
     if not (-LARGEST <= left <= LARGEST and -LARGEST <= top <= LARGEST and 0 <= width <= LARGEST and 0 <= height <= LARGEST):
-        complaints.append(_complaint("a place or a size of a box"))
+        warnings.append(_cleaned("a place or a size of a box"))
         left, top = (number if -LARGEST <= number <= LARGEST else 0.0 for number in (left, top))
         width, height = (number if 0 <= number <= LARGEST else 0.0 for number in (width, height))
-    return {"left": left, "top": top, "width": width, "height": height}
+    return Box(left, top, width, height)
 
 
-def _complaint(what: str) -> str:
+def _cleaned(what: str) -> str:
     return f"{what} that cannot be was read as 0: NaN, infinite or out of range; an element upstream wrote it"
 
 
@@ -217,70 +197,87 @@ def read_note(text: bytes) -> dict[str, Any]:
     """Read the JSON of the custom meta, whose ``object`` are records of objects with their keys. Raises ValueError."""
     if text in known:
         return decode(text)  # type: ignore[no-any-return]
-    said = _object(text.decode("utf-8", "replace"))
-    number, timestamp = said.get("frame_num"), said.get("timestamp")
-    if type(number) is not int or not 0 <= number <= LARGEST_FRAME_NUM:
-        raise ValueError(f"frame_num is {shown(number)}, but must be a whole number from 0 to {LARGEST_FRAME_NUM}")
-    if type(timestamp) is not str:
-        raise ValueError(f"timestamp is {shown(timestamp)}, but must be a text")
-    for side in ("source_frame_width", "source_frame_height"):
-        if side in said and (type(said[side]) is not int or not 0 < said[side] <= LARGEST):
-            raise ValueError(f"{side} is {shown(said[side])}, but must be a number of pixels")
-    if "object" in said:
-        said["object"] = [_record(entry, f"object[{index}]") for index, entry in enumerate(_entries(said))]
-    return said
-
-
-_NO_BOX = {"left": 0, "top": 0, "width": 0, "height": 0}
-
-
-def _record(entry: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return what a record says of its object, checked."""
-    key, box = entry.get("key"), entry.get("box_in_region")
-    if type(key) is not str:
-        raise ValueError(f"{path}.key is {shown(key)}, but must be a text")
-    facts = {name: value for name, value in entry.items() if name not in ("key", "box_in_region")}
-    try:
-        checked: Any = new_object({"rect_params": _NO_BOX, **facts}, path)
-    except OutputError as error:
-        raise ValueError(str(error)) from None
-    record = {"key": key, "obj_label": "", **{name: value for name, value in checked.items() if name in facts}}
-    if box is not None:
-        is_box = type(box) is list and len(box) == len(_NO_BOX) and all(type(part) in (int, float) for part in box)
-        if not is_box or not all(-LARGEST <= part <= LARGEST for part in box) or min(box[2:]) < 0:
-            raise ValueError(
-                f"{path}.box_in_region is {shown(box)}, but must be left, top, width and height in parts of a region"
-            )
-        record["box_in_region"] = box
-    return record
-
-
-def size_in(said: dict[str, Any]) -> tuple[Any, Any]:
-    """Return the size of the frames that the boxes of records are of; two times None: it is not there."""
-    return said.get("source_frame_width"), said.get("source_frame_height")
+    return _checked(text.decode("utf-8", "replace"), keys.NOTE_DICT)
 
 
 def read_event(text: str) -> tuple[Any, dict[int, dict[str, Any]], tuple[Any, Any]]:
-    """Read the JSON of an event on a DeepStream batch: what was said, records by their keys, their size. Raises ValueError."""
-    said, records = _object(text), {}
-    for index, record in enumerate(_entries(said)):
-        key = record.get("key")
-        if type(key) is not int or not 0 < key <= LARGEST:
-            raise ValueError(f"object[{index}].key is {shown(key)}, but must be a whole number from 1 to {LARGEST}")
-        if "emcustom" in record:
-            records[key] = record
-    return said.get("emcustom", NOTHING), records, size_in(said)
+    """Read the JSON of an event on a DeepStream batch: attributes, records by their keys, their size. Raises ValueError."""
+    content = _checked(text, keys.EVENT_DICT)
+    records = {record[RECORD_KEY]: record for record in content.get(OBJECTS, ()) if ATTRIBUTES in record}
+    return content.get(ATTRIBUTES, NOTHING), records, size_in(content)
 
 
-def _object(text: str) -> dict[str, Any]:
+def _checked(text: str, schema: Object) -> dict[str, Any]:
     value = loads(text)
-    if type(value) is not dict:
-        raise ValueError(f"it is {shown(value)}, but must be a JSON object")
-    return value
+    for problem in schema.problems(value, ""):
+        raise ValueError(str(problem))
+    return schema.read(value)
 
 
-def _entries(said: dict[str, Any]) -> list[dict[str, Any]]:
-    entries = said.get("object", [])
-    if type(entries) is not list or any(type(entry) is not dict for entry in entries):
-        raise ValueError(f"object is {shown(entries)}, but must be a list of JSON objects")
-    return entries
+def size_in(content: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the size of the frames that the boxes of records are of; two times None: it is not there."""
+    return content.get(WIDTH), content.get(HEIGHT)
+
+
+# Dicts that become JSON.
+
+
+def document(frames: list[model.Frame], attributes: Any = NOTHING) -> dict[str, Any]:
+    """Return the document of a buffer: its frames, and the attributes of the batch."""
+    made: dict[str, Any] = {VERSION: SCHEMA_VERSION, FRAMES: frames}
+    if attributes is not NOTHING:
+        made[ATTRIBUTES] = attributes
+    return made
+
+
+def in_meta(frames: list[model.Frame], buffer: model.BufferInfo, attributes: Any = NOTHING) -> dict[str, Any]:
+    """Return what a callback gets of a buffer."""
+    made: dict[str, Any] = {FRAMES: frames, BUFFER: buffer}
+    if attributes is not NOTHING:
+        made[ATTRIBUTES] = attributes
+    return made
+
+
+def frame_dict(
+    number: int,
+    pts_ns: int,
+    stream_time_ns: int,
+    timestamp: str,
+    source_id: int,
+    size: tuple[int, int],
+    source: str | None = None,
+    batch: tuple[int, ...] = (),
+) -> model.Frame:
+    """Return a frame as ``in_meta`` has it, without objects yet.
+
+    ``source`` is None where it is not known; ``batch``, in DeepStream: the width and the height at the muxer, the place in the
+    batch, the pad of the muxer, and the time since 1970 in ns.
+    """
+    made: dict[str, Any] = {
+        FRAME_NUM: number,
+        BUF_PTS: pts_ns,
+        STREAM_TIME: stream_time_ns,
+        TIMESTAMP: timestamp,
+        SOURCE_ID: source_id,
+        WIDTH: size[0],
+        HEIGHT: size[1],
+    }
+    if source is not None:
+        made[SOURCE] = source
+    if batch:
+        made.update(zip(_OF_BATCH, batch, strict=True))
+    made[OBJECTS] = []
+    return cast("model.Frame", made)
+
+
+def json_head(frame_num: int | None = None, timestamp: str = "") -> dict[str, Any]:
+    """Return what stands first in the JSON on a buffer: of a frame, or of a batch."""
+    return (
+        {VERSION: SCHEMA_VERSION} if frame_num is None else {VERSION: SCHEMA_VERSION, FRAME_NUM: frame_num, TIMESTAMP: timestamp}
+    )
+
+
+def add_records(made: dict[str, Any], size: tuple[Any, Any], records: Iterable[Any]) -> None:
+    """Add records of objects to the JSON for a buffer; their boxes are of frames of the ``size``."""
+    made[WIDTH], made[HEIGHT] = size
+    made[OBJECTS] = list(records)
