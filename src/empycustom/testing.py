@@ -43,6 +43,7 @@ from empycustom.model.results import Result as CallbackResult
 from empycustom.model.results import is_padded, read_result, too_short, value_of
 from empycustom.model.serialize import loads
 from empycustom.model.values import NOTHING, merge
+from empycustom.model.wire import document
 from empycustom.native.metas import video_layout
 from empycustom.runners.inline import read_pair, read_returned
 from empycustom.text import as_text
@@ -307,15 +308,14 @@ def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
 
 def _document(in_meta: Any, result: CallbackResult) -> dict[str, Any]:
     """Return the document of a frame that had ``in_meta``, with the result of a callback."""
-    frame = in_meta["frame"][0]
-    found = result.frames[0]
+    frame, found = in_meta["frame"][0], result.frames[0]
     for each, attributes in zip(frame["object"], found.objects, strict=True):
         _attach(each, attributes)
     frame["object"] += found.new_objects
     _attach(frame, found.attributes)
-    document = {"frame": [frame]}
-    _attach(document, result.attributes)
-    return document
+    made = document([frame])
+    _attach(made, result.attributes)
+    return made
 
 
 def _attach(target: Any, attributes: Any) -> None:
