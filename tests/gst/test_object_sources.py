@@ -16,7 +16,7 @@ THEIRS = """
 from empycustom.native.loading import gst, int_in, text_in
 
 class Theirs:
-    kind, kept, can_add = "theirs", frozenset(("obj_label", "rect_params")), False
+    kind, kept, fixed, can_add = "theirs", frozenset(("obj_label", "rect_params")), 1, False
     made = 0
 
     def __init__(self):
@@ -27,15 +27,14 @@ class Theirs:
         structure = gst.gst_custom_meta_get_structure(meta)
         return text_in(structure, b"label"), int_in(structure, b"x")
 
-    def decode(self, meta, objects, handles, warnings):
-        label, x = self._state(meta)
-        objects.append({"class_id": -1, "object_id": -1, "confidence": 1.0, "obj_label": label, "text_params": {"display_text": ""},
-                        "rect_params": {"left": x, "top": 0, "width": 4, "height": 4}, "classifier": []})
-        handles.append((self, x, (label, x), label, None))
+    def decode(self, metas, objects, handles, warnings):
+        for label, x in map(self._state, metas):
+            objects.append({"class_id": -1, "object_id": -1, "confidence": 1.0, "obj_label": label, "text_params": {"display_text": ""},
+                            "rect_params": {"left": x, "top": 0, "width": 4, "height": 4}, "classifier": []})
+            handles.append((self, x, (label, x), label, None))
 
-    def locate(self, meta):
-        label, x = self._state(meta)
-        return [(x, (label, x))]
+    def locate(self, metas):
+        return [((label, x), self, meta, x) for meta, (label, x) in zip(metas, map(self._state, metas))]
 
     def key(self, number):
         return f"theirs/{number}"

@@ -283,8 +283,12 @@ def test_a_whole_batch_is_read_by_the_carrier(make, api):
         make.frame(buf_pts=ALL_ONES, ntp_timestamp=0, frame_num=8),
     ]
     batch = make.batch(frames, [make.event(b'{"emcustom": ["both"]}')])
-    metas = [(api, make.meta(make.block(8), kind=4098)), (hash(Gst.Buffer.__gtype__), make.block(56)), (api, make.meta(batch))]
-    decoded = DeepStreamCarrier().decode(metas, KNOWN)
+    runs = [
+        (api, [make.meta(make.block(8), kind=4098)]),
+        (hash(Gst.Buffer.__gtype__), [make.block(56)]),
+        (api, [make.meta(batch)]),
+    ]
+    decoded = DeepStreamCarrier().decode(runs, KNOWN)
     first, second = decoded.frames
     assert datetime.strptime(first["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() == 1_600_000_000.123
     same = {"source_id": 2**32 - 8, "source_frame_width": 320, "source_frame_height": 240, "stream_width": 2**32 - 9}
@@ -301,7 +305,7 @@ def test_a_whole_batch_is_read_by_the_carrier(make, api):
     addresses = [[item.address for item in handles] for handles in decoded.handles]
     assert (addresses, decoded.attributes) == ([[found], []], ["both"])
     assert decoded.frame_num == 0  # not below 0: it is counted on from
-    numbers = [DeepStreamCarrier().number_in(item) for item in (metas, [(api, make.meta(make.batch(frames[:1])))])]
+    numbers = [DeepStreamCarrier().number_in(item) for item in (runs, [(api, [make.meta(make.batch(frames[:1]))])])]
     assert (decoded.has_frame_number, numbers) == (False, [None, 0])  # the second frame has no time
 
 
@@ -310,7 +314,7 @@ def test_attributes_of_an_object_are_found_by_its_key(make, api):
     kinds = [(key_type(), 2), (key_type() + 1, 1), (key_type(), 3), (key_type(), 1)]
     objects = [make.object(users=[make.user(kind, make.block(8, (0, "i", key)))]) for kind, key in kinds]
     said = make.event(b'{"object": [{"key": 1, "emcustom": "one"}, {"key": 2, "emcustom": "two"}, {"key": 3}]}')
-    (read,) = DeepStreamCarrier().decode([(api, make.meta(make.batch([make.frame(objects, [said])])))], KNOWN).frames
+    (read,) = DeepStreamCarrier().decode([(api, [make.meta(make.batch([make.frame(objects, [said])]))])], KNOWN).frames
     assert [found.get("emcustom") for found in read["object"]] == ["two", None, None, "one"]
     assert [make.read(address).key for address in (*objects, make.object())] == [2, 0, 3, 1, 0]
 

@@ -6,9 +6,10 @@ There is no place in it for a class id; a conversion keeps all of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
-from empycustom.carriers.protocol import Box, Handle, carried
+from empycustom.carriers.protocol import Box, Handle, Place, carried
 from empycustom.model import values as model
 from empycustom.model.keys import BOX, CONFIDENCE, LABEL, TRACK_ID
 from empycustom.model.wire import LARGEST, clean_box, detection_of, object_dict, usable
@@ -21,17 +22,18 @@ class Analytics:
     kind = "analytics"
     api: int = API
     kept = frozenset((LABEL, BOX, CONFIDENCE, TRACK_ID))
+    fixed = 1
     can_add = available
 
-    def decode(self, meta: int, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
-        """Add the objects of a relation meta."""
-        for detection in detections_at(meta):
+    def decode(self, metas: Sequence[int], objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
+        """Add the objects of relation metas."""
+        for detection in chain.from_iterable(map(detections_at, metas)):
             objects.append(_found(detection, warnings))
-            handles.append((self, detection.id, (detection.id, None), detection.label, None))
+            handles.append((self, detection.id, (detection.id,), detection.label, None))
 
-    def locate(self, meta: int) -> Sequence[tuple[int, Any]]:
-        """Return the id of each object, which is its state as well."""
-        return [(number, (number, None)) for number in numbers_at(meta)]
+    def locate(self, metas: Sequence[int]) -> list[Place]:
+        """Return where the objects are; the id of an object is its state as well."""
+        return [((number,), self, meta, number) for meta in metas for number in numbers_at(meta)]
 
     def key(self, number: int) -> str:
         """Return the key of an object by its id in the relation meta."""

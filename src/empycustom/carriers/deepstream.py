@@ -14,7 +14,6 @@ from empycustom.model.keys import ATTRIBUTES, BUF_PTS, FRAME_NUM, HEIGHT, OBJECT
 from empycustom.model.results import FrameResult, Result
 from empycustom.model.values import NOTHING, name_frames
 from empycustom.model.wire import clean_box, detection_of, frame_dict, object_dict, usable
-from empycustom.native import metas as stamps
 from empycustom.native.deepstream import LABEL_SIZE, NO_TIME, Layout, batch_in, is_deepstream, layout_of
 from empycustom.native.deepstream_read import (
     BatchMeta,
@@ -27,7 +26,7 @@ from empycustom.native.deepstream_read import (
 )
 from empycustom.native.deepstream_write import add_object, scale_object
 from empycustom.native.loading import single
-from empycustom.native.metas import VIDEO_META_API, add_stamp, layout_at, scan, stamp_at
+from empycustom.native.metas import STAMP_API, VIDEO_META_API, Runs, add_stamp, layout_at, scan_runs, stamp_in
 
 _DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
 
@@ -94,18 +93,17 @@ def meta_of(new: model.Detection) -> ObjectMeta:
 _REMOVED = "the library removed its metadata from the buffer"
 
 
-def batch_on(metas: list[tuple[int, int]]) -> int:
+def batch_on(runs: Runs) -> int:
     """Return the address of the batch among the metas of a buffer; 0: there is none, and this carrier has nothing to do."""
-    for api, meta in metas:
+    for api, metas in runs:
         if is_deepstream(api):
-            batch = batch_in(meta)
-            if batch:
+            for batch in filter(None, map(batch_in, metas)):
                 return batch
     return 0
 
 
-def _stamp_in(metas: list[tuple[int, int]]) -> tuple[int, int] | None:
-    return next(filter(None, (stamp_at(meta) for api, meta in metas if api == stamps.STAMP_API)), None)
+def _stamp_in(runs: Runs) -> tuple[int, int] | None:
+    return next(filter(None, (stamp_in(metas) for api, metas in runs if api == STAMP_API)), None)
 
 
 class BatchFrame(Frame):
@@ -125,29 +123,29 @@ class DeepStreamCarrier:
     _reader: BatchReader
     msg_blob = False
 
-    def accepts(self, metas: list[tuple[int, int]]) -> bool:
+    def accepts(self, runs: Runs) -> bool:
         """Accept buffers with a batch."""
-        return bool(batch_on(metas))
+        return bool(batch_on(runs))
 
-    def decode(self, metas: list[tuple[int, int]], frame: model.Frame) -> Frame:
+    def decode(self, runs: Runs, frame: model.Frame) -> Frame:
         """Decode the batch on a buffer."""
-        batch = batch_on(metas)
+        batch = batch_on(runs)
         if not hasattr(self, "_layout"):  # one process, one DeepStream
             self._layout = layout_of(batch)
             self._reader = BatchReader(self._layout)
         decoded = BatchFrame(frame, self._reader.read(batch))
         try:
-            return self._completed(decoded, metas, frame)
+            return self._completed(decoded, runs, frame)
         except MetadataError as error:
             error.frame = name_frames([_numbers_of(item) for item in decoded.found])
             raise
 
-    def _completed(self, decoded: BatchFrame, metas: list[tuple[int, int]], frame: model.Frame) -> Frame:
+    def _completed(self, decoded: BatchFrame, runs: Runs, frame: model.Frame) -> Frame:
         """Add what is beside the batch, and what was attached to its frames."""
-        for api, meta in metas:
+        for api, metas in runs:
             if api == VIDEO_META_API:
-                decoded.layout = layout_at(meta)
-        stamp = _stamp_in(metas)
+                decoded.layout = layout_at(metas[-1])
+        stamp = _stamp_in(runs)
         time = model.timestamp_of_ms(stamp[1] // 1_000_000) if stamp else frame[TIMESTAMP]
         decoded.times = [_time_of(item) or time for item in decoded.found]
         decoded.has_frame_number = stamp is not None or all(map(_has_time, decoded.found))
@@ -177,14 +175,14 @@ class DeepStreamCarrier:
             read[ATTRIBUTES] = event.attributes
         return read
 
-    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> Kept | None:  # noqa: ARG002
+    def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:  # noqa: ARG002
         """Return None: a copy of a batch costs as much as decoding it."""
         return None
 
-    def number_in(self, metas: list[tuple[int, int]]) -> int | None:
+    def number_in(self, runs: Runs) -> int | None:
         """Look at the first frame; None also where the time is still missing."""
-        found = frames_in(batch_on(metas))
-        timed = all(map(_has_time, found)) or _stamp_in(metas)
+        found = frames_in(batch_on(runs))
+        timed = all(map(_has_time, found)) or _stamp_in(runs)
         return _number_of(found[0]) if found and timed else None
 
     def discard(self, address: int) -> None:
@@ -196,7 +194,7 @@ class DeepStreamCarrier:
 
     def _batch_on(self, address: int) -> BatchMeta | None:
         """Read the batch on a buffer; None: there is none."""
-        batch = batch_on(scan(address))
+        batch = batch_on(scan_runs(address))
         return self._reader.read(batch) if batch else None
 
     def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:

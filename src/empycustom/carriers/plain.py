@@ -28,6 +28,7 @@ from empycustom.carriers.protocol import (
     Handle,
     Kept,
     ObjectSource,
+    Place,
     free_numbers,
     is_reshaped,
     scaled,
@@ -45,17 +46,17 @@ from empycustom.native.metas import (
     STAMP_API,
     VIDEO_META_API,
     JsonMeta,
+    Runs,
     Snapshot,
     VideoLayout,
     check_writable,
     layout_at,
     remove_meta,
-    scan,
-    stamp_at,
+    scan_runs,
+    stamp_in,
 )
 
 META_NAME = "EmPyCustomMeta"
-Place = tuple[Any, ObjectSource, int, int]  # of an object: its state, its source, its meta, its number there
 # What an object of in_meta says where nothing is known; it need not be repeated.
 _DEFAULTS = wire.object_dict(model.Detection("", model.Box(0, 0, 0, 0)))
 _OWN_KEYS = (
@@ -97,41 +98,41 @@ class PlainCarrier:
         self._sources[self._json.api] = None
         self._adds = next(source for source in self._sources.order if source.can_add)
 
-    def accepts(self, metas: list[tuple[int, int]]) -> bool:  # noqa: ARG002
+    def accepts(self, runs: Runs) -> bool:  # noqa: ARG002
         """Accept all that others do not."""
         return True
 
-    def decode(self, metas: list[tuple[int, int]], frame: model.Frame) -> Frame:
+    def decode(self, runs: Runs, frame: model.Frame) -> Frame:
         """Decode the metas of a buffer."""
         objects: list[Any] = frame[keys.OBJECTS]
         handles: list[Any] = []
         warnings: list[str] = []
         text, layout, stamp = b"", None, None
         last, several = None, False
-        for api, meta in metas:
+        for api, metas in runs:
             source = self._sources[api]
             if source is not None:
                 several = several or (last is not None and source is not last)
                 last = source
-                source.decode(meta, objects, handles, warnings)
+                source.decode(metas, objects, handles, warnings)
             elif api == self._json.api:
-                text = text or self._json.get(meta)
+                text = text or self._json.first(metas)
             elif api == STAMP_API:
-                stamp = stamp_at(meta) or stamp
+                stamp = stamp_in(metas) or stamp
             elif api == VIDEO_META_API:
-                layout = layout_at(meta)
+                layout = layout_at(metas[-1])
         if several:
             _drop_twins(objects, handles, self._sources.order)
         return _decoded(frame, handles, warnings, text, stamp, layout)
 
-    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> Kept | None:
+    def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:
         """Return what decodes the buffer later: our own text, or if there are objects, a copy of the metas."""
         text, stamp, has_objects = b"", None, False
-        for api, meta in metas:
+        for api, metas in runs:
             if api == self._json.api:
-                text = text or self._json.get(meta)
+                text = text or self._json.first(metas)
             elif api == STAMP_API:
-                stamp = stamp_at(meta) or stamp
+                stamp = stamp_in(metas) or stamp
             elif api == PARENT_API:  # a copy would hold another buffer
                 return None
             elif self._sources[api] is not None:
@@ -144,31 +145,32 @@ class PlainCarrier:
         return number, partial(_decoded, handles=[], warnings=(), text=text, stamp=stamp, layout=None)
 
     def _decode_copy(self, copy: Snapshot, frame: model.Frame) -> Frame:
-        return self.decode(scan(copy.address), frame)
+        return self.decode(scan_runs(copy.address), frame)
 
-    def number_in(self, metas: list[tuple[int, int]]) -> int | None:
+    def number_in(self, runs: Runs) -> int | None:
         """Look for our custom meta or a stamp."""
-        for api, meta in metas:
+        for api, metas in runs:
             if api == self._json.api:
-                return self._json.frame_num(meta)
-            stamp = stamp_at(meta) if api == STAMP_API else None
+                return self._json.frame_num(metas[0])
+            stamp = stamp_in(metas) if api == STAMP_API else None
             if stamp:
                 return stamp[0]
         return None
 
     def discard(self, address: int) -> None:
         """Remove our custom meta, which cannot be decoded."""
-        for api, meta in scan(address):
+        for api, metas in scan_runs(address):
             if api == self._json.api:
-                remove_meta(address, meta)
+                for meta in metas:
+                    remove_meta(address, meta)
 
     def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:
         """Know the objects where they are now: what scales a frame has moved them."""
         frame.size = scaled(frame.size, factors)
         places, _ = self._there(address)
         there = defaultdict(list)
-        for state, *_ in places:
-            there[state[0]].append(state)
+        for state, source, *_ in places:
+            there[source, state[: source.fixed]].append(state)
         frame.handles = [[_moved(handle, there) for handle in handles] for handles in frame.handles]
 
     def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
@@ -213,12 +215,12 @@ class PlainCarrier:
         """Return (state, source, meta, number) of the objects on a buffer, in order; and the address of our own meta."""
         places: list[Place] = []
         json_at = 0
-        for api, meta in scan(address):
+        for api, metas in scan_runs(address):
             source = self._sources[api]
             if source is not None:
-                places += [(state, source, meta, number) for number, state in source.locate(meta)]
+                places += source.locate(metas)
             elif api == self._json.api:
-                json_at = json_at or meta
+                json_at = json_at or metas[0]
         return places, json_at
 
     def _apply_objects(
@@ -382,7 +384,7 @@ def _rounded(box: model.Box) -> tuple[int, ...]:
 
 def _moved(handle: Handle, there: dict[Any, list[Any]]) -> Handle:
     source, number, state, label, lost = handle
-    states = there[state[0]]
+    states = there[source, state[: source.fixed]]
     return source, number, states.pop(0) if states else state, label, lost
 
 

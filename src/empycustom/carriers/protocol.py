@@ -9,9 +9,10 @@ from empycustom.model import values as model
 from empycustom.model.keys import FRAME_NUM, HEIGHT, TIMESTAMP, WIDTH
 from empycustom.model.results import Result
 from empycustom.model.values import NOTHING
-from empycustom.native.metas import VideoLayout
+from empycustom.native.metas import Runs, VideoLayout
 
-Handle = tuple[Any, int, Any, str, Any]  # of an object, see ObjectSource.decode
+Handle = tuple[Any, int, tuple[Any, ...], str, Any]  # of an object, see ObjectSource.decode
+Place = tuple[tuple[Any, ...], Any, int, int]  # of an object, see ObjectSource.locate
 Box = tuple[int, int, int, int]
 
 
@@ -48,26 +49,26 @@ Kept = tuple[int | None, Callable[[Any], Frame]]
 
 
 class Carrier(Protocol):
-    """Decodes and writes the metadata of one kind of buffer. ``address`` is ``hash(buffer)``, ``metas`` are what scanning finds.
+    """Decodes and writes the metadata of one kind of buffer. ``address`` is ``hash(buffer)``, ``runs`` are what scanning finds.
 
     Adding one is a row in ``carriers/tables.py``. ``msg_blob``: attributes become messages for a broker, too, where it knows how.
     """
 
     msg_blob: bool
 
-    def accepts(self, metas: list[tuple[int, int]]) -> bool:
-        """Return whether buffers with these metas, each as the type of its API and its address, are of this kind."""
+    def accepts(self, runs: Runs) -> bool:
+        """Return whether buffers with these metas are of this kind."""
 
-    def decode(self, metas: list[tuple[int, int]], frame: model.Frame) -> Frame:
+    def decode(self, runs: Runs, frame: model.Frame) -> Frame:
         """Decode the metas of a buffer.
 
         ``frame`` holds what the element itself knows; what the buffer says goes on top of it. Raises MetadataError.
         """
 
-    def keep(self, address: int, metas: list[tuple[int, int]], size: tuple[int, int]) -> Kept | None:
+    def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:
         """Return what decodes a buffer with frames of a ``size`` later, when it is gone. None: it has to be decoded now."""
 
-    def number_in(self, metas: list[tuple[int, int]]) -> int | None:
+    def number_in(self, runs: Runs) -> int | None:
         """Return the number of the frame that a buffer carries itself, None where it carries none."""
 
     def discard(self, address: int) -> None:
@@ -89,8 +90,8 @@ class Carrier(Protocol):
 class ObjectSource(Protocol):
     """Knows one kind of GstMeta that holds objects. Adding one is a file, and a row in ``carriers/tables.py`` or an entry point.
 
-    An object has a *number* there, which copies and conversions keep, and a *state*, by which it is found again on a buffer: a
-    pair of what scaling keeps, and the rest.
+    An object has a *number* there, which copies and conversions keep, and a *state*, a tuple by which it is found again on a
+    buffer.
     """
 
     kind: str
@@ -99,18 +100,20 @@ class ObjectSource(Protocol):
     """The GType of the API of its metas; 0: this GStreamer has none."""
     kept: frozenset[str]
     """The keys of an object of in_meta that its metas hold through all conversions; others go beside the attributes."""
+    fixed: int
+    """So many entries at the beginning of a state are the same when the frame is scaled."""
     can_add: bool
     """New objects may become metas of this kind."""
 
-    def decode(self, meta: int, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
-        """Add the objects of the meta at an address to ``objects``, as in_meta has them, and to ``handles``.
+    def decode(self, metas: Sequence[int], objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
+        """Add the objects of the metas at some addresses to ``objects``, as in_meta has them, and to ``handles``.
 
         A handle is ``(source, number, state, label, lost)``; ``lost`` is a dict of what a conversion would lose, or None. None of
         it may be shared with the objects, which are the library's.
         """
 
-    def locate(self, meta: int) -> Sequence[tuple[int, Any]]:
-        """Return number and state of each object of the meta at an address, in the same order."""
+    def locate(self, metas: Sequence[int]) -> list[Place]:
+        """Return ``(state, source, meta, number)`` of each object of the metas at some addresses, in the same order."""
 
     def key(self, number: int) -> str:
         """Return the key of the object with a number, ``""``: it has none yet."""

@@ -8,37 +8,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from empycustom.carriers.protocol import Box, Handle, carried
+from empycustom.carriers.protocol import Box, Handle, Place, carried
 from empycustom.model import values as model
 from empycustom.model.keys import BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, TRACK_ID
 from empycustom.model.serialize import encode
-from empycustom.model.wire import LARGEST, classifier_dict, clean_box, detection_of, object_dict, usable
+from empycustom.model.wire import LARGEST, classifier_dict, clean_box, detection_of, plain_object, usable
 from empycustom.native.loading import double_in, int_in, items, name_of, text_in, text_of_quark, uint64_in
 from empycustom.native.metas import REGION_API, Param, Region, add_region, region_at, set_region_id
 
 
 class Regions:
-    """See :class:`~empycustom.carriers.protocol.ObjectSource`. The state of a region is all that stands in its meta."""
+    """See :class:`~empycustom.carriers.protocol.ObjectSource`. The state of a region is what stands in its meta."""
 
     kind = "region"
     api: int = REGION_API
     kept = frozenset((LABEL, BOX))
+    fixed = 3
     can_add = True
 
-    def decode(self, meta: int, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
-        """Add the object of a region."""
-        label, number, _, x, y, w, h, params = state = region_at(meta)
-        name, box = text_of_quark(label), model.Box(x, y, w, h)
-        if x + y + w + h > LARGEST:  # they have no sign
-            box = clean_box(x, y, w, h, warnings)
-        found: Any = object_dict(model.Detection(name, box))
-        objects.append(found)
-        handles.append((self, number, (state[:3], state[3:7]), name, _read(params, found, warnings) if params else None))
+    def decode(self, metas: Sequence[int], objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
+        """Add the objects of regions."""
+        for state in map(region_at, metas):
+            label, number, _, x, y, w, h, params = state
+            name = text_of_quark(label)
+            if x + y + w + h > LARGEST:  # they have no sign
+                x, y, w, h = clean_box(x, y, w, h, warnings)
+            found = plain_object(name, x, y, w, h)
+            objects.append(found)
+            handles.append((self, number, state[:-1], name, _read(params, found, warnings) if params else None))
 
-    def locate(self, meta: int) -> Sequence[tuple[int, Any]]:
-        """Return the id of a region and what stands in its meta."""
-        state = region_at(meta)
-        return ((state[1], (state[:3], state[3:7])),)
+    def locate(self, metas: Sequence[int]) -> list[Place]:
+        """Return where the regions are, by all that stands in their metas but the parameters."""
+        return [(state[:-1], self, meta, state[1]) for meta, state in zip(metas, map(region_at, metas), strict=True)]
 
     def key(self, number: int) -> str:
         """Return the key of a region by its id; 0 is the id of every region that got none."""

@@ -17,7 +17,7 @@ from empycustom.model.serialize import assemble
 from empycustom.model.values import name_frames
 from empycustom.model.wire import document, frame_dict
 from empycustom.native.memory import is_writable
-from empycustom.native.metas import VideoLayout, add_stamp, pts_at, scan
+from empycustom.native.metas import Runs, VideoLayout, add_stamp, pts_at, scan_runs
 
 _NVMM = "memory:NVMM"
 
@@ -86,17 +86,17 @@ class FrameReader:
         """Decode the buffer at ``address``, which was counted. Raises MetadataError."""
         now = time_ns()
         frame = self.format.frame(pts_at(address)[0], self.number, now, self._stream_time, self.source)
-        metas = scan(address)
-        if metas:
-            return self._decoded(metas, frame, now)
+        runs = scan_runs(address)
+        if runs:
+            return self._decoded(runs, frame, now)
         decoded = Frame(frame)
         decoded.carrier, decoded.time_ns = self._plain, now
         return decoded
 
-    def _decoded(self, metas: list[tuple[int, int]], frame: model.Frame, now: int) -> Frame:
-        carrier = self._carrier_of(metas)
+    def _decoded(self, runs: Runs, frame: model.Frame, now: int) -> Frame:
+        carrier = self._carrier_of(runs)
         try:
-            decoded = carrier.decode(metas, frame)
+            decoded = carrier.decode(runs, frame)
         except MetadataError as error:
             error.frame = error.frame or name_frames([frame])
             raise
@@ -105,9 +105,9 @@ class FrameReader:
             self.number = decoded.frame_num
         return decoded
 
-    def _carrier_of(self, metas: list[tuple[int, int]]) -> Carrier:
+    def _carrier_of(self, runs: Runs) -> Carrier:
         for carrier in self._carriers:
-            if carrier.accepts(metas):
+            if carrier.accepts(runs):
                 return carrier
         raise AssertionError("the last carrier accepts all buffers")
 
@@ -117,9 +117,9 @@ class FrameReader:
         What lies on the buffer is copied, and decoded when somebody reads the document, unless it has to be looked at now, or
         ``is_read``, which says that somebody will; then ``heed`` sees the frame. Raises MetadataError.
         """
-        now, metas = time_ns(), scan(address)
-        carrier = self._carrier_of(metas)
-        kept = None if is_read else carrier.keep(address, metas, (self.format.width, self.format.height))
+        now, runs = time_ns(), scan_runs(address)
+        carrier = self._carrier_of(runs)
+        kept = None if is_read else carrier.keep(address, runs, (self.format.width, self.format.height))
         if kept is None:
             frame = self.decode(address)
             self.stamp(address, frame)
@@ -147,13 +147,13 @@ class FrameReader:
 
     def discard(self, address: int) -> None:
         """Take off a writable buffer what cannot be decoded, and pass it on."""
-        self._carrier_of(scan(address)).discard(address)
+        self._carrier_of(scan_runs(address)).discard(address)
         self.pass_on(address)
 
     def pass_on(self, address: int) -> None:
         """Let a buffer that was counted, and is not decoded, carry its number and time."""
-        metas = scan(address)
-        number = self._carrier_of(metas).number_in(metas) if metas else None
+        runs = scan_runs(address)
+        number = self._carrier_of(runs).number_in(runs) if runs else None
         if number is not None:
             self.number = number
         elif is_writable(address):

@@ -37,7 +37,7 @@ from empycustom.model.keys import (
 )
 from empycustom.model.schema import Object
 from empycustom.model.serialize import decode, is_exact, loads
-from empycustom.model.values import NOTHING, Box, Classification, Detection, Label
+from empycustom.model.values import NOTHING, UNKNOWN_CLASS, UNTRACKED, Box, Classification, Detection, Label
 
 LARGEST = 2**31 - 1
 
@@ -53,17 +53,26 @@ _OF_BATCH = list(keys.FRAME_DICT.fields)[-7:-2]
 _FINDER, _TRACKER_CONFIDENCE = list(keys.OBJECT_DICT.fields)[-3:-1]
 
 
+def plain_object(label: str, left: float, top: float, width: float, height: float) -> dict[str, Any]:
+    """Return an object of which only its label and its box are known, as ``in_meta`` has it, in a new dict."""
+    return {
+        CLASS_ID: UNKNOWN_CLASS,
+        TRACK_ID: UNTRACKED,
+        CONFIDENCE: 1.0,
+        LABEL: label,
+        BOX: {_LEFT: left, _TOP: top, _WIDTH: width, _HEIGHT: height},
+        TEXT: {_DISPLAY_TEXT: ""},
+        CLASSIFIERS: [],
+    }
+
+
 def object_dict(found: Detection, attributes: Any = NOTHING) -> model.Object:
     """Return an object as ``in_meta`` has it, in a new dict."""
-    made: dict[str, Any] = {
-        CLASS_ID: found.class_id,
-        TRACK_ID: found.track_id,
-        CONFIDENCE: found.confidence,
-        LABEL: found.label,
-        BOX: box_dict(*found.box),
-        TEXT: {_DISPLAY_TEXT: found.text},
-        CLASSIFIERS: [classifier_dict(each) for each in found.classifications],
-    }
+    made = plain_object(found.label, *found.box)
+    made[CLASS_ID], made[TRACK_ID], made[CONFIDENCE] = found.class_id, found.track_id, found.confidence
+    made[TEXT][_DISPLAY_TEXT] = found.text
+    if found.classifications:
+        made[CLASSIFIERS] = [classifier_dict(each) for each in found.classifications]
     if found.component_id is not None:
         made[_FINDER] = found.component_id
     if found.tracker_confidence is not None:

@@ -69,15 +69,29 @@ class _Apis(dict[int, int]):
 _apis = _Apis()
 
 
+Runs = list[tuple[int, list[int]]]
+"""Metas: the type of an API, and the addresses of those of this API that lie side by side."""
+
+
+def scan_runs(address: int) -> Runs:
+    """Return every meta of the buffer at ``address``, in the order in which they lie."""
+    state = ffi.new(STATE)  # one for each call: C is left between two metas, and another thread may scan meanwhile
+    runs: Runs = []
+    run: list[int] = []
+    last, meta = 0, _iterate(address, state)
+    while meta:
+        api = _apis[_info(meta)[0]]
+        if api != last:
+            last, run = api, []
+            runs.append((api, run))
+        run.append(meta)
+        meta = _iterate(address, state)
+    return runs
+
+
 def scan(address: int) -> list[tuple[int, int]]:
     """Return every meta of the buffer at ``address``, as (type of its API, its own address), in the order in which they lie."""
-    state = ffi.new(STATE)  # one for each call: C is left between two metas, and another thread may scan meanwhile
-    found: list[tuple[int, int]] = []
-    meta = _iterate(address, state)
-    while meta:
-        found.append((_apis[_info(meta)[0]], meta))
-        meta = _iterate(address, state)
-    return found
+    return [(api, meta) for api, run in scan_runs(address) for meta in run]
 
 
 def check_writable(address: int) -> None:
@@ -295,6 +309,11 @@ def stamp_at(meta_address: int) -> tuple[int, int] | None:
     return (frame_num, time_ns) if reference == _REFERENCE and frame_num < FRAME_NUMBERS else None
 
 
+def stamp_in(metas: list[int]) -> tuple[int, int] | None:
+    """Return the last stamp among reference timestamps at some addresses; None: none is a stamp."""
+    return next(filter(None, map(stamp_at, reversed(metas))), None)
+
+
 # Our own custom meta: a JSON text on a buffer, and the frame's number beside it.
 
 
@@ -361,6 +380,10 @@ class JsonMeta:
         """Return the text in the meta at an address, in UTF-8; the empty text where it has none."""
         text = gst.gst_structure_get_string(gst.gst_custom_meta_get_structure(meta_address), _JSON)
         return ffi.string(text) if text else b""
+
+    def first(self, metas: list[int]) -> bytes:
+        """Return the first text in the metas at some addresses; the empty text where none has one."""
+        return next(filter(None, map(self.get, metas)), b"")
 
     def find(self, address: int) -> int:
         """Return the address of the first such meta on a buffer, 0: it has none."""
