@@ -150,18 +150,15 @@ def test_the_timestamps_of_others_are_no_stamps(buffer):
 def test_a_buffer_that_somebody_else_holds_gets_no_stamp(buffer):
     """In its own process: GStreamer warns on the console."""
     code = """
-from empycustom.errors import NativeError
 from empycustom.gstreamer import Gst
-from empycustom.native.metas import add_stamp
+from empycustom.native.metas import add_stamp, scan
 buffer = Gst.Buffer.new()
 sample = Gst.Sample.new(buffer, None, None, None)
-try:
-    add_stamp(hash(buffer), 1, 2)
-except NativeError as error:
-    print(error)
+add_stamp(hash(buffer), 1, 2)
+print(scan(hash(buffer)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "GStreamer refuses to attach anything: the buffer is not writable\n", done.stderr
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_a_name_is_registered_once_for_all(json_meta):

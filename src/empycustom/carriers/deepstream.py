@@ -26,7 +26,7 @@ from empycustom.native.deepstream_read import (
 )
 from empycustom.native.deepstream_write import add_object, scale_object
 from empycustom.native.loading import single
-from empycustom.native.metas import STAMP_API, VIDEO_META_API, Runs, add_stamp, layout_at, scan_runs, stamp_in
+from empycustom.native.metas import STAMP_API, VIDEO_META_API, Runs, add_stamp, check_writable, layout_at, scan_runs, stamp_in
 
 _DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
 
@@ -230,6 +230,7 @@ class DeepStreamCarrier:
         if result.attributes is not NOTHING:
             Event(batch, None, self._layout).attach(result.attributes, decoded.timestamp)
         if not decoded.has_frame_number:
+            check_writable(address)
             add_stamp(address, decoded.frame_num, decoded.time_ns)
         return warnings
 

@@ -220,7 +220,7 @@ class EmPyCustom(VideoTransform):
         self.frames.number += 1
         if highest_level[0] >= DEBUG:
             self.log(DEBUG, function, f"do_{function}")
-        return self.every.due()
+        return self.every.interval == 1 or self.every.due()
 
     def _process(self, source: int, target: int, given: Any) -> int:
         self.tally.processed += 1

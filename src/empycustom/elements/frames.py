@@ -16,7 +16,6 @@ from empycustom.model import values as model
 from empycustom.model.serialize import assemble
 from empycustom.model.values import name_frames
 from empycustom.model.wire import document, frame_dict
-from empycustom.native.memory import is_writable
 from empycustom.native.metas import Runs, VideoLayout, add_stamp, pts_at, scan_runs
 
 _NVMM = "memory:NVMM"
@@ -128,7 +127,7 @@ class FrameReader:
         number, decode = kept
         if number is not None:
             self.number = number
-        elif is_writable(address):  # as it is, unless another branch of a tee has it, too
+        else:  # unless another branch of a tee has it, too
             add_stamp(address, self.number, now)
         known = (pts_at(address)[0], self.number, now, self._stream_time, self.source)
         return Document(None, (self.format, known, decode, heed))
@@ -142,7 +141,7 @@ class FrameReader:
 
     def stamp(self, address: int, frame: Frame) -> None:
         """Let the buffer that was decoded last carry its number and time, if it does not yet, and can be written."""
-        if not frame.has_frame_number and is_writable(address):
+        if not frame.has_frame_number:
             add_stamp(address, frame.frame_num, frame.time_ns)
 
     def discard(self, address: int) -> None:
@@ -156,7 +155,7 @@ class FrameReader:
         number = self._carrier_of(runs).number_in(runs) if runs else None
         if number is not None:
             self.number = number
-        elif is_writable(address):
+        else:
             add_stamp(address, self.number, time_ns())
 
 

@@ -112,7 +112,8 @@ class Library:
 
     def call(self, buffer: Any, in_meta: Any, options: dict[str, Any], events: Any) -> Any:
         """Call the callback that sees frames and return what it returns. Raises CallbackError, StreamEndedError."""
-        trace_this_thread()
+        if gettrace() is not None or getprofile() is not None:
+            trace_this_thread()
         callback = self.callbacks.frame
         try:
             if callback.takes_events:

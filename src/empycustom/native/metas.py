@@ -51,6 +51,7 @@ _TIMES = ("pts", "dts", "duration", "offset", "offset_end")
 # What is read for every buffer or meta.
 pts_at = reader("GstBuffer", "pts")  # the time of the buffer at an address, in a tuple, in nanoseconds; all 64 bits set: none
 _times = reader("GstBuffer", *_TIMES)
+_references = reader("GstBuffer", "mini_object.refcount")
 _flags, _memory_flags = reader("GstBuffer", "mini_object.flags"), reader("GstMemory", "mini_object.flags")
 _meta = reader("GstMeta", "flags", "info")
 _info, _api = reader("GstMeta", "info"), reader("GstMetaInfo", "api")
@@ -71,11 +72,15 @@ _apis = _Apis()
 
 Runs = list[tuple[int, list[int]]]
 """Metas: the type of an API, and the addresses of those of this API that lie side by side."""
+_states: list[Any] = []  # that nobody uses just now; each is NULL again at the end of a scan
 
 
 def scan_runs(address: int) -> Runs:
     """Return every meta of the buffer at ``address``, in the order in which they lie."""
-    state = ffi.new(STATE)  # one for each call: C is left between two metas, and another thread may scan meanwhile
+    try:
+        state = _states.pop()  # one for each scan: C is left between two metas, and another thread may scan meanwhile
+    except IndexError:
+        state = ffi.new(STATE)
     runs: Runs = []
     run: list[int] = []
     last, meta = 0, _iterate(address, state)
@@ -86,6 +91,7 @@ def scan_runs(address: int) -> Runs:
             runs.append((api, run))
         run.append(meta)
         meta = _iterate(address, state)
+    _states.append(state)
     return runs
 
 
@@ -294,10 +300,9 @@ _add = gst.gst_buffer_add_reference_timestamp_meta
 
 
 def add_stamp(address: int, frame_num: int, time_ns: int) -> None:
-    """Stamp a writable buffer; ``time_ns`` is since the epoch."""
-    if not _add(address, _REFERENCE, time_ns, frame_num % FRAME_NUMBERS):
-        check_writable(address)
-        raise NativeError("GStreamer refused to stamp the buffer")
+    """Stamp a buffer, if it can be written; ``time_ns`` is since the epoch."""
+    if _references(address)[0] == 1 or is_writable(address):
+        _add(address, _REFERENCE, time_ns, frame_num % FRAME_NUMBERS)
 
 
 def stamp_at(meta_address: int) -> tuple[int, int] | None:
