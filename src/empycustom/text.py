@@ -294,5 +294,5 @@ def length(text: str) -> Moment:
     """Read a duration, typed as :func:`moment` reads a time; 0 is refused."""
     read = moment(text)
     if not read.ns:
-        raise ArgumentTypeError(f"{text} is not a time that lasts; write how long, as 12.5, or 1:20, or 1:00:03.5")
+        raise ArgumentTypeError(f"{text} is not a duration; write one such as 12.5, or 1:20, or 1:00:03.5")
     return read

@@ -186,7 +186,7 @@ class InMeta(TypedDict):
 
 
 class Document(TypedDict):
-    """What ``aimeta`` and ``empycustom.document`` tell about a buffer."""
+    """What ``aimeta`` and ``empycustom.document`` contain about a buffer."""
 
     schema_version: int
     """Version of these keys; it stays the same when keys are added."""

@@ -85,7 +85,7 @@ def process(in_buffer, in_meta, options):
             "[{'a': 1}]",
             "It returned a list of 1 entry for 3 objects: entries belong to the objects, in their order, so the first object "
             "('person') got it, and the others got nothing. If it is about the frame, return {\"frame\": {...}}; if it is about objects, "
-            "put {} for each that it says nothing of.",
+            "put {} for each without a result.",
         ),
         ("{'frame': [{}, {}]}", "2 frames were described"),
     ],
@@ -161,7 +161,7 @@ def test_stop_is_called_though_the_callback_failed(cli, library, tmp_path):
     ("words", "complaint"),
     [
         (["nope.py"], "nope.py does not exist"),
-        (["lib.py", "--options", "{"], "options is no JSON"),
+        (["lib.py", "--options", "{"], "options is not JSON"),
         (["lib.py", "--options", "@nope.json"], "nope.json cannot be read"),
         (["lib.py", "--format", "XYZ"], "the formats that can are RGBA"),
     ],

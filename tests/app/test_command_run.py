@@ -149,7 +149,7 @@ def test_progress_is_a_line_now_and_then_where_stderr_is_no_terminal(cli, librar
         (["test", "--save", "x.gif"], "the ending .gif is not known; it may be .mp4 .mkv .avi .webm .png .jpg"),
         (["test", "--format", "ARGB64"], "--format ARGB64 is not one that the libraries can get"),
         (["test", "--lib", "nope.py"], "nope.py does not exist"),
-        (["test", "--lib", "lib.py", "--options", "[1]"], "options is no JSON object"),
+        (["test", "--lib", "lib.py", "--options", "[1]"], "options is not a JSON object"),
         (["test", "--out", "lib.py/meta.jsonl"], "lib.py"),
     ],
 )

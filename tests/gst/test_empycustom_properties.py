@@ -75,7 +75,7 @@ def test_bad_options_while_playing_are_an_error_on_the_bus(play, library):
     pipeline.get_by_name("i").connect(
         "handoff", lambda _, buffer: element.set_property("options", "[1]") if buffer.offset == 2 else None
     )
-    assert "options is no JSON object" in play(pipeline).error
+    assert "options is not a JSON object" in play(pipeline).error
 
 
 def test_on_error_pass_lets_frames_go_on_without_meta(play, library):

@@ -128,8 +128,8 @@ def test_an_exception_in_process(gst_launch, library):
         ("True", "got bool True, which is not metadata: return a list"),
         ("(b, [])", "process_ip returns the meta alone"),
         ("'person'", "the text is neither JSON"),
-        ("[{'a': object()}]", "[0].a: builtins.object is no JSON value"),
-        ("[{'a': type('Own', (), {'__module__': __name__})()}]", "[0].a: lib.Own is no JSON value"),
+        ("[{'a': object()}]", "[0].a: builtins.object is not a JSON value"),
+        ("[{'a': type('Own', (), {'__module__': __name__})()}]", "[0].a: lib.Own is not a JSON value"),
         ("{'count': 3}", "count: is an unknown key"),
         ("{'frame': [{'new_object': [{'class_id': 1}]}]}", "frame[0].new_object[0]: rect_params is missing: the box"),
     ],
@@ -164,8 +164,8 @@ def test_process_returns_no_pair_of_buffer_and_meta(gst_launch, library, returne
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ("'[1]'", "options is no JSON object but list: [1]"),
-        ("nonsense", "options is no JSON: Expecting value at line 1, column 1: nonsense (JSON wants double quotes"),
+        ("'[1]'", "options is not a JSON object but list: [1]"),
+        ("nonsense", "options is not JSON: Expecting value at line 1, column 1: nonsense (JSON wants double quotes"),
         ("@none.json", "options=@none.json"),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_broken_file_of_options_is_named_with_its_line(gst_launch, library, tm
     (tmp_path / "bad.json").write_text('{"a": 1,\n "b" 2}\n')
     failed(
         gst_launch(line(f"in-place=true custom-lib={library(GOOD)} options=@bad.json")),
-        "options=@bad.json is no JSON: Expecting ':' delimiter at line 2, column 6",
+        "options=@bad.json is not JSON: Expecting ':' delimiter at line 2, column 6",
     )
 
 

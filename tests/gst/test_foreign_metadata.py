@@ -146,7 +146,7 @@ def test_a_confidence_that_cannot_be_is_read_as_0_and_logged_once(gst_launch, ot
         (found,) = document["frame"][0]["object"]
         assert (found["confidence"], found["class_id"], found["classifier"][0]["label_info"][0]["result_prob"]) == (0, 2, 0)
     assert len(launched.documents) == 3
-    assert launched.err.count("a confidence that cannot be was read as 0") == 1
+    assert launched.err.count("a confidence that is not possible was read as 0") == 1
 
 
 def test_a_library_can_calculate_with_what_it_gets_and_hand_it_back(play, library, others):
@@ -286,5 +286,5 @@ def test_a_library_that_keeps_its_frames_is_an_error_under_on_error(play, librar
         told = [text for text, _ in played.errors + played.warnings if text != "Internal data stream error."]
         assert len(told) == 1, (played.errors, played.warnings)
         assert f"{lib}:3: what process_ip returned at frame 0 (0:00:00.000) cannot be attached to the buffer" in told[0]
-        assert "the library holds on to it" in told[0]
+        assert "the library keeps a reference to it" in told[0]
         assert len(played.samples) == frames

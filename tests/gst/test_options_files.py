@@ -27,8 +27,8 @@ BROKEN = {
     '["\u2028", 1 2]'.encode(): 'line 1, column 9: ["\u2028", 1 2]',
     b'{"a": 1,\r\n "b" 2}\r\n': 'line 2, column 6: "b" 2}',
     b"\xff": "cannot be read",
-    b"[" * 100_000: "is no JSON",
-    b"1" * 10_000: "is no JSON",
+    b"[" * 100_000: "is not JSON",
+    b"1" * 10_000: "is not JSON",
     b'"\xed\xa0\x80"': "cannot be read",
 }
 

@@ -215,16 +215,16 @@ def process(in_buffer, in_meta, options):
 
 REFUSED = {
     '"video/x-raw,width=[1,5]"': "'video/x-raw,width=[1,5]' leaves a choice; give every field one value",
-    '"video/x-raw,format=Y41B"': "empycustom cannot put out 'video/x-raw, width=(int)64",
-    '"audio/x-raw"': "'audio/x-raw' is no one kind of raw video",
-    '"video/x-raw;video/x-raw,width=3"': "is no one kind of raw video",
-    '"ANY"': "'ANY' is no one kind of raw video",
-    '""': "'' is no one kind of raw video",
-    '"hello"': "'hello' is no one kind of raw video",
+    '"video/x-raw,format=Y41B"': "empycustom cannot output 'video/x-raw, width=(int)64",
+    '"audio/x-raw"': "'audio/x-raw' is not one kind of raw video",
+    '"video/x-raw;video/x-raw,width=3"': "is not one kind of raw video",
+    '"ANY"': "'ANY' is not one kind of raw video",
+    '""': "'' is not one kind of raw video",
+    '"hello"': "'hello' is not one kind of raw video",
     "5": 'it is int; return a text such as "video/x-raw,width=320,height=240", a Gst.Caps, or None',
-    '"video/x-raw,width=-3"': "is no format of video",
-    '"video/x-raw,format=NONE"': "is no format of video",
-    '"video/x-raw,width=wide"': "is no format of video",
+    '"video/x-raw,width=-3"': "is not a video format",
+    '"video/x-raw,format=NONE"': "is not a video format",
+    '"video/x-raw,width=wide"': "is not a video format",
     "null": "an array has the shape (24, 32) and the type uint8; RGBA of 64x48 needs an array (48, 64, 4) of uint8",
 }
 

@@ -53,7 +53,7 @@ def test_the_attributes_of_a_frame():
         assert frame.crop({"rect_params": {"left": 40, "top": 30, "width": 9, "height": 9}}).shape == (0, 0, 4)
         with pytest.raises(FrameError, match=r"cannot run backwards.*frame.rgb\).flip"):
             _ = frame.bgr
-        with pytest.raises(FrameError, match=r"holds no gray values.*nvvideoconvert.*memory:NVMM.*format=NV12"):
+        with pytest.raises(FrameError, match=r"has no gray values.*nvvideoconvert.*memory:NVMM.*format=NV12"):
             _ = frame.gray
     made = Surfaces("BGRx")
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:

@@ -105,7 +105,10 @@ def refused(made):
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ({"failing": 1}, "could make no EGL image of the frame (is there an EGL display?): put nvvideoconvert ! 'video/x-raw,"),
+        (
+            {"failing": 1},
+            "could not make an EGL image of the frame (is there an EGL display?): put nvvideoconvert ! 'video/x-raw,",
+        ),
         ({"frame_type": 0}, "CUDA has the frame as an array, which cannot be viewed: put nvvideoconvert"),
         ({"pitch": 128}, "CUDA has the frame in another layout than its surface has"),
     ],
@@ -128,7 +131,7 @@ def test_an_image_that_cuda_does_not_take(jetson, function):
 
 def test_a_driver_that_knows_no_egl_images(jetson, monkeypatch):
     monkeypatch.setattr(egl, "has", lambda library, name: name != "cuGraphicsEGLRegisterImage")
-    assert "This driver of CUDA takes no EGL images" in refused(surface_array())
+    assert "This driver of CUDA does not take EGL images" in refused(surface_array())
     assert jetson.mapped == 0
 
 

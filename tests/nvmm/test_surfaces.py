@@ -126,7 +126,7 @@ def test_system_memory_holds_one_frame():
     about = {"buffer": {"format": "RGBA", "width": 6, "height": 4, "memory": "CPU"}}
     with empycustom.map_frame(buffer, about, batch_id=0) as frame:
         assert frame.pixels.shape == (4, 6, 4)
-    with pytest.raises(FrameError, match=r"holds one frame, of batch_id 0; there is none of batch_id=2"):
+    with pytest.raises(FrameError, match=r"has one frame, of batch_id 0; there is none of batch_id=2"):
         empycustom.map_frame(buffer, about, batch_id=2)
 
 
@@ -206,7 +206,7 @@ def test_pixels_in_blocks():
 )
 def test_a_surface_that_does_not_match_in_meta(changed):
     message = refusal(described(**changed))
-    assert "and in_meta says RGBA of 6x4: hand over the in_meta that belongs to this buffer" in message
+    assert "and in_meta describes RGBA of 6x4: hand over the in_meta that belongs to this buffer" in message
     assert all(str(value) in message for value in changed.values())
 
 
@@ -238,7 +238,7 @@ def test_a_damaged_number_of_planes(count):
 
 
 def test_rows_that_overlap_and_planes_that_are_not_there():
-    assert "as it cannot lie, so it is damaged: rows (20,) bytes apart" in refusal(Surfaces("RGBA", pitch=20))
+    assert "an impossible layout, so it is damaged: rows (20,) bytes apart" in refusal(Surfaces("RGBA", pitch=20))
     assert "damaged: 99 bytes, where its planes take 216" in refusal(described(size=99))
 
 
@@ -252,7 +252,7 @@ def test_rows_that_overlap_and_planes_that_are_not_there():
         ({"format": "P010_10LE"}, "format P010_10LE in NVMM memory"),
         ({"width": "6"}, "a width of '6'"),
         ({"height": None}, "a height of None"),
-        ({"width": 0}, "in_meta says RGBA of 0x4|no pixels to map|as it cannot lie"),
+        ({"width": 0}, "in_meta describes RGBA of 0x4|no pixels to map|impossible layout"),
     ],
 )
 def test_what_in_meta_cannot_say(about, message):

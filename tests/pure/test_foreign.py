@@ -206,7 +206,7 @@ def test_impossible_numbers_are_read_as_0_with_a_warning(number):
         assert (read, complaints) == (number, [])
     else:
         assert read == 0
-        assert "a confidence that cannot be was read as 0" in complaints[0]
+        assert "a confidence that is not possible was read as 0" in complaints[0]
 
 
 @given(*[st.floats() | st.integers(-(2**40), 2**40)] * 4)

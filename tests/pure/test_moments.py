@@ -49,7 +49,7 @@ def test_what_is_not_a_time(text):
 
 def test_a_length_is_not_0():
     assert length("0.5").ns == 500_000_000
-    with pytest.raises(ArgumentTypeError, match=r"0:00 is not a time that lasts; write how long, as 12\.5"):
+    with pytest.raises(ArgumentTypeError, match=r"0:00 is not a duration; write one such as 12\.5"):
         length("0:00")
 
 

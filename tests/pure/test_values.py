@@ -156,7 +156,7 @@ class BadList:
 @pytest.mark.parametrize(
     ("value", "place", "what"),
     [
-        ([1, {"a": [0, {1, 2}]}], "[1].a[1]", "builtins.set is no JSON value"),
+        ([1, {"a": [0, {1, 2}]}], "[1].a[1]", "builtins.set is not a JSON value"),
         ({"a": b"x"}, "a", "builtins.bytes"),
         ([1j], "[0]", "builtins.complex"),
         ([np.complex64(1)], "[0]", "builtins.complex"),
@@ -167,12 +167,12 @@ class BadList:
         ([lambda: 1], "[0]", "builtins.function"),
         ([10**5000], "[0]", "too large"),
         ({10**5000: 1}, "the value", "too large"),
-        ({(1, 2): 1}, "the value", "the key (1, 2) is no text"),
+        ({(1, 2): 1}, "the value", "the key (1, 2) is not text"),
         ({(10**5000,): 1}, "the value", "the key"),
         ({(Unprintable(),): 1}, "the value", "the key"),
         ({b"k": 1}, "the value", "builtins.bytes"),
         ({frozenset(): 1}, "the value", "builtins.frozenset"),
-        ([Unprintable()], "[0]", "Unprintable is no JSON value"),
+        ([Unprintable()], "[0]", "Unprintable is not a JSON value"),
         ({"x": BadList()}, "x", "cannot be listed: RuntimeError: on another device"),
         ({"a\nb \ud800\0": {1}}, "a b ?\\0", "builtins.set"),
     ],
@@ -195,7 +195,7 @@ def test_values_that_contain_themselves():
     for value in (own_list, own_dict, [array]):
         with pytest.raises(OutputError, match="nested too deeply, or contains itself"):
             plain(value)
-    with pytest.raises(OutputError, match=r"nested too deeply|is no literal|no JSON value"):
+    with pytest.raises(OutputError, match=r"nested too deeply|is not a literal|not a JSON value"):
         parse(str(own_list))
 
 

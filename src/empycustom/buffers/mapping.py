@@ -39,7 +39,7 @@ class SystemFrame(ArrayFrame):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         mapped, self._map = self._map, None
         if mapped is None:
-            raise FrameError("This frame is not mapped: leave the way into and out of it to a with statement.")
+            raise FrameError("This frame is not mapped: use it in a with statement.")
         try:
             self._close(mapped.hold)
         finally:
@@ -83,7 +83,7 @@ def _mapped(address: int, size: int, *, writable: bool) -> BufferMap:
     try:
         mapped = BufferMap(address, writable=writable)
     except NativeError as error:
-        raise FrameError("GStreamer could not map the buffer; GST_DEBUG=GST_BUFFER:4,GST_MEMORY:4 says why.") from error
+        raise FrameError("GStreamer could not map the buffer; GST_DEBUG=GST_BUFFER:4,GST_MEMORY:4 shows why.") from error
     mapped_size = len(mapped.data)
     if mapped_size < size:
         mapped.unmap()
@@ -251,4 +251,4 @@ def _check_system(memory: Any, batch_id: int) -> None:
             "element, for example nvvideoconvert ! 'video/x-raw,format=RGBA' on DeepStream."
         )
     if batch_id != 0:
-        raise FrameError(f"A buffer in system memory holds one frame, of batch_id 0; there is none of batch_id={batch_id!r}.")
+        raise FrameError(f"A buffer in system memory has one frame, of batch_id 0; there is none of batch_id={batch_id!r}.")

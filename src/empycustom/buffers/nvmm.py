@@ -36,7 +36,7 @@ from empycustom.native.memory import READ, AddressMap, is_copied, is_memory_writ
 _COLOR_FORMATS = {name: known.nvbuf for name, known in FORMATS.items() if known.nvbuf}
 _KINDS = {DEFAULT: CUDA, DEVICE: CUDA, PINNED: CUDA_HOST, UNIFIED: CUDA_MANAGED, SURFACE_ARRAY: CUDA}
 _OTHER_KINDS = {5: "an NVRM handle", 6: "memory of malloc()", 7: "a CUDA array"}
-_DAMAGED = "The NvBufSurface of the buffer describes its frame as it cannot lie, so it is damaged"
+_DAMAGED = "The NvBufSurface of the buffer describes an impossible layout, so it is damaged"
 _OWN_FRAMES = "write before the tee, or put nvvideoconvert disable-passthrough=true behind it, which makes frames of its own"
 _PADDING = 64  # a surface may be so much larger than its frame, less 1: decoders work in blocks
 
@@ -72,7 +72,7 @@ class NvmmFrame(DeviceFrame):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if self._map is None:
-            raise FrameError("This frame is not mapped: leave the way into and out of it to a with statement.")
+            raise FrameError("This frame is not mapped: use it in a with statement.")
         try:
             self._close()
         except FrameError as failed:
@@ -136,7 +136,7 @@ def _layout_in(surface: Surface, video_format: str, width: int, height: int) -> 
     if not same or len(surface.pitches) != len(planes_of(video_format)):
         raise FrameError(
             f"The NvBufSurface of the buffer has {surface.width}x{surface.height} pixels, color format "
-            f"{surface.color_format} and {len(surface.pitches)} planes, and in_meta says {video_format} of "
+            f"{surface.color_format} and {len(surface.pitches)} planes, and in_meta describes {video_format} of "
             f"{width}x{height}: hand over the in_meta that belongs to this buffer."
         )
     try:
@@ -174,11 +174,11 @@ def _mapped(address: int, *, writable: bool) -> AddressMap:
         )
     count = memory_count(address)
     if count != 1:
-        raise FrameError(f"A buffer in NVMM memory holds one NvBufSurface; this one has {count} memories.")
+        raise FrameError(f"A buffer in NVMM memory has one NvBufSurface; this one has {count} memories.")
     try:
         mapped = AddressMap(address, READ)
     except NativeError as error:
-        raise FrameError("GStreamer could not map the buffer; GST_DEBUG=GST_BUFFER:4,GST_MEMORY:4 says why.") from error
+        raise FrameError("GStreamer could not map the buffer; GST_DEBUG=GST_BUFFER:4,GST_MEMORY:4 shows why.") from error
     if writable and not (is_memory_writable(address) and not is_copied(*mapped.place[:2])):
         mapped.unmap()
         raise FrameError(

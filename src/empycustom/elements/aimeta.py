@@ -90,7 +90,7 @@ class AIMeta(VideoTransform):
     __gstmetadata__ = (
         "AI metadata",
         "Filter/Analyzer/Video",
-        "Gathers the metadata of each frame, and what empycustom's libraries said, into a JSON document",
+        "Gathers the metadata of each frame, and what empycustom's libraries returned, into a JSON document",
         "The empycustom developers",
     )
     __gsttemplates__ = always_templates(VIDEO_CAPS)

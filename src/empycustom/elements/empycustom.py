@@ -292,7 +292,7 @@ class EmPyCustom(VideoTransform):
             with suppress(Exception):  # the dicts are the library's, which may have changed them
                 label = frame.frames[0]["object"][0]["obj_label"]
             library, name = self._library, self._library.name
-            what = f"{name} returned {too_short(len(entries), objects, label)} (this is said once)"
+            what = f"{name} returned {too_short(len(entries), objects, label)} (reported once)"
             post_warning(self, CallbackOutputError.at(library.path, library.line_of(name), what, callback=name))
 
     def _slow(self, took_ns: int, address: int) -> None:

@@ -74,14 +74,14 @@ class OutputCaps:
             raise OutputError(f"it is {kind_of(returned)}; return a text such as {_EXAMPLE}, a Gst.Caps, or None")
         asked = Gst.Caps.from_string(returned) if isinstance(returned, str) else returned
         if asked is None or asked.is_any() or asked.get_size() != 1 or not _is_raw_video(asked):
-            raise OutputError(f"{_text(returned)!r} is no one kind of raw video; return a text such as {_EXAMPLE}")
+            raise OutputError(f"{_text(returned)!r} is not one kind of raw video; return a text such as {_EXAMPLE}")
         made = _completed(asked, caps)
         if not made.is_fixed():
             raise OutputError(f"{_text(returned)!r} leaves a choice; give every field one value")
         if not is_video(made):
-            raise OutputError(f"{made.to_string()!r} is no format of video")
+            raise OutputError(f"{made.to_string()!r} is not a video format")
         if not made.is_subset(self._template):
-            raise OutputError(f"empycustom cannot put out {made.to_string()!r}; gst-inspect-1.0 empycustom lists what it can")
+            raise OutputError(f"empycustom cannot output {made.to_string()!r}; gst-inspect-1.0 empycustom lists what it can")
         return made
 
 

@@ -215,7 +215,7 @@ class Perf(PyTransform):
     __gstmetadata__ = (
         "Performance",
         "Filter/Analyzer/Generic",
-        "Tells frames and bits a second",
+        "Reports frames and bits per second",
         "The empycustom developers",
     )
     __gsttemplates__ = always_templates("ANY")

@@ -105,7 +105,7 @@ def read_object(name: str, text: str | None) -> dict[str, Any]:
     value = read_json(name, text)
     if not isinstance(value, dict):
         raise PropertyError(
-            f"{name} is no JSON object but {type(value).__name__}: {text}; write {name}='{{\"key\": 1}}' or {name}=@file.json",
+            f"{name} is not a JSON object but {type(value).__name__}: {text}; write {name}='{{\"key\": 1}}' or {name}=@file.json",
             name=name,
         )
     return value
@@ -121,7 +121,7 @@ def read_json(name: str, text: str | None) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise PropertyError(_complaint(name, source, content, error), name=name) from error
+        raise PropertyError(_problem(name, source, content, error), name=name) from error
 
 
 def _read_file(name: str, text: str) -> str:
@@ -138,9 +138,9 @@ def _read_file(name: str, text: str) -> str:
         ) from error
 
 
-def _complaint(name: str, source: str, content: str, error: Exception) -> str:
+def _problem(name: str, source: str, content: str, error: Exception) -> str:
     if not isinstance(error, json.JSONDecodeError):
-        return f"{source} is no JSON ({error})"
+        return f"{source} is not JSON ({error})"
     where = f"line {error.lineno}, column {error.colno}"
     hint = ""
     if '"' not in content:
@@ -148,4 +148,4 @@ def _complaint(name: str, source: str, content: str, error: Exception) -> str:
     elif source == name and (error.pos >= len(content) or error.msg.startswith("Unterminated")):
         hint = f" (the text ends too early: gst-launch-1.0 cuts values off at some blanks; write {name}=@file.json)"
     line = content.split("\n")[error.lineno - 1].strip()  # JSON counts no other ends of lines
-    return f"{source} is no JSON: {error.msg} at {where}: {line[:_SHOWN]}{'…' * (len(line) > _SHOWN)}{hint}"
+    return f"{source} is not JSON: {error.msg} at {where}: {line[:_SHOWN]}{'…' * (len(line) > _SHOWN)}{hint}"

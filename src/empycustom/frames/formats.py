@@ -203,7 +203,7 @@ def layout_of(video_format: str, width: int, height: int, offsets: tuple[int, ..
     if min(len(offsets), len(strides)) < len(formats):
         raise FrameError(
             f"{video_format} has {len(formats)} planes, but the GstVideoMeta of the buffer describes {len(offsets)}: "
-            "the buffer is of another format than in_meta says."
+            "the buffer is of another format than in_meta describes."
         )
     planes = tuple(_place(*plane, width, height) for plane in zip(formats, offsets, strides, strict=False))
     for index, plane in enumerate(planes):
@@ -222,8 +222,8 @@ def _check(plane: PlaneLayout, name: str) -> None:
     stride = abs(plane.strides[0])
     if stride < plane.row_bytes and plane.shape[0] > 1:
         raise FrameError(
-            f"{name} needs {plane.row_bytes} bytes a row, but the GstVideoMeta of the buffer says that rows are {stride} bytes "
-            "apart: the buffer is of another size or format than in_meta says."
+            f"{name} needs {plane.row_bytes} bytes a row, but the GstVideoMeta of the buffer has rows {stride} bytes "
+            "apart: the buffer is of another size or format than in_meta describes."
         )
     if plane.extent[0] < 0:
         raise FrameError(

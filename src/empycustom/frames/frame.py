@@ -268,7 +268,7 @@ class MappedFrame(Generic[V]):
         place = components.find("Y")
         if place < 0:
             raise FrameError(
-                f"A frame of format {self.format} holds no gray values to view: calculate them from frame.planes "
+                f"A frame of format {self.format} has no gray values to view: calculate them from frame.planes "
                 f"(cv2.cvtColor, or a weighted mean), {self._CONVERT.format(self._GRAY)}."
             )
         luma: V = self.planes[0][:, : self.width, place]

@@ -149,7 +149,7 @@ class Library:
             CallbackTooSlowError,
             f"{self.name} took {took_ms:.1f} ms",
             f", and a frame lasts {frame_ms:.1f} ms: live video falls behind. Make it faster, or call it less often with "
-            "process-interval; the property stats has more (this is said once)",
+            "process-interval; the property stats has more (reported once)",
         )
 
     def buffer_retained_error(self, refusal: Exception) -> CallbackError:
@@ -157,7 +157,7 @@ class Library:
         error = self.error(
             CallbackError,
             f"what {self.name} returned",
-            f" cannot be attached to the buffer ({refusal}): the library holds on to it. buffer.copy() does, too; keep "
+            f" cannot be attached to the buffer ({refusal}): the library keeps a reference to it. buffer.copy() does, too; keep "
             "buffer.copy_deep() instead",
         )
         error.__cause__ = refusal

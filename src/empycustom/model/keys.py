@@ -243,7 +243,7 @@ IN_META_DICT = Object(
 DOCUMENT_DICT = Object(
     {**_VERSION, **_FRAMES, **_OF_BATCH},
     name="Document",
-    description="What `aimeta` and `empycustom.document` tell about a buffer.",
+    description="What `aimeta` and `empycustom.document` contain about a buffer.",
 )
 NEW_OBJECT_DICT = Object(
     {name: replace(its, always=False) for name, its in OBJECT_DICT.fields.items() if isinstance(its, Key)},

@@ -264,7 +264,7 @@ def too_short(entries: int, objects: int, first_label: str) -> str:
     return (
         f"a list of {listed} for {objects} objects: entries belong to the objects, in their order, so {got}, "
         "and the others got nothing. "
-        'If it is about the frame, return {"frame": {...}}; if it is about objects, put {} for each that it says nothing of'
+        'If it is about the frame, return {"frame": {...}}; if it is about objects, put {} for each without a result'
     )
 
 

@@ -39,7 +39,7 @@ _Place = str | tuple[Any, str | int]
 def plain(value: Any, path: str = "", *, around: int = 0) -> Any:
     """Return ``value`` as plain JSON values, in new containers.
 
-    Raises OutputError with the place (``path`` in front) where something is no JSON value, or more than 100 containers lie in
+    Raises OutputError with the place (``path`` in front) where something is not a JSON value, or more than 100 containers lie in
     one another, and ``around`` more of them around these.
     """
     return _plain(value, path, -around)
@@ -111,7 +111,7 @@ def _other(value: Any, at: _Place, depth: int) -> Any:
         if getattr(value.dtype, "kind", "") == "f":  # np.longdouble: Python has no type for it
             return _plain(float(value), at, depth)
     raise OutputError(
-        f"{type(value).__module__}.{type(value).__qualname__} is no JSON value; return numbers, texts, lists and dicts",
+        f"{type(value).__module__}.{type(value).__qualname__} is not a JSON value; return numbers, texts, lists and dicts",
         path=_place(at),
     )
 
@@ -128,7 +128,7 @@ def _key(key: Any, at: _Place, depth: int) -> str:
         return _text(str.__str__(key))
     name = None if isinstance(key, tuple) else _plain(key, at, depth)
     if isinstance(key, tuple) or isinstance(name, (list, dict)):
-        raise OutputError(f"the key {shown(key)} is no text", path=_place(at))
+        raise OutputError(f"the key {shown(key)} is not text", path=_place(at))
     return name if isinstance(name, str) else json.dumps(name)
 
 
@@ -212,7 +212,7 @@ class _Literal(ast.NodeVisitor):
 
     def visit_Constant(self, node: ast.Constant) -> Any:
         if isinstance(node.value, (bytes, complex)) or node.value is Ellipsis:
-            raise ValueError(f"{node.value!r} is no JSON value")
+            raise ValueError(f"{node.value!r} is not a JSON value")
         return node.value
 
     def visit_List(self, node: ast.List | ast.Tuple) -> Any:
@@ -252,12 +252,12 @@ class _Literal(ast.NodeVisitor):
         return _NAMES[name] if name in _NAMES else self.generic_visit(node)
 
     def generic_visit(self, node: ast.AST) -> Any:
-        raise ValueError(f"{_one_line(ast.unparse(node))} is no literal")
+        raise ValueError(f"{_one_line(ast.unparse(node))} is not a literal")
 
 
 def _hashable(key: Any) -> Any:
     if isinstance(key, (list, dict)):
-        raise ValueError(f"{key!r} is no key")
+        raise ValueError(f"{key!r} is not a key")
     return key
 
 

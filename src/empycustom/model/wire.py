@@ -154,7 +154,7 @@ def clean_box(left: float, top: float, width: float, height: float, warnings: li
 
 
 def _cleaned(what: str) -> str:
-    return f"{what} that cannot be was read as 0: NaN, infinite or out of range; an element upstream wrote it"
+    return f"{what} that is not possible was read as 0: NaN, infinite or out of range; an element upstream wrote it"
 
 
 class Known:

@@ -254,14 +254,16 @@ class EglMap:
             self._made = not failed
             (image,) = (0,) if failed else _egl_image(self._surface.address)
         if not image:
-            raise FrameError(f"NVIDIA's library could make no EGL image of the frame (is there an EGL display?): {_INSTEAD}.")
+            raise FrameError(f"NVIDIA's library could not make an EGL image of the frame (is there an EGL display?): {_INSTEAD}.")
         return int(image)
 
     def _planes(self, image: int) -> tuple[int, ...]:
         frame = ffi.new("CUeglFrame *")
         with use_gpu(self._surface.gpu) as library:
             if not has(library, "cuGraphicsEGLRegisterImage"):
-                raise FrameError(f"This driver of CUDA takes no EGL images, which frames in surface arrays need: {_INSTEAD}.")
+                raise FrameError(
+                    f"This driver of CUDA does not take EGL images, which frames in surface arrays need: {_INSTEAD}."
+                )
             code = library.cuGraphicsEGLRegisterImage(self._resource, image, 0)
             check(library, code, f"CUDA cannot take the EGL image of the frame ({_INSTEAD})")
             code = library.cuGraphicsResourceGetMappedEglFrame(frame, self._resource[0], 0, 0)

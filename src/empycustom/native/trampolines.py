@@ -113,7 +113,7 @@ def _runnable(page: bytes) -> int:
         finally:
             os.close(file)
     except OSError as error:
-        raise NativeError(f"no file in memory can be made ({error})") from error
+        raise NativeError(f"a file in memory cannot be made ({error})") from error
     if start == _FAILED:
         raise NativeError(
             "this system does not let a process run code that it made (SELinux: deny_execmem); allow it for this program"
