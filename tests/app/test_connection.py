@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from empycustom.session.parts import Report
-from empycustom.session.reconnect import is_loss, is_of_gone
+from empycustom.session.reconnect import is_connection_error, is_from_removed
 
 PIPELINE = "/GstPipeline:pipeline0"
 
@@ -23,5 +23,5 @@ PIPELINE = "/GstPipeline:pipeline0"
 )
 def test_only_errors_of_the_connection_are_losses(element, debug, lacks, loss):
     report = Report("error", element, "text", debug, lacks)
-    assert is_loss(report) == loss
-    assert is_of_gone(report) == (PIPELINE not in element)
+    assert is_connection_error(report) == loss
+    assert is_from_removed(report) == (PIPELINE not in element)

@@ -136,7 +136,7 @@ def watch(configured, monkeypatch, tmp_path):
         def hear(stream, kind, text, details):
             said.append((kind, text))
 
-        running = Session(configuration, PlayOptions(grace_s=1.0, reconnect=True), lambda _session: output, hear=hear)
+        running = Session(configuration, PlayOptions(grace_s=1.0, reconnect=True), lambda _session: output, notify=hear)
         playing.append((running, threading.Thread(target=running.play)))
         playing[-1][1].start()
         return running, lambda text: ("warning", text) in said

@@ -1,4 +1,4 @@
-"""``empycustom run``: sources through libraries, or what a stream configuration says, into files, a window or stdout."""
+"""``empycustom run``: sources through libraries, or the streams of a configuration, into files, a window or stdout."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _AT_ONCE = 65536  # bytes
 
 
 def main(arguments: Namespace) -> int:
-    """Play SOURCE through the libraries, or what the configuration SOURCE says; return the exit code."""
+    """Play SOURCE through the libraries, or the streams of the configuration SOURCE; return the exit code."""
     keep_stdout()
     add_elements()
     return summarized(arguments, lambda done: _main(arguments, done))
@@ -145,7 +145,7 @@ def check_format(name: str) -> None:
 
 
 def dry_run(configuration: Configuration, args: Namespace) -> int:
-    """Print a gst-launch line for each stream, in which aimeta itself does with the documents what was asked; return 0."""
+    """Print a gst-launch line for each stream, in which aimeta itself writes the documents; return 0."""
     options = options_of(args)
     to_file = args.out not in (None, "-") and not configuration.many
     shown = args.out or configuration.callback or are_documents_all(configuration, args)
@@ -172,12 +172,12 @@ def dry_run(configuration: Configuration, args: Namespace) -> int:
 
 
 class Run:
-    """One ``empycustom run``: what it says of its streams is printed."""
+    """One ``empycustom run``: what its streams report is printed."""
 
     def __init__(self, configuration: Configuration, args: Namespace) -> None:
         self._args, self._many = args, configuration.many
         self._is_typed = configuration.file is None
-        self._session = Session(configuration, options_of(args), self._open, hear=self._hear)
+        self._session = Session(configuration, options_of(args), self._open, notify=self._notify)
         printing = args.out == "-" or are_documents_all(configuration, args)
         silent = args.quiet or not self._is_typed or (printing and kept_stdout().isatty())
         self._progress = Progress(quiet=silent)
@@ -196,9 +196,9 @@ class Run:
                 total(outputs.written(), summaries) if not self._is_typed else _with_files(outputs.written(), summaries[0])
             )
         for branch, summary in zip(session.branches, [done] if self._is_typed else summaries, strict=True):
-            if self._args.quiet:  # there is no summary to say it
-                for text in branch.left_out.news(least=1):
-                    self._hear(branch.stream, "warning", text, "")
+            if self._args.quiet:  # there is no summary that has it
+                for text in branch.left_out.warnings(minimum=1):
+                    self._notify(branch.stream, "warning", text, "")
             elif branch.frames or not session.failed:
                 remark(f"{self._prefix(branch.stream)}{in_lines(summary)}")
         code = session.code
@@ -229,7 +229,7 @@ class Run:
     def _prefix(self, stream: Stream) -> str:
         return f"{stream.name}: " if self._many else ""
 
-    def _hear(self, stream: Stream, kind: str, text: str, details: str) -> None:
+    def _notify(self, stream: Stream, kind: str, text: str, details: str) -> None:
         text = f"{self._prefix(stream)}{text}"
         if kind != "debug":
             complain(text, details, kind=kind)
@@ -256,9 +256,9 @@ class TypedChanges:
     def _listen(self, is_over: Callable[[], bool]) -> None:
         for line in _typed_lines(sys.stdin.fileno(), is_over):
             if line.strip():
-                self._take(line.strip())
+                self._apply(line.strip())
 
-    def _take(self, setting: str) -> None:
+    def _apply(self, setting: str) -> None:
         before = self._session.configuration
         try:
             after = before.changed(setting)
@@ -271,7 +271,7 @@ class TypedChanges:
 
 
 def _typed_lines(descriptor: int, is_over: Callable[[], bool]) -> Iterator[str]:
-    """Yield the lines that arrive, until the end of either. A thread that Python's own reading holds could not be left."""
+    """Yield the lines that arrive, until the end of either. A thread that waits in a read of Python could not be left."""
     rest = b""
     while not is_over():
         if not select.select([descriptor], [], [], _LOOK_EVERY_S)[0]:

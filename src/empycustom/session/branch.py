@@ -1,4 +1,4 @@
-"""One stream in a pipeline that plays: its source, what is counted, its documents and its callback, and where its frames go."""
+"""One stream of a pipeline while it plays: its source, its counts, its documents, its callback and its outputs."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from empycustom.session.upright import keep_upright
 from empycustom.text import without_secrets
 
 
-class Say(Protocol):
-    """Says a sentence to whoever plays a stream. Any thread may call it."""
+class Notifier(Protocol):
+    """A function that reports a text about a stream to whoever plays it. Any thread may call it."""
 
     def __call__(self, text: str, details: str = "", *, kind: str = "error") -> None:
-        """Say it; ``kind`` is error, warning, info, or debug for what a callback wants to be seen."""
+        """Report ``text``; ``kind`` is error, warning, info, or debug for the debug text of a callback."""
 
 
 class Branch:
-    """One stream in a pipeline. ``say`` gets what is to be said of it, ``warn_once`` what is to be said once of all streams.
+    """One stream in a pipeline. ``notify`` reports texts about it, ``warn_once`` warnings that all streams have in common.
 
-    ``documents`` and ``events`` count, and ``dropped`` those of them for which their output had no room. Raises PathError,
-    LaunchError where its files cannot be.
+    ``documents`` and ``events`` are counts; ``dropped`` counts those for which their output had no room. Raises PathError,
+    LaunchError where a file cannot be written.
     """
 
     def __init__(
@@ -48,16 +48,16 @@ class Branch:
         options: PlayOptions,
         output: Output,
         callback: SignalCallback | None,
-        say: Say,
+        notify: Notifier,
         warn_once: Callable[[str], None],
     ) -> None:
         self._warn_once = warn_once
-        self.stream, self.options, self.callback, self.say = stream, options, callback, say
+        self.stream, self.options, self.callback, self.notify = stream, options, callback, notify
         self._output = output
         self.documents = self.events = self.dropped = self._admitted = 0
         self.work, self.left_out = Work(), LeftOut()
-        self.over = False  # nothing more is wanted
-        self.failed = False  # and others of its pipeline go on
+        self.over = False  # no more frames are wanted
+        self.failed = False  # while others of its pipeline go on
         self.shared = 0  # how many of its first stages are played with those of others
         self.head: Any = None  # the bin of its source, and of the elements behind it
         self.tail: Any = None  # the bin of aimeta; the same where no stages are shared
@@ -72,11 +72,11 @@ class Branch:
         self._undo: list[Callable[[], Any]] = []
 
     def find_sources(self) -> None:
-        """Find what it plays. Raises LaunchError if it is not there."""
+        """Find the sources of the stream. Raises LaunchError if one does not exist."""
         self.sources = sources_of(self.stream, self._warn)
 
     def describe(self) -> Description:
-        """Return the pipeline of it. Raises LaunchError if a source cannot be read."""
+        """Return the pipeline of the stream. Raises LaunchError if a source cannot be read."""
         made = self._described(self._sinks)
         for warning in made.warnings:
             self._warn_once(warning)
@@ -86,16 +86,16 @@ class Branch:
         return described(self.stream, self.sources, sinks, self.options, shared=self.shared)
 
     def attach(self, head: Any, tail: Any, end_all: Callable[[], None]) -> None:
-        """Begin to look after its elements, which are in two bins; ``end_all`` ends it, and any thread may call that."""
+        """Attach to the elements of the stream, which are in two bins; ``end_all`` ends the stream, in any thread."""
         self.head, self.tail, self._end_all = head, tail, end_all
         self.first, self.aimeta = head.get_by_name(FIRST), tail.get_by_name(AIMETA)
         last = self.aimeta.get_static_pad("src")
         self._passed = probes.BufferCounter(hash(last))
         self._last = last
-        handler = self.aimeta.connect("new-meta", self._hear)
+        handler = self.aimeta.connect("new-meta", self._on_document)
         self._undo.append(lambda: self.aimeta.disconnect(handler))
         if self.options.frames:
-            self._look_at(self.ends_at(), Gst.PadProbeType.BUFFER, self._admit)
+            self._add_probe(self.end_pad(), Gst.PadProbeType.BUFFER, self._admit)
         location = self.stream.aimeta.get("location")
         own = path_of(location) if location else None
         self.work.watch(self.first, self.aimeta)
@@ -107,8 +107,8 @@ class Branch:
             begin,
             self._sinks,
             lambda sinks: self._described(sinks).sinks,
-            another=self._output.another,
-            tell=self._tell,
+            unique_path=self._output.unique_path,
+            notify=self._notify,
         )
         self._attach_source(self.outlet)
         keep_upright(head)
@@ -118,7 +118,7 @@ class Branch:
         """Return the queue behind the stages that it shares with others; None: there are none."""
         return self.tail.get_by_name(LEAVING) if self.shared else None
 
-    def _look_at(self, pad: Any, kind: Any, look: Callable[..., Any]) -> None:
+    def _add_probe(self, pad: Any, kind: Any, look: Callable[..., Any]) -> None:
         probe = pad.add_probe(kind, look)
         self._undo.append(lambda: pad.remove_probe(probe))
 
@@ -144,22 +144,22 @@ class Branch:
         return self.over or bool(self.excerpt and self.excerpt.ended)
 
     def _warn(self, text: str) -> None:
-        self.say(text, kind="warning")
+        self.notify(text, kind="warning")
 
-    def _tell(self, kind: str, text: str) -> None:
-        self.say(text, kind=kind)
+    def _notify(self, kind: str, text: str) -> None:
+        self.notify(text, kind=kind)
 
     @property
     def frames(self) -> int:
-        """How many frames went through all libraries."""
+        """Count of the frames that went through all libraries."""
         return self._passed.all if self._passed else 0
 
-    def ends_at(self) -> Any:
-        """Return the pad behind the queue FIRST, at which the stream ends so that what lies before is not worked off."""
+    def end_pad(self) -> Any:
+        """Return the pad behind the queue FIRST: an end sent there drops the frames that wait in the queue."""
         return self.first.get_static_pad("src").get_peer()
 
     def _expect(self) -> int | None:
-        """Return how many frames there will be, as far as it can be known."""
+        """Return how many frames the stream will have, None where that is not known."""
         limit = self.options.frames
         if isinstance(self.feeder, Playlist):
             return min(filter(None, [limit, self.feeder.total]), default=None)
@@ -175,7 +175,7 @@ class Branch:
         return min(limit, total) if limit else total
 
     def end(self) -> None:
-        """End it; any thread may call this."""
+        """End the stream; any thread may call this."""
         self.over = True
         self._end_all()
 
@@ -194,64 +194,64 @@ class Branch:
 
     # In the thread of the player.
 
-    def look(self) -> None:
-        """Do what has to be done ten times a second."""
+    def tick(self) -> None:
+        """Update counts, warnings and the source; called ten times a second."""
         self.expected = self._expect()
-        for text in self.left_out.news():
+        for text in self.left_out.warnings():
             self._warn(text)
         if self.feeder:
-            self.feeder.look()
+            self.feeder.tick()
 
     def report(self, report: Report) -> None:
-        """Say what an element of it reports."""
+        """Pass on what an element of the stream reports, with the source's name and without passwords."""
         source = (self.feeder and self.feeder.source_of(report.element)) or self.sources[0]
         texts = (explained(report, source.name), report.details)
         text, details = (without_secrets(each, source.typed) for each in texts)
-        self.say(text, details, kind=report.kind)
+        self.notify(text, details, kind=report.kind)
 
-    def takes(self, report: Report) -> bool:
-        """Return whether an error is dealt with: a source that is gone comes back, others follow one that cannot be played."""
-        return bool(self.feeder and self.feeder.takes(report))
+    def handle_error(self, report: Report) -> bool:
+        """Return True for an error that does not end the stream: it reconnects, or goes on with the next file."""
+        return bool(self.feeder and self.feeder.handle_error(report))
 
     @property
-    def waits(self) -> bool:
-        """Whether it goes on when its source comes back."""
-        return isinstance(self.feeder, Reconnection) and self.feeder.waits
+    def is_reconnecting(self) -> bool:
+        """True while the source is gone and the stream waits for it."""
+        return isinstance(self.feeder, Reconnection) and self.feeder.is_reconnecting
 
-    def has_ended(self) -> None:
-        """Take note that all sinks saw the end."""
+    def mark_ended(self) -> None:
+        """Record that all sinks saw the end."""
         if self.outlet:
             self.outlet.ended = True
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing of it is left to be finished."""
+        """True when no file of the stream is left to be finished."""
         if self.outlet is None or (self.failed and not self.outlet.finishing):
             return True
-        return self.outlet.ended and not self.waits
+        return self.outlet.ended and not self.is_reconnecting
 
     def fail(self, report: Report, element: Any) -> None:
-        """Fail alone, while others of the pipeline go on: finish its files, unless the element that failed is one of these."""
+        """End this stream with an error while others go on; finish its files, unless one of their elements failed."""
         self.failed = True
         self.report(report)
         outlet = self.outlet
-        if outlet and not outlet.has(element):
+        if outlet and not outlet.contains(element):
             outlet.finishing = True
             in_background(outlet.end)
         self.end()
 
     def cut_off(self) -> None:
-        """Take no more frames from the stages that are shared, so that they see no error of its own. Any thread may call this."""
+        """Drop all frames from the shared stages, so that an error here does not reach them. Any thread may call this."""
         pad = self._leaving().get_static_pad("sink")
         pad.add_probe(Gst.PadProbeType.BUFFER, lambda _pad, _info: Gst.PadProbeReturn.DROP)
 
     @property
     def broken(self) -> bool:
-        """Whether one of several sources could not be played."""
+        """True if one of several sources could not be played."""
         return isinstance(self.feeder, Playlist) and bool(self.feeder.broken)
 
     def close(self, *, complete: bool) -> None:
-        """Let go of the elements, which have stopped, and say which files are missing. ``complete``: all sinks saw the end."""
+        """Release the elements, which have stopped, and warn of files without frames. ``complete``: all sinks saw the end."""
         if self.outlet:
             self.outlet.close(complete=complete)
             self.work.add_files(self.outlet.files)
@@ -267,7 +267,7 @@ class Branch:
             self.callback.close()
 
     def summary(self) -> dict[str, Any]:
-        """Return what was done."""
+        """Return the counts of the stream as a dict."""
         counts = {"documents": self.documents, "dropped": self.dropped, "left_out": self.left_out.count}
         events = {"events": self.events} if self.callback else {}
         named = {"stream_id": self.stream.name} if self.stream.name else {}
@@ -276,7 +276,7 @@ class Branch:
     # In threads of the pipeline.
 
     def _admit(self, _pad: Any, _info: Any) -> Any:
-        """Count a frame, and leave it out if it is one too many."""
+        """Count a frame, and drop it beyond the limit of ``--frames``."""
         self._admitted += 1
         if self._admitted == self.options.frames:
             self.left_out.close()
@@ -284,17 +284,17 @@ class Branch:
             self.end()
         return Gst.PadProbeReturn.OK if self._admitted <= (self.options.frames or 0) else Gst.PadProbeReturn.DROP
 
-    def _hear(self, aimeta: Any, document: str) -> None:
+    def _on_document(self, aimeta: Any, document: str) -> None:
         if self._refused or self.ended:
             return
         try:
-            self._take(document)
+            self._publish(document)
         except BaseException as error:  # noqa: BLE001 - PyGObject would print it and go on
             self._refused = True
             post_error(aimeta, error)
 
-    def _take(self, document: str) -> None:
-        """Hand a document on, and the events that the callback makes of it."""
+    def _publish(self, document: str) -> None:
+        """Write a document, and the events that the callback makes of it."""
         self.documents += 1
         self._count(written=self._output.document(self.stream, document, self))
         if self.callback is None:
@@ -310,7 +310,7 @@ class Branch:
         for key in sorted(result.unknown):
             self._warn_once(f"events have {key}, which event_item_keys does not declare")
         if result.debug:
-            self.say(result.debug.rstrip(), kind="debug")
+            self.notify(result.debug.rstrip(), kind="debug")
 
     def is_live(self) -> bool:
         """Return whether the stream cannot wait for its outputs: also where only the session knows that the source is live."""
@@ -326,14 +326,14 @@ class Branch:
             self._warn_once(SLOW)
 
     def _stop(self, end: StreamEndedError) -> None:
-        """End the stream behind the frame at hand, because the callback wants it."""
+        """End the stream after the current frame, because the callback raised StreamEndedError."""
         self.ended = end
-        self.say(str(end), kind="info")
+        self.notify(str(end), kind="info")
         pad = self.aimeta.get_static_pad("sink")
         pad.add_probe(Gst.PadProbeType.BUFFER, lambda _pad, _info: Gst.PadProbeReturn.DROP)
         self.end()
 
     @property
     def left_debugger(self) -> bool:
-        """Whether somebody left a debugger in the callback."""
+        """True if a debugger in the callback was quit."""
         return isinstance(self.ended, DebuggerLeftError)

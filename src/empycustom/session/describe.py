@@ -18,7 +18,7 @@ from empycustom.model.schema import Problem
 from empycustom.outputs.table import path_of
 from empycustom.session.excerpt import Part, check_part, is_live
 from empycustom.session.parts import exists
-from empycustom.session.playlist import Playlist, check_files, expand, printed
+from empycustom.session.playlist import Playlist, check_files, expand, launch_tokens
 from empycustom.session.sinks import Sinks
 from empycustom.session.sources import Source, describe_source, is_file, playable
 from empycustom.text import as_native, as_path, visible
@@ -172,5 +172,5 @@ def described(
         shared=shared,
     )
     if more and for_launch:
-        made.sinks += printed(sources)
+        made.sinks += launch_tokens(sources)
     return made

@@ -37,7 +37,7 @@ class LeftOut:
     def __init__(self) -> None:
         self._before = 0
         self._counter: probes.OvertakenCounter | None = None
-        self._told = False
+        self._warned = False
 
     @property
     def count(self) -> int:
@@ -52,10 +52,10 @@ class LeftOut:
         """Count no more: no more frames are wanted."""
         self._before, self._counter = self.count, None
 
-    def news(self, *, least: int = _MANY) -> Iterator[str]:
+    def warnings(self, *, minimum: int = _MANY) -> Iterator[str]:
         """Yield a warning, once, when there are at least so many."""
-        if not self._told and self.count >= least:
-            self._told = True
+        if not self._warned and self.count >= minimum:
+            self._warned = True
             yield (
                 f"Frames of this live source are left out while the libraries are busy ({self.count} so far): they get the "
                 "newest one. A slow library may be called less often (--every, or process-interval in a configuration); with "
@@ -67,12 +67,12 @@ class Newest:
     """Lets the queue ``FIRST`` of ``pipeline`` hold the newest frame alone where the source is live, unless ``every`` is wanted.
 
     Where that is not known from the start, and so in the pipeline's text, the source is asked at the first frame.
-    ``is_live`` is what was found out; ``falls_behind``: slow libraries make results late.
+    ``is_live`` is what was found out; ``can_fall_behind``: slow libraries make results late.
     """
 
     def __init__(self, pipeline: Any, left_out: LeftOut, *, every: bool) -> None:
         self._left_out, self._every = left_out, every
-        self.falls_behind = self.is_live = False
+        self.can_fall_behind = self.is_live = False
         queue = pipeline.get_by_name(FIRST)
         if queue.get_property("leaky").value_nick == NEWEST["leaky"]:
             self.is_live = True
@@ -86,7 +86,7 @@ class Newest:
     def _is_live(self, queue: Any) -> None:
         self.is_live = True
         show_at_once(queue.get_parent())
-        self.falls_behind = self._every
+        self.can_fall_behind = self._every
         if not self._every:
             for name, value in NEWEST.items():
                 Gst.util_set_object_arg(queue, name, str(value))

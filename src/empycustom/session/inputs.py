@@ -56,7 +56,7 @@ class Input:
     def end(self) -> None:
         """Let go of the pipeline, which has stopped."""
 
-    def takes(self, _report: Report) -> bool:
+    def handle_error(self, _report: Report) -> bool:
         """Return True where an error has been dealt with, so that others go on."""
         return False
 
@@ -78,7 +78,7 @@ class Files(Input):
         except LaunchError as error:
             raise SourceError(str(error)) from error
         self._every, self.newest = every_frame, is_live(self._sources[0]) and not every_frame
-        self._left_out, self._told = LeftOut(), False
+        self._left_out, self._warned = LeftOut(), False
         self._playlist: Playlist | None = None
         self._times: Times | None = None
         self._broken: list[str] = []
@@ -102,9 +102,9 @@ class Files(Input):
     def feed(self) -> None:
         """Leave files that do nothing any more, and warn of frames that are left out."""
         if self._playlist:
-            self._playlist.look()
-        if self._left_out.count and not self._told:
-            self._told = True
+            self._playlist.tick()
+        if self._left_out.count and not self._warned:
+            self._warned = True
             _warn("Frames of this live source are left out while libraries or the program are busy; every_frame=True takes all.")
 
     def end(self) -> None:
@@ -112,9 +112,9 @@ class Files(Input):
         if self._times:
             self._times.end()
 
-    def takes(self, report: Report) -> bool:
+    def handle_error(self, report: Report) -> bool:
         """Return True for an error of one of several files: the others are played."""
-        return bool(self._playlist and self._playlist.takes(report))
+        return bool(self._playlist and self._playlist.handle_error(report))
 
     def _leave_out(self, report: Report) -> None:
         error = self.error_of(report)

@@ -38,7 +38,7 @@ class Output(Protocol):
     def event(self, stream: Stream, event: dict[str, Any], pace: Pace) -> bool:
         """Take an event of the signal callback, as :meth:`document` does."""
 
-    def another(self, path: Path) -> Path:
+    def unique_path(self, path: Path) -> Path:
         """Return a name like that of ``path``, which nothing is written to."""
 
 
@@ -201,7 +201,7 @@ class Outputs:
             self._events = self._events or self._stdout
             self._documents = self._documents or (self._stdout if shown else None)
 
-    def another(self, path: Path) -> Path:
+    def unique_path(self, path: Path) -> Path:
         """A name like that of ``path``, which nothing of this run is written to."""
         with self._taking:
             number = 2

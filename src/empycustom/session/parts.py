@@ -1,4 +1,4 @@
-"""Pipelines out of text, for the commands that play one: elements that are missing, and what is wrong with a description."""
+"""Parts of a pipeline that plays: building it from text, changing its states, and reading messages of its bus."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _NOT_TEXT = re.compile("\\S*[\ud800-\udfff]\\S*")
 
 
 def exists(factory: str) -> bool:
-    """Whether this GStreamer has the element."""
+    """Return True if this GStreamer has the element."""
     return Gst.ElementFactory.find(factory) is not None
 
 
-def not_text(words: str) -> str:
-    """Return what is said of a word that no property can hold, because it is the name of a file of other bytes; else ``""``."""
-    found = _NOT_TEXT.search(words)
+def encoding_problem(description: str) -> str:
+    """Return why a description has a value that no property takes, a file name that is not UTF-8; else ``""``."""
+    found = _NOT_TEXT.search(description)
     return f"{found[0]} is not UTF-8 text, and the properties of elements hold nothing else" if found else ""
 
 
 def build(description: str) -> Any:
-    """Return the pipeline that ``description`` says. Raises LaunchError, one sentence that names what is wrong."""
+    """Build the pipeline of ``description``. Raises LaunchError, one sentence that names what is wrong."""
     parsed = build_element(description)
     if isinstance(parsed, Gst.Pipeline):
         return parsed
@@ -42,18 +42,18 @@ def build(description: str) -> Any:
 
 
 def build_element(description: str) -> Any:
-    """Return the element that ``description`` says, or a pipeline of several. Raises LaunchError."""
+    """Build the element of ``description``, or a pipeline of several. Raises LaunchError."""
     return _parsed(description, lambda: Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS))
 
 
 def build_bin(description: str, *, pads: bool = True) -> Any:
-    """Return a bin of the elements that ``description`` says; ``pads``: with a pad ``sink`` for the first. Raises LaunchError."""
+    """Build a bin of the elements of ``description``; ``pads``: with a pad ``sink`` for the first. Raises LaunchError."""
     flags = Gst.ParseFlags.FATAL_ERRORS
     return _parsed(description, lambda: Gst.parse_bin_from_description_full(description, pads, None, flags))
 
 
 def _parsed(description: str, parse: Callable[[], Any]) -> Any:
-    if why := not_text(description):
+    if why := encoding_problem(description):
         raise LaunchError(f"{why}; give the file another name, or, where it is a folder's name, go there first.")
     try:
         return parse()
@@ -78,11 +78,11 @@ def _explain(error: Any) -> str:
 
 
 def _named(text: str) -> str:
-    """What the message of an error names last, in quotation marks."""
+    """Return the last name in quotation marks in the message of an error."""
     return text.rstrip('"').rpartition('"')[2]
 
 
-# The states of a pipeline that is played: changed one after another in a thread of their own, NULL last.
+# States of a pipeline.
 
 
 _PATIENCE_S = 1.0
@@ -99,14 +99,14 @@ class Feeder(Protocol):
 
 
 class States:
-    """Changes the state of ``pipeline``, and of what ``feeders`` feed it; nobody who asks for it waits, and any thread may.
+    """Changes the states of ``pipeline`` one after another in a thread of its own, NULL last; any thread may request changes.
 
-    What is asked for after :meth:`stop` is left out, so that a pipeline which has ended does not start again.
+    Requests after :meth:`stop` are ignored, so that a pipeline that has ended does not start again. Requests do not block.
     """
 
     def __init__(self, pipeline: Any, feeders: Sequence[Feeder] = ()) -> None:
         self._pipeline, self._feeders = pipeline, feeders
-        self._wanted: SimpleQueue[Any] = SimpleQueue()
+        self._requests: SimpleQueue[Any] = SimpleQueue()
         self._changed: list[Any] = []  # what each change returned
         self._stopping = False
         self._patient_until = 0.0
@@ -114,20 +114,20 @@ class States:
     def start(self) -> None:
         """Begin to play."""
         self._thread = in_background(self._change)
-        # Only on the way to PAUSED is it said whether something is live.
+        # Only the change to PAUSED reports whether a source is live.
         self.change(Gst.State.PAUSED)
         for feeder in self._feeders:
-            self._wanted.put(partial(feeder.begin, self._wanted.put))
+            self._requests.put(partial(feeder.begin, self._requests.put))
         self.change(Gst.State.PLAYING)
 
     def change(self, *states: Any) -> None:
         """Go to one state after another."""
         for state in states:
-            self._wanted.put(state)
+            self._requests.put(state)
 
     def recalculate_latency(self) -> None:
-        """Let the pipeline ask its elements anew how late they are, which waits for a change of state that is on its way."""
-        self._wanted.put(self._pipeline.recalculate_latency)
+        """Let the pipeline query the latency of its elements again, after a pending change of state."""
+        self._requests.put(self._pipeline.recalculate_latency)
 
     def stop(self) -> threading.Thread:
         """Go to NULL, once the change is done that is on its way; return the thread that ends then."""
@@ -136,7 +136,7 @@ class States:
         return self._thread
 
     def _change(self) -> None:
-        while (wanted := self._wanted.get()) != Gst.State.NULL:
+        while (wanted := self._requests.get()) != Gst.State.NULL:
             if self._stopping or self.failed:  # a second try would call `start` of libraries again
                 continue
             if callable(wanted):
@@ -150,28 +150,28 @@ class States:
     def _call(self, work: Callable[[], Any]) -> None:
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - nobody else in this thread would tell
+        except Exception as error:  # noqa: BLE001 - nobody else in this thread would report it
             post_error(self._pipeline, error)
 
     @property
     def started(self) -> bool:
-        """Whether all elements have started."""
+        """True when all elements have started."""
         return len(self._changed) > 1
 
     @property
     def failed(self) -> bool:
-        """Whether the pipeline cannot start."""
+        """True if the pipeline cannot start."""
         return Gst.StateChangeReturn.FAILURE in self._changed
 
     @property
     def live(self) -> bool:
-        """Whether there is a live source."""
+        """True if there is a live source."""
         return Gst.StateChangeReturn.NO_PREROLL in self._changed
 
     def is_about_to_play(self) -> bool:
-        """Say whether an end that the pipeline is told may meet the first frame of a live source, on the way to PLAYING.
+        """Return True while a live source changes to PLAYING: an end that meets its first frame locks GStreamer 1.22 up.
 
-        GStreamer (1.22) locks up where that happens. True for a second at most: there may be no frame.
+        It is True for a second at most, since there may be no frame.
         """
         if not self.live or self._pipeline.get_state(0).state == Gst.State.PLAYING:
             return False
@@ -180,20 +180,20 @@ class States:
 
 
 def in_background(work: Callable[[], Any]) -> threading.Thread:
-    """Call ``work`` in a thread that does not keep the process."""
+    """Call ``work`` in a thread that does not keep the process alive."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
 
 
-# What elements say on the bus.
+# Messages of the bus.
 
 
 _ADVICE = "Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
 _KINDS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gst.MessageType.INFO: "info"}
-# What other elements say when one has failed, after it has said why.
+# Errors that other elements report after one has failed.
 _ECHOES = ((Gst.StreamError, Gst.StreamError.FAILED), (Gst.CoreError, Gst.CoreError.STATE_CHANGE))
-# What our element says of a call that took longer than a frame lasts.
+# The warning of our element for a call that took longer than a frame lasts.
 _SLOW = (Gst.CoreError, Gst.CoreError.CLOCK)
 # Which errors mean that a plugin is not installed.
 _LACKS = ((Gst.CoreError, Gst.CoreError.MISSING_PLUGIN), (Gst.StreamError, Gst.StreamError.CODEC_NOT_FOUND))
@@ -201,7 +201,7 @@ _LACKS = ((Gst.CoreError, Gst.CoreError.MISSING_PLUGIN), (Gst.StreamError, Gst.S
 
 @dataclass(frozen=True)
 class Report:
-    """What an element says on the bus. ``kind`` is error, warning or info; ``debug`` may be empty or many lines.
+    """A message of an element on the bus. ``kind`` is error, warning or info; ``debug`` may be empty or many lines.
 
     ``is_echo``: an error that may only follow from another one. ``is_slow``: a call took longer than a frame lasts. ``is_end``: a
     library ended its stream. ``is_left``: somebody left a debugger.
@@ -224,13 +224,13 @@ class Report:
 
     @property
     def details(self) -> str:
-        """What ``debug`` says beyond its first line, which is GStreamer's own: the place in the element's source."""
+        """``debug`` without its first line, which is the place in the element's source."""
         details = self.debug.partition("\n")[2]
         return "" if details == self.text else details
 
 
 def report_of(message: Any) -> Report | None:
-    """Return what a message of the bus says, None where it is none of these kinds."""
+    """Return the report in a message of the bus, None for messages of other kinds."""
     kind = _KINDS.get(message.type)
     if kind is None:
         return None

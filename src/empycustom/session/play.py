@@ -1,4 +1,4 @@
-"""Playing what a configuration says: its streams side by side, each in a thread and a pipeline of its own.
+"""The streams of a configuration, played in parallel, each in a thread and a pipeline of its own.
 
 A file is played through a library by ``Session(Configuration(None, (stream,)), PlayOptions(), lambda session: output).play()``
 with ``stream = plain_stream(["video.mp4"], [library_stage("lib.py", in_place=True)])``; ``output`` gets the documents.
@@ -17,46 +17,44 @@ from empycustom.config.launch import ENTERING, LEAVING, STREAMDEMUX, STREAMMUX, 
 from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
 from empycustom.gstreamer import Gst
-from empycustom.session.branch import Branch, Say
+from empycustom.session.branch import Branch, Notifier
 from empycustom.session.callback import SignalCallback
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, one_debugger_at_a_time
 from empycustom.session.describe import PlayOptions
 from empycustom.session.outputs import Output
 from empycustom.session.parts import Report, build, build_bin, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
-from empycustom.session.reconnect import is_of_gone
+from empycustom.session.reconnect import is_from_removed
 
 _LOOK_EVERY_S = 0.1
-Hear = Callable[
-    [Stream, str, str, str], None
-]  # of which stream, error, warning, info or debug, a sentence, what belongs below it
+StreamNotify = Callable[[Stream, str, str, str], None]  # stream, kind (error, warning, info, debug), text, details
 
 
-class Listening:
-    """Says what is to be said of one stream to ``hear``; what is to be said once is in ``told``, whichever stream said it."""
+class StreamNotifier:
+    """Reports texts about one stream to ``notify``. ``warned`` are the warnings of all streams that are reported only once."""
 
-    def __init__(self, stream: Stream, hear: Hear, told: set[str]) -> None:
-        self._stream, self._hear, self._told = stream, hear, told
+    def __init__(self, stream: Stream, notify: StreamNotify, warned: set[str]) -> None:
+        self._stream, self._notify, self._warned = stream, notify, warned
 
     def __call__(self, text: str, details: str = "", *, kind: str = "error") -> None:
-        """Say it."""
-        self._hear(self._stream, kind, text, details)
+        """Report ``text``."""
+        self._notify(self._stream, kind, text, details)
 
-    def once(self, text: str) -> None:
-        """Say a warning that no stream gave yet."""
-        if text not in self._told:
-            self._told.add(text)
+    def warn_once(self, text: str) -> None:
+        """Report a warning, unless a stream has reported the same one."""
+        if text not in self._warned:
+            self._warned.add(text)
             self(text, kind="warning")
 
 
 class StreamPipeline(Owner):
     """The pipeline of one stream, or of several that share their first stages: :meth:`run` plays it and raises nothing.
 
-    ``code`` is the exit code then. ``say`` is for what is to be said of all its streams.
+    ``code`` is the exit code afterwards. ``notify`` reports texts about all its streams.
     """
 
-    def __init__(self, branches: Sequence[Branch], options: PlayOptions, interrupts: Interrupts, say: Say) -> None:
-        self.branches, self._options, self._interrupts, self._say = list(branches), options, interrupts, say
+    def __init__(self, branches: Sequence[Branch], options: PlayOptions, interrupts: Interrupts, notify: Notifier) -> None:
+        self.branches, self._options, self._interrupts, self._notify = list(branches), options, interrupts, notify
         self._all = tuple(branches)
         self.code = DONE
         self.stuck: StuckError | None = None
@@ -80,7 +78,7 @@ class StreamPipeline(Owner):
 
     def _fail(self, text: str, details: str) -> None:
         self.code = FAILED
-        self._say(text, details)
+        self._notify(text, details)
 
     def _play(self) -> int:
         pipeline = self._build()
@@ -95,7 +93,7 @@ class StreamPipeline(Owner):
             code = code or FAILED
         return code or (INTERRUPTED if any(branch.left_debugger for branch in self.branches) else DONE)
 
-    # Building it.
+    # Building the pipeline.
 
     def _build(self) -> Any:
         """Return the pipeline, None where no stream has a source."""
@@ -113,7 +111,7 @@ class StreamPipeline(Owner):
             branch.find_sources()
         except LaunchError as error:
             branch.failed = True
-            branch.say(str(error), error.details)
+            branch.notify(str(error), error.details)
         return not branch.failed
 
     def _build_shared(self) -> Any:
@@ -138,13 +136,13 @@ class StreamPipeline(Owner):
         return pipeline
 
     def _cut_off(self, _bus: Any, message: Any) -> None:
-        """Keep an error of a stream from the others, in the thread in which it happens."""
+        """Keep an error of one stream from the others; called in the thread in which the error happens."""
         branch = self._branch_of(message.src)
         if branch:
             branch.cut_off()
 
     def _branch_of(self, element: Any) -> Branch | None:
-        """Return the stream that an element is of; None: the stages that are shared, or one that is gone."""
+        """Return the stream of an element, None for shared stages and for elements that were removed."""
         if len(self.branches) == 1:
             return self.branches[0]
         return next(
@@ -157,41 +155,41 @@ class StreamPipeline(Owner):
             self._player.end()
 
     def _end_one(self, branch: Branch) -> None:
-        in_background(partial(branch.ends_at().send_event, Gst.Event.new_eos()))
+        in_background(partial(branch.end_pad().send_event, Gst.Event.new_eos()))
 
-    # What the player asks and tells.
+    # The methods of Owner.
 
     def report(self, report: Report, element: Any) -> None:
-        """Say it of the stream."""
+        """Report it for the stream of the element, or for all."""
         branch = self._branch_of(element)
         for each in [branch] if branch else self.branches:
             each.over |= report.is_end
         if branch or len(self.branches) == 1:
             (branch or self.branches[0]).report(report)
         else:
-            self._say(report.advised, report.details, kind=report.kind)
+            self._notify(report.advised, report.details, kind=report.kind)
 
     def tick(self) -> None:
-        """Look after the sources, and at what is left out; end when all streams have ended."""
+        """Update all streams; end when all of them have ended."""
         for branch in self.branches:
             branch.over |= self._interrupts.count > 0  # so that nothing waits for an output
-            branch.look()
+            branch.tick()
         if len(self.branches) > 1 and all(branch.is_done for branch in self.branches):
             self._end()
 
     def finish(self, *, complete: bool) -> Iterator[tuple[str, str]]:
         """Write pictures; yield what is wrong with videos."""
         for branch in self.branches:
-            branch.look()
+            branch.tick()
             if branch.outlet:
                 yield from branch.outlet.finish_files(complete=complete)
 
-    def takes(self, report: Report, element: Any) -> bool:
-        """Return whether the streams, or the others, go on after an error."""
+    def handle_error(self, report: Report, element: Any) -> bool:
+        """Return True for an error after which the streams, or the other streams, go on."""
         branch = self._branch_of(element)
         if branch is None:
-            return any(each.takes(report) for each in self.branches if is_of_gone(report))
-        if branch.takes(report):
+            return any(each.handle_error(report) for each in self.branches if is_from_removed(report))
+        if branch.handle_error(report):
             return True
         if len(self.branches) == 1:
             return False
@@ -199,47 +197,47 @@ class StreamPipeline(Owner):
             branch.fail(report, element)
         return True
 
-    def takes_end(self) -> bool:
-        """Return whether a stream goes on although all sinks saw the end."""
+    def handle_end(self) -> bool:
+        """Return True if a stream goes on although all sinks saw the end."""
         for branch in self.branches:
-            branch.has_ended()
-        return any(branch.waits for branch in self.branches)
+            branch.mark_ended()
+        return any(branch.is_reconnecting for branch in self.branches)
 
-    def takes_forwarded(self, element: Any) -> None:
-        """Take note of the end of a stream."""
+    def handle_forwarded_end(self, element: Any) -> None:
+        """Record the end of one stream."""
         for branch in self.branches:
             if branch.outlet and element == branch.tail:
-                branch.has_ended()
+                branch.mark_ended()
 
     def can_finish(self, element: Any) -> bool:
-        """Return whether there are files, and an element that failed is not one of those that write them."""
+        """Return True if there are files to finish, and the element that failed does not write one of them."""
         outlets = [branch.outlet for branch in self.branches if branch.outlet and branch.outlet.files]
-        can = bool(outlets) and not any(outlet.has(element) for outlet in outlets)
+        can = bool(outlets) and not any(outlet.contains(element) for outlet in outlets)
         if can and len(self.branches) > 1:  # no end comes through the stages that have failed
             for outlet in outlets:
                 in_background(outlet.end)
         return can
 
     def is_over(self) -> bool:
-        """Return whether all files are finished."""
+        """Return True when all files are finished."""
         return all(branch.outlet and (branch.outlet.ended or branch.is_done) for branch in self.branches)
 
-    def ends_at(self) -> Sequence[Any]:
-        """Return where the streams end."""
-        return [branch.ends_at() for branch in self.branches]
+    def end_pads(self) -> Sequence[Any]:
+        """Return the pads at which the streams end."""
+        return [branch.end_pad() for branch in self.branches]
 
-    def falls_behind(self, *, live: bool) -> bool:  # noqa: ARG002 - it is known better
-        """Return whether all frames of a live source are wanted."""
-        return any(branch.newest.falls_behind for branch in self.branches)
+    def can_fall_behind(self, *, live: bool) -> bool:  # noqa: ARG002 - each stream has found out whether it is live
+        """Return True if a stream processes every frame of a live source."""
+        return any(branch.newest.can_fall_behind for branch in self.branches)
 
 
 def _named_after(branches: Sequence[Branch]) -> Stream:
-    """Return a stream that has the names of several."""
+    """Return a stream named after several."""
     return replace(branches[0].stream, name=", ".join(branch.stream.name for branch in branches))
 
 
 def grouped(branches: Sequence[Branch]) -> list[list[Branch]]:
-    """Return which streams play in one pipeline each: those whose first stages are the same, and work on batches."""
+    """Return the streams in groups, one pipeline each: streams with equal first stages that work on batches share one."""
     found: list[list[Branch]] = []
     for branch in branches:
         branch.shared = 0 if branch.stream.more else shared_stages(branch.stream, exists)
@@ -261,11 +259,11 @@ def _are_alike(one: Branch, other: Branch) -> bool:
 
 
 class Session:
-    """All streams of a configuration. One that fails says so and leaves the others alone.
+    """All streams of a configuration. One that fails reports an error, and the others go on.
 
-    ``output`` gets documents and events. ``hear`` is told, by any thread, what is to be said of a stream: the stream, the kind
-    (error, warning, info, debug), a sentence, and what belongs below it. ``end`` may be called by any thread. Raises LibraryError
-    where the signal callback cannot be had, LaunchError, PathError where a file cannot be written.
+    ``output`` gets documents and events. ``notify`` is called in any thread with what happens to a stream: the stream, the kind
+    (error, warning, info, debug), a text and its details. ``end`` may be called by any thread. Raises LibraryError if the signal
+    callback cannot be loaded, LaunchError or PathError if a file cannot be written.
     """
 
     def __init__(
@@ -274,11 +272,11 @@ class Session:
         options: PlayOptions,
         output: Callable[[Session], Output],
         *,
-        hear: Hear = lambda _stream, _kind, _text, _details: None,
+        notify: StreamNotify = lambda _stream, _kind, _text, _details: None,
     ) -> None:
         self.configuration = configuration
         self.interrupts = Interrupts()
-        found, told = configuration.callback, set[str]()
+        found, warned = configuration.callback, set[str]()
         # First what may fail, then what empties files.
         callbacks = [
             SignalCallback(*found, configuration.event_items, stream.options) if found else None
@@ -287,10 +285,10 @@ class Session:
         self.output = output(self)
         self.branches: list[Branch] = []
         for stream, callback in zip(configuration.streams, callbacks, strict=True):
-            say = Listening(stream, hear, told)
-            self.branches.append(Branch(stream, options, self.output, callback, say, say.once))
+            notifier = StreamNotifier(stream, notify, warned)
+            self.branches.append(Branch(stream, options, self.output, callback, notifier, notifier.warn_once))
         self._pipelines = [
-            StreamPipeline(group, options, self.interrupts, Listening(_named_after(group), hear, told))
+            StreamPipeline(group, options, self.interrupts, StreamNotifier(_named_after(group), notify, warned))
             for group in grouped(self.branches)
         ]
         self._changing = threading.Lock()
@@ -325,9 +323,9 @@ class Session:
     ) -> int:
         """Play all to their ends; return the exit code: 1 if one failed, 130 after Ctrl-C.
 
-        ``tick`` is called ten times a second, ``begun`` once with a function that says whether all is over, ``pause`` by any
-        thread before a debugger asks for what is typed. Only in the main thread Ctrl-C is counted. Raises StuckError if a stream
-        cannot be stopped.
+        ``tick`` is called ten times a second, ``begun`` once with a function that returns True when all streams have ended,
+        ``pause`` in any thread before a debugger waits for input. Ctrl-C is counted only in the main thread. Raises StuckError if
+        a stream cannot be stopped.
         """
         threads = [threading.Thread(target=pipeline.run, daemon=True) for pipeline in self._pipelines]
         with self.interrupts.counted(), one_debugger_at_a_time(pause):
@@ -343,17 +341,17 @@ class Session:
 
     @property
     def frames(self) -> int:
-        """How many frames went through all libraries, of all streams."""
+        """Count of the frames of all streams that went through all libraries."""
         return sum(branch.frames for branch in self.branches)
 
     @property
     def failed(self) -> bool:
-        """Whether a stream has failed."""
+        """True if a stream has failed."""
         return any(pipeline.code == FAILED or pipeline.stuck for pipeline in self._pipelines)
 
     @property
     def code(self) -> int:
-        """The exit code, when all has ended. Raises StuckError where something did not."""
+        """The exit code, when all streams have ended. Raises StuckError if one did not."""
         codes = {pipeline.code for pipeline in self._pipelines}
         code = FAILED if FAILED in codes else INTERRUPTED if self.interrupts.count or INTERRUPTED in codes else DONE
         stuck = [pipeline for pipeline in self._pipelines if pipeline.stuck]

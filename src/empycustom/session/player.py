@@ -1,4 +1,4 @@
-"""Playing a pipeline to its end: what its bus says, Ctrl-C, and taking it down without hanging."""
+"""Play one pipeline to its end: messages of its bus, Ctrl-C, and a stop that does not hang."""
 
 from __future__ import annotations
 
@@ -51,59 +51,59 @@ class Interrupts:
 
 
 class Owner:
-    """Whoever has a pipeline played, and is asked and told by the player's thread what happens; by itself it wants nothing.
+    """The base of what owns a pipeline: Player calls these methods, in its thread; the defaults do nothing.
 
-    ``feeders`` have the sources that come and go.
+    ``feeders`` are the sources that are added and removed while it plays.
     """
 
     feeders: Sequence[Feeder] = ()
 
     def report(self, report: Report, element: Any) -> None:
-        """Take note of what an element reports."""
+        """Handle a message of an element."""
 
     def tick(self) -> None:
-        """Do what has to be done ten times a second."""
+        """Do periodic work; called ten times a second."""
 
     def finish(self, *, complete: bool) -> Iterator[tuple[str, str]]:  # noqa: ARG002
-        """Do what needs the elements as they are at the end of the stream; yield what is to be reported: its kind and a text.
+        """Finish files at the end of the stream, before the elements stop; yield kind and text of what is to be reported.
 
         ``complete``: all sinks saw the end.
         """
         yield from ()
 
-    def takes(self, report: Report, element: Any) -> bool:  # noqa: ARG002
-        """Return whether an error of an element is dealt with, and is not a failure of the whole."""
+    def handle_error(self, report: Report, element: Any) -> bool:  # noqa: ARG002
+        """Return True for an error of an element that does not end the pipeline."""
         return False
 
-    def takes_end(self) -> bool:
-        """Return whether the end that all sinks saw is not that of the whole."""
+    def handle_end(self) -> bool:
+        """Return True if the pipeline goes on although all sinks saw the end."""
         return False
 
-    def takes_forwarded(self, element: Any) -> None:
-        """Take note that all sinks in a bin of the pipeline saw the end, where the pipeline forwards that."""
+    def handle_forwarded_end(self, element: Any) -> None:
+        """Handle the end of all sinks in one bin of the pipeline, which the property message-forward reports."""
 
     def can_finish(self, element: Any) -> bool:  # noqa: ARG002
-        """Return whether there are files to be finished although an element has failed."""
+        """Return True if there are files to be finished although an element has failed."""
         return False
 
     def is_over(self) -> bool:
-        """Return whether nothing is left to be finished, once the end is wanted."""
+        """Return True when nothing is left to be finished, after the end was requested."""
         return False
 
-    def ends_at(self) -> Sequence[Any]:
-        """Return the sink pads at which it ends on Ctrl-C, so that what lies before is not worked off; none: at its sources."""
+    def end_pads(self) -> Sequence[Any]:
+        """Return the sink pads that get the end on Ctrl-C, so that frames before them are dropped; none: the sources get it."""
         return ()
 
-    def falls_behind(self, *, live: bool) -> bool:
-        """Return whether slow libraries make results late, of which they warn. ``live``: there is a live source."""
+    def can_fall_behind(self, *, live: bool) -> bool:
+        """Return True if slow libraries make results late, so that their warnings are shown. ``live``: a source is live."""
         return live
 
 
 class Player:
-    """One playing of one pipeline for its ``owner``.
+    """Plays one pipeline once for its ``owner``.
 
-    ``grace_s`` is how long the end may take after Ctrl-C or an error, and then the elements to stop; what nobody interrupts may
-    take any time. ``interrupts`` are counted by whoever gives them.
+    ``grace_s`` limits how long the end may take after Ctrl-C or an error, and after that the stop of the elements; without
+    either there is no limit. The caller counts the ``interrupts``.
     """
 
     def __init__(self, pipeline: Any, owner: Owner, *, interrupts: Interrupts, grace_s: float = 10.0) -> None:
@@ -111,12 +111,12 @@ class Player:
         self.owner, self.grace_s = owner, grace_s
         self._interrupts = interrupts
         self.failed = False
-        self._asked_to_end = False
-        self._asked_for_end = False  # of the pipeline
+        self._end_requested = False
+        self._end_sent = False  # of the pipeline
         self._ended = False
         self.complete = False  # all sinks saw the end
         self.ended_by_library = False
-        self._left_debugger = self._told_debugger = False
+        self._left_debugger = self._debugger_reported = False
         self._has_begun = False
         self._finishing = False  # files, after an error
         self._ends_by: float | None = None
@@ -125,7 +125,7 @@ class Player:
 
     @property
     def is_started(self) -> bool:
-        """Whether all elements have started."""
+        """True when all elements have started."""
         return self._states.started
 
     def play(self) -> int:
@@ -135,98 +135,98 @@ class Player:
         """
         if self.interrupts:
             return self.exit_code
-        self.pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
+        self.pipeline.set_auto_flush_bus(False)  # messages of elements that stop are wanted
         self._states.start()
         try:
             while not self._is_over():
                 self._step()
             for kind, text in self.owner.finish(complete=self.complete):
-                self.say(kind, text)
+                self.notify(kind, text)
         finally:
             self._stop()
         if files := self._unfinished():
-            self.say("warning", f"{files} may be unfinished: the stream was stopped before its end.")
+            self.notify("warning", f"{files} may be unfinished: the stream was stopped before its end.")
         return self.exit_code
 
     def end(self) -> None:
-        """End the stream as Ctrl-C does; the exit code stays as it would be without. May be called from any thread."""
-        self._asked_to_end = True
+        """End the stream as Ctrl-C does, without its exit code. May be called from any thread."""
+        self._end_requested = True
 
     @property
     def interrupts(self) -> int:
-        """How often Ctrl-C was pressed."""
+        """Count of how often Ctrl-C was pressed."""
         return self._interrupts.count
 
     @property
     def exit_code(self) -> int:
-        """What the process should exit with, as far as known."""
+        """The exit code of the process, as far as known."""
         return FAILED if self.failed else INTERRUPTED if self.interrupts or self._left_debugger else DONE
 
     def _is_over(self) -> bool:
-        if self._asked_for_end and not self._ended and self.owner.is_over():
+        if self._end_sent and not self._ended and self.owner.is_over():
             self._ended = self.complete = True
         return self._ended or (self.failed and not self._finishing) or self.interrupts > 1
 
     def _step(self) -> None:
-        if self.interrupts or self._asked_to_end:
+        if self.interrupts or self._end_requested:
             self._end()
         message = self.bus.timed_pop(int(_TICK_S * Gst.SECOND))
         if message is not None:
-            self._hear(message)
+            self._handle_message(message)
         elif self._states.failed:
-            self.say(
+            self.notify(
                 "error", "The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment."
             )
         elif self._ends_by is not None and is_debugger_open():
             self._wait_for_debugger()
         elif self._ends_by is not None and time.monotonic() > self._ends_by:
             self._ended = True
-            self.say("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
+            self.notify("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
         self.owner.tick()
 
     def _wait_for_debugger(self) -> None:
-        """Let whoever has a debugger open take any time."""
+        """Extend the limit while a debugger is open."""
         self._ends_by = time.monotonic() + self.grace_s
-        if not self._told_debugger:
-            self._told_debugger = True
-            self.say("info", "A debugger waits for what you type: q ends the stream. Ctrl-C once more ends it at once.")
+        if not self._debugger_reported:
+            self._debugger_reported = True
+            self.notify("info", "A debugger waits for what you type: q ends the stream. Ctrl-C once more ends it at once.")
 
     @property
     def _is_limited(self) -> bool:
-        """Whether the end may not take any time that it likes."""
+        """True if the end has to come within ``grace_s``."""
         return self.failed or self.interrupts > 0
 
     def _end(self) -> None:
-        if not self._asked_for_end and (self.owner.ends_at() or not self._states.is_about_to_play()):
-            self._asked_for_end = True
-            self._ask_for_end()
+        if not self._end_sent and (self.owner.end_pads() or not self._states.is_about_to_play()):
+            self._end_sent = True
+            self._send_end()
         if self._is_limited and self._ends_by is None:
             self._ends_by = time.monotonic() + self.grace_s
 
-    def _ask_for_end(self) -> None:
-        pads = self.owner.ends_at()
+    def _send_end(self) -> None:
+        pads = self.owner.end_pads()
         if pads and not self._has_frames(pads):
             self._ended = True  # nothing to finish
             return
         if self._buffering:
             self._states.change(Gst.State.PLAYING)
         for place in pads or [self.pipeline]:
-            in_background(partial(place.send_event, Gst.Event.new_eos()))  # waits for the frame that is being worked on
+            in_background(partial(place.send_event, Gst.Event.new_eos()))  # it waits for the frame that is being processed
 
     def _has_frames(self, pads: Sequence[Any]) -> bool:
         return any(pad.has_current_caps() for pad in pads)
 
-    def _hear(self, message: Any) -> None:
+    def _handle_message(self, message: Any) -> None:
         kind = message.type
         if kind == Gst.MessageType.EOS:
-            if not self.owner.takes_end():
+            if not self.owner.handle_end():
                 self._ended = self.complete = True
         elif kind == Gst.MessageType.ELEMENT and message.has_name("GstBinForwarded"):
-            self._hear_forwarded(message.get_structure())
+            self._handle_forwarded(message.get_structure())
         elif report := report_of(message):
             self._report(report, message.src)
         elif kind == Gst.MessageType.ELEMENT and message.has_name("missing-plugin"):
-            self.say("warning", f"A plugin is missing: {message.get_structure().get_string('name')}.")
+            self.notify("warning", f"A plugin is missing: {message.get_structure().get_string('name')}.")
         elif kind == Gst.MessageType.LATENCY:
             self._states.recalculate_latency()
         elif kind == Gst.MessageType.BUFFERING:
@@ -234,14 +234,14 @@ class Player:
         elif kind == Gst.MessageType.CLOCK_LOST:
             self._states.change(Gst.State.PAUSED, Gst.State.PLAYING)
 
-    def _hear_forwarded(self, structure: Any) -> None:
+    def _handle_forwarded(self, structure: Any) -> None:
         structure = structure.__enter__() if hasattr(structure, "__enter__") else structure  # a context manager since 1.26
         message = structure.get_value("message")
         if message.type == Gst.MessageType.EOS:
-            self.owner.takes_forwarded(message.src)
+            self.owner.handle_forwarded_end(message.src)
 
     def _buffer(self, percent: int) -> None:
-        """Wait for a slow network; what is live cannot wait, nor what has no end, as a camera over HTTP: it would fall behind."""
+        """Pause for a slow network, except where the source is live or has no end, as a camera over HTTP."""
         wait = percent < 100 and not self._states.live and self._has_end()
         if wait != self._buffering:
             self._buffering = wait
@@ -254,43 +254,43 @@ class Player:
     def _report(self, report: Report, element: Any) -> None:
         if report.is_echo and self.failed:
             return
-        if report.is_slow and not self.owner.falls_behind(live=self._states.live):
-            return  # the progress tells the speed
+        if report.is_slow and not self.owner.can_fall_behind(live=self._states.live):
+            return  # the progress shows the speed
         self.ended_by_library |= report.is_end
         self._left_debugger |= report.is_left
         if report.is_left:
             self._ended |= report.kind == "error"  # nothing has begun, or the caps are not known: there is no end to wait for
             report = replace(report, kind="info")
         if report.kind == "error":
-            if self.owner.takes(report, element):
-                self._go_on()
+            if self.owner.handle_error(report, element):
+                self._resume()
                 return
             self._finishing = not self.failed and self._can_finish(element)
             self.failed = True
         self.owner.report(report, element)
 
-    def _go_on(self) -> None:
-        """Let the pipeline go on to play: an error of an element in a bin ends the change of state that is on its way."""
+    def _resume(self) -> None:
+        """Set the pipeline to PLAYING again: an error of an element in a bin cancels a pending change of state."""
         if self._states.started and not self._buffering and self.pipeline.get_state(0).state != Gst.State.PLAYING:
             self._states.change(Gst.State.PLAYING)
 
     def _can_finish(self, failing: Any) -> bool:
-        """End the stream if there are files to finish, and the element that fails is none of those which do that."""
+        """End the stream and return True if there are files to finish that the failing element does not write."""
         if not self.owner.can_finish(failing):
             return False
         self.end()
         return True
 
-    def say(self, kind: str, text: str) -> None:
-        """Report something of the pipeline as a whole; an error is a failure."""
+    def notify(self, kind: str, text: str) -> None:
+        """Report a text about the whole pipeline; an error sets ``failed``."""
         self.failed = self.failed or kind == "error"
         self.owner.report(Report(kind, self.pipeline.get_path_string(), text), self.pipeline)
 
     def _stop(self) -> None:
-        """Bring the pipeline to NULL in another thread, so that a library that never returns cannot hold this one."""
-        pads = self.owner.ends_at()
+        """Set the pipeline to NULL in another thread, so that a library that never returns cannot block this one."""
+        pads = self.owner.end_pads()
         self._has_begun = not pads or self._has_frames(pads)
-        is_stopped = self._waits_for(self._states.stop())
+        is_stopped = self._wait_for(self._states.stop())
         while (message := self.bus.pop()) is not None:
             if report := report_of(message):
                 self._report(report, message.src)
@@ -302,10 +302,10 @@ class Player:
                 exit_code=self.exit_code or FAILED,
             )
 
-    def _waits_for(self, stopping: threading.Thread) -> bool:
-        """Wait until ``stopping`` ends; False if it takes longer than it may."""
+    def _wait_for(self, stopping: threading.Thread) -> bool:
+        """Wait until ``stopping`` ends; return False if it takes longer than its limit."""
         began = free = time.monotonic()  # it was free to take any time until then
-        told = False
+        warned = False
         while stopping.is_alive():
             stopping.join(_TICK_S)
             now = time.monotonic()
@@ -313,13 +313,13 @@ class Player:
                 free = now
             elif now - free > (min(_HURRY_S, self.grace_s) if self.interrupts > 1 else self.grace_s):
                 return not stopping.is_alive()
-            if now - began > self.grace_s and not told:
-                told = True
-                self.say("warning", "A callback of a library, or an element, takes long to stop; waiting. Ctrl-C ends that.")
+            if now - began > self.grace_s and not warned:
+                warned = True
+                self.notify("warning", "A callback of a library, or an element, takes long to stop; waiting. Ctrl-C ends that.")
         return True
 
     def _unfinished(self) -> str:
-        """The files that are written and did not get the end of the stream."""
+        """Return the names of files that did not get the end of the stream."""
         if self.complete or not self._has_begun:
             return ""
         sinks = (

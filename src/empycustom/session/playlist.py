@@ -1,4 +1,4 @@
-"""What a SOURCE that means several files stands for: a folder, a glob, or a name with a number in it, as ``%05d.jpg``."""
+"""Several files as one source: the files of a folder, a glob or a numbered name, and playing them one after the other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from empycustom.session.parts import Report, build_element
 from empycustom.session.sources import SOURCE, Source, Times, describe_source, expect_video, is_file, is_lasting, refuse_video
 from empycustom.text import as_path, as_text, from_native
 
-# How the names of files end that are played; others in a folder are left out.
+# Suffixes of files that are played; others in a folder are left out.
 _OF_PICTURES = ".jpg .jpeg .jpe .jfif .png .bmp .webp .tif .tiff .pgm .ppm .pnm .jp2 .heic .heif .avif .dng"
 _OF_VIDEOS = (
     ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .m2v .vob .wmv .asf .flv .3gp .3g2 .ogv .ogg .mxf .mjpeg .mjpg "
@@ -28,13 +28,13 @@ _OF_VIDEOS = (
 )
 _PICTURES, _ALL = frozenset(_OF_PICTURES.split()), frozenset(f"{_OF_PICTURES} {_OF_VIDEOS}".split())
 _NUMBERED = re.compile(r"%0?\d{0,2}d")
-_MOST = 5  # names in a message
+_MAX_LISTED = 5  # names in a message
 
 
 def expand(source: str, warn: Callable[[str], None]) -> list[str]:
     """Return the files that SOURCE stands for, named as it is, or SOURCE itself. Raises LaunchError where there is none.
 
-    ``warn`` is told what is left out.
+    ``warn`` gets a text for what is left out.
     """
     if not source or not is_file(source) or "://" in source:
         return [source]
@@ -51,7 +51,7 @@ def expand(source: str, warn: Callable[[str], None]) -> list[str]:
 
 
 def is_picture(source: str) -> bool:
-    """Whether a file is one picture, by its name."""
+    """Return True if a file is one picture, by its name."""
     return _ending(source) in _PICTURES
 
 
@@ -59,8 +59,8 @@ def _ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def natural(name: str) -> list[str | int]:
-    """What names are sorted by, so that 2.jpg stands before 10.jpg."""
+def natural_key(name: str) -> list[str | int]:
+    """Return the sort key of a name, with which 2.jpg is before 10.jpg."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.lower())]
 
 
@@ -69,21 +69,21 @@ def _in_folder(folder: Path, warn: Callable[[str], None]) -> list[str]:
     files = [entry.name for entry in entries if not entry.is_dir()]
     never_end = [name for name in files if not endless.ENDS and _ending(name) in endless.ENDINGS]
     found = [name for name in files if _ending(name) in _ALL and name not in never_end] or never_end  # alone, they are refused
-    others = sorted(set(files) - {*found, *never_end}, key=natural)
+    others = sorted(set(files) - {*found, *never_end}, key=natural_key)
     if not found:
         folders = [f"{entry.name}/" for entry in entries if entry.is_dir()]
-        there = _listed([*sorted(folders, key=natural), *others])
+        there = _listed([*sorted(folders, key=natural_key), *others])
         what = f"what it has is {there}" if there else "it is empty"
         raise LaunchError(f"{folder} has no pictures or videos, {what}; a glob names files of any kind: '{folder}/*/*.jpg'.")
-    unplayed = sorted(set(never_end) - set(found), key=natural)
+    unplayed = sorted(set(never_end) - set(found), key=natural_key)
     for names, why in ((others, "their names do not end as those of pictures or videos"), (unplayed, endless.ALL)):
         if names:
             warn(f"left out of {folder}, because {why}: {_listed(names)}")
-    return [as_text(folder / name) for name in sorted(found, key=natural)]
+    return [as_text(folder / name) for name in sorted(found, key=natural_key)]
 
 
 def _numbered(path: Path, source: str) -> list[str]:
-    """The files of a pattern, in the order of their numbers."""
+    """Return the files of a pattern, in the order of their numbers."""
     head, number, tail = _split(str(path))
     there = re.compile(f"{re.escape(os.path.basename(head))}([0-9]+){re.escape(tail)}")
     folder = os.path.dirname(head)
@@ -105,87 +105,87 @@ def _matching(path: Path, source: str) -> list[str]:
     found = [name for name in glob.iglob(str(path), recursive=True) if os.path.isfile(name)]
     if not found:
         raise LaunchError(f"There is no file that {source} matches.")
-    return [as_text(Path(name)) for name in sorted(found, key=natural)]
+    return [as_text(Path(name)) for name in sorted(found, key=natural_key)]
 
 
 def _listed(names: Iterable[str]) -> str:
     shown = [from_native(name) for name in names]
-    more = f" and {len(shown) - _MOST} more" if len(shown) > _MOST else ""
-    return f"{', '.join(shown[:_MOST])}{more}"
+    more = f" and {len(shown) - _MAX_LISTED} more" if len(shown) > _MAX_LISTED else ""
+    return f"{', '.join(shown[:_MAX_LISTED])}{more}"
 
 
-# Several sources, one after the other, in one pipeline: its libraries start once, and its frames are counted on.
+# Playing several files in one pipeline: libraries start once, and frame numbers continue.
 
 
 _AT_ONCE = 3  # one plays, the others get ready
-_LOOK_EVERY_S, _IDLE_S = 0.5, 2.0  # without a thread that works on it, a source has ended
-_MOST_PRINTED = 100
+_LOOK_EVERY_S, _IDLE_S = 0.5, 2.0  # a source without a working thread for that long has ended
+_MAX_PRINTED = 100
 _NUMBER = re.compile(f":{SOURCE}([0-9]+)")
 
 
 def check_files(sources: Sequence[Source | None]) -> None:
-    """Raise LaunchError if one of several sources, as far as they are there, is not a file: what has no end, or is a pipe."""
+    """Raise LaunchError if one of several sources is not a file but a pipe, a camera or endless; None is skipped."""
     for source in sources:
         if source and len(sources) > 1 and (source.kind != "uri" or is_lasting(source.target)):
             raise LaunchError(f"{source.name} is not a file, as each of several SOURCEs has to be; play it alone.")
 
 
-def printed(sources: Sequence[Source]) -> list[str]:
-    """The words behind the rest with which gst-launch-1.0 plays files one after the other. Raises LaunchError for too many."""
-    if len(sources) > _MOST_PRINTED:
+def launch_tokens(sources: Sequence[Source]) -> list[str]:
+    """Return the tokens with which gst-launch-1.0 plays files one after the other. Raises LaunchError if there are too many."""
+    if len(sources) > _MAX_PRINTED:
         raise LaunchError(
             f"--dry-run: gst-launch-1.0 opens all files at once, and there are {len(sources)}. Of numbered pictures it can play "
             "any number: multifilesrc location=%05d.jpg caps=image/jpeg,framerate=25/1 ! decodebin"
         )
-    words: list[str] = []
+    tokens: list[str] = []
     for number, source in enumerate(sources):
-        # Without async-handling the pipeline waits for sources that wait for their turn, and may never end.
+        # Without async-handling the pipeline waits for sources whose turn has not come, and may never end.
         decoder = [*describe_source(source, name=f"{SOURCE}{number}"), "async-handling=true"]
-        words += [*decoder, "!", "queue", "!", f"{SOURCE}."]
-    return words
+        tokens += [*decoder, "!", "queue", "!", f"{SOURCE}."]
+    return tokens
 
 
 class Playlist:
-    """Plays ``sources`` through the element ``SOURCE`` of ``pipeline``, a concat, which lets times go on from one to the next.
+    """Plays ``sources`` through the element ``SOURCE`` of ``pipeline``, a concat, which continues times from one to the next.
 
-    All changes are made in the thread that changes the pipeline's states, which the sources themselves do not follow: they come
-    and go while it plays. ``broken`` are the numbers of those that did not play to their end; ``tell`` is told why. ``name`` is
-    what frames have as their source, ``""``: the name of their file.
+    Sources are added and removed while the pipeline plays, in the thread that changes its states. ``broken`` are the numbers of
+    those that did not play to their end; ``on_error`` gets each error. ``name`` is the source in the documents of all frames,
+    ``""``: the name of their file.
     """
 
     tokens = ("concat", f"name={SOURCE}")
 
-    def __init__(self, pipeline: Any, sources: Sequence[Source], tell: Callable[[Report], None], *, name: str = "") -> None:
+    def __init__(self, pipeline: Any, sources: Sequence[Source], on_error: Callable[[Report], None], *, name: str = "") -> None:
         self.broken: set[int] = set()
-        self._pipeline, self._sources, self._tell, self._name = pipeline, sources, tell, name
+        self._pipeline, self._sources, self._on_error, self._name = pipeline, sources, on_error, name
         self._concat = pipeline.get_by_name(SOURCE)
         self._waiting = iter(range(len(sources)))
         self._playing: dict[int, _Playing] = {}
         self._cut_off: set[int] = set()  # by an end that was not theirs
         self._look_at = 0.0
-        # How many frames there are, where that is known.
+        # The count of frames, where it is known.
         self.total = len(sources) if all(is_picture(source.name) for source in sources) else None
 
     def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
-        """Begin to play; ``later`` calls what it is given in this thread. To be called once the pipeline is ready for frames."""
+        """Begin to play, once the pipeline is ready for frames; ``later`` calls a function in the thread of this call."""
         self._later = later
         for _ in range(_AT_ONCE):
             self._add()
 
     def end(self) -> None:
-        """Stop what plays; the pipeline has stopped."""
+        """Stop all sources, after the pipeline has stopped."""
         self._cut_off.update(self._playing)
         for playing in self._playing.values():
             playing.stop()
         self._playing.clear()
 
     def source_of(self, element: str) -> Source | None:
-        """The source that an element, given by its path, is part of."""
+        """Return the source that an element, given by its path, is part of."""
         found = _NUMBER.search(element)
         return self._sources[int(found[1])] if found else None
 
-    def takes(self, report: Report) -> bool:
-        """Go on with the next source if it is a part of one that reports an error; return whether it is."""
+    def handle_error(self, report: Report) -> bool:
+        """Go on with the next source if the error is that of a source; return True then."""
         found = _NUMBER.search(report.element)
         if found is None:
             return not report.element.startswith("/GstPipeline:")  # a part of one that is gone
@@ -193,12 +193,12 @@ class Playlist:
         is_cut_off = number in self._cut_off or (number in self._playing and self._has_stopped())
         if number not in self.broken and not is_cut_off:
             self.broken.add(number)
-            self._tell(report)
+            self._on_error(report)
             self._later(partial(self._next, number))
         return True
 
-    def look(self) -> None:
-        """Let a source be left that does nothing any more and has not told why: GStreamer may lose its error."""
+    def tick(self) -> None:
+        """Skip a source that is idle and has reported no error: GStreamer may lose it."""
         if self._playing and time.monotonic() > self._look_at:
             self._look_at = time.monotonic() + _LOOK_EVERY_S
             self._later(self._refuse_idle)
@@ -217,11 +217,11 @@ class Playlist:
                 self._pipeline, self._concat, self._sources[number], number, ended, self._name
             )
             playing.start()
-        except Exception as error:  # noqa: BLE001 - nobody else in this thread would tell
+        except Exception as error:  # noqa: BLE001 - nobody else in this thread would report it
             post_error(self._concat, error)
 
     def _next(self, number: int) -> None:
-        """Let the next source play in the place of the one with that number."""
+        """Replace the source with that number by the next one."""
         if number not in self._playing or self._is_over():
             return
         gone = self._playing.pop(number)
@@ -234,7 +234,7 @@ class Playlist:
         return bool(self._concat.get_state(0).state < Gst.State.PAUSED)
 
     def _is_over(self) -> bool:
-        """Whether the stream was ended behind the sources."""
+        """Return True if the stream was ended behind the sources."""
         return bool(self._concat.get_static_pad("src").get_last_flow_return() == Gst.FlowReturn.EOS)
 
 
@@ -245,7 +245,7 @@ class _Playing:
         self._concat, self._on_end, self._name = concat, on_end, name or source.name
         self._pad = concat.request_pad_simple("sink_%u")
         self._decoder = build_element(" ".join(describe_source(source, name=f"{SOURCE}{number}")))
-        # Not in the pipeline, whose own states would wait for one that is broken, or gone.
+        # Not in the pipeline, whose changes of state would wait for a broken source.
         self._decoder.set_bus(pipeline.get_bus())
         self._times = Times(self._decoder, self._pad, durations=True)
         expect_video(self._decoder, self._pad, source.name)
@@ -254,32 +254,32 @@ class _Playing:
         self._has_frames = False
 
     def start(self) -> None:
-        """Begin to read; it waits for its turn when it has a frame."""
+        """Begin to read; the source waits for its turn when it has a frame."""
         self._decoder.set_state(Gst.State.PAUSED)
 
     def _link(self, _decoder: Any, pad: Any) -> None:
         if self._pad.is_linked():
             return  # another video in the same file
-        pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._hold_back)
+        pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._drop_eos)
         pad.link_full(self._pad, Gst.PadLinkCheck.NOTHING)
-        pad.add_probe(Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self._note)
+        pad.add_probe(Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self._on_buffer)
         announce(pad, self._name, begins=True)
 
-    def _note(self, _pad: Any, _info: Any) -> Any:
+    def _on_buffer(self, _pad: Any, _info: Any) -> Any:
         self._has_frames = True
         return Gst.PadProbeReturn.REMOVE
 
-    def _hold_back(self, _pad: Any, info: Any) -> Any:
-        """Let the end of this source not be that of the stream, which it would be if the next one is not there yet."""
+    def _drop_eos(self, _pad: Any, info: Any) -> Any:
+        """Drop the end of this source, which would end the stream if the next source is not ready yet."""
         if info.get_event().type != Gst.EventType.EOS:
             return Gst.PadProbeReturn.OK
-        if not self._has_frames:  # GStreamer may have lost the error that says why
+        if not self._has_frames:  # GStreamer may have lost the error with the cause
             refuse_video(self._decoder, "No frame of it can be decoded.")
         self._on_end()
         return Gst.PadProbeReturn.DROP
 
     def refuse_idle(self) -> None:
-        """Say on the bus that nothing comes of it, if no thread has worked on it for a while and it has not given a frame."""
+        """Post an error if no thread has worked on the source for a while and it has not given a frame."""
         if self._pad.is_linked() or _is_at_work(self._decoder):
             self._idle_since = None
             return
@@ -288,21 +288,21 @@ class _Playing:
             refuse_video(self._decoder, "There is no video in it that GStreamer can decode; it gave up without saying why.")
 
     def leave(self) -> None:
-        """Let the next source play, and be gone."""
+        """Stop this source, and let the next one play."""
         if self._concat.get_property("active-pad") == self._pad:
             self._pad.send_event(Gst.Event.new_eos())
         self.stop()
 
     def stop(self) -> None:
-        """Be gone."""
+        """Stop this source and release its pad."""
         self._times.end()
-        self._concat.release_request_pad(self._pad)  # which a thread of the source may wait at
+        self._concat.release_request_pad(self._pad)  # a thread of the source may wait at it
         self._decoder.set_state(Gst.State.NULL)
-        del self._decoder, self._pad  # what they call holds this object
+        del self._decoder, self._pad  # their callbacks refer to this object
 
 
 def _is_at_work(element: Any) -> bool:
-    """Whether a thread of GStreamer works in an element, or in one inside of it."""
+    """Return True if a thread of GStreamer works in an element, or in one inside of it."""
     if any(pad.get_task_state() == Gst.TaskState.STARTED for pad in element.pads):
         return True
     return any(_is_at_work(inside) for inside in getattr(element, "children", ()))

@@ -181,7 +181,7 @@ class Results(Iterator[Result]):
             states.stop()  # nobody waits for it: the thread that this is called in may be one of the pipeline
 
     def __next__(self) -> Result:
-        self._let_go()
+        self._release_current()
         if self._closed:
             raise StopIteration
         if self._states is None:
@@ -189,7 +189,7 @@ class Results(Iterator[Result]):
         try:
             while True:
                 self._video.feed()
-                self._hear()
+                self._read_bus()
                 sample = self._pull()
                 if sample is not None:
                     return self._result_of(sample)
@@ -203,7 +203,7 @@ class Results(Iterator[Result]):
 
     def close(self) -> None:
         """Stop everything: no more frames are wanted. Raises LibraryError where ``stop`` of a library fails."""
-        self._let_go()
+        self._release_current()
         if self._closed or self._states is None:
             self._closed = True
             return
@@ -219,7 +219,7 @@ class Results(Iterator[Result]):
         if failure:
             raise failure
 
-    def _let_go(self) -> None:
+    def _release_current(self) -> None:
         current, self._current = self._current, None
         if current is not None:
             current._close()
@@ -230,7 +230,7 @@ class Results(Iterator[Result]):
         self._pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
         self._bus = self._pipeline.get_bus()
         for number, (library, options) in enumerate(self._libraries):
-            _set_up(self._pipeline.get_by_name(f"empycustom{number}"), library, options, self._on_error)
+            _configure(self._pipeline.get_by_name(f"empycustom{number}"), library, options, self._on_error)
         self._last = self._pipeline.get_by_name(_LAST)
         _collect(self._pipeline.get_by_name(AIMETA), self._last.get_static_pad("sink"), self._documents)
         feeder = self._video.attach(self._pipeline)
@@ -257,7 +257,7 @@ class Results(Iterator[Result]):
         if not self._states.started:
             message = self._bus.timed_pop(Gst.MSECOND * 10)
             if message:
-                self._take(message)
+                self._handle_message(message)
             return None
         return self._last.emit("try-pull-sample", 0 if self._failure or self._over else self._video.wait_ns)
 
@@ -268,14 +268,14 @@ class Results(Iterator[Result]):
         self._current = Result(self._documents.popleft().values(), sample.get_buffer(), self._about)
         return self._current
 
-    def _hear(self) -> None:
+    def _read_bus(self) -> None:
         failed = self._states is not None and self._states.failed  # first: an element says why before
         while (message := self._bus.pop()) is not None:
-            self._take(message)
+            self._handle_message(message)
         if failed and not self._failure:
             self._failure = LaunchError("The pipeline cannot start, and no element says why; set GST_DEBUG=3 in the environment.")
 
-    def _take(self, message: Any) -> None:
+    def _handle_message(self, message: Any) -> None:
         if message.type == Gst.MessageType.EOS:
             self._over = True
         report = report_of(message)
@@ -284,7 +284,7 @@ class Results(Iterator[Result]):
         if report.kind != "error":
             _log.log(logging.WARNING if report.kind == "warning" else logging.INFO, "%s", report.text)
             self._over |= report.is_left
-        elif not self._failure and not self._video.takes(report):
+        elif not self._failure and not self._video.handle_error(report):
             self._failure = getattr(message.src, "error", None) or self._video.error_of(report) or _launch_error(report)
 
     def _stop(self, *, patient: bool = False) -> None:
@@ -301,7 +301,7 @@ class Results(Iterator[Result]):
                 )
                 return
         self._video.end()
-        self._hear()
+        self._read_bus()
 
 
 def _collect(aimeta: Any, pad: Any, documents: deque[Any]) -> None:
@@ -320,7 +320,7 @@ def _launch_error(report: Report) -> LaunchError:
     return error
 
 
-def _set_up(element: Any, library: Any, options: str | None, on_error: str) -> None:
+def _configure(element: Any, library: Any, options: str | None, on_error: str) -> None:
     """Let an element run a library."""
     if isinstance(library, PathLike):
         library = as_text(Path(library))

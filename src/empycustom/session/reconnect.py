@@ -1,4 +1,4 @@
-"""What is replaced in a pipeline that goes on playing: a source that should last and is gone, and the files that end with it."""
+"""Reconnection: replacing a lost source, and the files that end with it, in a pipeline that goes on playing."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from empycustom.text import without_secrets
 
 _SILENCE_S = 30.0  # without a frame, a source that has sent some is gone
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0  # before connecting again; doubled each time in vain
-_FINISH = "empycustom-finish"  # the event behind which files end
-_SETTLE_S = 0.2  # until what elements reported of a loss is known
+_FINISH = "empycustom-finish"  # the event at which files end
+_SETTLE_S = 0.2  # until all elements have reported a loss
 
 
 class Outlet:
-    """The elements that take the frames behind aimeta, in a bin of their own, for which another one may be taken.
+    """The elements that take the frames behind aimeta, in a bin of their own, which can be replaced.
 
-    ``last`` is the source pad of aimeta, in the bin ``container``, ``begin`` a sink pad upstream. ``tokens`` returns those of
-    the elements for Sinks, ``another`` names of files that take the place of others. ``ended``: all its sinks saw the end.
-    ``tell`` is told what is wrong with videos that are finished.
+    ``last`` is the source pad of aimeta, in the bin ``container``, ``begin`` a sink pad upstream. ``tokens`` returns the tokens
+    of the elements for Sinks, ``unique_path`` a new name for a file. ``ended``: all its sinks saw the end.
+    ``notify`` gets what is wrong with videos that are finished: a kind and a text.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Outlet:
         sinks: Sinks,
         tokens: Callable[[Sinks], Sequence[str]],
         *,
-        another: Callable[[Path], Path],
-        tell: Callable[[str, str], None],
+        unique_path: Callable[[Path], Path],
+        notify: Callable[[str, str], None],
     ) -> None:
         self._container, self._last, self._begin, self._tokens = container, last, begin, tokens
-        self._at_first, self._another, self._tell = sinks, another, tell
+        self._first_sinks, self._unique_path, self._notify = sinks, unique_path, notify
         self._without: list[Path] | None = None  # files for which there was no frame
         self.files: list[Path] = []
         self._make(sinks)
@@ -59,12 +59,12 @@ class Outlet:
         expect_windows(self.bin)
         self.bin.sync_state_with_parent()
 
-    def has(self, element: Any) -> bool:
-        """Return whether an element is one of those that take the frames."""
+    def contains(self, element: Any) -> bool:
+        """Return True if an element is one of those that take the frames."""
         return bool(element == self.bin or element.has_as_ancestor(self.bin))
 
     def finish(self) -> None:
-        """Let the videos end behind the frames that are on their way; ``finishing`` holds until others are begun."""
+        """End the videos after the frames that are in the pipeline; ``finishing`` stays True until new ones are begun."""
         if self._sinks.videos():
             self.finishing = True
             self._begin.send_event(Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, Gst.Structure.new_empty(_FINISH)))
@@ -77,20 +77,20 @@ class Outlet:
         return Gst.PadProbeReturn.DROP
 
     def end(self) -> None:
-        """Let the sinks end here."""
+        """Send the end to the sinks."""
         self.bin.get_static_pad("sink").send_event(Gst.Event.new_eos())
 
     def renew(self) -> None:
-        """Begin other videos, where those of before are finished; their times begin at 0, too."""
+        """Begin new videos if the former ones are finished; their times begin at 0, too."""
         if not self.ended:
             return
         for finding in self.finish_files(complete=True):
-            self._tell(*finding)
+            self._notify(*finding)
         self._last.unlink(self.bin.get_static_pad("sink"))
         self._container.remove(self.bin)
         self.bin.set_state(Gst.State.NULL)
         self._remove_empty(complete=True)
-        self._make(self._at_first.renamed(self._another), while_it_plays=True)
+        self._make(self._first_sinks.renamed(self._unique_path), while_it_plays=True)
         self._last.add_probe(Gst.PadProbeType.BUFFER, self._begin_at_zero)
 
     def _begin_at_zero(self, pad: Any, info: Any) -> Any:
@@ -99,13 +99,13 @@ class Outlet:
         return Gst.PadProbeReturn.REMOVE
 
     def finish_files(self, *, complete: bool) -> Iterator[tuple[str, str]]:
-        """Write pictures, of which the elements still hold the last frames; yield what is wrong with videos, and how much."""
+        """Write pictures of the last frames, while the elements have them; yield kind and text of what is wrong with videos."""
         missing = [*self._sinks.write_pictures(self.bin), *self._videos.without_frames(complete=complete)]
         self._without = [path for path in missing if self._without is None or path in self._without]
         yield from self._videos.findings(complete=complete)
 
     def close(self, *, complete: bool) -> None:
-        """Let go of the elements, which have stopped, and remove videos without a frame."""
+        """Release the elements, which have stopped, and remove videos without a frame."""
         self._last.remove_probe(self._probe)
         self._remove_empty(complete=complete)
 
@@ -119,11 +119,11 @@ class Outlet:
 
 
 class Reconnection:
-    """Replaces the element SOURCE in the bin ``container``, which plays ``source`` into the queue ``first``, when it is gone.
+    """Replaces the element SOURCE in the bin ``container``, which plays ``source`` into the queue ``first``, when it is lost.
 
-    All elements behind the queue go on: libraries are not started again. ``name`` is what frames have as their source, ``outlet``
-    where they go. ``is_over`` says whether an end of the source is wanted; ``warn`` is told of losses. The source is replaced in
-    the thread that changes the pipeline's states; everything else happens in that of the player, but for the probes.
+    All elements behind the queue go on: libraries are not started again. ``name`` is the source in the documents of frames,
+    ``outlet`` takes the frames. ``is_over`` returns True if an end of the source is wanted; ``warn`` gets a text for each loss.
+    The source is replaced in the thread that changes the pipeline's states; the rest, except probes, runs in the player's thread.
     """
 
     def __init__(
@@ -143,76 +143,76 @@ class Reconnection:
         self._element = container.get_by_name(SOURCE)
         self._times = Times(self._element, self._pad)
         self._later: Callable[[Callable[[], Any]], None] | None = None  # None: nothing is playing yet, or any more
-        self._lost = ""  # why it is gone
+        self._lost = ""  # the cause, while the source is lost
         self._lost_at = 0.0
         self._again_at: float | None = None
         self._wait_s = _FIRST_WAIT_S
         self._arrived: float | None = None  # when the last frame came, or the connection began
         self._has_frames = False
         expect_video(self._element, self._pad, shown(source.name))
-        looks = ((Gst.PadProbeType.BUFFER, self._note), (Gst.PadProbeType.EVENT_DOWNSTREAM, self._hold_back))
+        looks = ((Gst.PadProbeType.BUFFER, self._on_buffer), (Gst.PadProbeType.EVENT_DOWNSTREAM, self._drop_eos))
         self._probes = [self._pad.add_probe(kind, look) for kind, look in looks]
 
     @property
-    def waits(self) -> bool:
-        """Whether the source is gone, and files end without it."""
+    def is_reconnecting(self) -> bool:
+        """True while the source is lost."""
         return bool(self._lost) and not self._is_over()
 
     def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
-        """Take note that the pipeline plays; ``later`` calls what it is given in the thread that changes its states."""
+        """Begin to reconnect when needed; ``later`` calls a function in the thread that changes the pipeline's states."""
         self._later = later
 
     def end(self) -> None:
-        """Let go of the elements; the pipeline has stopped."""
+        """Release the elements, after the pipeline has stopped."""
         self._later = None
         self._times.end()
         for probe in self._probes:
             self._pad.remove_probe(probe)
 
     def source_of(self, _element: str) -> Source:
-        """Return the source, whichever element is meant."""
+        """Return the only source."""
         return self._source
 
-    def takes(self, report: Report) -> bool:
-        """Return whether an error reports no more than that the source is gone, or comes from one that has been replaced."""
-        if is_of_gone(report):
+    def handle_error(self, report: Report) -> bool:
+        """Return True for an error of the connection, or of a source that has been replaced."""
+        if is_from_removed(report):
             return True
-        if not is_loss(report):
+        if not is_connection_error(report):
             return False
-        self._lose(without_secrets(report.text, self._source.typed).rstrip(".") or "an error")
+        self._mark_lost(without_secrets(report.text, self._source.typed).rstrip(".") or "an error")
         return True
 
-    def look(self) -> None:
-        """Connect again if it is time; find a source that is silent: not while frames wait for a library."""
+    def tick(self) -> None:
+        """Connect again when it is time; treat a silent source as lost, unless frames wait for a library."""
         now = time.monotonic()
         if self._later is None or self._is_over():
             return
         if not self._lost:
             self._arrived = self._arrived or now
             if now - self._arrived > _SILENCE_S and not self._first.get_property("current-level-buffers"):
-                self._lose(f"no frame for {_SILENCE_S:g} s")
+                self._mark_lost(f"no frame for {_SILENCE_S:g} s")
         elif self._again_at is None:
             if now - self._lost_at > _SETTLE_S:
-                self._give_up(now)
+                self._schedule_retry(now)
         elif now >= self._again_at:
-            self._come_back()
+            self._reconnect()
 
-    def _lose(self, why: str) -> None:
+    def _mark_lost(self, why: str) -> None:
         if not self._lost:
             self._lost_at = time.monotonic()
             self._lost = why
 
-    def _give_up(self, now: float) -> None:
+    def _schedule_retry(self, now: float) -> None:
         if self._has_frames:
             self._wait_s = _FIRST_WAIT_S
         self._warn(f"the source is gone ({self._lost}); trying again in {self._wait_s:g} s")
         self._again_at = now + self._wait_s
         self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
         if self._later:
-            self._later(self._take_out)
+            self._later(self._remove_source)
 
-    def _come_back(self) -> None:
-        """Finish files first, behind the frames that were on their way."""
+    def _reconnect(self) -> None:
+        """Finish the files after the last frames, then connect again."""
         assert self._later
         if self._has_frames:
             self._has_frames = False
@@ -221,12 +221,12 @@ class Reconnection:
             self._again_at, self._lost, self._arrived = None, "", None
             self._later(self._connect)
 
-    def _take_out(self) -> None:
+    def _remove_source(self) -> None:
         self._times.end()
         peer = self._pad.get_peer()
         if peer:
             peer.unlink(self._pad)
-        self._container.remove(self._element)  # first: nobody wants to know what it reports while it stops
+        self._container.remove(self._element)  # first, so that what it reports while it stops is not handled
         self._element.set_state(Gst.State.NULL)
 
     def _connect(self) -> None:
@@ -245,25 +245,25 @@ class Reconnection:
             pad.link_full(self._pad, Gst.PadLinkCheck.NOTHING)
             announce(pad, self._name)
 
-    def _note(self, _pad: Any, _info: Any) -> Any:
+    def _on_buffer(self, _pad: Any, _info: Any) -> Any:
         self._arrived, self._has_frames = time.monotonic(), True
         return Gst.PadProbeReturn.OK
 
-    def _hold_back(self, _pad: Any, info: Any) -> Any:
-        """Let the end of the source not be that of the stream."""
+    def _drop_eos(self, _pad: Any, info: Any) -> Any:
+        """Drop the end of the source, so that it does not end the stream."""
         if info.get_event().type != Gst.EventType.EOS or self._is_over():
             return Gst.PadProbeReturn.OK
-        self._lose("it ended")
+        self._mark_lost("it ended")
         return Gst.PadProbeReturn.DROP
 
 
-def is_of_gone(report: Report) -> bool:
-    """Return whether an element reports that is not in the pipeline any more."""
+def is_from_removed(report: Report) -> bool:
+    """Return True if a report comes from an element that was removed from the pipeline."""
     return not report.element.startswith("/GstPipeline:")
 
 
-def is_loss(report: Report) -> bool:
-    """Return whether an error is one of the connection.
+def is_connection_error(report: Report) -> bool:
+    """Return True if an error is one of the connection.
 
     It comes from inside of the source, while the source itself reports that it cannot play such a thing at all. That other
     elements refuse what the source sends is in the debug text alone.

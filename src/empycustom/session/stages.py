@@ -17,7 +17,7 @@ from empycustom.errors import ConfigurationError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.model.schema import Integer, Number, Problem, is_number
 from empycustom.packages import how_to_get_any
-from empycustom.session.parts import exists, not_text
+from empycustom.session.parts import encoding_problem, exists
 from empycustom.session.sinks import ENCODER, MUXER
 from empycustom.session.sources import INPUT, SOURCE
 from empycustom.session.upright import FITTED, SCALER
@@ -154,7 +154,7 @@ def _complaint(element: str, spec: Any, value: Any) -> str:
         if limits.problem(number):
             return f"{shown(value)} must be {limits.expected}"
     text = " ".join(["(", element, *assignments({spec.name: value}), ")"])  # the bin takes the element, and is freed with it
-    if complaint := not_text(text):
+    if complaint := encoding_problem(text):
         return f"{complaint}; give the file or folder another name"
     try:
         Gst.parse_launch_full(text, None, Gst.ParseFlags.FATAL_ERRORS)
