@@ -127,7 +127,7 @@ class DeepStreamCarrier:
         """Accept buffers with a batch."""
         return bool(batch_on(runs))
 
-    def decode(self, runs: Runs, frame: model.Frame) -> Frame:
+    def decode(self, runs: Runs, frame: model.Frame, *, as_json: bool = False) -> Frame:  # noqa: ARG002
         """Decode the batch on a buffer."""
         batch = batch_on(runs)
         if not hasattr(self, "_layout"):  # one process, one DeepStream

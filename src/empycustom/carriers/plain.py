@@ -38,7 +38,7 @@ from empycustom.errors import MetadataError
 from empycustom.model import keys, wire
 from empycustom.model import values as model
 from empycustom.model.results import FrameResult, Result, merged
-from empycustom.model.serialize import assemble, shorten
+from empycustom.model.serialize import shorten
 from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note
 from empycustom.native.metas import (
@@ -59,13 +59,8 @@ from empycustom.native.metas import (
 META_NAME = "EmPyCustomMeta"
 # What an object of in_meta says where nothing is known; it need not be repeated.
 _DEFAULTS = wire.object_dict(model.Detection("", model.Box(0, 0, 0, 0)))
-_OWN_KEYS = (
-    keys.RECORD_KEY,
-    keys.BOX_IN_REGION,
-    keys.BOX,
-    keys.CLASSIFIERS,
-    keys.LABEL,
-)  # not simply facts of an object
+# Not simply facts of an object.
+_OWN_KEYS = frozenset((keys.RECORD_KEY, keys.BOX_IN_REGION, keys.BOX, keys.CLASSIFIERS, keys.LABEL))
 
 
 class _Sources(dict[int, ObjectSource | None]):
@@ -102,7 +97,7 @@ class PlainCarrier:
         """Accept all that others do not."""
         return True
 
-    def decode(self, runs: Runs, frame: model.Frame) -> Frame:
+    def decode(self, runs: Runs, frame: model.Frame, *, as_json: bool = False) -> Frame:
         """Decode the metas of a buffer."""
         objects: list[Any] = frame[keys.OBJECTS]
         handles: list[Any] = []
@@ -123,7 +118,7 @@ class PlainCarrier:
                 layout = layout_at(metas[-1])
         if several:
             _drop_twins(objects, handles, self._sources.order)
-        return _decoded(frame, handles, warnings, text, stamp, layout)
+        return _decoded(frame, handles, warnings, text, stamp, layout, as_json=as_json)
 
     def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:
         """Return what decodes the buffer later: our own text, or if there are objects, a copy of the metas."""
@@ -142,10 +137,10 @@ class PlainCarrier:
             return None
         if has_objects:
             return number, partial(self._decode_copy, Snapshot(address))
-        return number, partial(_decoded, handles=[], warnings=(), text=text, stamp=stamp, layout=None)
+        return number, partial(_decoded, handles=[], warnings=(), text=text, stamp=stamp, layout=None, as_json=True)
 
     def _decode_copy(self, copy: Snapshot, frame: model.Frame) -> Frame:
-        return self.decode(scan_runs(copy.address), frame)
+        return self.decode(scan_runs(copy.address), frame, as_json=True)
 
     def number_in(self, runs: Runs) -> int | None:
         """Look for our custom meta or a stamp."""
@@ -186,7 +181,7 @@ class PlainCarrier:
             check_writable(address)
             json_at = self._add_earlier(address, frame, of_frame, told, warnings)
             size = frame.size if keys.OBJECTS in told else None
-        text = assemble(told)
+        text = wire.note_text(told)
         known.add(text, frame.frame_num, size)
         if json_at:
             self._json.replace(address, json_at, frame.frame_num, text)
@@ -274,7 +269,7 @@ def _matched(handles: Sequence[Handle], there: list[Place]) -> list[Place | None
 
 def _record(found: Any, key: str, box: tuple[int, int, int, int], source: ObjectSource) -> dict[str, Any]:
     """Return the entry for a new object, which has a ``box`` in its own metadata."""
-    own = (*source.kept, *_OWN_KEYS)
+    own = source.kept | _OWN_KEYS
     record = {name: value for name, value in found.items() if name not in own and value != _DEFAULTS.get(name)}
     record |= {keys.RECORD_KEY: key, keys.LABEL: found[keys.LABEL]}
     if found[keys.CLASSIFIERS]:
@@ -292,9 +287,9 @@ def _record(found: Any, key: str, box: tuple[int, int, int, int], source: Object
     return record
 
 
-def _read_note(text: bytes) -> dict[str, Any]:
+def _read_note(text: bytes, *, as_json: bool = False) -> dict[str, Any]:
     try:
-        return read_note(text)
+        return read_note(text, as_json=as_json)
     except ValueError as error:
         shown = shorten(text.decode("utf-8", "replace"))
         raise MetadataError(
@@ -310,11 +305,13 @@ def _decoded(
     text: bytes,
     stamp: tuple[int, int] | None,
     layout: VideoLayout | None,
+    *,
+    as_json: bool,
 ) -> Frame:
     """Return a frame with its objects, and what our own metadata adds to it."""
     if stamp is not None:
         frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
-    said = _read_note(text) if text else None
+    said = _read_note(text, as_json=as_json) if text else None
     if said:
         frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = said[keys.FRAME_NUM], said[keys.TIMESTAMP]
     decoded = Frame(frame)
@@ -347,15 +344,15 @@ def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, l
     if found[keys.LABEL] == ELSEWHERE:
         found[keys.LABEL] = record[keys.LABEL]
     for name, value in record.items():
-        if name not in source.kept and name not in lost and name not in _OWN_KEYS:
+        if name not in _OWN_KEYS and name not in source.kept and name not in lost:
             found[name] = value
     if keys.CLASSIFIERS in record and (
         keys.CLASSIFIERS not in lost or _are_same(wire.label_names(found), wire.label_names(record))
     ):
         found[keys.CLASSIFIERS] = record[keys.CLASSIFIERS]
         lost.pop(keys.CLASSIFIERS, None)  # the record says more of the same
-    rect = wire.box_of_object(found)
     if keys.BOX_IN_REGION in record:
+        rect = wire.box_of_object(found)
         left, top, width, height = record[keys.BOX_IN_REGION]
         before, now = sizes
         across, down = rect.width or _factor(before[0], now[0]), rect.height or _factor(before[1], now[1])
@@ -365,7 +362,9 @@ def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, l
             round(width * across, 6),
             round(height * down, 6),
         )
-    elif keys.BOX in record and _rounded(wire.box_of_object(record)) == _rounded(rect):  # earlier versions wrote it
+    elif keys.BOX in record and _rounded(wire.box_of_object(record)) == _rounded(
+        wire.box_of_object(found)
+    ):  # earlier versions wrote it
         found[keys.BOX] = record[keys.BOX]
 
 

@@ -45,7 +45,10 @@ class Frame:
 
 
 Kept = tuple[int | None, Callable[[Any], Frame]]
-"""The number that a buffer carries, None: it carries none; and what returns it decoded, given what the element itself knows."""
+"""The number that a buffer carries, None: it carries none; and what returns it decoded, given what the element itself knows.
+
+Attributes may stay JSON in it.
+"""
 
 
 class Carrier(Protocol):
@@ -59,8 +62,8 @@ class Carrier(Protocol):
     def accepts(self, runs: Runs) -> bool:
         """Return whether buffers with these metas are of this kind."""
 
-    def decode(self, runs: Runs, frame: model.Frame) -> Frame:
-        """Decode the metas of a buffer.
+    def decode(self, runs: Runs, frame: model.Frame, *, as_json: bool = False) -> Frame:
+        """Decode the metas of a buffer. ``as_json``: attributes may stay JSON (bytes), as for a document that becomes JSON.
 
         ``frame`` holds what the element itself knows; what the buffer says goes on top of it. Raises MetadataError.
         """

@@ -165,7 +165,7 @@ class AIMeta(VideoTransform):
         is_written = bool(self._outputs) or not self.values["silent"]
         self.last_meta = document = self.frames.document(address, self.heed, is_read=is_written)
         self.documents += 1
-        flow = self._write(as_line(document.text)) if is_written else FLOW_OK
+        flow = self._write(as_line(document.json)) if is_written else FLOW_OK
         if self.values["signal-aimetas"] and self.every.due():
             self.emit_signals()
         return flow

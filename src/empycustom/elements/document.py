@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from empycustom.elements.frames import Document, FrameFormat, FrameReader
+from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.output import is_video
 from empycustom.elements.upstream import origin_of
 from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
+from empycustom.model import wire
 
 _MOST_FORMATS = 16
 _formats: dict[str, FrameFormat] = {}  # by the text of their caps
@@ -38,7 +39,8 @@ def document(frame: Any, where: Any = None) -> dict[str, Any]:
         reader.follow(segment, _sink_of(pad))
     if pad is not None and (origin := origin_of(pad)):
         reader.come_from(*origin)
-    return Document(reader.decode(hash(buffer))).values()
+    decoded = reader.decode(hash(buffer))
+    return wire.document(decoded.frames, decoded.attributes)
 
 
 def _seen(frame: Any, where: Any) -> tuple[Any, Any, Any, Any]:

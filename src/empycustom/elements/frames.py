@@ -13,7 +13,7 @@ from empycustom.elements.upstream import NO_TIME, StreamTime, beginning_of, stre
 from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
-from empycustom.model.serialize import assemble
+from empycustom.model.serialize import assemble, decode
 from empycustom.model.values import name_frames
 from empycustom.model.wire import document, frame_dict
 from empycustom.native.metas import Runs, VideoLayout, add_stamp, pts_at, scan_runs
@@ -87,15 +87,14 @@ class FrameReader:
         frame = self.format.frame(pts_at(address)[0], self.number, now, self._stream_time, self.source)
         runs = scan_runs(address)
         if runs:
-            return self._decoded(runs, frame, now)
+            return self._decoded(self._carrier_of(runs), runs, frame, now)
         decoded = Frame(frame)
         decoded.carrier, decoded.time_ns = self._plain, now
         return decoded
 
-    def _decoded(self, runs: Runs, frame: model.Frame, now: int) -> Frame:
-        carrier = self._carrier_of(runs)
+    def _decoded(self, carrier: Carrier, runs: Runs, frame: model.Frame, now: int, *, as_json: bool = False) -> Frame:
         try:
-            decoded = carrier.decode(runs, frame)
+            decoded = carrier.decode(runs, frame, as_json=as_json)
         except MetadataError as error:
             error.frame = error.frame or name_frames([frame])
             raise
@@ -119,8 +118,9 @@ class FrameReader:
         now, runs = time_ns(), scan_runs(address)
         carrier = self._carrier_of(runs)
         kept = None if is_read else carrier.keep(address, runs, (self.format.width, self.format.height))
+        known = (pts_at(address)[0], self.number, now, self._stream_time, self.source)
         if kept is None:
-            frame = self.decode(address)
+            frame = self._decoded(carrier, runs, self.format.frame(*known), now, as_json=True)
             self.stamp(address, frame)
             heed(frame)
             return Document(frame)
@@ -129,7 +129,6 @@ class FrameReader:
             self.number = number
         else:  # unless another branch of a tee has it, too
             add_stamp(address, self.number, now)
-        known = (pts_at(address)[0], self.number, now, self._stream_time, self.source)
         return Document(None, (self.format, known, decode, heed))
 
     def name(self, address: int) -> str:
@@ -165,31 +164,35 @@ class Document:
     Several threads may ask.
     """
 
-    __slots__ = ("_kept", "_text", "frame")
+    __slots__ = ("_json", "_kept", "frame")
 
     def __init__(self, frame: Frame | None, kept: tuple[Any, ...] | None = None) -> None:
         self.frame, self._kept = frame, kept
-        self._text: str | None = None
+        self._json: bytes | None = None
+
+    @property
+    def json(self) -> bytes:
+        """The document as JSON in UTF-8, as :func:`~empycustom.model.serialize.assemble` makes it."""
+        made = self._json
+        if made is None:
+            kept, frame = self._kept, self.frame
+            if frame is None and kept is not None:
+                frame_format, known, decode, heed = kept
+                self.frame = frame = decode(frame_format.frame(*known))
+                heed(frame)
+            assert frame is not None, "there is a frame, or what it is made of"
+            made = self._json = assemble(document(frame.frames, frame.attributes))
+            self._kept = None
+        return made
 
     @property
     def text(self) -> str:
         """The document as JSON."""
-        text = self._text
-        if text is None:
-            text = self._text = assemble(self.values()).decode().lstrip()
-            self._kept = None
-        return text
+        return self.json.decode().lstrip()
 
     def values(self) -> dict[str, Any]:
         """Return the document as a dict."""
-        kept = self._kept
-        if self.frame is None and kept is not None:
-            frame_format, known, decode, heed = kept
-            self.frame = decode(frame_format.frame(*known))
-            heed(self.frame)
-        frame = self.frame
-        assert frame is not None, "there is a frame, or what it is made of"
-        return document(frame.frames, frame.attributes)
+        return decode(self.json)  # type: ignore[no-any-return]
 
 
 class FrameFormat:

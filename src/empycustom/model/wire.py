@@ -25,6 +25,7 @@ from empycustom.model.keys import (
     LABEL,
     OBJECTS,
     RECORD_KEY,
+    RESULT_ATTRIBUTES,
     SCHEMA_VERSION,
     SOURCE,
     SOURCE_ID,
@@ -36,7 +37,7 @@ from empycustom.model.keys import (
     WIDTH,
 )
 from empycustom.model.schema import Object
-from empycustom.model.serialize import decode, is_exact, loads
+from empycustom.model.serialize import assemble, decode, is_exact, loads, marked, split
 from empycustom.model.values import NOTHING, UNKNOWN_CLASS, UNTRACKED, Box, Classification, Detection, Label
 
 LARGEST = 2**31 - 1
@@ -200,13 +201,28 @@ class Known:
 
 
 known = Known()
+_ATTRIBUTES = (ATTRIBUTES, RESULT_ATTRIBUTES)
 
 
-def read_note(text: bytes) -> dict[str, Any]:
-    """Read the JSON of the custom meta, whose ``object`` are records of objects with their keys. Raises ValueError."""
-    if text in known:
+def note_text(content: Mapping[str, Any]) -> bytes:
+    """Return the JSON for the custom meta; attributes (bytes) are marked in it."""
+    return assemble(content, marked)
+
+
+def read_note(text: bytes, *, as_json: bool = False) -> dict[str, Any]:
+    """Read the JSON of the custom meta, whose ``object`` are records of objects with their keys. Raises ValueError.
+
+    ``as_json``: attributes may stay JSON (bytes).
+    """
+    if text not in known:
+        return _checked(text.decode("utf-8", "replace"), keys.NOTE_DICT)
+    if not as_json:
         return decode(text)  # type: ignore[no-any-return]
-    return _checked(text.decode("utf-8", "replace"), keys.NOTE_DICT)
+    content, fragments = split(text)
+    for place in (content, *content.get(OBJECTS, ())):
+        for key in [key for key, value in place.items() if value is None]:
+            place[key] = next(fragments) if key in _ATTRIBUTES else decode(next(fragments))
+    return content  # type: ignore[no-any-return]
 
 
 def read_event(text: str) -> tuple[Any, dict[int, dict[str, Any]], tuple[Any, Any]]:

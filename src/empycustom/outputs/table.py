@@ -17,7 +17,7 @@ from typing import IO, Any, Protocol
 from urllib.parse import unquote
 
 from empycustom.errors import UnknownOutputError
-from empycustom.model.serialize import dumps
+from empycustom.model.serialize import assemble
 from empycustom.text import as_path, meant, visible_json
 
 # The class for each scheme of a URI. It is imported when it is needed, and called with the location.
@@ -31,12 +31,14 @@ ENTRY_POINTS = "empycustom.outputs"
 
 def line_of(document: Any) -> bytes:
     """Return a document, or another JSON value, as one line of JSON in UTF-8. Documents become bytes nowhere else."""
-    return as_line(dumps(document))
+    return as_line(assemble(document))
 
 
-def as_line(text: str) -> bytes:
+def as_line(json: bytes) -> bytes:
     """Return the JSON of a document as a line in UTF-8; control characters are escaped."""
-    return f"{visible_json(text)}\n".encode()
+    if not json.isascii() or b"\x7f" in json:  # JSON itself escapes what is below a blank
+        json = visible_json(json.decode()).encode()
+    return json.lstrip() + b"\n"
 
 
 class Output(Protocol):

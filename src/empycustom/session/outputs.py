@@ -219,7 +219,7 @@ class Outputs:
         if self._documents is None:
             return True
         named = f'{{"stream_id":{dumps(stream.name)},{document[1:]}' if self._many else document
-        return self._documents.write(as_line(named), pace)
+        return self._documents.write(as_line(named.encode()), pace)
 
     def event(self, stream: Stream, event: dict[str, Any], pace: Pace) -> bool:
         """Let an event be written; a ``stream_id`` of its own stays. Return False where it was dropped."""
