@@ -201,7 +201,9 @@ class AIMeta(VideoTransform):
             return self._queued("location", output, "the file is incomplete" if is_file else "what is there is incomplete")
         except Exception as error:
             raise PropertyError(
-                f"location={location}: {output.name} cannot be written ({reason(error)}); give another file", name="location"
+                f"location={location}: {output.name} cannot be written ({reason(error)}); give another "
+                f"{'file' if is_file else 'location'}",
+                name="location",
             ) from error
 
     def _printed(self) -> QueuedOutput:

@@ -250,7 +250,9 @@ class EmPyCustom(VideoTransform):
 
     def _run(self, image: Any, source: int, target: int, frame: Frame) -> int:
         """Let the library see the frame, and do with it and its buffer what the result says."""
-        runner: Any = self._runner
+        runner, new_frames = self._runner, self._new_frames
+        assert runner, "buffers come between start and stop"
+        assert new_frames, "it is there as long as the runner"
         frame.in_meta = in_meta(frame.frames, self.frames.format.buffer_info(frame.layout), frame.attributes)
         try:
             result = runner.run(frame, image)
@@ -259,10 +261,10 @@ class EmPyCustom(VideoTransform):
             if runner.took_ns > self.frames.format.duration_ns:
                 self._slow(runner.took_ns, source)
         if target:
-            if result.image[0] is None:
+            if result is None or result.image[0] is None:
                 self.tally.dropped += 1
                 return FLOW_DROPPED
-            self._new_frames.fill(source, target, result.image, frame)  # type: ignore[union-attr]
+            new_frames.fill(source, target, result.image, frame)
         if result is None or result.returned is None:
             self.frames.stamp(target or source, frame)
         else:

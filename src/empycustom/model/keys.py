@@ -64,6 +64,8 @@ TEXT: Final = "text_params"
 CLASSIFIERS: Final = "classifier"
 LABELS: Final = "label_info"
 LABEL_NAME: Final = "result_label"
+FINDER: Final = "unique_component_id"  # of an object; of a classifier it is the number of the classifier
+TRACKER_CONFIDENCE: Final = "tracker_confidence"
 RECORD_KEY: Final = "key"
 BOX_IN_REGION: Final = "box_in_region"
 
@@ -169,8 +171,8 @@ OBJECT_DICT = Object(
         BOX: found(BOX_DICT, "the box, in pixels of the frame", required=True),
         TEXT: found(TEXT_DICT, "text that an overlay writes beside the object", default={}, blank=is_nothing),
         CLASSIFIERS: found(Array(CLASSIFIER_DICT), "an entry for each classifier", default=[], blank=is_nothing),
-        "unique_component_id": _of_deepstream(_INT, "number of the element that found the object"),
-        "tracker_confidence": _of_deepstream(_NUMBER, "confidence of the tracker, from 0 to 1"),
+        FINDER: _of_deepstream(_INT, "number of the element that found the object"),
+        TRACKER_CONFIDENCE: _of_deepstream(_NUMBER, "confidence of the tracker, from 0 to 1"),
         ATTRIBUTES: _of_library(Attributes(), "attributes of the object from libraries upstream", blank=is_nothing),
     },
     name="ObjectMeta",
@@ -321,7 +323,23 @@ DICTS = (
     *(BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, FRAME_DICT, PLANE_DICT, BUFFER_DICT),
     *(IN_META_DICT, DOCUMENT_DICT, NEW_OBJECT_DICT, OUT_FRAME_DICT, OUT_BATCH_DICT),
 )
-IN_META_KEYS = tuple(dict.fromkeys(key for each in (IN_META_DICT, *DICTS[:8]) for key in each.fields))
+IN_META_KEYS = tuple(
+    dict.fromkeys(
+        key
+        for each in (
+            IN_META_DICT,
+            BOX_DICT,
+            TEXT_DICT,
+            LABEL_DICT,
+            CLASSIFIER_DICT,
+            OBJECT_DICT,
+            FRAME_DICT,
+            PLANE_DICT,
+            BUFFER_DICT,
+        )
+        for key in each.fields
+    )
+)
 
 
 _read_object = OBJECT_DICT.reader()

@@ -50,8 +50,7 @@ _LEFT, _TOP, _WIDTH, _HEIGHT = keys.BOX_DICT.fields
 (_DISPLAY_TEXT,) = keys.TEXT_DICT.fields
 _NUM_CLASSES, _NAME, _CLASS, _LABEL_ID, _PROBABILITY = keys.LABEL_DICT.fields
 _NUM_LABELS, _COMPONENT, _LABELS = keys.CLASSIFIER_DICT.fields
-_OF_BATCH = list(keys.FRAME_DICT.fields)[-7:-2]
-_FINDER, _TRACKER_CONFIDENCE = list(keys.OBJECT_DICT.fields)[-3:-1]
+_OF_BATCH = [name for name, its in keys.FRAME_DICT.fields.items() if isinstance(its, keys.Key) and its.by == "DeepStream"]
 
 
 def plain_object(label: str, left: float, top: float, width: float, height: float) -> dict[str, Any]:
@@ -75,9 +74,9 @@ def object_dict(found: Detection, attributes: Any = NOTHING) -> model.Object:
     if found.classifications:
         made[CLASSIFIERS] = [classifier_dict(each) for each in found.classifications]
     if found.component_id is not None:
-        made[_FINDER] = found.component_id
+        made[keys.FINDER] = found.component_id
     if found.tracker_confidence is not None:
-        made[_TRACKER_CONFIDENCE] = found.tracker_confidence
+        made[keys.TRACKER_CONFIDENCE] = found.tracker_confidence
     if attributes is not NOTHING:
         made[ATTRIBUTES] = attributes
     return cast("model.Object", made)
@@ -113,8 +112,8 @@ def detection_of(found: Mapping[str, Any]) -> Detection:
         found[CONFIDENCE],
         found[TEXT][_DISPLAY_TEXT],
         tuple(map(_classification, found[CLASSIFIERS])),
-        found.get(_FINDER),
-        found.get(_TRACKER_CONFIDENCE),
+        found.get(keys.FINDER),
+        found.get(keys.TRACKER_CONFIDENCE),
     )
 
 

@@ -25,9 +25,11 @@ class Runner(Protocol):
         """Get ready for frames. Raises LibraryError."""
 
     def run(self, frame: Frame, image: Any) -> Result | None:
-        """Return what the library makes of a frame, None: nothing.
+        """Return what the library makes of a frame; None: the frame goes on as it is, or, where it is not in place, not at all.
 
-        ``image`` is the ``Gst.Buffer`` with the pixels, as a callback gets it. Raises LibraryError, StreamEndedError.
+        ``image`` is the ``Gst.Buffer`` with the pixels, as a callback gets it. Where the library is not called in place,
+        ``image`` of the result is a list with the new frame: a ``Gst.Buffer``, arrays, or None, which drops the frame. Raises
+        LibraryError, StreamEndedError.
         """
 
     def stop(self) -> None:
