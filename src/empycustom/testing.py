@@ -291,7 +291,7 @@ class OpenLibrary:
         return made
 
     def _output_of(self, library: Library, frame: SampleFrame) -> FrameFormat:
-        return FrameFormat(OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS)).of(frame.caps, self.options))
+        return FrameFormat(OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS)).caps_for(frame.caps, self.options))
 
 
 def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:

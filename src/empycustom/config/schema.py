@@ -121,7 +121,7 @@ _NAMED: Mapping[str, Field] = {
 
 
 _ONE_KEY = 'an object with one key, as {"nvinfer": {…}}'
-_ONE = Object(_NAMED, others=_ANY, minimum=1, maximum=1, name="named", words=_ONE_KEY)
+_ONE = Object(_NAMED, others=_ANY, minimum=1, maximum=1, name="named", expected_text=_ONE_KEY)
 _SOME = Object(_NAMED, others=_ANY, minimum=1, name="several")
 
 

@@ -1,4 +1,4 @@
-"""``aimeta``: gathers what the carriers on a buffer say into one JSON document, and tells the application."""
+"""``aimeta``: gathers the metadata on a buffer into one JSON document, emits it as a signal, and writes it to outputs."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Pace:
 
 
 class AIMeta(VideoTransform):
-    """The element. It changes nothing in the stream. ``pace`` tells outputs of documents whether the stream may wait."""
+    """The element. It changes nothing in the stream. ``pace`` is for outputs of documents: whether the stream may wait."""
 
     __gtype_name__ = "GstAIMeta"
     __gstmetadata__ = (
@@ -141,12 +141,12 @@ class AIMeta(VideoTransform):
     def changed(self, name: str, value: Any) -> None:
         """Let what may change while playing take effect."""
         if name == "signal-interval":
-            self.every.interval = value
+            self.interval_gate.interval = value
         elif name == "location" and self.started:
             raise PropertyError("location cannot change while the element runs; set it in state NULL or READY", name=name)
 
     def computed(self, name: str) -> Any:
-        """Return the properties that are made when they are asked for."""
+        """Return the value of a property; ``stats`` is calculated when it is read."""
         return structure_of("aimeta-stats", self._counts()) if name == "stats" else super().computed(name)
 
     def _counts(self) -> dict[str, int]:
@@ -163,10 +163,10 @@ class AIMeta(VideoTransform):
     def _gather(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
         self.frames.number += 1
         is_written = bool(self._outputs) or not self.values["silent"]
-        self.last_meta = document = self.frames.document(address, self.heed, is_read=is_written)
+        self.last_meta = document = self.frames.document(address, self.report_warnings, is_read=is_written)
         self.documents += 1
         flow = self._write(as_line(document.json)) if is_written else FLOW_OK
-        if self.values["signal-aimetas"] and self.every.due():
+        if self.values["signal-aimetas"] and self.interval_gate.should_process():
             self.emit_signals()
         return flow
 

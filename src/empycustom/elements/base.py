@@ -1,4 +1,9 @@
-"""How buffers get into the elements: straight from C where that works (see native/fastpath.py), or by PyGObject."""
+"""The base classes of the elements: how buffers reach them, their properties and virtual methods, and their view of the stream.
+
+Buffers come straight from C where that works (see :mod:`empycustom.native.fastpath`), or by PyGObject. :class:`PyTransform` is a
+GstBaseTransform whose properties are a table, and which never raises into C; :class:`VideoTransform`, the base of ``empycustom``
+and ``aimeta``, also decodes the metadata of frames.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +51,10 @@ def install_fast_path(element_class: Any, *methods: str) -> None:
 _NO_VFUNCS = ("parent_class", "passthrough_on_same_caps", "transform_ip_on_passthrough", "_gst_reserved", "start", "stop")
 
 
-# What a callback gets: made of the address of the buffer on the fast path, else of the object that PyGObject made. And what has
-# to be done when the callback has returned and something still holds it, which PyGObject does itself for its own.
+# ``as_buffer`` makes what a callback gets: of the address of the buffer on the fast path, else of the object that PyGObject made.
+# ``retain`` is called when the callback has returned and the library still refers to it; PyGObject does that itself for its own.
 as_buffer: Callable[[Any], Any] = wrap if SLOW_BECAUSE else borrow_function()
 retain: Callable[[Any], None] = (lambda _: None) if SLOW_BECAUSE else take_reference
-
-
-# What the three elements have in common: a Python GstBaseTransform whose properties are a table and that never raises into C.
 
 
 ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel
@@ -61,7 +63,7 @@ FLOW_OK, FLOW_EOS, FLOW_ERROR = int(Gst.FlowReturn.OK), int(Gst.FlowReturn.EOS),
 FLOW_DROPPED = int(Gst.FlowReturn.CUSTOM_SUCCESS)
 
 
-# Who gets what the elements log, in the place of GStreamer's log: functions of the level, the element's name and the text.
+# Functions of the level, the element's name and the text, which get what the elements log in the place of GStreamer's log.
 listeners: list[Callable[[int, str, str], None]] = []
 
 
@@ -94,7 +96,7 @@ def guarded(failed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 class _Living:
-    """What an element has among its attributes, which PyGObject frees with it; the object of Python's may be freed before."""
+    """An attribute of an element that lives as long as the element; PyGObject may free the Python object before."""
 
     def __init__(self, address: int) -> None:
         self.address = address
@@ -119,14 +121,14 @@ class PyTransform(GstBase.BaseTransform):
     A subclass declares ``properties`` and ``category``, implements ``begin`` and ``end``, and is handed to
     :func:`install_fast_path`. Its ``begin`` sets ``work``: what works on a buffer in place, gets its address and PyGObject's
     object of it (on the fast path the address alone), returns a GstFlowReturn. What it raises goes to the bus.
-    ``work_between`` is the same for those who may fill another buffer.
+    ``work_transform`` is the same for those who may fill another buffer.
     """
 
     __gtype_name__ = "GstEmPyTransform"
     properties: ClassVar[Sequence[Property]] = ()
     category: ClassVar[DebugCategory]
     work: Callable[..., int]
-    work_between: Callable[..., int] | None = None
+    work_transform: Callable[..., int] | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,10 +152,10 @@ class PyTransform(GstBase.BaseTransform):
         """Stop: close what ``begin`` opened. What it raises goes to the bus."""
 
     def changed(self, name: str, value: Any) -> None:
-        """Take note of the new value of a property, in whatever state. May raise PropertyError: it is not taken then."""
+        """Apply the new value of a property, in whatever state. May raise PropertyError: the old value stays then."""
 
     def failed(self, error: BaseException) -> int:
-        """Tell what the work on a buffer raised, and return a GstFlowReturn."""
+        """Report what the work on a buffer raised, and return a GstFlowReturn."""
         post_error(self, error)
         return FLOW_ERROR
 
@@ -190,14 +192,14 @@ class PyTransform(GstBase.BaseTransform):
         use_native_folders()
         self.begin()
         self.started = True
-        self.call(self.work, self.work_between)
+        self.set_work(self.work, self.work_transform)
         self.log(INFO, f"fast path: {f'off, because {SLOW_BECAUSE}' if SLOW_BECAUSE else 'on'}")
         return True
 
-    def call(self, work: Callable[..., int], work_between: Callable[..., int] | None) -> None:
-        """From now on let these work on buffers, whichever way they come."""
-        self.work, self.work_between = work, work_between
-        fastpath.register(hash(self), self.failed, work, work_between)
+    def set_work(self, work: Callable[..., int], work_transform: Callable[..., int] | None) -> None:
+        """Let these functions work on buffers from now on, whichever way they come."""
+        self.work, self.work_transform = work, work_transform
+        fastpath.register(hash(self), self.failed, work, work_transform)
 
     def do_stop(self) -> bool:
         self.started = False
@@ -207,14 +209,14 @@ class PyTransform(GstBase.BaseTransform):
         except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
             post_error(self, error)
         self.__dict__.pop("work", None)
-        self.work_between = None
-        return True  # False would leave the pad active, and the pipeline waits for it for ever
+        self.work_transform = None
+        return True  # False would leave the pad active, and the pipeline waits for it forever
 
     def do_transform_ip(self, buffer: Any) -> Any:
-        return self.worked(self.work, hash(buffer), buffer)
+        return self.run_guarded(self.work, hash(buffer), buffer)
 
-    def worked(self, work: Callable[..., int], *given: Any) -> Any:
-        """Return what ``work`` makes of what is given, as a Gst.FlowReturn, whatever it raises."""
+    def run_guarded(self, work: Callable[..., int], *given: Any) -> Any:
+        """Call ``work`` and return its result as a Gst.FlowReturn; what it raises goes to the bus."""
         try:
             return Gst.FlowReturn(work(*given))
         except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
@@ -233,9 +235,6 @@ class PyTransform(GstBase.BaseTransform):
             self.category.write(level, for_people(file), function or frame.f_code.co_name, frame.f_lineno, hash(self), text)
 
 
-# What ``empycustom`` and ``aimeta`` have in common: reading what video buffers carry, in step with each other.
-
-
 _BORDERS = (
     "{0} upstream adds borders to the frames, and GStreamer scales boxes as if there were none: boxes that were found before it "
     "lie beside their objects; set add-borders=false on {0}"
@@ -243,24 +242,24 @@ _BORDERS = (
 VIDEO_CAPS = f"video/x-raw, format={{ {', '.join(FORMATS)} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
 
 
-def _nothing_more(*_given: Any) -> int:
+def _refuse_buffer(*_given: Any) -> int:
     """Take no buffer."""
     return FLOW_EOS
 
 
-class Every:
-    """Says which buffers are due: the first, and from there every n-th. ``interval`` (n) may change at any time."""
+class IntervalGate:
+    """Choose which buffers are processed: the first, and from there every n-th. ``interval`` (n) may change at any time."""
 
     def __init__(self) -> None:
         self.interval = 1
         self._wait = 0
 
     def restart(self) -> None:
-        """Begin anew: the next buffer is due."""
+        """Begin anew: the next buffer is to be processed."""
         self._wait = 0
 
-    def due(self) -> bool:
-        """Count a buffer, and say whether it is due."""
+    def should_process(self) -> bool:
+        """Count a buffer, and return whether it is to be processed."""
         wait, interval = self._wait - 1, self.interval
         if 0 < wait < interval:
             self._wait = wait
@@ -284,45 +283,45 @@ class VideoTransform(PyTransform):
 
     def __init__(self) -> None:
         self.frames = FrameReader()
-        self.every = Every()
+        self.interval_gate = IntervalGate()
         self.last_meta: Any = None
-        self.told: set[Any] = set()  # what has been said once, on the bus or in the log
+        self.reported: set[Any] = set()  # warnings that were given once, on the bus or in the log
         self._until_end: tuple[Any, Any] | None = None  # what worked on buffers until the library ended the stream
         super().__init__()
 
     def begin(self) -> None:
-        """Begin a stream: numbers from 0, nothing said yet."""
+        """Begin a stream: numbers from 0, nothing reported yet."""
         self.frames.restart()
-        self.every.restart()
+        self.interval_gate.restart()
         self.last_meta = None
         self._until_end = None
-        self.told.clear()
-        self._is_heard = any_listener_check(hash(self))
-        self._signal_is_heard = listener_check(hash(self), self.signal)
-        self._new_meta_is_heard = listener_check(hash(self), "new-meta")
+        self.reported.clear()
+        self._has_listeners = any_listener_check(hash(self))
+        self._signal_has_listeners = listener_check(hash(self), self.signal)
+        self._new_meta_has_listeners = listener_check(hash(self), "new-meta")
 
     def end(self) -> None:
         """End the stream."""
 
-    def heed(self, frame: Frame) -> None:
-        """Warn, once, of what was remarkable about a frame that was just decoded."""
+    def report_warnings(self, frame: Frame) -> None:
+        """Report the warnings of a frame that was just decoded, each once."""
         if frame.warnings:
             self._warn(frame.warnings, name_frames(frame.frames))
-        if frame.is_reshaped and _BORDERS not in self.told:
-            self.told.add(_BORDERS)
+        if frame.is_reshaped and _BORDERS not in self.reported:
+            self.reported.add(_BORDERS)
             name = adds_borders(self.sinkpad)
             if name:
                 post_warning(self, MetadataError(_BORDERS.format(name)))
 
     def warn(self, warnings: Sequence[str], address: int = 0) -> None:
         """Write sentences to the debug log, each once, and with the frame where it is that of the buffer at ``address``."""
-        if not self.told.issuperset(warnings):
+        if not self.reported.issuperset(warnings):
             self._warn(warnings, self.frames.name(address) if address else "")
 
     def _warn(self, warnings: Sequence[str], frame: str) -> None:
         for warning in warnings:
-            if warning not in self.told:
-                self.told.add(warning)
+            if warning not in self.reported:
+                self.reported.add(warning)
                 self.log(WARNING, f"{warning}{f' (first at {frame})' if frame else ''}", "warn")
 
     def last_text(self) -> str | None:
@@ -332,17 +331,17 @@ class VideoTransform(PyTransform):
 
     def emit_signals(self) -> None:
         """Emit the signal, and ``new-meta`` with the last meta as text, as far as anybody listens."""
-        if not self._is_heard():  # one question instead of two, where nobody listens to anything
+        if not self._has_listeners():  # one question instead of two, where nobody listens to anything
             return
-        if self._signal_is_heard():
+        if self._signal_has_listeners():
             trace_this_thread()
             self.emit(self.signal)
-        if self._new_meta_is_heard():
+        if self._new_meta_has_listeners():
             trace_this_thread()
             self.emit("new-meta", self.last_text())
 
     def computed(self, name: str) -> Any:
-        """Return the properties that are made when they are asked for."""
+        """Return the value of a property; some are calculated when they are read."""
         if name == "last-meta":
             return self.last_text()
         return super().computed(name)
@@ -358,22 +357,22 @@ class VideoTransform(PyTransform):
         return True
 
     def end_stream(self, why: StreamEndedError) -> int:
-        """Say why the stream ends here, finish what is downstream, and take no more buffers; return the GstFlowReturn."""
+        """Report why the stream ends here, finish what is downstream, and take no more buffers; return the GstFlowReturn."""
         post_info(self, why)
-        self._until_end = self.work, self.work_between
-        self.call(_nothing_more, _nothing_more)
+        self._until_end = self.work, self.work_transform
+        self.set_work(_refuse_buffer, _refuse_buffer)
         self.srcpad.push_event(Gst.Event.new_eos())
         return FLOW_EOS
 
     def failed(self, error: BaseException) -> int:
-        """Tell what the work on a buffer raised: also that somebody left a debugger, which ends the stream well."""
+        """Report what the work on a buffer raised: also that somebody left a debugger, which ends the stream well."""
         found = at_fault(error)
         return self.end_stream(found) if isinstance(found, DebuggerLeftError) else super().failed(found)
 
     def do_sink_event(self, event: Any) -> bool:
         if self._until_end:
             if event.type == Gst.EventType.FLUSH_STOP:  # whoever seeks wants to see more
-                self.call(*self._until_end)
+                self.set_work(*self._until_end)
                 self._until_end = None
             elif event.type & Gst.EventTypeFlags.SERIALIZED:
                 return True  # nothing comes behind the end

@@ -1,4 +1,4 @@
-"""The document of one buffer, for programs that have it in their hands: what aimeta says of it."""
+"""The document of one buffer, as aimeta makes it, for programs that have the buffer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _own = threading.local()  # a reader of its own for each thread, with what was f
 
 
 def document(frame: Any, where: Any = None) -> dict[str, Any]:
-    """Return the document that aimeta makes of the frame in a buffer, as a dict: what is known, and what libraries said.
+    """Return the document that aimeta makes of the frame in a buffer, as a dict: what is known, and what libraries attached.
 
     ``frame`` is the ``Gst.Sample`` that an appsink gives, or a ``Gst.Buffer``; then ``where`` is the ``Gst.Pad`` where it was
     seen, or its ``Gst.Caps``. Everything is read from the buffer itself, whether or not there is an aimeta in the pipeline, so

@@ -1,4 +1,4 @@
-"""``empycustom``: calls a function of the user's for every frame and lets what it returns travel with the video."""
+"""``empycustom``: calls a function of the user's for every frame, and attaches what it returns to the buffer."""
 
 from __future__ import annotations
 
@@ -152,8 +152,8 @@ class EmPyCustom(VideoTransform):
         runner.start(options, events)
         self._runner = runner
         self._new_frames = NewFrames(library, self.srcpad.mark_reconfigure)
-        self._is_slow_known = self._are_lists_known = False
-        self.work, self.work_between = self._transform_ip, self._transform
+        self._is_slow_reported = self._is_list_checked = False
+        self.work, self.work_transform = self._transform_ip, self._transform
         self._output = self._output_of(library)
 
     def _output_of(self, library: Library) -> OutputCaps | None:
@@ -181,7 +181,7 @@ class EmPyCustom(VideoTransform):
     def changed(self, name: str, value: Any) -> None:
         """Let what may change while playing take effect."""
         if name == "process-interval":
-            self.every.interval = value
+            self.interval_gate.interval = value
         elif name == "msg-blob":
             self.frames.publish_messages(value)
         elif name == "options" and self._runner:
@@ -192,7 +192,7 @@ class EmPyCustom(VideoTransform):
             raise PropertyError(f"{name} cannot change while the element runs; set it in state NULL or READY", name=name)
 
     def computed(self, name: str) -> Any:
-        """Return the properties that are made when they are asked for."""
+        """Return the value of a property; ``stats`` is calculated when it is read."""
         return self.tally.structure() if name == "stats" else super().computed(name)
 
     # One frame: decode, run, apply, publish. ``source`` and ``target`` are addresses of buffers, ``given`` is PyGObject's object
@@ -220,7 +220,7 @@ class EmPyCustom(VideoTransform):
         self.frames.number += 1
         if highest_level[0] >= DEBUG:
             self.log(DEBUG, function, f"do_{function}")
-        return self.every.interval == 1 or self.every.due()
+        return self.interval_gate.interval == 1 or self.interval_gate.should_process()
 
     def _process(self, source: int, target: int, given: Any) -> int:
         self.tally.processed += 1
@@ -231,25 +231,25 @@ class EmPyCustom(VideoTransform):
         except MetadataError as error:
             return self._recover(error, source, target, None)
         if frame.warnings or frame.is_reshaped:
-            self.heed(frame)
+            self.report_warnings(frame)
         image = as_buffer(source if given is None else given)
         references = getrefcount(image)
         try:
             return self._run(image, source, target, frame)
         except StreamEndedError as end:
-            return self._end(end, source)
+            return self._end_at(end, source)
         except LibraryError as error:
             return self._recover(error, source, target, frame)
         except NotWritableError as error:
             if target:  # the library has never seen that one
                 raise
             return self._recover(self._library.buffer_retained_error(error), source, target, frame)
-        finally:  # when the tracebacks are gone, which hold it too
+        finally:  # when the tracebacks are gone, which refer to it too
             if getrefcount(image) > references:  # the library keeps it
                 retain(image)
 
     def _run(self, image: Any, source: int, target: int, frame: Frame) -> int:
-        """Let the library see the frame, and do with it and its buffer what the result says."""
+        """Call the library with the frame, and apply its result to the frame and its buffer."""
         runner, new_frames = self._runner, self._new_frames
         assert runner, "buffers come between start and stop"
         assert new_frames, "it is there as long as the runner"
@@ -259,7 +259,7 @@ class EmPyCustom(VideoTransform):
         finally:
             self.tally.times.add(runner.took_ns)
             if runner.took_ns > self.frames.format.duration_ns:
-                self._slow(runner.took_ns, source)
+                self._warn_too_slow(runner.took_ns, source)
         if target:
             if result is None or result.image[0] is None:
                 self.tally.dropped += 1
@@ -275,21 +275,21 @@ class EmPyCustom(VideoTransform):
         warnings = frame.carrier.apply(address, frame, result)
         if warnings:
             self.warn(warnings, address)
-        if not self._are_lists_known and type(result.returned) is list and frame.handles and frame.handles[0]:
-            self._look_at(result.returned, frame)
+        if not self._is_list_checked and type(result.returned) is list and frame.handles and frame.handles[0]:
+            self._warn_about_list(result.returned, frame)
         self.last_meta = result
         if highest_level[0] >= LOG:
             self.log(LOG, f"New meta: {result.text}")
         if not self.values["silent"]:
             self.emit_signals()
 
-    def _look_at(self, entries: list[Any], frame: Frame) -> None:
-        """Warn, once, where a list seems to be about the frame, and went to objects. The first list that tells settles it."""
+    def _warn_about_list(self, entries: list[Any], frame: Frame) -> None:
+        """Warn, once, where a list seems to be about the frame, and went to objects. The first list that shows it decides."""
         objects = len(frame.handles[0])
         if is_padded(entries, objects):
-            self._are_lists_known = True
+            self._is_list_checked = True
         elif len(entries) < objects:
-            self._are_lists_known = True
+            self._is_list_checked = True
             label = ""
             with suppress(Exception):  # the dicts are the library's, which may have changed them
                 label = frame.frames[0]["object"][0]["obj_label"]
@@ -297,16 +297,16 @@ class EmPyCustom(VideoTransform):
             what = f"{name} returned {too_short(len(entries), objects, label)} (reported once)"
             post_warning(self, CallbackOutputError.at(library.path, library.line_of(name), what, callback=name))
 
-    def _slow(self, took_ns: int, address: int) -> None:
+    def _warn_too_slow(self, took_ns: int, address: int) -> None:
         """Warn, once, that a call took longer than a frame lasts. The first call is only logged: it may be slow for once."""
-        if self._is_slow_known:
+        if self._is_slow_reported:
             return
         error = self._library.too_slow(took_ns / 1e6, self.frames.format.duration_ns / 1e6)
         error.frame = self.frames.name(address)
         if self.tally.processed == 1:
             self.log(WARNING, f"{error}. (It was the first call: what is slow only once belongs into start.)")
             return
-        self._is_slow_known = True
+        self._is_slow_reported = True
         post_warning(self, error)
 
     def _repeat(self, source: int, target: int) -> int:
@@ -319,14 +319,14 @@ class EmPyCustom(VideoTransform):
         self.tally.dropped += 1
         return FLOW_DROPPED
 
-    def _end(self, end: StreamEndedError, source: int) -> int:
+    def _end_at(self, end: StreamEndedError, source: int) -> int:
         """End the stream before the frame at hand."""
         end.frame = self.frames.name(source)
         self.tally.dropped += 1
         return self.end_stream(end)
 
     def _recover(self, error: LibraryError | MetadataError, source: int, target: int, frame: Frame | None) -> int:
-        """Do what ``on-error`` says; with "pass" the frame goes on as it came, less what could not be decoded (no ``frame``)."""
+        """Apply the property ``on-error``. "pass": a frame goes on as it came, less what could not be decoded (no ``frame``)."""
         if frame:
             error.frame = self.frames.name(source)
         flow = self._failed(error)
@@ -345,8 +345,8 @@ class EmPyCustom(VideoTransform):
             post_error(self, error)
             return FLOW_ERROR
         cause = (type(error), kind_of(error.__cause__), getattr(error, "line", None))
-        if cause not in self.told:  # once for each place: the bus is no log
-            self.told.add(cause)
+        if cause not in self.reported:  # once for each place: the bus is not a log
+            self.reported.add(cause)
             post_warning(self, error)
         if policy == "pass":
             return FLOW_OK
@@ -374,7 +374,7 @@ class EmPyCustom(VideoTransform):
 
     @guarded(Gst.Caps.new_empty)
     def do_transform_caps(self, _direction: Any, caps: Any, limit: Any) -> Any:
-        # Before the start it is not known what the library will say, and elements are linked already.
+        # Before the start the caps of the library are not known, and elements are linked already.
         any_caps = self._output or not (self.started or self.values["in-place"])
         possible = Gst.Caps.from_string(VIDEO_CAPS) if any_caps else caps
         return limit.intersect_full(possible, Gst.CapsIntersectMode.FIRST) if limit else possible
@@ -392,8 +392,8 @@ class EmPyCustom(VideoTransform):
             return Gst.Caps.new_empty()
 
     def do_transform(self, in_buffer: Any, out_buffer: Any) -> Any:
-        assert self.work_between is not None, "buffers come between start and stop"
-        return self.worked(self.work_between, hash(in_buffer), hash(out_buffer), in_buffer)
+        assert self.work_transform is not None, "buffers come between start and stop"
+        return self.run_guarded(self.work_transform, hash(in_buffer), hash(out_buffer), in_buffer)
 
 
 install(PROPERTIES, EmPyCustom)

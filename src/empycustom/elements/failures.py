@@ -1,4 +1,4 @@
-"""The one place where an exception becomes a message on the bus."""
+"""Exceptions as messages on the bus: the one place where they are posted."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from empycustom.gstreamer import Gst
 from empycustom.library.explain import at_fault, traceback_of
 from empycustom.text import for_people
 
-# How it is seen on the bus that a library ended its stream (an info), and that somebody left a debugger (an info or an error).
+# Codes on the bus of a library that ended its stream (an info), and of a debugger that was left (an info or an error).
 ENDED, LEFT = (Gst.LibraryError, Gst.LibraryError.FAILED), (Gst.LibraryError, Gst.LibraryError.SHUTDOWN)
-# Which of GStreamer's codes says what an exception says. The first class that fits counts.
+# GStreamer's domain and code for each class of exceptions. The first class that fits counts.
 _CODES: list[tuple[type[BaseException], Any, Any]] = [
     (LibraryNotFoundError, Gst.ResourceError, Gst.ResourceError.NOT_FOUND),
     (DebuggerLeftError, *LEFT),
@@ -50,7 +50,7 @@ def post_warning(element: Any, error: BaseException) -> None:
 
 
 def post_info(element: Any, error: BaseException) -> None:
-    """Post what ``error`` says as an information."""
+    """Post the message of ``error`` as an info."""
     _post(element, Gst.MessageType.INFO, error)
 
 
@@ -64,7 +64,7 @@ def _post(element: Any, kind: Any, error: BaseException) -> None:
 
 
 def sentence(error: BaseException) -> str:
-    """Return what an exception says on one line."""
+    """Return the message of an exception, on one line."""
     if isinstance(error, (EmPyCustomError, OSError)):
         return str(error)
     return f"the element itself failed, which is a defect of empycustom: {type(error).__name__}: {error}"

@@ -1,4 +1,8 @@
-"""What goes downstream where ``in-place`` is false: its caps, as the library's ``output_caps`` says, and the buffers with it."""
+"""What goes downstream where ``in-place`` is false: caps and buffers.
+
+:class:`OutputCaps` negotiates the caps that the library's ``output_caps`` returns; :class:`NewFrames` chooses the pool of the new
+buffers, checks what ``process`` made, and fills the buffers with it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ _OF_THE_FORMAT = ("colorimetry", "chroma-site")  # they do not outlive a change 
 
 
 class OutputCaps:
-    """Asks the library once for each caps that come in. ``template`` is what the element can put out at all."""
+    """Asks the library once for each caps that come in. ``template`` is what the element can output at all."""
 
     def __init__(self, library: Library, template: Any) -> None:
         self._library, self._template = library, template
@@ -42,7 +46,7 @@ class OutputCaps:
 
         Raises LibraryError where ``output_caps`` fails, or where it does not.
         """
-        wanted = self.of(caps, options)
+        wanted = self.caps_for(caps, options)
         if not offered.can_intersect(wanted):
             raise invalid_result(
                 self._library,
@@ -52,7 +56,7 @@ class OutputCaps:
             )
         return offered.intersect(wanted).fixate()
 
-    def of(self, caps: Any, options: dict[str, Any]) -> Any:
+    def caps_for(self, caps: Any, options: dict[str, Any]) -> Any:
         """Return the fixed caps of what is made of frames with the fixed ``caps``. Raises LibraryError."""
         key = caps.to_string()
         if key not in self._known:  # GStreamer asks several times
@@ -72,10 +76,10 @@ class OutputCaps:
     def _completed(self, returned: Any, caps: Any) -> Any:
         if not isinstance(returned, (str, Gst.Caps)):
             raise OutputError(f"it is {kind_of(returned)}; return a text such as {_EXAMPLE}, a Gst.Caps, or None")
-        asked = Gst.Caps.from_string(returned) if isinstance(returned, str) else returned
-        if asked is None or asked.is_any() or asked.get_size() != 1 or not _is_raw_video(asked):
+        requested = Gst.Caps.from_string(returned) if isinstance(returned, str) else returned
+        if requested is None or requested.is_any() or requested.get_size() != 1 or not _is_raw_video(requested):
             raise OutputError(f"{_text(returned)!r} is not one kind of raw video; return a text such as {_EXAMPLE}")
-        made = _completed(asked, caps)
+        made = _completed(requested, caps)
         if not made.is_fixed():
             raise OutputError(f"{_text(returned)!r} leaves a choice; give every field one value")
         if not is_video(made):
@@ -90,10 +94,10 @@ def _is_raw_video(caps: Any) -> bool:
 
 
 def is_video(caps: Any) -> bool:
-    """Whether frames of these fixed caps have a format and a size."""
+    """Return whether frames of these fixed caps have a format and a size."""
     try:
         info = GstVideo.VideoInfo.new_from_caps(caps)
-    except TypeError:  # how PyGObject says that there is none
+    except TypeError:  # PyGObject's way of returning NULL
         return False
     return info is not None and 0 < info.width < _LIMIT and 0 < info.height < _LIMIT
 
@@ -102,17 +106,17 @@ def _text(returned: Any) -> str:
     return returned if isinstance(returned, str) else str(returned.to_string())
 
 
-def _completed(asked: Any, given: Any) -> Any:
-    """Return the caps ``asked`` for, with what they leave out taken from those ``given``."""
-    left, fields = _structure(given), _structure(asked)
+def _completed(requested: Any, given: Any) -> Any:
+    """Return the ``requested`` caps; the fields that they leave out are those of the ``given`` ones."""
+    left, fields = _structure(given), _structure(requested)
     names = [fields.nth_field_name(index) for index in range(fields.n_fields())]
     if "format" in names and fields.get_string("format") != left.get_string("format"):
         names += _OF_THE_FORMAT
     for name in names:
         left.remove_field(name)
-    features = asked.get_features(0)
+    features = requested.get_features(0)
     rest = left.to_string().rstrip(";").removeprefix("video/x-raw")
-    return Gst.Caps.from_string(f"video/x-raw({features.to_string()}){rest}").intersect(asked)
+    return Gst.Caps.from_string(f"video/x-raw({features.to_string()}){rest}").intersect(requested)
 
 
 def _structure(caps: Any) -> Any:
@@ -121,13 +125,11 @@ def _structure(caps: Any) -> Any:
     return Gst.Structure.new_from_string(f"video/x-raw{comma}{fields}")
 
 
-# The buffers with what ``process`` made: where they come from, and filling them.
-
 address_of = Gst.Buffer.__hash__  # not hash(), which a class below it may have changed
 
 
 def check_buffer(library: Library, made: Any, frame_format: FrameFormat, *, exactly: bool) -> None:
-    """Raise CallbackOutputError where a ``Gst.Buffer`` that ``process`` made is no frame of the negotiated format.
+    """Raise CallbackOutputError where a ``Gst.Buffer`` that ``process`` made is not a frame of the negotiated format.
 
     Without a GstVideoMeta it may have more bytes than a frame needs, unless ``exactly``.
     """

@@ -1,4 +1,8 @@
-"""What the property ``stats`` tells: buffers, errors, and how long the calls of the library took."""
+"""``perf``, the element that reports the throughput of a pipeline, and the counters of the property ``stats``.
+
+:class:`Tally` counts buffers, errors and the times of calls for ``empycustom``. :class:`Perf` behaves as RidgeRun documents its
+element of this name.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ _FINE = 5  # 2**5 steps from a power of two to the next: a time is known to 3 pe
 
 
 class CallTimes:
-    """Counts times, in nanoseconds, at little cost for each, and tells their mean, maximum and percentiles."""
+    """Counts times, in nanoseconds, at little cost for each, and returns their mean, maximum and percentiles."""
 
     def __init__(self) -> None:
         self._counts: defaultdict[int, int] = defaultdict(int)
@@ -92,9 +96,6 @@ class Tally:
             "call-max-ns": self.times.longest_ns,
         }
         return structure_of("empycustom-stats", fields)
-
-
-# ``perf``: tells the throughput of a pipeline, as RidgeRun's element of this name documents itself.
 
 
 _UINT = (0, 2**32 - 1)
@@ -173,8 +174,8 @@ class FrameRate:
         """Count a frame."""
         self._frames += 1
 
-    def due(self, now_ns: int) -> bool:
-        """Whether a second has passed since the last report."""
+    def is_report_due(self, now_ns: int) -> bool:
+        """Return whether a second has passed since the last report."""
         return bool(now_ns - self._last_ns >= _REPORT_NS)
 
     def report(self, now_ns: int) -> tuple[float, float]:
@@ -245,7 +246,7 @@ class Perf(PyTransform):
         if self._frames is None:
             self._frames = FrameRate(now)
             self._post(now, self._frames)
-        elif self._frames.due(now):
+        elif self._frames.is_report_due(now):
             self._post(now, self._frames)
         self._frames.count()
         return FLOW_OK
@@ -265,7 +266,7 @@ class Perf(PyTransform):
 
     @staticmethod
     def is_elsewhere() -> bool:
-        """Whether RidgeRun's plugin is installed, whose element goes before this one.
+        """Return whether RidgeRun's plugin is installed, whose element goes before this one.
 
         Plugins are looked up as files: this runs while GStreamer makes its registry, when no plugin knows of the others.
         """

@@ -1,4 +1,4 @@
-"""Properties as a table: what gst-inspect shows, the default, and when a value may change."""
+"""Properties as a table: what gst-inspect shows, the default, and when a value may change; and reading those that are JSON."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def structure_of(name: str, counts: Mapping[str, int]) -> Any:
 
 
 def install(table: Sequence[Property], element_class: Any) -> None:
-    """Install what PyGObject cannot declare: ints whose range is told and whose bad values reach the element."""
+    """Install what PyGObject cannot declare: ints whose range is shown and whose bad values reach the element."""
     for number, item in enumerate(table):
         if item.limits and item.kind is int:
             install_int_property(
@@ -91,7 +91,7 @@ def install(table: Sequence[Property], element_class: Any) -> None:
             )
 
 
-# Properties that hold JSON: ``options`` and ``events``.
+# Properties whose value is JSON: ``options`` and ``events``.
 
 
 _SHOWN = 200  # characters of a line that a message shows

@@ -1,4 +1,8 @@
-"""The elements that frames come from."""
+"""What lies upstream of a pad: elements, borders that they add, the time of a frame in its video, and the name of its source.
+
+``stream_time`` is calculated from the GstSegment that the pts of a frame lies in. The name of a source travels with the frames
+as an event.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ def _linked_inside(source: Any) -> list[Any]:
     return found
 
 
-# Elements upstream that add borders where they scale: what GStreamer makes of boxes there is wrong.
+# Borders: where an element adds some, the boxes that GStreamer scales there are wrong.
 
 
 def adds_borders(pad: Any) -> str | None:
@@ -62,12 +66,12 @@ def _has_borders(element: Any) -> bool:
 
 
 def _shape(caps: Any) -> Fraction | None:
-    """Return width to height of frames as they are shown; None where the caps do not say."""
+    """Return width to height of frames as they are shown; None where the caps do not have it."""
     info = GstVideo.VideoInfo.new_from_caps(caps) if caps else None
     return Fraction(info.width * info.par_n, info.height * info.par_d) if info and info.height and info.par_d else None
 
 
-# Where a frame is in its video: ``stream_time``, from the GstSegment that its pts lies in.
+# Times.
 
 
 NO_TIME = 2**64 - 1  # GST_CLOCK_TIME_NONE
@@ -91,7 +95,7 @@ def beginning_of(segment: Any, pad: Any) -> int:
 
 
 def stream_time_in(segment: Any, beginning: int) -> StreamTime:
-    """Return what says of a pts where in the video it is; -1: no pts, or none in this segment.
+    """Return a function from a pts to the time in the video, in nanoseconds; -1: no pts, or none in this segment.
 
     ``beginning`` is the segment's own time at which the video begins.
     """
@@ -105,14 +109,14 @@ def stream_time_in(segment: Any, beginning: int) -> StreamTime:
     return lambda pts: pts + shift if start <= pts <= last else NO_PTS
 
 
-# Where frames come from: the name of their source, which travels with them as an event.
+# Sources.
 
 
 _EVENT, _NAME, _BEGINNING = "empycustom-source", "name", "beginning"
 
 
 class Origin(NamedTuple):
-    """The ``name`` of a source, and the stream time at which its video begins, None: as its segment says."""
+    """The ``name`` of a source, and the stream time at which its video begins, None: as in its segment."""
 
     name: str
     beginning: int | None
@@ -145,7 +149,7 @@ def origin_of(pad: Any) -> Origin | None:
 
 
 def origin_in(event: Any) -> Origin | None:
-    """Return the source that an event tells, None where it is about something else."""
+    """Return the source that an event names, None where it is about something else."""
     if event.type != Gst.EventType.CUSTOM_DOWNSTREAM_STICKY or not event.has_name(_EVENT):
         return None
     structure = event.get_structure()

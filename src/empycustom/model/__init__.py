@@ -1,4 +1,4 @@
-"""What a frame says: the dict that callbacks get, what they return, and how words of several libraries become one.
+"""The model of frames and results: ``in_meta``, what callbacks return, documents, and merging attributes of several libraries.
 
 Pure: no GStreamer, no C.
 """

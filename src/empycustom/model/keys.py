@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1  # of documents and of the JSON on buffers; it stays the same as long as keys are only added
 LARGEST_FRAME_NUM = 2**63 - 1  # the next ones still fit into the 64 bits that a buffer has for it
 _LARGEST = 2**31 - 1
-_INT = Integer(-_LARGEST - 1, _LARGEST)  # what an int of GStreamer's metadata holds
+_INT = Integer(-_LARGEST - 1, _LARGEST)  # the range of an int in GStreamer's metadata
 _NUMBER, _SIZE, _PIXELS = Float(-_LARGEST, _LARGEST), Float(0, _LARGEST), Integer(1, _LARGEST)
 _UINT64 = Integer(-1, 2**64 - 1)  # -1: none
 
@@ -78,12 +78,12 @@ class _Version(Integer):
 
 
 class Attributes(Schema):
-    """Any JSON. What says nothing, as ``{}``, is like a key that is not there."""
+    """Any JSON. A value without content, such as ``{}``, is like a key that is not there."""
 
-    words = "any JSON"
+    expected_text = "any JSON"
 
     def reader(self) -> Reader:
-        """Leave out what says nothing to the slower way."""
+        """Leave values without content to the slower way."""
 
         def read(value: Any) -> Any:
             if is_nothing(value):
@@ -132,13 +132,13 @@ BOX_DICT = Object(
     },
     name="RectParams",
     description="A box, in pixels from the upper left corner of the frame.",
-    words="a dict of left, top, width and height, in pixels",
+    expected_text="a dict of left, top, width and height, in pixels",
 )
 TEXT_DICT = Object(
     {"display_text": _name("text that an overlay writes beside the object; empty: none")},
     name="TextParams",
     description="The text that an overlay writes beside an object.",
-    words="a dict",
+    expected_text="a dict",
 )
 LABEL_DICT = Object(
     {
@@ -150,7 +150,7 @@ LABEL_DICT = Object(
     },
     name="LabelInfo",
     description="A label that a classifier gave to an object.",
-    words="a dict",
+    expected_text="a dict",
 )
 CLASSIFIER_DICT = Object(
     {
@@ -160,7 +160,7 @@ CLASSIFIER_DICT = Object(
     },
     name="Classifier",
     description="The labels that one classifier gave to an object.",
-    words="a dict",
+    expected_text="a dict",
 )
 OBJECT_DICT = Object(
     {
@@ -177,7 +177,7 @@ OBJECT_DICT = Object(
     },
     name="ObjectMeta",
     description="An object that was found in a frame.",
-    words="a dict",
+    expected_text="a dict",
 )
 FRAME_DICT = Object(
     {
@@ -251,7 +251,7 @@ NEW_OBJECT_DICT = Object(
     {name: replace(its, always=False) for name, its in OBJECT_DICT.fields.items() if isinstance(its, Key)},
     name="NewObject",
     description="An object that a library has found. Only its box is required.",
-    words="a dict",
+    expected_text="a dict",
 )
 OUT_FRAME_DICT = Object(
     {
@@ -261,7 +261,7 @@ OUT_FRAME_DICT = Object(
     },
     name="OutFrame",
     description="The result about one frame.",
-    words="a dict",
+    expected_text="a dict",
 )
 OUT_BATCH_DICT = Object(
     {
@@ -276,14 +276,14 @@ OUT_BATCH_DICT = Object(
     },
     name="OutBatch",
     description="The result about a buffer, in its long form.",
-    words="a dict",
+    expected_text="a dict",
 )
 
 
 class _Parts(Schema):
     """Left, top, width and height of a box, in parts of another one."""
 
-    words = "a list of left, top, width and height, in parts of a region"
+    expected_text = "a list of left, top, width and height, in parts of a region"
 
     def problem(self, value: Any) -> str:
         """Return what is wrong with a value."""
@@ -299,7 +299,7 @@ RECORD_DICT = Object(
         **_OF_OBJECT,
         BOX_IN_REGION: Key(_Parts(), "the box, in parts of the object's region"),
     },
-    words="a JSON object",
+    expected_text="a JSON object",
 )
 _SIZE_OF_BOXES = {side: Key(_PIXELS, "size of the frames that boxes are of, in pixels") for side in (WIDTH, HEIGHT)}
 NOTE_DICT = Object(  # in our own metadata on buffers of plain GStreamer
@@ -311,13 +311,13 @@ NOTE_DICT = Object(  # in our own metadata on buffers of plain GStreamer
         OBJECTS: Key(Array(RECORD_DICT), "what the metadata of the objects themselves cannot hold"),
     },
     others=ANYTHING,
-    words="a JSON object",
+    expected_text="a JSON object",
 )
 _MARKED = Object({RECORD_KEY: Key(Integer(1, _LARGEST), "what ties the entry to its object", required=True)}, others=ANYTHING)
 EVENT_DICT = Object(  # in our events on batches of DeepStream
     {VERSION: NOTE_DICT.fields[VERSION], OBJECTS: Key(Array(_MARKED), "attributes of objects")},
     others=ANYTHING,
-    words="a JSON object",
+    expected_text="a JSON object",
 )
 DICTS = (
     *(BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, FRAME_DICT, PLANE_DICT, BUFFER_DICT),

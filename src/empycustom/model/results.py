@@ -1,4 +1,4 @@
-"""What a callback returned, and what it is about.
+"""The result of a callback: which attributes it has for the batch, the frames and the objects, and which objects are new.
 
 Two forms: a list, whose n-th entry belongs to the n-th object of the first frame, and a dict about the batch, each frame and each
 object, which can add objects. In its short form, ``{"frame": {...}}``, it is the result of the only frame. All of them as Python
@@ -253,12 +253,12 @@ def _advice(key: str) -> str:
 
 
 def is_padded(entries: list[Any], objects: int) -> bool:
-    """Whether a list shows that its author counts the objects: it says nothing about one, or has an entry for each of several."""
+    """Return whether a list shows that its author counts the objects: it has an empty entry, or one for each of several."""
     return len(entries) >= max(objects, 2) or any(entry in _NOTHINGS for entry in entries)
 
 
 def too_short(entries: int, objects: int, first_label: str) -> str:
-    """Return what is said of a list with fewer entries than there are objects."""
+    """Return the end of the warning about a list with fewer entries than there are objects."""
     first = f"the first object ({shown(first_label)})" if first_label else "the first object"
     listed, got = ("1 entry", f"{first} got it") if entries == 1 else (f"{entries} entries", f"the first {entries} got them")
     return (

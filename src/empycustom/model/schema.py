@@ -1,4 +1,4 @@
-"""What a value of JSON may be: one declaration for the checks, their messages, the defaults, a quick reader, and JSON Schema."""
+"""Declarations of JSON values, from which checks, their messages, defaults, a quick reader and JSON Schema are made."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Problem:
 
 
 class Schema:
-    """Declare what a value may be. For one that holds no other values, ``problem`` is all that its checks need."""
+    """Declares what a value may be. For one without other values in it, ``problem`` is all that its checks need."""
 
-    words: str
+    expected_text: str
 
     @property
     def expected(self) -> str:
-        """What a value may be, in words that follow "must be"."""
-        return self.words
+        """The text that follows "must be" in messages."""
+        return self.expected_text
 
     def problem(self, value: Any) -> str:
         """Return what is wrong with a value as such, without what is in it; ``""`` for nothing."""
@@ -187,7 +187,7 @@ class Float(Number):
 class Boolean(Schema):
     """True or false, also as text."""
 
-    words: str = field(default="true or false", init=False)
+    expected_text: str = field(default="true or false", init=False)
 
     def problem(self, value: Any) -> str:
         return "" if isinstance(value, bool) or value in ("true", "false") else self.wrong(value, 'write true or "true"')
@@ -201,10 +201,10 @@ class Boolean(Schema):
 
 @dataclass(eq=False, repr=False)
 class Typed(Schema):
-    """Any value of some Python types, which ``words`` and ``json_type`` describe."""
+    """Any value of some Python types, which ``expected_text`` and ``json_type`` describe."""
 
     types: tuple[type, ...]
-    words: str
+    expected_text: str
     json_type: Any = None
     advice: str = ""
 
@@ -228,7 +228,7 @@ class Array(Schema):
     """A list whose entries are all of one schema."""
 
     items: Schema
-    words: str = field(default="a list", init=False)
+    expected_text: str = field(default="a list", init=False)
 
     def problem(self, value: Any) -> str:
         return "" if isinstance(value, list) else self.wrong(value, "write it in [ ]")
@@ -260,11 +260,11 @@ class OneOf(Schema):
     """A value of several shapes: the first entry of ``shapes``, a type or a test and a schema, that fits decides."""
 
     shapes: tuple[tuple[type | Callable[[Any], bool], Schema], ...]
-    words: str
+    expected_text: str
 
     def _of(self, value: Any) -> Schema:
         fits = (isinstance(value, test) if isinstance(test, type) else test(value) for test, _ in self.shapes)
-        return next((schema for fit, (_, schema) in zip(fits, self.shapes, strict=True) if fit), Typed((), self.words))
+        return next((schema for fit, (_, schema) in zip(fits, self.shapes, strict=True) if fit), Typed((), self.expected_text))
 
     def problems(self, value: Any, path: str) -> Iterator[Problem]:
         return self._of(value).problems(value, path)
@@ -309,7 +309,7 @@ class Object(Schema):
     maximum: int | None = None
     name: str = ""
     description: str = ""
-    words: str = "an object"
+    expected_text: str = "an object"
 
     def problem(self, value: Any) -> str:
         fits = isinstance(value, dict) and self.minimum <= len(value) <= (self.maximum or len(value))

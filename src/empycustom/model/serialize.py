@@ -266,7 +266,7 @@ def _hashable(key: Any) -> Any:
 
 _AROUND = 8  # dicts and lists around the attributes of a library, at most, in the JSON on a buffer and in aimeta's document
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS  # neither is a JSON value
-_EXACT = b" "  # begins a text with integers that orjson would read as floats, and is no more than a blank to everybody else
+_EXACT = b" "  # begins a text with integers that orjson would read as floats, and is only a blank to everybody else
 
 
 def encode(value: Any, path: str | int = "", *, depth: int = 0) -> bytes:

@@ -70,13 +70,13 @@ class Detection(NamedTuple):
 
 
 def timestamp(seconds: float) -> str:
-    """Local time of ``seconds`` since the epoch, in milliseconds with a numeric zone: ``2020-05-13T12:18:47.323-0600``."""
+    """Return the local time of ``seconds`` since the epoch, to milliseconds, with a zone: ``2020-05-13T12:18:47.323-0600``."""
     return timestamp_of_ms(round(seconds * 1000))
 
 
 @lru_cache(maxsize=16)
 def timestamp_of_ms(milliseconds: int) -> str:
-    """The same of milliseconds."""
+    """Return the local time of ``milliseconds`` since the epoch, as :func:`timestamp` writes it."""
     whole, rest = divmod(milliseconds, 1000)
     head, zone = _second(whole)
     return f"{head}.{rest:03d}{zone}"
@@ -88,7 +88,7 @@ def _second(whole: int) -> tuple[str, str]:
     return moment.strftime("%Y-%m-%dT%H:%M:%S"), moment.strftime("%z")
 
 
-# How messages name frames: by their number and their time.
+# Names of frames in messages: their number and their time.
 
 
 _MOST = 4  # of a batch
@@ -113,11 +113,11 @@ def _time(frame: Mapping[str, Any]) -> str:
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
 
 
-# How what several libraries said about the same thing becomes one.
+# Attributes of several libraries about the same thing.
 
 
 class _Nothing:
-    """Nobody said anything: not even null, which is a value."""
+    """The absence of any value; null is a value."""
 
     def __repr__(self) -> str:
         return "NOTHING"
@@ -129,16 +129,16 @@ class _Nothing:
 NOTHING: Final = _Nothing()
 
 
-def is_nothing(said: Any) -> bool:
-    """Whether ``said`` says nothing: the seed's ``{}``, an empty text, null, or nothing at all."""
-    return not said and (said is NOTHING or said is None or said == {} or said == "")
+def is_nothing(value: Any) -> bool:
+    """Return whether a value stands for no attributes: ``{}``, an empty text, null, or NOTHING."""
+    return not value and (value is NOTHING or value is None or value == {} or value == "")
 
 
 def merge(earlier: Any, later: Any) -> Any:
     """Return ``later`` on top of ``earlier``: dicts key by key, at every depth; anything else replaces.
 
-    Words are merged from the left, in pipeline order: a value that is no dict wipes out what was said before it. Neither argument
-    is changed; the result may share parts with both.
+    Attributes are merged from the left, in pipeline order: a value that is not a dict replaces all before it. Neither argument is
+    changed; the result may share parts with both.
     """
     if later is NOTHING:
         return earlier

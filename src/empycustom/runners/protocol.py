@@ -1,4 +1,4 @@
-"""What a runner is."""
+"""The protocol of runners: what an element needs of one."""
 
 from __future__ import annotations
 
