@@ -23,7 +23,7 @@ from empycustom.model import values as model
 from empycustom.model.results import value_of
 from empycustom.model.values import NOTHING
 from empycustom.session.callback import SignalCallback
-from empycustom.session.console import AllAtOnce, complain, keep_stdout, show
+from empycustom.session.console import ErrorCollector, print_error, reserve_stdout, show
 from empycustom.session.describe import missing_sources, places_outside
 from empycustom.session.outputs import prepare
 from empycustom.session.parts import exists
@@ -36,7 +36,7 @@ Report = Callable[..., None]
 
 def main(args: Namespace) -> int:
     """Check and report; return 0, or raise the error that the element, or ``run``, would report."""
-    keep_stdout()
+    reserve_stdout()
     facts: dict[str, Any] = {"empycustom": empycustom.__version__}
     check = check_configuration if is_configuration(args.library) else _check_library
     try:
@@ -68,7 +68,7 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
     report(f"{for_people(args.library)}: {_frame_line(frame, at)}")
     facts["warnings"] = [str(error) for error in opened.library.misspelt()]
     for text in facts["warnings"]:
-        complain(text, kind="warning")
+        print_error(text, kind="warning")
     last = _try_all(opened, frame, args.repeat, facts, report)
     if saved:
         _save(saved, last, frame)
@@ -236,7 +236,7 @@ def check_configuration(args: Namespace, facts: dict[str, Any], say: Callable[..
         settings=args.settings,
         more=lambda read: [*missing_sources(read, cameras=True), *places_outside(read, args), *problems(read)],
     )
-    with AllAtOnce() as found:
+    with ErrorCollector() as found:
         for stage in _library_stages(configuration):
             found(_start_and_stop, stage)
         if configuration.callback:
@@ -247,7 +247,7 @@ def check_configuration(args: Namespace, facts: dict[str, Any], say: Callable[..
         dict.fromkeys(text for each in configuration.streams for text in describe(each, [], exists).warnings)
     )
     for text in facts["warnings"]:
-        complain(text, kind="warning")
+        print_error(text, kind="warning")
     count = len(configuration.streams)
     say(f"{args.library}: {count} stream{'' if count == 1 else 's'}, nothing is wrong")
     for told in facts["streams"]:

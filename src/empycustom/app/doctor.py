@@ -24,13 +24,13 @@ from empycustom.app.commands import plugin_path
 from empycustom.errors import DeepStreamError
 from empycustom.native.unwind import path_of
 from empycustom.packages import ESSENTIAL, OK, PROBLEM, WARNING, WINDOWS, Finding, how_to_get, run
-from empycustom.session.console import keep_stdout, show
+from empycustom.session.console import reserve_stdout, show
 from empycustom.text import for_people
 
 
 def main(args: Namespace) -> int:
     """Print the findings; return 1 if there is a problem, else 0."""
-    keep_stdout()
+    reserve_stdout()
     counts = {OK: 0, WARNING: 0, PROBLEM: 0}
     listed = []
     for check in CHECKS:

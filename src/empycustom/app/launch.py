@@ -8,7 +8,7 @@ from argparse import Namespace
 from typing import Any
 
 from empycustom.elements import add_elements
-from empycustom.session.console import one_debugger_at_a_time, remark, show
+from empycustom.session.console import print_info, serialize_debuggers, show
 from empycustom.session.parts import Report, build
 from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.sinks import expect_windows
@@ -30,7 +30,7 @@ def main(args: Namespace) -> int:
 
         owner = _Printing()
         owner.player = player = Player(pipeline, owner, grace_s=args.grace, interrupts=interrupts)
-        with one_debugger_at_a_time():
+        with serialize_debuggers():
             code = player.play()
     report_line(f"Execution ended after {time.monotonic() - began:.3f} s.")
     return code
@@ -71,4 +71,4 @@ def print_report(report: Report) -> None:
         print(f"INFO:\n{for_people(report.debug or report.text, lines=True)}", flush=True)
         return
     text = for_people(f"{report.kind.upper()}: from element {report.element}: {report.text}")
-    remark(f"{text}\nAdditional debug info:\n{report.debug.rstrip()}" if report.debug else text)
+    print_info(f"{text}\nAdditional debug info:\n{report.debug.rstrip()}" if report.debug else text)

@@ -15,16 +15,16 @@ from empycustom.session.console import (
     DONE,
     FAILED,
     INTERRUPTED,
+    ReportedError,
     StuckError,
-    ToldError,
-    complain,
     exit_code_of,
     finish_lines,
     finish_streams,
-    give_stdout_back,
     incomplete,
     prepare_streams,
-    remark,
+    print_error,
+    print_info,
+    release_stdout,
     restore_terminal,
 )
 from empycustom.session.logs import shown
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(arguments)
         finally:
-            give_stdout_back()
+            release_stdout()
     prepare_streams()
     try:
         code = _run([from_native(argument) for argument in sys.argv[1:]])
@@ -56,16 +56,16 @@ def _run(arguments: Sequence[str]) -> int:
         with shown(getattr(args, "log_level", None)):
             return command(args)
     except StuckError as error:
-        complain(str(error))
+        print_error(str(error))
         return _leave_at_once(error.exit_code)
-    except ToldError:
+    except ReportedError:
         return FAILED
     except EmPyCustomError as error:
         return _failed(error)
     except BrokenPipeError:  # its reader has ended
         return DONE
     except OSError as error:
-        complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.")
+        print_error(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.")
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -79,9 +79,9 @@ def _run(arguments: Sequence[str]) -> int:
 def _failed(error: EmPyCustomError) -> int:
     code = exit_code_of(error)
     if isinstance(error, DebuggerLeftError):
-        remark(str(error))
+        print_info(str(error))
     elif code == FAILED:
-        complain(str(error), error.details, lines=isinstance(error, ConfigurationError))
+        print_error(str(error), error.details, lines=isinstance(error, ConfigurationError))
     return code
 
 
@@ -98,7 +98,7 @@ def _command(target: str) -> Callable[[object], int]:
 def _finished(code: int) -> int:
     """Write what is still to be written, flush the standard streams, and return the exit code."""
     for text in finish_lines():
-        complain(text)
+        print_error(text)
         code = code or FAILED
     try:
         finish_streams()
@@ -106,7 +106,7 @@ def _finished(code: int) -> int:
         return code
     except OSError as error:
         if code == DONE:
-            complain(incomplete(error))
+            print_error(incomplete(error))
             return FAILED
     return code
 

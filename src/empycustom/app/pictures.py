@@ -21,7 +21,7 @@ from empycustom.model.results import value_of
 from empycustom.model.values import NOTHING
 from empycustom.packages import how_to_get_any
 from empycustom.session.parts import build, exists, report_of
-from empycustom.session.sources import SOURCE, Source, describe_source, expect_video, explained, locate, shown
+from empycustom.session.sources import SOURCE, Source, describe_source, error_text, expect_video, locate, shown
 from empycustom.session.upright import keep_upright
 from empycustom.testing import Result, SampleFrame
 from empycustom.text import as_text
@@ -246,7 +246,7 @@ class _Decoder:
         while time.monotonic() < until:
             message = self._pipeline.get_bus().timed_pop_filtered(Gst.SECOND // 10, ends)
             if message and (report := report_of(message)):
-                raise LaunchError(explained(report, self._source))
+                raise LaunchError(error_text(report, self._source))
             if message or (live and self._seen):
                 return
         raise LaunchError(f"{shown(self._source)} gave no frame within {_PATIENCE_S:g} s.")

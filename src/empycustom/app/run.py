@@ -18,7 +18,17 @@ from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
 from empycustom.model.schema import Problem
-from empycustom.session.console import DONE, FAILED, INTERRUPTED, AllAtOnce, complain, keep_stdout, kept_stdout, remark, show
+from empycustom.session.console import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    ErrorCollector,
+    print_error,
+    print_info,
+    reserve_stdout,
+    reserved_stdout,
+    show,
+)
 from empycustom.session.describe import (
     PlayOptions,
     described,
@@ -48,7 +58,7 @@ _AT_ONCE = 65536  # bytes
 
 def main(arguments: Namespace) -> int:
     """Play SOURCE through the libraries, or the streams of the configuration SOURCE; return the exit code."""
-    keep_stdout()
+    reserve_stdout()
     add_elements()
     return summarized(arguments, lambda done: _main(arguments, done))
 
@@ -103,9 +113,9 @@ def _taken_stdin(configuration: Configuration, settings: Sequence[str]) -> Itera
 
 
 def typed(args: Namespace) -> Configuration:
-    """Return what was typed as a configuration of one stream. Raises ToldError when all that is wrong has been printed."""
+    """Return what was typed as a configuration of one stream. Raises ReportedError when all that is wrong has been printed."""
     options = options_of(args)
-    with AllAtOnce() as found:
+    with ErrorCollector() as found:
         names = [name for source in args.source for name in found(expand, source, _warn) or ()]
         sources = [found(playable, name) for name in names]
         found(sinks_of(plain_stream(args.source), options).check)
@@ -119,7 +129,7 @@ def typed(args: Namespace) -> Configuration:
 
 
 def _warn(text: str) -> None:
-    complain(text, kind="warning")
+    print_error(text, kind="warning")
 
 
 def stage_of(request: Request) -> Stage:
@@ -179,7 +189,7 @@ class Run:
         self._is_typed = configuration.file is None
         self._session = Session(configuration, options_of(args), self._open, notify=self._notify)
         printing = args.out == "-" or are_documents_all(configuration, args)
-        silent = args.quiet or not self._is_typed or (printing and kept_stdout().isatty())
+        silent = args.quiet or not self._is_typed or (printing and reserved_stdout().isatty())
         self._progress = Progress(quiet=silent)
 
     def play(self, done: dict[str, Any]) -> int:
@@ -200,7 +210,7 @@ class Run:
                 for text in branch.left_out.warnings(minimum=1):
                     self._notify(branch.stream, "warning", text, "")
             elif branch.frames or not session.failed:
-                remark(f"{self._prefix(branch.stream)}{in_lines(summary)}")
+                print_info(f"{self._prefix(branch.stream)}{in_lines(summary)}")
         code = session.code
         return FAILED if errors else code
 
@@ -211,7 +221,7 @@ class Run:
         with interrupts.counted():
             errors = self._outputs.close(lambda: interrupts.count > before or interrupts.count > 1)
         for error in errors:
-            complain(str(error))
+            print_error(str(error))
         return errors
 
     def _open(self, session: Session) -> Outputs:
@@ -232,9 +242,9 @@ class Run:
     def _notify(self, stream: Stream, kind: str, text: str, details: str) -> None:
         text = f"{self._prefix(stream)}{text}"
         if kind != "debug":
-            complain(text, details, kind=kind)
+            print_error(text, details, kind=kind)
         elif self._args.verbose:
-            remark(text)
+            print_info(text)
 
 
 def _with_files(files: Sequence[str], summary: dict[str, Any]) -> dict[str, Any]:
@@ -267,7 +277,9 @@ class TypedChanges:
                 check_changes(old, new)
             self._session.change(after)
         except (EmPyCustomError, OSError) as error:
-            complain(f"{str(error).rstrip('.')}; nothing is changed", kind="warning", lines=isinstance(error, ConfigurationError))
+            print_error(
+                f"{str(error).rstrip('.')}; nothing is changed", kind="warning", lines=isinstance(error, ConfigurationError)
+            )
 
 
 def _typed_lines(descriptor: int, is_over: Callable[[], bool]) -> Iterator[str]:

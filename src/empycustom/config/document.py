@@ -13,7 +13,7 @@ from empycustom.errors import ConfigurationError, PathError
 from empycustom.model.schema import Problem
 from empycustom.text import as_native, as_path, as_text, below, for_people, read_json_text
 
-_ODD = re.compile("[\0\ud800-\udfff]")
+_INVALID = re.compile("[\0\ud800-\udfff]")
 
 
 def refuse(file: Path, document: Any, problems: Iterable[Problem]) -> None:
@@ -29,14 +29,14 @@ def refuse(file: Path, document: Any, problems: Iterable[Problem]) -> None:
     raise ConfigurationError("\n".join(lines), path=found[0].path)
 
 
-_DEEPEST = 100  # levels of lists and objects
+_MAX_DEPTH = 100  # levels of lists and objects
 TOO_DEEP = "lists and objects are nested too deeply"
 
 
 def is_deep(value: Any) -> bool:
     """Return whether lists and objects are nested so deeply that Python's own functions may fail with them."""
     level = [value]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         level = [entry for item in level for entry in _entries(item)]
         if not level:
             return False
@@ -47,11 +47,11 @@ def _entries(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def odd_texts(value: Any, path: str) -> Iterator[Problem]:
+def invalid_texts(value: Any, path: str) -> Iterator[Problem]:
     """Yield the texts, keys included, that C cannot hold (NUL) or that are not Unicode (half of a surrogate pair)."""
     for place, item in _walk(value, path):
         for text in item if isinstance(item, dict) else [item]:
-            if isinstance(text, str) and (found := _ODD.search(text)):
+            if isinstance(text, str) and (found := _INVALID.search(text)):
                 what = f"the key {json.dumps(text)}" if isinstance(item, dict) else "this text"
                 yield Problem(place, f"{what} holds {json.dumps(found[0])[1:-1]}, which no text can hold here; leave it out")
 
@@ -77,10 +77,10 @@ def load(path: Path) -> Any:
     except ValueError as error:
         raise ConfigurationError(f"{name} cannot be read: {error}.") from error
     try:
-        document = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
         if is_deep(document):
             raise RecursionError
-        odd = list(odd_texts(document, "$"))
+        odd = list(invalid_texts(document, "$"))
     except json.JSONDecodeError as error:
         line = text.split("\n")[error.lineno - 1].strip()  # JSON counts no other ends of lines
         raise ConfigurationError(
@@ -94,7 +94,7 @@ def load(path: Path) -> Any:
     return document
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object whose keys are all different; JSON would silently take the last of two."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -106,7 +106,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empycustom.config.document import TOO_DEEP, is_deep, odd_texts
+from empycustom.config.document import TOO_DEEP, invalid_texts, is_deep
 from empycustom.errors import EventError, OutputError
 from empycustom.model.schema import ANYTHING, JSON_OBJECT, Array, Number, Problem, Schema, Text
 from empycustom.model.serialize import plain
@@ -124,7 +124,7 @@ def _value(option: Option, text: str, path: str) -> tuple[Any, list[Problem]]:
             pass
         except RecursionError:
             return None, [Problem(path, TOO_DEEP)]
-    return (None, [Problem(path, TOO_DEEP)]) if is_deep(read) else (read, list(odd_texts(read, path)))
+    return (None, [Problem(path, TOO_DEEP)]) if is_deep(read) else (read, list(invalid_texts(read, path)))
 
 
 def settings_of(

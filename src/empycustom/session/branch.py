@@ -21,7 +21,7 @@ from empycustom.session.parts import Report, exists, in_background
 from empycustom.session.playlist import Playlist
 from empycustom.session.reconnect import Outlet, Reconnection
 from empycustom.session.sinks import Sinks
-from empycustom.session.sources import SOURCE, Times, expect_video, explained, is_lasting, shown
+from empycustom.session.sources import SOURCE, Times, error_text, expect_video, is_lasting, shown
 from empycustom.session.stages import set_text
 from empycustom.session.summary import Work
 from empycustom.session.upright import keep_upright
@@ -205,7 +205,7 @@ class Branch:
     def report(self, report: Report) -> None:
         """Pass on what an element of the stream reports, with the source's name and without passwords."""
         source = (self.feeder and self.feeder.source_of(report.element)) or self.sources[0]
-        texts = (explained(report, source.name), report.details)
+        texts = (error_text(report, source.name), report.details)
         text, details = (without_secrets(each, source.typed) for each in texts)
         self.notify(text, details, kind=report.kind)
 

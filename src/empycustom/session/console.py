@@ -1,4 +1,4 @@
-"""The standard streams of a command: open, able to write every text, and stdout kept for lines where that is wanted."""
+"""The console of a command: safe standard streams, stdout reserved for results, messages on stderr, exit codes, debuggers."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from empycustom.text import for_people
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _prompt = threading.RLock()  # of debuggers
-_terminal: Any = None  # what it was like, where stdin is one
-_kept: IO[str] | None = None  # what stdout was, while it is kept
+_terminal: Any = None  # the settings of the terminal, if stdin is one
+_reserved: IO[str] | None = None  # the former stdout, while it is reserved
 _STDERR_PATIENCE_S = 1.0
 _UNREADABLE = (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EDQUOT)  # no reader, the terminal is closed, the disk is full
 
 
 class _Descriptor(io.FileIO):
-    """stdout or stderr. What cannot be written on stderr is dropped: that nobody can read it is not an error of who prints it.
+    """stdout or stderr. Text that stderr does not take is dropped: a missing reader is not an error of the code that prints.
 
-    It is the same for stdout as long as stderr is in its place.
+    The same applies to stdout while stderr is in its place.
     """
 
     def write(self, data: Any, /) -> int:
@@ -41,21 +41,21 @@ class _Descriptor(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in _UNREADABLE or (self.fileno() == _STDOUT and _kept is None):
+            if error.errno not in _UNREADABLE or (self.fileno() == _STDOUT and _reserved is None):
                 raise
             if error.errno == errno.EPIPE:  # for good, also for C and child processes
-                send_nowhere(self)
+                redirect_to_null(self)
         return memoryview(data).nbytes
 
 
 def prepare_streams() -> None:
-    """Make the standard streams of this process safe: no file gets the number of one that is closed, no text is refused."""
+    """Make the standard streams of this process safe: closed ones are opened, and every text can be written."""
     global _terminal
     for descriptor in (_STDIN, _STDOUT, _STDERR):
         if not _is_open(descriptor):
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
             os.set_inheritable(descriptor, True)
-    # `misc`: for a checker sys.__stdout__ is final; whoever goes back to it has to get the safe stream, too.
+    # `misc`: for a checker sys.__stdout__ is final; code that restores it has to get the safe stream, too.
     sys.stdout = sys.__stdout__ = _opened(sys.stdout)  # type: ignore[misc]
     sys.stderr = sys.stderr or open(_STDERR, "w", closefd=False)  # noqa: SIM115 - for the whole process
     sys.stderr = sys.__stderr__ = _opened(sys.stderr)  # type: ignore[misc]
@@ -65,7 +65,7 @@ def prepare_streams() -> None:
 
 
 def _opened(stream: Any) -> Any:
-    """Open the descriptor of a standard stream once more, with its encoding and its buffers."""
+    """Open the descriptor of a standard stream again, with its encoding and buffering."""
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     with suppress(OSError):
@@ -86,25 +86,27 @@ def _opened(stream: Any) -> Any:
 
 
 def restore_terminal() -> None:
-    """Let the terminal be as it was: whoever reads a line, as a debugger, has changed it, and may never come to its end."""
+    """Restore the settings of the terminal, which a debugger that reads a line has changed and may never restore."""
     if _terminal is not None:
         termios.tcsetattr(_STDIN, termios.TCSADRAIN, _terminal)
 
 
 def finish_streams() -> None:
-    """Write what Python still holds. Raises OSError where stdout fails; Python does not try it once more when it ends."""
+    """Flush the standard streams. Raises OSError if stdout fails; Python does not try again when it ends."""
     finish_messages()
-    failures = [error for stream in (sys.stderr, _kept, sys.stdout) if (error := _finish(stream)) and stream is not sys.stderr]
+    failures = [
+        error for stream in (sys.stderr, _reserved, sys.stdout) if (error := _finish(stream)) and stream is not sys.stderr
+    ]
     if failures:
         raise failures[0]
 
 
 def show(text: str) -> None:
-    """Print what a command was asked for, on stdout. Raises LaunchError where that cannot be written.
+    """Print a result of a command on stdout. Raises LaunchError if that fails.
 
-    Where nobody reads it any more, the command goes on all the same: its exit code says how that ended.
+    A closed pipe is not an error: the command goes on, and its exit code is that of the command.
     """
-    stream = _kept or sys.stdout
+    stream = _reserved or sys.stdout
     if stream is None:  # closed from the start
         return
     try:
@@ -112,26 +114,26 @@ def show(text: str) -> None:
     except BrokenPipeError:
         pass
     except OSError as error:
-        send_nowhere(stream)
+        redirect_to_null(stream)
         raise LaunchError(incomplete(error)) from error
 
 
 def incomplete(error: OSError) -> str:
-    """What is to be said where stdout cannot be written."""
+    """Return the message for stdout that cannot be written."""
     return f"stdout cannot be written ({error.strerror}); it is incomplete."
 
 
-# What makes room for a line on the terminal, and is there again afterwards: a progress bar.
-beside: list[Callable[[], AbstractContextManager[Any]]] = [nullcontext]
+# The context in which a line is written to the terminal: a progress bar is cleared before, and shown again after it.
+line_guard: list[Callable[[], AbstractContextManager[Any]]] = [nullcontext]
 
 
 class _Messages:
-    """The output of what is said on stderr."""
+    """The output of messages on stderr."""
 
     name, batch_bytes = "stderr", select.PIPE_BUF
 
     def open(self) -> None:
-        """Nothing is needed: stderr is looked up for each message, since libraries replace and close it."""
+        """Do nothing: stderr is looked up for each message, since libraries replace and close it."""
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Write messages."""
@@ -142,24 +144,24 @@ class _Messages:
         """Leave stderr open."""
 
 
-class _Dropped:
-    """Messages for which there is no room are dropped; nobody waits until they are read."""
+class _NeverWait:
+    """A pace that drops messages for which the queue has no room."""
 
     def is_live(self) -> bool:
-        """Drop it."""
+        """Return True, so that messages are dropped."""
         return True
 
     def is_stopping(self) -> bool:
-        """Nobody waits."""
+        """Return False: there is no stream that stops."""
         return False
 
 
-_messages: QueuedOutput | None = None  # from the first one on that comes from the thread of a stream
+_messages: QueuedOutput | None = None  # made for the first message from the thread of a stream
 _making = threading.Lock()
 
 
 def write_stderr(text: str) -> None:
-    """Write a line on stderr, if it can be: a stream neither ends nor waits because nobody reads what is said about it."""
+    """Write a line on stderr if possible; a stream neither fails nor waits because nobody reads stderr."""
     global _messages
     if _messages is None and threading.current_thread() is threading.main_thread():
         _write_message(text)
@@ -167,19 +169,19 @@ def write_stderr(text: str) -> None:
     with _making:
         _messages = _messages or QueuedOutput(_Messages(), on_error=lambda _error: None)
     if _messages.is_of_this_process:
-        _messages.put(text.encode("utf-8", "surrogatepass"), _Dropped())
-    else:  # a child of a library has its messages to itself
+        _messages.put(text.encode("utf-8", "surrogatepass"), _NeverWait())
+    else:  # in a child process of a library
         _write_message(text)
 
 
 def finish_lines() -> list[str]:
-    """Write what is still to be written, but not for long, since the process ends; return what is to be said of the rest."""
+    """Flush all outputs before the process ends, with a time limit; return a message for each that could not be written."""
     finish_messages()
     return [f"{output.name} cannot be written ({reason(output.failed)}); it is incomplete." for output in give_up_all()]
 
 
 def finish_messages() -> None:
-    """Let what was said be written, unless nobody reads it."""
+    """Write the messages that are queued, unless nobody reads stderr."""
     global _messages
     messages, _messages = _messages, None
     if messages:
@@ -187,8 +189,8 @@ def finish_messages() -> None:
 
 
 def _write_message(text: str) -> None:
-    """Write past Python's buffers, whose lock would be held as long as nobody reads."""
-    with suppress(OSError, ValueError), beside[0]():
+    """Write a line without Python's buffers, whose lock would stay locked while nobody reads."""
+    with suppress(OSError, ValueError), line_guard[0]():
         stream = sys.stderr
         if stream is None or stream.closed:  # by a library; the descriptor is open yet
             write_all(_STDERR, f"{text}\n".encode(errors="backslashreplace"))
@@ -198,11 +200,11 @@ def _write_message(text: str) -> None:
             try:
                 write_all(descriptor, f"{text}\n".encode(stream.encoding, "backslashreplace"))
             except BrokenPipeError:  # for good, also for C and child processes
-                send_nowhere(stream)
+                redirect_to_null(stream)
 
 
 def _descriptor_of(stream: Any) -> int | None:
-    with suppress(OSError, AttributeError):  # it is none of the operating system's
+    with suppress(OSError, AttributeError):  # the stream has no descriptor
         return int(stream.fileno())
     return None
 
@@ -213,13 +215,13 @@ def _finish(stream: IO[str] | None) -> OSError | None:
     try:
         stream.flush()
     except OSError as error:
-        send_nowhere(stream)
+        redirect_to_null(stream)
         return error
     return None
 
 
-def send_nowhere(stream: IO[str] | io.FileIO) -> None:
-    """Let what a stream still holds, and gets from now on, go nowhere."""
+def redirect_to_null(stream: IO[str] | io.FileIO) -> None:
+    """Redirect the descriptor of a stream to /dev/null, for its buffered text and for all later text."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     if nowhere != stream.fileno():  # the same where somebody has closed it
         os.dup2(nowhere, stream.fileno())
@@ -236,65 +238,65 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _is_stdout(stream: IO[str]) -> bool:
-    with suppress(OSError):  # it is none of the operating system's
+    with suppress(OSError):  # the stream has no descriptor
         return stream.fileno() == _STDOUT
     return False
 
 
-def keep_stdout() -> None:
-    """Keep stdout for lines: what else writes there from now on (libraries, child processes, C) finds stderr in its place."""
-    global _kept
-    if _kept is not None or sys.stdout is None:
+def reserve_stdout() -> None:
+    """Reserve stdout for results: other code that writes to it (libraries, child processes, C) writes to stderr from now on."""
+    global _reserved
+    if _reserved is not None or sys.stdout is None:
         return
     if not _is_stdout(sys.stdout):  # something else in its place: a test's, a notebook's
-        _kept, sys.stdout = sys.stdout, sys.stderr
+        _reserved, sys.stdout = sys.stdout, sys.stderr
         return
     sys.stdout.flush()
-    _kept = os.fdopen(fcntl.fcntl(_STDOUT, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1), "w", encoding="utf-8")
+    _reserved = os.fdopen(fcntl.fcntl(_STDOUT, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1), "w", encoding="utf-8")
     os.dup2(_STDERR, _STDOUT)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # so that it is in order with what is written to stderr
 
 
-def give_stdout_back() -> None:
-    """Let everybody write to stdout again, for programs that go on after a command."""
-    global _kept
+def release_stdout() -> None:
+    """Restore stdout for all code, for programs that go on after a command."""
+    global _reserved
     finish_messages()
-    if _kept is None:
+    if _reserved is None:
         return
     if _is_stdout(sys.stdout):
         sys.stdout.flush()
-        os.dup2(_kept.fileno(), _STDOUT)
-        _kept.close()
+        os.dup2(_reserved.fileno(), _STDOUT)
+        _reserved.close()
     else:
-        sys.stdout = _kept
-    _kept = None
+        sys.stdout = _reserved
+    _reserved = None
 
 
-def kept_stdout() -> IO[str]:
-    """Return what lines are written to. Raises LaunchError where stdout is closed."""
-    stream = _kept or sys.stdout
+def reserved_stdout() -> IO[str]:
+    """Return the stream for results. Raises LaunchError if stdout is closed."""
+    stream = _reserved or sys.stdout
     if stream is None:
         raise LaunchError("stdout is closed, where the lines would go; name a file with --out or --events.")
     return stream
 
 
-# How a command ends: exit codes, and what is said on stderr.
+# Exit codes and messages of commands.
 
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 
 class StuckError(LaunchError):
-    """The pipeline does not let go of its threads; the process can only be ended, with ``exit_code``."""
+    """The threads of a pipeline do not end; the process has to exit with ``exit_code`` without them."""
 
     def __init__(self, message: str, *, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 
 
-class ToldError(EmPyCustomError):
-    """What is wrong was printed already."""
+class ReportedError(EmPyCustomError):
+    """Errors that have been printed already."""
 
     def __init__(self, errors: Sequence[EmPyCustomError]) -> None:
         super().__init__("\n".join(map(str, errors)))
@@ -311,13 +313,13 @@ def exit_code_of(error: BaseException) -> int:
     return INTERRUPTED if interrupted or isinstance(error, (KeyboardInterrupt, DebuggerLeftError)) else FAILED
 
 
-class AllAtOnce:
-    """What is called by this, in its ``with`` block, may fail: errors are printed, and the block ends with a ToldError."""
+class ErrorCollector:
+    """Calls functions in its ``with`` block; their errors are printed, and raised together as ReportedError at its end."""
 
     def __init__(self) -> None:
         self._errors: list[EmPyCustomError] = []
 
-    def __enter__(self) -> AllAtOnce:
+    def __enter__(self) -> ErrorCollector:
         return self
 
     def __call__(self, function: Callable[..., Any], *given: Any) -> Any:
@@ -327,33 +329,33 @@ class AllAtOnce:
         except EmPyCustomError as error:
             if issubclass(type(error.__cause__), KeyboardInterrupt):
                 raise
-            complain(str(error), error.details)  # now: loading the next library may take its time
+            print_error(str(error), error.details)  # at once, because loading the next library may take long
             self._errors.append(error)
             return None
 
     def __exit__(self, kind: Any, *_: Any) -> None:
         if kind is None and self._errors:
-            raise ToldError(self._errors)
+            raise ReportedError(self._errors)
 
 
-def complain(message: str, details: str = "", *, kind: str = "error", lines: bool = False) -> None:
-    """Print ``message`` on stderr, with ``details`` (a traceback, mostly) below it; ``lines``: the message has several."""
+def print_error(message: str, details: str = "", *, kind: str = "error", lines: bool = False) -> None:
+    """Print ``message`` on stderr, with ``details`` (such as a traceback) below it; ``lines``: it may have several lines."""
     text = [f"empycustom: {kind}: {for_people(message.rstrip(), lines=lines)}"]
     if details.strip():
         text.append(for_people(details.rstrip(), lines=True))
     write_stderr("\n".join(text))
 
 
-def remark(text: str) -> None:
-    """Print what is neither an error nor a warning, on stderr; it may have several lines."""
+def print_info(text: str) -> None:
+    """Print a text on stderr that is not an error or a warning; it may have several lines."""
     write_stderr(for_people(text, lines=True))
 
 
-# A debugger in a callback, as ``breakpoint()`` opens it, has the terminal until it is left.
+# Debuggers in callbacks, as ``breakpoint()`` opens them.
 
 
 def is_debugger_open() -> bool:
-    """Return whether pdb, or a debugger made of it, waits for what somebody types, in any thread."""
+    """Return True if pdb, or a debugger derived from it, waits for input in any thread."""
     function = getattr(getattr(sys.modules.get("pdb"), "Pdb", None), "interaction", None)
     return function is not None and any(_is_in(unwrap(function).__code__, frame) for frame in sys._current_frames().values())
 
@@ -365,12 +367,12 @@ def _is_in(code: CodeType, frame: FrameType | None) -> bool:
 
 
 @contextmanager
-def one_debugger_at_a_time(prepare: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Let the debuggers of several threads ask one after the other. ``prepare`` is called before each question."""
+def serialize_debuggers(prepare: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let only one debugger of several threads use the terminal at a time. ``prepare`` is called before each of its prompts."""
     if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
         yield
         return
-    from pdb import Pdb  # where somebody can type
+    from pdb import Pdb  # only on a terminal
 
     interaction: Any = Pdb.interaction
 

@@ -19,7 +19,7 @@ from empycustom.session.describe import plain_stream, sources_of
 from empycustom.session.excerpt import LeftOut, Newest, is_live
 from empycustom.session.parts import Report
 from empycustom.session.playlist import Playlist
-from empycustom.session.sources import SOURCE, Times, describe_source, expect_video, explained, shown
+from empycustom.session.sources import SOURCE, Times, describe_source, error_text, expect_video, shown
 from empycustom.text import as_text
 
 AHEAD = 2  # frames that are ready before they are asked for
@@ -126,7 +126,7 @@ class Files(Input):
         source = self._playlist.source_of(report.element) if self._playlist else self._sources[0]
         if source is None or f":{SOURCE}" not in report.element:
             return None
-        error = SourceError(explained(report, source.name))
+        error = SourceError(error_text(report, source.name))
         error.details = report.details
         return error
 

@@ -15,7 +15,7 @@ from empycustom.errors import LaunchError
 from empycustom.model.serialize import dumps
 from empycustom.outputs.queued import Pace, Patient, QueuedOutput, reason
 from empycustom.outputs.table import ConsoleOutput, FileOutput, as_line, line_of, path_of
-from empycustom.session.console import FAILED, complain, exit_code_of, kept_stdout
+from empycustom.session.console import FAILED, exit_code_of, print_error, reserved_stdout
 from empycustom.session.describe import PLACE, PlayOptions, for_each_stream, sinks_of
 from empycustom.session.playlist import expand
 from empycustom.session.sinks import Sinks
@@ -52,7 +52,7 @@ class Lines:
     def __init__(self, path: Path | None, *, on_closed: Callable[[], None]) -> None:
         self._path, self._on_closed = path, on_closed
         self._error: LaunchError | None = None  # which nobody was told yet
-        output = FileOutput(as_text(path)) if path else ConsoleOutput(stream=kept_stdout())
+        output = FileOutput(as_text(path)) if path else ConsoleOutput(stream=reserved_stdout())
         self._output = QueuedOutput(output, on_error=self._fail)
 
     def write(self, line: bytes, pace: Pace) -> bool:
@@ -133,7 +133,7 @@ def _write(lines: Lines, code: int, done: Mapping[str, Any]) -> int:
         lines.write(line_of({"exit_code": code, **done}), Patient())
         lines.close()
     except LaunchError as error:
-        complain(str(error))
+        print_error(str(error))
         code = code or FAILED
     return code
 

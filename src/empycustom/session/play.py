@@ -19,7 +19,7 @@ from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
 from empycustom.gstreamer import Gst
 from empycustom.session.branch import Branch, Notifier
 from empycustom.session.callback import SignalCallback
-from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, one_debugger_at_a_time
+from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, serialize_debuggers
 from empycustom.session.describe import PlayOptions
 from empycustom.session.outputs import Output
 from empycustom.session.parts import Report, build, build_bin, exists, in_background
@@ -328,7 +328,7 @@ class Session:
         a stream cannot be stopped.
         """
         threads = [threading.Thread(target=pipeline.run, daemon=True) for pipeline in self._pipelines]
-        with self.interrupts.counted(), one_debugger_at_a_time(pause):
+        with self.interrupts.counted(), serialize_debuggers(pause):
             for thread in threads:
                 thread.start()
             begun(lambda: not any(thread.is_alive() for thread in threads))

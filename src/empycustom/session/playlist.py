@@ -17,7 +17,7 @@ from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst
 from empycustom.session import sources as endless
 from empycustom.session.parts import Report, build_element
-from empycustom.session.sources import SOURCE, Source, Times, describe_source, expect_video, is_file, is_lasting, refuse_video
+from empycustom.session.sources import SOURCE, Source, Times, describe_source, expect_video, is_file, is_lasting, post_no_video
 from empycustom.text import as_path, as_text, from_native
 
 # Suffixes of files that are played; others in a folder are left out.
@@ -274,7 +274,7 @@ class _Playing:
         if info.get_event().type != Gst.EventType.EOS:
             return Gst.PadProbeReturn.OK
         if not self._has_frames:  # GStreamer may have lost the error with the cause
-            refuse_video(self._decoder, "No frame of it can be decoded.")
+            post_no_video(self._decoder, "No frame of it can be decoded.")
         self._on_end()
         return Gst.PadProbeReturn.DROP
 
@@ -285,7 +285,7 @@ class _Playing:
             return
         self._idle_since = self._idle_since or time.monotonic()
         if time.monotonic() - self._idle_since > _IDLE_S:
-            refuse_video(self._decoder, "There is no video in it that GStreamer can decode; it gave up without saying why.")
+            post_no_video(self._decoder, "There is no video in it that GStreamer can decode; it gave up without saying why.")
 
     def leave(self) -> None:
         """Stop this source, and let the next one play."""

@@ -1,4 +1,4 @@
-"""The window of ``--show``: whether there can be one, and whether there is."""
+"""Sinks: where the frames of ``empycustom run`` go, as tokens: video files, pictures, a window, or nowhere."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from empycustom.session.upright import fitting, keep_sizes
 from empycustom.text import as_text
 
 CHOOSER = "autovideosink"
-_NOT_IN_WINDOWS = ("kmssink", "dfbvideosink")  # CHOOSER would try them, too; the second crashes where there is no screen
+_NOT_IN_WINDOWS = ("kmssink", "dfbvideosink")  # CHOOSER would try them, too; the second crashes without a screen
 _INSTEAD = "Write a file with --save instead, or use `empycustom launch` with a sink that needs no desktop, as kmssink."
 
 
 def check_window() -> None:
-    """Raise LaunchError without a display, or an element that shows frames on it; keep CHOOSER from what uses none."""
+    """Raise LaunchError without a display, or an element that shows frames on it; make CHOOSER ignore other sinks."""
     displays = [name for name in WINDOWS if os.environ.get(name)]
     if not displays:
         raise LaunchError(f"--show needs a display, and neither {' nor '.join(WINDOWS)} is set. {_INSTEAD}")
@@ -37,13 +37,13 @@ def check_window() -> None:
 
 
 def expect_windows(pipeline: Any, *, kind: str = "error") -> None:
-    """Say on the bus if no window can be opened: CHOOSER throws the frames away without a word. ``kind``: error or warning."""
+    """Post a message if no window can be opened, where CHOOSER silently drops frames. ``kind``: error or warning."""
     for element in _choosers(pipeline):
         _expect_display(element, kind)
 
 
 def show_at_once(pipeline: Any) -> None:
-    """Let windows show frames when they come, because the source turns out to be live."""
+    """Let windows show frames as they arrive, because the source is live."""
     for element in _choosers(pipeline):
         element.set_property("sync", False)
 
@@ -60,7 +60,7 @@ def _choosers(container: Any) -> list[Any]:
 
 def _expect_display(chooser: Any, kind: str) -> None:
     def on_chosen(_chooser: Any, chosen: Any) -> None:
-        chooser.disconnect(handler)  # at the end, another one takes the place of what was chosen
+        chooser.disconnect(handler)  # at the end, CHOOSER replaces the sink that it has chosen
         if chosen.get_factory().get_name().startswith("fake"):
             displays = ", ".join(f"{name}={os.environ[name]}" for name in WINDOWS if os.environ.get(name))
             text = f"No window can be opened on the display ({displays or 'there is none'}), so no frame is shown. {_INSTEAD}"
@@ -70,10 +70,10 @@ def _expect_display(chooser: Any, kind: str) -> None:
     handler = chooser.connect("element-added", on_chosen)
 
 
-# Where the frames of ``empycustom run`` go: video files, pictures, a window, or nowhere; in words for GStreamer's parser.
+# Video files and pictures.
 
 
-# Encoder, its properties, and what must stand between it and the muxer; the first that this GStreamer has is taken.
+# Encoder, its properties, and the elements between it and the muxer; the first encoder that is installed is used.
 _Encoders = list[tuple[str, list[str], list[str]]]
 _H264: _Encoders = [
     # Without B-frames: with them, .mp4 loses the last frame where frames do not come at regular times.
@@ -95,7 +95,7 @@ ENCODER, MUXER = "encoder", "muxer"  # names of elements, to be followed by the 
 
 @dataclass(frozen=True)
 class Sinks:
-    """What is wanted: ``files`` (videos, and pictures of the last frame), a ``window``.
+    """The outputs of frames: ``files`` (videos, and pictures of the last frame), a ``window``.
 
     Without a window, ``paced`` lets the frames go by at their own speed.
     """
@@ -124,11 +124,11 @@ class Sinks:
     def tokens(
         self, converter: str = "videoconvert", *, printed: bool = False, live: bool = False, single_segment: bool = False
     ) -> list[str]:
-        """Return what comes after the last element, beginning with a ``!``.
+        """Return the tokens behind the last element, beginning with a ``!``.
 
-        ``converter`` makes frames of any memory into plain ones.
-        ``printed``: for people with gst-launch-1.0, where nobody can write the last frame at the end: each one is written.
-        ``live``: frames have their own speed; a window shows them when they come, for they are late where libraries take time.
+        ``converter`` is the element that converts frames of any memory to plain ones.
+        ``printed``: for people with gst-launch-1.0, which cannot write only the last frame: each one is written.
+        ``live``: frames have their own speed; a window shows them as they arrive, since slow libraries make them late.
         ``single_segment``: frames come from several files, and encoders want times that go on.
         """
         branches = [_to_file(path, index, converter, printed=printed) for index, path in enumerate(self.files)]
@@ -144,15 +144,15 @@ class Sinks:
         return [*before, "!", "tee", "name=tee", *each]
 
     def renamed(self, rename: Callable[[Path], Path]) -> Sinks:
-        """Return the same with videos of other names, for what goes on and overwrites none."""
+        """Return a copy in which ``rename`` gives the videos other names, so that they overwrite no file."""
         return replace(self, files=[path if path.suffix.lower() in _PICTURES else rename(path) for path in self.files])
 
     def videos(self) -> list[tuple[int, Path]]:
-        """The files that are videos, each with its index."""
+        """Return the files that are videos, each with its index."""
         return [(index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _MUXERS]
 
     def remove_empty(self, without_frames: Sequence[Path]) -> None:
-        """Remove the videos that nothing, or no frame, was written to, when the pipeline has stopped."""
+        """Remove videos that are empty or without a frame, after the pipeline has stopped."""
         for _, path in self.videos():
             made = self.folder / path
             with suppress(OSError):
@@ -160,7 +160,7 @@ class Sinks:
                     made.unlink()
 
     def write_pictures(self, pipeline: Any) -> list[Path]:
-        """Write the last frames; return the files for which there was none. ``pipeline`` still holds them. Raises LaunchError."""
+        """Write the last frames that ``pipeline`` has; return the files for which there was none. Raises LaunchError."""
         pictures = ((index, path) for index, path in enumerate(self.files) if path.suffix.lower() in _PICTURES)
         return [path for index, path in pictures if not _write(self.folder / path, pipeline.get_by_name(f"last{index}"))]
 
@@ -190,12 +190,12 @@ def _write(path: Path, sink: Any) -> bool:
 
 
 def _encoder(path: Path, index: int) -> list[str]:
-    """The words of what makes frames that fit into a file. Raises LaunchError with the packages that have the elements."""
+    """Return the tokens of encoder, muxer and sink of a video. Raises LaunchError with the packages that have the elements."""
     muxer, encoders = _MUXERS[path.suffix.lower()]
     for name, properties, parsers in encoders:
         if exists(name) and all(map(exists, parsers)):
             _expect(path, [muxer])
-            between = [word for parser in parsers for word in (parser, "!")]
+            between = [token for parser in parsers for token in (parser, "!")]
             # Not async: an encoder may want more frames before its first packet than the other branches' queues hold.
             sink = ["filesink", f"location={quoted(as_text(path))}", "async=false"]
             named = [name, f"name={ENCODER}{index}", *properties, "!", *between, muxer, f"name={MUXER}{index}"]
@@ -210,38 +210,38 @@ def _expect(path: Path, factories: list[str]) -> None:
         raise LaunchError(f"--save {path} needs the element {missing[0]}, which is not here; {how_to_get(missing)}.")
 
 
-# Video files while they are written: whether all frames get into them.
+# Video files while they are written.
 
 
-# Of frames without a frame rate, .mp4 would show the last one for no time, so that players leave it out; .avi would take none.
+# Without a frame rate, the last frame of .mp4 has no duration, so that players skip it, and .avi takes no frame.
 _NEEDS_A_RATE = (".mp4", ".avi")
 
 
-_APART = 1_000_000  # ns between frames at least, as .mkv and .webm tell times
+_MIN_STEP_NS = 1_000_000  # between frames, the resolution of times in .mkv and .webm
 
 
-class _Apart:
-    """Times that are hardly apart or equal, one after the other, apart: encoders, files and decoders would lose such frames."""
+class _IncreasingTimes:
+    """Spreads times of frames that are equal or too close: encoders, files and decoders would lose such frames."""
 
     def __init__(self) -> None:
         self._last = 0
-        self._given = -_APART
+        self._given = -_MIN_STEP_NS
 
     def times(self, pts: int | None, _duration: int | None) -> probes.NewTimes:
-        """Return the pts that a buffer gets instead of ``pts``, and no duration; () where it keeps its own."""
+        """Return the new pts of a buffer, without a duration; () if it keeps ``pts``."""
         if pts is None:
             return ()
-        too_close = self._last <= pts < self._given + _APART
+        too_close = self._last <= pts < self._given + _MIN_STEP_NS
         self._last = pts
-        self._given = self._given + _APART if too_close else pts
+        self._given = self._given + _MIN_STEP_NS if too_close else pts
         return (self._given, None) if too_close else ()
 
 
 class Videos:
-    """The videos that the elements in the bin ``container`` write; ``frames`` counts what should get into each.
+    """The videos that the elements in the bin ``container`` write; ``frames`` counts the frames that should get into each.
 
-    ``pad`` is where the frames come into it, ``sinks`` what it was made of. Each video has one size and one frame rate, those of
-    its first frame.
+    ``pad`` is the sink pad of the bin, ``sinks`` its description. Each video has one size and one frame rate, those of its first
+    frame.
     """
 
     def __init__(self, container: Any, pad: Any, sinks: Sinks) -> None:
@@ -251,11 +251,11 @@ class Videos:
         keep_sizes(container, sinks.videos())
 
     def without_frames(self, *, complete: bool) -> list[Path]:
-        """The files that hold no frame because there was none; ``complete``: the stream has come to its end."""
+        """Return the files without a frame, because there was none; ``complete``: the stream has come to its end."""
         return [path for path, written, _ in self._written if complete and not (self.frames.all or written.all)]
 
     def findings(self, *, complete: bool) -> Iterator[tuple[str, str]]:
-        """Say what is wrong with a video: error or warning, and a sentence. ``complete``: the stream has come to its end."""
+        """Yield what is wrong with a video: error or warning, and a text. ``complete``: the stream has come to its end."""
         caps = self._last.get_current_caps()
         info = caps and GstVideo.VideoInfo.new_from_caps(caps)
         for path, written, rate in self._written:
@@ -271,14 +271,14 @@ class Videos:
 
 
 def _is_steady(frames: probes.BufferCounter, rate: probes.FixedFrameRate) -> bool:
-    """Whether frames came as many a second as ``rate`` says, but for one or two."""
+    """Return True if frames came at ``rate``, except for one or two."""
     return abs(frames.span_ns * rate.per_second / 1e9 - (frames.order - 1)) < 2.5
 
 
 def _watched(pipeline: Any, index: int, path: Path) -> tuple[probes.BufferCounter, probes.FixedFrameRate]:
-    """Watch what gets into the video with that index."""
+    """Count the frames that get into the video with that index, and fix their rate."""
     (pad,) = pipeline.get_by_name(f"{MUXER}{index}").sinkpads
     before = pipeline.get_by_name(f"{ENCODER}{index}").get_static_pad("sink")
-    probes.replace_times(hash(before), _Apart().times)
+    probes.replace_times(hash(before), _IncreasingTimes().times)
     missing = FRAME_RATE if path.suffix.lower() in _NEEDS_A_RATE else None
     return probes.BufferCounter(hash(pad)), probes.FixedFrameRate(hash(before), missing)

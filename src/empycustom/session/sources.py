@@ -208,13 +208,13 @@ def expect_video(source: Any, pad: Any, name: str) -> None:
 
     def on_all(decoder: Any) -> None:
         if not pad.is_linked():
-            refuse_video(decoder, f"{name} has no video that GStreamer can decode.")
+            post_no_video(decoder, f"{name} has no video that GStreamer can decode.")
 
     source.connect("no-more-pads", on_all)
     source.connect("deep-element-added", _prepare)
 
 
-def refuse_video(source: Any, text: str) -> None:
+def post_no_video(source: Any, text: str) -> None:
     """Say on the bus that the element ``source`` gives no frame."""
     error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
     source.post_message(Gst.Message.new_error(source, error, ""))
@@ -243,7 +243,7 @@ def is_same_file(source: str, path: Path) -> bool:
     return os.path.exists(path) and os.path.exists(named) and path.samefile(named)  # which take names that are too long, too
 
 
-def explained(report: Report, source: str) -> str:
+def error_text(report: Report, source: str) -> str:
     """What ``report`` says, and of which ``source`` where that says it."""
     if f":{SOURCE}" not in report.element:
         return report.advised

@@ -14,7 +14,7 @@ from typing import Any
 from empycustom.elements.perf import Tally
 from empycustom.elements.upstream import upstream_of
 from empycustom.native import probes
-from empycustom.session.console import beside, is_debugger_open, write_stderr
+from empycustom.session.console import is_debugger_open, line_guard, write_stderr
 
 _LONG_START_S = 1.0
 
@@ -183,7 +183,7 @@ class Progress:
         self._frames_then: int | None = None  # how many were done in the pause
         self._terminal = threading.Lock()
         if self._bar is not None:
-            beside[0] = self._aside
+            line_guard[0] = self._aside
 
     @property
     def seconds(self) -> float:
@@ -226,7 +226,7 @@ class Progress:
 
     def close(self) -> None:
         """Leave the bar as it is and go to the next line."""
-        beside[0] = nullcontext
+        line_guard[0] = nullcontext
         if self._bar is not None:
             with suppress(OSError, ValueError):
                 self._bar.close()
