@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 from command_helpers import SRC
 
@@ -112,7 +113,11 @@ def test_an_environment_without_the_systems_packages(begin, tmp_path):
 
 def test_every_command_reports_that_gi_is_missing(begin, tmp_path, library):
     python = make_venv(tmp_path / "venv")
-    ended = begin("run", "test", "--lib", library("def process_ip(b, m, o): pass\n"), python=str(python)).end()
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "orjson").symlink_to(Path(orjson.__file__).parent)
+    path = f"{tmp_path / 'packages'}{os.pathsep}{SRC}"
+    run = ("run", "test", "--lib", library("def process_ip(b, m, o): pass\n"))
+    ended = begin(*run, python=str(python), PYTHONPATH=path).end()
 
     assert ended.code == 1
     assert "GStreamer's Python bindings are not there" in ended.err

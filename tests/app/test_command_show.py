@@ -59,18 +59,20 @@ def test_the_frames_are_in_a_window(begin, cli, library, configured, display):
         wait_for(lambda: "0 children" in windows_on(display), "the end of the window")
 
 
+SAFE = {"GST_PLUGIN_FEATURE_RANK": "dfbvideosink:NONE"}  # this sink crashes now and then where there is no screen
+
+
 def test_a_display_that_cannot_be_reached_is_an_error(cli, library, configured, tmp_path):
     lib, config = library(SAYS), configured({"empycustom": {"custom-lib": "lib.py", "in-place": True}})
     for words in (["test", "--lib", lib, "--save", "a.mp4"], [config, "--source", "test"]):
-        ended = cli("run", *words, "--show", "--frames", 30, DISPLAY=NOBODY_THERE, WAYLAND_DISPLAY="")
+        ended = cli("run", *words, "--show", "--frames", 30, DISPLAY=NOBODY_THERE, WAYLAND_DISPLAY="", **SAFE)
 
         assert ended.code == 1
         assert f"empycustom: error: {UNSEEN} Write a file with --save instead" in ended.err
 
 
 def test_a_launched_pipeline_goes_on_without_its_window(cli):
-    safe = {"GST_PLUGIN_FEATURE_RANK": "dfbvideosink:NONE"}  # it crashes now and then where there is no screen
-    ended = cli("launch", "videotestsrc num-buffers=3 ! ( autovideosink )", DISPLAY=NOBODY_THERE, WAYLAND_DISPLAY="", **safe)
+    ended = cli("launch", "videotestsrc num-buffers=3 ! ( autovideosink )", DISPLAY=NOBODY_THERE, WAYLAND_DISPLAY="", **SAFE)
 
     assert ended.code == 0, ended.err
     assert f"WARNING: from element /GstPipeline:pipeline0/GstBin:bin0/GstAutoVideoSink:autovideosink0: {UNSEEN}" in ended.err

@@ -220,7 +220,7 @@ def test_the_layouts_of_well_known_models(detect, model, layout, boxes, classes,
     if told:
         assert detect(path, **options) == [expected]
         return
-    with pytest.raises(ValueError, match=r"which may be .*; say which by option layout") as caught:
+    with pytest.raises(ValueError, match=r"which can be .*; set the option layout") as caught:
         detect(path, **options)
     assert str(np.asarray(rows)[None].shape) in str(caught.value)
     assert f"{layout} (1, boxes, " in str(caught.value)
@@ -266,15 +266,15 @@ def test_a_model_of_half_precision(detect, model):
             rows_of("end-to-end", 300, 9),
             "rows",
             {"layout": "yolov5"},
-            "(1, 300, 6), taken for yolov5, and in it the confidence 7.2",
+            "(1, 300, 6), read as yolov5, with the confidence 7.2",
         ),
         (
             rows_of("end-to-end", 300, 9),
             "rows",
             {"labels": ["a", "b", "c"]},
-            "taken for end-to-end, and in it the class 8; say by",
+            "read as end-to-end, with the class 8; set the option layout",
         ),
-        (rows_of("yolov8-transposed", 300, 2), "rows", {"layout": "end-to-end"}, "taken for end-to-end, and in it the class 0.9"),
+        (rows_of("yolov8-transposed", 300, 2), "rows", {"layout": "end-to-end"}, "read as end-to-end, with the class 0.9"),
     ],
 )
 def test_a_layout_that_is_not_the_models_is_refused(detect, model, rows, layout, options, said):
@@ -287,7 +287,7 @@ def test_a_model_that_may_be_two_is_refused_at_the_start(refused, launch, model)
     path = model(rows_of("end-to-end", 300, 2), **SQUARE)
     said = refused("onnx_detector.py", {"model": path, "labels": ["cat", "dog"]})
     assert (
-        "the model returned (1, 300, 6), which may be yolov8-transposed (1, boxes, 4 + classes) or end-to-end (1, boxes, 6); say"
+        "the model returned (1, 300, 6), which can be yolov8-transposed (1, boxes, 4 + classes) or end-to-end (1, boxes, 6); set"
         in said
     )
     options = {"model": path, "labels": ["cat", "dog"], "layout": "end-to-end"}

@@ -9,11 +9,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from empycustom.errors import StuckOutputError
-from empycustom.outputs.table import Output
+
+if TYPE_CHECKING:
+    from empycustom.outputs.table import Output
 
 PATIENCE_S = 5.0  # without progress, before the documents that wait at the end are given up
 MOST_DOCUMENTS, MOST_BYTES = 1000, 16 << 20

@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import unquote
 
 from empycustom.errors import UnknownOutputError
 from empycustom.model.serialize import assemble
+from empycustom.outputs import write_all
 from empycustom.text import as_path, meant, visible_json
 
 # The class for each scheme of a URI. It is imported when it is needed, and called with the location.
@@ -92,6 +92,8 @@ def _class_for(scheme: str) -> Callable[[str], Any]:
         module, _, name = OUTPUTS[scheme].partition(":")
         found = getattr(import_module(module), name)
         return found
+    from importlib.metadata import entry_points  # it takes its time, and most locations are files
+
     offered = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     if scheme in offered:
         found = offered[scheme].load()
@@ -188,15 +190,3 @@ class ConsoleOutput:
 
 def _batch_bytes(descriptor: int) -> int:
     return _FILE_BYTES if stat.S_ISREG(os.fstat(descriptor).st_mode) else _PIPE_BYTES
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, however long it takes, also to a descriptor that is in non-blocking mode. Raises OSError."""
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # noqa: PERF203 - the rest is another one each time
-            poll = select.poll()
-            poll.register(descriptor, select.POLLOUT)
-            poll.poll()
