@@ -1,7 +1,7 @@
 """All exceptions of the project, ordered by what is at fault.
 
 Each is an :class:`EmPyCustomError` and, where one fits, the builtin that a Python programmer would expect. Messages are whole
-sentences that name the file, the line or the property, and end with what to do; data is kept in attributes. ``details`` holds
+sentences that name the file, the line or the property, and end with what to do; data is kept in attributes. ``details`` has
 what belongs below the message, a traceback in most cases.
 """
 
@@ -31,7 +31,7 @@ class FrameRelatedError(EmPyCustomError):
     def __str__(self) -> str:
         if not self.frame or len(self._parts) < 2:
             return super().__str__()
-        message, rest = self._parts  # the message may end with a sentence of somebody else's
+        message, rest = self._parts  # the message may end with a sentence from elsewhere
         return f"{message.removesuffix('.')} at {self.frame}{rest}"
 
 
@@ -59,7 +59,7 @@ class LibraryError(FrameRelatedError):
     def at(
         cls, library: str, line: int | None, message: str, rest: str = "", *, callback: str | None = None, details: str = ""
     ) -> Self:
-        """Make one whose message begins with the place in the library: ``file.py:12: …``, or the file alone."""
+        """Make an exception whose message begins with the place in the library: ``file.py:12: …``, or the file alone."""
         place = f"{library}:{line}" if line else library
         return cls(f"{place}: {message}", rest, library=library, line=line, callback=callback, details=details)
 
@@ -92,7 +92,7 @@ class EndOfStream(Exception):  # noqa: N818 - it is not an error
     """Ends the stream where ``process_ip`` or ``process`` raises it.
 
     The frame at hand and those that come after it are not passed on, and the library gets no more of them. Upstream stops,
-    downstream gets the end of the stream, so that files are finished; then ``stop`` is called. A text is told on the bus::
+    downstream gets the end of the stream, so that files are finished; then ``stop`` is called. Its text is posted on the bus::
 
         raise empycustom.EndOfStream("ten plates were read")
     """
@@ -107,7 +107,7 @@ class DebuggerLeftError(StreamEndedError):
 
 
 class CallbackOutputError(LibraryError, ValueError):
-    """A callback returned something that is neither results nor a buffer; the message says which part of it."""
+    """A callback returned something that is neither results nor a buffer; the message names the part."""
 
 
 class OutputError(EmPyCustomError, ValueError):
@@ -144,7 +144,7 @@ class PathError(EmPyCustomError, ValueError):
 
 
 class FrameError(EmPyCustomError, ValueError):
-    """Pixels are not available in the way that was asked for."""
+    """Pixels are not available in the requested way."""
 
 
 class FrameClosedError(FrameError):
@@ -152,7 +152,7 @@ class FrameClosedError(FrameError):
 
 
 class FrameAttributeError(FrameError, AttributeError):
-    """A frame has no attribute of this name; the message says which one may be meant."""
+    """A frame has no attribute of this name; the message names the one that may be meant."""
 
 
 class FrameExportError(FrameError, BufferError):
@@ -164,7 +164,7 @@ class NativeError(EmPyCustomError, RuntimeError):
 
 
 class NotWritableError(NativeError):
-    """A buffer is not writable, because somebody else holds a reference to it; nothing can be attached."""
+    """A buffer is not writable, because something else has a reference to it; nothing can be attached."""
 
 
 class MetadataError(FrameRelatedError, ValueError):
@@ -172,7 +172,7 @@ class MetadataError(FrameRelatedError, ValueError):
 
 
 class DeepStreamError(EmPyCustomError, RuntimeError):
-    """The version of DeepStream, or the system, cannot do what is asked for."""
+    """The version of DeepStream, or the system, does not support what was requested."""
 
 
 class LaunchError(EmPyCustomError, ValueError):

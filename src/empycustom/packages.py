@@ -1,4 +1,4 @@
-"""What is installed: which Debian package has which element of GStreamer, child processes that find out more, and findings.
+"""Packages and elements that are installed: findings of doctor, child processes, and the Debian package of each element.
 
 It imports neither gi nor NumPy nor cffi, because ``empycustom doctor`` looks whether they are there.
 """
@@ -146,7 +146,7 @@ _DEEPSTREAM = re.compile(r"nv\w+")
 
 
 def how_to_get_any(factory: str) -> str:
-    """Return how to install an element: apt is asked about one that is not in the table, which takes a second the first time."""
+    """Return how to install an element: apt is queried for one that is not in the table, which takes a second the first time."""
     if factory not in PACKAGES:
         if package := _packages_in_apt().get(factory):
             return f"install it with: apt install {package}"

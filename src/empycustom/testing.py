@@ -72,11 +72,11 @@ def make_frame(
     format : str, optional
         GStreamer's name of the pixel format. Left out: GRAY8, RGB or RGBA by the shape of ``pixels``, RGBA for the test picture.
     size : tuple of int
-        Width and height in pixels. Left out: 640, 480 of the test picture; of arrays as their shape says, which is not so for
+        Width and height in pixels. Left out: 640, 480 of the test picture; of arrays their shape, which does not show it for
         formats such as YUY2.
     objects : int, or list of dicts
-        What ``in_meta["frame"][0]["object"]`` holds: how many (a person, a car, a bicycle, and so on, side by side), or each as
-        a dict with ``rect_params`` at least, in pixels; what is left out gets its default, as for ``new_object``.
+        The content of ``in_meta["frame"][0]["object"]``: how many (a person, a car, a bicycle, and so on, side by side), or each
+        as a dict with ``rect_params`` at least, in pixels; what is left out gets its default, as for ``new_object``.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def make_frame(
     FrameError
         The format is not known, or the arrays are not a frame of it.
     OutputError
-        An object is not one; the message says which, and what is wrong.
+        An object is not valid; the message names it and the problem.
     """
     if pixels is None:
         return _drawn(format or "RGBA", size or (640, 480), objects)
@@ -97,7 +97,7 @@ def make_frame(
         raise FrameError(f"pixels have to be an array of (height, width) or (height, width, channels), not of the shape {shape}.")
     name = format or (_FORMATS.get(1 if len(shape) == 2 else shape[2]) if len(planes) == 1 else None)
     if name is None:
-        raise FrameError("The arrays do not say which format they are of: name it, as format='NV12'.")
+        raise FrameError("The format of the arrays is not clear: name it, as format='NV12'.")
     planes_of(name)
     width, height = size or (shape[1], shape[0])
     caps = Gst.Caps.from_string(f"video/x-raw,format={name},width={width},height={height},framerate=30/1")

@@ -1,4 +1,9 @@
-"""Text for people, without control characters and passwords; paths; files of JSON; times as people type them."""
+"""Text in messages, without control characters and passwords; names that may be meant; paths; files of JSON; times.
+
+Paths are UTF-8 text, whatever the locale of the process is. Python takes the encoding of the file system from the locale, which
+in the C locale of an embedded interpreter (that of gst-launch-1.0) is ASCII. A path is bytes, so the text is made bytes here, and
+these a path that the functions of this Python take.
+"""
 
 from __future__ import annotations
 
@@ -171,19 +176,14 @@ def not_for_lines(name: str, what: str = "documents") -> str:
     if way is None:
         return ""
     names = {"stem": stem, "lines": f"{stem}.jsonl", "name": name}
-    words = {key: shell_word(value) for key, value in names.items()}
+    quoted = {key: shell_word(value) for key, value in names.items()}
     table, made = ("'{}'".format(names[key].replace("'", "''")) for key in ("lines", "name"))  # in SQL
     choice = _OBJECTS if what == "documents" else _EVENTS
-    advice = way.format(**words, kind=kind.lower(), filter=choice, table=table, made=made)
+    advice = way.format(**quoted, kind=kind.lower(), filter=choice, table=table, made=made)
     return f"{what} are written as JSON Lines, not as a .{kind} file; {advice}"
 
 
-# Paths as they are typed, stand in files and in properties: UTF-8 text, whatever the locale of the process is.
-#
-# And reading files of JSON, whatever else the path may name.
-#
-# Python takes the encoding of the file system from the locale, which in the C locale of an embedded interpreter (that of
-# gst-launch-1.0) is ASCII. A path is bytes, so the text is made bytes here and these a path that this Python's functions take.
+# Paths, and files of JSON.
 
 
 def as_path(text: str) -> Path:
@@ -238,7 +238,7 @@ _PATIENCE_S = 10.0  # for a pipe
 def read_json_text(path: Path) -> str:
     """Return the text of a file of JSON: UTF-8, or UTF-16 and UTF-32 as other systems write them; it may begin with its mark.
 
-    A pipe, such as ``<(command)`` of a shell, is read to its end. Raises OSError, and ValueError where it is no text, a device,
+    A pipe, such as ``<(command)`` of a shell, is read to its end. Raises OSError, and ValueError where it is not text, a device,
     too large, or a pipe that does not end.
     """
     mode = os.stat(path).st_mode
@@ -264,7 +264,7 @@ def _parts(file: int, *, is_pipe: bool) -> Iterator[bytes]:
     raise ValueError(f"it has more than {_LARGEST >> 20} MiB, which no options need")
 
 
-# Times in a video as they are typed: ``80``, ``1:20``, ``0:01:20.5``.
+# Times in a video: ``80``, ``1:20``, ``0:01:20.5``.
 
 
 _NS = 10**9  # of a second

@@ -170,7 +170,7 @@ def test_a_buffer_that_only_claims_to_be_on_the_gpu_is_refused_with_the_fix(play
     source = pipeline.get_by_name("in")
     source.emit("push-buffer", Gst.Buffer.new_wrapped(bytes(64)))
     source.emit("end-of-stream")
-    assert "holds no NvBufSurface of NVIDIA's: put nvvideoconvert before the element" in play(pipeline).error
+    assert "has no NvBufSurface of NVIDIA's: put nvvideoconvert before the element" in play(pipeline).error
 
 
 def test_an_array_is_no_frame_on_the_gpu(play, library):

@@ -71,7 +71,7 @@ def test_a_buffer_that_others_hold_cannot_be_written():
     others = buffer.copy()  # PyGObject's copy is one more reference
     assert not is_writable(hash(others))
     with (
-        pytest.raises(FrameError, match=r"others hold it too.*copy_deep\(\)"),
+        pytest.raises(FrameError, match=r"others refer to it too.*copy_deep\(\)"),
         empycustom.map_frame(buffer, in_meta, writable=True),
     ):
         pass

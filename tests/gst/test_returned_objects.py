@@ -107,7 +107,7 @@ RAISED = {
     "cause": ("made(Exception, 'this', __cause__=property(no))", "Made: this"),
     "traceback": ("made(Exception, 'this', __traceback__=property(leave))", "Made: this"),
     "notes": ("made(Exception, 'this', __notes__=property(leave))", "Made: this"),
-    "syntax": ("made(SyntaxError, 'this', filename=property(no))", "Made (which cannot be looked at: that raises LookupError)"),
+    "syntax": ("made(SyntaxError, 'this', filename=property(no))", "Made (which cannot be read: that raises LookupError)"),
     "no text": ("SyntaxError(3)", "SyntaxError: 3"),
     "class of classes": ("Kind('Odd', (Exception,), {})('this')", "Odd: this"),
     "not comparable": ("type('K', (type,), {'__hash__': no, '__eq__': no})('Odd', (Exception,), {})('this')", "Odd: this"),

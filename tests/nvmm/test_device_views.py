@@ -236,7 +236,10 @@ def test_writable():
 def test_a_buffer_or_memory_that_others_hold_cannot_be_written():
     made = Surfaces("RGBA")
     others = made.buffer.copy()  # PyGObject's copy is one more reference
-    with pytest.raises(FrameError, match="others hold it too"), empycustom.map_frame(made.buffer, made.in_meta, writable=True):
+    with (
+        pytest.raises(FrameError, match="others refer to it too"),
+        empycustom.map_frame(made.buffer, made.in_meta, writable=True),
+    ):
         pass
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:
         assert frame.pixels.readonly

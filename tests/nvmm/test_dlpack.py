@@ -101,7 +101,7 @@ def test_a_consumer_may_ask_for_a_device(memory_type, wanted, got):
             assert taken.device == got
             taken.give_back()
         else:
-            with pytest.raises(FrameExportError, match=r"of GPU 3 and cannot be handed over.*view.download\(\)"):
+            with pytest.raises(FrameExportError, match=r"of GPU 3 and cannot be exported.*view.download\(\)"):
                 frame.pixels.__dlpack__(dl_device=wanted)
 
 
@@ -109,7 +109,7 @@ def test_what_would_take_a_copy_is_a_buffer_error():
     """As in the array API standard, and as consumers expect."""
     made = Surfaces("RGBA")
     with empycustom.map_frame(made.buffer, made.in_meta) as frame:
-        with pytest.raises(BufferError, match="handed over as it is"):
+        with pytest.raises(BufferError, match="exported as it is"):
             frame.pixels.__dlpack__(copy=True)
         with pytest.raises(BufferError, match="memory of another device"):
             np.from_dlpack(frame.pixels, device="cpu")

@@ -103,10 +103,10 @@ def test_a_batch_of_an_unknown_version_has_its_first_frame():
 @pytest.mark.parametrize(
     ("batch", "filled", "batch_id", "message"),
     [
-        (1, 1, 1, "holds 1 frame, and batch_id=1 is none"),
-        (4, 2, 2, "holds 2 frames, and batch_id=2 is none"),
-        (4, 4, -1, "holds 4 frames, and batch_id=-1 is none"),
-        (4, 0, 1, "holds 1 frame, and batch_id=1 is none"),
+        (1, 1, 1, "has 1 frame, and batch_id=1 is none"),
+        (4, 2, 2, "has 2 frames, and batch_id=2 is none"),
+        (4, 4, -1, "has 4 frames, and batch_id=-1 is none"),
+        (4, 0, 1, "has 1 frame, and batch_id=1 is none"),
         (4, 4, "1", "a batch_id of '1'"),
     ],
 )
@@ -150,7 +150,7 @@ def test_what_is_no_nvbufsurface(place, value):
     made.head(place, value)
     if place == 24:
         made.head(28, 0)
-    assert "holds no NvBufSurface of NVIDIA's: put nvvideoconvert before the element" in refusal(made)
+    assert "has no NvBufSurface of NVIDIA's: put nvvideoconvert before the element" in refusal(made)
 
 
 @pytest.mark.parametrize("data", [b"", bytes(8), bytes(64), bytes(range(64)), b"\xff" * 64])
@@ -206,7 +206,7 @@ def test_pixels_in_blocks():
 )
 def test_a_surface_that_does_not_match_in_meta(changed):
     message = refusal(described(**changed))
-    assert "and in_meta describes RGBA of 6x4: hand over the in_meta that belongs to this buffer" in message
+    assert "and in_meta describes RGBA of 6x4: pass the in_meta that belongs to this buffer" in message
     assert all(str(value) in message for value in changed.values())
 
 

@@ -212,7 +212,7 @@ sys.path.append({str(plugin_path().parents[1])!r})
 from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
 from empycustom.native import cuda as gpus
-answer = {{"driver": gpus.why_not({_DRIVER!r}), "failed": "", "cuda": "", "gpus": []}}
+answer = {{"driver": gpus.load_failure({_DRIVER!r}), "failed": "", "cuda": "", "gpus": []}}
 try:
     if not answer["driver"]:
         answer["cuda"], answer["gpus"] = gpus.cuda_version(), gpus.gpus()
@@ -220,7 +220,7 @@ except FrameError as error:
     answer["failed"] = str(error)
 factories = {{name: Gst.ElementFactory.find(name) for name in {ELEMENTS}}}
 lacks = {{name: "" if factory and factory.load() else {_NOT_FOUND!r} for name, factory in factories.items()}}
-answer["lacks"] = {{**lacks, **{{name: gpus.why_not(name) for name in {LIBRARIES}}}}}
+answer["lacks"] = {{**lacks, **{{name: gpus.load_failure(name) for name in {LIBRARIES}}}}}
 print(json.dumps(answer))
 """
 _INSTALL_DRIVER = "install NVIDIA's driver, which has nvidia-smi; start a container with --gpus all"

@@ -1,1 +1,1 @@
-"""GST BUFFERS TO FRAMES: maps a buffer, finds out how its planes lie and hands out views of them."""
+"""Buffers of GStreamer as frames: mapping, the layout of planes, views of them; and the buffers that callbacks get."""

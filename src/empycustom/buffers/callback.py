@@ -73,11 +73,11 @@ def borrow_function() -> Callable[[int], Any]:
 
 
 def take_reference(buffer: Any) -> None:
-    """Let a borrowed Buffer hold a reference after all, for whoever keeps it."""
+    """Give a borrowed Buffer a reference of its own, so that it may be kept."""
     buffer._reference = reference(hash(buffer))
 
 
-# Pools: which one GStreamer takes the buffers for new frames from.
+# Pools that the buffers for new frames come from.
 
 
 _META_OPTION: str = GstVideo.BUFFER_POOL_OPTION_VIDEO_META
@@ -103,27 +103,27 @@ def offer_frames(query: Any, caps: Any) -> None:
     ``caps`` are of raw video in system memory.
     """
     size = int(GstVideo.VideoInfo.new_from_caps(caps).size)
-    pool, wanted, least, most = None, 0, 0, 0
+    pool, wanted, minimum, maximum = None, 0, 0, 0
     if query.get_n_allocation_pools():
-        pool, wanted, least, most = query.parse_nth_allocation_pool(0)
+        pool, wanted, minimum, maximum = query.parse_nth_allocation_pool(0)
     with_meta = query.find_allocation_meta(GstVideo.video_meta_api_get_type())[0]
     size = max(size, wanted)
-    if pool is None or not _configured(pool, caps, size, least, most, with_meta=with_meta):
+    if pool is None or not _configured(pool, caps, size, minimum, maximum, with_meta=with_meta):
         pool = GstVideo.VideoBufferPool.new()
-        _configured(pool, caps, size, least, most, with_meta=False)
-    _answer(query, pool, size, least, most)
+        _configured(pool, caps, size, minimum, maximum, with_meta=False)
+    _answer(query, pool, size, minimum, maximum)
 
 
-def _configured(pool: Any, caps: Any, size: int, least: int, most: int, *, with_meta: bool) -> bool:
+def _configured(pool: Any, caps: Any, size: int, minimum: int, maximum: int, *, with_meta: bool) -> bool:
     config = pool.get_config()
-    Gst.BufferPool.config_set_params(config, caps, size, least, most)
+    Gst.BufferPool.config_set_params(config, caps, size, minimum, maximum)
     if with_meta and pool.has_option(_META_OPTION):
         Gst.BufferPool.config_add_option(config, _META_OPTION)
     return bool(pool.set_config(config))
 
 
-def _answer(query: Any, pool: Any, size: int, least: int, most: int) -> None:
+def _answer(query: Any, pool: Any, size: int, minimum: int, maximum: int) -> None:
     if query.get_n_allocation_pools():
-        query.set_nth_allocation_pool(0, pool, size, least, most)
+        query.set_nth_allocation_pool(0, pool, size, minimum, maximum)
     else:
-        query.add_allocation_pool(pool, size, least, most)
+        query.add_allocation_pool(pool, size, minimum, maximum)

@@ -1,4 +1,4 @@
-"""Buffers mapped as frames: in system memory here, in GPU memory in ``nvmm``; and arrays of NumPy that become frames."""
+"""Mapping of buffers: :func:`map_frame`, frames in system memory, and NumPy arrays that become buffers."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def _mapped(address: int, size: int, *, writable: bool) -> BufferMap:
     """Map a buffer that must have ``size`` bytes at least."""
     if writable and not is_writable(address):
         raise FrameError(
-            "The buffer cannot be written, because others hold it too. In process_ip the io_buffer can; process writes into the "
-            "buffer that it makes; in a pad probe or behind appsink, write into buffer.copy_deep()."
+            "The buffer cannot be written, because others refer to it too. In process_ip the io_buffer can; process writes into "
+            "the buffer that it makes; in a pad probe or behind appsink, write into buffer.copy_deep()."
         )
     try:
         mapped = BufferMap(address, writable=writable)
@@ -89,7 +89,7 @@ def _mapped(address: int, size: int, *, writable: bool) -> BufferMap:
         mapped.unmap()
         raise FrameError(
             f"The buffer has {mapped_size} bytes, but the frame that in_meta describes needs {size}: allocate a larger buffer, "
-            "or hand over the in_meta that belongs to this one."
+            "or pass the in_meta that belongs to this one."
         )
     return mapped
 
@@ -125,7 +125,7 @@ def write_frame(address: int, made: Any, described: Described) -> None:
 def wrap_array(address: int, owned: list[Any], exporter: ArrayExporter, frame_size: int, described: Described) -> bool:
     """Let the buffer without memory at an address have the array in a list as its memory; return whether that was possible.
 
-    It is where the array has exactly the layout of the frame and nobody else has it, who might write into it later.
+    That needs an array with exactly the layout of the frame, to which nothing else refers that might write into it later.
     """
     plane, *others = default_layout(*described).planes
     if others or refcount(owned) != SOLE_OWNER:
@@ -192,8 +192,8 @@ def map_frame(buffer: Any, in_meta: Any = None, *, writable: bool = False, batch
     Raises
     ------
     FrameError
-        For what cannot be mapped: another format or kind of memory, a buffer that is too small, one that others hold too and that
-        therefore cannot be written. It says what to do.
+        For what cannot be mapped: another format or kind of memory, a buffer that is too small, one that cannot be written,
+        because others refer to it too. The message has the remedy.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def map_frame(buffer: Any, in_meta: Any = None, *, writable: bool = False, batch
         video_format, width, height, memory = about["format"], about["width"], about["height"], about["memory"]
     except (KeyError, TypeError) as error:
         raise FrameError(
-            'map_frame reads format, width, height and memory from in_meta["buffer"], and they are not all there: hand it the '
+            'map_frame reads format, width, height and memory from in_meta["buffer"], and some are missing: pass the '
             "in_meta that the callback got; in a program the Gst.Sample of an appsink, or the caps beside the buffer."
         ) from error
     if memory == "NVMM":

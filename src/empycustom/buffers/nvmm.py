@@ -1,4 +1,4 @@
-"""Frames in GPU memory: DeepStream's NVMM, where a buffer holds a NvBufSurface.
+"""Frames in GPU memory: DeepStream's NVMM, where the bytes of a buffer are a NvBufSurface.
 
 The buffer stays mapped for the block, as NVIDIA's own elements have it; its map is the NvBufSurface, not the pixels.
 
@@ -130,14 +130,14 @@ def _plan(video_format: str, width: int, height: int, found: FoundSurface) -> _P
 
 
 def _layout_in(surface: Surface, video_format: str, width: int, height: int) -> Layout:
-    """Return where the planes of the frame lie in a surface; FrameError where it is not what in_meta says."""
+    """Return where the planes of the frame lie in a surface; FrameError where it is not what in_meta describes."""
     rest = surface.width - width, surface.height - height
     same = surface.color_format in _COLOR_FORMATS[video_format] and all(0 <= more < _PADDING for more in rest)
     if not same or len(surface.pitches) != len(planes_of(video_format)):
         raise FrameError(
             f"The NvBufSurface of the buffer has {surface.width}x{surface.height} pixels, color format "
             f"{surface.color_format} and {len(surface.pitches)} planes, and in_meta describes {video_format} of "
-            f"{width}x{height}: hand over the in_meta that belongs to this buffer."
+            f"{width}x{height}: pass the in_meta that belongs to this buffer."
         )
     try:
         layout = layout_of(video_format, width, height, surface.offsets, surface.pitches)
@@ -169,7 +169,7 @@ def _mapped(address: int, *, writable: bool) -> AddressMap:
     """Map the NvBufSurface of a buffer. Only for reading: nothing is written to the description of the pixels."""
     if writable and not is_writable(address):
         raise FrameError(
-            f"The buffer cannot be written, because others hold it too. In process_ip the io_buffer can; for two branches "
+            f"The buffer cannot be written, because others refer to it too. In process_ip the io_buffer can; for two branches "
             f"{_OWN_FRAMES}."
         )
     count = memory_count(address)

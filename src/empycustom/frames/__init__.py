@@ -1,1 +1,1 @@
-"""PIXELS: how the formats lie in memory, and NumPy views of them. Pure: neither GStreamer nor C is imported here."""
+"""Pixels: the layout of formats in memory, and views of frames. Pure: neither GStreamer nor C is imported here."""

@@ -1,4 +1,6 @@
-"""One mapping of GPU memory: who got views of it, and what has to be done when it ends. What CUDA and C do is handed in.
+"""Frames in GPU memory: views of it, their export to other libraries, and waiting for the work on them when the mapping ends.
+
+The functions of CUDA and C come in as a :class:`Memory`.
 
 Views give memory away in two ways, both without a copy: DLPack (``torch.from_dlpack(view)``) and the CUDA array interface
 (``cupy.asarray(view)``). Surfaces that reach an element are ready, so nobody has to wait before working on them. But what was
@@ -6,7 +8,7 @@ started on the GPU has to be done when the block ends, because the buffer goes o
 another library made of it stays safe: it keeps the memory, though the next frame may be in it by then.
 
 A consumer names its stream, and may destroy it before the block ends: nothing can be asked of the handle of a stream that is
-gone, not even whether it is, and waiting for it ends the process. An event that is recorded when the view is handed over comes
+gone, not even whether it is, and waiting for it ends the process. An event that is recorded when the view is exported comes
 before the work. So a :class:`DeviceSpan` waits for one stream alone, the legacy default stream, which cannot be destroyed and is
 the same in all threads; for every other consumer it waits for all work on the GPU.
 """
@@ -23,7 +25,7 @@ from empycustom.errors import FrameClosedError, FrameError, FrameExportError
 from empycustom.frames.formats import Layout
 from empycustom.frames.frame import TYPES, MappedFrame, Pixels
 
-# DLPack's numbers of kinds of memory, what people call them, and what each may be handed over as: first as what most consumers
+# DLPack's numbers of kinds of memory, their names, and the kinds as which each may be exported: first the one that most consumers
 # know. PyTorch knows the CPU's and the GPU's.
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13
 NAMES = {CUDA: "device memory", CUDA_HOST: "pinned memory", CUDA_MANAGED: "unified memory"}
@@ -47,7 +49,7 @@ class Tensor(NamedTuple):
 
 
 class Memory(Protocol):
-    """The memory of a GPU, as the room of C hands it in; ``device`` is its kind and its GPU, in DLPack's numbers."""
+    """The memory of a GPU, implemented in ``native``; ``device`` is its kind and its GPU, in DLPack's numbers."""
 
     device: tuple[int, int]
 
@@ -64,11 +66,11 @@ class Memory(Protocol):
         """Keep the memory for as long as this object lives, after the end as well."""
 
     def close(self) -> None:
-        """Take back what nobody took."""
+        """Revoke the capsules that were not taken."""
 
 
 class DeviceSpan:
-    """Keep account of one mapping of GPU memory: who got views of it, and whether it is over."""
+    """Track one mapping of GPU memory: which views were exported, and whether it is over."""
 
     __slots__ = ("_by_default", "_elsewhere", "device", "is_open", "memory", "readonly")
 
@@ -79,11 +81,11 @@ class DeviceSpan:
 
     @property
     def offered(self) -> tuple[int, int]:
-        """Return the device as which it is handed over unless another is asked for: pinned memory as the CPU's."""
+        """Return the device as which it is exported by default: pinned memory as the CPU's."""
         return _offered(self.device)
 
     def export(self, tensor: Tensor, stream: Any, wanted: tuple[int, int] | None, *, versioned: bool) -> object:
-        """Return a DLPack capsule for a consumer that works on a stream, and may have asked for a device."""
+        """Return a DLPack capsule for a consumer that works on a stream, and may have named a device."""
         if wanted is not None:
             tensor = tensor._replace(device=self._as_wanted(wanted))
         capsule = self.memory.export(tensor, versioned=versioned)
@@ -95,22 +97,22 @@ class DeviceSpan:
         return capsule
 
     def _as_wanted(self, wanted: tuple[int, int]) -> tuple[int, int]:
-        """Return the device that a consumer asked for, in DLPack's numbers; FrameExportError where that takes a copy."""
+        """Return the device that a consumer named, in DLPack's numbers; FrameExportError where that takes a copy."""
         (kind, gpu), as_kind = self.device, int(wanted[0])
         if as_kind not in _KINDS[kind] or (as_kind != CPU and wanted[1] != gpu):
             raise FrameExportError(
-                f"The frame is in {NAMES[kind]} of GPU {gpu} and cannot be handed over as memory of another device (DLPack's "
+                f"The frame is in {NAMES[kind]} of GPU {gpu} and cannot be exported as memory of another device (DLPack's "
                 f"{wanted!r}) without a copy: take it there and move it, or call view.download()."
             )
         return as_kind, 0 if as_kind == CPU else gpu
 
     def share(self) -> None:
-        """Note that a view goes out by the CUDA array interface: who uses it where is not known, and it keeps the memory."""
+        """Record an export by the CUDA array interface: it keeps the memory, and on which stream it is used is not known."""
         self._elsewhere = True
         self.memory.hold()
 
     def wait(self) -> None:
-        """Wait for the work of those who got a view. Raises FrameError where that work failed."""
+        """Wait for the work on exported views. Raises FrameError where that work failed."""
         if self._by_default or self._elsewhere:
             self.memory.wait(everything=self._elsewhere)
 
@@ -238,7 +240,7 @@ class DeviceView:
     def download(self) -> Pixels:
         """Return a NumPy array with a copy, which stays valid after the block.
 
-        It waits for the work of those who got a view. Raises FrameError where that work, or the copy, failed.
+        It waits for the work on exported views. Raises FrameError where that work, or the copy, failed.
         """
         copied: Pixels = np.empty(self.shape, self._dtype)
         if not copied.size:
@@ -265,19 +267,19 @@ class DeviceView:
         dl_device: tuple[int, int] | None = None,
         copy: bool | None = None,
     ) -> object:
-        """Hand the pixels over without a copy, as the array API standard says; ``torch.from_dlpack(view)`` calls this.
+        """Export the pixels without a copy, by the array API standard; ``torch.from_dlpack(view)`` calls this.
 
         What is started on ``stream`` is done when the block ends, also where the stream is destroyed before. The legacy default
         stream (1, or None) is waited for by itself; for every other one all work on the GPU is, that of other threads included.
-        The capsule can be taken until the end of the block. Consumers that know DLPack 1.0 are told when pixels are read-only;
-        older ones cannot be told, and PyTorch does not look: they must not write unless the frame was mapped with
+        The capsule can be taken until the end of the block. Consumers of DLPack 1.0 see when pixels are read-only;
+        older ones cannot, and PyTorch does not look: they must not write unless the frame was mapped with
         ``writable=True``. Raises FrameExportError, a BufferError, where it takes a copy.
 
-        Pinned memory is handed over as the CPU's, and unified memory as the GPU's, unless ``dl_device`` asks for the other:
+        Pinned memory is exported as the CPU's, and unified memory as the GPU's, unless ``dl_device`` asks for the other:
         ``numpy.from_dlpack(view)`` takes pinned memory, ``numpy.from_dlpack(view, device="cpu")`` unified memory too (NumPy 2.1).
         """
         if copy:
-            raise FrameExportError("A view of GPU memory is handed over as it is: copy it there, with .clone() or .copy().")
+            raise FrameExportError("A view of GPU memory is exported as it is: copy it there, with .clone() or .copy().")
         span = self._opened()._span
         tensor = Tensor(self._address, self._shape, self._steps(), 8 * self._dtype.itemsize, span.offered, span.readonly)
         return span.export(tensor, stream, dl_device, versioned=max_version is not None and max_version[0] >= 1)
@@ -294,12 +296,12 @@ class DeviceView:
         return tuple([stride // size for stride in self._strides])
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Return the kind of memory as which it is handed over, and the GPU: (2, n); pinned memory as the CPU's, (1, 0)."""
+        """Return the kind of memory as which it is exported, and the GPU: (2, n); pinned memory as the CPU's, (1, 0)."""
         return self._opened()._span.offered
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        """Hand the pixels over by version 3 of Numba's protocol, by which ``cupy.asarray(view)`` gets the pixels without a copy.
+        """Export the pixels by version 3 of Numba's protocol, by which ``cupy.asarray(view)`` gets the pixels without a copy.
 
         Nothing is to be waited for before. Who works on them, and on which stream, is not known: the end of the block waits
         for all work on the GPU.
@@ -315,7 +317,7 @@ class DeviceView:
         }
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        """Refuse: NumPy would have to copy, which is what ``download()`` says."""
+        """Raise an error: NumPy would have to copy, for which there is ``download()``."""
         self._opened()
         raise FrameError(_NO_NUMPY)
 
@@ -345,11 +347,11 @@ class DeviceFrame(MappedFrame[DeviceView]):
         self._span: DeviceSpan | None = None
 
     def _open(self, span: DeviceSpan, layout: Layout, addresses: tuple[int, ...]) -> None:
-        """Open it; ``addresses`` are those of the planes, instead of the offsets in ``layout``."""
+        """Open the frame; ``addresses`` are those of the planes, instead of the offsets in ``layout``."""
         self._span, self._layout, self._addresses = span, layout, addresses
 
     def _close(self) -> None:
-        """Close it. Raises FrameError where work on the GPU failed; it is closed then, too."""
+        """Close the frame. Raises FrameError where work on the GPU failed; it is closed then, too."""
         span, self._span, self._planes, self._closed = self._span, None, None, True
         if span is not None:
             span.close()

@@ -1,4 +1,4 @@
-"""How the pixels of each format lie in memory: one table, and the arithmetic of planes.
+"""The layout of each pixel format in memory: one table, and the arithmetic of planes.
 
 Offsets and strides are in bytes; a stride is the way from a row to the next one, padding included, and may be negative where a
 frame is stored upside down.
@@ -121,7 +121,7 @@ def _planar(
     shift: int = 0,
     nvbuf: tuple[int, ...] = (),
 ) -> PixelFormat:
-    """Planes of these components; ``sub`` are the pixels of a row and of a column that share a sample of chroma."""
+    """Make a planar format; ``sub`` are the pixels of a row and of a column that share a sample of chroma."""
     shared = {name: sub if set(name) <= set("UV") else (1, 1) for name in planes}
     return PixelFormat(tuple([PlaneFormat(name, *shared[name], dtype) for name in planes]), bits, shift, nvbuf)
 

@@ -1,4 +1,4 @@
-"""NumPy views of a frame's memory, and what becomes of them when the frame is closed.
+"""Mapped frames and the NumPy views of their memory, which end with the frame.
 
 A frame lives for the length of a ``with`` block. Every view, and every view of a view, is a :class:`FrameView` that is known to
 the frame's :class:`Span`. At the end of the block each one that is still alive is emptied and becomes a
@@ -135,7 +135,7 @@ for _name in set(dir(np.ndarray)) - _KEPT - set(vars(ClosedFrameView)):
         setattr(ClosedFrameView, _name, _refuse)
 
 
-# Frames as users see them: planes, pixels, colours, luma and crops, whatever memory they are in.
+# Mapped frames: planes, pixels, colours, luma and crops, whatever memory they are in.
 
 _NAMES = ("pixels", "planes", "rgb", "bgr", "rgba", "gray", "crop()", "download()", "format", "width", "height")
 # What other libraries call them.

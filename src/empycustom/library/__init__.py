@@ -1,4 +1,4 @@
-"""The user's code: found, loaded, checked at start and called; its errors get a file, a line and a traceback.
+"""Libraries, the files of users: loading and checking them, calling their callbacks, and locating their errors.
 
 Pure: no GStreamer, no C.
 """

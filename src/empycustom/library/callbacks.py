@@ -1,4 +1,4 @@
-"""A library as an element uses it: opened and checked, started, called for frames, stopped, and named when it fails."""
+"""Libraries that are loaded: opening and checking one, calling its callbacks, and its errors with file and line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def callbacks_of(library: Any, dialect: str = "empycustom") -> set[str]:
     target = load_ahead(library) if isinstance(library, str) else library
     try:
         return DIALECTS[dialect].names(target)
-    except BaseException as error:  # a __getattr__ of the module
+    except BaseException as error:  # from a __getattr__ of the module
         raise load_error(error, _file_of(target)) from error
 
 
@@ -46,7 +46,7 @@ class Library:
 
     @classmethod
     def open(cls, library: Any, *, in_place: bool, dialect: str = "empycustom", views: Views | None = None) -> Library:
-        """Load a library and check its callbacks. Raises LibraryError, which says what to fix.
+        """Load a library and check its callbacks. Raises LibraryError, whose message has what to fix.
 
         ``library`` is a file or a dotted module name; in programs also an object that has the callbacks, or a function that is
         the one that sees frames. ``views`` are what callbacks may ask for by name besides ``events`` and ``frame``.
@@ -70,14 +70,14 @@ class Library:
         return cls(path, callbacks.frame.name, in_place, callbacks, target, dialect, views)
 
     def by(self, name: str) -> Library:
-        """Return the same loaded library, called by ``process_ip`` or by ``process``. Raises LibraryError."""
+        """Return the same loaded library, to be called by ``process_ip`` or by ``process``. Raises LibraryError."""
         return self._bound(self.target, self.dialect, self.views, in_place=name == "process_ip")
 
     def misspelt(self) -> list[CallbackMissingError]:
         """Return warnings about functions that may be meant to be callbacks: nobody calls them."""
         try:
             return [*DIALECTS[self.dialect].hints(self.target, self.path)]
-        except (OSError, SyntaxError, ValueError):  # it is no more than a hint
+        except (OSError, SyntaxError, ValueError):  # it is only a hint
             return []
 
     def close(self) -> None:

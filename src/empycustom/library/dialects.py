@@ -1,4 +1,6 @@
-"""How a library is called: a dialect for each kind of library. Adding one is a file with a class, and a line in DIALECTS.
+"""Dialects: how the callbacks of each kind of library are found, checked and called.
+
+Adding one is a file with a class, and a line in DIALECTS.
 
 Ours is a module, or any object, with ``start``, ``process_ip``, ``process``, ``output_caps`` and ``stop``; in programs also a
 function alone. Which arguments a callback gets is decided once, by its signature.
@@ -28,14 +30,14 @@ ARGUMENTS = {
 FRAMES = ("process_ip", "process")  # those that see frames
 EVENTS, FRAME = "events", "frame"  # what they get by name, and what is in the views
 Views = Mapping[str, Callable[[Any, Any], AbstractContextManager[Any]]]
-"""What is made for a call that asks for it by name: a function of buffer and ``in_meta``, whose result is entered."""
+"""Arguments that are made for a call that names them: functions of buffer and ``in_meta``, whose results are entered."""
 
 
 @dataclass(frozen=True)
 class Callback:
     """A callback of a library. ``function`` is the library's own, ``arguments`` are the names of what it gets.
 
-    ``call`` takes what ARGUMENTS says, and ``takes_events`` besides that the events.
+    ``call`` takes the arguments in ARGUMENTS, and with ``takes_events`` the events as well.
     """
 
     name: str
@@ -131,12 +133,12 @@ def _hook(target: Any, path: str, name: str) -> Callback:
 
 
 def _frame_callback(function: Any, path: str, kind: str, name: str, views: Views) -> Callback:
-    """Decide which arguments a callback that sees frames gets: the three, by name what it asks for, or events as the 4th."""
+    """Decide which arguments a callback that sees frames gets: the three, by name those in its signature, or a 4th for events."""
     arguments, known = ARGUMENTS[kind], (EVENTS, FRAME, *views)
     signature = _signature(function, path, name, arguments)
-    if signature is None:  # written in C: cannot be asked
+    if signature is None:  # written in C, without a signature
         return Callback(name, function, arguments, function)
-    named = _asked_by_name(function, signature, known)
+    named = _named_parameters(function, signature, known)
     for count in (3,) if EVENTS in named else (4, 3):
         if _binds(signature, count, named):
             given = (*(*arguments, EVENTS)[:count], *named)
@@ -145,8 +147,8 @@ def _frame_callback(function: Any, path: str, kind: str, name: str, views: Views
     raise _not_callable(function, path, name, f"takes {_shown(signature)}", arguments, f" {what}")
 
 
-def _asked_by_name(function: Any, signature: inspect.Signature, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the parameters beyond the first three that are called as something that can be handed over."""
+def _named_parameters(function: Any, signature: inspect.Signature, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the parameters beyond the first three whose names are among the ``known`` ones, which are passed by name."""
     preset = function.keywords if isinstance(function, partial) else {}
     return tuple(
         name
@@ -176,7 +178,7 @@ def _compiled(function: Any, count: int, named: tuple[str, ...], views: Views) -
 
 
 def _signature(function: Any, path: str, name: str, arguments: tuple[str, ...]) -> inspect.Signature | None:
-    """Return the signature of a callback, None where it cannot be asked. Raises CallbackSignatureError."""
+    """Return the signature of a callback, None where it has none. Raises CallbackSignatureError."""
     problem = _problem(function)
     if problem:
         raise _not_callable(function, path, name, problem, arguments)
@@ -189,7 +191,7 @@ def _signature(function: Any, path: str, name: str, arguments: tuple[str, ...]) 
 def _problem(function: Any) -> str | None:
     if not callable(function):
         return f"is a {type(function).__name__}, not a function"
-    # The second: of an object that can be called.
+    # The second is for objects that can be called.
     for code in (function, inspect.getattr_static(type(function), "__call__", None)):
         if inspect.iscoroutinefunction(code):
             return "is a coroutine (async def)"

@@ -45,7 +45,7 @@ def locate_error(error: BaseException, library: str) -> ErrorLocation:
     try:
         return _located(error, library)
     except BaseException as failure:  # noqa: BLE001 - looking at it runs code of the user's
-        what = f"{kind_of(error)} (which cannot be looked at: that raises {kind_of(failure)})"
+        what = f"{kind_of(error)} (which cannot be read: that raises {kind_of(failure)})"
         return ErrorLocation(library, None, _printable(what), "")
 
 
@@ -107,21 +107,21 @@ def _one_line(error: BaseException) -> str:
 
 def _text(error: BaseException) -> str:
     try:
-        said = (error.msg or "") if is_kind(error, SyntaxError) else error  # type: ignore[attr-defined]
-        return str.__str__(str(said))  # also where it is a class of text that does other things
+        text = (error.msg or "") if is_kind(error, SyntaxError) else error  # type: ignore[attr-defined]
+        return str.__str__(str(text))  # also where it is a class of text that does other things
     except BaseException as failure:  # noqa: BLE001 - the user's __str__ may do anything, and is not the error to report
         return f"(its text is not available: {kind_of(failure)})"
 
 
 def _printable(text: str) -> str:
-    """Return ``text`` such that it can be written as UTF-8, ends nowhere in C, and says nothing to a terminal."""
+    """Return ``text`` such that it can be written as UTF-8, ends nowhere in C, and has no control characters for a terminal."""
     return for_people(without_package(text), lines=True)
 
 
-# Names that a library may have misspelt: its callbacks, and keys of ``in_meta``.
+# Names that may be misspelt: callbacks, and keys of ``in_meta``.
 
 
-# How others call what is called start and stop here.
+# Other names of start and stop.
 _OTHERS = {
     "start": ("init", "initialize", "initialise", "setup", "set_up", "load", "begin", "open"),
     "stop": ("close", "teardown", "tear_down", "cleanup", "finish", "finalize", "shutdown", "end", "deinit"),
@@ -176,7 +176,7 @@ def key_meant(error: KeyError) -> str:
 
 
 def _functions(module: Any, path: str) -> list[FunctionType]:
-    """The functions that a library itself defines and that may be called by others, without its callbacks."""
+    """Return the functions that a library itself defines and that may be called by others, without its callbacks."""
     return [
         value
         for name, value in [*getattr(module, "__dict__", {}).items()]
@@ -216,7 +216,7 @@ def _is_idle(path: str, name: str) -> bool:
     )
 
 
-# How a callback ends its stream well: it raises EndOfStream, or somebody leaves a debugger that stopped in it.
+# Exceptions that end a stream without an error: EndOfStream, and those of a debugger that was left.
 
 
 _DEBUGGER = ("pdb", "bdb", "cmd")  # modules
@@ -230,11 +230,11 @@ def ending(error: BaseException, found: ErrorLocation, callback: str, *, frame: 
     library, line = found.file, found.line
     if is_kind(error, EndOfStream):
         text = found.text.partition(": ")[2]
-        said = f": {text}" if text else ""
+        reason = f": {text}" if text else ""
         if frame is None:
-            what = f"{callback} raised EndOfStream{said}, but only process_ip and process can end a stream; raise it there"
+            what = f"{callback} raised EndOfStream{reason}, but only process_ip and process can end a stream; raise it there"
             return LibraryError.at(library, line, what, callback=callback, details=found.traceback)
-        return StreamEndedError.at(library, line, f"{callback} ended the stream", f"{frame}{said}", callback=callback)
+        return StreamEndedError.at(library, line, f"{callback} ended the stream", f"{frame}{reason}", callback=callback)
     if is_debugger_left(error):
         return DebuggerLeftError.at(library, line, f"the debugger was left in {callback}", "; the stream ends", callback=callback)
     return None

@@ -39,7 +39,7 @@ def load(custom_lib: str) -> ModuleType:
     """Load the file or dotted module that ``custom_lib`` names, as a new module, and return it.
 
     A file is absolute, starts with ``~``, or is relative to the working directory. Raises LibraryNotFoundError if there is
-    none, LibraryImportError (with the traceback) if running it fails. :func:`unload` gives back what it holds.
+    none, LibraryImportError (with the traceback) if running it fails. :func:`unload` frees what it takes.
     """
     path = _file(custom_lib) if _is_file(custom_lib) else None
     with _lock:

@@ -1,10 +1,10 @@
 """The names of modules of custom libraries, by which any Python finds them, and what their import statements mean.
 
-Each library lives in a package of its own, whose name says where its folder is: ``empycustom.library.f1+home+me`` is the first of
-those from ``/home/me``. So a process that multiprocessing started, or one that reads a pickle, imports the same file by the same
-name. Modules that lie beside the library are modules of that package: an import statement that names one is compiled as an import
-of that. So no two libraries meet in ``sys.modules``, whatever their helpers are called. Everything else is imported as anywhere,
-also what is imported without a statement.
+Each library lives in a package of its own, whose name contains the path of its folder: ``empycustom.library.f1+home+me`` is the
+first of those from ``/home/me``. So a process that multiprocessing started, or one that reads a pickle, imports the same file by
+the same name. Modules that lie beside the library are modules of that package: an import statement that names one is compiled as
+an import of that. So no two libraries meet in ``sys.modules``, whatever their helpers are called. Everything else is imported as
+anywhere, also what is imported without a statement.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class _Loader(SourceFileLoader):
         self._package = package
 
     def get_code(self, fullname: str) -> CodeType | None:  # noqa: ARG002 - importlib's interface
-        # Always from the source: cached bytecode is told from a newer source by its size and its time in whole seconds.
+        # Always from the source: cached bytecode is compared with the source by its size and its time in whole seconds.
         tree = compile(self.get_data(self.path), self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         return self.source_to_code(_Imports(self._package).visit(tree), self.path)
 
@@ -195,7 +195,7 @@ class _Imports(ast.NodeTransformer):
 
 
 class _Elsewhere(ModuleSpec):
-    """A module that belongs to another package than its name says: one that was loaded before, by its own name, remains there."""
+    """A module of another package than the one in its name: one that was loaded before, by its own name, remains there."""
 
     def __init__(self, name: str, package: str | None, loader: Any, origin: str) -> None:
         super().__init__(name, loader, origin=origin)

@@ -28,7 +28,6 @@ from empycustom.errors import OutputError
 
 _SHOWN = 200  # characters of a text that an error message shows
 _INTEGER_BITS = 1024  # as far as a double reaches; Python itself refuses to print integers of thousands of digits
-LONGEST_DIGITS = 308  # at least so many decimal digits fit into these bits
 DEEPEST = 100  # lists and dicts in one another; Python's own parser gives up at 200 brackets
 
 

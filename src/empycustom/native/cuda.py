@@ -68,7 +68,7 @@ def use_gpu(gpu: int) -> Iterator[Any]:
         library.cuCtxPopCurrent_v2(_BEFORE)
 
 
-# The GPUs of this machine. CUDA's driver is asked without a context, so that it takes nothing of a GPU's memory.
+# The GPUs of this machine. The driver is called without a context, so that it takes nothing of a GPU's memory.
 
 
 _NAME_BYTES = 256
@@ -96,8 +96,8 @@ def _gpu(library: Any, number: int) -> tuple[str, int]:
     return text(name), int(memory[0])
 
 
-def why_not(name: str) -> str:
-    """Return why a library cannot be loaded; the empty text if it can, and is loaded from now on."""
+def load_failure(name: str) -> str:
+    """Load a library and return why that failed; the empty text if it is loaded from now on."""
     try:
         ffi.dlopen(name, ffi.RTLD_LAZY | ffi.RTLD_NODELETE)
     except OSError as error:
@@ -105,7 +105,7 @@ def why_not(name: str) -> str:
     return ""
 
 
-# NVIDIA's NvBufSurface, which a buffer in NVMM memory holds: read in memory, as nvbufsurface.h of DeepStream 5.0 to 9.1 has it.
+# NVIDIA's NvBufSurface, the content of a buffer in NVMM memory: read as nvbufsurface.h of DeepStream 5.0 to 9.1 has it.
 #
 # A NvBufSurface is a batch of surfaces, one for each frame. The versions differ in the size of a surface alone, so that the first
 # one is found in all, and the others where the second one is seen to lie.
@@ -154,12 +154,12 @@ def found_at(address: int, size: int, batch_id: int) -> FoundSurface:
     sane = 1 <= batch_size <= _LARGEST_BATCH and filled <= batch_size and memory_type < _MEMORY_TYPES
     if not (sane and surfaces and surfaces % 8 == 0):
         raise FrameError(
-            "By its caps the buffer is in NVMM memory, but it holds no NvBufSurface of NVIDIA's: put nvvideoconvert before the "
+            "By its caps the buffer is in NVMM memory, but it has no NvBufSurface of NVIDIA's: put nvvideoconvert before the "
             "element; its buffers do."
         )
     filled = filled or 1  # some elements that know no batches leave it 0
     if not 0 <= batch_id < filled:
-        raise FrameError(f"The buffer holds {filled} frame{'s' if filled > 1 else ''}, and batch_id={batch_id} is none of them.")
+        raise FrameError(f"The buffer has {filled} frame{'s' if filled > 1 else ''}, and batch_id={batch_id} is none of them.")
     place = surfaces + batch_id * _stride(surfaces) if batch_id else surfaces
     params = _params(place)
     data = params[5]
@@ -189,7 +189,7 @@ def _stride(surfaces: int) -> int:
     if len(sizes) == 1:
         return sizes[0]
     raise FrameError(
-        "The buffer holds several frames, and it is not known where the second one is described: this version of DeepStream is "
+        "The buffer has several frames, and it is not known where the second one is described: this version of DeepStream is "
         "not known. The first one (batch_id=0) can be mapped; nvstreamdemux makes a buffer of each."
     )
 

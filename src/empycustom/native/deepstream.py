@@ -1,7 +1,7 @@
 """DeepStream's metadata: NVIDIA's library of it, how its structures lie in each version, and the lock of a batch.
 
 Whoever made a batch owns it and all that is in it. Addresses here are of NVIDIA's structures, and good only as long as the buffer
-is held and nobody has removed what lies there; so a batch is read and changed under its lock, in one go (see :class:`Steps`).
+is held and nobody has removed what lies there; so a batch is read and changed under its lock, in one step (see :class:`Steps`).
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def key_type() -> int:
 
 
 # How DeepStream's structures lie, in the versions from 5.0 to 9.1. Their beginnings, as far as declared.h has them, are the same
-# in all; what differs is in the table. The sizes of three structures tell which version runs.
+# in all; what differs is in the table. The sizes of three structures show which version runs.
 
 
-EVENT_MSG_META = 9  # NvDsMetaType, of a NvDsUserMeta that holds a NvDsEventMsgMeta
+EVENT_MSG_META = 9  # NvDsMetaType, of a NvDsUserMeta that has a NvDsEventMsgMeta
 UNTRACKED = NO_TIME = 2**64 - 1
 LABEL_SIZE: int = ffi.sizeof(dict(ffi.typeof("NvDsLabelInfo").fields)["result_label"].type)  # chars of a label, NUL included
 
@@ -170,7 +170,7 @@ def layout_of(batch: int) -> Layout:
 
 
 def batch_in(meta_address: int) -> int:
-    """Return the address of the NvDsBatchMeta in the NvDsMeta at an address; 0: it holds something else."""
+    """Return the address of the NvDsBatchMeta in the NvDsMeta at an address; 0: it has something else."""
     data, kind = _gst_meta(meta_address)
     return data if kind == _BATCH_GST_META else 0
 

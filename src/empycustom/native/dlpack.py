@@ -1,4 +1,4 @@
-"""Memory on a GPU that a GstMemory holds: handed over by DLPack, copied from, waited for.
+"""Memory on a GPU that a GstMemory has: exported by DLPack, copied from, waited for.
 
 DLPack is a description of memory that another library takes over, in a PyCapsule, and gives back when it likes: by calling the
 description's ``deleter``, on any thread, with or without the interpreter's lock, also when Python has ended. So nothing of that
@@ -49,7 +49,7 @@ def _deleters() -> dict[bool, int]:
         found = make_trampolines((offset_of(_STRUCTURES[versioned], "manager_ctx"), _UNREF, _FREE) for versioned in (False, True))
     except NativeError as error:
         raise FrameError(
-            f"The frame cannot be handed over by DLPack: {error}. cupy.asarray(view) and view.download() work without; so does "
+            f"The frame cannot be exported by DLPack: {error}. cupy.asarray(view) and view.download() work without; so does "
             "torch.as_tensor(view), if the frame is mapped with writable=True."
         ) from error
     return dict(zip((False, True), found, strict=True))
@@ -101,11 +101,11 @@ class Capsule:
 
     @property
     def waits(self) -> bool:
-        """True while nobody has taken it."""
+        """True as long as it was not taken."""
         return bool(_is_capsule(self.object, self._name))
 
     def revoke(self) -> None:
-        """Take it back where nobody has taken it, for good: it cannot be taken from now on."""
+        """Revoke a capsule that was not taken: it cannot be taken from now on."""
         if _is_capsule(self.object, self._name):
             _rename(self.object, self._used)
             gst.gst_mini_object_unref(self._memory)
@@ -149,7 +149,7 @@ class DeviceMemory:
         (kind, gpu), (rows, row_bytes) = self.device, into.shape
         copy = ffi.new("CUDA_MEMCPY2D *")
         copy.srcMemoryType, copy.dstMemoryType = _HOST if kind == _CUDA_HOST else _DEVICE, _HOST
-        copy.srcHost = copy.srcDevice = address  # the type says which one counts
+        copy.srcHost = copy.srcDevice = address  # the type decides which one counts
         copy.srcPitch = max(pitch, row_bytes)
         copy.dstHost, copy.dstPitch = into.ctypes.data, row_bytes
         copy.WidthInBytes, copy.Height = row_bytes, rows
@@ -174,7 +174,7 @@ class DeviceMemory:
         self._keeper = self._keeper or reference(self._address)
 
     def close(self) -> None:
-        """Take back the capsules that nobody took."""
+        """Revoke the capsules that were not taken."""
         for capsule in self._capsules:
             capsule.revoke()
         self._capsules.clear()

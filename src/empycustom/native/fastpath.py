@@ -1,4 +1,4 @@
-"""The fast path of a buffer from GStreamer into Python: what it saves, how, and where it is not available.
+"""The fast path of a buffer from GStreamer into Python, past PyGObject.
 
 PyGObject makes and destroys a thread state of the interpreter for every buffer, because GStreamer's thread was not made by
 Python. That is most of what a Python element costs. cffi keeps the state until the thread ends. So a callback of cffi's
@@ -30,10 +30,10 @@ _SWITCH = "EMPYCUSTOM_FAST_PATH"
 _CAPSULE = b"gobject._PyGObject_API"
 _BOXED_NEW = 17  # its place in the table; places are never reused within PyGObject 3
 _FLOW_ERROR, _FLOW_FLUSHING = -5, -2
-# What virtual methods that GstBaseTransform does not have itself return at the end.
+# Return values, at the end, of virtual methods that GstBaseTransform does not have itself.
 _AT_END = {"transform_ip": _FLOW_FLUSHING, "transform": _FLOW_FLUSHING, "set_caps": 1}
 
-# What to call for each element that is started, by its address, and what to do with what that raises.
+# The functions to call for each element that is started, by its address, and those that get what they raise.
 _transform_ips: dict[int, Callable[[int], int]] = {}
 _transforms: dict[int, Callable[[int, int], int]] = {}
 _failed: dict[int, Callable[[BaseException], int]] = {}
@@ -61,7 +61,7 @@ def _transform(element: int, source: int, target: int, table: dict[int, Callable
 
 @atexit.register
 def _unregister_all() -> None:
-    """Call nothing any more: what plays at the end of the interpreter gets no frames through libraries half cleared."""
+    """Unregister all elements: at the end of the interpreter modules of libraries are cleared, and must not be called."""
     for table in _TABLES:
         table.clear()
 

@@ -42,7 +42,7 @@ def has(library: Any, name: str) -> bool:
 
 
 def address_of(pointer: Any) -> int:
-    """Return the address that a pointer holds."""
+    """Return the address in a pointer."""
     return int(ffi.cast("uintptr_t", pointer))
 
 
@@ -192,7 +192,7 @@ def single(value: float) -> float:
 
 
 DATA: int = ffi.offsetof("GValue", "data")  # where in a GValue its value lies
-_as_int, _as_uint64, _as_double = unpacker("=Qi"), unpacker("=QQ"), unpacker("=Qd")  # a GValue: its type, and what it holds
+_as_int, _as_uint64, _as_double = unpacker("=Qi"), unpacker("=QQ"), unpacker("=Qd")  # a GValue: its type, and its value
 _PLAIN_TYPES = {int: (G_TYPE_INT, "int"), float: (G_TYPE_DOUBLE, "double"), str: (G_TYPE_STRING, "")}
 _get = gst.gst_structure_get_value
 

@@ -1,4 +1,4 @@
-"""The memory of buffers: mapped, kept for later, and made of memory of Python's.
+"""The memory of buffers: mapping it, keeping it for later, and making it of NumPy arrays.
 
 Mapping is four times as fast as through PyGObject, and able to keep the memory alone for later.
 """
@@ -24,7 +24,7 @@ _mapped, _allocator = reader("GstMapInfo", "memory", "data", "size"), reader("Gs
 
 
 def is_writable(address: int) -> bool:
-    """Return whether the buffer at an address may be written: nobody else holds a reference to it."""
+    """Return whether the buffer at an address may be written: nothing else has a reference to it."""
     return bool(_references(address)[0] == 1 or gst.gst_mini_object_is_writable(address))
 
 
@@ -106,7 +106,7 @@ class BufferMap(AddressMap):
 class AutoMap:
     """A buffer mapped for as long as anything looks at it: ``unmap()`` ends it, or the end of the last view of ``data``.
 
-    ``flags`` are GstMapFlags; ``data`` are all the bytes, not a copy, read-only unless the flags say WRITE. The buffer may be
+    ``flags`` are GstMapFlags; ``data`` are all the bytes, not a copy, read-only unless the flags have WRITE. The buffer may be
     gone before the map.
     """
 
@@ -149,7 +149,7 @@ def _hold_mapped(memory: Any, flags: int) -> object:
     return ffi.gc(info, _unmap)
 
 
-# Memory of Python's that GStreamer uses for a while: buffers over the bytes of an array, without a copy.
+# Buffers over the bytes of an array, without a copy.
 #
 # When GStreamer has done with it, it must not call into Python: it may do so on any thread, and after the interpreter's end. So
 # it calls a function of GLib's that counts a number up, and the number is looked at when the next array is wrapped.

@@ -1,8 +1,8 @@
 """Metadata on buffers: finding it, carrying it to another buffer, regions of interest, our own JSON, and numbers of frames.
 
-A meta belongs to its buffer, and its address is good as long as the buffer is held and the meta on it. Only a buffer that is
-writable, which nobody else holds, may get, lose or change one. C: ``gst_buffer_iterate_meta``, the ``transform`` of each kind of
-meta, ``gst_buffer_add_*_meta``.
+A meta belongs to its buffer, and its address is good as long as the buffer lives and the meta is on it. Only a writable buffer,
+with one reference, may get, lose or change a meta. C: ``gst_buffer_iterate_meta``, the ``transform`` of each kind of meta,
+``gst_buffer_add_*_meta``.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Snapshot:
 
 
 def size_of(address: int) -> int:
-    """Return how many bytes a buffer holds."""
+    """Return how many bytes a buffer has."""
     return int(gst.gst_buffer_get_size(address))
 
 

@@ -1,6 +1,6 @@
 """GObject and GStreamer's debug log: what a Python element needs besides PyGObject.
 
-Objects are given by their address, and stay their owner's; what keeps one says so.
+Objects are given by their address, and stay their owner's unless a docstring has it otherwise.
 """
 
 from __future__ import annotations
@@ -109,9 +109,9 @@ class DebugCategory:
         first, about, *others = self._texts
         self._category: Any = gst._gst_debug_category_new(first, 0, about)
         for other in others:
-            asked = gst.gst_debug_category_get_threshold(gst._gst_debug_category_new(other, 0, about))
-            if asked > self.threshold:
-                self.threshold = asked
+            level = gst.gst_debug_category_get_threshold(gst._gst_debug_category_new(other, 0, about))
+            if level > self.threshold:
+                self.threshold = level
 
     @property
     def threshold(self) -> int:

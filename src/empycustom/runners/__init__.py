@@ -1,1 +1,1 @@
-"""Where a library runs. An element hands a frame to a runner and gets its result back, and does not know which runner it is."""
+"""Runners of libraries: an element passes a frame to a runner and gets a result, whatever the runner is."""

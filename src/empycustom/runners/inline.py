@@ -1,4 +1,4 @@
-"""A library in the streaming thread itself: nothing is copied, and nobody waits but for the call."""
+"""The runner that calls a library in the streaming thread itself, without a copy; and reading what its callbacks return."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FRAMES = "a Gst.Buffer, a NumPy array, a tuple of arrays (a plane each)"
 
 
 class InlineRunner:
-    """See :class:`~empycustom.runners.protocol.Runner`. ``library`` is loaded and checked.
+    """Runs a library in the streaming thread. ``library`` is loaded and checked.
 
     ``in_place``: it returns a result, else a pair of the new frame and a result.
     """
@@ -72,12 +72,12 @@ def read_returned(library: Library, reader: Callable[..., Any], *given: Any, cal
         raise
     except BaseException as error:
         found = locate_error(error, library.path)
-        what = f"it raises {found.text} when it is looked at (the traceback is below); return numbers, texts, lists and dicts"
+        what = f"it raises {found.text} when it is read (the traceback is below); return numbers, texts, lists and dicts"
         raise invalid_result(library, what, callback, found.traceback) from error
 
 
 def invalid_result(library: Library, what: str, callback: str = "", details: str = "") -> CallbackOutputError:
-    """Return the exception that says what is wrong with what a callback returned; ``""`` is the one that sees buffers."""
+    """Return the exception about an invalid result; ``callback`` left out: the one that sees buffers."""
     callback = callback or library.name
     rest = f" cannot be used: {without_package(what)}"
     line = library.line_of(callback)

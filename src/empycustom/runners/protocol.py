@@ -12,7 +12,7 @@ from empycustom.model.results import Result
 class Runner(Protocol):
     """Runs one library, in this process or elsewhere. An element starts it, and runs it for one frame after the other.
 
-    ``library`` names the library in messages. ``options`` and ``events`` are handed to it, and may be replaced at any time.
+    ``library`` names the library in messages. ``options`` and ``events`` are passed to it, and may be replaced at any time.
     ``took_ns`` is how long the last call of it took, in nanoseconds.
     """
 

@@ -85,7 +85,7 @@ class SignalCallback:
             raise self._unusable(str(error)) from error
         except BaseException as error:  # it looked at objects of the user's
             found = locate_error(error, self._path)
-            what = f"what it returned raises {found.text} when it is looked at (the traceback is below)"
+            what = f"what it returned raises {found.text} when it is read (the traceback is below)"
             raise self._unusable(what, found.traceback) from error
 
     def _unusable(self, what: str, details: str = "") -> CallbackOutputError:
