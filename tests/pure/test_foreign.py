@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from empycustom.carriers.protocol import free_numbers
 from empycustom.model.results import new_object
 from empycustom.model.serialize import assemble, dumps, encode, loads
-from empycustom.model.wire import Known, box_dict, clean_box, known, read_event, read_note, usable
+from empycustom.model.wire import Known, box_dict, clean_box, known, note_text, read_event, read_note, usable
 
 OBJECT = {
     "key": "region/7",
@@ -90,7 +90,7 @@ def test_of_the_texts_of_this_process_the_last_ones_are_known():
 @pytest.mark.parametrize("value", [2**64, {"a": [-(2**63) - 1]}, 10**300])
 def test_what_needs_care_when_it_is_read_is_not_known(value):
     """Integers of more than 64 bits, which the quick decoder would make floats of."""
-    text = assemble({"frame_num": 1, "timestamp": "x", "emcustom": encode(value)})
+    text = note_text({"frame_num": 1, "timestamp": "x", "emcustom": encode(value)})
     known.add(text, 1, None)
     assert text not in known
     assert read_note(text)["emcustom"] == value

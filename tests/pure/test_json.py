@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empycustom.errors import OutputError
-from empycustom.model.serialize import assemble, decode, dumps, encode, is_exact, loads, plain
+from empycustom.model.serialize import assemble, decode, dumps, encode, is_exact, loads, marked, plain, split
 
 plain_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -158,8 +158,18 @@ def test_json_among_plain_values_is_put_in_as_it_is():
     assert assemble({"a": encode([1.5]), "b": [encode("é"), None]}) == '{"a":[1.5],"b":["é",null]}'.encode()
     big = assemble({"a": encode(2**70), "b": 2**71})
     assert (json.loads(big), is_exact(big)) == ({"a": 2**70, "b": 2**71}, False)
-    assert not is_exact(assemble({"a": encode({"b": 2**70})}))
-    assert is_exact(assemble({"a": encode({"b": 2**63})}))
+    assert not is_exact(assemble({"a": encode({"b": 2**70})}, marked))
+    assert is_exact(assemble({"a": encode({"b": 2**63})}, marked))
+
+
+@given(plain_values, plain_values)
+def test_marked_json_is_found_again_as_it_was(one, other):
+    texts = [encode(value) for value in (one, {"\t": "\t"}, other)]
+    text = assemble({"a": texts[0], "b": [{"c": texts[1]}, {"d": texts[2]}]}, marked)
+    assert identical(json.loads(text), json.loads(assemble({"a": texts[0], "b": [{"c": texts[1]}, {"d": texts[2]}]})))
+    if is_exact(text):
+        values, fragments = split(text)
+        assert (values, [*fragments]) == ({"a": None, "b": [{"c": None}, {"d": None}]}, texts)
 
 
 def test_what_is_returned_may_change_afterwards():

@@ -231,9 +231,10 @@ class PlainCarrier:
         if records:  # a new object may get the same id
             for key in records.keys() - {source.key(number) for _, source, _, number in there}:
                 del records[key]
-        numbers = [(source, number) for _, source, _, number in there]
-        shared = {each for each, count in Counter(numbers).items() if count > 1} if len(set(numbers)) < len(numbers) else ()
-        free = free_numbers([number for _, number in numbers])
+        numbers = [number for *_, number in there]
+        are_unique = len(set(numbers)) == len(numbers)
+        shared = () if are_unique else {each for each, count in Counter(place[1::2] for place in there).items() if count > 1}
+        free = free_numbers(numbers)
         for (_, _, _, label, lost), place, attributes in zip(
             frame.handles[0], _matched(frame.handles[0], there), result.objects, strict=True
         ):
@@ -244,14 +245,14 @@ class PlainCarrier:
                 continue
             _, source, meta, number = place
             key = source.key(number)
-            if not key or (source, number) in shared:  # a region that has no id, or shares it
+            if not key or (shared and (source, number) in shared):  # a region that has no id, or shares it
                 key = source.key(source.claim(meta, number, free))
             record = records.get(key)
-            if record is None or not stands_for(label, record[keys.LABEL]):
+            if record is None or (record[keys.LABEL] != label and not stands_for(label, record[keys.LABEL])):
                 record = records[key] = {keys.RECORD_KEY: key, keys.LABEL: label}
             if lost:
                 record |= lost
-            record[keys.ATTRIBUTES] = merged(record.get(keys.ATTRIBUTES, NOTHING), attributes)
+            record[keys.ATTRIBUTES] = merged(record[keys.ATTRIBUTES], attributes) if keys.ATTRIBUTES in record else attributes
         for new in result.new_objects:
             key, box = self._adds.add(address, new, free, warnings)
             records[key] = _record(new, key, box, self._adds)
@@ -333,10 +334,11 @@ def _complete(decoded: Frame, said: dict[str, Any]) -> None:
     size = wire.size_in(said)
     decoded.is_reshaped = is_reshaped(size, decoded.size)
     records = {record[keys.RECORD_KEY]: record for record in said[keys.OBJECTS]}
+    sizes = size, decoded.size
     for found, (source, number, _, label, lost) in zip(frame[keys.OBJECTS], decoded.handles[0], strict=True):
         record = records.get(source.key(number))
-        if record is not None and stands_for(label, record[keys.LABEL]):
-            _complete_object(found, record, source, lost or {}, (size, decoded.size))
+        if record is not None and (record[keys.LABEL] == label or stands_for(label, record[keys.LABEL])):
+            _complete_object(found, record, source, lost or {}, sizes)
 
 
 def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, lost: Any, sizes: Any) -> None:

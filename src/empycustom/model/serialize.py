@@ -320,8 +320,8 @@ def _of_numpy(value: Any) -> Any:
 
 
 def is_exact(text: bytes) -> bool:
-    """Return whether :func:`decode` gives back what a text of :func:`encode`'s was made of, also where it lies in another."""
-    return b'": ' not in text and b"\t " not in text and text[:1] != _EXACT
+    """Return whether :func:`decode` gives back what a text was made of, whose fragments are :func:`marked`."""
+    return text[:1] != _EXACT and b"\t " not in text
 
 
 def decode(text: bytes) -> Any:

@@ -201,6 +201,7 @@ class Known:
 
 known = Known()
 _ATTRIBUTES = (ATTRIBUTES, RESULT_ATTRIBUTES)
+_LONG = 4096  # bytes, from which on taking attributes out of a text is quicker than reading them
 
 
 def note_text(content: Mapping[str, Any]) -> bytes:
@@ -211,11 +212,11 @@ def note_text(content: Mapping[str, Any]) -> bytes:
 def read_note(text: bytes, *, as_json: bool = False) -> dict[str, Any]:
     """Read the JSON of the custom meta, whose ``object`` are records of objects with their keys. Raises ValueError.
 
-    ``as_json``: attributes may stay JSON (bytes).
+    ``as_json``: attributes may stay JSON (bytes), and do so where that is quicker.
     """
     if text not in known:
         return _checked(text.decode("utf-8", "replace"), keys.NOTE_DICT)
-    if not as_json:
+    if not as_json or len(text) < _LONG:
         return decode(text)  # type: ignore[no-any-return]
     content, fragments = split(text)
     for place in (content, *content.get(OBJECTS, ())):
