@@ -243,7 +243,7 @@ def _path(name: str | None) -> Path | None:
 
 
 def _saved(configuration: Configuration, args: Namespace) -> Iterator[Path]:
-    for stream, sinks in sinks_of_all(configuration, PlayOptions(save=args.save)):
+    for stream, sinks in sinks_of_all(configuration, PlayOptions(save=args.save, show=args.show)):
         yield from sinks.files
         location = stream.aimeta.get("location")
         if location and (path := path_of(location)):
