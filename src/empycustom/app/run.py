@@ -47,7 +47,7 @@ from empycustom.session.player import Interrupts
 from empycustom.session.playlist import check_files, expand
 from empycustom.session.sources import is_stdin, playable
 from empycustom.session.stages import check_changes, check_stages, problems
-from empycustom.session.summary import Progress, in_lines, total
+from empycustom.session.summary import Progress, as_lines, total
 from empycustom.session.upright import variables
 from empycustom.text import as_path, as_text
 
@@ -210,7 +210,7 @@ class Run:
                 for text in branch.left_out.warnings(minimum=1):
                     self._notify(branch.stream, "warning", text, "")
             elif branch.frames or not session.failed:
-                print_info(f"{self._prefix(branch.stream)}{in_lines(summary)}")
+                print_info(f"{self._prefix(branch.stream)}{as_lines(summary)}")
         code = session.code
         return FAILED if errors else code
 

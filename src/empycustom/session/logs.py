@@ -1,4 +1,4 @@
-"""``--log-level``: what libraries log with Python's ``logging``, and our elements with GStreamer's, on stderr."""
+"""``--log-level``: the log of libraries (Python's ``logging``) and of our elements (GStreamer's) on stderr."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from empycustom.library.modules import without_package
 from empycustom.session.console import write_stderr
 from empycustom.text import for_people
 
-# Each level of Python's as that of GStreamer's log from which on it shows something.
+# Python's levels, as the thresholds of GStreamer's log.
 LEVELS = {"error": 1, "warning": 2, "info": 4, "debug": 6}
 _OF_GSTREAMER = {1: logging.ERROR, 2: logging.WARNING, 3: logging.WARNING, 4: logging.INFO}
 
 
 def add_log_level(command: argparse.ArgumentParser) -> None:
     """Add the option."""
-    told = "show what libraries log with `logging`, and our elements, from this level on: error, warning, info or debug"
-    command.add_argument("--log-level", choices=list(LEVELS), metavar="LEVEL", help=told)
+    text = "show what libraries log with `logging`, and our elements, from this level on: error, warning, info or debug"
+    command.add_argument("--log-level", choices=list(LEVELS), metavar="LEVEL", help=text)
 
 
 @contextmanager
 def shown(level: str | None) -> Iterator[None]:
-    """Show what is logged from ``level`` on, each line with its level and who says it.
+    """Show log records from ``level`` on, each line with its level and its logger.
 
-    Without a level Python's own rules hold: warnings are shown, until a library makes other settings.
+    Without a level Python's defaults apply: warnings are shown, unless a library changes the settings.
     """
     with ExitStack() as after:
 
@@ -48,16 +48,16 @@ def shown(level: str | None) -> Iterator[None]:
 
 
 def _record(made: Callable[..., logging.LogRecord], *given: Any, **named: Any) -> logging.LogRecord:
-    """Make a record in which the module of a library is named as its author did."""
+    """Make a record in which the module of a library has the name that its author gave it."""
     record = made(*given, **named)
     record.name = without_package(record.name)
     return record
 
 
-def _configured(configure: Callable[..., None], **asked: Any) -> None:
-    """Do what ``logging.basicConfig`` does, but not where it is called for no settings, as ``logging.info`` does it."""
-    if asked:
-        configure(**asked)
+def _configured(configure: Callable[..., None], **settings: Any) -> None:
+    """Call ``logging.basicConfig``, except without settings, as ``logging.info`` does."""
+    if settings:
+        configure(**settings)
 
 
 def _show_all(level: str, after: ExitStack) -> None:
@@ -66,12 +66,12 @@ def _show_all(level: str, after: ExitStack) -> None:
     after.callback(root.removeHandler, handler)
     root.setLevel(level.upper())
     root.addHandler(handler)
-    if "GST_DEBUG" not in os.environ:  # which says it in more detail, and where to
+    if "GST_DEBUG" not in os.environ:  # which has more detailed settings
         after.callback(_show_elements(LEVELS[level]))
 
 
 class _Lines(logging.Handler):
-    """Writes on stderr, in a way that leaves a progress bar whole."""
+    """Writes lines on stderr without damage to a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -80,13 +80,13 @@ class _Lines(logging.Handler):
             self.handleError(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """``WARNING my_lib: the text``, and the traceback if there is one."""
+        """Return ``WARNING my_lib: the text``, and the traceback if there is one."""
         name = record.module if record.name == "root" else record.name
         return f"{record.levelname} {name}: {super().format(record)}"
 
 
 def _show_elements(level: int) -> Callable[[], None]:
-    """Let our elements log as Python does; return what ends that."""
+    """Forward the log of our elements to ``logging``; return the function that ends it."""
     from empycustom.elements.aimeta import AIMeta
     from empycustom.elements.base import listeners
     from empycustom.elements.empycustom import EmPyCustom
@@ -96,17 +96,17 @@ def _show_elements(level: int) -> Callable[[], None]:
     before = [category.threshold for category in categories]
     for category in categories:
         category.threshold = level
-    listeners.append(_hear)
+    listeners.append(_forward)
 
     def end() -> None:
-        listeners.remove(_hear)
+        listeners.remove(_forward)
         for category, threshold in zip(categories, before, strict=True):
             category.threshold = threshold
 
     return end
 
 
-def _hear(level: int, element: str, text: str) -> None:
+def _forward(level: int, element: str, text: str) -> None:
     # An error is on the bus as well, with its traceback.
-    said = text.partition("\n")[0] if level == LEVELS["error"] else text
-    logging.getLogger(element).log(_OF_GSTREAMER.get(level, logging.DEBUG), "%s", said)
+    shown_text = text.partition("\n")[0] if level == LEVELS["error"] else text
+    logging.getLogger(element).log(_OF_GSTREAMER.get(level, logging.DEBUG), "%s", shown_text)

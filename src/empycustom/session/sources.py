@@ -29,7 +29,7 @@ _STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _VIDEO_DEVICES = 81  # the major number of all of Linux's video devices
 _TEST_CAPS = "video/x-raw,width=640,height=480,framerate=30/1"
 _DECODED = ["caps=video/x-raw(ANY)", "expose-all-streams=false"]  # sound is not even exposed
-_NO_INDEX = "no 'moov' atom within"  # what qtdemux says
+_NO_INDEX = "no 'moov' atom within"  # in the debug text of qtdemux
 _LATE_INDEX = (
     "the index of this .mp4 or .mov, without which nothing can be decoded, lies at its end, too far to be read from a pipe; give "
     "the file itself, or write it with its index first (ffmpeg -movflags +faststart) or as .mkv or .ts."
@@ -39,7 +39,7 @@ SOURCE, INPUT = "source", "source-input"  # names of elements: what decodes, and
 
 @dataclass(frozen=True)
 class Source:
-    """What SOURCE means. ``kind`` says how it is read: test, camera, pipe or uri.
+    """A SOURCE that was found. ``kind`` is how it is read: test, camera, pipe or uri.
 
     ``name`` is a file as the user named it, a device, or a URI without passwords; ``target`` is a URI, or the path of a device
     or pipe, ``""``: stdin.
@@ -51,17 +51,17 @@ class Source:
 
     @property
     def typed(self) -> str:
-        """The text that stands in messages of GStreamer, with all that is secret in it."""
+        """The source as messages of GStreamer name it, with its passwords."""
         return self.target if self.kind == "uri" and not self.target.startswith("file://") else self.name
 
     @property
     def path(self) -> Path | None:
-        """Where a file lies; None: it is none."""
+        """The path of a file, None for other sources."""
         return _named(self.target) if self.target.startswith("file://") else None
 
 
 def locate(source: str) -> Source:
-    """Find what ``source`` means. Raises LaunchError if it is not there."""
+    """Find the source that ``source`` names. Raises LaunchError if it does not exist."""
     if source == "test":
         return Source("test", source)
     if is_stdin(source):
@@ -76,17 +76,17 @@ def locate(source: str) -> Source:
 
 
 def is_stdin(source: str) -> bool:
-    """Whether SOURCE is what comes in by stdin."""
+    """Return True if SOURCE is stdin."""
     return source in _STDIN
 
 
 def shown(source: str) -> str:
-    """How messages call ``source``."""
+    """Return ``source`` as messages name it."""
     return "stdin" if is_stdin(source) else without_password(source)
 
 
 def is_file(source: str) -> bool:
-    """Whether a source is looked for among the files: no camera, not ``test``, and no URI but that of a file."""
+    """Return True if a source is a file: not a camera, not ``test``, and not a URI except that of a file."""
     if scheme := _URI.match(source):
         return scheme[1].lower() == "file"
     camera = _CAMERA.fullmatch(source) or source.startswith(("/dev/video", "/dev/v4l/"))
@@ -94,7 +94,7 @@ def is_file(source: str) -> bool:
 
 
 def is_lasting(source: str) -> bool:
-    """Whether a source is one that goes on for ever, so that its end is a failure: an RTSP server."""
+    """Return True if a source is endless, as an RTSP server, so that its end is a failure."""
     scheme = _URI.match(source)
     return scheme is not None and scheme[1].lower().startswith("rtsp")
 
@@ -107,7 +107,7 @@ def _uri(uri: str, scheme: str) -> Source:
 
 
 def _named(uri: str) -> Path:
-    """The path in the URI of a file."""
+    """Return the path in the URI of a file."""
     text = unquote(uri.partition("://")[2], errors="surrogateescape")
     if "\0" in text:
         raise LaunchError(f"{uri} is not the URI of a file: no name of a file holds %00.")
@@ -115,7 +115,7 @@ def _named(uri: str) -> Path:
 
 
 def _at(path: Path, name: str) -> Source:
-    """What lies at ``path``."""
+    """Return the source at ``path``."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:  # ValueError: what cannot be a path at all
@@ -130,7 +130,7 @@ def _at(path: Path, name: str) -> Source:
 
 
 def _why_not(path: Path, name: str, error: Exception) -> str:
-    """Why what is at ``path`` cannot be looked at."""
+    """Return the message for a ``path`` that cannot be accessed."""
     if isinstance(error, PermissionError):
         return f"{name} cannot be read ({error.strerror})."
     if str(path).startswith("/dev/video"):
@@ -152,10 +152,10 @@ def _cameras() -> str:
 def describe_source(
     source: Source, *, live: bool = False, frames: int | None = None, printed: bool = False, name: str = SOURCE
 ) -> list[str]:
-    """The words for GStreamer's parser, to be followed by a queue.
+    """Return the tokens of a source for GStreamer's parser; a queue has to follow.
 
-    The names of the two are ``name`` and ``FIRST``. ``live`` and ``frames`` are for ``test``. ``printed``: for people with
-    gst-launch-1.0; else pipes are opened. Only video is decoded. Raises LaunchError where stdin or a pipe cannot be read.
+    The element that decodes is called ``name``. ``live`` and ``frames`` are for ``test``. ``printed``: for people with
+    gst-launch-1.0; otherwise pipes are opened. Only video is decoded. Raises LaunchError if stdin or a pipe cannot be read.
     """
     if source.kind == "test":
         ends = [f"num-buffers={frames}"] if frames else []
@@ -169,25 +169,25 @@ def describe_source(
 
 
 def _piped(source: Source, *, printed: bool) -> list[str]:
-    """The words of what reads a pipe."""
+    """Return the tokens of the element that reads a pipe."""
     if source.target and printed:
         return ["filesrc", f"location={quoted(as_text(Path(source.target)))}"]
     return ["fdsrc", f"fd={0 if printed else _opened(source)}"]
 
 
 def _opened(source: Source) -> int:
-    """A descriptor from which a pipe can be read, by nobody else."""
+    """Open a pipe; return a descriptor that nothing else reads."""
     if not source.target:
-        return _taken_stdin()
+        return _duplicate_stdin()
     try:
-        # Not to wait here for whoever writes it: fdsrc does, and can be stopped.
+        # Without waiting for a writer: fdsrc does that, and can be stopped.
         return os.open(source.target, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise LaunchError(f"{source.name} cannot be read ({error.strerror}).") from error
 
 
-def _taken_stdin() -> int:
-    """What stdin was: what libraries and their children read there is at its end."""
+def _duplicate_stdin() -> int:
+    """Return a copy of stdin, and replace stdin by /dev/null for libraries and their child processes."""
     if sys.stdin is None:
         raise LaunchError("- reads the video from stdin, which is closed; pipe one in: cat video.mp4 | empycustom run - …")
     if os.isatty(0):
@@ -199,9 +199,9 @@ def _taken_stdin() -> int:
 
 
 def expect_video(source: Any, pad: Any, name: str) -> None:
-    """Say on the bus if the element ``source`` finds no video for ``pad``, and let what there is come at once.
+    """Post an error if the element ``source`` finds no video for ``pad``, and avoid delays of its first frame.
 
-    ``name`` is for the message.
+    ``name`` is the source in the message.
     """
     if not source.get_factory().get_name().endswith("decodebin"):
         return
@@ -215,20 +215,20 @@ def expect_video(source: Any, pad: Any, name: str) -> None:
 
 
 def post_no_video(source: Any, text: str) -> None:
-    """Say on the bus that the element ``source`` gives no frame."""
+    """Post the error that the element ``source`` gives no frame."""
     error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
     source.post_message(Gst.Message.new_error(source, error, ""))
 
 
 def _prepare(_source: Any, _bin: Any, element: Any) -> None:
     expect_pictures(element)
-    # MJPEG over HTTP: otherwise nothing comes before megabytes of it are there, in case there are other streams.
+    # MJPEG over HTTP: otherwise no frame comes before megabytes have been read in search of other streams.
     if element.get_factory().get_name() == "multipartdemux":
         element.set_property("single-stream", True)
 
 
 def has_length(source: Any) -> bool:
-    """Whether the element ``SOURCE`` reads something that has a length, as files have, also over a network."""
+    """Return True if the element ``SOURCE`` reads data with a length, as files have, also over a network."""
     own = source.find_property("source")
     read = source.get_property("source") if own else source.get_parent().get_by_name(INPUT)
     known, length = read.query_duration(Gst.Format.BYTES) if read else (False, 0)
@@ -236,34 +236,34 @@ def has_length(source: Any) -> bool:
 
 
 def is_same_file(source: str, path: Path) -> bool:
-    """Whether ``path`` is the file that ``source``, a path or a URI, names."""
+    """Return True if ``path`` is the file that ``source``, a path or a URI, names."""
     if source == "test" or is_stdin(source):
         return False
     named = _named(source) if source.startswith("file://") else as_path(source)
-    return os.path.exists(path) and os.path.exists(named) and path.samefile(named)  # which take names that are too long, too
+    return os.path.exists(path) and os.path.exists(named) and path.samefile(named)  # exists: also for names that are too long
 
 
 def error_text(report: Report, source: str) -> str:
-    """What ``report`` says, and of which ``source`` where that says it."""
+    """Return the text of ``report``, with the name of ``source`` if it comes from the source."""
     if f":{SOURCE}" not in report.element:
         return report.advised
     return f"{shown(source)}: {_LATE_INDEX if _NO_INDEX in report.debug else report.advised}"
 
 
-# Files that GStreamer plays and never ends: libav's demuxers of versions before 1.26 wait for ever behind the last frame.
+# Files that GStreamer never ends: libav's demuxers of versions before 1.26 wait forever behind the last frame.
 
 
 ENDS = Gst.version() >= (1, 26)
-ENDINGS = frozenset({".gif", ".nut"})  # of their names
+ENDINGS = frozenset({".gif", ".nut"})  # their suffixes
 _NO_ENDS = f"GStreamer {Gst.version().major}.{Gst.version().minor} does not end"
 ALL = f"{_NO_ENDS} GIFs and NUTs"
-# How such files begin, what they are, and the demuxer that would read them.
+# The first bytes of such files, their names in messages, and the demuxers that would read them.
 _KINDS = {b"GIF8": ("a GIF", "avdemux_gif"), b"nut/multimedia container\0": ("a NUT", "avdemux_nut")}
 _LONGEST = max(map(len, _KINDS))
 
 
 def playable(source: str) -> Source:
-    """Find what ``source`` means. Raises LaunchError if it is not there, or would never end."""
+    """Find the source that ``source`` names. Raises LaunchError if it does not exist, or would never end."""
     found = locate(source)
     if not ENDS and found.path and (kind := _kind(found.path)):
         made = f"{os.path.splitext(found.name)[0]}.mp4"
@@ -273,33 +273,33 @@ def playable(source: str) -> Source:
 
 
 def _kind(path: Path) -> str:
-    """What the file is that would never end, or ``""``."""
+    """Return the name of the format of a file that would never end, else ``""``."""
     begins = b""
-    with suppress(OSError), path.open("rb") as file:  # GStreamer says why it cannot be read
+    with suppress(OSError), path.open("rb") as file:  # GStreamer reports why it cannot be read
         begins = file.read(_LONGEST)
     return next((kind for mark, (kind, demuxer) in _KINDS.items() if begins.startswith(mark) and exists(demuxer)), "")
 
 
-# Times for frames that come without: of MJPEG over HTTP, raw MJPEG, pictures. Encoders and muxers would lose such frames.
+# Frames without timestamps, of MJPEG over HTTP, raw MJPEG and pictures: encoders and muxers would lose them.
 
 
-FRAME_RATE = 25  # of what does not say how many frames a second it has
-_ENOUGH = 30  # after so many frames with times, nobody looks at the others
+FRAME_RATE = 25  # of sources without a frame rate
+_ENOUGH = 30  # after so many frames with timestamps the others are not checked
 
 
 class Times:
-    """Gives a time to each frame at ``pad`` to which the element ``source`` gave none; ``durations``: and how long it lasts.
+    """Sets the timestamps of frames at ``pad`` that have none from the element ``source``; ``durations``: and durations.
 
-    The frames of a file follow each other at its frame rate, or at FRAME_RATE, which a warning on the bus says; the others get
-    the time of their arrival. ``end`` has to be called when the pipeline has ended, while ``pad`` is there.
+    Frames of a file get its frame rate, or FRAME_RATE with a warning on the bus; frames of other sources get the time of their
+    arrival. ``end`` has to be called after the pipeline has ended, while ``pad`` exists.
     """
 
     def __init__(self, source: Any, pad: Any, *, durations: bool = False) -> None:
         self._source, self._pad, self._durations = source, pad, durations
-        self._step: int | None = None  # between frames, in ns, where they do not get the time of their arrival
+        self._step: int | None = None  # ns between frames; None: they get the time of their arrival
         self._last: int | None = None
         self._given = False
-        self._timed = 0  # frames that brought a time
+        self._timed = 0  # frames that had a timestamp
         self._began = 0
         self.end = probes.replace_times(hash(self._pad), self._guarded)
 
@@ -333,7 +333,7 @@ class Times:
         return max(time.monotonic_ns() - self._began, self._last + 1)
 
     def _start(self) -> int:
-        """The time of a first frame that has none."""
+        """Return the timestamp of a first frame that has none."""
         begin: int = self._pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment().start
         clock, base = self._source.get_clock(), self._source.get_base_time()
         if clock and base:  # it plays: a live source
@@ -342,7 +342,7 @@ class Times:
         return begin
 
     def _rated(self) -> int | None:
-        """How long a frame lasts by the caps, None where they do not say it."""
+        """Return the duration of a frame by the caps, in ns, None if they have no frame rate."""
         info = GstVideo.VideoInfo.new_from_caps(self._pad.get_current_caps())
         return Gst.SECOND * info.fps_d // info.fps_n if info.fps_n else None
 

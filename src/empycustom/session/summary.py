@@ -1,4 +1,4 @@
-"""What a stream did, in one dict: the lines that people read are made of it, and the file of ``--summary-json`` holds it."""
+"""The summary of a run, as a dict for ``--summary-json`` and as lines, and the progress while it plays."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LONG_START_S = 1.0
 
 
 class Work:
-    """Counts what one stream does.
+    """Counts the work of one stream.
 
-    Playing begins when the first frame arrives: a library's ``start`` loads models, which says nothing about its speed.
+    Time is measured from the arrival of the first frame: ``start`` of a library, which loads models, is not part of its speed.
     """
 
     def __init__(self) -> None:
@@ -35,11 +35,11 @@ class Work:
         self._files: dict[str, Path] = {}  # by their names as they were typed: a library may change the working directory
 
     def add_files(self, files: Sequence[Path]) -> None:
-        """Count files as written, where there is something in them in the end."""
+        """Add files, which count as written if they are not empty at the end."""
         self._files |= {str(path): self._folder / path for path in files}
 
     def watch(self, first: Any, last: Any) -> None:
-        """Count in a pipeline that is about to play, what goes from the queue ``first`` to the element ``last``."""
+        """Begin to count in a pipeline, before it plays, between the queue ``first`` and the element ``last``."""
         self._elements = _libraries_before(last)
         probes.call_at_first_buffer(hash(first.get_static_pad("sink")), self._begin)
 
@@ -47,18 +47,18 @@ class Work:
         self._first = self._first or time.monotonic()
 
     def end(self) -> None:
-        """Take what the libraries of the pipeline have counted: it has ended."""
+        """Read the counts of the libraries, after the pipeline has ended."""
         self._ended = time.monotonic()
         self._libraries = [(self._name(element.get_property("custom-lib")), element.tally) for element in self._elements]
         self._elements = []
 
     def _name(self, library: str) -> str:
-        """How a library is named: from the working directory, if it lies below that."""
+        """Return the path of a library, relative if it is below the working directory."""
         path = Path(library)
         return str(path.relative_to(self._folder) if path.is_relative_to(self._folder) else path)
 
     def summary(self, *, frames: int = 0, documents: int = 0, dropped: int = 0, left_out: int = 0, **more: int) -> dict[str, Any]:
-        """Return all that was counted; ``more`` are other numbers."""
+        """Return all counts; ``more`` are other numbers."""
         ended = self._ended or time.monotonic()
         first = self._first or ended
         return {
@@ -75,7 +75,7 @@ class Work:
 
 
 def written(files: Mapping[str, Path]) -> list[str]:
-    """The names of those files in which there is something."""
+    """Return the names of the files that are not empty."""
     return [name for name, path in files.items() if path.exists() and path.stat().st_size]
 
 
@@ -118,8 +118,8 @@ def total(files: Sequence[str], streams: Sequence[Mapping[str, Any]]) -> dict[st
     return {**done, "streams": list(streams)}
 
 
-def in_lines(done: Mapping[str, Any]) -> str:
-    """Return a summary as people read it: a line, and one more for each library."""
+def as_lines(done: Mapping[str, Any]) -> str:
+    """Return a summary as text for people: a line, and one more for each library."""
     start = f"; start: {done['start_seconds']:.1f} s" if done["start_seconds"] >= _LONG_START_S else ""
     events = f", {_counted(done['events'], 'event')}" if "events" in done else ""
     dropped = f", {done['documents_dropped']} dropped because they were read too slowly" if done["documents_dropped"] else ""
@@ -135,10 +135,10 @@ def _counted(count: int, what: str) -> str:
 
 
 def _library_lines(libraries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line for each library, in columns."""
+    """Return a line for each library, in columns."""
     name, calls, time = (max([len(cell(library)) for library in libraries], default=0) for cell in (_named, _calls, _times))
     return [
-        f"  {_named(library):{name}}  {_calls(library):>{calls}}  {_times(library):{time}}  {_mishaps(library)}".rstrip()
+        f"  {_named(library):{name}}  {_calls(library):>{calls}}  {_times(library):{time}}  {_failures(library)}".rstrip()
         for library in libraries
     ]
 
@@ -160,38 +160,38 @@ def _ms(ms: float) -> str:
     return f"{ms:.1f} ms" if ms >= 1 else f"{ms:.3f} ms"
 
 
-def _mishaps(library: Mapping[str, Any]) -> str:
+def _failures(library: Mapping[str, Any]) -> str:
     errors = _counted(library["errors"], "error") if library["errors"] else ""
     dropped = f"{library['dropped']} dropped" if library["dropped"] else ""
     return ", ".join(filter(None, [errors, dropped]))
 
 
-# How far ``empycustom run`` is: a bar on a terminal, a line every few seconds elsewhere.
+# Progress: a bar on a terminal, a line every few seconds elsewhere.
 
 
 _LINE_EVERY_S = 3.0
 
 
 class Progress:
-    """Progress on stderr, in frames. :meth:`update` is cheap; a ``total`` of None is an end that is not known (yet)."""
+    """Progress on stderr, in frames. :meth:`update` is cheap; a ``total`` of None means that it is not known (yet)."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._began = self._said = time.monotonic()
+        self._began = self._printed_at = time.monotonic()
         self._bar = None if quiet else _bar()
         self._lines = not quiet and self._bar is None
         self._paused = False
-        self._frames_then: int | None = None  # how many were done in the pause
+        self._frames_then: int | None = None  # the count of frames in the pause
         self._terminal = threading.Lock()
         if self._bar is not None:
-            line_guard[0] = self._aside
+            line_guard[0] = self._without_bar
 
     @property
     def seconds(self) -> float:
-        """Time since the start."""
+        """Seconds since the start."""
         return time.monotonic() - self._began
 
     def update(self, frames: int, total: int | None) -> None:
-        """Say that ``frames`` of ``total`` are done, unless somebody else has the terminal."""
+        """Show that ``frames`` of ``total`` are done, unless a debugger has the terminal."""
         with self._terminal:
             if not self._is_paused(frames):
                 self._show(frames, total)
@@ -205,27 +205,27 @@ class Progress:
     def _show(self, frames: int, total: int | None) -> None:
         if self._bar is not None:
             self._bar.total = total and max(total, frames)
-            with suppress(OSError, ValueError):  # nobody sees it any more; the stream goes on
+            with suppress(OSError, ValueError):  # the terminal is closed; the stream goes on
                 self._bar.update(frames - self._bar.n)
-        elif self._lines and time.monotonic() - self._said >= _LINE_EVERY_S:
-            self._said = time.monotonic()
+        elif self._lines and time.monotonic() - self._printed_at >= _LINE_EVERY_S:
+            self._printed_at = time.monotonic()
             share = f" of {total} ({100 * frames // max(total, 1)} %)" if total else ""
             write_stderr(f"{frames} frame{'' if frames == 1 else 's'}{share}, {frames / self.seconds:.1f} fps")
 
     def pause(self) -> None:
-        """Leave the terminal to a debugger, until it is closed and frames go on; any thread may ask for it."""
+        """Leave the terminal to a debugger until it is closed and frames go on; any thread may call this."""
         with self._terminal:
             if self._bar is not None and not self._paused:
                 with suppress(OSError, ValueError):
                     self._bar.clear()
             self._paused, self._frames_then = True, None
 
-    def _aside(self) -> AbstractContextManager[Any]:
-        """Clear the bar for a line of somebody else, and show it again."""
+    def _without_bar(self) -> AbstractContextManager[Any]:
+        """Return a context in which the bar is cleared for another line."""
         return nullcontext() if self._bar is None or self._paused else self._bar.external_write_mode(file=sys.stderr)
 
     def close(self) -> None:
-        """Leave the bar as it is and go to the next line."""
+        """Finish the bar and go to the next line."""
         line_guard[0] = nullcontext
         if self._bar is not None:
             with suppress(OSError, ValueError):
@@ -234,14 +234,14 @@ class Progress:
 
 
 def _bar() -> Any:
-    """A bar on the terminal, None where stderr is none."""
+    """Return a bar on the terminal, None if stderr is not a terminal."""
     if sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty():
         return None
     from tqdm import tqdm
 
     class Bar(tqdm):
-        monitor_interval = 0  # no thread that shows it again after ten seconds without a frame, as of a debugger
+        monitor_interval = 0  # without the thread that shows the bar again after ten seconds, also during a debugger
 
     columns = min(shutil.get_terminal_size().columns, 100)
-    # Told both, tqdm shows a bar even on a terminal that does not know its size.
+    # With both numbers, tqdm shows a bar even on a terminal that does not know its size.
     return Bar(unit=" frames", file=sys.stderr, mininterval=0.2, ncols=columns, nrows=20)

@@ -1,6 +1,6 @@
-"""Frames that are stored turned, as phones do it: turned upright, as the video or the picture says of itself.
+"""Geometry of frames: videos and pictures that are stored rotated, as by phones, are turned upright; files get one size.
 
-The element UPRIGHT does it, by the tags that come with the frames; here is what it needs besides.
+The element UPRIGHT turns frames by the orientation tags of the stream; this module sets it up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EVENTS = Gst.PadProbeType.EVENT_DOWNSTREAM
 
 
 def keep_upright(pipeline: Any) -> None:
-    """Turn each stream that goes through ``pipeline`` as it says of itself, or warn on the bus where no element can do it."""
+    """Turn each stream in ``pipeline`` by its orientation tags, or post a warning if no element can do it."""
     if _is_parser_left_out():
         Gst.ElementFactory.find(_PARSER).set_rank(Gst.Rank.PRIMARY)
     if _is_loader_left_out():
@@ -31,14 +31,14 @@ def keep_upright(pipeline: Any) -> None:
     if turner is None:
         pipeline.get_by_name(FIRST).get_static_pad("src").add_probe(_EVENTS, _Warning().look)
         return
-    # Without having been something else, videoflip (1.22) copies frames that are upright already.
+    # Without this change of direction, videoflip (1.22) copies frames that are upright already.
     _turn(turner, "90r")
     _turn(turner, "identity")
     turner.get_static_pad("sink").add_probe(_EVENTS, _Turning().look)
 
 
 def variables(names: Iterable[str]) -> list[str]:
-    """Settings of the environment with which gst-launch-1.0 decodes the pictures of these names, and turns them."""
+    """Return environment settings with which gst-launch-1.0 decodes the pictures of these names, and turns them."""
     names = [name.lower() for name in names]
     wanted = ((_PARSER, "PRIMARY", _JPEG, _is_parser_left_out()), (_LOADER, "SECONDARY", _OTHERS, _is_loader_left_out()))
     ranks = [
@@ -50,13 +50,13 @@ def variables(names: Iterable[str]) -> list[str]:
 
 
 def can_turn(name: str) -> bool:
-    """Whether UPRIGHT takes frames of the format ``name``."""
+    """Return True if UPRIGHT takes frames of the format ``name``."""
     turner, wanted = Gst.ElementFactory.find(TURN[0]), Gst.Caps.from_string(f"video/x-raw,format={name}")
     return turner is None or bool(turner.get_static_pad_templates()[0].get_caps().can_intersect(wanted))
 
 
 def expect_pictures(element: Any) -> None:
-    """Let a JPEG picture that does not say how it is turned be upright, also after one that says so in the same stream."""
+    """Treat a JPEG picture without an orientation as upright, also after one with an orientation in the same stream."""
     if element.get_factory().get_name() == _PARSER:
         pictures = _Pictures()
         element.get_static_pad("sink").add_probe(_EVENTS, pictures.look_at_file)
@@ -64,13 +64,13 @@ def expect_pictures(element: Any) -> None:
 
 
 def _is_parser_left_out() -> bool:
-    """Whether pictures are decoded without the parser, as before GStreamer 1.24."""
+    """Return True if pictures are decoded without the parser, as before GStreamer 1.24."""
     parser = Gst.ElementFactory.find(_PARSER)
     return parser is not None and parser.get_rank() < Gst.Rank.MARGINAL
 
 
 def _is_loader_left_out() -> bool:
-    """Whether other decoders are taken for such pictures."""
+    """Return True if other decoders are used for such pictures."""
     loader = Gst.ElementFactory.find(_LOADER)
     return loader is not None and loader.get_rank() < Gst.Rank.SECONDARY
 
@@ -85,33 +85,33 @@ def _orientation(tags: Any) -> str | None:
 
 
 class _Turning:
-    """Lets a videoflip turn by tags, and forget what it turned by where a stream does not say so: before 1.24 it never does."""
+    """Lets a videoflip turn by tags, and reset for a stream without an orientation, which it never does before 1.24."""
 
     def __init__(self) -> None:
-        self._by_all = False  # a tag that is not of this stream alone says how it is turned
+        self._is_global = False  # the orientation is from a tag that is not only for this stream
 
     def look(self, pad: Any, info: Any) -> Any:
-        """Look at an event before the videoflip gets it."""
+        """Handle an event before the videoflip."""
         event = info.get_event()
         if event.type == Gst.EventType.STREAM_START:
-            self._by_all = False
+            self._is_global = False
             _turn(pad.get_parent_element(), "identity")
         elif event.type == Gst.EventType.TAG:
             tags = event.parse_tag()
             of_stream = tags.get_scope() == Gst.TagScope.STREAM
             if _orientation(tags):
-                self._by_all = self._by_all or not of_stream
+                self._is_global = self._is_global or not of_stream
                 _turn(pad.get_parent_element(), "auto")
-            elif of_stream and not self._by_all:
+            elif of_stream and not self._is_global:
                 _turn(pad.get_parent_element(), "identity")
         return Gst.PadProbeReturn.OK
 
 
 class _Warning:
-    """Says that frames stay turned: DeepStream's elements do not look at tags."""
+    """Warns that frames stay rotated: DeepStream's elements ignore tags."""
 
     def look(self, pad: Any, info: Any) -> Any:
-        """Look at an event; the first that says that frames are turned is the last that is looked at."""
+        """Check an event; warn at the first one with an orientation."""
         event = info.get_event()
         orientation = _orientation(event.parse_tag()) if event.type == Gst.EventType.TAG else None
         if orientation in (None, _NOT_TURNED):
@@ -127,65 +127,62 @@ class _Warning:
 
 
 class _Pictures:
-    """What a parser of pictures says of each: nothing of those that do not say how they are turned."""
+    """Completes the tags of a parser of pictures, which sends none for pictures without an orientation."""
 
     def __init__(self) -> None:
-        self._of_all = _NOT_TURNED  # what holds for pictures that say nothing: that of their file, a .mov for instance
-        self._said = True  # something of the picture that comes next
+        self._default = _NOT_TURNED  # for pictures without an orientation: that of their file, such as a .mov
+        self._has_tag = True  # for the next picture
         self._watching = False
 
     def look_at_file(self, _pad: Any, info: Any) -> Any:
-        """Look at an event that the parser gets."""
+        """Handle an event before the parser."""
         event = info.get_event()
         if event.type == Gst.EventType.TAG:
-            self._of_all = _orientation(event.parse_tag()) or self._of_all
+            self._default = _orientation(event.parse_tag()) or self._default
         return Gst.PadProbeReturn.OK
 
     def look(self, pad: Any, info: Any) -> Any:
-        """Look at an event that the parser sends."""
+        """Handle an event of the parser."""
         event = info.get_event()
         if event.type == Gst.EventType.TAG:
-            self._said = True
-            if not self._watching and (_orientation(event.parse_tag()) or self._of_all) != self._of_all:
+            self._has_tag = True
+            if not self._watching and (_orientation(event.parse_tag()) or self._default) != self._default:
                 self._watching = True
                 pad.add_probe(Gst.PadProbeType.BUFFER, self._look_at_picture)
         return Gst.PadProbeReturn.OK
 
     def _look_at_picture(self, pad: Any, _info: Any) -> Any:
-        said, self._said = self._said, False
-        if not said:
+        had_tag, self._has_tag = self._has_tag, False
+        if not had_tag:
             tags = Gst.TagList.new_empty()
-            tags.add_value(Gst.TagMergeMode.REPLACE, _TAG, self._of_all)
+            tags.add_value(Gst.TagMergeMode.REPLACE, _TAG, self._default)
             pad.push_event(Gst.Event.new_tag(tags))
-            self._said = False
+            self._has_tag = False
         return Gst.PadProbeReturn.OK
 
 
-# One size for a whole video: encoders want it even, and no file can change it on its way.
-#
-# Between what converts the frames and the encoder are a scaler, which has nothing to do as long as the size of frames stays
-# that of
-# the first; an element that pads them where their size is odd or tiny; and caps, which are those of the first frame from then on.
+# One size for a whole video file, which has to be even. Before the encoder are a scaler, which is idle while frames have the
+# size of the first; an element that pads odd and tiny sizes; and a capsfilter, which keeps the caps of the first frame.
 
 
-# I420, for an encoder may prefer a format without loss of colour, which few players can show.
+# I420, because an encoder may prefer a format that few players can show.
 _CAPS = "video/x-raw,format=I420"
-_LEAST = 16  # pixels, what all muxers take
+_MIN_SIZE = 16  # pixels, which all muxers accept
 SCALER, FITTED = "scaler", "fitted"  # names of elements, to be followed by the index of the file
-_LATER = ("format", "width", "height", "pixel-aspect-ratio", "colorimetry", "chroma-site")  # what stays as it is at first
+_FIXED = ("format", "width", "height", "pixel-aspect-ratio", "colorimetry", "chroma-site")  # fields of caps that stay
 
 
 def fitting(index: int) -> list[str]:
-    """The words of these elements. By themselves they scale odd sizes, which is what gst-launch-1.0 can do."""
-    even = f"[{_LEAST},{2**31 - 2},2]"
+    """Return the tokens of these elements. In gst-launch-1.0 they scale odd sizes instead of padding."""
+    even = f"[{_MIN_SIZE},{2**31 - 2},2]"
     fitted = ["capsfilter", f"name={FITTED}{index}", f'caps="{_CAPS},width={even},height={even}"']
     return [_CAPS, "!", "videoscale", f"name={SCALER}{index}", "!", "videobox", "!", *fitted]
 
 
 def keep_sizes(pipeline: Any, videos: Sequence[tuple[int, Path]]) -> None:
-    """Pad the frames of the videos, given with their indices, and keep the size of the first; say it on the bus, once.
+    """Pad the frames of the videos, given with their indices, and keep the size of the first; post a warning once.
 
-    Each video has a thread of its own, and all get the same frames: what is said of the first holds for all.
+    Each video has a thread of its own, and all get the same frames: the first one warns for all.
     """
     names = ", ".join(str(path) for _, path in videos)
     for number, (index, _) in enumerate(videos):
@@ -198,9 +195,9 @@ def keep_sizes(pipeline: Any, videos: Sequence[tuple[int, Path]]) -> None:
 
 
 class _Video:
-    """The size of one video: that of its first frame. Caps may change before that, as where frames turn out to be turned.
+    """The size of one video: that of its first frame. Caps may change before the first frame, as when frames are rotated.
 
-    It holds no element, which would hold it in turn.
+    It has no reference to an element, because elements have references to it.
     """
 
     def __init__(self, names: str) -> None:
@@ -209,11 +206,11 @@ class _Video:
         self._began = False
 
     def begin(self) -> None:
-        """Keep the size: here is the first frame."""
+        """Fix the size at the first frame."""
         self._began = True
 
     def look_at_frames(self, pad: Any, info: Any) -> Any:
-        """Look at an event that the scaler gets."""
+        """Handle an event before the scaler."""
         event = info.get_event()
         if event.type == Gst.EventType.CAPS:
             caps = event.parse_caps()
@@ -222,19 +219,19 @@ class _Video:
                 self._size = size
                 _fit(pad.get_parent_element(), *size)
             elif size != self._size and self._names:
-                _tell(pad.get_parent_element(), self._names, self._size, size)
+                _post_size_changed(pad.get_parent_element(), self._names, self._size, size)
                 self._names = ""  # once
         return Gst.PadProbeReturn.OK
 
     def look_at_fitted(self, pad: Any, info: Any) -> Any:
-        """Look at an event that the encoder gets, and let it get the same ones from then on."""
+        """Fix the caps in an event before the encoder."""
         event = info.get_event()
         if event.type == Gst.EventType.CAPS and not self._began:
             _fix(pad.get_parent_element(), event.parse_caps()[0])
         return Gst.PadProbeReturn.OK
 
 
-def _tell(scaler: Any, names: str, first: tuple[int, int], other: tuple[int, int]) -> None:
+def _post_size_changed(scaler: Any, names: str, first: tuple[int, int], other: tuple[int, int]) -> None:
     text = (
         f"The size of the frames changes from {first[0]}x{first[1]} to {other[0]}x{other[1]}, and a video has one size: in "
         f"{names} frames of other sizes are scaled to the first, with black borders."
@@ -244,9 +241,9 @@ def _tell(scaler: Any, names: str, first: tuple[int, int], other: tuple[int, int
 
 
 def _fit(scaler: Any, width: int, height: int) -> None:
-    """Let the videobox behind a scaler add what lacks at the right and at the bottom, and the caps behind it be just that."""
+    """Set the videobox behind a scaler to pad at the right and at the bottom, and the caps behind it to the padded size."""
     padding = _behind(scaler)
-    wide, high = (max(pixels + pixels % 2, _LEAST) for pixels in (width, height))
+    wide, high = (max(pixels + pixels % 2, _MIN_SIZE) for pixels in (width, height))
     padding.set_property("right", width - wide)
     padding.set_property("bottom", height - high)
     _behind(padding).set_property("caps", Gst.Caps.from_string(f"{_CAPS},width={wide},height={high}"))
@@ -257,9 +254,9 @@ def _behind(element: Any) -> Any:
 
 
 def _fix(fitted: Any, found: Any) -> None:
-    """Let a capsfilter go on with the caps that it has begun with."""
+    """Set a capsfilter to the caps that it has found first."""
     kept = Gst.Structure.new_empty(found.get_name())
-    for name in filter(found.has_field, _LATER):
+    for name in filter(found.has_field, _FIXED):
         kept.set_value(name, found[name])
     caps = Gst.Caps.new_empty()
     caps.append_structure(kept)
