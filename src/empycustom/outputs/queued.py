@@ -113,21 +113,21 @@ class QueuedOutput:
         If the queue is full, a live stream drops the document. Another stream waits; if it is stopped or flushed meanwhile, the
         document is accepted nevertheless, so that nothing is lost.
         """
-        size = len(line)
+        size, queue = len(line), self._queue
         with self._lock:
-            if self._is_full(size):
+            if queue and self._is_full(size):
                 if pace.is_live():
                     self.dropped += 1
                     return False
                 while self._is_full(size) and not self._is_over and not pace.is_stopping():
                     self._moved.wait(_LOOK_EVERY_S)
-            if self._is_over:
+            if self._closing or self.failed is not None:
                 return False
             self.accepted += 1
             self._bytes += size
-            self._queue.append(line)
-            if len(self._queue) == 1:
+            if not queue:
                 self._more.notify()
+            queue.append(line)
         return True
 
     @property

@@ -189,4 +189,6 @@ class ConsoleOutput:
 
 
 def _batch_bytes(descriptor: int) -> int:
-    return _FILE_BYTES if stat.S_ISREG(os.fstat(descriptor).st_mode) else _PIPE_BYTES
+    mode = os.fstat(descriptor).st_mode
+    is_prompt = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor))  # the second: as /dev/null
+    return _FILE_BYTES if is_prompt else _PIPE_BYTES
