@@ -1,4 +1,4 @@
-"""For the loader files: an element's class, or an error that says which Python could not load it and what to do."""
+"""For the loader files: an element's class, or an error with the Python that could not load it and the remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def element_class(name: str) -> Any:
     _use_interpreter()
     _show_prints()
     try:
-        if find_spec("numpy") is None:  # imported when pixels are first looked at; what is missing is to be said now
+        if find_spec("numpy") is None:  # imported when pixels are first mapped; that it is missing is reported now
             raise ImportError("No module named 'numpy'")
         return import_module("empycustom.elements").ELEMENTS[name]
     except Exception as error:  # noqa: BLE001 - whatever it is, the loader prints it, and should print this sentence
@@ -29,7 +29,7 @@ def element_class(name: str) -> Any:
         raise ImportError(
             f"the element {name} cannot be loaded by GStreamer's Python {version} ({sys.prefix}): {error}. Activate the virtual "
             f"environment that empycustom is installed in ({_ENVIRONMENT}), made by /usr/bin/python3 with "
-            "--system-site-packages; 'empycustom doctor' tells more."
+            "--system-site-packages; 'empycustom doctor' shows more."
         ) from None
 
 
@@ -49,11 +49,11 @@ def _show_prints() -> None:
 def _use_interpreter() -> None:
     """Let multiprocessing start this Python; for one that is embedded, it is the first python3 on PATH, of whatever version."""
     if sys.orig_argv:
-        return  # nobody embeds it
+        return  # it is not embedded
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
     places = [os.path.join(prefix, "bin", name) for prefix in (sys.prefix, sys.base_prefix)]
     sys.executable = next((place for place in places if os.access(place, os.X_OK)), sys.executable)
-    if "multiprocessing.spawn" in sys.modules:  # it asked before
+    if "multiprocessing.spawn" in sys.modules:  # it has read sys.executable before
         sys.modules["multiprocessing.spawn"].set_executable(sys.executable)
 
 

@@ -247,7 +247,7 @@ class OpenLibrary:
         first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
         self.library = Library.open(library, in_place=first == "process_ip", views=VIEWS)
         try:
-            self.callbacks = [self.library, *map(self.library.by, others)]
+            self.callbacks = [self.library, *map(self.library.called_by, others)]
         except BaseException:
             self.library.close()
             raise

@@ -279,7 +279,7 @@ class Moment(NamedTuple):
     text: str
 
 
-def moment(text: str) -> Moment:
+def parse_time(text: str) -> Moment:
     """Read a time that was typed: seconds, m:ss or h:mm:ss, with a fraction or without. Raises ArgumentTypeError."""
     *whole, last = text.split(":")
     if len(whole) < 3 and all(map(_WHOLE.fullmatch, whole)) and _FRACTION.fullmatch(last):
@@ -290,9 +290,9 @@ def moment(text: str) -> Moment:
     raise ArgumentTypeError(f"{text} is not a time; write seconds, as 12.5, or 1:20, or 1:00:03.5")
 
 
-def length(text: str) -> Moment:
-    """Read a duration, typed as :func:`moment` reads a time; 0 is refused."""
-    read = moment(text)
+def parse_duration(text: str) -> Moment:
+    """Read a duration, typed as :func:`parse_time` reads a time; 0 is refused."""
+    read = parse_time(text)
     if not read.ns:
         raise ArgumentTypeError(f"{text} is not a duration; write one such as 12.5, or 1:20, or 1:00:03.5")
     return read

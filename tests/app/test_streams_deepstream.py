@@ -13,7 +13,7 @@ from empycustom.app.main import main
 from empycustom.config.launch import describe
 from empycustom.config.streams import read
 from empycustom.gstreamer import GObject, Gst, GstBase
-from empycustom.native.objects import keep_floating
+from empycustom.native.objects import make_floating
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 
@@ -60,7 +60,7 @@ class Stub:
 
 def begin_filter(self):
     GstBase.BaseTransform.__init__(self)
-    keep_floating(hash(self))
+    make_floating(hash(self))
     self.set_passthrough(True)
 
 
@@ -77,7 +77,7 @@ def turn_into_other_formats_and_memories(self, direction, caps, wanted):
 
 def begin_muxer(self):
     Gst.Bin.__init__(self)
-    keep_floating(hash(self))
+    make_floating(hash(self))
     self.funnel = Gst.ElementFactory.make("funnel")
     self.add(self.funnel)
     self.add_pad(Gst.GhostPad.new_from_template("src", self.funnel.get_static_pad("src"), self.get_pad_template("src")))
@@ -119,7 +119,7 @@ class Demuxer(Gst.Element):
 
     def __init__(self):
         Gst.Element.__init__(self)
-        keep_floating(hash(self))
+        make_floating(hash(self))
         self.sent = set()
         sink = Gst.Pad.new_from_template(self.get_pad_template("sink"), "sink")
         sink.set_chain_function_full(self.chain)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from empycustom.gstreamer import GObject, Gst
-from empycustom.native.objects import install_int_property, keep_floating, register_enum
+from empycustom.native.objects import install_int_property, make_floating, register_enum
 
 READWRITE = int(GObject.ParamFlags.READWRITE)
 
@@ -106,10 +106,10 @@ def test_a_floating_reference_is_given_back():
     pad = Gst.Pad.new("src", Gst.PadDirection.SRC)  # PyGObject took the floating reference
     before = pad.__grefcount__
     assert not pad.is_floating()
-    keep_floating(hash(pad))
+    make_floating(hash(pad))
     assert pad.is_floating()
     assert pad.__grefcount__ == before + 1
-    keep_floating(hash(pad))
+    make_floating(hash(pad))
     assert pad.__grefcount__ == before + 1
     holder = Gst.Bin.new("holder")
     holder.add_pad(pad)  # takes the reference over

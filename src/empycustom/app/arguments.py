@@ -22,7 +22,7 @@ from empycustom.app.options import (
     summary,
 )
 from empycustom.session.logs import add_log_level
-from empycustom.text import length, moment
+from empycustom.text import parse_duration, parse_time
 
 DESCRIPTION = """\
 Call your Python function for every frame of a video, in a GStreamer pipeline.
@@ -218,8 +218,8 @@ def _add_run(commands: Any) -> None:
     add("--save", action="append", default=[], metavar="FILE", help="write the frames to a video, or the last one to a picture")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
-    add("--start", type=moment, metavar="TIME", help="begin at this time of the video: 80, 1:20 or 0:01:20.5")
-    add("--duration", type=length, metavar="TIME", help="play only this long: 10, 1:20 or 0.5")
+    add("--start", type=parse_time, metavar="TIME", help="begin at this time of the video: 80, 1:20 or 0:01:20.5")
+    add("--duration", type=parse_duration, metavar="TIME", help="play only this long: 10, 1:20 or 0.5")
     add("--every-frame", action="store_true", help="call libraries for every frame, also of a live source; see below")
     add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from empycustom.app.arguments import make_parser
 from empycustom.errors import ConfigurationError, DebuggerLeftError, EmPyCustomError
-from empycustom.library.explain import at_fault
+from empycustom.library.explain import error_to_report
 from empycustom.packages import own_command
 from empycustom.session.console import (
     DONE,
@@ -70,7 +70,7 @@ def _run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        found = at_fault(error)
+        found = error_to_report(error)
         if not isinstance(found, EmPyCustomError):
             raise
         return _failed(found)

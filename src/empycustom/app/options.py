@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from empycustom.errors import PathError
 from empycustom.session.console import show
-from empycustom.text import as_path, as_text, for_people, moment, not_for_lines
+from empycustom.text import as_path, as_text, for_people, not_for_lines, parse_time
 
 _NO_VALUE = re.compile(r"--[a-z][a-z-]*=--")
 
@@ -313,7 +313,7 @@ def add_checked(check: argparse.ArgumentParser, options_help: str, outside_help:
     add("--video", metavar="FILE", help="a frame of a video as the frame: the first one, or the one at --at")
     add(
         "--at",
-        type=lambda text: moment(text).ns / 1e9,
+        type=lambda text: parse_time(text).ns / 1e9,
         metavar="TIME",
         help="time in the video: seconds, as 12.5, or 1:20, or 1:00:03.5",
     )

@@ -64,7 +64,7 @@ class NvmmFrame(DeviceFrame):
             raise self._not_enterable()
         self._map = _mapped(hash(self._buffer), writable=self._writable)
         try:
-            self._look(*self._map.place)
+            self._find_pixels(*self._map.place)
         except BaseException:
             self._release()
             raise
@@ -78,12 +78,12 @@ class NvmmFrame(DeviceFrame):
         except FrameError as failed:
             if error is None:
                 raise
-            _note(error, failed)
+            _add_note(error, failed)
         finally:
             self._release()
             self._buffer = None
 
-    def _look(self, memory: int, address: int, size: int) -> None:
+    def _find_pixels(self, memory: int, address: int, size: int) -> None:
         """Find the pixels in the NvBufSurface of a GstMemory, both given by their addresses."""
         found = found_at(address, size, self._batch_id)
         plan = _plan(self.format, self.width, self.height, found)
@@ -105,7 +105,7 @@ class NvmmFrame(DeviceFrame):
                 mapped.unmap()
 
 
-def _note(error: BaseException, failed: FrameError) -> None:
+def _add_note(error: BaseException, failed: FrameError) -> None:
     """Add what failed on the GPU to the exception that ended the block, which is what its author has to see."""
     if hasattr(error, "add_note"):  # since Python 3.11
         error.add_note(str(failed))

@@ -25,10 +25,17 @@ from empycustom.errors import DebuggerLeftError, MetadataError, StreamEndedError
 from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, PYGOBJECT_VERSION, Gst, GstBase
 from empycustom.library.callbacks import trace_this_thread
-from empycustom.library.explain import at_fault
+from empycustom.library.explain import error_to_report
 from empycustom.model.values import name_frames
 from empycustom.native import fastpath
-from empycustom.native.objects import DebugCategory, any_listener_check, highest_level, keep_alive, keep_floating, listener_check
+from empycustom.native.objects import (
+    DebugCategory,
+    any_listener_check,
+    highest_level,
+    keep_until_exit,
+    listener_check,
+    make_floating,
+)
 from empycustom.text import for_people, use_native_folders
 
 SLOW_BECAUSE = fastpath.reason_unavailable(PYGOBJECT_VERSION, PYGOBJECT_INTERFACE)  # "": the fast path is taken
@@ -112,7 +119,7 @@ def _keep_all() -> None:
     A thread of GStreamer may hold the pipeline for a moment longer, and PyGObject would enter an interpreter that is gone.
     """
     for element in list(_living):
-        keep_alive(element.address)
+        keep_until_exit(element.address)
 
 
 class PyTransform(GstBase.BaseTransform):
@@ -132,7 +139,7 @@ class PyTransform(GstBase.BaseTransform):
 
     def __init__(self) -> None:
         super().__init__()
-        keep_floating(hash(self))
+        make_floating(hash(self))
         self._living = _Living(hash(self))
         _living.add(self._living)
         # PyGObject keeps a Python reference to an element that C made for whoever asks first for its object; nobody may.
@@ -366,7 +373,7 @@ class VideoTransform(PyTransform):
 
     def failed(self, error: BaseException) -> int:
         """Report what the work on a buffer raised: also that somebody left a debugger, which ends the stream well."""
-        found = at_fault(error)
+        found = error_to_report(error)
         return self.end_stream(found) if isinstance(found, DebuggerLeftError) else super().failed(found)
 
     def do_sink_event(self, event: Any) -> bool:
@@ -379,8 +386,8 @@ class VideoTransform(PyTransform):
         if event.type == Gst.EventType.STREAM_START:
             self.frames.restart()
         elif event.type == Gst.EventType.SEGMENT:
-            self.frames.follow(event.parse_segment(), self.sinkpad)
+            self.frames.set_segment(event.parse_segment(), self.sinkpad)
         elif origin := origin_in(event):
-            self.frames.come_from(*origin)
-            self.frames.go_on()
+            self.frames.set_source(*origin)
+            self.frames.continue_numbers()
         return bool(GstBase.BaseTransform.do_sink_event(self, event))

@@ -36,9 +36,9 @@ def document(frame: Any, where: Any = None) -> dict[str, Any]:
     reader.restart()
     reader.format = _format_of(caps)
     if segment is not None:
-        reader.follow(segment, _sink_of(pad))
+        reader.set_segment(segment, _sink_of(pad))
     if pad is not None and (origin := origin_of(pad)):
-        reader.come_from(*origin)
+        reader.set_source(*origin)
     decoded = reader.decode(hash(buffer))
     return wire.document(decoded.frames, decoded.attributes)
 

@@ -18,7 +18,7 @@ from empycustom.errors import (
     StreamEndedError,
 )
 from empycustom.gstreamer import Gst
-from empycustom.library.explain import at_fault, traceback_of
+from empycustom.library.explain import error_to_report, traceback_of
 from empycustom.text import for_people
 
 # Codes on the bus of a library that ended its stream (an info), and of a debugger that was left (an info or an error).
@@ -40,7 +40,7 @@ _CODES: list[tuple[type[BaseException], Any, Any]] = [
 
 def post_error(element: Any, error: BaseException) -> None:
     """Post ``error`` as an error of ``element``: the sentence as its text, the user's traceback as its debug information."""
-    element.error = at_fault(error)  # for programs that have the element
+    element.error = error_to_report(error)  # for programs that have the element
     _post(element, Gst.MessageType.ERROR, element.error)
 
 

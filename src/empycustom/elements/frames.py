@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from empycustom.carriers.protocol import Carrier, Frame
 from empycustom.carriers.tables import carriers
-from empycustom.elements.upstream import NO_TIME, StreamTime, beginning_of, stream_time_in, unknown
+from empycustom.elements.upstream import NO_TIME, StreamTime, beginning_of, stream_time_in, unknown_time
 from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
@@ -55,22 +55,22 @@ class FrameReader:
             self._last_number = self.number
         self.number = -1
         self.source: str | None = None
-        self._stream_time, self._beginning, self._segment = unknown, None, None
+        self._stream_time, self._beginning, self._segment = unknown_time, None, None
 
-    def come_from(self, source: str, beginning: int | None) -> None:
-        """Know the source of the frames; ``beginning`` is the stream time at which its video begins, None: see :meth:`follow`."""
+    def set_source(self, source: str, beginning: int | None) -> None:
+        """Set the source of the frames; ``beginning``: the stream time at which its video begins, None: that of its segment."""
         self.source = source
         if beginning is not None and self._segment:
             self._beginning = beginning
             self._stream_time = stream_time_in(self._segment, beginning)
 
-    def go_on(self) -> None:
-        """Take the stream that has just begun for more of the one before: the numbers go on."""
-        if self.number < 0:  # it may be said once more
+    def continue_numbers(self) -> None:
+        """Continue the numbers of the stream before: the one that has just begun is more of it."""
+        if self.number < 0:  # a second call changes nothing
             self.number = self._last_number
 
-    def follow(self, segment: Any, pad: Any) -> None:
-        """Take the times of frames by a GstSegment, which came to a sink pad, from now on."""
+    def set_segment(self, segment: Any, pad: Any) -> None:
+        """Calculate the times of frames with a GstSegment, which came to a sink pad, from now on."""
         self._segment = segment
         if self._beginning is None:  # those after it may be of a seek
             self._beginning = beginning_of(segment, pad)
@@ -113,7 +113,7 @@ class FrameReader:
         """Return the document of the buffer at ``address``, which was counted; it stays that of this buffer.
 
         What lies on the buffer is copied, and decoded when somebody reads the document, unless it has to be looked at now, or
-        ``is_read``, which says that somebody will; then ``heed`` sees the frame. Raises MetadataError.
+        ``is_read``, which means that it will be; then ``heed`` sees the frame. Raises MetadataError.
         """
         now, runs = time_ns(), scan_runs(address)
         carrier = self._carrier_of(runs)
@@ -159,7 +159,7 @@ class FrameReader:
 
 
 class Document:
-    """The document of one buffer, which is made when it is asked for: of its decoded ``frame``, or of what was kept of it.
+    """The document of one buffer, which is made when it is read: of its decoded ``frame``, or of what was kept of it.
 
     Several threads may ask.
     """
@@ -232,7 +232,7 @@ class FrameFormat:
             "interlace_mode": self.interlace_mode,
             "planes": [],
         }
-        # How long a frame lasts, in nanoseconds; without end where the caps do not say it.
+        # How long a frame lasts, in nanoseconds; infinite where the caps do not have it.
         self.duration_ns: float = info.fps_d * Gst.SECOND / info.fps_n if info.fps_n else inf
 
     def frame(self, pts: int, number: int, time_ns: int, stream_time: StreamTime, source: str | None) -> model.Frame:

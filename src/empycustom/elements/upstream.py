@@ -81,7 +81,7 @@ _COUNT_AS_THE_FILE = {"flvdemux", "mpegpsdemux", "tsdemux"}
 StreamTime = Callable[[int], int]
 
 
-def unknown(_pts: int) -> int:
+def unknown_time(_pts: int) -> int:
     """Return -1, for whatever pts: no segment is known."""
     return NO_PTS
 
@@ -100,7 +100,7 @@ def stream_time_in(segment: Any, beginning: int) -> StreamTime:
     ``beginning`` is the segment's own time at which the video begins.
     """
     if segment.format != Gst.Format.TIME or segment.time == NO_TIME:
-        return unknown
+        return unknown_time
     if segment.applied_rate != 1:
         own = segment.copy()
         return lambda pts: -1 if (time := own.to_stream_time(Gst.Format.TIME, pts)) == NO_TIME else time - beginning

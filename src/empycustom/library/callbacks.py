@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError
 from empycustom.library.dialects import DIALECTS, FRAMES, Callback, Callbacks, Views, code_of, line_of
-from empycustom.library.explain import ending, is_kind, key_meant, locate_error
+from empycustom.library.explain import ending_error, is_kind, key_meant, locate_error
 from empycustom.library.load import load, load_ahead, load_error, unload
 
 _E = TypeVar("_E", bound=LibraryError)
@@ -69,7 +69,7 @@ class Library:
             raise load_error(error, path) from error
         return cls(path, callbacks.frame.name, in_place, callbacks, target, dialect, views)
 
-    def by(self, name: str) -> Library:
+    def called_by(self, name: str) -> Library:
         """Return the same loaded library, to be called by ``process_ip`` or by ``process``. Raises LibraryError."""
         return self._bound(self.target, self.dialect, self.views, in_place=name == "process_ip")
 
@@ -129,7 +129,7 @@ class Library:
         advice = f": if that is a key of in_meta, {meant} may be meant" if meant else ""
         advice = "that is how Ctrl-C ends a call" if is_kind(error, KeyboardInterrupt) else f"fix the library{advice}"
         frame = ", and this frame is not passed on" if callback == self.name else None
-        return ending(error, found, callback, frame=frame) or CallbackError.at(
+        return ending_error(error, found, callback, frame=frame) or CallbackError.at(
             self.path,
             found.line,
             f"{callback} raised {found.text}",

@@ -122,7 +122,7 @@ def _printable(text: str) -> str:
 
 
 # Other names of start and stop.
-_OTHERS = {
+_ALIASES = {
     "start": ("init", "initialize", "initialise", "setup", "set_up", "load", "begin", "open"),
     "stop": ("close", "teardown", "tear_down", "cleanup", "finish", "finalize", "shutdown", "end", "deinit"),
 }
@@ -147,9 +147,9 @@ def misspelt_process(module: Any, path: str, wanted: str) -> Misspelt | None:
     best, found = _LIKELY, None
     for function in _functions(module, path):
         code = function.__code__
-        alike = 1.0 if "in_meta" in code.co_varnames[: code.co_argcount] else _alike(function.__name__, wanted)
-        if alike >= best:
-            best, found = alike, Misspelt(function.__name__, code.co_firstlineno, wanted)
+        similarity = 1.0 if "in_meta" in code.co_varnames[: code.co_argcount] else _similarity(function.__name__, wanted)
+        if similarity >= best:
+            best, found = similarity, Misspelt(function.__name__, code.co_firstlineno, wanted)
     return found
 
 
@@ -161,8 +161,8 @@ def misspelt_others(module: Any, path: str, lacking: Sequence[str]) -> Iterator[
     for function in _functions(module, path):
         name = function.__name__
         for callback in lacking:
-            similar = name in _OTHERS[callback] or _is_slip(_plain(name), callback)
-            if similar and function.__code__.co_argcount == 1 and _is_idle(path, name):
+            similar = name in _ALIASES[callback] or _is_typo(_normalized(name), callback)
+            if similar and function.__code__.co_argcount == 1 and _is_unused(path, name):
                 yield Misspelt(name, function.__code__.co_firstlineno, callback)
                 break
 
@@ -188,22 +188,22 @@ def _functions(module: Any, path: str) -> list[FunctionType]:
     ]
 
 
-def _alike(name: str, callback: str) -> float:
-    return SequenceMatcher(None, _plain(name), callback).ratio()
+def _similarity(name: str, callback: str) -> float:
+    return SequenceMatcher(None, _normalized(name), callback).ratio()
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     plain = name.lower().strip("_")
     return next((plain.removeprefix(prefix) for prefix in _PREFIXES if plain.startswith(prefix)), plain)
 
 
-def _is_slip(name: str, callback: str) -> bool:
+def _is_typo(name: str, callback: str) -> bool:
     """Return whether a name differs by one letter, or by the order of letters; ``started`` and ``restart`` do not count."""
     close = sorted(name) == sorted(callback) or SequenceMatcher(None, name, callback).ratio() > _SURE
     return close and abs(len(name) - len(callback)) < 2
 
 
-def _is_idle(path: str, name: str) -> bool:
+def _is_unused(path: str, name: str) -> bool:
     """Return whether a function, defined at module level without a decorator, is never named in the file."""
     with open(path, "rb") as file:
         tree = ast.parse(file.read())
@@ -222,7 +222,7 @@ def _is_idle(path: str, name: str) -> bool:
 _DEBUGGER = ("pdb", "bdb", "cmd")  # modules
 
 
-def ending(error: BaseException, found: ErrorLocation, callback: str, *, frame: str | None) -> LibraryError | None:
+def ending_error(error: BaseException, found: ErrorLocation, callback: str, *, frame: str | None) -> LibraryError | None:
     """Return the exception for an ``error`` of ``callback`` that ends the stream; None if it is a mistake.
 
     ``frame``: what becomes of the frame, as the rest of a sentence; None where the callback is not called for frames.
@@ -253,7 +253,7 @@ def is_debugger_left(error: BaseException) -> bool:
     return last is not None and last.tb_frame.f_globals.get("__name__") in _DEBUGGER
 
 
-def at_fault(error: BaseException) -> BaseException:
+def error_to_report(error: BaseException) -> BaseException:
     """Return the exception to report for one that came out of our own code.
 
     It is our fault, unless somebody left a debugger there, or code of a library raised it that Python runs besides the

@@ -52,12 +52,12 @@ def load(custom_lib: str) -> ModuleType:
 def _load(path: Path | None, custom_lib: str) -> ModuleType:
     with _lock:  # two threads would remove the same entries, and one fail
         importlib.invalidate_caches()
-    package = _enter(str(path.parent) if path else os.getcwd())
+    package = _open_package(str(path.parent) if path else os.getcwd())
     try:
         spec = package.library_spec(str(path)) if path else _module_spec(custom_lib, package)
         module = _execute(spec)
     except BaseException:
-        _leave(package)
+        _close_package(package)
         raise
     _loaded[id(module)] = package
     return module
@@ -67,10 +67,10 @@ def unload(module: ModuleType) -> None:
     """Forget a module that :func:`load` returned, so that it can be freed. A second call does nothing."""
     package = _loaded.pop(id(module), None)
     if package is not None:
-        _leave(package)
+        _close_package(package)
 
 
-def _enter(folder: str) -> Package:
+def _open_package(folder: str) -> Package:
     """Open a package for a library in ``folder``. The folder is on sys.path too, for those who import in other ways.
 
     A folder that was there before (an application's own, site-packages) goes on sharing its modules.
@@ -84,7 +84,7 @@ def _enter(folder: str) -> Package:
         return Package.opened(folder, shared=shared)
 
 
-def _leave(package: Package) -> None:
+def _close_package(package: Package) -> None:
     with _lock:
         package.close()
         if package.folder in _folders:

@@ -78,7 +78,7 @@ def is_number(value: Any) -> bool:
     return type(value) is int or (isinstance(value, float) and math.isfinite(value))
 
 
-def _same(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
@@ -157,7 +157,7 @@ class Number(Schema):
 
     def reader(self) -> Reader:
         low, high = (-math.inf if self.minimum is None else self.minimum), (math.inf if self.maximum is None else self.maximum)
-        kinds, convert = self._kinds, self._convert or _same
+        kinds, convert = self._kinds, self._convert or _unchanged
 
         def read(value: Any) -> Any:
             if type(value) not in kinds or not low <= value <= high:
@@ -212,7 +212,7 @@ class Typed(Schema):
         return "" if isinstance(value, self.types) else self.wrong(value, self.advice)
 
     def reader(self) -> Reader:
-        return _same if object in self.types else super().reader()
+        return _unchanged if object in self.types else super().reader()
 
     def json_schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"type": self.json_type} if self.json_type else {}
@@ -358,8 +358,8 @@ class Object(Schema):
             return super().reader()
         known = frozenset(self.fields)
         fields = self.fields.items()
-        plan = [(name, _same if its.computed else its.schema.reader(), its.default, its.required) for name, its in fields]
-        finish = self._with_computed if any(its.computed for _, its in fields) else _same
+        plan = [(name, _unchanged if its.computed else its.schema.reader(), its.default, its.required) for name, its in fields]
+        finish = self._with_computed if any(its.computed for _, its in fields) else _unchanged
 
         def read(value: Any) -> Any:
             if type(value) is not dict or not value.keys() <= known:

@@ -220,7 +220,7 @@ def _version() -> tuple[int, int]:
 
 
 _PAUSE_S = 50e-6  # between two tries
-# Up to 3.11 memory that is asked for may start Python's collector of garbage, which runs Python and lets go of the GIL.
+# Up to 3.11 an allocation of memory may start Python's collector of garbage, which runs Python and lets go of the GIL.
 _COLLECTS_ANYWHERE = sys.version_info < (3, 12)
 
 _Address = ctypes.c_size_t
@@ -252,10 +252,10 @@ class Steps:
 
     def run(self, batch: int) -> None:
         """Do the steps, once, with the lock of the batch at an address."""
-        while not self._tried(batch + _META_MUTEX):
+        while not self._try_run(batch + _META_MUTEX):
             time.sleep(_PAUSE_S)  # without the GIL
 
-    def _tried(self, mutex: int) -> bool:
+    def _try_run(self, mutex: int) -> bool:
         """Do the steps if nobody has the lock; return whether that is so."""
         locked, unlocked = list[int](), list[None]()
         # What comes behind the first of them is reached only if `locked` is not empty by then.

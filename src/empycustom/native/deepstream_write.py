@@ -130,7 +130,7 @@ def _new_classifier(batch: int, classifier: ClassifierMeta) -> int:
 
 
 def _cut(text: str) -> bytes:
-    """Return a text as a char array holds it: whole characters, and a NUL behind them."""
+    """Return a text as it goes into a char array: whole characters, and a NUL behind them."""
     return bytes_of(text)[: LABEL_SIZE - 1].decode("utf-8", "ignore").encode()
 
 

@@ -1,6 +1,6 @@
 """The C libraries, and fields of their structures.
 
-What is declared of the libraries is in declared.h, which ``_declared.py`` holds in the form that is read fastest.
+The declarations of the libraries are in declared.h; ``_declared.py`` has them in the form that is read fastest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ glib: Any = ffi.dlopen("libgobject-2.0.so.0", FLAGS)
 gst: Any = ffi.dlopen("libgstreamer-1.0.so.0", FLAGS)
 video: Any = ffi.dlopen("libgstvideo-1.0.so.0", FLAGS)
 
-# Types of metas that are asked for earlier than this are registered without their tags.
+# Types of metas that are used earlier than this are registered without their tags.
 gst.gst_init(ffi.NULL, ffi.NULL)
 
 # GLib's fundamental types, as numbers that never change.

@@ -15,7 +15,7 @@ _class_of = reader("GTypeInstance", "g_class")
 _type_of = unpacker("=Q")  # the first field of every class
 
 
-def keep_floating(address: int) -> None:
+def make_floating(address: int) -> None:
     """Make a new element floating again, as its creator in C expects; at ``address`` lies the GObject.
 
     PyGObject before 3.46 takes the floating reference for itself, and GStreamer prints a CRITICAL for every Python element. The
@@ -27,7 +27,7 @@ def keep_floating(address: int) -> None:
         glib.g_object_force_floating(element)
 
 
-def keep_alive(address: int) -> None:
+def keep_until_exit(address: int) -> None:
     """Keep the element at an address, and the pipeline that it is in, until the process ends."""
     glib.g_object_ref(ffi.cast("void *", address))
     while address:

@@ -1,6 +1,6 @@
 """Pad probes: buffers that go through a pad are counted or get another time, caps keep their frame rate.
 
-A probe of PyGObject's holds a reference of its own, so that what it sees cannot be written, and it cannot be replaced. It also
+A probe of PyGObject's has a reference of its own, so that its buffer cannot be written, and it cannot be replaced. It also
 costs three times as much.
 
 Probes are called on the thread of the buffers. They belong to their pad, which frees them, and end with the interpreter.
@@ -30,7 +30,7 @@ _write_times = writer("GstBuffer", "pts", "dts", "duration")
 _callbacks: dict[int, Callable[[Any], int]] = {}
 _numbers = count(1)
 
-# The pts and the duration that a buffer gets, in ns; (): it keeps its own; None: no other buffer is asked about.
+# The pts and the duration that a buffer gets, in ns; (): it keeps its own; None: the probe is removed.
 NewTimes = tuple[int, int | None] | tuple[()] | None
 
 

@@ -19,7 +19,7 @@ from empycustom.errors import (
 )
 from empycustom.library.callbacks import trace_this_thread
 from empycustom.library.dialects import line_of
-from empycustom.library.explain import ending, locate_error
+from empycustom.library.explain import ending_error, locate_error
 from empycustom.library.load import load, load_error, unload
 from empycustom.model.serialize import loads
 from empycustom.model.values import name_frames
@@ -95,7 +95,7 @@ class SignalCallback:
     def _failed(self, error: BaseException) -> LibraryError:
         found = locate_error(error, self._path)
         what, rest = f"{self._name} raised {found.text}", "; fix the callback (the traceback is below)"
-        return ending(error, found, self._name, frame="") or CallbackError.at(
+        return ending_error(error, found, self._name, frame="") or CallbackError.at(
             self._path, found.line, what, rest, callback=self._name, details=found.traceback
         )
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from empycustom.config.launch import FIRST, NEWEST
-from empycustom.elements.upstream import NO_TIME, beginning_of, stream_time_in, unknown, upstream_of
+from empycustom.elements.upstream import NO_TIME, beginning_of, stream_time_in, unknown_time, upstream_of
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 from empycustom.native import probes
@@ -176,7 +176,7 @@ class Excerpt:
 
     def __init__(self, pipeline: Any, part: Part, *, is_file: bool) -> None:
         self._part, self._is_file = part, is_file
-        self._stream_time: Callable[[int], int] = unknown
+        self._stream_time: Callable[[int], int] = unknown_time
         self._segment: Any = None
         self._beginning: int | None = None
         self._places: list[int] | None = None  # where to look for the first frame, if not there where it is now
