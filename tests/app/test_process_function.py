@@ -144,7 +144,7 @@ def test_pixels_are_views_until_the_next_result_is_asked_for():
             use()
     assert kept.max() == 0
     third = next(results)
-    with pytest.raises(FrameClosedError, match=r"until the next one is asked for: keep result\.pixels\.copy\(\)"):
+    with pytest.raises(FrameClosedError, match=r"until the next result is requested: keep result\.pixels\.copy\(\)"):
         second.pixels  # noqa: B018 - looking at them is the test
     results.close()
     with pytest.raises(FrameClosedError):

@@ -1,4 +1,4 @@
-"""The signal callback of a stream configuration: loaded, checked, called with a document."""
+"""The signal callback of a stream configuration: load and check it, and call it with documents."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from empycustom.text import as_text
 
 
 class SignalCallback:
-    """A function ``f(signal) -> (events, debug string)`` in a module of its own. Raises LibraryError where it cannot be had.
+    """A function ``f(signal) -> (events, debug string)`` in a module of its own. Raises LibraryError if it cannot be loaded.
 
-    ``signal`` is the document of aimeta as a dict, with ``options``: a list of ``{"key", "value"}``, which may be replaced at any
+    ``signal`` is the document of aimeta as a dict, with ``options``: a list of ``{"key", "value"}``, which can be replaced at any
     time.
     """
 
@@ -62,37 +62,37 @@ class SignalCallback:
         return function
 
     def __call__(self, document: str) -> CallbackResult:
-        """Call the function. Raises CallbackError if it raises, CallbackOutputError if what it returns are no such events.
+        """Call the function. Raises CallbackError if it raises, CallbackOutputError if its result is invalid.
 
-        Raises StreamEndedError where it ends the stream.
+        Raises StreamEndedError if it ends the stream.
         """
         try:
-            return self._called(document)
+            return self._call(document)
         except LibraryError as error:
             error.frame = name_frames(loads(document)["frame"])
             raise
 
-    def _called(self, document: str) -> CallbackResult:
+    def _call(self, document: str) -> CallbackResult:
         signal = {**loads(document), "options": copy.deepcopy(self.options)}
         trace_this_thread()
         try:
             returned = self._function(signal)
         except BaseException as error:
-            raise self._failed(error) from error
+            raise self._error_of(error) from error
         try:
             return read_events(returned, self._items)
         except EventError as error:
-            raise self._unusable(str(error)) from error
-        except BaseException as error:  # it looked at objects of the user's
+            raise self._invalid_result(str(error)) from error
+        except BaseException as error:  # of objects of the user
             found = locate_error(error, self._path)
             what = f"what it returned raises {found.text} when it is read (the traceback is below)"
-            raise self._unusable(what, found.traceback) from error
+            raise self._invalid_result(what, found.traceback) from error
 
-    def _unusable(self, what: str, details: str = "") -> CallbackOutputError:
+    def _invalid_result(self, what: str, details: str = "") -> CallbackOutputError:
         line = line_of(self._function)
         return CallbackOutputError.at(self._path, line, self._name, f": {what}", callback=self._name, details=details)
 
-    def _failed(self, error: BaseException) -> LibraryError:
+    def _error_of(self, error: BaseException) -> LibraryError:
         found = locate_error(error, self._path)
         what, rest = f"{self._name} raised {found.text}", "; fix the callback (the traceback is below)"
         return ending_error(error, found, self._name, frame="") or CallbackError.at(
@@ -100,5 +100,5 @@ class SignalCallback:
         )
 
     def close(self) -> None:
-        """Give back what loading took."""
+        """Unload the module."""
         unload(self._module)

@@ -1,4 +1,4 @@
-"""What is wanted of a run besides its streams; what each stream plays, where its frames go, and the text of its pipeline."""
+"""Descriptions of streams: the options of a run, the sources and sinks of each stream, and the text of its pipeline."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _OWN = "$.pipeline_configuration.aimeta.location"
 
 @dataclass(frozen=True)
 class PlayOptions:
-    """What is wanted of a run, for each of its streams.
+    """The options of a run, for each of its streams.
 
-    ``frames``: no more than so many. ``part``: of each source. ``every_frame``: no frame of a live source is left out. ``save``
-    are names of videos and pictures, in which ``{stream_id}`` stands for the name of the stream; ``show``: a window. ``grace_s``
-    is how long the end may take after Ctrl-C or an error. ``reconnect``: to a source that should last and is gone.
+    ``frames``: the limit of frames. ``part``: the part of each source. ``every_frame``: no frame of a live source is skipped.
+    ``save``: names of videos and pictures, in which ``{stream_id}`` is replaced by the name of the stream. ``show``: a window.
+    ``grace_s``: the limit of the end after Ctrl-C or an error. ``reconnect``: to an endless source that is lost.
     """
 
     frames: int | None = None
@@ -47,26 +47,26 @@ class PlayOptions:
 
 
 def library_stage(path: str, *, in_place: bool, **properties: Any) -> Stage:
-    """Return the stage that runs a library on the frames as they come to it; ``properties`` are other ones of its element."""
+    """Return the stage that runs a library without conversion of the frames; ``properties`` are others of its element."""
     return Stage("empycustom", "empycustom", "", {"custom-lib": path, "in-place": in_place, **properties}, named=True)
 
 
 def plain_stream(sources: Sequence[str], stages: Sequence[Stage] = (), *, pixels: str | None = None) -> Stream:
-    """Return the stream that plays ``sources``, each what ``empycustom run`` takes for SOURCE, one after the other."""
+    """Return the stream that plays ``sources``, each a SOURCE of ``empycustom run``, one after the other."""
     first, *more = sources
     return Stream("", first, {}, tuple(stages), {}, (), more=tuple(more), format=pixels)
 
 
 def sources_of(stream: Stream, warn: Callable[[str], None] = lambda _text: None) -> list[Source]:
-    """Find what a stream plays; ``warn`` is told what is left out of folders. Raises LaunchError if it is not there."""
+    """Find the sources of a stream; ``warn`` gets a text for files of folders that are skipped. Raises LaunchError."""
     found = [playable(name) for location in (stream.location, *stream.more) for name in expand(location, warn)]
     check_files(found)
     return found
 
 
 def saved_as(name: str, stream: Stream) -> Path:
-    """Return the file that a name of ``--save`` means for a stream. Raises LaunchError, PathError."""
-    path = as_path(name)  # first: what begins with ~ is a home folder where it was typed, not in the name of a stream
+    """Return the file of a stream for a name of ``--save``. Raises LaunchError, PathError."""
+    path = as_path(name)  # first, because ~ at the beginning of a stream's name is not a home folder
     if PLACE not in name or not stream.name:
         return path
     if why := _unfit(stream.name):
@@ -75,7 +75,7 @@ def saved_as(name: str, stream: Stream) -> Path:
 
 
 def _unfit(name: str) -> str:
-    """Return what keeps the name of a stream out of the name of a file, or ``""``."""
+    """Return why the name of a stream cannot be in the name of a file, or ``""``."""
     reasons = (
         ("/" in name, "has a / in it"),
         (name in (".", ".."), "is the name of a folder"),
@@ -87,13 +87,13 @@ def _unfit(name: str) -> str:
 
 
 def for_each_stream(name: str) -> str:
-    """Return a name like ``name``, with the stream's in it."""
+    """Return a name like ``name`` with PLACE in it."""
     stem, ending = os.path.splitext(name)
     return f"{stem}-{PLACE}{ending}"
 
 
 def missing_sources(configuration: Configuration, *, cameras: bool = False) -> Iterator[Problem]:
-    """Yield the sources that are files and not there, or never end; with ``cameras`` the others, too, which may come later."""
+    """Yield the sources that are missing files, or never end; with ``cameras`` also other sources, which may come later."""
     for stream in configuration.streams:
         if stream.location and (cameras or is_file(stream.location)):
             try:
@@ -103,9 +103,9 @@ def missing_sources(configuration: Configuration, *, cameras: bool = False) -> I
 
 
 def without_times(configuration: Configuration, part: Part | None) -> Iterator[Problem]:
-    """Yield the sources of which no part can be played, or not from a later time on, where that is wanted."""
+    """Yield the sources of which ``part`` cannot be played."""
     for stream in configuration.streams if part else ():
-        with suppress(LaunchError):  # which missing_sources tells
+        with suppress(LaunchError):  # which missing_sources yields
             sources = sources_of(stream)
             try:
                 check_part(part, sources)
@@ -114,9 +114,9 @@ def without_times(configuration: Configuration, part: Part | None) -> Iterator[P
 
 
 def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Problem]:
-    """Yield the places where the file lets aimeta write outside of its folder and of the working directory.
+    """Yield the locations of aimeta in the file that are outside of its folder and of the working directory.
 
-    Who runs a configuration need not have written it. ``--allow-outside`` and ``--set`` are typed by the one who does.
+    The file may be from somebody else, while ``--allow-outside`` and ``--set`` are from the user who runs it.
     """
     assert configuration.file
     inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, ".")]
@@ -125,7 +125,7 @@ def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Pr
         if not location or args.allow_outside or set_at.startswith("--set"):
             continue
         found = path_of(location)
-        path = os.path.realpath(found or "/")  # where links lead; what is not a file is elsewhere
+        path = os.path.realpath(found or "/")  # with links resolved; a location that is not a file is outside
         if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
             yield Problem(
                 set_at,
@@ -135,7 +135,7 @@ def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Pr
 
 
 def sinks_of(stream: Stream, options: PlayOptions) -> Sinks:
-    """Return where the frames of a stream go. Raises LaunchError, PathError."""
+    """Return the sinks of a stream. Raises LaunchError, PathError."""
     paced = bool(stream.input.get("live-source"))
     return Sinks([saved_as(name, stream) for name in options.save], window=options.show, paced=paced)
 
@@ -152,8 +152,8 @@ def described(
 ) -> Description:
     """Return the pipeline of a stream on this machine, which plays ``sources``; ``aimeta`` are properties of that element.
 
-    ``for_launch``: for people with gst-launch-1.0, else to be played. ``shared``: so many of its stages are played with others'.
-    Raises LaunchError where a source cannot be read.
+    ``for_launch``: for people with gst-launch-1.0, otherwise for ``run``. ``shared``: the count of its stages that are shared
+    with other streams. Raises LaunchError if a source cannot be read.
     """
     source, *more = sources
     paced = bool(stream.input.get("live-source"))

@@ -1,4 +1,4 @@
-"""Live sources: libraries that are busy get the newest frame next, so that results do not fall behind what happens."""
+"""Which frames of a source are played: of live sources the newest one, and a part of a video (``--start``, ``--duration``)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from empycustom.session.sinks import show_at_once
 from empycustom.session.sources import SOURCE, Source, has_length, shown
 from empycustom.text import Moment
 
-_MANY = 10  # so many may be left out now and then, without a warning
+_MANY = 10  # so many may be skipped without a warning
 _LIVE_SCHEMES = ("rtsp", "rtsps", "rtspt", "rtspu", "rtp", "srt", "udp")
 
 
 def is_live(source: Source) -> bool:
-    """Whether a source is known to be live before it plays."""
+    """Return True if a source is known to be live before it plays."""
     return source.kind == "camera" or _scheme(source.target) in _LIVE_SCHEMES
 
 
 def may_be_live(source: Source) -> bool:
-    """Return whether only playing tells if a source is live."""
+    """Return True if a source may turn out to be live when it plays."""
     return source.kind == "uri" and _scheme(source.target) not in ("file", *_LIVE_SCHEMES)
 
 
 class LeftOut:
-    """Counts the frames of a live source that were left out because the libraries were busy; it may be connected many times."""
+    """Counts the frames of a live source that were skipped because the libraries were busy, in all connections."""
 
     def __init__(self) -> None:
         self._before = 0
@@ -41,19 +41,19 @@ class LeftOut:
 
     @property
     def count(self) -> int:
-        """How many frames were left out until now."""
+        """Count of the frames that were skipped."""
         return self._before + (self._counter.count if self._counter else 0)
 
-    def go_on(self, counter: probes.OvertakenCounter) -> None:
-        """Add to what was counted until now what is counted there."""
+    def add(self, counter: probes.OvertakenCounter) -> None:
+        """Keep the count of the former counter, and add that of another one from now on."""
         self._before, self._counter = self.count, counter
 
     def close(self) -> None:
-        """Count no more: no more frames are wanted."""
+        """Stop counting, because no more frames are wanted."""
         self._before, self._counter = self.count, None
 
     def warnings(self, *, minimum: int = _MANY) -> Iterator[str]:
-        """Yield a warning, once, when there are at least so many."""
+        """Yield a warning, once, when at least ``minimum`` frames were skipped."""
         if not self._warned and self.count >= minimum:
             self._warned = True
             yield (
@@ -64,10 +64,10 @@ class LeftOut:
 
 
 class Newest:
-    """Lets the queue ``FIRST`` of ``pipeline`` hold the newest frame alone where the source is live, unless ``every`` is wanted.
+    """Limits the queue ``FIRST`` of ``pipeline`` to the newest frame if the source is live, unless ``every`` frame is wanted.
 
-    Where that is not known from the start, and so in the pipeline's text, the source is asked at the first frame.
-    ``is_live`` is what was found out; ``can_fall_behind``: slow libraries make results late.
+    If that is not known before, and so in the pipeline's text, the source is queried at the first frame. ``is_live`` is the
+    result; ``can_fall_behind``: slow libraries make results late.
     """
 
     def __init__(self, pipeline: Any, left_out: LeftOut, *, every: bool) -> None:
@@ -81,9 +81,9 @@ class Newest:
             queue.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._look)
 
     def _count(self, queue: Any) -> None:
-        self._left_out.go_on(probes.OvertakenCounter(*(hash(queue.get_static_pad(name)) for name in ("sink", "src"))))
+        self._left_out.add(probes.OvertakenCounter(*(hash(queue.get_static_pad(name)) for name in ("sink", "src"))))
 
-    def _is_live(self, queue: Any) -> None:
+    def _set_live(self, queue: Any) -> None:
         self.is_live = True
         show_at_once(queue.get_parent())
         self.can_fall_behind = self._every
@@ -94,14 +94,14 @@ class Newest:
 
     def _look(self, pad: Any, _info: Any) -> Any:
         if _turns_out_live(pad):
-            self._is_live(pad.get_parent_element())
+            self._set_live(pad.get_parent_element())
         return Gst.PadProbeReturn.REMOVE
 
 
 def _turns_out_live(pad: Any) -> bool:
-    """Whether what comes to the queue is live, or is MJPEG that comes over a network without an end, as cameras send it."""
-    asked = Gst.Query.new_latency()
-    if pad.peer_query(asked) and asked.parse_latency()[0]:
+    """Return True if the source of a pad is live, or endless MJPEG over a network, as cameras send it."""
+    query = Gst.Query.new_latency()
+    if pad.peer_query(query) and query.parse_latency()[0]:
         return True
     source = pad.get_parent_element().get_parent().get_by_name(SOURCE)
     if source.find_property("uri") is None or _scheme(source.get_property("uri")) == "file" or has_length(source):
@@ -116,13 +116,13 @@ def _scheme(uri: str) -> str:
     return uri.partition("://")[0].lower()
 
 
-# A part of a video: the frames from ``--start`` on, for ``--duration``.
+# A part of a video.
 
 
-# How long before the start to look for frames, where there was none yet: an index may lead to a later one.
+# How long before the start to seek, one after the other, because an index may lead to a later frame.
 _BACK_NS = (0, 3 * Gst.SECOND, 30 * Gst.SECOND)
-# Demuxers that go to the key frame before a time. What comes from others is read from its beginning: MPEG streams have no index,
-# and decoders get the first frames without those that they are made of.
+# Demuxers that seek to the key frame before a time. Other files are read from their beginning: MPEG streams have no index, and
+# decoders would get frames without the key frames that they refer to.
 _INDEXED = {"avidemux", "flvdemux", "matroskademux", "oggdemux", "qtdemux"}
 _DROP, _PASS = Gst.PadProbeReturn.DROP, Gst.PadProbeReturn.OK
 _FLUSHES = (Gst.EventType.FLUSH_START, Gst.EventType.FLUSH_STOP)
@@ -131,24 +131,24 @@ _EVENTS = Gst.PadProbeType.EVENT_DOWNSTREAM | Gst.PadProbeType.EVENT_FLUSH
 
 @dataclass(frozen=True)
 class Part:
-    """From where on, and how long; None: from the beginning, to the end."""
+    """The part of a video to be played: its start and duration; None: from the beginning, to the end."""
 
     start: Moment | None = None
     duration: Moment | None = None
 
     @property
     def start_ns(self) -> int:
-        """Where it begins, in nanoseconds."""
+        """The start in nanoseconds."""
         return self.start.ns if self.start else 0
 
     def left_of(self, duration_ns: int) -> int:
-        """How long the part of a video is that lasts so long."""
+        """Return the duration of the part of a video with ``duration_ns``, in nanoseconds."""
         rest = max(0, duration_ns - self.start_ns)
         return min(rest, self.duration.ns) if self.duration else rest
 
 
 def check_part(part: Part | None, sources: Sequence[Source | None]) -> None:
-    """Raise LaunchError where no part of the sources can be played."""
+    """Raise LaunchError if ``part`` of the sources cannot be played."""
     if part is None:
         return
     if len(sources) > 1:
@@ -159,7 +159,7 @@ def check_part(part: Part | None, sources: Sequence[Source | None]) -> None:
 
 
 def why_no_start(source: Source) -> str:
-    """Why a source cannot be played from a later time on, or ``""``."""
+    """Return why a source cannot be played from a later time on, or ``""``."""
     if is_live(source):
         return f"{source.name} is live, and begins when you begin; --duration alone works."
     kinds = {"pipe": "is a pipe, which is read from its beginning", "test": "is made while it plays"}
@@ -168,10 +168,10 @@ def why_no_start(source: Source) -> str:
 
 
 class Excerpt:
-    """Lets the frames of ``part`` alone into the queue ``FIRST`` of ``pipeline``; ``is_file``: its times count from 0.
+    """Drops frames outside of ``part`` before the queue ``FIRST`` of ``pipeline``; ``is_file``: its times count from 0.
 
-    A source that has an index is sent to the last key frame before the part; what it sends from there is left out. Frames behind
-    the queue begin at the first time of the part. To be made after Times, which gives times to frames.
+    In a source with an index it seeks to the last key frame before the part. Behind the queue, the segment begins with the part.
+    It has to be made after Times, which sets timestamps.
     """
 
     def __init__(self, pipeline: Any, part: Part, *, is_file: bool) -> None:
@@ -179,8 +179,8 @@ class Excerpt:
         self._stream_time: Callable[[int], int] = unknown_time
         self._segment: Any = None
         self._beginning: int | None = None
-        self._places: list[int] | None = None  # where to look for the first frame, if not there where it is now
-        self._at = 0  # where it was looked for
+        self._places: list[int] | None = None  # times to seek to until the first frame is found
+        self._at = 0  # the time of the last seek
         self._seeking = self._saw_earlier = self._began = self.ended = False
         self._end: int | None = None
         pad = pipeline.get_by_name(FIRST).get_static_pad("sink")
@@ -188,33 +188,35 @@ class Excerpt:
 
     def _look(self, pad: Any, info: Any) -> Any:
         return (
-            self._frame(pad, info.get_buffer().pts) if info.type & Gst.PadProbeType.BUFFER else self._event(pad, info.get_event())
+            self._on_buffer(pad, info.get_buffer().pts)
+            if info.type & Gst.PadProbeType.BUFFER
+            else self._on_event(pad, info.get_event())
         )
 
-    def _event(self, pad: Any, event: Any) -> Any:
+    def _on_event(self, pad: Any, event: Any) -> Any:
         if event.type in _FLUSHES:
             self._seeking = self._seeking and event.type == Gst.EventType.FLUSH_START
-            return _DROP  # behind the queue nothing has begun
+            return _DROP  # the elements behind the queue have got no data yet
         if event.type == Gst.EventType.SEGMENT:
             self._segment = event.parse_segment().copy()
             if self._beginning is None:
                 self._beginning = beginning_of(self._segment, pad)
             self._stream_time = stream_time_in(self._segment, self._beginning)
         elif event.type == Gst.EventType.EOS and not self._began:
-            return self._nothing_there(pad)
+            return self._on_early_end(pad)
         return _PASS
 
-    def _frame(self, pad: Any, pts: int) -> Any:
+    def _on_buffer(self, pad: Any, pts: int) -> Any:
         if self._seeking or self.ended:
             return _DROP
         if self._places is None:
             start = self._part.start_ns
             has_index = start and _has_index(pad, self._segment)
             self._places = [*(start - back for back in _BACK_NS if back < start), 0] if has_index else []
-            if self._look_elsewhere(pad):
+            if self._seek_next(pad):
                 return _DROP
         time = self._stream_time(pts)
-        if not self._began and not self._begins(pad, pts, time):
+        if not self._began and not self._begins_with(pad, pts, time):
             return _DROP
         if self._end is not None and time >= self._end:
             self.ended = True
@@ -222,12 +224,12 @@ class Excerpt:
             return _DROP
         return _PASS if self._end is not None else Gst.PadProbeReturn.REMOVE  # without an end, all that follows is wanted
 
-    def _begins(self, pad: Any, pts: int, time: int) -> bool:
-        """Whether the part begins with this frame; if so, its time becomes the first one."""
+    def _begins_with(self, pad: Any, pts: int, time: int) -> bool:
+        """Return True if the part begins with this frame; a new segment begins with it then."""
         if time < self._part.start_ns:
             self._saw_earlier = True
             return False
-        if self._at and not self._saw_earlier and self._look_elsewhere(pad):
+        if self._at and not self._saw_earlier and self._seek_next(pad):
             return False
         self._began = True
         if self._part.duration:
@@ -238,8 +240,8 @@ class Excerpt:
             pad.send_event(Gst.Event.new_segment(segment))
         return True
 
-    def _look_elsewhere(self, pad: Any) -> bool:
-        """Go to the next place; False: there is none left."""
+    def _seek_next(self, pad: Any) -> bool:
+        """Seek to the next place; return False if there is none left."""
         if not self._places:
             return False
         self._at, self._seeking, self._saw_earlier = self._places.pop(0), True, False
@@ -251,12 +253,12 @@ class Excerpt:
         if not pad.push_event(Gst.Event.new_seek(1.0, Gst.Format.TIME, flags, Gst.SeekType.SET, time, Gst.SeekType.NONE, -1)):
             self._fail(pad)
 
-    def _nothing_there(self, pad: Any) -> Any:
-        """Do what is right where the source ends without a frame of the part."""
+    def _on_early_end(self, pad: Any) -> Any:
+        """Handle the end of a source without a frame of the part: seek to another place, or fail."""
         if self._seeking:
-            return _DROP  # it ended before it went there
+            return _DROP  # the end was sent before the seek
         known, duration = pad.peer_query_duration(Gst.Format.TIME)
-        if not (known and 0 < duration <= self._part.start_ns) and self._look_elsewhere(pad):
+        if not (known and 0 < duration <= self._part.start_ns) and self._seek_next(pad):
             return _DROP
         self._fail(pad)
         return _PASS
@@ -275,17 +277,17 @@ class Excerpt:
 
 
 def _has_index(pad: Any, segment: Any) -> bool:
-    """Whether what comes to the queue can be sent to a time, and is there then with the frame of that time."""
+    """Return True if the source of a pad can seek to a time exactly."""
     query = Gst.Query.new_seeking(Gst.Format.TIME)
     if not pad.peer_query(query) or not query.parse_seeking()[1]:
         return False
     names = {element.get_factory().get_name() for element in upstream_of(pad) if element.get_factory()}
-    # An .mp4 in fragments does not say where it ends, and its frames have other times after a seek.
+    # A fragmented .mp4 does not have its duration, and its frames have other times after a seek.
     return not _INDEXED.isdisjoint(names) and not ("qtdemux" in names and segment.stop == NO_TIME)
 
 
 def _shown(ns: int) -> str:
-    """A duration as people write it."""
+    """Return a duration as text: 1:20.5."""
     tenths = ns * 10 // Gst.SECOND
     minutes, rest = divmod(tenths, 600)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest / 10:04.1f}" if minutes >= 60 else f"{minutes}:{rest / 10:04.1f}"

@@ -22,7 +22,7 @@ from empycustom.session.playlist import Playlist
 from empycustom.session.sources import SOURCE, Times, describe_source, error_text, expect_video, shown
 from empycustom.text import as_text
 
-AHEAD = 2  # frames that are ready before they are asked for
+AHEAD = 2  # frames that are made before they are needed
 _ARRAYS = {1: "GRAY8", 3: "RGB", 4: "RGBA"}  # by the number of channels
 _FRAME_NS = Gst.SECOND // 30  # between arrays
 _log = logging.getLogger("empycustom")
@@ -35,8 +35,8 @@ def _warn(text: str) -> None:
 class Input:
     """A source of frames.
 
-    ``wait_ns`` is how long to wait for a frame before it may have to be fed again; ``newest``: the queue behind it holds the
-    newest frame alone.
+    ``wait_ns`` is how long to wait for a frame between two calls of ``feed``; ``newest``: the queue behind it keeps only the
+    newest frame.
     """
 
     wait_ns = 50 * Gst.MSECOND
@@ -47,30 +47,30 @@ class Input:
         raise NotImplementedError
 
     def attach(self, pipeline: Any) -> Playlist | None:
-        """Begin to look after its elements; return what feeds the pipeline, if that comes and goes."""
+        """Attach to the elements of the pipeline; return the playlist if there are several files."""
         raise NotImplementedError
 
     def feed(self) -> None:
-        """Give more frames, if more are wanted. Called before each look for a result, in the thread of the program."""
+        """Push more frames if they are needed. Called in the thread of the program before it waits for a result."""
 
     def end(self) -> None:
-        """Let go of the pipeline, which has stopped."""
+        """Release the pipeline, which has stopped."""
 
     def handle_error(self, _report: Report) -> bool:
-        """Return True where an error has been dealt with, so that others go on."""
+        """Return True for an error after which the pipeline goes on."""
         return False
 
     def error_of(self, report: Report) -> SourceError | None:
-        """Return an error as that of the video, None where it is not about the video."""
+        """Return the error of the video, None if ``report`` is not about the video."""
         return SourceError(report.text) if f":{SOURCE}" in report.element else None
 
     def error_at_end(self) -> SourceError | None:
-        """Return the error of what was left out."""
+        """Return the error of files that were skipped, None if there is none."""
         return None
 
 
 class Files(Input):
-    """A video that GStreamer reads, or several files of one kind or another after each other."""
+    """A video that GStreamer reads, or several files one after the other."""
 
     def __init__(self, names: list[str], *, every_frame: bool) -> None:
         try:
@@ -88,11 +88,11 @@ class Files(Input):
         return Playlist.tokens if len(self._sources) > 1 else describe_source(self._sources[0])
 
     def attach(self, pipeline: Any) -> Playlist | None:
-        """Begin to look after the source; return the playlist of several files."""
+        """Attach to the source; return the playlist of several files."""
         source, first = pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST)
         Newest(pipeline, self._left_out, every=self._every)
         if len(self._sources) > 1:
-            self._playlist = Playlist(pipeline, self._sources, self._leave_out)
+            self._playlist = Playlist(pipeline, self._sources, self._skip_file)
             return self._playlist
         expect_video(source, first.get_static_pad("sink"), shown(self._sources[0].name))
         announce(first.get_static_pad("src"), self._sources[0].name)
@@ -100,7 +100,7 @@ class Files(Input):
         return None
 
     def feed(self) -> None:
-        """Leave files that do nothing any more, and warn of frames that are left out."""
+        """Skip files that are idle, and warn of skipped frames."""
         if self._playlist:
             self._playlist.tick()
         if self._left_out.count and not self._warned:
@@ -108,7 +108,7 @@ class Files(Input):
             _warn("Frames of this live source are left out while libraries or the program are busy; every_frame=True takes all.")
 
     def end(self) -> None:
-        """Give no more times to frames."""
+        """Stop setting timestamps."""
         if self._times:
             self._times.end()
 
@@ -116,13 +116,13 @@ class Files(Input):
         """Return True for an error of one of several files: the others are played."""
         return bool(self._playlist and self._playlist.handle_error(report))
 
-    def _leave_out(self, report: Report) -> None:
+    def _skip_file(self, report: Report) -> None:
         error = self.error_of(report)
         self._broken.append(str(error or report.text))
         _log.warning("%s", self._broken[-1])
 
     def error_of(self, report: Report) -> SourceError | None:
-        """Return an error as that of a file, None where it is not about one."""
+        """Return the error of a file, None if ``report`` is not about one."""
         source = self._playlist.source_of(report.element) if self._playlist else self._sources[0]
         if source is None or f":{SOURCE}" not in report.element:
             return None
@@ -131,7 +131,7 @@ class Files(Input):
         return error
 
     def error_at_end(self) -> SourceError | None:
-        """Return the error of the files that were left out."""
+        """Return the error of the files that were skipped."""
         if not self._broken:
             return None
         broken = "; ".join(text.rstrip(".") for text in self._broken[:3])
@@ -139,7 +139,7 @@ class Files(Input):
 
 
 class Arrays(Input):
-    """NumPy arrays, which are taken when they are needed, in the thread that asks for results."""
+    """NumPy arrays, which are read from the iterable when they are needed, in the thread of the program."""
 
     wait_ns = 2 * Gst.MSECOND
 
@@ -153,12 +153,12 @@ class Arrays(Input):
         return ["appsrc", f"name={SOURCE}", "format=time", "max-buffers=0", "max-bytes=0"]
 
     def attach(self, pipeline: Any) -> None:
-        """Begin to feed the source; nothing is taken before it is needed."""
+        """Attach to the source; no array is read yet."""
         pipeline.get_by_name(FIRST).set_property("max-size-buffers", AHEAD)
         self._source = pipeline.get_by_name(SOURCE)
 
     def feed(self) -> None:
-        """Push as many arrays as are wanted."""
+        """Push as many arrays as the source has room for."""
         while not self._ended and self._source.get_property("current-level-buffers") < AHEAD:
             array = next(self._arrays, self)
             if array is self:
@@ -178,7 +178,7 @@ class Arrays(Input):
         return Gst.Sample.new(buffer, Gst.Caps.from_string(caps), None, None)
 
     def _shape_of(self, array: Any) -> tuple[int, int, int]:
-        """Return height, width and the number of channels. Raises SourceError where it is not a frame."""
+        """Return height, width and the number of channels. Raises SourceError if the array is not a frame."""
         shape: tuple[int, ...] = getattr(array, "shape", ())
         height, width, channels = (*shape, 1) if len(shape) == 2 else shape if len(shape) == 3 else (0, 0, 0)
         if channels in _ARRAYS and height and width and array.dtype == np.uint8:
@@ -191,7 +191,7 @@ class Arrays(Input):
 
 
 def input_of(video: Any, *, every_frame: bool) -> Input:
-    """Return what the argument ``video`` of process means. Raises SourceError where it is not there, or is not a video."""
+    """Return the input for the argument ``video`` of process. Raises SourceError if it does not exist, or is not a video."""
     if isinstance(video, (str, PathLike)):
         video = [video]
     if isinstance(video, (list, tuple)) and video and all(isinstance(each, (str, PathLike)) for each in video):

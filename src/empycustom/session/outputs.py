@@ -1,4 +1,4 @@
-"""What goes out line by line: JSON, on stdout or into a file; and the documents that leave aimeta."""
+"""The outputs of a run: documents and events as lines of JSON, the summary file, and checks of the names of all files."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ SLOW = (
 
 
 class Output(Protocol):
-    """Where documents and events of streams go; any thread may call it. What it raises ends the stream with that error."""
+    """The output for documents and events of streams; any thread may call it. Its exceptions end the stream."""
 
     def document(self, stream: Stream, document: str, pace: Pace) -> bool:
-        """Take a document of aimeta, as JSON; return False where it is dropped. ``pace`` is how the stream may wait."""
+        """Write a document of aimeta, as JSON; return False if it was dropped. ``pace`` decides whether the stream waits."""
 
     def event(self, stream: Stream, event: dict[str, Any], pace: Pace) -> bool:
-        """Take an event of the signal callback, as :meth:`document` does."""
+        """Write an event of the signal callback, as :meth:`document` does."""
 
     def unique_path(self, path: Path) -> Path:
-        """Return a name like that of ``path``, which nothing is written to."""
+        """Return a name like ``path`` that no output has."""
 
 
 class Lines:
-    """Lines on stdout, or in the file at ``path``, which is made anew; a thread writes them. Any thread may add some.
+    """Lines on stdout, or in a new file at ``path``; a thread writes them, and any thread may add lines.
 
-    Stdout holds nothing but these lines where it was kept for them: see :mod:`empycustom.session.console`. ``on_closed`` is
-    called once if whoever reads them goes away (``| head``), which is not an error. Raises OSError where the file cannot be made.
+    Stdout has only these lines if it was reserved: see :mod:`empycustom.session.console`. ``on_closed`` is called once if the
+    reader of stdout ends (``| head``), which is not an error. Raises OSError if the file cannot be made.
     """
 
     def __init__(self, path: Path | None, *, on_closed: Callable[[], None]) -> None:
         self._path, self._on_closed = path, on_closed
-        self._error: LaunchError | None = None  # which nobody was told yet
+        self._error: LaunchError | None = None  # not raised yet
         output = FileOutput(as_text(path)) if path else ConsoleOutput(stream=reserved_stdout())
         self._output = QueuedOutput(output, on_error=self._fail)
 
     def write(self, line: bytes, pace: Pace) -> bool:
-        """Let a line be written; return False where it was dropped, because there is no room for more of a live stream.
+        """Queue a line; return False if it was dropped, because the queue of a live stream is full.
 
-        Raises LaunchError, once, where an earlier line could not be written. Lines after that go nowhere.
+        Raises LaunchError, once, if an earlier line could not be written. Lines after that are dropped.
         """
         accepted = self._output.put(line, pace)
         if not accepted:
@@ -66,7 +66,7 @@ class Lines:
         return accepted or self._output.failed is not None
 
     def close(self, is_hurried: Callable[[], bool] = lambda: False) -> None:
-        """Write what is still to be written, and close the file. Raises LaunchError as :meth:`write` does."""
+        """Write the queued lines, and close the file. Raises LaunchError as :meth:`write` does."""
         self._output.close(is_hurried)
         self._raise()
 
@@ -83,7 +83,7 @@ class Lines:
             raise error
 
 
-# ``--summary-json``: what a run did, for programs, however it ended.
+# ``--summary-json``.
 
 
 STDOUT = "-"
@@ -91,9 +91,9 @@ _BEGIN = '{"exit_code":'  # of every summary
 
 
 def summarized(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
-    """Call ``play``, which fills a dict; write this and the exit code where ``--summary-json`` says, and return the exit code.
+    """Call ``play``, which fills a dict; write this and the exit code to ``--summary-json``, and return the exit code.
 
-    Raises LaunchError, and plays nothing, where the file is another output, or is there and not a summary: it may be the video.
+    Raises LaunchError before playing if the file is another output, or exists and is not a summary: it may be the video.
     """
     name = args.summary_json
     done = Work().summary()
@@ -114,7 +114,7 @@ def summarized(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
 
 
 def refuse_stdout(name: str | None) -> None:
-    """Raise LaunchError if the summary would go to stdout; documents or events are there."""
+    """Raise LaunchError if the summary would go to stdout, which documents or events use."""
     if name == STDOUT:
         raise LaunchError("--summary-json -: stdout is for documents and events here; name a file, or give them one with --out.")
 
@@ -138,20 +138,20 @@ def _write(lines: Lines, code: int, done: Mapping[str, Any]) -> int:
     return code
 
 
-# What a stream configuration's run writes: documents, events and frames, of one stream or of several.
+# Documents, events and files of all streams.
 
 
 def are_documents_all(configuration: Configuration, args: Namespace) -> bool:
-    """Return whether documents are the only thing that a run could show; then they are printed.
+    """Return True if documents are the only result of a run, so that they are printed.
 
-    A source that was typed without a library is measured alone.
+    A source without a library is only measured.
     """
     measured = configuration.file is None and not any(stream.stages for stream in configuration.streams)
     return not (measured or args.out or args.save or args.show or configuration.callback)
 
 
 def sinks_of_all(configuration: Configuration, options: PlayOptions) -> list[tuple[Stream, Sinks]]:
-    """Return where the frames of each stream go. Raises LaunchError where that cannot be."""
+    """Return the sinks of each stream. Raises LaunchError if one is not possible."""
     for name in options.save:
         if len(configuration.streams) > 1 and PLACE not in name:
             better = for_each_stream(name)
@@ -163,7 +163,7 @@ def sinks_of_all(configuration: Configuration, options: PlayOptions) -> list[tup
 
 
 def prepare(paths: Sequence[Path], read: Sequence[str]) -> None:
-    """Make the folders of outputs. Raises LaunchError if one is named twice, or is a file that is ``read``: path or URI."""
+    """Make the folders of outputs. Raises LaunchError if one is named twice, or is one of the files (paths, URIs) in ``read``."""
     for index, path in enumerate(paths):
         if path.absolute() in [other.absolute() for other in paths[:index]] and (path.is_file() or not path.exists()):
             raise LaunchError(f"{path} is named twice; every output needs a file of its own.")
@@ -174,9 +174,9 @@ def prepare(paths: Sequence[Path], read: Sequence[str]) -> None:
 
 
 class Outputs:
-    """Where documents and events go. With several streams, each line begins with its stream's name as ``stream_id``.
+    """The output for documents and events. With several streams, each line begins with its stream's name as ``stream_id``.
 
-    Raises LaunchError, OSError where an output cannot be.
+    Raises LaunchError or OSError if an output cannot be written.
     """
 
     def __init__(self, configuration: Configuration, args: Namespace, *, on_closed: Callable[[], None]) -> None:
@@ -188,9 +188,9 @@ class Outputs:
         summary = _path(args.summary_json)
         paths = [path for path in (summary, events, documents, *_saved(configuration, args)) if path]
         prepare(paths, list(_read(configuration)))
-        self._taken = {path.absolute() for path in paths}
+        self._used = {path.absolute() for path in paths}
         self._files = {str(path): path.absolute() for path in (documents, events) if path}
-        self._taking = threading.Lock()
+        self._lock = threading.Lock()
         shown = args.out == "-" or are_documents_all(configuration, args)
         self._events = Lines(events, on_closed=on_closed) if events else None
         self._documents = Lines(documents, on_closed=on_closed) if documents else None
@@ -202,33 +202,33 @@ class Outputs:
             self._documents = self._documents or (self._stdout if shown else None)
 
     def unique_path(self, path: Path) -> Path:
-        """A name like that of ``path``, which nothing of this run is written to."""
-        with self._taking:
+        """Return a name like ``path`` that no output of this run has."""
+        with self._lock:
             number = 2
-            while (found := path.with_stem(f"{path.stem}-{number}")).absolute() in self._taken:
+            while (found := path.with_stem(f"{path.stem}-{number}")).absolute() in self._used:
                 number += 1
-            self._taken.add(found.absolute())
+            self._used.add(found.absolute())
             return found
 
     def written(self) -> list[str]:
-        """The files of documents and events in which there is something."""
+        """Return the files of documents and events that are not empty."""
         return written(self._files)
 
     def document(self, stream: Stream, document: str, pace: Pace) -> bool:
-        """Let a document be written, which is the JSON of an object that is not empty; return False where it was dropped."""
+        """Queue a document, the JSON of an object that is not empty; return False if it was dropped."""
         if self._documents is None:
             return True
         named = f'{{"stream_id":{dumps(stream.name)},{document[1:]}' if self._many else document
         return self._documents.write(as_line(named.encode()), pace)
 
     def event(self, stream: Stream, event: dict[str, Any], pace: Pace) -> bool:
-        """Let an event be written; a ``stream_id`` of its own stays. Return False where it was dropped."""
+        """Queue an event; a ``stream_id`` of its own stays. Return False if it was dropped."""
         if self._events is None:
             return True
         return self._events.write(line_of({"stream_id": stream.name, **event} if self._many else event), pace)
 
     def close(self, is_hurried: Callable[[], bool]) -> list[LaunchError]:
-        """Finish the files; return what went wrong and nobody was told. ``is_hurried``: nobody wants to wait for that."""
+        """Finish the files; return errors that were not raised yet. ``is_hurried`` returns True to stop waiting."""
         errors = []
         for lines in dict.fromkeys(filter(None, [self._events, self._documents, self._stdout])):
             try:
@@ -251,13 +251,13 @@ def _saved(configuration: Configuration, args: Namespace) -> Iterator[Path]:
 
 
 def _read(configuration: Configuration) -> Iterator[str]:
-    """What the run reads: paths and URIs."""
+    """Yield the paths and URIs that the run reads."""
     if configuration.file:
         yield as_text(configuration.file)
     if configuration.callback:
         yield as_text(configuration.callback[0])
     for stream in configuration.streams:
         for location in (stream.location, *stream.more):
-            with suppress(LaunchError):  # which is told where it is played
+            with suppress(LaunchError):  # which is reported when the source is played
                 yield from expand(location, lambda _text: None)
         yield from (stage.properties["custom-lib"] for stage in stream.stages if "custom-lib" in stage.properties)

@@ -30,7 +30,7 @@ from empycustom.session.upright import keep_upright
 from empycustom.text import as_text
 
 _log = logging.getLogger("empycustom")
-_LAST = "results"  # the name of the element that hands frames over
+_LAST = "results"  # the name of the sink that returns frames
 _POLICIES = ("fail", "pass", "drop")
 _GRACE_S = 10.0  # how long elements may take to stop when a program leaves early
 
@@ -46,13 +46,13 @@ def process(
 ) -> Results:
     """Play a video through libraries and return an iterator of the results, one for each frame.
 
-    The next frames are decoded and processed while the program works with the one at hand, and wait for it when it is slow::
+    The next frames are decoded and processed while the program works with the current one, and wait for it when it is slow::
 
         for result in empycustom.process("street.mp4", "detect.py", options={"least": 0.5}):
             print(result.frame_num, result.time_s, [found["obj_label"] for found in result.objects])
 
-    Whoever leaves the loop early closes the iterator, best by using it as a context manager; everything stops then. Several may
-    run at once in several threads; each is for one thread.
+    A program that leaves the loop early has to close the iterator, best by using it as a context manager. Several iterators may
+    run in several threads; each is for one thread.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def process(
     on_error : {"fail", "pass", "drop"}
         What happens when a library raises: the error comes out of the iterator, the frame goes on as it came, or is left out.
     every_frame : bool
-        Takes all frames of a live source, and falls behind where libraries or the program are slow. Otherwise frames are left
-        out then.
+        Process all frames of a live source; results fall behind if libraries or the program are slow. Otherwise frames are
+        skipped then.
 
     Returns
     -------
@@ -81,12 +81,12 @@ def process(
     Raises
     ------
     SourceError
-        There is no such video, or, while it is played, it cannot be decoded. Of several files, those that cannot be decoded are
-        warnings of ``logging``, and the error comes after the frames of the others.
+        The video does not exist, or, while it is played, cannot be decoded. Of several files, each that cannot be decoded is a
+        warning of ``logging``, and the error is raised after the frames of the others.
     LibraryError
         While it is played: a library cannot be loaded, or has raised an exception, whose traceback is in ``details``.
     FrameError, PropertyError
-        There is no such format; options are not JSON.
+        The format is unknown; options are not JSON.
     """
     if format:
         planes_of(format)
@@ -115,8 +115,8 @@ def _as_json(options: Any) -> str | None:
 class Result(DocumentResult):
     """One frame that went through all libraries.
 
-    ``document`` is what is known of the frame and what libraries attached, as a dict that stays: the document that ``aimeta``
-    makes. The pixels are there until the next result is asked for.
+    ``document`` is the document that ``aimeta`` makes, with the attributes that libraries attached, as a dict that can be kept.
+    The pixels are valid until the next result is requested.
     """
 
     def __init__(self, made: dict[str, Any], buffer: Any, about: Mapping[str, Any]) -> None:
@@ -128,13 +128,13 @@ class Result(DocumentResult):
     def image(self) -> MappedFrame[Any]:
         """The pixels as ``map_frame`` gives them: ``image.rgb``, ``image.planes``, ``image.crop(found)`` and others.
 
-        They are read-only NumPy views, never copies, and there until the next result is asked for; then they raise a
+        They are read-only NumPy views, never copies, and valid until the next result is requested; then they raise
         FrameClosedError.
         """
         if self._image is None:
             if self._buffer is None:
                 raise FrameClosedError(
-                    "The pixels of a result are there until the next one is asked for: keep result.pixels.copy() before."
+                    "The pixels of a result are valid until the next result is requested: keep result.pixels.copy() before."
                 )
             image = map_frame(self._buffer, self._about)
             image.__enter__()
@@ -202,7 +202,7 @@ class Results(Iterator[Result]):
         raise StopIteration
 
     def close(self) -> None:
-        """Stop everything: no more frames are wanted. Raises LibraryError where ``stop`` of a library fails."""
+        """Stop the pipeline. Raises LibraryError if ``stop`` of a library fails."""
         self._release_current()
         if self._closed or self._states is None:
             self._closed = True
@@ -212,7 +212,7 @@ class Results(Iterator[Result]):
             raise self._failure
 
     def _end(self) -> None:
-        """Stop where all has been played, or something has failed, which is raised."""
+        """Stop after the last frame or after an error, and raise the error."""
         failed = self._failure
         self._stop(patient=failed is None)
         failure = failed or self._failure or self._video.error_at_end()
@@ -227,7 +227,7 @@ class Results(Iterator[Result]):
     def _start(self) -> None:
         register()
         self._pipeline = build(" ".join(self._tokens()))
-        self._pipeline.set_auto_flush_bus(False)  # what elements say while they stop is wanted
+        self._pipeline.set_auto_flush_bus(False)  # messages of elements that stop are wanted
         self._bus = self._pipeline.get_bus()
         for number, (library, options) in enumerate(self._libraries):
             _configure(self._pipeline.get_by_name(f"empycustom{number}"), library, options, self._on_error)
@@ -263,13 +263,13 @@ class Results(Iterator[Result]):
 
     def _result_of(self, sample: Any) -> Result:
         caps = sample.get_caps()
-        if hash(caps) != hash(self._caps):  # by its address: as long as it is held, no other one can be there
+        if hash(caps) != hash(self._caps):  # by address, which no other caps get while these are referenced
             self._caps, self._about = caps, {"buffer": FrameFormat(caps).buffer_info(None)}
         self._current = Result(self._documents.popleft().values(), sample.get_buffer(), self._about)
         return self._current
 
     def _read_bus(self) -> None:
-        failed = self._states is not None and self._states.failed  # first: an element says why before
+        failed = self._states is not None and self._states.failed  # read first: an element reports the cause before
         while (message := self._bus.pop()) is not None:
             self._handle_message(message)
         if failed and not self._failure:
@@ -288,7 +288,7 @@ class Results(Iterator[Result]):
             self._failure = getattr(message.src, "error", None) or self._video.error_of(report) or _launch_error(report)
 
     def _stop(self, *, patient: bool = False) -> None:
-        """Bring the pipeline to NULL, and wait for that: a library may be at work, and its ``stop`` may take its time."""
+        """Set the pipeline to NULL, and wait: a call of a library may be running, and its ``stop`` may take long."""
         self._closed = True
         assert self._states is not None
         stopping = self._states.stop()
@@ -305,7 +305,7 @@ class Results(Iterator[Result]):
 
 
 def _collect(aimeta: Any, pad: Any, documents: deque[Any]) -> None:
-    """Collect the documents that aimeta makes of the frames that come to a pad behind it, in their order."""
+    """Append the document of aimeta for each frame at a pad behind it to ``documents``."""
 
     def look(_pad: Any, _info: Any) -> Any:
         documents.append(aimeta.last_meta)
@@ -321,7 +321,7 @@ def _launch_error(report: Report) -> LaunchError:
 
 
 def _configure(element: Any, library: Any, options: str | None, on_error: str) -> None:
-    """Let an element run a library."""
+    """Set the properties with which an element runs a library."""
     if isinstance(library, PathLike):
         library = as_text(Path(library))
     callbacks = callbacks_of(library)

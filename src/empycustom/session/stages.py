@@ -1,4 +1,4 @@
-"""Whether this machine has what the stages of a stream configuration need: elements, and their properties."""
+"""Check the stages of a stream configuration on this machine: their elements and properties."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _WAYS = {"take": Gst.PadDirection.SINK, "hand on": Gst.PadDirection.SRC}
 
 
 def check_stages(configuration: Configuration) -> None:
-    """Raise ConfigurationError, a line for all that this machine's elements cannot do: be there, be linked, have a property."""
+    """Raise ConfigurationError, with a line for each element or property that is missing or unsuitable on this machine."""
     assert configuration.file
     refuse(configuration.file, configuration.document, problems(configuration))
 
 
 def check_changes(before: Stream, after: Stream) -> None:
-    """Raise ConfigurationError where a playing pipeline of ``before`` cannot become one of ``after``."""
+    """Raise ConfigurationError if a playing pipeline of ``before`` cannot become one of ``after``."""
     found = changes(before, after, exists)
     for old, new in zip(before.stages, after.stages, strict=True):
         if (old.format, old.memory) != (new.format, new.memory):
@@ -51,7 +51,7 @@ def check_changes(before: Stream, after: Stream) -> None:
 
 
 def set_text(element: Any, key: str, text: str) -> None:
-    """Set a property of an element by the text of its value, exactly as it is where it holds text."""
+    """Set a property of an element from the text of its value; a property of type string gets it unchanged."""
     if element.find_property(key).value_type == GObject.TYPE_STRING:
         element.set_property(key, text)
     else:
@@ -59,7 +59,7 @@ def set_text(element: Any, key: str, text: str) -> None:
 
 
 def problems(configuration: Configuration) -> Iterator[Problem]:
-    """Yield what this machine's elements cannot do."""
+    """Yield the problems of all elements on this machine."""
     stages = {repr(stage): (stage, element) for stream in configuration.streams for stage, element in elements(stream, exists)}
     for stage, element in stages.values():
         yield from _problems_of(stage, element, configuration.options)
@@ -80,7 +80,7 @@ def _problems_of(stage: Stage, element: str, options: Sequence[Option]) -> Itera
         yield Problem(stage.path, f"{element} does not {' or '.join(lacking)} raw video; an element here has to do both")
     yield from _wrong_properties(stage, element, options)
     library = stage.properties.get("custom-lib", "")
-    if element == "empycustom" and library.endswith(".so") and os.path.isfile(library):  # else it is said to be missing
+    if element == "empycustom" and library.endswith(".so") and os.path.isfile(library):  # else it is reported as missing
         yield Problem(stage.path_of("custom-lib"), f"{library} is a compiled library, for emcustom alone; name a Python file")
 
 
@@ -92,7 +92,7 @@ def _instead(stage: Stage) -> str:
 
 
 def _has_video(element: str, direction: Any) -> bool:
-    """Whether an element has a pad for raw video of any memory, before it plays."""
+    """Return True if an element has a pad for raw video of any memory, before it plays."""
     pads = Gst.ElementFactory.find(element).get_static_pad_templates()
     return any(
         pad.direction == direction and pad.presence != Gst.PadPresence.SOMETIMES and pad.get_caps().can_intersect(_VIDEO)
@@ -101,7 +101,7 @@ def _has_video(element: str, direction: Any) -> bool:
 
 
 def _taken_names(stream: Stream) -> Iterator[Problem]:
-    """Names in the configuration that another element of the pipeline has, or that GStreamer may give it."""
+    """Yield names in the configuration that another element of the pipeline has, or that GStreamer may give it."""
     taken = {AIMETA, FIRST, UPRIGHT, SOURCE, INPUT, STREAMMUX, "tee"}
     for stage, element in elements(stream, exists):
         if "name" not in properties_of(stage, element):
@@ -118,7 +118,7 @@ def _taken_names(stream: Stream) -> Iterator[Problem]:
 def _wrong_properties(stage: Stage, element: str, options: Sequence[Option]) -> Iterator[Problem]:
     known = _properties(element)
     if not known:
-        return  # its plugin cannot be loaded, which whoever makes it says
+        return  # its plugin cannot be loaded, which is reported when the element is made
     given = properties_of(stage, element)
     paths = {name: stage.path_of(name) for name in given}
     if element == stage.element and stage.format is None:  # of libraries, the schema knows all keys
@@ -131,12 +131,12 @@ def _wrong_properties(stage: Stage, element: str, options: Sequence[Option]) -> 
             yield Problem(path, f"{element} has no such property; {suggestion(name, sorted(others))}")
         elif not spec.flags & GObject.ParamFlags.WRITABLE:
             yield Problem(path, f"this property of {element} can only be read")
-        elif name in given and (complaint := _complaint(element, spec, given[name])):
-            yield Problem(stage.path_of(name), complaint)
+        elif name in given and (problem := _value_problem(element, spec, given[name])):
+            yield Problem(stage.path_of(name), problem)
 
 
 def _properties(element: str) -> dict[str, Any]:
-    """Return the properties of an element by their names. None is made to ask it: it might never be freed."""
+    """Return the properties of an element by their names, without making an element, which might never be freed."""
     loaded = Gst.ElementFactory.find(element).load()
     return {spec.name: spec for spec in GObject.list_properties(loaded.get_element_type())} if loaded else {}
 
@@ -145,26 +145,26 @@ def _canonical(name: str) -> str:
     return name.replace("_", "-")  # as GObject takes both
 
 
-def _complaint(element: str, spec: Any, value: Any) -> str:
-    """What keeps a property from having this value, or ``""``."""
-    least = getattr(spec, "minimum", None)
-    if least is not None and (number := _number(value)) is not None:
-        # GLib would take another number, with a warning.
-        limits = (Integer if isinstance(least, int) else Number)(least, spec.maximum)
+def _value_problem(element: str, spec: Any, value: Any) -> str:
+    """Return why a property cannot have this value, or ``""``."""
+    minimum = getattr(spec, "minimum", None)
+    if minimum is not None and (number := _number(value)) is not None:
+        # GLib would set another number, with a warning.
+        limits = (Integer if isinstance(minimum, int) else Number)(minimum, spec.maximum)
         if limits.problem(number):
             return f"{shown(value)} must be {limits.expected}"
     text = " ".join(["(", element, *assignments({spec.name: value}), ")"])  # the bin takes the element, and is freed with it
-    if complaint := encoding_problem(text):
-        return f"{complaint}; give the file or folder another name"
+    if problem := encoding_problem(text):
+        return f"{problem}; give the file or folder another name"
     try:
         Gst.parse_launch_full(text, None, Gst.ParseFlags.FATAL_ERRORS)
     except GLib.Error:
-        return f"{element} cannot take {shown(value)} here; `gst-inspect-1.0 {element}` says what it may be"
+        return f"{element} cannot take {shown(value)} here; `gst-inspect-1.0 {element}` shows its possible values"
     return ""
 
 
 def _number(value: Any) -> float | None:
-    """The number that a value is, also as text; None if it is none."""
+    """Return the number that a value is, also as text; None if it is not a number."""
     if not isinstance(value, str):
         return value if is_number(value) else None
     for convert in (lambda text: int(text, 0), float):
