@@ -223,8 +223,8 @@ def test_formats_are_those_of_the_element():
         ('{"a": NaN}', "NaN is not a JSON number"),
         ("[" * 100000, "nested too deeply"),
         (b'{"a": "\xff"}', "is not UTF-8 text"),
-        (r'{"a": [1, {"b": "x\u0000y"}]}', r"$.a[1].b: this text holds \u0000, which no text can hold here; leave it out"),
-        (r'{"a": {"x\ud800": 1}}', r'$.a: the key "x\ud800" holds \ud800, which no text'),
+        (r'{"a": [1, {"b": "x\u0000y"}]}', r"$.a[1].b: this text has \u0000 in it, which is not possible here; leave it out"),
+        (r'{"a": {"x\ud800": 1}}', r'$.a: the key "x\ud800" has \ud800 in it, which is not possible'),
     ],
 )
 def test_bad_json_names_file_line_and_column(tmp_path, text, complaint):

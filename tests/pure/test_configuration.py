@@ -294,7 +294,7 @@ def test_an_option_is_for_a_property_that_its_element_has(configured, value):
 
 def test_texts_that_nothing_can_hold_are_not_typed_either(configured):
     said = complaint(configured, {}, settings=['speed="a\\u0000"'], options=[{"key": "speed", "option_type": "callback"}])
-    assert said == r"--set speed: this text holds \u0000, which no text can hold here; leave it out"
+    assert said == r"--set speed: this text has \u0000 in it, which is not possible here; leave it out"
 
 
 @pytest.mark.parametrize(

@@ -226,8 +226,8 @@ def _indented(text: str) -> str:
 # Stream configurations.
 
 
-def check_configuration(args: Namespace, facts: dict[str, Any], say: Callable[..., None]) -> None:
-    """Check it and say what it plays; ``facts`` gets the same for programs. Raises EmPyCustomError, OSError."""
+def check_configuration(args: Namespace, facts: dict[str, Any], report: Report) -> None:
+    """Check a configuration and report its streams; ``facts`` gets the same for programs. Raises EmPyCustomError, OSError."""
     empycustom.register()
     facts["configuration"] = args.library
     configuration = read(
@@ -241,7 +241,7 @@ def check_configuration(args: Namespace, facts: dict[str, Any], say: Callable[..
             found(_start_and_stop, stage)
         if configuration.callback:
             found(_load_callback, configuration)
-    facts["streams"] = [_stream_told(stream) for stream in configuration.streams]
+    facts["streams"] = [_stream_facts(stream) for stream in configuration.streams]
     facts["callback"] = configuration.callback and configuration.callback[1]
     facts["warnings"] = list(
         dict.fromkeys(text for each in configuration.streams for text in describe(each, [], exists).warnings)
@@ -249,19 +249,19 @@ def check_configuration(args: Namespace, facts: dict[str, Any], say: Callable[..
     for text in facts["warnings"]:
         print_error(text, kind="warning")
     count = len(configuration.streams)
-    say(f"{args.library}: {count} stream{'' if count == 1 else 's'}, nothing is wrong")
-    for told in facts["streams"]:
-        say("", *_stream_lines(told, facts["callback"]))
+    report(f"{args.library}: {count} stream{'' if count == 1 else 's'}, nothing is wrong")
+    for stream in facts["streams"]:
+        report("", *_stream_lines(stream, facts["callback"]))
 
 
 def _library_stages(configuration: Configuration) -> list[Stage]:
-    """The stages that are libraries in Python, each once."""
+    """Return the stages that are libraries in Python, each once."""
     stages = (stage for stream in configuration.streams for stage, element in elements(stream, exists) if element == "empycustom")
     return list({repr(stage): stage for stage in stages}.values())
 
 
 def _start_and_stop(stage: Stage) -> None:
-    """Do with a library what its element does before the first frame, and after the last."""
+    """Load, start and stop a library as its element does."""
     options = dict(stage.properties.get("options", {}))
     try:
         library = Library.open(stage.properties["custom-lib"], in_place=stage.properties.get("in-place") is True)
@@ -279,22 +279,22 @@ def _load_callback(configuration: Configuration) -> None:
         SignalCallback(*configuration.callback, configuration.event_items, ()).close()
 
 
-def _stream_told(stream: Stream) -> dict[str, Any]:
-    """A stream, for programs."""
-    stages = [_stage_told(stage, element) for stage, element in elements(stream, exists)]
+def _stream_facts(stream: Stream) -> dict[str, Any]:
+    """Return a stream as JSON values."""
+    stages = [_stage_facts(stage, element) for stage, element in elements(stream, exists)]
     return {"stream_id": stream.name, "source": without_password(stream.location), "stages": stages}
 
 
-def _stage_told(stage: Stage, element: str) -> dict[str, Any]:
+def _stage_facts(stage: Stage, element: str) -> dict[str, Any]:
     library = stage.properties.get("custom-lib") if stage.format else None
     callback = None if library is None else "process_ip" if stage.properties.get("in-place") is True else "process"
     caps = {"format": stage.format, "memory": stage.memory}
     return {"path": stage.path, "element": element, "library": library, "callback": callback, **caps}
 
 
-def _stream_lines(told: dict[str, Any], callback: str | None) -> Iterator[str]:
-    yield f"{told['stream_id']}: {told['source']}"
-    for stage in told["stages"]:
+def _stream_lines(stream: dict[str, Any], callback: str | None) -> Iterator[str]:
+    yield f"{stream['stream_id']}: {stream['source']}"
+    for stage in stream["stages"]:
         memory = "" if stage["memory"] in (None, "CPU") else f" in {stage['memory']} memory"
         more = f" {stage['library']}: {stage['callback']}, {stage['format']}{memory}" if stage["library"] else ""
         yield f"  {stage['element']}{more}"

@@ -1,4 +1,4 @@
-"""The stream configuration, ``emi_stream_config.json``: its schema, what it says, and the pipeline that it describes.
+"""The stream configuration, ``emi_stream_config.json``: its schema, its streams, and the pipelines that it describes.
 
-Nothing here knows GStreamer: which elements there are is asked of whoever calls.
+Nothing here imports GStreamer: the caller gives a function that returns whether an element is installed.
 """

@@ -1,4 +1,4 @@
-"""The file of a configuration: its JSON read strictly, everything that is wrong with it at once, and the files that it names."""
+"""The file of a configuration: strict reading of its JSON, all its problems in one error, and the files that it names."""
 
 from __future__ import annotations
 
@@ -48,28 +48,28 @@ def _entries(value: Any) -> Iterable[Any]:
 
 
 def invalid_texts(value: Any, path: str) -> Iterator[Problem]:
-    """Yield the texts, keys included, that C cannot hold (NUL) or that are not Unicode (half of a surrogate pair)."""
+    """Yield the texts, keys included, that C cannot represent (NUL) or that are not Unicode (half of a surrogate pair)."""
     for place, item in _walk(value, path):
         for text in item if isinstance(item, dict) else [item]:
             if isinstance(text, str) and (found := _INVALID.search(text)):
                 what = f"the key {json.dumps(text)}" if isinstance(item, dict) else "this text"
-                yield Problem(place, f"{what} holds {json.dumps(found[0])[1:-1]}, which no text can hold here; leave it out")
+                yield Problem(place, f"{what} has {json.dumps(found[0])[1:-1]} in it, which is not possible here; leave it out")
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield every place of a document in its order: the JSON path, and what stands there."""
+    """Yield every value of a document in its order, with its JSON path."""
     yield path, value
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, entry in entries:
         yield from _walk(entry, below(path, key))
 
 
-# The JSON text of a configuration, strictly: what JSON leaves open is an error with its line or place.
+# Reading JSON strictly: what JSON leaves open is an error with its line or path.
 
 
 def load(path: Path) -> Any:
-    """Return what the file holds. Raises ConfigurationError with file and place, OSError where it cannot be read."""
-    name = for_people(str(path))  # the messages of configurations may have several lines, so each is made fit for people here
+    """Return the JSON value in a file. Raises ConfigurationError with file and place, OSError if it cannot be read."""
+    name = for_people(str(path))  # here, because messages of configurations may have several lines
     try:
         text = read_json_text(path)
     except UnicodeDecodeError as error:
@@ -110,23 +110,23 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-# The files that a configuration names: where they are looked for, and which of them are not there.
+# Files that a configuration names.
 
 
 CALLBACK_FILE = "emi_signal_callback.py"
 _OWN = ("config-file-path", "ll-config-file", "ll-lib-file")  # of DeepStream's elements
-_MADE = ("model-engine-file",)  # the same, of a file that the element makes where it is missing
+_MADE = ("model-engine-file",)  # of files that the element makes if they are missing
 _NAME = "signal_callback_function_name"
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """Find the file ``name``: beside the configuration, or in ``resource`` there, where applications keep theirs."""
+    """Find the file ``name``: in the folder of the configuration, or in the folder ``resource`` there."""
     places = (folder / expanded(name), folder / "resource" / expanded(name))
-    return next((place for place in places if os.path.isfile(place)), None)  # which takes a name that is too long, too
+    return next((place for place in places if os.path.isfile(place)), None)  # isfile: also for names that are too long
 
 
 def expanded(name: str) -> Path:
-    """Return the path that ``name`` means, with the home folder for ``~`` where that is known."""
+    """Return the path of ``name``, with the home folder for ``~`` if that is known."""
     try:
         return as_path(name)
     except PathError:
@@ -134,15 +134,15 @@ def expanded(name: str) -> Path:
 
 
 def resolved(folder: Path, key: str, value: Any) -> Any:
-    """Return the value of a property, where it is the name of a file that is there: as an absolute path."""
+    """Return the value of a property; the name of an existing file as an absolute path."""
     place = find_file(folder, value) if key in (*_OWN, *_MADE) and isinstance(value, str) and value else None
     return value if place is None else as_text(place)
 
 
 def missing_of_library(folder: Path, given: Mapping[str, Any], path: str, set_at: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield the files of a library that are not there.
+    """Yield the missing files of a library.
 
-    It stands at ``path``; ``set_at`` is where options set some of its properties. What is ``given`` need not be right otherwise.
+    ``path`` is its JSON path; ``set_at`` is where options set some of its properties. ``given`` may have other errors.
     """
     listed, others = set_at.get("libraries") or below(path, "libraries"), given.get("libraries")
     files = {set_at.get("custom-lib") or below(path, "custom-lib"): given.get("custom-lib")}
@@ -159,7 +159,7 @@ def _is_module(name: str) -> bool:
 
 
 def missing_of_element(folder: Path, given: Mapping[str, Any], path: str, set_at: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield the files of one of DeepStream's elements that are not there; it looks in the working directory, too."""
+    """Yield the missing files of one of DeepStream's elements, which also looks in the working directory."""
     for key in _OWN:
         file = given.get(key)
         # A name without a folder may be that of a library that the system finds.
@@ -171,7 +171,7 @@ def missing_of_element(folder: Path, given: Mapping[str, Any], path: str, set_at
 
 
 def missing_callback(folder: Path, document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield the file of the signal callback, if one is asked for and it is not there."""
+    """Yield the file of the signal callback, if a callback is named and the file is missing."""
     name = document.get(_NAME)
     if name and isinstance(name, str) and not (folder / CALLBACK_FILE).is_file():
         yield Problem(below("$", _NAME), f"{name} is looked for in {CALLBACK_FILE}, which is not in {folder}")

@@ -14,10 +14,10 @@ from empycustom.text import shell_word
 
 # Names of elements; FIRST is the queue behind the source, UPRIGHT turns frames that are stored turned.
 AIMETA, FIRST, STREAMMUX, UPRIGHT = "aimeta", "first", "mux", "upright"
-# Of streams that share a pipeline: what makes one stream of them and several again, and where each goes there and comes back.
+# Of streams that share a pipeline: the demuxer, and the elements before and behind the shared stages.
 STREAMDEMUX, ENTERING, LEAVING = "demux", "entering", "leaving"
 TURN = ("videoflip", f"name={UPRIGHT}", "video-direction=auto")
-# The properties of the queue FIRST that holds the newest frame alone, for live sources.
+# The properties of the queue FIRST that keeps only the newest frame, for live sources.
 NEWEST = {"leaky": "downstream", "max-size-buffers": 1, "max-size-bytes": 0, "max-size-time": 0}
 _SIMPLE = re.compile(r"[\w./:,+@%()-]+")
 _PLAIN, _NVMM = "video/x-raw", "video/x-raw(memory:NVMM)"
@@ -63,12 +63,12 @@ def describe(
     newest: bool = False,
     shared: int = 0,
 ) -> Description:
-    """Describe a stream. ``source`` are the tokens of what its frames come from, ``sinks`` those of what they go to after aimeta.
+    """Describe a stream. ``source`` are the tokens of its source, ``sinks`` returns those of the elements behind aimeta.
 
-    ``sinks`` gets the element that makes these frames into plain ones, whatever their memory. ``named``: stages get the names
-    of :func:`name_of`. ``newest``: see :func:`first_queue`. ``exists`` returns whether an element is installed; ``aimeta`` are
-    properties on top of the configuration's. ``shared``: so many of the first stages are those of :func:`describe_shared`, and
-    lie between the elements ENTERING and LEAVING. Raises ConfigurationError where the machine cannot do what is asked. An element
+    ``sinks`` gets the name of the element that converts frames to plain memory. ``named``: stages get the names of
+    :func:`name_of`. ``newest``: see :func:`first_queue`. ``exists`` returns whether an element is installed; ``aimeta`` are
+    properties in addition to the configuration's. ``shared``: the count of the first stages that :func:`describe_shared`
+    describes, between the elements ENTERING and LEAVING. Raises ConfigurationError for what the machine cannot do. An element
     that is missing is not an error here: see :func:`elements`.
     """
     muxed = is_muxed(stream, exists)
@@ -94,7 +94,7 @@ def describe(
 
 
 def describe_shared(stream: Stream, streams: int, exists: Callable[[str], bool], *, shared: int) -> list[str]:
-    """Return the tokens of the first ``shared`` stages, from STREAMMUX to STREAMDEMUX, for several streams that have the same."""
+    """Return the tokens of the first ``shared`` stages, from STREAMMUX to STREAMDEMUX, which several streams have in common."""
     builder = _Builder(exists, muxed=True, named=True)
     builder.check_size(stream)
     usual = {"batch-size": streams, "batched-push-timeout": _PUSH_TIMEOUT_US}
@@ -106,7 +106,7 @@ def describe_shared(stream: Stream, streams: int, exists: Callable[[str], bool],
 
 
 def shared_stages(stream: Stream, exists: Callable[[str], bool]) -> int:
-    """Return how many of the first stages can work on frames of several streams at once, which lie in GPU memory there."""
+    """Return how many of the first stages can process frames of several streams at once, in GPU memory."""
     if not is_muxed(stream, exists) or not exists("nvstreamdemux"):
         return 0
     found = 0
@@ -130,7 +130,7 @@ def elements(stream: Stream, exists: Callable[[str], bool]) -> list[tuple[Stage,
 
 
 def element_of(stage: Stage, exists: Callable[[str], bool]) -> str:
-    """Return the element that plays a stage on this machine; ``""`` for an overlay without anything that draws, or to draw."""
+    """Return the element of a stage on this machine; ``""`` for an overlay that nothing can draw, or that has no content."""
     if stage.element == "emcustom" and not exists("emcustom"):
         return "empycustom"
     if stage.element == "nvdsosd" and not stage.named and not exists("nvdsosd"):
@@ -139,7 +139,7 @@ def element_of(stage: Stage, exists: Callable[[str], bool]) -> str:
 
 
 def properties_of(stage: Stage, element: str) -> dict[str, Any]:
-    """Return the properties that ``element`` gets of a stage."""
+    """Return the properties of a stage that ``element`` gets."""
     if stage.element == "nvdsosd":
         return {} if element != "nvdsosd" else {key: value for key, value in stage.properties.items() if key != "silent"}
     return dict(stage.properties)
@@ -152,7 +152,7 @@ def name_of(stage: Stage, index: int) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """A property that gets another value while it plays. ``name`` is the element's own, ``element`` its kind."""
+    """A property that gets another value while it plays. ``name`` is that of the element, ``element`` its factory."""
 
     name: str
     element: str
@@ -174,9 +174,9 @@ def _changes(name: str, element: str, old: Mapping[str, Any], new: Mapping[str, 
 
 
 class _Builder:
-    """A description that grows; ``memory`` is the caps' name of the memory that the frames lie in just now.
+    """Builds a description; ``memory`` is the name in caps of the memory of frames at its end.
 
-    DeepStream's metadata is sure to pass through its own ``converter``.
+    ``converter`` is DeepStream's own where frames are in GPU memory, because it keeps DeepStream's metadata.
     """
 
     def __init__(self, exists: Callable[[str], bool], *, muxed: bool, named: bool) -> None:
@@ -189,19 +189,19 @@ class _Builder:
         self.description.tokens += tokens
 
     def check_size(self, stream: Stream) -> None:
-        """Raise ConfigurationError where nvstreammux is not told the size of the frames."""
+        """Raise ConfigurationError if the size of the frames, which nvstreammux needs, is not set."""
         missing = [key for key in ("width", "height") if key not in stream.input]
         if missing:
             raise ConfigurationError(f"{_INPUT}: nvstreammux needs {' and '.join(missing)}, in pixels", path=_INPUT)
 
     def mux(self, stream: Stream) -> None:
-        """DeepStream: frames in GPU memory, and nvstreammux, which makes a batch of one."""
+        """Add DeepStream's conversion to GPU memory, and nvstreammux, which makes a batch of one frame."""
         self.check_size(stream)
         self.add("!", "nvvideoconvert", "!", f"{_NVMM},format=NV12", "!", f"{STREAMMUX}.sink_0")
         self.add("nvstreammux", f"name={STREAMMUX}", *assignments({"batch-size": 1, **stream.input}))
 
     def scale(self, stream: Stream) -> None:
-        """Without nvstreammux: upright frames, of the size that it would give them."""
+        """Add elements that turn and scale frames, in place of nvstreammux."""
         given = stream.input
         size = ",".join(f"{key}={given[key]}" for key in ("width", "height") if key in given)
         first = next(iter(elements(stream, self.exists)), None)
@@ -219,7 +219,7 @@ class _Builder:
             self.warn(f"{_INPUT}: {', '.join(idle)} not used: that is for nvstreammux, which this pipeline does without")
 
     def stage(self, stage: Stage, index: int) -> None:
-        """Add what converts the frames, and the element."""
+        """Add the conversion of the frames for a stage, and its element."""
         element = element_of(stage, self.exists)
         if stage.element == "nvdsosd" and element != "nvdsosd":
             idle = [key for key in stage.properties if key not in ("display-clock", "silent")]
@@ -233,7 +233,7 @@ class _Builder:
 
     def _convert(self, stage: Stage, element: str) -> None:
         if stage.memory is None and stage.element == "empycustom":
-            return  # it takes the frames as they come
+            return  # it accepts the frames without conversion
         wanted = _memory_of(stage, element)
         pixels = stage.format or ("RGBA" if element == "nvdsosd" else None)
         caps = f"{wanted},format={pixels}" if pixels else wanted
@@ -255,7 +255,7 @@ def _memory_of(stage: Stage, element: str) -> str:
 
 
 def first_queue(*, newest: bool) -> list[str]:
-    """Return the tokens of the queue behind a source. ``newest``: while libraries are busy it holds the newest frame alone."""
+    """Return the tokens of the queue behind a source. ``newest``: while libraries are busy it keeps only the newest frame."""
     return ["queue", f"name={FIRST}", *(assignments(NEWEST) if newest else [])]
 
 
@@ -270,8 +270,8 @@ def _text(value: Any) -> str:
 
 def quoted(text: str) -> str:
     """Return text such that GStreamer's parser gives it to the property as it is."""
-    # The parser takes a backslash before the closing mark as one that escapes it. Of a value that begins with a mark, a second
-    # layer is taken away where it becomes text, and NULL becomes no text: that layer helps in all three cases.
+    # For the parser, a backslash before the closing mark escapes it. From a value that begins with a mark, a second layer of
+    # quotes is removed, and NULL becomes no text: a second layer avoids all three.
     if text.endswith("\\") or text.startswith('"') or text == "NULL":
         return _wrapped(_ascii(text))
     return text if _SIMPLE.fullmatch(text) else _wrapped(text)

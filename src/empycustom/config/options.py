@@ -1,4 +1,4 @@
-"""Options, which whoever runs an application may set, in ``streams`` or by ``--set``; and the events of a signal callback."""
+"""The options of an application, which ``streams`` or ``--set`` set, and the events of its signal callback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES: dict[str, Schema] = {"string": Text(), "number": Number(), "list": Array
 
 @dataclass(frozen=True)
 class Option:
-    """An option of the application; ``element`` is None where the callback gets it. ``path`` is where it is declared."""
+    """An option of the application; ``element`` is None if the callback gets it. ``path`` is where it is declared."""
 
     key: str
     element: str | None
@@ -132,7 +132,7 @@ def settings_of(
 ) -> list[Setting]:
     """Return the values of the options in a stream, in the order of the declarations; an option without one is left out.
 
-    ``typed`` wins over the stream's ``options``, which win over the declared ``value``. ``problems`` gets what cannot be.
+    ``typed`` wins over the stream's ``options``, which win over the declared ``value``. ``problems`` gets invalid values.
     """
     values = {option.name: (option.declared["value"], f"{option.path}.value") for option in options if "value" in option.declared}
     for index, entry in enumerate(stream.get("options", [])):
@@ -155,7 +155,7 @@ def _known(options: Sequence[Option], name: str, path: str, problems: list[Probl
     return found.get(name)
 
 
-# The events that a signal callback returns, as a list or with a debug string, checked by their declaration.
+# Events of a signal callback.
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The one declaration of ``emi_stream_config.json``: every key, what it may hold, what it means.
+"""The declaration of ``emi_stream_config.json``: every key with its values and its description.
 
-From it are made the checks, their messages, the plain form and the JSON Schema.
+The checks, their messages, the plain form and the JSON Schema are made from it.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ CUSTOM = Object(
         "custom-lib": Field(Text(filled=True), "the Python file, or a dotted module name", required=True),
         "in-place": Field(Boolean(), "true: process_ip, false: process"),
         "format": Field(Text(tuple(FORMATS)), "pixel format of the frames that the library gets; default: RGBA"),
-        "memory": Field(Text(("CPU", "NVMM")), "where these frames lie; default: CPU"),
+        "memory": Field(Text(("CPU", "NVMM")), "memory of these frames; default: CPU"),
         "process-interval": Field(Integer(1, _INT), "call the library for every n-th frame"),
-        "options": Field(JSON_OBJECT, "what every callback gets as its options"),
-        "events": Field(ANYTHING, "what callbacks that ask for `events` get"),
+        "options": Field(JSON_OBJECT, "the options of all callbacks"),
+        "events": Field(ANYTHING, "the value of `events` of callbacks"),
         "libraries": Field(Array(Text(filled=True)), "files that the library needs"),
-        "on-error": Field(Text(("fail", "pass", "drop")), "what to do when a callback raises"),
+        "on-error": Field(Text(("fail", "pass", "drop")), "the handling of an exception of a callback"),
         "msg-blob": Field(Boolean(), "in DeepStream: let nvmsgconv publish the attributes of frames"),
         "silent": Field(Boolean(), "no signals"),
         "qos": Field(Boolean(), "GStreamer's own"),
@@ -62,11 +62,11 @@ NVINFER = Object(
     {
         "config-file-path": Field(Text(), "nvinfer's own configuration file"),
         "process-mode": Field(SCALAR, "1: whole frames, 2: objects"),
-        "unique-id": Field(Integer(0, _UINT), "the number under which its findings are known"),
-        "infer-on-gie-id": Field(Integer(-1, _INT), "look at what the element of this unique-id found"),
-        "infer-on-class-ids": Field(Text(), "look at objects of these classes, as 0:2:3"),
+        "unique-id": Field(Integer(0, _UINT), "the number of the element in the metadata"),
+        "infer-on-gie-id": Field(Integer(-1, _INT), "process objects of the element with this unique-id"),
+        "infer-on-class-ids": Field(Text(), "process objects of these classes, as 0:2:3"),
         "model-engine-file": Field(Text(), "the engine, absolute"),
-        "batch-size": Field(Integer(1, 1024), "most frames or objects at once"),
+        "batch-size": Field(Integer(1, 1024), "maximum of frames or objects at once"),
         "interval": Field(Integer(0, _INT), "batches to skip"),
         "gpu-id": Field(Integer(0, _UINT), "which GPU"),
         "raw-output-file-write": Field(Boolean(), "write raw output to a file"),
@@ -95,9 +95,9 @@ OVERLAY = Object(
         "x-clock-offset": Field(Integer(0, _UINT), "nvdsosd: where the clock is, in pixels"),
         "y-clock-offset": Field(Integer(0, _UINT), "nvdsosd: where the clock is, in pixels"),
         "clock-color": Field(Integer(0, _UINT), "nvdsosd: its colour"),
-        "process-mode": Field(SCALAR, "nvdsosd: what draws"),
+        "process-mode": Field(SCALAR, "nvdsosd: the processor that draws"),
         "gpu-id": Field(Integer(0, _UINT), "nvdsosd: which GPU"),
-        "silent": Field(Boolean(), "taken and not used"),
+        "silent": Field(Boolean(), "accepted and not used"),
     },
     others=SCALAR,
     name="nvdsosd",
@@ -116,7 +116,7 @@ _NAMED: Mapping[str, Field] = {
     "emcustom": Field(CUSTOM, "a library; empycustom where emcustom is not installed"),
     "nvinfer": Field(NVINFER, "a model"),
     "nvtracker": Field(NVTRACKER, "a tracker"),
-    "nvdsosd": Field(OVERLAY, "what draws"),
+    "nvdsosd": Field(OVERLAY, "the element that draws"),
 }
 
 
@@ -126,12 +126,12 @@ _SOME = Object(_NAMED, others=_ANY, minimum=1, name="several")
 
 
 def is_named(value: Any) -> bool:
-    """Report whether a stage names its elements, as in ``{"nvinfer": {…}}``: an object that holds objects and nothing else."""
+    """Return True if a stage names its elements, as in ``{"nvinfer": {…}}``: an object with only objects as values."""
     return isinstance(value, dict) and bool(value) and all(isinstance(item, dict) for item in value.values())
 
 
 def _stage(own: Object) -> Schema:
-    """A stage: the properties of its usual element, elements by name, or a list of these."""
+    """Return the schema of a stage: the properties of its usual element, elements by name, or a list of these."""
     shapes = ((list, Array(_ONE)), (is_named, _SOME), (dict, own))
     return OneOf(shapes, 'an object, or a list of objects as {"nvinfer": {…}}')
 
@@ -139,23 +139,23 @@ def _stage(own: Object) -> Schema:
 _CUSTOMS = OneOf(((list, Array(CUSTOM)), (dict, CUSTOM)), "an object, or a list of objects")
 PIPELINE = Object(
     {
-        "input": Field(Object(INPUT), "size and pace of the frames: what nvstreammux is told"),
+        "input": Field(Object(INPUT), "size and pace of the frames: properties of nvstreammux"),
         "primary": Field(_stage(NVINFER), "the detector: properties of nvinfer, or elements by name"),
         "tracker": Field(_stage(NVTRACKER), "the tracker: properties of nvtracker, or elements by name"),
-        "secondary": Field(_stage(NVINFER), "what looks at the objects: as primary"),
+        "secondary": Field(_stage(NVINFER), "the classifiers of objects: as primary"),
         "emcustom": Field(_CUSTOMS, "libraries of the element emcustom; empycustom where it is not installed"),
         "empycustom": Field(_CUSTOMS, "your libraries, one or a list, in this order"),
-        "overlay": Field(_stage(OVERLAY), "what is drawn: properties of nvdsosd, or elements by name"),
+        "overlay": Field(_stage(OVERLAY), "the drawing: properties of nvdsosd, or elements by name"),
         "aimeta": Field(AIMETA, "the documents"),
     }
 )
 EVENT_ITEM = Object(
     {
         "key": Field(Text(), "the name of the item", required=True),
-        "type": Field(Text(("string", "number")), "what it holds", required=True),
-        "options": Field(Array(Text()), "of a string: what it may be"),
-        "min_value": Field(Number(), "of a number: the least"),
-        "max_value": Field(Number(), "of a number: the most"),
+        "type": Field(Text(("string", "number")), "the type of its values", required=True),
+        "options": Field(Array(Text()), "of a string: its possible values"),
+        "min_value": Field(Number(), "of a number: the minimum"),
+        "max_value": Field(Number(), "of a number: the maximum"),
     }
 )
 _PROPERTY = Object(
@@ -170,10 +170,10 @@ OPTION = Object(
         "key": Field(_OPTION_KEY, "a name, or element and property", required=True),
         "option_type": Field(Text(("gstreamer", "callback")), "a property of an element, or for the callback", required=True),
         "value_type": Field(Text(("string", "number", "list", "object")), "the type of its values; default: any"),
-        "value_list": Field(Array(Text()), "of a string: what it may be"),
-        "min-value": Field(Number(), "of a number: the least"),
-        "max-value": Field(Number(), "of a number: the most"),
-        "value": Field(ANYTHING, "what it holds if nobody sets it"),
+        "value_list": Field(Array(Text()), "of a string: its possible values"),
+        "min-value": Field(Number(), "of a number: the minimum"),
+        "max-value": Field(Number(), "of a number: the maximum"),
+        "value": Field(ANYTHING, "the default value"),
     }
 )
 STREAM = Object(
@@ -185,25 +185,25 @@ STREAM = Object(
                 Object(
                     {
                         "key": Field(_OPTION_KEY, "an option of the application", required=True),
-                        "value": Field(ANYTHING, "what it holds in this stream", required=True),
+                        "value": Field(ANYTHING, "its value in this stream", required=True),
                     }
                 )
             ),
-            "what options hold in this stream",
+            "values of options in this stream",
         ),
     }
 )
 CONFIGURATION = Object(
     {
-        "developer_name": Field(Text(), "who made it"),
+        "developer_name": Field(Text(), "its author"),
         "application_name": Field(Text(one_line=True), "its name"),
         "application_version": Field(Text(), "its version"),
-        "application_description": Field(Text(), "what it is for"),
+        "application_description": Field(Text(), "its purpose"),
         "pipeline_configuration": Field(PIPELINE, "the pipeline, in the order of its keys below", required=True),
         "signal_callback_function_name": Field(Text(), "the function in emi_signal_callback.py"),
-        "event_item_keys": Field(Array(EVENT_ITEM), "what every event has to hold"),
-        "options": Field(Array(OPTION), "what whoever runs the application may change"),
-        "streams": Field(Array(STREAM), "the streams that run side by side"),
+        "event_item_keys": Field(Array(EVENT_ITEM), "the items that every event must have"),
+        "options": Field(Array(OPTION), "settings that users of the application may change"),
+        "streams": Field(Array(STREAM), "the streams, which run in parallel"),
     }
 )
 

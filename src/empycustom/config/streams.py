@@ -26,10 +26,10 @@ _ROOT = "$.pipeline_configuration"
 
 @dataclass(frozen=True)
 class Stage:
-    """One element. ``group`` is the key of pipeline_configuration that it stands under, ``path`` its own JSON path.
+    """One element. ``group`` is its key in pipeline_configuration, ``path`` its own JSON path.
 
-    ``format`` and ``memory`` (CPU, NVMM) are what a library wants its frames to be, None for other elements. ``named``: the
-    configuration names the element, rather than meaning the usual one. ``set_at`` is where options set some of its properties.
+    ``format`` and ``memory`` (CPU, NVMM) are those of the frames that a library gets, None for other elements. ``named``: the
+    configuration names the element instead of using the default one. ``set_at`` is where options set some of its properties.
     """
 
     group: str
@@ -48,10 +48,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream. ``location`` is what ``empycustom run`` takes for SOURCE; ``options`` is what the callback gets of them.
+    """One stream. ``location`` is a SOURCE of ``empycustom run``; ``options`` are the options that the callback gets.
 
     ``more`` are locations that are played after it, one after the other. ``format`` is the pixel format of the frames before the
-    first stage, None: any. ``name`` is ``""`` where nobody gave the stream one.
+    first stage, None: any. ``name`` is ``""`` if the stream has none.
 
     ``set_at`` is where options set properties of aimeta, ``location_path`` where the location is set: a path, or ``--source``.
     """
@@ -70,9 +70,9 @@ class Stream:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is played. ``callback`` is file and function, None where there is none; ``many``: streams have to be told apart.
+    """A configuration to be played. ``callback`` is file and function, or None; ``many``: results have the name of their stream.
 
-    ``file`` is None where none was read. ``options`` are those that are declared. ``document`` is the file in its plain form,
+    ``file`` is None if no file was read. ``options`` are the declared ones. ``document`` is the file in its plain form,
     ``sources`` and ``settings`` are those of the command line.
     """
 
@@ -110,7 +110,7 @@ def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = (
 
 
 def _missing_at_all(document: Any, folder: Path) -> Iterator[Problem]:
-    """Yield the files that are missing, of a document that is wrong otherwise."""
+    """Yield the missing files of a document that has other errors."""
     if isinstance(document, dict):
         yield from files.missing_callback(folder, document)
         pipeline = document.get("pipeline_configuration")
@@ -118,7 +118,7 @@ def _missing_at_all(document: Any, folder: Path) -> Iterator[Problem]:
 
 
 def _missing(pipeline: Mapping[str, Any], folder: Path, set_at: Mapping[str, Mapping[str, str]]) -> Iterator[Problem]:
-    """Yield the files that are missing, of all elements; ``set_at``, by their paths, is where options set some properties."""
+    """Yield the missing files of all elements; ``set_at``, by their paths, is where options set some properties."""
     for _, element, properties, path in _elements(pipeline):
         if isinstance(properties, dict):
             missing = files.missing_of_library if element in _CUSTOM else files.missing_of_element
@@ -145,7 +145,7 @@ def _configuration(
 
 
 def _not_lines(streams: Sequence[Stream]) -> Iterator[Problem]:
-    """Yield files for documents whose names promise something else."""
+    """Yield files for documents whose suffix is that of another format."""
     for stream in streams:
         location = stream.aimeta.get("location")
         if location and (why := not_for_lines(location)):
@@ -153,7 +153,7 @@ def _not_lines(streams: Sequence[Stream]) -> Iterator[Problem]:
 
 
 def _shared(streams: Sequence[Stream]) -> Iterator[Problem]:
-    """Yield the file that several streams would write."""
+    """Yield the location that several streams would write to."""
     if len(streams) > 1 and any("location" in stream.aimeta for stream in streams):
         yield Problem(f"{_ROOT}.aimeta.location", "is for one stream alone; leave it out here and in options, and use --out")
 
