@@ -15,10 +15,9 @@ With a pipeline: ``empycustom.process([frame.pixels], [frame.find_objects, "my_l
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -32,15 +31,16 @@ from empycustom.elements.base import VIDEO_CAPS
 from empycustom.elements.document import DocumentResult
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.output import OutputCaps, check_buffer, write_arrays
+from empycustom.elements.properties import options_text
 from empycustom.errors import FrameError
-from empycustom.frames.formats import planes_of
+from empycustom.frames.formats import check_format, check_size
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.callbacks import Library, callbacks_of
 from empycustom.library.explain import is_kind
 from empycustom.model import values as model
 from empycustom.model.keys import new_object
 from empycustom.model.results import Result as CallbackResult
-from empycustom.model.results import is_padded, read_result, too_short, value_of
+from empycustom.model.results import is_padded, not_finite, read_result, too_short, value_of
 from empycustom.model.serialize import loads
 from empycustom.model.values import NOTHING, merge
 from empycustom.model.wire import document
@@ -85,10 +85,14 @@ def make_frame(
     Raises
     ------
     FrameError
-        The format is not known, or the arrays are not a frame of it.
+        The format is not known, the arrays are not a frame of it, or ``size`` or ``objects`` is something else.
     OutputError
         An object is not valid; the message names it and the problem.
     """
+    if size is not None:
+        check_size(size)
+    if format is not None:
+        check_format(format)
     if pixels is None:
         return _drawn(format or "RGBA", size or (640, 480), objects)
     planes = pixels if isinstance(pixels, (tuple, list)) else (pixels,)
@@ -98,8 +102,8 @@ def make_frame(
     name = format or (_FORMATS.get(1 if len(shape) == 2 else shape[2]) if len(planes) == 1 else None)
     if name is None:
         raise FrameError("The format of the arrays is not clear: name it, as format='NV12'.")
-    planes_of(name)
     width, height = size or (shape[1], shape[0])
+    check_size((width, height))
     caps = Gst.Caps.from_string(f"video/x-raw,format={name},width={width},height={height},framerate=30/1")
     frame_format = FrameFormat(caps)
     picture = Gst.Buffer.new_allocate(None, frame_format.size, None)
@@ -128,6 +132,8 @@ def run(library: Any, frame: SampleFrame | None = None, *, options: dict[str, An
     ------
     LibraryError
         As the element reports it: with file and line, and the traceback in ``details``.
+    FrameError, PropertyError
+        ``frame`` is not a SampleFrame; options are not JSON.
     """
     with OpenLibrary(library, options=options, events=events) as opened:
         return opened.run(frame)
@@ -159,7 +165,7 @@ class SampleFrame:
         lasts = self.format.duration_ns
         self._duration = round(lasts) if lasts < Gst.SECOND else _DURATION
         width, height = self.format.width, self.format.height
-        given = [_object(index, objects, width, height) for index in range(objects)] if isinstance(objects, int) else objects
+        given = _given(objects, width, height)
         self.objects = [new_object(each, f"objects[{index}]") for index, each in enumerate(given)]
 
     @property
@@ -241,6 +247,7 @@ class OpenLibrary:
     """
 
     def __init__(self, library: Any, *, options: dict[str, Any] | None = None, events: Any = None) -> None:
+        options_text(options)  # refuses what a pipeline would
         self.options, self.events = options or {}, events
         library = as_text(library) if isinstance(library, Path) else library
         callbacks = callbacks_of(library)
@@ -272,7 +279,9 @@ class OpenLibrary:
 
         ``callback`` is one of ``callbacks``; left out: the first one.
         """
-        frame, library = frame or make_frame(), callback or self.library
+        frame, library = make_frame() if frame is None else frame, callback or self.library
+        if not isinstance(frame, SampleFrame):
+            raise FrameError("frame has to come from testing.make_frame: testing.run(lib, testing.make_frame(array)).")
         output = frame.format if library.in_place else self._output_of(library, frame)
         number = self._numbers[library.name] = self._numbers.get(library.name, -1) + 1
         buffer, counts = frame.buffer(number), [len(frame.objects)]
@@ -332,7 +341,6 @@ def _pixels(buffer: Any, frame_format: FrameFormat) -> Any:
 def _drawn(video_format: str, size: tuple[int, int], objects: int | Sequence[Mapping[str, Any]]) -> SampleFrame:
     """Return the test picture in a format."""
     width, height = size
-    planes_of(video_format)
     caps = Gst.Caps.from_string(f"video/x-raw,format={video_format},width={width},height={height},framerate=30/1")
     pixels = np.full((height, width, 4), 255, np.uint8)
     rows, columns = np.ogrid[:height, :width]
@@ -344,6 +352,15 @@ def _drawn(video_format: str, size: tuple[int, int], objects: int | Sequence[Map
     rgba = Gst.Caps.from_string(f"video/x-raw,format=RGBA,width={width},height={height},framerate=30/1")
     picture = GstVideo.video_convert_sample(Gst.Sample.new(buffer, rgba, None, None), caps, _TIMEOUT).get_buffer()
     return SampleFrame(caps, picture, objects)
+
+
+def _given(objects: Any, width: int, height: int) -> Sequence[Mapping[str, Any]]:
+    """Return the objects of a frame, which are listed or only counted. Raises FrameError."""
+    if isinstance(objects, (list, tuple)):
+        return objects
+    if isinstance(objects, bool) or not hasattr(objects, "__index__") or objects < 0:
+        raise FrameError(f"objects has to be a whole number from 0 on, or a list of dicts, not {objects!r}.")
+    return [_object(index, objects, width, height) for index in range(objects)]
 
 
 def _object(index: int, count: int, width: int, height: int) -> dict[str, Any]:
@@ -361,14 +378,11 @@ def _object(index: int, count: int, width: int, height: int) -> dict[str, Any]:
     }
 
 
-# What an author may not have meant.
-
-
 def _warnings(made: Result, objects: Sequence[model.Object]) -> Iterator[str]:
     yield from made.result.ignored
     if isinstance(made.returned, str) and made.returned.strip():
         yield from _about_text(made)
-    elif places := list(_not_finite(made.returned, "")):
+    elif places := list(not_finite(made.returned, "")):
         yield f"{', '.join(places)}: NaN and infinities are not JSON and become null."
     entries = made.result.returned
     if isinstance(entries, list) and len(entries) < len(objects) and not is_padded(entries, len(objects)):
@@ -384,17 +398,3 @@ def _about_text(made: Result) -> Iterator[str]:
         yield "It is text in Python's notation, as str(list) writes it: it is accepted, but return the list itself instead."
     if _NOT_FINITE.search(made.returned) and "null" in made.result.text:
         yield "It contains NaN or an infinity: these are not JSON and become null."
-
-
-def _not_finite(value: Any, path: str) -> Iterator[str]:
-    """Yield the places of floats in a Python value that are not finite."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
-        yield path.lstrip(".") or "the value"
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _not_finite(item, f"{path}.{key}")
-    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        for index, item in enumerate(value):
-            yield from _not_finite(item, f"{path}[{index}]")

@@ -108,6 +108,14 @@ def test_size_format_and_objects_may_be_asked_for(cli, library, photo):
     assert (frame["format"], frame["width"], frame["height"], len(frame["objects"])) == ("I420", 64, 32, 2)
 
 
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_a_format_that_there_is_not(cli, library, photo, synthetic):
+    ended = cli("check", library(TELLS), "--format", "yuy2", *([] if synthetic else ["--image", photo]))
+    assert ended.code == 1
+    assert "There is no format yuy2; YUY2 may be meant." in ended.err + ended.out
+    assert "videoconvert" not in ended.err + ended.out
+
+
 @pytest.mark.parametrize(
     ("typed", "at"),
     [([], 0.0), (["--at", "0"], 0.0), (["--at", "1.2"], 1.2), (["--at", "0:02.9"], 2.9), (["--at", "0:0:2"], 2.0)],

@@ -160,8 +160,10 @@ def test_formats(video):
         assert next(results).pixels.shape == (120, 160)
     with empycustom.process(video, format=None) as results:
         assert next(results).image.format in ("I420", "Y42B", "Y444", "YUY2")
-    with pytest.raises(FrameError, match="Frames of format NOPE cannot be mapped"):
+    with pytest.raises(FrameError, match="There is no format NOPE; there are RGBA, "):
         empycustom.process(video, format="NOPE")
+    with pytest.raises(FrameError, match=r"^There is no format RGBB; RGB may be meant\.$"):
+        empycustom.process(video, format="RGBB")
 
 
 # Arrays.

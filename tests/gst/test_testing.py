@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from empycustom.errors import (
     CallbackOutputError,
     FrameError,
     OutputError,
+    PropertyError,
     StreamEndedError,
 )
 from empycustom.frames.formats import FORMATS
@@ -64,7 +67,21 @@ def test_objects_are_completed():
 @pytest.mark.parametrize(
     ("given", "error", "what"),
     [
-        ({"format": "NOPE"}, FrameError, "Frames of format NOPE cannot be mapped"),
+        ({"format": "NOPE"}, FrameError, "There is no format NOPE; there are RGBA, "),
+        ({"format": "rgb"}, FrameError, "^There is no format rgb; RGB may be meant.$"),
+        ({"format": 3}, FrameError, "There is no format 3; there are RGBA"),
+        *[
+            ({"size": size}, FrameError, f"^size has to be two whole numbers from 1 on, not {re.escape(repr(size))}.$")
+            for size in ((0, 48), (48, 0), "64x48", (64, 48, 3), (64.0, 48), (-64, 48), (), 64, (True, 4), {1, 2}, ("6", "4"))
+        ],
+        ({"pixels": np.zeros((0, 48, 3), np.uint8)}, FrameError, r"from 1 on, not \(48, 0\)"),
+        ({"pixels": np.zeros((4, 4, 3), np.uint8), "size": "4x4"}, FrameError, "two whole numbers"),
+        ({"size": (10**12, 4)}, FrameError, "is too large: a frame has at most 16384 pixels"),
+        *[
+            ({"objects": objects}, FrameError, f"whole number from 0 on, or a list of dicts, not {re.escape(repr(objects))}.$")
+            for objects in (-1, 1.5, "car", None, {"rect_params": BOX}, True)
+        ],
+        ({"objects": ["car"]}, OutputError, r"objects\[0\]"),
         ({"pixels": [1, 2]}, FrameError, r"of the shape \(\)"),
         ({"pixels": ()}, FrameError, r"of the shape \(\)"),
         ({"pixels": np.zeros((2, 2, 2), np.uint8)}, FrameError, "name it, as format='NV12'"),
@@ -80,6 +97,21 @@ def test_frames_that_are_none(given, error, what):
 
 
 # Runs.
+
+
+@pytest.mark.parametrize("frame", [np.zeros((4, 4, 3), np.uint8), [], 0, "picture.png"])
+def test_a_run_needs_a_frame_of_make_frame(frame):
+    with pytest.raises(FrameError) as caught:
+        testing.run(about, frame)
+    assert str(caught.value) == "frame has to come from testing.make_frame: testing.run(lib, testing.make_frame(array))."
+
+
+@pytest.mark.parametrize(
+    ("options", "what"), [("x", "options have to be a dict, not a str"), ({"a": object()}, "options hold what JSON does not")]
+)
+def test_a_run_refuses_options_as_a_pipeline_does(options, what):
+    with pytest.raises(PropertyError, match=what):
+        testing.run(about, options=options)
 
 
 def test_a_run_and_its_result():

@@ -14,7 +14,7 @@ import numpy as np
 from empycustom.config.launch import FIRST, TURN, assignments, quoted
 from empycustom.elements.upstream import beginning_of, stream_time_in
 from empycustom.errors import LaunchError
-from empycustom.frames.formats import planes_of
+from empycustom.frames.formats import check_format
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.model import values as model
 from empycustom.model.results import value_of
@@ -197,7 +197,7 @@ def real(source: str, video_format: str, size: tuple[int, int] | None, count: in
 
     Raises LaunchError if there is none, FrameError for unknown formats.
     """
-    planes_of(video_format)
+    check_format(video_format)
     located = locate(source)
     with _paused(located, source, video_format, size) as decoder:
         if at_s:

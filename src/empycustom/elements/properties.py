@@ -9,6 +9,7 @@ from typing import Any
 
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
+from empycustom.library.explain import kind_of
 from empycustom.model.schema import Integer
 from empycustom.native.objects import install_int_property, register_enum
 from empycustom.text import as_path, read_json_text, unquoted
@@ -55,6 +56,18 @@ class Property:
     def exported(self, value: Any) -> Any:
         """Return a value of Python's as GObject takes it."""
         return [nick for nick, _ in self.choices].index(value) if self.choices else value
+
+
+def options_text(options: Any) -> str | None:
+    """Return options of a program as the JSON of the property; None for None. Raises PropertyError."""
+    if options is None:
+        return None
+    if not isinstance(options, Mapping):
+        raise PropertyError(f"options have to be a dict, not a {kind_of(options)}", name="options")
+    try:
+        return json.dumps(options)
+    except (TypeError, ValueError) as error:
+        raise PropertyError(f"options hold what JSON does not: {error}", name="options") from None
 
 
 def gproperties(table: Sequence[Property], gtype_name: str) -> dict[str, tuple[Any, ...]]:

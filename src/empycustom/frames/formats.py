@@ -7,7 +7,9 @@ frame is stored upside down.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
+from typing import Any
 
 from empycustom.errors import FrameError
 
@@ -160,6 +162,7 @@ FORMATS: dict[str, PixelFormat] = {
 
 
 EVERY = slice(None)
+LARGEST = 16384  # width and height of a frame that is made up, in pixels
 
 
 def planes_of(video_format: str) -> tuple[PlaneFormat, ...]:
@@ -171,6 +174,24 @@ def planes_of(video_format: str) -> tuple[PlaneFormat, ...]:
             "Put videoconvert ! 'video/x-raw,format=RGBA' before the element."
         )
     return known.planes
+
+
+def check_format(video_format: object) -> None:
+    """Check a format that somebody has chosen. Raises FrameError, which names the one that may be meant."""
+    if isinstance(video_format, str) and video_format in FORMATS:
+        return
+    close = get_close_matches(str(video_format).upper(), FORMATS, n=1)
+    advice = f"{close[0]} may be meant" if close else f"there are {', '.join(FORMATS)}"
+    raise FrameError(f"There is no format {video_format}; {advice}.")
+
+
+def check_size(size: Any) -> None:
+    """Check a size, as width and height in pixels. Raises FrameError."""
+    numbers = size if isinstance(size, (tuple, list)) and len(size) == 2 else [None]
+    if any(isinstance(number, bool) or not hasattr(number, "__index__") for number in numbers) or min(numbers) < 1:
+        raise FrameError(f"size has to be two whole numbers from 1 on, not {size!r}.")
+    if max(numbers) > LARGEST:
+        raise FrameError(f"size {size!r} is too large: a frame has at most {LARGEST} pixels in each direction.")
 
 
 @lru_cache(maxsize=256)

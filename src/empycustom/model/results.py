@@ -11,7 +11,8 @@ texts, and a library may go on to change what it returned.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from empycustom.errors import OutputError
@@ -271,3 +272,17 @@ def too_short(entries: int, objects: int, first_label: str) -> str:
 def _got(value: Any) -> str:
     hint = " (process_ip returns the meta alone; process returns the pair of buffer and meta)" if isinstance(value, tuple) else ""
     return f"{type(value).__name__} {shown(value)}{hint}"
+
+
+def not_finite(value: Any, path: str) -> Iterator[str]:
+    """Yield the places of floats in a Python value that are not finite."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path.lstrip(".") or "the value"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from not_finite(item, f"{path}.{key}")
+    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        for index, item in enumerate(value):
+            yield from not_finite(item, f"{path}[{index}]")

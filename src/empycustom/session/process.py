@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -17,12 +16,12 @@ from empycustom.config.launch import AIMETA, describe
 from empycustom.elements import register
 from empycustom.elements.document import DocumentResult
 from empycustom.elements.frames import FrameFormat
+from empycustom.elements.properties import options_text
 from empycustom.errors import EmPyCustomError, FrameClosedError, LaunchError, PropertyError
-from empycustom.frames.formats import planes_of
+from empycustom.frames.formats import check_format
 from empycustom.frames.frame import MappedFrame
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
-from empycustom.library.explain import kind_of
 from empycustom.session.describe import library_stage, plain_stream
 from empycustom.session.inputs import AHEAD, Input, input_of
 from empycustom.session.parts import Report, States, build, exists, report_of
@@ -88,8 +87,8 @@ def process(
     FrameError, PropertyError
         The format is unknown; options are not JSON.
     """
-    if format:
-        planes_of(format)
+    if format is not None:
+        check_format(format)
     libraries = list(library) if isinstance(library, (list, tuple)) else [] if library is None else [library]
     given = list(options) if isinstance(options, (list, tuple)) else [options] * len(libraries)
     if len(given) != len(libraries):
@@ -97,19 +96,8 @@ def process(
         raise PropertyError(what, name="options")
     if on_error not in _POLICIES:
         raise PropertyError(f"on_error is one of {', '.join(_POLICIES)}, not {on_error!r}", name="on-error")
-    texts = [_as_json(each) for each in given]
+    texts = [options_text(each) for each in given]
     return Results(input_of(video, every_frame=every_frame), list(zip(libraries, texts, strict=True)), format, on_error)
-
-
-def _as_json(options: Any) -> str | None:
-    if options is None:
-        return None
-    if not isinstance(options, Mapping):
-        raise PropertyError(f"options have to be a dict, not a {kind_of(options)}", name="options")
-    try:
-        return json.dumps(options)
-    except (TypeError, ValueError) as error:
-        raise PropertyError(f"options hold what JSON does not: {error}", name="options") from error
 
 
 class Result(DocumentResult):
