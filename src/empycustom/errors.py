@@ -1,4 +1,4 @@
-"""All exceptions of the project, ordered by what is at fault.
+"""The exceptions of the package, ordered by what is at fault.
 
 Each is an :class:`EmPyCustomError` and, where one fits, the builtin that a Python programmer would expect. Messages are whole
 sentences that name the file, the line or the property, and end with what to do; data is kept in attributes. ``details`` has
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class EmPyCustomError(Exception):
-    """Base class of all. ``details`` is what belongs below the message, a traceback in most cases, or ``""``."""
+    """Base class of all exceptions. ``details`` is what belongs below the message, a traceback in most cases, or ``""``."""
 
     details: str = ""
 
 
 class FrameRelatedError(EmPyCustomError):
-    """Can name a frame or a batch in its message: ``frame``, with number and time, goes before ``rest``; it may be ``""``."""
+    """Base class of errors about a frame: ``frame``, its number and time, goes before ``rest``; it may be ``""``."""
 
     frame: str = ""
 

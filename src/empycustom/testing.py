@@ -67,13 +67,13 @@ def make_frame(
     Parameters
     ----------
     pixels : numpy array, or tuple of arrays, optional
-        What ``image.pixels``, or ``image.planes`` of a format with several planes, is to be: uint8 or uint16, (height, width),
+        The content of ``image.pixels``, or of ``image.planes`` where there are several: uint8 or uint16, (height, width),
         (height, width, 3) or (height, width, 4). Left out: a test picture, red to the right, green downwards, blue in squares.
     format : str, optional
         GStreamer's name of the pixel format. Left out: GRAY8, RGB or RGBA by the shape of ``pixels``, RGBA for the test picture.
     size : tuple of int
-        Width and height in pixels. Left out: 640, 480 of the test picture; of arrays their shape, which does not show it for
-        formats such as YUY2.
+        Width and height in pixels. Left out: 640, 480 for the test picture, else the shape of the arrays; to be given for
+        formats such as YUY2, whose arrays have another shape.
     objects : int, or list of dicts
         The content of ``in_meta["frame"][0]["object"]``: how many (a person, a car, a bicycle, and so on, side by side), or each
         as a dict with ``rect_params`` at least, in pixels; what is left out gets its default, as for ``new_object``.

@@ -27,10 +27,10 @@ Buffer = Any
 """A ``Gst.Buffer``, whose classes have no types of their own."""
 
 Options = dict[str, Any]
-"""What the property ``options`` says, ``{}`` if nothing."""
+"""The value of the property ``options``; ``{}`` where it is not set."""
 
 NewFrame = Any
-"""What ``process`` makes: a ``Gst.Buffer``, a NumPy array, a tuple of arrays (a plane each), or None: the frame is dropped."""
+"""The new frame of ``process``: a ``Gst.Buffer``, a NumPy array, a tuple of arrays (a plane each), or None to drop the frame."""
 
 
 # Made by tools/pages from model/keys.py.
@@ -245,18 +245,18 @@ class OutBatch(TypedDict, total=False):
 
 
 OutMeta = Sequence[Any] | OutBatch | str | None
-"""What a callback may return: an entry for each object and one for the frame; the long form; JSON text; or nothing to say."""
+"""The result of a callback: a list with an entry for each object, a dict (the long or the short form), JSON text, or None."""
 
 
 class InPlaceLibrary(Protocol):
     """A library for ``in-place=true``. It may have ``start(options)`` and ``stop(options)`` besides."""
 
     def process_ip(self, io_buffer: Buffer, in_meta: InMeta, options: Options) -> OutMeta:
-        """Called for every frame; what it writes into the pixels goes downstream."""
+        """Process a frame in place, and return its result. Changed pixels go downstream."""
 
 
 class Library(Protocol):
     """A library for ``in-place=false``. It may have ``start``, ``stop`` and ``output_caps(caps, options)`` besides."""
 
     def process(self, in_buffer: Buffer, in_meta: InMeta, options: Options) -> tuple[NewFrame, OutMeta]:
-        """Called for every frame; returns the new one and what to say."""
+        """Make a new frame of a frame, and return it with the result; None in its place drops the frame."""

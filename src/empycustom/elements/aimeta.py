@@ -61,7 +61,7 @@ _FLUSHING = int(Gst.PadFlags.FLUSHING)
 
 
 class Pace:
-    """Tells a queue that is full whether the stream at a sink pad may wait."""
+    """Reports to a full queue whether the stream at a sink pad may wait."""
 
     def __init__(self, pad: Any) -> None:
         self._pad = pad
@@ -105,7 +105,7 @@ class AIMeta(VideoTransform):
 
     def __init__(self) -> None:
         self.documents = 0
-        self._outputs: dict[str, QueuedOutput] = {}  # by the property that asks for them
+        self._outputs: dict[str, QueuedOutput] = {}  # by the property that they are for
         super().__init__()
         self.pace = Pace(self.sinkpad)
 

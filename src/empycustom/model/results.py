@@ -44,16 +44,16 @@ class FrameResult:
 
     @property
     def is_about_objects(self) -> bool:
-        """Return whether an object gets attributes, or a new one was found."""
+        """True where an object gets attributes, or a new one was found."""
         return bool(self.new_objects) or any(attributes is not NOTHING for attributes in self.objects)
 
 
 class Result:
-    """What a callback returned about a buffer: ``attributes`` of the batch, the results of its frames.
+    """The result about a buffer: ``attributes`` of the batch, the results of its frames.
 
     ``returned`` is all of it, as a list or a dict with JSON (bytes) in it, None: nothing. ``ignored`` are sentences about what
-    belongs to nothing. ``image`` is a list with the new frame that ``process`` made, and nothing else: who else has that can be
-    seen then.
+    belongs to nothing. ``image`` is a list with the new frame that ``process`` made, and nothing else, so that
+    the references to it can be counted.
     """
 
     attributes: Any = NOTHING

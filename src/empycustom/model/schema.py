@@ -21,7 +21,7 @@ class Unusual(Exception):  # noqa: N818 - it is not an error
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, and where: ``path`` is a JSON path (``$.streams[0].location``). ``unknown``: a key that may not be there."""
+    """A problem and its place: ``path`` is a JSON path (``$.streams[0].location``). ``unknown``: a key that may not be there."""
 
     path: str
     text: str

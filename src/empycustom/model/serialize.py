@@ -1,10 +1,10 @@
-"""Any Python value or text that a library returns, as plain JSON values and as JSON.
+"""Serialization: any Python value or text that a library returns, as plain JSON values and as JSON.
 
 Plain values are None, bool, int, finite float, str, list and dict with str keys. NumPy scalars and arrays (and whatever else
 has ``dtype`` and ``tolist``) become them; NaN and the infinities become None. Text is JSON or Python's own spelling of a
 literal, as ``str(list)`` makes it; nothing is ever evaluated.
 
-JSON is written by orjson. What it refuses goes through :func:`plain`, which makes something of it all the same, or explains.
+JSON is written by orjson. What it refuses goes through :func:`plain`, which converts it nevertheless, or explains.
 """
 
 from __future__ import annotations

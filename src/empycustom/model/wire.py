@@ -1,4 +1,4 @@
-"""What the values of the model are as JSON: objects of in_meta, documents, and the metadata on buffers.
+"""The values of the model as JSON: objects of in_meta, documents, and the metadata on buffers.
 
 What comes from a buffer is checked where it is read, for anybody may have written it. Numbers that no object has are read as 0,
 with a sentence for the log. JSON that is not as empycustom writes it is refused with a ValueError that has the reason.

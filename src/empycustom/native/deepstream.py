@@ -1,7 +1,7 @@
 """DeepStream's metadata: NVIDIA's library of it, how its structures lie in each version, and the lock of a batch.
 
 Whoever made a batch owns it and all that is in it. Addresses here are of NVIDIA's structures, and good only as long as the buffer
-is held and nobody has removed what lies there; so a batch is read and changed under its lock, in one step (see :class:`Steps`).
+lives and what lies there was not removed; so a batch is read and changed under its lock, in one step (see :class:`Steps`).
 """
 
 from __future__ import annotations
