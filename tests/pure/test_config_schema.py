@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empycustom.config import schema
-from empycustom.config.document import load, refuse
+from empycustom.config.document import load, raise_problems
 from empycustom.errors import ConfigurationError
 from empycustom.frames.formats import FORMATS
 
@@ -111,7 +111,7 @@ WRONG = [
 
 
 def read(document):
-    refuse(Path("emi.json"), document, schema.CONFIGURATION.problems(document, "$"))
+    raise_problems(Path("emi.json"), document, schema.CONFIGURATION.problems(document, "$"))
     return schema.CONFIGURATION.read(document)
 
 

@@ -31,7 +31,7 @@ _ENCODERS = {".png": "pngenc", ".jpg": "jpegenc quality=95", ".jpeg": "jpegenc q
 _COLOURS = ((255, 140, 120), (90, 230, 220), (255, 220, 50), (150, 240, 150), (255, 150, 220), (150, 200, 255), (255, 180, 70))
 _WHITE = (255, 255, 255)
 _TIMEOUT = 30 * Gst.SECOND
-_MOST_LINES, _LONGEST = 8, 48  # attributes of one object; characters of a line
+_MAX_LINES, _LONGEST = 8, 48  # attributes of one object; characters of a line
 
 
 def check_picture(path: Path) -> None:
@@ -112,7 +112,7 @@ def _lines(attributes: Any) -> list[str]:
     by_key = attributes.items() if isinstance(attributes, dict) else None
     lines = [f"{key} {_value(value)}" for key, value in by_key] if by_key is not None else [_value(attributes)]
     lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines]
-    return lines if len(lines) <= _MOST_LINES else [*lines[: _MOST_LINES - 1], "…"]
+    return lines if len(lines) <= _MAX_LINES else [*lines[: _MAX_LINES - 1], "…"]
 
 
 def _value(value: Any) -> str:

@@ -41,7 +41,7 @@ from empycustom.session.describe import (
     without_times,
 )
 from empycustom.session.excerpt import Part, check_part, may_be_live
-from empycustom.session.outputs import Outputs, are_documents_all, sinks_of_all, summarized
+from empycustom.session.outputs import Outputs, has_only_documents, sinks_of_all, with_summary
 from empycustom.session.play import Session
 from empycustom.session.player import Interrupts
 from empycustom.session.playlist import check_files, expand
@@ -60,7 +60,7 @@ def main(arguments: Namespace) -> int:
     """Play SOURCE through the libraries, or the streams of the configuration SOURCE; return the exit code."""
     reserve_stdout()
     add_elements()
-    return summarized(arguments, lambda done: _main(arguments, done))
+    return with_summary(arguments, lambda done: _main(arguments, done))
 
 
 def _main(args: Namespace, done: dict[str, Any]) -> int:
@@ -158,7 +158,7 @@ def dry_run(configuration: Configuration, args: Namespace) -> int:
     """Print a gst-launch line for each stream, in which aimeta itself writes the documents; return 0."""
     options = options_of(args)
     to_file = args.out not in (None, "-") and not configuration.many
-    shown = args.out or configuration.callback or are_documents_all(configuration, args)
+    shown = args.out or configuration.callback or has_only_documents(configuration, args)
     aimeta = {"location": as_text(as_path(args.out))} if to_file else {"silent": False} if shown else {}
     if options.part:
         _warn("--start and --duration are not in the line: gst-launch-1.0 plays a source from its beginning to its end.")
@@ -188,7 +188,7 @@ class Run:
         self._args, self._many = args, configuration.many
         self._is_typed = configuration.file is None
         self._session = Session(configuration, options_of(args), self._open, notify=self._notify)
-        printing = args.out == "-" or are_documents_all(configuration, args)
+        printing = args.out == "-" or has_only_documents(configuration, args)
         silent = args.quiet or not self._is_typed or (printing and reserved_stdout().isatty())
         self._progress = Progress(quiet=silent)
 

@@ -16,7 +16,7 @@ from empycustom.text import as_native, as_path, as_text, below, for_people, read
 _INVALID = re.compile("[\0\ud800-\udfff]")
 
 
-def refuse(file: Path, document: Any, problems: Iterable[Problem]) -> None:
+def raise_problems(file: Path, document: Any, problems: Iterable[Problem]) -> None:
     """Raise ConfigurationError if there are ``problems``: a line each, in the order of the file, then those of ``--set``."""
     places = {path: index for index, (path, _) in enumerate(_walk(document, "$"))}
     found = sorted(dict.fromkeys(problems), key=lambda problem: places.get(problem.path, len(places)))
@@ -90,7 +90,7 @@ def load(path: Path) -> Any:
         raise ConfigurationError(f"{name}: {TOO_DEEP}") from error
     except ValueError as error:
         raise ConfigurationError(f"{name}: {for_people(str(error))}") from error
-    refuse(path, document, odd)
+    raise_problems(path, document, odd)
     return document
 
 

@@ -1,4 +1,4 @@
-"""A configuration as frozen values: streams, each with its stages in the order of the pipeline."""
+"""The configuration as immutable values: streams, each with its stages in the order of the pipeline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from empycustom.config import document as files
 from empycustom.config import schema
-from empycustom.config.document import load, refuse
+from empycustom.config.document import load, raise_problems
 from empycustom.config.options import EventItem, Option, Setting, read_items, read_options, settings_of, typed_settings
 from empycustom.config.schema import is_named
 from empycustom.model.schema import Problem
@@ -105,7 +105,7 @@ def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = (
     document = load(file)
     wrong = list(schema.CONFIGURATION.problems(document, "$"))
     if wrong:
-        refuse(file, document, [*wrong, *_missing_at_all(document, file.absolute().parent)])
+        raise_problems(file, document, [*wrong, *_missing_at_all(document, file.absolute().parent)])
     return _configuration(file, schema.CONFIGURATION.read(document), tuple(sources), tuple(settings), more)
 
 
@@ -140,7 +140,7 @@ def _configuration(
     problems += [*_shared(streams), *_not_lines(streams)]
     callback, items = _callback(document, folder, problems), tuple(read_items(document))
     made = Configuration(file, streams, many, callback, items, tuple(options), document, sources, settings)
-    refuse(file, document, [*problems, *more(made)])
+    raise_problems(file, document, [*problems, *more(made)])
     return made
 
 

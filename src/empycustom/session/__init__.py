@@ -1,1 +1,1 @@
-"""What every command that plays a pipeline needs: sources, sinks, the bus, Ctrl-C, and lines that go out."""
+"""Play streams for all commands and for ``empycustom.process``: sources, sinks, the bus, Ctrl-C, and outputs."""

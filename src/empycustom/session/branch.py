@@ -15,13 +15,13 @@ from empycustom.native import probes
 from empycustom.outputs.table import path_of
 from empycustom.session.callback import SignalCallback
 from empycustom.session.describe import PlayOptions, described, sinks_of, sources_of
-from empycustom.session.excerpt import Excerpt, LeftOut, Newest, why_no_start
+from empycustom.session.excerpt import Excerpt, Newest, SkippedFrames, why_no_start
 from empycustom.session.outputs import SLOW, Output
 from empycustom.session.parts import Report, exists, in_background
 from empycustom.session.playlist import Playlist
 from empycustom.session.reconnect import Outlet, Reconnection
 from empycustom.session.sinks import Sinks
-from empycustom.session.sources import SOURCE, Times, error_text, expect_video, is_lasting, shown
+from empycustom.session.sources import SOURCE, Times, error_text, expect_video, is_endless, shown
 from empycustom.session.stages import set_text
 from empycustom.session.summary import Work
 from empycustom.session.upright import keep_upright
@@ -55,7 +55,7 @@ class Branch:
         self.stream, self.options, self.callback, self.notify = stream, options, callback, notify
         self._output = output
         self.documents = self.events = self.dropped = self._admitted = 0
-        self.work, self.left_out = Work(), LeftOut()
+        self.work, self.left_out = Work(), SkippedFrames()
         self.over = False  # no more frames are wanted
         self.failed = False  # while others of its pipeline go on
         self.shared = 0  # how many of its first stages are played with those of others
@@ -131,7 +131,7 @@ class Branch:
             return
         announced = self._leaving() or self.head.get_by_name(STREAMMUX) or self.first
         announce(announced.get_static_pad("src"), name)
-        if self.options.reconnect and is_lasting(source.target):
+        if self.options.reconnect and is_endless(source.target):
             self.feeder = Reconnection(self.head, self.first, source, name, outlet, is_over=self._is_over, warn=self._warn)
         else:
             element, pad = self.head.get_by_name(SOURCE), self.first.get_static_pad("sink")

@@ -31,7 +31,7 @@ def may_be_live(source: Source) -> bool:
     return source.kind == "uri" and _scheme(source.target) not in ("file", *_LIVE_SCHEMES)
 
 
-class LeftOut:
+class SkippedFrames:
     """Counts the frames of a live source that were skipped because the libraries were busy, in all connections."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Newest:
     result; ``can_fall_behind``: slow libraries make results late.
     """
 
-    def __init__(self, pipeline: Any, left_out: LeftOut, *, every: bool) -> None:
+    def __init__(self, pipeline: Any, left_out: SkippedFrames, *, every: bool) -> None:
         self._left_out, self._every = left_out, every
         self.can_fall_behind = self.is_live = False
         queue = pipeline.get_by_name(FIRST)

@@ -16,7 +16,7 @@ from empycustom.errors import LaunchError, SourceError
 from empycustom.gstreamer import Gst
 from empycustom.library.explain import kind_of
 from empycustom.session.describe import plain_stream, sources_of
-from empycustom.session.excerpt import LeftOut, Newest, is_live
+from empycustom.session.excerpt import Newest, SkippedFrames, is_live
 from empycustom.session.parts import Report
 from empycustom.session.playlist import Playlist
 from empycustom.session.sources import SOURCE, Times, describe_source, error_text, expect_video, shown
@@ -78,7 +78,7 @@ class Files(Input):
         except LaunchError as error:
             raise SourceError(str(error)) from error
         self._every, self.newest = every_frame, is_live(self._sources[0]) and not every_frame
-        self._left_out, self._warned = LeftOut(), False
+        self._left_out, self._warned = SkippedFrames(), False
         self._playlist: Playlist | None = None
         self._times: Times | None = None
         self._broken: list[str] = []

@@ -24,8 +24,8 @@ from empycustom.session.summary import Work, written
 from empycustom.text import as_path, as_text
 
 SLOW = (
-    "Documents of this live stream are written more slowly than they are made; those without room are dropped (the summary says "
-    "how many)."
+    "Documents of this live stream are written more slowly than they are made; those without room are dropped (the summary has "
+    "their count)."
 )
 
 
@@ -90,7 +90,7 @@ STDOUT = "-"
 _BEGIN = '{"exit_code":'  # of every summary
 
 
-def summarized(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
+def with_summary(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
     """Call ``play``, which fills a dict; write this and the exit code to ``--summary-json``, and return the exit code.
 
     Raises LaunchError before playing if the file is another output, or exists and is not a summary: it may be the video.
@@ -141,7 +141,7 @@ def _write(lines: Lines, code: int, done: Mapping[str, Any]) -> int:
 # Documents, events and files of all streams.
 
 
-def are_documents_all(configuration: Configuration, args: Namespace) -> bool:
+def has_only_documents(configuration: Configuration, args: Namespace) -> bool:
     """Return True if documents are the only result of a run, so that they are printed.
 
     A source without a library is only measured.
@@ -191,7 +191,7 @@ class Outputs:
         self._used = {path.absolute() for path in paths}
         self._files = {str(path): path.absolute() for path in (documents, events) if path}
         self._lock = threading.Lock()
-        shown = args.out == "-" or are_documents_all(configuration, args)
+        shown = args.out == "-" or has_only_documents(configuration, args)
         self._events = Lines(events, on_closed=on_closed) if events else None
         self._documents = Lines(documents, on_closed=on_closed) if documents else None
         self._stdout: Lines | None = None

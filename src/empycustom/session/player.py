@@ -22,9 +22,9 @@ _HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-
 
 
 class Interrupts:
-    """How often Ctrl-C was pressed, or SIGTERM or SIGHUP came, since :meth:`counted`. Several players may look at one.
+    """Counts Ctrl-C, SIGTERM and SIGHUP inside of :meth:`counted`. Several players may share one.
 
-    Elements in Python are made while it counts, too: PyGObject would print a KeyboardInterrupt in them, and lose it.
+    Elements in Python are made inside of it, too: PyGObject would print a KeyboardInterrupt in them, and lose it.
     """
 
     def __init__(self) -> None:
@@ -175,7 +175,7 @@ class Player:
             self._handle_message(message)
         elif self._states.failed:
             self.notify(
-                "error", "The pipeline cannot start, and no element says why; run again with GST_DEBUG=3 in the environment."
+                "error", "The pipeline cannot start, and no element reports why; run again with GST_DEBUG=3 in the environment."
             )
         elif self._ends_by is not None and is_debugger_open():
             self._wait_for_debugger()

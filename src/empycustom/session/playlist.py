@@ -17,7 +17,7 @@ from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst
 from empycustom.session import sources as endless
 from empycustom.session.parts import Report, build_element
-from empycustom.session.sources import SOURCE, Source, Times, describe_source, expect_video, is_file, is_lasting, post_no_video
+from empycustom.session.sources import SOURCE, Source, Times, describe_source, expect_video, is_endless, is_file, post_no_video
 from empycustom.text import as_path, as_text, from_native
 
 # Suffixes of files that are played; others in a folder are left out.
@@ -126,7 +126,7 @@ _NUMBER = re.compile(f":{SOURCE}([0-9]+)")
 def check_files(sources: Sequence[Source | None]) -> None:
     """Raise LaunchError if one of several sources is not a file but a pipe, a camera or endless; None is skipped."""
     for source in sources:
-        if source and len(sources) > 1 and (source.kind != "uri" or is_lasting(source.target)):
+        if source and len(sources) > 1 and (source.kind != "uri" or is_endless(source.target)):
             raise LaunchError(f"{source.name} is not a file, as each of several SOURCEs has to be; play it alone.")
 
 

@@ -261,7 +261,7 @@ class Results(Iterator[Result]):
         while (message := self._bus.pop()) is not None:
             self._handle_message(message)
         if failed and not self._failure:
-            self._failure = LaunchError("The pipeline cannot start, and no element says why; set GST_DEBUG=3 in the environment.")
+            self._failure = LaunchError("The pipeline cannot start, and no element reports why; set the variable GST_DEBUG=3.")
 
     def _handle_message(self, message: Any) -> None:
         if message.type == Gst.MessageType.EOS:

@@ -93,7 +93,7 @@ def is_file(source: str) -> bool:
     return not (camera or source == "test" or is_stdin(source))
 
 
-def is_lasting(source: str) -> bool:
+def is_endless(source: str) -> bool:
     """Return True if a source is endless, as an RTSP server, so that its end is a failure."""
     scheme = _URI.match(source)
     return scheme is not None and scheme[1].lower().startswith("rtsp")
@@ -110,7 +110,7 @@ def _named(uri: str) -> Path:
     """Return the path in the URI of a file."""
     text = unquote(uri.partition("://")[2], errors="surrogateescape")
     if "\0" in text:
-        raise LaunchError(f"{uri} is not the URI of a file: no name of a file holds %00.")
+        raise LaunchError(f"{uri} is not the URI of a file: the name of a file cannot contain %00.")
     return Path(as_native(text))
 
 
