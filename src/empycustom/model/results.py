@@ -19,7 +19,7 @@ from empycustom.errors import OutputError
 from empycustom.model import values as model
 from empycustom.model.keys import FRAMES, NEW_OBJECTS, OBJECTS, OUT_BATCH_DICT, OUT_FRAME_DICT, RESULT_ATTRIBUTES, new_object
 from empycustom.model.schema import ANYTHING, Array
-from empycustom.model.serialize import assemble, decode, encode, parse, plain, shown
+from empycustom.model.serialize import assemble, decode, encode, has_numbers, parse, plain, shown
 from empycustom.model.values import NOTHING, merge
 from empycustom.text import below
 
@@ -94,7 +94,7 @@ def _opened(value: Any) -> Any:
     """Return the list or the dict in a value of another type; the value itself where there is none in it."""
     if isinstance(value, str):
         return parse(value)
-    return plain(value) if isinstance(value, (list, dict)) or hasattr(value, "tolist") else value
+    return plain(value) if isinstance(value, (list, dict)) or has_numbers(value) else value
 
 
 def _list_result(entries: list[Any], object_counts: list[int]) -> Result:

@@ -24,10 +24,13 @@ from uuid import UUID
 
 import orjson
 
-from empycustom.errors import OutputError
+from empycustom.errors import FrameClosedError, OutputError
 
 _SHOWN = 200  # characters of a text that an error message shows
 _INTEGER_BITS = 1024  # as far as a double reaches; Python itself refuses to print integers of thousands of digits
+_CLOSED_VIEW = (
+    "is a view of the frame's pixels, which is valid only during the call; return a number, or a copy: image.rgb.copy()"
+)
 DEEPEST = 100  # lists and dicts in one another; Python's own parser gives up at 200 brackets
 
 
@@ -103,7 +106,7 @@ def _other(value: Any, at: _Place, depth: int) -> Any:
     for base, content in _CONTENT:
         if isinstance(value, base):
             return _plain(content(value), at, depth)
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+    if has_numbers(value, at):
         listed = _listed(value, at)
         if type(listed) is not type(value):
             return _plain(listed, at, depth)
@@ -113,6 +116,17 @@ def _other(value: Any, at: _Place, depth: int) -> Any:
         f"{type(value).__module__}.{type(value).__qualname__} is not a JSON value; return numbers, texts, lists and dicts",
         path=_place(at),
     )
+
+
+def has_numbers(value: Any, at: _Place = "") -> bool:
+    """Return whether a value is an array or a scalar. Raises OutputError for a view of a frame whose pixels are gone."""
+    try:
+        return hasattr(value, "dtype") and hasattr(value, "tolist")
+    except FrameClosedError:
+        place = _place(at)
+        error = OutputError(f"{place} {_CLOSED_VIEW}")
+        error.path = "" if at == "" else place
+        raise error from None
 
 
 def _listed(value: Any, at: _Place) -> Any:

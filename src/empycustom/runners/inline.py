@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from empycustom.carriers.protocol import Frame
-from empycustom.errors import CallbackOutputError, EmPyCustomError, OutputError
+from empycustom.errors import CallbackOutputError, LibraryError, NativeError, OutputError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library
 from empycustom.library.explain import is_kind, kind_of, locate_error
@@ -68,7 +68,7 @@ def read_returned(library: Library, reader: Callable[..., Any], *given: Any, cal
     except OutputError as error:
         details = locate_error(error.__cause__, library.path).traceback if error.__cause__ else ""
         raise invalid_result(library, str(error), callback, details) from error
-    except EmPyCustomError:
+    except (LibraryError, NativeError):
         raise
     except BaseException as error:
         found = locate_error(error, library.path)
