@@ -163,7 +163,7 @@ def test_stop_is_called_though_the_callback_failed(cli, library, tmp_path):
         (["nope.py"], "nope.py does not exist"),
         (["lib.py", "--options", "{"], "options is not JSON"),
         (["lib.py", "--options", "@nope.json"], "nope.json cannot be read"),
-        (["lib.py", "--format", "XYZ"], "the formats that can are RGBA"),
+        (["lib.py", "--format", "XYZ"], "There is no format XYZ; there are RGBA"),
     ],
 )
 def test_wrong_arguments_are_errors(words, complaint, cli, library):

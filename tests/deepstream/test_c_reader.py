@@ -192,7 +192,7 @@ def test_a_new_buffer_of_process_has_the_events_too(read, library):
     assert [json.loads(line.text)["emcustom"] for line in printed.lines] == [{"n": number} for number in range(BUFFERS)]
 
 
-# otherAttrs that is no JSON, and no text at all; an objectId that begins like ours; none.
+# otherAttrs that is not JSON, and not even text; an objectId that begins like ours; none.
 STRANGERS = [("other", "hello"), ("other", '{"emcustom":{"mine":1}}'), ("empycustom2", "{}"), ("", "")]
 
 

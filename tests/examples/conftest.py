@@ -31,7 +31,7 @@ def walkers(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The first twelve frames of the sample video, as arguments for gst-launch."""
     fetched = subprocess.run([PROJECT / "tools/sample_video.sh"], capture_output=True, text=True)
     if fetched.returncode:
-        pytest.skip(f"the sample video cannot be had: {fetched.stderr.strip().splitlines()[-1]}")
+        pytest.skip(f"the sample video is not available: {fetched.stderr.strip().splitlines()[-1]}")
     video = cv2.VideoCapture(str(PROJECT / fetched.stdout.strip()))
     frames = [cv2.cvtColor(video.read()[1], cv2.COLOR_BGR2RGBA) for _ in range(12)]
     raw = tmp_path_factory.mktemp("walkers") / "raw"

@@ -123,11 +123,6 @@ class Player:
         self._buffering = False
         self._states = States(pipeline, owner.feeders)
 
-    @property
-    def is_started(self) -> bool:
-        """True when all elements have started."""
-        return self._states.started
-
     def play(self) -> int:
         """Play until the end, an error or Ctrl-C; return the exit code. Raises StuckError if elements do not stop.
 
