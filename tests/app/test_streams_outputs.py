@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from command_helpers import COUNTS, LIB, SAYS, words
+import pytest
+from command_helpers import COUNTS, LIB, SAYS, documents_in, words
 from PIL import Image
 
 
@@ -152,3 +153,81 @@ def test_a_reader_that_goes_away_ends_the_streams(begin, configured):
 
     assert child.process.wait(timeout=20) == 0
     assert "Traceback" not in child.process.stderr.read()
+
+
+THEIRS = """\
+class Theirs:
+    batch_bytes = 1000
+
+    def __init__(self, location):
+        self.name = location
+
+    def open(self):
+        if "refused" in self.name:
+            raise ValueError("not today")
+        self.file = open("theirs.jsonl", "wb")
+
+    def write(self, lines):
+        self.file.write(b"".join(lines))
+
+    def close(self):
+        self.file.close()
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path, env):
+    """Install a package with an output."""
+    (tmp_path / "their_package.py").write_text(THEIRS)
+    info = tmp_path / "their_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[empycustom.outputs]\ntheirs = their_package:Theirs\n")
+    env["PYTHONPATH"] += f":{tmp_path}"
+
+
+def test_documents_go_to_the_output_of_another_package(theirs, cli, library, tmp_path):
+    library(SAYS, "lib.py")
+    ended = cli("run", "test", "--lib", "lib.py", "--frames", "3", "--out", "theirs://x")
+    assert (ended.code, ended.out) == (0, ""), ended.err
+    assert [frame["frame_num"] for frame in documents_in(tmp_path / "theirs.jsonl")] == [0, 1, 2]
+    ended = cli("run", "test", "--frames", "3", "--out", "theirs://refused")
+    assert ended.code == 1
+    assert "error: theirs://refused cannot be written (not today)." in ended.err
+
+
+@pytest.mark.parametrize("option", ["--out", "--summary-json"])
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_uri_without_an_output_is_refused(cli, tmp_path, option, more):
+    before = set(tmp_path.iterdir())
+    ended = cli("run", "test", "--frames", "1", option, "udp://127.0.0.1:9000", *more)
+    assert ended.code == (2 if more and option == "--summary-json" else 1)
+    if ended.code == 1:
+        assert f"error: {option} udp://127.0.0.1:9000: there is no output for udp://; give the path of a file, or" in ended.err
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_events_and_the_location_of_a_configuration_need_an_output(cli, tmp_path):
+    (tmp_path / "emi_signal_callback.py").write_text(COUNTS)
+    written = {"pipeline_configuration": {"aimeta": {}}, "signal_callback_function_name": "update"}
+    (tmp_path / "c.json").write_text(json.dumps(written))
+    ended = cli("run", "c.json", "--source", "test", "--frames", "1", "--events", "udp://x")
+    assert ended.code == 1
+    assert "error: --events udp://x: there is no output for udp://" in ended.err
+    written["pipeline_configuration"]["aimeta"]["location"] = "fil://x"
+    (tmp_path / "c.json").write_text(json.dumps(written))
+    for command in ("run", "check"):
+        ended = cli(command, "c.json", "--source", "test", "--allow-outside")
+        assert ended.code == 1
+        assert "$.pipeline_configuration.aimeta.location: there is no output for fil://; file may be meant" in ended.err
+
+
+def test_a_uri_of_a_file_is_a_file_and_frames_go_nowhere_else(cli, library, tmp_path):
+    library(SAYS, "lib.py")
+    to = f"file://{tmp_path}/a%20b"
+    ended = cli("run", "test", "--lib", "lib.py", "--frames", "1", "--out", f"{to}.jsonl", "--save", f"{to}.png")
+    assert ended.code == 0, ended.err
+    assert {"a b.jsonl", "a b.png"} <= {path.name for path in tmp_path.iterdir()}
+    ended = cli("run", "test", "--frames", "1", "--save", "udp://x/a.mp4")
+    assert (ended.code, ended.err) == (1, "empycustom: error: --save udp://x/a.mp4 is not a file; give the path of a file.\n")
+    assert cli("run", "test", "--frames", "1", "--out", "console://").documents[0]["frame"][0]["frame_num"] == 0

@@ -24,7 +24,7 @@ from empycustom.model.results import value_of
 from empycustom.model.values import NOTHING
 from empycustom.session.callback import SignalCallback
 from empycustom.session.console import ErrorCollector, print_error, reserve_stdout, show
-from empycustom.session.describe import missing_sources, places_outside
+from empycustom.session.describe import file_path, missing_sources, places_outside
 from empycustom.session.outputs import prepare
 from empycustom.session.parts import exists
 from empycustom.session.stages import problems
@@ -57,7 +57,7 @@ def _print(*lines: str) -> None:
 def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> None:
     options = read_object("options", args.options and unquoted(args.options))
     facts |= {"library": args.library, "options": options}
-    saved = as_path(args.save) if args.save else None
+    saved = file_path("--save", args.save) if args.save else None
     if saved:
         check_picture(saved)
         prepare([saved], [*filter(None, [args.image, args.video]), args.library])

@@ -85,7 +85,7 @@ def is_configuration(source: str) -> bool:
     return source.lower().endswith(".json") and "://" not in source
 
 
-_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+_STDOUT = ("console://", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def place(name: str) -> str:

@@ -41,7 +41,7 @@ from empycustom.session.describe import (
     without_times,
 )
 from empycustom.session.excerpt import Part, check_part, may_be_live
-from empycustom.session.outputs import Outputs, has_only_documents, sinks_of_all, with_summary
+from empycustom.session.outputs import Outputs, check_outputs, has_only_documents, sinks_of_all, with_summary
 from empycustom.session.play import Session
 from empycustom.session.player import Interrupts
 from empycustom.session.playlist import check_files, expand
@@ -83,6 +83,7 @@ def options_of(args: Namespace) -> PlayOptions:
 def read_file(args: Namespace) -> Configuration | None:
     """Read the configuration that SOURCE names; None: Ctrl-C. Raises ConfigurationError, LaunchError, OSError."""
     settings = [setting for setting in args.settings if setting != STDIN]
+    check_outputs(args)
     interrupts = Interrupts()
     with interrupts.counted():
         configuration = read(as_path(args.source[0]), sources=args.sources, settings=settings, more=partial(_problems, args))
@@ -116,6 +117,7 @@ def typed(args: Namespace) -> Configuration:
     """Return what was typed as a configuration of one stream. Raises ReportedError when all that is wrong has been printed."""
     options = options_of(args)
     with ErrorCollector() as found:
+        found(check_outputs, args)
         names = [name for source in args.source for name in found(expand, source, _warn) or ()]
         sources = [found(playable, name) for name in names]
         found(sinks_of(plain_stream(args.source), options).check)
@@ -159,7 +161,8 @@ def dry_run(configuration: Configuration, args: Namespace) -> int:
     options = options_of(args)
     to_file = args.out not in (None, "-") and not configuration.many
     shown = args.out or configuration.callback or has_only_documents(configuration, args)
-    aimeta = {"location": as_text(as_path(args.out))} if to_file else {"silent": False} if shown else {}
+    location = {"location": args.out if "://" in args.out else as_text(as_path(args.out))} if to_file else None
+    aimeta = location or ({"silent": False} if shown else {})
     if options.part:
         _warn("--start and --duration are not in the line: gst-launch-1.0 plays a source from its beginning to its end.")
     locations = [location for stream in configuration.streams for location in (stream.location, *stream.more)]

@@ -74,8 +74,7 @@ def output_for(location: str) -> Output:
 
     Raises UnknownOutputError, PathError, and what an output of another package raises.
     """
-    scheme, separator, _ = location.partition("://")
-    output: Output = _class_for(scheme if separator else "file")(location)
+    output: Output = output_class(location)(location)
     return output
 
 
@@ -86,8 +85,10 @@ def path_of(location: str) -> Path | None:
     return None if "://" in location else as_path(location)
 
 
-def _class_for(scheme: str) -> Callable[[str], Any]:
+def output_class(location: str) -> Callable[[str], Any]:
+    """Return the class, or function, that makes the output for a location. Raises UnknownOutputError."""
     found: Callable[[str], Any]
+    scheme = location.partition("://")[0] if "://" in location else "file"
     if scheme in OUTPUTS:
         module, _, name = OUTPUTS[scheme].partition(":")
         found = getattr(import_module(module), name)

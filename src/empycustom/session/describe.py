@@ -13,15 +13,15 @@ from typing import Any
 
 from empycustom.config.launch import Description, describe
 from empycustom.config.streams import Configuration, Stage, Stream
-from empycustom.errors import LaunchError
+from empycustom.errors import LaunchError, UnknownOutputError
 from empycustom.model.schema import Problem
-from empycustom.outputs.table import path_of
+from empycustom.outputs.table import output_class, path_of
 from empycustom.session.excerpt import Part, check_part, is_live
 from empycustom.session.parts import exists
 from empycustom.session.playlist import Playlist, check_files, expand, launch_tokens
 from empycustom.session.sinks import Sinks
 from empycustom.session.sources import Source, describe_source, is_file, playable
-from empycustom.text import as_native, as_path, visible
+from empycustom.text import as_native, visible
 
 PLACE = "{stream_id}"  # in the name of a file
 _LONGEST = 200  # bytes of a stream's name in that of a file, which may have 255
@@ -64,9 +64,17 @@ def sources_of(stream: Stream, warn: Callable[[str], None] = lambda _text: None)
     return found
 
 
+def file_path(option: str, name: str) -> Path:
+    """Return the path that an option names, a path or a file:// URI. Raises LaunchError if it is another URI, PathError."""
+    path = path_of(name)
+    if path is None:
+        raise LaunchError(f"{option} {name} is not a file; give the path of a file.")
+    return path
+
+
 def saved_as(name: str, stream: Stream) -> Path:
-    """Return the file of a stream for a name of ``--save``. Raises LaunchError, PathError."""
-    path = as_path(name)  # first, because ~ at the beginning of a stream's name is not a home folder
+    """Return the file that a name of ``--save`` means for a stream. Raises LaunchError, PathError."""
+    path = file_path("--save", name)  # first, because ~ at the beginning of a stream's name is not a home folder
     if PLACE not in name or not stream.name:
         return path
     if why := _unfit(stream.name):
@@ -114,7 +122,7 @@ def without_times(configuration: Configuration, part: Part | None) -> Iterator[P
 
 
 def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Problem]:
-    """Yield the locations of aimeta in the file that are outside of its folder and of the working directory.
+    """Yield the locations of aimeta in the file that are outside of its folder and of the working directory, or have no output.
 
     The file may be from somebody else, while ``--allow-outside`` and ``--set`` are from the user who runs it.
     """
@@ -122,10 +130,17 @@ def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Pr
     inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, ".")]
     for stream in configuration.streams:
         location, set_at = stream.aimeta.get("location"), stream.set_at.get("location", _OWN)
-        if not location or args.allow_outside or set_at.startswith("--set"):
+        if not location:
             continue
         found = path_of(location)
+        try:
+            output_class(location)
+        except UnknownOutputError as error:
+            yield Problem(set_at, str(error))
+            continue
         path = os.path.realpath(found or "/")  # with links resolved; a location that is not a file is outside
+        if args.allow_outside or set_at.startswith("--set"):
+            continue
         if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
             yield Problem(
                 set_at,

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from empycustom.config.streams import Configuration, Stream
-from empycustom.errors import LaunchError
+from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.model.serialize import dumps
 from empycustom.outputs.queued import Pace, Patient, QueuedOutput, reason
-from empycustom.outputs.table import ConsoleOutput, FileOutput, as_line, line_of, path_of
+from empycustom.outputs.table import ConsoleOutput, as_line, line_of, output_class, output_for, path_of
 from empycustom.session.console import FAILED, exit_code_of, print_error, reserved_stdout
 from empycustom.session.describe import PLACE, PlayOptions, for_each_stream, sinks_of
 from empycustom.session.playlist import expand
 from empycustom.session.sinks import Sinks
 from empycustom.session.sources import is_same_file
 from empycustom.session.summary import Work, written
-from empycustom.text import as_path, as_text
+from empycustom.text import as_text
 
 SLOW = (
     "Documents of this live stream are written more slowly than they are made; those without room are dropped (the summary has "
@@ -43,17 +43,25 @@ class Output(Protocol):
 
 
 class Lines:
-    """Lines on stdout, or in a new file at ``path``; a thread writes them, and any thread may add lines.
+    """Lines on stdout, or in the output for ``location``: the path of a new file, or a URI.
+
+    A thread writes them, and any thread may add lines.
 
     Stdout has only these lines if it was reserved: see :mod:`empycustom.session.console`. ``on_closed`` is called once if the
-    reader of stdout ends (``| head``), which is not an error. Raises OSError if the file cannot be made.
+    reader of stdout ends (``| head``), which is not an error. Raises OSError if the file cannot be made, UnknownOutputError.
     """
 
-    def __init__(self, path: Path | None, *, on_closed: Callable[[], None]) -> None:
-        self._path, self._on_closed = path, on_closed
+    def __init__(self, location: str | None, *, on_closed: Callable[[], None]) -> None:
+        self._name = str(path_of(location) or location) if location else "stdout"
+        self._on_closed = on_closed
         self._error: LaunchError | None = None  # not raised yet
-        output = FileOutput(as_text(path)) if path else ConsoleOutput(stream=reserved_stdout())
-        self._output = QueuedOutput(output, on_error=self._fail)
+        try:
+            output = output_for(location) if location else ConsoleOutput(stream=reserved_stdout())
+            self._output = QueuedOutput(output, on_error=self._fail)
+        except (EmPyCustomError, OSError):
+            raise
+        except Exception as error:  # of an output of another package
+            raise LaunchError(f"{self._name} cannot be written ({reason(error)}).") from error
 
     def write(self, line: bytes, pace: Pace) -> bool:
         """Queue a line; return False if it was dropped, because the queue of a live stream is full.
@@ -74,7 +82,7 @@ class Lines:
         if isinstance(error, BrokenPipeError):
             self._on_closed()
         else:
-            self._error = LaunchError(f"{self._path or 'stdout'} cannot be written ({reason(error)}); it is incomplete.")
+            self._error = LaunchError(f"{self._name} cannot be written ({reason(error)}); it is incomplete.")
             self._error.__cause__ = error
 
     def _raise(self) -> None:
@@ -99,18 +107,34 @@ def with_summary(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
     done = Work().summary()
     if name is None:
         return play(done)
-    path = None if name == STDOUT else as_path(name)
+    check_output("--summary-json", name)
+    path = _path(name)
     if path and path.is_file() and not _may_be_replaced(path):
         raise LaunchError(f"--summary-json {path} is there, and is not the summary of a run; choose another name, or remove it.")
-    if path and any(_is_same(path, as_path(other)) for other in (args.out, args.events) if other):
+    if path and any(_is_same(path, other) for other in map(_path, (args.out, args.events)) if other):
         raise LaunchError(f"{path} is named twice; every output needs a file of its own.")
-    lines = Lines(path, on_closed=lambda: None)
+    lines = Lines(_location(name), on_closed=lambda: None)
     try:
         code = play(done)
     except BaseException as error:
         _write(lines, exit_code_of(error), done)
         raise
     return _write(lines, code, done)
+
+
+def check_outputs(args: Namespace) -> None:
+    """Raise LaunchError if there is no output for what ``--out`` or ``--events`` names."""
+    for option, name in (("--out", args.out), ("--events", args.events)):
+        check_output(option, name)
+
+
+def check_output(option: str, name: str | None) -> None:
+    """Raise LaunchError, which names the ``option``, if there is no output for a location."""
+    try:
+        if location := _location(name):
+            output_class(location)
+    except Exception as error:  # also of an output of another package
+        raise LaunchError(f"{option} {name}: {reason(error)}") from error
 
 
 def refuse_stdout(name: str | None) -> None:
@@ -192,10 +216,11 @@ class Outputs:
         self._files = {str(path): path.absolute() for path in (documents, events) if path}
         self._lock = threading.Lock()
         shown = args.out == "-" or has_only_documents(configuration, args)
-        self._events = Lines(events, on_closed=on_closed) if events else None
-        self._documents = Lines(documents, on_closed=on_closed) if documents else None
+        self._events, self._documents = (
+            Lines(location, on_closed=on_closed) if location else None for location in map(_location, (args.events, args.out))
+        )
         self._stdout: Lines | None = None
-        if shown or (configuration.callback and not events):
+        if shown or (configuration.callback and not self._events):
             refuse_stdout(args.summary_json)
             self._stdout = Lines(None, on_closed=on_closed)
             self._events = self._events or self._stdout
@@ -238,8 +263,12 @@ class Outputs:
         return errors
 
 
+def _location(name: str | None) -> str | None:
+    return None if name == STDOUT else name
+
+
 def _path(name: str | None) -> Path | None:
-    return as_path(name) if name not in (None, "-") else None
+    return path_of(name) if name and name != STDOUT else None
 
 
 def _saved(configuration: Configuration, args: Namespace) -> Iterator[Path]:
