@@ -13,10 +13,18 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+BELOW = " (the traceback is below)"
+
+
 class EmPyCustomError(Exception):
     """Base class of all exceptions. ``details`` is what belongs below the message, a traceback in most cases, or ``""``."""
 
     details: str = ""
+
+    @property
+    def reported(self) -> str:
+        """Return the message for where ``details`` are shown below it: on the bus, and on the console."""
+        return str(self)
 
 
 class FrameRelatedError(EmPyCustomError):
@@ -80,7 +88,16 @@ class CallbackSignatureError(LibraryError, TypeError):
     """A callback does not accept the arguments that it is called with."""
 
 
-class CallbackError(LibraryError, RuntimeError):
+class TracebackError(LibraryError):
+    """Base class where ``details`` may have the traceback of an exception that the library's own code raised."""
+
+    @property
+    def reported(self) -> str:
+        """Return the message for where ``details`` are shown below it, and say so."""
+        return f"{self}{BELOW}" if self.details else str(self)
+
+
+class CallbackError(TracebackError, RuntimeError):
     """A callback raised an exception, which is ``__cause__``; its traceback is in ``details``."""
 
 
@@ -106,7 +123,7 @@ class DebuggerLeftError(StreamEndedError):
     """The stream ends because somebody left a debugger while a callback ran."""
 
 
-class CallbackOutputError(LibraryError, ValueError):
+class CallbackOutputError(TracebackError, ValueError):
     """A callback returned something that is neither results nor a buffer; the message names the part."""
 
 

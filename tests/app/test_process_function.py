@@ -245,6 +245,7 @@ def test_what_a_library_raises_comes_after_the_frames_before():
     line = late.__code__.co_firstlineno + 1
     assert str(caught.value).startswith(f"{__file__}:{line}: late raised ZeroDivisionError: ")
     assert "at frame 3" in str(caught.value)
+    assert str(caught.value).endswith("; fix the library")  # Python shows the traceback above, if at all
     assert "ZeroDivisionError" in caught.value.details
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert list(results) == []

@@ -209,6 +209,7 @@ def test_what_goes_wrong_is_told_as_the_element_does(library):
     with pytest.raises(CallbackError, match=r"lib\.py:2: process_ip raised ZeroDivisionError") as caught:
         testing.run(library("def process_ip(b, m, o):\n    1 / 0\n"))
     assert "ZeroDivisionError" in caught.value.details
+    assert str(caught.value).endswith("division by zero; fix the library")
     with pytest.raises(CallbackOutputError, match="what <lambda> returned cannot be used"):
         testing.run(lambda b, m, o: 5)
     with pytest.raises(CallbackMissingError, match="neither process_ip nor process"):

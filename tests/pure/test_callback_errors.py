@@ -59,7 +59,8 @@ def test_whatever_a_callback_raises_is_a_callback_error(opened, callback, statem
     error = caught.value
     assert str(error).startswith(f"{library.path}:{line}: {callback} raised {what}")
     advice = "that is how Ctrl-C ends a call" if what == "KeyboardInterrupt" else "fix the library"
-    assert str(error).endswith(f"; {advice} (the traceback is below)")
+    assert str(error).endswith(f"; {advice}")
+    assert error.reported == f"{error} (the traceback is below)"  # on the bus and on the console, where it is
     assert (error.library, error.line, error.callback) == (library.path, line, callback)
     assert error.__cause__ is not None
     assert isinstance(error, RuntimeError)

@@ -81,7 +81,7 @@ def _failed(error: EmPyCustomError) -> int:
     if isinstance(error, DebuggerLeftError):
         print_info(str(error))
     elif code == FAILED:
-        print_error(str(error), error.details, lines=isinstance(error, ConfigurationError))
+        print_error(error.reported, error.details, lines=isinstance(error, ConfigurationError))
     return code
 
 

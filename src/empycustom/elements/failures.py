@@ -65,7 +65,9 @@ def _post(element: Any, kind: Any, error: BaseException) -> None:
 
 def sentence(error: BaseException) -> str:
     """Return the message of an exception, on one line."""
-    if isinstance(error, (EmPyCustomError, OSError)):
+    if isinstance(error, EmPyCustomError):
+        return error.reported
+    if isinstance(error, OSError):
         return str(error)
     return f"the element itself failed, which is a defect of empycustom: {type(error).__name__}: {error}"
 

@@ -133,7 +133,7 @@ class Library:
             self.path,
             found.line,
             f"{callback} raised {found.text}",
-            f"; {advice} (the traceback is below)",
+            f"; {advice}",
             callback=callback,
             details=found.traceback,
         )

@@ -271,6 +271,6 @@ def error_to_report(error: BaseException) -> BaseException:
         path,
         found.line,
         f"{found.text}, raised by what Python calls besides the callbacks (given to sys.settrace, sys.setprofile, "
-        "sys.addaudithook); fix the library (the traceback is below)",
+        "sys.addaudithook); fix the library",
         details=found.traceback,
     )

@@ -72,7 +72,7 @@ def read_returned(library: Library, reader: Callable[..., Any], *given: Any, cal
         raise
     except BaseException as error:
         found = locate_error(error, library.path)
-        what = f"it raises {found.text} when it is read (the traceback is below); return numbers, texts, lists and dicts"
+        what = f"it raises {found.text} when it is read; return numbers, texts, lists and dicts"
         raise invalid_result(library, what, callback, found.traceback) from error
 
 

@@ -85,7 +85,7 @@ class SignalCallback:
             raise self._invalid_result(str(error)) from error
         except BaseException as error:  # of objects of the user
             found = locate_error(error, self._path)
-            what = f"what it returned raises {found.text} when it is read (the traceback is below)"
+            what = f"what it returned raises {found.text} when it is read"
             raise self._invalid_result(what, found.traceback) from error
 
     def _invalid_result(self, what: str, details: str = "") -> CallbackOutputError:
@@ -94,7 +94,7 @@ class SignalCallback:
 
     def _error_of(self, error: BaseException) -> LibraryError:
         found = locate_error(error, self._path)
-        what, rest = f"{self._name} raised {found.text}", "; fix the callback (the traceback is below)"
+        what, rest = f"{self._name} raised {found.text}", "; fix the callback"
         return ending_error(error, found, self._name, frame="") or CallbackError.at(
             self._path, found.line, what, rest, callback=self._name, details=found.traceback
         )

@@ -329,7 +329,7 @@ class ErrorCollector:
         except EmPyCustomError as error:
             if issubclass(type(error.__cause__), KeyboardInterrupt):
                 raise
-            print_error(str(error), error.details)  # at once, because loading the next library may take long
+            print_error(error.reported, error.details)  # at once, because loading the next library may take long
             self._errors.append(error)
             return None
 

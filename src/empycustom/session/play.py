@@ -67,7 +67,7 @@ class StreamPipeline(Owner):
         except StuckError as error:
             self.stuck, self.code = error, error.exit_code
         except EmPyCustomError as error:
-            self._fail(str(error), error.details)
+            self._fail(error.reported, error.details)
         except OSError as error:
             self._fail(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.", "")
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to

@@ -17,7 +17,7 @@ from empycustom.elements import register
 from empycustom.elements.document import DocumentResult
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.properties import options_text
-from empycustom.errors import EmPyCustomError, FrameClosedError, LaunchError, PropertyError
+from empycustom.errors import BELOW, EmPyCustomError, FrameClosedError, LaunchError, PropertyError
 from empycustom.frames.formats import check_format
 from empycustom.frames.frame import MappedFrame
 from empycustom.gstreamer import Gst
@@ -270,7 +270,7 @@ class Results(Iterator[Result]):
         if report is None or report.is_slow:
             return
         if report.kind != "error":
-            _log.log(logging.WARNING if report.kind == "warning" else logging.INFO, "%s", report.text)
+            _log.log(logging.WARNING if report.kind == "warning" else logging.INFO, "%s", report.text.removesuffix(BELOW))
             self._over |= report.is_left
         elif not self._failure and not self._video.handle_error(report):
             self._failure = getattr(message.src, "error", None) or self._video.error_of(report) or _launch_error(report)
