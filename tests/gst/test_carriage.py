@@ -311,3 +311,17 @@ def process_ip(b, m, o):
     error = play(f"{SOURCE} ! {elements[0]} ! {elements[1]} ! aimeta ! fakesink").error
     assert "the JSON in the buffer's EmPyCustomMeta at frame 0 (0:00:00.000) is not as empycustom writes it" in error
     assert text in error
+
+
+def test_large_integers_stay_as_they_are_through_libraries(document, library):
+    bag = "{'rect_params': {'left': 1, 'top': 1, 'width': 20, 'height': 20}, 'obj_label': 'bag', 'emcustom': {'id': 2**127}}"
+    libraries = [
+        library(f"def process_ip(b, m, o):\n    return {{'frame': [{{'new_object': [{bag}]}}]}}\n", "finds.py"),
+        library("def process_ip(b, m, o):\n    return [{'other': 2**100} for x in m['frame'][0]['object']]\n", "adds.py"),
+        library(
+            "def process_ip(b, m, o):\n    return {'frame': {'same': m['frame'][0]['object'][0]['emcustom']['id'] == 2**127}}\n"
+        ),
+    ]
+    frame = document(f"{SOURCE} ! " + " ! ".join(f"empycustom in-place=true custom-lib={path}" for path in libraries))
+    assert frame["object"][0]["emcustom"] == {"id": 2**127, "other": 2**100}
+    assert frame["emcustom"] == {"same": True}

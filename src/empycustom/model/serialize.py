@@ -279,6 +279,7 @@ def _hashable(key: Any) -> Any:
 
 _AROUND = 8  # dicts and lists around the attributes of a library, at most, in the JSON on a buffer and in aimeta's document
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS  # neither is a JSON value
+_BLANKS = " \t\n\r"  # of JSON
 _EXACT = b" "  # begins a text with integers that orjson would read as floats, and is only a blank to everybody else
 
 
@@ -363,7 +364,7 @@ def loads(text: str) -> Any:
     NaN and numbers beyond a double's become None, lone surrogates question marks. Raises ValueError where the text is something
     else, or more containers lie in one another than in what a library may return.
     """
-    value = _decode(text)
+    value = _decode(text.lstrip(_BLANKS))
     if "\\u" in text:  # perhaps a lone surrogate
         return plain(value, around=_AROUND)
     if text.count("[") + text.count("{") > DEEPEST + _AROUND and _is_deep(value, DEEPEST + _AROUND):
