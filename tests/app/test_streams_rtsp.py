@@ -131,7 +131,7 @@ def watch(configured, monkeypatch, tmp_path):
 
     def start(pipeline, location):
         configuration = streams.read(tmp_path / configured(pipeline), sources=[location])
-        output = Namespace(document=lambda *_: True, another=None)
+        output = Namespace(document=lambda *_: True, unique_path=None)
 
         def hear(stream, kind, text, details):
             said.append((kind, text))
