@@ -287,7 +287,7 @@ def parse_time(text: str) -> Moment:
         seconds = reduce(lambda sum, number: sum * 60 + number, numbers)
         if all(number < 60 for number in numbers[1:]) and seconds < _LONGEST_S:
             return Moment(int(seconds * _NS), text)
-    raise ArgumentTypeError(f"{text} is not a time; write seconds, as 12.5, or 1:20, or 1:00:03.5")
+    raise ArgumentTypeError(f"{text} is not a time; write seconds, such as 12.5, or 1:20, or 1:00:03.5")
 
 
 def parse_duration(text: str) -> Moment:

@@ -143,7 +143,7 @@ def test_a_frame_of_a_video(cli, library, numbered, typed, at):
         (
             ["--video", "numbered.mkv", "--at", "1:2:3:4"],
             2,
-            "1:2:3:4 is not a time; write seconds, as 12.5, or 1:20, or 1:00:03.5",
+            "1:2:3:4 is not a time; write seconds, such as 12.5, or 1:20, or 1:00:03.5",
         ),
         (["--video", "numbered.mkv", "--at", "-1"], 2, "--at"),
         (["--at", "1"], 2, "--at belongs to --video, and there is none; write --video FILE --at TIME"),

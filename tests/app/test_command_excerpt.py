@@ -177,5 +177,5 @@ def test_wrong_times_are_usage_errors_with_an_example(cli, library, option, valu
     ended = cli("run", "test", "--lib", library(SAYS), f"{option}={value}")
 
     assert ended.code == 2
-    assert f"argument {option}: {value} is not a time" in ended.err
-    assert ", as 12.5, or 1:20, or 1:00:03.5" in ended.err
+    assert f"argument {option}: {value} is not a {'duration' if value == '0' else 'time'}" in ended.err
+    assert "such as 12.5, or 1:20, or 1:00:03.5" in ended.err

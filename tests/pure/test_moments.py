@@ -43,7 +43,7 @@ def test_a_time(text):
 
 @pytest.mark.parametrize("text", WRONG)
 def test_what_is_not_a_time(text):
-    with pytest.raises(ArgumentTypeError, match=r"is not a time; write seconds, as 12\.5, or 1:20, or 1:00:03\.5"):
+    with pytest.raises(ArgumentTypeError, match=r"is not a time; write seconds, such as 12\.5, or 1:20, or 1:00:03\.5"):
         parse_time(text)
 
 
