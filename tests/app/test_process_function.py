@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import re
 import resource
 import threading
 import time
@@ -23,6 +24,7 @@ from empycustom.errors import (
     PropertyError,
     SourceError,
 )
+from empycustom.frames.frame import RESULT_CLOSED
 from empycustom.session import process as home
 
 COUNTS = "calls = 0\ndef process_ip(b, m, o):\n    global calls\n    calls += 1\n    return {'frame': {'calls': calls, 'o': o}}\n"
@@ -140,11 +142,13 @@ def test_pixels_are_views_until_the_next_result_is_asked_for():
     kept = pixels.copy()
     second = next(results)
     for use in (lambda: pixels.mean(), lambda: image.rgb, lambda: first.pixels):
-        with pytest.raises(FrameClosedError):
+        with pytest.raises(FrameClosedError) as caught:
             use()
+        assert str(caught.value) == RESULT_CLOSED
+    assert repr(pixels) == f"<{RESULT_CLOSED}>"
     assert kept.max() == 0
     third = next(results)
-    with pytest.raises(FrameClosedError, match=r"until the next result is requested: keep result\.pixels\.copy\(\)"):
+    with pytest.raises(FrameClosedError, match=re.escape(RESULT_CLOSED)):
         second.pixels  # noqa: B018 - looking at them is the test
     results.close()
     with pytest.raises(FrameClosedError):
@@ -217,7 +221,7 @@ def test_what_an_iterable_raises_comes_through_and_ends_everything():
         ([*gray(1), "video.mp4"], "Frame 1 is a str"),
         (5, "video is a int; give a file"),
         (np.zeros((2, 2, 3), np.uint8), "video is one array, which is one frame"),
-        ("none.mp4", "none.mp4 does not exist"),
+        ("none.mp4", r"^none\.mp4 does not exist. video is a file, a URI, a camera"),
         ([], None),
         ("nope://x", "GStreamer has no element here that reads nope://"),
     ],
@@ -226,8 +230,11 @@ def test_videos_that_are_none(video, what):
     if what is None:
         assert list(empycustom.process(video)) == []
         return
-    with pytest.raises(SourceError, match=what):
+    with pytest.raises(SourceError, match=what) as caught:
         list(empycustom.process(video))
+    assert "SOURCE" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 # What goes wrong.
@@ -273,8 +280,26 @@ def test_libraries_that_cannot_be_called():
         next(empycustom.process(gray(1), "none.py"))
     with pytest.raises(CallbackSignatureError, match="by name there are events, frame, image"):
         next(empycustom.process(gray(1), lambda b: b))
-    with pytest.raises(CallbackSignatureError):
+    with pytest.raises(CallbackSignatureError, match="has an argument nothing, which does not exist; by name there are events,"):
         next(empycustom.process(gray(1), lambda b, m, o, *, nothing: b))
+
+
+class Watch:
+    def process_ip(self, _buffer, _in_meta, _options):
+        return {"frame": {"seen": True}}
+
+
+class Static:
+    @staticmethod
+    def process_ip(_buffer, _in_meta, _options):
+        return {"frame": {"seen": True}}
+
+
+def test_a_class_is_not_an_object():
+    with pytest.raises(CallbackSignatureError, match=r"Watch is a class; give an object, Watch\(\)$"):
+        next(empycustom.process(gray(1), Watch))
+    for library in (Watch(), Static, Static()):
+        assert [result.attributes for result in empycustom.process(gray(1), library)] == [{"seen": True}]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from empycustom import testing
-from empycustom.errors import CallbackOutputError
+from empycustom.errors import CallbackError, CallbackOutputError
 
 VIEW = "is a view of the frame's pixels, which is valid only during the call; return a number, or a copy: image.rgb.copy()"
 BY_IMAGE = "def process_ip(a, b, c, *, image): return {}\n"
@@ -53,6 +53,19 @@ def test_the_message_names_the_frame_and_on_error_applies(play, library):
     passed = play(f"{pipeline} ! empycustom in-place=true custom-lib={lib} on-error=pass ! fakesink")
     assert (passed.ended, passed.errors) == (True, [])
     assert f"at frame 0 (0:00:00.000) cannot be used: frame.x {VIEW}" in passed.warnings[0][0]
+
+
+@pytest.mark.parametrize("write", ["image.rgb[0] = 1", "image.pixels.fill(0)", "np.add(image.rgb, 1, out=image.rgb)"])
+def test_writing_to_the_image_says_how(library, write):
+    how = "is read-only; to write, use empycustom.map_frame(io_buffer, in_meta, writable=True)"
+    for text, view in ((BY_IMAGE, "image"), (BY_BLOCK, "a view of the frame")):
+        lib = library("import numpy as np\n" + text.replace("return {}", write))
+        with pytest.raises(CallbackError) as caught:
+            testing.run(lib, testing.make_frame(np.zeros((2, 2, 3), np.uint8)))
+        assert str(caught.value).endswith(f"is read-only; fix the library: {view} {how}")
+    lib = library("import numpy as np\n" + BY_IMAGE.replace("return {}", write).replace("process_ip", "process"))
+    with pytest.raises(CallbackError, match=r": a view of in_buffer is read-only; return a new frame$"):
+        testing.run(lib, testing.make_frame(np.zeros((2, 2, 3), np.uint8)))
 
 
 def test_what_an_object_raises_while_it_is_read_names_the_library(library):

@@ -113,10 +113,19 @@ def test_what_is_made_for_a_call_is_closed_when_it_returns_or_raises(opened):
     assert seen == ["opened b1", "closed", "opened b2", "closed"]
 
 
+@pytest.mark.parametrize("name", ["imag", "imagge", "images"])
+def test_an_argument_that_is_misspelt_is_named_with_the_one_that_may_be_meant(opened, name):
+    with pytest.raises(CallbackSignatureError) as caught:
+        opened(f"def process_ip(b, m, o, *, {name}): pass", views=VIEWS)
+    message = (
+        f"process_ip has an argument {name}, which does not exist; image may be meant (by name there are events, frame, image)"
+    )
+    assert str(caught.value) == f"{caught.value.library}:1: {message}"
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "def process_ip(b, m, o, *, imagge): pass",
         "def process_ip(b, m, o, frame, e): pass",
         "def process_ip(b, m, *, frame): pass",
     ],
@@ -302,14 +311,19 @@ GOOD = "def process_ip(b, m, o): pass\n"
             1,
             "or with events as the 4th argument; by name there are events, frame; change its definition",
         ),
-        ("def process_ip(a, b, c, *, d): pass", "process_ip", 1, "takes (a, b, c, *, d)"),
+        (
+            "def process_ip(a, b, c, *, d): pass",
+            "process_ip",
+            1,
+            "has an argument d, which does not exist; by name there are events,",
+        ),
         ("def process_ip(a, b, *, options): pass", "process_ip", 1, "takes (a, b, *, options)"),
         ("def process_ip(**all): pass", "process_ip", 1, "takes (**all)"),
         ("class C:\n    def run(self, b): pass\nprocess_ip = C().run", "process_ip", 2, "takes (b)"),
         ("process_ip = 5", "process_ip", None, "is a int, not a function"),
         ("process_ip = None", "process_ip", None, "is a NoneType, not a function"),
         ("async def process_ip(a, b, c): pass", "process_ip", 1, "is a coroutine (async def)"),
-        ("def process_ip(a, b, c): yield", "process_ip", 1, "is a generator (it contains yield)"),
+        ("def process_ip(a, b, c): yield", "process_ip", 1, "in_meta, options); return the result instead of yield"),
         ("async def process_ip(a, b, c): yield", "process_ip", 1, "is a generator"),
         ("class C:\n    async def __call__(self, a, b, c): pass\nprocess_ip = C()", "process_ip", 2, "is a coroutine"),
         (

@@ -6,9 +6,11 @@ frame is stored upside down.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
+from math import floor
 from typing import Any
 
 from empycustom.errors import FrameError
@@ -267,3 +269,18 @@ def channel_slice(video_format: str, channels: str) -> slice | None:
     if min(places) < 0 or places != list(range(places[0], stop, step)):
         return None
     return EVERY if channels == first_plane else slice(places[0], None if stop < 0 else stop, step)
+
+
+def rectangle(obj: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    """Return (left, top, right, bottom) of an object for slicing, which ends what goes beyond the right and the bottom itself."""
+    try:
+        rect = obj["rect_params"]
+        left, top, width, height = floor(rect["left"]), floor(rect["top"]), floor(rect["width"]), floor(rect["height"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FrameError(
+            "crop() needs an object whose rect_params has finite numbers for left, top, width and height, in pixels; "
+            f"it got {obj!r}."
+        ) from error
+    if width < 0 or height < 0:
+        raise FrameError(f"crop() needs a width and a height of 0 or more; it got {obj!r}.")
+    return max(left, 0), max(top, 0), max(left + width, 0), max(top + height, 0)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from math import floor
 from pickle import PickleBuffer
 from types import TracebackType
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
@@ -20,7 +19,7 @@ from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 import numpy as np
 
 from empycustom.errors import FrameAttributeError, FrameClosedError, FrameError
-from empycustom.frames.formats import EVERY, FORMATS, Layout, PlaneLayout, channel_slice, planes_of
+from empycustom.frames.formats import EVERY, FORMATS, Layout, PlaneLayout, channel_slice, planes_of, rectangle
 
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,6 +27,7 @@ Pixels = np.ndarray[Any, np.dtype[Any]]
 TYPES = {plane.dtype: np.dtype(plane.dtype) for known in FORMATS.values() for plane in known.planes}
 
 CLOSED = "This view of a frame was used after its with block. Use it inside, or keep view.copy() instead of the view."
+RESULT_CLOSED = "The pixels of a result are valid until the next one is requested: keep result.pixels.copy()."
 # A dtype that nothing calculates with: C code that takes an emptied view refuses it, and most of it prints this name.
 _CLOSED_DTYPE = np.dtype([("used after its with block: keep view.copy() instead", "V1")])
 _EMPTY: Any = (1, (0,), _CLOSED_DTYPE, False, b"")  # the state of a pickled array without elements
@@ -45,12 +45,12 @@ class Span(list["weakref.ref[FrameView]"]):
         self.append(weakref.ref(view))
         return view
 
-    def close(self, hold: Callable[[], object]) -> None:
+    def close(self, hold: Callable[[], object], kind: type[FrameView]) -> None:
         """Close every view. Where one is still alive, so may be arrays made of it: ``hold()`` then keeps the memory for them."""
         alive = [view for reference in self if (view := reference()) is not None]
         self.clear()
         for view in alive:
-            _empty(view)
+            _empty(view, kind)
         if alive:
             self._keeper = hold()
 
@@ -99,24 +99,25 @@ class FrameView(Pixels):
         return np.array(self)
 
 
-def _empty(view: FrameView) -> None:
+def _empty(view: FrameView, kind: type[FrameView]) -> None:
     """Take the memory away from a view, by the way in which unpickling rewrites an array, and make it raise from now on."""
     np.ndarray.__setstate__(view, _EMPTY)
-    view.__class__ = ClosedFrameView
+    view.__class__ = kind
 
 
 class ClosedFrameView(FrameView):
     """Raise FrameClosedError on every use but printing: a view becomes one at the end of its frame's block."""
 
     __slots__ = ()
+    _text: ClassVar[str] = CLOSED
 
     def __getattribute__(self, name: str) -> Any:
         if name == "__class__":  # isinstance() asks for it
             return ClosedFrameView
-        raise FrameClosedError(CLOSED)
+        raise FrameClosedError(type(self)._text)
 
     def __repr__(self) -> str:
-        return f"<{CLOSED}>"
+        return f"<{type(self)._text}>"
 
     __str__ = __repr__
 
@@ -124,8 +125,8 @@ class ClosedFrameView(FrameView):
         return format(repr(self), spec)
 
 
-def _refuse(*_: object, **__: object) -> NoReturn:
-    raise FrameClosedError(CLOSED)
+def _refuse(self: ClosedFrameView, *_: object, **__: object) -> NoReturn:
+    raise FrameClosedError(type(self)._text)
 
 
 # Operators, len(), indexing and NumPy's protocols look methods up on the class and pass by __getattribute__.
@@ -133,6 +134,13 @@ _KEPT = {"__new__", "__init__", "__init_subclass__", "__subclasshook__", "__clas
 for _name in set(dir(np.ndarray)) - _KEPT - set(vars(ClosedFrameView)):
     if _name.startswith("__") and callable(getattr(np.ndarray, _name)):
         setattr(ClosedFrameView, _name, _refuse)
+
+
+class ClosedResultView(ClosedFrameView):
+    """Raise FrameClosedError on every use but printing: a view of a result of ``process`` becomes one with the next result."""
+
+    __slots__ = ()
+    _text = RESULT_CLOSED
 
 
 # Mapped frames: planes, pixels, colours, luma and crops, whatever memory they are in.
@@ -177,7 +185,7 @@ class MappedFrame(Generic[V]):
         The size of the frame in pixels.
     """
 
-    __slots__ = ("_closed", "_layout", "_planes", "format", "height", "width")
+    __slots__ = ("_closed", "_layout", "_planes", "format", "height", "of_result", "width")
     _layout: Layout
     _CONVERT: ClassVar[str] = "or put videoconvert ! 'video/x-raw,format={}' before the element"
     _GRAY: ClassVar[str] = "GRAY8"
@@ -185,7 +193,7 @@ class MappedFrame(Generic[V]):
     def __init__(self, video_format: str, width: int, height: int) -> None:
         self.format, self.width, self.height = video_format, width, height
         self._planes: tuple[V, ...] | None = None
-        self._closed = False
+        self._closed = self.of_result = False
 
     @abstractmethod
     def __enter__(self) -> MappedFrame[V]:
@@ -301,7 +309,7 @@ class MappedFrame(Generic[V]):
         planes = self.planes
         if not 0 <= plane < len(planes):
             raise FrameError(f"A frame of format {self.format} has the planes 0 to {len(planes) - 1}; there is no plane {plane}.")
-        left, top, right, bottom = _rectangle(obj)
+        left, top, right, bottom = rectangle(obj)
         about = self._layout.planes[plane].format
         if about.is_shared:
             right, bottom = min(right, self.width), min(bottom, self.height)
@@ -343,6 +351,8 @@ class MappedFrame(Generic[V]):
 
     def _not_open(self) -> FrameError:
         if self._closed:
+            if self.of_result:
+                return FrameClosedError(RESULT_CLOSED)
             return FrameClosedError("This frame was used after its with block. Use it inside, or keep frame.pixels.copy().")
         return FrameError(
             "This frame is not open yet: write `with empycustom.map_frame(...) as frame:` and use it inside the block."
@@ -352,21 +362,6 @@ class MappedFrame(Generic[V]):
         if self._closed:
             return FrameClosedError("This frame was mapped and closed before: call empycustom.map_frame again for another block.")
         return FrameError("This frame is mapped already: use it inside its with block instead of entering it again.")
-
-
-def _rectangle(obj: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    """Return (left, top, right, bottom) of an object for slicing, which ends what goes beyond the right and the bottom itself."""
-    try:
-        rect = obj["rect_params"]
-        left, top, width, height = floor(rect["left"]), floor(rect["top"]), floor(rect["width"]), floor(rect["height"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise FrameError(
-            "crop() needs an object whose rect_params has finite numbers for left, top, width and height, in pixels; "
-            f"it got {obj!r}."
-        ) from error
-    if width < 0 or height < 0:
-        raise FrameError(f"crop() needs a width and a height of 0 or more; it got {obj!r}.")
-    return max(left, 0), max(top, 0), max(left + width, 0), max(top + height, 0)
 
 
 class ArrayFrame(MappedFrame[FrameView]):
@@ -387,7 +382,7 @@ class ArrayFrame(MappedFrame[FrameView]):
         span, self._span, self._planes, self._closed = self._span, None, None, True
         del self._data
         if span is not None:
-            span.close(hold)
+            span.close(hold, ClosedResultView if self.of_result else ClosedFrameView)
 
     def _views(self) -> tuple[FrameView, ...]:
         span = self._span

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass, field
 from threading import current_thread, getprofile, gettrace
@@ -14,6 +15,7 @@ from empycustom.library.explain import ending_error, is_kind, key_meant, locate_
 from empycustom.library.load import load, load_ahead, load_error, unload
 
 _E = TypeVar("_E", bound=LibraryError)
+_READ_ONLY = re.compile(r"\barray\b.*read-?only|destination is read-only")  # what NumPy and OpenCV report
 
 
 def callbacks_of(library: Any, dialect: str = "empycustom") -> set[str]:
@@ -126,7 +128,7 @@ class Library:
         """Return the exception that names the place where ``callback`` raised ``error``, which may end the stream well."""
         found = locate_error(error, self.path)
         meant = key_meant(error) if type(error) is KeyError else ""
-        advice = f": if that is a key of in_meta, {meant} may be meant" if meant else ""
+        advice = f": if that is a key of in_meta, {meant} may be meant" if meant else self._about_writing(found.text)
         advice = "that is how Ctrl-C ends a call" if is_kind(error, KeyboardInterrupt) else f"fix the library{advice}"
         frame = ", and this frame is not passed on" if callback == self.name else None
         return ending_error(error, found, callback, frame=frame) or CallbackError.at(
@@ -137,6 +139,15 @@ class Library:
             callback=callback,
             details=found.traceback,
         )
+
+    def _about_writing(self, text: str) -> str:
+        """Return what to do after writing into pixels that are read-only; empty if the text of the exception is about others."""
+        if not _READ_ONLY.search(text):
+            return ""
+        if not self.in_place:
+            return ": a view of in_buffer is read-only; return a new frame"
+        view = "image" if "image" in self.callbacks.frame.arguments else "a view of the frame"
+        return f": {view} is read-only; to write, use empycustom.map_frame(io_buffer, in_meta, writable=True)"
 
     def error(self, kind: type[_E], message: str, rest: str = "", *, callback: str = "", details: str = "") -> _E:
         """Return an exception about a callback (the one that sees frames) that begins with its file and line."""

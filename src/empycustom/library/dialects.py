@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from types import CodeType
 from typing import Any, Protocol
@@ -85,6 +86,9 @@ class OwnDialect:
     def bind(self, target: Any, path: str, views: Views, *, in_place: bool) -> Callbacks:
         """Check the callbacks and return them. Raises CallbackMissingError, CallbackSignatureError."""
         name = "process_ip" if in_place else "process"
+        if isinstance(target, type) and not isinstance(inspect.getattr_static(target, name, None), (staticmethod, classmethod)):
+            what = f"{target.__name__} is a class; give an object, {target.__name__}()"
+            raise CallbackSignatureError.at(path, None, what, callback=name)
         if _is_function(target):
             return Callbacks(_frame_callback(target, path, name, getattr(target, "__name__", name), views))
         if not hasattr(target, name):
@@ -143,8 +147,22 @@ def _frame_callback(function: Any, path: str, kind: str, name: str, views: Views
         if _binds(signature, count, named):
             given = (*(*arguments, EVENTS)[:count], *named)
             return Callback(name, function, given, _compiled(function, count, named, views), EVENTS in given)
+    _refuse_unknown(function, path, name, signature, known)
     what = f"or with events as the 4th argument; by name there are {', '.join(known)}"
     raise _not_callable(function, path, name, f"takes {_shown(signature)}", arguments, f" {what}")
+
+
+def _refuse_unknown(function: Any, path: str, name: str, signature: inspect.Signature, known: tuple[str, ...]) -> None:
+    """Refuse a parameter that can only be passed by name and that nobody passes. Raises CallbackSignatureError."""
+    needed = [
+        each.name for each in signature.parameters.values() if each.kind is each.KEYWORD_ONLY and each.default is each.empty
+    ]
+    for wanted in needed:
+        if wanted not in known and _binds(signature, 3, tuple(needed)):
+            close, there = get_close_matches(wanted, known, n=1), f"by name there are {', '.join(known)}"
+            advice = f"{close[0]} may be meant ({there})" if close else there
+            what = f"{name} has an argument {wanted}, which does not exist; {advice}"
+            raise CallbackSignatureError.at(path, line_of(function), what, callback=name)
 
 
 def _named_parameters(function: Any, signature: inspect.Signature, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -203,7 +221,8 @@ def _problem(function: Any) -> str | None:
 def _not_callable(
     function: Any, path: str, name: str, problem: str, arguments: tuple[str, ...], more: str = ""
 ) -> CallbackSignatureError:
-    message = f"{name} {problem}, but is called as {name}({', '.join(arguments)}){more}; change its definition"
+    advice = "return the result instead of yield" if "yield" in problem else "change its definition"
+    message = f"{name} {problem}, but is called as {name}({', '.join(arguments)}){more}; {advice}"
     return CallbackSignatureError.at(path, line_of(function), message, callback=name)
 
 

@@ -76,7 +76,7 @@ class Files(Input):
         try:
             self._sources = sources_of(plain_stream(names), _warn)
         except LaunchError as error:
-            raise SourceError(str(error)) from error
+            raise SourceError(str(error).replace("SOURCE", "video")) from None
         self._every, self.newest = every_frame, is_live(self._sources[0]) and not every_frame
         self._left_out, self._warned = SkippedFrames(), False
         self._playlist: Playlist | None = None

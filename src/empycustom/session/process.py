@@ -19,7 +19,7 @@ from empycustom.elements.frames import FrameFormat
 from empycustom.elements.properties import options_text
 from empycustom.errors import BELOW, EmPyCustomError, FrameClosedError, LaunchError, PropertyError
 from empycustom.frames.formats import check_format
-from empycustom.frames.frame import MappedFrame
+from empycustom.frames.frame import RESULT_CLOSED, MappedFrame
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
 from empycustom.session.describe import library_stage, plain_stream
@@ -121,10 +121,9 @@ class Result(DocumentResult):
         """
         if self._image is None:
             if self._buffer is None:
-                raise FrameClosedError(
-                    "The pixels of a result are valid until the next result is requested: keep result.pixels.copy() before."
-                )
+                raise FrameClosedError(RESULT_CLOSED)
             image = map_frame(self._buffer, self._about)
+            image.of_result = True
             image.__enter__()
             self._image = image
         return self._image
