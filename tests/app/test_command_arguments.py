@@ -53,6 +53,25 @@ def test_two_parses_share_nothing():
         ("run test --format=", "argument --format: it must not be empty"),
         ("run test --summary-json=", "argument --summary-json: it must not be empty"),
         ("run test --lib=", "argument --lib: it must not be empty"),
+        (
+            "run test --lb lib.py",
+            "empycustom run: error: run has no option --lb; --lib may be meant. See `empycustom run --help`.",
+        ),
+        ("run test --summry-json=a", "run has no option --summry-json; --summary-json may be meant. See"),
+        ("check a.py --obj 3", "check has no option --obj; --"),
+        ("doctor --jsn", "doctor has no option --jsn; --json may be meant"),
+        ("doctor now", "now is one argument too many for doctor. See `empycustom doctor --help`."),
+        ("run test --out a.jsonl --out b.jsonl", "run: error: --out is there twice, with different values; give it once"),
+        ("run test --lib a.py --format RGB --format BGR", "--format is there twice"),
+        ("run test --lib a.py --every 2 --every 3", "--every of --lib a.py is there twice"),
+        ("run test --lib a.py --options {} --options []", "--options of --lib a.py is there twice"),
+        ("run test --on-error pass --on-error drop --lib a.py", "--on-error before the first --lib is there twice"),
+        ("run test --grace 10 --grace 5", "--grace is there twice"),
+        ("launch a --log-level info --log-level debug", "--log-level is there twice"),
+        ("check a.py --size 640x480 --size 64x48", "--size is there twice"),
+        ("check a.py --options {} --options []", "--options is there twice"),
+        ("run lib.py --lib lib.py", "lib.py is a Python file, not a video; libraries come after --lib"),
+        ("run a.json --source lib.py", "lib.py is a Python file, not a video"),
         ("bogus", "bogus"),
         ("", "COMMAND"),
     ],
@@ -63,6 +82,24 @@ def test_a_usage_error_exits_with_2(line, complaint, capsys):
 
     assert ended.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_the_same_value_twice_is_one_value():
+    chosen = parse("run test --lib a.py --every 2 --every 2 --out a.jsonl --out a.jsonl")
+    assert (chosen.out, chosen.libraries) == ("a.jsonl", [Request("a.py", None, 2)])
+    assert not [name for name in vars(chosen) if name.startswith("_")]
+
+
+def test_a_name_that_is_nearly_right_is_explained(cli, library):
+    library("def process_ip(b, m, o): pass\n", "lib.py")
+    ended = cli("run", "test", "--lib", "lib.py", "--format", "rgb")
+    assert ended.code == 1
+    assert '--format "rgb" must be one of RGBA, ' in ended.err
+    assert "; RGB may be meant." in ended.err
+    ended = cli("run", "test", "--lib", "lib.py", "--options", "o.json", "--frames", "1")
+    assert ended.code == 1
+    assert "(a file is @o.json)" in ended.err
+    assert "(a file is @o.json)" in cli("check", "lib.py", "--options", "o.json").err
 
 
 @pytest.mark.parametrize("command", ["run", "launch", "check", "new", "schema", "plugin-path", "doctor"])
@@ -99,7 +136,7 @@ def test_all_that_is_wrong_with_a_run_is_reported_at_once(cli, library):
     beginnings = [
         "nope.mp4 does not exist",
         "--save a.foo: the ending .foo",
-        "--format XYZ is not",
+        '--format "XYZ" must be one of',
         "custom-lib=nope.py does not",
     ]
     for line, beginning in zip(said, [*beginnings, "", "custom-lib=gone.py does not exist"], strict=True):

@@ -147,7 +147,7 @@ def test_progress_is_a_line_now_and_then_where_stderr_is_no_terminal(cli, librar
         (["file:///nope.mp4"], "/nope.mp4 does not exist"),
         (["lib.py"], "empycustom: error: lib.py: "),
         (["test", "--save", "x.gif"], "the ending .gif is not known; it may be .mp4 .mkv .avi .webm .png .jpg"),
-        (["test", "--format", "ARGB64"], "--format ARGB64 is not one that the libraries can get"),
+        (["test", "--format", "ARGB64"], '--format "ARGB64" must be one of RGBA, '),
         (["test", "--lib", "nope.py"], "nope.py does not exist"),
         (["test", "--lib", "lib.py", "--options", "[1]"], "options is not a JSON object"),
         (["test", "--out", "lib.py/meta.jsonl"], "lib.py"),

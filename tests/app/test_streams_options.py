@@ -179,3 +179,12 @@ def test_an_option_may_be_for_an_element_by_its_name(cli, configured):
     assert ended.code == 0, ended.err
     assert len(ended.documents) == 2
     assert refused.err == "empycustom: error: --set identity.drop-probability: 2 must be a number from 0.0 to 1.0\n"
+
+
+def test_a_key_is_set_once(cli, configured):
+    options = [{"key": "speed", "option_type": "callback", "value": 1}]
+    name = configured({"empycustom": LIB}, options=options)
+    ended = cli("run", name, "--source", "test", "--set", "speed=2", "--set", "speed=3")
+    assert (ended.code, ended.out) == (1, "")
+    assert "--set speed: is there twice, with different values; give it once" in ended.err
+    assert cli("run", name, "--source", "test", "--frames", 1, "--set", "speed=2", "--set", "speed=2").code == 0

@@ -310,7 +310,7 @@ def commands_that_fail(lib, without_frame):
         ["run", "nosuch://x", "--lib", lib],
         ["run", "/dev/null", "--lib", lib],
         ["run", "test", "--lib", lib, "--start", "1:20"],
-        ["run", lib, lib, "--lib", lib, "--duration", "10"],
+        ["run", "video.avi", "video.avi", "--lib", lib, "--duration", "10"],
         ["run", "dots.json", "--source", "-", "--source", "-"],
         ["run", "test", "--lib", lib, "--format", "NONE"],
         ["run", "test", "--lib", lib, "--save", "x.nothing"],

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
 
 from empycustom.errors import PathError
 from empycustom.session.console import show
-from empycustom.text import as_path, as_text, for_people, not_for_lines, parse_time
+from empycustom.text import as_native, as_path, as_text, for_people, meant, not_for_lines, parse_time
 
 _NO_VALUE = re.compile(r"--[a-z][a-z-]*=--")
 
@@ -48,13 +49,44 @@ class Command(Parser):
     def __init__(self, *names: Any, **settings: Any) -> None:
         super().__init__(*names, **settings)
         self.register("type", None, filled)  # of all arguments without a type
+        self.register("action", None, Once)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse, and check."""
         parsed, rest = super().parse_known_args(args, namespace)
+        parsed.__dict__.pop(_GIVEN, None)
+        if rest:
+            name = self.prog.rpartition(" ")[2]
+            self.exit(2, f"{self.prog}: error: {for_people(self._surplus(name, rest))}. See `{self.prog} --help`.\n")
         if self.check:
             self.check(self, parsed)
         return parsed, rest
+
+    def _surplus(self, name: str, rest: Sequence[str]) -> str:
+        """Return what is wrong with arguments that are left: a misspelt option, or too many."""
+        known = [option for action in self._actions for option in action.option_strings]
+        for option in (word.partition("=")[0] for word in rest if word.startswith("-")):
+            return f"{name} has no option {option}{meant(option, known)}"
+        return f"{rest[0]} is one argument too many for {name}"
+
+
+_GIVEN = "_given"
+
+
+def give_once(parser: argparse.ArgumentParser, given: dict[str, Any], option: str, value: Any) -> None:
+    """Remember the value of an option in ``given``; end with a usage error if it already has another one."""
+    if given.setdefault(option, value) != value:
+        parser.error(f"{option} is there twice, with different values; give it once")
+
+
+class Once(argparse.Action):
+    """Action of an option with one value: a second value, which would replace the first one, is an error."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, _option: str | None = None) -> None:
+        """Set the value."""
+        if self.option_strings:
+            give_once(parser, namespace.__dict__.setdefault(_GIVEN, {}), self.option_strings[0], values)
+        setattr(namespace, self.dest, values)
 
 
 def filled(text: str) -> str:
@@ -122,6 +154,9 @@ def check_run(parser: argparse.ArgumentParser, args: Any) -> None:
     """End with a usage error if arguments do not go with SOURCE; fill in values that depend on it."""
     if args.dry_run and args.summary_json:
         parser.error("--summary-json does not go with --dry-run, which plays nothing")
+    for source in (*args.source, *args.sources):
+        if source.lower().endswith(".py") and "://" not in source and not os.path.isdir(as_native(source)):
+            parser.error(f"{source} is a Python file, not a video; libraries come after --lib")
     configurations = [source for source in args.source if is_configuration(source)]
     if configurations and len(args.source) > 1:
         parser.error(f"{configurations[0]} is a stream configuration, which plays alone; name one SOURCE")
@@ -164,6 +199,7 @@ class Request:
     options: str | None = None
     every: int = 1
     on_error: str | None = None
+    given: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # by option
 
     def absolute(self) -> Request:
         """Return a copy with absolute paths of existing files: a library that starts first may change the working directory."""
@@ -205,6 +241,7 @@ class OfLastLibrary(argparse.Action):
         requests = getattr(namespace, self.dest, None)
         if not requests:
             parser.error(f"{option} belongs to the --lib before it, and there is none; write --lib FILE {option} {values}")
+        give_once(parser, requests[-1].given, f"{option} of --lib {requests[-1].path}", values)
         setattr(requests[-1], self.attribute, values)
 
 
@@ -216,6 +253,7 @@ class OnError(OfLastLibrary):
         if namespace.libraries:
             super().__call__(parser, namespace, values, option)
         else:
+            give_once(parser, namespace.__dict__.setdefault(_GIVEN, {}), f"{option} before the first --lib", values)
             namespace.on_error = values
 
 

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 from empycustom.app.options import Request, is_configuration
+from empycustom.config import schema
 from empycustom.config.streams import Configuration, Stage, Stream, read
 from empycustom.elements import add_elements
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
-from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
 from empycustom.model.schema import Problem
 from empycustom.session.console import (
@@ -147,10 +147,8 @@ def stage_of(request: Request) -> Stage:
 
 def check_format(name: str) -> None:
     """Raise LaunchError, which lists the formats, unless the element takes frames of the format ``name``."""
-    template = Gst.ElementFactory.find("empycustom").get_static_pad_templates()[0].get_caps()
-    wanted = Gst.Caps.from_string(f"video/x-raw,format={name}") if name.isascii() else None
-    if wanted is None or not wanted.can_intersect(template):
-        raise LaunchError(f"--format {name} is not one that the libraries can get; see `gst-inspect-1.0 empycustom`.")
+    if problem := schema.FORMAT.problem(name):
+        raise LaunchError(f"--format {problem}.")
 
 
 # The lines of gst-launch-1.0.

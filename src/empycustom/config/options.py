@@ -85,12 +85,16 @@ def typed_settings(
 ) -> dict[str, Values]:
     """Return the values that the texts of ``--set``, ``KEY=VALUE`` or ``STREAM:KEY=VALUE``, set in each of ``streams``.
 
-    Of two texts, the later wins. ``problems`` gets those that set nothing.
+    ``problems`` gets texts that set nothing, and keys that are given twice with different values. Of a text for all streams and
+    one for a stream, the later wins.
     """
     values: dict[str, dict[str, tuple[Any, str]]] = {stream: {} for stream in streams}
+    given: dict[str, str] = {}
     for text in typed:
         head, sign, typed_value = text.partition("=")
         path = f"--set {head}"
+        if given.setdefault(head, typed_value) != typed_value:
+            problems.append(Problem(path, "is there twice, with different values; give it once"))
         targets, name = _addressed(options, streams, head)
         if not sign:
             problems.append(Problem(path, "write it as KEY=VALUE, or as STREAM:KEY=VALUE"))

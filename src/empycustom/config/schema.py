@@ -41,11 +41,12 @@ INPUT = {
     "nvbuf-memory-type": Field(SCALAR, "nvstreammux: kind of memory"),
     "buffer-pool-size": Field(Integer(0, 1024), "nvstreammux: buffers in its pool"),
 }
+FORMAT = Text(tuple(FORMATS))
 CUSTOM = Object(
     {
         "custom-lib": Field(Text(filled=True), "the Python file, or a dotted module name", required=True),
         "in-place": Field(Boolean(), "true: process_ip, false: process"),
-        "format": Field(Text(tuple(FORMATS)), "pixel format of the frames that the library gets; default: RGBA"),
+        "format": Field(FORMAT, "pixel format of the frames that the library gets; default: RGBA"),
         "memory": Field(Text(("CPU", "NVMM")), "memory of these frames; default: CPU"),
         "process-interval": Field(Integer(1, _INT), "call the library for every n-th frame"),
         "options": Field(JSON_OBJECT, "the options of all callbacks"),

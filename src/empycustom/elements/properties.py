@@ -156,7 +156,9 @@ def _problem(name: str, source: str, content: str, error: Exception) -> str:
         return f"{source} is not JSON ({error})"
     where = f"line {error.lineno}, column {error.colno}"
     hint = ""
-    if '"' not in content:
+    if source == name and content.strip().endswith(".json"):
+        hint = f" (a file is @{content.strip()})"
+    elif '"' not in content:
         hint = " (JSON wants double quotes; in a shell write it in single ones)"
     elif source == name and (error.pos >= len(content) or error.msg.startswith("Unterminated")):
         hint = f" (the text ends too early: gst-launch-1.0 cuts values off at some blanks; write {name}=@file.json)"
