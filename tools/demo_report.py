@@ -85,9 +85,10 @@ def samples(documents):
 
 def written(document):
     """Return the JSON with a line for each object."""
+    version = json.dumps(document["schema_version"])
     frame = {**document["frame"][0]}
     objects = ",\n    ".join(json.dumps(obj) for obj in frame.pop("object"))
-    return f'{{"frame": [{json.dumps(frame)[:-1]}, "object": [\n    {objects}\n]}}]}}'
+    return f'{{"schema_version": {version}, "frame": [{json.dumps(frame)[:-1]}, "object": [\n    {objects}\n]}}]}}'
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def _load(namespace: str) -> Any:
     try:
         import_module("gi").require_version(namespace, "1.0" if namespace != "GLib" and namespace != "GObject" else "2.0")
     except (ImportError, ValueError) as error:
-        raise ImportError(f"GStreamer's Python bindings are not there ({error}): {_INSTALL}.") from error
+        raise ImportError(f"GStreamer's Python bindings are not there ({str(error).rstrip('.')}): {_INSTALL}") from error
     return import_module(f"gi.repository.{namespace}")
 
 

@@ -149,7 +149,11 @@ def _without_user(found: re.Match[str]) -> str:
     return found[0] if re.search(r"[\s/]", user) else f"{found[1]}***@"  # a token in place of a user, or no user at all
 
 
-_OBJECTS = ".frame[] | .frame_num as $n | .object[] | [$n, .obj_label, .confidence, .rect_params[]] | @"
+# A line for each object, and one for the attributes of each frame that has some.
+_OBJECTS = (
+    ".frame[] | .frame_num as $n | (.object[] | [$n, .obj_label, .confidence, .rect_params[]]), "
+    "(.emcustom | objects | [$n, (.[] | tostring)]) | @"
+)
 _EVENTS = "[.[] | tostring] | @"
 _TABLE = "write {lines}, and make a table of it: jq -r '{filter}{kind}' {lines} > {name}"
 _COPY = "write {lines}, and make a table of it with DuckDB: COPY (FROM {table}) TO {made}"

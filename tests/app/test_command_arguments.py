@@ -137,9 +137,9 @@ def test_all_that_is_wrong_with_a_run_is_reported_at_once(cli, library):
         "nope.mp4 does not exist",
         "--save a.foo: the ending .foo",
         '--format "XYZ" must be one of',
-        "custom-lib=nope.py does not",
+        "--lib nope.py does not",
     ]
-    for line, beginning in zip(said, [*beginnings, "", "custom-lib=gone.py does not exist"], strict=True):
+    for line, beginning in zip(said, [*beginnings, "", "--lib gone.py does not exist"], strict=True):
         assert line.startswith(beginning)
     assert "broken.py:1 has a syntax error" in said[4]
     assert ended.err.count("SyntaxError: ") == 2, "in the sentence, and in the traceback"

@@ -75,6 +75,14 @@ def test_the_command_for_documents_makes_a_row_of_each_object(cli, library, tmp_
     ]
 
 
+def test_the_command_for_documents_makes_a_row_of_the_attributes_of_a_frame(cli, library, tmp_path):
+    returns = library("def process_ip(b, m, o):\n    return {'frame': {'light': 'dark', 'mean': 1.5}}\n")
+    asked = ["run", "test", "--lib", returns, "--frames", 2, "-q", "--out"]
+    refused = cli(*asked, "all.csv")
+    assert cli(*asked, "all.jsonl").code == 0
+    assert _advised(refused, tmp_path) == [["0", "dark", "1.5"], ["1", "dark", "1.5"]]
+
+
 def test_the_command_for_events_makes_a_row_of_each(cli, configured, tmp_path):
     events = "def update(signal):\n    return [{'n': signal['frame'][0]['frame_num'], 'where': 'a, b', 'box': [1, 2]}], ''\n"
     asked = ["run", configured({"empycustom": LIB}, callback=events), "--source", "test", "--frames", 2, "-q", "--events"]

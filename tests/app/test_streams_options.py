@@ -125,10 +125,13 @@ def test_a_change_stays_when_the_source_comes_back(begin, configured, camera, tm
         ),
         (
             "def update(signal):\n    return None\n",
-            "{file}:1: update at frame 0 (0:00:00.000): returned null; return a list of events",
+            "{file}:1: update at frame 0 (0:00:00.000): returned None; return a list of events",
         ),
         ("def other(signal):\n    return []\n", "{file} has no function update, which signal_callback_function_name asks for"),
-        ("def update(signal, more):\n    return []\n", "{file}:1: update is called as update(signal); change its definition"),
+        (
+            "def update(signal, more):\n    return []\n",
+            "{file}:1: update takes (signal, more), but is called as update(signal); change its definition",
+        ),
         ("import nothing_of_this_name\n", "{file}:1 cannot be loaded: ModuleNotFoundError"),
     ],
 )

@@ -380,7 +380,7 @@ def test_events_are_read_with_or_without_a_debug_string():
 @pytest.mark.parametrize(
     ("returned", "said"),
     [
-        (None, "returned null; return a list of events, and a debug string"),
+        (None, "returned None; return a list of events, and a debug string"),
         (({"make": "audi"}, ""), "return a list of events"),
         (([], 3), "return a list of events"),
         (["text"], 'event 0 is "text", and must be a dict'),

@@ -15,7 +15,7 @@ from empycustom.app.options import Request, is_configuration
 from empycustom.config import schema
 from empycustom.config.streams import Configuration, Stage, Stream, read
 from empycustom.elements import add_elements
-from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
+from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError, LibraryNotFoundError
 from empycustom.library.callbacks import callbacks_of
 from empycustom.model.schema import Problem
 from empycustom.session.console import (
@@ -136,7 +136,11 @@ def _warn(text: str) -> None:
 
 def stage_of(request: Request) -> Stage:
     """Return the stage of the library of a ``--lib``: in place where it can. Raises LibraryError if it cannot be loaded."""
-    callbacks = callbacks_of(request.path)
+    try:
+        callbacks = callbacks_of(request.path)
+    except LibraryNotFoundError as error:  # it names the property
+        message = str(error).replace("custom-lib=", "--lib ", 1)
+        raise LibraryNotFoundError(message, library=error.library, details=error.details) from error
     properties: dict[str, Any] = {"process-interval": request.every} if request.every != 1 else {}
     if request.on_error:
         properties["on-error"] = request.on_error

@@ -199,7 +199,8 @@ def read_events(returned: Any, items: Sequence[EventItem]) -> CallbackResult:
     """
     events, debug = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, "")
     if not isinstance(events, (list, tuple)) or not isinstance(debug or "", str):
-        raise EventError(f"returned {shown(returned)}; return a list of events, and a debug string: return [], ''")
+        what = "None" if returned is None else shown(returned)
+        raise EventError(f"returned {what}; return a list of events, and a debug string: return [], ''")
     read = [_event(event, index, items) for index, event in enumerate(events)]
     known = {item.key for item in items}
     return CallbackResult(
@@ -209,7 +210,7 @@ def read_events(returned: Any, items: Sequence[EventItem]) -> CallbackResult:
 
 def _event(event: Any, index: int, items: Sequence[EventItem]) -> dict[str, Any]:
     if not isinstance(event, dict):
-        raise EventError(f"event {index} is {shown(event)}, and must be a dict", index=index)
+        raise EventError(f"event {index} is {'None' if event is None else shown(event)}, and must be a dict", index=index)
     for key, text in event.items():
         if isinstance(key, type) and issubclass(key, BaseException):
             raise EventError(f"reports {key.__name__}: {text}", index=index, key=key.__name__)

@@ -200,7 +200,7 @@ CONFIGURATION = Object(
         "application_name": Field(Text(one_line=True), "its name"),
         "application_version": Field(Text(), "its version"),
         "application_description": Field(Text(), "its purpose"),
-        "pipeline_configuration": Field(PIPELINE, "the pipeline, in the order of its keys below", required=True),
+        "pipeline_configuration": Field(PIPELINE, "it describes the pipeline", required=True),
         "signal_callback_function_name": Field(Text(), "the function in emi_signal_callback.py"),
         "event_item_keys": Field(Array(EVENT_ITEM), "the items that every event must have"),
         "options": Field(Array(OPTION), "settings that users of the application may change"),

@@ -55,9 +55,11 @@ class SignalCallback:
                 callback=self._name,
             )
         try:
-            inspect.signature(function).bind({})
+            signature = inspect.signature(function)
+            signature.bind({})
         except TypeError as error:
-            what = f"{self._name} is called as {self._name}(signal); change its definition"
+            takes = " ".join(str(signature).split())
+            what = f"{self._name} takes {takes}, but is called as {self._name}(signal); change its definition"
             raise CallbackSignatureError.at(self._path, line_of(function), what, callback=self._name) from error
         return function
 
