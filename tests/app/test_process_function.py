@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
 import re
 import resource
+import subprocess
+import sys
 import threading
 import time
 
@@ -211,6 +214,22 @@ def test_what_an_iterable_raises_comes_through_and_ends_everything():
     assert list(results) == []
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 20])
+@pytest.mark.parametrize("wrong", [np.zeros((2, 2)), None])
+def test_the_results_of_all_good_arrays_come_before_the_error(count, wrong):
+    def frames():
+        yield from gray(count)
+        if wrong is None:
+            raise KeyError("gone")
+        yield wrong
+        raise AssertionError("nothing is taken after an error")
+
+    seen = []
+    with pytest.raises(KeyError if wrong is None else SourceError, match=f"gone|Frame {count} is an array of float64"):
+        seen.extend(result.attributes["mean"] for result in empycustom.process(frames(), mean))
+    assert seen == list(range(count))
+
+
 @pytest.mark.parametrize(
     ("video", "what"),
     [
@@ -222,6 +241,8 @@ def test_what_an_iterable_raises_comes_through_and_ends_everything():
         (5, "video is a int; give a file"),
         (np.zeros((2, 2, 3), np.uint8), "video is one array, which is one frame"),
         ("none.mp4", r"^none\.mp4 does not exist. video is a file, a URI, a camera"),
+        ("", "^The name of the source is empty; give a file"),
+        (["a.mp4", ""], "^(a.mp4 does not exist|The name of the source is empty)"),
         ([], None),
         ("nope://x", "GStreamer has no element here that reads nope://"),
     ],
@@ -388,6 +409,75 @@ def test_an_iterator_that_nobody_holds_stops(library, tmp_path):
     while not file.exists() and time.monotonic() < until:
         time.sleep(0.01)
     assert file.exists()
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("kind", ["test", "arrays", "file", "files"])
+def test_iterators_that_nobody_holds_leave_nothing_open(kind, video, pictures):
+    source = {"test": lambda: "test", "arrays": lambda: gray(9), "file": lambda: video, "files": lambda: pictures(9)}[kind]()
+
+    def first():
+        for result in empycustom.process(source, mean):
+            return result.attributes
+        return None
+
+    def settled():
+        gc.collect()
+        until = time.monotonic() + 10
+        while home._playing and time.monotonic() < until:
+            time.sleep(0.01)
+        return descriptors()
+
+    first()
+    before = settled()
+    for _ in range(40):
+        assert first()
+    assert settled() - before < 8
+
+
+def test_an_error_of_stop_of_an_iterator_that_nobody_holds_is_logged(library, caplog):
+    lib = library(f"{COUNTS}def stop(options):\n    1 / 0\n")
+    with caplog.at_level(logging.ERROR, "empycustom"):
+        for _result in empycustom.process("test", lib):
+            break
+        gc.collect()
+        until = time.monotonic() + 10
+        while not caplog.records and time.monotonic() < until:
+            time.sleep(0.01)
+    assert "lib.py:7: stop raised ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("end", ["break", "raise SystemExit(3)", "raise KeyError", "pass"])
+def test_stop_is_called_at_the_end_of_the_program(end, held, library, tmp_path):
+    lib = library(f"{COUNTS}def stop(options):\n    import time; time.sleep(0.2); print('stopped', flush=True)\n")
+    loop = (
+        f"for result in results:\n    {end}\n"
+        if held
+        else f"for result in empycustom.process('test', {str(lib)!r}):\n    {end}\n"
+    )
+    if end == "pass":  # the iterator stays open
+        loop = "next(results)\n" if held else f"next(empycustom.process('test', {str(lib)!r}))\n"
+    program = tmp_path / "program.py"
+    program.write_text(f"import empycustom\nresults = empycustom.process('test', {str(lib)!r})\n{loop}")
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "stopped\n", done.stderr
+    assert done.returncode == {"raise SystemExit(3)": 3, "raise KeyError": 1}.get(end, 0), done.stderr
+
+
+def test_a_library_that_never_returns_does_not_hold_the_end_of_the_program(library, tmp_path):
+    lib = library(f"{COUNTS}def stop(options):\n    import time; time.sleep(60)\n")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import empycustom\nfrom empycustom.session import process as home\nhome._GRACE_S = 0.3\n"
+        f"results = empycustom.process('test', {str(lib)!r})\nnext(results)\n"
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "A pipeline does not stop within 0.3 s; the program ends without it." in done.stderr
 
 
 def test_nothing_begins_before_the_first_result_is_asked_for(library, tmp_path):

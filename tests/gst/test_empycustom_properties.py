@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from recording import documents_of, record, seen, source
 
+from empycustom.errors import PropertyError
 from empycustom.gstreamer import Gst
 
 
@@ -126,6 +127,30 @@ def test_custom_lib_cannot_change_while_playing(play, library):
     )
     assert "custom-lib cannot change while the element runs" in play(pipeline).error
     assert element.get_property("custom-lib") == str(lib)
+
+
+def test_the_object_of_a_program_cannot_change_while_playing(play):
+    def kept(_buffer, _in_meta, _options):
+        return {"frame": {"n": 1}}
+
+    pipeline = Gst.parse_launch(
+        f"{source(n=4)} ! identity name=i signal-handoffs=true ! empycustom name=e in-place=true ! fakesink"
+    )
+    element, refusals = pipeline.get_by_name("e"), []
+    element.library = kept
+
+    def change(_identity, _buffer):
+        try:
+            element.library = None
+        except PropertyError as error:
+            refusals.append(str(error))
+
+    pipeline.get_by_name("i").connect("handoff", change)
+    assert not play(pipeline).errors
+    assert refusals == ["library cannot change while the element runs; set it in state NULL or READY"] * 4
+    assert element.library is kept
+    element.library = None
+    assert element.library is None
 
 
 def test_libraries_are_named_by_module_too(play, library, tmp_path, monkeypatch):

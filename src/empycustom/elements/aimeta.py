@@ -15,7 +15,7 @@ from empycustom.elements.base import (
     install_fast_path,
 )
 from empycustom.elements.failures import post_error, post_warning
-from empycustom.elements.properties import Property, gproperties, install, structure_of
+from empycustom.elements.properties import Property, gproperties, install, refuse_started, structure_of
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
 from empycustom.native.objects import DebugCategory
@@ -142,8 +142,8 @@ class AIMeta(VideoTransform):
         """Let what may change while playing take effect."""
         if name == "signal-interval":
             self.interval_gate.interval = value
-        elif name == "location" and self.started:
-            raise PropertyError("location cannot change while the element runs; set it in state NULL or READY", name=name)
+        elif name == "location":
+            refuse_started(self, name)
 
     def computed(self, name: str) -> Any:
         """Return the value of a property; ``stats`` is calculated when it is read."""

@@ -28,7 +28,7 @@ from empycustom.elements.failures import details, post_error, post_warning, sent
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.output import NewFrames, OutputCaps
 from empycustom.elements.perf import Tally
-from empycustom.elements.properties import Property, gproperties, install, read_json, read_object
+from empycustom.elements.properties import Property, SetBeforeStart, gproperties, install, read_json, read_object, refuse_started
 from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.callbacks import Library
@@ -121,7 +121,7 @@ class EmPyCustom(VideoTransform):
     }
     properties = PROPERTIES
     signal = "emcustom"
-    library: Any = None  # in programs: a function, or an object with callbacks, in the place of custom-lib
+    library: Any = SetBeforeStart()  # in programs: a function, or an object with callbacks, in the place of custom-lib
     # The listings of the document that asks for this element show both names.
     category = DebugCategory("python-empycustom", "Custom Python processing", aliases=("python-emcustom",))
 
@@ -188,8 +188,8 @@ class EmPyCustom(VideoTransform):
             self._runner.options = read_object(name, value)
         elif name == "events" and self._runner:
             self._runner.events = read_json(name, value)
-        elif self.started and name in ("custom-lib", "in-place"):
-            raise PropertyError(f"{name} cannot change while the element runs; set it in state NULL or READY", name=name)
+        elif name in ("custom-lib", "in-place"):
+            refuse_started(self, name)
 
     def computed(self, name: str) -> Any:
         """Return the value of a property; ``stats`` is calculated when it is read."""

@@ -104,6 +104,29 @@ def install(table: Sequence[Property], element_class: Any) -> None:
             )
 
 
+# What cannot change while an element runs.
+
+
+def refuse_started(element: Any, name: str) -> None:
+    """Raise PropertyError if the element runs."""
+    if element.started:
+        raise PropertyError(f"{name} cannot change while the element runs; set it in state NULL or READY", name=name)
+
+
+class SetBeforeStart:
+    """An attribute of an element for programs, None at first. Setting it raises PropertyError while the element runs."""
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, element: Any, _owner: type | None = None) -> Any:
+        return element.__dict__.get(self._name) if element is not None else None
+
+    def __set__(self, element: Any, value: Any) -> None:
+        refuse_started(element, self._name)
+        element.__dict__[self._name] = value
+
+
 # Properties whose value is JSON: ``options`` and ``events``.
 
 

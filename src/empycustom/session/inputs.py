@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def _warn(text: str) -> None:
 
 
 class Input:
-    """A source of frames.
+    """A source of frames, and the feeder of the pipeline's States.
 
     ``wait_ns`` is how long to wait for a frame between two calls of ``feed``; ``newest``: the queue behind it keeps only the
     newest frame.
@@ -46,15 +46,18 @@ class Input:
         """Return the beginning of the pipeline. Raises LaunchError."""
         raise NotImplementedError
 
-    def attach(self, pipeline: Any) -> Playlist | None:
-        """Attach to the elements of the pipeline; return the playlist if there are several files."""
+    def attach(self, pipeline: Any) -> None:
+        """Attach to the elements of the pipeline."""
         raise NotImplementedError
+
+    def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
+        """Begin to feed; ``later`` calls what it is given in the thread that changes states."""
 
     def feed(self) -> None:
         """Push more frames if they are needed. Called in the thread of the program before it waits for a result."""
 
     def end(self) -> None:
-        """Release the pipeline, which has stopped."""
+        """Release the pipeline, which has stopped. Called in the thread that changes states."""
 
     def handle_error(self, _report: Report) -> bool:
         """Return True for an error after which the pipeline goes on."""
@@ -64,8 +67,8 @@ class Input:
         """Return the error of the video, None if ``report`` is not about the video."""
         return SourceError(report.text) if f":{SOURCE}" in report.element else None
 
-    def error_at_end(self) -> SourceError | None:
-        """Return the error of files that were skipped, None if there is none."""
+    def error_at_end(self) -> Exception | None:
+        """Return the error that is raised after all frames, None if there is none."""
         return None
 
 
@@ -87,17 +90,21 @@ class Files(Input):
         """Return the beginning of the pipeline. Raises LaunchError."""
         return Playlist.tokens if len(self._sources) > 1 else describe_source(self._sources[0])
 
-    def attach(self, pipeline: Any) -> Playlist | None:
-        """Attach to the source; return the playlist of several files."""
+    def attach(self, pipeline: Any) -> None:
+        """Attach to the source."""
         source, first = pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST)
         Newest(pipeline, self._left_out, every=self._every)
         if len(self._sources) > 1:
             self._playlist = Playlist(pipeline, self._sources, self._skip_file)
-            return self._playlist
+            return
         expect_video(source, first.get_static_pad("sink"), shown(self._sources[0].name))
         announce(first.get_static_pad("src"), self._sources[0].name)
         self._times = Times(source, first.get_static_pad("sink"))
-        return None
+
+    def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
+        """Begin to play several files."""
+        if self._playlist:
+            self._playlist.begin(later)
 
     def feed(self) -> None:
         """Skip files that are idle, and warn of skipped frames."""
@@ -108,7 +115,9 @@ class Files(Input):
             _warn("Frames of this live source are left out while libraries or the program are busy; every_frame=True takes all.")
 
     def end(self) -> None:
-        """Stop setting timestamps."""
+        """Stop all files, and setting timestamps."""
+        if self._playlist:
+            self._playlist.end()
         if self._times:
             self._times.end()
 
@@ -147,6 +156,7 @@ class Arrays(Input):
         self._arrays = iter(arrays)
         self._given = 0
         self._ended = False
+        self._error: Exception | None = None
 
     def tokens(self) -> Sequence[str]:
         """Return the beginning of the pipeline. Raises LaunchError."""
@@ -158,14 +168,28 @@ class Arrays(Input):
         self._source = pipeline.get_by_name(SOURCE)
 
     def feed(self) -> None:
-        """Push as many arrays as the source has room for."""
+        """Push as many arrays as the source has room for. An error ends the stream, and is raised after the frames before it."""
         while not self._ended and self._source.get_property("current-level-buffers") < AHEAD:
-            array = next(self._arrays, self)
-            if array is self:
+            sample = self._next()
+            if sample:
+                self._source.emit("push-sample", sample)
+            else:
                 self._ended = True
                 self._source.emit("end-of-stream")
-            else:
-                self._source.emit("push-sample", self._sample(array))
+
+    def _next(self) -> Any:
+        """Return the sample of the next array; None after the last one, and after an error, which is kept."""
+        try:
+            array = next(self._arrays, self)
+            return None if array is self else self._sample(array)
+        except Exception as error:  # noqa: BLE001 - the program's own
+            self._error = error
+            return None
+
+    def error_at_end(self) -> Exception | None:
+        """Return what the iterable raised, or the error of an array that is not a frame."""
+        error, self._error = self._error, None
+        return error
 
     def _sample(self, array: Any) -> Any:
         height, width, channels = self._shape_of(array)

@@ -109,6 +109,7 @@ class States:
         self._requests: SimpleQueue[Any] = SimpleQueue()
         self._changed: list[Any] = []  # what each change returned
         self._stopping = False
+        self._then: Callable[[], Any] | None = None
         self._patient_until = 0.0
 
     def start(self) -> None:
@@ -129,8 +130,12 @@ class States:
         """Let the pipeline query the latency of its elements again, after a pending change of state."""
         self._requests.put(self._pipeline.recalculate_latency)
 
-    def stop(self) -> threading.Thread:
-        """Go to NULL, once the change is done that is on its way; return the thread that ends then."""
+    def stop(self, then: Callable[[], Any] | None = None) -> threading.Thread:
+        """Go to NULL, once the change is done that is on its way; return the thread that ends then.
+
+        ``then`` is called in that thread when everything has stopped.
+        """
+        self._then = then or self._then
         self._stopping = True
         self.change(Gst.State.NULL)
         return self._thread
@@ -146,12 +151,19 @@ class States:
         self._pipeline.set_state(wanted)
         for feeder in self._feeders:
             feeder.end()
+        if self._then:
+            self._then()
 
     def _call(self, work: Callable[[], Any]) -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - nobody else in this thread would report it
             post_error(self._pipeline, error)
+
+    @property
+    def bus(self) -> Any:
+        """The bus of the pipeline."""
+        return self._pipeline.get_bus()
 
     @property
     def started(self) -> bool:

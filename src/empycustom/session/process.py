@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
+from functools import cache, partial
 from os import PathLike
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 from empycustom.buffers.mapping import map_frame
 from empycustom.config.launch import AIMETA, describe
@@ -50,8 +53,9 @@ def process(
         for result in empycustom.process("street.mp4", "detect.py", options={"least": 0.5}):
             print(result.frame_num, result.time_s, [found["obj_label"] for found in result.objects])
 
-    A program that leaves the loop early has to close the iterator, best by using it as a context manager. Several iterators may
-    run in several threads; each is for one thread.
+    A program that leaves the loop early should close the iterator, best by using it as a context manager: then errors of ``stop``
+    are raised. An iterator that nobody holds any more is stopped in the background, and one that is open when the program ends is
+    stopped then. Several iterators may run in several threads; each is for one thread.
 
     Parameters
     ----------
@@ -165,7 +169,8 @@ class Results(Iterator[Result]):
         states: States | None = getattr(self, "_states", None)
         if states and not self._closed:
             self._closed = True
-            states.stop()  # nobody waits for it: the thread that this is called in may be one of the pipeline
+            # Nobody waits for it: the thread that this is called in may be one of the pipeline.
+            states.stop(partial(_empty, self._bus))
 
     def __next__(self) -> Result:
         self._release_current()
@@ -220,9 +225,11 @@ class Results(Iterator[Result]):
             _configure(self._pipeline.get_by_name(f"empycustom{number}"), library, options, self._on_error)
         self._last = self._pipeline.get_by_name(_LAST)
         _collect(self._pipeline.get_by_name(AIMETA), self._last.get_static_pad("sink"), self._documents)
-        feeder = self._video.attach(self._pipeline)
+        self._video.attach(self._pipeline)
         keep_upright(self._pipeline)
-        self._states = States(self._pipeline, [feeder] if feeder else [])
+        self._states = States(self._pipeline, [self._video])
+        _playing.add(self._states)
+        _stop_at_exit()
         self._states.start()
 
     def _tokens(self) -> list[str]:
@@ -283,12 +290,41 @@ class Results(Iterator[Result]):
         while stopping.is_alive():
             stopping.join(0.1)
             if not patient and monotonic() > until:
+                self._states.stop(partial(_empty, self._bus))  # once it does stop
                 self._failure = self._failure or LaunchError(
                     f"The pipeline does not stop within {_GRACE_S:g} s: a callback of a library, or an element, does not return."
                 )
                 return
-        self._video.end()
         self._read_bus()
+
+
+_playing: WeakSet[States] = WeakSet()  # each lives at least as long as its thread
+
+
+@cache
+def _stop_at_exit() -> None:
+    """Stop what still plays or stops when the program ends, and wait for it: ``stop`` of libraries is called.
+
+    It is registered after the elements are, whose own functions at the end have to follow.
+    """
+    atexit.register(_stop_all)
+
+
+def _stop_all() -> None:
+    stopping = [states.stop(partial(_empty, states.bus)) for states in list(_playing)]
+    until = monotonic() + _GRACE_S
+    for thread in stopping:
+        thread.join(max(until - monotonic(), 0))
+    if any(thread.is_alive() for thread in stopping):
+        _log.warning("A pipeline does not stop within %g s; the program ends without it.", _GRACE_S)
+
+
+def _empty(bus: Any) -> None:
+    """Take the messages from a bus that nobody reads any more: they refer to the pipeline, which has the bus. Log errors."""
+    while (message := bus.pop()) is not None:
+        error = getattr(message.src, "error", None) if message.type == Gst.MessageType.ERROR else None
+        if error:
+            _log.error("%s", error)
 
 
 def _collect(aimeta: Any, pad: Any, documents: deque[Any]) -> None:

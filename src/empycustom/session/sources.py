@@ -62,6 +62,8 @@ class Source:
 
 def locate(source: str) -> Source:
     """Find the source that ``source`` names. Raises LaunchError if it does not exist."""
+    if not source:
+        raise LaunchError("The name of the source is empty; give a file, a folder, a URI, camera or test.")
     if source == "test":
         return Source("test", source)
     if is_stdin(source):
