@@ -180,9 +180,7 @@ def missing_key(library, key, source="m[{!r}]"):
     ("key", "meant"), [("frames", "frame"), ("objects", "object"), ("rect_param", "rect_params"), ("buf_ptss", "buf_pts")]
 )
 def test_a_key_that_is_like_one_of_in_meta_is_named(library, key, meant):
-    assert f"KeyError: '{key}'; fix the library: if that is a key of in_meta, {meant} may be meant (the traceback" in missing_key(
-        library, key
-    )
+    assert f"KeyError: '{key}'; fix the library: if that is a key of in_meta, {meant} may be meant" in missing_key(library, key)
 
 
 @pytest.mark.parametrize("key", ["frame", "person", "missing", 3, None, "", "frame" * 10**6], ids=lambda key: str(key)[:8])
