@@ -285,5 +285,5 @@ def test_an_error_is_in_the_json_as_well(cli, library, source, words, complaint)
     error = json.loads(ended.out)["error"]
     assert set(error) == {"message", "details"}
     assert complaint in error["message"]
-    assert f"empycustom: error: {error['message']}\n" in ended.err
+    assert f"empycustom: error: {error['message']}" in ended.err
     assert error["details"] in ended.err

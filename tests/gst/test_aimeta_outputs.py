@@ -353,7 +353,7 @@ def theirs(tmp_path):
     ("location", "text"),
     [
         ("theirs://x", ""),
-        ("theirs://refused", "location=theirs://refused: theirs://refused cannot be written (not today); give another file"),
+        ("theirs://refused", "location=theirs://refused: theirs://refused cannot be written (not today); give another location"),
         ("theirs://fails", "location=theirs://fails cannot be written (Connection reset by peer); what is there is incomplete"),
     ],
 )
