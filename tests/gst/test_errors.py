@@ -85,7 +85,10 @@ def test_the_callback_of_the_mode_is_missing(gst_launch, library):
             "process_ip takes (b, m), but is called as process_ip(io_buffer, in_meta, options)",
         ),
         ("def process_ip(b, m, o, e, x):\n    pass\n", "process_ip takes (b, m, o, e, x)"),
-        ("def process_ip(b, m, o, *, x):\n    pass\n", "process_ip takes (b, m, o, *, x)"),
+        (
+            "def process_ip(b, m, o, *, x):\n    pass\n",
+            "process_ip has an argument x, which does not exist; by name there are events, frame, image",
+        ),
         ("async def process_ip(b, m, o):\n    pass\n", "process_ip is a coroutine"),
         ("process_ip = 5\n", "process_ip is a int, not a function"),
         (GOOD + "def start():\n    pass\n", "start takes (), but is called as start(options)"),
