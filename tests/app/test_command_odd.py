@@ -221,4 +221,4 @@ def test_formats_that_are_none(main, name):
     code, said = main("run", "test", "--lib", "lib.py", "--frames", "1", "--format", name)
 
     assert code in (0, 1)
-    assert code == 0 or "is not one that the libraries can get" in said
+    assert code == 0 or "must be one of RGBA" in said

@@ -145,7 +145,6 @@ def test_progress_is_a_line_now_and_then_where_stderr_is_no_terminal(cli, librar
         (["camera:77"], "There is no camera at /dev/video77"),
         (["foo://bar"], "GStreamer has no element here that reads foo://"),
         (["file:///nope.mp4"], "/nope.mp4 does not exist"),
-        (["lib.py"], "empycustom: error: lib.py: "),
         (["test", "--save", "x.gif"], "the ending .gif is not known; it may be .mp4 .mkv .avi .webm .png .jpg"),
         (["test", "--format", "ARGB64"], '--format "ARGB64" must be one of RGBA, '),
         (["test", "--lib", "nope.py"], "nope.py does not exist"),
