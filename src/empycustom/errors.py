@@ -157,7 +157,7 @@ class StuckOutputError(EmPyCustomError, TimeoutError):
 
 
 class PathError(EmPyCustomError, ValueError):
-    """A path begins with a home folder (``~somebody``) that is not known."""
+    """A path begins with a home folder (``~somebody``) that is not known, or the URI of a file names another machine."""
 
 
 class FrameError(EmPyCustomError, ValueError):

@@ -155,3 +155,37 @@ def test_a_disk_that_is_full_at_the_end(shell, library):
     done = shell("EMPYCUSTOM run test --frames 1 --lib lib.py --out /dev/full")
     assert done.returncode == 1
     assert done.stderr.count("cannot be written (No space left on device)") == 1
+
+
+@pytest.mark.parametrize("documents", ["--out /dev/full", "--out limited.jsonl"])
+def test_documents_that_are_not_written_are_counted_in_the_summary(shell, library, tmp_path, documents):
+    library(BIG)
+    limit = "ulimit -f 100; trap '' XFSZ; " if "limited" in documents else ""
+    done = shell(f"{limit}EMPYCUSTOM run test --frames 500 --lib lib.py {documents} --summary-json done.json")
+    summary = json.loads((tmp_path / "done.json").read_text())
+    assert (done.returncode, summary["exit_code"]) == (1, 1)
+    complete = (tmp_path / "limited.jsonl").read_bytes().count(b"\n") if limit else 0
+    assert summary["documents_lost"] > 0
+    assert summary["documents"] - summary["documents_lost"] == complete
+    assert bool(complete) == bool(limit)
+
+
+def test_nothing_is_lost_where_all_is_written_or_the_reader_ends(shell, library, tmp_path):
+    library(SAYS)
+    for line in ("--out o.jsonl", "--out - | head -n 1"):
+        shell(f"EMPYCUSTOM run test --frames 3 --lib lib.py --summary-json done.json {line}")
+        assert json.loads((tmp_path / "done.json").read_text())["documents_lost"] == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "code"), [("bad.mp4", 1), ("test --frames 5 --on-error drop", 0)], ids=["no video", "all frames dropped"]
+)
+def test_a_reader_of_a_named_pipe_sees_the_end_without_a_document(shell, library, tmp_path, source, code):
+    library("def process_ip(io_buffer, in_meta, options):\n    raise ValueError('no')\n")
+    (tmp_path / "bad.mp4").write_bytes(b"not a video" * 100)
+    os.mkfifo(tmp_path / "pipe")
+    done = shell(
+        f"timeout 30 cat pipe > read & r=$!; EMPYCUSTOM run {source} --lib lib.py --quiet --out pipe; e=$?; wait $r; echo $e $?"
+    )
+    assert done.stdout == f"{code} 0\n", done.stderr
+    assert (tmp_path / "read").read_text() == ""

@@ -134,6 +134,17 @@ def test_a_pipe_that_nobody_reads_ends_with_an_error_that_counts(play, fifo, sou
     assert lost == 5 + ("num-buffers" in source)
 
 
+def test_a_reader_sees_the_end_although_all_frames_are_dropped(gst_launch, fifo, tmp_path):
+    (tmp_path / "lib.py").write_text("def process_ip(io_buffer, in_meta, options):\n    raise ValueError('no')\n")
+    with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE) as reader:
+        line = f"videotestsrc num-buffers=3 ! {SMALL} ! empycustom custom-lib={tmp_path}/lib.py on-error=drop"
+        gst_launch(f"{line} ! aimeta location={fifo} ! fakesink")
+        try:
+            assert reader.communicate(timeout=10)[0] == b""
+        finally:
+            reader.kill()
+
+
 def test_a_stream_that_waits_can_be_stopped(fifo):
     """At once for the streaming thread; what was accepted gets its time."""
     pipeline = Gst.parse_launch(f"videotestsrc ! {SMALL} ! aimeta name=meta location={fifo} ! fakesink")
@@ -300,6 +311,7 @@ pipeline.set_state(Gst.State.NULL)
     ("location", "text"),
     [
         ("none://x", "location=none://x: there is no output for none://; "),
+        ("file://rel.jsonl", "location=file://rel.jsonl: the text between file:// and the next / is the name of a machine, and "),
         ("file:///dev/null/x", "location=file:///dev/null/x: /dev/null/x cannot be written (Not a directory); give another file"),
         ("file:///tmp/x.csv", "location=file:///tmp/x.csv: documents are written as JSON Lines, not as a .csv file"),
     ],

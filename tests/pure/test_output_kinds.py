@@ -6,16 +6,19 @@ import io
 import json
 import os
 import re
+import socket
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from output_queues import WAITS, lines, put_all, queue_of
 
-from empycustom.errors import EmPyCustomError, UnknownOutputError
+from empycustom.errors import EmPyCustomError, PathError, UnknownOutputError
 from empycustom.outputs.queued import QueuedOutput, reason
-from empycustom.outputs.table import ENTRY_POINTS, OUTPUTS, ConsoleOutput, FileOutput, line_of, output_for
+from empycustom.outputs.table import ENTRY_POINTS, OUTPUTS, ConsoleOutput, FileOutput, line_of, output_for, path_of
 
 
 def test_a_file_holds_the_lines_and_can_be_followed(tmp_path):
@@ -40,6 +43,43 @@ def test_a_path_is_a_file(tmp_path, monkeypatch):
     assert (tmp_path / "x.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("/tmp/x", "/tmp/x"),
+        ("x.jsonl", "x.jsonl"),
+        ("/tmp/a/c://d.jsonl", "/tmp/a/c://d.jsonl"),
+        ("./c://d.jsonl", "c:/d.jsonl"),
+        ("file:///tmp/a%20b", "/tmp/a b"),
+        ("FILE:///tmp/x", "/tmp/x"),
+        ("file://localhost/tmp/x", "/tmp/x"),
+        ("File://LocalHost/tmp/x", "/tmp/x"),
+        (f"file://{socket.gethostname()}/tmp/x", "/tmp/x"),
+        ("file:///~/x", "/~/x"),
+        ("console://", None),
+        ("CONSOLE://", None),
+        ("their-s.v2+x://host/x", None),
+    ],
+)
+def test_the_path_of_a_location(location, path):
+    assert path_of(location) == (None if path is None else Path(path))
+
+
+@pytest.mark.parametrize(("location", "host"), [("file://rel.jsonl", "rel.jsonl"), ("file://a/b", "a"), ("file://", "nothing")])
+def test_a_file_of_another_machine_is_refused(location, host):
+    with pytest.raises(PathError) as caught:
+        output_for(location)
+    assert str(caught.value).startswith(
+        f"{location}: the text between file:// and the next / is the name of a machine, and {host} is not this one; "
+        "write file:///absolute/path, or the path without file://"
+    )
+
+
+def test_schemes_without_case():
+    assert isinstance(output_for("FILE:///tmp/x"), FileOutput)
+    assert isinstance(output_for("Console://"), ConsoleOutput)
+
+
 def test_a_full_disk():
     output = queue_of(FileOutput("/dev/full"))
     put_all(output, lines(3))
@@ -57,6 +97,44 @@ def test_a_named_pipe_that_nobody_reads_stops_nobody(tmp_path):
     assert output.lost == 3
     with path.open("rb") as reader:  # lets the thread end
         assert reader.read() in (b"", b"".join(lines(3)))
+
+
+def test_a_reader_of_a_named_pipe_sees_the_end_although_there_is_no_document(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as reader:
+        output = queue_of(FileOutput(str(path)))
+        time.sleep(0.5)
+        output.close()
+        try:
+            assert reader.communicate(timeout=10) == (b"", None)
+        finally:
+            reader.kill()
+    assert (output.written, output.errors) == (0, [])
+
+
+def test_a_named_pipe_without_a_reader_or_documents_is_closed_at_once(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    output = queue_of(FileOutput(str(tmp_path / "fifo")))
+    began = time.monotonic()
+    output.close()
+    assert time.monotonic() - began < 1
+    assert output.errors == []
+
+
+def test_what_was_written_before_an_error_is_counted(tmp_path):
+    """The limit is in the middle of a batch, and of a line."""
+    script = (
+        "import resource, signal, sys\nfrom empycustom.outputs.queued import Patient, QueuedOutput\n"
+        "from empycustom.outputs.table import output_for\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1005, 1005))\n"
+        "output = QueuedOutput(output_for('out'), on_error=lambda error: None)\n"
+        "for _ in range(300): output.put(b'x' * 9 + b'\\n', Patient())\noutput.close()\n"
+        "print(output.written, output.lost, output.waiting)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "100 200 0\n"
+    assert (tmp_path / "out").read_bytes().count(b"\n") == 100
 
 
 def test_a_reader_that_sleeps_gets_all(tmp_path):

@@ -47,7 +47,7 @@ from empycustom.session.player import Interrupts
 from empycustom.session.playlist import check_files, expand
 from empycustom.session.sources import is_stdin, playable
 from empycustom.session.stages import check_changes, check_stages, problems
-from empycustom.session.summary import Progress, as_lines, total
+from empycustom.session.summary import LOST, Progress, as_lines, total
 from empycustom.session.upright import variables
 from empycustom.text import as_path, as_text
 
@@ -207,9 +207,9 @@ class Run:
             errors = self._finish_outputs()
             summaries = [branch.summary() for branch in session.branches]
             done.clear()
-            done.update(
-                total(outputs.written(), summaries) if not self._is_typed else _with_files(outputs.written(), summaries[0])
-            )
+            files = outputs.written()
+            done.update(_with_files(files, summaries[0]) if self._is_typed else total(files, summaries))
+            done[LOST] = outputs.lost()
         for branch, summary in zip(session.branches, [done] if self._is_typed else summaries, strict=True):
             if self._args.quiet:  # there is no summary that has it
                 for text in branch.left_out.warnings(minimum=1):

@@ -7,7 +7,10 @@ import select
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, however long it takes, also to a descriptor that is in non-blocking mode. Raises OSError."""
+    """Write all of ``data``, however long it takes, also to a descriptor that is in non-blocking mode.
+
+    Raises OSError; its ``characters_written`` is how many bytes were written.
+    """
     rest = memoryview(data)
     while rest:
         try:
@@ -16,3 +19,6 @@ def write_all(descriptor: int, data: bytes) -> None:
             poll = select.poll()
             poll.register(descriptor, select.POLLOUT)
             poll.poll()
+        except OSError as error:
+            error.characters_written = len(data) - len(rest)  # type: ignore[attr-defined]  # each OSError can have it
+            raise

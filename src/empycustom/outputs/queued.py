@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
@@ -66,8 +67,8 @@ class QueuedOutput:
     Attributes
     ----------
     accepted, written, dropped, lost : int
-        Numbers of documents: accepted by :meth:`put`; written; dropped because the queue of a live stream was full; accepted,
-        but not written because of an error.
+        Numbers of documents: accepted by :meth:`put`, or given to it after an error; written; dropped because the queue of a live
+        stream was full; not written because of an error.
     failed : BaseException or None
         The exception that ``on_error`` was called with.
     """
@@ -121,9 +122,12 @@ class QueuedOutput:
                     return False
                 while self._is_full(size) and not self._is_over and not pace.is_stopping():
                     self._moved.wait(_LOOK_EVERY_S)
-            if self._closing or self.failed is not None:
+            if self._closing:
                 return False
             self.accepted += 1
+            if self.failed is not None:
+                self.lost += 1
+                return False
             self._bytes += size
             if not queue:
                 self._more.notify()
@@ -192,8 +196,7 @@ class QueuedOutput:
     def _run(self) -> None:
         try:
             while batch := self._next():
-                self._output.write(batch)
-                self._count(batch)
+                self._write(batch)
         except BaseException as error:  # noqa: BLE001 - of an output of somebody else's, too; a thread has nobody to raise to
             self._fail(error)
         try:
@@ -203,6 +206,16 @@ class QueuedOutput:
         with self._lock:
             self._ended = True
             self._moved.notify_all()
+
+    def _write(self, batch: list[bytes]) -> None:
+        """Write a batch and count it; if it fails, count what was written of it."""
+        try:
+            self._output.write(batch)
+        except OSError as error:
+            size = getattr(error, "characters_written", 0)
+            self._count(sum(end <= size for end in accumulate(map(len, batch))))
+            raise
+        self._count(len(batch))
 
     def _next(self) -> list[bytes]:
         """Return the next lines to write, or an empty list at the end."""
@@ -219,10 +232,10 @@ class QueuedOutput:
             self._bytes -= sum(map(len, batch))
             return batch
 
-    def _count(self, batch: list[bytes]) -> None:
+    def _count(self, written: int) -> None:
         with self._lock:
             if self.failed is None:
-                self.written += len(batch)
+                self.written += written
             self._moved.notify_all()
 
 

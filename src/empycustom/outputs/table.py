@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import select
 import stat
 import sys
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import unquote
 
-from empycustom.errors import UnknownOutputError
+from empycustom.errors import PathError, UnknownOutputError
 from empycustom.model.serialize import assemble
 from empycustom.outputs import write_all
-from empycustom.text import as_path, meant, visible_json
+from empycustom.text import as_native, as_path, meant, visible_json
 
 # The class for each scheme of a URI. It is imported when it is needed, and called with the location.
 # Other packages add rows by entry points of the group: mqtt = "their_package:MqttOutput".
@@ -27,6 +28,7 @@ OUTPUTS = {
     "console": "empycustom.outputs.table:ConsoleOutput",
 }
 ENTRY_POINTS = "empycustom.outputs"
+_URI = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)://")  # an absolute path with :// in it is a path
 
 
 def line_of(document: Any) -> bytes:
@@ -80,22 +82,40 @@ def output_for(location: str) -> Output:
 
 def path_of(location: str) -> Path | None:
     """Return the path of the file that a location names, or None for a URI of something else. Raises PathError."""
-    if location.startswith("file://"):
-        return as_path(unquote(location.removeprefix("file://")))
-    return None if "://" in location else as_path(location)
+    scheme = _scheme_of(location)
+    return as_path(location) if not scheme else _path_in(location) if scheme == "file" else None
+
+
+def _scheme_of(location: str) -> str:
+    found = _URI.match(location)
+    return found[1].lower() if found else ""
+
+
+def _path_in(uri: str) -> Path:
+    """Return the path in a file:// URI. Raises PathError if it has a host that is not this machine."""
+    import socket  # it takes its time, and most locations are not URIs
+
+    rest = uri.partition("://")[2]
+    host, slash, path = rest.partition("/")
+    if slash and host.lower() in ("", "localhost", socket.gethostname().lower()):
+        return Path(as_native(f"/{unquote(path, errors='surrogateescape')}"))
+    raise PathError(
+        f"{uri}: the text between file:// and the next / is the name of a machine, and {host or 'nothing'} is not this one; "
+        f"write file:///absolute/path, or the path without file://{f': {rest}' if rest else ''}"
+    )
 
 
 def output_class(location: str) -> Callable[[str], Any]:
     """Return the class, or function, that makes the output for a location. Raises UnknownOutputError."""
     found: Callable[[str], Any]
-    scheme = location.partition("://")[0] if "://" in location else "file"
+    scheme = _scheme_of(location) or "file"
     if scheme in OUTPUTS:
         module, _, name = OUTPUTS[scheme].partition(":")
         found = getattr(import_module(module), name)
         return found
     from importlib.metadata import entry_points  # it takes its time, and most locations are files
 
-    offered = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    offered = {entry.name.lower(): entry for entry in entry_points(group=ENTRY_POINTS)}
     if scheme in offered:
         found = offered[scheme].load()
         return found
@@ -114,7 +134,8 @@ _PIPE_BYTES = select.PIPE_BUF  # what a pipe that has room takes in one piece
 class FileOutput:
     """Writes lines to a file, which is created or emptied; ``path`` is its absolute path. Raises PathError.
 
-    A named pipe is opened when the first document is written, because opening it waits for a reader.
+    A named pipe is opened when the first document is written, because opening it waits for a reader. If there is no document, it
+    is opened at the end without waiting, so that a reader that is there sees the end.
     """
 
     def __init__(self, location: str) -> None:
@@ -122,13 +143,16 @@ class FileOutput:
         self.name = str(self.path)
         self.batch_bytes = _PIPE_BYTES
         self._descriptor: int | None = None
+        self._is_pending = False  # a named pipe that is not opened yet
 
     def open(self) -> None:
         """Create the file, or empty it."""
-        if not self.path.is_fifo():
+        self._is_pending = self.path.is_fifo()
+        if not self._is_pending:
             self._open()
 
     def _open(self) -> int:
+        self._is_pending = False
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         self.batch_bytes = _batch_bytes(self._descriptor)
         return self._descriptor
@@ -140,6 +164,9 @@ class FileOutput:
 
     def close(self) -> None:
         """Close the file."""
+        if self._is_pending:
+            with suppress(OSError):  # ENXIO: nobody reads
+                self._descriptor = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

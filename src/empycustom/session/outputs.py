@@ -20,7 +20,7 @@ from empycustom.session.describe import PLACE, PlayOptions, for_each_stream, sin
 from empycustom.session.playlist import expand
 from empycustom.session.sinks import Sinks
 from empycustom.session.sources import is_same_file
-from empycustom.session.summary import Work, written
+from empycustom.session.summary import LOST, Work, written
 from empycustom.text import as_text
 
 SLOW = (
@@ -78,6 +78,11 @@ class Lines:
         self._output.close(is_hurried)
         self._raise()
 
+    @property
+    def lost(self) -> int:
+        """Number of lines that were not written because of an error; 0 if the reader has ended, which is not one."""
+        return 0 if isinstance(self._output.failed, BrokenPipeError) else self._output.lost
+
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, BrokenPipeError):
             self._on_closed()
@@ -104,7 +109,7 @@ def with_summary(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
     Raises LaunchError before playing if the file is another output, or exists and is not a summary: it may be the video.
     """
     name = args.summary_json
-    done = Work().summary()
+    done = {**Work().summary(), LOST: 0}
     if name is None:
         return play(done)
     check_output("--summary-json", name)
@@ -239,6 +244,13 @@ class Outputs:
         """Return the files of documents and events that are not empty."""
         return written(self._files)
 
+    def lost(self) -> int:
+        """Return how many documents and events were not written because of errors."""
+        return sum(lines.lost for lines in self._all())
+
+    def _all(self) -> list[Lines]:
+        return list(dict.fromkeys(filter(None, [self._events, self._documents, self._stdout])))
+
     def document(self, stream: Stream, document: str, pace: Pace) -> bool:
         """Queue a document, the JSON of an object that is not empty; return False if it was dropped."""
         if self._documents is None:
@@ -255,7 +267,7 @@ class Outputs:
     def close(self, is_hurried: Callable[[], bool]) -> list[LaunchError]:
         """Finish the files; return errors that were not raised yet. ``is_hurried`` returns True to stop waiting."""
         errors = []
-        for lines in dict.fromkeys(filter(None, [self._events, self._documents, self._stdout])):
+        for lines in self._all():
             try:
                 lines.close(is_hurried)
             except LaunchError as error:  # noqa: PERF203 - each is closed

@@ -17,6 +17,7 @@ from empycustom.native import probes
 from empycustom.session.console import is_debugger_open, line_guard, write_stderr
 
 _LONG_START_S = 1.0
+LOST = "documents_lost"  # in the summary of the run: streams share outputs
 
 
 class Work:
@@ -123,10 +124,11 @@ def as_lines(done: Mapping[str, Any]) -> str:
     start = f"; start: {done['start_seconds']:.1f} s" if done["start_seconds"] >= _LONG_START_S else ""
     events = f", {_counted(done['events'], 'event')}" if "events" in done else ""
     dropped = f", {done['documents_dropped']} dropped because they were read too slowly" if done["documents_dropped"] else ""
+    lost = f", {done[LOST]} lost because they could not be written" if done.get(LOST) else ""
     left_out = f", {_counted(done['left_out'], 'frame')} left out because the libraries were busy" if done["left_out"] else ""
     written = f"; written: {', '.join(done['written'])}" if done["written"] else ""
     speed = f"{_counted(done['frames'], 'frame')} in {done['seconds']:.1f} s ({done['fps']:.1f} fps{start})"
-    documents = f"{_counted(done['documents'], 'document')}{dropped}"
+    documents = f"{_counted(done['documents'], 'document')}{dropped}{lost}"
     return "\n".join([f"{speed}, {documents}{events}{left_out}{written}", *_library_lines(done["libraries"])])
 
 
