@@ -39,11 +39,11 @@ class Analytics:
         """Return the key of an object by its id in the relation meta."""
         return f"analytics/{number}"
 
-    def claim(self, meta: int, number: int, free: Iterator[int]) -> int:  # noqa: ARG002
+    def claim(self, meta: int, number: int, free: Iterator[int]) -> int:  # noqa: ARG002 - the protocol has it
         """Return the id: those in a relation meta are unique, and cannot change."""
         return number
 
-    def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002
+    def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002 - the protocol has it
         """Add an object; its relation meta numbers it."""
         new = detection_of(found)
         rect = new.box

@@ -127,7 +127,7 @@ class DeepStreamCarrier:
         """Accept buffers with a batch."""
         return bool(batch_on(runs))
 
-    def decode(self, runs: Runs, frame: model.Frame, *, as_json: bool = False) -> Frame:  # noqa: ARG002
+    def decode(self, runs: Runs, frame: model.Frame, *, as_json: bool = False) -> Frame:  # noqa: ARG002 - the protocol has it
         """Decode the batch on a buffer."""
         batch = batch_on(runs)
         if not hasattr(self, "_layout"):  # one process, one DeepStream
@@ -175,7 +175,7 @@ class DeepStreamCarrier:
             read[ATTRIBUTES] = event.attributes
         return read
 
-    def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:  # noqa: ARG002
+    def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:  # noqa: ARG002 - the protocol has it
         """Return None: a copy of a batch costs as much as decoding it."""
         return None
 

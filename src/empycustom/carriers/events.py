@@ -62,13 +62,13 @@ class Event:
 
         ``blob``: of a frame, as a message for nvmsgconv as well. Return whether the frame is still there.
         """
-        told = json_head() if self._frame is None else _head(self._frame, timestamp)
+        content = json_head() if self._frame is None else _head(self._frame, timestamp)
         attributes = merged(self.attributes, attributes)
         if not is_nothing(attributes):
-            told[ATTRIBUTES] = attributes
+            content[ATTRIBUTES] = attributes
         if self.records:
-            add_records(told, self.size, self.records.values())
-        return self._attach_text(assemble(told).decode(), timestamp, blob=blob)
+            add_records(content, self.size, self.records.values())
+        return self._attach_text(assemble(content).decode(), timestamp, blob=blob)
 
     def _attach_text(self, text: str, timestamp: str, *, blob: bool) -> bool:
         frame = self._frame
@@ -137,7 +137,7 @@ class Records:
             RECORD_KEY: key,
             CLASS_ID: found.class_id,
             TRACK_ID: found.object_id,
-            CONFIDENCE: usable(single(found.confidence), "", []),  # what had to be cleaned was told when it was read
+            CONFIDENCE: usable(single(found.confidence), "", []),  # what had to be cleaned was reported when it was read
             LABEL: found.label,
             BOX: _box_of(found),
             ATTRIBUTES: merged(earlier, attributes),

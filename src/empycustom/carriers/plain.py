@@ -93,7 +93,7 @@ class PlainCarrier:
         self._sources[self._json.api] = None
         self._adds = next(source for source in self._sources.order if source.can_add)
 
-    def accepts(self, runs: Runs) -> bool:  # noqa: ARG002
+    def accepts(self, runs: Runs) -> bool:  # noqa: ARG002 - the protocol has it
         """Accept all that others do not."""
         return True
 
@@ -117,7 +117,7 @@ class PlainCarrier:
             elif api == VIDEO_META_API:
                 layout = layout_at(metas[-1])
         if several:
-            _drop_twins(objects, handles, self._sources.order)
+            _drop_duplicates(objects, handles, self._sources.order)
         return _decoded(frame, handles, warnings, text, stamp, layout, as_json=as_json)
 
     def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:
@@ -171,17 +171,17 @@ class PlainCarrier:
     def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
         """Write the attributes into our custom meta, and new objects into metas of their own."""
         (of_frame,) = result.frames
-        told = wire.json_head(frame.frame_num, frame.timestamp)
+        content = wire.json_head(frame.frame_num, frame.timestamp)
         if result.attributes is not NOTHING:
-            told[keys.RESULT_ATTRIBUTES] = result.attributes
+            content[keys.RESULT_ATTRIBUTES] = result.attributes
         if of_frame.attributes is not NOTHING:
-            told[keys.ATTRIBUTES] = of_frame.attributes
+            content[keys.ATTRIBUTES] = of_frame.attributes
         warnings, json_at, size = list(result.ignored), 0, None
         if frame.text or of_frame.new_objects or (frame.handles[0] and of_frame.is_about_objects):
             check_writable(address)
-            json_at = self._add_earlier(address, frame, of_frame, told, warnings)
-            size = frame.size if keys.OBJECTS in told else None
-        text = wire.note_text(told)
+            json_at = self._add_earlier(address, frame, of_frame, content, warnings)
+            size = frame.size if keys.OBJECTS in content else None
+        text = wire.note_text(content)
         known.add(text, frame.frame_num, size)
         if json_at:
             self._json.replace(address, json_at, frame.frame_num, text)
@@ -189,21 +189,21 @@ class PlainCarrier:
             self._json.add(address, frame.frame_num, text)
         return warnings
 
-    def _add_earlier(self, address: int, frame: Frame, result: FrameResult, told: dict[str, Any], warnings: list[str]) -> int:
+    def _add_earlier(self, address: int, frame: Frame, result: FrameResult, content: dict[str, Any], warnings: list[str]) -> int:
         """Add to what is to be written what stands on the buffer, and the objects. Return the address of our own meta, or 0."""
-        said = _read_note(frame.text) if frame.text else {}
+        earlier = _read_note(frame.text) if frame.text else {}
         for key in (keys.RESULT_ATTRIBUTES, keys.ATTRIBUTES):
-            if key in said:
-                told[key] = merged(said[key], told.get(key, NOTHING))
-                if is_nothing(told[key]):
-                    del told[key]
-        records = {record[keys.RECORD_KEY]: record for record in said.get(keys.OBJECTS, ())}
+            if key in earlier:
+                content[key] = merged(earlier[key], content.get(key, NOTHING))
+                if is_nothing(content[key]):
+                    del content[key]
+        records = {record[keys.RECORD_KEY]: record for record in earlier.get(keys.OBJECTS, ())}
         if not records and not result.is_about_objects:
             return self._json.find(address)
         there, json_at = self._there(address)
         self._apply_objects(address, frame, result, records, there, warnings)
         if records:
-            wire.add_records(told, frame.size, records.values())
+            wire.add_records(content, frame.size, records.values())
         return json_at
 
     def _there(self, address: int) -> tuple[list[Place], int]:
@@ -312,28 +312,28 @@ def _decoded(
     """Return a frame with its objects, and what our own metadata adds to it."""
     if stamp is not None:
         frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
-    said = _read_note(text, as_json=as_json) if text else None
-    if said:
-        frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = said[keys.FRAME_NUM], said[keys.TIMESTAMP]
+    earlier = _read_note(text, as_json=as_json) if text else None
+    if earlier:
+        frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = earlier[keys.FRAME_NUM], earlier[keys.TIMESTAMP]
     decoded = Frame(frame)
     decoded.handles, decoded.warnings, decoded.layout, decoded.text = [handles], warnings, layout, text
-    decoded.has_frame_number = said is not None or stamp is not None
-    if said:
-        _complete(decoded, said)
+    decoded.has_frame_number = earlier is not None or stamp is not None
+    if earlier:
+        _complete(decoded, earlier)
     return decoded
 
 
-def _complete(decoded: Frame, said: dict[str, Any]) -> None:
+def _complete(decoded: Frame, earlier: dict[str, Any]) -> None:
     """Fill in what our own meta says."""
     (frame,) = decoded.frames
-    if keys.ATTRIBUTES in said:
-        frame[keys.ATTRIBUTES] = said[keys.ATTRIBUTES]
-    decoded.attributes = said.get(keys.RESULT_ATTRIBUTES, NOTHING)
-    if keys.OBJECTS not in said:
+    if keys.ATTRIBUTES in earlier:
+        frame[keys.ATTRIBUTES] = earlier[keys.ATTRIBUTES]
+    decoded.attributes = earlier.get(keys.RESULT_ATTRIBUTES, NOTHING)
+    if keys.OBJECTS not in earlier:
         return
-    size = wire.size_in(said)
+    size = wire.size_in(earlier)
     decoded.is_reshaped = is_reshaped(size, decoded.size)
-    records = {record[keys.RECORD_KEY]: record for record in said[keys.OBJECTS]}
+    records = {record[keys.RECORD_KEY]: record for record in earlier[keys.OBJECTS]}
     sizes = size, decoded.size
     for found, (source, number, _, label, lost) in zip(frame[keys.OBJECTS], decoded.handles[0], strict=True):
         record = records.get(source.key(number))
@@ -389,7 +389,7 @@ def _moved(handle: Handle, there: dict[Any, list[Any]]) -> Handle:
     return source, number, states.pop(0) if states else state, label, lost
 
 
-def _drop_twins(objects: list[Any], handles: list[Handle], order: list[ObjectSource]) -> None:
+def _drop_duplicates(objects: list[Any], handles: list[Handle], order: list[ObjectSource]) -> None:
     """Leave out what repeats an object of an earlier source under the same number: some elements write both."""
     ranks = [
         (order.index(handle[0]), (handle[1], found[keys.LABEL], *_rounded(wire.box_of_object(found))))

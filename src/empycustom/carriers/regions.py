@@ -72,34 +72,34 @@ class Regions:
 
 def _read(params: int, found: Any, warnings: list[str]) -> dict[str, Any]:
     """Complete an object by its parameters, and return what they say."""
-    said: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for structure in items(params):
         name = name_of(structure)
         if name == "detection":
-            _read_detection(structure, said, warnings)
+            _read_detection(structure, fields, warnings)
         elif name == "object_id":
             number = int_in(structure, b"id")
             number = uint64_in(structure, b"id") if number is None else number
             if number is not None:
-                said[TRACK_ID] = number if number >= model.UNTRACKED else model.UNTRACKED
+                fields[TRACK_ID] = number if number >= model.UNTRACKED else model.UNTRACKED
         else:
             label = text_in(structure, b"label")
             if label is not None:
                 found[CLASSIFIERS].append(_classifier(structure, label, warnings))
-    found.update(said)
+    found.update(fields)
     if found[CLASSIFIERS]:
-        said[CLASSIFIERS] = encode(found[CLASSIFIERS])  # the library may change the other one
-    return said
+        fields[CLASSIFIERS] = encode(found[CLASSIFIERS])  # the library may change the other one
+    return fields
 
 
-def _read_detection(structure: int, said: dict[str, Any], warnings: list[str]) -> None:
+def _read_detection(structure: int, fields: dict[str, Any], warnings: list[str]) -> None:
     confidence, label_id = double_in(structure, b"confidence"), int_in(structure, b"label_id")
     if confidence is not None:
         if not -LARGEST <= confidence <= LARGEST:
             confidence = usable(confidence, "a confidence", warnings)
-        said[CONFIDENCE] = confidence
+        fields[CONFIDENCE] = confidence
     if label_id is not None:
-        said[CLASS_ID] = label_id
+        fields[CLASS_ID] = label_id
 
 
 def _classifier(structure: int, label: str, warnings: list[str]) -> model.Classifier:

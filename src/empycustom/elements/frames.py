@@ -109,11 +109,11 @@ class FrameReader:
                 return carrier
         raise AssertionError("the last carrier accepts all buffers")
 
-    def document(self, address: int, heed: Callable[[Frame], None], *, is_read: bool = False) -> Document:
+    def document(self, address: int, report: Callable[[Frame], None], *, is_read: bool = False) -> Document:
         """Return the document of the buffer at ``address``, which was counted; it stays that of this buffer.
 
         What lies on the buffer is copied, and decoded when somebody reads the document, unless it has to be looked at now, or
-        ``is_read``, which means that it will be; then ``heed`` sees the frame. Raises MetadataError.
+        ``is_read``, which means that it will be; then ``report`` sees the frame. Raises MetadataError.
         """
         now, runs = time_ns(), scan_runs(address)
         carrier = self._carrier_of(runs)
@@ -122,14 +122,14 @@ class FrameReader:
         if kept is None:
             frame = self._decoded(carrier, runs, self.format.frame(*known), now, as_json=True)
             self.stamp(address, frame)
-            heed(frame)
+            report(frame)
             return Document(frame)
         number, decode = kept
         if number is not None:
             self.number = number
         else:  # unless another branch of a tee has it, too
             add_stamp(address, self.number, now)
-        return Document(None, (self.format, known, decode, heed))
+        return Document(None, (self.format, known, decode, report))
 
     def name(self, address: int) -> str:
         """Name the frames of the buffer that was decoded last. It is decoded anew: a library may have changed what it got."""
@@ -177,9 +177,9 @@ class Document:
         if made is None:
             kept, frame = self._kept, self.frame
             if frame is None and kept is not None:
-                frame_format, known, decode, heed = kept
+                frame_format, known, decode, report = kept
                 self.frame = frame = decode(frame_format.frame(*known))
-                heed(frame)
+                report(frame)
             assert frame is not None, "there is a frame, or what it is made of"
             made = self._json = assemble(document(frame.frames, frame.attributes))
             self._kept = None

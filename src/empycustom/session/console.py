@@ -56,9 +56,9 @@ def prepare_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
             os.set_inheritable(descriptor, True)
     # `misc`: for a checker sys.__stdout__ is final; code that restores it has to get the safe stream, too.
-    sys.stdout = sys.__stdout__ = _opened(sys.stdout)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _opened(sys.stdout)  # type: ignore[misc]  # mypy takes __stdout__ for a constant
     sys.stderr = sys.stderr or open(_STDERR, "w", closefd=False)  # noqa: SIM115 - for the whole process
-    sys.stderr = sys.__stderr__ = _opened(sys.stderr)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _opened(sys.stderr)  # type: ignore[misc]  # mypy takes __stdout__ for a constant
 
     if os.isatty(_STDIN):
         _terminal = termios.tcgetattr(_STDIN)

@@ -64,14 +64,14 @@ class Owner:
     def tick(self) -> None:
         """Do periodic work; called ten times a second."""
 
-    def finish(self, *, complete: bool) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+    def finish(self, *, complete: bool) -> Iterator[tuple[str, str]]:  # noqa: ARG002 - the protocol has it
         """Finish files at the end of the stream, before the elements stop; yield kind and text of what is to be reported.
 
         ``complete``: all sinks saw the end.
         """
         yield from ()
 
-    def handle_error(self, report: Report, element: Any) -> bool:  # noqa: ARG002
+    def handle_error(self, report: Report, element: Any) -> bool:  # noqa: ARG002 - the protocol has it
         """Return True for an error of an element that does not end the pipeline."""
         return False
 
@@ -82,7 +82,7 @@ class Owner:
     def handle_forwarded_end(self, element: Any) -> None:
         """Handle the end of all sinks in one bin of the pipeline, which the property message-forward reports."""
 
-    def can_finish(self, element: Any) -> bool:  # noqa: ARG002
+    def can_finish(self, element: Any) -> bool:  # noqa: ARG002 - the protocol has it
         """Return True if there are files to be finished although an element has failed."""
         return False
 
