@@ -115,7 +115,6 @@ class Player:
         self._end_sent = False  # of the pipeline
         self._ended = False
         self.complete = False  # all sinks saw the end
-        self.ended_by_library = False
         self._left_debugger = self._debugger_reported = False
         self._has_begun = False
         self._finishing = False  # files, after an error
@@ -251,7 +250,6 @@ class Player:
             return
         if report.is_slow and not self.owner.can_fall_behind(live=self._states.live):
             return  # the progress shows the speed
-        self.ended_by_library |= report.is_end
         self._left_debugger |= report.is_left
         if report.is_left:
             self._ended |= report.kind == "error"  # nothing has begun, or the caps are not known: there is no end to wait for

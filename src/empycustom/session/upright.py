@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from empycustom.config.launch import FIRST, TURN, UPRIGHT
+from empycustom.config.launch import FIRST, UPRIGHT
 from empycustom.gstreamer import GLib, Gst
 from empycustom.native import probes
 
@@ -47,12 +47,6 @@ def variables(names: Iterable[str]) -> list[str]:
         if needed and any(name.endswith(endings) for name in names)
     ]
     return [f"GST_PLUGIN_FEATURE_RANK={','.join(ranks)}"] if ranks else []
-
-
-def can_turn(name: str) -> bool:
-    """Return True if UPRIGHT takes frames of the format ``name``."""
-    turner, wanted = Gst.ElementFactory.find(TURN[0]), Gst.Caps.from_string(f"video/x-raw,format={name}")
-    return turner is None or bool(turner.get_static_pad_templates()[0].get_caps().can_intersect(wanted))
 
 
 def expect_pictures(element: Any) -> None:
