@@ -59,5 +59,5 @@ def lines(count, start=0):
 WAITS, LIVE = Stream(), Stream(live=True)
 
 
-def put_all(output, given, pace=WAITS):
-    return [output.put(line, pace) for line in given]
+def put_all(output, given, waiter=WAITS):
+    return [output.put(line, waiter) for line in given]

@@ -234,7 +234,11 @@ def check_configuration(args: Namespace, facts: dict[str, Any], report: Report) 
         as_path(args.library),
         sources=args.sources,
         settings=args.settings,
-        more=lambda read: [*missing_sources(read, cameras=True), *places_outside(read, args), *problems(read)],
+        more=lambda read: [
+            *missing_sources(read, cameras=True),
+            *places_outside(read, allowed=args.allow_outside),
+            *problems(read),
+        ],
     )
     with ErrorCollector() as found:
         for stage in _library_stages(configuration):

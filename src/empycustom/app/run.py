@@ -41,7 +41,7 @@ from empycustom.session.describe import (
     without_times,
 )
 from empycustom.session.excerpt import Part, check_part, may_be_live
-from empycustom.session.outputs import Outputs, check_outputs, has_only_documents, sinks_of_all, with_summary
+from empycustom.session.outputs import STDOUT, LineWriter, check_outputs, has_only_documents, sinks_of_all, with_summary
 from empycustom.session.play import Session
 from empycustom.session.player import Interrupts
 from empycustom.session.playlist import check_files, expand
@@ -60,45 +60,59 @@ def main(arguments: Namespace) -> int:
     """Play SOURCE through the libraries, or the streams of the configuration SOURCE; return the exit code."""
     reserve_stdout()
     add_elements()
-    return with_summary(arguments, lambda done: _main(arguments, done))
+    options = options_of(arguments)
+    return with_summary(options, lambda done: _main(arguments, options, done))
 
 
-def _main(args: Namespace, done: dict[str, Any]) -> int:
-    configuration = read_file(args) if is_configuration(args.source[0]) else typed(args)
+def _main(args: Namespace, options: PlayOptions, done: dict[str, Any]) -> int:
+    configuration = read_file(args, options) if is_configuration(args.source[0]) else typed(args, options)
     if configuration is None:
         return INTERRUPTED
-    return dry_run(configuration, args) if args.dry_run else Run(configuration, args).play(done)
+    return dry_run(configuration, options) if args.dry_run else Run(configuration, options, args).play(done)
 
 
 def options_of(args: Namespace) -> PlayOptions:
-    """Return what the command line wants of each stream."""
+    """Return what the command line wants."""
     part = Part(args.start, args.duration) if args.start or args.duration else None
     lasting = is_configuration(args.source[0])
-    return PlayOptions(args.frames, part, args.every_frame, args.save, args.show, args.grace, reconnect=lasting)
+    return PlayOptions(
+        frames=args.frames,
+        part=part,
+        every_frame=args.every_frame,
+        reconnect=lasting,
+        grace_s=args.grace,
+        save=args.save,
+        show=args.show,
+        out=args.out,
+        events=args.events,
+        summary=args.summary_json,
+    )
 
 
 # The streams that are played: of a file, or of what was typed.
 
 
-def read_file(args: Namespace) -> Configuration | None:
+def read_file(args: Namespace, options: PlayOptions) -> Configuration | None:
     """Read the configuration that SOURCE names; None: Ctrl-C. Raises ConfigurationError, LaunchError, OSError."""
     settings = [setting for setting in args.settings if setting != STDIN]
-    check_outputs(args)
+    check_outputs(options)
     interrupts = Interrupts()
     with interrupts.counted():
-        configuration = read(as_path(args.source[0]), sources=args.sources, settings=settings, more=partial(_problems, args))
+        configuration = read(
+            as_path(args.source[0]), sources=args.sources, settings=settings, more=partial(_problems, args, options)
+        )
     if interrupts.count:
         return None
-    if args.events and configuration.callback is None:
+    if options.events and configuration.callback is None:
         raise LaunchError("--events: there are no events, because the file has no signal_callback_function_name.")
     return configuration
 
 
-def _problems(args: Namespace, configuration: Configuration) -> Iterator[Problem]:
+def _problems(args: Namespace, options: PlayOptions, configuration: Configuration) -> Iterator[Problem]:
     yield from missing_sources(configuration)
-    yield from without_times(configuration, options_of(args).part)
+    yield from without_times(configuration, options.part)
     yield from _taken_stdin(configuration, args.settings)
-    yield from places_outside(configuration, args)
+    yield from places_outside(configuration, allowed=args.allow_outside)
     yield from problems(configuration)
 
 
@@ -113,11 +127,10 @@ def _taken_stdin(configuration: Configuration, settings: Sequence[str]) -> Itera
             readers.append(stream.name)
 
 
-def typed(args: Namespace) -> Configuration:
+def typed(args: Namespace, options: PlayOptions) -> Configuration:
     """Return what was typed as a configuration of one stream. Raises ReportedError when all that is wrong has been printed."""
-    options = options_of(args)
     with ErrorCollector() as found:
-        found(check_outputs, args)
+        found(check_outputs, options)
         names = [name for source in args.source for name in found(expand, source, _warn) or ()]
         sources = [found(playable, name) for name in names]
         found(sinks_of(plain_stream(args.source), options).check)
@@ -158,13 +171,14 @@ def check_format(name: str) -> None:
 # The lines of gst-launch-1.0.
 
 
-def dry_run(configuration: Configuration, args: Namespace) -> int:
+def dry_run(configuration: Configuration, options: PlayOptions) -> int:
     """Print a gst-launch line for each stream, in which aimeta itself writes the documents; return 0."""
-    options = options_of(args)
-    to_file = args.out not in (None, "-") and not configuration.many
-    shown = args.out or configuration.callback or has_only_documents(configuration, args)
-    location = {"location": args.out if "://" in args.out else as_text(as_path(args.out))} if to_file else None
-    aimeta = location or ({"silent": False} if shown else {})
+    out = options.out
+    aimeta: dict[str, Any] = {}
+    if out and out != STDOUT and not configuration.many:
+        aimeta = {"location": out if "://" in out else as_text(as_path(out))}
+    elif out or configuration.callback or has_only_documents(configuration, options):
+        aimeta = {"silent": False}
     if options.part:
         _warn("--start and --duration are not in the line: gst-launch-1.0 plays a source from its beginning to its end.")
     locations = [location for stream in configuration.streams for location in (stream.location, *stream.more)]
@@ -179,7 +193,7 @@ def dry_run(configuration: Configuration, args: Namespace) -> int:
             _warn(warning)
         if configuration.many:
             show(f"# {stream.name}")
-        show(description.line(finishing=bool(args.save), variables=variables(source.name for source in sources)))
+        show(description.line(finishing=bool(options.save), variables=variables(source.name for source in sources)))
     return DONE
 
 
@@ -189,27 +203,27 @@ def dry_run(configuration: Configuration, args: Namespace) -> int:
 class Run:
     """One ``empycustom run``: what its streams report is printed."""
 
-    def __init__(self, configuration: Configuration, args: Namespace) -> None:
-        self._args, self._many = args, configuration.many
+    def __init__(self, configuration: Configuration, options: PlayOptions, args: Namespace) -> None:
+        self._options, self._args, self._many = options, args, configuration.many
         self._is_typed = configuration.file is None
-        self._session = Session(configuration, options_of(args), self._open, notify=self._notify)
-        printing = args.out == "-" or has_only_documents(configuration, args)
+        self._session = Session(configuration, options, self._open, notify=self._notify)
+        printing = options.out == STDOUT or has_only_documents(configuration, options)
         silent = args.quiet or not self._is_typed or (printing and reserved_stdout().isatty())
         self._progress = Progress(quiet=silent)
 
     def play(self, done: dict[str, Any]) -> int:
         """Play, and print and put into ``done`` what was done; return the exit code. Raises StuckError."""
-        session, outputs = self._session, self._outputs
+        session, writer = self._session, self._writer
         try:
             session.play(self._tick, begun=self._begun, pause=self._progress.pause)
         finally:
             self._progress.close()
-            errors = self._finish_outputs()
+            errors = self._finish_writing()
             summaries = [branch.summary() for branch in session.branches]
             done.clear()
-            files = outputs.written()
+            files = writer.written()
             done.update(_with_files(files, summaries[0]) if self._is_typed else total(files, summaries))
-            done[LOST] = outputs.lost()
+            done[LOST] = writer.lost()
         for branch, summary in zip(session.branches, [done] if self._is_typed else summaries, strict=True):
             if self._args.quiet:  # there is no summary that has it
                 for text in branch.left_out.warnings(minimum=1):
@@ -219,19 +233,19 @@ class Run:
         code = session.code
         return FAILED if errors else code
 
-    def _finish_outputs(self) -> list[LaunchError]:
+    def _finish_writing(self) -> list[LaunchError]:
         """Write what is still to be written; Ctrl-C ends that. Return what went wrong, which is printed."""
         interrupts = self._session.interrupts
         before = interrupts.count
         with interrupts.counted():
-            errors = self._outputs.close(lambda: interrupts.count > before or interrupts.count > 1)
+            errors = self._writer.close(lambda: interrupts.count > before or interrupts.count > 1)
         for error in errors:
             print_error(str(error))
         return errors
 
-    def _open(self, session: Session) -> Outputs:
-        self._outputs = Outputs(session.configuration, self._args, on_closed=session.end)
-        return self._outputs
+    def _open(self, session: Session) -> LineWriter:
+        self._writer = LineWriter(session.configuration, self._options, on_closed=session.end)
+        return self._writer
 
     def _begun(self, is_over: Callable[[], bool]) -> None:
         if STDIN in self._args.settings:

@@ -60,8 +60,8 @@ _SLOW = "takes documents more slowly than this live stream makes them; those wit
 _FLUSHING = int(Gst.PadFlags.FLUSHING)
 
 
-class Pace:
-    """Reports to a full queue whether the stream at a sink pad may wait."""
+class StreamWaiter:
+    """Says to a queue of documents that is full whether the stream at a sink pad may wait."""
 
     def __init__(self, pad: Any) -> None:
         self._pad = pad
@@ -84,7 +84,7 @@ class Pace:
 
 
 class AIMeta(VideoTransform):
-    """The element. It changes nothing in the stream. ``pace`` is for outputs of documents: whether the stream may wait."""
+    """The element. It changes nothing in the stream. ``waiter`` says to outputs of documents whether the stream may wait."""
 
     __gtype_name__ = "GstAIMeta"
     __gstmetadata__ = (
@@ -107,7 +107,7 @@ class AIMeta(VideoTransform):
         self.documents = 0
         self._outputs: dict[str, QueuedOutput] = {}  # by the property that they are for
         super().__init__()
-        self.pace = Pace(self.sinkpad)
+        self.waiter = StreamWaiter(self.sinkpad)
 
     def begin(self) -> None:
         """Open the outputs."""
@@ -115,7 +115,7 @@ class AIMeta(VideoTransform):
         self.work = self._gather
         self.set_passthrough(True)
         self.documents = 0
-        self.pace.restart()
+        self.waiter.restart()
         self._outputs = {}
         try:
             if self.values["location"]:
@@ -157,7 +157,7 @@ class AIMeta(VideoTransform):
     def do_sink_event(self, event: Any) -> bool:
         if event.type == Gst.EventType.EOS:  # an error of writing is to be on the bus before the end is
             for output in self._outputs.values():
-                output.drain(self.pace.is_stopping)
+                output.drain(self.waiter.is_stopping)
         return super().do_sink_event(event)
 
     def _gather(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
@@ -179,7 +179,7 @@ class AIMeta(VideoTransform):
                 self._outputs["silent"] = self._printed()
         flow = FLOW_OK
         for name, output in self._outputs.items():
-            if (name == "silent" and silent) or output.put(line, self.pace):
+            if (name == "silent" and silent) or output.put(line, self.waiter):
                 continue
             if output.failed:  # which is on the bus
                 flow = FLOW_ERROR

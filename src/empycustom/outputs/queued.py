@@ -24,8 +24,8 @@ _GATHER_S = 0.002  # to write several documents at once: waking the thread costs
 _LOOK_EVERY_S = 0.01
 
 
-class Pace(Protocol):
-    """Tells a queue that is full whether the stream may wait."""
+class Waiter(Protocol):
+    """Whoever gives documents to a queue: it says whether it may wait while the queue is full."""
 
     def is_live(self) -> bool:
         """Return whether the stream is live, and cannot wait: its documents are dropped."""
@@ -40,7 +40,7 @@ def reason(error: BaseException | None) -> str:
 
 
 class Patient:
-    """The :class:`Pace` of something that is not a stream: it waits as long as it takes."""
+    """A :class:`Waiter` that is not a stream: it waits as long as it takes."""
 
     def is_live(self) -> bool:
         """Return False: nothing is dropped."""
@@ -108,7 +108,7 @@ class QueuedOutput:
         """True in the process that made it; a forked child does not have the thread."""
         return self._process == os.getpid()
 
-    def put(self, line: bytes, pace: Pace) -> bool:
+    def put(self, line: bytes, waiter: Waiter) -> bool:
         """Accept a document, as a line of JSON; return False if it is dropped, or if the output has failed.
 
         If the queue is full, a live stream drops the document. Another stream waits; if it is stopped or flushed meanwhile, the
@@ -117,10 +117,10 @@ class QueuedOutput:
         size, queue = len(line), self._queue
         with self._lock:
             if queue and self._is_full(size):
-                if pace.is_live():
+                if waiter.is_live():
                     self.dropped += 1
                     return False
-                while self._is_full(size) and not self._is_over and not pace.is_stopping():
+                while self._is_full(size) and not self._is_over and not waiter.is_stopping():
                     self._moved.wait(_LOOK_EVERY_S)
             if self._closing:
                 return False

@@ -16,7 +16,7 @@ from empycustom.outputs.table import path_of
 from empycustom.session.callback import SignalCallback
 from empycustom.session.describe import PlayOptions, described, sinks_of, sources_of
 from empycustom.session.excerpt import Excerpt, Newest, SkippedFrames, why_no_start
-from empycustom.session.outputs import SLOW, Output
+from empycustom.session.outputs import SLOW, Writer
 from empycustom.session.parts import Report, exists, in_background
 from empycustom.session.playlist import Playlist
 from empycustom.session.reconnect import Outlet, Reconnection
@@ -46,14 +46,14 @@ class Branch:
         self,
         stream: Stream,
         options: PlayOptions,
-        output: Output,
+        writer: Writer,
         callback: SignalCallback | None,
         notify: Notifier,
         warn_once: Callable[[str], None],
     ) -> None:
         self._warn_once = warn_once
         self.stream, self.options, self.callback, self.notify = stream, options, callback, notify
-        self._output = output
+        self._writer = writer
         self.documents = self.events = self.dropped = self._admitted = 0
         self.work, self.left_out = Work(), SkippedFrames()
         self.over = False  # no more frames are wanted
@@ -107,7 +107,7 @@ class Branch:
             begin,
             self._sinks,
             lambda sinks: self._described(sinks).sinks,
-            unique_path=self._output.unique_path,
+            unique_path=self._writer.unique_path,
             notify=self._notify,
         )
         self._attach_source(self.outlet)
@@ -296,7 +296,7 @@ class Branch:
     def _publish(self, document: str) -> None:
         """Write a document, and the events that the callback makes of it."""
         self.documents += 1
-        self._count(written=self._output.document(self.stream, document, self))
+        self._count(written=self._writer.document(self.stream, document, self))
         if self.callback is None:
             return
         try:
@@ -306,7 +306,7 @@ class Branch:
             return
         for event in result.events:
             self.events += 1
-            self._count(written=self._output.event(self.stream, event, self))
+            self._count(written=self._writer.event(self.stream, event, self))
         for key in sorted(result.unknown):
             self._warn_once(f"events have {key}, which event_item_keys does not declare")
         if result.debug:
@@ -314,11 +314,11 @@ class Branch:
 
     def is_live(self) -> bool:
         """Return whether the stream cannot wait for its outputs: also where only the session knows that the source is live."""
-        return bool(self.newest.is_live or self.aimeta.pace.is_live())
+        return bool(self.newest.is_live or self.aimeta.waiter.is_live())
 
     def is_stopping(self) -> bool:
         """Return whether the stream has to go on although an output has no room, because it is to end."""
-        return bool(self.over or self.aimeta.pace.is_stopping())
+        return bool(self.over or self.aimeta.waiter.is_stopping())
 
     def _count(self, *, written: bool) -> None:
         if not written:

@@ -145,7 +145,7 @@ class _Messages:
 
 
 class _NeverWait:
-    """A pace that drops messages for which the queue has no room."""
+    """A waiter that drops messages for which the queue has no room."""
 
     def is_live(self) -> bool:
         """Return True, so that messages are dropped."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,20 +29,25 @@ _OWN = "$.pipeline_configuration.aimeta.location"
 
 @dataclass(frozen=True)
 class PlayOptions:
-    """The options of a run, for each of its streams.
+    """What a run wants: which frames, and where its results go.
 
-    ``frames``: the limit of frames. ``part``: the part of each source. ``every_frame``: no frame of a live source is skipped.
+    ``frames``: the limit of frames of each stream. ``part``: the part of each source. ``every_frame``: no frame of a live source
+    is skipped. ``reconnect``: to an endless source that is lost. ``grace_s``: the limit of the end after Ctrl-C or an error.
+
     ``save``: names of videos and pictures, in which ``{stream_id}`` is replaced by the name of the stream. ``show``: a window.
-    ``grace_s``: the limit of the end after Ctrl-C or an error. ``reconnect``: to an endless source that is lost.
+    ``out``, ``events`` and ``summary`` are paths or URIs, ``-`` for stdout, None for nowhere.
     """
 
     frames: int | None = None
     part: Part | None = None
     every_frame: bool = False
+    reconnect: bool = False
+    grace_s: float = 10.0
     save: Sequence[str] = ()
     show: bool = False
-    grace_s: float = 10.0
-    reconnect: bool = False
+    out: str | None = None
+    events: str | None = None
+    summary: str | None = None
 
 
 def library_stage(path: str, *, in_place: bool, **properties: Any) -> Stage:
@@ -121,10 +125,10 @@ def without_times(configuration: Configuration, part: Part | None) -> Iterator[P
                 yield Problem(stream.location_path, str(error).rstrip("."))
 
 
-def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Problem]:
+def places_outside(configuration: Configuration, *, allowed: bool) -> Iterator[Problem]:
     """Yield the locations of aimeta in the file that are outside of its folder and of the working directory, or have no output.
 
-    The file may be from somebody else, while ``--allow-outside`` and ``--set`` are from the user who runs it.
+    The file may be from somebody else, while ``--allow-outside`` (``allowed``) and ``--set`` are from the user who runs it.
     """
     assert configuration.file
     inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, ".")]
@@ -139,7 +143,7 @@ def places_outside(configuration: Configuration, args: Namespace) -> Iterator[Pr
             yield Problem(set_at, str(error))
             continue
         path = os.path.realpath(found or "/")  # with links resolved; a location that is not a file is outside
-        if args.allow_outside or set_at.startswith("--set"):
+        if allowed or set_at.startswith("--set"):
             continue
         if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
             yield Problem(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Protocol
 from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.model.serialize import dumps
-from empycustom.outputs.queued import Pace, Patient, QueuedOutput, reason
+from empycustom.outputs.queued import Patient, QueuedOutput, Waiter, reason
 from empycustom.outputs.table import ConsoleOutput, as_line, line_of, output_class, output_for, path_of
 from empycustom.session.console import FAILED, exit_code_of, print_error, reserved_stdout
 from empycustom.session.describe import PLACE, PlayOptions, for_each_stream, sinks_of
@@ -29,17 +28,17 @@ SLOW = (
 )
 
 
-class Output(Protocol):
-    """The output for documents and events of streams; any thread may call it. Its exceptions end the stream."""
+class Writer(Protocol):
+    """What the streams of a session give their documents and events to; any thread may call it. Its exceptions end the stream."""
 
-    def document(self, stream: Stream, document: str, pace: Pace) -> bool:
-        """Write a document of aimeta, as JSON; return False if it was dropped. ``pace`` decides whether the stream waits."""
+    def document(self, stream: Stream, document: str, waiter: Waiter) -> bool:
+        """Write a document of aimeta, as JSON; return False if it was dropped. ``waiter`` says whether the stream may wait."""
 
-    def event(self, stream: Stream, event: dict[str, Any], pace: Pace) -> bool:
+    def event(self, stream: Stream, event: dict[str, Any], waiter: Waiter) -> bool:
         """Write an event of the signal callback, as :meth:`document` does."""
 
     def unique_path(self, path: Path) -> Path:
-        """Return a name like ``path`` that no output has."""
+        """Return a name like ``path`` that no other file of the session has."""
 
 
 class Lines:
@@ -63,12 +62,12 @@ class Lines:
         except Exception as error:  # of an output of another package
             raise LaunchError(f"{self._name} cannot be written ({reason(error)}).") from error
 
-    def write(self, line: bytes, pace: Pace) -> bool:
+    def write(self, line: bytes, waiter: Waiter) -> bool:
         """Queue a line; return False if it was dropped, because the queue of a live stream is full.
 
         Raises LaunchError, once, if an earlier line could not be written. Lines after that are dropped.
         """
-        accepted = self._output.put(line, pace)
+        accepted = self._output.put(line, waiter)
         if not accepted:
             self._raise()
         return accepted or self._output.failed is not None
@@ -103,12 +102,12 @@ STDOUT = "-"
 _BEGIN = '{"exit_code":'  # of every summary
 
 
-def with_summary(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
+def with_summary(options: PlayOptions, play: Callable[[dict[str, Any]], int]) -> int:
     """Call ``play``, which fills a dict; write this and the exit code to ``--summary-json``, and return the exit code.
 
     Raises LaunchError before playing if the file is another output, or exists and is not a summary: it may be the video.
     """
-    name = args.summary_json
+    name = options.summary
     done = {**Work().summary(), LOST: 0}
     if name is None:
         return play(done)
@@ -116,7 +115,7 @@ def with_summary(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
     path = _path(name)
     if path and path.is_file() and not _may_be_replaced(path):
         raise LaunchError(f"--summary-json {path} is there, and is not the summary of a run; choose another name, or remove it.")
-    if path and any(_is_same(path, other) for other in map(_path, (args.out, args.events)) if other):
+    if path and any(_is_same(path, other) for other in map(_path, (options.out, options.events)) if other):
         raise LaunchError(f"{path} is named twice; every output needs a file of its own.")
     lines = Lines(_location(name), on_closed=lambda: None)
     try:
@@ -127,9 +126,9 @@ def with_summary(args: Namespace, play: Callable[[dict[str, Any]], int]) -> int:
     return _write(lines, code, done)
 
 
-def check_outputs(args: Namespace) -> None:
+def check_outputs(options: PlayOptions) -> None:
     """Raise LaunchError if there is no output for what ``--out`` or ``--events`` names."""
-    for option, name in (("--out", args.out), ("--events", args.events)):
+    for option, name in (("--out", options.out), ("--events", options.events)):
         check_output(option, name)
 
 
@@ -170,13 +169,13 @@ def _write(lines: Lines, code: int, done: Mapping[str, Any]) -> int:
 # Documents, events and files of all streams.
 
 
-def has_only_documents(configuration: Configuration, args: Namespace) -> bool:
+def has_only_documents(configuration: Configuration, options: PlayOptions) -> bool:
     """Return True if documents are the only result of a run, so that they are printed.
 
     A source without a library is only measured.
     """
     measured = configuration.file is None and not any(stream.stages for stream in configuration.streams)
-    return not (measured or args.out or args.save or args.show or configuration.callback)
+    return not (measured or options.out or options.save or options.show or configuration.callback)
 
 
 def sinks_of_all(configuration: Configuration, options: PlayOptions) -> list[tuple[Stream, Sinks]]:
@@ -202,31 +201,32 @@ def prepare(paths: Sequence[Path], read: Sequence[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
 
 
-class Outputs:
-    """The output for documents and events. With several streams, each line begins with its stream's name as ``stream_id``.
+class LineWriter:
+    """Writes documents and events as lines of JSON. With several streams, each line begins with ``stream_id``, its stream's name.
 
     Raises LaunchError or OSError if an output cannot be written.
     """
 
-    def __init__(self, configuration: Configuration, args: Namespace, *, on_closed: Callable[[], None]) -> None:
+    def __init__(self, configuration: Configuration, options: PlayOptions, *, on_closed: Callable[[], None]) -> None:
         self._many = configuration.many
-        for option, name in (("--events", args.events), ("--out", args.out)):
+        for option, name in (("--events", options.events), ("--out", options.out)):
             if name and PLACE in name and configuration.file:
                 raise LaunchError(f"{option} {name}: the lines of all streams go into one file, each with its stream_id")
-        events, documents = _path(args.events), _path(args.out)
-        summary = _path(args.summary_json)
-        paths = [path for path in (summary, events, documents, *_saved(configuration, args)) if path]
+        events, documents = _path(options.events), _path(options.out)
+        summary = _path(options.summary)
+        paths = [path for path in (summary, events, documents, *_saved(configuration, options)) if path]
         prepare(paths, list(_read(configuration)))
         self._used = {path.absolute() for path in paths}
         self._files = {str(path): path.absolute() for path in (documents, events) if path}
         self._lock = threading.Lock()
-        shown = args.out == "-" or has_only_documents(configuration, args)
+        shown = options.out == STDOUT or has_only_documents(configuration, options)
         self._events, self._documents = (
-            Lines(location, on_closed=on_closed) if location else None for location in map(_location, (args.events, args.out))
+            Lines(location, on_closed=on_closed) if location else None
+            for location in map(_location, (options.events, options.out))
         )
         self._stdout: Lines | None = None
         if shown or (configuration.callback and not self._events):
-            refuse_stdout(args.summary_json)
+            refuse_stdout(options.summary)
             self._stdout = Lines(None, on_closed=on_closed)
             self._events = self._events or self._stdout
             self._documents = self._documents or (self._stdout if shown else None)
@@ -251,18 +251,18 @@ class Outputs:
     def _all(self) -> list[Lines]:
         return list(dict.fromkeys(filter(None, [self._events, self._documents, self._stdout])))
 
-    def document(self, stream: Stream, document: str, pace: Pace) -> bool:
+    def document(self, stream: Stream, document: str, waiter: Waiter) -> bool:
         """Queue a document, the JSON of an object that is not empty; return False if it was dropped."""
         if self._documents is None:
             return True
         named = f'{{"stream_id":{dumps(stream.name)},{document[1:]}' if self._many else document
-        return self._documents.write(as_line(named.encode()), pace)
+        return self._documents.write(as_line(named.encode()), waiter)
 
-    def event(self, stream: Stream, event: dict[str, Any], pace: Pace) -> bool:
+    def event(self, stream: Stream, event: dict[str, Any], waiter: Waiter) -> bool:
         """Queue an event; a ``stream_id`` of its own stays. Return False if it was dropped."""
         if self._events is None:
             return True
-        return self._events.write(line_of({"stream_id": stream.name, **event} if self._many else event), pace)
+        return self._events.write(line_of({"stream_id": stream.name, **event} if self._many else event), waiter)
 
     def close(self, is_hurried: Callable[[], bool]) -> list[LaunchError]:
         """Finish the files; return errors that were not raised yet. ``is_hurried`` returns True to stop waiting."""
@@ -283,8 +283,8 @@ def _path(name: str | None) -> Path | None:
     return path_of(name) if name and name != STDOUT else None
 
 
-def _saved(configuration: Configuration, args: Namespace) -> Iterator[Path]:
-    for stream, sinks in sinks_of_all(configuration, PlayOptions(save=args.save, show=args.show)):
+def _saved(configuration: Configuration, options: PlayOptions) -> Iterator[Path]:
+    for stream, sinks in sinks_of_all(configuration, options):
         yield from sinks.files
         location = stream.aimeta.get("location")
         if location and (path := path_of(location)):

@@ -1,7 +1,7 @@
 """The streams of a configuration, played in parallel, each in a thread and a pipeline of its own.
 
-A file is played through a library by ``Session(Configuration(None, (stream,)), PlayOptions(), lambda session: output).play()``
-with ``stream = plain_stream(["video.mp4"], [library_stage("lib.py", in_place=True)])``; ``output`` gets the documents.
+A file is played through a library by ``Session(Configuration(None, (stream,)), PlayOptions(), lambda session: writer).play()``
+with ``stream = plain_stream(["video.mp4"], [library_stage("lib.py", in_place=True)])``; ``writer`` gets the documents.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from empycustom.session.branch import Branch, Notifier
 from empycustom.session.callback import SignalCallback
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, serialize_debuggers
 from empycustom.session.describe import PlayOptions
-from empycustom.session.outputs import Output
+from empycustom.session.outputs import Writer
 from empycustom.session.parts import Report, build, build_bin, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.reconnect import is_from_removed
@@ -261,16 +261,16 @@ def _are_alike(one: Branch, other: Branch) -> bool:
 class Session:
     """All streams of a configuration. One that fails reports an error, and the others go on.
 
-    ``output`` gets documents and events. ``notify`` is called in any thread with what happens to a stream: the stream, the kind
-    (error, warning, info, debug), a text and its details. ``end`` may be called by any thread. Raises LibraryError if the signal
-    callback cannot be loaded, LaunchError or PathError if a file cannot be written.
+    ``writer`` makes what gets documents and events. ``notify`` is called in any thread with what happens to a stream: the stream,
+    the kind (error, warning, info, debug), a text and its details. ``end`` may be called by any thread. Raises LibraryError if
+    the signal callback cannot be loaded, LaunchError or PathError if a file cannot be written.
     """
 
     def __init__(
         self,
         configuration: Configuration,
         options: PlayOptions,
-        output: Callable[[Session], Output],
+        writer: Callable[[Session], Writer],
         *,
         notify: StreamNotify = lambda _stream, _kind, _text, _details: None,
     ) -> None:
@@ -282,11 +282,11 @@ class Session:
             SignalCallback(*found, configuration.event_items, stream.options) if found else None
             for stream in configuration.streams
         ]
-        self.output = output(self)
+        self.writer = writer(self)
         self.branches: list[Branch] = []
         for stream, callback in zip(configuration.streams, callbacks, strict=True):
             notifier = StreamNotifier(stream, notify, warned)
-            self.branches.append(Branch(stream, options, self.output, callback, notifier, notifier.warn_once))
+            self.branches.append(Branch(stream, options, self.writer, callback, notifier, notifier.warn_once))
         self._pipelines = [
             StreamPipeline(group, options, self.interrupts, StreamNotifier(_named_after(group), notify, warned))
             for group in grouped(self.branches)
