@@ -105,6 +105,19 @@ class CallbackTooSlowError(CallbackError, TimeoutError):
     """A call took longer than a frame lasts. It is posted on the bus as a warning, and never raised."""
 
 
+class WorkerError(TracebackError, RuntimeError):
+    """A process that runs a library ended by itself, or was ended. ``exit_code`` is 0 or more, or a signal with a minus.
+
+    ``details`` has the traceback of where it was, as far as that is known.
+    """
+
+    exit_code: int | None = None
+
+
+class CallTimeoutError(WorkerError, TimeoutError):
+    """A call took longer than ``call-timeout``; the process that it ran in was ended."""
+
+
 class EndOfStream(Exception):  # noqa: N818 - it is not an error
     """Ends the stream where ``process_ip`` or ``process`` raises it.
 

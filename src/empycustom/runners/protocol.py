@@ -1,4 +1,4 @@
-"""The protocol of runners: what an element needs of one."""
+"""The protocols of runners: of one that runs a library in the thread that calls it, and of a pool that runs it elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from empycustom.model.results import Result
 
 
 class Runner(Protocol):
-    """Runs one library, in this process or elsewhere. An element starts it, and runs it for one frame after the other.
+    """Runs one library in the thread that calls it. An element starts it, and runs it for one frame after the other.
 
     ``library`` names the library in messages. ``options`` and ``events`` are passed to it, and may be replaced at any time.
     ``took_ns`` is how long the last call of it took, in nanoseconds.
@@ -34,3 +34,69 @@ class Runner(Protocol):
 
     def stop(self) -> None:
         """Give back what starting took. Raises LibraryError."""
+
+
+class Woken(Exception):  # noqa: N818 - it is not an error
+    """Somebody ended a wait for a worker: the stream is flushed, or stopped."""
+
+
+class Job:
+    """A frame on its way through a pool. ``frame`` is decoded, and has its ``in_meta``.
+
+    ``buffer`` is the address of the GstBuffer, one reference to which belongs to the job. The pool takes that with ``submit``;
+    with ``collect``, whether it returns or raises, the job has one again: to the buffer that goes downstream. ``took_ns`` is how
+    long the call itself took, ``transport_ns`` what getting there and back took besides.
+    """
+
+    number = took_ns = transport_ns = 0
+
+    def __init__(self, frame: Frame, buffer: int) -> None:
+        self.frame, self.buffer = frame, buffer
+
+
+class Pool(Protocol):
+    """Runs one library elsewhere: frames go in by ``submit``, and come out by ``collect``, which may be called by another thread.
+
+    ``library`` names the library in messages. ``options``, ``events`` and ``call_timeout_ms`` (0: never) may be replaced at any
+    time, and are those of all frames that are submitted later. ``restarts`` counts workers that took the place of another one.
+    ``target`` is the FrameFormat of what a library has to make that is not called in place; set while no frame is under way.
+    """
+
+    library: Any
+    options: dict[str, Any]
+    events: Any
+    call_timeout_ms: int
+    restarts: int
+    target: Any
+
+    def start(self, options: dict[str, Any], events: Any) -> None:
+        """Load, check and start the library in all workers. Raises LibraryError."""
+
+    def submit(self, job: Job, *, queue: bool) -> bool:
+        """Hand a frame to a worker, without waiting; return whether one had room. If none had, nothing has happened.
+
+        ``queue``: a worker that works, or is starting, may have one more frame waiting; else only one with nothing to do gets it.
+        What goes wrong is raised by ``collect``.
+        """
+
+    def collect(self, job: Job, wake_fd: int) -> Result | None:
+        """Wait for a frame, and return what the library made of it, as :meth:`Runner.run` does.
+
+        Raises LibraryError (with the traceback), StreamEndedError, WorkerError where the worker died, CallTimeoutError. Raises
+        Woken when ``wake_fd`` can be read (it is not read here); the job is as before then, to be collected or forgotten.
+        """
+
+    def is_done(self, job: Job) -> bool:
+        """Return whether ``collect`` would return, or raise, at once."""
+
+    def forget(self, job: Job) -> None:
+        """Take back a frame that was submitted, and is not wanted any more; its buffer belongs to the pool."""
+
+    def output_caps(self, caps: Any) -> str | None:
+        """Call the library's ``output_caps`` in a worker, while no frame is under way. Raises LibraryError."""
+
+    def states(self) -> list[str]:
+        """Return what each worker does: ``"starting"``, ``"idle"``, ``"busy"``, ``"waiting"`` (to be started again)."""
+
+    def stop(self) -> None:
+        """Call the library's ``stop`` in each worker, and end them. Raises LibraryError."""
