@@ -102,6 +102,11 @@ typedef struct { GstMiniObject mini_object; int type; uint64_t timestamp; unsign
 typedef struct { int type; unsigned long id; address data; uint64_t offset; unsigned size; } GstPadProbeInfo;
 unsigned long gst_pad_add_probe(address pad, int mask, void *callback, address user_data, void *destroy);
 void gst_pad_remove_probe(address pad, unsigned long id);
+void gst_pad_set_chain_function_full(address pad, void *function, void *user_data, void *destroy);
+gboolean gst_pad_start_task(address pad, void *function, void *user_data, void *destroy);
+gboolean gst_pad_pause_task(address pad);
+gboolean gst_pad_stop_task(address pad);
+int gst_pad_push(address pad, address buffer);
 void gst_event_parse_caps(address event, address *caps);
 address gst_event_new_caps(address caps);
 address gst_mini_object_copy(address object);
