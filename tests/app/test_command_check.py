@@ -112,6 +112,29 @@ def test_without_objects_the_first_entry_is_the_frames_and_the_rest_is_ignored(c
     assert "1 of 2 entries were ignored" in ended.out
 
 
+def test_all_that_is_wrong_is_reported_in_one_round(cli, library):
+    source = "def process_ip(b, m, o):\n    return 1 / 0\ndef process(b, m, o):\n    return 3\ndef stop(o):\n    None.x\n"
+    ended = cli("check", library(source))
+    assert ended.code == 1
+    errors = [line for line in ended.err.splitlines() if line.startswith("empycustom: error: ")]
+    for text, line in zip(("process_ip raised", "what process returned", "stop raised"), errors, strict=True):
+        assert text in line
+    ended = cli("check", "lib.p", "--options", "{", "--image", "none.png", "--save", "x.txt", "--json")
+    assert ended.code == 1
+    told = [line.removeprefix("empycustom: error: ") for line in ended.err.splitlines()]
+    assert told == ended.documents[0]["error"]["message"].splitlines()
+    assert [text.partition(" ")[0] for text in told] == ["options", "--save", "none.png", "lib.p"]
+
+
+def test_a_misspelt_file_is_named_with_the_one_that_may_be_meant(cli, library):
+    library("def process_ip(b, m, o): pass\n")
+    ended = cli("check", "li.py")
+    assert ended.code == 1
+    assert ended.err.startswith("empycustom: error: li.py does not exist in /")
+    assert ended.err.endswith("; give a path that is right from there, or an absolute one; lib.py may be meant\n")
+    assert "--lib li.py does not exist in /" in cli("run", "test", "--lib", "li.py").err
+
+
 def test_new_objects_and_written_pixels_are_reported(cli, library):
     source = (
         "import empycustom\ndef process_ip(b, m, o):\n"

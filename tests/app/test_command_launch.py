@@ -9,7 +9,7 @@ import sys
 import pytest
 from command_helpers import SAYS
 
-from empycustom.app.launch import describe
+from empycustom.app.commands import describe
 from empycustom.gstreamer import Gst
 
 
@@ -91,6 +91,11 @@ def test_a_single_element_is_a_pipeline_too(cli):
         ("fakesrc num-buffers=x ! fakesink", 'could not set property "num-buffers" in element "fakesrc" to "x".'),
         ("videotestsrc ! audioconvert ! fakesink", "could not link videotestsrc0 to audioconvert0; their formats"),
         ("fakesrc !", "syntax error in the description"),
+        ("videotestsrc num-buffers=2 ! aimeta fakesink", "there is no ! between aimeta and fakesink; write aimeta … ! fakesink"),
+        ("videotestsrc perf ! fakesink", "there is no ! between videotestsrc and perf; write videotestsrc … ! perf"),
+        ("uridecodebin uri=file:///x fakesink", "there is no ! between uridecodebin and fakesink"),
+        ("videotestsrc video/x-raw,width=64 ! fakesink", 'no element "video"; video/… are caps: write ! before them, and behind'),
+        ("videotestsrc ! video/x-raw,width=64 perf ! fakesink", 'perf"; check their spelling, and write ! behind them.'),
         (
             'fakesrc ! empycustom options={"k": 1} ! fakesink',
             'no element "1"; it is a part of a value with a blank in it, as it seems: put single quotes around the whole value.',
@@ -104,6 +109,23 @@ def test_a_wrong_description_is_one_clear_line(description, complaint, cli):
     assert ended.out == ""
     assert complaint in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "fakesrc num-buffers=2 ! fakesink fakesrc num-buffers=2 ! fakesink",
+        "fakesrc num-buffers=2 ! tee name=t ! queue ! fakesink t. ! queue ! fakesink async=false",
+        "fakesrc num-buffers=2 name=one queue name=two ! fakesink one. ! two.",
+        "queue name=behind ! fakesink fakesrc num-buffers=2 ! behind.",
+        "fakesrc num-buffers=2 fakesrc num-buffers=2 ! funnel name=f ! fakesink name=last",
+    ],
+)
+def test_elements_may_follow_each_other_without_a_link(description, cli):
+    ended = cli("launch", "-q", description)
+    assert "there is no !" not in ended.err
+    if "last" not in description:
+        assert ended.code == 0, ended.err
 
 
 def test_a_reader_that_goes_away_ends_the_stream_and_finishes_files(env, tmp_path):

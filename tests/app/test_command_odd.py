@@ -96,9 +96,8 @@ def test_without_any_home(env, tmp_path, library, words):
         [sys.executable, "-c", command, *words], env=homeless, cwd=tmp_path, capture_output=True, text=True, check=False
     )
 
-    name = f"custom-lib={words[1]}" if words[0] == "check" else words[1]
     assert done.returncode == 1
-    assert f"empycustom: error: {name} {NO_HOME.replace('~nosuchuser', '~')}\n" in done.stderr
+    assert f"empycustom: error: {words[1]} {NO_HOME.replace('~nosuchuser', '~')}\n" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -213,7 +212,7 @@ def test_a_module_that_is_no_name(main):
     code, said = main("check", "caf\udce9")
 
     assert code == 1
-    assert said.startswith("empycustom: error: custom-lib=caf\\xe9 is neither a file in ")
+    assert said.startswith("empycustom: error: caf\\xe9 is neither a file in ")
 
 
 @pytest.mark.parametrize("name", ["RGBA\udce9", "RGBA ! fakesink", "x,y"])

@@ -7,6 +7,7 @@ import os
 import pty
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -247,3 +248,14 @@ def test_two_cannot_read_stdin(cli, configured):
     assert both.code == typed.code == 1
     assert both.err.endswith(f"$.streams[1].location: {text.format('a')}")
     assert typed.err.endswith(text.format("--set -"))
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+def test_a_server_that_is_not_there_is_one_error(scheme, cli, library):
+    with socket.socket() as taken:  # nobody listens
+        taken.bind(("127.0.0.1", 0))
+        uri = f"{scheme}://127.0.0.1:{taken.getsockname()[1]}/x"
+        ended = cli("run", uri, "--lib", library(SAYS), "--quiet")
+    assert ended.code == 1
+    assert ended.err.startswith(f"empycustom: error: {uri} cannot be reached; check its name, its port, and that its server is")
+    assert ended.err.count("empycustom: error: ") == 1

@@ -202,9 +202,10 @@ def test_connections_in_vain_leave_nothing_behind(watch, monkeypatch):
         return element
 
     monkeypatch.setattr(reconnect, "build_element", count)
-    watch({}, f"rtsp://127.0.0.1:{free_port()}/x")
+    _, is_said = watch({}, f"rtsp://127.0.0.1:{free_port()}/x")
 
     wait_for(lambda: len(made) > 20, "twenty attempts")
+    assert is_said("the source cannot be reached (Could not open resource for reading and writing); trying again in 0.01 s")
     gc.collect()
     assert len(freed) > len(made) - 5
 

@@ -309,6 +309,11 @@ def commands_that_fail(lib, without_frame):
         ["run", "video.avi", "test", "--lib", lib],
         ["run", "nosuch://x", "--lib", lib],
         ["run", "/dev/null", "--lib", lib],
+        ["run", "rtsp://127.0.0.1:9/x", "--lib", lib],
+        ["check", "li.py"],
+        ["launch", "videotestsrc fakesink"],
+        ["launch", "videotestsrc video/x-raw ! fakesink"],
+        ["launch", "videotestsrc ! video/x-raw,width=64 perf ! fakesink"],
         ["run", "test", "--lib", lib, "--start", "1:20"],
         ["run", "video.avi", "video.avi", "--lib", lib, "--duration", "10"],
         ["run", "dots.json", "--source", "-", "--source", "-"],
@@ -346,7 +351,7 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
                 main(command)
         else:
             assert main(command) == 1, command
-        messages.append(re.sub(r"(?s)^.*?empycustom(?: run)?: error: ", "", capsys.readouterr().err.strip()))
+        messages.append(re.sub(r"(?s)^.*?empycustom(?: run)?: error: ", "", capsys.readouterr().err.strip()).splitlines()[0])
     full = subprocess.run(
         f"{sys.executable} -m empycustom plugin-path > /dev/full", shell=True, capture_output=True, text=True, check=False
     )

@@ -21,8 +21,10 @@ from empycustom.app.options import (
     output,
     summary,
 )
-from empycustom.session.logs import add_log_level
 from empycustom.text import parse_duration, parse_time
+
+# Python's levels, as the thresholds of GStreamer's log.
+LEVELS = {"error": 1, "warning": 2, "info": 4, "debug": 6}
 
 DESCRIPTION = """\
 Call your Python function for every frame of a video, in a GStreamer pipeline.
@@ -206,6 +208,11 @@ def _add(commands: Any, name: str, *, short: str, text: str, more: str, target: 
     return command
 
 
+def _add_log_level(command: Command) -> None:
+    text = "show what libraries log with `logging`, and our elements, from this level on: error, warning, info or debug"
+    command.add_argument("--log-level", choices=list(LEVELS), metavar="LEVEL", help=text)
+
+
 def _add_run(commands: Any) -> None:
     run = _add(commands, "run", short="play a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
     add = run.add_argument
@@ -224,7 +231,7 @@ def _add_run(commands: Any) -> None:
     add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
-    add_log_level(run)
+    _add_log_level(run)
     add("--summary-json", type=summary, metavar="FILE", help=SUMMARY_HELP)
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(run)
@@ -245,13 +252,14 @@ def _add_schema(commands: Any) -> None:
 
 
 def _add_launch(commands: Any) -> None:
-    launch = _add(commands, "launch", short="play a gst-launch description with our elements", text=LAUNCH, more=LAUNCH_MORE)
+    short = "play a gst-launch description with our elements"
+    launch = _add(commands, "launch", short=short, text=LAUNCH, more=LAUNCH_MORE, target="commands:launch")
     launch.add_argument("description", nargs="+", type=str, metavar="DESCRIPTION", help="elements, with ! between them")
     launch.add_argument(
         "-e", action="store_true", help="accepted for compatibility with gst-launch-1.0; Ctrl-C always ends the stream first"
     )
     launch.add_argument("--quiet", "-q", action="store_true", help="print only messages of elements: errors, warnings, infos")
-    add_log_level(launch)
+    _add_log_level(launch)
     launch.add_argument("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
 
 
@@ -260,7 +268,7 @@ def _add_check(commands: Any) -> None:
         commands, "check", short="try a library on one frame, or check a configuration", text=checked.TEXT, more=checked.MORE
     )
     checked.add_checked(check, OPTIONS_HELP, OUTSIDE_HELP)
-    add_log_level(check)
+    _add_log_level(check)
     check.check = checked.check_checked
 
 

@@ -12,10 +12,18 @@ from typing import Any
 import empycustom
 from empycustom.app.options import is_configuration
 from empycustom.app.pictures import check_picture, real, save_picture
+from empycustom.app.run import as_typed
 from empycustom.config.launch import describe, elements
 from empycustom.config.streams import Configuration, Stage, Stream, read
 from empycustom.elements.properties import read_object
-from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError, LibraryError, StreamEndedError
+from empycustom.errors import (
+    DebuggerLeftError,
+    EmPyCustomError,
+    LaunchError,
+    LibraryError,
+    LibraryNotFoundError,
+    StreamEndedError,
+)
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library
 from empycustom.library.dialects import Callback, line_of
@@ -55,15 +63,13 @@ def _print(*lines: str) -> None:
 
 
 def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> None:
-    options = read_object("options", args.options and unquoted(args.options))
-    facts |= {"library": args.library, "options": options}
-    saved = file_path("--save", args.save) if args.save else None
-    if saved:
-        check_picture(saved)
-        prepare([saved], [*filter(None, [args.image, args.video]), args.library])
-    frame = _frame(args)
-    facts["frame"] = _frame_facts(frame)
-    opened = OpenLibrary(args.library, options=options, events={})
+    facts["library"] = args.library
+    with ErrorCollector() as found:
+        options = found(read_object, "options", args.options and unquoted(args.options))
+        saved = found(_picture, args)
+        frame = found(_frame, args)
+        opened = found(_open, args.library, options)
+    facts |= {"options": options, "frame": _frame_facts(frame)}
     at = f" at {frame.stream_time / Gst.SECOND:.3f} s" if args.video else ""
     report(f"{for_people(args.library)}: {_frame_line(frame, at)}")
     facts["warnings"] = [str(error) for error in opened.library.misspelt()]
@@ -74,6 +80,23 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
         _save(saved, last, frame)
         facts["saved"] = args.save
         report("", f"written: {saved}")
+
+
+def _picture(args: Namespace) -> Path | None:
+    """Return the file that ``--save`` names. Raises LaunchError, PathError."""
+    if args.save is None:
+        return None
+    saved = file_path("--save", args.save)
+    check_picture(saved)
+    prepare([saved], [*filter(None, [args.image, args.video]), args.library])
+    return saved
+
+
+def _open(library: str, options: dict[str, Any] | None) -> OpenLibrary:
+    try:
+        return OpenLibrary(library, options=options, events={})
+    except LibraryNotFoundError as error:
+        raise as_typed(error, "") from error
 
 
 def _frame(args: Namespace) -> SampleFrame:
@@ -102,14 +125,15 @@ def _try_all(opened: OpenLibrary, frame: SampleFrame, repeat: int, facts: dict[s
     """Call the callbacks, report what came of them, and return the last result of the first one."""
     facts["calls"] = _calls(opened.callbacks)
     report("", "calls, in this order:", *map(_call_line, facts["calls"]), f"  with options = {opened.options}")
-    with opened:
-        tried = [_try(opened, callback, frame, repeat, facts, report) for callback in opened.callbacks]
+    with ErrorCollector() as found, opened:
+        tried = [found(_try, opened, callback, frame, repeat, facts, report) for callback in opened.callbacks]
     facts["results"] = []
+    first: Result | None = tried[0][0]
     for last, times_ms in tried:
         if last:
             facts["results"].append(_facts_of(last, times_ms))
             report(*_explain(facts["results"][-1], frame.objects))
-    return tried[0][0]
+    return first
 
 
 def _try(

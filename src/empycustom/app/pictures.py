@@ -198,25 +198,24 @@ def real(source: str, video_format: str, size: tuple[int, int] | None, count: in
     Raises LaunchError if there is none, FrameError for unknown formats.
     """
     check_format(video_format)
-    located = locate(source)
-    with _paused(located, source, video_format, size) as decoder:
+    with _paused(locate(source), video_format, size) as decoder:
         if at_s:
             decoder.seek(at_s)
         return decoder.frame(count)
 
 
 @contextmanager
-def _paused(located: Source, source: str, video_format: str, size: tuple[int, int] | None) -> Iterator[_Decoder]:
+def _paused(source: Source, video_format: str, size: tuple[int, int] | None) -> Iterator[_Decoder]:
     wanted = f"video/x-raw,format={video_format}" + (",width={},height={}".format(*size) if size else "")
     upright = ["videoconvert", "!", *TURN, "!", "videoscale", "!", "videoconvert"]
     caps = [f"{wanted},pixel-aspect-ratio=1/1" if size else wanted]
-    tokens = [*describe_source(located), "!", "queue", f"name={FIRST}", "!", *upright, "!", *caps, "!", "fakesink"]
+    tokens = [*describe_source(source), "!", "queue", f"name={FIRST}", "!", *upright, "!", *caps, "!", "fakesink"]
     tokens.append(f"name={_LAST}")
     pipeline = build(" ".join(tokens))
     try:
-        expect_video(pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST).get_static_pad("sink"), shown(source))
+        expect_video(pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST).get_static_pad("sink"), shown(source.name))
         keep_upright(pipeline)
-        yield _Decoder(pipeline, source, located.name)
+        yield _Decoder(pipeline, source)
     finally:
         pipeline.set_state(Gst.State.NULL)
 
@@ -224,8 +223,8 @@ def _paused(located: Source, source: str, video_format: str, size: tuple[int, in
 class _Decoder:
     """A pipeline that has decoded one frame and waits."""
 
-    def __init__(self, pipeline: Any, source: str, name: str) -> None:
-        self._pipeline, self._source, self._name = pipeline, source, name
+    def __init__(self, pipeline: Any, source: Source) -> None:
+        self._pipeline, self._source, self._name = pipeline, source, shown(source.name)
         self._pad = pipeline.get_by_name(_LAST).get_static_pad("sink")
         self._seen: list[Any] = []
         self._pad.add_probe(Gst.PadProbeType.BUFFER, self._see)
@@ -246,10 +245,10 @@ class _Decoder:
         while time.monotonic() < until:
             message = self._pipeline.get_bus().timed_pop_filtered(Gst.SECOND // 10, ends)
             if message and (report := report_of(message)):
-                raise LaunchError(error_text(report, self._source))
+                raise LaunchError(error_text(report, self._source, has_begun=bool(self._seen)))
             if message or (live and self._seen):
                 return
-        raise LaunchError(f"{shown(self._source)} gave no frame within {_PATIENCE_S:g} s.")
+        raise LaunchError(f"{self._name} gave no frame within {_PATIENCE_S:g} s.")
 
     @property
     def _segment(self) -> Any:
@@ -257,7 +256,7 @@ class _Decoder:
 
     def seek(self, at_s: float) -> None:
         """Go to a time. Raises LaunchError if that is not possible."""
-        name, to = shown(self._source), round(at_s * Gst.SECOND)
+        name, to = self._name, round(at_s * Gst.SECOND)
         known, duration = self._pipeline.query_duration(Gst.Format.TIME)
         if known and 0 <= duration <= to:
             raise LaunchError(f"{name} lasts {duration / Gst.SECOND:.3f} s; give a time before that with --at, not {at_s:g}.")
@@ -273,7 +272,7 @@ class _Decoder:
     def frame(self, count: int) -> SampleFrame:
         """Return the frame that was decoded. Raises LaunchError if there was none."""
         if not self._seen:
-            raise LaunchError(f"{shown(self._source)} has no frame that GStreamer can decode.")
+            raise LaunchError(f"{self._name} has no frame that GStreamer can decode.")
         buffer, segment = self._seen[0], self._segment
         time_in = stream_time_in(segment, self._beginning)(buffer.pts)
-        return SampleFrame(self._pad.get_current_caps(), buffer.copy_deep(), count, source=self._name, stream_time=time_in)
+        return SampleFrame(self._pad.get_current_caps(), buffer.copy_deep(), count, source=self._source.name, stream_time=time_in)

@@ -9,6 +9,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from empycustom.app.options import Request, is_configuration
@@ -49,7 +50,7 @@ from empycustom.session.sources import is_stdin, playable
 from empycustom.session.stages import check_changes, check_stages, problems
 from empycustom.session.summary import LOST, Progress, as_lines, total
 from empycustom.session.upright import variables
-from empycustom.text import as_path, as_text
+from empycustom.text import as_path, as_text, meant
 
 STDIN = "-"
 _LOOK_EVERY_S = 0.1
@@ -151,15 +152,22 @@ def stage_of(request: Request) -> Stage:
     """Return the stage of the library of a ``--lib``: in place where it can. Raises LibraryError if it cannot be loaded."""
     try:
         callbacks = callbacks_of(request.path)
-    except LibraryNotFoundError as error:  # it names the property
-        message = str(error).replace("custom-lib=", "--lib ", 1)
-        raise LibraryNotFoundError(message, library=error.library, details=error.details) from error
+    except LibraryNotFoundError as error:
+        raise as_typed(error, "--lib ") from error
     properties: dict[str, Any] = {"process-interval": request.every} if request.every != 1 else {}
     if request.on_error:
         properties["on-error"] = request.on_error
     if request.options is not None:
         properties["options"] = request.options
     return library_stage(request.path, in_place="process_ip" in callbacks or "process" not in callbacks, **properties)
+
+
+def as_typed(error: LibraryNotFoundError, before: str) -> LibraryNotFoundError:
+    """Return the error with ``before`` in place of the name of the property, and with a file that may be meant."""
+    path = Path(error.library)
+    others = [] if os.path.exists(path) else sorted(file.name for file in path.parent.glob("*.py"))
+    message = f"{str(error).replace('custom-lib=', before, 1)}{meant(path.name, others)}"
+    return LibraryNotFoundError(message, library=error.library, details=error.details)
 
 
 def check_format(name: str) -> None:

@@ -205,7 +205,8 @@ class Branch:
     def report(self, report: Report) -> None:
         """Pass on what an element of the stream reports, with the source's name and without passwords."""
         source = (self.feeder and self.feeder.source_of(report.element)) or self.sources[0]
-        texts = (error_text(report, source.name), report.details)
+        has_begun = self.first.get_static_pad("sink").has_current_caps()
+        texts = (error_text(report, source, has_begun=has_begun), report.details)
         text, details = (without_secrets(each, source.typed) for each in texts)
         self.notify(text, details, kind=report.kind)
 

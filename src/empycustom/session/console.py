@@ -327,7 +327,7 @@ class ErrorCollector:
         try:
             return function(*given)
         except EmPyCustomError as error:
-            if issubclass(type(error.__cause__), KeyboardInterrupt):
+            if issubclass(type(error.__cause__), KeyboardInterrupt) or isinstance(error, DebuggerLeftError):
                 raise
             print_error(error.reported, error.details)  # at once, because loading the next library may take long
             self._errors.append(error)

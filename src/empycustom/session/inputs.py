@@ -93,6 +93,7 @@ class Files(Input):
     def attach(self, pipeline: Any) -> None:
         """Attach to the source."""
         source, first = pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST)
+        self._pad = first.get_static_pad("sink")
         Newest(pipeline, self._left_out, every=self._every)
         if len(self._sources) > 1:
             self._playlist = Playlist(pipeline, self._sources, self._skip_file)
@@ -135,9 +136,12 @@ class Files(Input):
         source = self._playlist.source_of(report.element) if self._playlist else self._sources[0]
         if source is None or f":{SOURCE}" not in report.element:
             return None
-        error = SourceError(error_text(report, source.name))
+        error = SourceError(error_text(report, source, has_begun=self._has_begun()))
         error.details = report.details
         return error
+
+    def _has_begun(self) -> bool:
+        return bool(self._pad.has_current_caps())
 
     def error_at_end(self) -> SourceError | None:
         """Return the error of the files that were skipped."""

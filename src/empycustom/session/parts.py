@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any, Protocol
 
 from empycustom.elements.failures import ENDED, LEFT, post_error
 from empycustom.errors import LaunchError
-from empycustom.gstreamer import GLib, Gst
+from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.packages import how_to_get_any
 
 _FACTORY = re.compile("[A-Za-z][A-Za-z0-9_-]+")  # a name of a kind of element
@@ -52,19 +53,44 @@ def build_bin(description: str, *, pads: bool = True) -> Any:
     return _parsed(description, lambda: Gst.parse_bin_from_description_full(description, pads, None, flags))
 
 
+def check_links(pipeline: Any) -> None:
+    """Raise LaunchError where ``!`` is missing: two elements that follow each other, and both have an end without a partner.
+
+    GStreamer plays them, and says "Internal data stream error".
+    """
+    found = list(reversed(pipeline.children))  # in the order of the description
+    for one, other in pairwise(found):
+        if _has_loose_end(one, Gst.PadDirection.SRC) and _has_loose_end(other, Gst.PadDirection.SINK):
+            names = [element.get_factory().get_name() for element in (one, other)]
+            raise LaunchError(f"there is no ! between {' and '.join(names)}; write {' … ! '.join(names)}")
+
+
+def _has_loose_end(element: Any, direction: Any) -> bool:
+    """Return True if an element has pads of that direction, and none of them is linked, nor will be linked when it appears."""
+    pads = [pad for pad in element.pads if pad.direction == direction]
+    if pads or direction == Gst.PadDirection.SINK:
+        return bool(pads) and not any(pad.is_linked() for pad in pads)
+    templates = element.get_factory().get_static_pad_templates() if element.get_factory() else ()
+    comes = any(each.direction == direction and each.presence == Gst.PadPresence.SOMETIMES for each in templates)
+    added = GObject.signal_lookup("pad-added", Gst.Element)
+    return comes and not GObject.signal_has_handler_pending(element, added, 0, False)
+
+
 def _parsed(description: str, parse: Callable[[], Any]) -> Any:
     if why := encoding_problem(description):
         raise LaunchError(f"{why}; give the file another name, or, where it is a folder's name, go there first.")
     try:
         return parse()
     except GLib.Error as error:
-        raise LaunchError(_explain(error)) from error
+        raise LaunchError(_explain(error, description)) from error
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, description: str) -> str:
     text = error.message.strip().rstrip(".")
     if error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_ELEMENT):
         name = _named(text)
+        if f"{name}/" in description:  # caps, as video/x-raw
+            return f"{text}; {name}/… are caps: write ! before them, and behind them."
         if not _FACTORY.fullmatch(name):
             return f"{text}; it is a part of a value with a blank in it, as it seems: put single quotes around the whole value."
         return f"{text}; check its spelling, or {how_to_get_any(name)}."
@@ -73,6 +99,8 @@ def _explain(error: Any) -> str:
     if error.matches(Gst.ParseError.quark(), Gst.ParseError.SYNTAX):
         return f"{text} in the description; write elements with ! between them, and values with blanks in quotation marks."
     if error.matches(Gst.ParseError.quark(), Gst.ParseError.LINK):
+        if text.startswith("could not parse caps"):
+            return f"{text}; check their spelling, and write ! behind them."
         return f"{text}; their formats do not go together, or a pad of that name is missing."
     return f"{text}."
 
@@ -204,7 +232,13 @@ def in_background(work: Callable[[], Any]) -> threading.Thread:
 _ADVICE = "Either there is no video in it, or its decoder is missing: apt install gstreamer1.0-libav."
 _KINDS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gst.MessageType.INFO: "info"}
 # Errors that other elements report after one has failed.
-_ECHOES = ((Gst.StreamError, Gst.StreamError.FAILED), (Gst.CoreError, Gst.CoreError.STATE_CHANGE))
+_ECHOES = (
+    (Gst.StreamError, Gst.StreamError.FAILED),
+    (Gst.StreamError, Gst.StreamError.TYPE_NOT_FOUND),
+    (Gst.CoreError, Gst.CoreError.STATE_CHANGE),
+)
+# Errors whose text does not say what is wrong with a connection.
+_VAGUE = ((Gst.StreamError, Gst.StreamError.FAILED), (Gst.ResourceError, Gst.ResourceError.OPEN_READ_WRITE))
 # The warning of our element for a call that took longer than a frame lasts.
 _SLOW = (Gst.CoreError, Gst.CoreError.CLOCK)
 # Which errors mean that a plugin is not installed.
@@ -215,8 +249,9 @@ _LACKS = ((Gst.CoreError, Gst.CoreError.MISSING_PLUGIN), (Gst.StreamError, Gst.S
 class Report:
     """A message of an element on the bus. ``kind`` is error, warning or info; ``debug`` may be empty or many lines.
 
-    ``is_echo``: an error that may only follow from another one. ``is_slow``: a call took longer than a frame lasts. ``is_end``: a
-    library ended its stream. ``is_left``: somebody left a debugger.
+    ``is_echo``: an error that may only follow from another one. ``is_vague``: its text does not say why there is no connection.
+    ``is_slow``: a call took longer than a frame lasts. ``is_end``: a library ended its stream. ``is_left``: somebody left a
+    debugger.
     """
 
     kind: str
@@ -225,6 +260,7 @@ class Report:
     debug: str = ""
     lacks_plugin: bool = False
     is_echo: bool = False
+    is_vague: bool = False
     is_slow: bool = False
     is_end: bool = False
     is_left: bool = False
@@ -258,6 +294,7 @@ def report_of(message: Any) -> Report | None:
         debug or "",
         lacks_plugin=means(*_LACKS),
         is_echo=kind == "error" and means(*_ECHOES),
+        is_vague=kind == "error" and means(*_VAGUE),
         is_slow=kind != "error" and means(_SLOW),
         is_end=kind == "info" and means(ENDED),
         is_left=means(LEFT),

@@ -143,7 +143,7 @@ class Reconnection:
         self._element = container.get_by_name(SOURCE)
         self._times = Times(self._element, self._pad)
         self._later: Callable[[Callable[[], Any]], None] | None = None  # None: nothing is playing yet, or any more
-        self._lost = ""  # the cause, while the source is lost
+        self._lost = ""  # what is the matter, while the source is lost
         self._lost_at = 0.0
         self._again_at: float | None = None
         self._wait_s = _FIRST_WAIT_S
@@ -179,7 +179,8 @@ class Reconnection:
             return True
         if not is_connection_error(report):
             return False
-        self._mark_lost(without_secrets(report.text, self._source.typed).rstrip(".") or "an error")
+        why = without_secrets(report.text, self._source.typed).rstrip(".") or "an error"
+        self._mark_lost(why, what="is gone" if self._has_frames else "cannot be reached")
         return True
 
     def tick(self) -> None:
@@ -197,15 +198,15 @@ class Reconnection:
         elif now >= self._again_at:
             self._reconnect()
 
-    def _mark_lost(self, why: str) -> None:
+    def _mark_lost(self, why: str, *, what: str = "is gone") -> None:
         if not self._lost:
             self._lost_at = time.monotonic()
-            self._lost = why
+            self._lost = f"{what} ({why})"
 
     def _schedule_retry(self, now: float) -> None:
         if self._has_frames:
             self._wait_s = _FIRST_WAIT_S
-        self._warn(f"the source is gone ({self._lost}); trying again in {self._wait_s:g} s")
+        self._warn(f"the source {self._lost}; trying again in {self._wait_s:g} s")
         self._again_at = now + self._wait_s
         self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
         if self._later:

@@ -245,11 +245,17 @@ def is_same_file(source: str, path: Path) -> bool:
     return os.path.exists(path) and os.path.exists(named) and path.samefile(named)  # exists: also for names that are too long
 
 
-def error_text(report: Report, source: str) -> str:
-    """Return the text of ``report``, with the name of ``source`` if it comes from the source."""
+def error_text(report: Report, source: Source, *, has_begun: bool = True) -> str:
+    """Return the text of ``report``, with the name of ``source`` if it comes from the source.
+
+    ``has_begun``: the source has given something. If it is in a network and has not, some elements say why only in details.
+    """
     if f":{SOURCE}" not in report.element:
         return report.advised
-    return f"{shown(source)}: {_LATE_INDEX if _NO_INDEX in report.debug else report.advised}"
+    name = shown(source.name)
+    if report.is_vague and not has_begun and source.kind == "uri" and source.path is None:
+        return f"{name} cannot be reached; check its name, its port, and that its server is running."
+    return f"{name}: {_LATE_INDEX if _NO_INDEX in report.debug else report.advised}"
 
 
 # Files that GStreamer never ends: libav's demuxers of versions before 1.26 wait forever behind the last frame.
