@@ -30,6 +30,7 @@ class Counted(GObject.Object):
 
 install_int_property("EmPyCustomTestCounted", 100, "process-interval", "call for every n-th", (1, 2**31 - 1, 1), READWRITE)
 install_int_property("EmPyCustomTestCounted", 101, "level", "how loud", (-5, 5, 0), READWRITE | int(Gst.PARAM_MUTABLE_READY))
+install_int_property("EmPyCustomTestCounted", 102, "workers", "how many", (0, 64, 2), READWRITE, signed=False)
 
 
 def spec(name):
@@ -41,6 +42,9 @@ def test_an_int_property_reports_its_range_default_blurb_and_flags():
     assert (interval.minimum, interval.maximum, interval.default_value) == (1, 2**31 - 1, 1)
     assert (interval.blurb, interval.value_type) == ("call for every n-th", GObject.TYPE_INT)
     assert interval.__gtype__.is_a(GObject.GType.from_name("GParamInt"))
+    workers = spec("workers")
+    assert (workers.minimum, workers.maximum, workers.default_value) == (0, 64, 2)
+    assert workers.value_type == GObject.TYPE_UINT
     level = spec("level")
     assert (level.minimum, level.maximum, level.default_value) == (-5, 5, 0)
     assert int(level.flags) & int(Gst.PARAM_MUTABLE_READY)
@@ -52,6 +56,14 @@ def test_every_value_reaches_the_object_bad_ones_too(value):
     thing.set_property("process-interval", value)
     assert thing.seen == [value]
     assert thing.get_property("process-interval") == value
+
+
+@pytest.mark.parametrize("value", [0, 64, 65, 2**32 - 1])
+def test_every_value_without_a_sign_reaches_the_object(value):
+    thing = Counted()
+    thing.set_property("workers", value)
+    assert thing.seen == [value]
+    assert thing.get_property("workers") == value
 
 
 def test_two_such_properties_do_not_mix():

@@ -15,15 +15,16 @@ from empycustom.native.objects import install_int_property, register_enum
 from empycustom.text import as_path, read_json_text, unquoted
 
 _FIRST_ID = 100  # ids of the int properties; PyGObject numbers its own from 1
+_INTS = (int, GObject.TYPE_UINT)  # PyGObject could declare the second one, but then bad values would not reach the element
 
 
 @dataclass(frozen=True, kw_only=True)
 class Property:
     """One property of an element.
 
-    ``kind`` is str, bool, int or GObject's type of the value; ``limits`` are the lowest and highest int; ``choices`` make an enum
-    of pairs of nick and description, whose value in Python is the nick; ``live``: may change in any state, not only in NULL and
-    READY.
+    ``kind`` is str, bool, int or GObject's type of the value; ``limits`` are the lowest and highest of an int; ``choices`` make
+    an enum of pairs of nick and description, whose value in Python is the nick; ``live``: may change in any state, not only in
+    NULL and READY.
     """
 
     name: str
@@ -72,7 +73,7 @@ def options_text(options: Any) -> str | None:
 
 def gproperties(table: Sequence[Property], gtype_name: str) -> dict[str, tuple[Any, ...]]:
     """Return ``__gproperties__`` for the properties that PyGObject can declare; :func:`install` adds the others."""
-    return {item.name: _declaration(item, gtype_name) for item in table if not (item.limits and item.kind is int)}
+    return {item.name: _declaration(item, gtype_name) for item in table if item.kind not in _INTS}
 
 
 def _declaration(item: Property, gtype_name: str) -> tuple[Any, ...]:
@@ -82,8 +83,6 @@ def _declaration(item: Property, gtype_name: str) -> tuple[Any, ...]:
         return (GObject.GType.from_name(enum_name), item.name, item.blurb, item.exported(item.default), item.flags)
     if item.kind is Gst.Structure:
         return (item.kind, item.name, item.blurb, item.flags)
-    if item.limits:
-        return (item.kind, item.name, item.blurb, *item.limits, item.default, item.flags)
     return (item.kind, item.name, item.blurb, item.default, item.flags)
 
 
@@ -98,10 +97,10 @@ def structure_of(name: str, counts: Mapping[str, int]) -> Any:
 def install(table: Sequence[Property], element_class: Any) -> None:
     """Install what PyGObject cannot declare: ints whose range is shown and whose bad values reach the element."""
     for number, item in enumerate(table):
-        if item.limits and item.kind is int:
-            install_int_property(
-                element_class.__gtype_name__, _FIRST_ID + number, item.name, item.blurb, (*item.limits, item.default), item.flags
-            )
+        if item.kind in _INTS:
+            assert item.limits, "ints have limits"
+            named = (element_class.__gtype_name__, _FIRST_ID + number, item.name, item.blurb)
+            install_int_property(*named, (*item.limits, item.default), item.flags, signed=item.kind is int)
 
 
 # What cannot change while an element runs.

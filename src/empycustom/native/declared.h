@@ -46,6 +46,7 @@ typedef struct {
     char *nick, *blurb; void *qdata; unsigned ref_count, param_id;
 } GParamSpec;
 typedef struct { GParamSpec parent; int minimum, maximum, default_value; } GParamSpecInt;
+typedef struct { GParamSpec parent; unsigned minimum, maximum, default_value; } GParamSpecUInt;
 typedef struct {
     GType g_type; GType value_type; void *finalize, *value_set_default, *value_validate, *values_cmp, *value_is_valid;
 } GParamSpecClass;

@@ -49,31 +49,32 @@ def any_listener_check(address: int) -> Callable[[], int]:
     return partial(glib.g_signal_handler_find, address, _UNBLOCKED, 0, 0, 0, 0, 0)
 
 
-def install_int_property(owner: str, property_id: int, name: str, blurb: str, limits: tuple[int, int, int], flags: int) -> None:
+def install_int_property(
+    owner: str, property_id: int, name: str, blurb: str, limits: tuple[int, int, int], flags: int, *, signed: bool = True
+) -> None:
     """Install an int property on the class named ``owner``, which reports its range and does not enforce it.
 
     ``limits`` are minimum, maximum and default. GLib answers a value out of range with a line on the console and goes on with
     the old one; an element that gets the value can refuse it with an error on the bus.
     """
-    spec = glib.g_param_spec_internal(_unchecked_int(), name.encode(), name.encode(), blurb.encode(), flags)
-    number = ffi.cast("GParamSpecInt *", spec)
+    kind = _unchecked("Int" if signed else "UInt")
+    spec = glib.g_param_spec_internal(kind, name.encode(), name.encode(), blurb.encode(), flags)
+    number = ffi.cast("GParamSpecInt *" if signed else "GParamSpecUInt *", spec)
     number.minimum, number.maximum, number.default_value = limits
     glib.g_object_class_install_property(glib.g_type_class_ref(glib.g_type_from_name(owner.encode())), property_id, spec)
 
 
-_UNCHECKED_INT = b"EmPyCustomParamInt"
-
-
-def _unchecked_int() -> int:
-    """Return the type of int properties whose values are not validated: GLib's own, less that one method."""
-    known = glib.g_type_from_name(_UNCHECKED_INT)
+def _unchecked(kind: str) -> int:
+    """Return the type of properties of a kind (Int, UInt) whose values are not validated: GLib's own, less that method."""
+    name = f"EmPyCustomParam{kind}".encode()
+    known = glib.g_type_from_name(name)
     if known:
         return int(known)
-    parent = glib.g_type_from_name(b"GParamInt")
+    parent = glib.g_type_from_name(f"GParam{kind}".encode())
     query = ffi.new("GTypeQuery *")
     glib.g_type_query(parent, query)
     info = ffi.new("GTypeInfo *", {"class_size": query.class_size, "instance_size": query.instance_size})
-    gtype = glib.g_type_register_static(parent, _UNCHECKED_INT, info, 0)
+    gtype = glib.g_type_register_static(parent, name, info, 0)
     spec_class = ffi.cast("GParamSpecClass *", glib.g_type_class_ref(gtype))
     spec_class.value_validate = spec_class.value_is_valid = ffi.NULL
     return int(gtype)
