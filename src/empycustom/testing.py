@@ -40,9 +40,9 @@ from empycustom.library.explain import is_kind
 from empycustom.model import values as model
 from empycustom.model.keys import new_object
 from empycustom.model.results import Result as CallbackResult
-from empycustom.model.results import is_padded, not_finite, read_result, too_short, value_of
+from empycustom.model.results import is_padded, merge, not_finite, read_result, too_short, value_of
 from empycustom.model.serialize import loads
-from empycustom.model.values import NOTHING, merge
+from empycustom.model.values import NOTHING
 from empycustom.model.wire import document
 from empycustom.native.metas import video_layout
 from empycustom.runners.inline import read_pair, read_returned

@@ -234,7 +234,7 @@ def test_metadata_of_others(said, play, monkeypatch):
     from empycustom.native import deepstream as layouts
 
     spoiler = (
-        "from empycustom.native.metas import JsonMeta\n"
+        "from empycustom.native.own_metas import JsonMeta\n"
         "def process_ip(b, m, o):\n    JsonMeta('EmPyCustomMeta').add(hash(b), 0, '[1]')\n"
     )
     detector = f"def process_ip(b, m, o):\n    return {{'frame': [{{'new_object': [{{'rect_params': {BOX}}}]}}]}}\n"

@@ -301,7 +301,7 @@ def process_ip(b, m, o):
 def test_metadata_that_others_have_damaged_is_an_error(play, library, regions, text):
     spoiler = library(
         f"""
-from empycustom.native.metas import JsonMeta
+from empycustom.native.own_metas import JsonMeta
 def process_ip(b, m, o):
     JsonMeta("EmPyCustomMeta").add(hash(b), 0, {text.encode()!r})
 """,

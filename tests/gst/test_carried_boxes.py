@@ -108,7 +108,7 @@ def test_what_earlier_versions_wrote_is_read(document, library, regions):
     text = json.dumps({"frame_num": 0, "timestamp": "t", "source_frame_width": 64, "source_frame_height": 48, "object": objects})
     writer = library(
         f"""
-from empycustom.native.metas import JsonMeta
+from empycustom.native.own_metas import JsonMeta
 def process_ip(b, m, o):
     JsonMeta("EmPyCustomMeta").add(hash(b), 0, {text.encode()!r})
 """,

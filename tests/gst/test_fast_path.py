@@ -106,7 +106,7 @@ def test_whatever_is_raised_is_an_error_on_the_bus(python, library, way, propert
 def test_a_fault_that_is_not_the_librarys_is_an_error_too(python, library, way, element):
     """Another element has damaged the attributes on the buffer."""
     spoils = library("""
-from empycustom.native.metas import JsonMeta
+from empycustom.native.own_metas import JsonMeta
 def process_ip(b, m, o):
     JsonMeta("EmPyCustomMeta").add(hash(b), 0, "no JSON")
 """)

@@ -4,7 +4,7 @@ import pytest
 from metas_on_buffers import NAME
 
 from empycustom.gstreamer import Gst
-from empycustom.native.metas import JsonMeta
+from empycustom.native.own_metas import JsonMeta
 
 
 @pytest.fixture

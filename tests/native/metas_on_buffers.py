@@ -4,6 +4,7 @@ from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native import metas
 from empycustom.native.loading import buffer_at, double_in, int_in, items, name_of, text_in, text_of_quark, uint64_in
 from empycustom.native.metas import Param, Region
+from empycustom.native.own_metas import text_at
 
 NAME = "EmPyCustomTestMeta"
 NONE = Gst.CLOCK_TIME_NONE
@@ -49,7 +50,7 @@ def param(structure):
 def json_on(buffer, json_meta):
     found = [meta for api, meta in metas.scan(hash(buffer)) if api == json_meta.api]
     assert len(found) == 1
-    return json_meta.get(found[0]).decode(), found[0]
+    return text_at(found[0]).decode(), found[0]
 
 
 REGIONS = [

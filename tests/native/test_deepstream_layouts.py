@@ -30,6 +30,7 @@ from empycustom.native.deepstream_read import (
     frames_in,
 )
 from empycustom.native.deepstream_write import fill_object
+from empycustom.native.own_metas import Metas
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 import nvds
@@ -269,6 +270,16 @@ def test_a_step_that_fails_leaves_the_lock_to_others(make):
 KNOWN = {"frame_num": 1, "timestamp": "then", "source_frame_width": 320, "source_frame_height": 240}
 
 
+def metas_of(runs):
+    metas = Metas()
+    metas.others = runs
+    return metas
+
+
+def decode(runs):
+    return DeepStreamCarrier().decode(metas_of(runs), KNOWN, 0)
+
+
 @pytest.fixture(scope="module")
 def api():
     """The type of DeepStream's metadata: NVIDIA's own where it is installed, for two of that name cannot be."""
@@ -288,7 +299,7 @@ def test_a_whole_batch_is_read_by_the_carrier(make, api):
         (hash(Gst.Buffer.__gtype__), [make.block(56)]),
         (api, [make.meta(batch)]),
     ]
-    decoded = DeepStreamCarrier().decode(runs, KNOWN)
+    decoded = decode(runs)
     first, second = decoded.frames
     assert datetime.strptime(first["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() == 1_600_000_000.123
     same = {"source_id": 2**32 - 8, "source_frame_width": 320, "source_frame_height": 240, "stream_width": 2**32 - 9}
@@ -305,7 +316,7 @@ def test_a_whole_batch_is_read_by_the_carrier(make, api):
     addresses = [[item.address for item in handles] for handles in decoded.handles]
     assert (addresses, decoded.attributes) == ([[found], []], ["both"])
     assert decoded.frame_num == 0  # not below 0: it is counted on from
-    numbers = [DeepStreamCarrier().number_in(item) for item in (runs, [(api, [make.meta(make.batch(frames[:1]))])])]
+    numbers = [DeepStreamCarrier().number_in(metas_of(item)) for item in (runs, [(api, [make.meta(make.batch(frames[:1]))])])]
     assert (decoded.has_frame_number, numbers) == (False, [None, 0])  # the second frame has no time
 
 
@@ -314,7 +325,7 @@ def test_attributes_of_an_object_are_found_by_its_key(make, api):
     kinds = [(key_type(), 2), (key_type() + 1, 1), (key_type(), 3), (key_type(), 1)]
     objects = [make.object(users=[make.user(kind, make.block(8, (0, "i", key)))]) for kind, key in kinds]
     said = make.event(b'{"object": [{"key": 1, "emcustom": "one"}, {"key": 2, "emcustom": "two"}, {"key": 3}]}')
-    (read,) = DeepStreamCarrier().decode([(api, [make.meta(make.batch([make.frame(objects, [said])]))])], KNOWN).frames
+    (read,) = decode([(api, [make.meta(make.batch([make.frame(objects, [said])]))])]).frames
     assert [found.get("emcustom") for found in read["object"]] == ["two", None, None, "one"]
     assert [make.read(address).key for address in (*objects, make.object())] == [2, 0, 3, 1, 0]
 

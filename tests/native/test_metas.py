@@ -10,7 +10,8 @@ from metas_on_buffers import NAME, NONE, REGIONS, json_on, regions
 from empycustom.errors import NativeError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native import metas
-from empycustom.native.metas import JsonMeta, Param, Region, add_stamp, stamp_at
+from empycustom.native.metas import Param, Region
+from empycustom.native.own_metas import STAMP_API, JsonMeta, add_stamp, frame_num_at, stamp_at, text_at
 
 # Plain facts.
 
@@ -138,7 +139,7 @@ def test_a_stamp_is_written_read_and_copied(buffer):
     add_stamp(hash(buffer), 2**63 - 1, 1_790_000_000_123_456_789)
     for made in (buffer, buffer.copy_deep()):
         ((api, meta),) = metas.scan(hash(made))
-        assert api == metas.STAMP_API
+        assert api == STAMP_API
         assert stamp_at(meta) == (2**63 - 1, 1_790_000_000_123_456_789)
 
 
@@ -151,7 +152,8 @@ def test_a_buffer_that_somebody_else_holds_gets_no_stamp(buffer):
     """In its own process: GStreamer warns on the console."""
     code = """
 from empycustom.gstreamer import Gst
-from empycustom.native.metas import add_stamp, scan
+from empycustom.native.metas import scan
+from empycustom.native.own_metas import add_stamp
 buffer = Gst.Buffer.new()
 sample = Gst.Sample.new(buffer, None, None, None)
 add_stamp(hash(buffer), 1, 2)
@@ -225,11 +227,11 @@ def test_threads_write_by_one_json_meta_at_the_same_time(json_meta):
             buffer, text = Gst.Buffer.new(), f"[{number}, {turn}]" + " " * number
             json_meta.add(hash(buffer), number, text)
             ((_, meta),) = metas.scan(hash(buffer))
-            if (json_meta.frame_num(meta), json_meta.get(meta).decode()) != (number, text):
-                wrong.append((number, turn, json_meta.get(meta).decode()))
+            if (frame_num_at(meta), text_at(meta).decode()) != (number, text):
+                wrong.append((number, turn, text_at(meta).decode()))
             json_meta.replace(hash(buffer), meta, turn, text[::-1])
-            if (json_meta.frame_num(meta), json_meta.get(meta).decode()) != (turn, text[::-1]):
-                wrong.append((number, turn, json_meta.get(meta).decode()))
+            if (frame_num_at(meta), text_at(meta).decode()) != (turn, text[::-1]):
+                wrong.append((number, turn, text_at(meta).decode()))
 
     together(work)
     assert wrong == []

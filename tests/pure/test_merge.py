@@ -5,7 +5,8 @@ import copy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from empycustom.model.values import NOTHING, is_nothing, merge
+from empycustom.model.results import merge
+from empycustom.model.values import NOTHING, is_nothing
 
 quick = settings(deadline=None, max_examples=80)
 leaves = st.none() | st.booleans() | st.integers(0, 3) | st.text("ab", max_size=2) | st.lists(st.integers(0, 2), max_size=2)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
 from empycustom.carriers.events import Event, Records, discard_unreadable
-from empycustom.carriers.protocol import Frame, Kept, scaled
+from empycustom.carriers.protocol import Carrier, Frame, scaled
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
 from empycustom.model.keys import ATTRIBUTES, BUF_PTS, FRAME_NUM, HEIGHT, OBJECTS, SOURCE, SOURCE_ID, TIMESTAMP, WIDTH
@@ -26,7 +26,7 @@ from empycustom.native.deepstream_read import (
 )
 from empycustom.native.deepstream_write import add_object, scale_object
 from empycustom.native.loading import single
-from empycustom.native.metas import STAMP_API, VIDEO_META_API, Runs, add_stamp, check_writable, layout_at, scan_runs, stamp_in
+from empycustom.native.own_metas import Metas, add_stamp, check_writable, metas_on
 
 _DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
 
@@ -93,24 +93,20 @@ def meta_of(new: model.Detection) -> ObjectMeta:
 _REMOVED = "the library removed its metadata from the buffer"
 
 
-def batch_on(runs: Runs) -> int:
+def batch_on(metas: Metas) -> int:
     """Return the address of the batch among the metas of a buffer; 0: there is none, and this carrier has nothing to do."""
-    for api, metas in runs:
+    for api, run in metas.others:
         if is_deepstream(api):
-            for batch in filter(None, map(batch_in, metas)):
+            for batch in filter(None, map(batch_in, run)):
                 return batch
     return 0
-
-
-def _stamp_in(runs: Runs) -> tuple[int, int] | None:
-    return next(filter(None, (stamp_in(metas) for api, metas in runs if api == STAMP_API)), None)
 
 
 class BatchFrame(Frame):
     """A batch, decoded. ``handles`` are its objects, ``times`` the timestamps of the frames."""
 
-    def __init__(self, frame: model.Frame, batch: BatchMeta) -> None:
-        super().__init__(frame)
+    def __init__(self, carrier: Carrier, metas: Metas, frame: model.Frame, time_ns: int, batch: BatchMeta) -> None:
+        super().__init__(carrier, metas, frame, time_ns)
         self.batch, self.found = batch, batch.frames
         self.handles = [item.objects for item in self.found]
         self.times: list[str] = []
@@ -123,29 +119,26 @@ class DeepStreamCarrier:
     _reader: BatchReader
     msg_blob = False
 
-    def accepts(self, runs: Runs) -> bool:
+    def accepts(self, metas: Metas) -> bool:
         """Accept buffers with a batch."""
-        return bool(batch_on(runs))
+        return bool(batch_on(metas))
 
-    def decode(self, runs: Runs, frame: model.Frame, *, as_json: bool = False) -> Frame:  # noqa: ARG002 - the protocol has it
+    def decode(self, metas: Metas, frame: model.Frame, time_ns: int, *, as_json: bool = False) -> Frame:  # noqa: ARG002 - the protocol has it
         """Decode the batch on a buffer."""
-        batch = batch_on(runs)
+        batch = batch_on(metas)
         if not hasattr(self, "_layout"):  # one process, one DeepStream
             self._layout = layout_of(batch)
             self._reader = BatchReader(self._layout)
-        decoded = BatchFrame(frame, self._reader.read(batch))
+        decoded = BatchFrame(self, metas, frame, time_ns, self._reader.read(batch))
         try:
-            return self._completed(decoded, runs, frame)
+            return self._completed(decoded, frame)
         except MetadataError as error:
             error.frame = name_frames([_numbers_of(item) for item in decoded.found])
             raise
 
-    def _completed(self, decoded: BatchFrame, runs: Runs, frame: model.Frame) -> Frame:
+    def _completed(self, decoded: BatchFrame, frame: model.Frame) -> Frame:
         """Add what is beside the batch, and what was attached to its frames."""
-        for api, metas in runs:
-            if api == VIDEO_META_API:
-                decoded.layout = layout_at(metas[-1])
-        stamp = _stamp_in(runs)
+        stamp = decoded.metas.stamp
         time = model.timestamp_of_ms(stamp[1] // 1_000_000) if stamp else frame[TIMESTAMP]
         decoded.times = [_time_of(item) or time for item in decoded.found]
         decoded.has_frame_number = stamp is not None or all(map(_has_time, decoded.found))
@@ -175,14 +168,13 @@ class DeepStreamCarrier:
             read[ATTRIBUTES] = event.attributes
         return read
 
-    def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:  # noqa: ARG002 - the protocol has it
+    def keep(self, address: int, metas: Metas, size: tuple[int, int]) -> None:
         """Return None: a copy of a batch costs as much as decoding it."""
-        return None
 
-    def number_in(self, runs: Runs) -> int | None:
+    def number_in(self, metas: Metas) -> int | None:
         """Look at the first frame; None also where the time is still missing."""
-        found = frames_in(batch_on(runs))
-        timed = all(map(_has_time, found)) or _stamp_in(runs)
+        found = frames_in(batch_on(metas))
+        timed = all(map(_has_time, found)) or metas.stamp
         return _number_of(found[0]) if found and timed else None
 
     def discard(self, address: int) -> None:
@@ -194,7 +186,7 @@ class DeepStreamCarrier:
 
     def _batch_on(self, address: int) -> BatchMeta | None:
         """Read the batch on a buffer; None: there is none."""
-        batch = batch_on(scan_runs(address))
+        batch = batch_on(metas_on(address))
         return self._reader.read(batch) if batch else None
 
     def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:

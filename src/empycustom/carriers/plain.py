@@ -11,14 +11,13 @@ region; ``analytics/0``: the id in the relation meta), not by position, and hold
 conversion would lose. It repeats no box: what scales or crops a frame changes its regions, and not a text. ``box_in_region`` is
 there where an object does not lie on whole pixels inside of the frame: left, top, width and height in parts of its region.
 ``source_frame_width`` and ``_height`` are the frame's size then. Where a library says nothing, number and time are a stamp
-(:func:`empycustom.native.metas.add_stamp`).
+(:func:`empycustom.native.own_metas.add_stamp`).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from itertools import compress
 from typing import Any
 
@@ -26,11 +25,9 @@ from empycustom.carriers.protocol import (
     ELSEWHERE,
     Frame,
     Handle,
-    Kept,
     ObjectSource,
     Place,
     free_numbers,
-    is_reshaped,
     scaled,
     stands_for,
 )
@@ -41,22 +38,9 @@ from empycustom.model.results import FrameResult, Result, merged
 from empycustom.model.serialize import shorten
 from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note
-from empycustom.native.metas import (
-    PARENT_API,
-    STAMP_API,
-    VIDEO_META_API,
-    JsonMeta,
-    Runs,
-    Snapshot,
-    VideoLayout,
-    check_writable,
-    layout_at,
-    remove_meta,
-    scan_runs,
-    stamp_in,
-)
+from empycustom.native.metas import remove_meta
+from empycustom.native.own_metas import META_NAME, NO_METAS, JsonMeta, Metas, check_writable, copied, frame_num_at, metas_on
 
-META_NAME = "EmPyCustomMeta"
 # What an object of in_meta says where nothing is known; it need not be repeated.
 _DEFAULTS = wire.object_dict(model.Detection("", model.Box(0, 0, 0, 0)))
 # Not simply facts of an object.
@@ -69,7 +53,6 @@ class _Sources(dict[int, ObjectSource | None]):
     def __init__(self, ours: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
         super().__init__({source.api: source for source in ours if source.api})
         self._others = others
-        self.update(dict.fromkeys((STAMP_API, VIDEO_META_API, PARENT_API)))
 
     def __missing__(self, api: int) -> ObjectSource | None:
         found = {source.api: source for source in self._others()}.get(api)
@@ -88,76 +71,69 @@ class PlainCarrier:
     msg_blob = False
 
     def __init__(self, sources: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
-        self._json = JsonMeta(META_NAME)
+        self._json = JsonMeta()
         self._sources = _Sources(sources, others)
-        self._sources[self._json.api] = None
         self._adds = next(source for source in self._sources.order if source.can_add)
 
-    def accepts(self, runs: Runs) -> bool:  # noqa: ARG002 - the protocol has it
+    def accepts(self, metas: Metas) -> bool:  # noqa: ARG002 - the protocol has it
         """Accept all that others do not."""
         return True
 
-    def decode(self, runs: Runs, frame: model.Frame, *, as_json: bool = False) -> Frame:
+    def decode(self, metas: Metas, frame: model.Frame, time_ns: int, *, as_json: bool = False) -> Frame:
         """Decode the metas of a buffer."""
-        objects: list[Any] = frame[keys.OBJECTS]
-        handles: list[Any] = []
+        if metas is NO_METAS:
+            return Frame(self, metas, frame, time_ns)
+        text, stamp = metas.text, metas.stamp
+        earlier = _read_note(text, as_json=as_json) if text else None
+        if earlier:
+            frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = earlier[keys.FRAME_NUM], earlier[keys.TIMESTAMP]
+        elif stamp:
+            frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
+        decoded = Frame(self, metas, frame, time_ns)
+        if metas.others:
+            self._decode_objects(decoded, frame[keys.OBJECTS])
+        if earlier:
+            decoded.has_frame_number = True
+            _complete(decoded, earlier)
+        elif stamp:
+            decoded.has_frame_number = True
+        return decoded
+
+    def _decode_objects(self, decoded: Frame, objects: list[Any]) -> None:
+        handles: list[Handle] = []
         warnings: list[str] = []
-        text, layout, stamp = b"", None, None
-        last, several = None, False
-        for api, metas in runs:
+        sources = []
+        for api, metas in decoded.metas.others:
             source = self._sources[api]
             if source is not None:
-                several = several or (last is not None and source is not last)
-                last = source
+                sources.append(source)
                 source.decode(metas, objects, handles, warnings)
-            elif api == self._json.api:
-                text = text or self._json.first(metas)
-            elif api == STAMP_API:
-                stamp = stamp_in(metas) or stamp
-            elif api == VIDEO_META_API:
-                layout = layout_at(metas[-1])
-        if several:
+        if any(source is not sources[0] for source in sources):
             _drop_duplicates(objects, handles, self._sources.order)
-        return _decoded(frame, handles, warnings, text, stamp, layout, as_json=as_json)
+        decoded.handles, decoded.warnings = [handles], warnings
 
-    def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:
-        """Return what decodes the buffer later: our own text, or if there are objects, a copy of the metas."""
-        text, stamp, has_objects = b"", None, False
-        for api, metas in runs:
-            if api == self._json.api:
-                text = text or self._json.first(metas)
-            elif api == STAMP_API:
-                stamp = stamp_in(metas) or stamp
-            elif api == PARENT_API:  # a copy would hold another buffer
-                return None
-            elif self._sources[api] is not None:
-                has_objects = True
+    def keep(self, address: int, metas: Metas, size: tuple[int, int]) -> tuple[int | None, Metas] | None:
+        """Return number and metas: the same, or if there are objects, those of a copy."""
+        text, stamp = metas.text, metas.stamp
         number = known.get(text) if text else stamp[0] if stamp else None
-        if text and (number is None or is_reshaped(known.size(text), size)):  # it has to be looked at
+        if text and (number is None or _is_reshaped(known.size(text), size)):  # it has to be looked at
             return None
-        if has_objects:
-            return number, partial(self._decode_copy, Snapshot(address))
-        return number, partial(_decoded, handles=[], warnings=(), text=text, stamp=stamp, layout=None, as_json=True)
+        if metas.others and any(self._sources[api] is not None for api, _ in metas.others):
+            if metas.has_parent:  # a copy would hold another buffer
+                return None
+            metas = copied(address)
+        return number, metas
 
-    def _decode_copy(self, copy: Snapshot, frame: model.Frame) -> Frame:
-        return self.decode(scan_runs(copy.address), frame, as_json=True)
-
-    def number_in(self, runs: Runs) -> int | None:
+    def number_in(self, metas: Metas) -> int | None:
         """Look for our custom meta or a stamp."""
-        for api, metas in runs:
-            if api == self._json.api:
-                return self._json.frame_num(metas[0])
-            stamp = stamp_in(metas) if api == STAMP_API else None
-            if stamp:
-                return stamp[0]
-        return None
+        if metas.jsons:
+            return frame_num_at(metas.jsons[0])
+        return metas.stamp[0] if metas.stamp else None
 
     def discard(self, address: int) -> None:
         """Remove our custom meta, which cannot be decoded."""
-        for api, metas in scan_runs(address):
-            if api == self._json.api:
-                for meta in metas:
-                    remove_meta(address, meta)
+        for meta in metas_on(address).jsons:
+            remove_meta(address, meta)
 
     def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:
         """Know the objects where they are now: what scales a frame has moved them."""
@@ -177,8 +153,7 @@ class PlainCarrier:
         if of_frame.attributes is not NOTHING:
             content[keys.ATTRIBUTES] = of_frame.attributes
         warnings, json_at, size = list(result.ignored), 0, None
-        if frame.text or of_frame.new_objects or (frame.handles[0] and of_frame.is_about_objects):
-            check_writable(address)
+        if frame.metas.text or of_frame.new_objects or (frame.handles[0] and of_frame.is_about_objects):
             json_at = self._add_earlier(address, frame, of_frame, content, warnings)
             size = frame.size if keys.OBJECTS in content else None
         text = wire.note_text(content)
@@ -191,7 +166,7 @@ class PlainCarrier:
 
     def _add_earlier(self, address: int, frame: Frame, result: FrameResult, content: dict[str, Any], warnings: list[str]) -> int:
         """Add to what is to be written what stands on the buffer, and the objects. Return the address of our own meta, or 0."""
-        earlier = _read_note(frame.text) if frame.text else {}
+        earlier = _read_note(frame.metas.text) if frame.metas.text else {}
         for key in (keys.RESULT_ATTRIBUTES, keys.ATTRIBUTES):
             if key in earlier:
                 content[key] = merged(earlier[key], content.get(key, NOTHING))
@@ -207,16 +182,14 @@ class PlainCarrier:
         return json_at
 
     def _there(self, address: int) -> tuple[list[Place], int]:
-        """Return (state, source, meta, number) of the objects on a buffer, in order; and the address of our own meta."""
-        places: list[Place] = []
-        json_at = 0
-        for api, metas in scan_runs(address):
+        """Return (state, source, meta, number) of the objects on a writable buffer, in order; and the address of our own meta."""
+        check_writable(address)
+        metas, places = metas_on(address), list[Place]()
+        for api, run in metas.others:
             source = self._sources[api]
             if source is not None:
-                places += source.locate(metas)
-            elif api == self._json.api:
-                json_at = json_at or metas[0]
-        return places, json_at
+                places += source.locate(run)
+        return places, metas.jsons[0] if metas.jsons else 0
 
     def _apply_objects(
         self,
@@ -299,30 +272,6 @@ def _read_note(text: bytes, *, as_json: bool = False) -> dict[str, Any]:
         ) from error
 
 
-def _decoded(
-    frame: model.Frame,
-    handles: list[Handle],
-    warnings: Sequence[str],
-    text: bytes,
-    stamp: tuple[int, int] | None,
-    layout: VideoLayout | None,
-    *,
-    as_json: bool,
-) -> Frame:
-    """Return a frame with its objects, and what our own metadata adds to it."""
-    if stamp is not None:
-        frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = stamp[0], model.timestamp_of_ms(stamp[1] // 1_000_000)
-    earlier = _read_note(text, as_json=as_json) if text else None
-    if earlier:
-        frame[keys.FRAME_NUM], frame[keys.TIMESTAMP] = earlier[keys.FRAME_NUM], earlier[keys.TIMESTAMP]
-    decoded = Frame(frame)
-    decoded.handles, decoded.warnings, decoded.layout, decoded.text = [handles], warnings, layout, text
-    decoded.has_frame_number = earlier is not None or stamp is not None
-    if earlier:
-        _complete(decoded, earlier)
-    return decoded
-
-
 def _complete(decoded: Frame, earlier: dict[str, Any]) -> None:
     """Fill in what our own meta says."""
     (frame,) = decoded.frames
@@ -332,7 +281,7 @@ def _complete(decoded: Frame, earlier: dict[str, Any]) -> None:
     if keys.OBJECTS not in earlier:
         return
     size = wire.size_in(earlier)
-    decoded.is_reshaped = is_reshaped(size, decoded.size)
+    decoded.is_reshaped = _is_reshaped(size, decoded.size)
     records = {record[keys.RECORD_KEY]: record for record in earlier[keys.OBJECTS]}
     sizes = size, decoded.size
     for found, (source, number, _, label, lost) in zip(frame[keys.OBJECTS], decoded.handles[0], strict=True):
@@ -368,6 +317,13 @@ def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, l
         wire.box_of_object(found)
     ):  # earlier versions wrote it
         found[keys.BOX] = record[keys.BOX]
+
+
+def _is_reshaped(before: tuple[Any, Any] | None, now: tuple[int, int]) -> bool:
+    """Return whether a frame of the size ``before``, if it is known, has another shape now."""
+    if before is None or None in before or before == now:
+        return False
+    return bool(before[0] * now[1] != before[1] * now[0])
 
 
 def _are_same(there: list[str], labels: list[str]) -> bool:

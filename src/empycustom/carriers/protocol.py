@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 from empycustom.model import values as model
 from empycustom.model.keys import FRAME_NUM, HEIGHT, TIMESTAMP, WIDTH
 from empycustom.model.results import Result
 from empycustom.model.values import NOTHING
-from empycustom.native.metas import Runs, VideoLayout
+from empycustom.native.own_metas import Metas
 
 Handle = tuple[Any, int, tuple[Any, ...], str, Any]  # of an object, see ObjectSource.decode
 Place = tuple[tuple[Any, ...], Any, int, int]  # of an object, see ObjectSource.locate
@@ -19,59 +19,53 @@ Box = tuple[int, int, int, int]
 class Frame:
     """What a buffer carries, decoded once: one frame, or the frames of a batch.
 
-    ``frames`` are fresh dicts that the library may change. What is needed to apply its result stays beside them: ``handles`` of
-    the objects of each frame, in the same order, which are the carrier's; the number and the timestamp of the first frame; and
-    ``text``, our own JSON on the buffer. ``has_frame_number``: the buffer itself carries number and timestamp. ``attributes``
-    are those of the batch. ``layout`` is what the GstVideoMeta says, if there is one; ``in_meta`` is what a callback gets.
-    ``time_ns`` is when it was read, since 1970. ``warnings`` are sentences about what could not be taken as it is. ``size`` is
-    that of the frames, in pixels; ``is_reshaped``: objects got attributes when the frame had another shape.
+    ``frames`` are fresh dicts that the library may change. What is needed to apply its result stays beside them: ``carrier``,
+    which has decoded it; ``metas``, what lay on the buffer; ``handles`` of the objects of each frame, in the same order, which
+    are the carrier's; the number and the timestamp of the first frame. ``time_ns`` is when it was read, since 1970.
+    ``has_frame_number``: the buffer itself carries number and timestamp. ``attributes`` are those of the batch. ``in_meta`` is
+    what a callback gets. ``warnings`` are sentences about what could not be taken as it is. ``size`` is that of the frames, in
+    pixels; ``is_reshaped``: objects got attributes when the frame had another shape.
     """
 
-    handles: Sequence[Sequence[Any]] = ((),)
     has_frame_number = False
     attributes: Any = NOTHING
-    layout: VideoLayout | None = None
-    time_ns = 0
     warnings: Sequence[str] = ()
     is_reshaped = False
-    text = b""
-    carrier: Carrier
+    handles: Sequence[Sequence[Any]] = ((),)
     in_meta: dict[str, Any]
 
-    def __init__(self, frame: model.Frame) -> None:
+    def __init__(self, carrier: Carrier, metas: Metas, frame: model.Frame, time_ns: int) -> None:
+        self.carrier, self.metas, self.time_ns = carrier, metas, time_ns
         self.frames = [frame]
         self.frame_num, self.timestamp = frame[FRAME_NUM], frame[TIMESTAMP]
         self.size = frame[WIDTH], frame[HEIGHT]
 
 
-Kept = tuple[int | None, Callable[[Any], Frame]]
-"""The number that a buffer carries, None: it carries none; and what returns it decoded, given what the element itself knows.
-
-Attributes may stay JSON in it.
-"""
-
-
 class Carrier(Protocol):
-    """Decodes and writes the metadata of one kind of buffer. ``address`` is ``hash(buffer)``, ``runs`` are what scanning finds.
+    """Decodes and writes the metadata of one kind of buffer. ``address`` is ``hash(buffer)``, ``metas`` are what lies on it.
 
     Adding one is a row in ``carriers/tables.py``. ``msg_blob``: attributes become messages for a broker, too, where it knows how.
     """
 
     msg_blob: bool
 
-    def accepts(self, runs: Runs) -> bool:
+    def accepts(self, metas: Metas) -> bool:
         """Return whether buffers with these metas are of this kind."""
 
-    def decode(self, runs: Runs, frame: model.Frame, *, as_json: bool = False) -> Frame:
+    def decode(self, metas: Metas, frame: model.Frame, time_ns: int, *, as_json: bool = False) -> Frame:
         """Decode the metas of a buffer. ``as_json``: attributes may stay JSON (bytes), as for a document that becomes JSON.
 
-        ``frame`` holds what the element itself knows; what the buffer says goes on top of it. Raises MetadataError.
+        ``frame`` holds what the element itself knows at ``time_ns``; what the buffer says goes on top of it. Raises
+        MetadataError.
         """
 
-    def keep(self, address: int, runs: Runs, size: tuple[int, int]) -> Kept | None:
-        """Return what decodes a buffer with frames of a ``size`` later, when it is gone. None: it has to be decoded now."""
+    def keep(self, address: int, metas: Metas, size: tuple[int, int]) -> tuple[int | None, Metas] | None:
+        """Return the number that a buffer with frames of a ``size`` carries (None: none), and metas that outlive it.
 
-    def number_in(self, runs: Runs) -> int | None:
+        None: it has to be decoded now.
+        """
+
+    def number_in(self, metas: Metas) -> int | None:
         """Return the number of the frame that a buffer carries itself, None where it carries none."""
 
     def discard(self, address: int) -> None:
@@ -136,13 +130,6 @@ def free_numbers(used: Collection[int]) -> Iterator[int]:
     last = max(used, default=0)
     yield from range(max(0, last) + 1, LARGEST_NUMBER + 1)
     yield from (number for number in range(1, min(last, LARGEST_NUMBER)) if number not in used)
-
-
-def is_reshaped(before: tuple[Any, Any] | None, now: tuple[int, int]) -> bool:
-    """Return whether a frame of the size ``before``, if it is known, has another shape now."""
-    if before is None or None in before or before == now:
-        return False
-    return bool(before[0] * now[1] != before[1] * now[0])
 
 
 def scaled(size: tuple[int, int], factors: tuple[float, float]) -> tuple[int, int]:

@@ -226,26 +226,21 @@ class EmPyCustom(VideoTransform):
         self.tally.processed += 1
         if highest_level[0] >= LOG:
             self.log(LOG, "Processing buffer")
+        frame = image = None
+        references = 0
         try:
             frame = self.frames.decode(source)
-        except MetadataError as error:
-            return self._recover(error, source, target, None)
-        if frame.warnings or frame.is_reshaped:
-            self.report_warnings(frame)
-        image = as_buffer(source if given is None else given)
-        references = getrefcount(image)
-        try:
+            if frame.warnings or frame.is_reshaped:
+                self.report_warnings(frame)
+            image = as_buffer(source if given is None else given)
+            references = getrefcount(image)
             return self._run(image, source, target, frame)
         except StreamEndedError as end:
             return self._end_at(end, source)
-        except LibraryError as error:
+        except (LibraryError, MetadataError, NotWritableError) as error:
             return self._recover(error, source, target, frame)
-        except NotWritableError as error:
-            if target:  # the library has never seen that one
-                raise
-            return self._recover(self._library.buffer_retained_error(error), source, target, frame)
         finally:  # when the tracebacks are gone, which refer to it too
-            if getrefcount(image) > references:  # the library keeps it
+            if image is not None and getrefcount(image) > references:  # the library keeps it
                 retain(image)
 
     def _run(self, image: Any, source: int, target: int, frame: Frame) -> int:
@@ -253,7 +248,7 @@ class EmPyCustom(VideoTransform):
         runner, new_frames = self._runner, self._new_frames
         assert runner, "buffers come between start and stop"
         assert new_frames, "it is there as long as the runner"
-        frame.in_meta = in_meta(frame.frames, self.frames.format.buffer_info(frame.layout), frame.attributes)
+        frame.in_meta = in_meta(frame.frames, self.frames.format.buffer_info(frame.metas.layout), frame.attributes)
         try:
             result = runner.run(frame, image)
         finally:
@@ -265,10 +260,10 @@ class EmPyCustom(VideoTransform):
                 self.tally.dropped += 1
                 return FLOW_DROPPED
             new_frames.fill(source, target, result.image, frame)
-        if result is None or result.returned is None:
-            self.frames.stamp(target or source, frame)
-        else:
+        if result is not None and result.returned is not None:
             self._apply(target or source, frame, result)
+        else:
+            self.frames.stamp(target or source, frame)
         return FLOW_OK
 
     def _apply(self, address: int, frame: Frame, result: Result) -> None:
@@ -325,8 +320,13 @@ class EmPyCustom(VideoTransform):
         self.tally.dropped += 1
         return self.end_stream(end)
 
-    def _recover(self, error: LibraryError | MetadataError, source: int, target: int, frame: Frame | None) -> int:
+    def _recover(self, error: Exception, source: int, target: int, frame: Frame | None) -> int:
         """Apply the property ``on-error``. "pass": a frame goes on as it came, less what could not be decoded (no ``frame``)."""
+        if isinstance(error, NotWritableError):
+            if target:  # the library has never seen that one
+                raise error
+            error = self._library.buffer_retained_error(error)
+        assert isinstance(error, (LibraryError, MetadataError)), "nothing else is caught"
         if frame:
             error.frame = self.frames.name(source)
         flow = self._failed(error)

@@ -16,7 +16,8 @@ from empycustom.model import values as model
 from empycustom.model.serialize import assemble, decode
 from empycustom.model.values import name_frames
 from empycustom.model.wire import document, frame_dict
-from empycustom.native.metas import Runs, VideoLayout, add_stamp, pts_at, scan_runs
+from empycustom.native.metas import VideoLayout, pts_at
+from empycustom.native.own_metas import NO_METAS, Metas, add_stamp, metas_on
 
 _NVMM = "memory:NVMM"
 
@@ -83,53 +84,46 @@ class FrameReader:
 
     def decode(self, address: int) -> Frame:
         """Decode the buffer at ``address``, which was counted. Raises MetadataError."""
-        now = time_ns()
+        now, metas = time_ns(), metas_on(address)
         frame = self.format.frame(pts_at(address)[0], self.number, now, self._stream_time, self.source)
-        runs = scan_runs(address)
-        if runs:
-            return self._decoded(self._carrier_of(runs), runs, frame, now)
-        decoded = Frame(frame)
-        decoded.carrier, decoded.time_ns = self._plain, now
-        return decoded
+        return self._decoded(self._carrier_of(metas), metas, frame, now)
 
-    def _decoded(self, carrier: Carrier, runs: Runs, frame: model.Frame, now: int, *, as_json: bool = False) -> Frame:
+    def _decoded(self, carrier: Carrier, metas: Metas, frame: model.Frame, now: int, *, as_json: bool = False) -> Frame:
         try:
-            decoded = carrier.decode(runs, frame, as_json=as_json)
+            decoded = carrier.decode(metas, frame, now, as_json=as_json)
         except MetadataError as error:
             error.frame = error.frame or name_frames([frame])
             raise
-        decoded.carrier, decoded.time_ns = carrier, now
         if decoded.has_frame_number:
             self.number = decoded.frame_num
         return decoded
 
-    def _carrier_of(self, runs: Runs) -> Carrier:
-        for carrier in self._carriers:
-            if carrier.accepts(runs):
-                return carrier
-        raise AssertionError("the last carrier accepts all buffers")
+    def _carrier_of(self, metas: Metas) -> Carrier:
+        if not metas.others:
+            return self._plain
+        return next(carrier for carrier in self._carriers if carrier.accepts(metas))
 
     def document(self, address: int, report: Callable[[Frame], None], *, is_read: bool = False) -> Document:
         """Return the document of the buffer at ``address``, which was counted; it stays that of this buffer.
 
-        What lies on the buffer is copied, and decoded when somebody reads the document, unless it has to be looked at now, or
+        What lies on the buffer is kept, and decoded when somebody reads the document, unless it has to be looked at now, or
         ``is_read``, which means that it will be; then ``report`` sees the frame. Raises MetadataError.
         """
-        now, runs = time_ns(), scan_runs(address)
-        carrier = self._carrier_of(runs)
-        kept = None if is_read else carrier.keep(address, runs, (self.format.width, self.format.height))
+        now, metas = time_ns(), metas_on(address)
+        carrier = self._carrier_of(metas)
+        kept = None if is_read else carrier.keep(address, metas, (self.format.width, self.format.height))
         known = (pts_at(address)[0], self.number, now, self._stream_time, self.source)
         if kept is None:
-            frame = self._decoded(carrier, runs, self.format.frame(*known), now, as_json=True)
+            frame = self._decoded(carrier, metas, self.format.frame(*known), now, as_json=True)
             self.stamp(address, frame)
             report(frame)
             return Document(frame)
-        number, decode = kept
+        number, metas = kept
         if number is not None:
             self.number = number
         else:  # unless another branch of a tee has it, too
             add_stamp(address, self.number, now)
-        return Document(None, (self.format, known, decode, report))
+        return Document(None, (self.format, known, carrier, metas, report))
 
     def name(self, address: int) -> str:
         """Name the frames of the buffer that was decoded last. It is decoded anew: a library may have changed what it got."""
@@ -145,13 +139,13 @@ class FrameReader:
 
     def discard(self, address: int) -> None:
         """Take off a writable buffer what cannot be decoded, and pass it on."""
-        self._carrier_of(scan_runs(address)).discard(address)
+        self._carrier_of(metas_on(address)).discard(address)
         self.pass_on(address)
 
     def pass_on(self, address: int) -> None:
         """Let a buffer that was counted, and is not decoded, carry its number and time."""
-        runs = scan_runs(address)
-        number = self._carrier_of(runs).number_in(runs) if runs else None
+        metas = metas_on(address)
+        number = None if metas is NO_METAS else self._carrier_of(metas).number_in(metas)
         if number is not None:
             self.number = number
         else:
@@ -177,8 +171,8 @@ class Document:
         if made is None:
             kept, frame = self._kept, self.frame
             if frame is None and kept is not None:
-                frame_format, known, decode, report = kept
-                self.frame = frame = decode(frame_format.frame(*known))
+                frame_format, known, carrier, metas, report = kept
+                self.frame = frame = carrier.decode(metas, frame_format.frame(*known), known[2], as_json=True)
                 report(frame)
             assert frame is not None, "there is a frame, or what it is made of"
             made = self._json = assemble(document(frame.frames, frame.attributes))

@@ -20,7 +20,7 @@ from empycustom.model import values as model
 from empycustom.model.keys import FRAMES, NEW_OBJECTS, OBJECTS, OUT_BATCH_DICT, OUT_FRAME_DICT, RESULT_ATTRIBUTES, new_object
 from empycustom.model.schema import ANYTHING, Array
 from empycustom.model.serialize import assemble, decode, encode, has_numbers, parse, plain, shown
-from empycustom.model.values import NOTHING, merge
+from empycustom.model.values import NOTHING
 from empycustom.text import below
 
 _FORMS = (
@@ -123,10 +123,24 @@ def _distribute(entries: list[Any], frame: FrameResult) -> None:
 
 
 def merged(earlier: Any, later: Any) -> Any:
-    """Return attributes on top of earlier ones (JSON, plain values or NOTHING), as :func:`values.merge` does."""
+    """Return attributes on top of earlier ones (JSON, plain values or NOTHING), as :func:`merge` does."""
     if later is NOTHING or earlier is NOTHING:
         return earlier if later is NOTHING else later
-    return assemble(merge(value_of(earlier), value_of(later)))
+    both = merge(value_of(earlier), value_of(later))
+    return assemble(both)
+
+
+def merge(earlier: Any, later: Any) -> Any:
+    """Return ``later`` on top of ``earlier``: dicts key by key, at every depth; anything else replaces.
+
+    Attributes are merged from the left, in pipeline order: a value that is not a dict replaces all before it. Neither argument is
+    changed; the result may share parts with both.
+    """
+    if later is NOTHING:
+        return earlier
+    if isinstance(earlier, dict) and isinstance(later, dict):
+        return {**earlier, **{key: merge(earlier[key], value) if key in earlier else value for key, value in later.items()}}
+    return later
 
 
 def value_of(attributes: Any) -> Any:

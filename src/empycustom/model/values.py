@@ -113,7 +113,7 @@ def _time(frame: Mapping[str, Any]) -> str:
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
 
 
-# Attributes of several libraries about the same thing.
+# The absence of attributes.
 
 
 class _Nothing:
@@ -132,16 +132,3 @@ NOTHING: Final = _Nothing()
 def is_nothing(value: Any) -> bool:
     """Return whether a value stands for no attributes: ``{}``, an empty text, null, or NOTHING."""
     return not value and (value is NOTHING or value is None or value == {} or value == "")
-
-
-def merge(earlier: Any, later: Any) -> Any:
-    """Return ``later`` on top of ``earlier``: dicts key by key, at every depth; anything else replaces.
-
-    Attributes are merged from the left, in pipeline order: a value that is not a dict replaces all before it. Neither argument is
-    changed; the result may share parts with both.
-    """
-    if later is NOTHING:
-        return earlier
-    if isinstance(earlier, dict) and isinstance(later, dict):
-        return {**earlier, **{key: merge(earlier[key], value) if key in earlier else value for key, value in later.items()}}
-    return later

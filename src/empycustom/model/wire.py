@@ -195,9 +195,6 @@ class Known:
         """Return the size of the frame whose objects a text is about; None: it is about none, or not known."""
         return self._sizes.get(hash(text))
 
-    def __contains__(self, text: bytes) -> bool:
-        return self.get(text) is not None
-
 
 known = Known()
 _ATTRIBUTES = (ATTRIBUTES, RESULT_ATTRIBUTES)
@@ -214,26 +211,30 @@ def read_note(text: bytes, *, as_json: bool = False) -> dict[str, Any]:
 
     ``as_json``: attributes may stay JSON (bytes), and do so where that is quicker.
     """
-    if text not in known:
-        return _checked(text.decode("utf-8", "replace"), keys.NOTE_DICT)
-    if not as_json or len(text) < _LONG:
-        return decode(text)  # type: ignore[no-any-return]
+    is_ours = known.get(text) is not None
+    if is_ours and as_json and len(text) >= _LONG:
+        return _quickly(text)  # type: ignore[no-any-return]
+    content = decode(text) if is_ours else loads(text.decode("utf-8", "replace"))
+    return content if is_ours else _checked(content, keys.NOTE_DICT)
+
+
+def _quickly(text: bytes) -> Any:
+    """Read a text of our own; attributes stay JSON."""
     content, fragments = split(text)
     for place in (content, *content.get(OBJECTS, ())):
         for key in [key for key, value in place.items() if value is None]:
             place[key] = next(fragments) if key in _ATTRIBUTES else decode(next(fragments))
-    return content  # type: ignore[no-any-return]
+    return content
 
 
 def read_event(text: str) -> tuple[Any, dict[int, dict[str, Any]], tuple[Any, Any]]:
     """Read the JSON of an event on a DeepStream batch: attributes, records by their keys, their size. Raises ValueError."""
-    content = _checked(text, keys.EVENT_DICT)
+    content = _checked(loads(text), keys.EVENT_DICT)
     records = {record[RECORD_KEY]: record for record in content.get(OBJECTS, ()) if ATTRIBUTES in record}
     return content.get(ATTRIBUTES, NOTHING), records, size_in(content)
 
 
-def _checked(text: str, schema: Object) -> dict[str, Any]:
-    value = loads(text)
+def _checked(value: Any, schema: Object) -> dict[str, Any]:
     for problem in schema.problems(value, ""):
         raise ValueError(str(problem))
     return schema.read(value)

@@ -1,4 +1,4 @@
-"""Metadata on buffers: finding it, carrying it to another buffer, regions of interest, our own JSON, and numbers of frames.
+"""Metas on buffers: finding them, carrying them to another buffer, and regions of interest.
 
 A meta belongs to its buffer, and its address is good as long as the buffer lives and the meta is on it. Only a writable buffer,
 with one reference, may get, lose or change a meta. C: ``gst_buffer_iterate_meta``, the ``transform`` of each kind of meta,
@@ -7,19 +7,13 @@ with one reference, may get, lose or change a meta. C: ``gst_buffer_iterate_meta
 
 from __future__ import annotations
 
-import threading
 from typing import Any, NamedTuple
 
-from empycustom.errors import NativeError, NotWritableError
+from empycustom.errors import NativeError
 from empycustom.native.loading import (
-    CHARS,
-    DATA,
-    G_TYPE_STRING,
-    G_TYPE_UINT64,
     META,
     POINTER,
     STATE,
-    address_of,
     buffer_at,
     bytes_of,
     ffi,
@@ -27,10 +21,9 @@ from empycustom.native.loading import (
     gst,
     reader,
     set_field,
-    uint64_in,
     video,
 )
-from empycustom.native.memory import is_writable, memory_count
+from empycustom.native.memory import memory_count
 
 VIDEO_META_API: int = video.gst_video_meta_api_get_type()
 # Tags of metas that describe the memory of their buffer, or keep it.
@@ -51,7 +44,6 @@ _TIMES = ("pts", "dts", "duration", "offset", "offset_end")
 # What is read for every buffer or meta.
 pts_at = reader("GstBuffer", "pts")  # the time of the buffer at an address, in a tuple, in nanoseconds; all 64 bits set: none
 _times = reader("GstBuffer", *_TIMES)
-_references = reader("GstBuffer", "mini_object.refcount")
 _flags, _memory_flags = reader("GstBuffer", "mini_object.flags"), reader("GstMemory", "mini_object.flags")
 _meta = reader("GstMeta", "flags", "info")
 _info, _api = reader("GstMeta", "info"), reader("GstMetaInfo", "api")
@@ -70,40 +62,20 @@ class _Apis(dict[int, int]):
 _apis = _Apis()
 
 
-Runs = list[tuple[int, list[int]]]
-"""Metas: the type of an API, and the addresses of those of this API that lie side by side."""
 _states: list[Any] = []  # that nobody uses just now; each is NULL again at the end of a scan
-
-
-def scan_runs(address: int) -> Runs:
-    """Return every meta of the buffer at ``address``, in the order in which they lie."""
-    try:
-        state = _states.pop()  # one for each scan: C is left between two metas, and another thread may scan meanwhile
-    except IndexError:
-        state = ffi.new(STATE)
-    runs: Runs = []
-    run: list[int] = []
-    last, meta = 0, _iterate(address, state)
-    while meta:
-        api = _apis[_info(meta)[0]]
-        if api != last:
-            last, run = api, []
-            runs.append((api, run))
-        run.append(meta)
-        meta = _iterate(address, state)
-    _states.append(state)
-    return runs
 
 
 def scan(address: int) -> list[tuple[int, int]]:
     """Return every meta of the buffer at ``address``, as (type of its API, its own address), in the order in which they lie."""
-    return [(api, meta) for api, run in scan_runs(address) for meta in run]
-
-
-def check_writable(address: int) -> None:
-    """Raise NotWritableError where the buffer at ``address`` may not be written."""
-    if not is_writable(address):
-        raise NotWritableError("GStreamer refuses to attach anything: the buffer is not writable")
+    try:
+        state = _states.pop()  # one for each scan: C is left between two metas, and another thread may scan meanwhile
+    except IndexError:
+        state = ffi.new(STATE)
+    found: list[tuple[int, int]] = []
+    while meta := _iterate(address, state):
+        found.append((_apis[_info(meta)[0]], meta))
+    _states.append(state)
+    return found
 
 
 class Snapshot:
@@ -282,119 +254,3 @@ def add_region(address: int, region: Region) -> None:
             if value is not None:
                 set_field(structure, name, value)
         video.gst_video_region_of_interest_meta_add_param(meta, structure)
-
-
-# A frame's number and time on its buffer, where no library attached anything to it.
-#
-# They are the two numbers of a GstReferenceTimestampMeta, whose reference is caps of our own: one call into C, no text, and every
-# element copies it to whatever it makes of the buffer.
-
-
-STAMP_API: int = gst.gst_reference_timestamp_meta_api_get_type()
-FRAME_NUMBERS = 2**63  # so many; what counts on from one of them never leaves the 64 bits that it is kept in
-_MAY_BE_LEAKED = 1 << 2  # GstMiniObjectFlags
-_REFERENCE: int = gst.gst_caps_new_empty_simple(b"timestamp/x-empycustom")
-ffi.cast("GstMiniObject *", _REFERENCE).flags |= _MAY_BE_LEAKED
-_read = reader("GstReferenceTimestampMeta", "reference", "timestamp", "duration")
-_add = gst.gst_buffer_add_reference_timestamp_meta
-
-
-def add_stamp(address: int, frame_num: int, time_ns: int) -> None:
-    """Stamp a buffer, if it can be written; ``time_ns`` is since the epoch."""
-    if _references(address)[0] == 1 or is_writable(address):
-        _add(address, _REFERENCE, time_ns, frame_num % FRAME_NUMBERS)
-
-
-def stamp_at(meta_address: int) -> tuple[int, int] | None:
-    """Return frame number and time of the stamp at the address of its meta; None where it is another one's timestamp.
-
-    None also where the number is too large: an element that makes the meta anew may leave out what is a duration to it.
-    """
-    reference, time_ns, frame_num = _read(meta_address)
-    return (frame_num, time_ns) if reference == _REFERENCE and frame_num < FRAME_NUMBERS else None
-
-
-def stamp_in(metas: list[int]) -> tuple[int, int] | None:
-    """Return the last stamp among reference timestamps at some addresses; None: none is a stamp."""
-    return next(filter(None, map(stamp_at, reversed(metas))), None)
-
-
-# Our own custom meta: a JSON text on a buffer, and the frame's number beside it.
-
-
-_NUMBER, _JSON = b"frame-num", b"json"  # the fields
-_registering = threading.Lock()
-
-
-def _registered(name: bytes) -> Any:
-    """Return the GstMetaInfo of the custom meta of a name, which is registered where nobody has done it; from any thread."""
-    with _registering:  # GStreamer has no one call for both, and refuses the second of two who register
-        info = gst.gst_meta_get_info(name)
-        if not info:
-            tags = ffi.new("char *[]", [ffi.NULL])
-            # Somebody in C, who does not know of our lock, may have been faster.
-            info = gst.gst_meta_register_custom(name, tags, ffi.NULL, ffi.NULL, ffi.NULL) or gst.gst_meta_get_info(name)
-    if not info:
-        raise NativeError(f"GStreamer refused to register the custom meta {name.decode()}")
-    return info
-
-
-class JsonMeta:
-    """The custom meta of a name: a JSON text on a buffer, and the frame's number beside it. Any thread may use it.
-
-    It has no tags and no transform function, so that it is all C and survives whatever copies, converts or scales a buffer.
-
-    To add one, the one on a buffer of our own is filled in and copied: one call into C instead of one for the meta, one for its
-    structure and one for each field.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.api: int = _registered(name.encode()).api
-        self._buffer = ffi.gc(ffi.cast(POINTER, gst.gst_buffer_new()), gst.gst_mini_object_unref)
-        self._address = address_of(self._buffer)
-        self._meta = gst.gst_buffer_add_custom_meta(self._address, name.encode())
-        self._copy = ffi.cast(META, self._meta).info.transform
-        structure = gst.gst_custom_meta_get_structure(self._meta)
-        gst.gst_structure_set(structure, _NUMBER, ffi.cast("GType", G_TYPE_UINT64), ffi.cast("uint64_t", 0), ffi.NULL)
-        gst.gst_structure_set(structure, _JSON, ffi.cast("GType", G_TYPE_STRING), ffi.NULL, ffi.NULL)
-        self._values = {name: gst.gst_structure_get_value(structure, name) for name in (_NUMBER, _JSON)}
-        glib.g_value_set_static_string(self._values[_JSON], ffi.NULL)  # from now on the text is not the value's own
-        self._number = ffi.cast("uint64_t *", self._values[_NUMBER] + DATA)
-        self._pointer = ffi.cast("const char **", self._values[_JSON] + DATA)
-        self._filling = threading.Lock()
-
-    def add(self, address: int, frame_num: int, text: str | bytes) -> None:
-        """Add the meta to the writable buffer at ``address``; no NUL is in ``text``. Raises NotWritableError."""
-        check_writable(address)  # GStreamer's copying does not look
-        chars = ffi.new(CHARS, text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text)
-        with self._filling:
-            self._number[0], self._pointer[0] = frame_num, chars
-            self._copy(address, self._meta, self._address, COPY, AS_IT_IS)
-
-    def replace(self, address: int, meta_address: int, frame_num: int, text: str | bytes) -> None:
-        """Write into the meta at ``meta_address``, which is on the writable buffer at ``address``. Raises NotWritableError."""
-        check_writable(address)
-        structure = gst.gst_custom_meta_get_structure(meta_address)
-        chars = ffi.new(CHARS, text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text)
-        with self._filling:
-            self._number[0], self._pointer[0] = frame_num, chars
-            for name, value in self._values.items():
-                gst.gst_structure_set_value(structure, name, value)
-
-    def get(self, meta_address: int) -> bytes:
-        """Return the text in the meta at an address, in UTF-8; the empty text where it has none."""
-        text = gst.gst_structure_get_string(gst.gst_custom_meta_get_structure(meta_address), _JSON)
-        return ffi.string(text) if text else b""
-
-    def first(self, metas: list[int]) -> bytes:
-        """Return the first text in the metas at some addresses; the empty text where none has one."""
-        return next(filter(None, map(self.get, metas)), b"")
-
-    def find(self, address: int) -> int:
-        """Return the address of the first such meta on a buffer, 0: it has none."""
-        return int(gst.gst_buffer_get_meta(address, self.api))
-
-    def frame_num(self, meta_address: int) -> int | None:
-        """Return the frame's number in the meta at an address; None where it is not there, or too large."""
-        number = uint64_in(gst.gst_custom_meta_get_structure(meta_address), _NUMBER)
-        return number if number is not None and number < FRAME_NUMBERS else None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 5.0  # without progress, before the documents that wait at the end are given up
 MOST_DOCUMENTS, MOST_BYTES = 1000, 16 << 20
-_GATHER_S = 0.002  # to write several documents at once: waking the thread costs the stream more than a document does
+_GATHER_S = 0.02  # to write several documents at once: waking the thread costs the stream more than a document does
 _LOOK_EVERY_S = 0.01
 
 
