@@ -19,7 +19,11 @@ def parse(line: str):
 def test_options_and_every_belong_to_the_library_before_them():
     chosen = parse('run test --lib a.py --every 3 --lib b.py --options {"x":1} --lib c.py')
 
-    assert chosen.libraries == [Request("a.py", None, 3), Request("b.py", '{"x":1}', 1), Request("c.py", None, 1)]
+    assert chosen.libraries == [
+        Request("a.py", {"process-interval": 3}),
+        Request("b.py", {"options": '{"x":1}'}),
+        Request("c.py"),
+    ]
 
 
 def test_the_format_is_rgba_by_default():
@@ -86,7 +90,7 @@ def test_a_usage_error_exits_with_2(line, complaint, capsys):
 
 def test_the_same_value_twice_is_one_value():
     chosen = parse("run test --lib a.py --every 2 --every 2 --out a.jsonl --out a.jsonl")
-    assert (chosen.out, chosen.libraries) == ("a.jsonl", [Request("a.py", None, 2)])
+    assert (chosen.out, chosen.libraries) == ("a.jsonl", [Request("a.py", {"process-interval": 2})])
     assert not [name for name in vars(chosen) if name.startswith("_")]
 
 

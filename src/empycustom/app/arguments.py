@@ -11,8 +11,8 @@ from empycustom.app.options import (
     OUTSIDE_HELP,
     AddLibrary,
     Command,
-    OfLastLibrary,
-    OnError,
+    OfLibraries,
+    OfLibrary,
     Parser,
     Plain,
     add_configured,
@@ -185,6 +185,7 @@ example:
 SOURCE_HELP = "files, folders, globs; or a URI, a camera, `test`, - for stdin; see below"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 DRY_RUN_HELP = "print the equivalent gst-launch-1.0 command (ready to be typed: with passwords), and play nothing"
+EVERY_HELP = "call the --lib before it for every n-th frame"
 ON_ERROR_HELP = "what happens if a call fails: fail ends the run (the default), pass passes the frame on, drop drops it"
 SUMMARY_HELP = "write the summary to this file, as JSON, also after an error; - is stdout"
 GRACE_HELP = "how long to wait, after Ctrl-C or an error, until files are finished (default: %(default)g)"
@@ -218,9 +219,9 @@ def _add_run(commands: Any) -> None:
     add = run.add_argument
     add("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
-    add("--options", action=OfLastLibrary, type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
-    add("--every", action=OfLastLibrary, type=at_least(1), metavar="N", help="call the --lib before it for every n-th frame")
-    add("--on-error", action=OnError, choices=("fail", "pass", "drop"), metavar="POLICY", help=ON_ERROR_HELP)
+    add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
+    add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=EVERY_HELP)
+    add("--on-error", action=OfLibraries, dest="on-error", choices=("fail", "pass", "drop"), metavar="POLICY", help=ON_ERROR_HELP)
     add("--out", type=output, metavar="FILE", help="write the documents to this file, one per line; - is stdout")
     add("--save", action="append", default=[], metavar="FILE", help="write the frames to a video, or the last one to a picture")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
@@ -235,7 +236,7 @@ def _add_run(commands: Any) -> None:
     add("--summary-json", type=summary, metavar="FILE", help=SUMMARY_HELP)
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(run)
-    run.set_defaults(on_error=None)
+    run.set_defaults(defaults={})
     run.check = check_run
 
 

@@ -162,17 +162,17 @@ def check_run(parser: argparse.ArgumentParser, args: Any) -> None:
         parser.error(f"{configurations[0]} is a stream configuration, which plays alone; name one SOURCE")
     if configurations:
         others = {"libraries": "--lib", "format": "--format"}
-        if args.on_error:
-            parser.error('--on-error does not go with a stream configuration; write "on-error" beside "custom-lib" in the file')
+        for name in args.defaults:
+            parser.error(f'--{name} does not go with a stream configuration; write "{name}" beside "custom-lib" in the file')
         refuse_others(parser, args, others, "does not go with a stream configuration")
         return
     only = {"sources": "--source", "settings": "--set", "events": "--events", "verbose": "--verbose"}
     only["allow_outside"] = "--allow-outside"
     refuse_others(parser, args, only, "is for a stream configuration, a file whose name ends in .json")
-    if args.on_error and not args.libraries:
-        parser.error("--on-error is for libraries, and there is no --lib")
+    if args.defaults and not args.libraries:
+        parser.error(f"--{next(iter(args.defaults))} is for libraries, and there is no --lib")
     for request in args.libraries:
-        request.on_error = request.on_error or args.on_error
+        request.properties = args.defaults | request.properties
     if args.libraries and not args.format:
         args.format = "RGBA"
 
@@ -185,28 +185,24 @@ def refuse_others(parser: argparse.ArgumentParser, args: Any, names: dict[str, s
             parser.error(f"{option} {why}")
 
 
-# ``--lib``, ``--options``, ``--every`` and ``--on-error``: libraries, their order and their settings.
+# ``--lib``, and the options that are properties of its element: libraries, their order and their settings.
 
 
 @dataclass
 class Request:
-    """One ``--lib`` with the arguments behind it: ``options`` is JSON or ``@file``, ``every`` the interval in frames.
-
-    ``on_error`` is the property ``on-error`` of the element, None if it is not given.
-    """
+    """One ``--lib`` with the arguments behind it, which are ``properties`` of its element."""
 
     path: str
-    options: str | None = None
-    every: int = 1
-    on_error: str | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # by option
 
     def absolute(self) -> Request:
         """Return a copy with absolute paths of existing files: a library that starts first may change the working directory."""
-        options = self.options
-        if options and options.startswith("@"):
-            options = f"@{_absolute(options[1:])}"
-        return replace(self, path=_absolute(self.path), options=options)
+        properties = self.properties.copy()
+        options = properties.get("options", "")
+        if options.startswith("@"):
+            properties["options"] = f"@{_absolute(options[1:])}"
+        return replace(self, path=_absolute(self.path), properties=properties)
 
 
 def _absolute(name: str) -> str:
@@ -229,32 +225,32 @@ class AddLibrary(argparse.Action):
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), Request(values)])
 
 
-class OfLastLibrary(argparse.Action):
-    """Action of ``--options`` and ``--every``, which belong to the ``--lib`` before them."""
+class OfLibrary(argparse.Action):
+    """Action of an option that is a property, ``dest``, of the element of the ``--lib`` before it."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any) -> None:
-        self.attribute = dest
+        self.property = dest
         super().__init__(option_strings, "libraries", default=argparse.SUPPRESS, **settings)
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
-        """Set the value of the last request."""
+        """Set the property of the last request."""
         requests = getattr(namespace, self.dest, None)
         if not requests:
             parser.error(f"{option} belongs to the --lib before it, and there is none; write --lib FILE {option} {values}")
         give_once(parser, requests[-1].given, f"{option} of --lib {requests[-1].path}", values)
-        setattr(requests[-1], self.attribute, values)
+        requests[-1].properties[self.property] = values
 
 
-class OnError(OfLastLibrary):
-    """Action of ``--on-error``, which belongs to the ``--lib`` before it; before the first one it is the default of all."""
+class OfLibraries(OfLibrary):
+    """Action of an option of the same name as the property: before the first ``--lib`` it is the default of all."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
-        """Set the value of the last request, or the default."""
+        """Set the property of the last request, or the default."""
         if namespace.libraries:
             super().__call__(parser, namespace, values, option)
         else:
             give_once(parser, namespace.__dict__.setdefault(_GIVEN, {}), f"{option} before the first --lib", values)
-            namespace.on_error = values
+            namespace.defaults = {**namespace.defaults, self.property: values}
 
 
 def at_least(minimum: float, kind: Callable[[str], Any] = int) -> Callable[[str], Any]:

@@ -154,12 +154,8 @@ def stage_of(request: Request) -> Stage:
         callbacks = callbacks_of(request.path)
     except LibraryNotFoundError as error:
         raise as_typed(error, "--lib ") from error
-    properties: dict[str, Any] = {"process-interval": request.every} if request.every != 1 else {}
-    if request.on_error:
-        properties["on-error"] = request.on_error
-    if request.options is not None:
-        properties["options"] = request.options
-    return library_stage(request.path, in_place="process_ip" in callbacks or "process" not in callbacks, **properties)
+    in_place = "process_ip" in callbacks or "process" not in callbacks
+    return library_stage(request.path, in_place=in_place, **request.properties)
 
 
 def as_typed(error: LibraryNotFoundError, before: str) -> LibraryNotFoundError:
