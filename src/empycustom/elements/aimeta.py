@@ -166,7 +166,7 @@ class AIMeta(VideoTransform):
         self.last_meta = document = self.frames.document(address, self.report_warnings, is_read=is_written)
         self.documents += 1
         flow = self._write(as_line(document.json)) if is_written else FLOW_OK
-        if self.values["signal-aimetas"] and self.interval_gate.should_process():
+        if self.values["signal-aimetas"] and (self.interval_gate.interval == 1 or self.interval_gate.should_process()):
             self.emit_signals()
         return flow
 

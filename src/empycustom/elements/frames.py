@@ -86,7 +86,7 @@ class FrameReader:
         """Decode the buffer at ``address``, which was counted. Raises MetadataError."""
         now, metas = time_ns(), metas_on(address)
         frame = self.format.frame(pts_at(address)[0], self.number, now, self._stream_time, self.source)
-        return self._decoded(self._carrier_of(metas), metas, frame, now)
+        return self._decoded(self._carrier_of(metas) if metas.others else self._plain, metas, frame, now)
 
     def _decoded(self, carrier: Carrier, metas: Metas, frame: model.Frame, now: int, *, as_json: bool = False) -> Frame:
         try:
@@ -99,8 +99,6 @@ class FrameReader:
         return decoded
 
     def _carrier_of(self, metas: Metas) -> Carrier:
-        if not metas.others:
-            return self._plain
         return next(carrier for carrier in self._carriers if carrier.accepts(metas))
 
     def document(self, address: int, report: Callable[[Frame], None], *, is_read: bool = False) -> Document:
@@ -110,13 +108,14 @@ class FrameReader:
         ``is_read``, which means that it will be; then ``report`` sees the frame. Raises MetadataError.
         """
         now, metas = time_ns(), metas_on(address)
-        carrier = self._carrier_of(metas)
+        carrier = self._carrier_of(metas) if metas.others else self._plain
         kept = None if is_read else carrier.keep(address, metas, (self.format.width, self.format.height))
         known = (pts_at(address)[0], self.number, now, self._stream_time, self.source)
         if kept is None:
             frame = self._decoded(carrier, metas, self.format.frame(*known), now, as_json=True)
             self.stamp(address, frame)
-            report(frame)
+            if frame.warnings or frame.is_reshaped:
+                report(frame)
             return Document(frame)
         number, metas = kept
         if number is not None:

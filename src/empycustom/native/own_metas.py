@@ -204,7 +204,8 @@ class JsonMeta:
 
     def add(self, address: int, frame_num: int, text: str | bytes) -> None:
         """Add the meta to the writable buffer at ``address``; no NUL is in ``text``. Raises NotWritableError."""
-        check_writable(address)  # GStreamer's copying does not look
+        if _references(address)[0] != 1:
+            check_writable(address)  # GStreamer's copying does not look
         chars = ffi.new(CHARS, text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text)
         with self._filling:
             self._number[0], self._pointer[0] = frame_num, chars
