@@ -184,7 +184,8 @@ class PlainCarrier:
     def _there(self, address: int) -> tuple[list[Place], int]:
         """Return (state, source, meta, number) of the objects on a writable buffer, in order; and the address of our own meta."""
         check_writable(address)
-        metas, places = metas_on(address), list[Place]()
+        metas = metas_on(address)
+        places: list[Place] = []
         for api, run in metas.others:
             source = self._sources[api]
             if source is not None:

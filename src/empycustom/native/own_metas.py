@@ -44,29 +44,19 @@ META_NAME = "EmPyCustomMeta"
 class Metas:
     """What lies on a buffer, read once.
 
-    ``jsons`` are the addresses of our custom metas; ``stamp`` is the last one: the frame's number, and its time in nanoseconds
-    since 1970; ``video`` is the address of the last GstVideoMeta, 0: there is none; ``has_parent``: it keeps another buffer.
-    ``others`` are all other metas, in the order in which they lie. ``copy``: of which buffer of our own they are, if of one.
+    ``jsons`` are the addresses of our custom metas, ``text`` is the first text in them, in UTF-8, empty: there is none. ``stamp``
+    is the last one: the frame's number, and its time in nanoseconds since 1970. ``video`` is the address of the last
+    GstVideoMeta, 0: there is none. ``has_parent``: it keeps another buffer. ``others`` are all other metas, in the order in which
+    they lie. ``copy``: the buffer of our own on which they lie, if they are those of a copy.
     """
 
-    __slots__ = ("_text", "copy", "has_parent", "jsons", "others", "stamp", "video")
-
-    def __init__(self) -> None:
-        self.jsons: Sequence[int] = ()
-        self.stamp: tuple[int, int] | None = None
-        self.video = 0
-        self.has_parent = False
-        self.others: Runs = ()
-        self.copy: Snapshot | None = None
-        self._text: bytes | None = None
-
-    @property
-    def text(self) -> bytes:
-        """The first text in our custom metas, in UTF-8; the empty text where there is none."""
-        text = self._text
-        if text is None:
-            text = self._text = next(filter(None, map(text_at, self.jsons)), b"")
-        return text
+    jsons: tuple[int, ...] = ()
+    text = b""
+    stamp: tuple[int, int] | None = None
+    video = 0
+    has_parent = False
+    others: Runs = ()
+    copy: Snapshot | None = None
 
     @property
     def layout(self) -> VideoLayout | None:
@@ -79,7 +69,8 @@ NO_METAS = Metas()
 
 def metas_on(address: int) -> Metas:
     """Read the metas of the buffer at ``address``."""
-    found, last, run = NO_METAS, 0, list[int]()
+    found, last = NO_METAS, 0
+    run: list[int] = []
     for api, meta in scan(address):
         if found is NO_METAS:
             found = Metas()
@@ -108,7 +99,8 @@ def copied(address: int) -> Metas:
 
 
 def _read_json(found: Metas, meta: int) -> None:
-    found.jsons = (*found.jsons, meta)
+    found.jsons += (meta,)
+    found.text = found.text or text_at(meta)
 
 
 def _read_stamp(found: Metas, meta: int) -> None:
