@@ -17,11 +17,11 @@ from empycustom.session.callback import SignalCallback
 from empycustom.session.describe import PlayOptions, described, sinks_of, sources_of
 from empycustom.session.excerpt import Excerpt, Newest, SkippedFrames, why_no_start
 from empycustom.session.outputs import SLOW, Writer
-from empycustom.session.parts import Report, exists, in_background
-from empycustom.session.playlist import Playlist
+from empycustom.session.parts import Feeder, Report, exists, in_background
+from empycustom.session.playlist import Playlist, Single
 from empycustom.session.reconnect import Outlet, Reconnection
 from empycustom.session.sinks import Sinks
-from empycustom.session.sources import SOURCE, Times, error_text, expect_video, is_endless, shown
+from empycustom.session.sources import error_text, is_endless
 from empycustom.session.stages import set_text
 from empycustom.session.summary import Work
 from empycustom.session.upright import keep_upright
@@ -63,7 +63,7 @@ class Branch:
         self.tail: Any = None  # the bin of aimeta; the same where no stages are shared
         self.expected: int | None = options.frames  # frames, as far as it can be known
         self.ended: StreamEndedError | None = None  # by the callback
-        self.feeder: Playlist | Reconnection | None = None
+        self.feeder: Feeder = Feeder()  # until there are elements
         self.outlet: Outlet | None = None
         self._sinks = sinks_of(stream, options)
         self._passed: probes.BufferCounter | None = None
@@ -134,9 +134,7 @@ class Branch:
         if self.options.reconnect and is_endless(source.target):
             self.feeder = Reconnection(self.head, self.first, source, name, outlet, is_over=self._is_over, warn=self._warn)
         else:
-            element, pad = self.head.get_by_name(SOURCE), self.first.get_static_pad("sink")
-            expect_video(element, pad, shown(source.name))
-            self._undo.append(Times(element, pad).end)
+            self.feeder = Single(self.head, self.first.get_static_pad("sink"), source)
         if self.options.part:
             self.excerpt = Excerpt(self.head, self.options.part, is_file=not why_no_start(source))
 
@@ -161,7 +159,7 @@ class Branch:
     def _expect(self) -> int | None:
         """Return how many frames the stream will have, None where that is not known."""
         limit = self.options.frames
-        if isinstance(self.feeder, Playlist):
+        if len(self.sources) > 1:
             return min(filter(None, [limit, self.feeder.total]), default=None)
         known, duration = self.head.query_duration(Gst.Format.TIME)
         caps = self._last.get_current_caps()
@@ -195,16 +193,14 @@ class Branch:
     # In the thread of the player.
 
     def tick(self) -> None:
-        """Update counts, warnings and the source; called ten times a second."""
+        """Update counts and warnings; called ten times a second."""
         self.expected = self._expect()
         for text in self.left_out.warnings():
             self._warn(text)
-        if self.feeder:
-            self.feeder.tick()
 
     def report(self, report: Report) -> None:
         """Pass on what an element of the stream reports, with the source's name and without passwords."""
-        source = (self.feeder and self.feeder.source_of(report.element)) or self.sources[0]
+        source = self.feeder.source_of(report.element) or self.sources[0]
         has_begun = self.first.get_static_pad("sink").has_current_caps()
         texts = (error_text(report, source, has_begun=has_begun), report.details)
         text, details = (without_secrets(each, source.typed) for each in texts)
@@ -212,12 +208,12 @@ class Branch:
 
     def handle_error(self, report: Report) -> bool:
         """Return True for an error that does not end the stream: it reconnects, or goes on with the next file."""
-        return bool(self.feeder and self.feeder.handle_error(report))
+        return self.feeder.handle_error(report)
 
     @property
     def is_reconnecting(self) -> bool:
         """True while the source is gone and the stream waits for it."""
-        return isinstance(self.feeder, Reconnection) and self.feeder.is_reconnecting
+        return self.feeder.is_reconnecting
 
     def mark_ended(self) -> None:
         """Record that all sinks saw the end."""
@@ -249,7 +245,7 @@ class Branch:
     @property
     def broken(self) -> bool:
         """True if one of several sources could not be played."""
-        return isinstance(self.feeder, Playlist) and bool(self.feeder.broken)
+        return bool(self.feeder.broken)
 
     def close(self, *, complete: bool) -> None:
         """Release the elements, which have stopped, and warn of files without frames. ``complete``: all sinks saw the end."""

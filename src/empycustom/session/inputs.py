@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from empycustom.gstreamer import Gst
 from empycustom.library.explain import kind_of
 from empycustom.session.describe import plain_stream, sources_of
 from empycustom.session.excerpt import Newest, SkippedFrames, is_live
-from empycustom.session.parts import Report
-from empycustom.session.playlist import Playlist
-from empycustom.session.sources import SOURCE, Times, describe_source, error_text, expect_video, shown
+from empycustom.session.parts import Feeder, Report
+from empycustom.session.playlist import Playlist, Single
+from empycustom.session.sources import SOURCE, describe_source, error_text
 from empycustom.text import as_text
 
 AHEAD = 2  # frames that are made before they are needed
@@ -33,10 +33,9 @@ def _warn(text: str) -> None:
 
 
 class Input:
-    """A source of frames, and the feeder of the pipeline's States.
+    """The base of what :func:`empycustom.process` plays. ``newest``: the queue behind it keeps only the newest frame.
 
-    ``wait_ns`` is how long to wait for a frame between two calls of ``feed``; ``newest``: the queue behind it keeps only the
-    newest frame.
+    ``wait_ns`` is how long to wait for a frame between two calls of ``feed``.
     """
 
     wait_ns = 50 * Gst.MSECOND
@@ -46,22 +45,15 @@ class Input:
         """Return the beginning of the pipeline. Raises LaunchError."""
         raise NotImplementedError
 
-    def attach(self, pipeline: Any) -> None:
-        """Attach to the elements of the pipeline."""
+    def attach(self, pipeline: Any) -> Feeder:
+        """Attach to the elements of the pipeline; return what feeds it."""
         raise NotImplementedError
-
-    def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
-        """Begin to feed; ``later`` calls what it is given in the thread that changes states."""
 
     def feed(self) -> None:
         """Push more frames if they are needed. Called in the thread of the program before it waits for a result."""
 
-    def end(self) -> None:
-        """Release the pipeline, which has stopped. Called in the thread that changes states."""
-
-    def handle_error(self, _report: Report) -> bool:
-        """Return True for an error after which the pipeline goes on."""
-        return False
+    def tick(self) -> None:
+        """Do periodic work; called ten times a second, in another thread."""
 
     def error_of(self, report: Report) -> SourceError | None:
         """Return the error of the video, None if ``report`` is not about the video."""
@@ -82,66 +74,42 @@ class Files(Input):
             raise SourceError(str(error).replace("SOURCE", "video")) from None
         self._every, self.newest = every_frame, is_live(self._sources[0]) and not every_frame
         self._left_out, self._warned = SkippedFrames(), False
-        self._playlist: Playlist | None = None
-        self._times: Times | None = None
         self._broken: list[str] = []
 
     def tokens(self) -> Sequence[str]:
         """Return the beginning of the pipeline. Raises LaunchError."""
         return Playlist.tokens if len(self._sources) > 1 else describe_source(self._sources[0])
 
-    def attach(self, pipeline: Any) -> None:
+    def attach(self, pipeline: Any) -> Feeder:
         """Attach to the source."""
-        source, first = pipeline.get_by_name(SOURCE), pipeline.get_by_name(FIRST)
+        first = pipeline.get_by_name(FIRST)
         self._pad = first.get_static_pad("sink")
         Newest(pipeline, self._left_out, every=self._every)
         if len(self._sources) > 1:
-            self._playlist = Playlist(pipeline, self._sources, self._skip_file)
-            return
-        expect_video(source, first.get_static_pad("sink"), shown(self._sources[0].name))
-        announce(first.get_static_pad("src"), self._sources[0].name)
-        self._times = Times(source, first.get_static_pad("sink"))
+            self._feeder: Feeder = Playlist(pipeline, self._sources, self._skip_file)
+        else:
+            announce(first.get_static_pad("src"), self._sources[0].name)
+            self._feeder = Single(pipeline, self._pad, self._sources[0])
+        return self._feeder
 
-    def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
-        """Begin to play several files."""
-        if self._playlist:
-            self._playlist.begin(later)
-
-    def feed(self) -> None:
-        """Skip files that are idle, and warn of skipped frames."""
-        if self._playlist:
-            self._playlist.tick()
+    def tick(self) -> None:
+        """Warn of skipped frames, once."""
         if self._left_out.count and not self._warned:
             self._warned = True
             _warn("Frames of this live source are left out while libraries or the program are busy; every_frame=True takes all.")
 
-    def end(self) -> None:
-        """Stop all files, and setting timestamps."""
-        if self._playlist:
-            self._playlist.end()
-        if self._times:
-            self._times.end()
-
-    def handle_error(self, report: Report) -> bool:
-        """Return True for an error of one of several files: the others are played."""
-        return bool(self._playlist and self._playlist.handle_error(report))
-
     def _skip_file(self, report: Report) -> None:
-        error = self.error_of(report)
-        self._broken.append(str(error or report.text))
-        _log.warning("%s", self._broken[-1])
+        self._broken.append(str(self.error_of(report) or report.text))
+        _warn(self._broken[-1])
 
     def error_of(self, report: Report) -> SourceError | None:
         """Return the error of a file, None if ``report`` is not about one."""
-        source = self._playlist.source_of(report.element) if self._playlist else self._sources[0]
+        source = self._feeder.source_of(report.element)
         if source is None or f":{SOURCE}" not in report.element:
             return None
-        error = SourceError(error_text(report, source, has_begun=self._has_begun()))
+        error = SourceError(error_text(report, source, has_begun=self._pad.has_current_caps()))
         error.details = report.details
         return error
-
-    def _has_begun(self) -> bool:
-        return bool(self._pad.has_current_caps())
 
     def error_at_end(self) -> SourceError | None:
         """Return the error of the files that were skipped."""
@@ -166,10 +134,11 @@ class Arrays(Input):
         """Return the beginning of the pipeline. Raises LaunchError."""
         return ["appsrc", f"name={SOURCE}", "format=time", "max-buffers=0", "max-bytes=0"]
 
-    def attach(self, pipeline: Any) -> None:
+    def attach(self, pipeline: Any) -> Feeder:
         """Attach to the source; no array is read yet."""
         pipeline.get_by_name(FIRST).set_property("max-size-buffers", AHEAD)
         self._source = pipeline.get_by_name(SOURCE)
+        return Feeder()
 
     def feed(self) -> None:
         """Push as many arrays as the source has room for. An error ends the stream, and is raised after the frames before it."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from empycustom.elements.failures import ENDED, LEFT, post_error
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.packages import how_to_get_any
+
+if TYPE_CHECKING:
+    from empycustom.session.sources import Source
 
 _FACTORY = re.compile("[A-Za-z][A-Za-z0-9_-]+")  # a name of a kind of element
 _NOT_TEXT = re.compile("\\S*[\ud800-\udfff]\\S*")
@@ -116,14 +119,33 @@ def _named(text: str) -> str:
 _PATIENCE_S = 1.0
 
 
-class Feeder(Protocol):
-    """Sources that come and go while a pipeline plays; it does not change their states."""
+class Feeder:
+    """The base of what feeds a pipeline with frames, from sources that may come and go; it does not change the pipeline's state.
+
+    ``total`` is the count of frames, None where it is not known. ``broken`` are those of several sources that could not be
+    played. ``is_reconnecting``: the source is gone, and is waited for.
+    """
+
+    total: int | None = None
+    broken: Collection[int] = ()
+    is_reconnecting = False
 
     def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
         """Begin to feed; ``later`` calls what it is given in the thread that changes states, until the end."""
 
+    def tick(self) -> None:
+        """Do periodic work; called ten times a second."""
+
+    def handle_error(self, report: Report) -> bool:  # noqa: ARG002 - others do
+        """Return True for an error after which the pipeline goes on."""
+        return False
+
+    def source_of(self, element: str) -> Source | None:
+        """Return the source that an element, given by its path, is part of; None: it is part of none."""
+        raise NotImplementedError
+
     def end(self) -> None:
-        """Stop all sources; the pipeline has stopped."""
+        """Stop all sources; the pipeline has stopped, or never begins."""
 
 
 class States:

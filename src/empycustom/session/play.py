@@ -84,7 +84,7 @@ class StreamPipeline(Owner):
         pipeline = self._build()
         if pipeline is None:
             return FAILED
-        self.feeders = [branch.feeder for branch in self.branches if branch.feeder]
+        self.feeders = [branch.feeder for branch in self.branches]
         self._player = Player(pipeline, self, interrupts=self._interrupts, grace_s=self._options.grace_s)
         if all(branch.over for branch in self.branches):
             self._player.end()

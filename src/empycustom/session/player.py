@@ -128,6 +128,8 @@ class Player:
         Nothing starts after Ctrl-C.
         """
         if self.interrupts:
+            for feeder in self.owner.feeders:
+                feeder.end()
             return self.exit_code
         self.pipeline.set_auto_flush_bus(False)  # messages of elements that stop are wanted
         self._states.start()
@@ -145,6 +147,16 @@ class Player:
     def end(self) -> None:
         """End the stream as Ctrl-C does, without its exit code. May be called from any thread."""
         self._end_requested = True
+
+    def stop(self) -> None:
+        """End the stream at once, without the frames that are on their way. May be called from any thread."""
+        self._ended = True
+        self.bus.post(Gst.Message.new_application(None, Gst.Structure.new_empty("empycustom-stop")))  # do not wait for others
+
+    @property
+    def started(self) -> bool:
+        """True when all elements have started."""
+        return self._states.started
 
     @property
     def interrupts(self) -> int:
@@ -176,6 +188,8 @@ class Player:
         elif self._ends_by is not None and time.monotonic() > self._ends_by:
             self._ended = True
             self.notify("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
+        for feeder in self.owner.feeders:
+            feeder.tick()
         self.owner.tick()
 
     def _wait_for_debugger(self) -> None:

@@ -1,4 +1,4 @@
-"""Several files as one source: the files of a folder, a glob or a numbered name, and playing them one after the other."""
+"""What a stream plays: one source, or the files of a folder, a glob or a numbered name, one after the other."""
 
 from __future__ import annotations
 
@@ -16,8 +16,18 @@ from empycustom.elements.upstream import announce
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst
 from empycustom.session import sources as endless
-from empycustom.session.parts import Report, build_element
-from empycustom.session.sources import SOURCE, Source, Times, describe_source, expect_video, is_endless, is_file, post_no_video
+from empycustom.session.parts import Feeder, Report, build_element
+from empycustom.session.sources import (
+    SOURCE,
+    Source,
+    Times,
+    describe_source,
+    expect_video,
+    is_endless,
+    is_file,
+    post_no_video,
+    shown,
+)
 from empycustom.text import as_path, as_text, from_native
 
 # Suffixes of files that are played; others in a folder are left out.
@@ -145,12 +155,25 @@ def launch_tokens(sources: Sequence[Source]) -> list[str]:
     return tokens
 
 
-class Playlist:
+class Single(Feeder):
+    """Plays one source, the element ``SOURCE`` of ``pipeline``, into the sink pad ``pad``."""
+
+    def __init__(self, pipeline: Any, pad: Any, source: Source) -> None:
+        self._source, element = source, pipeline.get_by_name(SOURCE)
+        expect_video(element, pad, shown(source.name))
+        self.end = Times(element, pad).end  # type: ignore[method-assign]
+
+    def source_of(self, _element: str) -> Source:
+        """Return the source."""
+        return self._source
+
+
+class Playlist(Feeder):
     """Plays ``sources`` through the element ``SOURCE`` of ``pipeline``, a concat, which continues times from one to the next.
 
     Sources are added and removed while the pipeline plays, in the thread that changes its states. ``broken`` are the numbers of
-    those that did not play to their end; ``on_error`` gets each error. ``name`` is the source in the documents of all frames,
-    ``""``: the name of their file.
+    those that did not play to their end; ``on_error`` gets the first error of each. ``name`` is the source in the documents of
+    all frames, ``""``: the name of their file.
     """
 
     tokens = ("concat", f"name={SOURCE}")
@@ -198,14 +221,14 @@ class Playlist:
         return True
 
     def tick(self) -> None:
-        """Skip a source that is idle and has reported no error: GStreamer may lose it."""
+        """Leave sources that are idle."""
         if self._playing and time.monotonic() > self._look_at:
             self._look_at = time.monotonic() + _LOOK_EVERY_S
-            self._later(self._refuse_idle)
+            self._later(self._leave_idle)
 
-    def _refuse_idle(self) -> None:
-        for playing in self._playing.values():
-            playing.refuse_idle()
+    def _leave_idle(self) -> None:
+        for number in [number for number, playing in self._playing.items() if playing.is_idle()]:
+            self._next(number)
 
     def _add(self) -> None:
         number = next(self._waiting, None) if len(self._playing) < _AT_ONCE else None
@@ -225,6 +248,8 @@ class Playlist:
         if number not in self._playing or self._is_over():
             return
         gone = self._playing.pop(number)
+        if not gone.has_frames:
+            gone.post_no_frame()
         if not self._playing:  # without another one, concat would end the stream
             self._add()
         gone.leave()
@@ -239,7 +264,10 @@ class Playlist:
 
 
 class _Playing:
-    """One source for ``pipeline``, linked to a pad of ``concat`` of its own; ``on_end`` is called when it has come to its end."""
+    """One source for ``pipeline``, linked to a pad of ``concat`` of its own; ``on_end`` is called when it has come to its end.
+
+    ``has_frames``: it has given at least one frame.
+    """
 
     def __init__(self, pipeline: Any, concat: Any, source: Source, number: int, on_end: Callable[[], None], name: str) -> None:
         self._concat, self._on_end, self._name = concat, on_end, name or source.name
@@ -251,7 +279,7 @@ class _Playing:
         expect_video(self._decoder, self._pad, source.name)
         self._decoder.connect("pad-added", self._link)
         self._idle_since: float | None = None
-        self._has_frames = False
+        self.has_frames = False
 
     def start(self) -> None:
         """Begin to read; the source waits for its turn when it has a frame."""
@@ -266,26 +294,27 @@ class _Playing:
         announce(pad, self._name, begins=True)
 
     def _on_buffer(self, _pad: Any, _info: Any) -> Any:
-        self._has_frames = True
+        self.has_frames = True
         return Gst.PadProbeReturn.REMOVE
 
     def _drop_eos(self, _pad: Any, info: Any) -> Any:
         """Drop the end of this source, which would end the stream if the next source is not ready yet."""
         if info.get_event().type != Gst.EventType.EOS:
             return Gst.PadProbeReturn.OK
-        if not self._has_frames:  # GStreamer may have lost the error with the cause
-            post_no_video(self._decoder, "No frame of it can be decoded.")
         self._on_end()
         return Gst.PadProbeReturn.DROP
 
-    def refuse_idle(self) -> None:
-        """Post an error if no thread has worked on the source for a while and it has not given a frame."""
+    def is_idle(self) -> bool:
+        """Return True if no thread has worked on the source for a while and there is no video."""
         if self._pad.is_linked() or _is_at_work(self._decoder):
             self._idle_since = None
-            return
+            return False
         self._idle_since = self._idle_since or time.monotonic()
-        if time.monotonic() - self._idle_since > _IDLE_S:
-            post_no_video(self._decoder, "There is no video in it that GStreamer can decode; it gave up without saying why.")
+        return time.monotonic() - self._idle_since > _IDLE_S
+
+    def post_no_frame(self) -> None:
+        """Post an error: the source has come to its end without a frame. GStreamer may have lost the error with the cause."""
+        post_no_video(self._decoder, "No frame of it can be decoded.")
 
     def leave(self) -> None:
         """Stop this source, and let the next one play."""

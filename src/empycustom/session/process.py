@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
-from functools import cache, partial
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from time import monotonic
@@ -27,7 +28,8 @@ from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
 from empycustom.session.describe import library_stage, plain_stream
 from empycustom.session.inputs import AHEAD, Input, input_of
-from empycustom.session.parts import Report, States, build, exists, report_of
+from empycustom.session.parts import Report, build, exists, in_background
+from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.upright import keep_upright
 from empycustom.text import as_text
 
@@ -148,11 +150,9 @@ class Results(Iterator[Result]):
 
     def __init__(self, video: Input, libraries: list[tuple[Any, str | None]], format: str | None, on_error: str) -> None:
         self._video, self._libraries, self._format, self._on_error = video, libraries, format, on_error
-        self._states: States | None = None
+        self._playing: _Playing | None = None
         self._current: Result | None = None
-        self._failure: Exception | None = None
-        self._over = self._closed = False
-        self._documents: deque[Any] = deque()
+        self._closed = False
         self._caps: Any = None
 
     def __enter__(self) -> Results:
@@ -166,139 +166,143 @@ class Results(Iterator[Result]):
                 raise
 
     def __del__(self) -> None:
-        states: States | None = getattr(self, "_states", None)
-        if states and not self._closed:
-            self._closed = True
-            # Nobody waits for it: the thread that this is called in may be one of the pipeline.
-            states.stop(partial(_empty, self._bus))
+        playing: _Playing | None = getattr(self, "_playing", None)
+        if playing and not self._closed:
+            playing.abandon()  # nobody waits for it: the thread that this is called in may be one of the pipeline
 
     def __next__(self) -> Result:
         self._release_current()
         if self._closed:
             raise StopIteration
-        if self._states is None:
-            self._start()
         try:
+            playing = self._playing = self._playing or _Playing(self._video, self._libraries, self._format, self._on_error)
             while True:
                 self._video.feed()
-                self._read_bus()
-                sample = self._pull()
+                is_ending = playing.is_ending  # before the last results are taken
+                sample = playing.pull()
                 if sample is not None:
-                    return self._result_of(sample)
-                if self._over or self._failure:
+                    return self._result_of(sample, playing.documents.popleft())
+                if is_ending:
                     break
         except BaseException:
             self._stop()
             raise
-        self._end()
+        failure = self._stop(patient=not playing.failure) or self._video.error_at_end()
+        if failure:
+            raise failure
         raise StopIteration
 
     def close(self) -> None:
         """Stop the pipeline. Raises LibraryError if ``stop`` of a library fails."""
         self._release_current()
-        if self._closed or self._states is None:
-            self._closed = True
-            return
-        self._stop()
-        if self._failure:
-            raise self._failure
-
-    def _end(self) -> None:
-        """Stop after the last frame or after an error, and raise the error."""
-        failed = self._failure
-        self._stop(patient=failed is None)
-        failure = failed or self._failure or self._video.error_at_end()
+        failure = None if self._closed else self._stop()
         if failure:
             raise failure
+
+    def _stop(self, *, patient: bool = False) -> Exception | None:
+        """Stop the pipeline, and wait: a call of a library may be running, and its ``stop`` may take long. Return its error."""
+        self._closed = True
+        return self._playing.stop(patient=patient) if self._playing else None
 
     def _release_current(self) -> None:
         current, self._current = self._current, None
         if current is not None:
             current._close()
 
-    def _start(self) -> None:
-        register()
-        self._pipeline = build(" ".join(self._tokens()))
-        self._pipeline.set_auto_flush_bus(False)  # messages of elements that stop are wanted
-        self._bus = self._pipeline.get_bus()
-        for number, (library, options) in enumerate(self._libraries):
-            _configure(self._pipeline.get_by_name(f"empycustom{number}"), library, options, self._on_error)
-        self._last = self._pipeline.get_by_name(_LAST)
-        _collect(self._pipeline.get_by_name(AIMETA), self._last.get_static_pad("sink"), self._documents)
-        self._video.attach(self._pipeline)
-        keep_upright(self._pipeline)
-        self._states = States(self._pipeline, [self._video])
-        _playing.add(self._states)
-        _stop_at_exit()
-        self._states.start()
-
-    def _tokens(self) -> list[str]:
-        stages = [library_stage("", in_place=True) for _ in self._libraries]
-        sink = ["!", "appsink", f"name={_LAST}", "sync=false", f"max-buffers={AHEAD}", "enable-last-sample=false"]
-        made = describe(
-            plain_stream([""], stages, pixels=self._format),
-            self._video.tokens(),
-            exists,
-            sinks=lambda _converter: sink,
-            named=True,
-            newest=self._video.newest,
-            aimeta={"signal-aimetas": False},
-        )
-        return [*made.tokens, *made.sinks]
-
-    def _pull(self) -> Any:
-        assert self._states is not None
-        if not self._states.started:
-            message = self._bus.timed_pop(Gst.MSECOND * 10)
-            if message:
-                self._handle_message(message)
-            return None
-        return self._last.emit("try-pull-sample", 0 if self._failure or self._over else self._video.wait_ns)
-
-    def _result_of(self, sample: Any) -> Result:
+    def _result_of(self, sample: Any, document: Any) -> Result:
         caps = sample.get_caps()
         if hash(caps) != hash(self._caps):  # by address, which no other caps get while these are referenced
             self._caps, self._about = caps, {"buffer": FrameFormat(caps).buffer_info(None)}
-        self._current = Result(self._documents.popleft().values(), sample.get_buffer(), self._about)
+        self._current = Result(document.values(), sample.get_buffer(), self._about)
         return self._current
 
-    def _read_bus(self) -> None:
-        failed = self._states is not None and self._states.failed  # read first: an element reports the cause before
-        while (message := self._bus.pop()) is not None:
-            self._handle_message(message)
-        if failed and not self._failure:
-            self._failure = LaunchError("The pipeline cannot start, and no element reports why; set the variable GST_DEBUG=3.")
 
-    def _handle_message(self, message: Any) -> None:
-        if message.type == Gst.MessageType.EOS:
-            self._over = True
-        report = report_of(message)
-        if report is None or report.is_slow:
-            return
-        if report.kind != "error":
+class _Playing(Owner):
+    """The pipeline of one iterator, which does not refer to the iterator. ``failure`` is its first error."""
+
+    def __init__(self, video: Input, libraries: list[tuple[Any, str | None]], format: str | None, on_error: str) -> None:
+        register()
+        pipeline = build(" ".join(_tokens(video, len(libraries), format)))
+        for number, (library, options) in enumerate(libraries):
+            _configure(pipeline.get_by_name(f"empycustom{number}"), library, options, on_error)
+        self._video = video
+        self._last = pipeline.get_by_name(_LAST)
+        self.documents = _documents_at(self._last.get_static_pad("sink"), pipeline.get_by_name(AIMETA))
+        self.feeders = [video.attach(pipeline)]
+        keep_upright(pipeline)
+        self.failure: Exception | None = None
+        self._is_abandoned = False
+        self._player = Player(pipeline, self, interrupts=Interrupts(), grace_s=math.inf)
+        _playing.add(self)
+        _stop_at_exit()
+        self.thread = in_background(self._play)
+
+    def _play(self) -> None:
+        try:
+            self._player.play()
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
+            self._fail(error)
+        del self._player.owner, self.feeders  # so that the pipeline is freed at once
+
+    def pull(self) -> Any:
+        """Wait for a result for a moment; return its sample, or None."""
+        if not self._player.started:
+            self.thread.join(0.01)
+            return None
+        return self._last.emit("try-pull-sample", 0 if self.failure else self._video.wait_ns)
+
+    @property
+    def is_ending(self) -> bool:
+        """True when nothing is made any more; there may be results that are not taken yet."""
+        is_at_end = self._player.started and self._last.get_property("eos")  # which is True before the start, too
+        return bool(self.failure) or is_at_end or not self.thread.is_alive()
+
+    def stop(self, *, patient: bool) -> Exception | None:
+        """Stop the pipeline and wait, not longer than :data:`_GRACE_S` unless ``patient``; return its error."""
+        self._player.stop()
+        self.thread.join(None if patient else _GRACE_S)
+        if self.thread.is_alive():
+            self._is_abandoned = True
+            who = "a callback of a library, or an element, does not return"
+            return self.failure or LaunchError(f"The pipeline does not stop within {_GRACE_S:g} s: {who}.")
+        return self.failure
+
+    def abandon(self) -> None:
+        """Stop the pipeline without waiting. Errors are logged."""
+        self._is_abandoned = True
+        self._player.stop()
+
+    # In the player's thread.
+
+    def tick(self) -> None:
+        """Let the video warn."""
+        self._video.tick()
+
+    def handle_error(self, report: Report, element: Any) -> bool:
+        """Keep an error. The pipeline goes on until the results before it are taken."""
+        if not any(feeder.handle_error(report) for feeder in self.feeders):
+            self._fail(getattr(element, "error", None) or self._video.error_of(report) or _launch_error(report))
+        return True
+
+    def report(self, report: Report, _element: Any) -> None:
+        """Log what is not an error; keep an error of the player itself."""
+        if report.kind == "error":
+            self._fail(LaunchError(report.text))
+        else:
             _log.log(logging.WARNING if report.kind == "warning" else logging.INFO, "%s", report.text.removesuffix(BELOW))
-            self._over |= report.is_left
-        elif not self._failure and not self._video.handle_error(report):
-            self._failure = getattr(message.src, "error", None) or self._video.error_of(report) or _launch_error(report)
 
-    def _stop(self, *, patient: bool = False) -> None:
-        """Set the pipeline to NULL, and wait: a call of a library may be running, and its ``stop`` may take long."""
-        self._closed = True
-        assert self._states is not None
-        stopping = self._states.stop()
-        until = monotonic() + _GRACE_S
-        while stopping.is_alive():
-            stopping.join(0.1)
-            if not patient and monotonic() > until:
-                self._states.stop(partial(_empty, self._bus))  # once it does stop
-                self._failure = self._failure or LaunchError(
-                    f"The pipeline does not stop within {_GRACE_S:g} s: a callback of a library, or an element, does not return."
-                )
-                return
-        self._read_bus()
+    def can_fall_behind(self, *, live: bool) -> bool:  # noqa: ARG002 - whatever the source is
+        """Return False: a program sees how fast results come."""
+        return False
+
+    def _fail(self, error: Exception) -> None:
+        if self.failure is None:
+            self.failure = error
+            if self._is_abandoned:
+                _log.error("%s", error)
 
 
-_playing: WeakSet[States] = WeakSet()  # each lives at least as long as its thread
+_playing: WeakSet[_Playing] = WeakSet()  # each lives at least as long as its thread
 
 
 @cache
@@ -311,30 +315,41 @@ def _stop_at_exit() -> None:
 
 
 def _stop_all() -> None:
-    stopping = [states.stop(partial(_empty, states.bus)) for states in list(_playing)]
+    stopping = list(_playing)
+    for playing in stopping:
+        playing.abandon()
     until = monotonic() + _GRACE_S
-    for thread in stopping:
-        thread.join(max(until - monotonic(), 0))
-    if any(thread.is_alive() for thread in stopping):
+    for playing in stopping:
+        playing.thread.join(max(until - monotonic(), 0))
+    if any(playing.thread.is_alive() for playing in stopping):
         _log.warning("A pipeline does not stop within %g s; the program ends without it.", _GRACE_S)
 
 
-def _empty(bus: Any) -> None:
-    """Take the messages from a bus that nobody reads any more: they refer to the pipeline, which has the bus. Log errors."""
-    while (message := bus.pop()) is not None:
-        error = getattr(message.src, "error", None) if message.type == Gst.MessageType.ERROR else None
-        if error:
-            _log.error("%s", error)
+def _tokens(video: Input, libraries: int, format: str | None) -> list[str]:
+    stages = [library_stage("", in_place=True) for _ in range(libraries)]
+    sink = ["!", "appsink", f"name={_LAST}", "sync=false", f"max-buffers={AHEAD}", "enable-last-sample=false"]
+    made = describe(
+        plain_stream([""], stages, pixels=format),
+        video.tokens(),
+        exists,
+        sinks=lambda _converter: sink,
+        named=True,
+        newest=video.newest,
+        aimeta={"signal-aimetas": False},
+    )
+    return [*made.tokens, *made.sinks]
 
 
-def _collect(aimeta: Any, pad: Any, documents: deque[Any]) -> None:
-    """Append the document of aimeta for each frame at a pad behind it to ``documents``."""
+def _documents_at(pad: Any, aimeta: Any) -> deque[Any]:
+    """Return a queue that gets the document of ``aimeta`` for each frame at a pad behind it."""
+    documents: deque[Any] = deque()
 
     def look(_pad: Any, _info: Any) -> Any:
         documents.append(aimeta.last_meta)
         return Gst.PadProbeReturn.OK
 
     pad.add_probe(Gst.PadProbeType.BUFFER, look)
+    return documents
 
 
 def _launch_error(report: Report) -> LaunchError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from empycustom.elements.upstream import announce
 from empycustom.gstreamer import Gst
-from empycustom.session.parts import Report, build_bin, build_element
+from empycustom.session.parts import Feeder, Report, build_bin, build_element
 from empycustom.session.sinks import Sinks, Videos, expect_windows
 from empycustom.session.sources import SOURCE, Source, Times, describe_source, expect_video, shown
 from empycustom.text import without_secrets
@@ -118,7 +118,7 @@ class Outlet:
         return self._without or ()
 
 
-class Reconnection:
+class Reconnection(Feeder):
     """Replaces the element SOURCE in the bin ``container``, which plays ``source`` into the queue ``first``, when it is lost.
 
     All elements behind the queue go on: libraries are not started again. ``name`` is the source in the documents of frames,
@@ -154,7 +154,7 @@ class Reconnection:
         self._probes = [self._pad.add_probe(kind, look) for kind, look in looks]
 
     @property
-    def is_reconnecting(self) -> bool:
+    def is_reconnecting(self) -> bool:  # type: ignore[override]
         """True while the source is lost."""
         return bool(self._lost) and not self._is_over()
 
