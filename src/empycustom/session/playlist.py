@@ -201,6 +201,7 @@ class Playlist(Feeder):
         for playing in self._playing.values():
             playing.stop()
         self._playing.clear()
+        del self._pipeline, self._concat  # at once, although others may refer to this object
 
     def source_of(self, element: str) -> Source | None:
         """Return the source that an element, given by its path, is part of."""
