@@ -105,6 +105,23 @@ class CallbackTooSlowError(CallbackError, TimeoutError):
     """A call took longer than a frame lasts. It is posted on the bus as a warning, and never raised."""
 
 
+class ReloadError(TracebackError, RuntimeError):
+    """A new version of a library cannot be used, and the one before goes on. It is posted as a warning, and never raised."""
+
+    @classmethod
+    def about(cls, error: LibraryError) -> Self:
+        """Make it for what is wrong with the new version."""
+        made = cls(
+            f"the library is not reloaded, and its version before goes on: {error}",
+            library=error.library,
+            line=error.line,
+            callback=error.callback,
+            details=error.details,
+        )
+        made.__cause__ = error
+        return made
+
+
 class WorkerError(TracebackError, RuntimeError):
     """A process that runs a library ended by itself, or was ended. ``exit_code`` is 0 or more, or a signal with a minus.
 

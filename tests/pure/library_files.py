@@ -5,7 +5,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-LIBRARY = re.compile(r"empycustom\.library\.[fs]\d")
+LIBRARY = re.compile(r"empycustom\.library\.[fso]\d")
 
 
 @contextmanager

@@ -213,7 +213,7 @@ class Verdicts:
     def names(self, target):
         return {"process_ip"} if hasattr(target, "judge") else set()
 
-    def bind(self, target, path, views, *, in_place):
+    def bind(self, target, path, views, *, in_place, hooks=()):
         if not hasattr(target, "judge"):
             raise CallbackMissingError(f"{path} has no judge; define judge(number)", library=path, callback="judge")
         start = Callback("setup", target.setup, ("**options",), lambda options: target.setup(**options))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import current_thread, getprofile, gettrace
 from types import ModuleType
 from typing import Any, TypeVar
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError
-from empycustom.library.dialects import DIALECTS, FRAMES, Callback, Callbacks, Views, code_of, line_of
+from empycustom.library.dialects import DIALECTS, FRAMES, HOOKS, Callback, Callbacks, Views, code_of, line_of
 from empycustom.library.explain import ending_error, is_kind, key_meant, locate_error
-from empycustom.library.load import load, load_ahead, load_error, unload
+from empycustom.library.load import load, load_again, load_ahead, load_error, unload
 
 _E = TypeVar("_E", bound=LibraryError)
 _READ_ONLY = re.compile(r"\barray\b.*read-?only|destination is read-only")  # what NumPy and OpenCV report
@@ -60,11 +61,20 @@ class Library:
             unload(target)
             raise
 
+    def again(self, sources: dict[str, bytes]) -> Library:
+        """Load the library as its files are now, beside this one, and check it. ``sources``: see :func:`load_again`."""
+        target = load_again(self.target, sources)
+        try:
+            return self._bound(target, self.dialect, self.views, (*HOOKS, "reloaded"), in_place=self.in_place)
+        except BaseException:
+            unload(target)
+            raise
+
     @classmethod
-    def _bound(cls, target: Any, dialect: str, views: Views, *, in_place: bool) -> Library:
+    def _bound(cls, target: Any, dialect: str, views: Views, hooks: Iterable[str] = HOOKS, *, in_place: bool) -> Library:
         path = _file_of(target)
         try:
-            callbacks = DIALECTS[dialect].bind(target, path, views, in_place=in_place)
+            callbacks = DIALECTS[dialect].bind(target, path, views, in_place=in_place, hooks=hooks)
         except LibraryError:
             raise
         except BaseException as error:  # the callbacks may be objects of any class
@@ -93,6 +103,10 @@ class Library:
     def stop(self, options: dict[str, Any]) -> None:
         """Call ``stop(options)``, if there is one. Raises CallbackError."""
         self._run(self.callbacks.stop, options)
+
+    def reloaded(self, old: Any) -> None:
+        """Call ``reloaded(old)``, if there is one, with the module of the version before. Raises CallbackError."""
+        self._run(self.callbacks.reloaded, old)
 
     @property
     def has_output_caps(self) -> bool:

@@ -9,7 +9,7 @@ function alone. Which arguments a callback gets is decided once, by its signatur
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,7 +27,9 @@ ARGUMENTS = {
     "process": ("in_buffer", "in_meta", "options"),
     "output_caps": ("caps", "options"),
     "stop": ("options",),
+    "reloaded": ("old",),
 }
+HOOKS = ("start", "stop", "output_caps")  # those that are looked for besides
 FRAMES = ("process_ip", "process")  # those that see frames
 EVENTS, FRAME = "events", "frame"  # what they get by name, and what is in the views
 Views = Mapping[str, Callable[[Any, Any], AbstractContextManager[Any]]]
@@ -59,6 +61,7 @@ class Callbacks:
     start: Callback | None = None
     stop: Callback | None = None
     output_caps: Callback | None = None
+    reloaded: Callback | None = None
 
 
 class Dialect(Protocol):
@@ -67,8 +70,11 @@ class Dialect(Protocol):
     def names(self, target: Any) -> set[str]:
         """Return which of the callbacks in ARGUMENTS a library has."""
 
-    def bind(self, target: Any, path: str, views: Views, *, in_place: bool) -> Callbacks:
-        """Check the callbacks of the library in the file ``path`` and return them. Raises LibraryError."""
+    def bind(self, target: Any, path: str, views: Views, *, in_place: bool, hooks: Iterable[str] = HOOKS) -> Callbacks:
+        """Check the callbacks of the library in the file ``path`` and return them. Raises LibraryError.
+
+        ``hooks`` are those that it may have besides the one that sees frames.
+        """
 
     def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:
         """Yield warnings about functions that may be meant to be callbacks and that nobody calls."""
@@ -83,7 +89,7 @@ class OwnDialect:
             return {"process" if getattr(target, "__name__", "") == "process" else "process_ip"}
         return {name for name in ARGUMENTS if hasattr(target, name)}
 
-    def bind(self, target: Any, path: str, views: Views, *, in_place: bool) -> Callbacks:
+    def bind(self, target: Any, path: str, views: Views, *, in_place: bool, hooks: Iterable[str] = HOOKS) -> Callbacks:
         """Check the callbacks and return them. Raises CallbackMissingError, CallbackSignatureError."""
         name = "process_ip" if in_place else "process"
         if isinstance(target, type) and not isinstance(inspect.getattr_static(target, name, None), (staticmethod, classmethod)):
@@ -93,7 +99,7 @@ class OwnDialect:
             return Callbacks(_frame_callback(target, path, name, getattr(target, "__name__", name), views))
         if not hasattr(target, name):
             raise CallbackMissingError(_missing(target, path, name), library=path, callback=name)
-        others = {other: _hook(target, path, other) for other in ("start", "stop", "output_caps") if hasattr(target, other)}
+        others = {other: _hook(target, path, other) for other in hooks if hasattr(target, other)}
         return Callbacks(_frame_callback(getattr(target, name), path, name, name, views), **others)
 
     def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:

@@ -9,19 +9,38 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import site
 import sys
 import threading
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
 from empycustom.library.explain import is_kind, locate_error
-from empycustom.library.modules import Package, without_package
+from empycustom.library.modules import Package, digest, without_package
 from empycustom.text import as_path
 
+
+class _Loaded(NamedTuple):
+    """What a module was loaded as. ``path`` is the library's file, None where it is a dotted module."""
+
+    package: Package
+    path: Path | None
+    custom_lib: str
+    origin: str
+
+    @property
+    def is_copied(self) -> bool:
+        """True for a module that Python finds by its own name, and whose own imports are everybody's."""
+        return not self.path and not self.package.has(self.custom_lib.partition(".")[0])
+
+
 _lock = threading.Lock()
-_loaded: dict[int, Package] = {}  # by the id of the module, whose name the library may change
+_loaded: dict[int, _Loaded] = {}  # by the id of the module, whose name the library may change
+_counted: set[str] = set()  # names of packages that are counted in the following
 _folders: dict[str, int] = {}  # folders that were put on sys.path here, and how many libraries use each at present
 _waiting: dict[str, list[ModuleType]] = {}  # loaded ahead: modules by their path, or by their name
 
@@ -29,7 +48,7 @@ _waiting: dict[str, list[ModuleType]] = {}  # loaded ahead: modules by their pat
 def load_ahead(custom_lib: str) -> ModuleType:
     """Load a library that an element is going to load: the next :func:`load` of the same file or module returns this one."""
     path = _file(custom_lib) if _is_file(custom_lib) else None
-    module = _load(path, custom_lib)
+    module = _load(path, custom_lib, _folder_of(path))
     with _lock:
         _waiting.setdefault(str(path or custom_lib), []).append(module)
     return module
@@ -46,51 +65,124 @@ def load(custom_lib: str) -> ModuleType:
         waiting = _waiting.get(str(path or custom_lib))
         if waiting:
             return waiting.pop(0)
-    return _load(path, custom_lib)
+    return _load(path, custom_lib, _folder_of(path))
 
 
-def _load(path: Path | None, custom_lib: str) -> ModuleType:
+def _folder_of(path: Path | None) -> str:
+    return str(path.parent) if path else os.getcwd()
+
+
+def load_again(module: ModuleType, sources: dict[str, bytes]) -> ModuleType:
+    """Load the library of ``module``, which :func:`load` returned, as its files are now, beside it; return the new module.
+
+    All modules that lie beside the library belong to the new one alone, whatever is on sys.path. ``sources`` gets the digest of
+    each file of it that is run, also where it fails, and later. Raises LibraryError.
+    """
+    before = _loaded[id(module)]
+    folder, only = before.package.folder, before.package.only
+    if before.is_copied:
+        folder, only = _place(before)
+    elif before.package.shared and _is_installed(folder):
+        only = Path(before.origin).stem
+    return _load(before.path, before.custom_lib, folder, own=True, only=only, sources=sources)
+
+
+def sources_of(module: ModuleType) -> dict[str, bytes]:
+    """Return the files of the library that :func:`load` returned as ``module``, with the digest of what was run of each.
+
+    It grows with what functions import.
+    """
+    return _loaded[id(module)].package.sources
+
+
+def record_shared(module: ModuleType) -> None:
+    """Add to the files of a library those of modules that lie beside it and are everybody's, as they are now."""
+    loaded = _loaded[id(module)]
+    if not (loaded.package.shared or loaded.is_copied):
+        return
+    folder, only = _place(loaded) if loaded.is_copied else (loaded.package.folder, "")
+    for name, other in [*sys.modules.items()]:
+        file = getattr(getattr(other, "__spec__", None), "origin", None)
+        if type(file) is str and _lies_at(name, file, folder) and only in ("", name.partition(".")[0]):
+            with suppress(OSError):  # what is gone cannot change
+                loaded.package.sources.setdefault(file, digest(Path(file).read_bytes()))
+
+
+def _place(loaded: _Loaded) -> tuple[str, str]:
+    """Return the folder in which Python finds a dotted module, and what of it belongs to the library ("": all of it)."""
+    parts = loaded.custom_lib.split(".")
+    path = Path(loaded.origin)
+    folder = str((path.parent if path.stem == "__init__" else path).parents[len(parts) - 1])
+    return folder, "" if _is_on_path(folder) and not _is_installed(folder) else parts[0]
+
+
+def _is_installed(folder: str) -> bool:
+    """Return whether packages of others are installed in a folder."""
+    return folder in (*site.getsitepackages(), site.getusersitepackages(), os.path.dirname(os.__file__))
+
+
+def _lies_at(name: str, file: str, folder: str) -> bool:
+    """Return whether a module's file is where its name says, in ``folder``."""
+    place = os.path.join(folder, *name.split("."))
+    return file in (f"{place}.py", os.path.join(place, "__init__.py"))
+
+
+def _load(
+    path: Path | None,
+    custom_lib: str,
+    folder: str,
+    *,
+    own: bool = False,
+    only: str = "",
+    sources: dict[str, bytes] | None = None,
+) -> ModuleType:
     with _lock:  # two threads would remove the same entries, and one fail
         importlib.invalidate_caches()
-    package = _open_package(str(path.parent) if path else os.getcwd())
+    package = _open_package(folder, own=own, only=only, sources=sources)
     try:
         spec = package.library_spec(str(path)) if path else _module_spec(custom_lib, package)
         module = _execute(spec)
     except BaseException:
         _close_package(package)
         raise
-    _loaded[id(module)] = package
+    _loaded[id(module)] = _Loaded(package, path, custom_lib, str(spec.origin))
     return module
 
 
 def unload(module: ModuleType) -> None:
     """Forget a module that :func:`load` returned, so that it can be freed. A second call does nothing."""
-    package = _loaded.pop(id(module), None)
-    if package is not None:
-        _close_package(package)
+    loaded = _loaded.pop(id(module), None)
+    if loaded is not None:
+        _close_package(loaded.package)
 
 
-def _open_package(folder: str) -> Package:
+def _open_package(folder: str, *, own: bool, only: str, sources: dict[str, bytes] | None) -> Package:
     """Open a package for a library in ``folder``. The folder is on sys.path too, for those who import in other ways.
 
-    A folder that was there before (an application's own, site-packages) goes on sharing its modules.
+    A folder that was there before (an application's own, site-packages) goes on sharing its modules, unless they are to be its
+    ``own``.
     """
     with _lock:
-        shared = folder not in _folders and _is_on_path(folder)
-        if not shared:
+        is_place = only or (folder not in _folders and _is_on_path(folder))
+        package = Package.opened(folder, shared=bool(is_place) and not own, only=only, sources=sources)
+        if not is_place:
+            _counted.add(package.name)
             _folders[folder] = _folders.get(folder, 0) + 1
             if folder not in sys.path:
                 sys.path.append(folder)
-        return Package.opened(folder, shared=shared)
+        return package
 
 
 def _close_package(package: Package) -> None:
     with _lock:
         package.close()
-        if package.folder in _folders:
+        if package.name in _counted:
+            _counted.remove(package.name)
             _folders[package.folder] -= 1
-            if not _folders[package.folder] and package.folder in sys.path:
-                sys.path.remove(package.folder)
+            if not _folders[package.folder]:
+                del _folders[package.folder]
+                if package.folder in sys.path:
+                    sys.path.remove(package.folder)
 
 
 def _is_on_path(folder: str) -> bool:

@@ -10,6 +10,7 @@ anywhere, also what is imported without a statement.
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import os
 import re
@@ -24,8 +25,10 @@ from typing import Any
 from empycustom.text import as_native
 
 _ROOT = __name__.rpartition(".")[0]
-# f: a folder whose modules belong to the library; s: one whose modules are everybody's.
-_FOLDER = re.compile(rf"{re.escape(_ROOT)}\.([fs])\d+(\+[0-9A-Za-z_+-]*)")
+_OURS = _ROOT.partition(".")[0]  # the package empycustom itself, of which there is one
+# f: a folder whose modules belong to the library; s: one whose modules are everybody's; o: one where one belongs to the library,
+# which is named behind the folder.
+_FOLDER = re.compile(rf"{re.escape(_ROOT)}\.([fso])\d+(\+[0-9A-Za-z_+-]*)")
 _INSIDE = re.compile(rf"{_FOLDER.pattern}\.(?:\+([0-9A-Za-z_+-]+))?")
 
 
@@ -55,31 +58,56 @@ def file_of_library(tb: TracebackType | None) -> str:
     return found
 
 
+_sources: dict[str, dict[str, bytes]] = {}  # of open packages by their names: the files that were run, and their digests
+
+
+def digest(source: bytes) -> bytes:
+    """Return what two versions of a file are compared by."""
+    return hashlib.sha256(source).digest()
+
+
 @dataclass(frozen=True)
 class Package:
-    """The package of one library. ``shared``: its folder is an ordinary place for imports, whose modules are everybody's."""
+    """The package of one library.
+
+    ``shared``: its folder is an ordinary place for imports, whose modules are everybody's. ``only``: all but this one, a module
+    or a package.
+    """
 
     name: str
     folder: str
     shared: bool
+    only: str = ""
 
     @classmethod
-    def opened(cls, folder: str, *, shared: bool) -> Package:
-        """Make a new package, and make it importable."""
-        kind, place = "s" if shared else "f", _spelled(folder, os.sep)
+    def opened(cls, folder: str, *, shared: bool, only: str = "", sources: dict[str, bytes] | None = None) -> Package:
+        """Make a new package, and make it importable. ``sources`` gets the digest of each file of it that is run, by its path."""
+        kind, place = "s" if shared else "o" if only else "f", _spelled(os.path.join(folder, only) if only else folder, os.sep)
         name = next(name for number in count(1) if (name := f"{_ROOT}.{kind}{number}{place}") not in sys.modules)
-        package = cls(name, folder, shared)
+        package = cls(name, folder, shared, only)
         sys.modules[package.name] = importlib.util.module_from_spec(package.spec())
+        _sources[name] = {} if sources is None else sources
         return package
 
     @classmethod
     def named(cls, name: str) -> Package | None:
         """Return the package that a name means; None where it means none."""
         found = _FOLDER.fullmatch(name)
-        return cls(name, _read(found[2], os.sep), found[1] == "s") if found else None
+        if not found:
+            return None
+        folder, only = _read(found[2], os.sep), ""
+        if found[1] == "o":
+            folder, only = os.path.split(folder)
+        return cls(name, folder, found[1] == "s", only)
+
+    @property
+    def sources(self) -> dict[str, bytes]:
+        """Return the digest of each file of this package that was run, by its path. It grows with imports in functions."""
+        return _sources[self.name]
 
     def close(self) -> None:
         """Forget the package and every module in it, so that they can be freed."""
+        _sources.pop(self.name, None)
         for name in [*sys.modules]:
             if f"{name}.".startswith(f"{self.name}."):
                 sys.modules.pop(name, None)
@@ -125,7 +153,7 @@ class Package:
 
     def has(self, name: str) -> bool:
         """Return whether the module ``name`` (without a dot) lies beside the library."""
-        if self.shared or name in sys.builtin_module_names:
+        if self.shared or name in sys.builtin_module_names or name == _OURS or (self.only and name != self.only):
             return False
         spec = PathFinder.find_spec(as_native(name), [self.folder])
         return spec is not None and (spec.origin is not None or not _is_installed(name))
@@ -155,16 +183,22 @@ class _Folder:
 
 
 class _Loader(SourceFileLoader):
-    """Runs a file whose import statements mean the modules of its package first."""
+    """Runs a file whose import statements mean the modules of a package first, or (None) what they mean anywhere."""
 
-    def __init__(self, name: str, path: str, package: Package) -> None:
+    def __init__(self, name: str, path: str, package: Package | None) -> None:
         super().__init__(name, path)
         self._package = package
 
-    def get_code(self, fullname: str) -> CodeType | None:  # noqa: ARG002 - importlib's interface
+    def get_code(self, fullname: str) -> CodeType | None:
         # Always from the source: cached bytecode is compared with the source by its size and its time in whole seconds.
-        tree = compile(self.get_data(self.path), self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-        return self.source_to_code(_Imports(self._package).visit(tree), self.path)
+        source = self.get_data(self.path)
+        read = _sources.get(_package_in(fullname))
+        if read is not None:
+            read[self.path] = digest(source)
+        tree: Any = compile(source, self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        if self._package:
+            _Imports(self._package).visit(tree)
+        return self.source_to_code(tree, self.path)
 
 
 class _Imports(ast.NodeTransformer):
@@ -207,6 +241,11 @@ class _Elsewhere(ModuleSpec):
         return self._package
 
 
+def _package_in(name: str) -> str:
+    """Return the part of the name of a library's module that names its package."""
+    return ".".join(name.split(".")[: _ROOT.count(".") + 2])
+
+
 class _Finder:
     """Finds the modules of libraries by their names."""
 
@@ -214,7 +253,7 @@ class _Finder:
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG004 - importlib's
         if not name.startswith(f"{_ROOT}."):
             return None
-        top = ".".join(name.split(".")[: _ROOT.count(".") + 2])
+        top = _package_in(name)
         package = Package.named(top)
         if package is None:
             return None
@@ -226,7 +265,10 @@ def _copied(name: str, module: str) -> ModuleSpec | None:
     if found is None or found.origin is None or not found.has_location:
         return None
     single = importlib.util.spec_from_file_location(name, found.origin)
-    return _Elsewhere(name, found.parent, single.loader, found.origin) if single else None
+    if single is None:
+        return None
+    loader = _Loader(name, found.origin, None) if isinstance(single.loader, SourceFileLoader) else single.loader
+    return _Elsewhere(name, found.parent, loader, found.origin)
 
 
 sys.meta_path.insert(0, _Finder)

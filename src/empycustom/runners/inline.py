@@ -28,6 +28,7 @@ class InlineRunner:
     def __init__(self, library: Library, *, in_place: bool) -> None:
         self.library, self.options, self.events = library, dict[str, Any](), None
         self._read: Callable[[Any, list[int]], Result | None] = read_result if in_place else read_pair
+        self._changes: list[Callable[[], None]] = []
 
     def start(self, options: dict[str, Any], events: Any) -> None:
         """Call the library's ``start``."""
@@ -50,12 +51,40 @@ class InlineRunner:
         result: Result | None = read_returned(self.library, self._read, returned, [len(handles) for handles in frame.handles])
         return result
 
+    def before_next(self, change: Callable[[], None]) -> None:
+        """Let ``change`` be called once, in the thread of :meth:`run`, before the next frame; it may replace ``library``."""
+        vars(self)["run"] = self._change_and_run  # so that no other frame has to look whether there is something to do
+        self._changes.append(change)
+
+    def _change_and_run(self, frame: Frame, image: Any) -> Result | None:
+        change = self._take()
+        if change:
+            change()
+        return InlineRunner.run(self, frame, image)
+
+    def take_back(self) -> bool:
+        """Return whether what was handed to :meth:`before_next` has not begun, and never will."""
+        return self._take() is not None
+
+    def _take(self) -> Callable[[], None] | None:
+        try:
+            change = self._changes.pop()  # one of two threads gets it
+        except IndexError:
+            return None
+        vars(self).pop("run", None)
+        return change
+
     def stop(self) -> None:
         """Call the library's ``stop``, and forget the library."""
-        try:
-            self.library.stop(self.options)
-        finally:
-            self.library.close()
+        stop(self.library, self.options)
+
+
+def stop(library: Library, options: dict[str, Any]) -> None:
+    """Call the ``stop`` of a library that was started, and forget it. Raises LibraryError."""
+    try:
+        library.stop(options)
+    finally:
+        library.close()
 
 
 def read_returned(library: Library, reader: Callable[..., Any], *given: Any, callback: str = "") -> Any:

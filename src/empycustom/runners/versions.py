@@ -1,0 +1,92 @@
+"""The versions of a library that runs in the streaming thread: a new one takes over between two frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import Event
+
+from empycustom.errors import LibraryError
+from empycustom.library.callbacks import Library
+from empycustom.library.load import record_shared, sources_of
+from empycustom.runners.inline import InlineRunner, stop
+
+
+class InlineVersions:
+    """The versions of the library of a runner, as :class:`empycustom.library.reload.Versions` describes them.
+
+    ``adopt`` is called with a library that has taken over, in the streaming thread, before its first frame; ``warn`` gets what
+    is wrong with one although it can be used.
+    """
+
+    def __init__(self, runner: InlineRunner, adopt: Callable[[Library], None], warn: Callable[[LibraryError], None]) -> None:
+        self._runner, self._adopt, self._warn = runner, adopt, warn
+        self._offered: Library | None = None
+        self._refusal: LibraryError | None = None
+        self._replaced: Library | None = None
+        self._decided = Event()
+        record_shared(runner.library.target)
+
+    def sources(self) -> Mapping[str, bytes]:
+        """Return the files of the newest version, with the digest of what was run of each."""
+        return sources_of((self._offered or self._runner.library).target)
+
+    def prepare(self, sources: dict[str, bytes]) -> None:
+        """Load and start a new version, and offer it to the streaming thread. Raises LibraryError."""
+        library = (self._offered or self._runner.library).again(sources)
+        try:
+            library.start(self._runner.options)
+        except BaseException:
+            library.close()
+            raise
+        for error in library.misspelt():
+            self._warn(error)
+        self.close()
+        self._offered = library
+        self._runner.before_next(self._take_over)
+
+    def _take_over(self) -> None:
+        old, new = self._runner.library, self._offered
+        assert new is not None, "it was offered"
+        try:
+            new.reloaded(old.target)
+            self._runner.library, self._replaced = new, old
+            self._adopt(new)
+        except LibraryError as error:
+            self._refusal = error
+        finally:
+            self._decided.set()
+
+    def settle(self) -> None:
+        """Stop and unload what was replaced. Raises LibraryError where the new version was refused."""
+        if not self._decided.is_set():
+            return
+        self._decided.clear()
+        offered, self._offered = self._offered, None
+        replaced, self._replaced = self._replaced, None
+        refusal, self._refusal = self._refusal, None
+        self._retire(replaced or offered)
+        if refusal:
+            raise refusal
+
+    def _retire(self, library: Library | None) -> None:
+        try:
+            if library:
+                stop(library, self._runner.options)
+        except LibraryError as error:
+            self._warn(error)
+
+    def _withdraw(self) -> None:
+        """Take back what is offered, or, if it is too late for that, wait until it has taken over."""
+        if self._runner.take_back():
+            offered, self._offered = self._offered, None
+            self._retire(offered)
+        elif self._offered:
+            self._decided.wait()
+            self.settle()
+
+    def close(self) -> None:
+        """Withdraw what is offered, and stop all but the version that runs."""
+        try:
+            self._withdraw()
+        except LibraryError as error:
+            self._warn(error)
