@@ -54,6 +54,7 @@ def test_no_function_is_declared_in_vain(name):
         (Gst.Meta, "GstMeta"),
         (Gst.MetaInfo, "GstMetaInfo"),
         (Gst.Event, "GstEvent"),
+        (Gst.Query, "GstQuery"),
         (Gst.PadProbeInfo, "GstPadProbeInfo"),
         (GstVideo.VideoMeta, "GstVideoMeta"),
         (GstVideo.VideoRegionOfInterestMeta, "GstVideoRegionOfInterestMeta"),

@@ -24,7 +24,7 @@ def offsets(of):
 
 LIVE = "videotestsrc is-live=true ! video/x-raw,width=16,height=16,framerate=100/1"
 LAYOUT = {
-    "chainfunc": offsets(Gst.Pad)["chainfunc"],
+    **{name: offsets(Gst.Pad)[name] for name in ("chainfunc", "queryfunc", "activatemodefunc")},
     "queued_buf": offsets(GstBase.BaseTransform)["queued_buf"],
     "position": offsets(GstBase.BaseTransform)["segment"] + offsets(Gst.Segment)["position"],
     "submit_input_buffer": offsets(GstBase.BaseTransformClass)["submit_input_buffer"],
@@ -32,13 +32,23 @@ LAYOUT = {
 
 
 class Keeper:
-    """Keeps the buffers of an element until two are there, and lets its task push the older one."""
+    """Keeps the buffers of an element, and lets its task push them."""
 
     def __init__(self, element):
-        self.accepted, self.refused, self.pushed = [], [], []
+        self.accepted, self.refused, self.pushed, self.asked = [], [], [], []
         self.queue = SimpleQueue()
         addresses = (hash(element), hash(element.sinkpad), hash(element.srcpad))
-        self.pads = pads.Pads(addresses, LAYOUT, self.chain, self.step, lambda: self.queue.put(None))
+        self.pads = pads.Pads(addresses, LAYOUT, self)
+
+    def interrupt(self):
+        self.queue.put(None)
+
+    def query(self, kind, query, forward):
+        self.asked.append(kind)
+        done = bool(forward())
+        if kind == int(Gst.QueryType.LATENCY):
+            self.is_live = pads.add_latency(query, lambda: 7)
+        return done
 
     def chain(self, buffer):
         buffer, flow = self.pads.accept(buffer)
@@ -71,8 +81,6 @@ def made():
 
 
 def play(pipeline, keeper, frames):
-    pipeline.set_state(Gst.State.PAUSED)
-    keeper.pads.start_task()
     pipeline.set_state(Gst.State.PLAYING)
     until = time.monotonic() + 60
     while len(keeper.pushed) < frames:
@@ -81,9 +89,7 @@ def play(pipeline, keeper, frames):
 
 
 def stop(pipeline, keeper):
-    keeper.queue.put(None)
     pipeline.set_state(Gst.State.NULL)
-    keeper.pads.stop_task()
     keeper.pads.close()
 
 
@@ -102,10 +108,25 @@ def test_the_position_is_known(made):
     stop(pipeline, keeper)
     assert known
     assert position >= keeper.accepted[4] > 0
+    assert int(Gst.QueryType.POSITION) in keeper.asked
+
+
+def test_latency_is_added_where_the_source_is_live(made):
+    pipeline, keeper, _ = made(LIVE)
+    play(pipeline, keeper, 2)
+    element = pipeline.get_by_name("e")
+    query, before = Gst.Query.new_latency(), Gst.Query.new_latency()
+    assert element.srcpad.query(query)
+    assert element.sinkpad.peer_query(before)
+    stop(pipeline, keeper)
+    assert keeper.is_live
+    assert query.parse_latency().min_latency == before.parse_latency().min_latency + 7
 
 
 def test_after_closing_buffers_go_as_before(made):
     pipeline, keeper, seen = made("videotestsrc num-buffers=3 ! video/x-raw,width=16,height=16")
+    keeper.queue.put(None)
+    keeper.pads.stop_task()
     keeper.pads.close()
     keeper.pads.close()
     pipeline.set_state(Gst.State.PLAYING)

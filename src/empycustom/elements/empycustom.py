@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from sys import getrefcount
 from typing import Any
 
 from empycustom.buffers.callback import VIEWS
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.base import (
-    DEBUG,
-    ERROR,
     FLOW_DROPPED,
-    FLOW_ERROR,
     FLOW_OK,
     LOG,
     VIDEO_CAPS,
     WARNING,
-    VideoTransform,
     always_templates,
     as_buffer,
     guarded,
     install_fast_path,
     retain,
 )
-from empycustom.elements.failures import details, post_error, post_warning, sentence
+from empycustom.elements.failures import post_error, post_warning
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.output import NewFrames, OutputCaps
-from empycustom.elements.perf import Tally
-from empycustom.elements.properties import Property, SetBeforeStart, gproperties, install, read_json, read_object, refuse_started
-from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
+from empycustom.elements.properties import (
+    Property,
+    SetBeforeStart,
+    gproperties,
+    install,
+    read_json,
+    read_object,
+    refuse_started,
+)
+from empycustom.elements.results import LibraryTransform
+from empycustom.errors import LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.callbacks import Library
-from empycustom.library.explain import kind_of
-from empycustom.model.results import Result, is_padded, too_short
 from empycustom.model.wire import in_meta
 from empycustom.native.objects import DebugCategory, highest_level
 from empycustom.native.unwind import is_mixed
@@ -103,7 +104,7 @@ _MIXED = (
 )
 
 
-class EmPyCustom(VideoTransform):
+class EmPyCustom(LibraryTransform):
     """The element. What a callback sees and may return is in docs/metadata.md."""
 
     __gtype_name__ = "GstEmPyCustom"
@@ -130,7 +131,6 @@ class EmPyCustom(VideoTransform):
         self._new_frames: NewFrames | None = None
         self._output: OutputCaps | None = None
         self._refusals: set[str] = set()
-        self.tally = Tally()
         super().__init__()
 
     def begin(self) -> None:
@@ -140,19 +140,17 @@ class EmPyCustom(VideoTransform):
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
         options = read_object("options", self.values["options"])
         events = read_json("events", self.values["events"])
-        self.tally = Tally()
         super().begin()
         if is_mixed():
             self.log(WARNING, _MIXED)
-        library = Library.open(custom_lib, in_place=self.values["in-place"], views=VIEWS)
         self.set_in_place(self.values["in-place"])
+        library = Library.open(custom_lib, in_place=self.values["in-place"], views=VIEWS)
         for error in library.misspelt():
             post_warning(self, error)
         runner = InlineRunner(library, in_place=self.values["in-place"])
         runner.start(options, events)
-        self._runner = runner
+        self._runner, self.library_facts = runner, library
         self._new_frames = NewFrames(library, self.srcpad.mark_reconfigure)
-        self._is_slow_reported = self._is_list_checked = False
         self.work, self.work_transform = self._transform_ip, self._transform
         self._output = self._output_of(library)
 
@@ -200,27 +198,19 @@ class EmPyCustom(VideoTransform):
 
     def _transform_ip(self, address: int, given: Any = None) -> int:
         """Let the library work on a buffer."""
-        if self._is_due("transform_ip"):
+        if self.is_due("transform_ip"):
             return self._process(address, 0, given)
         self.frames.pass_on(address)
         return FLOW_OK
 
     def _transform(self, source: int, target: int, given: Any = None) -> int:
         """Fill the empty buffer at ``target`` with what the library makes of the one at ``source``."""
-        if self._is_due("transform"):
+        if self.is_due("transform"):
             return self._process(source, target, given)
         flow = self._repeat(source, target)
         if flow == FLOW_OK:
             self.frames.pass_on(target)
         return flow
-
-    def _is_due(self, function: str) -> bool:
-        """Count the buffer, and return whether the library gets it."""
-        self.tally.buffers += 1
-        self.frames.number += 1
-        if highest_level[0] >= DEBUG:
-            self.log(DEBUG, function, f"do_{function}")
-        return self.interval_gate.interval == 1 or self.interval_gate.should_process()
 
     def _process(self, source: int, target: int, given: Any) -> int:
         self.tally.processed += 1
@@ -236,7 +226,7 @@ class EmPyCustom(VideoTransform):
             references = getrefcount(image)
             return self._run(image, source, target, frame)
         except StreamEndedError as end:
-            return self._end_at(end, source)
+            return self.end_at(end, self.frames.name(source))
         except (LibraryError, MetadataError, NotWritableError) as error:
             return self._recover(error, source, target, frame)
         finally:  # when the tracebacks are gone, which refer to it too
@@ -253,56 +243,18 @@ class EmPyCustom(VideoTransform):
             result = runner.run(frame, image)
         finally:
             self.tally.times.add(runner.took_ns)
-            if runner.took_ns > self.frames.format.duration_ns:
-                self._warn_too_slow(runner.took_ns, source)
+            if runner.took_ns > self.frames.format.duration_ns and not self.is_slow_reported:
+                self.warn_too_slow(runner.took_ns, self.frames.name(source), is_first=self.tally.processed == 1)
         if target:
             if result is None or result.image[0] is None:
                 self.tally.dropped += 1
                 return FLOW_DROPPED
             new_frames.fill(source, target, result.image, frame)
         if result is not None and result.returned is not None:
-            self._apply(target or source, frame, result)
+            self.apply(target or source, frame, result)
         else:
             self.frames.stamp(target or source, frame)
         return FLOW_OK
-
-    def _apply(self, address: int, frame: Frame, result: Result) -> None:
-        warnings = frame.carrier.apply(address, frame, result)
-        if warnings:
-            self.warn(warnings, address)
-        if not self._is_list_checked and type(result.returned) is list and frame.handles and frame.handles[0]:
-            self._warn_about_list(result.returned, frame)
-        self.last_meta = result
-        if highest_level[0] >= LOG:
-            self.log(LOG, f"New meta: {result.text}")
-        if not self.values["silent"]:
-            self.emit_signals()
-
-    def _warn_about_list(self, entries: list[Any], frame: Frame) -> None:
-        """Warn, once, where a list seems to be about the frame, and went to objects. The first list that shows it decides."""
-        objects = len(frame.handles[0])
-        if is_padded(entries, objects):
-            self._is_list_checked = True
-        elif len(entries) < objects:
-            self._is_list_checked = True
-            label = ""
-            with suppress(Exception):  # the dicts are the library's, which may have changed them
-                label = frame.frames[0]["object"][0]["obj_label"]
-            library, name = self._library, self._library.name
-            what = f"{name} returned {too_short(len(entries), objects, label)} (reported once)"
-            post_warning(self, CallbackOutputError.at(library.path, library.line_of(name), what, callback=name))
-
-    def _warn_too_slow(self, took_ns: int, address: int) -> None:
-        """Warn, once, that a call took longer than a frame lasts. The first call is only logged: it may be slow for once."""
-        if self._is_slow_reported:
-            return
-        error = self._library.too_slow(took_ns / 1e6, self.frames.format.duration_ns / 1e6)
-        error.frame = self.frames.name(address)
-        if self.tally.processed == 1:
-            self.log(WARNING, f"{error}. (It was the first call: what is slow only once belongs into start.)")
-            return
-        self._is_slow_reported = True
-        post_warning(self, error)
 
     def _repeat(self, source: int, target: int) -> int:
         """Let the frame go on as it came."""
@@ -310,53 +262,23 @@ class EmPyCustom(VideoTransform):
         if self._new_frames.same_caps:
             self._new_frames.repeat(source, target)
             return FLOW_OK
-        self.warn(["frames that the library did not work on were dropped: they have other caps than those of output_caps"])
-        self.tally.dropped += 1
-        return FLOW_DROPPED
-
-    def _end_at(self, end: StreamEndedError, source: int) -> int:
-        """End the stream before the frame at hand."""
-        end.frame = self.frames.name(source)
-        self.tally.dropped += 1
-        return self.end_stream(end)
+        return self.drop_other_caps()
 
     def _recover(self, error: Exception, source: int, target: int, frame: Frame | None) -> int:
         """Apply the property ``on-error``. "pass": a frame goes on as it came, less what could not be decoded (no ``frame``)."""
         if isinstance(error, NotWritableError):
             if target:  # the library has never seen that one
                 raise error
-            error = self._library.buffer_retained_error(error)
+            error = self.library_facts.buffer_retained_error(error)
         assert isinstance(error, (LibraryError, MetadataError)), "nothing else is caught"
         if frame:
             error.frame = self.frames.name(source)
-        flow = self._failed(error)
+        flow = self.fail(error)
         if flow == FLOW_OK and target:
             flow = self._repeat(source, target)
         if flow == FLOW_OK:
             self.frames.stamp(target or source, frame) if frame else self.frames.discard(target or source)
         return flow
-
-    def _failed(self, error: LibraryError | MetadataError) -> int:
-        """Log and count what a callback did wrong, or cannot be decoded, and return what ``on-error`` makes of it."""
-        self.tally.errors += 1
-        self.log(ERROR, f"{sentence(error)}\n{details(error)}")
-        policy = self.values["on-error"]
-        if policy == "fail":
-            post_error(self, error)
-            return FLOW_ERROR
-        cause = (type(error), kind_of(error.__cause__), getattr(error, "line", None))
-        if cause not in self.reported:  # once for each place: the bus is not a log
-            self.reported.add(cause)
-            post_warning(self, error)
-        if policy == "pass":
-            return FLOW_OK
-        self.tally.dropped += 1
-        return FLOW_DROPPED
-
-    @property
-    def _library(self) -> Library:
-        assert self._runner is not None, "buffers come between start and stop"
-        return self._runner.library
 
     @guarded(False)
     def do_decide_allocation(self, query: Any) -> bool:

@@ -104,10 +104,15 @@ typedef struct { int type; unsigned long id; address data; uint64_t offset; unsi
 unsigned long gst_pad_add_probe(address pad, int mask, void *callback, address user_data, void *destroy);
 void gst_pad_remove_probe(address pad, unsigned long id);
 void gst_pad_set_chain_function_full(address pad, void *function, void *user_data, void *destroy);
+void gst_pad_set_query_function_full(address pad, void *function, void *user_data, void *destroy);
+void gst_pad_set_activatemode_function_full(address pad, void *function, void *user_data, void *destroy);
 gboolean gst_pad_start_task(address pad, void *function, void *user_data, void *destroy);
 gboolean gst_pad_pause_task(address pad);
 gboolean gst_pad_stop_task(address pad);
 int gst_pad_push(address pad, address buffer);
+typedef struct { GstMiniObject mini_object; int type; } GstQuery;
+void gst_query_parse_latency(address query, gboolean *live, uint64_t *least, uint64_t *most);
+void gst_query_set_latency(address query, gboolean live, uint64_t least, uint64_t most);
 void gst_event_parse_caps(address event, address *caps);
 address gst_event_new_caps(address caps);
 address gst_mini_object_copy(address object);

@@ -1,0 +1,111 @@
+"""What becomes of a result, of an error and of the time of a call of a library, wherever it runs."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from empycustom.carriers.protocol import Frame
+from empycustom.elements.base import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING, VideoTransform
+from empycustom.elements.failures import details, post_error, post_warning, sentence
+from empycustom.elements.perf import Tally
+from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, StreamEndedError
+from empycustom.library.explain import kind_of
+from empycustom.model.results import Result, is_padded, too_short
+from empycustom.native.objects import highest_level
+
+
+class LibraryTransform(VideoTransform):
+    """Base of elements that run a library. A subclass sets ``library_facts`` when it has one: what messages say about it.
+
+    ``tally`` counts since the start. ``is_slow_reported``: a call that took too long was reported.
+    """
+
+    __gtype_name__ = "GstEmPyLibraryTransform"
+    library_facts: Any = None
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        super().__init__()
+
+    def begin(self) -> None:
+        """Begin a stream: nothing is counted or reported yet."""
+        self.tally = Tally()
+        self.is_slow_reported = self._is_list_checked = False
+        super().begin()
+
+    def is_due(self, function: str) -> bool:
+        """Count a buffer, and return whether the library gets it. ``function`` is where it came, for the log."""
+        self.tally.buffers += 1
+        self.frames.number += 1
+        if highest_level[0] >= DEBUG:
+            self.log(DEBUG, function, f"do_{function}")
+        return self.interval_gate.interval == 1 or self.interval_gate.should_process()
+
+    def apply(self, address: int, frame: Frame, result: Result, *, is_new: bool = True) -> None:
+        """Attach a result to the buffer at an address, and publish it if it is new."""
+        warnings = frame.carrier.apply(address, frame, result)
+        if warnings:
+            self.warn(warnings, address)
+        if not is_new:
+            return
+        if not self._is_list_checked and type(result.returned) is list and frame.handles and frame.handles[0]:
+            self._warn_about_list(result.returned, frame)
+        self.last_meta = result
+        if highest_level[0] >= LOG:
+            self.log(LOG, f"New meta: {result.text}")
+        if not self.values["silent"]:
+            self.emit_signals()
+
+    def _warn_about_list(self, entries: list[Any], frame: Frame) -> None:
+        """Warn, once, where a list seems to be about the frame, and went to objects. The first list that shows it decides."""
+        objects = len(frame.handles[0])
+        if is_padded(entries, objects):
+            self._is_list_checked = True
+        elif len(entries) < objects:
+            self._is_list_checked = True
+            label = ""
+            with suppress(Exception):  # the dicts are the library's, which may have changed them
+                label = frame.frames[0]["object"][0]["obj_label"]
+            library, name = self.library_facts, self.library_facts.name
+            what = f"{name} returned {too_short(len(entries), objects, label)} (reported once)"
+            post_warning(self, CallbackOutputError.at(library.path, library.line_of(name), what, callback=name))
+
+    def warn_too_slow(self, took_ns: int, frame: str, *, is_first: bool) -> None:
+        """Warn, once, that a call took longer than a frame lasts. A first call is only logged: it may be slow for once."""
+        error = self.library_facts.too_slow(took_ns / 1e6, self.frames.format.duration_ns / 1e6)
+        error.frame = frame
+        if is_first:
+            self.log(WARNING, f"{error}. (It was the first call: what is slow only once belongs into start.)")
+            return
+        self.is_slow_reported = True
+        post_warning(self, error)
+
+    def drop_other_caps(self) -> int:
+        """Drop a frame that the library did not work on, because it makes frames of other caps."""
+        self.warn(["frames that the library did not work on were dropped: they have other caps than those of output_caps"])
+        self.tally.dropped += 1
+        return FLOW_DROPPED
+
+    def end_at(self, end: StreamEndedError, frame: str) -> int:
+        """End the stream before a frame."""
+        end.frame = frame
+        self.tally.dropped += 1
+        return self.end_stream(end)
+
+    def fail(self, error: LibraryError | MetadataError) -> int:
+        """Log and count what a callback did wrong, or cannot be decoded, and return what ``on-error`` makes of it."""
+        self.tally.errors += 1
+        self.log(ERROR, f"{sentence(error)}\n{details(error)}")
+        policy = self.values["on-error"]
+        if policy == "fail":
+            post_error(self, error)
+            return FLOW_ERROR
+        cause = (type(error), kind_of(error.__cause__), getattr(error, "line", None))
+        if cause not in self.reported:  # once for each place: the bus is not a log
+            self.reported.add(cause)
+            post_warning(self, error)
+        if policy == "pass":
+            return FLOW_OK
+        self.tally.dropped += 1
+        return FLOW_DROPPED
