@@ -14,8 +14,7 @@ import pytest
 from command_helpers import LIB, free_port, wait_for
 
 from empycustom.config import streams
-from empycustom.session import reconnect
-from empycustom.session.describe import PlayOptions
+from empycustom.session import PlayOptions, reconnect
 from empycustom.session.play import Session
 
 

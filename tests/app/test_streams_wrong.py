@@ -9,7 +9,7 @@ from empycustom import packages
 from empycustom.config import streams as config
 from empycustom.errors import ConfigurationError
 from empycustom.packages import Output
-from empycustom.session import stages
+from empycustom.session import checks
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_the_package_of_an_element_is_known_from_apt_which_is_asked_once(monkeyp
 
 def test_a_missing_element_is_looked_up_once_for_all_streams(configured, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(stages, "how_to_get_any", lambda element: asked.append(element) or "get it")
+    monkeypatch.setattr(checks, "how_to_get_any", lambda element: asked.append(element) or "get it")
     streams = [{"stream_id": str(number), "location": "test"} for number in range(8)]
     read = config.read(tmp_path / configured({"primary": [{"none_a": {}}, {"none_b": {}}]}, streams=streams))
     with pytest.raises(ConfigurationError, match="there is no element none_a here; get it"):
-        stages.check_stages(read)
+        checks.check_stages(read)
     assert asked == ["none_a", "none_b"]
 
 

@@ -360,7 +360,7 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
 
 
 def test_the_end_and_videos(tmp_path, library):
-    from empycustom.session.outputs import SLOW
+    from empycustom.session.documents import SLOW
 
     lost = "from gi.repository import Gst\ndef process_ip(b, m, o):\n    b.pts = Gst.CLOCK_TIME_NONE\n"
     slow = f"{GOOD}def stop(options):\n    __import__('time').sleep(1)\n"

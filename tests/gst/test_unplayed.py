@@ -103,7 +103,7 @@ def test_the_checks_of_a_configuration_leave_nothing(python, tmp_path):
         (tmp_path / f"{name}.json").write_text(json.dumps({"pipeline_configuration": pipeline, "streams": streams}))
     program = """
 from pathlib import Path
-from empycustom.session.stages import check_stages
+from empycustom.session.checks import check_stages
 from empycustom.errors import ConfigurationError
 from empycustom.config.streams import read
 refused = 0

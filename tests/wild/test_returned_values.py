@@ -232,7 +232,7 @@ def test_the_library_is_named_and_on_error_applies(stream, judged, library, way,
 @bounded(80)
 @given(CALLS)
 def test_a_signal_callback(tmp_path_factory, call):
-    from empycustom.session.callback import SignalCallback
+    from empycustom.session.documents import SignalCallback
 
     file = tmp_path_factory.mktemp("signal") / "emi_signal_callback.py"
     file.write_text(TAKES)

@@ -30,12 +30,12 @@ from empycustom.library.dialects import Callback, line_of
 from empycustom.model import values as model
 from empycustom.model.results import value_of
 from empycustom.model.values import NOTHING
-from empycustom.session.callback import SignalCallback
+from empycustom.session.checks import missing_sources, places_outside, problems
 from empycustom.session.console import ErrorCollector, print_error, reserve_stdout, show
-from empycustom.session.describe import file_path, missing_sources, places_outside
+from empycustom.session.documents import SignalCallback
 from empycustom.session.outputs import prepare
 from empycustom.session.parts import exists
-from empycustom.session.stages import problems
+from empycustom.session.sinks import file_path
 from empycustom.testing import OpenLibrary, Result, SampleFrame, make_frame
 from empycustom.text import as_path, for_people, unquoted, visible_json, without_password
 

@@ -14,11 +14,21 @@ from typing import Any
 
 from empycustom.app.options import Request, is_configuration
 from empycustom.config import schema
-from empycustom.config.streams import Configuration, Stage, Stream, read
+from empycustom.config.streams import Configuration, Stage, Stream, library_stage, plain_stream, read
 from empycustom.elements import add_elements
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError, LibraryNotFoundError
 from empycustom.library.callbacks import callbacks_of
 from empycustom.model.schema import Problem
+from empycustom.session import Part, PlayOptions
+from empycustom.session.branch import described
+from empycustom.session.checks import (
+    check_changes,
+    check_stages,
+    missing_sources,
+    places_outside,
+    problems,
+    without_times,
+)
 from empycustom.session.console import (
     DONE,
     FAILED,
@@ -30,24 +40,13 @@ from empycustom.session.console import (
     reserved_stdout,
     show,
 )
-from empycustom.session.describe import (
-    PlayOptions,
-    described,
-    library_stage,
-    missing_sources,
-    places_outside,
-    plain_stream,
-    sinks_of,
-    sources_of,
-    without_times,
-)
-from empycustom.session.excerpt import Part, check_part, may_be_live
-from empycustom.session.outputs import STDOUT, LineWriter, check_outputs, has_only_documents, sinks_of_all, with_summary
+from empycustom.session.excerpt import check_part, may_be_live
+from empycustom.session.outputs import STDOUT, LineWriter, check_outputs, has_only_documents, with_summary
 from empycustom.session.play import Session
 from empycustom.session.player import Interrupts
-from empycustom.session.playlist import check_files, expand
+from empycustom.session.playlist import check_files, expand, sources_of
+from empycustom.session.sinks import sinks_of, sinks_of_all
 from empycustom.session.sources import is_stdin, playable
-from empycustom.session.stages import check_changes, check_stages, problems
 from empycustom.session.summary import LOST, Progress, as_lines, total
 from empycustom.session.upright import variables
 from empycustom.text import as_path, as_text, meant

@@ -93,6 +93,17 @@ class Configuration:
         return _configuration(self.file, self.document, self.sources, (*kept, setting))
 
 
+def library_stage(path: str, *, in_place: bool, **properties: Any) -> Stage:
+    """Return the stage that runs a library without conversion of the frames; ``properties`` are others of its element."""
+    return Stage("empycustom", "empycustom", "", {"custom-lib": path, "in-place": in_place, **properties}, named=True)
+
+
+def plain_stream(sources: Sequence[str], stages: Sequence[Stage] = (), *, pixels: str | None = None) -> Stream:
+    """Return the stream that plays ``sources``, each a SOURCE of ``empycustom run``, one after the other."""
+    first, *more = sources
+    return Stream("", first, {}, tuple(stages), {}, (), more=tuple(more), format=pixels)
+
+
 Check = Callable[["Configuration"], Iterable[Problem]]
 
 

@@ -1,60 +1,47 @@
-"""One stream of a pipeline while it plays: its source, its counts, its documents, its callback and its outputs."""
+"""One stream of a pipeline while it plays: its source, its counts, its files; and the text of its pipeline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
-from empycustom.config.launch import AIMETA, FIRST, LEAVING, STREAMMUX, Change, Description, changes
+from empycustom.config.launch import AIMETA, FIRST, LEAVING, STREAMMUX, Change, Description, changes, describe
 from empycustom.config.streams import Stream
-from empycustom.elements.failures import post_error
 from empycustom.elements.upstream import announce
-from empycustom.errors import DebuggerLeftError, StreamEndedError
-from empycustom.gstreamer import Gst, GstVideo
+from empycustom.errors import DebuggerLeftError
+from empycustom.gstreamer import GObject, Gst, GstVideo
 from empycustom.native import probes
 from empycustom.outputs.table import path_of
-from empycustom.session.callback import SignalCallback
-from empycustom.session.describe import PlayOptions, described, sinks_of, sources_of
-from empycustom.session.excerpt import Excerpt, Newest, SkippedFrames, why_no_start
-from empycustom.session.outputs import SLOW, Writer
+from empycustom.session import PlayOptions
+from empycustom.session.documents import Notifier, Publisher
+from empycustom.session.excerpt import Excerpt, Newest, SkippedFrames, is_live, why_no_start
 from empycustom.session.parts import Feeder, Report, exists, in_background
-from empycustom.session.playlist import Playlist, Single
+from empycustom.session.playlist import Playlist, Single, launch_tokens, sources_of
 from empycustom.session.reconnect import Outlet, Reconnection
-from empycustom.session.sinks import Sinks
-from empycustom.session.sources import error_text, is_endless
-from empycustom.session.stages import set_text
+from empycustom.session.sinks import Sinks, sinks_of
+from empycustom.session.sources import Source, describe_source, error_text, is_endless
 from empycustom.session.summary import Work
 from empycustom.session.upright import keep_upright
 from empycustom.text import without_secrets
 
 
-class Notifier(Protocol):
-    """A function that reports a text about a stream to whoever plays it. Any thread may call it."""
-
-    def __call__(self, text: str, details: str = "", *, kind: str = "error") -> None:
-        """Report ``text``; ``kind`` is error, warning, info, or debug for the debug text of a callback."""
-
-
 class Branch:
     """One stream in a pipeline. ``notify`` reports texts about it, ``warn_once`` warnings that all streams have in common.
 
-    ``documents`` and ``events`` are counts; ``dropped`` counts those for which their output had no room. Raises PathError,
-    LaunchError where a file cannot be written.
+    ``publisher`` publishes its documents. Raises PathError, LaunchError where a file cannot be written.
     """
 
     def __init__(
         self,
-        stream: Stream,
+        publisher: Publisher,
         options: PlayOptions,
-        writer: Writer,
-        callback: SignalCallback | None,
         notify: Notifier,
         warn_once: Callable[[str], None],
     ) -> None:
-        self._warn_once = warn_once
-        self.stream, self.options, self.callback, self.notify = stream, options, callback, notify
-        self._writer = writer
-        self.documents = self.events = self.dropped = self._admitted = 0
+        self.publisher, self.options, self.notify, self._warn_once = publisher, options, notify, warn_once
+        self.stream = publisher.stream
+        self._admitted = 0
         self.work, self.left_out = Work(), SkippedFrames()
         self.over = False  # no more frames are wanted
         self.failed = False  # while others of its pipeline go on
@@ -62,12 +49,10 @@ class Branch:
         self.head: Any = None  # the bin of its source, and of the elements behind it
         self.tail: Any = None  # the bin of aimeta; the same where no stages are shared
         self.expected: int | None = options.frames  # frames, as far as it can be known
-        self.ended: StreamEndedError | None = None  # by the callback
         self.feeder: Feeder = Feeder()  # until there are elements
         self.outlet: Outlet | None = None
-        self._sinks = sinks_of(stream, options)
+        self._sinks = sinks_of(self.stream, options)
         self._passed: probes.BufferCounter | None = None
-        self._refused = False
         self._end_all: Callable[[], None] = lambda: None
         self._undo: list[Callable[[], Any]] = []
 
@@ -92,8 +77,6 @@ class Branch:
         last = self.aimeta.get_static_pad("src")
         self._passed = probes.BufferCounter(hash(last))
         self._last = last
-        handler = self.aimeta.connect("new-meta", self._on_document)
-        self._undo.append(lambda: self.aimeta.disconnect(handler))
         if self.options.frames:
             self._add_probe(self.end_pad(), Gst.PadProbeType.BUFFER, self._admit)
         location = self.stream.aimeta.get("location")
@@ -107,12 +90,13 @@ class Branch:
             begin,
             self._sinks,
             lambda sinks: self._described(sinks).sinks,
-            unique_path=self._writer.unique_path,
+            unique_path=self.publisher.writer.unique_path,
             notify=self._notify,
         )
         self._attach_source(self.outlet)
         keep_upright(head)
-        self.newest = Newest(head, self.left_out, every=self.options.every_frame)
+        self.newest = newest = Newest(head, self.left_out, every=self.options.every_frame)
+        self.publisher.attach(self.aimeta, is_live=lambda: newest.is_live, is_over=lambda: self.over, end=self.end)
 
     def _leaving(self) -> Any:
         """Return the queue behind the stages that it shares with others; None: there are none."""
@@ -181,14 +165,13 @@ class Branch:
         """Go on with other values of properties and options."""
         found = changes(self.stream, stream, exists)
         self.stream = stream
-        if self.callback:
-            self.callback.options = stream.options
+        self.publisher.change(stream)
         for change in found:
             self._change(change)
 
     def _change(self, change: Change) -> None:
         element = self.tail.get_by_name(change.name) or self.tail.get_parent().get_by_name(change.name)
-        set_text(element, change.key, change.text)
+        _set_text(element, change.key, change.text)
 
     # In the thread of the player.
 
@@ -255,20 +238,16 @@ class Branch:
             for path in self.outlet.without_frames:
                 self._warn(f"{path} was not written: there was no frame.")
         self.work.end()
-        if self._undo:
-            self.dropped += self.aimeta.get_property("stats").get_value("dropped")  # of its own outputs
         for undo in self._undo:
             undo()
         self._undo.clear()
-        if self.callback:
-            self.callback.close()
+        self.publisher.close()
 
     def summary(self) -> dict[str, Any]:
         """Return the counts of the stream as a dict."""
-        counts = {"documents": self.documents, "dropped": self.dropped, "left_out": self.left_out.count}
-        events = {"events": self.events} if self.callback else {}
         named = {"stream_id": self.stream.name} if self.stream.name else {}
-        return {**named, **self.work.summary(frames=self.frames, **counts, **events)}
+        counts = self.work.summary(frames=self.frames, left_out=self.left_out.count, **self.publisher.counts)
+        return {**named, **counts}
 
     # In threads of the pipeline.
 
@@ -281,56 +260,51 @@ class Branch:
             self.end()
         return Gst.PadProbeReturn.OK if self._admitted <= (self.options.frames or 0) else Gst.PadProbeReturn.DROP
 
-    def _on_document(self, aimeta: Any, document: str) -> None:
-        if self._refused or self.ended:
-            return
-        try:
-            self._publish(document)
-        except BaseException as error:  # noqa: BLE001 - PyGObject would print it and go on
-            self._refused = True
-            post_error(aimeta, error)
-
-    def _publish(self, document: str) -> None:
-        """Write a document, and the events that the callback makes of it."""
-        self.documents += 1
-        self._count(written=self._writer.document(self.stream, document, self))
-        if self.callback is None:
-            return
-        try:
-            result = self.callback(document)
-        except StreamEndedError as end:
-            self._stop(end)
-            return
-        for event in result.events:
-            self.events += 1
-            self._count(written=self._writer.event(self.stream, event, self))
-        for key in sorted(result.unknown):
-            self._warn_once(f"events have {key}, which event_item_keys does not declare")
-        if result.debug:
-            self.notify(result.debug.rstrip(), kind="debug")
-
-    def is_live(self) -> bool:
-        """Return whether the stream cannot wait for its outputs: also where only the session knows that the source is live."""
-        return bool(self.newest.is_live or self.aimeta.waiter.is_live())
-
-    def is_stopping(self) -> bool:
-        """Return whether the stream has to go on although an output has no room, because it is to end."""
-        return bool(self.over or self.aimeta.waiter.is_stopping())
-
-    def _count(self, *, written: bool) -> None:
-        if not written:
-            self.dropped += 1
-            self._warn_once(SLOW)
-
-    def _stop(self, end: StreamEndedError) -> None:
-        """End the stream after the current frame, because the callback raised StreamEndedError."""
-        self.ended = end
-        self.notify(str(end), kind="info")
-        pad = self.aimeta.get_static_pad("sink")
-        pad.add_probe(Gst.PadProbeType.BUFFER, lambda _pad, _info: Gst.PadProbeReturn.DROP)
-        self.end()
-
     @property
     def left_debugger(self) -> bool:
         """True if a debugger in the callback was quit."""
-        return isinstance(self.ended, DebuggerLeftError)
+        return isinstance(self.publisher.ended, DebuggerLeftError)
+
+
+def described(
+    stream: Stream,
+    sources: Sequence[Source],
+    sinks: Sinks,
+    options: PlayOptions,
+    *,
+    for_launch: bool = False,
+    aimeta: Mapping[str, Any] | None = None,
+    shared: int = 0,
+) -> Description:
+    """Return the pipeline of a stream on this machine, which plays ``sources``; ``aimeta`` are properties of that element.
+
+    ``for_launch``: for people with gst-launch-1.0, otherwise for ``run``. ``shared``: the count of its stages that are shared
+    with other streams. Raises LaunchError if a source cannot be read.
+    """
+    source, *more = sources
+    paced = bool(stream.input.get("live-source"))
+    live = is_live(source) or (paced and source.kind == "test")
+    tokens: Sequence[str] = Playlist.tokens
+    if not more:
+        tokens = describe_source(source, live=paced, frames=options.frames if for_launch else None, printed=for_launch)
+    made = describe(
+        stream,
+        tokens,
+        exists,
+        aimeta=aimeta,
+        sinks=partial(sinks.tokens, printed=for_launch, live=live, single_segment=bool(more)),
+        named=not for_launch,
+        newest=live and not options.every_frame,
+        shared=shared,
+    )
+    if more and for_launch:
+        made.sinks += launch_tokens(sources)
+    return made
+
+
+def _set_text(element: Any, key: str, text: str) -> None:
+    """Set a property of an element from the text of its value; a property of type string gets it unchanged."""
+    if element.find_property(key).value_type == GObject.TYPE_STRING:
+        element.set_property(key, text)
+    else:
+        Gst.util_set_object_arg(element, key, text)

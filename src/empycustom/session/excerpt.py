@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,10 +11,10 @@ from empycustom.elements.upstream import NO_TIME, beginning_of, stream_time_in, 
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst
 from empycustom.native import probes
+from empycustom.session import Part
 from empycustom.session.parts import in_background
 from empycustom.session.sinks import show_at_once
 from empycustom.session.sources import SOURCE, Source, has_length, shown
-from empycustom.text import Moment
 
 _MANY = 10  # so many may be skipped without a warning
 _LIVE_SCHEMES = ("rtsp", "rtsps", "rtspt", "rtspu", "rtp", "srt", "udp")
@@ -127,24 +126,6 @@ _INDEXED = {"avidemux", "flvdemux", "matroskademux", "oggdemux", "qtdemux"}
 _DROP, _PASS = Gst.PadProbeReturn.DROP, Gst.PadProbeReturn.OK
 _FLUSHES = (Gst.EventType.FLUSH_START, Gst.EventType.FLUSH_STOP)
 _EVENTS = Gst.PadProbeType.EVENT_DOWNSTREAM | Gst.PadProbeType.EVENT_FLUSH
-
-
-@dataclass(frozen=True)
-class Part:
-    """The part of a video to be played: its start and duration; None: from the beginning, to the end."""
-
-    start: Moment | None = None
-    duration: Moment | None = None
-
-    @property
-    def start_ns(self) -> int:
-        """The start in nanoseconds."""
-        return self.start.ns if self.start else 0
-
-    def left_of(self, duration_ns: int) -> int:
-        """Return the duration of the part of a video with ``duration_ns``, in nanoseconds."""
-        rest = max(0, duration_ns - self.start_ns)
-        return min(rest, self.duration.ns) if self.duration else rest
 
 
 def check_part(part: Part | None, sources: Sequence[Source | None]) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from empycustom.config.launch import FIRST
+from empycustom.config.streams import plain_stream
 from empycustom.elements.upstream import announce
 from empycustom.errors import LaunchError, SourceError
 from empycustom.gstreamer import Gst
 from empycustom.library.explain import kind_of
-from empycustom.session.describe import plain_stream, sources_of
 from empycustom.session.excerpt import Newest, SkippedFrames, is_live
 from empycustom.session.parts import Feeder, Report
-from empycustom.session.playlist import Playlist, Single
+from empycustom.session.playlist import Playlist, Single, sources_of
 from empycustom.session.sources import SOURCE, describe_source, error_text
 from empycustom.text import as_text
 

@@ -1,4 +1,4 @@
-"""The outputs of a run: documents and events as lines of JSON, the summary file, and checks of the names of all files."""
+"""The writer of a run: documents and events as lines of JSON, the summary file, and checks of the names of all files."""
 
 from __future__ import annotations
 
@@ -7,38 +7,20 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.model.serialize import dumps
 from empycustom.outputs.queued import Patient, QueuedOutput, Waiter, reason
 from empycustom.outputs.table import ConsoleOutput, as_line, line_of, output_class, output_for, path_of
+from empycustom.session import PlayOptions
 from empycustom.session.console import FAILED, exit_code_of, print_error, reserved_stdout
-from empycustom.session.describe import PLACE, PlayOptions, for_each_stream, sinks_of
 from empycustom.session.playlist import expand
-from empycustom.session.sinks import Sinks
+from empycustom.session.sinks import PLACE, sinks_of_all
 from empycustom.session.sources import is_same_file
 from empycustom.session.summary import LOST, Work, written
 from empycustom.text import as_text
-
-SLOW = (
-    "Documents of this live stream are written more slowly than they are made; those without room are dropped (the summary has "
-    "their count)."
-)
-
-
-class Writer(Protocol):
-    """What the streams of a session give their documents and events to; any thread may call it. Its exceptions end the stream."""
-
-    def document(self, stream: Stream, document: str, waiter: Waiter) -> bool:
-        """Write a document of aimeta, as JSON; return False if it was dropped. ``waiter`` says whether the stream may wait."""
-
-    def event(self, stream: Stream, event: dict[str, Any], waiter: Waiter) -> bool:
-        """Write an event of the signal callback, as :meth:`document` does."""
-
-    def unique_path(self, path: Path) -> Path:
-        """Return a name like ``path`` that no other file of the session has."""
 
 
 class Lines:
@@ -176,18 +158,6 @@ def has_only_documents(configuration: Configuration, options: PlayOptions) -> bo
     """
     measured = configuration.file is None and not any(stream.stages for stream in configuration.streams)
     return not (measured or options.out or options.save or options.show or configuration.callback)
-
-
-def sinks_of_all(configuration: Configuration, options: PlayOptions) -> list[tuple[Stream, Sinks]]:
-    """Return the sinks of each stream. Raises LaunchError if one is not possible."""
-    for name in options.save:
-        if len(configuration.streams) > 1 and PLACE not in name:
-            better = for_each_stream(name)
-            raise LaunchError(f"--save {name}: several streams cannot write one file; write {PLACE} into its name: '{better}'")
-    found = [(stream, sinks_of(stream, options)) for stream in configuration.streams]
-    for _, sinks in found:
-        sinks.check()
-    return found
 
 
 def prepare(paths: Sequence[Path], read: Sequence[str]) -> None:

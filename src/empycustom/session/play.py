@@ -17,11 +17,10 @@ from empycustom.config.launch import ENTERING, LEAVING, STREAMDEMUX, STREAMMUX, 
 from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
 from empycustom.gstreamer import Gst
-from empycustom.session.branch import Branch, Notifier
-from empycustom.session.callback import SignalCallback
+from empycustom.session import PlayOptions
+from empycustom.session.branch import Branch
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, serialize_debuggers
-from empycustom.session.describe import PlayOptions
-from empycustom.session.outputs import Writer
+from empycustom.session.documents import Notifier, Publisher, SignalCallback, Writer
 from empycustom.session.parts import Report, build, build_bin, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.reconnect import is_from_removed
@@ -286,7 +285,8 @@ class Session:
         self.branches: list[Branch] = []
         for stream, callback in zip(configuration.streams, callbacks, strict=True):
             notifier = StreamNotifier(stream, notify, warned)
-            self.branches.append(Branch(stream, options, self.writer, callback, notifier, notifier.warn_once))
+            publisher = Publisher(stream, self.writer, callback, notifier, notifier.warn_once)
+            self.branches.append(Branch(publisher, options, notifier, notifier.warn_once))
         self._pipelines = [
             StreamPipeline(group, options, self.interrupts, StreamNotifier(_named_after(group), notify, warned))
             for group in grouped(self.branches)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from empycustom.config.streams import Stream
 from empycustom.elements.failures import post_error
 from empycustom.elements.upstream import announce
 from empycustom.errors import LaunchError
@@ -25,6 +26,7 @@ from empycustom.session.sources import (
     expect_video,
     is_endless,
     is_file,
+    playable,
     post_no_video,
     shown,
 )
@@ -138,6 +140,13 @@ def check_files(sources: Sequence[Source | None]) -> None:
     for source in sources:
         if source and len(sources) > 1 and (source.kind != "uri" or is_endless(source.target)):
             raise LaunchError(f"{source.name} is not a file, as each of several SOURCEs has to be; play it alone.")
+
+
+def sources_of(stream: Stream, warn: Callable[[str], None] = lambda _text: None) -> list[Source]:
+    """Find the sources of a stream; ``warn`` gets a text for files of folders that are skipped. Raises LaunchError."""
+    found = [playable(name) for location in (stream.location, *stream.more) for name in expand(location, warn)]
+    check_files(found)
+    return found
 
 
 def launch_tokens(sources: Sequence[Source]) -> list[str]:

@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 from empycustom.buffers.mapping import map_frame
 from empycustom.config.launch import AIMETA, describe
+from empycustom.config.streams import library_stage, plain_stream
 from empycustom.elements import register
 from empycustom.elements.document import DocumentResult
 from empycustom.elements.frames import FrameFormat
@@ -26,7 +27,6 @@ from empycustom.frames.formats import check_format
 from empycustom.frames.frame import RESULT_CLOSED, MappedFrame
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import callbacks_of
-from empycustom.session.describe import library_stage, plain_stream
 from empycustom.session.inputs import AHEAD, Input, input_of
 from empycustom.session.parts import Report, build, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player

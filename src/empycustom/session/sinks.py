@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.config.launch import quoted
+from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.native import probes
+from empycustom.outputs.table import path_of
 from empycustom.packages import WINDOWS, how_to_get
+from empycustom.session import PlayOptions
 from empycustom.session.parts import exists
 from empycustom.session.sources import FRAME_RATE
 from empycustom.session.upright import fitting, keep_sizes
-from empycustom.text import as_text
+from empycustom.text import as_native, as_text, visible
 
 CHOOSER = "autovideosink"
 _NOT_IN_WINDOWS = ("kmssink", "dfbvideosink")  # CHOOSER would try them, too; the second crashes without a screen
@@ -208,6 +211,67 @@ def _expect(path: Path, factories: list[str]) -> None:
     missing = [factory for factory in factories if not exists(factory)]
     if missing:
         raise LaunchError(f"--save {path} needs the element {missing[0]}, which is not here; {how_to_get(missing)}.")
+
+
+# The sinks of a stream: names of files.
+
+
+PLACE = "{stream_id}"  # in the name of a file
+_LONGEST = 200  # bytes of a stream's name in that of a file, which may have 255
+
+
+def sinks_of(stream: Stream, options: PlayOptions) -> Sinks:
+    """Return the sinks of a stream. Raises LaunchError, PathError."""
+    paced = bool(stream.input.get("live-source"))
+    return Sinks([saved_as(name, stream) for name in options.save], window=options.show, paced=paced)
+
+
+def sinks_of_all(configuration: Configuration, options: PlayOptions) -> list[tuple[Stream, Sinks]]:
+    """Return the sinks of each stream. Raises LaunchError if one is not possible."""
+    for name in options.save:
+        if len(configuration.streams) > 1 and PLACE not in name:
+            better = for_each_stream(name)
+            raise LaunchError(f"--save {name}: several streams cannot write one file; write {PLACE} into its name: '{better}'")
+    found = [(stream, sinks_of(stream, options)) for stream in configuration.streams]
+    for _, sinks in found:
+        sinks.check()
+    return found
+
+
+def file_path(option: str, name: str) -> Path:
+    """Return the path that an option names, a path or a file:// URI. Raises LaunchError if it is another URI, PathError."""
+    path = path_of(name)
+    if path is None:
+        raise LaunchError(f"{option} {name} is not a file; give the path of a file.")
+    return path
+
+
+def saved_as(name: str, stream: Stream) -> Path:
+    """Return the file that a name of ``--save`` means for a stream. Raises LaunchError, PathError."""
+    path = file_path("--save", name)  # first, because ~ at the beginning of a stream's name is not a home folder
+    if PLACE not in name or not stream.name:
+        return path
+    if why := _unfit(stream.name):
+        raise LaunchError(f"--save {name}: the stream_id {stream.name} {why}, and cannot be in the name of a file")
+    return Path(str(path).replace(PLACE, as_native(stream.name)))
+
+
+def _unfit(name: str) -> str:
+    """Return why the name of a stream cannot be in the name of a file, or ``""``."""
+    reasons = (
+        ("/" in name, "has a / in it"),
+        (name in (".", ".."), "is the name of a folder"),
+        (name.startswith("-"), "begins with -, as options of commands do"),
+        (visible(name) != name, "has control characters in it"),
+        (len(name.encode()) > _LONGEST, f"is longer than {_LONGEST} bytes"),
+    )
+    return next((why for is_so, why in reasons if is_so), "")
+
+
+def for_each_stream(name: str) -> str:
+    """Return a name like ``name`` with PLACE in it."""
+    stem, ending = os.path.splitext(name)
+    return f"{stem}-{PLACE}{ending}"
 
 
 # Video files while they are written.

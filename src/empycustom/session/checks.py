@@ -1,4 +1,4 @@
-"""Check the stages of a stream configuration on this machine: their elements and properties."""
+"""Check a stream configuration on this machine: its elements and their properties, its sources, and where it writes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from empycustom.config.launch import AIMETA, FIRST, STREAMMUX, UPRIGHT, assignme
 from empycustom.config.options import Option
 from empycustom.config.schema import GROUPS
 from empycustom.config.streams import Configuration, Stage, Stream
-from empycustom.errors import ConfigurationError
+from empycustom.errors import ConfigurationError, LaunchError, UnknownOutputError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.model.schema import Integer, Number, Problem, is_number
+from empycustom.outputs.table import output_class, path_of
 from empycustom.packages import how_to_get_any
+from empycustom.session import Part
+from empycustom.session.excerpt import check_part
 from empycustom.session.parts import encoding_problem, exists
+from empycustom.session.playlist import sources_of
 from empycustom.session.sinks import ENCODER, MUXER
-from empycustom.session.sources import INPUT, SOURCE
+from empycustom.session.sources import INPUT, SOURCE, is_file
 from empycustom.session.upright import FITTED, SCALER
 from empycustom.text import shown, suggestion
 
@@ -48,14 +52,6 @@ def check_changes(before: Stream, after: Stream) -> None:
             raise ConfigurationError(
                 f"{change.key} of {change.element} cannot change while it plays; give it when you start: --set KEY=VALUE"
             )
-
-
-def set_text(element: Any, key: str, text: str) -> None:
-    """Set a property of an element from the text of its value; a property of type string gets it unchanged."""
-    if element.find_property(key).value_type == GObject.TYPE_STRING:
-        element.set_property(key, text)
-    else:
-        Gst.util_set_object_arg(element, key, text)
 
 
 def problems(configuration: Configuration) -> Iterator[Problem]:
@@ -171,3 +167,58 @@ def _number(value: Any) -> float | None:
         with suppress(ValueError):
             return convert(value)
     return None
+
+
+# Sources and files.
+
+
+_LOCATION = "$.pipeline_configuration.aimeta.location"
+
+
+def missing_sources(configuration: Configuration, *, cameras: bool = False) -> Iterator[Problem]:
+    """Yield the sources that are missing files, or never end; with ``cameras`` also other sources, which may come later."""
+    for stream in configuration.streams:
+        if stream.location and (cameras or is_file(stream.location)):
+            try:
+                sources_of(stream)
+            except LaunchError as error:
+                yield Problem(stream.location_path, str(error).rstrip("."))
+
+
+def without_times(configuration: Configuration, part: Part | None) -> Iterator[Problem]:
+    """Yield the sources of which ``part`` cannot be played."""
+    for stream in configuration.streams if part else ():
+        with suppress(LaunchError):  # which missing_sources yields
+            sources = sources_of(stream)
+            try:
+                check_part(part, sources)
+            except LaunchError as error:
+                yield Problem(stream.location_path, str(error).rstrip("."))
+
+
+def places_outside(configuration: Configuration, *, allowed: bool) -> Iterator[Problem]:
+    """Yield the locations of aimeta in the file that are outside of its folder and of the working directory, or have no output.
+
+    The file may be from somebody else, while ``--allow-outside`` (``allowed``) and ``--set`` are from the user who runs it.
+    """
+    assert configuration.file
+    inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, ".")]
+    for stream in configuration.streams:
+        location, set_at = stream.aimeta.get("location"), stream.set_at.get("location", _LOCATION)
+        if not location:
+            continue
+        found = path_of(location)
+        try:
+            output_class(location)
+        except UnknownOutputError as error:
+            yield Problem(set_at, str(error))
+            continue
+        path = os.path.realpath(found or "/")  # with links resolved; a location that is not a file is outside
+        if allowed or set_at.startswith("--set"):
+            continue
+        if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
+            yield Problem(
+                set_at,
+                f"{location} lies outside of the configuration's folder and of the working directory; name a file inside, write "
+                "the documents with --out, or give --allow-outside if that file is to be written",
+            )
