@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from empycustom import text as paths
-from empycustom.config.document import load
+from empycustom.config.file import load
 from empycustom.elements.properties import read_json
 from empycustom.errors import ConfigurationError, PropertyError
 from empycustom.gstreamer import Gst

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empycustom.config import schema
-from empycustom.config.document import load, raise_problems
+from empycustom.config.file import load, raise_problems
 from empycustom.errors import ConfigurationError
 from empycustom.frames.formats import FORMATS
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empycustom.config.document import TOO_DEEP, invalid_texts, is_deep
+from empycustom.config.file import TOO_DEEP, invalid_texts, is_deep
 from empycustom.errors import EventError, OutputError
 from empycustom.model.schema import ANYTHING, JSON_OBJECT, Array, Number, Problem, Schema, Text
 from empycustom.model.serialize import plain
@@ -54,10 +54,10 @@ class Setting:
     path: str
 
 
-def read_options(document: Mapping[str, Any], problems: list[Problem]) -> list[Option]:
+def read_options(content: Mapping[str, Any], problems: list[Problem]) -> list[Option]:
     """Return the options of an application. ``problems`` gets the declarations that contradict themselves or each other."""
     found: dict[str, Option] = {}
-    for index, declared in enumerate(document.get("options", [])):
+    for index, declared in enumerate(content.get("options", [])):
         option = _option(declared, below("$.options", index), problems)
         if option.name in found:
             first = found[option.name].path
@@ -180,9 +180,9 @@ class CallbackResult:
     unknown: frozenset[str] = frozenset()
 
 
-def read_items(document: Mapping[str, Any]) -> list[EventItem]:
+def read_items(content: Mapping[str, Any]) -> list[EventItem]:
     """Return the items that ``event_item_keys`` declares."""
-    return [_item(entry, below("$.event_item_keys", at)) for at, entry in enumerate(document.get("event_item_keys", []))]
+    return [_item(entry, below("$.event_item_keys", at)) for at, entry in enumerate(content.get("event_item_keys", []))]
 
 
 def _item(entry: Mapping[str, Any], path: str) -> EventItem:

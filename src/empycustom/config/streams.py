@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from empycustom.config import document as files
+from empycustom.config import file as files
 from empycustom.config import schema
-from empycustom.config.document import load, raise_problems
+from empycustom.config.file import load, raise_problems
 from empycustom.config.options import EventItem, Option, Setting, read_items, read_options, settings_of, typed_settings
 from empycustom.config.schema import is_named
 from empycustom.model.schema import Problem
@@ -72,7 +72,7 @@ class Stream:
 class Configuration:
     """A configuration to be played. ``callback`` is file and function, or None; ``many``: results have the name of their stream.
 
-    ``file`` is None if no file was read. ``options`` are the declared ones. ``document`` is the file in its plain form,
+    ``file`` is None if no file was read. ``options`` are the declared ones. ``content`` is the file in its plain form,
     ``sources`` and ``settings`` are those of the command line.
     """
 
@@ -82,7 +82,7 @@ class Configuration:
     callback: tuple[Path, str] | None = None
     event_items: tuple[EventItem, ...] = ()
     options: tuple[Option, ...] = ()
-    document: Mapping[str, Any] = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
 
@@ -90,7 +90,7 @@ class Configuration:
         """Return the configuration with one more of the ``settings``. Raises ConfigurationError."""
         assert self.file, "there are options in files alone"
         kept = (text for text in self.settings if text.partition("=")[0] != setting.partition("=")[0])
-        return _configuration(self.file, self.document, self.sources, (*kept, setting))
+        return _configuration(self.file, self.content, self.sources, (*kept, setting))
 
 
 def library_stage(path: str, *, in_place: bool, **properties: Any) -> Stage:
@@ -113,18 +113,18 @@ def read(file: Path, *, sources: Sequence[str] = (), settings: Sequence[str] = (
     ``more`` yields what else is wrong, with the machine for instance; it gets a configuration whose keys and values are right.
     Raises ConfigurationError, which lists all that is wrong with JSON paths; OSError if the file cannot be read.
     """
-    document = load(file)
-    wrong = list(schema.CONFIGURATION.problems(document, "$"))
+    content = load(file)
+    wrong = list(schema.CONFIGURATION.problems(content, "$"))
     if wrong:
-        raise_problems(file, document, [*wrong, *_missing_at_all(document, file.absolute().parent)])
-    return _configuration(file, schema.CONFIGURATION.read(document), tuple(sources), tuple(settings), more)
+        raise_problems(file, content, [*wrong, *_missing_at_all(content, file.absolute().parent)])
+    return _configuration(file, schema.CONFIGURATION.read(content), tuple(sources), tuple(settings), more)
 
 
-def _missing_at_all(document: Any, folder: Path) -> Iterator[Problem]:
-    """Yield the missing files of a document that has other errors."""
-    if isinstance(document, dict):
-        yield from files.missing_callback(folder, document)
-        pipeline = document.get("pipeline_configuration")
+def _missing_at_all(content: Any, folder: Path) -> Iterator[Problem]:
+    """Yield the missing files of a configuration that has other errors."""
+    if isinstance(content, dict):
+        yield from files.missing_callback(folder, content)
+        pipeline = content.get("pipeline_configuration")
         yield from _missing(pipeline, folder, {}) if isinstance(pipeline, dict) else ()
 
 
@@ -137,21 +137,21 @@ def _missing(pipeline: Mapping[str, Any], folder: Path, set_at: Mapping[str, Map
 
 
 def _configuration(
-    file: Path, document: Mapping[str, Any], sources: tuple[str, ...], settings: tuple[str, ...], more: Check = lambda _: ()
+    file: Path, content: Mapping[str, Any], sources: tuple[str, ...], settings: tuple[str, ...], more: Check = lambda _: ()
 ) -> Configuration:
     folder = file.absolute().parent
     problems: list[Problem] = []
-    options = read_options(document, problems)
-    problems += _unknown_targets(document["pipeline_configuration"], options)
-    given = _streams(document, folder, sources, problems)
-    many = bool(document.get("streams")) or len(given) > 1
+    options = read_options(content, problems)
+    problems += _unknown_targets(content["pipeline_configuration"], options)
+    given = _streams(content, folder, sources, problems)
+    many = bool(content.get("streams")) or len(given) > 1
     typed = typed_settings(options, [stream["stream_id"] for _, stream in given], settings, problems)
     set_ = [settings_of(options, stream, path, typed[stream["stream_id"]], problems) for path, stream in given]
-    streams = tuple(_stream(document, folder, stream, each, problems) for (_, stream), each in zip(given, set_, strict=True))
+    streams = tuple(_stream(content, folder, stream, each, problems) for (_, stream), each in zip(given, set_, strict=True))
     problems += [*_shared(streams), *_not_lines(streams)]
-    callback, items = _callback(document, folder, problems), tuple(read_items(document))
-    made = Configuration(file, streams, many, callback, items, tuple(options), document, sources, settings)
-    raise_problems(file, document, [*problems, *more(made)])
+    callback, items = _callback(content, folder, problems), tuple(read_items(content))
+    made = Configuration(file, streams, many, callback, items, tuple(options), content, sources, settings)
+    raise_problems(file, content, [*problems, *more(made)])
     return made
 
 
@@ -169,17 +169,17 @@ def _shared(streams: Sequence[Stream]) -> Iterator[Problem]:
         yield Problem(f"{_ROOT}.aimeta.location", "is for one stream alone; leave it out here and in options, and use --out")
 
 
-def _callback(document: Mapping[str, Any], folder: Path, problems: list[Problem]) -> tuple[Path, str] | None:
-    name = document.get("signal_callback_function_name")
-    problems += files.missing_callback(folder, document)
+def _callback(content: Mapping[str, Any], folder: Path, problems: list[Problem]) -> tuple[Path, str] | None:
+    name = content.get("signal_callback_function_name")
+    problems += files.missing_callback(folder, content)
     return (folder / files.CALLBACK_FILE, name) if name else None
 
 
 def _streams(
-    document: Mapping[str, Any], folder: Path, sources: Sequence[str], problems: list[Problem]
+    content: Mapping[str, Any], folder: Path, sources: Sequence[str], problems: list[Problem]
 ) -> list[tuple[str, dict[str, Any]]]:
     """Return the streams with their JSON paths; each has a ``location`` and a ``stream_id``."""
-    listed: list[dict[str, Any]] = document.get("streams") or [{}] * max(1, len(sources))
+    listed: list[dict[str, Any]] = content.get("streams") or [{}] * max(1, len(sources))
     if sources and len(sources) != len(listed):
         given, there = (
             f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((len(sources), "time"), (len(listed), "stream"))
@@ -189,11 +189,11 @@ def _streams(
         sources = ["test"] * len(listed)  # the locations in the file are not meant, so nothing is wrong with them
     found: list[tuple[str, dict[str, Any]]] = []
     for index, stream in enumerate(listed):
-        path = below("$.streams", index) if document.get("streams") else "$"
+        path = below("$.streams", index) if content.get("streams") else "$"
         location = sources[index] if sources else _location(folder, stream.get("location", ""))
         if not location:
             problems.append(Problem(path, f"there is no source; {_ADVICE}"))
-        usual = document.get("application_name") or "stream"
+        usual = content.get("application_name") or "stream"
         name = stream.get("stream_id") or (f"{usual}-{index + 1}" if len(listed) > 1 else usual)
         if name in [other["stream_id"] for _, other in found]:
             problems.append(Problem(f"{path}.stream_id", f"{name} is the name of another stream, too"))
@@ -213,9 +213,9 @@ def _location(folder: Path, location: str) -> str:
 
 
 def _stream(
-    document: Mapping[str, Any], folder: Path, stream: Mapping[str, Any], settings: Sequence[Setting], problems: list[Problem]
+    content: Mapping[str, Any], folder: Path, stream: Mapping[str, Any], settings: Sequence[Setting], problems: list[Problem]
 ) -> Stream:
-    pipeline = document["pipeline_configuration"]
+    pipeline = content["pipeline_configuration"]
     set_at: dict[str, dict[str, str]] = {}
     for setting in settings:
         pipeline = _with_property(pipeline, setting, set_at, problems)

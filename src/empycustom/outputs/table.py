@@ -18,7 +18,6 @@ from urllib.parse import unquote
 
 from empycustom.errors import PathError, UnknownOutputError
 from empycustom.model.serialize import assemble
-from empycustom.outputs import write_all
 from empycustom.text import as_native, as_path, meant, visible_json
 
 # The class for each scheme of a URI. It is imported when it is needed, and called with the location.
@@ -214,6 +213,24 @@ class ConsoleOutput:
         if descriptor is not None:
             with suppress(OSError):  # a library has closed it
                 os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, however long it takes, also to a descriptor that is in non-blocking mode.
+
+    Raises OSError; its ``characters_written`` is how many bytes were written.
+    """
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # noqa: PERF203 - the rest is another one each time
+            poll = select.poll()
+            poll.register(descriptor, select.POLLOUT)
+            poll.poll()
+        except OSError as error:
+            error.characters_written = len(data) - len(rest)  # type: ignore[attr-defined]  # each OSError can have it
+            raise
 
 
 def _batch_bytes(descriptor: int) -> int:

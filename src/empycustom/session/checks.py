@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from empycustom.config.document import raise_problems
+from empycustom.config.file import raise_problems
 from empycustom.config.launch import AIMETA, FIRST, STREAMMUX, UPRIGHT, assignments, changes, describe, elements, properties_of
 from empycustom.config.options import Option
 from empycustom.config.schema import GROUPS
@@ -35,7 +35,7 @@ _WAYS = {"take": Gst.PadDirection.SINK, "hand on": Gst.PadDirection.SRC}
 def check_stages(configuration: Configuration) -> None:
     """Raise ConfigurationError, with a line for each element or property that is missing or unsuitable on this machine."""
     assert configuration.file
-    raise_problems(configuration.file, configuration.document, problems(configuration))
+    raise_problems(configuration.file, configuration.content, problems(configuration))
 
 
 def check_changes(before: Stream, after: Stream) -> None:

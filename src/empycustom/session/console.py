@@ -18,8 +18,8 @@ from types import CodeType, FrameType
 from typing import IO, Any
 
 from empycustom.errors import DebuggerLeftError, EmPyCustomError, LaunchError
-from empycustom.outputs import write_all
 from empycustom.outputs.queued import QueuedOutput, give_up_all, reason
+from empycustom.outputs.table import write_all
 from empycustom.text import for_people
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2

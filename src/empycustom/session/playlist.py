@@ -43,28 +43,28 @@ _NUMBERED = re.compile(r"%0?\d{0,2}d")
 _MAX_LISTED = 5  # names in a message
 
 
-def expand(source: str, warn: Callable[[str], None]) -> list[str]:
-    """Return the files that SOURCE stands for, named as it is, or SOURCE itself. Raises LaunchError where there is none.
+def expand(location: str, warn: Callable[[str], None]) -> list[str]:
+    """Return the files that a location stands for, named as it is, or itself. Raises LaunchError where there is none.
 
     ``warn`` gets a text for what is left out.
     """
-    if not source or not is_file(source) or "://" in source:
-        return [source]
-    path = as_path(source)
+    if not location or not is_file(location) or "://" in location:
+        return [location]
+    path = as_path(location)
     if os.path.isdir(path):
         return _in_folder(path, warn)
     if os.path.exists(path):
-        return [source]
-    if len(_NUMBERED.findall(source)) == 1:
-        return _numbered(path, source)
-    if glob.has_magic(source):
-        return _matching(path, source)
-    return [source]
+        return [location]
+    if len(_NUMBERED.findall(location)) == 1:
+        return _numbered(path, location)
+    if glob.has_magic(location):
+        return _matching(path, location)
+    return [location]
 
 
-def is_picture(source: str) -> bool:
+def is_picture(location: str) -> bool:
     """Return True if a file is one picture, by its name."""
-    return _ending(source) in _PICTURES
+    return _ending(location) in _PICTURES
 
 
 def _ending(name: str) -> str:
@@ -94,7 +94,7 @@ def _in_folder(folder: Path, warn: Callable[[str], None]) -> list[str]:
     return [as_text(folder / name) for name in sorted(found, key=natural_key)]
 
 
-def _numbered(path: Path, source: str) -> list[str]:
+def _numbered(path: Path, location: str) -> list[str]:
     """Return the files of a pattern, in the order of their numbers."""
     head, number, tail = _split(str(path))
     there = re.compile(f"{re.escape(os.path.basename(head))}([0-9]+){re.escape(tail)}")
@@ -103,7 +103,7 @@ def _numbered(path: Path, source: str) -> list[str]:
     numbers = sorted(int(found[1]) for name in names if (found := there.fullmatch(name)))
     files = [found for found in dict.fromkeys(f"{head}{number % each}{tail}" for each in numbers) if os.path.isfile(found)]
     if not files:
-        raise LaunchError(f"There is no file {source} with a number in the place of {number}.")
+        raise LaunchError(f"There is no file {location} with a number in the place of {number}.")
     return [as_text(Path(name)) for name in files]
 
 
@@ -113,10 +113,10 @@ def _split(pattern: str) -> tuple[str, str, str]:
     return pattern[: found.start()], found[0], pattern[found.end() :]
 
 
-def _matching(path: Path, source: str) -> list[str]:
+def _matching(path: Path, location: str) -> list[str]:
     found = [name for name in glob.iglob(str(path), recursive=True) if os.path.isfile(name)]
     if not found:
-        raise LaunchError(f"There is no file that {source} matches.")
+        raise LaunchError(f"There is no file that {location} matches.")
     return [as_text(Path(name)) for name in sorted(found, key=natural_key)]
 
 

@@ -1,4 +1,8 @@
-"""SOURCE of ``empycustom run``, and of a stream: a file, a URI, a camera, stdin or the test picture."""
+"""Sources: a file, a URI, a camera, stdin or the test picture.
+
+A *location* is the text that names one: SOURCE of ``empycustom run``, or that of a stream. A :class:`Source` is what was found
+there. SOURCE, here, is the name of the element that decodes it.
+"""
 
 from __future__ import annotations
 
@@ -60,44 +64,44 @@ class Source:
         return _named(self.target) if self.target.startswith("file://") else None
 
 
-def locate(source: str) -> Source:
-    """Find the source that ``source`` names. Raises LaunchError if it does not exist."""
-    if not source:
+def locate(location: str) -> Source:
+    """Return the source at a location. Raises LaunchError if it does not exist."""
+    if not location:
         raise LaunchError("The name of the source is empty; give a file, a folder, a URI, camera or test.")
-    if source == "test":
-        return Source("test", source)
-    if is_stdin(source):
+    if location == "test":
+        return Source("test", location)
+    if is_stdin(location):
         return Source("pipe", "-")
-    if camera := _CAMERA.fullmatch(source):
+    if camera := _CAMERA.fullmatch(location):
         path = f"/dev/video{camera[1] or 0}"
         return _at(Path(path), path)
-    scheme = _URI.match(source)
+    scheme = _URI.match(location)
     if scheme and scheme[1].lower() != "file":
-        return _uri(source, scheme[1].lower())
-    return _at(_named(source) if scheme else as_path(source), source)
+        return _uri(location, scheme[1].lower())
+    return _at(_named(location) if scheme else as_path(location), location)
 
 
-def is_stdin(source: str) -> bool:
+def is_stdin(location: str) -> bool:
     """Return True if SOURCE is stdin."""
-    return source in _STDIN
+    return location in _STDIN
 
 
-def shown(source: str) -> str:
-    """Return ``source`` as messages name it."""
-    return "stdin" if is_stdin(source) else without_password(source)
+def shown(location: str) -> str:
+    """Return ``location`` as messages name it."""
+    return "stdin" if is_stdin(location) else without_password(location)
 
 
-def is_file(source: str) -> bool:
+def is_file(location: str) -> bool:
     """Return True if a source is a file: not a camera, not ``test``, and not a URI except that of a file."""
-    if scheme := _URI.match(source):
+    if scheme := _URI.match(location):
         return scheme[1].lower() == "file"
-    camera = _CAMERA.fullmatch(source) or source.startswith(("/dev/video", "/dev/v4l/"))
-    return not (camera or source == "test" or is_stdin(source))
+    camera = _CAMERA.fullmatch(location) or location.startswith(("/dev/video", "/dev/v4l/"))
+    return not (camera or location == "test" or is_stdin(location))
 
 
-def is_endless(source: str) -> bool:
+def is_endless(location: str) -> bool:
     """Return True if a source is endless, as an RTSP server, so that its end is a failure."""
-    scheme = _URI.match(source)
+    scheme = _URI.match(location)
     return scheme is not None and scheme[1].lower().startswith("rtsp")
 
 
@@ -200,26 +204,26 @@ def _duplicate_stdin() -> int:
     return taken
 
 
-def expect_video(source: Any, pad: Any, name: str) -> None:
-    """Post an error if the element ``source`` finds no video for ``pad``, and avoid delays of its first frame.
+def expect_video(element: Any, pad: Any, name: str) -> None:
+    """Post an error if ``element``, which decodes a source, finds no video for ``pad``, and avoid delays of its first frame.
 
     ``name`` is the source in the message.
     """
-    if not source.get_factory().get_name().endswith("decodebin"):
+    if not element.get_factory().get_name().endswith("decodebin"):
         return
 
     def on_all(decoder: Any) -> None:
         if not pad.is_linked():
             post_no_video(decoder, f"{name} has no video that GStreamer can decode.")
 
-    source.connect("no-more-pads", on_all)
-    source.connect("deep-element-added", _prepare)
+    element.connect("no-more-pads", on_all)
+    element.connect("deep-element-added", _prepare)
 
 
-def post_no_video(source: Any, text: str) -> None:
-    """Post the error that the element ``source`` gives no frame."""
+def post_no_video(element: Any, text: str) -> None:
+    """Post the error that ``element``, which decodes a source, gives no frame."""
     error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
-    source.post_message(Gst.Message.new_error(source, error, ""))
+    element.post_message(Gst.Message.new_error(element, error, ""))
 
 
 def _prepare(_source: Any, _bin: Any, element: Any) -> None:
@@ -229,19 +233,19 @@ def _prepare(_source: Any, _bin: Any, element: Any) -> None:
         element.set_property("single-stream", True)
 
 
-def has_length(source: Any) -> bool:
+def has_length(element: Any) -> bool:
     """Return True if the element ``SOURCE`` reads data with a length, as files have, also over a network."""
-    own = source.find_property("source")
-    read = source.get_property("source") if own else source.get_parent().get_by_name(INPUT)
+    own = element.find_property("source")
+    read = element.get_property("source") if own else element.get_parent().get_by_name(INPUT)
     known, length = read.query_duration(Gst.Format.BYTES) if read else (False, 0)
     return bool(known and length > 0)
 
 
-def is_same_file(source: str, path: Path) -> bool:
-    """Return True if ``path`` is the file that ``source``, a path or a URI, names."""
-    if source == "test" or is_stdin(source):
+def is_same_file(location: str, path: Path) -> bool:
+    """Return True if ``path`` is the file that ``location``, a path or a URI, names."""
+    if location == "test" or is_stdin(location):
         return False
-    named = _named(source) if source.startswith("file://") else as_path(source)
+    named = _named(location) if location.startswith("file://") else as_path(location)
     return os.path.exists(path) and os.path.exists(named) and path.samefile(named)  # exists: also for names that are too long
 
 
@@ -270,9 +274,9 @@ _KINDS = {b"GIF8": ("a GIF", "avdemux_gif"), b"nut/multimedia container\0": ("a 
 _LONGEST = max(map(len, _KINDS))
 
 
-def playable(source: str) -> Source:
-    """Find the source that ``source`` names. Raises LaunchError if it does not exist, or would never end."""
-    found = locate(source)
+def playable(location: str) -> Source:
+    """Return the source at a location. Raises LaunchError if it does not exist, or would never end."""
+    found = locate(location)
     if not ENDS and found.path and (kind := _kind(found.path)):
         made = f"{os.path.splitext(found.name)[0]}.mp4"
         convert = f"ffmpeg -i {shell_word(found.name)} {shell_word(made)}"
@@ -296,14 +300,14 @@ _ENOUGH = 30  # after so many frames with timestamps the others are not checked
 
 
 class Times:
-    """Sets the timestamps of frames at ``pad`` that have none from the element ``source``; ``durations``: and durations.
+    """Sets the timestamps of frames at ``pad`` that have none from ``element``; ``durations``: and durations.
 
     Frames of a file get its frame rate, or FRAME_RATE with a warning on the bus; frames of other sources get the time of their
     arrival. ``end`` has to be called after the pipeline has ended, while ``pad`` exists.
     """
 
-    def __init__(self, source: Any, pad: Any, *, durations: bool = False) -> None:
-        self._source, self._pad, self._durations = source, pad, durations
+    def __init__(self, element: Any, pad: Any, *, durations: bool = False) -> None:
+        self._element, self._pad, self._durations = element, pad, durations
         self._step: int | None = None  # ns between frames; None: they get the time of their arrival
         self._last: int | None = None
         self._given = False
@@ -315,7 +319,7 @@ class Times:
         try:
             return self._times(pts, duration)
         except Exception as error:  # noqa: BLE001 - the caller is in C
-            post_error(self._source, error)
+            post_error(self._element, error)
             return None
 
     def _times(self, pts: int | None, duration: int | None) -> probes.NewTimes:
@@ -343,7 +347,7 @@ class Times:
     def _start(self) -> int:
         """Return the timestamp of a first frame that has none."""
         begin: int = self._pad.get_sticky_event(Gst.EventType.SEGMENT, 0).parse_segment().start
-        clock, base = self._source.get_clock(), self._source.get_base_time()
+        clock, base = self._element.get_clock(), self._element.get_base_time()
         if clock and base:  # it plays: a live source
             begin += max(clock.get_time() - base, 0)
         self._began = time.monotonic_ns() - begin
@@ -356,10 +360,10 @@ class Times:
 
     def _choose(self) -> None:
         self._step = self._rated()
-        if self._step is None and has_length(self._source):
+        if self._step is None and has_length(self._element):
             self._step = Gst.SECOND // FRAME_RATE
             if self._durations:  # one of several, as is documented
                 return
             text = f"The frames have no timestamps and no frame rate; {FRAME_RATE} frames a second are assumed."
             error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.FORMAT)
-            self._source.post_message(Gst.Message.new_warning(self._source, error, ""))
+            self._element.post_message(Gst.Message.new_warning(self._element, error, ""))

@@ -16,9 +16,9 @@ from empycustom.text import as_native, as_path, as_text, below, for_people, read
 _INVALID = re.compile("[\0\ud800-\udfff]")
 
 
-def raise_problems(file: Path, document: Any, problems: Iterable[Problem]) -> None:
+def raise_problems(file: Path, content: Any, problems: Iterable[Problem]) -> None:
     """Raise ConfigurationError if there are ``problems``: a line each, in the order of the file, then those of ``--set``."""
-    places = {path: index for index, (path, _) in enumerate(_walk(document, "$"))}
+    places = {path: index for index, (path, _) in enumerate(_walk(content, "$"))}
     found = sorted(dict.fromkeys(problems), key=lambda problem: places.get(problem.path, len(places)))
     if not found:
         return
@@ -57,7 +57,7 @@ def invalid_texts(value: Any, path: str) -> Iterator[Problem]:
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield every value of a document in its order, with its JSON path."""
+    """Yield every value in what is in a file, in its order, with its JSON path."""
     yield path, value
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, entry in entries:
@@ -77,10 +77,10 @@ def load(path: Path) -> Any:
     except ValueError as error:
         raise ConfigurationError(f"{name} cannot be read: {error}.") from error
     try:
-        document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-        if is_deep(document):
+        content = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        if is_deep(content):
             raise RecursionError
-        odd = list(invalid_texts(document, "$"))
+        odd = list(invalid_texts(content, "$"))
     except json.JSONDecodeError as error:
         line = text.split("\n")[error.lineno - 1].strip()  # JSON counts no other ends of lines
         raise ConfigurationError(
@@ -90,8 +90,8 @@ def load(path: Path) -> Any:
         raise ConfigurationError(f"{name}: {TOO_DEEP}") from error
     except ValueError as error:
         raise ConfigurationError(f"{name}: {for_people(str(error))}") from error
-    raise_problems(path, document, odd)
-    return document
+    raise_problems(path, content, odd)
+    return content
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -170,9 +170,9 @@ def missing_of_element(folder: Path, given: Mapping[str, Any], path: str, set_at
             yield Problem(set_at.get(key) or below(path, key), _why_not(folder, file, where))
 
 
-def missing_callback(folder: Path, document: Mapping[str, Any]) -> Iterator[Problem]:
+def missing_callback(folder: Path, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield the file of the signal callback, if a callback is named and the file is missing."""
-    name = document.get(_NAME)
+    name = content.get(_NAME)
     if name and isinstance(name, str) and not (folder / CALLBACK_FILE).is_file():
         yield Problem(below("$", _NAME), f"{name} is looked for in {CALLBACK_FILE}, which is not in {folder}")
 
