@@ -301,3 +301,39 @@ def process_ip(buffer, in_meta, options):
         )
 
     return write
+
+
+THEIRS = """
+class Theirs:
+    batch_bytes = 1
+    made = []
+
+    def __init__(self, location):
+        self.name = location
+        self.made.append(self)
+
+    def open(self):
+        if "refused" in self.name:
+            raise ValueError("not today")
+        self.file = open("theirs.jsonl", "wb")
+
+    def write(self, lines):
+        if "fails" in self.name:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        assert len(lines) == 1
+        self.file.writelines(lines)
+
+    def close(self):
+        self.file.close()
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """Install a package with an output, theirs://; return the folder, which has to be on sys.path."""
+    (tmp_path / "their_package.py").write_text(THEIRS)
+    info = tmp_path / "their_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[empycustom.outputs]\ntheirs = their_package:Theirs\n")
+    return tmp_path

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import http.server
 import json
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +212,19 @@ def serve():
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+def _threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread is not threading.main_thread()}
+
+
+@pytest.fixture
+def nothing_is_left() -> Iterator[None]:
+    """Check that no thread stays."""
+    before = _threads()
+    yield
+    gc.collect()
+    until = time.monotonic() + 10
+    while _threads() - before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not _threads() - before

@@ -155,38 +155,8 @@ def test_a_reader_that_goes_away_ends_the_streams(begin, configured):
     assert "Traceback" not in child.process.stderr.read()
 
 
-THEIRS = """\
-class Theirs:
-    batch_bytes = 1000
-
-    def __init__(self, location):
-        self.name = location
-
-    def open(self):
-        if "refused" in self.name:
-            raise ValueError("not today")
-        self.file = open("theirs.jsonl", "wb")
-
-    def write(self, lines):
-        self.file.write(b"".join(lines))
-
-    def close(self):
-        self.file.close()
-"""
-
-
-@pytest.fixture
-def theirs(tmp_path, env):
-    """Install a package with an output."""
-    (tmp_path / "their_package.py").write_text(THEIRS)
-    info = tmp_path / "their_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[empycustom.outputs]\ntheirs = their_package:Theirs\n")
-    env["PYTHONPATH"] += f":{tmp_path}"
-
-
-def test_documents_go_to_the_output_of_another_package(theirs, cli, library, tmp_path):
+def test_documents_go_to_the_output_of_another_package(theirs, env, cli, library, tmp_path):
+    env["PYTHONPATH"] += f":{theirs}"
     library(SAYS, "lib.py")
     ended = cli("run", "test", "--lib", "lib.py", "--frames", "3", "--out", "theirs://x")
     assert (ended.code, ended.out) == (0, ""), ended.err

@@ -327,40 +327,6 @@ def test_nothing_stays_behind_where_the_start_fails(play):
     assert threading.active_count() == before
 
 
-THEIRS = """
-class Theirs:
-    batch_bytes = 1
-
-    def __init__(self, location):
-        self.name = location
-
-    def open(self):
-        if "refused" in self.name:
-            raise ValueError("not today")
-        self.file = open("theirs.jsonl", "wb")
-
-    def write(self, lines):
-        if "fails" in self.name:
-            raise ConnectionResetError(104, "Connection reset by peer")
-        assert len(lines) == 1
-        self.file.writelines(lines)
-
-    def close(self):
-        self.file.close()
-"""
-
-
-@pytest.fixture
-def theirs(tmp_path):
-    """Install a package with an output; return what lets it be found."""
-    (tmp_path / "their_package.py").write_text(THEIRS)
-    info = tmp_path / "their_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[empycustom.outputs]\ntheirs = their_package:Theirs\n")
-    return {"PYTHONPATH": str(tmp_path)}
-
-
 @pytest.mark.parametrize(
     ("location", "text"),
     [
@@ -370,7 +336,9 @@ def theirs(tmp_path):
     ],
 )
 def test_the_output_of_another_package(gst_launch, theirs, tmp_path, location, text):
-    launched = gst_launch(f"videotestsrc num-buffers=30 ! {SMALL} ! aimeta location={location} ! fakesink", **theirs)
+    launched = gst_launch(
+        f"videotestsrc num-buffers=30 ! {SMALL} ! aimeta location={location} ! fakesink", PYTHONPATH=str(theirs)
+    )
     assert bool(launched.code) == bool(text), launched.text
     assert text in launched.err
     assert text or numbers_in((tmp_path / "theirs.jsonl").read_text()) == list(range(30))

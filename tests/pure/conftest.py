@@ -1,11 +1,13 @@
 """Libraries for tests, and where they are loaded."""
 
+import json
 import sys
 import textwrap
 
 import pytest
 from library_files import LIBRARY
 
+from empycustom.config import streams as config
 from empycustom.library.callbacks import Library
 from empycustom.library.load import load, unload
 
@@ -64,3 +66,18 @@ def loaded():
     yield take
     for module in modules:
         unload(module)
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Read a configuration from a folder with lib.py and resource/models/deep.py in it."""
+    (tmp_path / "resource/models").mkdir(parents=True)
+    for name in ("lib.py", "resource/models/deep.py", "resource/infer.txt"):
+        (tmp_path / name).touch()
+
+    def read(pipeline, *, sources=("test",), settings=(), **more):
+        path = tmp_path / "emi_stream_config.json"
+        path.write_text(json.dumps({"pipeline_configuration": pipeline, **more}))
+        return config.read(path, sources=sources, settings=settings)
+
+    return read

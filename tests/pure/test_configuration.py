@@ -1,4 +1,4 @@
-"""Stages in order, files, streams, options and events of a configuration."""
+"""Stages in order, files and streams of a configuration."""
 
 from __future__ import annotations
 
@@ -7,43 +7,14 @@ import json
 from pathlib import Path
 
 import pytest
+from configurations import LIB, OPTIONS, complaint, gstreamer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from empycustom.config import streams as config
-from empycustom.config.options import EventItem, read_events
-from empycustom.errors import ConfigurationError, EventError
-from empycustom.model.schema import Number, Text
+from empycustom.errors import ConfigurationError
 
 FILE = "emi_stream_config.json"
-ITEMS = [
-    EventItem("make", Text(("audi", "bmw")), "$.event_item_keys[0]"),
-    EventItem("count", Number(0, 10), "$.event_item_keys[1]"),
-]
-
-
-@pytest.fixture
-def configured(tmp_path):
-    """Read a configuration from a folder with lib.py and resource/models/deep.py in it."""
-    (tmp_path / "resource/models").mkdir(parents=True)
-    for name in ("lib.py", "resource/models/deep.py", "resource/infer.txt"):
-        (tmp_path / name).touch()
-
-    def read(pipeline, *, sources=("test",), settings=(), **more):
-        path = tmp_path / FILE
-        path.write_text(json.dumps({"pipeline_configuration": pipeline, **more}))
-        return config.read(path, sources=sources, settings=settings)
-
-    return read
-
-
-def complaint(call, *arguments, **named):
-    with pytest.raises(ConfigurationError) as raised:
-        call(*arguments, **named)
-    return str(raised.value)
-
-
-LIB = {"custom-lib": "lib.py", "in-place": True}
 
 
 def test_stages_come_in_the_documented_order_whatever_the_order_of_the_keys(configured):
@@ -218,102 +189,6 @@ def test_streams_that_cannot_be(configured):
     assert "--source is given 1 time, and the file has 2 streams" in complaint(configured, {}, sources=("x",), streams=listed)
 
 
-OPTIONS = [
-    {"key": {"element": "aimeta", "property": "signal-interval"}, "option_type": "gstreamer", "value_type": "number", "value": 7},
-    {"key": {"element": "empycustom", "property": "options"}, "option_type": "gstreamer", "value_type": "object"},
-    {"key": "speed", "option_type": "callback", "value_type": "number", "min-value": 20, "max-value": 30},
-    {"key": "colour", "option_type": "callback", "value_type": "string", "value_list": ["red", "10"], "value": "red"},
-    {"key": "polygon", "option_type": "callback", "value_type": "list"},
-]
-
-
-def test_options_set_properties_or_reach_the_callback(configured):
-    streams = [
-        {"stream_id": "a", "options": [{"key": "speed", "value": 21}]},
-        {"stream_id": "b", "options": [{"key": {"element": "aimeta", "property": "signal-interval"}, "value": 3}]},
-    ]
-    pipeline = {"empycustom": LIB, "secondary": [{"empycustom": LIB}]}
-    typed = ['empycustom.options={"a": 1}', "colour=10"]
-    a, b = configured(pipeline, sources=("x", "y"), settings=typed, options=OPTIONS, streams=streams).streams
-
-    assert a.options == ({"key": "speed", "value": 21}, {"key": "colour", "value": "10"})
-    assert b.options == ({"key": "colour", "value": "10"},)
-    assert (a.aimeta, b.aimeta) == ({"signal-interval": 7}, {"signal-interval": 3})
-    assert [stage.properties["options"] for stage in a.stages] == [{"a": 1}, {"a": 1}]
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        (["speed=19"], "--set speed: 19 for the option speed must be a number from 20 to 30 (declared at $.options[2])"),
-        (["speed=fast"], '--set speed: "fast" for the option speed must be a number'),
-        (["speed=true"], "must be a number"),
-        (["colour=blue"], "must be one of red, 10"),
-        (["polygon={}"], "must be a list"),
-        (
-            ["sped=25"],
-            "--set sped: sped is not an option of this application; speed may be meant; known here: aimeta.signal-interval,",
-        ),
-        (["speed"], "--set speed: write it as KEY=VALUE"),
-        (["aimeta.signal-interval=0"], "--set aimeta.signal-interval: 0 must be a whole number from 1"),
-        (["empycustom.options={}"], "$.options[1].key.element: there is no empycustom in the pipeline; known here: aimeta"),
-    ],
-)
-def test_values_that_an_option_cannot_have(configured, settings, said):
-    assert said in complaint(configured, {}, settings=settings, options=OPTIONS)
-
-
-def gstreamer(element, name, **more):
-    return {"key": {"element": element, "property": name}, "option_type": "gstreamer", **more}
-
-
-def test_an_option_is_for_any_name_that_stands_in_the_pipeline(configured):
-    pipeline = {"primary": [{"identity": {}}, {"videoflip": {}}], "tracker": {"gpu-id": 0}, "empycustom": LIB}
-    names = ["identity", "primary", "nvtracker", "tracker", "empycustom", "aimeta"]
-    (stream,) = configured(pipeline, options=[gstreamer(name, "silent", value=True) for name in names]).streams
-    assert [stage.properties.get("silent") for stage in stream.stages] == [True] * 4
-    said = complaint(configured, pipeline, options=[gstreamer("overlay", "silent"), gstreamer("identiy", "silent", value=True)])
-    assert said.splitlines()[1:] == [
-        "$.options[0].key.element: there is no overlay in the pipeline; known here: primary, identity, videoflip, tracker, "
-        "nvtracker, empycustom, aimeta",
-        "$.options[1].key.element: there is no identiy in the pipeline; identity may be meant; known here: primary, identity, "
-        "videoflip, tracker, nvtracker, empycustom, aimeta",
-    ]
-
-
-@pytest.mark.parametrize("value", [{}, {"value": 3}])
-def test_an_option_is_for_a_property_that_its_element_has(configured, value):
-    options = [gstreamer("aimeta", "signal-intervall", **value), gstreamer("empycustom", "slient", **value)]
-    head, *lines = complaint(configured, {"empycustom": LIB}, options=options).splitlines()
-    assert head.endswith(": 2 problems")
-    assert lines[0].startswith(
-        "$.options[0].key.property: aimeta has no such property; signal-interval may be meant; known here: "
-    )
-    assert lines[1].startswith("$.options[1].key.property: empycustom has no such property; silent may be meant; known here: ")
-
-
-def test_texts_that_nothing_can_hold_are_not_typed_either(configured):
-    said = complaint(configured, {}, settings=['speed="a\\u0000"'], options=[{"key": "speed", "option_type": "callback"}])
-    assert said == r"--set speed: this text has \u0000 in it, which is not possible here; leave it out"
-
-
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ({"key": "a", "option_type": "gstreamer"}, "$.options[0].key: an option of type gstreamer needs a key as {"),
-        ({"key": OPTIONS[0]["key"], "option_type": "callback"}, "needs a name as its key"),
-        ({"key": "a", "option_type": "callback", "min-value": 1}, '$.options[0]: min-value needs "value_type": "number"'),
-    ],
-)
-def test_declarations_that_contradict_themselves(configured, option, said):
-    assert said in complaint(configured, {}, options=[option])
-
-
-def test_an_option_is_declared_once(configured):
-    twice = complaint(configured, {}, options=[OPTIONS[2], OPTIONS[2]])
-    assert ": $.options[1]: the option speed is declared twice, here and at $.options[0]" in twice
-
-
 TEXTS = st.sampled_from(
     ["", "~nobody-of-this-name/x.py", "a\0b", "lib.py", "resource", "/", "test", "speed", "aimeta", "x=1", "="]
 )
@@ -364,40 +239,3 @@ def configured_once(tmp_path):
 def test_an_absent_file_is_an_oserror():
     with pytest.raises(FileNotFoundError):
         config.read(Path("/nowhere/emi_stream_config.json"))
-
-
-def test_events_are_read_with_or_without_a_debug_string():
-    event = {"make": "audi", "count": 3}
-
-    assert read_events(([event], "seen"), ITEMS).events == [event]
-    assert read_events(([event], "seen"), ITEMS).debug == "seen"
-    assert read_events([event], ITEMS).debug == ""
-    assert read_events(([], ""), ITEMS).events == []
-    assert read_events([{**event, "more": 1}], ITEMS).unknown == {"more"}
-    assert read_events([{"more": 1}], []).unknown == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("returned", "said"),
-    [
-        (None, "returned None; return a list of events, and a debug string"),
-        (({"make": "audi"}, ""), "return a list of events"),
-        (([], 3), "return a list of events"),
-        (["text"], 'event 0 is "text", and must be a dict'),
-        ([{"mak": "audi", "count": 1}], "event 0 has no make, which $.event_item_keys[0] asks for; mak may be meant"),
-        ([{"make": "fiat", "count": 1}], 'event 0: make is "fiat", and must be one of audi, bmw ($.event_item_keys[0])'),
-        ([{"make": 3, "count": 1}], "make is 3, and must be one of audi, bmw"),
-        ([{"make": "bmw", "count": "1"}], 'count is "1", and must be a number from 0 to 10 ($.event_item_keys[1])'),
-        ([{"make": "bmw", "count": True}], "count is true, and must be a number"),
-        ([{"make": "bmw", "count": float("nan")}], "count is null, and must be a number"),
-        ([{"make": "bmw", "count": -1}], "count is -1, and must be a number from 0 to 10"),
-        ([{"make": "bmw", "count": 11}], "count is 11, and must be a number from 0 to 10"),
-        ([{"make": "bmw", "count": object()}], "event 0.count"),
-        ([{ValueError: "too low"}], "reports ValueError: too low"),
-    ],
-)
-def test_events_that_are_not_as_declared(returned, said):
-    with pytest.raises(EventError) as raised:
-        read_events(returned, ITEMS)
-
-    assert said in str(raised.value)

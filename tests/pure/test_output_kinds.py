@@ -18,7 +18,7 @@ from output_queues import WAITS, lines, put_all, queue_of
 
 from empycustom.errors import EmPyCustomError, PathError, UnknownOutputError
 from empycustom.outputs.queued import QueuedOutput, reason
-from empycustom.outputs.table import ENTRY_POINTS, OUTPUTS, ConsoleOutput, FileOutput, line_of, output_for, path_of
+from empycustom.outputs.table import OUTPUTS, ConsoleOutput, FileOutput, line_of, output_for, path_of
 
 
 def test_a_file_holds_the_lines_and_can_be_followed(tmp_path):
@@ -253,18 +253,11 @@ def test_a_scheme_that_nobody_offers():
     )
 
 
-def test_another_package_adds_an_output(tmp_path, monkeypatch):
-    (tmp_path / "their_package.py").write_text(
-        "class Theirs:\n    name, batch_bytes = 'theirs', 10\n    written = []\n"
-        "    def __init__(self, location): self.location = location\n    def open(self): pass\n"
-        "    def write(self, lines): self.written += lines\n    def close(self): self.written.append(self.location)\n"
-    )
-    info = tmp_path / "their_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\ntheirs = their_package:Theirs\n")
-    monkeypatch.syspath_prepend(tmp_path)
+def test_another_package_adds_an_output(theirs, monkeypatch):
+    monkeypatch.chdir(theirs)
+    monkeypatch.syspath_prepend(theirs)
     output = queue_of(output_for("theirs://somewhere"))
     put_all(output, lines(2))
     output.close()
-    assert sys.modules["their_package"].Theirs.written == [b"0\n", b"1\n", "theirs://somewhere"]
+    (made,) = sys.modules["their_package"].Theirs.made
+    assert (made.name, made.file.closed, (theirs / "theirs.jsonl").read_bytes()) == ("theirs://somewhere", True, b"0\n1\n")
