@@ -93,6 +93,34 @@ def test_a_callback_is_missing_or_cannot_be_called(said):
     compare("A callback is missing, or cannot be called", messages)
 
 
+def test_the_library_is_not_reloaded(said, library, monkeypatch):
+    from empycustom.gstreamer import Gst
+
+    caps = "def output_caps(caps, o):\n    return 'video/x-raw,width={}'\ndef process(b, m, o):\n    return b, None\n"
+    path = library(caps.format(64))
+    pipeline = Gst.parse_launch(
+        f"videotestsrc is-live=true ! video/x-raw,format=RGBA,width=64,height=48 ! empycustom name=e reload=true custom-lib={path} ! fakesink"
+    )
+    element, messages = pipeline.get_by_name("e"), []
+    for text in (caps.format(64), "1 / 0\n", caps.format(32)):
+        path.write_text(text)
+        pipeline.set_state(Gst.State.PLAYING)
+        if text != caps.format(64):
+            messages.append(
+                pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message
+            )
+    pipeline.set_state(Gst.State.NULL)
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "watchfiles", None)
+        messages.append(said(GOOD, "in-place=true reload=true"))
+    element.set_property("in-place", True)
+    element.library = print
+    pipeline.set_state(Gst.State.PLAYING)
+    messages.append(pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.ERROR).parse_error()[0].message)
+    pipeline.set_state(Gst.State.NULL)
+    compare("The library is not reloaded", messages)
+
+
 def test_a_callback_raised_or_is_too_slow(said):
     slow = "import time\ndef process_ip(b, m, o):\n    time.sleep(0.05)\n"
     kept = "kept = []\ndef process_ip(b, m, o):\n    kept.append(b.copy())\n    return [{'a': 1}]\n"

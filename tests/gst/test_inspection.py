@@ -25,6 +25,7 @@ EMPYCUSTOM = {
     "events": ("String. Default: null", "live"),
     "process-interval": ("Integer. Range: 1 - 2147483647 Default: 1", "live"),
     "silent": ("Boolean. Default: false", "live"),
+    "reload": ("Boolean. Default: false", "live"),
     "qos": ("Boolean. Default: false", ""),
     "msg-blob": ("Boolean. Default: false", "live"),
     "on-error": ('Enum "GstEmPyCustomOnError" Default: 0, "fail"', "live"),

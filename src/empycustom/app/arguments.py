@@ -76,7 +76,7 @@ A call that raises, or returns a result that cannot be used, ends the run with
 exit code 1. With --on-error pass the frame goes on without a result, with drop it
 is dropped; each cause is reported once, as a warning, the summary counts all of
 them, and they do not change the exit code. --on-error belongs to the --lib before
-it; before the first --lib it is for all libraries.
+it; before the first --lib it is for all libraries. So does --reload.
 
 At the end a summary is on stderr: frames, speed, files that were written, and
 for each library its calls, their times (the median; p95: 95 of 100 calls took
@@ -187,6 +187,7 @@ OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 DRY_RUN_HELP = "print the equivalent gst-launch-1.0 command (ready to be typed: with passwords), and play nothing"
 EVERY_HELP = "call the --lib before it for every n-th frame"
 ON_ERROR_HELP = "what happens if a call fails: fail ends the run (the default), pass passes the frame on, drop drops it"
+RELOAD_HELP = "load a library anew when its file, or a module beside it, is saved; the stream goes on"
 SUMMARY_HELP = "write the summary to this file, as JSON, also after an error; - is stdout"
 GRACE_HELP = "how long to wait, after Ctrl-C or an error, until files are finished (default: %(default)g)"
 
@@ -222,6 +223,7 @@ def _add_run(commands: Any) -> None:
     add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=EVERY_HELP)
     add("--on-error", action=OfLibraries, dest="on-error", choices=("fail", "pass", "drop"), metavar="POLICY", help=ON_ERROR_HELP)
+    add("--reload", action=OfLibraries, dest="reload", nargs=0, const=True, help=RELOAD_HELP)
     add("--out", type=output, metavar="FILE", help="write the documents to this file, one per line; - is stdout")
     add("--save", action="append", default=[], metavar="FILE", help="write the frames to a video, or the last one to a picture")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")

@@ -226,7 +226,10 @@ class AddLibrary(argparse.Action):
 
 
 class OfLibrary(argparse.Action):
-    """Action of an option that is a property, ``dest``, of the element of the ``--lib`` before it."""
+    """Action of an option that is a property, ``dest``, of the element of the ``--lib`` before it.
+
+    Without an argument (``nargs=0``) it means ``const``.
+    """
 
     def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any) -> None:
         self.property = dest
@@ -237,8 +240,9 @@ class OfLibrary(argparse.Action):
         requests = getattr(namespace, self.dest, None)
         if not requests:
             parser.error(f"{option} belongs to the --lib before it, and there is none; write --lib FILE {option} {values}")
-        give_once(parser, requests[-1].given, f"{option} of --lib {requests[-1].path}", values)
-        requests[-1].properties[self.property] = values
+        value = self.const if self.nargs == 0 else values
+        give_once(parser, requests[-1].given, f"{option} of --lib {requests[-1].path}", value)
+        requests[-1].properties[self.property] = value
 
 
 class OfLibraries(OfLibrary):
@@ -249,8 +253,9 @@ class OfLibraries(OfLibrary):
         if namespace.libraries:
             super().__call__(parser, namespace, values, option)
         else:
-            give_once(parser, namespace.__dict__.setdefault(_GIVEN, {}), f"{option} before the first --lib", values)
-            namespace.defaults = {**namespace.defaults, self.property: values}
+            value = self.const if self.nargs == 0 else values
+            give_once(parser, namespace.__dict__.setdefault(_GIVEN, {}), f"{option} before the first --lib", value)
+            namespace.defaults = {**namespace.defaults, self.property: value}
 
 
 def at_least(minimum: float, kind: Callable[[str], Any] = int) -> Callable[[str], Any]:

@@ -53,6 +53,7 @@ CUSTOM = Object(
         "events": Field(ANYTHING, "the value of `events` of callbacks"),
         "libraries": Field(Array(Text(filled=True)), "files that the library needs"),
         "on-error": Field(Text(("fail", "pass", "drop")), "the handling of an exception of a callback"),
+        "reload": Field(Boolean(), "load the library anew when its file, or a module beside it, has changed"),
         "msg-blob": Field(Boolean(), "in DeepStream: let nvmsgconv publish the attributes of frames"),
         "silent": Field(Boolean(), "no signals"),
         "qos": Field(Boolean(), "GStreamer's own"),

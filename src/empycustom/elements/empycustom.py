@@ -31,6 +31,7 @@ from empycustom.elements.properties import (
     read_object,
     refuse_started,
 )
+from empycustom.elements.reloading import Reloading, check_reload
 from empycustom.elements.results import LibraryTransform
 from empycustom.errors import LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
 from empycustom.gstreamer import GObject, Gst, GstBase
@@ -72,6 +73,13 @@ PROPERTIES = (
         blurb="Call the library for every n-th buffer; the others pass untouched",
     ),
     Property(name="silent", kind=bool, default=False, live=True, blurb="Emit no signals"),
+    Property(
+        name="reload",
+        kind=bool,
+        default=False,
+        live=True,
+        blurb="Load the library anew when its file, or a module beside it, has changed",
+    ),
     Property(
         name="on-error",
         kind="enum",
@@ -131,6 +139,7 @@ class EmPyCustom(LibraryTransform):
         self._new_frames: NewFrames | None = None
         self._output: OutputCaps | None = None
         self._refusals: set[str] = set()
+        self._reloading: Reloading | None = None
         super().__init__()
 
     def begin(self) -> None:
@@ -138,6 +147,8 @@ class EmPyCustom(LibraryTransform):
         custom_lib = self.values["custom-lib"] if self.library is None else self.library
         if not custom_lib:
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
+        if self.values["reload"]:
+            check_reload(custom_lib)
         options = read_object("options", self.values["options"])
         events = read_json("events", self.values["events"])
         super().begin()
@@ -149,10 +160,28 @@ class EmPyCustom(LibraryTransform):
             post_warning(self, error)
         runner = InlineRunner(library, in_place=self.values["in-place"])
         runner.start(options, events)
-        self._runner, self.library_facts = runner, library
+        self._runner, self.library_facts, self._first_call = runner, library, 1
         self._new_frames = NewFrames(library, self.srcpad.mark_reconfigure)
         self.work, self.work_transform = self._transform_ip, self._transform
         self._output = self._output_of(library)
+        self._reloading = Reloading(self, runner)
+        self._reloading.set(wanted=self.values["reload"])
+
+    def check_version(self, library: Library) -> None:
+        """Raise LibraryError where a new version of the library makes frames of other caps than the stream has."""
+        if not self.values["in-place"] and (self._output or library.has_output_caps):
+            assert self._runner, "buffers come between start and stop"
+            assert self._new_frames, "it is there as long as the runner"
+            output = OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS))
+            output.check(self.frames.format, self._new_frames.target, self._runner.options)
+
+    def adopt_version(self, library: Library) -> None:
+        """Let a new version of the library make new frames, and report again what is reported once."""
+        self._output, self.library_facts = self._output_of(library), library
+        if self._new_frames:
+            self._new_frames.library = library
+        self.forget_reports()
+        self._first_call = self.tally.processed
 
     def _output_of(self, library: Library) -> OutputCaps | None:
         if not library.has_output_caps:
@@ -165,7 +194,9 @@ class EmPyCustom(LibraryTransform):
     def end(self) -> None:
         """Call the library's ``stop`` and forget the library."""
         super().end()
-        self._output = None
+        if self._reloading:
+            self._reloading.close()
+        self._output = self._reloading = self.library_facts = None
         self._refusals.clear()
         runner, self._runner = self._runner, None
         new_frames, self._new_frames = self._new_frames, None
@@ -186,6 +217,10 @@ class EmPyCustom(LibraryTransform):
             self._runner.options = read_object(name, value)
         elif name == "events" and self._runner:
             self._runner.events = read_json(name, value)
+        elif name == "reload" and self._reloading:
+            if value:
+                check_reload(self.values["custom-lib"] if self.library is None else self.library)
+            self._reloading.set(wanted=value)
         elif name in ("custom-lib", "in-place"):
             refuse_started(self, name)
 
@@ -244,7 +279,7 @@ class EmPyCustom(LibraryTransform):
         finally:
             self.tally.times.add(runner.took_ns)
             if runner.took_ns > self.frames.format.duration_ns and not self.is_slow_reported:
-                self.warn_too_slow(runner.took_ns, self.frames.name(source), is_first=self.tally.processed == 1)
+                self.warn_too_slow(runner.took_ns, self.frames.name(source), is_first=self.tally.processed == self._first_call)
         if target:
             if result is None or result.image[0] is None:
                 self.tally.dropped += 1

@@ -56,6 +56,13 @@ class OutputCaps:
             )
         return offered.intersect(wanted).fixate()
 
+    def check(self, source: FrameFormat, target: FrameFormat, options: dict[str, Any]) -> None:
+        """Raise LibraryError unless frames of ``source`` become those of ``target``, which the stream has already."""
+        wanted = self.caps_for(Gst.Caps.from_string(source.caps), options)
+        if not Gst.Caps.from_string(target.caps).is_subset(wanted):
+            what = f"the stream plays with {target.caps}, not with {wanted.to_string()}; stop and start it to change that"
+            raise invalid_result(self._library, what, "output_caps")
+
     def caps_for(self, caps: Any, options: dict[str, Any]) -> Any:
         """Return the fixed caps of what is made of frames with the fixed ``caps``. Raises LibraryError."""
         key = caps.to_string()
@@ -190,15 +197,16 @@ def _write_arrays(made: Any, address: int, frame_format: FrameFormat) -> None:
 class NewFrames:
     """Fills the empty buffers that GStreamer hands to an element for what its library makes.
 
-    ``same_caps``: frames go downstream in the format in which they come. ``reconfigure`` lets GStreamer ask for a pool again.
+    ``library`` makes them, in the format ``target``. ``same_caps``: that is the one in which frames come. ``reconfigure`` lets
+    GStreamer ask for a pool again.
     """
 
     same_caps = True
-    _format: FrameFormat
+    target: FrameFormat
     _scaling: Scaling | None = None
 
     def __init__(self, library: Library, reconfigure: Callable[[], None]) -> None:
-        self._library, self._reconfigure = library, reconfigure
+        self.library, self._reconfigure = library, reconfigure
         self._made: set[type[Any]] = set()  # what the library has made so far: Gst.Buffer, or object for arrays
         self._copied = self._offered = self._pooled = False  # arrays were copied; downstream offers a pool; one is in use
         self._exporter = ArrayExporter()
@@ -209,7 +217,7 @@ class NewFrames:
 
     def expect(self, source: FrameFormat, target: FrameFormat) -> None:
         """Get ready to make frames of the format ``target`` out of those of ``source``."""
-        self._format, self.same_caps = target, source.caps == target.caps
+        self.target, self.same_caps = target, source.caps == target.caps
         self._factors = target.width / source.width, target.height / source.height
         resized = self._factors != (1, 1)
         self._scaling = Scaling(hash(source.info), hash(target.info), (source, target)) if resized else None
@@ -222,7 +230,7 @@ class NewFrames:
 
     def _wants_pool(self) -> bool:
         """Buffers of the library's own need none. Arrays become buffers without a copy, unless downstream has better memory."""
-        if self._format.memory != "CPU" or self._made == {Gst.Buffer}:
+        if self.target.memory != "CPU" or self._made == {Gst.Buffer}:
             return False
         return self._offered or self._copied
 
@@ -239,13 +247,13 @@ class NewFrames:
         """
         is_buffer = is_kind(image[0], Gst.Buffer)
         if is_buffer:
-            check_buffer(self._library, image[0], self._format, exactly=not self.same_caps)
+            check_buffer(self.library, image[0], self.target, exactly=not self.same_caps)
             made = address_of(image[0])
             _share(made, target)
             carry_metas(made, target, with_memory=True)
         else:
             remove_metas(target)
-            self._copied |= not fill_with_arrays(self._library, image, target, self._format, self._exporter)
+            self._copied |= not fill_with_arrays(self.library, image, target, self.target, self._exporter)
             carry_times_and_flags(source, target)
         carry_metas(source, target, with_memory=False, scaling=self._scaling)
         if self._scaling:

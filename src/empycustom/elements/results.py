@@ -31,8 +31,13 @@ class LibraryTransform(VideoTransform):
     def begin(self) -> None:
         """Begin a stream: nothing is counted or reported yet."""
         self.tally = Tally()
-        self.is_slow_reported = self._is_list_checked = False
         super().begin()
+        self.forget_reports()
+
+    def forget_reports(self) -> None:
+        """Report again what is reported once: there is another library, or another version of it."""
+        self.is_slow_reported = self._is_list_checked = False
+        self.reported.clear()
 
     def is_due(self, function: str) -> bool:
         """Count a buffer, and return whether the library gets it. ``function`` is where it came, for the log."""

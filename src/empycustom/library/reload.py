@@ -56,11 +56,18 @@ class Reloader:
     """Watches the files of a library, and has a new version prepared when they have changed.
 
     ``report`` gets a ReloadError for each version that cannot be used, and the exception that ends the thread, which is a
-    defect; ``log`` gets sentences for the log. Both are called in the thread.
+    defect; ``log`` gets sentences for the log. Both are called in the thread. It begins when that of the reloader ``after`` has
+    ended.
     """
 
-    def __init__(self, versions: Versions, report: Callable[[BaseException], None], log: Callable[[str], None]) -> None:
-        self._versions, self._report = versions, report
+    def __init__(
+        self,
+        versions: Versions,
+        report: Callable[[BaseException], None],
+        log: Callable[[str], None],
+        after: Reloader | None = None,
+    ) -> None:
+        self._versions, self._report, self._after = versions, report, after
         self._stopping = threading.Event()
         self._events = _Events(self._stopping, log)
         self._files = _Files(versions.sources())
@@ -72,13 +79,19 @@ class Reloader:
         """Begin to watch."""
         self._thread.start()
 
-    def close(self) -> None:
-        """Watch no more, and wait for the end of the thread; a version that is being started is stopped before."""
+    def end(self) -> None:
+        """Watch no more. A version that is being started is stopped again; nobody waits for that here."""
         self._stopping.set()
+
+    def wait(self) -> None:
+        """Wait for the end of the thread, after :meth:`end`."""
         if threading.current_thread() is not self._thread:  # that is a callback of the new version
             self._thread.join()
 
     def _run(self) -> None:
+        if self._after:
+            self._after.wait()
+            self._after = None
         try:
             self._watch()
         except BaseException as error:  # noqa: BLE001 - a thread that ends silently would be worse

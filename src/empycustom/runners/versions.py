@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from threading import Event
+from typing import Protocol
 
 from empycustom.errors import LibraryError
 from empycustom.library.callbacks import Library
@@ -11,15 +12,24 @@ from empycustom.library.load import record_shared, sources_of
 from empycustom.runners.inline import InlineRunner, stop
 
 
+class Owner(Protocol):
+    """Whoever has the runner."""
+
+    def check(self, library: Library) -> None:
+        """Raise LibraryError where a new version cannot take over now. It is called in the streaming thread."""
+
+    def adopt(self, library: Library) -> None:
+        """Let it be the library from now on. It is called in the streaming thread, before its first frame."""
+
+    def warn(self, error: BaseException) -> None:
+        """Report what is wrong with a version, although it can be used."""
+
+
 class InlineVersions:
-    """The versions of the library of a runner, as :class:`empycustom.library.reload.Versions` describes them.
+    """The versions of the library of a runner, as :class:`empycustom.library.reload.Versions` describes them."""
 
-    ``adopt`` is called with a library that has taken over, in the streaming thread, before its first frame; ``warn`` gets what
-    is wrong with one although it can be used.
-    """
-
-    def __init__(self, runner: InlineRunner, adopt: Callable[[Library], None], warn: Callable[[LibraryError], None]) -> None:
-        self._runner, self._adopt, self._warn = runner, adopt, warn
+    def __init__(self, runner: InlineRunner, owner: Owner) -> None:
+        self._runner, self._owner = runner, owner
         self._offered: Library | None = None
         self._refusal: LibraryError | None = None
         self._replaced: Library | None = None
@@ -39,7 +49,7 @@ class InlineVersions:
             library.close()
             raise
         for error in library.misspelt():
-            self._warn(error)
+            self._owner.warn(error)
         self.close()
         self._offered = library
         self._runner.before_next(self._take_over)
@@ -48,9 +58,10 @@ class InlineVersions:
         old, new = self._runner.library, self._offered
         assert new is not None, "it was offered"
         try:
+            self._owner.check(new)
             new.reloaded(old.target)
+            self._owner.adopt(new)
             self._runner.library, self._replaced = new, old
-            self._adopt(new)
         except LibraryError as error:
             self._refusal = error
         finally:
@@ -73,7 +84,7 @@ class InlineVersions:
             if library:
                 stop(library, self._runner.options)
         except LibraryError as error:
-            self._warn(error)
+            self._owner.warn(error)
 
     def _withdraw(self) -> None:
         """Take back what is offered, or, if it is too late for that, wait until it has taken over."""
@@ -89,4 +100,4 @@ class InlineVersions:
         try:
             self._withdraw()
         except LibraryError as error:
-            self._warn(error)
+            self._owner.warn(error)

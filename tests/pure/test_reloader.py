@@ -61,7 +61,8 @@ def reloading(custom_lib):
         yield lambda: versions.seen.get(timeout=PATIENCE_S)
         assert versions.seen.empty(), versions.seen.get()
     finally:
-        reloader.close()
+        reloader.end()
+        reloader.wait()
         versions.library.close()
 
 
@@ -142,7 +143,8 @@ def test_a_module_that_a_function_imports_later():
         assert versions.seen.get(timeout=PATIENCE_S) == 0
         assert versions.library.target.late().NUMBER == 2
     finally:
-        reloader.close()
+        reloader.end()
+        reloader.wait()
         versions.library.close()
 
 
@@ -428,7 +430,8 @@ def test_many_reloaders_begin_and_end_together():
         barrier.wait()
         seen.put(versions.seen.get(timeout=PATIENCE_S))
         barrier.wait()
-        reloader.close()
+        reloader.end()
+        reloader.wait()
         versions.library.close()
         seen.put("more" if versions.seen.qsize() else "no more")
 
@@ -451,7 +454,7 @@ def test_the_interpreter_ends_while_files_are_watched():
     program = f"""
 import sys, time
 sys.path.insert(0, {os.path.dirname(__file__)!r})
-from test_reload import Swapped, Reloader
+from test_reloader import Swapped, Reloader
 versions = Swapped({str(path)!r})
 Reloader(versions, print, print).start()
 time.sleep(0.5)

@@ -1,0 +1,623 @@
+"""Libraries that are edited while the pipeline plays: gst-launch-1.0 and programs, what goes on, and what is left behind."""
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from contextlib import contextmanager
+
+import pytest
+from element_stats import counts
+
+import empycustom
+from empycustom.gstreamer import Gst
+from empycustom.runners.inline import InlineRunner
+
+PATIENCE_S = 60
+CAPS = "video/x-raw,format=RGBA,width=16,height=16,framerate=100/1"
+
+# Says in each result who it is, and keeps what was called in a list that all versions share.
+LIBRARY = """\
+import builtins, threading
+VALUE = {value!r}
+calls = builtins.__dict__.setdefault("calls_of_the_test", [])
+def note(what):
+    calls.append((what, VALUE, threading.current_thread().name))
+note("load")
+def start(options):
+    note("start")
+def stop(options):
+    note("stop")
+def process_ip(io_buffer, in_meta, options):
+    calls.append(("frame", VALUE, in_meta["frame"][0]["frame_num"]))
+    return {{"frame": {{"value": VALUE}}}}
+{more}
+"""
+
+
+def lib(value, more=""):
+    return LIBRARY.format(value=value, more=more)
+
+
+def save(path, text):
+    """Save as most editors do: by renaming."""
+    with open(f"{path}.tmp", "w") as file:
+        file.write(text)
+    os.replace(f"{path}.tmp", path)
+
+
+@pytest.fixture
+def calls():
+    import builtins
+
+    builtins.calls_of_the_test = found = []
+    yield found
+    del builtins.calls_of_the_test
+
+
+def named(calls, *names):
+    return [(what, value) for what, value, _ in calls if what in names]
+
+
+class Stream:
+    """A pipeline that plays; ``values`` are those that the library gave for each frame that came out."""
+
+    def __init__(self, path, properties="in-place=true reload=true", source="videotestsrc is-live=true", after=""):
+        empycustom.register()
+        self.pipeline = Gst.parse_launch(
+            f"{source} ! {CAPS} ! empycustom name=e custom-lib={path} {properties} {after} ! aimeta name=meta ! fakesink sync=false"
+        )
+        self.element = self.pipeline.get_by_name("e")
+        self.values, self.numbers, self.messages = [], [], []
+        self._changed = threading.Condition()
+        self._meta = self.pipeline.get_by_name("meta")
+        self._handler = self._meta.connect("new-meta", self._on_meta)
+
+    def _on_meta(self, _element, text):
+        frame = json.loads(text)["frame"][0]
+        with self._changed:
+            self.numbers.append(frame["frame_num"])
+            self.values.append(frame.get("emcustom", {}).get("value"))
+            self._changed.notify()
+
+    def play(self, state=Gst.State.PLAYING):
+        self.pipeline.set_state(state)
+
+    def wait_for(self, value, count=3):
+        """Wait until some of the frames that come out have this value."""
+        with self._changed:
+            began = len(self.values)
+            assert self._changed.wait_for(lambda: self.values[began:].count(value) >= count, PATIENCE_S), self.texts()
+
+    def end(self):
+        self.pipeline.set_state(Gst.State.NULL)
+        self._meta.disconnect(self._handler)  # which refers to the pipeline
+
+    def next_message(self, kind):
+        message = self.pipeline.get_bus().timed_pop_filtered(PATIENCE_S * Gst.SECOND, kind | Gst.MessageType.ERROR)
+        assert message, "no such message"
+        assert message.type == kind, message.parse_error()
+        error, details = message.parse_warning() if kind == Gst.MessageType.WARNING else message.parse_info()
+        return error.message, details
+
+    def warning(self):
+        return self.next_message(Gst.MessageType.WARNING)
+
+    def reloaded(self):
+        assert "its new version takes over" in self.next_message(Gst.MessageType.INFO)[0]
+
+    def texts(self):
+        """Return the warnings and errors that nobody has asked for."""
+        found, bus = [], self.pipeline.get_bus()
+        while message := bus.pop_filtered(Gst.MessageType.WARNING | Gst.MessageType.ERROR):
+            parsed = message.parse_warning() if message.type == Gst.MessageType.WARNING else message.parse_error()
+            found.append(parsed[0].message)
+        return found
+
+
+@contextmanager
+def streaming(path, *arguments, **more):
+    stream = Stream(path, *arguments, **more)
+    stream.play()
+    try:
+        yield stream
+        assert stream.texts() == []
+    finally:
+        stream.end()
+    assert stream.numbers == list(range(len(stream.numbers)))  # none is lost, none comes twice
+
+
+def test_new_versions_take_over_between_two_frames(library, calls):
+    path = library(lib(0))
+    with streaming(path) as stream:
+        stream.wait_for(0)
+        for number in (1, 2, 3):
+            save(path, lib(number))
+            stream.wait_for(number)
+            stream.reloaded()
+    assert stream.values == sorted(stream.values)  # each frame by one version, in their order
+    frames = [number for what, _, number in calls if what == "frame"]
+    assert frames == list(range(len(frames)))
+    assert named(calls, "load", "start", "stop") == [
+        ("load", 0),
+        ("start", 0),
+        *[step for number in (1, 2, 3) for step in (("load", number), ("start", number), ("stop", number - 1))],
+        ("stop", 3),
+    ]
+
+
+def test_the_threads_of_the_callbacks(library, calls):
+    path = library(lib(0))
+    reloaded = "def reloaded(old):\n    note('reloaded')\n    old.note('old')\n"
+    with streaming(path) as stream:
+        stream.wait_for(0)
+        save(path, lib(1, reloaded))
+        stream.wait_for(1)
+    threads = {(what, value): thread for what, value, thread in calls if what != "frame"}
+    assert {threads[each] for each in [("load", 1), ("start", 1), ("stop", 0)]} == {"empycustom reload"}
+    # The state is handed over in the streaming thread, where nothing else of the old version can run.
+    assert threads["reloaded", 1] == threads["old", 0] != "empycustom reload"
+    order = [(what, value) for what, value, _ in calls]
+    at = order.index(("reloaded", 1))
+    assert order[at - 1] == ("frame", 0) or order[at - 1] == ("start", 1)
+    assert order[at + 1 : at + 3] == [("old", 0), ("frame", 1)]
+
+
+COUNTER = """\
+count = 0
+STEP = {step}
+def process_ip(io_buffer, in_meta, options):
+    global count
+    count += 1
+    return {{"frame": {{"value": [count, STEP]}}}}
+def reloaded(old):
+    global count
+    count = old.count
+"""
+
+
+def test_a_counter_goes_on(library):
+    path = library(COUNTER.format(step=0))
+    with streaming(path) as stream:
+        stream.wait_for([5, 0], 1)
+        for step in range(1, 4):
+            save(path, COUNTER.format(step=step))
+            stream.reloaded()
+        with stream._changed:
+            assert stream._changed.wait_for(lambda: stream.values[-1][1] == 3, PATIENCE_S)
+    assert [count for count, _ in stream.values] == [number + 1 for number in stream.numbers]
+    assert {step for _, step in stream.values} == {0, 1, 2, 3}
+
+
+def test_without_reloaded_the_new_version_begins_anew(library):
+    path = library(COUNTER.format(step=0))
+    with streaming(path) as stream:
+        stream.wait_for([5, 0], 1)
+        save(path, COUNTER.format(step=1).partition("def reloaded")[0])
+        stream.wait_for([1, 1], 1)
+
+
+WRONG = {
+    "syntax": ("def process_ip(:\n", "has a syntax error", "def process_ip(:"),
+    "import": ("import nothing_of_that_name\n", "nothing_of_that_name", "import nothing_of_that_name"),
+    "callback": ("VALUE = 1\n", "neither process_ip nor process", ""),
+    "start": (lib(9, "def start(options):\n    1 / 0  # here"), "start raised ZeroDivisionError", "1 / 0  # here"),
+    "reloaded": (lib(9, "def reloaded(old):\n    old.nothing  # here"), "reloaded raised AttributeError", "old.nothing  # here"),
+    "end": (lib(9, "import empycustom\ndef start(options):\n    raise empycustom.EndOfStream"), "start raised EndOfStream", ""),
+    "exit": (lib(9, "def start(options):\n    raise SystemExit(3)  # here"), "start raised SystemExit", "# here"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_version_that_cannot_be_used_changes_nothing(library, calls, wrong):
+    text, expected, details = WRONG[wrong]
+    path = library(lib(0))
+    with streaming(path) as stream:
+        stream.wait_for(0)
+        save(path, text)
+        message, shown = stream.warning()
+        assert message.startswith("the library is not reloaded, and its version before goes on: ")
+        assert expected in message
+        assert details in shown
+        stream.wait_for(0)
+        save(path, lib(1))
+        stream.wait_for(1)
+    assert 9 not in stream.values
+    if wrong == "reloaded":  # it was started, so it is stopped
+        assert named(calls, "stop") == [("stop", 9), ("stop", 0), ("stop", 1)]
+    else:
+        assert named(calls, "stop") == [("stop", 0), ("stop", 1)]
+
+
+def test_what_the_old_version_raises_in_stop_is_a_warning(library, calls):
+    path = library(lib(0, "def stop(options):\n    1 / 0  # in stop"))
+    with streaming(path) as stream:
+        stream.wait_for(0)
+        save(path, lib(1))
+        stream.wait_for(1)
+        message, details = stream.warning()
+        assert "stop raised ZeroDivisionError" in message
+        assert "in stop" in details
+
+
+def test_warnings_are_given_again_for_a_new_version(library):
+    path = library("def process_ip(b, m, o):\n    1 / 0\n")
+    with streaming(path, "in-place=true reload=true on-error=pass") as stream:
+        assert "lib.py:2" in stream.warning()[0]
+        save(path, "def process_ip(b, m, o):\n    1 / 0  # still\n")
+        stream.reloaded()
+        message, details = stream.warning()
+        assert "lib.py:2" in message
+        assert "# still" in details
+
+
+def test_frames_go_on_while_a_new_version_is_slow_to_start(library, tmp_path, calls):
+    path = library(lib(0))
+    slow = f"""
+def start(options):
+    import os, time
+    note("starting")
+    while not os.path.exists({str(tmp_path / "go")!r}):
+        time.sleep(0.01)
+"""
+    with streaming(path) as stream:
+        stream.wait_for(0)
+        save(path, lib(1, slow))
+        while ("starting", 1) not in named(calls, "starting"):
+            time.sleep(0.01)
+        stream.wait_for(0, 20)
+        (tmp_path / "go").touch()
+        stream.wait_for(1)
+
+
+def test_another_element_with_the_same_file_keeps_its_version(library, calls):
+    path = library(lib(0, "import helper"))
+    library("NUMBER = 0", "helper.py")
+    second = f"! aimeta name=between ! empycustom name=other in-place=true custom-lib={path}"
+    with streaming(path, after=second) as stream:
+        between = []
+        stream.pipeline.get_by_name("between").connect("new-meta", lambda _, text: between.append(json.loads(text)))
+        stream.wait_for(0)
+        save(path, lib(1, "import helper"))
+        stream.reloaded()
+        stream.wait_for(0, 10)
+        assert between[-1]["frame"][0]["emcustom"]["value"] == 1
+    assert 1 not in stream.values
+    assert named(calls, "stop").count(("stop", 0)) == 2
+
+
+def test_it_is_turned_on_and_off_while_it_plays(library):
+    path = library(lib(0))
+    with streaming(path, "in-place=true") as stream:
+        stream.wait_for(0)
+        save(path, lib(1))
+        time.sleep(1.5)
+        stream.wait_for(0)
+        stream.element.set_property("reload", True)  # also what was saved before
+        stream.wait_for(1)
+        stream.element.set_property("reload", False)
+        save(path, lib(2))
+        time.sleep(1.5)
+        stream.wait_for(1)
+        for wanted in (True, False, True, True, False, False, True):
+            stream.element.set_property("reload", wanted)
+        stream.wait_for(2)
+        assert stream.element.get_property("reload") is True
+
+
+def test_a_module_beside_the_library_and_options(library):
+    path = library("import helper\ndef process_ip(b, m, options):\n    return {'frame': {'value': [helper.VALUE, options]}}\n")
+    helper = library("VALUE = 1", "helper.py")
+    with streaming(path) as stream:
+        stream.wait_for([1, {}])
+        stream.element.set_property("options", '{"a": 1}')
+        helper.write_text("VALUE = 2")
+        stream.wait_for([2, {"a": 1}])
+        stream.element.set_property("options", '{"a": 2}')
+        stream.wait_for([2, {"a": 2}])
+
+
+def test_a_dotted_name(library, tmp_path, python):
+    (tmp_path / "tools").mkdir()
+    library(lib(0, "from tools import helper"), "tools/lib.py")
+    library("", "tools/helper.py")
+    library("", "tools/__init__.py")
+    done = python(f"""
+import time
+pipeline = Gst.parse_launch("videotestsrc is-live=true ! {CAPS} ! empycustom name=e in-place=true custom-lib=tools.lib reload=true ! fakesink")
+pipeline.set_state(Gst.State.PLAYING)
+element = pipeline.get_by_name("e")
+while not element.get_property("last-meta"):
+    time.sleep(0.01)
+for number in (1, 2):
+    with open("tools/helper.py", "w") as file:
+        file.write(f"number = {{number}}")
+    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.INFO | Gst.MessageType.WARNING | Gst.MessageType.ERROR)
+    assert message.type == Gst.MessageType.INFO, message.get_structure().to_string()
+    print(message.parse_info()[0].message)
+pipeline.set_state(Gst.State.NULL)
+""")
+    assert done.stdout.count("its new version takes over") == 2
+
+
+def test_a_paused_stream_gets_the_newest_version_later_and_all_others_are_stopped(library, calls):
+    path = library(lib(0))
+    stream = Stream(path)
+    stream.play()
+    stream.wait_for(0)
+    stream.play(Gst.State.PAUSED)
+    stream.pipeline.get_state(Gst.CLOCK_TIME_NONE)
+    for number in (1, 2):
+        save(path, lib(number))
+        while ("start", number) not in named(calls, "start"):
+            time.sleep(0.01)
+    stream.play()
+    stream.wait_for(2)
+    stream.play(Gst.State.NULL)
+    assert set(stream.values) == {0, 2}
+    assert sorted(named(calls, "stop")) == [("stop", 0), ("stop", 1), ("stop", 2)]
+    assert named(calls, "stop")[0] == ("stop", 1)
+    assert stream.numbers == list(range(len(stream.numbers)))
+
+
+def test_a_version_that_waits_for_a_frame_is_stopped_at_the_end(library, calls):
+    path = library(lib(0))
+    stream = Stream(path)
+    stream.play()
+    stream.wait_for(0)
+    stream.play(Gst.State.PAUSED)
+    stream.pipeline.get_state(Gst.CLOCK_TIME_NONE)
+    save(path, lib(1))
+    while ("start", 1) not in named(calls, "start"):
+        time.sleep(0.01)
+    stream.play(Gst.State.NULL)
+    assert named(calls, "stop") == [("stop", 1), ("stop", 0)]
+    assert set(stream.values) == {0}
+
+
+NEW_FRAMES = """\
+import numpy as np
+VALUE = {value}
+def process(in_buffer, in_meta, options):
+    made = np.full(({size}, {size}, 4), VALUE, np.uint8)
+    return made, {{"frame": {{"value": VALUE}}}}
+{more}
+"""
+OUTPUT_CAPS = "def output_caps(caps, options):\n    return 'video/x-raw,width={size},height={size}'\n"
+
+
+def new_frames(value, size=16, *, has_caps=False):
+    return NEW_FRAMES.format(value=value, size=size, more=OUTPUT_CAPS.format(size=size) if has_caps else "")
+
+
+def test_new_frames(library):
+    path = library(new_frames(1))
+    with streaming(path, "reload=true") as stream:
+        stream.wait_for(1)
+        save(path, new_frames(2))
+        stream.wait_for(2)
+        save(path, new_frames(3, has_caps=True))  # the caps of the stream
+        stream.wait_for(3)
+
+
+def test_new_frames_of_another_size_are_refused_while_the_stream_plays(library):
+    path = library(new_frames(1, 32, has_caps=True))
+    with streaming(path, "reload=true") as stream:
+        stream.wait_for(1)
+        save(path, new_frames(2, 32, has_caps=True))
+        stream.wait_for(2)
+        for number, text in enumerate((new_frames(3, 8, has_caps=True), new_frames(4)), 3):
+            save(path, text)
+            message, _ = stream.warning()
+            assert "width=(int)32" in message
+            assert "stop and start it" in message
+            stream.wait_for(2)
+            assert number not in stream.values
+
+
+def refusal(element):
+    pipeline = Gst.Pipeline()
+    pipeline.add(element)
+    pipeline.set_state(Gst.State.PAUSED)
+    message = pipeline.get_bus().timed_pop_filtered(PATIENCE_S * Gst.SECOND, Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    return message.parse_error()[0].message
+
+
+def test_objects_of_a_program_cannot_be_reloaded():
+    empycustom.register()
+    element = Gst.ElementFactory.make("empycustom")
+    element.library = lambda io_buffer, in_meta, options: None
+    element.set_property("in-place", True)
+    element.set_property("reload", True)
+    assert "reload=true is for libraries that are files" in refusal(element)
+
+
+def test_turning_it_on_for_an_object_while_it_plays_is_an_error(play):
+    pipeline = Gst.parse_launch(f"videotestsrc num-buffers=20 ! {CAPS} ! empycustom name=e in-place=true ! fakesink")
+    element = pipeline.get_by_name("e")
+
+    def process_ip(io_buffer, in_meta, options):
+        element.set_property("reload", True)
+
+    element.library = process_ip
+    played = play(pipeline)
+    assert "reload=true is for libraries that are files" in played.errors[0][0]
+    assert element.get_property("reload") is False
+
+
+def test_without_watchfiles_a_sentence_says_what_to_install(python, library):
+    library("def process_ip(b, m, o): pass\n")
+    done = python(f"""
+sys.modules["watchfiles"] = None
+pipeline = Gst.parse_launch("videotestsrc num-buffers=1 ! {CAPS} ! empycustom reload=true in-place=true custom-lib=lib.py ! fakesink")
+pipeline.set_state(Gst.State.PLAYING)
+print(pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, WANTED).parse_error()[0].message)
+pipeline.set_state(Gst.State.NULL)
+""")
+    assert done.stdout == f"reload=true needs the package watchfiles; install it: {sys.executable} -m pip install watchfiles\n"
+
+
+def test_it_is_not_imported_unless_it_is_wanted(python, library):
+    library("def process_ip(b, m, o): pass\n")
+    done = python(f"""
+play("videotestsrc num-buffers=1 ! {CAPS} ! empycustom in-place=true custom-lib=lib.py ! fakesink")
+print("watchfiles" in sys.modules, [thread.name for thread in threading.enumerate()])
+""")
+    assert done.stdout == "False ['MainThread']\n"
+
+
+def test_the_interpreter_ends_while_it_plays(python, library):
+    library("def process_ip(b, m, o): pass\n")
+    done = python(f"""
+import time
+pipeline = Gst.parse_launch("videotestsrc is-live=true ! {CAPS} ! empycustom reload=true in-place=true custom-lib=lib.py ! fakesink")
+pipeline.set_state(Gst.State.PLAYING)
+time.sleep(1)
+""")
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_nothing_is_left_behind(library, calls):
+    path = library(lib(0, "import helper"))
+    library("", "helper.py")
+    modules, threads = set(sys.modules), threading.active_count()
+    places, references = list(sys.path), []
+
+    def refer(_element, _text):
+        found = [
+            each for name, each in [*sys.modules.items()] if name.startswith("empycustom.library.f") and hasattr(each, "VALUE")
+        ]
+        references.extend(weakref.ref(each) for each in found)
+
+    with streaming(path) as stream:
+        stream.element.connect("new-meta", refer)
+        for number in range(1, 6):
+            save(path, lib(number, "import helper"))
+            stream.wait_for(number)
+        gone = []
+        stream.element.weak_ref(lambda: gone.append("element"))
+    del stream
+    calls.clear()
+    gc.collect()
+    assert {name for name in set(sys.modules) - modules if name.startswith("empycustom.library.")} == set()
+    assert threading.active_count() == threads
+    assert sys.path == places
+    assert gone == ["element"]
+    assert references
+    assert [reference() for reference in references if reference()] == []
+
+
+def test_a_pipeline_that_starts_again_reloads_again(library):
+    path = library(lib(0))
+    stream = Stream(path)
+    for number in (0, 1, 2):
+        stream.play()
+        save(path, lib(10 + number))
+        stream.wait_for(10 + number)
+        stream.play(Gst.State.NULL)
+    assert stream.texts() == []
+
+
+def test_one_of_two_threads_gets_a_change():
+    """A change is made by the streaming thread, or taken back by the other, whichever comes first."""
+
+    class Library:
+        def call(self, *_given):
+            return None
+
+    runner = InlineRunner(Library(), in_place=True)
+    made, taken_back = [], 0
+    ends = threading.Event()
+    barrier = threading.Barrier(2)
+
+    class Frame:
+        in_meta, handles = {}, []
+
+    def stream():
+        barrier.wait()
+        while not ends.is_set():
+            runner.run(Frame, None)
+
+    thread = threading.Thread(target=stream)
+    thread.start()
+    barrier.wait()
+    for number in range(20_000):
+        runner.before_next(lambda number=number: made.append(number))
+        if number % 2:
+            time.sleep(0)
+        taken_back += runner.take_back()
+    ends.set()
+    thread.join()
+    assert len(made) + taken_back == 20_000
+    assert sorted(set(made)) == made
+    assert vars(runner).get("run") is None
+
+
+def test_gst_launch_while_files_are_edited(library, tmp_path, gst_env):
+    path = library(lib(0, "import helper"))
+    helper = library("", "helper.py")
+    meta = tmp_path / "meta.jsonl"
+    line = f"videotestsrc is-live=true ! {CAPS} ! empycustom in-place=true reload=true custom-lib=lib.py ! aimeta location={meta} ! fakesink"
+    process = subprocess.Popen(
+        ["gst-launch-1.0", "-e", *line.split()],
+        cwd=tmp_path,
+        env=gst_env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    def values():
+        return [
+            json.loads(text)["frame"][0]["emcustom"]["value"]
+            for text in meta.read_text().splitlines(keepends=True)
+            if text.endswith("\n")
+        ]
+
+    def wait_for(value):
+        began = time.monotonic()
+        while not meta.exists() or value not in values():
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() - began < PATIENCE_S
+            time.sleep(0.05)
+
+    try:
+        wait_for(0)
+        save(path, "def process_ip(")
+        time.sleep(2)
+        save(path, lib(1, "import helper"))
+        wait_for(1)
+        helper.write_text("import builtins\nbuiltins.edited = 2")
+        save(path, lib(2, "import helper\nassert builtins.edited == 2"))
+        wait_for(2)
+    finally:
+        process.send_signal(2)
+        printed, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode in (0, 1), printed
+    assert printed.count("the library is not reloaded") == 1
+    assert "SyntaxError: '(' was never closed" in printed
+    assert printed.count("its new version takes over") >= 2
+    found = values()
+    assert found == sorted(found)
+    numbers = [json.loads(text)["frame"][0]["frame_num"] for text in meta.read_text().splitlines()]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_each_frame_is_counted_once(library):
+    path = library(lib(0))
+    source = "videotestsrc is-live=true num-buffers=300"
+    with streaming(path, source=source) as stream:
+        for number in range(1, 4):
+            save(path, lib(number))
+            stream.wait_for(number, 1)
+        message = stream.pipeline.get_bus().timed_pop_filtered(
+            PATIENCE_S * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR
+        )
+        assert message.type == Gst.MessageType.EOS
+        assert counts(stream.element) == {"buffers": 300, "processed": 300, "passed": 0, "errors": 0, "dropped": 0}
+    assert len(stream.numbers) == 300
