@@ -1,8 +1,7 @@
-"""docs/errors.md: each of its messages is provoked, and each that is provoked stands there."""
+"""docs/errors.md: each of its messages is provoked, and each that is provoked stands there. Here are those of the elements."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -315,119 +314,8 @@ def test_the_log(gst_launch, library):
     compare("In the log", [text.partition(" (first at ")[0] for text in lines if "a frame lasts" not in text])
 
 
-def make_files(tmp_path):
-    """Make the files that the commands name."""
-    (tmp_path / "video.avi").touch()
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "caf\udce9.py").write_text(GOOD)
-    short = "videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48,framerate=30/1 ! jpegenc ! avimux ! filesink location=short.avi"
-    subprocess.run(["gst-launch-1.0", "-q", *short.split()], check=True)
-    (tmp_path / "outside.json").write_text('{"pipeline_configuration": {"aimeta": {"location": "/nowhere/x"}}}')
-    (tmp_path / "dots.json").write_text('{"pipeline_configuration": {}, "application_name": ".."}')
-
-
-def commands_that_fail(lib, without_frame):
-    """Return commands, each of which prints an error of its own."""
-    return [
-        ["run", "none.mp4", "--lib", lib],
-        ["run", "file:///", "--lib", lib],
-        ["run", "empty", "--lib", lib],
-        ["run", "empty/*.jpg", "--lib", lib],
-        ["run", "empty/%d.jpg", "--lib", lib],
-        ["run", "video.avi", "test", "--lib", lib],
-        ["run", "nosuch://x", "--lib", lib],
-        ["run", "/dev/null", "--lib", lib],
-        ["run", "rtsp://127.0.0.1:9/x", "--lib", lib],
-        ["check", "li.py"],
-        ["launch", "videotestsrc fakesink"],
-        ["launch", "videotestsrc video/x-raw ! fakesink"],
-        ["launch", "videotestsrc ! video/x-raw,width=64 perf ! fakesink"],
-        ["run", "test", "--lib", lib, "--start", "1:20"],
-        ["run", "video.avi", "video.avi", "--lib", lib, "--duration", "10"],
-        ["run", "dots.json", "--source", "-", "--source", "-"],
-        ["run", "test", "--lib", lib, "--format", "NONE"],
-        ["run", "test", "--lib", lib, "--save", "x.nothing"],
-        ["run", "test", "--lib", lib, "--out", "x.csv"],
-        ["run", "test", "--lib", lib, "--summary-json", "x.csv"],
-        ["run", "test", "--lib", lib, "--save", ""],
-        ["run", "video.avi", "--lib", lib, "--save", "video.avi"],
-        ["run", "test", "--lib", lib, "--show"],
-        ["run", "test", "--lib", "caf\udce9.py"],
-        ["run", "outside.json", "--source", "test"],
-        ["run", "dots.json", "--source", "test", "--save", "{stream_id}/x.png"],
-        ["check", lib, "--save", "x.mp4"],
-        ["check", without_frame, "--save", "x.png"],
-        ["check", lib, "--video", "short.avi", "--at", "1"],
-        ["new", "lib.txt"],
-        ["new", lib],
-    ]
-
-
-def test_the_command_line(capsys, tmp_path, monkeypatch, library):
-    from empycustom.app.main import main
-
-    monkeypatch.chdir(tmp_path)
-    for display in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(display, raising=False)
-    lib = str(library(GOOD))
-    make_files(tmp_path)
-    without_frame = str(library("def process(b, m, o):\n    return None, None\n", "none.py"))
-    messages = []
-    for command in commands_that_fail(lib, without_frame):
-        if "x.csv" in command or "" in command:  # a wrong argument
-            with pytest.raises(SystemExit, match="2"):
-                main(command)
-        else:
-            assert main(command) == 1, command
-        messages.append(re.sub(r"(?s)^.*?empycustom(?: run)?: error: ", "", capsys.readouterr().err.strip()).splitlines()[0])
-    full = subprocess.run(
-        f"{sys.executable} -m empycustom plugin-path > /dev/full", shell=True, capture_output=True, text=True, check=False
-    )
-    messages.append(full.stderr.strip().removeprefix("empycustom: error: "))
-    compare("The command line", messages)
-
-
-def test_the_end_and_videos(tmp_path, library):
-    from empycustom.session.documents import SLOW
-
-    lost = "from gi.repository import Gst\ndef process_ip(b, m, o):\n    b.pts = Gst.CLOCK_TIME_NONE\n"
-    slow = f"{GOOD}def stop(options):\n    __import__('time').sleep(1)\n"
-    # Ctrl-C while a call hangs.
-    stuck = "import os, signal, time\ndef process_ip(b, m, o):\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(1000)\n"
-    late = f"import time\n{GOOD.replace('return', 'time.sleep(0.4); return')}"
-    live = {"input": {"live-source": True}, "empycustom": {"custom-lib": str(library(late, "late.py")), "in-place": True}}
-    (tmp_path / "live.json").write_text(json.dumps({"pipeline_configuration": live}))
-    (tmp_path / "full.mp4").symlink_to("/dev/full")
-    made = f"videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48 ! jpegenc ! filesink location={tmp_path / 'a.mjpeg'}"
-    short = made.replace("jpegenc", "jpegenc ! avimux").replace("a.mjpeg", "short.avi")
-    for line in (made, short, made.replace("a.mjpeg", "b.mjpeg").replace("width=64", "width=32")):
-        subprocess.run(["gst-launch-1.0", "-q", *line.split()], check=True)
-    commands = [
-        (GOOD, 0, "a.mjpeg", "b.mjpeg", "--save", "c.mp4"),
-        (GOOD, 1, "test", "--frames", "50", "--save", "full.mp4"),
-        (lost, 1, "test", "--frames", "5", "--save", "a.mkv"),
-        (GOOD, 0, "a.mjpeg", "--save", "a.avi"),
-        (GOOD, 1, "a.mjpeg", "--start", "1:20"),
-        (GOOD, 1, "short.avi", "--start", "0.09"),
-        ("", 0, "live.json", "--source", "test", "--frames", "4"),
-        (GOOD, 1, "test", "--show"),
-        (slow, 0, "test", "--frames", "1", "--grace", "0.2"),
-        (stuck, 130, "test", "--save", "b.mp4", "--grace", "0.2"),
-    ]
-    messages = [SLOW]  # tests/app/test_command_slow_readers.py provokes it, with a camera
-    unreachable = {**os.environ, "DISPLAY": ":4242", "WAYLAND_DISPLAY": ""}
-    for source, code, *words in commands:
-        lib = ["--lib", str(library(source))] if source else []
-        command = [sys.executable, "-m", "empycustom", "run", *words, *lib, "--quiet"]
-        done = subprocess.run(command, cwd=tmp_path, env=unreachable, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == code, done.stderr
-        messages += re.findall("^empycustom: (?:error|warning): (.*)", done.stderr, re.MULTILINE)
-    compare(
-        "The end, and videos", [text for text in messages if not text.startswith(("No space left", "Error while", "Could not"))]
-    )
-
-
 def test_every_table_of_messages_is_compared():
     """No section is forgotten here."""
-    tested = set(re.findall(r'compare\(\s*"([^"]*)"', Path(__file__).read_text(encoding="utf-8")))
+    texts = [file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_errors_page*.py")]
+    tested = {name for text in texts for name in re.findall(r'compare\(\s*"([^"]*)"', text)}
     assert {name for name in SECTIONS if rows(name)} == tested
