@@ -345,7 +345,7 @@ def test_a_file_in_the_folder_of_an_application():
         assert sys.path == on_path
 
 
-def test_a_package_where_others_are_installed_is_loaded_alone(monkeypatch):
+def test_a_package_where_others_are_installed_is_loaded_alone():
     write("site/mine/__init__.py")
     path = write(
         "site/mine/lib.py",
@@ -353,7 +353,7 @@ def test_a_package_where_others_are_installed_is_loaded_alone(monkeypatch):
     )
     helper = write("site/mine/helper.py", "VALUE = 1")
     write("site/theirs.py")
-    monkeypatch.setattr("site.getsitepackages", lambda: [os.path.abspath("site")])
+    os.mkdir("site/theirs-1.0.dist-info")
     with application(os.path.abspath("site")):
         import theirs
 
@@ -362,8 +362,13 @@ def test_a_package_where_others_are_installed_is_loaded_alone(monkeypatch):
             assert seen() == (2, theirs)
             by_renaming(helper, "VALUE = 3")
             assert seen() == (3, theirs)
-            in_place(path, lib(4, "from . import helper"))
+            in_place(path, lib(4, "from . import helper\ndef double(number): return 2 * number"))
             assert seen() == 4
+            # Another process finds it by its name, as it does with those that are not reloaded.
+            name = next(name for name in sys.modules if name.startswith("empycustom.library.o") and name.endswith(".mine.lib"))
+            program = f"import empycustom.library, importlib; print(importlib.import_module({name!r}).double(4))"
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+            assert (done.stdout, done.stderr) == ("8\n", "")
 
 
 def test_a_library_of_this_package_gets_no_second_empycustom(loaded):

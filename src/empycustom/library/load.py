@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import site
 import sys
 import threading
 from contextlib import suppress
@@ -118,7 +117,10 @@ def _place(loaded: _Loaded) -> tuple[str, str]:
 
 def _is_installed(folder: str) -> bool:
     """Return whether packages of others are installed in a folder."""
-    return folder in (*site.getsitepackages(), site.getusersitepackages(), os.path.dirname(os.__file__))
+    try:
+        return folder == os.path.dirname(os.__file__) or any(name.endswith(".dist-info") for name in os.listdir(folder))
+    except OSError:  # it is gone, or it is an archive
+        return False
 
 
 def _lies_at(name: str, file: str, folder: str) -> bool:

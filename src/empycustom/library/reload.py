@@ -6,6 +6,7 @@ What a version is, and how it takes the place of another, is known to runners al
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import threading
 import time
@@ -218,6 +219,9 @@ class _Events:
         if not folders:
             return None
         watchfiles = importlib.import_module("watchfiles")
+        logger = logging.getLogger("watchfiles")
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)  # else it logs each event, also those of files that do not matter
         watch: Iterator[set[tuple[Any, str]]] = watchfiles.watch(
             *folders,
             watch_filter=None,
