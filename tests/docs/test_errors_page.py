@@ -95,28 +95,26 @@ def test_a_callback_is_missing_or_cannot_be_called(said):
 def test_the_library_is_not_reloaded(said, library, monkeypatch):
     from empycustom.gstreamer import Gst
 
-    caps = "def output_caps(caps, o):\n    return 'video/x-raw,width={}'\ndef process(b, m, o):\n    return b, None\n"
-    path = library(caps.format(64))
+    path = library(GOOD)
     pipeline = Gst.parse_launch(
-        f"videotestsrc is-live=true ! video/x-raw,format=RGBA,width=64,height=48 ! empycustom name=e reload=true custom-lib={path} ! fakesink"
+        f"videotestsrc is-live=true ! video/x-raw,format=RGBA,width=64,height=48 ! "
+        f"empycustom name=e in-place=true reload=true custom-lib={path} ! fakesink"
     )
-    element, messages = pipeline.get_by_name("e"), []
-    for text in (caps.format(64), "1 / 0\n", caps.format(32)):
-        path.write_text(text)
-        pipeline.set_state(Gst.State.PLAYING)
-        if text != caps.format(64):
-            messages.append(
-                pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message
-            )
+
+    def message(kind):
+        return pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, kind)
+
+    pipeline.set_state(Gst.State.PLAYING)
+    path.write_text("1 / 0\n")
+    messages = [message(Gst.MessageType.WARNING).parse_warning()[0].message]
+    pipeline.set_state(Gst.State.NULL)
+    pipeline.get_by_name("e").library = print
+    pipeline.set_state(Gst.State.PLAYING)
+    messages.append(message(Gst.MessageType.ERROR).parse_error()[0].message)
     pipeline.set_state(Gst.State.NULL)
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "watchfiles", None)
         messages.append(said(GOOD, "in-place=true reload=true"))
-    element.set_property("in-place", True)
-    element.library = print
-    pipeline.set_state(Gst.State.PLAYING)
-    messages.append(pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.ERROR).parse_error()[0].message)
-    pipeline.set_state(Gst.State.NULL)
     compare("The library is not reloaded", messages)
 
 

@@ -404,19 +404,61 @@ def test_new_frames(library):
         stream.wait_for(3)
 
 
-def test_new_frames_of_another_size_are_refused_while_the_stream_plays(library):
+@pytest.mark.parametrize("paused", [False, True])
+def test_new_frames_of_another_size(library, paused):
+    path = library(new_frames(1))
+    sizes = []
+
+    def look(_pad, info):
+        _, mapped = info.get_buffer().map(Gst.MapFlags.READ)
+        caps = _pad.get_current_caps().get_structure(0)
+        sizes.append((mapped.data[0], caps.get_value("width"), mapped.size))
+        info.get_buffer().unmap(mapped)
+        return Gst.PadProbeReturn.OK
+
+    with streaming(path, "reload=true", after="! identity name=after") as stream:
+        stream.pipeline.get_by_name("after").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, look)
+        stream.wait_for(1)
+        versions = [(2, 32, True), (3, 8, True), (4, 8, True), (5, 16, False), (6, 64, True)]
+        for number, size, has_caps in versions:
+            if paused:
+                stream.play(Gst.State.PAUSED)
+                stream.pipeline.get_state(Gst.CLOCK_TIME_NONE)
+            save(path, new_frames(number, size, has_caps=has_caps))
+            if paused:
+                time.sleep(1)
+                stream.play()
+            stream.wait_for(number)
+            stream.reloaded()
+    assert set(sizes) == {(1, 16, 16 * 16 * 4), *((number, size, size * size * 4) for number, size, _ in versions)}
+    assert [number for number, *_ in sizes] == sorted(number for number, *_ in sizes)
+
+
+def test_new_frames_that_downstream_does_not_take_are_refused(library):
+    path = library(new_frames(1, 32, has_caps=True))
+    with streaming(path, "reload=true", after="! capsfilter caps=video/x-raw,width=32") as stream:
+        stream.wait_for(1)
+        for text in (new_frames(3, 8, has_caps=True), new_frames(4)):
+            save(path, text)
+            message, _ = stream.warning()
+            assert "downstream of the element does not take" in message
+            stream.wait_for(1)
+        save(path, new_frames(2, 32, has_caps=True))
+        stream.wait_for(2)
+    assert set(stream.values) == {1, 2}
+
+
+def test_output_caps_that_raises_changes_nothing(library):
     path = library(new_frames(1, 32, has_caps=True))
     with streaming(path, "reload=true") as stream:
         stream.wait_for(1)
-        save(path, new_frames(2, 32, has_caps=True))
-        stream.wait_for(2)
-        for number, text in enumerate((new_frames(3, 8, has_caps=True), new_frames(4)), 3):
-            save(path, text)
-            message, _ = stream.warning()
-            assert "width=(int)32" in message
-            assert "stop and start it" in message
-            stream.wait_for(2)
-            assert number not in stream.values
+        save(path, new_frames(2) + "def output_caps(caps, options):\n    return 1 / 0  # here\n")
+        message, details = stream.warning()
+        assert "output_caps raised ZeroDivisionError" in message
+        assert "# here" in details
+        stream.wait_for(1)
+        save(path, new_frames(3))
+        stream.wait_for(3)
 
 
 def refusal(element):

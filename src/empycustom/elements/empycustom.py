@@ -167,21 +167,19 @@ class EmPyCustom(LibraryTransform):
         self._reloading = Reloading(self, runner)
         self._reloading.set(wanted=self.values["reload"])
 
-    def check_version(self, library: Library) -> None:
-        """Raise LibraryError where a new version of the library makes frames of other caps than the stream has."""
-        if not self.values["in-place"] and (self._output or library.has_output_caps):
-            assert self._runner, "buffers come between start and stop"
-            assert self._new_frames, "it is there as long as the runner"
-            output = OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS))
-            output.check(self.frames.format, self._new_frames.target, self._runner.options)
+    def output_of(self, library: Library) -> OutputCaps | None:
+        """Return what negotiates the caps of frames that a new version of the library makes; None: they stay as they are."""
+        if self.values["in-place"] or not (self._output or library.has_output_caps):
+            return None
+        return OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS))
 
-    def adopt_version(self, library: Library) -> None:
-        """Let a new version of the library make new frames, and report again what is reported once."""
-        self._output, self.library_facts = self._output_of(library), library
+    def adopt(self, library: Library, output: OutputCaps | None) -> None:
+        """Let a new version of the library take over, and report again what is reported once."""
+        self._output, self.library_facts = output, library
         if self._new_frames:
             self._new_frames.library = library
         self.forget_reports()
-        self._first_call = self.tally.processed
+        self._first_call = self.tally.processed + (output is not None)  # then it has not come yet
 
     def _output_of(self, library: Library) -> OutputCaps | None:
         if not library.has_output_caps:
@@ -333,11 +331,14 @@ class EmPyCustom(LibraryTransform):
     def do_transform_caps(self, _direction: Any, caps: Any, limit: Any) -> Any:
         # Before the start the caps of the library are not known, and elements are linked already.
         any_caps = self._output or not (self.started or self.values["in-place"])
+        any_caps = (self._reloading and self._reloading.accepts_any_caps()) or any_caps
         possible = Gst.Caps.from_string(VIDEO_CAPS) if any_caps else caps
         return limit.intersect_full(possible, Gst.CapsIntersectMode.FIRST) if limit else possible
 
     @guarded(Gst.Caps.new_empty)
     def do_fixate_caps(self, direction: Any, caps: Any, othercaps: Any) -> Any:
+        if self._reloading and direction == Gst.PadDirection.SINK:
+            self._reloading.negotiate(caps, othercaps)
         if self._output is None or self._runner is None or direction == Gst.PadDirection.SRC:
             return othercaps.fixate()
         try:

@@ -56,13 +56,6 @@ class OutputCaps:
             )
         return offered.intersect(wanted).fixate()
 
-    def check(self, source: FrameFormat, target: FrameFormat, options: dict[str, Any]) -> None:
-        """Raise LibraryError unless frames of ``source`` become those of ``target``, which the stream has already."""
-        wanted = self.caps_for(Gst.Caps.from_string(source.caps), options)
-        if not Gst.Caps.from_string(target.caps).is_subset(wanted):
-            what = f"the stream plays with {target.caps}, not with {wanted.to_string()}; stop and start it to change that"
-            raise invalid_result(self._library, what, "output_caps")
-
     def caps_for(self, caps: Any, options: dict[str, Any]) -> Any:
         """Return the fixed caps of what is made of frames with the fixed ``caps``. Raises LibraryError."""
         key = caps.to_string()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from empycustom.elements.base import WARNING
 from empycustom.elements.failures import post_error, post_info, post_warning
+from empycustom.elements.output import OutputCaps
 from empycustom.errors import EmPyCustomError, LibraryError, PropertyError
 from empycustom.library.callbacks import Library
 from empycustom.library.reload import Reloader, is_available
-from empycustom.runners.inline import InlineRunner
+from empycustom.runners.inline import InlineRunner, Turn
 from empycustom.runners.versions import InlineVersions
 
 
@@ -31,14 +33,19 @@ def check_reload(library: Any) -> None:
 class Reloading:
     """Reloads the library of an element, which runs in the streaming thread, as long as the property ``reload`` is true.
 
-    The element has ``check_version`` and ``adopt_version``, which are called in the streaming thread before a new version gets
-    its first frame; the first of them raises LibraryError where the old one has to go on.
+    The element has ``output_of``, which makes what negotiates the caps of new frames, None where they stay as they are; and
+    ``adopt``, which gets a new version with that, in the streaming thread, before its first frame.
     """
 
     def __init__(self, element: Any, runner: InlineRunner) -> None:
         self._element, self._runner = element, runner
         self._reloader: Reloader | None = None
         self._is_on = False
+        # Where the caps of new frames may change, a version takes over when they are negotiated.
+        self._negotiation = Turn()
+        self._is_open = False
+        self._output: OutputCaps | None = None
+        self._caps: tuple[Any, Any] | None = None
 
     def set(self, *, wanted: bool) -> None:
         """Begin to watch the library, or end it. Nobody waits for a version that is being started; it is stopped again."""
@@ -56,13 +63,41 @@ class Reloading:
             self._reloader.end()
             self._reloader.wait()
 
-    def check(self, library: Library) -> None:
-        """Raise LibraryError where a new version cannot take over now."""
-        self._element.check_version(library)
+    def accepts_any_caps(self) -> bool:
+        """Return whether a new version waits for the next negotiation, from which on frames may have other caps."""
+        self._is_open = bool(self._negotiation)
+        return self._is_open
+
+    def negotiate(self, caps: Any, offered: Any) -> None:
+        """Let a version that waits take over, if ``offered``, what downstream takes, allows what it makes of ``caps``."""
+        change = self._negotiation.take() if self._is_open else None
+        if change:
+            self._caps = caps, offered
+            change()
+
+    # What the versions ask for.
+
+    def offer(self, library: Library, change: Callable[[], None]) -> None:
+        """Let ``change`` be made before the next frame, or when the caps are negotiated, which it causes."""
+        self._output = self._element.output_of(library)
+        if self._output:
+            self._negotiation.give(change)
+            self._element.srcpad.mark_reconfigure()
+        else:
+            self._runner.before_next(change)
+
+    def take_back(self) -> bool:
+        """Return whether the change that was offered has not begun, and never will."""
+        return self._runner.take_back() or self._negotiation.take() is not None
+
+    def check(self, _library: Library) -> None:
+        """Raise LibraryError where downstream does not take the frames of a new version."""
+        if self._output and self._caps:
+            self._output.negotiated(*self._caps, self._runner.options)
 
     def adopt(self, library: Library) -> None:
         """Let a new version be the library of the element, and report it."""
-        self._element.adopt_version(library)
+        self._element.adopt(library, self._output)
         post_info(self._element, LibraryError.at(library.path, None, "the library is reloaded; its new version takes over"))
 
     def warn(self, error: BaseException) -> None:

@@ -17,6 +17,30 @@ from empycustom.model.results import Result, read_result
 _FRAMES = "a Gst.Buffer, a NumPy array, a tuple of arrays (a plane each)"
 
 
+class Turn:
+    """A change that one thread gives to another, which makes it when it is its turn, unless the first one takes it back before.
+
+    One of them gets it. True while there is one.
+    """
+
+    def __init__(self) -> None:
+        self._changes: list[Callable[[], None]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._changes)
+
+    def give(self, change: Callable[[], None]) -> None:
+        """Give a change; the one before has to be taken."""
+        self._changes.append(change)
+
+    def take(self) -> Callable[[], None] | None:
+        """Take the change; None where the other thread has it, or there is none."""
+        try:
+            return self._changes.pop()
+        except IndexError:
+            return None
+
+
 class InlineRunner:
     """Runs a library in the streaming thread. ``library`` is loaded and checked.
 
@@ -28,7 +52,7 @@ class InlineRunner:
     def __init__(self, library: Library, *, in_place: bool) -> None:
         self.library, self.options, self.events = library, dict[str, Any](), None
         self._read: Callable[[Any, list[int]], Result | None] = read_result if in_place else read_pair
-        self._changes: list[Callable[[], None]] = []
+        self._turn = Turn()
 
     def start(self, options: dict[str, Any], events: Any) -> None:
         """Call the library's ``start``."""
@@ -54,7 +78,7 @@ class InlineRunner:
     def before_next(self, change: Callable[[], None]) -> None:
         """Let ``change`` be called once, in the thread of :meth:`run`, before the next frame; it may replace ``library``."""
         vars(self)["run"] = self._change_and_run  # so that no other frame has to look whether there is something to do
-        self._changes.append(change)
+        self._turn.give(change)
 
     def _change_and_run(self, frame: Frame, image: Any) -> Result | None:
         change = self._take()
@@ -67,11 +91,9 @@ class InlineRunner:
         return self._take() is not None
 
     def _take(self) -> Callable[[], None] | None:
-        try:
-            change = self._changes.pop()  # one of two threads gets it
-        except IndexError:
-            return None
-        vars(self).pop("run", None)
+        change = self._turn.take()
+        if change:
+            vars(self).pop("run", None)
         return change
 
     def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Protocol
 
@@ -14,6 +14,12 @@ from empycustom.runners.inline import InlineRunner, stop
 
 class Owner(Protocol):
     """Whoever has the runner."""
+
+    def offer(self, library: Library, change: Callable[[], None]) -> None:
+        """Let ``change``, by which a new version takes over, be called once, in the streaming thread, between two frames."""
+
+    def take_back(self) -> bool:
+        """Return whether the change that was offered has not begun, and never will."""
 
     def check(self, library: Library) -> None:
         """Raise LibraryError where a new version cannot take over now. It is called in the streaming thread."""
@@ -52,7 +58,7 @@ class InlineVersions:
             self._owner.warn(error)
         self.close()
         self._offered = library
-        self._runner.before_next(self._take_over)
+        self._owner.offer(library, self._take_over)
 
     def _take_over(self) -> None:
         old, new = self._runner.library, self._offered
@@ -88,7 +94,7 @@ class InlineVersions:
 
     def _withdraw(self) -> None:
         """Take back what is offered, or, if it is too late for that, wait until it has taken over."""
-        if self._runner.take_back():
+        if self._owner.take_back():
             offered, self._offered = self._offered, None
             self._retire(offered)
         elif self._offered:
