@@ -82,7 +82,7 @@ def test_of_the_texts_of_this_process_the_last_ones_are_known():
         ours.add(str(number).encode(), number, (number + 1, 2) if number % 2 else None)
         assert ours.size(str(number).encode()) == ((number + 1, 2) if number % 2 else None)
         assert ours.get(str(number).encode()) == number
-        assert ours.get(str(number - 4000).encode()) is not None or number < 4000
+        assert ours.get(str(number - 2000).encode()) is not None or number < 2000
     assert ours.get(b"0") is None
     assert ours.get(b"other") is None
 

@@ -163,7 +163,7 @@ class Known:
     Each with the number of its frame, and the frame's size where the text is about objects.
     """
 
-    _MANY = 4096  # in queues between two elements
+    _MANY = 2048  # in queues between two elements
 
     def __init__(self) -> None:
         # Numbers alone: what the garbage collector looks at would make it run, for every buffer that is kept in mind.
