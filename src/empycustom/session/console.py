@@ -6,7 +6,6 @@ import errno
 import fcntl
 import io
 import os
-import select
 import sys
 import termios
 import threading
@@ -130,7 +129,7 @@ line_guard: list[Callable[[], AbstractContextManager[Any]]] = [nullcontext]
 class _Messages:
     """The output of messages on stderr."""
 
-    name, batch_bytes = "stderr", select.PIPE_BUF
+    name, batch_bytes = "stderr", 1  # each at once, so that it stands before what the library prints next
 
     def open(self) -> None:
         """Do nothing: stderr is looked up for each message, since libraries replace and close it."""
