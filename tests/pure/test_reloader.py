@@ -473,3 +473,43 @@ print("ends")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ends\n", "")
+
+
+def test_a_folder_that_is_exchanged_all_the_time():
+    path = write("folder/lib.py", lib(0))
+    versions = Swapped(str(path))
+    said = []
+    reloader = Reloader(versions, said.append, said.append)
+    reloader.start()
+    try:
+        for _ in range(1000):
+            write("new/lib.py", lib(0))
+            os.rename("folder", "gone")
+            os.rename("new", "folder")
+            shutil.rmtree("gone")
+        assert versions.seen.empty()  # each had the same content
+        by_renaming(path, lib(1))
+        assert versions.seen.get(timeout=PATIENCE_S) == 1
+        by_renaming(path, lib(2))
+        assert versions.seen.get(timeout=PATIENCE_S) == 2
+        assert said == []
+    finally:
+        reloader.end()
+        reloader.wait()
+        versions.library.close()
+
+
+def test_folders_that_cannot_be_watched_are_looked_at(monkeypatch):
+    import watchfiles
+
+    def refuse(*_folders, **_settings):
+        raise OSError("OS file watch limit reached")
+        yield
+
+    monkeypatch.setattr(watchfiles, "watch", refuse)
+    path = write("folder/lib.py", lib(0))
+    with reloading(str(path)) as seen:
+        assert seen() == f"changes of files are seen once a second only: {path.parent}: OS file watch limit reached"
+        for number in range(1, 3):
+            by_renaming(path, lib(number))
+            assert seen() == number

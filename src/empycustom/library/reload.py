@@ -197,6 +197,7 @@ class _Events:
     def __init__(self, stopping: threading.Event, log: Callable[[str], None]) -> None:
         self._stopping, self._log = stopping, log
         self._places: list[Any] = []
+        self._failures = 0
         self._watch: Iterator[set[tuple[Any, str]]] | None = None
 
     def next(self, folders: frozenset[str]) -> set[str]:
@@ -208,10 +209,17 @@ class _Events:
             self._watch = self._armed([folder for folder, _ in there])
         if self._watch is not None:
             try:
-                return {os.path.basename(path) for _, path in next(self._watch, ())}
+                names = {os.path.basename(path) for _, path in next(self._watch, ())}
             except OSError as error:
                 self._watch = None
-                self._log(f"changes of files are seen once a second only: {', '.join(map(str, folders))}: {error}")
+                if self._failures:
+                    self._log(f"changes of files are seen once a second only: {', '.join(sorted(folders))}: {error}")
+                else:  # a folder may have gone since it was looked at
+                    self._places = []
+                self._failures += 1
+            else:
+                self._failures = 0
+                return names
         self._stopping.wait(_TICK_MS / 1000)
         return set()
 
