@@ -34,12 +34,12 @@ class FrameRelatedError(EmPyCustomError):
 
     def __init__(self, message: str, rest: str = "") -> None:
         super().__init__(message + rest)
-        self._parts = (message, rest) if rest else (message,)
+        self.parts = (message, rest) if rest else (message,)
 
     def __str__(self) -> str:
-        if not self.frame or len(self._parts) < 2:
+        if not self.frame or len(self.parts) < 2:
             return super().__str__()
-        message, rest = self._parts  # the message may end with a sentence from elsewhere
+        message, rest = self.parts  # the message may end with a sentence from elsewhere
         return f"{message.removesuffix('.')} at {self.frame}{rest}"
 
 

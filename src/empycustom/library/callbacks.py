@@ -31,8 +31,63 @@ def callbacks_of(library: Any, dialect: str = "empycustom") -> set[str]:
         raise load_error(error, _file_of(target)) from error
 
 
+class LibraryFacts:
+    """What messages say about a library, wherever it runs: its ``path``, and the ``name`` of the callback that sees frames.
+
+    ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may.
+    """
+
+    path: str
+    name: str
+    in_place: bool
+
+    def line_of(self, callback: str) -> int | None:
+        """Return the line where ``callback`` is defined, or None where Python does not know."""
+        raise NotImplementedError
+
+    def error(self, kind: type[_E], message: str, rest: str = "", *, callback: str = "", details: str = "") -> _E:
+        """Return an exception about a callback (the one that sees frames) that begins with its file and line."""
+        callback = callback or self.name
+        return kind.at(self.path, self.line_of(callback), message, rest, callback=callback, details=details)
+
+    def too_slow(self, took_ms: float, frame_ms: float) -> CallbackTooSlowError:
+        """Return the warning about a call that took longer than a frame lasts."""
+        return self.error(
+            CallbackTooSlowError,
+            f"{self.name} took {took_ms:.1f} ms",
+            f", and a frame lasts {frame_ms:.1f} ms: live video falls behind. Make it faster, or call it less often with "
+            "process-interval; the property stats has more (reported once)",
+        )
+
+    def buffer_retained_error(self, refusal: Exception) -> CallbackError:
+        """Return the error where nothing can be attached to a buffer; ``refusal`` is GStreamer's."""
+        error = self.error(
+            CallbackError,
+            f"what {self.name} returned",
+            f" cannot be attached to the buffer ({refusal}): the library keeps a reference to it. buffer.copy() does, too; keep "
+            "buffer.copy_deep() instead",
+        )
+        error.__cause__ = refusal
+        return error
+
+
 @dataclass(frozen=True)
-class Library:
+class LibraryElsewhere(LibraryFacts):
+    """A library that another process has loaded and checked."""
+
+    path: str
+    name: str
+    in_place: bool
+    has_output_caps: bool
+    lines: dict[str, int | None]
+
+    def line_of(self, callback: str) -> int | None:
+        """Return the line where ``callback`` is defined, or None where Python does not know."""
+        return self.lines.get(callback)
+
+
+@dataclass(frozen=True)
+class Library(LibraryFacts):
     """A library whose callbacks are checked. ``name`` is the callback that sees frames, ``path`` the file.
 
     ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may. ``target`` is its module, or the object,
@@ -109,6 +164,15 @@ class Library:
         self._run(self.callbacks.reloaded, old)
 
     @property
+    def lines(self) -> dict[str, int | None]:
+        """Return the lines where callbacks are defined, None where Python does not know."""
+        return {each.name: line_of(each.function) for each in vars(self.callbacks).values() if each}
+
+    def line_of(self, callback: str) -> int | None:
+        """Return the line where ``callback`` is defined, or None where Python does not know."""
+        return self.lines.get(callback)
+
+    @property
     def has_output_caps(self) -> bool:
         """True where there is an ``output_caps``: what ``process`` makes may have other caps than what it gets."""
         return self.callbacks.output_caps is not None
@@ -162,36 +226,6 @@ class Library:
             return ": a view of in_buffer is read-only; return a new frame"
         view = "image" if "image" in self.callbacks.frame.arguments else "a view of the frame"
         return f": {view} is read-only; to write, use empycustom.map_frame(io_buffer, in_meta, writable=True)"
-
-    def error(self, kind: type[_E], message: str, rest: str = "", *, callback: str = "", details: str = "") -> _E:
-        """Return an exception about a callback (the one that sees frames) that begins with its file and line."""
-        callback = callback or self.name
-        return kind.at(self.path, self.line_of(callback), message, rest, callback=callback, details=details)
-
-    def too_slow(self, took_ms: float, frame_ms: float) -> CallbackTooSlowError:
-        """Return the warning about a call that took longer than a frame lasts."""
-        return self.error(
-            CallbackTooSlowError,
-            f"{self.name} took {took_ms:.1f} ms",
-            f", and a frame lasts {frame_ms:.1f} ms: live video falls behind. Make it faster, or call it less often with "
-            "process-interval; the property stats has more (reported once)",
-        )
-
-    def buffer_retained_error(self, refusal: Exception) -> CallbackError:
-        """Return the error where nothing can be attached to a buffer; ``refusal`` is GStreamer's."""
-        error = self.error(
-            CallbackError,
-            f"what {self.name} returned",
-            f" cannot be attached to the buffer ({refusal}): the library keeps a reference to it. buffer.copy() does, too; keep "
-            "buffer.copy_deep() instead",
-        )
-        error.__cause__ = refusal
-        return error
-
-    def line_of(self, callback: str) -> int | None:
-        """Return the line where ``callback`` is defined, or None where Python does not know."""
-        found = [each for each in vars(self.callbacks).values() if each and each.name == callback]
-        return line_of(found[0].function) if found else None
 
 
 def _file_of(target: Any) -> str:

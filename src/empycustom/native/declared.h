@@ -15,6 +15,8 @@ typedef struct _GList { void *data; struct _GList *next, *prev; } GList;
 typedef struct _Addresses { address data; struct _Addresses *next; } Addresses; /* a GList again, with integers in it */
 typedef struct { GType g_type; uint64_t data, more; } GValue;
 void *g_object_ref(void *object);
+address g_object_new(GType type, const char *first, ...);
+address g_object_ref_sink(address object);
 void g_object_force_floating(void *object);
 gboolean g_object_is_floating(void *object);
 const char *g_quark_to_string(GQuark quark);
@@ -65,7 +67,7 @@ typedef struct {
     GType type; int refcount, lockstate; unsigned flags; void *copy, *dispose, *free; unsigned priv_uint; void *priv_pointer;
 } GstMiniObject;
 typedef struct { GstMiniObject mini_object; void *pool; uint64_t pts, dts, duration, offset, offset_end; } GstBuffer;
-typedef struct { GstMiniObject mini_object; void *allocator; } GstMemory;
+typedef struct { GstMiniObject mini_object; void *allocator; address parent; size_t maxsize, align, offset, size; } GstMemory;
 typedef struct {
     GstMemory *memory; int flags; uint8_t *data; size_t size, maxsize; void *user_data[4], *reserved[4];
 } GstMapInfo;
@@ -97,6 +99,25 @@ void *gst_allocator_find(const char *name);
 address gst_registry_get(void);
 address gst_registry_find_plugin(address registry, const char *name);
 const char *gst_plugin_get_version(address plugin);
+
+/* Memory that other processes see as well, and pools of buffers of it */
+typedef struct { int flags; size_t align, prefix, padding; } GstAllocationParams;
+typedef struct { address object[3]; uint64_t lock; const char *name; address parent; unsigned flags; } GstObject;
+GType gst_object_get_type(void);
+GType gst_fd_allocator_get_type(void);
+address gst_fd_allocator_alloc(address allocator, int file, size_t size, int flags);
+int gst_fd_memory_get_fd(address memory);
+void gst_memory_resize(address memory, long offset, size_t size);
+void gst_mini_object_weak_ref(address object, address notify, address data);
+size_t gst_buffer_extract(address buffer, size_t offset, address to, size_t size);
+void gst_object_unref(address object);
+address gst_buffer_pool_new(void);
+address gst_buffer_pool_get_config(address pool);
+void gst_buffer_pool_config_set_params(address config, address caps, unsigned size, unsigned least, unsigned most);
+void gst_buffer_pool_config_set_allocator(address config, address allocator, address params);
+gboolean gst_buffer_pool_set_config(address pool, address config);
+gboolean gst_buffer_pool_set_active(address pool, gboolean active);
+int gst_buffer_pool_acquire_buffer(address pool, address *buffer, address params);
 
 /* Pads: what goes through them */
 typedef struct { GstMiniObject mini_object; int type; uint64_t timestamp; unsigned seqnum; } GstEvent;
@@ -134,6 +155,9 @@ typedef struct {
 typedef struct {
     GstMeta meta; GstBuffer *buffer; int flags, format, id; unsigned width, height, n_planes; size_t offset[4]; int stride[4];
 } GstVideoMeta;
+GstVideoMeta *gst_buffer_add_video_meta_full(
+    address buffer, int flags, int format, unsigned width, unsigned height, unsigned planes, const size_t *offsets,
+    const int *strides);
 typedef struct { address in_info, out_info; } GstVideoMetaTransform;
 typedef struct { GstMeta parent; address reference; uint64_t timestamp, duration; } GstReferenceTimestampMeta;
 address gst_caps_new_empty_simple(const char *media_type);

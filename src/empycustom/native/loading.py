@@ -19,6 +19,7 @@ FLAGS = ffi.RTLD_NOW | ffi.RTLD_GLOBAL | ffi.RTLD_NODELETE
 glib: Any = ffi.dlopen("libgobject-2.0.so.0", FLAGS)
 gst: Any = ffi.dlopen("libgstreamer-1.0.so.0", FLAGS)
 video: Any = ffi.dlopen("libgstvideo-1.0.so.0", FLAGS)
+allocators: Any = ffi.dlopen("libgstallocators-1.0.so.0", FLAGS)
 
 # Types of metas that are used earlier than this are registered without their tags.
 gst.gst_init(ffi.NULL, ffi.NULL)

@@ -9,7 +9,7 @@ from typing import Any
 from empycustom.carriers.protocol import Frame
 from empycustom.errors import CallbackOutputError, LibraryError, NativeError, OutputError
 from empycustom.gstreamer import Gst
-from empycustom.library.callbacks import Library
+from empycustom.library.callbacks import Library, LibraryFacts
 from empycustom.library.explain import is_kind, kind_of, locate_error
 from empycustom.library.modules import without_package
 from empycustom.model.results import Result, read_result
@@ -109,7 +109,7 @@ def stop(library: Library, options: dict[str, Any]) -> None:
         library.close()
 
 
-def read_returned(library: Library, reader: Callable[..., Any], *given: Any, callback: str = "") -> Any:
+def read_returned(library: LibraryFacts, reader: Callable[..., Any], *given: Any, callback: str = "") -> Any:
     """Return what ``reader`` makes of what a callback returned: the one place where objects of the user's are looked at.
 
     Raises CallbackOutputError where it raises OutputError, and where one of these objects raises anything at all.
@@ -127,7 +127,7 @@ def read_returned(library: Library, reader: Callable[..., Any], *given: Any, cal
         raise invalid_result(library, what, callback, found.traceback) from error
 
 
-def invalid_result(library: Library, what: str, callback: str = "", details: str = "") -> CallbackOutputError:
+def invalid_result(library: LibraryFacts, what: str, callback: str = "", details: str = "") -> CallbackOutputError:
     """Return the exception about an invalid result; ``callback`` left out: the one that sees buffers."""
     callback = callback or library.name
     rest = f" cannot be used: {without_package(what)}"

@@ -49,6 +49,7 @@ class Job:
     """
 
     number = took_ns = transport_ns = 0
+    ticket: Any = None  # the pool's own
 
     def __init__(self, frame: Frame, buffer: int) -> None:
         self.frame, self.buffer = frame, buffer

@@ -1,0 +1,266 @@
+"""Memory that another process has as well: buffers whose bytes lie in memfds, and the same bytes in that process.
+
+A memfd is a file in memory without a name; it is gone with its last owner, however that one ends. :func:`shared_allocator` is
+the allocator that makes them, to be offered upstream, and to :class:`SharedPool`, whose buffers are for copies of frames that
+came in other memory. The other process gets the file once (by a socket), and from then on the number that :func:`shared_in`
+found.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import mmap
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from threading import Lock
+from typing import Any
+
+from empycustom.errors import NativeError
+from empycustom.native.loading import address_of, allocators, ffi, glib, gst, reader, unpacker, video, writer
+from empycustom.native.memory import ArrayExporter, is_memory_writable, is_writable
+from empycustom.native.metas import VideoLayout, remove_metas, scan_runs, video_layout
+from empycustom.native.trampolines import make_constants
+
+_KEEP_MAPPED, _CUSTOM_ALLOC = 1, 1 << 4  # GstFdMemoryFlags, GstAllocatorFlags
+_READ_WRITE = 3  # GstMapFlags
+_ALL_BUT_MEMORY = 1 << 0 | 1 << 1 | 1 << 2  # GstBufferCopyFlags
+_ALL = 2**64 - 1
+_NAME = b"EmPyCustomAllocator"
+_STREAM_FLAGS = 0xFFFFFFF << 4 & ~(1 << 14)  # GstBufferFlags from LIVE on, but not TAG_MEMORY
+
+_class_of, _params = reader("GTypeInstance", "g_class"), reader("GstAllocationParams", "prefix", "padding")
+_memory = reader("GstMemory", "allocator", "parent", "maxsize", "align", "offset", "size")
+_references = reader("GstMiniObject", "refcount")
+_flags_and_times = reader("GstBuffer", "mini_object.flags", "pts", "dts", "duration", "offset", "offset_end")
+_set_times = writer("GstBuffer", "pts", "dts", "duration", "offset", "offset_end")
+_size_in_gobject_class = unpacker("=Q")
+
+
+# Making it.
+
+
+@ffi.callback("uintptr_t(uintptr_t, size_t, uintptr_t)", error=0)  # type: ignore[untyped-decorator]
+def _alloc(allocator: int, size: int, params: int) -> int:
+    prefix, padding = _params(params) if params else (0, 0)
+    total = max(1, size + prefix + padding)
+    file = os.memfd_create("empycustom")
+    try:
+        os.posix_fallocate(file, 0, total)  # where there is no memory left, this fails; a first touch would end the process
+    except OSError:
+        os.close(file)
+        return 0
+    memory: int = allocators.gst_fd_allocator_alloc(allocator, file, total, _KEEP_MAPPED)
+    _data_of(memory)  # for reading and writing; whoever maps it first might only read, and it stays as it was mapped first
+    gst.gst_memory_resize(memory, prefix, size)
+    return memory
+
+
+def _data_of(memory: int) -> int:
+    """Return where the bytes of a memory of ours lie; it stays mapped there."""
+    info, pointer = ffi.new("GstMapInfo *"), ffi.cast("GstMemory *", memory)
+    if not gst.gst_memory_map(pointer, info, _READ_WRITE):
+        raise NativeError("shared memory cannot be mapped")
+    data = address_of(info.data)
+    gst.gst_memory_unmap(pointer, info)
+    return data
+
+
+@lru_cache(maxsize=1)
+def _allocator_class() -> int:
+    """Register the class of allocators, and return its address."""
+    parent = allocators.gst_fd_allocator_get_type()
+    query = ffi.new("GTypeQuery *")
+    glib.g_type_query(parent, query)
+    info = ffi.new("GTypeInfo *", {"class_size": query.class_size, "instance_size": query.instance_size})
+    made = address_of(glib.g_type_class_ref(glib.g_type_register_static(parent, _NAME, info, 0)))
+    glib.g_type_query(gst.gst_object_get_type(), query)
+    slot = ffi.cast("address *", made + query.class_size)  # `alloc` is the first field behind those of GstObject
+    slot[0] = address_of(_alloc)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(_alloc))  # threads of GStreamer may outlive the interpreter's modules
+    atexit.register(_detach, slot)
+    return made
+
+
+def _detach(slot: Any) -> None:
+    """Let nothing be allocated any more: Python ends."""
+    slot[0] = make_constants([0])[0]
+
+
+@lru_cache(maxsize=1)
+def shared_allocator() -> int:
+    """Return the address of the GstAllocator of shared memory. It stays for good."""
+    gtype = ffi.cast("GType *", _allocator_class())[0]
+    made: int = glib.g_object_ref_sink(glib.g_object_new(gtype, ffi.NULL))
+    ffi.cast("GstObject *", made).flags &= ~_CUSTOM_ALLOC  # for everybody's use
+    return made
+
+
+class SharedPool:
+    """Makes buffers of shared memory, and uses them again; as many as are in use at a time, and all of one size."""
+
+    def __init__(self) -> None:
+        self._pool = self._size = 0
+
+    def acquire(self, size: int) -> int:
+        """Return the address of a buffer of ``size`` bytes, with one reference, which is the caller's."""
+        if size != self._size:
+            self._open(size)
+        buffer = ffi.new("address *")
+        if gst.gst_buffer_pool_acquire_buffer(self._pool, buffer, 0):
+            raise NativeError(f"there are no {size} bytes of shared memory for a frame")
+        return int(buffer[0])
+
+    def _open(self, size: int) -> None:
+        self.close()
+        pool = gst.gst_buffer_pool_new()
+        config = gst.gst_buffer_pool_get_config(pool)
+        gst.gst_buffer_pool_config_set_params(config, 0, size, 0, 0)
+        gst.gst_buffer_pool_config_set_allocator(config, shared_allocator(), 0)
+        self._pool, self._size = pool, size
+        if not (gst.gst_buffer_pool_set_config(pool, config) and gst.gst_buffer_pool_set_active(pool, True)):
+            raise NativeError(f"there is no pool of shared memory with {size} bytes for a frame")
+
+    def close(self) -> None:
+        """Make no more. Those in use are freed when they come back."""
+        if self._pool:
+            gst.gst_buffer_pool_set_active(self._pool, False)
+            gst.gst_object_unref(self._pool)
+        self._pool = self._size = 0
+
+
+# Knowing it again. When a memory is freed, on any thread, GStreamer calls a function of GLib's that counts a number up.
+
+
+@dataclass(frozen=True)
+class SharedMemory:
+    """Shared memory: the ``number`` that is its alone, the ``file`` that it lies in, its ``length``, and where it begins here."""
+
+    number: int
+    file: int
+    length: int
+    data: int
+    freed: Any
+
+
+_FREED = ffi.addressof(glib, "g_atomic_int_inc")
+_numbers, _lock = count(1), Lock()
+_known: dict[int, SharedMemory] = {}  # by the address of the memory, which is another one's when it is freed
+living: set[int] = set()  # the numbers of memories that are not seen to be freed; this changes when another one is met
+
+
+def shared_in(address: int) -> tuple[SharedMemory, int, int] | None:
+    """Return the shared memory that a buffer consists of, and where in it its bytes lie (offset, size).
+
+    None: it is other memory, or not only this buffer's, so that it must not be written.
+    """
+    if gst.gst_buffer_n_memory(address) != 1 or not is_writable(address):
+        return None
+    memory = gst.gst_buffer_peek_memory(address, 0)
+    allocator, parent, length, _, offset, size = _memory(memory)
+    if parent or _class_of(allocator)[0] != _allocator_class() or not is_memory_writable(address):
+        return None
+    known = _known.get(memory)
+    if known is None or known.freed[0]:
+        known = _met(memory, length, offset)
+    return known, offset, size
+
+
+def _met(memory: int, length: int, offset: int) -> SharedMemory:
+    with _lock:
+        for gone in [address for address, known in [*_known.items()] if known.freed[0]]:
+            known = _known.pop(gone)
+            living.discard(known.number)
+            glib.g_free(known.freed)
+        freed = ffi.cast("int *", glib.g_malloc0(ffi.sizeof("int")))
+        gst.gst_mini_object_weak_ref(memory, address_of(_FREED), address_of(freed))
+        file = allocators.gst_fd_memory_get_fd(memory)
+        made = _known[memory] = SharedMemory(next(_numbers), file, length, _data_of(memory) - offset, freed)
+        living.add(made.number)
+        return made
+
+
+def copy_frame(source: int, target: int) -> tuple[SharedMemory, int, int]:
+    """Copy a frame, with metas, times and flags, to a buffer of a SharedPool; return where that lies. Python goes on meanwhile."""
+    found = shared_in(target)
+    assert found, "it is of a SharedPool"
+    shared, offset, size = found
+    gst.gst_buffer_copy_into(target, source, _ALL_BUT_MEMORY, 0, _ALL)
+    gst.gst_buffer_extract(source, 0, shared.data + offset, size)
+    return found
+
+
+def abandon(address: int) -> None:
+    """Drop a buffer whose memory is not to be used again: its pool, whoever's it is, does not take it back."""
+    gst.gst_buffer_remove_all_memory(address)
+    unref(address)
+
+
+def unref(address: int) -> None:
+    """Drop a reference to a buffer."""
+    gst.gst_mini_object_unref(ffi.cast("void *", address))
+
+
+def ref(address: int) -> None:
+    """Take one more reference to a buffer."""
+    gst.gst_mini_object_ref(ffi.cast("void *", address))
+
+
+# In the other process.
+
+
+Times = tuple[int, int, int, int, int, int]  # the flags of a buffer that are the stream's, and its five times and offsets
+
+
+def times_of(address: int) -> Times:
+    """Return the flags and the times of the buffer at an address."""
+    flags, *times = _flags_and_times(address)
+    return (flags & _STREAM_FLAGS, *times)
+
+
+def set_times(address: int, times: Times) -> None:
+    """Set the flags and the times of the writable buffer at an address."""
+    flags, *rest = times
+    header = ffi.cast("GstMiniObject *", address)
+    header.flags = (header.flags & ~_STREAM_FLAGS) | flags
+    _set_times(address, *rest)
+
+
+class SharedView:
+    """Shared memory of another process: ``length`` bytes in a ``file``, which may be closed then."""
+
+    def __init__(self, file: int, length: int) -> None:
+        self._map = mmap.mmap(file, length, flags=mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0x8000))
+        self._bytes = ffi.from_buffer(self._map)
+        self._buffer = self._memory = self._size = 0
+
+    def fill(self, address: int, exporter: ArrayExporter, offset: int, size: int) -> None:
+        """Let the empty buffer at an address have ``size`` bytes, from ``offset`` on. They stay as long as anybody has them."""
+        exporter.wrap(address, (self._map, self._bytes), address_of(self._bytes) + offset, size)
+        self._buffer, self._memory, self._size = address, gst.gst_buffer_peek_memory(address, 0), size
+
+    def is_kept(self) -> bool:
+        """Return whether somebody else refers to the buffer or to its memory, or has taken the memory away."""
+        return bool(
+            _references(self._buffer)[0] != 1
+            or gst.gst_buffer_n_memory(self._buffer) != 1
+            or gst.gst_buffer_peek_memory(self._buffer, 0) != self._memory
+            or _references(self._memory)[0] != 1
+            or _memory(self._memory)[5] != self._size
+        )
+
+
+def describe(address: int, layout: VideoLayout | None, described: Sequence[int]) -> None:
+    """Let the writable buffer at an address have this layout, and no other metas.
+
+    ``described`` are the GstVideoFormat, the width and the height.
+    """
+    runs = scan_runs(address)
+    if video_layout(address) == layout and sum(len(metas) for _, metas in runs) == (layout is not None):
+        return
+    remove_metas(address)
+    if layout:
+        video.gst_buffer_add_video_meta_full(address, 0, *described, len(layout.offsets), layout.offsets, layout.strides)

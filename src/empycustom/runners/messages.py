@@ -1,0 +1,159 @@
+"""What a pool and its workers send to each other: messages over a socket, results and exceptions as plain values.
+
+A socket of whole messages (SEQPACKET) carries them, and files: those of shared memory, and one for a message that is too long.
+What goes to a worker is pickled. What comes from one is read by the parent, so that it is plain values alone (marshal); what a
+library returned is JSON in them already.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import pickle
+import socket
+import traceback
+from collections.abc import Sequence
+from struct import Struct
+from typing import Any, TypeAlias
+
+from empycustom import errors
+from empycustom.errors import LibraryError
+from empycustom.library.explain import kind_of
+from empycustom.model.results import FrameResult, Result
+from empycustom.model.values import NOTHING
+
+_LONGEST = 1 << 15  # bytes of a message in the socket, which holds 212,992 in all
+_INTS = [Struct(f"={count}i") for count in range(5)]  # files, as they go with a message
+_SPACE = socket.CMSG_SPACE(_INTS[-1].size)
+_IN_A_FILE = b"F"
+_ENDED = (BrokenPipeError, ConnectionResetError)  # also where a process ended without having read all
+
+# The board is memory that a pool and a worker write numbers into, at the beginning of the worker's notes: the lowest number of a
+# frame that is still wanted, which the pool writes; and the number of the frame whose call goes on (0: none) and when that began,
+# which the worker writes. Behind it in the notes is what the faulthandler has written.
+WANTED_AT, CALL_AT, BOARD_SIZE = 0, 8, 4096
+
+Packed: TypeAlias = "tuple[Any, ...]"
+
+
+def send(control: socket.socket, message: bytes, files: Sequence[int] = (), *, flags: int = 0) -> None:
+    """Send a message, and files with it. Raises EOFError where the other process has ended, BlockingIOError with MSG_DONTWAIT."""
+    if len(message) <= _LONGEST:
+        _send(control, message, files, flags)
+        return
+    file = os.memfd_create("empycustom message")
+    try:
+        left = memoryview(message)
+        while left:
+            left = left[os.write(file, left) :]
+        _send(control, _IN_A_FILE, [*files, file], flags)
+    finally:
+        os.close(file)
+
+
+def _send(control: socket.socket, message: bytes, files: Sequence[int], flags: int) -> None:
+    try:
+        if files:
+            # socket.send_fds and recv_fds ignore their flags.
+            control.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _INTS[len(files)].pack(*files))], flags)
+        else:
+            control.send(message, flags)
+    except _ENDED as error:
+        raise EOFError from error
+
+
+def receive(control: socket.socket, *, flags: int = 0) -> tuple[bytes, list[int]]:
+    """Return a message, and the files that came with it. Raises as :func:`send` does."""
+    try:
+        message, extra, _, _ = control.recvmsg(_LONGEST, _SPACE, flags | socket.MSG_CMSG_CLOEXEC)
+    except _ENDED as error:
+        raise EOFError from error
+    if not message:
+        raise EOFError
+    files = [file for _, _, data in extra for file in _INTS[len(data) // 4].unpack(data)] if extra else []
+    if message == _IN_A_FILE:
+        file = files.pop()
+        try:
+            message = os.pread(file, os.fstat(file).st_size, 0)
+        finally:
+            os.close(file)
+    return message, files
+
+
+def to_worker(*message: Any) -> bytes:
+    """Return a message to a worker as bytes."""
+    return pickle.dumps(message, 5)
+
+
+at_worker = pickle.loads
+
+
+def to_parent(*message: Any) -> bytes:
+    """Return a message from a worker as bytes."""
+    return marshal.dumps(message)
+
+
+at_parent = marshal.loads
+
+
+# Results: None stands for NOTHING, which is no JSON. (What was returned may hold None.)
+
+
+def pack_result(result: Result | None) -> Packed | None:
+    """Return a result as plain values, without its image."""
+    if result is None:
+        return None
+    frames = [(_or_none(each.attributes), [*map(_or_none, each.objects)], [*each.new_objects]) for each in result.frames]
+    return result.returned, _or_none(result.attributes), [*result.ignored], frames
+
+
+def unpack_result(packed: Packed | None) -> Result | None:
+    """Return the result in what :func:`pack_result` returned."""
+    if packed is None:
+        return None
+    returned, attributes, ignored, frames = packed
+    result = Result([], returned)
+    result.attributes, result.ignored = _or_nothing(attributes), ignored
+    for own, objects, new_objects in frames:
+        frame = FrameResult(0)
+        frame.attributes, frame.objects, frame.new_objects = _or_nothing(own), [*map(_or_nothing, objects)], new_objects
+        result.frames.append(frame)
+    return result
+
+
+def _or_none(attributes: Any) -> Any:
+    return None if attributes is NOTHING else attributes
+
+
+def _or_nothing(attributes: Any) -> Any:
+    return NOTHING if attributes is None else attributes
+
+
+# Exceptions.
+
+
+class RemoteError(Exception):
+    """Stands for an exception of another process, whose traceback is its text; a class below it has the name of that one's."""
+
+
+def pack_error(error: BaseException) -> Packed:
+    """Return an exception as plain values."""
+    if isinstance(error, LibraryError):
+        cause = kind_of(error.__cause__) if error.__cause__ else ""
+        about = (error.library, error.line, error.callback, error.details)
+        return type(error).__name__, error.parts, about, cause
+    return "", (f"{kind_of(error)}: {error}",), (), "".join(traceback.format_exception(error)).rstrip()
+
+
+def unpack_error(packed: Packed) -> Exception:
+    """Return the exception in what :func:`pack_error` returned: of the same class, with the same message and data."""
+    name, parts, about, cause = packed
+    if not name:  # our own fault
+        failure = RuntimeError(f"in a worker: {parts[0]}")
+        failure.__cause__ = RemoteError(cause)
+        return failure
+    library, line, callback, details = about
+    error: LibraryError = getattr(errors, name)(*parts, library=library, line=line, callback=callback, details=details)
+    if cause:
+        error.__cause__ = type(cause, (RemoteError,), {})(details)
+    return error

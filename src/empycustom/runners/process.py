@@ -1,0 +1,169 @@
+"""One process of a pool: starting it, what it says, how it ended; and what its library prints."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from struct import Struct
+from time import monotonic, monotonic_ns
+from typing import Any
+
+from empycustom.runners.messages import BOARD_SIZE, CALL_AT, WANTED_AT, at_parent, receive, send, to_worker
+from empycustom.runners.relay import Relay
+from empycustom.runners.worker import BOOT
+
+_NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
+_ABORT_S = 0.1  # for the traceback of a process that is to end
+_LONGEST_NOTE = 1 << 18
+
+
+def interpreter() -> str:
+    """Return the Python that workers run in: this one, also where it is embedded and ``sys.executable`` is another."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}{getattr(sys, 'abiflags', '')}"
+    places = [f"{sys.prefix}/bin/{name}", f"{sysconfig.get_config_var('BINDIR')}/{name}", sys.executable]
+    return next(place for place in places if os.access(place, os.X_OK) or place == sys.executable)
+
+
+class Process:
+    """A process with a library. ``library``, ``in_place``, ``options`` and ``events`` are its own and its pool's.
+
+    ``has_ended`` is set when somebody saw that it has. ``file`` can be read when it says something, ``pidfd`` when it has ended.
+    """
+
+    def __init__(self, relay: Relay, **library: Any) -> None:
+        self.has_ended = self.is_aborted = False
+        self._kill_at = 0.0
+        with ExitStack() as on_failure:
+            self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            on_failure.callback(self.control.close)
+            self._notes = os.memfd_create("empycustom notes")
+            on_failure.callback(os.close, self._notes)
+            os.truncate(self._notes, BOARD_SIZE)
+            os.lseek(self._notes, 0, os.SEEK_END)
+            self._board = mmap.mmap(self._notes, BOARD_SIZE)
+            lifeline, kept = os.pipe()
+            on_failure.callback(os.close, kept)
+            self._popen = self._started(relay, theirs, lifeline)
+            self.pid = self._popen.pid
+            on_failure.callback(self._popen.wait)
+            on_failure.callback(self.kill)
+            self.pidfd = os.pidfd_open(self.pid)
+            on_failure.pop_all()
+        self.file, self._files = self.control.fileno(), (kept, self._notes, self.pidfd)
+        self._introduce(lifeline, library)
+
+    def _started(self, relay: Relay, theirs: socket.socket, lifeline: int) -> subprocess.Popen[bytes]:
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        relay.add(out, "stdout")
+        relay.add(err, "stderr")
+        try:
+            return subprocess.Popen(
+                [interpreter(), "-c", BOOT, str(theirs.fileno())],
+                pass_fds=(theirs.fileno(), self._notes, lifeline),
+                stdin=subprocess.DEVNULL,
+                stdout=out_end,
+                stderr=err_end,
+                cwd="/",
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+            for file in (lifeline, out_end, err_end):
+                os.close(file)
+
+    def _introduce(self, lifeline: int, library: dict[str, Any]) -> None:
+        """Send what it has to know; the files have the same numbers there."""
+        try:
+            folder = os.getcwd()
+        except OSError:  # it is gone
+            folder = ""
+        setup = {"notes": self._notes, "lifeline": lifeline, "argv": sys.argv, "folder": folder, **library}
+        with suppress(EOFError):  # whoever reads will see it
+            send(self.control, pickle.dumps((sys.version, sys.path), 5))
+            send(self.control, to_worker(setup))
+
+    # While it lives.
+
+    def send(self, message: bytes, files: list[int]) -> bool:
+        """Send a message without waiting; return False where it has to wait, or has ended."""
+        try:
+            send(self.control, message, files, flags=socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except EOFError:
+            self.has_ended = True
+            return False
+        return True
+
+    def messages(self) -> Iterator[Any]:
+        """Yield the messages that are there."""
+        with suppress(BlockingIOError):
+            while True:
+                try:
+                    message, _ = receive(self.control, flags=socket.MSG_DONTWAIT)
+                except EOFError:
+                    self.has_ended = True
+                    return
+                yield at_parent(message)
+
+    def want_from(self, number: int) -> None:
+        """Let frames with lower numbers be left out, if their call has not begun."""
+        _NUMBER.pack_into(self._board, WANTED_AT, number)
+
+    def call(self) -> tuple[int, float]:
+        """Return the number of the frame whose call goes on, 0: none, and for how many seconds it has."""
+        number, began = _CALL.unpack_from(self._board, CALL_AT)
+        return number, (monotonic_ns() - began) / 1e9 if number else 0.0
+
+    # Its end.
+
+    def abort(self) -> None:
+        """Let it end with a traceback of where it is."""
+        self.is_aborted, self._kill_at = True, monotonic() + _ABORT_S
+        with suppress(OSError):
+            resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
+        self._popen.send_signal(signal.SIGABRT)
+
+    def patience(self) -> float | None:
+        """End it where it was aborted and is still there; return how many seconds that is ahead, None: it was not."""
+        if not self.is_aborted:
+            return None
+        left = self._kill_at - monotonic()
+        if left <= 0:
+            self.kill()
+        return max(left, 0.0)
+
+    def kill(self) -> None:
+        """End it, and all processes that it has started, unless they left its group."""
+        if self._popen.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def wait(self, grace_s: float = 0.5) -> int:
+        """Let nothing be left of it, and return its exit code, or its signal with a minus. It has so long to end by itself."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        poll.poll(grace_s * 1000)
+        self.kill()  # also those that it has started; the number of the group is taken until the next line
+        return self._popen.wait()
+
+    def note(self) -> str:
+        """Return what the faulthandler has written."""
+        return os.pread(self._notes, _LONGEST_NOTE, BOARD_SIZE).decode("utf-8", "backslashreplace").rstrip()
+
+    def close(self) -> None:
+        """Close what connects to it; it has ended."""
+        self.control.close()
+        self._board.close()
+        for file in self._files:
+            os.close(file)

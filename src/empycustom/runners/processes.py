@@ -1,0 +1,230 @@
+"""The pool whose workers are processes of this machine: frames go to them in shared memory, and results come back.
+
+Frames are handed out by one thread (``submit``), and collected by one (``collect``, ``is_done``), which may be the same. The lock
+is for what both change, and is never held while somebody waits for a worker.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+from math import ceil
+from threading import Lock
+from time import monotonic_ns
+from typing import Any
+
+from empycustom.errors import NativeError
+from empycustom.library.callbacks import LibraryElsewhere
+from empycustom.model.results import Result
+from empycustom.native import shared
+from empycustom.native.metas import size_of
+from empycustom.native.shared import SharedPool
+from empycustom.runners.messages import unpack_error, unpack_result
+from empycustom.runners.process import Process
+from empycustom.runners.protocol import Job, Woken
+from empycustom.runners.relay import Relay
+from empycustom.runners.supervisor import PAUSED, READY, STARTING, Supervisor, Ticket
+
+_ROOM = 2  # frames of a worker: one that it works on, and one that waits
+
+
+class ProcessPool:
+    """Runs one library in so many processes, see :class:`~empycustom.runners.protocol.Pool`."""
+
+    library: LibraryElsewhere
+    target: Any = None
+
+    def __init__(self, custom_lib: str, *, in_place: bool, workers: int) -> None:
+        self._custom_lib, self._in_place, self._count = custom_lib, in_place, workers
+        self.options, self.events = dict[str, Any](), None
+        self.call_timeout_ms = 0
+        self._workers: list[Supervisor] = []
+        self._lock = Lock()
+        self._number = 0
+
+    @property
+    def restarts(self) -> int:
+        """How many processes took the place of another one."""
+        return sum(worker.restarts for worker in self._workers)
+
+    def _introduction(self) -> dict[str, Any]:
+        return {"library": self._custom_lib, "in_place": self._in_place, "options": self.options, "events": self.events}
+
+    def start(self, options: dict[str, Any], events: Any) -> None:
+        """Load, check and start the library in all workers. Raises LibraryError."""
+        self.options, self.events = options, events
+        self._images, self._relay, self._poke = SharedPool(), Relay(), os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._workers = [Supervisor(self._relay, self._introduction) for _ in range(self._count)]
+        try:
+            for worker in self._workers:
+                worker.spawn()
+            while starting := [worker for worker in self._workers if worker.state == STARTING]:
+                self._wait([worker.process for worker in starting if worker.process], None, None)
+                for worker in starting:
+                    worker.pump()
+                    if worker.error:
+                        raise worker.error
+        except BaseException:
+            self.stop()
+            raise
+        facts = self._workers[0].facts
+        assert facts, "it is ready"
+        self.library = facts
+
+    # Frames.
+
+    def submit(self, job: Job, *, queue: bool) -> bool:
+        """Hand a frame to a worker, without waiting; return whether one had room."""
+        began = monotonic_ns()
+        worker = self._free(queue=queue)
+        if worker is None:
+            return False
+        self._number += 1
+        job.number = self._number
+        job.ticket = ticket = Ticket(self._number, (self.options, self.events))
+        try:
+            self._share(job, ticket)
+        except NativeError as error:
+            ticket.answer = error
+        with self._lock:
+            worker.give(ticket)
+        job.transport_ns = monotonic_ns() - began
+        return True
+
+    def _free(self, *, queue: bool) -> Supervisor | None:
+        """Return the worker with the least to do, if it has room."""
+        with self._lock:
+            if any(worker.state != READY for worker in self._workers):
+                for worker in self._workers:
+                    worker.pump()
+                os.eventfd_write(self._poke, 1)
+            if queue:
+                worker = min(self._workers, key=lambda each: (each.state == PAUSED, each.load, each.state != READY))
+                return worker if worker.load < _ROOM else None
+            return next((each for each in self._workers if each.state == READY and not each.load), None)
+
+    def _share(self, job: Job, ticket: Ticket) -> None:
+        """Put the frame of a job into shared memory, if it is not there."""
+        found, ticket.image = shared.shared_in(job.buffer), job.buffer
+        if found is None:
+            ticket.image, ticket.original = self._images.acquire(size_of(job.buffer)), job.buffer
+            found = shared.copy_frame(job.buffer, ticket.image)
+        frame = job.frame
+        layout = frame.layout and (frame.layout.offsets, frame.layout.strides)
+        ticket.place = found
+        ticket.given = frame.in_meta, [len(handles) for handles in frame.handles], layout, shared.times_of(ticket.image)
+
+    def collect(self, job: Job, wake_fd: int) -> Result | None:
+        """Wait for a frame, and return what the library made of it. Raises LibraryError, WorkerError, Woken."""
+        ticket: Ticket = job.ticket
+        while True:
+            with self._lock:
+                watched = self._pump_for(ticket)
+                if ticket.answer is not None:
+                    ticket.worker.load -= 1
+                    break
+                patience = ticket.worker.patience(self.call_timeout_ms)
+            self._wait(watched, patience, wake_fd)
+        began = monotonic_ns()
+        try:
+            return self._taken(job, ticket)
+        finally:
+            job.transport_ns += monotonic_ns() - began
+
+    def is_done(self, job: Job) -> bool:
+        """Return whether ``collect`` would return, or raise, at once."""
+        ticket: Ticket = job.ticket
+        with self._lock:
+            watched = self._pump_for(ticket)
+            if ticket.answer is None:
+                ticket.worker.patience(self.call_timeout_ms)
+        if ticket.answer is None:
+            self._wait(watched, 0.0, None)
+            with self._lock:
+                ticket.worker.pump()
+        return ticket.answer is not None
+
+    def forget(self, job: Job) -> None:
+        """Take back a frame that was submitted, and is not wanted any more."""
+        with self._lock:
+            job.ticket.worker.forget(job.ticket, self._number + 1)
+
+    def _pump_for(self, ticket: Ticket) -> list[Process]:
+        """Hear from the worker of a ticket, and from those that have something to be sent; return their processes."""
+        wanted = [worker for worker in self._workers if worker is ticket.worker or worker.held]
+        for worker in wanted:
+            worker.pump()
+        return [worker.process for worker in wanted if worker.process]
+
+    def _wait(self, processes: list[Process], patience_s: float | None, wake_fd: int | None) -> None:
+        """Wait until one of some processes says something, or has ended. Raises Woken."""
+        poll = select.poll()
+        files = [self._poke, *(file for process in processes for file in (process.file, process.pidfd))]
+        for file in files if wake_fd is None else (*files, wake_fd):
+            poll.register(file, select.POLLIN)
+        ready = {file for file, _ in poll.poll(None if patience_s is None else ceil(patience_s * 1000))}
+        if self._poke in ready:
+            with suppress(BlockingIOError):
+                os.eventfd_read(self._poke)
+        for process in processes:
+            process.has_ended |= process.pidfd in ready
+        if wake_fd in ready:
+            raise Woken
+
+    def _taken(self, job: Job, ticket: Ticket) -> Result | None:
+        """Give a job its buffer, and return its result, or raise what became of it."""
+        answer = ticket.answer
+        if isinstance(answer, Exception):
+            self._settle(job, ticket, failed=True, kept=False)
+            raise answer
+        _, job.took_ns, overhead, kept, times, (kind, packed) = answer
+        job.transport_ns += overhead
+        self._settle(job, ticket, failed=kind == "error", kept=kept)
+        if kind == "error":
+            raise unpack_error(packed)
+        if times:
+            shared.set_times(job.buffer, times)
+        return unpack_result(packed)
+
+    def _settle(self, job: Job, ticket: Ticket, *, failed: bool, kept: bool) -> None:
+        """Let a job have the buffer that goes on: what the worker wrote, or the original where it failed and there is one."""
+        image, original, ticket.image, ticket.original = ticket.image, ticket.original, 0, 0
+        if failed and original:
+            job.buffer, unwanted = original, image
+        else:
+            job.buffer, unwanted = image, original
+        if kept:  # by the library; nobody else may write into that memory any more
+            if not (failed and original):
+                job.buffer, unwanted = self._images.acquire(size_of(image)), original
+                shared.copy_frame(image, job.buffer)
+            shared.abandon(image)
+            unwanted = 0 if unwanted == image else unwanted
+        if unwanted:
+            shared.unref(unwanted)
+
+    def states(self) -> list[str]:
+        """Return what each worker does."""
+        return [("busy" if worker.load else "idle") if worker.state == READY else worker.state for worker in self._workers]
+
+    # The end.
+
+    def stop(self) -> None:
+        """Call the library's ``stop`` in each worker, and end them. Raises LibraryError."""
+        workers, self._workers = self._workers, []
+        try:
+            for worker in workers:
+                worker.finish()
+            while left := [worker for worker in workers if worker.process]:
+                self._wait([worker.process for worker in left if worker.process], min(map(Supervisor.rest, left)), None)
+                for worker in left:
+                    worker.look_at_end()
+        finally:
+            for worker in workers:
+                worker.end()
+            self._relay.close()
+            self._images.close()
+            os.close(self._poke)
+        for error in (worker.error for worker in workers):
+            if error:
+                raise error

@@ -1,0 +1,87 @@
+"""What workers print: a thread passes it on, line by line, to this process's own stdout and stderr."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+from contextlib import suppress
+
+_AT_ONCE, _LONGEST_LINE = 1 << 16, 1 << 16  # bytes
+_PATIENCE_S = 5.0  # where this process's stdout takes nothing
+
+
+class Relay:
+    """Reads pipes, whose files are its own from then on. Any thread may add one."""
+
+    def __init__(self) -> None:
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._pipes: dict[int, tuple[str, bytearray]] = {}  # the name of the stream, and the line that has not ended yet
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="empycustom workers' output", daemon=True)
+        self._thread.start()
+
+    def add(self, file: int, name: str) -> None:
+        """Pass on what comes out of a pipe, as ``sys.stdout`` or ``sys.stderr``."""
+        os.set_blocking(file, False)
+        self._pipes[file] = name, bytearray()
+        os.eventfd_write(self._wake, 1)
+
+    def close(self) -> None:
+        """Pass on what is there, and close all."""
+        self._is_closing = True
+        os.eventfd_write(self._wake, 1)
+        self._thread.join(_PATIENCE_S)
+
+    def _run(self) -> None:
+        while True:
+            closing = self._is_closing
+            poll = select.poll()
+            for file in (self._wake, *self._pipes):
+                poll.register(file, select.POLLIN)
+            ready = {file for file, _ in poll.poll()}
+            if self._wake in ready:
+                os.eventfd_read(self._wake)
+            for file in ready - {self._wake} if not closing else [*self._pipes]:
+                self._read(file)
+            if closing:
+                for file in [*self._pipes]:
+                    self._end(file)
+                os.close(self._wake)
+                return
+
+    def _read(self, file: int) -> None:
+        """Pass on what a pipe has."""
+        name, line = self._pipes[file]
+        with suppress(BlockingIOError):
+            while data := os.read(file, _AT_ONCE):
+                line += data
+                end = line.rfind(b"\n") + 1 or (len(line) if len(line) > _LONGEST_LINE else 0)
+                if end and not _write(name, bytes(line[:end])):
+                    break
+                del line[:end]
+            self._end(file)
+
+    def _end(self, file: int) -> None:
+        name, line = self._pipes.pop(file)
+        os.close(file)
+        if line:
+            _write(name, bytes(line))
+
+
+def _write(name: str, data: bytes) -> bool:
+    """Write to a standard stream; return False where it takes nothing any more, which the worker is to see as well."""
+    stream = getattr(sys, name)
+    if stream is None:
+        return True
+    text = data.decode("utf-8", "backslashreplace")
+    try:
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
+        stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
