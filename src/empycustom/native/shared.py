@@ -22,7 +22,7 @@ from typing import Any
 from empycustom.errors import NativeError
 from empycustom.native.loading import address_of, allocators, ffi, glib, gst, reader, unpacker, video, writer
 from empycustom.native.memory import ArrayExporter, is_memory_writable, is_writable
-from empycustom.native.metas import VideoLayout, remove_metas, scan_runs, video_layout
+from empycustom.native.metas import VideoLayout, remove_metas, scan, video_layout
 from empycustom.native.trampolines import make_constants
 
 _KEEP_MAPPED, _CUSTOM_ALLOC = 1, 1 << 4  # GstFdMemoryFlags, GstAllocatorFlags
@@ -184,7 +184,7 @@ def _met(memory: int, length: int, offset: int) -> SharedMemory:
 
 
 def copy_frame(source: int, target: int) -> tuple[SharedMemory, int, int]:
-    """Copy a frame, with metas, times and flags, to a buffer of a SharedPool; return where that lies. Python goes on meanwhile."""
+    """Copy a frame, metas, times and flags too, to a buffer of a SharedPool; return where that lies. Python goes on meanwhile."""
     found = shared_in(target)
     assert found, "it is of a SharedPool"
     shared, offset, size = found
@@ -258,8 +258,7 @@ def describe(address: int, layout: VideoLayout | None, described: Sequence[int])
 
     ``described`` are the GstVideoFormat, the width and the height.
     """
-    runs = scan_runs(address)
-    if video_layout(address) == layout and sum(len(metas) for _, metas in runs) == (layout is not None):
+    if video_layout(address) == layout and len(scan(address)) == (layout is not None):
         return
     remove_metas(address)
     if layout:

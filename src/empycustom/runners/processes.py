@@ -44,6 +44,11 @@ class ProcessPool:
         self._number = 0
 
     @property
+    def hints(self) -> list[Exception]:
+        """Warnings about functions of the library that nobody calls."""
+        return self._workers[0].hints
+
+    @property
     def restarts(self) -> int:
         """How many processes took the place of another one."""
         return sum(worker.restarts for worker in self._workers)
@@ -111,7 +116,7 @@ class ProcessPool:
             ticket.image, ticket.original = self._images.acquire(size_of(job.buffer)), job.buffer
             found = shared.copy_frame(job.buffer, ticket.image)
         frame = job.frame
-        layout = frame.layout and (frame.layout.offsets, frame.layout.strides)
+        layout = frame.metas.layout and tuple(frame.metas.layout)
         ticket.place = found
         ticket.given = frame.in_meta, [len(handles) for handles in frame.handles], layout, shared.times_of(ticket.image)
 

@@ -59,7 +59,7 @@ class Pool(Protocol):
     """Runs one library elsewhere: frames go in by ``submit``, and come out by ``collect``, which may be called by another thread.
 
     ``library`` names the library in messages. ``options``, ``events`` and ``call_timeout_ms`` (0: never) may be replaced at any
-    time, and are those of all frames that are submitted later. ``restarts`` counts workers that took the place of another one.
+    time, and are those of all frames that are submitted later.
     ``target`` is the FrameFormat of what a library has to make that is not called in place; set while no frame is under way.
     """
 
@@ -67,8 +67,15 @@ class Pool(Protocol):
     options: dict[str, Any]
     events: Any
     call_timeout_ms: int
-    restarts: int
     target: Any
+
+    @property
+    def hints(self) -> list[Exception]:
+        """Warnings about functions of the library that nobody calls."""
+
+    @property
+    def restarts(self) -> int:
+        """How many workers took the place of another one."""
 
     def start(self, options: dict[str, Any], events: Any) -> None:
         """Load, check and start the library in all workers. Raises LibraryError."""
@@ -97,7 +104,7 @@ class Pool(Protocol):
         """Call the library's ``output_caps`` in a worker, while no frame is under way. Raises LibraryError."""
 
     def states(self) -> list[str]:
-        """Return what each worker does: ``"starting"``, ``"idle"``, ``"busy"``, ``"waiting"`` (to be started again)."""
+        """Return what each worker does: ``"starting"``, ``"idle"``, ``"busy"``, ``"paused"`` (until it is started again)."""
 
     def stop(self) -> None:
         """Call the library's ``stop`` in each worker, and end them. Raises LibraryError."""

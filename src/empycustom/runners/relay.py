@@ -40,7 +40,7 @@ class Relay:
             poll = select.poll()
             for file in (self._wake, *self._pipes):
                 poll.register(file, select.POLLIN)
-            ready = {file for file, _ in poll.poll()}
+            ready = {file for file, _ in poll.poll(0 if closing else None)}
             if self._wake in ready:
                 os.eventfd_read(self._wake)
             for file in ready - {self._wake} if not closing else [*self._pipes]:

@@ -1,0 +1,84 @@
+"""Frames for pools of workers, without an element."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from empycustom.buffers.callback import VIEWS, borrow_function
+from empycustom.elements.frames import FrameFormat, FrameReader
+from empycustom.gstreamer import Gst
+from empycustom.library.callbacks import Library
+from empycustom.model.wire import in_meta
+from empycustom.native import shared
+from empycustom.runners.inline import InlineRunner
+from empycustom.runners.processes import ProcessPool
+from empycustom.runners.protocol import Job
+
+CAPS = "video/x-raw,format=RGBA,width=16,height=8,framerate=30/1"
+SIZE = 16 * 8 * 4
+
+
+class Frames:
+    """Frames of one stream, each black but for the number in its first byte, and jobs of them."""
+
+    def __init__(self, caps: str = CAPS) -> None:
+        self.reader = FrameReader()
+        self.reader.format = FrameFormat(Gst.Caps.from_string(caps))
+        self.memory = shared.SharedPool()  # as upstream has it that writes into ours
+        self.wake = os.eventfd(0, os.EFD_NONBLOCK)
+
+    def close(self) -> None:
+        self.memory.close()
+        os.close(self.wake)
+
+    def buffer(self, *, ours: bool = False) -> int:
+        """Return a buffer with one reference."""
+        self.reader.number += 1
+        made = Gst.Buffer.new_wrapped(bytes([self.reader.number % 256]) + bytes(self.reader.format.size - 1))
+        made.pts, made.duration = self.reader.number * Gst.SECOND, Gst.SECOND
+        if ours:
+            address = self.memory.acquire(self.reader.format.size)
+            shared.copy_frame(hash(made), address)
+            return address
+        shared.ref(hash(made))
+        address = hash(made)
+        del made
+        return address
+
+    def job(self, *, ours: bool = False) -> Job:
+        address = self.buffer(ours=ours)
+        frame = self.reader.decode(address)
+        frame.in_meta = in_meta(frame.frames, self.reader.format.buffer_info(frame.metas.layout), frame.attributes)
+        return Job(frame, address)
+
+    def run(self, pool: ProcessPool, *, ours: bool = False) -> tuple[Any, bytes]:
+        """Run a frame; return its result, and the bytes that go downstream."""
+        job = self.job(ours=ours)
+        assert pool.submit(job, queue=True)
+        try:
+            return pool.collect(job, self.wake), content(job.buffer)
+        finally:
+            shared.unref(job.buffer)
+
+    def run_inline(self, runner: InlineRunner) -> tuple[Any, bytes]:
+        job = self.job()
+        image = borrow_function()(job.buffer)
+        try:
+            return runner.run(job.frame, image), content(job.buffer)
+        finally:
+            del image
+            shared.unref(job.buffer)
+
+
+def content(address: int) -> bytes:
+    """Return all bytes of a buffer."""
+    buffer = borrow_function()(address)
+    return bytes(buffer.extract_dup(0, buffer.get_size()))
+
+
+def inline(path: Any, options: dict[str, Any] | None = None, events: Any = None) -> InlineRunner:
+    """Return a runner of a library in this thread."""
+    runner = InlineRunner(Library.open(str(path), in_place=True, views=VIEWS), in_place=True)
+    runner.start(options or {}, events)
+    return runner
