@@ -309,6 +309,29 @@ def test_it_is_turned_on_and_off_while_it_plays(library):
         assert stream.element.get_property("reload") is True
 
 
+def test_threads_turn_it_on_and_off_at_the_same_time(library):
+    path = library(lib(0))
+    barrier = threading.Barrier(8)
+    before = threading.active_count()
+    with streaming(path, "in-place=true") as stream:
+        stream.wait_for(0)
+
+        def turn():
+            barrier.wait()
+            for number in range(20):
+                stream.element.set_property("reload", bool(number % 2))
+
+        threads = [threading.Thread(target=turn) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        stream.element.set_property("reload", True)
+        save(path, lib(1))
+        stream.wait_for(1)
+    assert threading.active_count() == before
+
+
 def test_a_module_beside_the_library_and_options(library):
     path = library("import helper\ndef process_ip(b, m, options):\n    return {'frame': {'value': [helper.VALUE, options]}}\n")
     helper = library("VALUE = 1", "helper.py")

@@ -371,6 +371,20 @@ def test_a_package_where_others_are_installed_is_loaded_alone():
             assert (done.stdout, done.stderr) == ("8\n", "")
 
 
+def test_a_file_where_packages_are_installed_has_no_modules_beside_it():
+    path = write("site/lib.py", "import theirs\n" + lib(0).replace("VALUE = 0", "VALUE = theirs"))
+    theirs = write("site/theirs.py")
+    os.mkdir("site/theirs-1.0.dist-info")
+    with application(os.path.abspath("site")):
+        import theirs as of_everybody
+
+        with reloading(str(path)) as seen:
+            by_renaming(theirs, "1 / 0")
+            time.sleep(1.5)
+            by_renaming(path, f"import theirs\n{lib(1)}".replace("VALUE = 1", "VALUE = 1, theirs"))
+            assert seen() == (1, of_everybody)
+
+
 def test_a_library_of_this_package_gets_no_second_empycustom(loaded):
     import empycustom.model.values as ours
 

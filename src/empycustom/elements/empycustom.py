@@ -148,7 +148,7 @@ class EmPyCustom(LibraryTransform):
         if not custom_lib:
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
         if self.values["reload"]:
-            check_reload(custom_lib)
+            check_reload(custom_lib, self.values.get("workers", 0))
         options = read_object("options", self.values["options"])
         events = read_json("events", self.values["events"])
         super().begin()
@@ -215,10 +215,11 @@ class EmPyCustom(LibraryTransform):
             self._runner.options = read_object(name, value)
         elif name == "events" and self._runner:
             self._runner.events = read_json(name, value)
-        elif name == "reload" and self._reloading:
+        elif name == "reload" and self.started:
             if value:
-                check_reload(self.values["custom-lib"] if self.library is None else self.library)
-            self._reloading.set(wanted=value)
+                check_reload(self.values["custom-lib"] if self.library is None else self.library, self.values.get("workers", 0))
+            if self._reloading:
+                self._reloading.set(wanted=value)
         elif name in ("custom-lib", "in-place"):
             refuse_started(self, name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 from empycustom.elements.base import WARNING
@@ -16,8 +17,10 @@ from empycustom.runners.inline import InlineRunner, Turn
 from empycustom.runners.versions import InlineVersions
 
 
-def check_reload(library: Any) -> None:
-    """Raise PropertyError where a library cannot be reloaded: because it has no file, or because a package is missing."""
+def check_reload(library: Any, workers: int) -> None:
+    """Raise PropertyError where a library cannot be reloaded: it has no file, it runs elsewhere, or a package is missing."""
+    if workers:
+        raise PropertyError("reload=true is for workers=0; set that, or reload=false", name="reload")
     if not isinstance(library, str):
         raise PropertyError(
             "reload=true is for libraries that are files, and the attribute library is set; set custom-lib in its place, or "
@@ -39,8 +42,9 @@ class Reloading:
 
     def __init__(self, element: Any, runner: InlineRunner) -> None:
         self._element, self._runner = element, runner
+        self._lock = Lock()  # any thread may set a property
         self._reloader: Reloader | None = None
-        self._is_on = False
+        self._is_on = self._is_closed = False
         # Where the caps of new frames may change, a version takes over when they are negotiated.
         self._negotiation = Turn()
         self._is_open = False
@@ -49,16 +53,20 @@ class Reloading:
 
     def set(self, *, wanted: bool) -> None:
         """Begin to watch the library, or end it. Nobody waits for a version that is being started; it is stopped again."""
-        if wanted and not self._is_on:
-            versions = InlineVersions(self._runner, self)
-            self._reloader = Reloader(versions, self.warn, self._log, after=self._reloader)
-            self._reloader.start()
-        elif self._reloader and not wanted:
-            self._reloader.end()
-        self._is_on = wanted
+        with self._lock:
+            if self._is_closed or wanted == self._is_on:
+                return
+            self._is_on = wanted
+            if wanted:
+                self._reloader = Reloader(InlineVersions(self._runner, self), self.warn, self._log, after=self._reloader)
+                self._reloader.start()
+            elif self._reloader:
+                self._reloader.end()
 
     def close(self) -> None:
         """Watch no more, and wait until all versions are stopped but the one that runs."""
+        with self._lock:
+            self._is_closed = True
         if self._reloader:
             self._reloader.end()
             self._reloader.wait()

@@ -78,11 +78,7 @@ def load_again(module: ModuleType, sources: dict[str, bytes]) -> ModuleType:
     each file of it that is run, also where it fails, and later. Raises LibraryError.
     """
     before = _loaded[id(module)]
-    folder, only = before.package.folder, before.package.only
-    if before.is_copied:
-        folder, only = _place(before)
-    elif before.package.shared and _is_installed(folder):
-        only = Path(before.origin).stem
+    folder, only = _own_place(before)
     return _load(before.path, before.custom_lib, folder, own=True, only=only, sources=sources)
 
 
@@ -99,7 +95,7 @@ def record_shared(module: ModuleType) -> None:
     loaded = _loaded[id(module)]
     if not (loaded.package.shared or loaded.is_copied):
         return
-    folder, only = _place(loaded) if loaded.is_copied else (loaded.package.folder, "")
+    folder, only = _own_place(loaded)
     for name, other in [*sys.modules.items()]:
         file = getattr(getattr(other, "__spec__", None), "origin", None)
         if type(file) is str and _lies_at(name, file, folder) and only in ("", name.partition(".")[0]):
@@ -107,8 +103,11 @@ def record_shared(module: ModuleType) -> None:
                 loaded.package.sources.setdefault(file, digest(Path(file).read_bytes()))
 
 
-def _place(loaded: _Loaded) -> tuple[str, str]:
-    """Return the folder in which Python finds a dotted module, and what of it belongs to the library ("": all of it)."""
+def _own_place(loaded: _Loaded) -> tuple[str, str]:
+    """Return the folder of a library, and the module or the package there that belongs to it; "": all of them."""
+    if not loaded.is_copied:
+        folder, only = loaded.package.folder, loaded.package.only
+        return folder, Path(loaded.origin).stem if loaded.package.shared and _is_installed(folder) else only
     parts = loaded.custom_lib.split(".")
     path = Path(loaded.origin)
     folder = str((path.parent if path.stem == "__init__" else path).parents[len(parts) - 1])

@@ -61,6 +61,8 @@ class Reloader:
     ended.
     """
 
+    _files: _Files
+
     def __init__(
         self,
         versions: Versions,
@@ -71,7 +73,6 @@ class Reloader:
         self._versions, self._report, self._after = versions, report, after
         self._stopping = threading.Event()
         self._events = _Events(self._stopping, log)
-        self._files = _Files(versions.sources())
         self._failure: LibraryError | None = None
         self._failed_at = 0.0
         self._thread = threading.Thread(target=self._run, name="empycustom reload", daemon=True)
@@ -102,7 +103,7 @@ class Reloader:
             self._versions.close()
 
     def _watch(self) -> None:
-        look_at = 0.0
+        self._files, look_at = _Files(self._versions.sources()), 0.0
         while not self._stopping.is_set():
             names = self._events.next(self._files.folders)
             self._settle()

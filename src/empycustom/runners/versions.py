@@ -40,11 +40,15 @@ class InlineVersions:
         self._refusal: LibraryError | None = None
         self._replaced: Library | None = None
         self._decided = Event()
-        record_shared(runner.library.target)
+        self._is_first = True
 
     def sources(self) -> Mapping[str, bytes]:
         """Return the files of the newest version, with the digest of what was run of each."""
-        return sources_of((self._offered or self._runner.library).target)
+        newest = (self._offered or self._runner.library).target
+        if self._is_first:
+            record_shared(newest)
+            self._is_first = False
+        return sources_of(newest)
 
     def prepare(self, sources: dict[str, bytes]) -> None:
         """Load and start a new version, and offer it to the streaming thread. Raises LibraryError."""
