@@ -85,7 +85,8 @@ RAISED = {
     "the end of the stream": "raise empycustom.EndOfStream('seen all')",
     "no metadata": "return 7",
     "a wrong key": "return {'frames': {}}",
-    "a value that raises": "return {'frame': {'x': type('Odd', (dict,), {'items': lambda self: 1 / 0})(a=1)}}",
+    "a value that is none": "return {'frame': {'x': object()}}",
+    "a value that raises": "return type('Odd', (list,), {'__iter__': lambda self: 1 / 0, '__len__': lambda self: 1 / 0})([1])",
     "writing to what is read-only": "frame = empycustom.map_frame(io_buffer, in_meta)\n    with frame: frame.pixels[0] = 1",
     "a debugger that was left": "import bdb; raise bdb.BdbQuit",
 }

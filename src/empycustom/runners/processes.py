@@ -14,7 +14,7 @@ from threading import Lock
 from time import monotonic_ns
 from typing import Any
 
-from empycustom.errors import NativeError
+from empycustom.errors import LibraryError, NativeError
 from empycustom.library.callbacks import LibraryElsewhere
 from empycustom.model.results import Result
 from empycustom.native import shared
@@ -67,11 +67,12 @@ class ProcessPool:
             while starting := [worker for worker in self._workers if worker.state == STARTING]:
                 self._wait([worker.process for worker in starting if worker.process], None, None)
                 for worker in starting:
-                    worker.pump()
+                    worker.hear()
                     if worker.error:
                         raise worker.error
         except BaseException:
-            self.stop()
+            with suppress(LibraryError):  # the first one says what is wrong
+                self.stop()
             raise
         facts = self._workers[0].facts
         assert facts, "it is ready"

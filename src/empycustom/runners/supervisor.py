@@ -112,16 +112,20 @@ class Supervisor:
 
     def pump(self) -> None:
         """Hear what the process says, start another one if it has ended, and send what it has room for."""
+        self.hear()
+        if self.state == PAUSED and monotonic() >= self._start_at:
+            self.restarts += 1
+            self.spawn()
+        self._send_held()
+
+    def hear(self) -> None:
+        """Hear what the process says, and whether it has ended."""
         process = self.process
         if process is not None:
             for kind, *rest in process.messages():
                 self._heard(kind, *rest)
             if process.has_ended:
                 self._bury(process)
-        if self.state == PAUSED and monotonic() >= self._start_at:
-            self.restarts += 1
-            self.spawn()
-        self._send_held()
 
     def patience(self, call_timeout_ms: int) -> float | None:
         """Return after how many seconds to look again, though nothing may have come; end a process whose call takes too long."""
@@ -235,17 +239,9 @@ class Supervisor:
         assert process, "it has not ended"
         for kind, *rest in process.messages():
             self._heard(kind, *rest)
-        if process.has_ended:
-            self.end()
-        elif not self.rest() and self.state != STOPPED:
-            doing = (
-                f"{{name}} had not returned {_CALL_S:.0f} s after the stream had ended"
-                if self._sent
-                else (f"stop had not returned after {_STOP_S:.0f} s")
-            )
-            self.error = self._make_error(doing, ", and the process was ended" + (", without stop" if self._sent else ""))
-            self.end()
-        elif not self.rest():
+        if process.has_ended or not self.rest():
+            if self.state == STOPPING and not process.has_ended:
+                self.error = self._late_error()
             self.end()
 
     def end(self) -> None:
@@ -277,6 +273,12 @@ class Supervisor:
         error = self._make_error(message, rest, kind, note)
         error.exit_code = code
         return error
+
+    def _late_error(self) -> WorkerError:
+        if self._sent:
+            what = f"{{name}} had not returned {_CALL_S:.0f} s after the stream had ended"
+            return self._make_error(what, ", and its process was ended, without stop")
+        return self._make_error(f"stop had not returned after {_STOP_S:.0f} s", ", and its process was ended")
 
     def _pause_error(self) -> WorkerError:
         why = str(self.error).partition(": ")[2]
