@@ -7,12 +7,14 @@ buffer, or take a reference.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from empycustom.errors import NativeError
-from empycustom.gstreamer import PYGOBJECT_INTERFACE, Gst, GstVideo
+from empycustom.gstreamer import PYGOBJECT_INTERFACE, GObject, Gst, GstVideo
 from empycustom.native.fastpath import boxed_constructor
 from empycustom.native.memory import AutoMap, reference
+from empycustom.native.shared import allocator_type, for_everybody
 
 
 class Buffer(Gst.Buffer):
@@ -112,6 +114,29 @@ def offer_frames(query: Any, caps: Any) -> None:
         pool = GstVideo.VideoBufferPool.new()
         _configured(pool, caps, size, minimum, maximum, with_meta=False)
     _answer(query, pool, size, minimum, maximum)
+
+
+@lru_cache(maxsize=1)
+def _shared_allocator() -> Any:
+    made = GObject.new(GObject.type_from_name(allocator_type()))
+    for_everybody(hash(made))
+    return made
+
+
+def offer_shared_memory(query: Any, caps: Any) -> None:
+    """Answer an allocation query of upstream: its frames are best in memory that workers have, too; then none is copied.
+
+    ``caps`` are of raw video in system memory.
+    """
+    size, allocator, pool = int(GstVideo.VideoInfo.new_from_caps(caps).size), _shared_allocator(), GstVideo.VideoBufferPool.new()
+    config = pool.get_config()
+    Gst.BufferPool.config_set_params(config, caps, size, 0, 0)
+    Gst.BufferPool.config_set_allocator(config, allocator, None)
+    Gst.BufferPool.config_add_option(config, _META_OPTION)
+    if pool.set_config(config):
+        query.add_allocation_pool(pool, size, 0, 0)
+    query.add_allocation_param(allocator, None)
+    query.add_allocation_meta(GstVideo.video_meta_api_get_type(), None)
 
 
 def _configured(pool: Any, caps: Any, size: int, minimum: int, maximum: int, *, with_meta: bool) -> bool:

@@ -1,9 +1,9 @@
 """Memory that another process has as well: buffers whose bytes lie in memfds, and the same bytes in that process.
 
-A memfd is a file in memory without a name; it is gone with its last owner, however that one ends. :func:`shared_allocator` is
-the allocator that makes them, to be offered upstream, and to :class:`SharedPool`, whose buffers are for copies of frames that
-came in other memory. The other process gets the file once (by a socket), and from then on the number that :func:`shared_in`
-found.
+A memfd is a file in memory without a name; it is gone with its last owner, however that one ends. Allocators of
+:func:`allocator_type` make them; they are offered upstream, and :class:`SharedPool` has one, whose buffers are for copies of
+frames that came in other memory. The other process gets the file once (by a socket), and from then on the number that
+:func:`shared_in` found.
 """
 
 from __future__ import annotations
@@ -90,12 +90,21 @@ def _detach(slot: Any) -> None:
     slot[0] = make_constants([0])[0]
 
 
+def allocator_type() -> str:
+    """Return the name of the type of allocators of shared memory. Whoever makes one hands it to :func:`for_everybody`."""
+    _allocator_class()
+    return _NAME.decode()
+
+
+def for_everybody(address: int) -> None:
+    """Let all elements use an allocator, also those that know nothing of files."""
+    ffi.cast("GstObject *", address).flags &= ~_CUSTOM_ALLOC
+
+
 @lru_cache(maxsize=1)
-def shared_allocator() -> int:
-    """Return the address of the GstAllocator of shared memory. It stays for good."""
-    gtype = ffi.cast("GType *", _allocator_class())[0]
-    made: int = glib.g_object_ref_sink(glib.g_object_new(gtype, ffi.NULL))
-    ffi.cast("GstObject *", made).flags &= ~_CUSTOM_ALLOC  # for everybody's use
+def _allocator() -> int:
+    """Return the address of an allocator, which stays for good."""
+    made: int = glib.g_object_ref_sink(glib.g_object_new(ffi.cast("GType *", _allocator_class())[0], ffi.NULL))
     return made
 
 
@@ -119,7 +128,7 @@ class SharedPool:
         pool = gst.gst_buffer_pool_new()
         config = gst.gst_buffer_pool_get_config(pool)
         gst.gst_buffer_pool_config_set_params(config, 0, size, 0, 0)
-        gst.gst_buffer_pool_config_set_allocator(config, shared_allocator(), 0)
+        gst.gst_buffer_pool_config_set_allocator(config, _allocator(), 0)
         self._pool, self._size = pool, size
         if not (gst.gst_buffer_pool_set_config(pool, config) and gst.gst_buffer_pool_set_active(pool, True)):
             raise NativeError(f"there is no pool of shared memory with {size} bytes for a frame")
