@@ -142,6 +142,9 @@ class FrameMeta(TypedDict):
     """The objects that detectors, trackers or libraries upstream have found."""
     emcustom: NotRequired[Any]
     """Attributes of the frame from libraries upstream."""
+    from_frame: NotRequired[int]
+    """Number of the frame that they are about, and the objects found with them, where that is an earlier one: behind an
+    ``empycustom`` with ``pace=latest``."""
 
 
 class Plane(TypedDict):

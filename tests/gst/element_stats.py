@@ -10,6 +10,9 @@ COUNTS = ("buffers", "processed", "passed", "errors", "dropped")
 TIMES = ("call-mean-ns", "call-p50-ns", "call-p95-ns", "call-max-ns")
 
 
+OF_WORKERS = ("skipped", "waited", "restarts", "transport-mean-ns", "transport-p95-ns")
+
+
 SMALL = "video/x-raw,format=RGBA,width=16,height=16"
 
 

@@ -28,6 +28,9 @@ EMPYCUSTOM = {
     "reload": ("Boolean. Default: false", "live"),
     "qos": ("Boolean. Default: false", ""),
     "msg-blob": ("Boolean. Default: false", "live"),
+    "workers": ("Unsigned Integer. Range: 0 - 64 Default: 0", "ready"),
+    "pace": ('Enum "GstEmPyCustomPace" Default: 0, "every"', "live"),
+    "call-timeout": ("Unsigned Integer. Range: 0 - 2147483647 Default: 0", "live"),
     "on-error": ('Enum "GstEmPyCustomOnError" Default: 0, "fail"', "live"),
     "stats": ('Boxed pointer of type "GstStructure"', None),
 }

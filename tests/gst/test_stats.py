@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from element_stats import COUNTS, MS, NOTHING, SMALL, TIMES, counts, pipeline_of, stats, times
+from element_stats import COUNTS, MS, NOTHING, OF_WORKERS, SMALL, TIMES, counts, pipeline_of, stats, times
 
 from empycustom.elements.perf import CallTimes
 from empycustom.gstreamer import GObject, Gst
@@ -23,11 +23,10 @@ def test_every_field_is_there_and_zero_before_the_start():
 
     empycustom.register()
     structure = Gst.ElementFactory.make("empycustom").get_property("stats")
-    assert {name: structure.get_field_type(name) for name in (*COUNTS, *TIMES)} == dict.fromkeys(
-        (*COUNTS, *TIMES), GObject.TYPE_UINT64
-    )
-    assert structure.n_fields() == len(COUNTS) + len(TIMES)
-    assert [structure.get_value(name) for name in (*COUNTS, *TIMES)] == [0] * 9
+    names = (*COUNTS, *TIMES, *OF_WORKERS)
+    assert {name: structure.get_field_type(name) for name in names} == dict.fromkeys(names, GObject.TYPE_UINT64)
+    assert structure.n_fields() == len(names)
+    assert [structure.get_value(name) for name in names] == [0] * len(names)
 
 
 ODD = "[m['frame'][0]['frame_num'] % 2]"

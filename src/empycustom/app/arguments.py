@@ -78,6 +78,13 @@ is dropped; each cause is reported once, as a warning, the summary counts all of
 them, and they do not change the exit code. --on-error belongs to the --lib before
 it; before the first --lib it is for all libraries. So does --reload.
 
+With --workers a library runs in processes of its own: it uses other cores, and a
+crash or a call that does not end leaves the pipeline alone. With --pace latest no
+frame waits: each goes on with the newest result, which may be about an earlier one
+(from_frame). Like --on-error, these three belong to the --lib before them, or to
+all:
+  --workers 2 --lib detect.py --pace latest --lib read.py --call-timeout 500
+
 At the end a summary is on stderr: frames, speed, files that were written, and
 for each library its calls, their times (the median; p95: 95 of 100 calls took
 no longer), errors and dropped frames. The speed is measured from the first frame
@@ -188,6 +195,9 @@ DRY_RUN_HELP = "print the equivalent gst-launch-1.0 command (ready to be typed: 
 EVERY_HELP = "call the --lib before it for every n-th frame"
 ON_ERROR_HELP = "what happens if a call fails: fail ends the run (the default), pass passes the frame on, drop drops it"
 RELOAD_HELP = "load a library anew when its file, or a module beside it, is saved; the stream goes on"
+WORKERS_HELP = "run the library in so many processes of its own; 0: in that of the pipeline (the default)"
+PACE_HELP = "what happens if all workers are busy: every frame waits (the default), skip passes it on, latest: see below"
+TIMEOUT_HELP = "end the process of a call that takes longer, in milliseconds; then --on-error applies"
 SUMMARY_HELP = "write the summary to this file, as JSON, also after an error; - is stdout"
 GRACE_HELP = "how long to wait, after Ctrl-C or an error, until files are finished (default: %(default)g)"
 
@@ -224,6 +234,9 @@ def _add_run(commands: Any) -> None:
     add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=EVERY_HELP)
     add("--on-error", action=OfLibraries, dest="on-error", choices=("fail", "pass", "drop"), metavar="POLICY", help=ON_ERROR_HELP)
     add("--reload", action=OfLibraries, dest="reload", nargs=0, const=True, help=RELOAD_HELP)
+    add("--workers", action=OfLibraries, dest="workers", type=at_least(0), metavar="N", help=WORKERS_HELP)
+    add("--pace", action=OfLibraries, dest="pace", choices=("every", "skip", "latest"), metavar="PACE", help=PACE_HELP)
+    add("--call-timeout", action=OfLibraries, dest="call-timeout", type=at_least(0), metavar="MS", help=TIMEOUT_HELP)
     add("--out", type=output, metavar="FILE", help="write the documents to this file, one per line; - is stdout")
     add("--save", action="append", default=[], metavar="FILE", help="write the frames to a video, or the last one to a picture")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")

@@ -18,6 +18,7 @@ from empycustom.config.streams import Configuration, Stage, Stream, library_stag
 from empycustom.elements import add_elements
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError, LibraryNotFoundError
 from empycustom.library.callbacks import callbacks_of
+from empycustom.library.load import names_in
 from empycustom.model.schema import Problem
 from empycustom.session import Part, PlayOptions
 from empycustom.session.branch import described
@@ -150,7 +151,7 @@ def _warn(text: str) -> None:
 def stage_of(request: Request) -> Stage:
     """Return the stage of the library of a ``--lib``: in place where it can. Raises LibraryError if it cannot be loaded."""
     try:
-        callbacks = callbacks_of(request.path)
+        callbacks = names_in(request.path) if request.properties.get("workers") else callbacks_of(request.path)
     except LibraryNotFoundError as error:
         raise as_typed(error, "--lib ") from error
     in_place = "process_ip" in callbacks or "process" not in callbacks

@@ -2,7 +2,7 @@
 
 The custom meta ``EmPyCustomMeta`` has the fields ``frame-num`` and ``json``::
 
-    {"schema_version": 1, "frame_num": 7, "timestamp": "...", "meta": <of the batch>, "emcustom": <of the frame>,
+    {"schema_version": 1, "frame_num": 7, "timestamp": "...", "meta": <of the batch>, "emcustom": <of the frame>, "from_frame": 5,
      "source_frame_width": 320, "source_frame_height": 240,
      "object": [{"key": "region/7", "obj_label": "person", "emcustom": ...}, ...]}
 
@@ -152,6 +152,8 @@ class PlainCarrier:
             content[keys.RESULT_ATTRIBUTES] = result.attributes
         if of_frame.attributes is not NOTHING:
             content[keys.ATTRIBUTES] = of_frame.attributes
+        if result.from_frame is not None:
+            content[keys.FROM_FRAME] = result.from_frame
         warnings, json_at, size = list(result.ignored), 0, None
         if frame.metas.text or of_frame.new_objects or (frame.handles[0] and of_frame.is_about_objects):
             json_at = self._add_earlier(address, frame, of_frame, content, warnings)
@@ -172,6 +174,8 @@ class PlainCarrier:
                 content[key] = merged(earlier[key], content.get(key, NOTHING))
                 if is_nothing(content[key]):
                     del content[key]
+        if keys.FROM_FRAME in earlier:
+            content.setdefault(keys.FROM_FRAME, earlier[keys.FROM_FRAME])
         records = {record[keys.RECORD_KEY]: record for record in earlier.get(keys.OBJECTS, ())}
         if not records and not result.is_about_objects:
             return self._json.find(address)
@@ -278,6 +282,8 @@ def _complete(decoded: Frame, earlier: dict[str, Any]) -> None:
     (frame,) = decoded.frames
     if keys.ATTRIBUTES in earlier:
         frame[keys.ATTRIBUTES] = earlier[keys.ATTRIBUTES]
+    if keys.FROM_FRAME in earlier:
+        frame[keys.FROM_FRAME] = earlier[keys.FROM_FRAME]
     decoded.attributes = earlier.get(keys.RESULT_ATTRIBUTES, NOTHING)
     if keys.OBJECTS not in earlier:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
 
@@ -21,6 +22,7 @@ from empycustom.elements.base import (
 )
 from empycustom.elements.failures import post_error, post_warning
 from empycustom.elements.frames import FrameFormat
+from empycustom.elements.limits import OF_WORKERS, check_properties
 from empycustom.elements.output import NewFrames, OutputCaps
 from empycustom.elements.properties import (
     Property,
@@ -54,6 +56,7 @@ PROPERTIES = (
         default=False,
         blurb="Process buffer in place (true: process_ip) or not (false: process)",
     ),
+    *OF_WORKERS,
     Property(name="last-meta", kind=str, writable=False, blurb="The meta that the library returned last, as JSON"),
     Property(
         name="options",
@@ -135,7 +138,7 @@ class EmPyCustom(LibraryTransform):
     category = DebugCategory("python-empycustom", "Custom Python processing", aliases=("python-emcustom",))
 
     def __init__(self) -> None:
-        self._runner: Runner | None = None
+        self._runner: Any = None  # a Runner, or a Pool
         self._new_frames: NewFrames | None = None
         self._output: OutputCaps | None = None
         self._refusals: set[str] = set()
@@ -148,13 +151,19 @@ class EmPyCustom(LibraryTransform):
         if not custom_lib:
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
         if self.values["reload"]:
-            check_reload(custom_lib, self.values.get("workers", 0))
+            check_reload(custom_lib, self.values["workers"])
+        check_properties(self.values)
         options = read_object("options", self.values["options"])
         events = read_json("events", self.values["events"])
         super().begin()
         if is_mixed():
             self.log(WARNING, _MIXED)
         self.set_in_place(self.values["in-place"])
+        begin = self._begin_workers if self.values["workers"] else self._begin_inline
+        begin(custom_lib, options, events)
+
+    def _begin_inline(self, custom_lib: Any, options: dict[str, Any], events: Any) -> None:
+        """Run the library in the streaming thread."""
         library = Library.open(custom_lib, in_place=self.values["in-place"], views=VIEWS)
         for error in library.misspelt():
             post_warning(self, error)
@@ -181,13 +190,26 @@ class EmPyCustom(LibraryTransform):
         self.forget_reports()
         self._first_call = self.tally.processed + (output is not None)  # then it has not come yet
 
-    def _output_of(self, library: Library) -> OutputCaps | None:
+    def _begin_workers(self, custom_lib: Any, options: dict[str, Any], events: Any) -> None:
+        """Run the library in other processes."""
+        from empycustom.elements.workers import Workers, start_pool
+
+        self._runner = pool = start_pool(custom_lib, self.values, options, events)
+        self.library_facts = pool.library
+        for error in pool.hints:
+            post_warning(self, error)
+        self._new_frames = NewFrames(pool.library, self.srcpad.mark_reconfigure)
+        self.workers = workers = Workers(self, pool, self._new_frames)
+        self.work, self.work_transform = workers.refuse, workers.refuse
+        self._output = self._output_of(pool.library, workers.output_caps)
+
+    def _output_of(self, library: Any, ask: Callable[[Any, dict[str, Any]], Any] | None = None) -> OutputCaps | None:
         if not library.has_output_caps:
             return None
         if self.values["in-place"]:
             self.log(WARNING, f"output_caps of {library.path} is not called: with in-place=true frames keep their caps")
             return None
-        return OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS))
+        return OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS), ask)
 
     def end(self) -> None:
         """Call the library's ``stop`` and forget the library."""
@@ -196,6 +218,9 @@ class EmPyCustom(LibraryTransform):
             self._reloading.close()
         self._output = self._reloading = self.library_facts = None
         self._refusals.clear()
+        workers, self.workers = self.workers, None
+        if workers is not None:
+            workers.close()
         runner, self._runner = self._runner, None
         new_frames, self._new_frames = self._new_frames, None
         try:
@@ -217,15 +242,22 @@ class EmPyCustom(LibraryTransform):
             self._runner.events = read_json(name, value)
         elif name == "reload" and self.started:
             if value:
-                check_reload(self.values["custom-lib"] if self.library is None else self.library, self.values.get("workers", 0))
+                check_reload(self.values["custom-lib"] if self.library is None else self.library, self.values["workers"])
             if self._reloading:
                 self._reloading.set(wanted=value)
-        elif name in ("custom-lib", "in-place"):
+        elif name in ("pace", "call-timeout") and self.started:
+            check_properties({**self.values, name: value})
+            self.values[name] = value
+            if self.workers:
+                self.workers.set_pace() if name == "pace" else self.workers.set_call_timeout(value)
+        elif name in ("custom-lib", "in-place", "workers"):
             refuse_started(self, name)
 
     def computed(self, name: str) -> Any:
         """Return the value of a property; ``stats`` is calculated when it is read."""
-        return self.tally.structure() if name == "stats" else super().computed(name)
+        if name == "stats":
+            return self.tally.structure(self.workers.states() if self.workers else ())
+        return super().computed(name)
 
     # One frame: decode, run, apply, publish. ``source`` and ``target`` are addresses of buffers, ``given`` is PyGObject's object
     # of the first, None on the fast path. A GstFlowReturn is returned.
@@ -269,8 +301,8 @@ class EmPyCustom(LibraryTransform):
 
     def _run(self, image: Any, source: int, target: int, frame: Frame) -> int:
         """Call the library with the frame, and apply its result to the frame and its buffer."""
-        runner, new_frames = self._runner, self._new_frames
-        assert runner, "buffers come between start and stop"
+        runner: Runner = self._runner
+        new_frames = self._new_frames
         assert new_frames, "it is there as long as the runner"
         frame.in_meta = in_meta(frame.frames, self.frames.format.buffer_info(frame.metas.layout), frame.attributes)
         try:
@@ -325,7 +357,12 @@ class EmPyCustom(LibraryTransform):
     @guarded(False)
     def do_set_caps(self, incaps: Any, outcaps: Any) -> bool:
         assert self._new_frames is not None, "caps come between start and stop"
-        self._new_frames.expect(self.expect(incaps), FrameFormat(outcaps))
+        if self.workers:
+            self.workers.drain()
+        source, target = self.expect(incaps), FrameFormat(outcaps)
+        self._new_frames.expect(source, target)
+        if self.workers:
+            self.workers.expect(source, target)
         return True
 
     @guarded(Gst.Caps.new_empty)

@@ -35,10 +35,13 @@ _OF_THE_FORMAT = ("colorimetry", "chroma-site")  # they do not outlive a change 
 
 
 class OutputCaps:
-    """Asks the library once for each caps that come in. ``template`` is what the element can output at all."""
+    """Asks the library once for each caps that come in. ``template`` is what the element can output at all.
 
-    def __init__(self, library: Library, template: Any) -> None:
-        self._library, self._template = library, template
+    ``ask`` gets caps and options, and returns what the library's ``output_caps`` does, if the library is elsewhere.
+    """
+
+    def __init__(self, library: Library, template: Any, ask: Callable[[Any, dict[str, Any]], Any] | None = None) -> None:
+        self._library, self._template, self._ask_library = library, template, ask or library.output_caps
         self._known: dict[str, Any] = {}
 
     def negotiated(self, caps: Any, offered: Any, options: dict[str, Any]) -> Any:
@@ -70,7 +73,7 @@ class OutputCaps:
         return known
 
     def _ask(self, caps: Any, options: dict[str, Any]) -> Any:
-        returned = self._library.output_caps(caps, options)
+        returned = self._ask_library(caps, options)
         return caps if returned is None else read_returned(self._library, self._completed, returned, caps, callback="output_caps")
 
     def _completed(self, returned: Any, caps: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +71,26 @@ def _upper_end(step: int) -> int:
 
 
 class Tally:
-    """What was counted since the start. ``dropped`` are buffers, of which a library may drop one that it processed."""
+    """What was counted since the start. ``dropped`` are buffers, of which a library may drop one that it processed.
+
+    Where a library has workers: ``skipped`` are buffers that found none, ``waited`` those that waited for one, ``restarts``
+    workers that took the place of others; ``transport`` are the times that getting to a worker and back took.
+    """
 
     def __init__(self) -> None:
         self.buffers = self.processed = self.errors = self.dropped = 0
-        self.times = CallTimes()
+        self.skipped = self.waited = self.restarts = 0
+        self.times, self.transport = CallTimes(), CallTimes()
 
     def add(self, other: Tally) -> None:
         """Count what another one has counted, too."""
-        for name in ("buffers", "processed", "errors", "dropped"):
+        for name in ("buffers", "processed", "errors", "dropped", "skipped", "waited", "restarts"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.times.include(other.times)
+        self.transport.include(other.transport)
 
-    def structure(self) -> Any:
-        """Return it as a GstStructure, all fields uint64."""
+    def structure(self, states: Sequence[str] = ()) -> Any:
+        """Return it as a GstStructure, all numbers uint64; ``states`` are what the workers do, a text for each."""
         fields = {
             "buffers": self.buffers,
             "processed": self.processed,
@@ -94,8 +101,16 @@ class Tally:
             "call-p50-ns": self.times.percentile_ns(50),
             "call-p95-ns": self.times.percentile_ns(95),
             "call-max-ns": self.times.longest_ns,
+            "skipped": self.skipped,
+            "waited": self.waited,
+            "restarts": self.restarts,
+            "transport-mean-ns": self.transport.mean_ns,
+            "transport-p95-ns": self.transport.percentile_ns(95),
         }
-        return structure_of("empycustom-stats", fields)
+        structure = structure_of("empycustom-stats", fields)
+        for number, state in enumerate(states, 1):
+            structure.set_value(f"worker-{number}", state)
+        return structure
 
 
 _UINT = (0, 2**32 - 1)

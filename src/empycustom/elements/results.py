@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.base import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING, VideoTransform
@@ -14,18 +14,23 @@ from empycustom.library.explain import kind_of
 from empycustom.model.results import Result, is_padded, too_short
 from empycustom.native.objects import highest_level
 
+if TYPE_CHECKING:
+    from empycustom.elements.workers import Workers
+
 
 class LibraryTransform(VideoTransform):
     """Base of elements that run a library. A subclass sets ``library_facts`` when it has one: what messages say about it.
 
-    ``tally`` counts since the start. ``is_slow_reported``: a call that took too long was reported.
+    ``tally`` counts since the start. ``is_slow_reported``: a call that took too long was reported. ``workers`` work on the
+    frames, None: the streaming thread does.
     """
 
     __gtype_name__ = "GstEmPyLibraryTransform"
     library_facts: Any = None
+    workers: Workers | None
 
     def __init__(self) -> None:
-        self.tally = Tally()
+        self.tally, self.workers = Tally(), None
         super().__init__()
 
     def begin(self) -> None:
@@ -114,3 +119,7 @@ class LibraryTransform(VideoTransform):
             return FLOW_OK
         self.tally.dropped += 1
         return FLOW_DROPPED
+
+    def do_sink_event(self, event: Any) -> bool:
+        forward = super().do_sink_event
+        return self.workers.handle(event, forward) if self.workers else forward(event)

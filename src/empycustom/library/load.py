@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import symtable
 import sys
 import threading
 from contextlib import suppress
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -51,6 +52,28 @@ def load_ahead(custom_lib: str) -> ModuleType:
     with _lock:
         _waiting.setdefault(str(path or custom_lib), []).append(module)
     return module
+
+
+def names_in(custom_lib: str) -> set[str]:
+    """Return the names that a library binds at its top level, without running it: it will be run by another process.
+
+    It has none where it is not Python, which is reported when it is loaded. Raises LibraryNotFoundError.
+    """
+    path: Path | None = _file(custom_lib) if _is_file(custom_lib) else None
+    if path is None:
+        places: list[str] | None = [os.getcwd(), *sys.path]
+        spec = None
+        for part in custom_lib.split("."):
+            spec = PathFinder.find_spec(part, places)
+            places = list(spec.submodule_search_locations or ()) if spec else []
+        if spec is None or spec.origin is None or not spec.has_location:
+            raise _no_module(custom_lib, os.getcwd())
+        path = Path(spec.origin)
+    try:
+        table = symtable.symtable(path.read_text(encoding="utf-8"), str(path), "exec")
+    except (SyntaxError, ValueError, OSError):
+        return set()
+    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
 
 
 def load(custom_lib: str) -> ModuleType:
@@ -230,12 +253,13 @@ def _module_spec(name: str, package: Package) -> ModuleSpec:
             raise load_error(error, name) from error
         found = None  # the package that should hold it is what is missing
     if found is None or found.origin is None or not found.has_location:
-        raise LibraryNotFoundError(
-            f"custom-lib={name} is neither a file in {package.folder} nor a module that Python finds; "
-            "give the path of a Python file",
-            library=name,
-        )
+        raise _no_module(name, package.folder)
     return found
+
+
+def _no_module(name: str, folder: str) -> LibraryNotFoundError:
+    what = f"custom-lib={name} is neither a file in {folder} nor a module that Python finds; give the path of a Python file"
+    return LibraryNotFoundError(what, library=name)
 
 
 def _execute(spec: ModuleSpec) -> ModuleType:

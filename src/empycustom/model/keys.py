@@ -45,6 +45,7 @@ BUFFER: Final = "buffer"
 OBJECTS: Final = "object"
 NEW_OBJECTS: Final = "new_object"
 ATTRIBUTES: Final = "emcustom"  # in what comes
+FROM_FRAME: Final = "from_frame"
 RESULT_ATTRIBUTES: Final = "meta"  # in what a library returns, and of the batch in the JSON on buffers
 VERSION: Final = "schema_version"
 FRAME_NUM: Final = "frame_num"
@@ -208,6 +209,12 @@ FRAME_DICT = Object(
             Array(OBJECT_DICT), "the objects that detectors, trackers or libraries upstream have found", by="detector, library"
         ),
         ATTRIBUTES: _of_library(ANYTHING, "attributes of the frame from libraries upstream"),
+        FROM_FRAME: Key(
+            Integer(),
+            "number of the frame that they are about, and the objects found with them, where that is an earlier one: behind an "
+            "`empycustom` with `pace=latest`",
+            always=False,
+        ),
     },
     name="FrameMeta",
     description="A frame of a buffer.",
@@ -307,6 +314,7 @@ NOTE_DICT = Object(  # in our own metadata on buffers of plain GStreamer
         VERSION: Key(_Version(1), "version of these keys"),
         FRAME_NUM: Key(Integer(0, LARGEST_FRAME_NUM), "number of the frame", required=True),
         TIMESTAMP: Key(Text(), "time of the frame", required=True),
+        FROM_FRAME: Key(Integer(0, LARGEST_FRAME_NUM), "number of the frame that the attributes are about"),
         **_SIZE_OF_BOXES,
         OBJECTS: Key(Array(RECORD_DICT), "what the metadata of the objects themselves cannot hold"),
     },

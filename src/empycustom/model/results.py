@@ -53,10 +53,11 @@ class Result:
 
     ``returned`` is all of it, as a list or a dict with JSON (bytes) in it, None: nothing. ``ignored`` are sentences about what
     belongs to nothing. ``image`` is a list with the new frame that ``process`` made, and nothing else, so that
-    the references to it can be counted.
+    the references to it can be counted. ``from_frame`` is the number of the frame that it is about, None: the one that has it.
     """
 
     attributes: Any = NOTHING
+    from_frame: int | None = None
     ignored: Sequence[str] = ()
     image: Any = ()
 

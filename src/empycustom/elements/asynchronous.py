@@ -1,0 +1,241 @@
+"""Frames that leave an element later than they come, in their order, while others come already.
+
+The thread of upstream puts frames into a queue. A task of the source pad takes the first one, waits until it is finished, and
+pushes it. What comes between frames (caps, segments, the end) waits until none is under way.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from empycustom.elements.base import FLOW_DROPPED, FLOW_OK, VideoTransform
+from empycustom.elements.failures import post_error
+from empycustom.errors import NativeError
+from empycustom.gstreamer import Gst, GstBase
+from empycustom.native.pads import Pads, drop, mark_discontinuity, writable
+
+FLOW_FLUSHING = int(Gst.FlowReturn.FLUSHING)
+_UNREPORTED = {int(flow): flow.value_nick for flow in (Gst.FlowReturn.NOT_LINKED, Gst.FlowReturn.NOT_NEGOTIATED)}
+
+_DRAIN, _LATENCY = int(Gst.QueryType.DRAIN), int(Gst.QueryType.LATENCY)
+_Job = TypeVar("_Job")
+
+
+class Interrupted(Exception):  # noqa: N818 - it is not an error
+    """Somebody ended the wait for a frame: the stream is flushed, or stopped."""
+
+
+class Asynchronous(Generic[_Job]):
+    """What stands between the pads of an element from its start to its stop.
+
+    A subclass says what becomes of a frame: :meth:`take` and :meth:`finish`. A frame that passes is the address of its buffer;
+    all others are jobs of the subclass.
+    """
+
+    def __init__(self, element: VideoTransform) -> None:
+        self._element = element
+        addresses = hash(element), hash(element.sinkpad), hash(element.srcpad)
+        self._pads = Pads(addresses, _LAYOUT, self)
+        self.flow = FLOW_OK  # what upstream gets from now on
+        self._queue = SimpleQueue[_Job | int | None]()  # None only wakes the task
+        self._held: _Job | int | None = None  # the task had it when it was interrupted
+        self._entered = self._left = 0  # frames, each counted by one thread
+        self.has_gap = True  # the next frame that enters says that something before it is missing
+        self._leaves_behind_gap = False  # the same of the next that leaves
+        self.changed = threading.Event()  # a frame has left, or the stream is interrupted, or a subclass says so
+        self.wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # can be read while the stream is interrupted
+        self._pads.open()
+
+    # What a subclass adds.
+
+    def take(self, buffer: int) -> int:
+        """Take a buffer that came, in the thread of upstream: put, push or drop it. Return a GstFlowReturn."""
+        raise NotImplementedError
+
+    def finish(self, job: _Job) -> tuple[int, int]:
+        """Wait for a job, in the task. Return the buffer that goes downstream, or 0 and the GstFlowReturn. Raises Interrupted."""
+        raise NotImplementedError
+
+    def forget(self, jobs: list[_Job]) -> None:
+        """Give back all that is under way, of which these are in the queue: no other thread is in here."""
+        raise NotImplementedError
+
+    def answer_latency(self, query: int) -> bool:
+        """Add to the answer to a latency query how long frames may be here. Return whether there is an answer."""
+        raise NotImplementedError
+
+    def renew(self) -> None:
+        """Get ready for frames that have nothing to do with those before them: of another stream, or with other caps."""
+
+    # Starting and stopping.
+
+    def close(self) -> None:
+        """Give back what is left: no other thread is in here any more."""
+        self._pads.close()
+        self._clear()
+        os.close(self.wake)
+
+    def interrupt(self) -> None:
+        """End all waiting. From any thread."""
+        self.flow = FLOW_FLUSHING
+        os.eventfd_write(self.wake, 1)
+        self._queue.put(None)
+        self.changed.set()
+
+    def _clear(self) -> None:
+        queue, self._queue = self._queue, SimpleQueue()
+        items = [self._held, *(queue.get() for _ in range(queue.qsize()))]
+        self._held = None
+        self.forget([item for item in items if item is not None and not isinstance(item, int)])
+        for item in items:
+            if isinstance(item, int):
+                drop(item)
+        self._entered = self._left = 0
+        self.has_gap = True
+        with suppress(BlockingIOError):  # nobody has written
+            os.eventfd_read(self.wake)
+
+    # The thread of upstream.
+
+    def chain(self, buffer: int) -> int:
+        """Take a buffer that came."""
+        buffer, refused = self._pads.accept(buffer)
+        if not buffer:
+            self.has_gap = True
+            return FLOW_OK if refused == FLOW_DROPPED else refused
+        if self.flow != FLOW_OK:
+            drop(buffer)
+            return self.flow
+        if self.has_gap:
+            self.has_gap = False
+            mark_discontinuity(buffer)
+        try:
+            return self.take(buffer)
+        except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
+            self.flow = self._element.failed(error)
+            return self.flow
+
+    def put(self, item: _Job | int) -> None:
+        """Let a frame leave when those before it have left, and it is finished."""
+        self._entered += 1
+        self._queue.put(item)
+
+    def drop(self, buffer: int) -> None:
+        """Let a frame not go on."""
+        drop(buffer)
+        self.has_gap = True
+
+    def wait_for_room(self, limit: int) -> bool:
+        """Wait until less than ``limit`` frames are under way; return False where the stream is interrupted."""
+        return self._wait_until(lambda: self._entered - self._left < limit)
+
+    def drain(self) -> bool:
+        """Wait until all frames have left; return False where the stream is interrupted."""
+        return self._wait_until(lambda: self._entered == self._left)
+
+    def _wait_until(self, is_true: Callable[[], bool]) -> bool:
+        while self.flow == FLOW_OK:
+            self.changed.clear()  # before the question: what changes afterwards ends the wait
+            if is_true():
+                return True
+            self.changed.wait()
+        return False
+
+    # The task of the source pad.
+
+    def step(self) -> None:
+        """Let the first frame in the queue leave."""
+        try:
+            flow = self._send_next()
+        except BaseException as error:  # noqa: BLE001 - nothing may be raised into C
+            flow = self._element.failed(error)
+        if flow != FLOW_OK:
+            if self.flow == FLOW_OK:
+                self.flow = flow
+            self.changed.set()
+            self._pads.pause_task()
+
+    def _send_next(self) -> int:
+        """Wait for the first frame in the queue, and push it. Return a GstFlowReturn."""
+        item = self._queue.get()
+        if item is None:
+            return self.flow
+        try:
+            buffer, flow = (item, FLOW_OK) if isinstance(item, int) else self.finish(item)
+        except Interrupted:
+            self._held = item
+            return FLOW_FLUSHING
+        if buffer:
+            flow = self.push(buffer)
+        elif flow == FLOW_DROPPED:
+            flow, self._leaves_behind_gap = FLOW_OK, True
+        self._left += 1
+        self.changed.set()
+        return flow
+
+    def push(self, buffer: int) -> int:
+        """Push a buffer now, and return the GstFlowReturn."""
+        if self._leaves_behind_gap:
+            self._leaves_behind_gap = False
+            buffer = writable(buffer)
+            mark_discontinuity(buffer)
+        return self._pads.push(buffer)
+
+    # Events and queries.
+
+    def query(self, kind: int, query: int, forward: Callable[[], int]) -> bool:
+        """Answer a query, after all that is behind the element has (``forward``)."""
+        if kind == _DRAIN:
+            self.drain()
+        if kind == _LATENCY:
+            return bool(forward()) and self.answer_latency(query)
+        return bool(forward())
+
+    def handle(self, event: Any, forward: Callable[[Any], bool]) -> bool:
+        """Let an event from upstream go on (``forward``), behind the frames that came before it."""
+        if event.type == Gst.EventType.FLUSH_START:
+            self.interrupt()
+            done = forward(event)
+            self._pads.pause_task()
+            return done
+        if event.type == Gst.EventType.FLUSH_STOP:
+            self._clear()
+            done = forward(event)
+            self.flow = FLOW_OK
+            self._pads.start_task()
+            return done
+        if event.type & Gst.EventTypeFlags.SERIALIZED:
+            self.drain()
+            if event.type in (Gst.EventType.STREAM_START, Gst.EventType.CAPS):
+                self.renew()
+            if event.type == Gst.EventType.EOS and self.flow in _UNREPORTED:  # upstream has not seen it, and is done
+                why = _UNREPORTED[self.flow]
+                post_error(self._element, NativeError(f"frames cannot go on ({why}); link the element to one that takes them"))
+        return forward(event)
+
+    def refuse(self, *_given: Any) -> int:
+        """Take no buffer in another way than by the chain function."""
+        raise NativeError("downstream pulls frames, and workers need frames that are pushed; put a queue behind the element")
+
+
+def _layout() -> dict[str, int]:
+    """Return where what :class:`Pads` uses lies in GStreamer's structures."""
+
+    def fields(of: Any) -> dict[str, int]:
+        return {field.get_name(): field.get_offset() for field in of.__info__.get_fields()}
+
+    transform, pad = fields(GstBase.BaseTransform), fields(Gst.Pad)
+    return {
+        **{name: pad[name] for name in ("chainfunc", "queryfunc", "activatemodefunc")},
+        "queued_buf": transform["queued_buf"],
+        "position": transform["segment"] + fields(Gst.Segment)["position"],
+        "submit_input_buffer": fields(GstBase.BaseTransformClass)["submit_input_buffer"],
+    }
+
+
+_LAYOUT = _layout()

@@ -1,0 +1,99 @@
+"""``pace=latest``: no frame waits for the library, and each goes on with the newest result that there is of an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from empycustom.carriers.protocol import Frame
+from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
+from empycustom.elements.results import LibraryTransform
+from empycustom.errors import LibraryError, StreamEndedError
+from empycustom.model.keys import OBJECTS, TRACK_ID
+from empycustom.model.results import Result
+from empycustom.model.values import NOTHING, UNTRACKED, name_frames
+from empycustom.native.pads import drop, twin_of
+from empycustom.runners.protocol import Job, Pool
+
+
+class Newest:
+    """Gives free workers the newest frame, and frames the newest result. All of it in the thread of upstream."""
+
+    def __init__(self, element: LibraryTransform, pool: Pool, collect: Callable[[Job], Result | None]) -> None:
+        self._element, self._pool, self._collect = element, pool, collect
+        self._jobs: list[tuple[int, Job]] = []  # under way, counted
+        self._count = self._newest = 0  # the last that was handed to a worker, and the newest whose result is known
+        self._shown: tuple[Frame, Result] | None = None  # that result, if there was one, and the frame that it is about
+        self._is_new = False  # no frame has it yet
+
+    @property
+    def is_in_use(self) -> bool:
+        """There is something to forget."""
+        return bool(self._jobs or self._shown)
+
+    def forget(self) -> None:
+        """Forget the frames that are under way, and the result."""
+        self._shown = None
+        jobs, self._jobs = self._jobs, []
+        for _, job in jobs:
+            self._pool.forget(job)
+
+    def add_to(self, buffer: int, frame: Frame, *, is_due: bool) -> int:
+        """Add the newest result to a frame, and let a free worker work on it if it is due. Return a GstFlowReturn."""
+        for number, job in [each for each in self._jobs if self._pool.is_done(each[1])]:
+            self._jobs.remove((number, job))
+            flow = self._look_at(number, job)
+            if flow != FLOW_OK:
+                return flow
+        if is_due:
+            self._work_on(buffer, frame)
+        if self._shown:
+            then, result = self._shown
+            self._element.apply(buffer, frame, carried_over(result, then, frame), is_new=self._is_new)
+            self._is_new = False
+        else:
+            self._element.frames.stamp(buffer, frame)
+        return FLOW_OK
+
+    def _work_on(self, buffer: int, frame: Frame) -> None:
+        # The twin has the same memory. So a worker gets a copy of that, and the frame goes on without waiting.
+        job = Job(frame, twin_of(buffer))
+        if self._pool.submit(job, queue=False):
+            self._element.tally.processed += 1
+            self._count += 1
+            self._jobs.append((self._count, job))
+        else:
+            self._element.tally.skipped += 1
+            drop(job.buffer)
+
+    def _look_at(self, number: int, job: Job) -> int:
+        """Take the result of a frame that is done. An error leaves the result before it, unless it ends the stream."""
+        try:
+            result = self._collect(job)
+        except StreamEndedError as end:
+            return self._element.end_at(end, name_frames(job.frame.frames))
+        except LibraryError as error:
+            error.frame = name_frames(job.frame.frames)
+            flow = self._element.fail(error)
+            return FLOW_OK if flow == FLOW_DROPPED else flow  # that frame has left long ago
+        finally:
+            drop(job.buffer)
+        if number > self._newest:  # else another worker was faster
+            self._newest = number
+            self._shown = (job.frame, result) if result and result.returned is not None else None
+            self._is_new = True
+        return FLOW_OK
+
+
+def carried_over(result: Result, then: Frame, now: Frame) -> Result:
+    """Return a result about the frame ``then`` for another one: objects that came with it get theirs by their track ids."""
+    moved = Result([len(handles) for handles in now.handles], result.returned)
+    moved.attributes, moved.ignored, moved.from_frame = result.attributes, result.ignored, then.frame_num
+    for its, other, (was, is_now) in zip(result.frames, moved.frames, zip(then.frames, now.frames, strict=True), strict=True):
+        other.attributes, other.new_objects = its.attributes, its.new_objects
+        by_track = {
+            found[TRACK_ID]: attributes
+            for found, attributes in zip(was[OBJECTS], its.objects, strict=True)
+            if found[TRACK_ID] != UNTRACKED
+        }
+        other.objects[:] = [by_track.get(found[TRACK_ID], NOTHING) for found in is_now[OBJECTS]]
+    return moved

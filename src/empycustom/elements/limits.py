@@ -1,0 +1,89 @@
+"""The properties of workers, and what workers cannot do: each refusal says what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from empycustom.carriers.plain import PlainCarrier
+from empycustom.carriers.protocol import Frame
+from empycustom.elements.frames import FrameFormat
+from empycustom.elements.properties import Property
+from empycustom.errors import PropertyError
+from empycustom.gstreamer import GObject
+
+OF_WORKERS = (
+    Property(
+        name="workers",
+        kind=GObject.TYPE_UINT,
+        default=0,
+        limits=(0, 64),
+        blurb="Run the library in so many processes, each with its own copy of it; 0: in the streaming thread",
+    ),
+    Property(
+        name="pace",
+        kind="enum",
+        default="every",
+        live=True,
+        choices=(
+            ("every", "A due frame waits for a worker, and upstream with it"),
+            ("skip", "A due frame that finds no worker passes without being worked on"),
+            ("latest", "No frame waits: a free worker gets the newest one, and each frame carries the newest result"),
+        ),
+        blurb="What becomes of frames while all workers are busy",
+    ),
+    Property(
+        name="call-timeout",
+        kind=GObject.TYPE_UINT,
+        default=0,
+        limits=(0, 2**31 - 1),
+        live=True,
+        blurb="Milliseconds that a call may take; then its worker is ended, and on-error applies to the frame. 0: no limit",
+    ),
+)
+
+
+def check_properties(values: Mapping[str, Any]) -> None:
+    """Raise PropertyError where properties of an element that are about workers do not go together with the others."""
+    pace, timeout = values["pace"], values["call-timeout"]
+    if timeout and not values["workers"]:
+        raise PropertyError(
+            f"call-timeout={timeout} ends the process of a call, and the library runs in the streaming thread; set workers=1",
+            name="call-timeout",
+        )
+    if pace != "every" and not values["workers"]:
+        raise PropertyError(
+            f"pace={pace} needs workers, and the library runs in the streaming thread; set workers=1", name="pace"
+        )
+    if values["workers"] and not values["in-place"]:
+        raise PropertyError("workers do not run process yet, only process_ip; set in-place=true, or workers=0", name="workers")
+    if pace == "latest" and not values["in-place"]:
+        raise PropertyError(
+            "with pace=latest results go with later frames, and new frames cannot; set in-place=true, or pace=skip", name="pace"
+        )
+
+
+def check_library(custom_lib: Any) -> None:
+    """Raise PropertyError unless a library can be loaded by another process."""
+    if not isinstance(custom_lib, str):
+        raise PropertyError(
+            "workers are other processes, and a function or an object of this program cannot go there; set custom-lib to a file, "
+            "or workers=0",
+            name="workers",
+        )
+
+
+def check_format(frame_format: FrameFormat) -> None:
+    """Raise PropertyError unless other processes can have frames of a format."""
+    if frame_format.memory != "CPU":
+        raise PropertyError(
+            f"frames in {frame_format.memory} memory cannot go to workers; set workers=0, or put "
+            "nvvideoconvert ! video/x-raw,format=RGBA before the element",
+            name="workers",
+        )
+
+
+def check_frame(frame: Frame) -> None:
+    """Raise PropertyError unless other processes can have a frame."""
+    if not isinstance(frame.carrier, PlainCarrier):
+        raise PropertyError("batches of DeepStream cannot go to workers; set workers=0", name="workers")

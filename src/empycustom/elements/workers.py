@@ -1,0 +1,253 @@
+"""What an element does with its frames while its library runs in a pool of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from empycustom.carriers.protocol import Frame
+from empycustom.elements.asynchronous import Asynchronous, Interrupted
+from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
+from empycustom.elements.frames import FrameFormat
+from empycustom.elements.latency import Latency
+from empycustom.elements.latest import Newest
+from empycustom.elements.limits import check_format, check_frame, check_library
+from empycustom.elements.output import NewFrames
+from empycustom.elements.results import LibraryTransform
+from empycustom.errors import LibraryError, MetadataError, StreamEndedError
+from empycustom.gstreamer import Gst
+from empycustom.model.results import Result
+from empycustom.model.values import name_frames
+from empycustom.model.wire import in_meta
+from empycustom.native.pads import drop, new_buffer
+from empycustom.runners.processes import ProcessPool
+from empycustom.runners.protocol import Job, Pool, Woken
+
+_AT_LEAST, _BYTES = 8, 1 << 28  # so many frames may be under way; where a second has more, those, up to so many bytes
+
+
+def start_pool(custom_lib: Any, values: Mapping[str, Any], options: dict[str, Any], events: Any) -> Any:
+    """Return the pool that runs a library as the properties of an element say, started. Raises LibraryError, PropertyError."""
+    check_library(custom_lib)
+    pool = ProcessPool(custom_lib, in_place=values["in-place"], workers=values["workers"])
+    pool.call_timeout_ms = values["call-timeout"]
+    pool.start(options, events)
+    return pool
+
+
+class Workers(Asynchronous[Job]):
+    """Hands the frames of an element to a pool, which is started, and which somebody else stops.
+
+    The thread of upstream finds a worker for a frame, or waits for one; the task of the source pad applies the result. With
+    ``pace=latest`` there is nothing to wait for, and the thread of upstream does it all.
+    """
+
+    def __init__(self, element: LibraryTransform, pool: Pool, new_frames: NewFrames) -> None:
+        self._owner, self._pool, self._new_frames = element, pool, new_frames
+        self._newest = Newest(element, pool, self.collect)
+        self._latency = Latency(element)
+        self._limit = _AT_LEAST
+        super().__init__(element)
+
+    def forget(self, jobs: list[Job]) -> None:
+        """Forget all that is under way."""
+        for job in jobs:
+            self._pool.forget(job)
+        self._newest.forget()
+
+    def renew(self) -> None:
+        """Show no result on frames of another stream, or of another size."""
+        self._newest.forget()
+
+    # The thread of upstream.
+
+    def take(self, buffer: int) -> int:
+        """Let a frame that came be worked on, or pass."""
+        is_latest = self._owner.values["pace"] == "latest"
+        if not is_latest:
+            self._newest.forget()
+        elif not self.drain():  # it was another pace before
+            drop(buffer)
+            return self.flow
+        frame, is_due = None, self._owner.is_due("chain")
+        if is_due or is_latest:
+            try:
+                frame = self._read(buffer)
+            except MetadataError as error:
+                return self._discard(error, buffer)
+            except BaseException:
+                drop(buffer)
+                raise
+        if frame and is_latest:
+            return self._show_newest(buffer, frame, is_due=is_due)
+        return self._enter(buffer, frame)
+
+    def _read(self, buffer: int) -> Frame:
+        """Decode a frame. Raises MetadataError, PropertyError."""
+        frames = self._owner.frames
+        frame = frames.decode(buffer)
+        check_frame(frame)
+        if frame.warnings or frame.is_reshaped:
+            self._owner.report_warnings(frame)
+        frame.in_meta = in_meta(frame.frames, frames.format.buffer_info(frame.metas.layout), frame.attributes)
+        return frame
+
+    def _discard(self, error: MetadataError, buffer: int) -> int:
+        """Deal with a frame whose metadata cannot be read, as ``on-error`` says."""
+        flow = self._owner.fail(error)
+        if flow != FLOW_OK:
+            self.drop(buffer)
+            return FLOW_OK if flow == FLOW_DROPPED else flow
+        self._owner.frames.discard(buffer)
+        self.put(buffer)
+        return self.flow
+
+    def _show_newest(self, buffer: int, frame: Frame, *, is_due: bool) -> int:
+        """Push a frame with the newest result that there is."""
+        flow = self._newest.add_to(buffer, frame, is_due=is_due)
+        if flow == FLOW_OK:
+            return self.push(buffer)
+        drop(buffer)
+        self.flow = flow
+        return flow
+
+    def _enter(self, buffer: int, frame: Frame | None) -> int:
+        """Let a frame leave behind those before it, and before that be worked on if it is due (``frame``)."""
+        if self.wait_for_room(self._limit) and frame:
+            job = Job(frame, buffer)
+            if self._finds_worker(job):
+                self.put(job)
+                return self.flow
+        if self.flow != FLOW_OK:
+            drop(buffer)
+        elif self._can_pass():
+            self._owner.frames.stamp(buffer, frame) if frame else self._owner.frames.pass_on(buffer)
+            self.put(buffer)
+        else:
+            self.drop(buffer)
+        return self.flow
+
+    def _finds_worker(self, job: Job) -> bool:
+        """Hand a frame to a worker, and wait for one if it has to; return whether there was one."""
+        values, tally, has_waited = self._owner.values, self._owner.tally, False
+        while self.flow == FLOW_OK:
+            self.changed.clear()  # before the question: what changes afterwards ends the wait
+            every = values["pace"] == "every"
+            if self._pool.submit(job, queue=every):
+                tally.processed += 1
+                return True
+            if not every:
+                tally.skipped += 1
+                return False
+            tally.waited += not has_waited
+            has_waited = True
+            self.changed.wait()
+        return False
+
+    def _can_pass(self) -> bool:
+        """Return whether a frame may go on as it came; if not, that is counted."""
+        can = self._pool.library.in_place or self._new_frames.same_caps
+        return can or self._owner.drop_other_caps() == FLOW_OK
+
+    # The task of the source pad.
+
+    def finish(self, job: Job) -> tuple[int, int]:
+        """Wait for the result of a frame, and apply it; return the buffer that goes downstream, or 0 and why it does not."""
+        try:
+            result = self.collect(job)
+            return self._made(job, result), FLOW_DROPPED
+        except Woken:
+            raise Interrupted from None
+        except StreamEndedError as end:
+            drop(job.buffer)
+            return 0, self._owner.end_at(end, name_frames(job.frame.frames))
+        except LibraryError as error:
+            error.frame = name_frames(job.frame.frames)
+            flow = self._owner.fail(error)
+        if flow == FLOW_OK and self._can_pass():
+            self._owner.frames.stamp(job.buffer, job.frame)
+            return job.buffer, flow
+        drop(job.buffer)
+        return 0, flow or FLOW_DROPPED
+
+    def collect(self, job: Job) -> Result | None:
+        """Wait for the result of a frame, and count how long it took. Raises what :meth:`Pool.collect` raises."""
+        is_over = True
+        try:
+            return self._pool.collect(job, self.wake)
+        except Woken:
+            is_over = False
+            raise
+        finally:
+            if is_over:
+                self.changed.set()  # its worker has room
+                self._count(job)
+
+    def _count(self, job: Job) -> None:
+        owner, took = self._owner, job.took_ns
+        owner.tally.times.add(took)
+        owner.tally.transport.add(job.transport_ns)
+        owner.tally.restarts = self._pool.restarts
+        self._latency.count()
+        workers, every = owner.values["workers"], owner.values["pace"] == "every"
+        if every and took > self._latency.duration_ns * workers and not owner.is_slow_reported:
+            owner.warn_too_slow(took, name_frames(job.frame.frames), is_first=self._latency.calls <= workers)
+
+    def _made(self, job: Job, result: Result | None) -> int:
+        """Return the buffer with what the library made of a frame, 0: it drops it. Raises LibraryError."""
+        buffer = job.buffer
+        if not self._pool.library.in_place:
+            if result is None or result.image[0] is None:
+                self._owner.tally.dropped += 1
+                drop(buffer)
+                return 0
+            buffer = self._filled(job, result.image)
+        if result is not None and result.returned is not None:
+            self._owner.apply(buffer, job.frame, result)
+        else:
+            self._owner.frames.stamp(buffer, job.frame)
+        return buffer
+
+    def _filled(self, job: Job, image: list[Any]) -> int:
+        """Return a new buffer with the frame that ``process`` made, in the place of the one that came."""
+        buffer = new_buffer()
+        try:
+            self._new_frames.fill(job.buffer, buffer, image, job.frame)
+        except BaseException:
+            drop(buffer)
+            raise
+        drop(job.buffer)
+        return buffer
+
+    # What the element asks for.
+
+    def answer_latency(self, query: int) -> bool:
+        """Add to the answer to a latency query how long frames may be here."""
+        self._latency.add_to(query)
+        return True
+
+    def set_pace(self) -> None:
+        """Let a new pace take effect."""
+        self.changed.set()  # whoever waits need not any more
+        self._latency.report()
+
+    def set_call_timeout(self, timeout_ms: int) -> None:
+        """Let calls take so long from now on; 0: as long as they like."""
+        self._pool.call_timeout_ms = timeout_ms
+
+    def expect(self, source: FrameFormat, target: FrameFormat) -> None:
+        """Get ready for frames of a format, of which the library makes those of another. Raises PropertyError."""
+        check_format(source)
+        self._pool.target = target
+        self._latency.duration_ns = source.duration_ns
+        self._limit = max(_AT_LEAST, min(ceil(Gst.SECOND / source.duration_ns), _BYTES // source.size))
+
+    def output_caps(self, caps: Any, _options: dict[str, Any]) -> str | None:
+        """Ask the library for the caps of the frames that it makes. Raises LibraryError."""
+        self.drain()
+        return self._pool.output_caps(caps)
+
+    def states(self) -> list[str]:
+        """Return what each worker does."""
+        return self._pool.states()

@@ -1,0 +1,162 @@
+"""Frames and results of an element with workers: in their order, whoever is faster, and nothing is lost or stale."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+from driven import TIMEOUT, UNEVEN, WAITS, Driven, numbers, results
+
+from empycustom.gstreamer import Gst
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_frames_leave_in_order_each_with_its_own_result(library, workers):
+    with Driven(library(UNEVEN), f"workers={workers}") as driven:
+        driven.push(60)
+        driven.source.emit("end-of-stream")
+        frames = driven.pull_all()
+    assert numbers(frames) == results(frames) == [*range(60)]
+    assert [frame["buffer"].pts for frame in frames] == [number * Gst.MSECOND for number in range(60)]
+    assert [frame["buffer"].extract_dup(0, 1)[0] for frame in frames] == [*range(60)]
+    assert len({frame["emcustom"]["worker"] for frame in frames}) == workers
+
+
+def test_a_frame_that_is_done_waits_for_one_before_it(library, tmp_path):
+    gate = tmp_path / "gate"
+    with Driven(library(WAITS), "workers=2", options={"wait": [0], "gate": str(gate)}) as driven:
+        driven.push(4)
+        driven.wait_for(lambda: driven.stats("processed") == (4,))
+        assert driven.log[-1] == "segment", "nothing has left"
+        gate.touch()
+        assert results([driven.pull() for _ in range(4)]) == [0, 1, 2, 3]
+        assert driven.end().type == Gst.MessageType.EOS
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_the_end_comes_behind_the_last_frame(library, pace, count):
+    with Driven(library(UNEVEN), f"workers=2 pace={pace}") as driven:
+        driven.push(count)
+        assert driven.end().type == Gst.MessageType.EOS
+    assert [entry for entry in driven.log if not isinstance(entry, str)] == [*range(count)]
+    assert driven.log[-1] == "eos"
+
+
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_caps_come_between_the_frames_that_they_are_of(library, pace):
+    with Driven(library(UNEVEN), f"workers=3 pace={pace}") as driven:
+        for width in (16, 32, 16):
+            driven.caps(width, 16)
+            driven.push(5)
+        driven.source.emit("end-of-stream")
+        frames = driven.pull_all()
+    assert driven.log == ["stream-start", "caps", "segment", *range(5), "caps", *range(5, 10), "caps", *range(10, 15), "eos"]
+    assert [frame["buffer"].get_size() // 64 for frame in frames] == [16] * 5 + [32] * 5 + [16] * 5
+    assert [frame["source_frame_width"] for frame in frames] == [16] * 5 + [32] * 5 + [16] * 5
+
+
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_gaps_come_out_where_they_came_in(library, pace):
+    with Driven(library(UNEVEN), f"workers=2 pace={pace}") as driven:
+        pad = driven.element.get_static_pad("sink")
+        driven.push(3)
+        driven.wait_for(lambda: driven.stats("buffers") == (3,))
+        pad.send_event(Gst.Event.new_gap(3 * Gst.MSECOND, Gst.MSECOND))
+        driven.pushed += 1
+        driven.push(2)
+        driven.end()
+    assert driven.log[3:] == [0, 1, 2, "gap", 4, 5, "eos"]
+
+
+def test_a_drain_query_waits_for_all_frames(library, tmp_path):
+    gate = tmp_path / "gate"
+    with Driven(library(WAITS), "workers=1", options={"wait": [1], "gate": str(gate)}, sink="fakesink sync=false") as driven:
+        driven.push(2)
+        driven.wait_for(lambda: driven.stats("processed") == (2,))
+        opening = threading.Timer(0.1, gate.touch)
+        opening.start()
+        driven.element.get_static_pad("sink").query(Gst.Query.new_drain())
+        assert driven.log[3:] == [0, 1]
+        opening.join()
+
+
+def test_no_frame_of_before_a_flush_comes_after_it(library, tmp_path):
+    gate = tmp_path / "gate"
+    with Driven(library(WAITS), "workers=2", options={"wait": [1], "gate": str(gate)}) as driven:
+        driven.push(4)
+        assert driven.pull()["frame_num"] == 0
+        driven.wait_for(lambda: driven.stats("processed") == (4,))
+        pad = driven.element.get_static_pad("sink")
+        assert pad.send_event(Gst.Event.new_flush_start())
+        assert pad.send_event(Gst.Event.new_flush_stop(True))
+        segment = Gst.Segment()
+        segment.init(Gst.Format.TIME)
+        assert pad.send_event(Gst.Event.new_segment(segment))
+        driven.log.clear()
+        gate.touch()
+        driven.push(3)
+        frames = [driven.pull() for _ in range(3)]
+        assert driven.end().type == Gst.MessageType.EOS
+    assert driven.log == [4, 5, 6, "eos"]
+    assert numbers(frames) == results(frames) == [4, 5, 6]
+
+
+SEEKABLE = "videotestsrc ! video/x-raw,format=RGBA,width=16,height=16,framerate=30/1 ! empycustom in-place=true"
+
+
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_seeks_while_playing(library, pace):
+    import empycustom
+
+    empycustom.register()
+    lib = library(UNEVEN)
+    pipeline = Gst.parse_launch(f"{SEEKABLE} workers=2 pace={pace} custom-lib={lib} ! fakesink name=out")
+    start, stale, seen = [0], [], []
+
+    def look(_pad, info):
+        if info.type & Gst.PadProbeType.BUFFER:
+            seen.append(info.get_buffer().pts)
+            if seen[-1] < start[0]:
+                stale.append(seen[-1])
+        elif info.get_event().type == Gst.EventType.SEGMENT:
+            start[0] = info.get_event().parse_segment().start
+        return Gst.PadProbeReturn.OK
+
+    pipeline.get_by_name("out").get_static_pad("sink").add_probe(Gst.PadProbeType.DATA_DOWNSTREAM, look)
+    pipeline.set_state(Gst.State.PLAYING)
+    for _ in range(25):
+        pipeline.get_state(TIMEOUT)
+        time.sleep(random.random() * 0.02)
+        assert pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, random.randrange(1000) * Gst.SECOND)
+    pipeline.get_state(TIMEOUT)
+    count, until = len(seen), time.monotonic() + 60
+    while len(seen) < count + 10:
+        assert time.monotonic() < until, "it does not go on"
+        time.sleep(0.01)
+    pipeline.set_state(Gst.State.NULL)
+    assert not stale
+
+
+OF_OBJECTS = "def process_ip(b, m, o):\n    return [{'named': found['obj_label']} for found in m['frame'][0]['object']]\n"
+FINDS = """
+def process_ip(b, m, o):
+    number = m["frame"][0]["frame_num"]
+    box = {"left": number, "top": 1, "width": 4, "height": 3}
+    return {"frame": [{"new_object": [{"obj_label": f"found {number}", "rect_params": box}]}]}
+"""
+
+
+@pytest.mark.parametrize("workers", ["workers=2", "workers=0"])
+def test_objects_of_one_library_get_attributes_of_the_next(library, workers):
+    behind = f"! empycustom in-place=true workers=1 custom-lib={library(OF_OBJECTS, 'names.py')}"
+    with Driven(library(FINDS), workers, behind=behind) as driven:
+        driven.push(6)
+        driven.source.emit("end-of-stream")
+        frames = driven.pull_all()
+    found = [each for frame in frames for each in frame["object"]]
+    assert [each["obj_label"] for each in found] == [f"found {number}" for number in range(6)]
+    assert [each["emcustom"] for each in found] == [{"named": f"found {number}"} for number in range(6)]
+    assert [each["rect_params"]["left"] for each in found] == [*range(6)]

@@ -1,0 +1,303 @@
+"""An element with workers that is stopped, fails, hangs, or is told to by others: nothing hangs with it, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+
+import pytest
+from driven import TIMEOUT, UNEVEN, WAITS, Driven, numbers, results
+
+from empycustom.gstreamer import Gst
+
+SOURCE = "videotestsrc ! video/x-raw,format=RGBA,width=16,height=16,framerate=30/1"
+LIVE = SOURCE.replace("videotestsrc", "videotestsrc is-live=true")
+HANGS = """
+import time
+
+def process_ip(b, m, o):
+    if m["frame"][0]["frame_num"] == 3:
+        time.sleep(600)
+    return {"frame": {"n": m["frame"][0]["frame_num"]}}
+"""
+
+
+def parse(description):
+    import empycustom
+
+    empycustom.register()
+    return Gst.parse_launch(description)
+
+
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+@pytest.mark.parametrize("source", [SOURCE, f"{SOURCE} ! queue", LIVE], ids=["source", "behind a queue", "live"])
+def test_states_may_change_quickly_and_in_any_order(library, source, pace):
+    pipeline = parse(f"{source} ! empycustom in-place=true workers=2 pace={pace} custom-lib={library(UNEVEN)} ! fakesink")
+    states = (Gst.State.PLAYING, Gst.State.PAUSED, Gst.State.READY, Gst.State.NULL)
+    for number in range(16):
+        assert pipeline.set_state(states[random.randrange(4) if number % 4 else 0]) != Gst.StateChangeReturn.FAILURE
+        if number % 3:
+            time.sleep(random.random() * 0.1)
+    pipeline.set_state(Gst.State.NULL)
+
+
+@pytest.mark.parametrize("state", [Gst.State.PAUSED, Gst.State.PLAYING])
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_a_pipeline_stops_while_a_worker_hangs(library, pace, state):
+    pipeline = parse(f"{SOURCE} ! empycustom name=e in-place=true workers=1 pace={pace} custom-lib={library(HANGS)} ! fakesink")
+    pipeline.set_state(state)
+    until = time.monotonic() + 60
+    if state == Gst.State.PLAYING and pace == "every":  # the others may never give it that frame
+        while pipeline.get_by_name("e").get_property("stats").get_value("processed") < 4:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    pipeline.set_state(Gst.State.NULL)
+    assert pipeline.get_state(TIMEOUT)[1] == Gst.State.NULL
+
+
+def test_an_element_alone_may_be_stopped_and_go_on(library, tmp_path):
+    gate = tmp_path / "gate"
+    with Driven(library(WAITS), "workers=1", options={"wait": [0], "gate": str(gate)}, behind="! queue") as driven:
+        driven.push(2)
+        driven.wait_for(lambda: driven.stats("processed") == (2,))
+        driven.element.set_state(Gst.State.NULL)
+        gate.touch()
+        assert driven.element.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.SUCCESS
+
+
+def test_started_again_it_begins_anew(library):
+    driven = Driven(library(UNEVEN), "workers=2")
+    for _ in range(3):
+        with driven:
+            driven.caps(16, 16)
+            driven.push(4)
+            driven.source.emit("end-of-stream")
+            frames = driven.pull_all()
+        assert numbers(frames) == results(frames) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_an_error_downstream_ends_the_stream(library, play, pace):
+    lib = library(UNEVEN)
+    played = play(
+        f"{SOURCE} ! empycustom in-place=true workers=2 pace={pace} custom-lib={lib} ! identity error-after=5 ! fakesink"
+    )
+    assert played.errors[0][0] == "Failed after iterations as requested."
+
+
+@pytest.mark.parametrize("count", [1, 200])
+def test_without_an_element_behind_it_it_is_an_error(library, play, count):
+    source = SOURCE.replace("videotestsrc", f"videotestsrc num-buffers={count}")
+    played = play(f"{source} ! empycustom in-place=true workers=1 custom-lib={library(UNEVEN)}")
+    assert "not-linked" in played.errors[0][0] + played.errors[0][1]
+
+
+def test_the_end_that_downstream_asks_for_reaches_upstream(library, play):
+    played = play(
+        f"{SOURCE} ! empycustom in-place=true workers=2 custom-lib={library(UNEVEN)} ! identity eos-after=10 ! fakesink"
+    )
+    assert played.ended
+
+
+FAILS = """
+def process_ip(b, m, o):
+    number = m["frame"][0]["frame_num"]
+    if number in (3, 5):
+        raise ValueError(f"frame {number}")
+    return {"frame": {"n": number}}
+"""
+POLICIES = {
+    "fail": ([0, 1, 2], [0, 1, 2], 1, 0),
+    "pass": ([*range(8)], [0, 1, 2, None, 4, None, 6, 7], 2, 0),
+    "drop": ([0, 1, 2, 4, 6, 7], [0, 1, 2, 4, 6, 7], 2, 2),
+}
+
+
+@pytest.mark.parametrize(("policy", "wanted"), POLICIES.items(), ids=POLICIES)
+def test_on_error_says_what_becomes_of_a_frame(library, policy, wanted):
+    lib = library(FAILS)
+    with Driven(lib, f"workers=2 on-error={policy}") as driven:
+        driven.push(3)
+        frames = [driven.pull() for _ in range(3)]
+        if policy == "fail":
+            driven.source.emit("push-buffer", Gst.Buffer.new_wrapped(bytes(1024)))
+            error, details = driven.message(Gst.MessageType.ERROR).parse_error()
+        else:
+            driven.push(5)
+            driven.source.emit("end-of-stream")
+            frames += driven.pull_all()
+            error, details = driven.message(Gst.MessageType.WARNING).parse_warning()
+        errors, dropped = driven.stats("errors", "dropped")
+    assert (numbers(frames), results(frames), errors, dropped) == wanted
+    assert error.message.startswith(f"{lib}:5: process_ip raised ValueError: frame 3 at frame 3")
+    assert "raise ValueError" in details
+
+
+def test_latest_reports_errors_and_goes_on(library):
+    with Driven(library(FAILS.replace("in (3, 5)", "< 3")), "workers=1 pace=latest on-error=pass") as driven:
+        frame = {}
+        while "emcustom" not in frame:
+            driven.push()
+            frame = driven.pull()
+        assert (
+            driven.message(Gst.MessageType.WARNING)
+            .parse_warning()[0]
+            .message.startswith(f"{driven.element.get_property('custom-lib')}:5")
+        )
+    assert frame["from_frame"] >= 3
+
+
+def test_a_call_that_takes_too_long_is_ended(library):
+    lib = library(HANGS)
+    with Driven(lib, "workers=1 call-timeout=300 on-error=pass") as driven:
+        driven.push(6)
+        frames = [driven.pull() for _ in range(6)]
+        error, details = driven.message(Gst.MessageType.WARNING).parse_warning()
+        assert driven.stats("restarts", "errors") == (1, 1)
+    assert numbers(frames) == [*range(6)]
+    assert results(frames) == [0, 1, 2, None, 4, 5]
+    assert "call-timeout" in error.message
+    assert "at frame 3" in error.message
+    assert f'File "{lib}", line 6' in details
+
+
+def test_a_worker_that_dies_is_replaced(library):
+    dies = "import os\n\n" + FAILS.replace('raise ValueError(f"frame {number}")', "os._exit(7)")
+    with Driven(library(dies), "workers=1 on-error=drop") as driven:
+        driven.push(4)
+        frames = [driven.pull() for _ in range(3)]
+        assert "exit code 7" in driven.message(Gst.MessageType.WARNING).parse_warning()[0].message
+        driven.push(1)
+        frames.append(driven.pull())
+    assert results(frames) == [0, 1, 2, 4]
+
+
+@pytest.mark.parametrize("pace", ["every", "skip"])
+def test_a_library_ends_its_stream_in_order(library, ends, pace):
+    lib = ends(when="in_meta['frame'][0]['frame_num'] == 3")
+    with Driven(lib, f"workers=1 pace={pace}") as driven:
+        frames = []
+        for _ in range(3):
+            driven.push()
+            frames.append(driven.pull())
+        driven.push()
+        assert driven.pull() is None
+        assert driven.message(Gst.MessageType.INFO).parse_info()[0].message.endswith("enough")
+        assert driven.message().type == Gst.MessageType.EOS
+    assert numbers(frames) == [0, 1, 2]
+    assert [entry for entry in driven.log if entry == "eos"] == ["eos"]
+
+
+def latency_of(pipeline):
+    query = Gst.Query.new_latency()
+    assert pipeline.query(query)
+    return query.parse_latency()
+
+
+@pytest.mark.parametrize(("pace", "frames"), [("every", 2), ("skip", 1), ("latest", 0)])
+def test_latency_is_reported_where_the_source_is_live(library, pace, frames):
+    lib = library("def process_ip(b, m, o):\n    pass\n")
+    found = []
+    for properties in ("", f"workers=1 pace={pace}"):
+        pipeline = parse(f"{LIVE} ! empycustom in-place=true {properties} custom-lib={lib} ! fakesink sync=true")
+        pipeline.set_state(Gst.State.PLAYING)
+        pipeline.get_state(TIMEOUT)
+        found.append(latency_of(pipeline))
+        pipeline.set_state(Gst.State.NULL)
+    assert [live for live, *_ in found] == [True, True]
+    assert found[1][1] - found[0][1] == frames * (Gst.SECOND // 30)
+
+
+def test_latency_grows_with_the_time_that_calls_take(library):
+    lib = library("import time\n\ndef process_ip(b, m, o):\n    time.sleep(0.06)\n")
+    pipeline = parse(f"{LIVE} ! empycustom in-place=true workers=2 pace=skip custom-lib={lib} ! fakesink sync=true")
+    pipeline.set_state(Gst.State.PLAYING)
+    pipeline.get_state(TIMEOUT)
+    while pipeline.get_bus().timed_pop_filtered(TIMEOUT, Gst.MessageType.LATENCY):
+        if latency_of(pipeline)[1] >= 60 * Gst.MSECOND + Gst.SECOND // 30:
+            break
+    else:
+        pytest.fail("it is not said that calls take longer")
+    pipeline.set_state(Gst.State.NULL)
+
+
+def test_a_source_that_is_not_live_has_no_latency(library):
+    with Driven(library(UNEVEN), "workers=1") as driven:
+        driven.push()
+        driven.pull()
+        query = Gst.Query.new_latency()
+        assert driven.element.srcpad.query(query)
+        assert query.parse_latency()[:2] == (False, 0)
+
+
+def test_options_and_events_reach_workers_before_the_next_frame(library):
+    lib = library("def process_ip(b, m, options, events):\n    return {'frame': {'n': [options.get('x'), events]}}\n")
+    with Driven(lib, "workers=2") as driven:
+        driven.push(4)
+        before = [driven.pull() for _ in range(4)]
+        driven.element.set_property("options", '{"x": 1}')
+        driven.element.set_property("events", '["e"]')
+        driven.push(4)
+        after = [driven.pull() for _ in range(4)]
+    assert results(before) == [[None, {}]] * 4
+    assert results(after) == [[1, ["e"]]] * 4
+
+
+def test_a_slow_library_is_reported_once(library):
+    lib = library("import time\n\ndef process_ip(b, m, o):\n    time.sleep(0.05)\n")
+    with Driven(lib, "workers=1", rate="100/1") as driven:
+        driven.push(4)
+        text = driven.message(Gst.MessageType.WARNING).parse_warning()[0].message
+        driven.end()
+        assert driven.pipeline.get_bus().pop_filtered(Gst.MessageType.WARNING) is None
+    assert text.startswith(f"{lib}:3: process_ip took ")
+    assert "and a frame lasts 10.0 ms" in text
+
+
+PLAYS = """
+pipeline = Gst.parse_launch(
+    "videotestsrc ! " + SMALL + " ! empycustom name=e in-place=true workers=2 pace={pace} custom-lib=lib.py ! {end}fakesink")
+pipeline.set_state(Gst.State.PLAYING)
+element = pipeline.get_by_name("e")
+while element.get_property("stats").get_value("processed") < 20:
+    pass
+print("played", flush=True)
+"""
+
+
+@pytest.mark.parametrize("way", ["on", "off"])
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_the_interpreter_ends_while_frames_are_with_workers(python, library, pace, way):
+    library(UNEVEN)
+    done = python(PLAYS.format(pace=pace, end=""), way)
+    assert (done.stdout, done.stderr) == ("played\n", "")
+
+
+@pytest.mark.parametrize("way", ["on", "off"])
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_gst_launch_plays_it(library, gst_launch, tmp_path, pace, way):
+    library(UNEVEN)
+    source = SOURCE.replace("videotestsrc", "videotestsrc num-buffers=50")
+    launched = gst_launch(
+        f"{source} ! empycustom in-place=true workers=2 pace={pace} custom-lib=lib.py ! aimeta location=meta.jsonl ! fakesink",
+        EMPYCUSTOM_FAST_PATH=way,
+    )
+    assert launched.code == 0, launched.text
+    documents = [json.loads(line)["frame"][0] for line in (tmp_path / "meta.jsonl").read_text().splitlines()]
+    assert numbers(documents) == [*range(50)]
+    if pace == "every":
+        assert results(documents) == [*range(50)]
+
+
+def test_several_libraries_in_a_row_have_workers_of_their_own(library, gst_launch, tmp_path):
+    library(UNEVEN.replace('"n"', '"first"'), "first.py")
+    library(UNEVEN.replace('"n"', '"second"').replace('"worker"', '"other"'), "second.py")
+    source = SOURCE.replace("videotestsrc", "videotestsrc num-buffers=30")
+    launched = gst_launch(
+        f"{source} ! empycustom in-place=true workers=2 custom-lib=first.py ! empycustom in-place=true workers=1 "
+        "custom-lib=second.py ! aimeta location=meta.jsonl ! fakesink"
+    )
+    assert launched.code == 0, launched.text
+    documents = [json.loads(line)["frame"][0]["emcustom"] for line in (tmp_path / "meta.jsonl").read_text().splitlines()]
+    assert [(each["first"], each["second"]) for each in documents] == [(number, number) for number in range(30)]
