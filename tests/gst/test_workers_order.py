@@ -160,3 +160,26 @@ def test_objects_of_one_library_get_attributes_of_the_next(library, workers):
     assert [each["obj_label"] for each in found] == [f"found {number}" for number in range(6)]
     assert [each["emcustom"] for each in found] == [{"named": f"found {number}"} for number in range(6)]
     assert [each["rect_params"]["left"] for each in found] == [*range(6)]
+
+
+SOURCES = {"": "fd", "! videoconvert": "fd", "! queue": "fd", "! tee ! queue": "SystemMemory"}
+
+
+@pytest.mark.parametrize(("between", "kind"), SOURCES.items(), ids=["source", "converted", "queue", "tee"])
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_upstream_writes_into_memory_that_workers_have(library, play, pace, between, kind):
+    """Behind a tee there are other branches, which nobody has asked: there it is a copy."""
+    lib = library(UNEVEN)
+    pipeline = Gst.parse_launch(
+        f"videotestsrc num-buffers=8 ! video/x-raw,format=RGBA,width=16,height=16 {between} ! "
+        f"empycustom name=e in-place=true workers=1 pace={pace} custom-lib={lib} ! appsink name=out"
+    )
+    kinds = []
+    pipeline.get_by_name("e").get_static_pad("sink").add_probe(
+        Gst.PadProbeType.BUFFER,
+        lambda _pad, info: kinds.append(info.get_buffer().peek_memory(0).allocator.mem_type) or Gst.PadProbeReturn.OK,
+    )
+    played = play(pipeline)
+    assert played.ended
+    assert kinds == [kind] * 8
+    assert len(played.samples) == 8

@@ -139,6 +139,20 @@ def offer_shared_memory(query: Any, caps: Any) -> None:
     query.add_allocation_meta(GstVideo.video_meta_api_get_type(), None)
 
 
+def offer_shared_memory_at(address: int) -> bool:
+    """Answer the allocation query at an address like :func:`offer_shared_memory`; return whether it could be answered."""
+    if PYGOBJECT_INTERFACE is None:
+        return False  # frames are copied, then
+    query = boxed_constructor(PYGOBJECT_INTERFACE)(
+        hash(Gst.Query.__gtype__), address, 0, 0
+    )  # it is writable: this is no reference
+    caps = query.parse_allocation()[0]
+    if caps is None:  # GStreamer only wants to know whether there is somebody
+        return False
+    offer_shared_memory(query, caps)
+    return True
+
+
 def _configured(pool: Any, caps: Any, size: int, minimum: int, maximum: int, *, with_meta: bool) -> bool:
     config = pool.get_config()
     Gst.BufferPool.config_set_params(config, caps, size, minimum, maximum)

@@ -22,7 +22,7 @@ from empycustom.native.pads import Pads, drop, mark_discontinuity, writable
 FLOW_FLUSHING = int(Gst.FlowReturn.FLUSHING)
 _UNREPORTED = {int(flow): flow.value_nick for flow in (Gst.FlowReturn.NOT_LINKED, Gst.FlowReturn.NOT_NEGOTIATED)}
 
-_DRAIN, _LATENCY = int(Gst.QueryType.DRAIN), int(Gst.QueryType.LATENCY)
+_DRAIN, _LATENCY, _ALLOCATION = map(int, (Gst.QueryType.DRAIN, Gst.QueryType.LATENCY, Gst.QueryType.ALLOCATION))
 _Job = TypeVar("_Job")
 
 
@@ -68,6 +68,10 @@ class Asynchronous(Generic[_Job]):
     def answer_latency(self, query: int) -> bool:
         """Add to the answer to a latency query how long frames may be here. Return whether there is an answer."""
         raise NotImplementedError
+
+    def answer_allocation(self, query: int) -> bool:  # noqa: ARG002 - for a subclass
+        """Answer the query of upstream what memory its frames should have. Return whether there is an answer."""
+        return False
 
     def renew(self) -> None:
         """Get ready for frames that have nothing to do with those before them: of another stream, or with other caps."""
@@ -194,6 +198,9 @@ class Asynchronous(Generic[_Job]):
             self.drain()
         if kind == _LATENCY:
             return bool(forward()) and self.answer_latency(query)
+        if kind == _ALLOCATION:
+            is_answered = self.answer_allocation(query)  # before what is downstream, of which upstream takes the first
+            return bool(forward()) or is_answered
         return bool(forward())
 
     def handle(self, event: Any, forward: Callable[[Any], bool]) -> bool:

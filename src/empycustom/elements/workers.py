@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
+from empycustom.buffers.callback import offer_shared_memory_at
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.asynchronous import Asynchronous, Interrupted
 from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
@@ -226,6 +227,10 @@ class Workers(Asynchronous[Job]):
         """Add to the answer to a latency query how long frames may be here."""
         self._latency.add_to(query)
         return True
+
+    def answer_allocation(self, query: int) -> bool:
+        """Offer memory that workers have, too."""
+        return offer_shared_memory_at(query)
 
     def set_pace(self) -> None:
         """Let a new pace take effect."""
