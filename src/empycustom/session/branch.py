@@ -27,19 +27,13 @@ from empycustom.text import without_secrets
 
 
 class Branch:
-    """One stream in a pipeline. ``notify`` reports texts about it, ``warn_once`` warnings that all streams have in common.
+    """One stream in a pipeline. ``publisher`` publishes its documents, ``notify`` reports texts about it.
 
-    ``publisher`` publishes its documents. Raises PathError, LaunchError where a file cannot be written.
+    Raises PathError, LaunchError where a file cannot be written.
     """
 
-    def __init__(
-        self,
-        publisher: Publisher,
-        options: PlayOptions,
-        notify: Notifier,
-        warn_once: Callable[[str], None],
-    ) -> None:
-        self.publisher, self.options, self.notify, self._warn_once = publisher, options, notify, warn_once
+    def __init__(self, publisher: Publisher, options: PlayOptions, notify: Notifier) -> None:
+        self.publisher, self.options, self.notify = publisher, options, notify
         self.stream = publisher.stream
         self._admitted = 0
         self.work, self.left_out = Work(), SkippedFrames()
@@ -58,13 +52,13 @@ class Branch:
 
     def find_sources(self) -> None:
         """Find the sources of the stream. Raises LaunchError if one does not exist."""
-        self.sources = sources_of(self.stream, self._warn)
+        self.sources = sources_of(self.stream, self.notify.warn)
 
     def describe(self) -> Description:
         """Return the pipeline of the stream. Raises LaunchError if a source cannot be read."""
         made = self._described(self._sinks)
         for warning in made.warnings:
-            self._warn_once(warning)
+            self.notify.warn_once(warning)
         return made
 
     def _described(self, sinks: Sinks) -> Description:
@@ -91,7 +85,7 @@ class Branch:
             self._sinks,
             lambda sinks: self._described(sinks).sinks,
             unique_path=self.publisher.writer.unique_path,
-            notify=self._notify,
+            notify=self.notify,
         )
         self._attach_source(self.outlet)
         keep_upright(head)
@@ -116,7 +110,7 @@ class Branch:
         announced = self._leaving() or self.head.get_by_name(STREAMMUX) or self.first
         announce(announced.get_static_pad("src"), name)
         if self.options.reconnect and is_endless(source.target):
-            self.feeder = Reconnection(self.head, self.first, source, name, outlet, is_over=self._is_over, warn=self._warn)
+            self.feeder = Reconnection(self.head, self.first, source, name, outlet, is_over=self._is_over, warn=self.notify.warn)
         else:
             self.feeder = Single(self.head, self.first.get_static_pad("sink"), source)
         if self.options.part:
@@ -124,12 +118,6 @@ class Branch:
 
     def _is_over(self) -> bool:
         return self.over or bool(self.excerpt and self.excerpt.ended)
-
-    def _warn(self, text: str) -> None:
-        self.notify(text, kind="warning")
-
-    def _notify(self, kind: str, text: str) -> None:
-        self.notify(text, kind=kind)
 
     @property
     def frames(self) -> int:
@@ -179,7 +167,7 @@ class Branch:
         """Update counts and warnings; called ten times a second."""
         self.expected = self._expect()
         for text in self.left_out.warnings():
-            self._warn(text)
+            self.notify.warn(text)
 
     def report(self, report: Report) -> None:
         """Pass on what an element of the stream reports, with the source's name and without passwords."""
@@ -187,7 +175,7 @@ class Branch:
         has_begun = self.first.get_static_pad("sink").has_current_caps()
         texts = (error_text(report, source, has_begun=has_begun), report.details)
         text, details = (without_secrets(each, source.typed) for each in texts)
-        self.notify(text, details, kind=report.kind)
+        self.notify(report.kind, text, details)
 
     def handle_error(self, report: Report) -> bool:
         """Return True for an error that does not end the stream: it reconnects, or goes on with the next file."""
@@ -236,7 +224,7 @@ class Branch:
             self.outlet.close(complete=complete)
             self.work.add_files(self.outlet.files)
             for path in self.outlet.without_frames:
-                self._warn(f"{path} was not written: there was no frame.")
+                self.notify.warn(f"{path} was not written: there was no frame.")
         self.work.end()
         for undo in self._undo:
             undo()

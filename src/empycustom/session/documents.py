@@ -133,26 +133,43 @@ class Writer(Protocol):
         """Return a name like ``path`` that no other file of the session has."""
 
 
-class Notifier(Protocol):
-    """A function that reports a text about a stream to whoever plays it. Any thread may call it."""
+# It gets the stream, a kind (error, warning, info, or debug for the debug text of a callback), a text, and details.
+StreamNotify = Callable[[Stream, str, str, str], None]
 
-    def __call__(self, text: str, details: str = "", *, kind: str = "error") -> None:
-        """Report ``text``; ``kind`` is error, warning, info, or debug for the debug text of a callback."""
+
+class Notifier:
+    """Reports texts about one stream to ``notify``; any thread may call it.
+
+    ``warned`` has the warnings that are reported once for all streams, and are reported already.
+    """
+
+    def __init__(self, stream: Stream, notify: StreamNotify, warned: dict[str, object]) -> None:
+        self._stream, self._notify, self._warned = stream, notify, warned
+
+    def __call__(self, kind: str, text: str, details: str = "") -> None:
+        """Report ``text``."""
+        self._notify(self._stream, kind, text, details)
+
+    def warn(self, text: str) -> None:
+        """Report a warning."""
+        self("warning", text)
+
+    def warn_once(self, text: str) -> None:
+        """Report a warning, unless a stream has reported the same one."""
+        mine = object()
+        if self._warned.setdefault(text, mine) is mine:
+            self.warn(text)
 
 
 class Publisher:
     """Gives the documents of one stream, and the events that ``callback`` makes of them, to ``writer``, as its Waiter.
 
-    ``notify`` reports texts about the stream, ``warn_once`` warnings that all streams have in common. ``documents`` and
-    ``events`` are counts; ``dropped`` counts those for which their output had no room. ``ended``: the callback has ended the
-    stream.
+    ``documents`` and ``events`` are counts; ``dropped`` counts those for which their output had no room. ``ended``: the callback
+    has ended the stream.
     """
 
-    def __init__(
-        self, stream: Stream, writer: Writer, callback: SignalCallback | None, notify: Notifier, warn_once: Callable[[str], None]
-    ) -> None:
-        self.stream, self.writer, self._callback = stream, writer, callback
-        self._notify, self._warn_once = notify, warn_once
+    def __init__(self, stream: Stream, writer: Writer, callback: SignalCallback | None, notify: Notifier) -> None:
+        self.stream, self.writer, self._callback, self._notify = stream, writer, callback, notify
         self.documents = self.events = self.dropped = 0
         self.ended: StreamEndedError | None = None
         self._refused = False
@@ -210,9 +227,9 @@ class Publisher:
             self.events += 1
             self._count(written=self.writer.event(self.stream, event, self))
         for key in sorted(result.unknown):
-            self._warn_once(f"events have {key}, which event_item_keys does not declare")
+            self._notify.warn_once(f"events have {key}, which event_item_keys does not declare")
         if result.debug:
-            self._notify(result.debug.rstrip(), kind="debug")
+            self._notify("debug", result.debug.rstrip())
 
     def is_live(self) -> bool:
         """Return whether the stream cannot wait for its outputs: also where only the session knows that the source is live."""
@@ -225,12 +242,12 @@ class Publisher:
     def _count(self, *, written: bool) -> None:
         if not written:
             self.dropped += 1
-            self._warn_once(SLOW)
+            self._notify.warn_once(SLOW)
 
     def _stop(self, end: StreamEndedError) -> None:
         """End the stream after the current frame, because the callback raised StreamEndedError."""
         self.ended = end
-        self._notify(str(end), kind="info")
+        self._notify("info", str(end))
         pad = self._aimeta.get_static_pad("sink")
         pad.add_probe(Gst.PadProbeType.BUFFER, lambda _pad, _info: Gst.PadProbeReturn.DROP)
         self._end()

@@ -120,7 +120,7 @@ _PATIENCE_S = 1.0
 
 
 class Feeder:
-    """The base of what feeds a pipeline with frames, from sources that may come and go; it does not change the pipeline's state.
+    """Feeds a pipeline with frames, from sources that may come and go; this base does nothing. It does not change states.
 
     ``total`` is the count of frames, None where it is not known. ``broken`` are those of several sources that could not be
     played. ``is_reconnecting``: the source is gone, and is waited for.
@@ -140,9 +140,9 @@ class Feeder:
         """Return True for an error after which the pipeline goes on."""
         return False
 
-    def source_of(self, element: str) -> Source | None:
+    def source_of(self, element: str) -> Source | None:  # noqa: ARG002 - others do
         """Return the source that an element, given by its path, is part of; None: it is part of none."""
-        raise NotImplementedError
+        return None
 
     def end(self) -> None:
         """Stop all sources; the pipeline has stopped, or never begins."""

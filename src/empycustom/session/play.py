@@ -20,30 +20,12 @@ from empycustom.gstreamer import Gst
 from empycustom.session import PlayOptions
 from empycustom.session.branch import Branch
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, serialize_debuggers
-from empycustom.session.documents import Notifier, Publisher, SignalCallback, Writer
+from empycustom.session.documents import Notifier, Publisher, SignalCallback, StreamNotify, Writer
 from empycustom.session.parts import Report, build, build_bin, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.reconnect import is_from_removed
 
 _LOOK_EVERY_S = 0.1
-StreamNotify = Callable[[Stream, str, str, str], None]  # stream, kind (error, warning, info, debug), text, details
-
-
-class StreamNotifier:
-    """Reports texts about one stream to ``notify``. ``warned`` are the warnings of all streams that are reported only once."""
-
-    def __init__(self, stream: Stream, notify: StreamNotify, warned: set[str]) -> None:
-        self._stream, self._notify, self._warned = stream, notify, warned
-
-    def __call__(self, text: str, details: str = "", *, kind: str = "error") -> None:
-        """Report ``text``."""
-        self._notify(self._stream, kind, text, details)
-
-    def warn_once(self, text: str) -> None:
-        """Report a warning, unless a stream has reported the same one."""
-        if text not in self._warned:
-            self._warned.add(text)
-            self(text, kind="warning")
 
 
 class StreamPipeline(Owner):
@@ -77,7 +59,7 @@ class StreamPipeline(Owner):
 
     def _fail(self, text: str, details: str) -> None:
         self.code = FAILED
-        self._notify(text, details)
+        self._notify("error", text, details)
 
     def _play(self) -> int:
         pipeline = self._build()
@@ -110,7 +92,7 @@ class StreamPipeline(Owner):
             branch.find_sources()
         except LaunchError as error:
             branch.failed = True
-            branch.notify(str(error), error.details)
+            branch.notify("error", str(error), error.details)
         return not branch.failed
 
     def _build_shared(self) -> Any:
@@ -166,7 +148,7 @@ class StreamPipeline(Owner):
         if branch or len(self.branches) == 1:
             (branch or self.branches[0]).report(report)
         else:
-            self._notify(report.advised, report.details, kind=report.kind)
+            self._notify(report.kind, report.advised, report.details)
 
     def tick(self) -> None:
         """Update all streams; end when all of them have ended."""
@@ -275,7 +257,7 @@ class Session:
     ) -> None:
         self.configuration = configuration
         self.interrupts = Interrupts()
-        found, warned = configuration.callback, set[str]()
+        found, warned = configuration.callback, dict[str, object]()
         # First what may fail, then what empties files.
         callbacks = [
             SignalCallback(*found, configuration.event_items, stream.options) if found else None
@@ -284,11 +266,10 @@ class Session:
         self.writer = writer(self)
         self.branches: list[Branch] = []
         for stream, callback in zip(configuration.streams, callbacks, strict=True):
-            notifier = StreamNotifier(stream, notify, warned)
-            publisher = Publisher(stream, self.writer, callback, notifier, notifier.warn_once)
-            self.branches.append(Branch(publisher, options, notifier, notifier.warn_once))
+            notifier = Notifier(stream, notify, warned)
+            self.branches.append(Branch(Publisher(stream, self.writer, callback, notifier), options, notifier))
         self._pipelines = [
-            StreamPipeline(group, options, self.interrupts, StreamNotifier(_named_after(group), notify, warned))
+            StreamPipeline(group, options, self.interrupts, Notifier(_named_after(group), notify, warned))
             for group in grouped(self.branches)
         ]
         self._changing = threading.Lock()
