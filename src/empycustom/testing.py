@@ -30,7 +30,7 @@ from empycustom.buffers.mapping import map_frame, write_frame
 from empycustom.elements.base import VIDEO_CAPS
 from empycustom.elements.document import DocumentResult
 from empycustom.elements.frames import FrameFormat
-from empycustom.elements.output import OutputCaps, check_buffer, write_arrays
+from empycustom.elements.output import OutputCaps
 from empycustom.elements.properties import options_text
 from empycustom.errors import FrameError
 from empycustom.frames.formats import check_format, check_size
@@ -46,6 +46,7 @@ from empycustom.model.values import NOTHING
 from empycustom.model.wire import document
 from empycustom.native.metas import video_layout
 from empycustom.runners.inline import read_pair, read_returned
+from empycustom.runners.made import check_buffer, write_arrays
 from empycustom.text import as_text
 
 LABELS = ("car", "bicycle", "person")  # of objects that are only counted, by class_id, as in DeepStream
@@ -285,8 +286,7 @@ class OpenLibrary:
         output = frame.format if library.in_place else self._output_of(library, frame)
         number = self._numbers[library.name] = self._numbers.get(library.name, -1) + 1
         buffer, counts = frame.buffer(number), [len(frame.objects)]
-        in_meta = frame.in_meta(buffer, number)
-        before = frame.in_meta(buffer, number)  # the library may change what it gets
+        in_meta, before = (frame.in_meta(buffer, number) for _ in range(2))  # the library may change what it gets
         began = time.perf_counter()
         returned = library.call(wrap(buffer), in_meta, self.options, self.events)
         took_ms = (time.perf_counter() - began) * 1000

@@ -7,10 +7,13 @@ from typing import Any
 
 from empycustom.buffers.callback import VIEWS, borrow_function
 from empycustom.elements.frames import FrameFormat, FrameReader
+from empycustom.elements.output import NewFrames
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library
 from empycustom.model.wire import in_meta
 from empycustom.native import shared
+from empycustom.native.loading import gst
+from empycustom.native.metas import pts_at
 from empycustom.runners.inline import InlineRunner
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Job
@@ -69,6 +72,26 @@ class Frames:
         finally:
             del image
             shared.unref(job.buffer)
+
+
+def made_inline(frames: Frames, path: Any, target: FrameFormat) -> tuple[bytes, int] | None:
+    """Return the content and the time of the frame that ``process`` makes in this thread; None: it is dropped."""
+    library = Library.open(str(path), in_place=False, views=VIEWS)
+    runner = InlineRunner(library, in_place=False)
+    new_frames = NewFrames(library, lambda: None)
+    new_frames.expect(frames.reader.format, target)
+    runner.start({}, None)
+    job, empty = frames.job(), gst.gst_buffer_new()
+    image = borrow_function()(job.buffer)
+    try:
+        result = runner.run(job.frame, image)
+        if result is None or result.image[0] is None:
+            return None
+        new_frames.fill(job.buffer, empty, result.image, job.frame)
+        return content(empty), pts_at(empty)[0]
+    finally:
+        runner.stop()
+        new_frames.close()
 
 
 def content(address: int) -> bytes:

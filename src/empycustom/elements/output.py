@@ -12,24 +12,23 @@ from typing import Any
 from empycustom.buffers.callback import offer_frames, offer_no_memory, offers_pool
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.frames import FrameFormat
-from empycustom.errors import FrameError, LibraryError, OutputError
+from empycustom.errors import LibraryError, OutputError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.callbacks import Library
-from empycustom.library.explain import is_kind, kind_of
+from empycustom.library.explain import is_kind
 from empycustom.native.memory import ArrayExporter
 from empycustom.native.metas import (
     Scaling,
     allocate,
     carry_metas,
     carry_times_and_flags,
-    described_at,
     remove_metas,
     share_memory,
     size_of,
 )
 from empycustom.runners.inline import invalid_result, read_returned
+from empycustom.runners.made import CAPS_EXAMPLE, address_of, caps_text, check_buffer, write_arrays
 
-_EXAMPLE = '"video/x-raw,width=320,height=240"'
 _LIMIT = 1 << 15  # GStreamer's own elements go no further
 _OF_THE_FORMAT = ("colorimetry", "chroma-site")  # they do not outlive a change of the format
 
@@ -77,14 +76,13 @@ class OutputCaps:
         return caps if returned is None else read_returned(self._library, self._completed, returned, caps, callback="output_caps")
 
     def _completed(self, returned: Any, caps: Any) -> Any:
-        if not isinstance(returned, (str, Gst.Caps)):
-            raise OutputError(f"it is {kind_of(returned)}; return a text such as {_EXAMPLE}, a Gst.Caps, or None")
-        requested = Gst.Caps.from_string(returned) if isinstance(returned, str) else returned
+        text = caps_text(returned)
+        requested = Gst.Caps.from_string(text)
         if requested is None or requested.is_any() or requested.get_size() != 1 or not _is_raw_video(requested):
-            raise OutputError(f"{_text(returned)!r} is not one kind of raw video; return a text such as {_EXAMPLE}")
+            raise OutputError(f"{text!r} is not one kind of raw video; return a text such as {CAPS_EXAMPLE}")
         made = _completed(requested, caps)
         if not made.is_fixed():
-            raise OutputError(f"{_text(returned)!r} leaves a choice; give every field one value")
+            raise OutputError(f"{text!r} leaves a choice; give every field one value")
         if not is_video(made):
             raise OutputError(f"{made.to_string()!r} is not a video format")
         if not made.is_subset(self._template):
@@ -103,10 +101,6 @@ def is_video(caps: Any) -> bool:
     except TypeError:  # PyGObject's way of returning NULL
         return False
     return info is not None and 0 < info.width < _LIMIT and 0 < info.height < _LIMIT
-
-
-def _text(returned: Any) -> str:
-    return returned if isinstance(returned, str) else str(returned.to_string())
 
 
 def _completed(requested: Any, given: Any) -> Any:
@@ -128,35 +122,6 @@ def _structure(caps: Any) -> Any:
     return Gst.Structure.new_from_string(f"video/x-raw{comma}{fields}")
 
 
-address_of = Gst.Buffer.__hash__  # not hash(), which a class below it may have changed
-
-
-def check_buffer(library: Library, made: Any, frame_format: FrameFormat, *, exactly: bool) -> None:
-    """Raise CallbackOutputError where a ``Gst.Buffer`` that ``process`` made is not a frame of the negotiated format.
-
-    Without a GstVideoMeta it may have more bytes than a frame needs, unless ``exactly``.
-    """
-    if frame_format.memory != "CPU":
-        return  # how large such a buffer has to be is known to its makers alone
-    read_returned(library, _check_buffer, made, frame_format, exactly)
-
-
-def _check_buffer(made: Any, frame_format: FrameFormat, exactly: bool) -> None:
-    size, needed, described = size_of(address_of(made)), frame_format.size, described_at(address_of(made))
-    if described:
-        number, width, height = described
-        name = GstVideo.VideoFormat.to_string(GstVideo.VideoFormat(number))
-        if (name, width, height) != (frame_format.format, frame_format.width, frame_format.height):
-            raise OutputError(f"the new buffer is {name} of {width}x{height} (GstVideoMeta), but {_negotiated(frame_format)}")
-    if size < needed or (exactly and not described and size != needed):
-        hint = "change output_caps, or the buffer" if exactly else "allocate in_buffer.get_size() bytes"
-        raise OutputError(f"the new buffer has {size} bytes, but {_negotiated(frame_format)}, which needs {needed}; {hint}")
-
-
-def _negotiated(frame_format: FrameFormat) -> str:
-    return f"{frame_format.text} was negotiated"
-
-
 def fill_with_arrays(
     library: Library, image: list[Any], address: int, frame_format: FrameFormat, exporter: ArrayExporter
 ) -> bool:
@@ -172,22 +137,6 @@ def fill_with_arrays(
         allocate(address, frame_format.size)
     write_arrays(library, image[0], address, frame_format)
     return False
-
-
-def write_arrays(library: Library, made: Any, address: int, frame_format: FrameFormat) -> None:
-    """Write the arrays that ``process`` returned into the buffer at an address. Raises CallbackOutputError."""
-    read_returned(library, _write_arrays, made, address, frame_format)
-
-
-def _write_arrays(made: Any, address: int, frame_format: FrameFormat) -> None:
-    from empycustom.buffers.mapping import write_frame
-
-    if frame_format.memory != "CPU":
-        raise OutputError(f"an array cannot become a frame in {frame_format.memory} memory; return a Gst.Buffer")
-    try:
-        write_frame(address, made, frame_format.described)
-    except FrameError as error:
-        raise OutputError(f"the new frame: {error}") from error
 
 
 class NewFrames:
@@ -251,12 +200,16 @@ class NewFrames:
             remove_metas(target)
             self._copied |= not fill_with_arrays(self.library, image, target, self.target, self._exporter)
             carry_times_and_flags(source, target)
-        carry_metas(source, target, with_memory=False, scaling=self._scaling)
-        if self._scaling:
-            frame.carrier.rescale(target, frame, self._factors)
+        self.carry(source, target, frame)
         self._made.add(Gst.Buffer if is_buffer else object)
         if self._wants_pool() is not self._pooled:
             self._reconfigure()
+
+    def carry(self, source: int, target: int, frame: Frame) -> None:
+        """Let the buffer at ``target``, which has the pixels of a new frame, have the metas of the one at ``source``."""
+        carry_metas(source, target, with_memory=False, scaling=self._scaling)
+        if self._scaling:
+            frame.carrier.rescale(target, frame, self._factors)
 
 
 def _share(made: int, target: int) -> None:

@@ -21,7 +21,7 @@ from empycustom.gstreamer import Gst
 from empycustom.model.results import Result
 from empycustom.model.values import name_frames
 from empycustom.model.wire import in_meta
-from empycustom.native.pads import drop, new_buffer
+from empycustom.native.pads import drop
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Job, Pool, Woken
 
@@ -199,26 +199,18 @@ class Workers(Asynchronous[Job]):
         """Return the buffer with what the library made of a frame, 0: it drops it. Raises LibraryError."""
         buffer = job.buffer
         if not self._pool.library.in_place:
-            if result is None or result.image[0] is None:
+            if not job.made:
                 self._owner.tally.dropped += 1
                 drop(buffer)
                 return 0
-            buffer = self._filled(job, result.image)
+            if job.made != buffer:
+                self._new_frames.carry(buffer, job.made, job.frame)
+                drop(buffer)
+                buffer = job.buffer = job.made
         if result is not None and result.returned is not None:
             self._owner.apply(buffer, job.frame, result)
         else:
             self._owner.frames.stamp(buffer, job.frame)
-        return buffer
-
-    def _filled(self, job: Job, image: list[Any]) -> int:
-        """Return a new buffer with the frame that ``process`` made, in the place of the one that came."""
-        buffer = new_buffer()
-        try:
-            self._new_frames.fill(job.buffer, buffer, image, job.frame)
-        except BaseException:
-            drop(buffer)
-            raise
-        drop(job.buffer)
         return buffer
 
     # What the element asks for.

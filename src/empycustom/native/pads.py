@@ -182,11 +182,6 @@ def add_latency(query: int, own: Callable[[], int]) -> bool:
 # Buffers.
 
 
-def new_buffer() -> int:
-    """Return the address of a new buffer, with nothing in it."""
-    return int(gst.gst_buffer_new())
-
-
 def drop(buffer: int) -> None:
     """Give back a reference to the buffer at an address."""
     gst.gst_mini_object_unref(ffi.cast(POINTER, buffer))

@@ -29,6 +29,11 @@ from empycustom.runners.supervisor import PAUSED, READY, STARTING, Supervisor, T
 _ROOM = 2  # frames of a worker: one that it works on, and one that waits
 
 
+def _busyness(worker: Supervisor) -> tuple[bool, int, bool]:
+    """Return how much there is against giving something to a worker."""
+    return worker.state == PAUSED, worker.load, worker.state != READY
+
+
 class ProcessPool:
     """Runs one library in so many processes, see :class:`~empycustom.runners.protocol.Pool`."""
 
@@ -59,7 +64,8 @@ class ProcessPool:
     def start(self, options: dict[str, Any], events: Any) -> None:
         """Load, check and start the library in all workers. Raises LibraryError."""
         self.options, self.events = options, events
-        self._images, self._relay, self._poke = SharedPool(), Relay(), os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._images, self._targets = SharedPool(), SharedPool()
+        self._relay, self._poke = Relay(), os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._workers = [Supervisor(self._relay, self._introduction) for _ in range(self._count)]
         try:
             for worker in self._workers:
@@ -106,7 +112,7 @@ class ProcessPool:
                     worker.pump()
                 os.eventfd_write(self._poke, 1)
             if queue:
-                worker = min(self._workers, key=lambda each: (each.state == PAUSED, each.load, each.state != READY))
+                worker = min(self._workers, key=_busyness)
                 return worker if worker.load < _ROOM else None
             return next((each for each in self._workers if each.state == READY and not each.load), None)
 
@@ -118,25 +124,56 @@ class ProcessPool:
             found = shared.copy_frame(job.buffer, ticket.image)
         frame = job.frame
         layout = frame.metas.layout and tuple(frame.metas.layout)
-        ticket.place = found
-        ticket.given = frame.in_meta, [len(handles) for handles in frame.handles], layout, shared.times_of(ticket.image)
+        wanted = None
+        if not self._in_place:
+            target = self.target
+            ticket.target = self._targets.acquire(target.size)
+            wanted = target.memory, target.size, target.text, target.described
+        others = [shared.shared_in(ticket.target)] if wanted else []
+        ticket.places = (found, *filter(None, others))
+        counts = [len(handles) for handles in frame.handles]
+        ticket.given = frame.in_meta, counts, layout, shared.times_of(ticket.image), wanted
 
     def collect(self, job: Job, wake_fd: int) -> Result | None:
         """Wait for a frame, and return what the library made of it. Raises LibraryError, WorkerError, Woken."""
         ticket: Ticket = job.ticket
-        while True:
-            with self._lock:
-                watched = self._pump_for(ticket)
-                if ticket.answer is not None:
-                    ticket.worker.load -= 1
-                    break
-                patience = ticket.worker.patience(self.call_timeout_ms)
-            self._wait(watched, patience, wake_fd)
+        self._wait_for(ticket, wake_fd)
         began = monotonic_ns()
         try:
             return self._taken(job, ticket)
         finally:
             job.transport_ns += monotonic_ns() - began
+
+    def _wait_for(self, ticket: Ticket, wake_fd: int | None) -> None:
+        """Wait until there is an answer. Raises Woken."""
+        while True:
+            with self._lock:
+                watched = self._pump_for(ticket)
+                if ticket.answer is not None:
+                    ticket.worker.load -= 1
+                    return
+                patience = ticket.worker.patience(self.call_timeout_ms)
+            self._wait(watched, patience, wake_fd)
+
+    def output_caps(self, caps: Any, wake_fd: int | None = None) -> str | None:
+        """Call the library's ``output_caps`` in a worker, while no frame is under way. Raises LibraryError, Woken."""
+        self._number += 1
+        ticket = Ticket(self._number, (self.options, self.events))
+        ticket.kind, ticket.given = "caps", caps.to_string()
+        with self._lock:
+            min(self._workers, key=_busyness).give(ticket)
+        try:
+            self._wait_for(ticket, wake_fd)
+        except Woken:
+            with self._lock:
+                ticket.worker.forget(ticket, self._number + 1)
+            raise
+        if isinstance(ticket.answer, Exception):
+            raise ticket.answer
+        kind, packed = ticket.answer[-1]
+        if kind == "error":
+            raise unpack_error(packed)
+        return packed  # type: ignore[no-any-return]
 
     def is_done(self, job: Job) -> bool:
         """Return whether ``collect`` would return, or raise, at once."""
@@ -184,30 +221,41 @@ class ProcessPool:
         if isinstance(answer, Exception):
             self._settle(job, ticket, failed=True, kept=False)
             raise answer
-        _, job.took_ns, overhead, kept, times, (kind, packed) = answer
+        _, job.took_ns, overhead, kept, times, (kind, packed, made) = answer
         job.transport_ns += overhead
         self._settle(job, ticket, failed=kind == "error", kept=kept)
         if kind == "error":
             raise unpack_error(packed)
         if times:
             shared.set_times(job.buffer, times)
+        if not self._in_place:
+            self._make(job, ticket, made)
+        ticket.drop()
         return unpack_result(packed)
 
     def _settle(self, job: Job, ticket: Ticket, *, failed: bool, kept: bool) -> None:
         """Let a job have the buffer that goes on: what the worker wrote, or the original where it failed and there is one."""
-        image, original, ticket.image, ticket.original = ticket.image, ticket.original, 0, 0
-        if failed and original:
-            job.buffer, unwanted = original, image
+        image = ticket.image
+        if failed and ticket.original:
+            job.buffer, ticket.original = ticket.original, 0
+        elif kept:
+            job.buffer = self._images.acquire(size_of(image))
+            shared.copy_frame(image, job.buffer)
         else:
-            job.buffer, unwanted = image, original
-        if kept:  # by the library; nobody else may write into that memory any more
-            if not (failed and original):
-                job.buffer, unwanted = self._images.acquire(size_of(image)), original
-                shared.copy_frame(image, job.buffer)
+            job.buffer, ticket.image = image, 0
+        if kept:  # the memory is the library's; nobody else may write into it any more
             shared.abandon(image)
-            unwanted = 0 if unwanted == image else unwanted
-        if unwanted:
-            shared.unref(unwanted)
+            ticket.image = 0
+        if failed:
+            ticket.drop()
+
+    def _make(self, job: Job, ticket: Ticket, made: Any) -> None:
+        """Let a job have the new frame, whose times are ``made``; 0: it is dropped, 1: it is the one that came."""
+        if made == 1:
+            job.made = job.buffer
+        elif made:
+            job.made, ticket.target = ticket.target, 0
+            shared.set_times(job.made, made)
 
     def states(self) -> list[str]:
         """Return what each worker does."""
@@ -230,6 +278,7 @@ class ProcessPool:
                 worker.end()
             self._relay.close()
             self._images.close()
+            self._targets.close()
             os.close(self._poke)
         for error in (worker.error for worker in workers):
             if error:

@@ -44,11 +44,14 @@ class Job:
     """A frame on its way through a pool. ``frame`` is decoded, and has its ``in_meta``.
 
     ``buffer`` is the address of the GstBuffer, one reference to which belongs to the job. The pool takes that with ``submit``;
-    with ``collect``, whether it returns or raises, the job has one again: to the buffer that goes downstream. ``took_ns`` is how
-    long the call itself took, ``transport_ns`` what getting there and back took besides.
+    with ``collect``, whether it returns or raises, the job has one again: to the buffer that goes downstream, or, where the
+    library is not called in place, to the one that came. ``made`` is the address of the new frame then, with one reference, and
+    the times and flags that it is to have; 0: the frame is dropped. It may be ``buffer``, with one reference in all.
+
+    ``took_ns`` is how long the call itself took, ``transport_ns`` what getting there and back took besides.
     """
 
-    number = took_ns = transport_ns = 0
+    number = made = took_ns = transport_ns = 0
     ticket: Any = None  # the pool's own
 
     def __init__(self, frame: Frame, buffer: int) -> None:
@@ -88,7 +91,7 @@ class Pool(Protocol):
         """
 
     def collect(self, job: Job, wake_fd: int) -> Result | None:
-        """Wait for a frame, and return what the library made of it, as :meth:`Runner.run` does.
+        """Wait for a frame, and return what the library made of it, as :meth:`Runner.run` does, less ``image``.
 
         Raises LibraryError (with the traceback), StreamEndedError, WorkerError where the worker died, CallTimeoutError. Raises
         Woken when ``wake_fd`` can be read (it is not read here); the job is as before then, to be collected or forgotten.
@@ -100,8 +103,8 @@ class Pool(Protocol):
     def forget(self, job: Job) -> None:
         """Take back a frame that was submitted, and is not wanted any more; its buffer belongs to the pool."""
 
-    def output_caps(self, caps: Any) -> str | None:
-        """Call the library's ``output_caps`` in a worker, while no frame is under way. Raises LibraryError."""
+    def output_caps(self, caps: Any, wake_fd: int | None = None) -> str | None:
+        """Call the library's ``output_caps`` in a worker, while no frame is under way. Raises LibraryError, Woken."""
 
     def states(self) -> list[str]:
         """Return what each worker does: ``"starting"``, ``"idle"``, ``"busy"``, ``"paused"`` (until it is started again)."""

@@ -14,10 +14,13 @@ from typing import Any
 from empycustom.buffers.callback import VIEWS, wrap
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.callbacks import Library
+from empycustom.library.explain import is_kind
+from empycustom.model.results import Result
 from empycustom.native.memory import ArrayExporter
 from empycustom.native.metas import VideoLayout
 from empycustom.native.shared import SharedView, describe, set_times, times_of
-from empycustom.runners.inline import InlineRunner
+from empycustom.runners.inline import InlineRunner, read_returned
+from empycustom.runners.made import PlainFormat, address_of, caps_text, write_made
 from empycustom.runners.messages import (
     BOARD_SIZE,
     CALL_AT,
@@ -67,12 +70,17 @@ class Worker:
         while True:
             message, files = receive(self._control)
             began = monotonic_ns()
-            kind, *rest = at_worker(message)
+            kind, number, told, *rest = at_worker(message)
             if kind == "stop":
                 self._answer("stopping")
                 self._answer("stopped", self._stopped())
                 return
-            self._frame(began, files, *rest)
+            if told:
+                self._runner.options, self._runner.events = told
+            if kind == "caps":
+                self._answer("answer", number, 0, 0, False, None, self._output_caps(*rest))
+            else:
+                self._frame(began, number, files, *rest)
 
     def _answer(self, *message: Any) -> None:
         send(self._control, to_parent(*message))
@@ -84,10 +92,18 @@ class Worker:
             return pack_error(error)
         return None
 
-    def _frame(self, began: int, files: list[int], number: int, told: Any, new: Any, gone: Any, image: Any, given: Any) -> None:
+    def _output_caps(self, caps: str) -> tuple[Any, ...]:
+        library = self._runner.library
+        try:
+            returned = library.output_caps(Gst.Caps.from_string(caps), self._runner.options)
+            if returned is not None:
+                returned = read_returned(library, caps_text, returned, callback="output_caps")
+        except BaseException as error:  # noqa: BLE001 - it is the parent's to report
+            return "error", pack_error(error)
+        return "result", returned
+
+    def _frame(self, began: int, number: int, files: list[int], new: Any, gone: Any, places: Any, given: Any) -> None:
         """Run the library for a frame, and send what it made of it."""
-        if told:
-            self._runner.options, self._runner.events = told
         for each in gone:
             self._images.pop(each, None)
         for (known, length), file in zip(new, files, strict=True):
@@ -95,30 +111,48 @@ class Worker:
         if number < _NUMBER.unpack_from(self._board, WANTED_AT)[0]:
             self._answer("answer", number, 0, 0, False, None, None)
             return
-        slot, offset, size = image
+        (slot, offset, size), *others = places
         found = self._images[slot]
         buffer = found.open(self._exporter, offset, size)
+        target = self._images[others[0][0]].open(self._exporter, *others[0][1:]) if others else None
         references = getrefcount(buffer)
-        answer, times = self._called(number, buffer, *given)
+        answer, times = self._called(number, buffer, target, *given)
         kept = getrefcount(buffer) > references or found.view.is_kept()
         if kept:  # the memory is the library's from now on
             del self._images[slot]
         took = self._runner.took_ns
         self._answer("answer", number, took, monotonic_ns() - began - took, kept, times, answer)
 
-    def _called(self, number: int, buffer: Any, in_meta: Any, counts: list[int], layout: Any, times: Any) -> tuple[Any, Any]:
+    def _called(
+        self, number: int, buffer: Any, target: Any, in_meta: Any, counts: list[int], layout: Any, times: Any, wanted: Any
+    ) -> tuple[Any, Any]:
         """Return what the library made of a buffer, and its times, where they have been changed."""
         address, about = hash(buffer), in_meta["buffer"]
-        described = (int(GstVideo.VideoFormat.from_string(about["format"])), about["width"], about["height"]) if layout else ()
-        describe(address, VideoLayout(*layout) if layout else None, described)
+        described = about["format"], about["width"], about["height"], about["interlace_mode"]
+        number_of_format = int(GstVideo.VideoFormat.from_string(described[0])) if layout else 0
+        describe(address, VideoLayout(*layout) if layout else None, (number_of_format, *described[1:3]))
         set_times(address, times)
         frame: Any = SimpleNamespace(in_meta=in_meta, handles=[range(count) for count in counts])
         _CALL.pack_into(self._board, CALL_AT, number, monotonic_ns())
         try:
-            answer = "result", pack_result(self._runner.run(frame, buffer))
+            result = self._runner.run(frame, buffer)
+            made = self._made(result, buffer, target, wanted, described) if wanted else None
+            answer = "result", pack_result(result), made
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
-            answer = "error", pack_error(error)
+            answer = "error", pack_error(error), None
         finally:
+            result = None  # the image in it is the library's
             _CALL.pack_into(self._board, CALL_AT, 0, 0)
         now = times_of(address)
         return answer, now if now != times else None
+
+    def _made(self, result: Result | None, buffer: Any, target: Any, wanted: Any, described: Any) -> Any:
+        """Write the new frame into ``target``, and return its times; 0: it is dropped, 1: it is the buffer that came."""
+        made = result.image[0] if result else None
+        if made is None:
+            return 0
+        if made is buffer:
+            return 1
+        wanted = PlainFormat(*wanted)
+        write_made(self._runner.library, made, hash(target), wanted, exactly=wanted.described != described)
+        return times_of(address_of(made if is_kind(made, Gst.Buffer) else buffer))

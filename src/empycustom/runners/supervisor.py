@@ -30,15 +30,17 @@ _IN_FLIGHT = 2  # frames that a process has: one that it works on, and one that 
 class Ticket:
     """What a pool has of a job: its number, and the buffer in shared memory (``image``) that a process gets to see.
 
-    ``place`` is where in which shared memory that lies; ``original`` the buffer that it was copied from, 0: it was not. ``told``
-    are options and events, ``given`` what is about the frame. ``answer`` is what the process sent, or an exception.
+    ``original`` is the buffer that it was copied from, 0: it was not; ``target`` is one for what ``process`` makes, 0: there is
+    none. ``places`` are where in which shared memory these lie. ``told`` are options and events, ``given`` what is about the
+    frame; ``kind`` is "frame", or "caps": there is no frame. ``answer`` is what the process sent, or an exception.
     """
 
+    kind = "frame"
     answer: Any = None
     is_wanted = True
-    image = original = 0
-    place: tuple[SharedMemory, int, int]
-    given: tuple[Any, ...] = ()
+    image = original = target = 0
+    places: tuple[tuple[SharedMemory, int, int], ...] = ()
+    given: Any = None
     worker: Supervisor
 
     def __init__(self, number: int, told: tuple[Any, Any]) -> None:
@@ -46,9 +48,9 @@ class Ticket:
 
     def drop(self) -> None:
         """Let go of the buffers."""
-        for address in filter(None, (self.image, self.original)):
+        for address in filter(None, (self.image, self.original, self.target)):
             shared.unref(address)
-        self.image = self.original = 0
+        self.image = self.original = self.target = 0
 
 
 class Supervisor:
@@ -146,17 +148,18 @@ class Supervisor:
     def _send(self, ticket: Ticket) -> bool:
         assert self.process, "it is ready"
         told = None if ticket.told[0] is self._told[0] and ticket.told[1] is self._told[1] else ticket.told
-        memory, offset, size = ticket.place
-        is_new = memory.number not in self._known
-        gone = [*(self._known - shared.living)] if is_new else []
-        new, files = ([(memory.number, memory.length)], [memory.file]) if is_new else ([], [])
-        message = to_worker("frame", ticket.number, told, new, gone, (memory.number, offset, size), ticket.given)
-        if not self.process.send(message, files):
+        new = [memory for memory, _, _ in ticket.places if memory.number not in self._known]
+        gone = [*(self._known - shared.living)] if new else []
+        lengths = [(memory.number, memory.length) for memory in new]
+        places = [(memory.number, offset, size) for memory, offset, size in ticket.places]
+        rest = (lengths, gone, places) if places else ()
+        message = to_worker(ticket.kind, ticket.number, told, *rest, ticket.given)
+        if not self.process.send(message, [memory.file for memory in new]):
             return False
         self._told = ticket.told
-        if is_new:
+        if new:
             self._known.difference_update(gone)
-            self._known.add(memory.number)
+            self._known.update(memory.number for memory in new)
         return True
 
     # What the process says, in `messages.py`.
@@ -166,7 +169,7 @@ class Supervisor:
             ticket = self._sent.popleft()
             assert ticket.number == rest[0], "answers come in the order of frames"
             if rest[3]:  # the library keeps the frame: its memory is another one's now
-                self._known.discard(ticket.place[0].number)
+                self._known.discard(ticket.places[0][0].number)
             ticket.answer = rest
             if not ticket.is_wanted:
                 ticket.drop()
@@ -224,7 +227,7 @@ class Supervisor:
         for ticket in self._sent:
             ticket.is_wanted = False
         process.want_from(2**63)
-        if self.state == READY and process.send(to_worker("stop"), []):
+        if self.state == READY and process.send(to_worker("stop", 0, None), []):
             self.state, self._limit = STOPPING, monotonic() + (_CALL_S if self._sent else _STOP_S)
         else:
             process.kill()
