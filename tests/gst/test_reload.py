@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -98,11 +99,13 @@ class Stream:
         self._meta.disconnect(self._handler)  # which refers to the pipeline
 
     def next_message(self, kind):
-        message = self.pipeline.get_bus().timed_pop_filtered(PATIENCE_S * Gst.SECOND, kind | Gst.MessageType.ERROR)
-        assert message, "no such message"
-        assert message.type == kind, message.parse_error()
-        error, details = message.parse_warning() if kind == Gst.MessageType.WARNING else message.parse_info()
-        return error.message, details
+        while True:
+            message = self.pipeline.get_bus().timed_pop_filtered(PATIENCE_S * Gst.SECOND, kind | Gst.MessageType.ERROR)
+            assert message, "no such message"
+            assert message.type == kind, message.parse_error()
+            error, details = message.parse_warning() if kind == Gst.MessageType.WARNING else message.parse_info()
+            if not is_about_time(error.message):
+                return error.message, details
 
     def warning(self):
         return self.next_message(Gst.MessageType.WARNING)
@@ -116,7 +119,12 @@ class Stream:
         while message := bus.pop_filtered(Gst.MessageType.WARNING | Gst.MessageType.ERROR):
             parsed = message.parse_warning() if message.type == Gst.MessageType.WARNING else message.parse_error()
             found.append(parsed[0].message)
-        return found
+        return [text for text in found if not is_about_time(text)]
+
+
+def is_about_time(text):
+    """A frame lasts 10 ms here, which a busy machine may take for a call."""
+    return "live video falls behind" in text
 
 
 @contextmanager
@@ -432,10 +440,10 @@ def test_new_frames_of_another_size(library, paused):
     path = library(new_frames(1))
     sizes = []
 
-    def look(_pad, info):
+    def look(pad, info):
         _, mapped = info.get_buffer().map(Gst.MapFlags.READ)
-        caps = _pad.get_current_caps().get_structure(0)
-        sizes.append((mapped.data[0], caps.get_value("width"), mapped.size))
+        width = re.search(r"width=\(int\)(\d+)", pad.get_current_caps().to_string())[1]
+        sizes.append((mapped.data[0], int(width), mapped.size))
         info.get_buffer().unmap(mapped)
         return Gst.PadProbeReturn.OK
 
