@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError
 from empycustom.library.dialects import DIALECTS, FRAMES, HOOKS, Callback, Callbacks, Views, code_of, line_of
 from empycustom.library.explain import ending_error, is_kind, key_meant, locate_error
-from empycustom.library.load import load, load_again, load_ahead, load_error, unload
+from empycustom.library.load import load, load_again, load_ahead, load_error, record_shared, sources_of, unload
 
 _E = TypeVar("_E", bound=LibraryError)
 _READ_ONLY = re.compile(r"\barray\b.*read-?only|destination is read-only")  # what NumPy and OpenCV report
@@ -103,13 +103,16 @@ class Library(LibraryFacts):
     views: Views = field(default_factory=dict)
 
     @classmethod
-    def open(cls, library: Any, *, in_place: bool, dialect: str = "empycustom", views: Views | None = None) -> Library:
+    def open(
+        cls, library: Any, *, in_place: bool, dialect: str = "empycustom", views: Views | None = None, **settings: Any
+    ) -> Library:
         """Load a library and check its callbacks. Raises LibraryError, whose message has what to fix.
 
         ``library`` is a file or a dotted module name; in programs also an object that has the callbacks, or a function that is
         the one that sees frames. ``views`` are what callbacks may ask for by name besides ``events`` and ``frame``.
+        ``settings`` are those of :func:`~empycustom.library.load.load`.
         """
-        target = load(library) if isinstance(library, str) else library
+        target = load(library, **settings) if isinstance(library, str) else library
         try:
             return cls._bound(target, dialect, views or {}, in_place=in_place)
         except BaseException:
@@ -146,6 +149,11 @@ class Library(LibraryFacts):
             return [*DIALECTS[self.dialect].hints(self.target, self.path)]
         except (OSError, SyntaxError, ValueError):  # it is only a hint
             return []
+
+    def all_sources(self) -> dict[str, bytes]:
+        """Return the files of the library, those of modules that are everybody's as well, with their digests."""
+        record_shared(self.target)
+        return sources_of(self.target)
 
     def close(self) -> None:
         """Give back what loading took; the library must not be called after it."""

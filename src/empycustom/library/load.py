@@ -76,18 +76,37 @@ def names_in(custom_lib: str) -> set[str]:
     return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
 
 
-def load(custom_lib: str) -> ModuleType:
+def load(custom_lib: str, *, sources: dict[str, bytes] | None = None, own: bool = False) -> ModuleType:
     """Load the file or dotted module that ``custom_lib`` names, as a new module, and return it.
 
     A file is absolute, starts with ``~``, or is relative to the working directory. Raises LibraryNotFoundError if there is
-    none, LibraryImportError (with the traceback) if running it fails. :func:`unload` frees what it takes.
+    none, LibraryImportError (with the traceback) if running it fails. :func:`unload` frees what it takes. ``sources`` and
+    ``own``: as for :func:`load_again`.
     """
     path = _file(custom_lib) if _is_file(custom_lib) else None
+    if own:
+        folder, only = _own_place(_as_loaded(path, custom_lib))
+        return _load(path, custom_lib, folder, own=True, only=only, sources=sources)
     with _lock:
         waiting = _waiting.get(str(path or custom_lib))
         if waiting:
             return waiting.pop(0)
-    return _load(path, custom_lib, _folder_of(path))
+    return _load(path, custom_lib, _folder_of(path), sources=sources)
+
+
+def _as_loaded(path: Path | None, custom_lib: str) -> _Loaded:
+    """Return what a library would be loaded as."""
+    folder, origin = _folder_of(path), str(path)
+    with _lock:
+        package = Package("", folder, shared=folder not in _folders and _is_on_path(folder))
+    loaded = _Loaded(package, path, custom_lib, origin)
+    if not loaded.is_copied:
+        return loaded
+    try:
+        found = importlib.util.find_spec(custom_lib)
+    except BaseException:  # noqa: BLE001 - loading it says what is wrong
+        found = None
+    return loaded._replace(origin=str(found.origin if found else os.path.join(folder, custom_lib)))
 
 
 def _folder_of(path: Path | None) -> str:

@@ -35,13 +35,18 @@ def _busyness(worker: Supervisor) -> tuple[bool, int, bool]:
 
 
 class ProcessPool:
-    """Runs one library in so many processes, see :class:`~empycustom.runners.protocol.Pool`."""
+    """Runs one library in so many processes, see :class:`~empycustom.runners.protocol.Pool`.
+
+    ``is_new``: it is a new version of one that runs, see :mod:`empycustom.runners.versions`. ``sources`` are the files of the
+    library that the workers ran, with the digest of each.
+    """
 
     library: LibraryElsewhere
     target: Any = None
 
-    def __init__(self, custom_lib: str, *, in_place: bool, workers: int) -> None:
-        self._custom_lib, self._in_place, self._count = custom_lib, in_place, workers
+    def __init__(self, custom_lib: str, *, in_place: bool, workers: int, is_new: bool = False) -> None:
+        self._custom_lib, self._in_place, self._count, self._is_new = custom_lib, in_place, workers, is_new
+        self.sources: dict[str, bytes] = {}
         self.options, self.events = dict[str, Any](), None
         self.call_timeout_ms = 0
         self._workers: list[Supervisor] = []
@@ -59,7 +64,8 @@ class ProcessPool:
         return sum(worker.restarts for worker in self._workers)
 
     def _introduction(self) -> dict[str, Any]:
-        return {"library": self._custom_lib, "in_place": self._in_place, "options": self.options, "events": self.events}
+        about = {"library": self._custom_lib, "in_place": self._in_place, "is_new": self._is_new}
+        return {**about, "options": self.options, "events": self.events}
 
     def start(self, options: dict[str, Any], events: Any) -> None:
         """Load, check and start the library in all workers. Raises LibraryError."""
@@ -77,12 +83,19 @@ class ProcessPool:
                     if worker.error:
                         raise worker.error
         except BaseException:
+            self._merge_sources()
             with suppress(LibraryError):  # the first one says what is wrong
                 self.stop()
             raise
         facts = self._workers[0].facts
         assert facts, "it is ready"
         self.library = facts
+        self._merge_sources()
+
+    def _merge_sources(self) -> None:
+        for path, digest in (each for worker in self._workers for each in worker.sources.items()):
+            if self.sources.setdefault(path, digest) != digest:
+                self.sources[path] = b""  # it was changed between two workers: neither is the newest
 
     # Frames.
 

@@ -53,6 +53,7 @@ class Job:
 
     number = made = took_ns = transport_ns = 0
     ticket: Any = None  # the pool's own
+    generation: Any = None  # where pools replace each other: the one that has it
 
     def __init__(self, frame: Frame, buffer: int) -> None:
         self.frame, self.buffer = frame, buffer

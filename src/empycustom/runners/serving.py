@@ -59,11 +59,12 @@ class Worker:
         self._control = control
         self._board = mmap.mmap(setup["notes"], BOARD_SIZE)
         self._images: dict[int, _Image] = {}
-        library = Library.open(setup["library"], in_place=setup["in_place"], views=VIEWS)
+        is_new, sources = setup["is_new"], setup["sources"]
+        library = Library.open(setup["library"], in_place=setup["in_place"], views=VIEWS, sources=sources, own=is_new)
         self._runner, self._exporter = InlineRunner(library, in_place=setup["in_place"]), ArrayExporter()
         self._runner.start(setup["options"], setup["events"])
         facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines)
-        self._answer("ready", facts, [pack_error(each) for each in library.misspelt()])
+        self._answer("ready", facts, [pack_error(each) for each in library.misspelt()], library.all_sources())
 
     def serve(self) -> None:
         """Do what the pool wants, until it is to stop. Raises EOFError where there is no pool any more."""

@@ -56,8 +56,8 @@ class Ticket:
 class Supervisor:
     """Supervises one worker. ``introduction`` returns what a process has to know: the library, options and events.
 
-    ``facts`` are what a process says when it has loaded the library. ``load`` is the number of tickets that it was given, and
-    that are wanted, and not collected. ``error`` is why the last process ended.
+    ``facts`` are what a process says when it has loaded the library, ``sources`` the files that it ran. ``load`` is the number of
+    tickets that it was given, and that are wanted, and not collected. ``error`` is why the last process ended.
     """
 
     def __init__(self, relay: Relay, introduction: Callable[[], dict[str, Any]]) -> None:
@@ -66,6 +66,7 @@ class Supervisor:
         self.state = PAUSED
         self.facts: LibraryElsewhere | None = None
         self.hints: list[Any] = []
+        self.sources: dict[str, bytes] = {}
         self.load = self.restarts = 0
         self.error: Exception | None = None
         self.held: deque[Ticket] = deque()
@@ -174,7 +175,7 @@ class Supervisor:
             if not ticket.is_wanted:
                 ticket.drop()
         elif kind == "ready":
-            facts, hints = rest
+            facts, hints, self.sources = rest
             self.facts, self.hints = LibraryElsewhere(*facts), [*map(unpack_error, hints)]
             self.state, self._ready_at = READY, monotonic()
         elif kind == "version":
@@ -186,7 +187,8 @@ class Supervisor:
             self.error = unpack_error(*rest) if rest[0] else None
         else:
             assert kind == "failed", kind
-            self.error = unpack_error(*rest)
+            packed, self.sources = rest
+            self.error = unpack_error(packed)
 
     # The end of a process.
 

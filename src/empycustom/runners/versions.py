@@ -1,77 +1,98 @@
-"""The versions of a library that runs in the streaming thread: a new one takes over between two frames."""
+"""The versions of a library: a new one takes over between two frames. Those of one that runs in the streaming thread are here."""
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from threading import Event
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from empycustom.errors import LibraryError
 from empycustom.library.callbacks import Library
-from empycustom.library.load import record_shared, sources_of
+from empycustom.library.load import sources_of
 from empycustom.runners.inline import InlineRunner, stop
+
+_V = TypeVar("_V")
+_PATIENCE_S = 5.0  # at the end: for frames that an old version has
 
 
 class Owner(Protocol):
-    """Whoever has the runner."""
+    """Whoever has the runner or the pool. ``facts`` is the Library, or what a pool says of it."""
 
-    def offer(self, library: Library, change: Callable[[], None]) -> None:
+    def offer(self, facts: Any, change: Callable[[], None]) -> None:
         """Let ``change``, by which a new version takes over, be called once, in the streaming thread, between two frames."""
 
     def take_back(self) -> bool:
         """Return whether the change that was offered has not begun, and never will."""
 
-    def check(self, library: Library) -> None:
+    def check(self, facts: Any) -> None:
         """Raise LibraryError where a new version cannot take over now. It is called in the streaming thread."""
 
-    def adopt(self, library: Library) -> None:
+    def adopt(self, facts: Any) -> None:
         """Let it be the library from now on. It is called in the streaming thread, before its first frame."""
 
     def warn(self, error: BaseException) -> None:
         """Report what is wrong with a version, although it can be used."""
 
 
-class InlineVersions:
-    """The versions of the library of a runner, as :class:`empycustom.library.reload.Versions` describes them."""
+class VersionsOf(ABC, Generic[_V]):
+    """What versions have in common: :class:`empycustom.library.reload.Versions`. One runs, one may be offered."""
 
-    def __init__(self, runner: InlineRunner, owner: Owner) -> None:
-        self._runner, self._owner = runner, owner
-        self._offered: Library | None = None
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._offered: _V | None = None
         self._refusal: LibraryError | None = None
-        self._replaced: Library | None = None
+        self._replaced: _V | None = None
+        self._retired: list[_V] = []
         self._decided = Event()
-        self._is_first = True
 
+    # What a kind of them adds.
+
+    @abstractmethod
+    def newest(self, offered: _V | None) -> Any:
+        """Return the one that is offered, or else the one that runs."""
+
+    @abstractmethod
     def sources(self) -> Mapping[str, bytes]:
         """Return the files of the newest version, with the digest of what was run of each."""
-        newest = (self._offered or self._runner.library).target
-        if self._is_first:
-            record_shared(newest)
-            self._is_first = False
-        return sources_of(newest)
+
+    @abstractmethod
+    def open(self, sources: dict[str, bytes]) -> _V:
+        """Load and start a new version. Raises LibraryError."""
+
+    @abstractmethod
+    def facts(self, version: _V) -> Any:
+        """Return what the owner knows a version by."""
+
+    @abstractmethod
+    def replace(self, new: _V) -> _V:
+        """Let the new version run, and return the old one. Raises LibraryError where it does not want to."""
+
+    @abstractmethod
+    def stop(self, version: _V) -> None:
+        """Stop and unload a version. Raises LibraryError."""
+
+    def is_idle(self, _version: _V) -> bool:
+        """Return whether no frame is under way in a version."""
+        return True
+
+    # What a Reloader calls.
 
     def prepare(self, sources: dict[str, bytes]) -> None:
         """Load and start a new version, and offer it to the streaming thread. Raises LibraryError."""
-        library = (self._offered or self._runner.library).again(sources)
-        try:
-            library.start(self._runner.options)
-        except BaseException:
-            library.close()
-            raise
-        for error in library.misspelt():
-            self._owner.warn(error)
-        self.close()
-        self._offered = library
-        self._owner.offer(library, self._take_over)
+        version = self.open(sources)
+        self._withdraw()
+        self._offered = version
+        self._owner.offer(self.facts(version), self._take_over)
 
     def _take_over(self) -> None:
-        old, new = self._runner.library, self._offered
+        new = self._offered
         assert new is not None, "it was offered"
         try:
-            self._owner.check(new)
-            new.reloaded(old.target)
-            self._owner.adopt(new)
-            self._runner.library, self._replaced = new, old
+            self._owner.check(self.facts(new))
+            self._replaced = self.replace(new)
+            self._owner.adopt(self.facts(new))
         except LibraryError as error:
             self._refusal = error
         finally:
@@ -79,20 +100,25 @@ class InlineVersions:
 
     def settle(self) -> None:
         """Stop and unload what was replaced. Raises LibraryError where the new version was refused."""
-        if not self._decided.is_set():
-            return
-        self._decided.clear()
-        offered, self._offered = self._offered, None
-        replaced, self._replaced = self._replaced, None
-        refusal, self._refusal = self._refusal, None
-        self._retire(replaced or offered)
-        if refusal:
-            raise refusal
+        if self._decided.is_set():
+            self._decided.clear()
+            offered, self._offered = self._offered, None
+            replaced, self._replaced = self._replaced, None
+            refusal, self._refusal = self._refusal, None
+            self._retired += [each for each in (replaced or offered,) if each]
+            self._stop_idle()
+            if refusal:
+                raise refusal
+        self._stop_idle()
 
-    def _retire(self, library: Library | None) -> None:
+    def _stop_idle(self) -> None:
+        for version in [each for each in self._retired if self.is_idle(each)]:
+            self._retired.remove(version)
+            self._stop(version)
+
+    def _stop(self, version: _V) -> None:
         try:
-            if library:
-                stop(library, self._runner.options)
+            self.stop(version)
         except LibraryError as error:
             self._owner.warn(error)
 
@@ -100,14 +126,68 @@ class InlineVersions:
         """Take back what is offered, or, if it is too late for that, wait until it has taken over."""
         if self._owner.take_back():
             offered, self._offered = self._offered, None
-            self._retire(offered)
+            if offered:
+                self._stop(offered)
         elif self._offered:
             self._decided.wait()
-            self.settle()
+            try:
+                self.settle()
+            except LibraryError as error:
+                self._owner.warn(error)
 
     def close(self) -> None:
         """Withdraw what is offered, and stop all but the version that runs."""
+        self._withdraw()
+        until = time.monotonic() + _PATIENCE_S
+        while self._retired and time.monotonic() < until:
+            self._stop_idle()
+            time.sleep(0.01)
+        for version in self._retired:
+            self._stop(version)
+
+
+class InlineVersions(VersionsOf[Library]):
+    """The versions of the library of a runner in the streaming thread."""
+
+    def __init__(self, runner: InlineRunner, owner: Owner) -> None:
+        super().__init__(owner)
+        self._runner, self._is_first = runner, True
+
+    def newest(self, offered: Library | None) -> Library:
+        """Return the one that is offered, or else the one that runs."""
+        return offered or self._runner.library
+
+    def sources(self) -> Mapping[str, bytes]:
+        """Return the files of the newest version; those of modules that are everybody's are looked for once."""
+        library = self.newest(self._offered)
+        if self._is_first:
+            self._is_first = False
+            return library.all_sources()
+        return sources_of(library.target)
+
+    def open(self, sources: dict[str, bytes]) -> Library:
+        """Load and start a new version, in this thread. Raises LibraryError."""
+        library = self.newest(self._offered).again(sources)
         try:
-            self._withdraw()
-        except LibraryError as error:
+            library.start(self._runner.options)
+        except BaseException:
+            library.close()
+            raise
+        for error in library.misspelt():
             self._owner.warn(error)
+        return library
+
+    def facts(self, version: Library) -> Library:
+        """Return the library."""
+        return version
+
+    def replace(self, new: Library) -> Library:
+        """Let the new version run, after it has taken over state. Raises LibraryError where ``reloaded`` raises."""
+        old = self._runner.library
+        new.reloaded(old.target)
+        self._runner.library = new
+        return old
+
+    def stop(self, version: Library) -> None:
+        """Stop and unload a version."""
+        stop(version, self._runner.options)

@@ -37,12 +37,13 @@ def main(control: socket.socket) -> None:
             os.set_inheritable(file, False)  # the library's own processes have no part in it
         faulthandler.enable(setup["notes"])
         _be_like_parent(setup)
+        setup["sources"] = {}  # gets the files of the library that were run
         try:
             from empycustom.runners.serving import Worker
 
             worker = Worker(control, setup)
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
-            send(control, to_parent("failed", pack_error(error)))
+            send(control, to_parent("failed", pack_error(error), setup["sources"]))
         else:
             worker.serve()
 

@@ -1,0 +1,147 @@
+"""A pool of workers that a newer one replaces between two frames: the versions of a library that runs elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from empycustom.runners.inline import Turn
+from empycustom.runners.processes import ProcessPool
+from empycustom.runners.protocol import Job, Woken
+from empycustom.runners.versions import Owner, VersionsOf
+
+_SETTINGS = ("options", "events", "call_timeout_ms", "target")  # a new pool gets those of the old one
+
+
+class Generation:
+    """One pool of several that replace each other. ``given`` and ``settled`` are the numbers of its frames so far."""
+
+    given = settled = 0
+
+    def __init__(self, pool: ProcessPool) -> None:
+        self.pool = pool
+
+
+class ReplaceablePool:
+    """A :class:`~empycustom.runners.protocol.Pool` that another one may replace between two frames.
+
+    What is under way comes from the pool that has it, so that the order remains.
+    """
+
+    def __init__(self, pool: ProcessPool) -> None:
+        self.generation = Generation(pool)
+        self._turn = Turn()
+        self._restarts = 0
+
+    # All but frames is that of the pool that runs.
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.generation.pool, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SETTINGS:
+            setattr(self.generation.pool, name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    @property
+    def restarts(self) -> int:
+        """How many workers took the place of another one that died."""
+        return self._restarts + self.generation.pool.restarts
+
+    def before_next(self, change: Callable[[], None]) -> None:
+        """Let ``change`` be called once, by :meth:`submit`, before the next frame."""
+        self._turn.give(change)
+
+    def take_back(self) -> bool:
+        """Return whether what was handed to :meth:`before_next` has not begun, and never will."""
+        return self._turn.take() is not None
+
+    def replace(self, new: Generation) -> Generation:
+        """Let frames from now on go to another pool, and return the one before."""
+        old = self.generation
+        for name in _SETTINGS:
+            setattr(new.pool, name, getattr(old.pool, name))
+        self._restarts += old.pool.restarts
+        self.generation = new
+        return old
+
+    def submit(self, job: Job, *, queue: bool) -> bool:
+        """Hand a frame to a worker, without waiting; return whether one had room."""
+        if self._turn and (change := self._turn.take()):
+            change()
+        generation = self.generation
+        if not generation.pool.submit(job, queue=queue):
+            return False
+        job.generation = generation
+        generation.given += 1
+        return True
+
+    def collect(self, job: Job, wake_fd: int) -> Any:
+        """Wait for a frame, and return what the library made of it. Raises LibraryError, WorkerError, Woken."""
+        generation: Generation = job.generation
+        try:
+            result = generation.pool.collect(job, wake_fd)
+        except Woken:
+            raise
+        except BaseException:
+            generation.settled += 1
+            raise
+        generation.settled += 1
+        return result
+
+    def is_done(self, job: Job) -> bool:
+        """Return whether ``collect`` would return, or raise, at once."""
+        done: bool = job.generation.pool.is_done(job)
+        return done
+
+    def forget(self, job: Job) -> None:
+        """Take back a frame that was submitted, and is not wanted any more."""
+        job.generation.pool.forget(job)
+        job.generation.settled += 1
+
+
+class PoolVersions(VersionsOf[Generation]):
+    """The versions of a library that runs in workers; ``open_pool`` makes a pool for a new one, which is not started yet.
+
+    They are in processes of their own, so that ``reloaded`` cannot be called.
+    """
+
+    def __init__(self, pool: ReplaceablePool, owner: Owner, open_pool: Callable[[], ProcessPool]) -> None:
+        super().__init__(owner)
+        self._pool, self._open_pool = pool, open_pool
+
+    def newest(self, offered: Generation | None) -> Generation:
+        """Return the one that is offered, or else the one that runs."""
+        return offered or self._pool.generation
+
+    def sources(self) -> Mapping[str, bytes]:
+        """Return the files of the newest version. What functions import later in a worker is not among them."""
+        return self.newest(self._offered).pool.sources
+
+    def open(self, sources: dict[str, bytes]) -> Generation:
+        """Load and start a new version in fresh workers. Raises LibraryError."""
+        pool = self._open_pool()
+        try:
+            pool.start(self._pool.options, self._pool.events)
+        finally:
+            sources.update(pool.sources)
+        for error in pool.hints:
+            self._owner.warn(error)
+        return Generation(pool)
+
+    def facts(self, version: Generation) -> Any:
+        """Return what the pool says of its library."""
+        return version.pool.library
+
+    def replace(self, new: Generation) -> Generation:
+        """Let frames go to the new version."""
+        return self._pool.replace(new)
+
+    def is_idle(self, version: Generation) -> bool:
+        """Return whether all its frames have come back."""
+        return version.given == version.settled
+
+    def stop(self, version: Generation) -> None:
+        """Stop its workers."""
+        version.pool.stop()
