@@ -151,7 +151,7 @@ class EmPyCustom(LibraryTransform):
         if not custom_lib:
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
         if self.values["reload"]:
-            check_reload(custom_lib, self.values["workers"])
+            check_reload(custom_lib)
         check_properties(self.values)
         options = read_object("options", self.values["options"])
         events = read_json("events", self.values["events"])
@@ -161,6 +161,8 @@ class EmPyCustom(LibraryTransform):
         self.set_in_place(self.values["in-place"])
         begin = self._begin_workers if self.values["workers"] else self._begin_inline
         begin(custom_lib, options, events)
+        self._first_call, self._reloading = 1, Reloading(self, self._runner)
+        self._reloading.set(wanted=self.values["reload"])
 
     def _begin_inline(self, custom_lib: Any, options: dict[str, Any], events: Any) -> None:
         """Run the library in the streaming thread."""
@@ -169,12 +171,10 @@ class EmPyCustom(LibraryTransform):
             post_warning(self, error)
         runner = InlineRunner(library, in_place=self.values["in-place"])
         runner.start(options, events)
-        self._runner, self.library_facts, self._first_call = runner, library, 1
+        self._runner, self.library_facts = runner, library
         self._new_frames = NewFrames(library, self.srcpad.mark_reconfigure)
         self.work, self.work_transform = self._transform_ip, self._transform
         self._output = self._output_of(library)
-        self._reloading = Reloading(self, runner)
-        self._reloading.set(wanted=self.values["reload"])
 
     def output_of(self, library: Library) -> OutputCaps | None:
         """Return what negotiates the caps of frames that a new version of the library makes; None: they stay as they are."""
@@ -214,13 +214,13 @@ class EmPyCustom(LibraryTransform):
     def end(self) -> None:
         """Call the library's ``stop`` and forget the library."""
         super().end()
+        workers, self.workers = self.workers, None
+        if workers is not None:
+            workers.close()
         if self._reloading:
             self._reloading.close()
         self._output = self._reloading = self.library_facts = None
         self._refusals.clear()
-        workers, self.workers = self.workers, None
-        if workers is not None:
-            workers.close()
         runner, self._runner = self._runner, None
         new_frames, self._new_frames = self._new_frames, None
         try:
@@ -242,7 +242,7 @@ class EmPyCustom(LibraryTransform):
             self._runner.events = read_json(name, value)
         elif name == "reload" and self.started:
             if value:
-                check_reload(self.values["custom-lib"] if self.library is None else self.library, self.values["workers"])
+                check_reload(self.values["custom-lib"] if self.library is None else self.library)
             if self._reloading:
                 self._reloading.set(wanted=value)
         elif name in ("pace", "call-timeout") and self.started:

@@ -14,13 +14,11 @@ from empycustom.errors import EmPyCustomError, LibraryError, PropertyError
 from empycustom.library.callbacks import Library
 from empycustom.library.reload import Reloader, is_available
 from empycustom.runners.inline import InlineRunner, Turn
-from empycustom.runners.versions import InlineVersions
+from empycustom.runners.versions import InlineVersions, VersionsOf
 
 
-def check_reload(library: Any, workers: int) -> None:
-    """Raise PropertyError where a library cannot be reloaded: it has no file, it runs elsewhere, or a package is missing."""
-    if workers:
-        raise PropertyError("reload=true is for workers=0; set that, or reload=false", name="reload")
+def check_reload(library: Any) -> None:
+    """Raise PropertyError where a library cannot be reloaded: because it has no file, or because a package is missing."""
     if not isinstance(library, str):
         raise PropertyError(
             "reload=true is for libraries that are files, and the attribute library is set; set custom-lib in its place, or "
@@ -34,13 +32,13 @@ def check_reload(library: Any, workers: int) -> None:
 
 
 class Reloading:
-    """Reloads the library of an element, which runs in the streaming thread, as long as the property ``reload`` is true.
+    """Reloads the library of an element, wherever it runs, as long as the property ``reload`` is true.
 
     The element has ``output_of``, which makes what negotiates the caps of new frames, None where they stay as they are; and
     ``adopt``, which gets a new version with that, in the streaming thread, before its first frame.
     """
 
-    def __init__(self, element: Any, runner: InlineRunner) -> None:
+    def __init__(self, element: Any, runner: Any) -> None:
         self._element, self._runner = element, runner
         self._lock = Lock()  # any thread may set a property
         self._reloader: Reloader | None = None
@@ -58,10 +56,17 @@ class Reloading:
                 return
             self._is_on = wanted
             if wanted:
-                self._reloader = Reloader(InlineVersions(self._runner, self), self.warn, self._log, after=self._reloader)
+                self._reloader = Reloader(self._versions(), self.warn, self._log, after=self._reloader)
                 self._reloader.start()
             elif self._reloader:
                 self._reloader.end()
+
+    def _versions(self) -> VersionsOf[Any]:
+        if isinstance(self._runner, InlineRunner):
+            return InlineVersions(self._runner, self)
+        from empycustom.runners.replaceable import PoolVersions
+
+        return PoolVersions(self._runner, self)
 
     def close(self) -> None:
         """Watch no more, and wait until all versions are stopped but the one that runs."""

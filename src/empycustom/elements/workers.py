@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from math import ceil
 from typing import Any
@@ -24,6 +25,8 @@ from empycustom.model.wire import in_meta
 from empycustom.native.pads import drop
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Job, Pool, Woken
+from empycustom.runners.replaceable import ReplaceablePool
+from empycustom.text import as_path
 
 _AT_LEAST, _BYTES = 8, 1 << 28  # so many frames may be under way; where a second has more, those, up to so many bytes
 
@@ -31,7 +34,14 @@ _AT_LEAST, _BYTES = 8, 1 << 28  # so many frames may be under way; where a secon
 def start_pool(custom_lib: Any, values: Mapping[str, Any], options: dict[str, Any], events: Any) -> Any:
     """Return the pool that runs a library as the properties of an element say, started. Raises LibraryError, PropertyError."""
     check_library(custom_lib)
-    pool = ProcessPool(custom_lib, in_place=values["in-place"], workers=values["workers"])
+    file = os.path.abspath(as_path(custom_lib)) if os.path.isfile(as_path(custom_lib)) else ""
+
+    def open_pool(is_new: bool) -> ProcessPool:
+        # A new version is found wherever the working directory is by then.
+        library = file if is_new and file else custom_lib
+        return ProcessPool(library, in_place=values["in-place"], workers=values["workers"], is_new=is_new)
+
+    pool = ReplaceablePool(open_pool)
     pool.call_timeout_ms = values["call-timeout"]
     pool.start(options, events)
     return pool

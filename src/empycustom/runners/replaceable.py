@@ -25,11 +25,13 @@ class Generation:
 class ReplaceablePool:
     """A :class:`~empycustom.runners.protocol.Pool` that another one may replace between two frames.
 
-    What is under way comes from the pool that has it, so that the order remains.
+    What is under way comes from the pool that has it, so that the order remains. ``open_pool`` makes a pool, which is not started
+    yet; it is told whether that is for a new version.
     """
 
-    def __init__(self, pool: ProcessPool) -> None:
-        self.generation = Generation(pool)
+    def __init__(self, open_pool: Callable[[bool], ProcessPool]) -> None:
+        self.open_pool = open_pool
+        self.generation = Generation(open_pool(False))
         self._turn = Turn()
         self._restarts = 0
 
@@ -102,14 +104,11 @@ class ReplaceablePool:
 
 
 class PoolVersions(VersionsOf[Generation]):
-    """The versions of a library that runs in workers; ``open_pool`` makes a pool for a new one, which is not started yet.
+    """The versions of a library that runs in workers. They are in processes of their own, so that ``reloaded`` is not called."""
 
-    They are in processes of their own, so that ``reloaded`` cannot be called.
-    """
-
-    def __init__(self, pool: ReplaceablePool, owner: Owner, open_pool: Callable[[], ProcessPool]) -> None:
+    def __init__(self, pool: ReplaceablePool, owner: Owner) -> None:
         super().__init__(owner)
-        self._pool, self._open_pool = pool, open_pool
+        self._pool = pool
 
     def newest(self, offered: Generation | None) -> Generation:
         """Return the one that is offered, or else the one that runs."""
@@ -121,7 +120,7 @@ class PoolVersions(VersionsOf[Generation]):
 
     def open(self, sources: dict[str, bytes]) -> Generation:
         """Load and start a new version in fresh workers. Raises LibraryError."""
-        pool = self._open_pool()
+        pool = self._pool.open_pool(True)
         try:
             pool.start(self._pool.options, self._pool.events)
         finally:
