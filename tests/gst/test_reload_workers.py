@@ -1,0 +1,204 @@
+"""Libraries in workers that are edited while the pipeline plays: fresh workers take over between two frames."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from test_reload import PATIENCE_S, save, streaming
+
+from empycustom.gstreamer import Gst
+
+# Writes what is called to a file: the name, the version, the process.
+LIBRARY = """\
+import os
+VALUE = {value!r}
+def note(what):
+    with open({log!r}, "a") as file:
+        file.write(f"{{what}} {{VALUE}} {{os.getpid()}}\\n")
+def start(options):
+    note("start")
+def stop(options):
+    note("stop")
+def process_ip(io_buffer, in_meta, options):
+    return {{"frame": {{"value": VALUE}}}}
+{more}
+"""
+
+
+@pytest.fixture
+def lib(tmp_path):
+    def text(value, more=""):
+        return LIBRARY.format(value=value, log=str(tmp_path / "log"), more=more)
+
+    return text
+
+
+def noted(folder):
+    """Return what was called, in its order: names with versions; and how many processes there were."""
+    lines = [line.split() for line in (folder / "log").read_text().splitlines()]
+    return [f"{what} {value}" for what, value, _ in lines], len({pid for *_, pid in lines})
+
+
+def children():
+    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    return {pid for each in found for pid in each.read_text().split()}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """No process, no thread and no file descriptor may be left."""
+    before = children(), threading.active_count()
+    yield
+    assert (children(), threading.active_count()) == before
+
+
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_fresh_workers_take_over(library, lib, tmp_path, workers, pace):
+    path = library(lib(0))
+    with streaming(path, f"in-place=true reload=true workers={workers} pace={pace}") as stream:
+        stream.wait_for(0)
+        for number in (1, 2):
+            save(path, lib(number))
+            stream.wait_for(number)
+            stream.reloaded()
+    known = [value for value in stream.values if value is not None]
+    assert known == sorted(known)
+    if pace == "every":
+        assert known == stream.values
+    calls, processes = noted(tmp_path)
+    assert processes == 3 * workers
+    assert sorted(calls) == sorted(
+        f"{what} {number}" for what in ("start", "stop") for number in range(3) for _ in range(workers)
+    )
+    assert calls.index("start 1") < calls.index("stop 0") < calls.index("start 2") < calls.index("stop 1")
+
+
+WRONG = {
+    "syntax": ("def process_ip(:\n", "has a syntax error", "def process_ip(:"),
+    "callback": ("VALUE = 1\n", "neither process_ip nor process", ""),
+    "start": (
+        "def start(options):\n    1 / 0  # here\ndef process_ip(b, m, o): pass\n",
+        "start raised ZeroDivisionError",
+        "# here",
+    ),
+    "exit": ("import os\nos._exit(3)\n", "exit code 3", ""),
+    "crash": ("import ctypes\nctypes.string_at(0)\n", "SIGSEGV", "lib.py"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_version_that_cannot_be_used_changes_nothing(library, lib, wrong):
+    text, expected, details = WRONG[wrong]
+    path = library(lib(0))
+    with streaming(path, "in-place=true reload=true workers=2") as stream:
+        stream.wait_for(0)
+        save(path, text)
+        message, shown = stream.warning()
+        assert message.startswith("the library is not reloaded, and its version before goes on: ")
+        assert expected in message
+        assert details in shown
+        stream.wait_for(0)
+        save(path, lib(1))
+        stream.wait_for(1)
+    assert set(stream.values) == {0, 1}
+
+
+def test_a_module_beside_the_library_where_everybody_imports_from_and_caches_of_bytecode(library, tmp_path, python):
+    library("import helper\ndef process_ip(b, m, o):\n    return {'frame': {'value': helper.VALUE}}\n")
+    helper = library("VALUE = 1", "helper.py")
+    second = int(time.time())
+    os.utime(helper, (second, second))
+    subprocess.run([sys.executable, "-m", "py_compile", str(helper)], check=True)
+    done = python(f"""
+import time
+sys.path.insert(0, {str(tmp_path)!r})
+pipeline = Gst.parse_launch(f"videotestsrc is-live=true ! {{SMALL}} ! empycustom name=e in-place=true custom-lib=lib.py reload=true workers=1 ! fakesink")
+pipeline.set_state(Gst.State.PLAYING)
+element = pipeline.get_by_name("e")
+for number in (1, 2, 3):
+    if number > 1:
+        with open("helper.py", "w") as file:
+            file.write(f"VALUE = {{number}}")
+        os.utime("helper.py", ({second}, {second}))
+    until = time.monotonic() + 60
+    while element.get_property("last-meta") != '{{"frame":{{"value":%d}}}}' % number and time.monotonic() < until:
+        time.sleep(0.01)
+    print(element.get_property("last-meta"))
+pipeline.set_state(Gst.State.NULL)
+""")
+    assert [line.partition('"value":')[2][:1] for line in done.stdout.splitlines()] == ["1", "2", "3"]
+
+
+def test_frames_of_the_old_version_leave_before_those_of_the_new_one(library, lib):
+    slow = "\nimport time\ninner = process_ip\ndef process_ip(b, m, o):\n    time.sleep(0.05)\n    return inner(b, m, o)\n"
+    path = library(lib(0, slow))
+    with streaming(path, "in-place=true reload=true workers=3") as stream:
+        stream.wait_for(0)
+        save(path, lib(1))  # which is quicker
+        stream.wait_for(1, 20)
+    assert stream.values == sorted(stream.values)
+
+
+def test_options_are_those_of_now(library, lib):
+    shows = "def process_ip(b, m, options):\n    return {'frame': {'value': [VALUE, options]}}\n"
+    path = library(lib(0, shows))
+    with streaming(path, "in-place=true reload=true workers=2") as stream:
+        stream.wait_for([0, {}])
+        stream.element.set_property("options", '{"a": 1}')
+        save(path, lib(1, shows))
+        stream.wait_for([1, {"a": 1}])
+        stream.element.set_property("options", '{"a": 2}')
+        stream.wait_for([1, {"a": 2}])
+
+
+def test_a_worker_that_dies_after_it_is_replaced_by_one_of_the_new_version(library, lib):
+    dies = "def process_ip(b, m, options):\n    if options.get('die') == os.getppid() * 0 + 1:\n        os._exit(9)\n    return {'frame': {'value': VALUE}}\n"
+    path = library(lib(0, dies))
+    with streaming(path, "in-place=true reload=true workers=1 on-error=pass") as stream:
+        stream.wait_for(0)
+        save(path, lib(1, dies))
+        stream.wait_for(1)
+        stream.element.set_property("options", '{"die": 1}')
+        assert "exit code 9" in stream.warning()[0]
+        stream.element.set_property("options", "{}")
+        stream.wait_for(1)
+    assert [value for value in stream.values if value is not None] == sorted(
+        value for value in stream.values if value is not None
+    )
+
+
+def test_it_is_turned_on_and_off_while_it_plays(library, lib):
+    path = library(lib(0))
+    with streaming(path, "in-place=true workers=1") as stream:
+        stream.wait_for(0)
+        save(path, lib(1))
+        time.sleep(1.5)
+        stream.wait_for(0)
+        stream.element.set_property("reload", True)
+        stream.wait_for(1)
+        stream.element.set_property("reload", False)
+        save(path, lib(2))
+        time.sleep(1.5)
+        stream.wait_for(1)
+        for wanted in (True, False, True):
+            stream.element.set_property("reload", wanted)
+        stream.wait_for(2)
+
+
+def test_a_version_that_waits_for_a_frame_is_stopped_at_the_end(library, lib, tmp_path):
+    path = library(lib(0))
+    with streaming(path, "in-place=true reload=true workers=2") as stream:
+        stream.wait_for(0)
+        stream.play(Gst.State.PAUSED)
+        stream.pipeline.get_state(Gst.CLOCK_TIME_NONE)
+        save(path, lib(1))
+        until = time.monotonic() + PATIENCE_S
+        while noted(tmp_path)[0].count("start 1") < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+    calls, _ = noted(tmp_path)
+    assert sorted(calls) == ["start 0", "start 0", "start 1", "start 1", "stop 0", "stop 0", "stop 1", "stop 1"]
