@@ -15,7 +15,7 @@ COUNT ?= 20000
 # warnings are errors, and so is a name in the docstrings that leads nowhere; what tools/pages makes is as it makes it
 BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
-.PHONY: help demo test test-slow-path wild test-gpu test-matrix check bench docs format setup clean
+.PHONY: help demo test test-slow-path test-workers wild test-gpu test-matrix check bench docs format setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: setup ## run the tests, a process for each core (ARGS='-k name -x' goes to
 
 test-slow-path: setup ## the tests of the elements again, where buffers come by PyGObject (EMPYCUSTOM_FAST_PATH=off)
 	@tools/test.sh slow-path $(ARGS)
+
+test-workers: setup ## the tests of what libraries get and return again, where they run in a worker (workers=1)
+	@tools/test.sh workers $(ARGS)
 
 wild: setup ## the tests of wild inputs with COUNT=20000 of them each, others each time (ARGS='-k options' goes to pytest)
 	@EMPYCUSTOM_WILD=$(COUNT) tools/test.sh tests/wild $(ARGS)

@@ -62,11 +62,36 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduling(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Libraries that work in place run in so many workers, in all pipelines that tests describe; tools/test.sh sets it.
+WORKERS = os.environ.get("EMPYCUSTOM_TEST_WORKERS", "")
+
+
+def with_workers(description: str) -> str:
+    """Return a description of a pipeline whose libraries run in WORKERS processes, if that is set."""
+    if not WORKERS:
+        return description
+    # What stands in upstream/ writes metadata of its own, as other elements do, which a library in a worker cannot.
+    element = r"\bempycustom (?=[^!]*\bin-place=true)(?![^!]*(\bworkers=|/upstream/))"
+    return re.sub(element, f"empycustom workers={WORKERS} ", description)
+
+
+@pytest.fixture(autouse=bool(WORKERS))
+def _workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from empycustom.gstreamer import Gst
+
+    parse = Gst.parse_launch
+    monkeypatch.setattr(Gst, "parse_launch", lambda description: parse(with_workers(description)))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse names of tests that are others in each process, such as the address in the repr of an object."""
     unstable = [item.nodeid for item in items if re.search(r" at 0x[0-9a-f]+", item.nodeid)]
     if unstable:
         raise pytest.UsageError(f"give an id to the parameters of {unstable[0]}: its address is another one in each process")
+    inline = [item for item in items if WORKERS and item.get_closest_marker("inline")]
+    if inline:
+        config.hook.pytest_deselected(items=inline)
+        items[:] = [item for item in items if item not in inline]
 
 
 @dataclass
@@ -156,7 +181,7 @@ def gst_launch(gst_env: dict[str, str], tmp_path: Path):
         return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **more)
 
     def launch(line: str, *, tool: str = "gst-launch-1.0", cwd: Path | None = None, **extra: str) -> Launched:
-        typed = {"command": [tool, *shlex.split(line)], "env": {**gst_env, **extra}, "cwd": cwd or tmp_path}
+        typed = {"command": [tool, *shlex.split(with_workers(line))], "env": {**gst_env, **extra}, "cwd": cwd or tmp_path}
         try:
             done = run(**typed)
         except subprocess.TimeoutExpired as hung:

@@ -3,6 +3,7 @@
 #
 #   tools/test.sh                      all tests; -n 0 uses one process; -k crop -x and others are pytest's
 #   tools/test.sh slow-path            the tests of the elements again, with buffers by PyGObject (EMPYCUSTOM_FAST_PATH=off)
+#   tools/test.sh workers              the tests of what libraries get and return again, with workers=1
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -d .venv ] && PATH=$PWD/.venv/bin:$PATH
@@ -16,5 +17,17 @@ if [ "${1:-}" = slow-path ]; then
     suite+=(--deselect tests/gst/test_buffers.py::test_memory_is_steady_over_10000_buffers_with_objects_and_attributes)
     export EMPYCUSTOM_FAST_PATH=off
     set -- tests/gst "$@"
+elif [ "${1:-}" = workers ]; then
+    shift
+    # Without: tests of the streaming thread's own ways, of metadata that others write, and of other elements. Single tests that
+    # are about these have the mark `inline`.
+    files=()
+    for subject in analytics analytics_elements carriage carried_boxes document empycustom empycustom_properties end_of_stream \
+        errors frame_results labels map_frame named_frames object_sources options_files pixel_formats quotes returned_objects \
+        returned_views slow_calls starting_together stats stream_time typos_reported unplayed; do
+        files+=("tests/gst/test_$subject.py")
+    done
+    export EMPYCUSTOM_TEST_WORKERS=1
+    set -- "${files[@]}" "$@"
 fi
 exec python -m pytest "${suite[@]}" "$@"

@@ -1,10 +1,13 @@
 """Programs for processes of their own, by the fast path or by PyGObject."""
 
+import os
+
 import pytest
 
 from empycustom.elements.base import SLOW_BECAUSE
 
 SWITCH = "EMPYCUSTOM_FAST_PATH"
+WORKERS = os.environ.get("EMPYCUSTOM_TEST_WORKERS", "")  # libraries run in so many, where tests are run again with workers
 SMALL = "video/x-raw,format=RGBA,width=16,height=16,framerate=30/1"
 NOTHING = "def process_ip(io_buffer, in_meta, options):\n    pass\n"
 

@@ -11,6 +11,7 @@ from empycustom.gstreamer import Gst
 SOURCE = "videotestsrc num-buffers=3 ! video/x-raw,format=RGBA,width=64,height=48,framerate=10/1"
 
 
+@pytest.mark.inline("metadata on the buffer does not come back from workers")
 def test_regions_of_interest_become_objects(document, regions):
     lib = regions(
         ("person", 1, 2, 3, 4, 7, {"detection": {"confidence": 0.5, "label_id": 2}, "object_id": {"id": 9}}),
@@ -89,6 +90,7 @@ def test_a_scaled_frame_has_scaled_boxes_and_all_else(document, detector, namer)
         assert [found["emcustom"] for found in (person, car)] == [{"name": "person"}, {"name": "car"}]
 
 
+@pytest.mark.inline("metadata on the buffer does not come back from workers")
 def test_attributes_of_regions_of_others_survive_a_conversion_with_their_fields(document, regions, namer):
     """A conversion drops the parameters of regions; the fields at the time when attributes were added are kept beside these."""
     lib = regions(
@@ -267,6 +269,7 @@ def process_ip(b, m, o):
     assert [(found["class_id"], found["emcustom"]["n"]) for found in frame["object"]] == [(n, n) for n in range(200)]
 
 
+@pytest.mark.inline("metadata on the buffer does not come back from workers")
 def test_attributes_do_not_pass_to_a_new_object_with_the_id_of_one_that_is_gone(document, library, namer, regions):
     """An element in between removes an object, another adds one: the attributes belong to the first."""
     remover = library(
@@ -286,6 +289,7 @@ def process_ip(b, m, o):
     assert [(found["obj_label"], found.get("emcustom")) for found in frame["object"]] == [("a", None)]
 
 
+@pytest.mark.inline("metadata on the buffer does not come back from workers")
 @pytest.mark.parametrize(
     "text",
     [

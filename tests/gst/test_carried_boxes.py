@@ -36,6 +36,7 @@ def process_ip(buffer, in_meta, options):
 WAYS = ["videoscale", "videoscale ! videoconvert ! video/x-raw,format=I420 ! queue ! videoscale", "videoconvertscale"]
 
 
+@pytest.mark.inline("metadata on the buffer does not go to workers")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("size", [(128, 96), (32, 24), (128, 48)])
 def test_whoever_reads_by_name_finds_the_boxes_where_they_are(document, library, detector, way, size):
@@ -88,6 +89,7 @@ def process_ip(b, m, o):
         ]
 
 
+@pytest.mark.inline("metadata on the buffer does not go to workers")
 def test_what_earlier_versions_wrote_is_read(document, library, regions):
     """Whole objects, with their boxes: they count where the region still lies there."""
     objects = [

@@ -187,6 +187,7 @@ def test_frame_numbers_start_anew_with_a_new_stream(play, library, tmp_path):
     assert [call["in_meta"]["frame"][0]["frame_num"] for call in seen(tmp_path / "seen")] == [0, 1, 0, 1, 2]
 
 
+@pytest.mark.inline("its memory does not go to workers")
 def test_nvmm_buffers_reach_the_callback_and_what_is_none_is_refused(play, library):
     """The caps pass; a buffer that only claims to be on the GPU is not mapped as if it were in system memory."""
     lib = library("""
@@ -262,6 +263,7 @@ def test_streams_side_by_side_do_not_mix(play, library):
         assert all(len(frame["object"]) == 1 for frame in frames)
 
 
+@pytest.mark.inline("frames that are flushed have numbers, too")
 def test_a_flushing_seek_goes_on(play, library):
     """The callback goes on after a seek; frame numbers go on, too."""
     lib = library("def process_ip(b, m, o):\n    return [{'pts': m['frame'][0]['buf_pts']}]\n")
@@ -320,6 +322,7 @@ def test_what_an_image_by_name_is_used_for_when_the_callback_is_over(play, libra
     assert "process_ip raised FrameClosedError" in played.errors[0][0]
 
 
+@pytest.mark.inline("these do not go to workers")
 @pytest.mark.parametrize("how", ["function", "object"])
 def test_a_program_gives_a_function_or_an_object_to_an_element(play, how):
     class Doubles:

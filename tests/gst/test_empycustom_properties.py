@@ -129,6 +129,7 @@ def test_custom_lib_cannot_change_while_playing(play, library):
     assert element.get_property("custom-lib") == str(lib)
 
 
+@pytest.mark.inline("it does not go to workers")
 def test_the_object_of_a_program_cannot_change_while_playing(play):
     def kept(_buffer, _in_meta, _options):
         return {"frame": {"n": 1}}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from programs import WORKERS
 
 COUNTS = "def process_ip(io_buffer, in_meta, options):\n    return {'frame': {'seen': True}}\n"
 SOURCE = "videotestsrc ! video/x-raw,format=RGBA,width=64,height=48,framerate=30/1"
@@ -46,7 +48,8 @@ def test_the_stream_ends_well(pipeline, path, lines, gst_launch):
     launched = gst_launch(pipeline, EMPYCUSTOM_FAST_PATH=path)
 
     assert launched.code == 0, launched.text
-    assert launched.out.count("stopped after 4 calls\n") == 1, "stop is called once, and no frame comes behind the end"
+    (calls,) = re.findall(r"stopped after (\d+) calls\n", launched.out)
+    assert int(calls) in (range(4, 7) if WORKERS else [4]), "no frame comes behind the end, but what a worker had already"
     assert [document["frame"][0]["emcustom"]["calls"] for document in lines()] == [1, 2, 3]
     busy = "a frame lasts"  # on a machine that does other things as well
     assert not [line for line in launched.complaints() if busy not in line]
@@ -55,7 +58,8 @@ def test_the_stream_ends_well(pipeline, path, lines, gst_launch):
 def test_the_first_frame_may_be_the_end(lines, gst_launch):
     launched = gst_launch(f"{SOURCE} ! {OURS} options='{{\"frames\": 0}}' ! {DOCUMENTS} ! fakesink")
     assert launched.code == 0, launched.text
-    assert launched.out.count("stopped after 1 calls\n") == 1
+    (calls,) = re.findall(r"stopped after (\d+) calls\n", launched.out)
+    assert int(calls) in (range(1, 4) if WORKERS else [1])
     assert not lines()
 
 
@@ -108,6 +112,7 @@ def test_a_seek_with_a_flush_goes_on_after_the_end(ends):
     pipeline.set_state(Gst.State.NULL)
 
 
+@pytest.mark.inline("a worker may have had more frames than are passed on")
 def test_a_pipeline_that_is_started_again_begins_anew(ends):
     import empycustom
     from empycustom.gstreamer import Gst

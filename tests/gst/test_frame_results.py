@@ -157,6 +157,7 @@ def test_what_is_not_misread_is_not_warned_of(warnings, objects, returned):
     assert warnings(objects, returned) == []
 
 
+@pytest.mark.inline("a worker changes a copy")
 def test_a_library_that_changes_in_meta_is_warned_of_as_well(warnings):
     (text,) = warnings([3], "m['frame'][0].clear() or [5]")
     assert "a list of 1 entry for 3 objects: entries belong to the objects, in their order, so the first object got it" in text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 SOURCE = "videotestsrc num-buffers={} ! video/x-raw,format=RGBA,width=32,height=32"
 # 100 objects per frame, each with its own label, a tenth with a class; prints the memory of the process.
 PLATES = """
@@ -64,6 +66,7 @@ def test_labels_that_no_region_has_are_those_that_were_given(gst_launch, library
     assert launched.err.count("are called label-in-EmPyCustomMeta in GStreamer's own metadata") == 1
 
 
+@pytest.mark.inline("metadata on the buffer does not come back from workers")
 def test_a_region_of_somebody_else_keeps_its_label(gst_launch, library):
     """One that took the id of an object of ours whose label is elsewhere."""
     filled = library(FILLED.replace('f"plate {number}"', '"x" * 400'), "filled.py")

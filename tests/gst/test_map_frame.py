@@ -160,6 +160,7 @@ def test_a_stripped_array_keeps_the_memory_but_neither_buffer_nor_lock():
     assert memory.mini_object.refcount == held - 1
 
 
+@pytest.mark.inline("a worker has memory of another kind")
 def test_a_stripped_array_of_memory_that_unmapping_takes_away_stays_readable():
     """Memory of a file descriptor is gone when it is unmapped: without care, this ends the process with SIGSEGV."""
     gi.require_version("GstAllocators", "1.0")

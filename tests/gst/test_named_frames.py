@@ -29,6 +29,7 @@ def test_an_exception_names_number_and_time_of_its_frame_whatever_the_library_di
     assert said in launched.err
 
 
+@pytest.mark.inline("a worker may keep a buffer")
 @pytest.mark.parametrize(
     ("source", "said"),
     [

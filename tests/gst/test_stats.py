@@ -70,6 +70,7 @@ def test_what_is_counted(play, library, properties, source, expected):
     assert found["buffers"] - found["dropped"] == len(after)
 
 
+@pytest.mark.inline("more frames than one are under way")
 def test_with_on_error_fail_the_error_is_counted_once(play, library):
     pipeline = pipeline_of(library("def process_ip(b, m, o):\n    [0][m['frame'][0]['frame_num'] // 4]\n"))
     assert "IndexError" in play(pipeline).error
@@ -91,6 +92,7 @@ def test_every_start_begins_anew(play, library):
     assert times(element)[1] < min(slow)
 
 
+@pytest.mark.inline("more frames than one are under way")
 def test_it_can_be_read_while_the_pipeline_plays(play, library):
     pipeline = pipeline_of(library(NOTHING), "in-place=true process-interval=2", n=10)
     element, seen = pipeline.get_by_name("e"), []
@@ -102,6 +104,7 @@ def test_it_can_be_read_while_the_pipeline_plays(play, library):
     assert all(0 < found["call-mean-ns"] <= found["call-max-ns"] for found in seen)
 
 
+@pytest.mark.inline("it needs objects of the program")
 def test_a_library_may_read_it_in_its_own_element(play, library):
     """The call that reads is counted already, its time is not."""
     lib = library("import __main__\ndef process_ip(b, m, o):\n    __main__.read_stats()\n")
