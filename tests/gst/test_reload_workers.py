@@ -144,6 +144,17 @@ def test_frames_of_the_old_version_leave_before_those_of_the_new_one(library, li
     assert stream.values == sorted(stream.values)
 
 
+def test_a_module_that_a_function_imports_later(library):
+    path = library("def process_ip(b, m, o):\n    import helper\n    return {'frame': {'value': helper.VALUE}}\n")
+    helper = library("VALUE = 1", "helper.py")
+    with streaming(path, "in-place=true reload=true workers=2") as stream:
+        stream.wait_for(1)
+        time.sleep(1.5)  # the thread that watches looks once a second what there is
+        save(helper, "VALUE = 2")
+        stream.wait_for(2)
+        stream.reloaded()
+
+
 def test_options_are_those_of_now(library, lib):
     shows = "def process_ip(b, m, options):\n    return {'frame': {'value': [VALUE, options]}}\n"
     path = library(lib(0, shows))

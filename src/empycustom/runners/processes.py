@@ -37,8 +37,7 @@ def _busyness(worker: Supervisor) -> tuple[bool, int, bool]:
 class ProcessPool:
     """Runs one library in so many processes, see :class:`~empycustom.runners.protocol.Pool`.
 
-    ``is_new``: it is a new version of one that runs, see :mod:`empycustom.runners.versions`. ``sources`` are the files of the
-    library that the workers ran, with the digest of each.
+    ``is_new``: it is a new version of one that runs, see :mod:`empycustom.runners.versions`.
     """
 
     library: LibraryElsewhere
@@ -46,10 +45,10 @@ class ProcessPool:
 
     def __init__(self, custom_lib: str, *, in_place: bool, workers: int, is_new: bool = False) -> None:
         self._custom_lib, self._in_place, self._count, self._is_new = custom_lib, in_place, workers, is_new
-        self.sources: dict[str, bytes] = {}
         self.options, self.events = dict[str, Any](), None
         self.call_timeout_ms = 0
         self._workers: list[Supervisor] = []
+        self._started: list[Supervisor] = []
         self._lock = Lock()
         self._number = 0
 
@@ -63,6 +62,15 @@ class ProcessPool:
         """How many processes took the place of another one."""
         return sum(worker.restarts for worker in self._workers)
 
+    @property
+    def sources(self) -> dict[str, bytes]:
+        """The files of the library that the workers have run, with the digest of each."""
+        found: dict[str, bytes] = {}
+        for path, digest in (each for worker in self._started for each in worker.sources.items()):
+            if found.setdefault(path, digest) != digest:
+                found[path] = b""  # it was changed between two workers: neither is the newest
+        return found
+
     def _introduction(self) -> dict[str, Any]:
         about = {"library": self._custom_lib, "in_place": self._in_place, "is_new": self._is_new}
         return {**about, "options": self.options, "events": self.events}
@@ -73,6 +81,7 @@ class ProcessPool:
         self._images, self._targets = SharedPool(), SharedPool()
         self._relay, self._poke = Relay(), os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._workers = [Supervisor(self._relay, self._introduction) for _ in range(self._count)]
+        self._started = [*self._workers]  # what they have said can be read when they have ended, too
         try:
             for worker in self._workers:
                 worker.spawn()
@@ -83,19 +92,12 @@ class ProcessPool:
                     if worker.error:
                         raise worker.error
         except BaseException:
-            self._merge_sources()
             with suppress(LibraryError):  # the first one says what is wrong
                 self.stop()
             raise
         facts = self._workers[0].facts
         assert facts, "it is ready"
         self.library = facts
-        self._merge_sources()
-
-    def _merge_sources(self) -> None:
-        for path, digest in (each for worker in self._workers for each in worker.sources.items()):
-            if self.sources.setdefault(path, digest) != digest:
-                self.sources[path] = b""  # it was changed between two workers: neither is the newest
 
     # Frames.
 

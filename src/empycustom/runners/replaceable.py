@@ -115,7 +115,7 @@ class PoolVersions(VersionsOf[Generation]):
         return offered or self._pool.generation
 
     def sources(self) -> Mapping[str, bytes]:
-        """Return the files of the newest version. What functions import later in a worker is not among them."""
+        """Return the files of the newest version; they grow with what functions import in the workers."""
         return self.newest(self._offered).pool.sources
 
     def open(self, sources: dict[str, bytes]) -> Generation:

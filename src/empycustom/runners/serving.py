@@ -65,6 +65,7 @@ class Worker:
         self._runner.start(setup["options"], setup["events"])
         facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines)
         self._answer("ready", facts, [pack_error(each) for each in library.misspelt()], library.all_sources())
+        self._sources, self._told_sources = sources, len(sources)
 
     def serve(self) -> None:
         """Do what the pool wants, until it is to stop. Raises EOFError where there is no pool any more."""
@@ -123,6 +124,9 @@ class Worker:
             del self._images[slot]
         took = self._runner.took_ns
         self._answer("answer", number, took, monotonic_ns() - began - took, kept, times, answer)
+        if len(self._sources) > self._told_sources:  # a function has imported a module that lies beside the library
+            self._told_sources = len(self._sources)
+            self._answer("sources", self._sources)
 
     def _called(
         self, number: int, buffer: Any, target: Any, in_meta: Any, counts: list[int], layout: Any, times: Any, wanted: Any

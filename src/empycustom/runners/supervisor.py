@@ -178,6 +178,8 @@ class Supervisor:
             facts, hints, self.sources = rest
             self.facts, self.hints = LibraryElsewhere(*facts), [*map(unpack_error, hints)]
             self.state, self._ready_at = READY, monotonic()
+        elif kind == "sources":
+            (self.sources,) = rest
         elif kind == "version":
             self.error = self._make_error(f"workers would run in another Python ({rest[0]}) than this one", "; that is a defect")
         elif kind == STOPPING:
