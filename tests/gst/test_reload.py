@@ -585,6 +585,25 @@ def test_nothing_is_left_behind(library, calls):
     assert [reference() for reference in references if reference()] == []
 
 
+def test_the_memory_of_an_old_version_is_freed_at_once(library):
+    path = library(lib(0))
+    with streaming(path) as stream:
+        stream.wait_for(0)
+        old = weakref.ref(
+            next(each for name, each in sys.modules.items() if name.startswith("empycustom.library.f") and hasattr(each, "VALUE"))
+        )
+        gc.disable()
+        try:
+            save(path, lib(1))
+            stream.wait_for(1)
+            until = time.monotonic() + PATIENCE_S
+            while old() and time.monotonic() < until:
+                time.sleep(0.05)
+            assert old() is None
+        finally:
+            gc.enable()
+
+
 def test_a_pipeline_that_starts_again_reloads_again(library):
     path = library(lib(0))
     stream = Stream(path)

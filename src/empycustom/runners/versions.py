@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -46,6 +47,7 @@ class VersionsOf(ABC, Generic[_V]):
         self._replaced: _V | None = None
         self._retired: list[_V] = []
         self._decided = Event()
+        self._has_unloaded = False
 
     # What a kind of them adds.
 
@@ -98,8 +100,19 @@ class VersionsOf(ABC, Generic[_V]):
         finally:
             self._decided.set()
 
+    def free(self) -> None:
+        """Free the memory of versions that were unloaded."""
+
     def settle(self) -> None:
         """Stop and unload what was replaced. Raises LibraryError where the new version was refused."""
+        try:
+            self._settle()
+        finally:
+            if self._has_unloaded:
+                self._has_unloaded = False
+                self.free()
+
+    def _settle(self) -> None:
         if self._decided.is_set():
             self._decided.clear()
             offered, self._offered = self._offered, None
@@ -117,6 +130,7 @@ class VersionsOf(ABC, Generic[_V]):
             self._stop(version)
 
     def _stop(self, version: _V) -> None:
+        self._has_unloaded = True
         try:
             self.stop(version)
         except LibraryError as error:
@@ -191,3 +205,7 @@ class InlineVersions(VersionsOf[Library]):
     def stop(self, version: Library) -> None:
         """Stop and unload a version."""
         stop(version, self._runner.options)
+
+    def free(self) -> None:
+        """Collect the modules of old versions, which refer to themselves: their models may be large."""
+        gc.collect()
