@@ -1,5 +1,6 @@
 """Workers that die, hang, or are killed: what is reported, what comes in their place, and that nothing is left behind."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -217,6 +218,46 @@ def test_what_a_library_prints_comes_out_line_by_line(library, frames, capsys):
     out, err = capsys.readouterr()
     assert out == f"{'x' * 3_000_000}\né 0\nraw\nchild\nend"
     assert err == "wrong\n"
+
+
+LOGS = """\
+import logging
+
+log = logging.getLogger("detector")
+
+
+def process_ip(io_buffer, in_meta, options):
+    log.info("an info about %s", "é")
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        log.exception("a warning\\nof two lines")
+"""
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.ERROR])
+def test_what_a_library_logs_comes_to_the_logging_of_the_program(library, frames, caplog, level):
+    caplog.set_level(level)
+    path = library(LOGS)
+    with started(path) as pool:
+        frames.run(pool)
+    assert [record.getMessage() for record in caplog.records] == ["an info about é"] * (level == logging.INFO) + [
+        "a warning\nof two lines"
+    ]
+    last = caplog.records[-1]
+    assert (last.name, last.levelname, last.pathname, last.lineno) == ("detector", "ERROR", str(path), 11)
+    assert "ZeroDivisionError: division by zero" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "setup", ["", "logging.basicConfig(format='%(name)s=%(message)s', level=logging.INFO)\n"], ids=["no", "basicConfig"]
+)
+def test_where_nobody_has_set_up_logging_it_is_as_in_the_streaming_thread(library, gst_launch, setup):
+    path = library(LOGS + setup)
+    line = f"videotestsrc num-buffers=2 ! video/x-raw,format=RGBA ! empycustom in-place=true custom-lib={path} workers={{}} ! fakesink"
+    inline, elsewhere = gst_launch(f"-q {line.format(0)}"), gst_launch(f"-q {line.format(1)}")
+    assert inline.err
+    assert (elsewhere.code, elsewhere.out, elsewhere.err) == (inline.code, inline.out, inline.err)
 
 
 def test_threads_and_processes_of_a_library_end_with_its_worker(library, frames, tmp_path):

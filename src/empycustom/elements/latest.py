@@ -57,6 +57,7 @@ class Newest:
     def _work_on(self, buffer: int, frame: Frame) -> None:
         # The twin has the same memory. So a worker gets a copy of that, and the frame goes on without waiting.
         job = Job(frame, twin_of(buffer))
+        job.is_copied = True
         if self._pool.submit(job, queue=False):
             self._element.tally.processed += 1
             self._count += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import pickle
@@ -19,7 +20,7 @@ from time import monotonic, monotonic_ns
 from typing import Any
 
 from empycustom.runners.messages import BOARD_SIZE, CALL_AT, WANTED_AT, at_parent, receive, send, to_worker
-from empycustom.runners.relay import Relay
+from empycustom.runners.relay import LOG, Relay
 from empycustom.runners.worker import BOOT
 
 _NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
@@ -63,13 +64,13 @@ class Process:
         self._introduce(lifeline, library)
 
     def _started(self, relay: Relay, theirs: socket.socket, lifeline: int) -> subprocess.Popen[bytes]:
-        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
-        relay.add(out, "stdout")
-        relay.add(err, "stderr")
+        (out, out_end), (err, err_end), (log, self._log) = os.pipe(), os.pipe(), os.pipe()
+        for file, name in ((out, "stdout"), (err, "stderr"), (log, LOG)):
+            relay.add(file, name)
         try:
             return subprocess.Popen(
                 [interpreter(), "-c", BOOT, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(), self._notes, lifeline),
+                pass_fds=(theirs.fileno(), self._notes, lifeline, self._log),
                 stdin=subprocess.DEVNULL,
                 stdout=out_end,
                 stderr=err_end,
@@ -78,7 +79,7 @@ class Process:
             )
         finally:
             theirs.close()
-            for file in (lifeline, out_end, err_end):
+            for file in (lifeline, out_end, err_end, self._log):
                 os.close(file)
 
     def _introduce(self, lifeline: int, library: dict[str, Any]) -> None:
@@ -87,7 +88,9 @@ class Process:
             folder = os.getcwd()
         except OSError:  # it is gone
             folder = ""
-        setup = {"notes": self._notes, "lifeline": lifeline, "argv": sys.argv, "folder": folder, **library}
+        level = logging.root.level if logging.root.handlers else None
+        about = {"log": self._log, "log_level": level, "argv": sys.argv, "folder": folder}
+        setup = {"notes": self._notes, "lifeline": lifeline, **about, **library}
         with suppress(EOFError):  # whoever reads will see it
             send(self.control, pickle.dumps((sys.version, sys.path), 5))
             send(self.control, to_worker(setup))

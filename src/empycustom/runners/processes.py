@@ -137,6 +137,9 @@ class ProcessPool:
         if found is None:
             ticket.image, ticket.original = self._images.acquire(size_of(job.buffer)), job.buffer
             found = shared.copy_frame(job.buffer, ticket.image)
+            if job.is_copied:
+                shared.unref(ticket.original)
+                ticket.original = 0
         frame = job.frame
         layout = frame.metas.layout and tuple(frame.metas.layout)
         wanted = None

@@ -48,10 +48,14 @@ class Job:
     library is not called in place, to the one that came. ``made`` is the address of the new frame then, with one reference, and
     the times and flags that it is to have; 0: the frame is dropped. It may be ``buffer``, with one reference in all.
 
+    ``is_copied``: whoever submits has a reference of his own, which goes on, and wants nothing of what comes back, so that the
+    pool is done with the buffer when it has copied it.
+
     ``took_ns`` is how long the call itself took, ``transport_ns`` what getting there and back took besides.
     """
 
     number = made = took_ns = transport_ns = 0
+    is_copied = False
     ticket: Any = None  # the pool's own
     generation: Any = None  # where pools replace each other: the one that has it
 

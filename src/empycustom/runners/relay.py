@@ -1,14 +1,18 @@
-"""What workers print: a thread passes it on, line by line, to this process's own stdout and stderr."""
+"""What workers print and log: a thread passes it on, line by line, to this process's own stdout and stderr, and ``logging``."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import select
 import sys
 import threading
+import traceback
 from contextlib import suppress
 
 _AT_ONCE, _LONGEST_LINE = 1 << 16, 1 << 16  # bytes
+LOG = "log"  # the name of a pipe with records as JSON
 _PATIENCE_S = 5.0  # where this process's stdout takes nothing
 
 
@@ -72,6 +76,10 @@ class Relay:
 
 def _write(name: str, data: bytes) -> bool:
     """Write to a standard stream; return False where it takes nothing any more, which the worker is to see as well."""
+    if name == LOG:
+        for line in data.splitlines():
+            _log(line)
+        return True
     stream = getattr(sys, name)
     if stream is None:
         return True
@@ -85,3 +93,11 @@ def _write(name: str, data: bytes) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def _log(line: bytes) -> None:
+    try:
+        record = logging.makeLogRecord(json.loads(line))
+        logging.getLogger(record.name).handle(record)
+    except Exception:  # noqa: BLE001 - half a line of a process that was killed, or a filter of the program's that raises
+        traceback.print_exc()

@@ -82,7 +82,13 @@ class Supervisor:
         self._told = about["options"], about["events"]
         self._known.clear()
         self.error = None
-        self.process, self.state = Process(self._relay, **about), STARTING
+        try:
+            self.process, self.state = Process(self._relay, **about), STARTING
+        except OSError as error:
+            self.error = self._make_error(
+                f"no process can be started ({error})", "; look how many processes and open files there may be"
+            )
+            self._pause()
 
     # Tickets.
 
@@ -198,7 +204,7 @@ class Supervisor:
         was_ready, code = self.state == READY, process.wait()
         self.error = self.error or self._death(process, code)
         process.close()
-        self.process, self.state = None, PAUSED
+        self.process = None
         unanswered = [ticket for ticket in self._sent if ticket.is_wanted]
         if not (self._sent or self.held) or (self._sent and not self._sent[0].is_wanted):
             self._owed = self.error  # to the next one
@@ -211,6 +217,11 @@ class Supervisor:
             self.held.popleft().answer = self.error
         if was_ready and monotonic() - self._ready_at > _HEALTHY_S:
             self._deaths = 0
+        self._pause()
+
+    def _pause(self) -> None:
+        """Let some time go by before the next process, and tickets not wait for that, unless it is the first to take a place."""
+        self.state = PAUSED
         pause = _PAUSES_S[min(self._deaths, len(_PAUSES_S) - 1)]
         self._start_at = monotonic() + pause
         self._deaths += 1
@@ -289,7 +300,9 @@ class Supervisor:
 
     def _pause_error(self) -> WorkerError:
         why = str(self.error).partition(": ")[2]
-        return self._make_error("the library is not running", f": its process died {self._deaths} times ({why})")
+        return self._make_error(
+            "the process of {name} is not running", f": it died {self._deaths} times, and is started again soon ({why})"
+        )
 
     def _make_error(self, message: str, rest: str, kind: type[WorkerError] = WorkerError, note: str = "") -> WorkerError:
         facts = self.facts

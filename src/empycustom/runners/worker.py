@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import faulthandler
 import fcntl
+import json
+import logging
 import os
 import select
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from empycustom.library.modules import without_package
 from empycustom.runners.messages import at_worker, pack_error, receive, send, to_parent
 
 # What the process runs. Nothing of this package can be found before its first message is here.
@@ -33,14 +37,14 @@ def main(control: socket.socket) -> None:
     with suppress(EOFError):  # the parent has ended, or does not want to hear more
         (setup,) = at_worker(receive(control)[0])
         _end_with_parent(setup["lifeline"])
-        for file in (control.fileno(), setup["lifeline"], setup["notes"]):
+        for file in (control.fileno(), setup["lifeline"], setup["notes"], setup["log"]):
             os.set_inheritable(file, False)  # the library's own processes have no part in it
         faulthandler.enable(setup["notes"])
         _be_like_parent(setup)
         setup["sources"] = {}  # gets the files of the library that were run
         try:
-            from empycustom.runners.serving import Worker
-
+            with _environment(GST_REGISTRY_UPDATE="no", GST_DEBUG_FILE=_own_file(os.environ.get("GST_DEBUG_FILE", ""))):
+                from empycustom.runners.serving import Worker
             worker = Worker(control, setup)
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
             send(control, to_parent("failed", pack_error(error), setup["sources"]))
@@ -70,3 +74,52 @@ def _be_like_parent(setup: dict[str, Any]) -> None:
     if setup["folder"]:
         with suppress(OSError):  # it is gone
             os.chdir(setup["folder"])
+    _log_to_parent(setup["log"], setup["log_level"])
+
+
+def _log_to_parent(file: int, level: int | None) -> None:
+    """Let what is logged go the way that it goes in the parent; ``level``: None: nobody has set up `logging` there.
+
+    A library may do it then, and it goes where the library wants it.
+    """
+    handler = _ToParent(file)
+    if level is None:
+        logging.lastResort = handler
+        handler.setLevel(logging.WARNING)
+    else:
+        logging.basicConfig(handlers=[handler], level=level)
+
+
+def _own_file(name: str) -> str:
+    """Return where GStreamer's log of this process goes: the parent's file would be emptied."""
+    return name if name in ("", "-") or "%p" in name else f"{name}.{os.getpid()}"
+
+
+@contextmanager
+def _environment(**wanted: str) -> Iterator[None]:
+    """Have other variables while GStreamer is loaded; the library's own processes are to have those of the parent."""
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update({name: value for name, value in wanted.items() if value})
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+class _ToParent(logging.Handler):
+    """Hands what a library logs to the parent, whose ``logging`` deals with it. ``file`` is a pipe."""
+
+    def __init__(self, file: int) -> None:
+        super().__init__()
+        self._file = os.fdopen(file, "wb", buffering=0)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.format(record)  # which makes the texts
+            about = {name: value for name, value in vars(record).items() if isinstance(value, (str, int, float, type(None)))}
+            about.update(name=without_package(record.name), msg=record.getMessage())
+            self._file.write(json.dumps(about).encode() + b"\n")
+        except Exception:  # noqa: BLE001 - as every handler of Python's: the arguments are a library's
+            self.handleError(record)
