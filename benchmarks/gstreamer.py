@@ -16,6 +16,7 @@ def _load(namespace: str, version: str = "1.0") -> Any:
 GLib = _load("GLib", "2.0")
 Gst = _load("Gst")
 Gst.init(None)
+GstAllocators = _load("GstAllocators")
 GstApp = _load("GstApp")  # brings the methods of appsrc and appsink
 GstBase = _load("GstBase")
 GstVideo = _load("GstVideo")

@@ -88,7 +88,7 @@ def play_round(pipeline: Any, workload: Workload, buffers: int) -> Round:
             raise PipelineError(_bus_error(pipeline))
         wall, cpu = time.perf_counter_ns(), _cpu_ns()
         pipeline.set_state(Gst.State.PLAYING)
-        _await_end(pipeline)
+        await_end(pipeline)
         wall, cpu = time.perf_counter_ns() - wall, _cpu_ns() - cpu
         _check_arrived(pipeline, workload, buffers)
         return Round(wall, cpu, buffers * workload.streams)
@@ -107,7 +107,7 @@ def play_long(template: str, workload: Workload, marks: list[int]) -> list[dict[
     try:
         pipeline.set_state(Gst.State.PLAYING)
         for mark in marks:
-            while (arrived := _rendered(sink)) < mark:
+            while (arrived := rendered(sink)) < mark:
                 time.sleep(_POLL_S)
                 _check_playing(bus)
             found.append({"wanted": mark, "buffers": arrived, "rss_kib": resident_kib()})
@@ -117,8 +117,10 @@ def play_long(template: str, workload: Workload, marks: list[int]) -> list[dict[
 
 
 def resident_kib() -> int:
-    """Return how much memory of this process is resident."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    """Return how much memory of this process, and of those that it started, is resident."""
+    lists = Path("/proc/self/task").glob("*/children")
+    processes = ["self", *(number for one in lists for number in one.read_text(encoding="ascii").split())]
+    pages = sum(int(Path(f"/proc/{one}/statm").read_text(encoding="ascii").split()[1]) for one in processes)
     return pages * resource.getpagesize() // 1024
 
 
@@ -132,18 +134,20 @@ def _cpu_ns() -> int:
     return int((used.ru_utime + used.ru_stime) * 1e9)
 
 
-def _rendered(sink: Any) -> int:
+def rendered(sink: Any) -> int:
+    """Return how many buffers a sink has taken, and not thrown away because they were late."""
     return int(sink.get_property("stats").get_uint64("rendered")[1])
 
 
 def _check_arrived(pipeline: Any, workload: Workload, buffers: int) -> None:
     for stream in range(workload.streams):
-        arrived = _rendered(pipeline.get_by_name(f"sink{stream}"))
+        arrived = rendered(pipeline.get_by_name(f"sink{stream}"))
         if arrived != buffers:
             raise PipelineError(f"only {arrived} of {buffers} buffers arrived at the sink of stream {stream}")
 
 
-def _await_end(pipeline: Any) -> None:
+def await_end(pipeline: Any) -> None:
+    """Wait until the stream has ended. Raises PipelineError."""
     wanted = Gst.MessageType.EOS | Gst.MessageType.ERROR
     message = pipeline.get_bus().timed_pop_filtered(_END_S * Gst.SECOND, wanted)
     if message is None:

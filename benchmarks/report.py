@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.against import compare
 from benchmarks.contenders import Contender
-from benchmarks.summary import Results, Row, Spread, Wanted, per_object, rows, wanted
+from benchmarks.summary import Results, Row, Spread, Wanted, per_object, rows, spread, wanted
 from benchmarks.workloads import WORKLOADS, Workload
 
 Cells = list[list[str]]
@@ -52,6 +52,8 @@ def _sections(results: Results, contenders: Sequence[Contender], commit: str) ->
     for name, found in results.items():
         if WORKLOADS[name].kind == "inside":
             sections += _inside_sections(WORKLOADS[name], found)
+        elif WORKLOADS[name].kind == "processes":
+            sections.append((_title(WORKLOADS[name], found), _processes_cells(found), []))
         else:
             sections.append((_title(WORKLOADS[name], found), _cells(WORKLOADS[name], found), _left_out(name, contenders)))
     objects = per_object(results)
@@ -117,6 +119,12 @@ def _inside_sections(workload: Workload, found: dict[str, Any]) -> list[Section]
         )
         for group in dict.fromkeys(one["group"] for one in pieces)
     ]
+
+
+def _processes_cells(found: dict[str, Any]) -> Cells:
+    """Return what was measured about worker processes: median and quartiles of the rounds."""
+    measured = next(iter(found.values()))["measured"]
+    return [["what", "median", "quartiles"], *([name, *_spread(spread(values))] for name, values in measured.items())]
 
 
 def _object_cells(objects: dict[str, dict[str, float]]) -> Cells:

@@ -67,7 +67,7 @@ class Worker:
         self._stderr.close()
 
     def ask(self, what: str) -> dict[str, Any]:
-        """Ask for a ``round``, for ``memory``, or for a look ``inside``. Raises ContenderFailed."""
+        """Let the worker do something: a ``round``, or what another kind of workload is called. Raises ContenderFailed."""
         self._send({"do": what})
         return self._answer()
 
@@ -117,7 +117,7 @@ def run_stream(
 
 
 def run_once(workload: Workload, contenders: Sequence[Contender], *, quick: bool, report: Report) -> dict[str, dict[str, Any]]:
-    """Ask each contender once for what a workload of another kind finds: ``memory`` or ``inside``."""
+    """Ask each contender once for what a workload of another kind finds: ``memory``, ``inside`` or ``processes``."""
     found: dict[str, dict[str, Any]] = {}
     for contender in contenders:
         report(f"{workload.name}: {contender.name}")

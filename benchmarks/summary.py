@@ -56,7 +56,7 @@ def spread(numbers: Sequence[float]) -> Spread:
 
 def rows(workload: str, found: dict[str, Any]) -> list[Row]:
     """Return a row for each contender of a workload; none for the workloads that are not repeated."""
-    if WORKLOADS[workload].kind in ("memory", "inside"):
+    if WORKLOADS[workload].kind in ("memory", "inside", "processes"):
         return []
     return [_row(workload, name, found) for name in found]
 
@@ -127,13 +127,28 @@ def wanted(results: Results) -> list[Wanted]:
         Wanted("json, above nothing", 15, None if json is None or nothing is None else json - nothing, "µs"),
         Wanted("memory: growth between the first hundredth and the end", 1.0, _growth(results, "memory"), "MiB"),
         Wanted("memory-json: the same", 1.0, _growth(results, "memory-json"), "MiB"),
+        Wanted("memory-workers: the same, of 5 processes", 5.0, _growth(results, "memory-workers"), "MiB"),
         Wanted(
             "start, to a plain element that imports NumPy",
             1.5,
             _ratio(_median(results, "start", OURS), _median(results, "start", REFERENCE)),
             "of it",
         ),
+        *(
+            Wanted(f"{workload}: {name}", limit, _measured(results, workload, name), unit)
+            for workload, name, limit, unit in _OF_WORKERS
+        ),
     ]
+
+
+_OF_WORKERS = (
+    ("workers-speed", "time of a frame, workers=2 to workers=0", 0.54, "of it"),
+    ("workers-speed", "gain of multiprocessing, to that of workers=2", 1.0, "of it"),
+    ("workers-transport", "a worker, to one copy, upstream writes into its memory", 0.6, "of it"),
+    ("workers-transport", "a worker, to one copy, upstream has memory of its own", 1.8, "of it"),
+    ("workers-live", "late frames", 0.0, "frames"),
+    ("workers-live", "latency added at most, of the time of a frame", 1.0, "of it"),
+)
 
 
 def per_object(results: Results) -> dict[str, dict[str, float]]:
@@ -152,6 +167,14 @@ def _median(results: Results, workload: str, contender: str) -> float | None:
     if contender not in found:
         return None
     return spread(times(workload, found, contender, "wall_ns")).median
+
+
+def _measured(results: Results, workload: str, name: str) -> float | None:
+    """Return the median of what was measured about worker processes, by the beginning of its name."""
+    if OURS not in results.get(workload, {}):
+        return None
+    measured = results[workload][OURS]["measured"]
+    return spread(next(values for key, values in measured.items() if key.startswith(name))).median
 
 
 def _ratio(one: float | None, other: float | None) -> float | None:

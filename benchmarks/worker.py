@@ -51,6 +51,12 @@ class Worker:
 
         return {"pieces": measure(self._template, self._workload, quick=self._quick)}
 
+    def processes(self) -> dict[str, Any]:
+        """Return what worker processes give and cost."""
+        from benchmarks.processes import measure
+
+        return {"measured": measure(self._workload, quick=self._quick)}
+
     def notes(self) -> dict[str, Any]:
         """Describe this contender for a reader of the results."""
         return {"notes": notes_of(self._contender)}
@@ -92,7 +98,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
                 worker = Worker(Contender(**request["contender"]), WORKLOADS[request["workload"]], quick=request["quick"])
                 answer = worker.notes()
             else:
-                answer = {"round": worker.round, "memory": worker.memory, "inside": worker.inside}[request["do"]]()
+                answer = getattr(worker, request["do"])()
         except Exception as error:  # noqa: BLE001 - the parent shows it, with the contender's name
             traceback.print_exc()
             answer = {"error": str(error) or type(error).__name__}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Kind = Literal["stream", "memory", "start", "inside"]
+Kind = Literal["stream", "memory", "start", "inside", "processes"]
 
 # How a worker makes the regions of interest: the label of all, and where the n-th lies.
 REGION_LABEL = "person"
@@ -47,6 +47,7 @@ class Workload:
 
 
 _OBJECTS = Workload("", "", "objects", "GRAY8", 320, 240)  # what the workloads with objects have in common
+_PROCESSES = Workload("", "", "nothing", "RGBA", 1280, 720, kind="processes")
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
@@ -92,8 +93,36 @@ WORKLOADS: dict[str, Workload] = {
             buffers=1_000_000,
             quick=1_000,
         ),
+        Workload(
+            "memory-workers",
+            "resident memory of the pipeline and its 4 workers in a long stream",
+            kind="memory",
+            buffers=100_000,
+            quick=1_000,
+        ),
         Workload("start", "gst-launch-1.0 until one buffer has gone through", kind="start"),
         Workload("inside", "what costs what in a library", "nothing", "RGBA", 1280, 720, buffers=1_500, quick=40, kind="inside"),
+        replace(
+            _PROCESSES,
+            name="workers-speed",
+            title="20 ms of pure Python a frame: workers=2 to workers=0, and multiprocessing without frames beside them",
+            buffers=100,
+            quick=5,
+        ),
+        replace(
+            _PROCESSES,
+            name="workers-transport",
+            title="a library that reads 64x64 pixels: what a worker adds to a frame, in copies of the frame",
+            buffers=300,
+            quick=20,
+        ),
+        replace(
+            _PROCESSES,
+            name="workers-live",
+            title="a live source of 30 frames a second, 100 ms of pure Python a call, pace=latest",
+            buffers=300,
+            quick=30,
+        ),
     )
 }
 

@@ -107,7 +107,7 @@ def test_the_summary_compares_with_the_hand_written_element(found):
     assert rows["gst-python"]["ratio"] == 1
     assert rows["identity"]["ratio"] is None
     assert all(row["wall"]["low"] <= row["wall"]["median"] <= row["wall"]["high"] for row in rows.values())
-    assert len(found["wanted"]) == 8
+    assert len(found["wanted"]) == 15
     assert all(isinstance(one["measured"], float) for one in found["wanted"])
 
 
@@ -145,7 +145,7 @@ def test_a_package_from_elsewhere_is_refused(contender):
 
 
 def test_long_streams_are_looked_at_three_times(found):
-    for name in ("memory", "memory-json"):
+    for name in ("memory", "memory-json", "memory-workers"):
         for contender in found["workloads"][name]["contenders"].values():
             marks = contender["marks"]
             assert len(marks) == 3
@@ -162,6 +162,20 @@ def test_a_library_is_looked_into(found):
     groups = {piece["group"] for piece in contender["pieces"]}
     assert len(groups) == 2
     assert len(contender["pieces"]) > 20
+
+
+def test_workers_are_measured_beside_what_they_are_compared_with(found):
+    measured = {name: found["workloads"][f"workers-{name}"]["contenders"] for name in ("speed", "transport", "live")}
+    for contenders in measured.values():
+        assert list(contenders) == ["empycustom"]
+        assert {len(values) for values in contenders["empycustom"]["measured"].values()} == {1}
+    shared = [
+        values
+        for name, values in measured["transport"]["empycustom"]["measured"].items()
+        if name.startswith("frames that were in the worker's memory")
+    ]
+    assert shared == [[100], [0]]
+    assert measured["live"]["empycustom"]["measured"]["frames that left [frames]"] == [30]
 
 
 def test_results_name_where_they_are_from(found):
