@@ -31,7 +31,7 @@ def measure(workload: Workload, *, quick: bool) -> Samples:
     found: Samples = {}
     for _ in range(QUICK_REPEATS if quick else REPEATS):
         for name, value in _MEASURED[workload.name](workload, frames).items():
-            found.setdefault(name, []).append(value)
+            found.setdefault(name, []).append(float(value))
     return found
 
 

@@ -35,6 +35,12 @@ class Picture:
         for number, line in enumerate(lines, 1):
             self.text(x + 12, y + 24 + number * LINE, line, "code")
 
+    def cell(self, x: int, y: int, width: int, text: str, colour: str) -> None:
+        """Draw a box as high as a line, with a text in its middle."""
+        fill, stroke = COLOURS[colour]
+        self._parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="22" rx="4" fill="{fill}" stroke="{stroke}"/>')
+        self.text(x + width // 2, y + 16, text, anchor="middle")
+
     def text(self, x: int, y: int, text: str, style: str = "small", anchor: str = "start") -> None:
         """Write a line."""
         if style == "code":  # SVG drops blanks at the beginning, and makes one of several
@@ -155,7 +161,69 @@ def way() -> Picture:
     return it
 
 
+# A way to run a library: its title, the lanes in which calls are, and what comes and leaves when. Of a call: the lane, the frame,
+# and when it begins. Of a frame: its number, and when; behind it whose result it carries when it leaves.
+_SOME, _ALL = [(1, 0), (2, 2), (3, 4)], [(number + 1, number) for number in range(7)]
+_WAYS: list[tuple[str, list[str], list[tuple[int, int]], list[tuple[int, int, int]], list[tuple[int, float, str]]]] = [
+    (
+        "workers=0: in the streaming thread. Upstream waits for each call",
+        ["the library"],
+        _SOME,
+        [(0, 1, 0), (0, 2, 2), (0, 3, 4)],
+        [(1, 2, "1"), (2, 4, "2"), (3, 6, "3")],
+    ),
+    (
+        "workers=2 pace=every: each frame is worked on. Upstream waits while all workers are busy",
+        ["worker 1", "worker 2"],
+        _ALL,
+        [(0, 1, 0), (1, 2, 1), (0, 3, 2), (1, 4, 3), (0, 5, 4), (1, 6, 5)],
+        [(number, number + 1, str(number)) for number in range(1, 6)],
+    ),
+    (
+        "workers=1 pace=skip: a frame that finds no free worker gets no call, and leaves behind those before it",
+        ["worker 1"],
+        _ALL,
+        [(0, 1, 0), (0, 3, 2), (0, 5, 4)],
+        [(1, 2, "1"), (2, 2.3, ""), (3, 4, "3"), (4, 4.3, ""), (5, 6, "5"), (6, 6.3, "")],
+    ),
+    (
+        "workers=1 pace=latest: no frame waits. A free worker gets the newest one; each carries the newest result",
+        ["worker 1"],
+        _ALL,
+        [(0, 1, 0), (0, 3, 2), (0, 5, 4)],
+        [(number, number - 1, result) for number, result in zip(range(1, 8), ["", "", *"11335"], strict=True)],
+    ),
+]
+
+
+def workers() -> Picture:
+    """Draw when frames come and leave, and where they are worked on, for each way to run a library."""
+    it = Picture(
+        900,
+        640,
+        "Four rows with time from left to right: in the streaming thread each frame waits for its call; two workers have frames "
+        "under way at a time; with pace=skip frames pass; with pace=latest no frame waits",
+    )
+    left, unit, y = 150, 100, 0
+    for title, lanes, come, calls, leave in _WAYS:
+        it.text(20, y + 28, title, "title")
+        for number, name in enumerate(["frames come", *lanes, "frames leave", "with the result of"]):
+            it.text(20, y + 56 + 26 * number, name)
+        for number, when in come:
+            it.cell(left + when * unit, y + 41, 26, str(number), "blue")
+        for lane, number, when in calls:
+            it.cell(left + when * unit, y + 67 + 26 * lane, 2 * unit - 6, f"call for {number}", "green")
+        for number, time, result in leave:
+            x, below = round(left + time * unit), y + 67 + 26 * len(lanes)
+            it.cell(x, below, 26, str(number), "blue")
+            if result:
+                it.cell(x, below + 26, 26, result, "green")
+        y += 120 + 26 * len(lanes)
+    it.text(20, y + 20, "Time goes from left to right. The source can make two frames in the time of a call.")
+    return it
+
+
 def made() -> dict[str, str]:
     """Return the pictures by name."""
-    drawn = {"attributes-plain": plain, "attributes-deepstream": deepstream, "way": way}
+    drawn = {"attributes-plain": plain, "attributes-deepstream": deepstream, "way": way, "workers": workers}
     return {f"pictures/{name}.svg": draw().svg() for name, draw in drawn.items()}
