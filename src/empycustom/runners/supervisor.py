@@ -73,6 +73,7 @@ class Supervisor:
         self._sent: deque[Ticket] = deque()
         self._owed: Exception | None = None  # to the next ticket: the process died when it had none
         self._deaths, self._ready_at, self._start_at, self._limit = 0, 0.0, 0.0, 0.0
+        self._timeout_ms = 0
         self._known: set[int] = set()  # shared memories that the process has
         self._told: tuple[Any, Any] = ({}, None)
 
@@ -141,7 +142,7 @@ class Supervisor:
         process = self.process
         if process is None or process.is_aborted or not call_timeout_ms:
             return process.patience() if process else None
-        limit = call_timeout_ms / 1000
+        limit, self._timeout_ms = call_timeout_ms / 1000, call_timeout_ms
         number, took = process.call()
         if number and took >= limit:
             process.abort()
@@ -279,53 +280,54 @@ class Supervisor:
 
     def _death(self, process: Process, code: int) -> WorkerError:
         """Return the exception about a process that has ended with an exit code."""
-        note = process.note()
+        note, name = process.note(), self.facts.name if self.facts else "the library"
         if process.is_aborted:
-            message, rest = (
-                "{name} took longer than call-timeout",
-                ", and its process was ended; make it faster, or set a longer one",
+            what = f"{name} took longer than call-timeout={self._timeout_ms}"
+            error: WorkerError = self._make_error(
+                what, ", and its worker was ended; make it faster, or set a longer time", CallTimeoutError, note
             )
-            kind: type[WorkerError] = CallTimeoutError
         else:
-            (message, rest), kind = _described(code), WorkerError
-        error = self._make_error(message, rest, kind, note)
+            what, rest = _described(code)
+            what = f"the worker {what}"
+            if self.state == STARTING:  # which no frame has to do with
+                what, rest = f"{what} while the library started{rest}", ""
+            elif self.state == STOPPING or self._sent:
+                what += f" in {'stop' if self.state == STOPPING else name}"
+            error = self._make_error(what, rest, note=note)
         error.exit_code = code
         return error
 
     def _late_error(self) -> WorkerError:
-        if self._sent:
-            what = f"{{name}} had not returned {_CALL_S:.0f} s after the stream had ended"
-            return self._make_error(what, ", and its process was ended, without stop")
-        return self._make_error(f"stop had not returned after {_STOP_S:.0f} s", ", and its process was ended")
+        if self._sent and self.facts:
+            what = f"{self.facts.name} had not returned {_CALL_S:.0f} s after the stream had ended"
+            return self._make_error(what, ", and its worker was ended, without stop")
+        return self._make_error(f"stop had not returned after {_STOP_S:.0f} s", ", and its worker was ended")
 
     def _pause_error(self) -> WorkerError:
         why = str(self.error).partition(": ")[2]
-        return self._make_error(
-            "the process of {name} is not running", f": it died {self._deaths} times, and is started again soon ({why})"
-        )
+        return self._make_error("the worker is not running", f": it died {self._deaths} times, and is started again soon ({why})")
 
     def _make_error(self, message: str, rest: str, kind: type[WorkerError] = WorkerError, note: str = "") -> WorkerError:
         facts = self.facts
         path, name = (facts.path, facts.name) if facts else (self._introduction()["library"], None)
         found = re.search(rf'File "{re.escape(path)}", line (\d+)', note)
         line = int(found[1]) if found else facts.line_of(facts.name) if facts else None
-        return kind.at(path, line, message.format(name=name), rest, callback=name, details=note)
+        return kind.at(path, line, message, rest, callback=name, details=note)
+
+
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
 
 
 def _described(code: int) -> tuple[str, str]:
     """Return what is to be said about an exit code, and what to do, which goes behind the frame's name."""
+    if code >= 0:
+        return f"ended by itself, with exit code {code},", ": something called os._exit, or exit in C; remove that"
     if code == -signal.SIGKILL:
-        return (
-            "the process of {name} was killed by SIGKILL",
-            ": by the kernel, where memory ran out (dmesg tells), or by somebody",
-        )
-    if code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        return (
-            f"the process of {{name}} was killed by {name}",
-            ": something crashed that is written in C; look at the last line of Python",
-        )
-    return f"the process of {{name}} ended by itself, with exit code {code}", ": something calls os._exit or exit; remove that"
+        return "was killed by SIGKILL", ": by the kernel, where memory ran out (dmesg tells), or by somebody"
+    if -code in _CRASHES:
+        return f"was killed by {signal.Signals(-code).name}", ": code written in C crashed; the traceback shows what called it"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was killed by {name}", ": by somebody, or by the library itself"
