@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 import pooled
 import pytest
 
-from empycustom.errors import CallTimeoutError, LibraryError, WorkerError
+from empycustom.errors import CallbackError, CallTimeoutError, LibraryError, WorkerError
 from empycustom.native import shared
 from empycustom.runners.processes import ProcessPool
 
@@ -349,3 +349,25 @@ def test_many_starts_and_stops_leave_nothing(library, frames):
     for number in range(12):
         once(number)
     assert left() == before
+
+
+def test_a_breakpoint_is_refused_with_what_to_do(library, frames):
+    text = r"RuntimeError: a debugger needs a terminal, .*; set workers=0 while you debug"
+    path = library("def process_ip(io_buffer, in_meta, options):\n    breakpoint()\n")
+    with started(path) as pool, pytest.raises(CallbackError, match=text):
+        frames.run(pool)
+
+
+def test_the_record_factory_of_the_program_makes_what_a_worker_logs(library, frames, caplog, monkeypatch):
+    made = logging.getLogRecordFactory()
+
+    def named(name, *given, **others):
+        return made(f"my {name}", *given, **others)
+
+    logging.setLogRecordFactory(named)
+    try:
+        with started(library("import logging\ndef process_ip(io_buffer, in_meta, options):\n    logging.error('no')\n")) as pool:
+            frames.run(pool)
+    finally:
+        logging.setLogRecordFactory(made)
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [("my root", "no")]

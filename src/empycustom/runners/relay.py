@@ -97,7 +97,10 @@ def _write(name: str, data: bytes) -> bool:
 
 def _log(line: bytes) -> None:
     try:
-        record = logging.makeLogRecord(json.loads(line))
+        said = json.loads(line)
+        make = logging.getLogRecordFactory()  # which the program may have replaced
+        record = make(said["name"], said["levelno"], said["pathname"], said["lineno"], said["msg"], (), None, said["funcName"])
+        record.__dict__.update({key: value for key, value in said.items() if key != "name"})
         logging.getLogger(record.name).handle(record)
     except Exception:  # noqa: BLE001 - half a line of a process that was killed, or a filter of the program's that raises
         traceback.print_exc()

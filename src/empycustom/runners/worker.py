@@ -67,6 +67,10 @@ def _end_with_parent(lifeline: int) -> None:
         os.killpg(0, signal.SIGKILL)
 
 
+def _refuse_debugger(*_given: Any, **_named: Any) -> None:
+    raise RuntimeError("a debugger needs a terminal, which workers do not have; set workers=0 while you debug")
+
+
 def _be_like_parent(setup: dict[str, Any]) -> None:
     sys.argv = setup["argv"]
     for stream in (sys.stdout, sys.stderr):
@@ -75,6 +79,8 @@ def _be_like_parent(setup: dict[str, Any]) -> None:
         with suppress(OSError):  # it is gone
             os.chdir(setup["folder"])
     _log_to_parent(setup["log"], setup["log_level"])
+    if not os.environ.get("PYTHONBREAKPOINT"):  # it may name a debugger that needs no terminal
+        sys.breakpointhook = _refuse_debugger
 
 
 def _log_to_parent(file: int, level: int | None) -> None:
