@@ -62,7 +62,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduling(config, log)
 
 
-# Libraries that work in place run in so many workers, in all pipelines that tests describe; tools/test.sh sets it.
+# Libraries run in so many workers, in all pipelines that tests describe; tools/test.sh sets it.
 WORKERS = os.environ.get("EMPYCUSTOM_TEST_WORKERS", "")
 
 
@@ -71,7 +71,7 @@ def with_workers(description: str) -> str:
     if not WORKERS:
         return description
     # What stands in upstream/ writes metadata of its own, as other elements do, which a library in a worker cannot.
-    element = r"\bempycustom (?=[^!]*\bin-place=true)(?![^!]*(\bworkers=|/upstream/))"
+    element = r"\bempycustom (?=[^!]*\bcustom-lib=)(?![^!]*(\bworkers=|/upstream/))"
     return re.sub(element, f"empycustom workers={WORKERS} ", description)
 
 

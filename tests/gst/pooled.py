@@ -82,6 +82,7 @@ def made_inline(frames: Frames, path: Any, target: FrameFormat) -> tuple[bytes, 
     new_frames.expect(frames.reader.format, target)
     runner.start({}, None)
     job, empty = frames.job(), gst.gst_buffer_new()
+    shared.set_times(empty, shared.times_of(job.buffer))  # as GStreamer does before it asks for the frame
     image = borrow_function()(job.buffer)
     try:
         result = runner.run(job.frame, image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from programs import WORKERS
 
 import empycustom
 from empycustom.gstreamer import Gst
@@ -275,6 +276,8 @@ WRONG_BUFFERS = {
 
 @pytest.mark.parametrize(("made", "told"), WRONG_BUFFERS.items(), ids=WRONG_BUFFERS)
 def test_a_buffer_that_does_not_fit_the_negotiated_caps_is_an_error_that_names_both(play, library, made, told):
+    if WORKERS and made == "in_buffer":  # it comes from a pool that says how frames lie
+        told = WRONG_BUFFERS["described(in_buffer)"]
     lib = library(f"""
 import gi
 gi.require_version("GstVideo", "1.0")

@@ -166,6 +166,7 @@ def test_downstreams_pool_does_not_lay_its_strides_over_ours(play, library):
     assert pixels[0] == pixels[1]
 
 
+@pytest.mark.inline("metadata on the buffer does not come back from workers")
 def test_regions_of_the_librarys_own_replace_those_of_the_input(play, library, regions):
     lib = library("""
 import gi

@@ -140,6 +140,50 @@ def test_seeks_while_playing(library, pace):
     assert not stale
 
 
+NEW_FRAMES = """
+import numpy
+
+def process(buffer, in_meta, options):
+    number = in_meta["frame"][0]["frame_num"]
+    if number == 4:
+        return None, None
+    about = in_meta["buffer"]
+    return numpy.full((about["height"], about["width"], 4), 100 + number, numpy.uint8), {"frame": {"n": number}}
+"""
+
+
+def test_new_frames_stand_where_those_stood_that_they_were_made_of(library):
+    with Driven(library(NEW_FRAMES), "in-place=false workers=2 process-interval=2") as driven:
+        driven.push(8)
+        driven.source.emit("end-of-stream")
+        frames = driven.pull_all()
+        assert driven.stats("buffers", "processed", "dropped") == (8, 4, 1)
+    assert numbers(frames) == [0, 1, 2, 3, 5, 6, 7]
+    assert results(frames) == [0, None, 2, None, None, 6, None]
+    assert [frame["buffer"].extract_dup(0, 1)[0] for frame in frames] == [100, 1, 102, 3, 5, 106, 7]
+    assert [frame["buffer"].pts // Gst.MSECOND for frame in frames] == [0, 1, 2, 3, 5, 6, 7]
+    lost = [frame["frame_num"] for frame in frames if frame["buffer"].has_flags(Gst.BufferFlags.DISCONT)]
+    assert lost == [0, 5], "the frame behind one that was dropped says so"
+
+
+SMALLER = f"""
+def output_caps(caps, options):
+    return "video/x-raw,width=8,height=4"
+{NEW_FRAMES.replace('(about["height"], about["width"], 4)', "(4, 8, 4)")}"""
+
+
+def test_new_frames_may_have_other_caps(library):
+    with Driven(library(SMALLER), "in-place=false workers=2") as driven:
+        driven.push(3)
+        driven.caps(32, 16)
+        driven.push(3)
+        driven.source.emit("end-of-stream")
+        frames = driven.pull_all()
+    assert [frame["buffer"].get_size() for frame in frames] == [8 * 4 * 4] * 5
+    assert [frame["buffer"].extract_dup(0, 1)[0] for frame in frames] == [100, 101, 102, 103, 105]
+    assert {(frame["source_frame_width"], frame["source_frame_height"]) for frame in frames} == {(8, 4)}
+
+
 OF_OBJECTS = "def process_ip(b, m, o):\n    return [{'named': found['obj_label']} for found in m['frame'][0]['object']]\n"
 FINDS = """
 def process_ip(b, m, o):

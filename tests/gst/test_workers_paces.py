@@ -192,7 +192,7 @@ REFUSED = {
     "pace=skip": "pace=skip needs workers, and the library runs in the streaming thread; set workers=1",
     "pace=latest": "pace=latest needs workers",
     "workers=65": "workers=65 is out of range; give a whole number from 0 to 64",
-    "workers=1 in-place=false": "workers do not run process yet, only process_ip; set in-place=true, or workers=0",
+    "workers=1 pace=latest in-place=false": "with pace=latest results go with later frames, and new frames cannot; set in-place=true",
 }
 
 

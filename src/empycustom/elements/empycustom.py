@@ -8,6 +8,7 @@ from typing import Any
 
 from empycustom.buffers.callback import VIEWS
 from empycustom.carriers.protocol import Frame
+from empycustom.elements.asynchronous import Interrupted
 from empycustom.elements.base import (
     FLOW_DROPPED,
     FLOW_OK,
@@ -385,6 +386,8 @@ class EmPyCustom(LibraryTransform):
             if str(error) not in self._refusals:  # GStreamer asks several times
                 self._refusals.add(str(error))
                 post_error(self, error)
+            return Gst.Caps.new_empty()
+        except Interrupted:
             return Gst.Caps.new_empty()
 
     def do_transform(self, in_buffer: Any, out_buffer: Any) -> Any:

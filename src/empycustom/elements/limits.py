@@ -55,8 +55,6 @@ def check_properties(values: Mapping[str, Any]) -> None:
         raise PropertyError(
             f"pace={pace} needs workers, and the library runs in the streaming thread; set workers=1", name="pace"
         )
-    if values["workers"] and not values["in-place"]:
-        raise PropertyError("workers do not run process yet, only process_ip; set in-place=true, or workers=0", name="workers")
     if pace == "latest" and not values["in-place"]:
         raise PropertyError(
             "with pace=latest results go with later frames, and new frames cannot; set in-place=true, or pace=skip", name="pace"

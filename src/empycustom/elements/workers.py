@@ -251,9 +251,12 @@ class Workers(Asynchronous[Job]):
         self._limit = max(_AT_LEAST, min(ceil(Gst.SECOND / source.duration_ns), _BYTES // source.size))
 
     def output_caps(self, caps: Any, _options: dict[str, Any]) -> str | None:
-        """Ask the library for the caps of the frames that it makes. Raises LibraryError."""
+        """Ask the library for the caps of the frames that it makes. Raises LibraryError, Interrupted."""
         self.drain()
-        return self._pool.output_caps(caps)
+        try:
+            return self._pool.output_caps(caps, self.wake)
+        except Woken:
+            raise Interrupted from None
 
     def states(self) -> list[str]:
         """Return what each worker does."""

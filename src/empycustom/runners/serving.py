@@ -18,9 +18,9 @@ from empycustom.library.explain import is_kind
 from empycustom.model.results import Result
 from empycustom.native.memory import ArrayExporter
 from empycustom.native.metas import VideoLayout
-from empycustom.native.shared import SharedView, describe, set_times, times_of
+from empycustom.native.shared import SharedView, Times, describe, set_times, times_of
 from empycustom.runners.inline import InlineRunner, read_returned
-from empycustom.runners.made import PlainFormat, address_of, caps_text, write_made
+from empycustom.runners.made import PlainFormat, address_of, caps_text, check_buffer, write_made
 from empycustom.runners.messages import (
     BOARD_SIZE,
     CALL_AT,
@@ -34,6 +34,7 @@ from empycustom.runners.messages import (
 )
 
 _NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
+_NONE = 2**64 - 1  # GST_CLOCK_TIME_NONE
 
 
 class _Image:
@@ -141,7 +142,7 @@ class Worker:
         _CALL.pack_into(self._board, CALL_AT, number, monotonic_ns())
         try:
             result = self._runner.run(frame, buffer)
-            made = self._made(result, buffer, target, wanted, described) if wanted else None
+            made = self._made(result, buffer, target, wanted, described, times) if wanted else None
             answer = "result", pack_result(result), made
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
             answer = "error", pack_error(error), None
@@ -151,13 +152,18 @@ class Worker:
         now = times_of(address)
         return answer, now if now != times else None
 
-    def _made(self, result: Result | None, buffer: Any, target: Any, wanted: Any, described: Any) -> Any:
+    def _made(self, result: Result | None, buffer: Any, target: Any, wanted: Any, described: Any, times: Times) -> Any:
         """Write the new frame into ``target``, and return its times; 0: it is dropped, 1: it is the buffer that came."""
         made = result.image[0] if result else None
         if made is None:
             return 0
+        wanted, library = PlainFormat(*wanted), self._runner.library
         if made is buffer:
+            if wanted.described != described:
+                check_buffer(library, made, wanted, exactly=True)
             return 1
-        wanted = PlainFormat(*wanted)
-        write_made(self._runner.library, made, hash(target), wanted, exactly=wanted.described != described)
-        return times_of(address_of(made if is_kind(made, Gst.Buffer) else buffer))
+        write_made(library, made, hash(target), wanted, exactly=wanted.described != described)
+        if not is_kind(made, Gst.Buffer):
+            return times_of(address_of(buffer))
+        flags, *own = times_of(address_of(made))
+        return (flags or times[0], *(time if time != _NONE else came for time, came in zip(own, times[1:], strict=True)))
