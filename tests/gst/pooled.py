@@ -8,12 +8,12 @@ from typing import Any
 from empycustom.buffers.callback import VIEWS, borrow_function
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.output import NewFrames
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.callbacks import Library
 from empycustom.model.wire import in_meta
 from empycustom.native import shared
 from empycustom.native.loading import gst
-from empycustom.native.metas import pts_at
+from empycustom.native.metas import VideoLayout, pts_at
 from empycustom.runners.inline import InlineRunner
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Job
@@ -49,8 +49,13 @@ class Frames:
         del made
         return address
 
-    def job(self, *, ours: bool = False) -> Job:
+    def job(self, *, ours: bool = False, layout: tuple[list[int], list[int]] | None = None) -> Job:
+        """Return a job with a frame; ``layout`` are offsets and strides for a GstVideoMeta."""
         address = self.buffer(ours=ours)
+        if layout:
+            name, width, height, _ = self.reader.format.described
+            described = int(GstVideo.VideoFormat.from_string(name)), width, height
+            shared.describe(address, VideoLayout(*layout), described)
         frame = self.reader.decode(address)
         frame.in_meta = in_meta(frame.frames, self.reader.format.buffer_info(frame.metas.layout), frame.attributes)
         return Job(frame, address)

@@ -1,5 +1,8 @@
 """Libraries in worker processes do what they do in the streaming thread: results, pixels, exceptions, options."""
 
+import json
+import os
+import threading
 from contextlib import contextmanager
 
 import pooled
@@ -166,9 +169,6 @@ def test_frames_come_out_of_several_workers_with_their_own_results(library, fram
 
 
 def test_a_wait_ends_when_it_is_wanted_and_forgotten_frames_take_no_room(library, frames):
-    import os
-    import threading
-
     path = library(
         "import time\ndef process_ip(b, m, o):\n    time.sleep(m['frame'][0]['frame_num'] < 2 and 0.3)\n    return {'frame': {'n': 1}}"
     )
@@ -211,3 +211,49 @@ def test_times_and_flags_are_those_of_the_frame_and_may_be_changed(library, fram
         assert pool.submit(job, queue=False)
         assert pool.collect(job, frames.wake).text == '{"frame":{"t":[1000000000,18446744073709551615,1000000000]}}'
         assert borrow_function()(job.buffer).pts == 1_000_000_005
+
+
+@pytest.mark.parametrize("ours", [False, True], ids=["copied", "shared"])
+def test_strides_and_offsets_are_those_of_the_frame(library, ours):
+    path = library(
+        "import empycustom\ndef process_ip(io_buffer, in_meta, options):\n"
+        "    with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:\n"
+        "        for number, plane in enumerate(frame.planes):\n            plane[:] = number + 101\n"
+        "    return {'frame': {'planes': in_meta['buffer']['planes']}}"
+    )
+    frames = pooled.Frames("video/x-raw,format=I420,width=8,height=4,framerate=30/1")
+    frames.reader.format.size = 300
+    with started(path) as pool:
+        for stride in (8, 16, 24, 16):
+            job = frames.job(ours=ours, layout=([4, 4 + 4 * stride, 4 + 5 * stride], [stride, stride // 2, stride // 2]))
+            assert pool.submit(job, queue=True)
+            planes = json.loads(pool.collect(job, frames.wake).text)["frame"]["planes"]
+            assert [(plane["offset"], plane["stride"]) for plane in planes] == [
+                (4, stride),
+                (4 + 4 * stride, stride // 2),
+                (4 + 5 * stride, stride // 2),
+            ]
+            made = pooled.content(job.buffer)
+            assert [made.count(number) for number in (101, 102, 103)] == [32, 8, 8]
+            assert made[4:12] == bytes([101] * 8)
+            assert made[4 + 4 * stride : 8 + 4 * stride] == bytes([102] * 4)
+            shared.unref(job.buffer)
+    frames.close()
+
+
+def test_long_messages_go_both_ways(library, frames):
+    path = library("def process_ip(b, m, options, events):\n    return {'frame': {'e': events}}")
+    with started(path, options={"model": "x" * 500_000}) as pool:
+        for length in (10, 32_000, 33_000, 1_000_000, 10):
+            pool.events = ["é" * length]
+            assert json.loads(frames.run(pool)[0].text) == {"frame": {"e": ["é" * length]}}
+
+
+def test_the_file_descriptors_of_a_worker_are_not_inherited(library, frames):
+    path = library(
+        "import os, subprocess\ndef process_ip(b, m, o):\n"
+        "    own = subprocess.run(['ls', '/proc/self/fd'], capture_output=True, text=True).stdout.split()\n"
+        "    return {'frame': {'files': len(own)}}"
+    )
+    with started(path) as pool:
+        assert frames.run(pool)[0].text == '{"frame":{"files":4}}'  # the standard streams, and the folder that ls reads
