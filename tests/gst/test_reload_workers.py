@@ -3,12 +3,11 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
-from test_reload import PATIENCE_S, save, streaming
+from test_reload import PATIENCE_S, our_threads, save, streaming
 
 from empycustom.gstreamer import Gst
 
@@ -50,10 +49,11 @@ def children():
 
 @pytest.fixture(autouse=True)
 def nothing_is_left():
-    """No process, no thread and no file descriptor may be left."""
-    before = children(), threading.active_count()
+    """No process and no thread of ours may be left."""
+    before = children()
     yield
-    assert (children(), threading.active_count()) == before
+    assert children() <= before
+    assert our_threads() == []
 
 
 @pytest.mark.parametrize("pace", ["every", "skip", "latest"])
