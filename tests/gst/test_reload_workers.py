@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_reload import PATIENCE_S, our_threads, save, streaming
+from test_reload import PATIENCE_S, new_frames, our_threads, save, streaming
 
 from empycustom.gstreamer import Gst
 
@@ -213,3 +213,26 @@ def test_a_version_that_waits_for_a_frame_is_stopped_at_the_end(library, lib, tm
             time.sleep(0.01)
     calls, _ = noted(tmp_path)
     assert sorted(calls) == ["start 0", "start 0", "start 1", "start 1", "stop 0", "stop 0", "stop 1", "stop 1"]
+
+
+def test_new_frames_and_their_caps(library):
+    path = library(new_frames(1))
+    with streaming(path, "reload=true workers=2") as stream:
+        stream.wait_for(1)
+        for number, size, has_caps in [(2, 16, False), (3, 32, True), (4, 8, True), (5, 16, False)]:
+            save(path, new_frames(number, size, has_caps=has_caps))
+            stream.wait_for(number)
+            stream.reloaded()
+    assert stream.values == sorted(stream.values)
+
+
+def test_new_frames_that_downstream_does_not_take_are_refused(library):
+    path = library(new_frames(1, 32, has_caps=True))
+    with streaming(path, "reload=true workers=1", after="! capsfilter caps=video/x-raw,width=32") as stream:
+        stream.wait_for(1)
+        save(path, new_frames(3, 8, has_caps=True))
+        assert "downstream of the element does not take" in stream.warning()[0]
+        stream.wait_for(1)
+        save(path, new_frames(2, 32, has_caps=True))
+        stream.wait_for(2)
+    assert set(stream.values) == {1, 2}

@@ -177,13 +177,13 @@ class EmPyCustom(LibraryTransform):
         self.work, self.work_transform = self._transform_ip, self._transform
         self._output = self._output_of(library)
 
-    def output_of(self, library: Library) -> OutputCaps | None:
+    def output_of(self, library: Any, ask: Callable[[Any, dict[str, Any]], Any]) -> OutputCaps | None:
         """Return what negotiates the caps of frames that a new version of the library makes; None: they stay as they are."""
         if self.values["in-place"] or not (self._output or library.has_output_caps):
             return None
-        return OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS))
+        return OutputCaps(library, Gst.Caps.from_string(VIDEO_CAPS), ask)
 
-    def adopt(self, library: Library, output: OutputCaps | None) -> None:
+    def adopt(self, library: Any, output: OutputCaps | None) -> None:
         """Let a new version of the library take over, and report again what is reported once."""
         self._output, self.library_facts = output, library
         if self._new_frames:

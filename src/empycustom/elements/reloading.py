@@ -11,7 +11,6 @@ from empycustom.elements.base import WARNING
 from empycustom.elements.failures import post_error, post_info, post_warning
 from empycustom.elements.output import OutputCaps
 from empycustom.errors import EmPyCustomError, LibraryError, PropertyError
-from empycustom.library.callbacks import Library
 from empycustom.library.reload import Reloader, is_available
 from empycustom.runners.inline import InlineRunner, Turn
 from empycustom.runners.versions import InlineVersions, VersionsOf
@@ -90,9 +89,9 @@ class Reloading:
 
     # What the versions ask for.
 
-    def offer(self, library: Library, change: Callable[[], None]) -> None:
+    def offer(self, library: Any, ask: Callable[[Any, dict[str, Any]], Any], change: Callable[[], None]) -> None:
         """Let ``change`` be made before the next frame, or when the caps are negotiated, which it causes."""
-        self._output = self._element.output_of(library)
+        self._output = self._element.output_of(library, ask)
         if self._output:
             self._negotiation.give(change)
             self._element.srcpad.mark_reconfigure()
@@ -103,12 +102,12 @@ class Reloading:
         """Return whether the change that was offered has not begun, and never will."""
         return self._runner.take_back() or self._negotiation.take() is not None
 
-    def check(self, _library: Library) -> None:
+    def check(self, _library: Any) -> None:
         """Raise LibraryError where downstream does not take the frames of a new version."""
         if self._output and self._caps:
             self._output.negotiated(*self._caps, self._runner.options)
 
-    def adopt(self, library: Library) -> None:
+    def adopt(self, library: Any) -> None:
         """Let a new version be the library of the element, and report it."""
         self._element.adopt(library, self._output)
         post_info(self._element, LibraryError.at(library.path, None, "the library is reloaded; its new version takes over"))

@@ -141,6 +141,10 @@ class PoolVersions(VersionsOf[Generation]):
         """Return whether all its frames have come back."""
         return version.given == version.settled
 
+    def output_caps(self, version: Generation, caps: Any, _options: dict[str, Any]) -> Any:
+        """Call the ``output_caps`` of a version in a worker."""
+        return version.pool.output_caps(caps)
+
     def stop(self, version: Generation) -> None:
         """Stop its workers."""
         version.pool.stop()

@@ -6,8 +6,9 @@ import gc
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from threading import Event
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from empycustom.errors import LibraryError
 from empycustom.library.callbacks import Library
@@ -15,14 +16,18 @@ from empycustom.library.load import sources_of
 from empycustom.runners.inline import InlineRunner, stop
 
 _V = TypeVar("_V")
+Ask: TypeAlias = Callable[[Any, dict[str, Any]], Any]
 _PATIENCE_S = 5.0  # at the end: for frames that an old version has
 
 
 class Owner(Protocol):
     """Whoever has the runner or the pool. ``facts`` is the Library, or what a pool says of it."""
 
-    def offer(self, facts: Any, change: Callable[[], None]) -> None:
-        """Let ``change``, by which a new version takes over, be called once, in the streaming thread, between two frames."""
+    def offer(self, facts: Any, ask: Ask, change: Callable[[], None]) -> None:
+        """Let ``change``, by which a new version takes over, be called once, in the streaming thread, between two frames.
+
+        ``ask`` calls its ``output_caps`` with caps and options.
+        """
 
     def take_back(self) -> bool:
         """Return whether the change that was offered has not begun, and never will."""
@@ -72,6 +77,10 @@ class VersionsOf(ABC, Generic[_V]):
         """Let the new version run, and return the old one. Raises LibraryError where it does not want to."""
 
     @abstractmethod
+    def output_caps(self, version: _V, caps: Any, options: dict[str, Any]) -> Any:
+        """Call the ``output_caps`` of a version. Raises LibraryError."""
+
+    @abstractmethod
     def stop(self, version: _V) -> None:
         """Stop and unload a version. Raises LibraryError."""
 
@@ -86,7 +95,7 @@ class VersionsOf(ABC, Generic[_V]):
         version = self.open(sources)
         self._withdraw()
         self._offered = version
-        self._owner.offer(self.facts(version), self._take_over)
+        self._owner.offer(self.facts(version), partial(self.output_caps, version), self._take_over)
 
     def _take_over(self) -> None:
         new = self._offered
@@ -201,6 +210,10 @@ class InlineVersions(VersionsOf[Library]):
         new.reloaded(old.target)
         self._runner.library = new
         return old
+
+    def output_caps(self, version: Library, caps: Any, options: dict[str, Any]) -> Any:
+        """Call the ``output_caps`` of a version, in this thread."""
+        return version.output_caps(caps, options)
 
     def stop(self, version: Library) -> None:
         """Stop and unload a version."""
