@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import time
+import weakref
 
 import pytest
 from driven import TIMEOUT, UNEVEN, WAITS, Driven, numbers, results
@@ -301,3 +303,22 @@ def test_several_libraries_in_a_row_have_workers_of_their_own(library, gst_launc
     assert launched.code == 0, launched.text
     documents = [json.loads(line)["frame"][0]["emcustom"] for line in (tmp_path / "meta.jsonl").read_text().splitlines()]
     assert [(each["first"], each["second"]) for each in documents] == [(number, number) for number in range(30)]
+
+
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_nothing_is_left_of_an_element_that_was_stopped(library, pace):
+    """No cycle of references keeps it: the garbage collector does not have to find it."""
+    source = SOURCE.replace("videotestsrc", "videotestsrc num-buffers=20")
+    pipeline = parse(f"{source} ! empycustom name=e in-place=true workers=1 pace={pace} custom-lib={library(UNEVEN)} ! fakesink")
+    pipeline.set_state(Gst.State.PLAYING)
+    assert pipeline.get_bus().timed_pop_filtered(TIMEOUT, Gst.MessageType.EOS)
+    element = pipeline.get_by_name("e")
+    workers, frames = weakref.ref(element.workers), weakref.ref(element.frames)
+    gc.disable()
+    try:
+        pipeline.set_state(Gst.State.NULL)
+        assert workers() is None
+        del element, pipeline
+        assert frames() is None
+    finally:
+        gc.enable()

@@ -83,6 +83,7 @@ class Asynchronous(Generic[_Job]):
         self._pads.close()
         self._clear()
         os.close(self.wake)
+        del self._pads  # each has the other one, and this the element
 
     def interrupt(self) -> None:
         """End all waiting. From any thread."""

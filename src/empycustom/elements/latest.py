@@ -18,8 +18,8 @@ from empycustom.runners.protocol import Job, Pool
 class Newest:
     """Gives free workers the newest frame, and frames the newest result. All of it in the thread of upstream."""
 
-    def __init__(self, element: LibraryTransform, pool: Pool, collect: Callable[[Job], Result | None]) -> None:
-        self._element, self._pool, self._collect = element, pool, collect
+    def __init__(self, element: LibraryTransform, pool: Pool) -> None:
+        self._element, self._pool = element, pool
         self._jobs: list[tuple[int, Job]] = []  # under way, counted
         self._count = self._newest = 0  # the last that was handed to a worker, and the newest whose result is known
         self._shown: tuple[Frame, Result] | None = None  # that result, if there was one, and the frame that it is about
@@ -37,11 +37,14 @@ class Newest:
         for _, job in jobs:
             self._pool.forget(job)
 
-    def add_to(self, buffer: int, frame: Frame, *, is_due: bool) -> int:
-        """Add the newest result to a frame, and let a free worker work on it if it is due. Return a GstFlowReturn."""
+    def add_to(self, buffer: int, frame: Frame, collect: Callable[[Job], Result | None], *, is_due: bool) -> int:
+        """Add the newest result to a frame, and let a free worker work on it if it is due. Return a GstFlowReturn.
+
+        ``collect`` returns the result of a frame that is done, or raises what became of it.
+        """
         for number, job in [each for each in self._jobs if self._pool.is_done(each[1])]:
             self._jobs.remove((number, job))
-            flow = self._look_at(number, job)
+            flow = self._look_at(number, job, collect)
             if flow != FLOW_OK:
                 return flow
         if is_due:
@@ -66,10 +69,10 @@ class Newest:
             self._element.tally.skipped += 1
             drop(job.buffer)
 
-    def _look_at(self, number: int, job: Job) -> int:
+    def _look_at(self, number: int, job: Job, collect: Callable[[Job], Result | None]) -> int:
         """Take the result of a frame that is done. An error leaves the result before it, unless it ends the stream."""
         try:
-            result = self._collect(job)
+            result = collect(job)
         except StreamEndedError as end:
             return self._element.end_at(end, name_frames(job.frame.frames))
         except LibraryError as error:

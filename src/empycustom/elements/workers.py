@@ -56,7 +56,7 @@ class Workers(Asynchronous[Job]):
 
     def __init__(self, element: LibraryTransform, pool: Pool, new_frames: NewFrames) -> None:
         self._owner, self._pool, self._new_frames = element, pool, new_frames
-        self._newest = Newest(element, pool, self.collect)
+        self._newest = Newest(element, pool)
         self._latency = Latency(element)
         self._limit = _AT_LEAST
         super().__init__(element)
@@ -116,7 +116,7 @@ class Workers(Asynchronous[Job]):
 
     def _show_newest(self, buffer: int, frame: Frame, *, is_due: bool) -> int:
         """Push a frame with the newest result that there is."""
-        flow = self._newest.add_to(buffer, frame, is_due=is_due)
+        flow = self._newest.add_to(buffer, frame, self.collect, is_due=is_due)
         if flow == FLOW_OK:
             return self.push(buffer)
         drop(buffer)

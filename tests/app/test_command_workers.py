@@ -1,0 +1,95 @@
+"""`empycustom run --workers`, `--pace`, `--call-timeout`, and the keys of these names in configurations."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+WHO = """\
+import os
+
+print("loaded in", os.getpid(), flush=True)
+
+
+def process_ip(b, m, o):
+    return {"frame": {"NAME": os.getpid()}}
+"""
+CRASHES = """\
+import ctypes
+
+
+def process_ip(b, m, o):
+    number = m["frame"][0]["frame_num"]
+    if number == 3:
+        ctypes.string_at(0)
+    return {"frame": {"n": number}}
+"""
+HANGS = CRASHES.replace("import ctypes", "import time").replace("ctypes.string_at(0)", "time.sleep(600)")
+
+
+def frames_of(ended):
+    return [document["frame"][0] for document in ended.documents]
+
+
+def test_libraries_in_a_row_have_workers_of_their_own(cli, library):
+    first, second = library(WHO.replace("NAME", "first"), "first.py"), library(WHO.replace("NAME", "second"), "second.py")
+    ended = cli("run", "test", "--lib", first, "--workers", 2, "--lib", second, "--workers", 1, "--frames", 20)
+    assert ended.code == 0, ended.err
+    found = frames_of(ended)
+    assert [frame["frame_num"] for frame in found] == [*range(20)]
+    assert len({frame["emcustom"]["first"] for frame in found}) == 2
+    assert len({frame["emcustom"]["second"] for frame in found}) == 1
+    assert ended.err.count("loaded in") + ended.out.count("loaded in") == 3, "nobody but the workers loads a library"
+
+
+def test_before_the_first_library_they_are_for_all(cli, library):
+    library(WHO)
+    words = ("--workers", 2, "--pace", "latest", "--call-timeout", 500, "--lib", "lib.py", "--lib", "lib.py", "--workers", 1)
+    line = cli("run", "test", *words, "--dry-run").out
+    first, second = line.split("custom-lib=")[1:]
+    assert "loaded in" not in line
+    for part, workers in ((first, 2), (second, 1)):
+        assert f"workers={workers} " in part
+        assert "pace=latest " in part
+        assert "call-timeout=500 " in part
+
+
+def test_new_frames_are_known_without_running_the_library(cli, library):
+    library("if True:\n    def process(b, m, o):\n        return None, None\n")
+    assert "in-place=false" in cli("run", "test", "--lib", "lib.py", "--workers", 1, "--dry-run").out
+
+
+def test_a_crash_is_an_error_that_names_the_line(cli, library):
+    ended = cli("run", "test", "--lib", library(CRASHES), "--workers", 1, "--frames", 8)
+    assert ended.code == 1
+    assert "lib.py:7: the worker was" in ended.err
+
+
+@pytest.mark.parametrize("source", [CRASHES, HANGS], ids=["crash", "hang"])
+def test_a_call_that_does_not_end_well_costs_its_frame_alone(cli, library, source):
+    words = ("--workers", 1, "--call-timeout", 500, "--on-error", "pass", "--frames", 8)
+    ended = cli("run", "test", "--lib", library(source), *words)
+    assert ended.code == 0, ended.err
+    assert [frame.get("emcustom", {}).get("n") for frame in frames_of(ended)] == [0, 1, 2, None, 4, 5, 6, 7]
+
+
+def test_the_keys_of_a_configuration(cli, configured, library, tmp_path):
+    library(WHO.replace("NAME", "who"))
+    element = {"custom-lib": "lib.py", "in-place": True, "workers": 1, "pace": "skip", "call-timeout": 2000}
+    ended = cli("run", configured({"empycustom": element}), "--source", "test", "--frames", 5)
+    assert ended.code == 0, ended.err
+    wrong = cli("check", configured({"empycustom": {**element, "workers": 65, "pace": "fast"}}))
+    assert "workers: 65 must be a whole number from 0 to 64" in wrong.err
+    assert 'pace: "fast" must be one of every, skip, latest' in wrong.err
+
+
+def test_latest_says_which_frame_it_is_about(cli, library, tmp_path):
+    out = tmp_path / "meta.jsonl"
+    words = ("--workers", 1, "--pace", "latest", "--frames", 200, "--out", out)
+    ended = cli("run", "test", "--lib", library(CRASHES.replace("number == 3", "False")), *words)
+    assert ended.code == 0, ended.err
+    found = [json.loads(line)["frame"][0] for line in out.read_text().splitlines()]
+    about = [frame for frame in found if "emcustom" in frame]
+    assert about
+    assert all(frame["emcustom"]["n"] == frame["from_frame"] < frame["frame_num"] for frame in about)
