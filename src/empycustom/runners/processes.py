@@ -29,9 +29,9 @@ from empycustom.runners.supervisor import PAUSED, READY, STARTING, Supervisor, T
 _ROOM = 2  # frames of a worker: one that it works on, and one that waits
 
 
-def _busyness(worker: Supervisor) -> tuple[bool, int, bool]:
-    """Return how much there is against giving something to a worker."""
-    return worker.state == PAUSED, worker.load, worker.state != READY
+def _busyness(worker: Supervisor) -> tuple[bool, bool, bool, int]:
+    """Return what there is against giving something to a worker: most of all that it is not there, or has no room."""
+    return worker.state == PAUSED, worker.load >= _ROOM, worker.state != READY, worker.load
 
 
 class ProcessPool:
