@@ -9,7 +9,7 @@ import time
 import pytest
 from driven import TIMEOUT, UNEVEN, WAITS, Driven, numbers, results
 
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import Gst, GstVideo
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -227,3 +227,20 @@ def test_upstream_writes_into_memory_that_workers_have(library, play, pace, betw
     assert played.ended
     assert kinds == [kind] * 8
     assert len(played.samples) == 8
+
+
+READERS = {"": False, "! videoconvert ! video/x-raw,format=GRAY8": True}
+
+
+@pytest.mark.parametrize(("behind", "can_read"), READERS.items(), ids=["appsink", "videoconvert"])
+def test_upstream_has_a_layout_of_its_own_only_where_downstream_can_read_it(library, behind, can_read):
+    """The frames of decoders have padding then, which a file sink would write."""
+    with Driven(library(UNEVEN), "workers=1", behind=behind) as driven:
+        driven.push()
+        driven.pull()
+        pad = driven.element.get_static_pad("sink")
+        query = Gst.Query.new_allocation(pad.get_current_caps(), True)
+        assert pad.query(query)
+    assert query.find_allocation_meta(GstVideo.video_meta_api_get_type())[0] is can_read
+    pool, *_ = query.parse_nth_allocation_pool(0)
+    assert Gst.BufferPool.config_get_allocator(pool.get_config())[1].mem_type == "fd"

@@ -124,9 +124,10 @@ def _shared_allocator() -> Any:
 
 
 def offer_shared_memory(query: Any, caps: Any) -> None:
-    """Answer an allocation query of upstream: its frames are best in memory that workers have, too; then none is copied.
+    """Answer an allocation query of upstream, which downstream has seen: frames are best in memory that workers have, too.
 
-    ``caps`` are of raw video in system memory.
+    Then none is copied. Upstream takes the first answer. Frames may have a layout of their own only if downstream can read it,
+    because they go on there. ``caps`` are of raw video in system memory.
     """
     size, allocator, pool = int(GstVideo.VideoInfo.new_from_caps(caps).size), _shared_allocator(), GstVideo.VideoBufferPool.new()
     config = pool.get_config()
@@ -134,9 +135,11 @@ def offer_shared_memory(query: Any, caps: Any) -> None:
     Gst.BufferPool.config_set_allocator(config, allocator, None)
     Gst.BufferPool.config_add_option(config, _META_OPTION)
     if pool.set_config(config):
-        query.add_allocation_pool(pool, size, 0, 0)
-    query.add_allocation_param(allocator, None)
-    query.add_allocation_meta(GstVideo.video_meta_api_get_type(), None)
+        _answer(query, pool, size, 0, 0)
+    if query.get_n_allocation_params():
+        query.set_nth_allocation_param(0, allocator, None)
+    else:
+        query.add_allocation_param(allocator, None)
 
 
 def offer_shared_memory_at(address: int) -> bool:

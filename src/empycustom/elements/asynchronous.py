@@ -200,8 +200,8 @@ class Asynchronous(Generic[_Job]):
         if kind == _LATENCY:
             return bool(forward()) and self.answer_latency(query)
         if kind == _ALLOCATION:
-            is_answered = self.answer_allocation(query)  # before what is downstream, of which upstream takes the first
-            return bool(forward()) or is_answered
+            is_answered = bool(forward())
+            return self.answer_allocation(query) or is_answered
         return bool(forward())
 
     def handle(self, event: Any, forward: Callable[[Any], bool]) -> bool:
