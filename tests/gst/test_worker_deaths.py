@@ -220,6 +220,15 @@ def test_what_a_library_prints_comes_out_line_by_line(library, frames, capsys):
     assert err == "wrong\n"
 
 
+@pytest.mark.parametrize("deed", ["pass", "1 / 0", "sys.exit()"])
+def test_a_process_that_a_library_forks_is_not_a_second_worker(library, frames, capfd, deed):
+    path = library(f"import sys\n{WHERE}    if not os.fork():\n        {deed}\n    else:\n        os.wait()\n{GOOD}")
+    with started(path) as pool:
+        assert pid_of(frames.run(pool)[0]) == pid_of(frames.run(pool)[0])
+        assert pool.restarts == 0
+    assert capfd.readouterr().err.count("a process that the library forked has returned") == 2
+
+
 LOGS = """\
 import logging
 

@@ -88,6 +88,17 @@ def to_worker(*message: Any) -> bytes:
 at_worker = pickle.loads
 
 
+def reply(control: socket.socket, *message: Any) -> None:
+    """Send a message to the pool, from a worker. A process that the library forked ends here: its socket was closed at the fork.
+
+    Raises EOFError where the pool has ended.
+    """
+    if control.fileno() < 0:
+        os.write(2, b"a process that the library forked has returned from a callback, and is ended; let it call os._exit\n")
+        os._exit(1)
+    send(control, to_parent(*message))
+
+
 def to_parent(*message: Any) -> bytes:
     """Return a message from a worker as bytes."""
     return marshal.dumps(message)

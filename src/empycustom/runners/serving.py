@@ -29,8 +29,7 @@ from empycustom.runners.messages import (
     pack_error,
     pack_result,
     receive,
-    send,
-    to_parent,
+    reply,
 )
 
 _NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
@@ -86,7 +85,7 @@ class Worker:
                 self._frame(began, number, files, *rest)
 
     def _answer(self, *message: Any) -> None:
-        send(self._control, to_parent(*message))
+        reply(self._control, *message)
 
     def _stopped(self) -> Any:
         try:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from empycustom.library.modules import without_package
-from empycustom.runners.messages import at_worker, pack_error, receive, send, to_parent
+from empycustom.runners.messages import at_worker, pack_error, receive, reply
 
 # What the process runs. Nothing of this package can be found before its first message is here.
 BOOT = """
@@ -39,6 +39,7 @@ def main(control: socket.socket) -> None:
         _end_with_parent(setup["lifeline"])
         for file in (control.fileno(), setup["lifeline"], setup["notes"], setup["log"]):
             os.set_inheritable(file, False)  # the library's own processes have no part in it
+        os.register_at_fork(after_in_child=control.close)
         faulthandler.enable(setup["notes"])
         _be_like_parent(setup)
         setup["sources"] = {}  # gets the files of the library that were run
@@ -47,7 +48,7 @@ def main(control: socket.socket) -> None:
                 from empycustom.runners.serving import Worker
             worker = Worker(control, setup)
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
-            send(control, to_parent("failed", pack_error(error), setup["sources"]))
+            reply(control, "failed", pack_error(error), setup["sources"])
         else:
             worker.serve()
 
