@@ -13,7 +13,8 @@ from empycustom.gstreamer import GObject, Gst
 HEAD = "<!-- Made by tools/pages/elements.py from the element itself; not to be edited. -->\n"
 CAPTION = "What `gst-inspect-1.0 {name}` shows. What it is for and how to use it is in {guide}."
 GUIDES = {
-    "empycustom": "[Writing a library](../library.md) and [Metadata, in and out](../metadata.md)",
+    "empycustom": "[Writing a library](../library.md), [Metadata, in and out](../metadata.md) and "
+    "[Where a library runs](../where-a-library-runs.md)",
     "aimeta": "[Metadata, in and out](../metadata.md)",
     "perf": "[GStreamer without DeepStream](../plain.md)",
 }

@@ -1,0 +1,82 @@
+"""docs/errors.md: each message about workers is provoked, and each that is provoked stands there."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from error_rows import compare
+
+from empycustom.gstreamer import Gst
+
+VIDEO = "video/x-raw,format=RGBA,width=64,height=48"
+HEAD = "import ctypes, os, signal, time\n\n\n"
+GOOD = "def process_ip(b, m, o):\n    pass\n"
+BOTH = f"{GOOD}\n\ndef process(b, m, o):\n    return b, None\n"
+
+
+def doing(deed, where="process_ip(b, m, o)"):
+    return f"{HEAD}def {where}:\n    {deed}\n" + ("" if "process_ip" in where else GOOD)
+
+
+@pytest.fixture
+def said(play, library):
+    """Play a library, and return all messages on the bus."""
+
+    def run(source, properties="workers=1"):
+        in_place = "" if "in-place" in properties else "in-place=true"
+        lib = f"custom-lib={library(source)}"
+        played = play(f"videotestsrc num-buffers=2 ! {VIDEO} ! empycustom {lib} {in_place} {properties} ! fakesink")
+        return [text for text, _ in [*played.errors, *played.warnings]]
+
+    return run
+
+
+def test_workers_that_end_and_what_they_refuse(said, monkeypatch, library, tmp_path):
+    from empycustom.runners import supervisor
+
+    deeds = ["ctypes.string_at(0)", "os._exit(3)"]
+    deeds += [f"os.kill(os.getpid(), signal.{name}); time.sleep(60)" for name in ("SIGKILL", "SIGTERM")]
+    messages = [said(doing(deed))[0] for deed in deeds]
+    messages.append(said(doing("ctypes.string_at(0)", "start(o)"))[0])
+    messages.append(said(doing("time.sleep(60)"), "workers=1 call-timeout=100")[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(supervisor, "_STOP_S", 0.2)
+        messages.append(said(doing("time.sleep(60)", "stop(o)"))[0])
+    compare("A worker ends, or is refused", [*messages, *refused(said), stopped_in_a_call(library, tmp_path / "begun")])
+
+
+def refused(said):
+    """Play what workers do not do; return the first message of each."""
+    from empycustom.elements.limits import check_format, check_frame, check_library
+    from empycustom.errors import PropertyError
+
+    class Other:
+        memory = "NVMM"
+        carrier = None
+
+    messages = [said(GOOD, properties)[0] for properties in ("call-timeout=500", "pace=skip")]
+    messages.append(said(BOTH, "in-place=false workers=1 pace=latest")[0])
+    for check, wrong in ((check_library, len), (check_format, Other), (check_frame, Other)):
+        with pytest.raises(PropertyError) as caught:
+            check(wrong)
+        messages.append(str(caught.value))
+    return messages
+
+
+def stopped_in_a_call(library, begun):
+    """Stop a pipeline while a call goes on; return the message."""
+    path = library(doing(f"open({str(begun)!r}, 'w').close(); time.sleep(60)"))
+    pipeline = Gst.parse_launch(f"videotestsrc ! {VIDEO} ! empycustom in-place=true workers=1 custom-lib={path} ! fakesink")
+    pipeline.set_state(Gst.State.PLAYING)
+    while not begun.exists():
+        time.sleep(0.01)
+    pipeline.set_state(Gst.State.READY)
+    message = pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    return message.parse_error()[0].message
