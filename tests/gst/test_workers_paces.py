@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from driven import WAITS, Driven, numbers, results
@@ -44,6 +45,21 @@ def test_skip_lets_frames_pass_that_find_no_worker(library, gate):
         frames.append(driven.pull())
     assert numbers(frames) == [*range(7)]
     assert results(frames) == [0, *[None] * 5, 6]
+
+
+def test_with_skip_another_worker_goes_on_while_one_is_busy(library, gate):
+    with waiting(library, gate, "workers=2 pace=skip", 0) as driven:
+        driven.push()
+        until = time.monotonic() + 60
+        while driven.stats("processed")[0] < 4:
+            assert driven.pushed < 25, "the others found no worker"
+            assert time.monotonic() < until
+            driven.push()
+            time.sleep(0.05)
+        gate.touch()
+        found = results([driven.pull() for _ in range(driven.pushed)])
+    assert found[0] == 0
+    assert len([result for result in found if result is not None]) >= 4
 
 
 def test_so_many_frames_may_be_behind_one_that_is_worked_on(library, gate):

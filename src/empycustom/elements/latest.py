@@ -61,6 +61,7 @@ class Newest:
         # The twin has the same memory. So a worker gets a copy of that, and the frame goes on without waiting.
         job = Job(frame, twin_of(buffer))
         job.is_copied = True
+        job.is_copied = True
         if self._pool.submit(job, queue=False):
             self._element.tally.processed += 1
             self._count += 1

@@ -122,14 +122,14 @@ class ProcessPool:
     def _free(self, *, queue: bool) -> Supervisor | None:
         """Return the worker with the least to do, if it has room."""
         with self._lock:
-            if any(worker.state != READY for worker in self._workers):
+            if not all(worker.state == READY if queue else worker.is_idle for worker in self._workers):
                 for worker in self._workers:
                     worker.pump()
-                os.eventfd_write(self._poke, 1)
+                os.eventfd_write(self._poke, 1)  # who waits for what was just heard
             if queue:
                 worker = min(self._workers, key=_busyness)
                 return worker if worker.load < _ROOM else None
-            return next((each for each in self._workers if each.state == READY and not each.load), None)
+            return next((each for each in self._workers if each.is_idle), None)
 
     def _share(self, job: Job, ticket: Ticket) -> None:
         """Put the frame of a job into shared memory, if it is not there."""
@@ -277,7 +277,7 @@ class ProcessPool:
 
     def states(self) -> list[str]:
         """Return what each worker does."""
-        return [("busy" if worker.load else "idle") if worker.state == READY else worker.state for worker in self._workers]
+        return [("idle" if worker.is_idle else "busy") if worker.state == READY else worker.state for worker in self._workers]
 
     # The end.
 

@@ -77,6 +77,11 @@ class Supervisor:
         self._known: set[int] = set()  # shared memories that the process has
         self._told: tuple[Any, Any] = ({}, None)
 
+    @property
+    def is_idle(self) -> bool:
+        """The process has nothing to do, whether or not its last answers are collected."""
+        return self.state == READY and not (self._sent or self.held)
+
     def spawn(self) -> None:
         """Start a process."""
         about = self._introduction()
