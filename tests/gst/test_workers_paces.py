@@ -192,6 +192,18 @@ def test_the_pace_may_change_while_frames_flow(library, gate):
     assert all("from_frame" not in frame for frame in last)
 
 
+def test_latest_takes_frames_of_a_pool_while_a_worker_has_one_of_them(library, play):
+    path = library(
+        "import time\n\ndef process_ip(buffer, in_meta, options):\n    time.sleep(0.05)\n    return {'frame': {'n': 1}}\n"
+    )
+    element = f"empycustom in-place=true workers=1 pace=latest custom-lib={path}"
+    played = play(
+        f"videotestsrc is-live=true num-buffers=15 ! video/x-raw,format=RGBA,framerate=100/1 ! {element} ! appsink name=out"
+    )
+    assert played.ended, played.errors
+    assert len(played.samples) == 15
+
+
 @pytest.mark.parametrize("pace", ["every", "latest"])
 def test_signals_come_for_each_result(library, pace):
     heard = []

@@ -22,7 +22,7 @@ _OK, _FLUSHING, _ERROR = 0, -2, -5  # GstFlowReturn
 _PUSH = 1  # GstPadMode
 _NONE = 2**64 - 1  # GST_CLOCK_TIME_NONE
 _DISCONT = 1 << 6  # GstBufferFlags
-_COPY_ALL = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3  # GstBufferCopyFlags: flags, times, metas, and the memory, which is shared
+_COPY_ALL_BUT_MEMORY = 1 << 0 | 1 << 1 | 1 << 2  # GstBufferCopyFlags: flags, times, metas
 
 _read_address, _write_address, _write_time = unpacker("=Q"), packer("=Q"), packer("=Q")
 _times = reader("GstBuffer", "pts", "duration")
@@ -193,8 +193,15 @@ def writable(buffer: int) -> int:
 
 
 def twin_of(buffer: int) -> int:
-    """Return the address of a new buffer with the same times, flags, metas and memory as the one at an address."""
-    return int(gst.gst_buffer_copy_region(buffer, _COPY_ALL, 0, _NONE))
+    """Return the address of a new buffer with the same times, flags, metas and memory as the one at an address.
+
+    It does not hold that one, as a copy by GStreamer 1.26 does where the buffer is of a pool.
+    """
+    twin = gst.gst_buffer_copy_region(buffer, _COPY_ALL_BUT_MEMORY, 0, _NONE)
+    for number in range(gst.gst_buffer_n_memory(buffer)):
+        memory = ffi.cast(POINTER, gst.gst_buffer_peek_memory(buffer, number))
+        gst.gst_buffer_append_memory(twin, gst.gst_mini_object_ref(memory))
+    return int(twin)
 
 
 def mark_discontinuity(buffer: int) -> None:
