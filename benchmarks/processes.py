@@ -22,7 +22,6 @@ Samples = dict[str, list[float]]
 REPEATS, QUICK_REPEATS = 5, 1
 CALL_MS, SLOW_CALL_MS = 20, 100
 _WARM_UP = 10  # frames at the beginning of a round that are not counted
-_PAUSE_S = 0.001  # until what follows the frame before it is done
 _PASS, _BUFFER = Gst.PadProbeReturn.OK, Gst.PadProbeType.BUFFER
 
 
@@ -119,7 +118,6 @@ def _added_us(workload: Workload, frames: int, workers: str, before: str) -> tup
     def enters(_pad: Any, info: Any) -> Any:
         nonlocal began
         has_left.acquire()
-        time.sleep(_PAUSE_S)
         shared.append(GstAllocators.is_fd_memory(info.get_buffer().peek_memory(0)))
         began = time.monotonic_ns()
         return _PASS
