@@ -223,14 +223,15 @@ def test_every_error_is_logged_when_frames_go_on(gst_launch, library):
     assert launched.text.count("WARNING: from element") == 1
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("where", ["def start(o):\n    wait()\n", "wait()\n"], ids=["start", "loading"])
-def test_ctrl_c_is_not_reported_as_an_error_of_the_library(gst_env, library, tmp_path, where):
+def test_ctrl_c_is_not_reported_as_an_error_of_the_library(gst_env, library, tmp_path, where, workers):
     """gst-launch does not get it: Python's own handler raises it in whatever runs in the main thread."""
     lib = library(
         "import pathlib, time\ndef wait():\n    pathlib.Path('waits').touch()\n    for _ in range(600):\n        time.sleep(0.1)\n"
         f"{where}{GOOD}"
     )
-    words = ["gst-launch-1.0", *line(f"in-place=true custom-lib={lib}").split()]
+    words = ["gst-launch-1.0", *line(f"in-place=true workers={workers} custom-lib={lib}").split()]
     process = subprocess.Popen(
         words,
         env=gst_env,
@@ -252,5 +253,6 @@ def test_ctrl_c_is_not_reported_as_an_error_of_the_library(gst_env, library, tmp
         if "start" in where
         else "cannot be loaded: KeyboardInterrupt. That is how"
     )
-    assert said in err
+    assert (said if not workers else "Ctrl-C came while workers started the library") in err
     assert "fix the library" not in err
+    assert "defect" not in err

@@ -322,3 +322,14 @@ def test_nothing_is_left_of_an_element_that_was_stopped(library, pace):
         assert frames() is None
     finally:
         gc.enable()
+
+
+def test_frames_for_which_there_is_no_file_are_an_error_that_names_the_limit(gst_launch, library):
+    lib = library("def process_ip(b, m, o):\n    return {'frame': {'n': 1}}\n")
+    held = "queue max-size-buffers=400 max-size-bytes=0 max-size-time=0 min-threshold-buffers=300"
+    line = f"gst-launch-1.0 -q {SOURCE.replace('src', 'src num-buffers=500', 1)} ! empycustom in-place=true workers=1"
+    done = gst_launch(f"-c 'ulimit -n 120; exec {line} custom-lib={lib} ! {held} ! fakesink'", tool="bash")
+    assert done.code != 0
+    assert "raise a limit, with ulimit -n" in done.err
+    assert "CRITICAL" not in done.err
+    assert "Traceback" not in done.err

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import errno
 import mmap
 import os
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,20 +45,35 @@ _size_in_gobject_class = unpacker("=Q")
 # Making it.
 
 
+_RESERVE = 64  # files that are left to others
+
+
 @ffi.callback("uintptr_t(uintptr_t, size_t, uintptr_t)", error=0)  # type: ignore[untyped-decorator]
 def _alloc(allocator: int, size: int, params: int) -> int:
     prefix, padding = _params(params) if params else (0, 0)
     total = max(1, size + prefix + padding)
-    file = os.memfd_create("empycustom")
     try:
-        os.posix_fallocate(file, 0, total)  # where there is no memory left, this fails; a first touch would end the process
-    except OSError:
-        os.close(file)
-        return 0
+        file = _file_of(total)
+    except OSError:  # whoever fills it gets other memory, and the frame is copied later
+        return address_of(gst.gst_allocator_alloc(ffi.NULL, size, ffi.NULL))
     memory: int = allocators.gst_fd_allocator_alloc(allocator, file, total, _KEEP_MAPPED)
     _data_of(memory)  # for reading and writing; whoever maps it first might only read, and it stays as it was mapped first
     gst.gst_memory_resize(memory, prefix, size)
     return memory
+
+
+def _file_of(size: int) -> int:
+    """Return a file of so many bytes in memory. Raises OSError."""
+    file = os.memfd_create("empycustom")
+    try:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if file >= limit - min(_RESERVE, limit // 4) > 0:  # the rest of the process needs some, too
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        os.posix_fallocate(file, 0, size)  # where there is no memory left, this fails; a first touch would end the process
+    except OSError:
+        os.close(file)
+        raise
+    return file
 
 
 def _data_of(memory: int) -> int:
@@ -108,6 +125,12 @@ def _allocator() -> int:
     return made
 
 
+_NONE_LEFT = (
+    "there is no shared memory for the {} bytes of a frame. Each one under way, or held by downstream, is an open file: "
+    "hold fewer frames in queues, or raise a limit, with ulimit -n (open files) or ulimit -f (the size of one)"
+)
+
+
 class SharedPool:
     """Makes buffers of shared memory, and uses them again; as many as are in use at a time, and all of one size."""
 
@@ -120,7 +143,10 @@ class SharedPool:
             self._open(size)
         buffer = ffi.new("address *")
         if gst.gst_buffer_pool_acquire_buffer(self._pool, buffer, 0):
-            raise NativeError(f"there are no {size} bytes of shared memory for a frame")
+            raise NativeError(_NONE_LEFT.format(size))
+        if shared_in(buffer[0]) is None:
+            abandon(buffer[0])
+            raise NativeError(_NONE_LEFT.format(size))
         return int(buffer[0])
 
     def _open(self, size: int) -> None:

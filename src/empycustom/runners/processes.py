@@ -14,7 +14,7 @@ from threading import Lock
 from time import monotonic_ns
 from typing import Any
 
-from empycustom.errors import LibraryError, NativeError
+from empycustom.errors import CallbackError, LibraryError, NativeError
 from empycustom.library.callbacks import LibraryElsewhere
 from empycustom.model.results import Result
 from empycustom.native import shared
@@ -85,19 +85,26 @@ class ProcessPool:
         try:
             for worker in self._workers:
                 worker.spawn()
-            while starting := [worker for worker in self._workers if worker.state == STARTING]:
-                self._wait([worker.process for worker in starting if worker.process], None, None)
-                for worker in starting:
-                    worker.hear()
-                    if worker.error:
-                        raise worker.error
-        except BaseException:
+            self._raise_errors()
+            while starting := [worker.process for worker in self._workers if worker.process and worker.state == STARTING]:
+                self._wait(starting, None, None)
+                self._raise_errors()
+        except BaseException as error:
             with suppress(LibraryError):  # the first one says what is wrong
                 self.stop()
+            if isinstance(error, KeyboardInterrupt):
+                what = "Ctrl-C came while workers started the library"
+                raise CallbackError.at(self._custom_lib, None, what, callback="start") from error
             raise
         facts = self._workers[0].facts
         assert facts, "it is ready"
         self.library = facts
+
+    def _raise_errors(self) -> None:
+        for worker in self._workers:
+            worker.hear()
+            if worker.error:
+                raise worker.error
 
     # Frames.
 
