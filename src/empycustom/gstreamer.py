@@ -24,6 +24,11 @@ def _load(namespace: str) -> Any:
     return import_module(f"gi.repository.{namespace}")
 
 
+def load_allocators() -> None:
+    """Load the classes of GstAllocators. Before an object of one is made: PyGObject would make a class without its functions."""
+    _fill_in(_load("GstAllocators"))
+
+
 def _fill_in(module: Any) -> None:
     """Make all classes of a module now: PyGObject makes each when it is first used, which is not safe in several threads at once.
 

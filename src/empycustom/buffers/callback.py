@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from empycustom.errors import NativeError
-from empycustom.gstreamer import PYGOBJECT_INTERFACE, GObject, Gst, GstVideo
+from empycustom.gstreamer import PYGOBJECT_INTERFACE, GObject, Gst, GstVideo, load_allocators
 from empycustom.native.fastpath import boxed_constructor
 from empycustom.native.memory import AutoMap, reference
 from empycustom.native.shared import allocator_type, for_everybody
@@ -118,6 +118,7 @@ def offer_frames(query: Any, caps: Any) -> None:
 
 @lru_cache(maxsize=1)
 def _shared_allocator() -> Any:
+    load_allocators()
     made = GObject.new(GObject.type_from_name(allocator_type()))
     for_everybody(hash(made))
     return made

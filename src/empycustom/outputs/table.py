@@ -17,7 +17,6 @@ from typing import IO, Any, Protocol
 from urllib.parse import unquote
 
 from empycustom.errors import PathError, UnknownOutputError
-from empycustom.model.serialize import assemble
 from empycustom.text import as_native, as_path, meant, visible_json
 
 # The class for each scheme of a URI. It is imported when it is needed, and called with the location.
@@ -32,6 +31,8 @@ _URI = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)://")  # an absolute path with :
 
 def line_of(document: Any) -> bytes:
     """Return a document, or another JSON value, as one line of JSON in UTF-8. Documents become bytes nowhere else."""
+    from empycustom.model.serialize import assemble  # messages are written, too, where packages are missing
+
     return as_line(assemble(document))
 
 
