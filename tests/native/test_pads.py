@@ -13,6 +13,7 @@ import pytest
 from empycustom.gstreamer import Gst, GstBase
 from empycustom.native import pads
 from empycustom.native.loading import reader
+from empycustom.native.memory import unref
 
 FLUSHING = int(Gst.FlowReturn.FLUSHING)
 times = reader("GstBuffer", "pts", "duration")
@@ -146,7 +147,7 @@ def test_a_buffer_that_somebody_else_has_gets_a_twin_that_can_be_written():
     assert pads.writable(twin) == twin
     pads.mark_discontinuity(twin)
     assert not buffer.has_flags(Gst.BufferFlags.DISCONT)
-    pads.drop(twin)
+    unref(twin)
 
 
 PROGRAM = """

@@ -147,9 +147,8 @@ def offer_shared_memory_at(address: int) -> bool:
     """Answer the allocation query at an address like :func:`offer_shared_memory`; return whether it could be answered."""
     if PYGOBJECT_INTERFACE is None:
         return False  # frames are copied, then
-    query = boxed_constructor(PYGOBJECT_INTERFACE)(
-        hash(Gst.Query.__gtype__), address, 0, 0
-    )  # it is writable: this is no reference
+    # An object without a reference of its own, so that the query can be written.
+    query = boxed_constructor(PYGOBJECT_INTERFACE)(hash(Gst.Query.__gtype__), address, 0, 0)
     caps = query.parse_allocation()[0]
     if caps is None:  # GStreamer only wants to know whether there is somebody
         return False

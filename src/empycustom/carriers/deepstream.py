@@ -117,7 +117,7 @@ class DeepStreamCarrier:
 
     _layout: Layout
     _reader: BatchReader
-    msg_blob = False
+    msg_blob, is_portable = False, False
 
     def accepts(self, metas: Metas) -> bool:
         """Accept buffers with a batch."""

@@ -68,7 +68,7 @@ class _Sources(dict[int, ObjectSource | None]):
 class PlainCarrier:
     """See :class:`~empycustom.carriers.protocol.Carrier`. Buffers of plain GStreamer hold one frame."""
 
-    msg_blob = False
+    msg_blob, is_portable = False, True
 
     def __init__(self, sources: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
         self._json = JsonMeta()

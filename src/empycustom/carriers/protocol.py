@@ -48,6 +48,8 @@ class Carrier(Protocol):
     """
 
     msg_blob: bool
+    is_portable: bool
+    """What it decodes can be attached to a copy of the pixels, so that another process may have them."""
 
     def accepts(self, metas: Metas) -> bool:
         """Return whether buffers with these metas are of this kind."""

@@ -17,17 +17,15 @@ from empycustom.elements.base import FLOW_DROPPED, FLOW_OK, VideoTransform
 from empycustom.elements.failures import post_error
 from empycustom.errors import NativeError
 from empycustom.gstreamer import Gst, GstBase
-from empycustom.native.pads import Pads, drop, mark_discontinuity, writable
+from empycustom.native.memory import unref
+from empycustom.native.pads import Pads, mark_discontinuity, writable
+from empycustom.runners.protocol import Woken
 
 FLOW_FLUSHING = int(Gst.FlowReturn.FLUSHING)
 _UNREPORTED = {int(flow): flow.value_nick for flow in (Gst.FlowReturn.NOT_LINKED, Gst.FlowReturn.NOT_NEGOTIATED)}
 
 _DRAIN, _LATENCY, _ALLOCATION = map(int, (Gst.QueryType.DRAIN, Gst.QueryType.LATENCY, Gst.QueryType.ALLOCATION))
 _Job = TypeVar("_Job")
-
-
-class Interrupted(Exception):  # noqa: N818 - it is not an error
-    """Somebody ended the wait for a frame: the stream is flushed, or stopped."""
 
 
 class Asynchronous(Generic[_Job]):
@@ -46,7 +44,7 @@ class Asynchronous(Generic[_Job]):
         self._held: _Job | int | None = None  # the task had it when it was interrupted
         self._entered = self._left = 0  # frames, each counted by one thread
         self.has_gap = True  # the next frame that enters says that something before it is missing
-        self._leaves_behind_gap = False  # the same of the next that leaves
+        self._leaves_behind_gap = False  # the next frame that leaves says so
         self.changed = threading.Event()  # a frame has left, or the stream is interrupted, or a subclass says so
         self.wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # can be read while the stream is interrupted
         self._pads.open()
@@ -58,7 +56,7 @@ class Asynchronous(Generic[_Job]):
         raise NotImplementedError
 
     def finish(self, job: _Job) -> tuple[int, int]:
-        """Wait for a job, in the task. Return the buffer that goes downstream, or 0 and the GstFlowReturn. Raises Interrupted."""
+        """Wait for a job, in the task. Return the buffer that goes downstream, or 0 and the GstFlowReturn. Raises Woken."""
         raise NotImplementedError
 
     def forget(self, jobs: list[_Job]) -> None:
@@ -99,7 +97,7 @@ class Asynchronous(Generic[_Job]):
         self.forget([item for item in items if item is not None and not isinstance(item, int)])
         for item in items:
             if isinstance(item, int):
-                drop(item)
+                unref(item)
         self._entered = self._left = 0
         self.has_gap = True
         with suppress(BlockingIOError):  # nobody has written
@@ -114,7 +112,7 @@ class Asynchronous(Generic[_Job]):
             self.has_gap = True
             return FLOW_OK if refused == FLOW_DROPPED else refused
         if self.flow != FLOW_OK:
-            drop(buffer)
+            unref(buffer)
             return self.flow
         if self.has_gap:
             self.has_gap = False
@@ -132,7 +130,7 @@ class Asynchronous(Generic[_Job]):
 
     def drop(self, buffer: int) -> None:
         """Let a frame not go on."""
-        drop(buffer)
+        unref(buffer)
         self.has_gap = True
 
     def wait_for_room(self, limit: int) -> bool:
@@ -172,7 +170,7 @@ class Asynchronous(Generic[_Job]):
             return self.flow
         try:
             buffer, flow = (item, FLOW_OK) if isinstance(item, int) else self.finish(item)
-        except Interrupted:
+        except Woken:
             self._held = item
             return FLOW_FLUSHING
         if buffer:

@@ -8,7 +8,6 @@ from typing import Any
 
 from empycustom.buffers.callback import VIEWS
 from empycustom.carriers.protocol import Frame
-from empycustom.elements.asynchronous import Interrupted
 from empycustom.elements.base import (
     FLOW_DROPPED,
     FLOW_OK,
@@ -43,7 +42,7 @@ from empycustom.model.wire import in_meta
 from empycustom.native.objects import DebugCategory, highest_level
 from empycustom.native.unwind import is_mixed
 from empycustom.runners.inline import InlineRunner
-from empycustom.runners.protocol import Runner
+from empycustom.runners.protocol import Runner, Woken
 
 PROPERTIES = (
     Property(
@@ -387,7 +386,7 @@ class EmPyCustom(LibraryTransform):
                 self._refusals.add(str(error))
                 post_error(self, error)
             return Gst.Caps.new_empty()
-        except Interrupted:
+        except Woken:
             return Gst.Caps.new_empty()
 
     def do_transform(self, in_buffer: Any, out_buffer: Any) -> Any:

@@ -11,7 +11,8 @@ from empycustom.errors import LibraryError, StreamEndedError
 from empycustom.model.keys import OBJECTS, TRACK_ID
 from empycustom.model.results import Result
 from empycustom.model.values import NOTHING, UNTRACKED, name_frames
-from empycustom.native.pads import drop, twin_of
+from empycustom.native.memory import unref
+from empycustom.native.pads import twin_of
 from empycustom.runners.protocol import Job, Pool
 
 
@@ -24,11 +25,6 @@ class Newest:
         self._count = self._newest = 0  # the last that was handed to a worker, and the newest whose result is known
         self._shown: tuple[Frame, Result] | None = None  # that result, if there was one, and the frame that it is about
         self._is_new = False  # no frame has it yet
-
-    @property
-    def is_in_use(self) -> bool:
-        """There is something to forget."""
-        return bool(self._jobs or self._shown)
 
     def forget(self) -> None:
         """Forget the frames that are under way, and the result."""
@@ -61,14 +57,13 @@ class Newest:
         # The twin has the same memory. So a worker gets a copy of that, and the frame goes on without waiting.
         job = Job(frame, twin_of(buffer))
         job.is_copied = True
-        job.is_copied = True
         if self._pool.submit(job, queue=False):
             self._element.tally.processed += 1
             self._count += 1
             self._jobs.append((self._count, job))
         else:
             self._element.tally.skipped += 1
-            drop(job.buffer)
+            unref(job.buffer)
 
     def _look_at(self, number: int, job: Job, collect: Callable[[Job], Result | None]) -> int:
         """Take the result of a frame that is done. An error leaves the result before it, unless it ends the stream."""
@@ -81,7 +76,7 @@ class Newest:
             flow = self._element.fail(error)
             return FLOW_OK if flow == FLOW_DROPPED else flow  # that frame has left long ago
         finally:
-            drop(job.buffer)
+            unref(job.buffer)
         if number > self._newest:  # else another worker was faster
             self._newest = number
             self._shown = (job.frame, result) if result and result.returned is not None else None

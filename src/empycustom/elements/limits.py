@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.properties import Property
@@ -83,5 +82,5 @@ def check_format(frame_format: FrameFormat) -> None:
 
 def check_frame(frame: Frame) -> None:
     """Raise PropertyError unless other processes can have a frame."""
-    if not isinstance(frame.carrier, PlainCarrier):
+    if not frame.carrier.is_portable:
         raise PropertyError("batches of DeepStream cannot go to workers; set workers=0", name="workers")

@@ -9,7 +9,7 @@ from typing import Any
 
 from empycustom.buffers.callback import offer_shared_memory_at
 from empycustom.carriers.protocol import Frame
-from empycustom.elements.asynchronous import Asynchronous, Interrupted
+from empycustom.elements.asynchronous import Asynchronous
 from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.latency import Latency
@@ -22,7 +22,7 @@ from empycustom.gstreamer import Gst
 from empycustom.model.results import Result
 from empycustom.model.values import name_frames
 from empycustom.model.wire import in_meta
-from empycustom.native.pads import drop
+from empycustom.native.memory import unref
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Job, Pool, Woken
 from empycustom.runners.replaceable import ReplaceablePool
@@ -79,7 +79,7 @@ class Workers(Asynchronous[Job]):
         if not is_latest:
             self._newest.forget()
         elif not self.drain():  # it was another pace before
-            drop(buffer)
+            unref(buffer)
             return self.flow
         frame, is_due = None, self._owner.is_due("chain")
         if is_due or is_latest:
@@ -88,7 +88,7 @@ class Workers(Asynchronous[Job]):
             except MetadataError as error:
                 return self._discard(error, buffer)
             except BaseException:
-                drop(buffer)
+                unref(buffer)
                 raise
         if frame and is_latest:
             return self._show_newest(buffer, frame, is_due=is_due)
@@ -119,7 +119,7 @@ class Workers(Asynchronous[Job]):
         flow = self._newest.add_to(buffer, frame, self.collect, is_due=is_due)
         if flow == FLOW_OK:
             return self.push(buffer)
-        drop(buffer)
+        unref(buffer)
         self.flow = flow
         return flow
 
@@ -131,7 +131,7 @@ class Workers(Asynchronous[Job]):
                 self.put(job)
                 return self.flow
         if self.flow != FLOW_OK:
-            drop(buffer)
+            unref(buffer)
         elif self._can_pass():
             self._owner.frames.stamp(buffer, frame) if frame else self._owner.frames.pass_on(buffer)
             self.put(buffer)
@@ -168,10 +168,8 @@ class Workers(Asynchronous[Job]):
         try:
             result = self.collect(job)
             return self._made(job, result), FLOW_DROPPED
-        except Woken:
-            raise Interrupted from None
         except StreamEndedError as end:
-            drop(job.buffer)
+            unref(job.buffer)
             return 0, self._owner.end_at(end, name_frames(job.frame.frames))
         except LibraryError as error:
             error.frame = name_frames(job.frame.frames)
@@ -179,7 +177,7 @@ class Workers(Asynchronous[Job]):
         if flow == FLOW_OK and self._can_pass():
             self._owner.frames.stamp(job.buffer, job.frame)
             return job.buffer, flow
-        drop(job.buffer)
+        unref(job.buffer)
         return 0, flow or FLOW_DROPPED
 
     def collect(self, job: Job) -> Result | None:
@@ -211,11 +209,11 @@ class Workers(Asynchronous[Job]):
         if not self._pool.library.in_place:
             if not job.made:
                 self._owner.tally.dropped += 1
-                drop(buffer)
+                unref(buffer)
                 return 0
             if job.made != buffer:
                 self._new_frames.carry(buffer, job.made, job.frame)
-                drop(buffer)
+                unref(buffer)
                 buffer = job.buffer = job.made
         if result is not None and result.returned is not None:
             self._owner.apply(buffer, job.frame, result)
@@ -251,12 +249,9 @@ class Workers(Asynchronous[Job]):
         self._limit = max(_AT_LEAST, min(ceil(Gst.SECOND / source.duration_ns), _BYTES // source.size))
 
     def output_caps(self, caps: Any, _options: dict[str, Any]) -> str | None:
-        """Ask the library for the caps of the frames that it makes. Raises LibraryError, Interrupted."""
+        """Ask the library for the caps of the frames that it makes. Raises LibraryError, Woken."""
         self.drain()
-        try:
-            return self._pool.output_caps(caps, self.wake)
-        except Woken:
-            raise Interrupted from None
+        return self._pool.output_caps(caps, self.wake)
 
     def states(self) -> list[str]:
         """Return what each worker does."""

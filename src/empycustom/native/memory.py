@@ -33,6 +33,11 @@ def is_memory_writable(address: int) -> bool:
     return bool(gst.gst_buffer_is_all_memory_writable(address))
 
 
+def unref(address: int) -> None:
+    """Give back a reference to the buffer or the memory at ``address``."""
+    gst.gst_mini_object_unref(ffi.cast(POINTER, address))
+
+
 def reference(address: int) -> object:
     """Return an object that holds a reference to the buffer or the memory at ``address`` for as long as it lives."""
     return ffi.gc(gst.gst_mini_object_ref(ffi.cast(POINTER, address)), gst.gst_mini_object_unref)

@@ -67,7 +67,7 @@ class User(Protocol):
     """Whoever uses pads. None of these may raise anything."""
 
     def chain(self, buffer: int) -> int:
-        """Take a buffer that came, and give it away: to :meth:`Pads.push`, or to :func:`drop`. Return a GstFlowReturn."""
+        """Take a buffer that came, and give it away: to :meth:`Pads.push`, or to ``unref``. Return a GstFlowReturn."""
 
     def step(self) -> None:
         """Do what the task does again and again, until :meth:`Pads.pause_task`."""
@@ -180,11 +180,6 @@ def add_latency(query: int, own: Callable[[], int]) -> bool:
 
 
 # Buffers.
-
-
-def drop(buffer: int) -> None:
-    """Give back a reference to the buffer at an address."""
-    gst.gst_mini_object_unref(ffi.cast(POINTER, buffer))
 
 
 def writable(buffer: int) -> int:

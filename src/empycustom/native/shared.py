@@ -23,7 +23,7 @@ from typing import Any
 
 from empycustom.errors import NativeError
 from empycustom.native.loading import address_of, allocators, ffi, glib, gst, reader, unpacker, video, writer
-from empycustom.native.memory import ArrayExporter, is_memory_writable, is_writable
+from empycustom.native.memory import ArrayExporter, is_memory_writable, is_writable, unref
 from empycustom.native.metas import VideoLayout, remove_metas, scan, video_layout
 from empycustom.native.trampolines import make_constants
 
@@ -232,11 +232,6 @@ def abandon(address: int) -> None:
     """Drop a buffer whose memory is not to be used again: its pool, whoever's it is, does not take it back."""
     gst.gst_buffer_remove_all_memory(address)
     unref(address)
-
-
-def unref(address: int) -> None:
-    """Drop a reference to a buffer."""
-    gst.gst_mini_object_unref(ffi.cast("void *", address))
 
 
 def ref(address: int) -> None:

@@ -98,7 +98,7 @@ def _write_arrays(made: Any, address: int, frame_format: Format) -> None:
 
 
 def write_made(library: LibraryFacts, made: Any, address: int, frame_format: Format, *, exactly: bool) -> None:
-    """Write what ``process`` made into a buffer of the default layout. Raises CallbackOutputError where it is no frame for it."""
+    """Write what ``process`` made into a buffer of the default layout. Raises CallbackOutputError where it does not fit."""
     if not is_kind(made, Gst.Buffer):
         write_arrays(library, made, address, frame_format)
         return

@@ -107,7 +107,7 @@ def to_parent(*message: Any) -> bytes:
 at_parent = marshal.loads
 
 
-# Results: None stands for NOTHING, which is no JSON. (What was returned may hold None.)
+# Results: None stands for NOTHING, which is not JSON. (What was returned may hold None.)
 
 
 def pack_result(result: Result | None) -> Packed | None:

@@ -18,6 +18,7 @@ from empycustom.errors import CallbackError, LibraryError, NativeError
 from empycustom.library.callbacks import LibraryElsewhere
 from empycustom.model.results import Result
 from empycustom.native import shared
+from empycustom.native.memory import unref
 from empycustom.native.metas import size_of
 from empycustom.native.shared import SharedPool
 from empycustom.runners.messages import unpack_error, unpack_result
@@ -145,7 +146,7 @@ class ProcessPool:
             ticket.image, ticket.original = self._images.acquire(size_of(job.buffer)), job.buffer
             found = shared.copy_frame(job.buffer, ticket.image)
             if job.is_copied:
-                shared.unref(ticket.original)
+                unref(ticket.original)
                 ticket.original = 0
         frame = job.frame
         layout = frame.metas.layout and tuple(frame.metas.layout)

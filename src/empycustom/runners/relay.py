@@ -13,6 +13,7 @@ from contextlib import suppress
 
 _AT_ONCE, _LONGEST_LINE = 1 << 16, 1 << 16  # bytes
 LOG = "log"  # the name of a pipe with records as JSON
+_POSITIONAL = ("name", "levelno", "pathname", "lineno", "msg")  # of a LogRecord
 _PATIENCE_S = 5.0  # where this process's stdout takes nothing
 
 
@@ -97,10 +98,10 @@ def _write(name: str, data: bytes) -> bool:
 
 def _log(line: bytes) -> None:
     try:
-        said = json.loads(line)
+        about = json.loads(line)
         make = logging.getLogRecordFactory()  # which the program may have replaced
-        record = make(said["name"], said["levelno"], said["pathname"], said["lineno"], said["msg"], (), None, said["funcName"])
-        record.__dict__.update({key: value for key, value in said.items() if key != "name"})
+        record = make(*(about[name] for name in _POSITIONAL), (), None, about["funcName"])
+        record.__dict__.update({key: value for key, value in about.items() if key != "name"})
         logging.getLogger(record.name).handle(record)
     except Exception:  # noqa: BLE001 - half a line of a process that was killed, or a filter of the program's that raises
         traceback.print_exc()

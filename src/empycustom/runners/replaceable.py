@@ -110,13 +110,13 @@ class PoolVersions(VersionsOf[Generation]):
         super().__init__(owner)
         self._pool = pool
 
-    def newest(self, offered: Generation | None) -> Generation:
-        """Return the one that is offered, or else the one that runs."""
-        return offered or self._pool.generation
+    def running(self) -> Generation:
+        """Return the one that runs."""
+        return self._pool.generation
 
     def sources(self) -> Mapping[str, bytes]:
         """Return the files of the newest version; they grow with what functions import in the workers."""
-        return self.newest(self._offered).pool.sources
+        return self.newest.pool.sources
 
     def open(self, sources: dict[str, bytes]) -> Generation:
         """Load and start a new version in fresh workers. Raises LibraryError."""

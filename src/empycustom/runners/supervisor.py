@@ -15,6 +15,7 @@ from typing import Any
 from empycustom.errors import CallTimeoutError, WorkerError
 from empycustom.library.callbacks import LibraryElsewhere
 from empycustom.native import shared
+from empycustom.native.memory import unref
 from empycustom.native.shared import SharedMemory
 from empycustom.runners.messages import to_worker, unpack_error
 from empycustom.runners.process import Process
@@ -49,7 +50,7 @@ class Ticket:
     def drop(self) -> None:
         """Let go of the buffers."""
         for address in filter(None, (self.image, self.original, self.target)):
-            shared.unref(address)
+            unref(address)
         self.image = self.original = self.target = 0
 
 

@@ -57,8 +57,8 @@ class VersionsOf(ABC, Generic[_V]):
     # What a kind of them adds.
 
     @abstractmethod
-    def newest(self, offered: _V | None) -> Any:
-        """Return the one that is offered, or else the one that runs."""
+    def running(self) -> _V:
+        """Return the one that runs."""
 
     @abstractmethod
     def sources(self) -> Mapping[str, bytes]:
@@ -87,6 +87,11 @@ class VersionsOf(ABC, Generic[_V]):
     def is_idle(self, _version: _V) -> bool:
         """Return whether no frame is under way in a version."""
         return True
+
+    @property
+    def newest(self) -> _V:
+        """The one that is offered, or else the one that runs."""
+        return self._offered or self.running()
 
     # What a Reloader calls.
 
@@ -176,13 +181,13 @@ class InlineVersions(VersionsOf[Library]):
         super().__init__(owner)
         self._runner, self._is_first = runner, True
 
-    def newest(self, offered: Library | None) -> Library:
-        """Return the one that is offered, or else the one that runs."""
-        return offered or self._runner.library
+    def running(self) -> Library:
+        """Return the one that runs."""
+        return self._runner.library
 
     def sources(self) -> Mapping[str, bytes]:
         """Return the files of the newest version; those of modules that are everybody's are looked for once."""
-        library = self.newest(self._offered)
+        library = self.newest
         if self._is_first:
             self._is_first = False
             return library.all_sources()
@@ -190,7 +195,7 @@ class InlineVersions(VersionsOf[Library]):
 
     def open(self, sources: dict[str, bytes]) -> Library:
         """Load and start a new version, in this thread. Raises LibraryError."""
-        library = self.newest(self._offered).again(sources)
+        library = self.newest.again(sources)
         try:
             library.start(self._runner.options)
         except BaseException:

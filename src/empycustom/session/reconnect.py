@@ -154,7 +154,7 @@ class Reconnection(Feeder):
         self._probes = [self._pad.add_probe(kind, look) for kind, look in looks]
 
     @property
-    def is_reconnecting(self) -> bool:  # type: ignore[override]
+    def is_reconnecting(self) -> bool:  # type: ignore[override]  # an attribute of the base class
         """True while the source is lost."""
         return bool(self._lost) and not self._is_over()
 
