@@ -122,7 +122,7 @@ def test_pixels_are_views_until_the_next_result_is_asked_for():
         second.pixels  # noqa: B018 - looking at them is the test
     results.close()
     with pytest.raises(FrameClosedError):
-        third.image  # noqa: B018
+        third.image  # noqa: B018 - looking at it is the test
     assert (first.frame_num, third.attributes) == (0, {"mean": 2.0})
 
 

@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import nvds  # noqa: E402 - found by the line above
-from fakes import PLUGINS, register_fakes  # noqa: E402
+from fakes import PLUGINS, register_fakes  # noqa: E402 - found by the line above
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

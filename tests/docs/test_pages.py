@@ -57,7 +57,7 @@ def test_what_a_page_shows_is_what_happens(page, env, over_two_objects, tmp_path
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_no_line_of_code_is_cut_off_on_the_site(page):
-    """What is no code (JSON, what commands print) is broken into lines by the style sheet."""
+    """What is not code (JSON, what commands print) is broken into lines by the style sheet."""
     wide = [
         f"{page.name}:{block.line + number}: {line}"
         for block in blocks_of(page)

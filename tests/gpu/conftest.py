@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "nvmm")]
 
 import machine  # noqa: E402 - found by the line above
-from machine import FRAMES, HEIGHT, WIDTH  # noqa: E402
+from machine import FRAMES, HEIGHT, WIDTH  # noqa: E402 - found by the line above
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

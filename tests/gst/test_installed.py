@@ -41,7 +41,7 @@ def environment(distributed, tmp_path_factory):
 
 def test_the_source_distribution_has_what_git_has_and_no_more(distributed):
     if not (ROOT / ".git").exists():
-        pytest.skip("this is no checkout of git's, to which the source distribution could be compared")
+        pytest.skip("this is not a git checkout, so the source distribution cannot be compared with one")
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -56,7 +56,7 @@ def at(address, code):
 class Maker:
     """Makes structures, which live as long as it does, and returns their addresses.
 
-    What is not given is no zero: whoever reads the wrong place finds something strange.
+    What is not given is not zero: whoever reads the wrong place finds something strange.
     """
 
     def __init__(self, name):

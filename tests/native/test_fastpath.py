@@ -319,6 +319,6 @@ libc.__cxa_atexit(gst.gst_pad_get_allowed_caps, ctypes.c_void_p(hash(pad)), None
 
 
 def test_caps_are_negotiated_after_the_end_of_the_interpreter():
-    """As a thread of GStreamer may do in a pipeline that is just starting: PyGObject returns NULL then, which is no caps."""
+    """As a thread of GStreamer may do in a pipeline that is just starting: PyGObject returns NULL then, not caps."""
     done = subprocess.run([sys.executable, "-c", AFTER_THE_END], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "asked\n", "")

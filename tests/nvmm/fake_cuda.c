@@ -75,7 +75,7 @@ int cuDeviceTotalMem_v2 (size_t *bytes, int device) {
 }
 
 int cuDeviceGet (int *device, int ordinal) {
-  *device = ordinal + 40; /* a handle is no number of a GPU */
+  *device = ordinal + 40; /* a handle is not the number of a GPU */
   return ordinal < 4 ? CALLED ("device %d\n", ordinal) : 101;
 }
 

@@ -112,7 +112,7 @@ def test_an_installed_module_is_loaded_anew_and_keeps_its_package(loaded, tmp_pa
         assert one.items is two.items is sys.modules["some_pkg.shared"].items
 
 
-# What is not there, and what is no library.
+# What is not there, and what is not a library.
 
 
 @pytest.mark.parametrize(

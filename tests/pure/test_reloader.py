@@ -322,7 +322,7 @@ def test_a_package_of_an_application_is_loaded_anew_and_the_applications_own_sta
                 assert seen() == 4
             assert of_the_application is sys.modules["tools.helper"]
             assert of_the_application.VALUE == 1
-        else:  # a package beside the folder of the library is no module beside the library
+        else:  # a package beside the folder of the library is not a module beside the library
             with reloading(name) as seen:
                 in_place(path, lib(5))
                 assert seen() == 5

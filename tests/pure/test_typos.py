@@ -101,7 +101,7 @@ HELPERS = {
     "it is a method": "class Tracker:\n    def on_start(self):\n        pass\n",
     "it is private": "def _on_stop(o):\n    pass\n",
     "it comes from elsewhere": "from os import close\n",
-    "it is no function": "stop_ = 3\n",
+    "it is not a function": "stop_ = 3\n",
     "another name": "def started(o):\n    pass\ndef restore(o):\n    pass\ndef stock(o):\n    pass\ndef store(o):\n    pass\n",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import re
 import sys
@@ -13,10 +12,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from judging import NOT_A_SENTENCE
+
 TIMEOUT_S = 60
 CAPS = "video/x-raw,format=RGBA,width=16,height=16,framerate=30/1"
-# Texts of our own defects, or of exceptions of Python without a sentence.
-NOT_A_SENTENCE = re.compile(r"defect of empycustom|^\w+(Error|Exception|Interrupt)\b|Traceback|\n")
 
 
 class Outcome(NamedTuple):
@@ -108,14 +107,3 @@ def judged(capfd: pytest.CaptureFixture[str]):
         assert "CRITICAL" not in printed.out
 
     return judge
-
-
-def strictly(text: str) -> Any:
-    """Read JSON as other languages do: without NaN, and without halves of surrogate pairs."""
-
-    def refuse(name: str) -> Any:
-        raise AssertionError(f"{name} is not a number of JSON: {text}")
-
-    value = json.loads(text, parse_constant=refuse)
-    text.encode()
-    return value

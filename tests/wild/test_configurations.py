@@ -8,8 +8,8 @@ import pytest
 from hostile import ANY_TEXTS, VALUES, bounded, json_texts, mutated
 from hypothesis import given
 from hypothesis import strategies as st
+from judging import NOT_A_SENTENCE
 
-from conftest import NOT_A_SENTENCE
 from empycustom.app.main import main
 from empycustom.config import streams as config
 from empycustom.errors import ConfigurationError

@@ -10,8 +10,7 @@ import pytest
 from hostile import EDGES, bounded, json_texts
 from hypothesis import given
 from hypothesis import strategies as st
-
-from conftest import strictly
+from judging import strictly
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 

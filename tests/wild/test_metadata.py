@@ -8,8 +8,8 @@ import pytest
 from hostile import EDGES, TEXTS, bounded, json_texts
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from judging import strictly
 
-from conftest import strictly
 from empycustom.carriers.plain import META_NAME
 from empycustom.gstreamer import GObject, Gst, GstVideo
 from empycustom.native import analytics

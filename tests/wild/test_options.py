@@ -10,8 +10,8 @@ import pytest
 from hostile import ODD_TEXTS, TEXTS, bounded, json_texts, nested
 from hypothesis import given
 from hypothesis import strategies as st
+from judging import NOT_A_SENTENCE
 
-from conftest import NOT_A_SENTENCE
 from empycustom.gstreamer import Gst
 
 LIBRARY = """
