@@ -46,9 +46,9 @@ def test_libraries_in_a_row_have_workers_of_their_own(cli, library):
 def test_before_the_first_library_they_are_for_all(cli, library):
     library(WHO)
     words = ("--workers", 2, "--pace", "latest", "--call-timeout", 500, "--lib", "lib.py", "--lib", "lib.py", "--workers", 1)
-    line = cli("run", "test", *words, "--dry-run").out
-    first, second = line.split("custom-lib=")[1:]
-    assert "loaded in" not in line
+    ended = cli("run", "test", *words, "--dry-run")
+    first, second = ended.out.split("custom-lib=")[1:]
+    assert "loaded in" not in ended.text
     for part, workers in ((first, 2), (second, 1)):
         assert f"workers={workers} " in part
         assert "pace=latest " in part
@@ -56,8 +56,10 @@ def test_before_the_first_library_they_are_for_all(cli, library):
 
 
 def test_new_frames_are_known_without_running_the_library(cli, library):
-    library("if True:\n    def process(b, m, o):\n        return None, None\n")
-    assert "in-place=false" in cli("run", "test", "--lib", "lib.py", "--workers", 1, "--dry-run").out
+    library("print('loaded')\nif True:\n    def process(b, m, o):\n        return None, None\n")
+    ended = cli("run", "test", "--lib", "lib.py", "--workers", 1, "--dry-run")
+    assert "in-place=false" in ended.out
+    assert "loaded" not in ended.text
 
 
 def test_a_crash_is_an_error_that_names_the_line(cli, library):
@@ -77,8 +79,12 @@ def test_a_call_that_does_not_end_well_costs_its_frame_alone(cli, library, sourc
 def test_the_keys_of_a_configuration(cli, configured, library, tmp_path):
     library(WHO.replace("NAME", "who"))
     element = {"custom-lib": "lib.py", "in-place": True, "workers": 1, "pace": "skip", "call-timeout": 2000}
-    ended = cli("run", configured({"empycustom": element}), "--source", "test", "--frames", 5)
+    words = ("run", configured({"empycustom": element}), "--source", "test", "--frames", 5)
+    ended = cli(*words)
     assert ended.code == 0, ended.err
+    assert ended.text.count("loaded in") == 1
+    line = cli(*words, "--dry-run").out
+    assert all(f"{name}={value} " in line for name, value in [("workers", 1), ("pace", "skip"), ("call-timeout", 2000)])
     wrong = cli("check", configured({"empycustom": {**element, "workers": 65, "pace": "fast"}}))
     assert "workers: 65 must be a whole number from 0 to 64" in wrong.err
     assert 'pace: "fast" must be one of every, skip, latest' in wrong.err

@@ -34,6 +34,27 @@ def python(env_with, tmp_path):
     return run
 
 
+@pytest.fixture
+def nothing_is_left():
+    """No process and no thread of ours may be left."""
+    from edited import children, our_threads
+
+    before = children()
+    yield
+    assert children() <= before
+    assert our_threads() == []
+
+
+@pytest.fixture
+def frames():
+    """Frames for pools of workers."""
+    import pooled
+
+    made = pooled.Frames()
+    yield made
+    made.close()
+
+
 DETECTOR = """
 def process_ip(b, m, o):
     return {"frame": [{"new_object": [

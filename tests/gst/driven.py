@@ -31,6 +31,14 @@ def process_ip(buffer, in_meta, options):
 """
 
 
+def wait_until(question):
+    """Wait until a question is answered with something true."""
+    until = time.monotonic() + 60
+    while not question():
+        assert time.monotonic() < until, "it does not happen"
+        time.sleep(0.002)
+
+
 class Driven:
     """A pipeline with an appsrc, an element with a library, and an appsink; what passes its end is recorded."""
 
@@ -104,12 +112,7 @@ class Driven:
         structure = self.element.get_property("stats")
         return tuple(structure.get_value(name) for name in names)
 
-    def wait_for(self, question):
-        """Wait until a question is answered with something true."""
-        until = time.monotonic() + 60
-        while not question():
-            assert time.monotonic() < until, "it does not happen"
-            time.sleep(0.002)
+    wait_for = staticmethod(wait_until)
 
 
 def numbers(frames):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from empycustom.buffers.callback import VIEWS, borrow_function
@@ -77,6 +79,17 @@ class Frames:
         finally:
             del image
             shared.unref(job.buffer)
+
+
+@contextmanager
+def started(path: Any, workers: int = 1, options: dict[str, Any] | None = None, events: Any = None) -> Iterator[ProcessPool]:
+    """Start a pool for a library that works in place; it is stopped in the end."""
+    pool = ProcessPool(str(path), in_place=True, workers=workers)
+    pool.start(options or {}, events)
+    try:
+        yield pool
+    finally:
+        pool.stop()
 
 
 def made_inline(frames: Frames, path: Any, target: FrameFormat) -> tuple[bytes, int] | None:

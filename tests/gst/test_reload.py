@@ -2,24 +2,21 @@
 
 import gc
 import json
-import os
 import re
 import subprocess
 import sys
 import threading
 import time
 import weakref
-from contextlib import contextmanager
 
 import pytest
+from driven import wait_until
+from edited import CAPS, PATIENCE_S, Stream, new_frames, our_threads, refuses, save, streaming
 from element_stats import counts
 
 import empycustom
 from empycustom.gstreamer import Gst
 from empycustom.runners.inline import InlineRunner
-
-PATIENCE_S = 60
-CAPS = "video/x-raw,format=RGBA,width=16,height=16,framerate=100/1"
 
 # Says in each result who it is, and keeps what was called in a list that all versions share.
 LIBRARY = """\
@@ -44,13 +41,6 @@ def lib(value, more=""):
     return LIBRARY.format(value=value, more=more)
 
 
-def save(path, text):
-    """Save as most editors do: by renaming."""
-    with open(f"{path}.tmp", "w") as file:
-        file.write(text)
-    os.replace(f"{path}.tmp", path)
-
-
 @pytest.fixture
 def calls():
     import builtins
@@ -62,87 +52,6 @@ def calls():
 
 def named(calls, *names):
     return [(what, value) for what, value, _ in calls if what in names]
-
-
-class Stream:
-    """A pipeline that plays; ``values`` are those that the library gave for each frame that came out."""
-
-    def __init__(self, path, properties="in-place=true reload=true", source="videotestsrc is-live=true", after=""):
-        empycustom.register()
-        self.pipeline = Gst.parse_launch(
-            f"{source} ! {CAPS} ! empycustom name=e custom-lib={path} {properties} {after} ! aimeta name=meta ! fakesink sync=false"
-        )
-        self.element = self.pipeline.get_by_name("e")
-        self.values, self.numbers, self.messages = [], [], []
-        self._changed = threading.Condition()
-        self._meta = self.pipeline.get_by_name("meta")
-        self._handler = self._meta.connect("new-meta", self._on_meta)
-
-    def _on_meta(self, _element, text):
-        frame = json.loads(text)["frame"][0]
-        with self._changed:
-            self.numbers.append(frame["frame_num"])
-            self.values.append(frame.get("emcustom", {}).get("value"))
-            self._changed.notify()
-
-    def play(self, state=Gst.State.PLAYING):
-        self.pipeline.set_state(state)
-
-    def wait_for(self, value, count=3):
-        """Wait until some of the frames that come out have this value."""
-        with self._changed:
-            began = len(self.values)
-            assert self._changed.wait_for(lambda: self.values[began:].count(value) >= count, PATIENCE_S), self.texts()
-
-    def end(self):
-        self.pipeline.set_state(Gst.State.NULL)
-        self._meta.disconnect(self._handler)  # which refers to the pipeline
-
-    def next_message(self, kind):
-        while True:
-            message = self.pipeline.get_bus().timed_pop_filtered(PATIENCE_S * Gst.SECOND, kind | Gst.MessageType.ERROR)
-            assert message, "no such message"
-            assert message.type == kind, message.parse_error()
-            error, details = message.parse_warning() if kind == Gst.MessageType.WARNING else message.parse_info()
-            if not is_about_time(error.message):
-                return error.message, details
-
-    def warning(self):
-        return self.next_message(Gst.MessageType.WARNING)
-
-    def reloaded(self):
-        assert "its new version takes over" in self.next_message(Gst.MessageType.INFO)[0]
-
-    def texts(self):
-        """Return the warnings and errors that nobody has asked for."""
-        found, bus = [], self.pipeline.get_bus()
-        while message := bus.pop_filtered(Gst.MessageType.WARNING | Gst.MessageType.ERROR):
-            parsed = message.parse_warning() if message.type == Gst.MessageType.WARNING else message.parse_error()
-            found.append(parsed[0].message)
-        return [text for text in found if not is_about_time(text)]
-
-
-def our_threads():
-    """Those of reloading and workers; outputs of earlier tests in this process may have some, too."""
-    names = [thread.name for thread in threading.enumerate()]
-    return [name for name in names if name.startswith("empycustom") and name != "empycustom output"]
-
-
-def is_about_time(text):
-    """A frame lasts 10 ms here, which a busy machine may take for a call."""
-    return "live video falls behind" in text
-
-
-@contextmanager
-def streaming(path, *arguments, **more):
-    stream = Stream(path, *arguments, **more)
-    stream.play()
-    try:
-        yield stream
-        assert stream.texts() == []
-    finally:
-        stream.end()
-    assert stream.numbers == list(range(len(stream.numbers)))  # none is lost, none comes twice
 
 
 def test_new_versions_take_over_between_two_frames(library, calls):
@@ -228,16 +137,10 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_version_that_cannot_be_used_changes_nothing(library, calls, wrong):
-    text, expected, details = WRONG[wrong]
     path = library(lib(0))
     with streaming(path) as stream:
         stream.wait_for(0)
-        save(path, text)
-        message, shown = stream.warning()
-        assert message.startswith("the library is not reloaded, and its version before goes on: ")
-        assert expected in message
-        assert details in shown
-        stream.wait_for(0)
+        refuses(stream, path, WRONG[wrong])
         save(path, lib(1))
         stream.wait_for(1)
     assert 9 not in stream.values
@@ -281,8 +184,7 @@ def start(options):
     with streaming(path) as stream:
         stream.wait_for(0)
         save(path, lib(1, slow))
-        while ("starting", 1) not in named(calls, "starting"):
-            time.sleep(0.01)
+        wait_until(lambda: ("starting", 1) in named(calls, "starting"))
         stream.wait_for(0, 20)
         (tmp_path / "go").touch()
         stream.wait_for(1)
@@ -380,17 +282,22 @@ pipeline.set_state(Gst.State.NULL)
     assert done.stdout.count("its new version takes over") == 2
 
 
-def test_a_paused_stream_gets_the_newest_version_later_and_all_others_are_stopped(library, calls):
-    path = library(lib(0))
+def paused(path):
+    """Return a stream that is paused behind some frames of the library's first version."""
     stream = Stream(path)
     stream.play()
     stream.wait_for(0)
     stream.play(Gst.State.PAUSED)
     stream.pipeline.get_state(Gst.CLOCK_TIME_NONE)
+    return stream
+
+
+def test_a_paused_stream_gets_the_newest_version_later_and_all_others_are_stopped(library, calls):
+    path = library(lib(0))
+    stream = paused(path)
     for number in (1, 2):
         save(path, lib(number))
-        while ("start", number) not in named(calls, "start"):
-            time.sleep(0.01)
+        wait_until(lambda number=number: ("start", number) in named(calls, "start"))
     stream.play()
     stream.wait_for(2)
     stream.play(Gst.State.NULL)
@@ -402,32 +309,12 @@ def test_a_paused_stream_gets_the_newest_version_later_and_all_others_are_stoppe
 
 def test_a_version_that_waits_for_a_frame_is_stopped_at_the_end(library, calls):
     path = library(lib(0))
-    stream = Stream(path)
-    stream.play()
-    stream.wait_for(0)
-    stream.play(Gst.State.PAUSED)
-    stream.pipeline.get_state(Gst.CLOCK_TIME_NONE)
+    stream = paused(path)
     save(path, lib(1))
-    while ("start", 1) not in named(calls, "start"):
-        time.sleep(0.01)
+    wait_until(lambda: ("start", 1) in named(calls, "start"))
     stream.play(Gst.State.NULL)
     assert named(calls, "stop") == [("stop", 1), ("stop", 0)]
     assert set(stream.values) == {0}
-
-
-NEW_FRAMES = """\
-import numpy as np
-VALUE = {value}
-def process(in_buffer, in_meta, options):
-    made = np.full(({size}, {size}, 4), VALUE, np.uint8)
-    return made, {{"frame": {{"value": VALUE}}}}
-{more}
-"""
-OUTPUT_CAPS = "def output_caps(caps, options):\n    return 'video/x-raw,width={size},height={size}'\n"
-
-
-def new_frames(value, size=16, *, has_caps=False):
-    return NEW_FRAMES.format(value=value, size=size, more=OUTPUT_CAPS.format(size=size) if has_caps else "")
 
 
 def test_new_frames(library):
@@ -553,11 +440,13 @@ def test_the_interpreter_ends_while_it_plays(python, library):
     library("def process_ip(b, m, o): pass\n")
     done = python(f"""
 import time
-pipeline = Gst.parse_launch("videotestsrc is-live=true ! {CAPS} ! empycustom reload=true in-place=true custom-lib=lib.py ! fakesink")
+pipeline = Gst.parse_launch("videotestsrc is-live=true ! {CAPS} ! empycustom name=e reload=true in-place=true custom-lib=lib.py ! fakesink")
 pipeline.set_state(Gst.State.PLAYING)
-time.sleep(1)
+while pipeline.get_by_name("e").get_property("stats").get_value("processed") < 100:
+    time.sleep(0.01)
+print("played", flush=True)
 """)
-    assert (done.stdout, done.stderr) == ("", "")
+    assert (done.stdout, done.stderr) == ("played\n", "")
 
 
 def test_nothing_is_left_behind(library, calls):
@@ -650,6 +539,7 @@ def test_one_of_two_threads_gets_a_change():
         taken_back += runner.take_back()
     ends.set()
     thread.join()
+    assert made, "the streaming thread never got one"
     assert len(made) + taken_back == 20_000
     assert sorted(set(made)) == made
     assert vars(runner).get("run") is None

@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from test_reload import PATIENCE_S, new_frames, our_threads, save, streaming
+from edited import PATIENCE_S, new_frames, refuses, save, streaming
 
 from empycustom.gstreamer import Gst
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 # Writes what is called to a file: the name, the version, the process.
 LIBRARY = """\
@@ -40,20 +41,6 @@ def noted(folder):
     """Return what was called, in its order: names with versions; and how many processes there were."""
     lines = [line.split() for line in (folder / "log").read_text().splitlines()]
     return [f"{what} {value}" for what, value, _ in lines], len({pid for *_, pid in lines})
-
-
-def children():
-    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    return {pid for each in found for pid in each.read_text().split()}
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    """No process and no thread of ours may be left."""
-    before = children()
-    yield
-    assert children() <= before
-    assert our_threads() == []
 
 
 @pytest.mark.parametrize("pace", ["every", "skip", "latest"])
@@ -93,16 +80,10 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_version_that_cannot_be_used_changes_nothing(library, lib, wrong):
-    text, expected, details = WRONG[wrong]
     path = library(lib(0))
     with streaming(path, "in-place=true reload=true workers=2") as stream:
         stream.wait_for(0)
-        save(path, text)
-        message, shown = stream.warning()
-        assert message.startswith("the library is not reloaded, and its version before goes on: ")
-        assert expected in message
-        assert details in shown
-        stream.wait_for(0)
+        refuses(stream, path, WRONG[wrong])
         save(path, lib(1))
         stream.wait_for(1)
     assert set(stream.values) == {0, 1}

@@ -3,33 +3,15 @@
 import json
 import os
 import threading
-from contextlib import contextmanager
 
 import pooled
 import pytest
+from pooled import started
 
 from empycustom import errors
 from empycustom.native import shared
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Woken
-
-
-@pytest.fixture
-def frames():
-    made = pooled.Frames()
-    yield made
-    made.close()
-
-
-@contextmanager
-def started(path, workers=1, options=None, events=None):
-    pool = ProcessPool(str(path), in_place=True, workers=workers)
-    pool.start(options or {}, events)
-    try:
-        yield pool
-    finally:
-        pool.stop()
-
 
 RETURNED = {
     "nothing": "None",

@@ -24,13 +24,6 @@ def process(in_buffer, in_meta, options):
 """
 
 
-@pytest.fixture
-def frames():
-    made = pooled.Frames()
-    yield made
-    made.close()
-
-
 def made_in_worker(frames, path, target):
     """Return the content and the time of the frame that comes out of a pool; None: it is dropped."""
     pool = ProcessPool(str(path), in_place=False, workers=1)

@@ -130,7 +130,8 @@ def test_seeks_while_playing(library, pace):
     for _ in range(25):
         pipeline.get_state(TIMEOUT)
         time.sleep(random.random() * 0.02)
-        assert pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, random.randrange(1000) * Gst.SECOND)
+        target = random.randrange(1000) * Gst.SECOND
+        assert pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, target)
     pipeline.get_state(TIMEOUT)
     count, until = len(seen), time.monotonic() + 60
     while len(seen) < count + 10:
@@ -138,6 +139,7 @@ def test_seeks_while_playing(library, pace):
         time.sleep(0.01)
     pipeline.set_state(Gst.State.NULL)
     assert not stale
+    assert start == [target]
 
 
 NEW_FRAMES = """

@@ -9,9 +9,11 @@ import time
 import weakref
 
 import pytest
-from driven import TIMEOUT, UNEVEN, WAITS, Driven, numbers, results
+from driven import TIMEOUT, UNEVEN, WAITS, Driven, numbers, results, wait_until
 
 from empycustom.gstreamer import Gst
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 SOURCE = "videotestsrc ! video/x-raw,format=RGBA,width=16,height=16,framerate=30/1"
 LIVE = SOURCE.replace("videotestsrc", "videotestsrc is-live=true")
@@ -35,13 +37,28 @@ def parse(description):
 @pytest.mark.parametrize("pace", ["every", "skip", "latest"])
 @pytest.mark.parametrize("source", [SOURCE, f"{SOURCE} ! queue", LIVE], ids=["source", "behind a queue", "live"])
 def test_states_may_change_quickly_and_in_any_order(library, source, pace):
-    pipeline = parse(f"{source} ! empycustom in-place=true workers=2 pace={pace} custom-lib={library(UNEVEN)} ! fakesink")
+    lib = library(UNEVEN)
+    pipeline = parse(f"{source} ! empycustom in-place=true workers=2 pace={pace} custom-lib={lib} ! aimeta name=m ! fakesink")
+    came = []
+    pipeline.get_by_name("m").connect("new-meta", lambda _, text: came.append(json.loads(text)["frame"][0]))
     states = (Gst.State.PLAYING, Gst.State.PAUSED, Gst.State.READY, Gst.State.NULL)
     for number in range(16):
         assert pipeline.set_state(states[random.randrange(4) if number % 4 else 0]) != Gst.StateChangeReturn.FAILURE
         if number % 3:
             time.sleep(random.random() * 0.1)
     pipeline.set_state(Gst.State.NULL)
+    before = len(came)
+    pipeline.set_state(Gst.State.PLAYING)
+    wait_until(lambda: len(came) >= before + 10 and "emcustom" in came[-1])
+    assert pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR) is None
+    pipeline.set_state(Gst.State.NULL)
+    assert numbers(came[before:]) == [*range(len(came) - before)]
+    follows = [0, *(number + 1 for number in numbers(came))]
+    assert [number for number, next_one in zip(numbers(came), follows, strict=False) if number not in (0, next_one)] == [], (
+        "a frame is lost"
+    )
+    if pace == "every":
+        assert results(came) == numbers(came)
 
 
 @pytest.mark.parametrize("state", [Gst.State.PAUSED, Gst.State.PLAYING])
