@@ -21,7 +21,7 @@ from empycustom.native.memory import unref
 from empycustom.native.pads import Pads, mark_discontinuity, writable
 from empycustom.runners.protocol import Woken
 
-FLOW_FLUSHING = int(Gst.FlowReturn.FLUSHING)
+FLOW_FLUSHING, _FLUSHING = int(Gst.FlowReturn.FLUSHING), int(Gst.PadFlags.FLUSHING)
 _UNREPORTED = {int(flow): flow.value_nick for flow in (Gst.FlowReturn.NOT_LINKED, Gst.FlowReturn.NOT_NEGOTIATED)}
 
 _DRAIN, _LATENCY, _ALLOCATION = map(int, (Gst.QueryType.DRAIN, Gst.QueryType.LATENCY, Gst.QueryType.ALLOCATION))
@@ -110,6 +110,8 @@ class Asynchronous(Generic[_Job]):
         buffer, refused = self._pads.accept(buffer)
         if not buffer:
             self.has_gap = True
+            if self.flow == FLOW_FLUSHING:
+                return self.flow
             return FLOW_OK if refused == FLOW_DROPPED else refused
         if self.flow != FLOW_OK:
             unref(buffer)
@@ -222,7 +224,9 @@ class Asynchronous(Generic[_Job]):
             if event.type == Gst.EventType.EOS and self.flow in _UNREPORTED:  # upstream has not seen it, and is done
                 why = _UNREPORTED[self.flow]
                 post_error(self._element, NativeError(f"frames cannot go on ({why}); link the element to one that takes them"))
-        return forward(event)
+        # While the element is stopped, its source pad refuses events before its sink pad does. Upstream would take that for an
+        # error; the frame behind the event tells it.
+        return forward(event) or bool(self._element.srcpad.flags & _FLUSHING)
 
     def refuse(self, *_given: Any) -> int:
         """Take no buffer in another way than by the chain function."""
