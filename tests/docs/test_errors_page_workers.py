@@ -53,12 +53,13 @@ def test_workers_that_end_and_what_they_refuse(said, monkeypatch, library, tmp_p
 
 def refused(said):
     """Play what workers do not do; return the first message of each."""
+    from empycustom.carriers.deepstream import DeepStreamCarrier
     from empycustom.elements.limits import check_format, check_frame, check_library
     from empycustom.errors import PropertyError
 
     class Other:
         memory = "NVMM"
-        carrier = None
+        carrier = DeepStreamCarrier
 
     messages = [said(GOOD, properties)[0] for properties in ("call-timeout=500", "pace=skip")]
     messages.append(said(BOTH, "in-place=false workers=1 pace=latest")[0])
