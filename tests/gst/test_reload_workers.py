@@ -1,12 +1,14 @@
 """Libraries in workers that are edited while the pipeline plays: fresh workers take over between two frames."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
-from edited import PATIENCE_S, new_frames, refuses, save, streaming
+from edited import PATIENCE_S, children, new_frames, refuses, save, streaming
 
 from empycustom.gstreamer import Gst
 
@@ -217,3 +219,79 @@ def test_new_frames_that_downstream_does_not_take_are_refused(library):
         save(path, new_frames(2, 32, has_caps=True))
         stream.wait_for(2)
     assert set(stream.values) == {1, 2}
+
+
+def kill(stream):
+    """Kill the only worker, as the kernel does where memory is short."""
+    (worker,) = {int(pid) for pid in children() if "empycustom.runners.worker" in Path(f"/proc/{pid}/cmdline").read_text()}
+    os.kill(worker, signal.SIGKILL)
+    assert "killed by SIGKILL" in stream.warning()[0]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_version_that_was_refused_does_not_take_the_place_of_a_worker_that_dies(library, lib, wrong):
+    path = library(lib(0))
+    with streaming(path, "in-place=true reload=true workers=1 on-error=pass") as stream:
+        stream.wait_for(0)
+        refuses(stream, path, WRONG[wrong])
+        kill(stream)
+        stream.wait_for(0)
+        save(path, lib(1))
+        stream.wait_for(1)
+    assert set(stream.values) == {0, 1, None}
+
+
+def test_what_is_shown_of_a_worker_that_took_a_place_is_the_version_that_it_runs(library, lib):
+    raises = (
+        "def process_ip(b, m, options):\n    if options:\n        1 / 0  # as it was\n    return {'frame': {'value': VALUE}}\n"
+    )
+    path = library(lib(0, raises))
+    with streaming(path, "in-place=true workers=1 on-error=pass") as stream:  # also without reload=true
+        stream.wait_for(0)
+        save(path, lib(1, raises.replace("# as it was", "# as it is")))
+        kill(stream)
+        stream.wait_for(0)
+        stream.element.set_property("options", '{"raise": 1}')
+        message, shown = stream.warning()
+    assert "ZeroDivisionError" in message
+    assert "1 / 0  # as it was" in shown
+    assert set(stream.values) == {0, None}
+
+
+def test_a_module_beside_it_that_cannot_be_loaded_any_more(library, python, tmp_path):
+    """Where everybody imports from: the first version shares its modules with the program."""
+    library("import helper\ndef process_ip(b, m, o):\n    return {'frame': {'value': helper.VALUE}}\n")
+    library("VALUE = 1\n", "helper.py")
+    done = python(f"""
+import signal, time
+from pathlib import Path
+sys.path.insert(0, {str(tmp_path)!r})
+pipeline = Gst.parse_launch(f"videotestsrc is-live=true ! {{SMALL}} ! empycustom name=e in-place=true custom-lib=lib.py workers=1 on-error=pass ! fakesink")
+pipeline.set_state(Gst.State.PLAYING)
+element = pipeline.get_by_name("e")
+def wait_until(what):
+    until = time.monotonic() + 60
+    while not what() and time.monotonic() < until:
+        time.sleep(0.01)
+wait_until(lambda: element.get_property("last-meta"))
+Path("helper.py").write_text("VALUE = (")
+os.chdir("/")  # where the worker begins again, the file is not where it was
+(pid,) = {{pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()}}
+os.kill(int(pid), signal.SIGKILL)
+wait_until(lambda: element.get_property("stats").get_value("restarts"))
+done = element.get_property("stats").get_value("processed")
+errors = element.get_property("stats").get_value("errors")
+wait_until(lambda: element.get_property("stats").get_value("processed") > done + 10)
+print(element.get_property("stats").get_value("errors") - errors, element.get_property("last-meta"))
+pipeline.set_state(Gst.State.NULL)
+""")
+    assert done.stdout.endswith('0 {"frame":{"value":1}}\n'), done.stdout + done.stderr
+
+
+def test_a_version_that_ends_its_worker_while_it_is_loaded_is_tried_once(library, lib):
+    path = library(lib(0))
+    with streaming(path, "in-place=true reload=true workers=1") as stream:
+        stream.wait_for(0)
+        refuses(stream, path, WRONG["exit"])
+        time.sleep(2.5)  # files are looked at once a second; another warning would be left
+        stream.wait_for(0)

@@ -254,6 +254,18 @@ def test_the_mistake_is_in_a_module_beside_it():
         assert seen() == 1
 
 
+def test_what_was_saved_beside_the_mistake_is_no_reason_to_try_again():
+    path = write("folder/lib.py", lib(0, "import helper"))
+    helper = write("folder/helper.py")
+    with reloading(str(path)) as seen:
+        in_place(helper, "# other")
+        in_place(path, "def process_ip(:")
+        assert "has a syntax error" in str(seen())
+        time.sleep(2.5)  # files are looked at once a second; another report would be left
+        in_place(path, lib(1, "import helper"))
+        assert seen() == 1
+
+
 @pytest.mark.parametrize("pause_s", [0, 1.5])
 def test_the_folder_is_replaced(pause_s):
     path = write("folder/lib.py", lib(0))

@@ -34,12 +34,11 @@ _AT_LEAST, _BYTES = 8, 1 << 28  # so many frames may be under way; where a secon
 def start_pool(custom_lib: Any, values: Mapping[str, Any], options: dict[str, Any], events: Any) -> Any:
     """Return the pool that runs a library as the properties of an element say, started. Raises LibraryError, PropertyError."""
     check_library(custom_lib)
-    file = os.path.abspath(as_path(custom_lib)) if os.path.isfile(as_path(custom_lib)) else ""
+    if os.path.isfile(as_path(custom_lib)):
+        custom_lib = os.path.abspath(as_path(custom_lib))  # workers that begin later find it wherever the working directory is
 
     def open_pool(is_new: bool) -> ProcessPool:
-        # A new version is found wherever the working directory is by then.
-        library = file if is_new and file else custom_lib
-        return ProcessPool(library, in_place=values["in-place"], workers=values["workers"], is_new=is_new)
+        return ProcessPool(custom_lib, in_place=values["in-place"], workers=values["workers"], is_new=is_new)
 
     pool = ReplaceablePool(open_pool)
     pool.call_timeout_ms = values["call-timeout"]

@@ -151,7 +151,7 @@ class Library(LibraryFacts):
             return []
 
     def all_sources(self) -> dict[str, bytes]:
-        """Return the files of the library, those of modules that are everybody's as well, with their digests."""
+        """Return the files of the library, those of modules that are everybody's as well, with what was run of each."""
         record_shared(self.target)
         return sources_of(self.target)
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
 from empycustom.library.explain import is_kind, locate_error
-from empycustom.library.modules import Package, digest, without_package
+from empycustom.library.modules import Package, without_package
 from empycustom.text import as_path
 
 
@@ -116,8 +116,8 @@ def _folder_of(path: Path | None) -> str:
 def load_again(module: ModuleType, sources: dict[str, bytes]) -> ModuleType:
     """Load the library of ``module``, which :func:`load` returned, as its files are now, beside it; return the new module.
 
-    All modules that lie beside the library belong to the new one alone, whatever is on sys.path. ``sources`` gets the digest of
-    each file of it that is run, also where it fails, and later. Raises LibraryError.
+    All modules that lie beside the library belong to the new one alone, whatever is on sys.path. ``sources`` gets what is
+    run of each file of it, also where it fails, and later. Raises LibraryError.
     """
     before = _loaded[id(module)]
     folder, only = _own_place(before)
@@ -125,7 +125,7 @@ def load_again(module: ModuleType, sources: dict[str, bytes]) -> ModuleType:
 
 
 def sources_of(module: ModuleType) -> dict[str, bytes]:
-    """Return the files of the library that :func:`load` returned as ``module``, with the digest of what was run of each.
+    """Return the files of the library that :func:`load` returned as ``module``, with what was run of each.
 
     It grows with what functions import.
     """
@@ -142,7 +142,7 @@ def record_shared(module: ModuleType) -> None:
         file = getattr(getattr(other, "__spec__", None), "origin", None)
         if type(file) is str and _lies_at(name, file, folder) and only in ("", name.partition(".")[0]):
             with suppress(OSError):  # what is gone cannot change
-                loaded.package.sources.setdefault(file, digest(Path(file).read_bytes()))
+                loaded.package.sources.setdefault(file, Path(file).read_bytes())
 
 
 def _own_place(loaded: _Loaded) -> tuple[str, str]:

@@ -10,12 +10,12 @@ anywhere, also what is imported without a statement.
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib.util
+import linecache
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from itertools import count
@@ -58,12 +58,16 @@ def file_of_library(tb: TracebackType | None) -> str:
     return found
 
 
-_sources: dict[str, dict[str, bytes]] = {}  # of open packages by their names: the files that were run, and their digests
+_sources: dict[str, dict[str, bytes]] = {}  # of open packages by their names: the files that were run, and what was in them
+_kept: dict[str, bytes] = {}  # what is run of some files, whatever is in them now
 
 
-def digest(source: bytes) -> bytes:
-    """Return what two versions of a file are compared by."""
-    return hashlib.sha256(source).digest()
+def keep(sources: Mapping[str, bytes]) -> None:
+    """Let these files be run as they are given here, whatever is in them by then, and let tracebacks show that."""
+    _kept.update(sources)
+    for path, source in sources.items():
+        lines = importlib.util.decode_source(source).splitlines(keepends=True)
+        linecache.cache[path] = len(source), None, lines, path  # None: it is not compared with the file
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Package:
 
     @classmethod
     def opened(cls, folder: str, *, shared: bool, only: str = "", sources: dict[str, bytes] | None = None) -> Package:
-        """Make a new package, and make it importable. ``sources`` gets the digest of each file of it that is run, by its path."""
+        """Make a new package, and make it importable. ``sources`` gets what is run of each file of it, by its path."""
         kind, place = "s" if shared else "o" if only else "f", _spelled(os.path.join(folder, only) if only else folder, os.sep)
         name = next(name for number in count(1) if (name := f"{_ROOT}.{kind}{number}{place}") not in sys.modules)
         package = cls(name, folder, shared, only)
@@ -102,7 +106,7 @@ class Package:
 
     @property
     def sources(self) -> dict[str, bytes]:
-        """Return the digest of each file of this package that was run, by its path. It grows with imports in functions."""
+        """Return what was run of each file of this package, by its path. It grows with imports in functions."""
         return _sources[self.name]
 
     def close(self) -> None:
@@ -191,10 +195,10 @@ class _Loader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType | None:
         # Always from the source: cached bytecode is compared with the source by its size and its time in whole seconds.
-        source = self.get_data(self.path)
+        source = _kept[self.path] if self.path in _kept else self.get_data(self.path)
         read = _sources.get(_package_in(fullname))
         if read is not None:
-            read[self.path] = digest(source)
+            read[self.path] = source
         tree: Any = compile(source, self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         if self._package:
             _Imports(self._package).visit(tree)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from empycustom.errors import LibraryError, ReloadError
-from empycustom.library.modules import digest
 
 _TICK_MS = 100  # how often the thread asks what there is to do
 _LOOK_S = 1.0  # how often files are looked at where no event comes
@@ -37,7 +36,7 @@ class Versions(Protocol):
     """The versions of one library: the one that runs, and a newer one that is offered. The thread of a Reloader calls it."""
 
     def sources(self) -> Mapping[str, bytes]:
-        """Return the files of the newest version, with the digest of what was run of each; it may grow."""
+        """Return the files of the newest version, with what was run of each; it may grow."""
 
     def prepare(self, sources: dict[str, bytes]) -> None:
         """Load and start a new version beside the one that runs, and offer it. Raises LibraryError: then nothing has changed.
@@ -125,7 +124,7 @@ class Reloader:
     def _is_quiet(self) -> bool:
         """Wait until nothing changes any more; return False at the end."""
         now = None
-        while now != (now := self._files.digests()):
+        while now != (now := self._files.contents()):
             if self._stopping.wait(_QUIET_S):
                 return False
         return True
@@ -137,18 +136,18 @@ class Reloader:
             self._files = _Files(newest)
             return
         read: dict[str, bytes] = {}
-        entries = self._files.entries()
+        there, entries = self._files.contents(), self._files.entries()
         try:
             self._versions.prepare(read)
         except LibraryError as error:
             self._failure, self._failed_at = error, time.monotonic()
-            self._files = _Files({**newest, **read}, entries)
+            self._files = _Files({**newest, **there, **read}, entries)  # what crashed has not said what it read
         else:
             self._files = _Files(read)
 
 
 class _Files:
-    """The files of a library. ``tried`` has the digest of what the newest version, or one that failed, has run of each.
+    """The files of a library. ``tried`` has what the newest version, or one that failed, has run of each.
 
     ``entries``: what there was in their folders when it failed. What comes there may be the module that is missing.
     """
@@ -171,17 +170,17 @@ class _Files:
             stat = _stat(path)
             if stat != self._stats.get(path, ()) or os.path.basename(path) in names:
                 self._stats[path] = stat
-                changed |= _digest(path) not in (tried, None)
+                changed |= _content(path) not in (tried, None)
         return changed or (self._entries is not None and not self.entries() <= self._entries)
 
-    def digests(self) -> list[bytes | None]:
-        """Return what is in the files now."""
-        return [_digest(path) for path in self._tried]
+    def contents(self) -> dict[str, bytes]:
+        """Return what is in the files now, as far as they are there."""
+        return {path: content for path in self._tried if (content := _content(path)) is not None}
 
     def are(self, sources: Mapping[str, bytes]) -> bool:
         """Return whether this is in the files now, and nothing has come that was missing."""
         is_new = self._entries is None or self.entries() <= self._entries
-        return is_new and all(_digest(path) == run for path, run in sources.items())
+        return is_new and all(_content(path) == run for path, run in sources.items())
 
     def entries(self) -> set[str]:
         """Return the Python files and the folders that lie in the folders of these files."""
@@ -268,8 +267,8 @@ def _identity(folder: str) -> Any:
     return found.st_ino, found.st_dev
 
 
-def _digest(path: str) -> bytes | None:
+def _content(path: str) -> bytes | None:
     try:
-        return digest(Path(path).read_bytes())
+        return Path(path).read_bytes()
     except OSError:
         return None

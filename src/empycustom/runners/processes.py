@@ -27,6 +27,7 @@ from empycustom.runners.protocol import Job, Woken
 from empycustom.runners.relay import Relay
 from empycustom.runners.supervisor import PAUSED, READY, STARTING, Supervisor, Ticket
 
+_UNLIKE_ANY = b"\0"  # no source has it
 _ROOM = 2  # frames of a worker: one that it works on, and one that waits
 
 
@@ -65,15 +66,18 @@ class ProcessPool:
 
     @property
     def sources(self) -> dict[str, bytes]:
-        """The files of the library that the workers have run, with the digest of each."""
+        """The files of the library, with what the workers have run of each."""
         found: dict[str, bytes] = {}
-        for path, digest in (each for worker in self._started for each in worker.sources.items()):
-            if found.setdefault(path, digest) != digest:
-                found[path] = b""  # it was changed between two workers: neither is the newest
+        for path, source in (each for worker in self._started for each in worker.sources.items()):
+            if found.setdefault(path, source) != source:
+                found[path] = _UNLIKE_ANY  # it was changed between two workers: neither is the newest
         return found
 
     def _introduction(self) -> dict[str, Any]:
-        about = {"library": self._custom_lib, "in_place": self._in_place, "is_new": self._is_new}
+        # One that takes the place of another runs what that has run: what is in the files by then may have been refused.
+        kept = {path: source for worker in reversed(self._started) for path, source in worker.sources.items()}
+        own = self._is_new or bool(kept)  # then modules that are everybody's belong to it, too
+        about = {"library": self._custom_lib, "in_place": self._in_place, "own": own, "kept": kept}
         return {**about, "options": self.options, "events": self.events}
 
     def start(self, options: dict[str, Any], events: Any) -> None:

@@ -59,8 +59,8 @@ class Worker:
         self._control = control
         self._board = mmap.mmap(setup["notes"], BOARD_SIZE)
         self._images: dict[int, _Image] = {}
-        is_new, sources = setup["is_new"], setup["sources"]
-        library = Library.open(setup["library"], in_place=setup["in_place"], views=VIEWS, sources=sources, own=is_new)
+        own, sources = setup["own"], setup["sources"]
+        library = Library.open(setup["library"], in_place=setup["in_place"], views=VIEWS, sources=sources, own=own)
         self._runner, self._exporter = InlineRunner(library, in_place=setup["in_place"]), ArrayExporter()
         self._runner.start(setup["options"], setup["events"])
         facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines)

@@ -62,7 +62,7 @@ class VersionsOf(ABC, Generic[_V]):
 
     @abstractmethod
     def sources(self) -> Mapping[str, bytes]:
-        """Return the files of the newest version, with the digest of what was run of each."""
+        """Return the files of the newest version, with what was run of each."""
 
     @abstractmethod
     def open(self, sources: dict[str, bytes]) -> _V:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from empycustom.library.modules import without_package
+from empycustom.library.modules import keep, without_package
 from empycustom.runners.messages import at_worker, pack_error, receive, reply
 
 # What the process runs. Nothing of this package can be found before its first message is here.
@@ -44,6 +44,7 @@ def main(control: socket.socket) -> None:
         _be_like_parent(setup)
         setup["sources"] = {}  # gets the files of the library that were run
         try:
+            keep(setup["kept"])
             with _environment(GST_REGISTRY_UPDATE="no", GST_DEBUG_FILE=_own_file(os.environ.get("GST_DEBUG_FILE", ""))):
                 from empycustom.runners.serving import Worker
             worker = Worker(control, setup)
