@@ -371,8 +371,9 @@ def test_new_frames_that_downstream_does_not_take_are_refused(library):
     assert set(stream.values) == {1, 2}
 
 
-def test_output_caps_that_raises_changes_nothing(library):
-    path = library(new_frames(1, 32, has_caps=True))
+@pytest.mark.parametrize("before", [new_frames(1, 32, has_caps=True), new_frames(1)], ids=["in its place", "added"])
+def test_output_caps_that_raises_changes_nothing(library, before):
+    path = library(before)
     with streaming(path, "reload=true") as stream:
         stream.wait_for(1)
         save(path, new_frames(2) + "def output_caps(caps, options):\n    return 1 / 0  # here\n")

@@ -64,7 +64,8 @@ def test_fresh_workers_take_over(library, lib, tmp_path, workers, pace):
     assert sorted(calls) == sorted(
         f"{what} {number}" for what in ("start", "stop") for number in range(3) for _ in range(workers)
     )
-    assert calls.index("start 1") < calls.index("stop 0") < calls.index("start 2") < calls.index("stop 1")
+    for old, new in ((0, 1), (1, 2)):  # on a busy machine the last frame of 0 may come back when 2 starts
+        assert calls.index(f"start {new}") < calls.index(f"stop {old}")
 
 
 WRONG = {

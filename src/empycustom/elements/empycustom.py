@@ -377,6 +377,8 @@ class EmPyCustom(LibraryTransform):
     def do_fixate_caps(self, direction: Any, caps: Any, othercaps: Any) -> Any:
         if self._reloading and direction == Gst.PadDirection.SINK:
             self._reloading.negotiate(caps, othercaps)
+            if self._output is None and othercaps.can_intersect(caps):  # frames keep their caps, also where a version was refused
+                othercaps = othercaps.intersect(caps)
         if self._output is None or self._runner is None or direction == Gst.PadDirection.SRC:
             return othercaps.fixate()
         try:

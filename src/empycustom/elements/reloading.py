@@ -38,7 +38,7 @@ class Reloading:
     """
 
     def __init__(self, element: Any, runner: Any) -> None:
-        self._element, self._runner = element, runner
+        self._element, self._runner, self._wake_fd = element, runner, element.workers.wake if element.workers else -1
         self._lock = Lock()  # any thread may set a property
         self._reloader: Reloader | None = None
         self._is_on = self._is_closed = False
@@ -65,7 +65,7 @@ class Reloading:
             return InlineVersions(self._runner, self)
         from empycustom.runners.replaceable import PoolVersions
 
-        return PoolVersions(self._runner, self)
+        return PoolVersions(self._runner, self, self._wake_fd)
 
     def close(self) -> None:
         """Watch no more, and wait until all versions are stopped but the one that runs."""

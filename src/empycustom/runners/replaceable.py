@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from empycustom.errors import CallbackError
 from empycustom.runners.inline import Turn
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Job, Woken
@@ -104,11 +105,14 @@ class ReplaceablePool:
 
 
 class PoolVersions(VersionsOf[Generation]):
-    """The versions of a library that runs in workers. They are in processes of their own, so that ``reloaded`` is not called."""
+    """The versions of a library that runs in workers. They are in processes of their own, so that ``reloaded`` is not called.
 
-    def __init__(self, pool: ReplaceablePool, owner: Owner) -> None:
+    ``wake_fd`` can be read while the stream is interrupted.
+    """
+
+    def __init__(self, pool: ReplaceablePool, owner: Owner, wake_fd: int) -> None:
         super().__init__(owner)
-        self._pool = pool
+        self._pool, self._wake_fd = pool, wake_fd
 
     def running(self) -> Generation:
         """Return the one that runs."""
@@ -121,6 +125,7 @@ class PoolVersions(VersionsOf[Generation]):
     def open(self, sources: dict[str, bytes]) -> Generation:
         """Load and start a new version in fresh workers. Raises LibraryError."""
         pool = self._pool.open_pool(True)
+        pool.call_timeout_ms = self._pool.call_timeout_ms
         try:
             pool.start(self._pool.options, self._pool.events)
         finally:
@@ -142,8 +147,13 @@ class PoolVersions(VersionsOf[Generation]):
         return version.given == version.settled
 
     def output_caps(self, version: Generation, caps: Any, _options: dict[str, Any]) -> Any:
-        """Call the ``output_caps`` of a version in a worker."""
-        return version.pool.output_caps(caps)
+        """Call the ``output_caps`` of a version in a worker. Raises LibraryError."""
+        try:
+            return version.pool.output_caps(caps, self._wake_fd)
+        except Woken:
+            facts, name = version.pool.library, "output_caps"
+            what = f"{name} had not returned when the stream was flushed or stopped"
+            raise facts.error(CallbackError, what, callback=name) from None
 
     def stop(self, version: Generation) -> None:
         """Stop its workers."""

@@ -80,7 +80,7 @@ class Worker:
             if told:
                 self._runner.options, self._runner.events = told
             if kind == "caps":
-                self._answer("answer", number, 0, 0, False, None, self._output_caps(*rest))
+                self._answer("answer", number, 0, 0, False, None, self._output_caps(number, *rest))
             else:
                 self._frame(began, number, files, *rest)
 
@@ -94,14 +94,17 @@ class Worker:
             return pack_error(error)
         return None
 
-    def _output_caps(self, caps: str) -> tuple[Any, ...]:
+    def _output_caps(self, number: int, caps: str) -> tuple[Any, ...]:
         library = self._runner.library
+        _CALL.pack_into(self._board, CALL_AT, number, monotonic_ns())
         try:
             returned = library.output_caps(Gst.Caps.from_string(caps), self._runner.options)
             if returned is not None:
                 returned = read_returned(library, caps_text, returned, callback="output_caps")
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
             return "error", pack_error(error)
+        finally:
+            _CALL.pack_into(self._board, CALL_AT, 0, 0)
         return "result", returned
 
     def _frame(self, began: int, number: int, files: list[int], new: Any, gone: Any, places: Any, given: Any) -> None:

@@ -286,11 +286,11 @@ class Supervisor:
 
     def _death(self, process: Process, code: int) -> WorkerError:
         """Return the exception about a process that has ended with an exit code."""
-        note, name = process.note(), self.facts.name if self.facts else "the library"
+        note, name = process.note(), self._callback()
         if process.is_aborted:
             what = f"{name} took longer than call-timeout={self._timeout_ms}"
             error: WorkerError = self._make_error(
-                what, ", and its worker was ended; make it faster, or set a longer time", CallTimeoutError, note
+                what, ", and its worker was ended; make it faster, or set a longer time", CallTimeoutError, note, name
             )
         else:
             what, rest = _described(code)
@@ -298,27 +298,42 @@ class Supervisor:
             if self.state == STARTING:  # which no frame has to do with
                 what, rest = f"{what} while the library started{rest}", ""
             elif self.state == STOPPING or self._sent:
-                what += f" in {'stop' if self.state == STOPPING else name}"
-            error = self._make_error(what, rest, note=note)
+                what += f" in {name}"
+            error = self._make_error(what, rest, note=note, name=name)
         error.exit_code = code
         return error
 
     def _late_error(self) -> WorkerError:
-        if self._sent and self.facts:
-            what = f"{self.facts.name} had not returned {_CALL_S:.0f} s after the stream had ended"
-            return self._make_error(what, ", and its worker was ended, without stop")
-        return self._make_error(f"stop had not returned after {_STOP_S:.0f} s", ", and its worker was ended")
+        name = self._callback()
+        if name != "stop":
+            what = f"{name} had not returned {_CALL_S:.0f} s after the stream had ended"
+            return self._make_error(what, ", and its worker was ended, without stop", name=name)
+        return self._make_error(f"stop had not returned after {_STOP_S:.0f} s", ", and its worker was ended", name=name)
+
+    def _callback(self) -> str:
+        """Return the name of the callback that the process is in, or was; "" while it loads the library and starts it."""
+        if self.state == STARTING:
+            return ""
+        if self.state == STOPPING and not self._sent:
+            return "stop"
+        if self._sent and self._sent[0].kind == "caps":
+            return "output_caps"
+        return self.facts.name if self.facts else ""
 
     def _pause_error(self) -> WorkerError:
         why = str(self.error).partition(": ")[2]
         return self._make_error("the worker is not running", f": it died {self._deaths} times, and is started again soon ({why})")
 
-    def _make_error(self, message: str, rest: str, kind: type[WorkerError] = WorkerError, note: str = "") -> WorkerError:
+    def _make_error(
+        self, message: str, rest: str, kind: type[WorkerError] = WorkerError, note: str = "", name: str | None = None
+    ) -> WorkerError:
         facts = self.facts
-        path, name = (facts.path, facts.name) if facts else (self._introduction()["library"], None)
+        path = facts.path if facts else self._introduction()["library"]
+        if name is None:
+            name = facts.name if facts else ""
         found = re.search(rf'File "{re.escape(path)}", line (\d+)', note)
-        line = int(found[1]) if found else facts.line_of(facts.name) if facts else None
-        return kind.at(path, line, message, rest, callback=name, details=note)
+        line = int(found[1]) if found else facts.line_of(name) if facts else None
+        return kind.at(path, line, message, rest, callback=name or None, details=note)
 
 
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
