@@ -201,6 +201,19 @@ def as_path(text: str) -> Path:
     return Path(expanded)
 
 
+def working_folder() -> str:
+    """Return the working directory; "" where it is gone, or nobody may see where it is."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def absolute(path: Path) -> Path:
+    """Return a path from the root on; as it is where it is relative and the working directory is gone."""
+    return Path(working_folder(), path)
+
+
 def as_native(text: str) -> str:
     """Return ``text`` as the file functions of this Python need it, whatever the locale."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))

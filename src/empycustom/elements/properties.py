@@ -12,7 +12,7 @@ from empycustom.gstreamer import GObject, Gst
 from empycustom.library.explain import kind_of
 from empycustom.model.schema import Integer
 from empycustom.native.objects import install_int_property, register_enum
-from empycustom.text import as_path, read_json_text, unquoted
+from empycustom.text import absolute, as_path, read_json_text, unquoted
 
 _FIRST_ID = 100  # ids of the int properties; PyGObject numbers its own from 1
 _INTS = (int, GObject.TYPE_UINT)  # PyGObject could declare the second one, but then bad values would not reach the element
@@ -161,7 +161,7 @@ def read_json(name: str, text: str | None) -> Any:
 
 def _read_file(name: str, text: str) -> str:
     try:
-        path = as_path(text[1:]).absolute()
+        path = absolute(as_path(text[1:]))
     except PathError as error:
         raise PropertyError(f"{name}=@{error}", name=name) from error
     try:

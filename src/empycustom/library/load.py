@@ -21,7 +21,7 @@ from typing import NamedTuple
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
 from empycustom.library.explain import is_kind, locate_error
 from empycustom.library.modules import Package, without_package
-from empycustom.text import as_path
+from empycustom.text import absolute, as_path, working_folder
 
 
 class _Loaded(NamedTuple):
@@ -41,6 +41,7 @@ class _Loaded(NamedTuple):
 _lock = threading.Lock()
 _loaded: dict[int, _Loaded] = {}  # by the id of the module, whose name the library may change
 _counted: set[str] = set()  # names of packages that are counted in the following
+_GONE = "/proc/self/cwd"  # the working directory, where it is gone
 _folders: dict[str, int] = {}  # folders that were put on sys.path here, and how many libraries use each at present
 _waiting: dict[str, list[ModuleType]] = {}  # loaded ahead: modules by their path, or by their name
 
@@ -61,13 +62,13 @@ def names_in(custom_lib: str) -> set[str]:
     """
     path: Path | None = _file(custom_lib) if _is_file(custom_lib) else None
     if path is None:
-        places: list[str] | None = [os.getcwd(), *sys.path]
+        places: list[str] | None = [working_folder(), *sys.path]
         spec = None
         for part in custom_lib.split("."):
             spec = PathFinder.find_spec(part, places)
             places = list(spec.submodule_search_locations or ()) if spec else []
         if spec is None or spec.origin is None or not spec.has_location:
-            raise _no_module(custom_lib, os.getcwd())
+            raise _no_module(custom_lib, working_folder() or _GONE)
         path = Path(spec.origin)
     try:
         table = symtable.symtable(path.read_text(encoding="utf-8"), str(path), "exec")
@@ -110,7 +111,7 @@ def _as_loaded(path: Path | None, custom_lib: str) -> _Loaded:
 
 
 def _folder_of(path: Path | None) -> str:
-    return str(path.parent) if path else os.getcwd()
+    return str(path.parent) if path else working_folder() or _GONE
 
 
 def load_again(module: ModuleType, sources: dict[str, bytes]) -> ModuleType:
@@ -229,7 +230,7 @@ def _close_package(package: Package) -> None:
 
 
 def _is_on_path(folder: str) -> bool:
-    return folder in sys.path or ("" in sys.path and folder == os.getcwd())
+    return folder in sys.path or ("" in sys.path and folder == working_folder())
 
 
 def _is_file(custom_lib: str) -> bool:
@@ -238,7 +239,7 @@ def _is_file(custom_lib: str) -> bool:
 
 def _file(custom_lib: str) -> Path:
     try:
-        path = as_path(custom_lib).absolute()
+        path = absolute(as_path(custom_lib))
     except PathError as error:
         raise LibraryNotFoundError(f"custom-lib={error}", library=custom_lib) from error
     problem = ""
@@ -260,6 +261,8 @@ def _file(custom_lib: str) -> Path:
 def _missing(custom_lib: str, path: Path) -> str:
     if custom_lib.startswith(("~", os.sep)):
         return "does not exist; give the path of a Python file"
+    if not path.is_absolute():
+        return "does not exist: the working directory is gone; give an absolute path"
     return f"does not exist in {path.parent}; give a path that is right from there, or an absolute one"
 
 
@@ -277,7 +280,8 @@ def _module_spec(name: str, package: Package) -> ModuleSpec:
 
 
 def _no_module(name: str, folder: str) -> LibraryNotFoundError:
-    what = f"custom-lib={name} is neither a file in {folder} nor a module that Python finds; give the path of a Python file"
+    place = "the working directory, which is gone," if folder == _GONE else folder
+    what = f"custom-lib={name} is neither a file in {place} nor a module that Python finds; give the path of a Python file"
     return LibraryNotFoundError(what, library=name)
 
 

@@ -20,8 +20,9 @@ from time import monotonic, monotonic_ns
 from typing import Any
 
 from empycustom.runners.messages import BOARD_SIZE, CALL_AT, WANTED_AT, at_parent, receive, send, to_worker
-from empycustom.runners.relay import LOG, Relay
+from empycustom.runners.relay import LOG, Relay, encoding_of
 from empycustom.runners.worker import BOOT
+from empycustom.text import working_folder
 
 _NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
 _ABORT_S = 0.1  # for the traceback of a process that is to end
@@ -54,6 +55,7 @@ class Process:
             self._board = mmap.mmap(self._notes, BOARD_SIZE)
             lifeline, kept = os.pipe()
             on_failure.callback(os.close, kept)
+            self._folder = working_folder()
             self._popen = self._started(relay, theirs, lifeline)
             self.pid = self._popen.pid
             on_failure.callback(self._popen.wait)
@@ -74,7 +76,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=out_end,
                 stderr=err_end,
-                cwd="/",
+                cwd="/" if self._folder else None,  # where it is gone, it is gone for the worker, too
                 start_new_session=True,
             )
         finally:
@@ -84,12 +86,9 @@ class Process:
 
     def _introduce(self, lifeline: int, library: dict[str, Any]) -> None:
         """Send what it has to know; the files have the same numbers there."""
-        try:
-            folder = os.getcwd()
-        except OSError:  # it is gone
-            folder = ""
         level = logging.root.level if logging.root.handlers else None
-        about = {"log": self._log, "log_level": level, "argv": sys.argv, "folder": folder}
+        encodings = {name: encoding_of(name) for name in ("stdout", "stderr")}
+        about = {"log": self._log, "log_level": level, "argv": sys.argv, "folder": self._folder, "encodings": encodings}
         setup = {"notes": self._notes, "lifeline": lifeline, **about, **library}
         with suppress(EOFError):  # whoever reads will see it
             send(self.control, pickle.dumps((sys.version, sys.path), 5))

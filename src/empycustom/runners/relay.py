@@ -75,6 +75,11 @@ class Relay:
             _write(name, bytes(line))
 
 
+def encoding_of(name: str) -> str:
+    """Return how text is encoded in a pipe for a standard stream: as it is in that stream of this process."""
+    return getattr(getattr(sys, name), "encoding", None) or "utf-8"
+
+
 def _write(name: str, data: bytes) -> bool:
     """Write to a standard stream; return False where it takes nothing any more, which the worker is to see as well."""
     if name == LOG:
@@ -84,7 +89,7 @@ def _write(name: str, data: bytes) -> bool:
     stream = getattr(sys, name)
     if stream is None:
         return True
-    text = data.decode("utf-8", "backslashreplace")
+    text = data.decode(encoding_of(name), "backslashreplace")
     try:
         try:
             stream.write(text)

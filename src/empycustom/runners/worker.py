@@ -75,8 +75,8 @@ def _refuse_debugger(*_given: Any, **_named: Any) -> None:
 
 def _be_like_parent(setup: dict[str, Any]) -> None:
     sys.argv = setup["argv"]
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    for name, encoding in setup["encodings"].items():
+        getattr(sys, name).reconfigure(encoding=encoding, errors="backslashreplace", line_buffering=True)
     if setup["folder"]:
         with suppress(OSError):  # it is gone
             os.chdir(setup["folder"])

@@ -25,7 +25,7 @@ from empycustom.session.playlist import sources_of
 from empycustom.session.sinks import ENCODER, MUXER
 from empycustom.session.sources import INPUT, SOURCE, is_file
 from empycustom.session.upright import FITTED, SCALER
-from empycustom.text import shown, suggestion
+from empycustom.text import shown, suggestion, working_folder
 
 _VIDEO = Gst.Caps.from_string("video/x-raw(ANY)")
 _NUMBERED = (SCALER, FITTED, ENCODER, MUXER, "last")  # names of elements of files, followed by a number
@@ -202,7 +202,7 @@ def places_outside(configuration: Configuration, *, allowed: bool) -> Iterator[P
     The file may be from somebody else, while ``--allow-outside`` (``allowed``) and ``--set`` are from the user who runs it.
     """
     assert configuration.file
-    inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, ".")]
+    inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, working_folder()) if folder]
     for stream in configuration.streams:
         location, set_at = stream.aimeta.get("location"), stream.set_at.get("location", _LOCATION)
         if not location:

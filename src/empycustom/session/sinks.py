@@ -20,7 +20,7 @@ from empycustom.session import PlayOptions
 from empycustom.session.parts import exists
 from empycustom.session.sources import FRAME_RATE
 from empycustom.session.upright import fitting, keep_sizes
-from empycustom.text import as_native, as_text, visible
+from empycustom.text import as_native, as_text, visible, working_folder
 
 CHOOSER = "autovideosink"
 _NOT_IN_WINDOWS = ("kmssink", "dfbvideosink")  # CHOOSER would try them, too; the second crashes without a screen
@@ -106,7 +106,7 @@ class Sinks:
     files: Sequence[Path] = ()
     window: bool = False
     paced: bool = False
-    folder: Path = field(default_factory=Path.cwd)  # a library may change the working directory
+    folder: Path = field(default_factory=lambda: Path(working_folder()))  # a library may change the working directory
 
     def check(self) -> None:
         """Raise LaunchError for a file whose ending is not known, for missing elements, or where there is no display."""

@@ -15,6 +15,7 @@ from empycustom.elements.perf import Tally
 from empycustom.elements.upstream import upstream_of
 from empycustom.native import probes
 from empycustom.session.console import is_debugger_open, line_guard, write_stderr
+from empycustom.text import working_folder
 
 _LONG_START_S = 1.0
 LOST = "documents_lost"  # in the summary of the run: streams share outputs
@@ -27,7 +28,7 @@ class Work:
     """
 
     def __init__(self) -> None:
-        self._folder = Path.cwd()
+        self._folder = Path(working_folder())
         self._began = time.monotonic()
         self._ended: float | None = None
         self._first: float | None = None
