@@ -58,7 +58,7 @@ def test_the_element_is_not_found(gst_env, monkeypatch, tmp_path):
     compare("The element is not found", [*ours, f"ImportError: {caught.value}"])
 
 
-def test_the_library_cannot_be_loaded(said, tmp_path):
+def test_the_library_cannot_be_loaded(said, tmp_path, monkeypatch):
     for name in ("emcustom.so", "lib.txt"):
         (tmp_path / name).touch()
     os.mkfifo(tmp_path / "pipe.py")
@@ -79,10 +79,13 @@ def test_the_library_cannot_be_loaded(said, tmp_path):
         ),
     ]
     sources = ["def process_ip(b, m, o)\n", "import no_such_package\n", "1 / 0\n"]
-    compare(
-        "The library cannot be loaded",
-        [*(said(properties=f"in-place=true {text}") for text in properties), *(said(source) for source in sources)],
-    )
+    messages = [*(said(properties=f"in-place=true {text}") for text in properties), *(said(source) for source in sources)]
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    messages.append(said(properties="in-place=true custom-lib=none.py"))
+    monkeypatch.undo()
+    compare("The library cannot be loaded", messages)
 
 
 def test_a_callback_is_missing_or_cannot_be_called(said):
