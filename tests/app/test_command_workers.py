@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -99,3 +100,67 @@ def test_latest_says_which_frame_it_is_about(cli, library, tmp_path):
     about = [frame for frame in found if "emcustom" in frame]
     assert about
     assert all(frame["emcustom"]["n"] == frame["from_frame"] < frame["frame_num"] for frame in about)
+
+
+# The summary counts what workers count.
+
+SLOW = """\
+import time
+
+
+def process_ip(b, m, o):
+    time.sleep(0.02)
+"""
+COUNTED = ("skipped", "waited", "restarts")
+
+
+def counts_of(ended, tmp_path, name="summary.json"):
+    """Return the counts of workers in the last summary, library by library, and the lines of the libraries."""
+    done = json.loads((tmp_path / name).read_text())
+    streams = done.get("streams", [done])
+    lines = [line for line in ended.err.splitlines() if re.match(r"  \S+\.py ", line)]
+    return [{name: lib[name] for name in COUNTED} for stream in streams for lib in stream["libraries"]], lines
+
+
+def test_the_summary_counts_skipped_frames(cli, library, tmp_path):
+    words = ("--lib", library(SLOW), "--workers", 1, "--pace", "skip", "--frames", 40, "--summary-json", "summary.json")
+    ended = cli("run", "test", *words)
+    ((found,), (line,)) = counts_of(ended, tmp_path)
+    assert 0 < found["skipped"] < 40
+    assert found == {"skipped": found["skipped"], "waited": 0, "restarts": 0}
+    assert f"{40 - found['skipped']} call" in line
+    assert line.endswith(f" ms  {found['skipped']} skipped")
+
+
+def test_the_summary_counts_frames_that_waited(cli, library, tmp_path):
+    words = ("--lib", library(SLOW), "--workers", 1, "--frames", 20, "--summary-json", "summary.json")
+    ended = cli("run", "test", *words)
+    ((found,), (line,)) = counts_of(ended, tmp_path)
+    assert found == {"skipped": 0, "waited": found["waited"], "restarts": 0}
+    assert 0 < found["waited"] <= 20
+    assert line.endswith(f" ms  {found['waited']} waited")
+
+
+def test_the_summary_counts_restarts_of_each_library(cli, library, tmp_path):
+    library(SLOW, "slow.py")
+    words = ("--workers", 1, "--on-error", "pass", "--lib", library(CRASHES), "--lib", "slow.py", "--workers", 0)
+    ended = cli("run", "test", *words, "--frames", 9, "--summary-json", "summary.json")
+    assert ended.code == 0, ended.err
+    (crashing, inline), (first, second) = counts_of(ended, tmp_path)
+    assert crashing["restarts"] == 1
+    assert re.search(r" ms  1 error, (\d+ waited, )?1 restart$", first)
+    assert inline == {"skipped": 0, "waited": 0, "restarts": 0}
+    assert second.endswith(" ms")
+
+
+def test_the_summaries_of_a_configuration_have_them(cli, configured, library, tmp_path):
+    library(CRASHES)
+    library(SLOW, "slow.py")
+    crashing = {"custom-lib": "lib.py", "in-place": True, "workers": 1, "on-error": "pass"}
+    slow = {"custom-lib": "slow.py", "in-place": True, "workers": 1, "pace": "skip"}
+    words = ("run", configured({"empycustom": [crashing, slow]}), "--source", "test", "--source", "test", "--frames", 9)
+    ended = cli(*words, "--summary-json", "summary.json")
+    assert ended.code == 0, ended.err
+    found, lines = counts_of(ended, tmp_path)
+    assert [each["restarts"] for each in found] == [1, 0, 1, 0]
+    assert len([line for line in lines if line.endswith("1 restart")]) == 2

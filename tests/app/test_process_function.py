@@ -295,7 +295,7 @@ def test_a_class_is_not_an_object():
     [
         ("{}", "have to be a dict, not a str"),
         ({"a": object()}, "hold what JSON does not"),
-        ([{}, {}], "for 2 libraries, and there are 1"),
+        ([{}, {}], "options: there are not as many values as libraries \\(2 and 1\\); give one for all"),
     ],
 )
 def test_options_that_are_none(options, what):

@@ -166,6 +166,8 @@ def test_in_a_program(monkeypatch, tmp_path):
         lambda: list(empycustom.process([5])),
         lambda: list(empycustom.process(["a.mp4", "b.mp4"])),
         lambda: empycustom.process("test", on_error="ignore"),
+        lambda: empycustom.process("test", workers=-1),
+        lambda: empycustom.process("test", reload="yes"),
         lambda: empycustom.process("test", ["a.py", "b.py"], options=[None]),
     ]
     messages = []

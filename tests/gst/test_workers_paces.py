@@ -255,7 +255,7 @@ def test_a_function_of_the_program_is_refused():
     element.library = lambda io_buffer, in_meta, options: None
     assert element.set_state(Gst.State.PAUSED) == Gst.StateChangeReturn.FAILURE
     element.set_state(Gst.State.NULL)
-    assert "set custom-lib to a file, or workers=0" in str(element.error)
+    assert "put it into a file, and give the name of the file as the library; or set workers=0" in str(element.error)
 
 
 def test_frames_in_other_memory_are_refused(library):

@@ -87,7 +87,9 @@ all:
 
 At the end a summary is on stderr: frames, speed, files that were written, and
 for each library its calls, their times (the median; p95: 95 of 100 calls took
-no longer), errors and dropped frames. The speed is measured from the first frame
+no longer), errors and dropped frames; of one with workers also frames that were
+skipped because no worker was free, those that waited for one, and restarts:
+workers that took the place of others. The speed is measured from the first frame
 on. --summary-json writes the same for programs, and the exit code, also after
 errors and Ctrl-C.
 

@@ -17,8 +17,7 @@ from empycustom.config import schema
 from empycustom.config.streams import Configuration, Stage, Stream, library_stage, plain_stream, read
 from empycustom.elements import add_elements
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError, LibraryNotFoundError
-from empycustom.library.callbacks import callbacks_of
-from empycustom.library.load import names_in
+from empycustom.library.callbacks import works_in_place
 from empycustom.model.schema import Problem
 from empycustom.session import Part, PlayOptions
 from empycustom.session.branch import described
@@ -151,10 +150,9 @@ def _warn(text: str) -> None:
 def stage_of(request: Request) -> Stage:
     """Return the stage of the library of a ``--lib``: in place where it can. Raises LibraryError if it cannot be loaded."""
     try:
-        callbacks = names_in(request.path) if request.properties.get("workers") else callbacks_of(request.path)
+        in_place = works_in_place(request.path, elsewhere=bool(request.properties.get("workers")))
     except LibraryNotFoundError as error:
         raise as_typed(error, "--lib ") from error
-    in_place = "process_ip" in callbacks or "process" not in callbacks
     return library_stage(request.path, in_place=in_place, **request.properties)
 
 

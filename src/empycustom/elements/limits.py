@@ -64,8 +64,8 @@ def check_library(custom_lib: Any) -> None:
     """Raise PropertyError unless a library can be loaded by another process."""
     if not isinstance(custom_lib, str):
         raise PropertyError(
-            "workers are other processes, and a function or an object of this program cannot go there; set custom-lib to a file, "
-            "or workers=0",
+            "workers are other processes, and a function or an object of this program cannot go there; put it into a file, and "
+            "give the name of the file as the library; or set workers=0",
             name="workers",
         )
 

@@ -54,6 +54,21 @@ class Property:
             raise PropertyError(f"{self.name}={value} is out of range; give {limits.expected}", name=self.name)
         return value
 
+    def text_of(self, argument: str, value: Any) -> str:
+        """Return the value of an argument of a program as text, as GStreamer reads it. Raises PropertyError."""
+        if self.choices:
+            nicks = [nick for nick, _ in self.choices]
+            fits, expected = isinstance(value, str) and value in nicks, f"one of {', '.join(nicks)}"
+        elif self.kind is bool:
+            fits, expected = isinstance(value, bool), "True or False"
+        else:
+            assert self.limits, "ints have limits"
+            whole = Integer(*self.limits)
+            fits, expected = not whole.problem(value), whole.expected
+        if not fits:
+            raise PropertyError(f"{argument} is {expected}, not {value!r}", name=self.name)
+        return str(int(value) if self.limits else value).lower()
+
     def exported(self, value: Any) -> Any:
         """Return a value of Python's as GObject takes it."""
         return [nick for nick, _ in self.choices].index(value) if self.choices else value

@@ -20,8 +20,8 @@ def check_reload(library: Any) -> None:
     """Raise PropertyError where a library cannot be reloaded: because it has no file, or because a package is missing."""
     if not isinstance(library, str):
         raise PropertyError(
-            "reload=true is for libraries that are files, and the attribute library is set; set custom-lib in its place, or "
-            "reload=false",
+            "reload=true is for libraries that are files, and this one is a function or an object of the program; put it into a "
+            "file, and give the name of the file as the library; or set reload=false",
             name="reload",
         )
     if not is_available():

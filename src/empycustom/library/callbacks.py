@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError
 from empycustom.library.dialects import DIALECTS, FRAMES, HOOKS, Callback, Callbacks, Views, code_of, line_of
 from empycustom.library.explain import ending_error, is_kind, key_meant, locate_error
-from empycustom.library.load import load, load_again, load_ahead, load_error, record_shared, sources_of, unload
+from empycustom.library.load import load, load_again, load_ahead, load_error, names_in, record_shared, sources_of, unload
 
 _E = TypeVar("_E", bound=LibraryError)
 _READ_ONLY = re.compile(r"\barray\b.*read-?only|destination is read-only")  # what NumPy and OpenCV report
@@ -29,6 +29,15 @@ def callbacks_of(library: Any, dialect: str = "empycustom") -> set[str]:
         return DIALECTS[dialect].names(target)
     except BaseException as error:  # from a __getattr__ of the module
         raise load_error(error, _file_of(target)) from error
+
+
+def works_in_place(library: Any, *, elsewhere: bool) -> bool:
+    """Return whether ``process_ip`` of a library is to be called, not ``process``. Raises LibraryError.
+
+    ``elsewhere``: other processes load it, and this one does not.
+    """
+    names = names_in(library) if elsewhere and isinstance(library, str) else callbacks_of(library)
+    return "process_ip" in names or "process" not in names
 
 
 class LibraryFacts:

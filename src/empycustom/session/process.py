@@ -6,13 +6,13 @@ import atexit
 import logging
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from os import PathLike
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
 from empycustom.buffers.mapping import map_frame
@@ -20,13 +20,14 @@ from empycustom.config.launch import AIMETA, describe
 from empycustom.config.streams import library_stage, plain_stream
 from empycustom.elements import register
 from empycustom.elements.document import DocumentResult
+from empycustom.elements.empycustom import PROPERTIES
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.properties import options_text
 from empycustom.errors import BELOW, EmPyCustomError, FrameClosedError, LaunchError, PropertyError
 from empycustom.frames.formats import check_format
 from empycustom.frames.frame import RESULT_CLOSED, MappedFrame
 from empycustom.gstreamer import Gst
-from empycustom.library.callbacks import callbacks_of
+from empycustom.library.callbacks import works_in_place
 from empycustom.session.inputs import AHEAD, Input, input_of
 from empycustom.session.parts import Report, build, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
@@ -35,7 +36,8 @@ from empycustom.text import as_text
 
 _log = logging.getLogger("empycustom")
 _LAST = "results"  # the name of the sink that returns frames
-_POLICIES = ("fail", "pass", "drop")
+_PROPERTIES = {item.name.replace("-", "_"): item for item in PROPERTIES}
+_Used: TypeAlias = "list[tuple[Any, dict[str, str | None]]]"  # libraries, and what properties of their elements are set to
 _GRACE_S = 10.0  # how long elements may take to stop when a program leaves early
 
 
@@ -45,8 +47,12 @@ def process(
     *,
     options: Any = None,
     format: str | None = "RGB",
-    on_error: str = "fail",
+    on_error: str | Sequence[str] = "fail",
     every_frame: bool = False,
+    workers: int | Sequence[int] = 0,
+    pace: str | Sequence[str] = "every",
+    call_timeout: int | Sequence[int] = 0,
+    reload: bool | Sequence[bool] = False,
 ) -> Results:
     """Play a video through libraries and return an iterator of the results, one for each frame.
 
@@ -69,7 +75,8 @@ def process(
         Libraries in their order: a file, the dotted name of a module, a function ``f(buffer, in_meta, options)``, or an object
         that has the callbacks as methods.
     options : dict, or list of dicts
-        What the libraries get as ``options``, of JSON values; in a list, one for each.
+        What the libraries get as ``options``, of JSON values; in a list, one for each. ``on_error``, ``workers``, ``pace``,
+        ``call_timeout`` and ``reload`` may be lists, too.
     format : str, optional
         Pixel format of the frames that libraries get, and of ``result.pixels``; None: as they are decoded.
     on_error : {"fail", "pass", "drop"}
@@ -77,6 +84,16 @@ def process(
     every_frame : bool
         Process all frames of a live source; results fall behind if libraries or the program are slow. Otherwise frames are
         skipped then.
+    workers : int, from 0 to 64
+        0: a library runs in a thread of this program. n: it runs in n processes, each with its own copy of it; functions and
+        objects cannot go there.
+    pace : {"every", "skip", "latest"}
+        What becomes of frames while all workers are busy: they wait; they pass without a call; or each carries the newest result,
+        and ``result.frame["from_frame"]`` says which frame that is about.
+    call_timeout : int
+        Milliseconds that a call in a worker may take; then its process is ended, and ``on_error`` applies. 0: no limit.
+    reload : bool
+        Load a library anew when its file, or a module beside it, has changed. It needs the package watchfiles.
 
     Returns
     -------
@@ -90,20 +107,31 @@ def process(
         warning of ``logging``, and the error is raised after the frames of the others.
     LibraryError
         While it is played: a library cannot be loaded, or has raised an exception, whose traceback is in ``details``.
+    WorkerError
+        A worker has died; CallTimeoutError: because a call took too long. Both are LibraryErrors.
     FrameError, PropertyError
-        The format is unknown; options are not JSON.
+        The format is unknown; options are not JSON; another value is not one that it may have. While it is played: values do
+        not go together, as ``workers`` and a function.
     """
     if format is not None:
         check_format(format)
     libraries = list(library) if isinstance(library, (list, tuple)) else [] if library is None else [library]
-    given = list(options) if isinstance(options, (list, tuple)) else [options] * len(libraries)
-    if len(given) != len(libraries):
-        what = f"options are for {len(given)} libraries, and there are {len(libraries)}; give each its own"
-        raise PropertyError(what, name="options")
-    if on_error not in _POLICIES:
-        raise PropertyError(f"on_error is one of {', '.join(_POLICIES)}, not {on_error!r}", name="on-error")
-    texts = [options_text(each) for each in given]
-    return Results(input_of(video, every_frame=every_frame), list(zip(libraries, texts, strict=True)), format, on_error)
+    given = {"options": options, "on_error": on_error, "workers": workers, "pace": pace}
+    given |= {"call_timeout": call_timeout, "reload": reload}
+    texts = {argument: _for_each(argument, value, len(libraries)) for argument, value in given.items()}
+    used = [(library, {name: each[number] for name, each in texts.items()}) for number, library in enumerate(libraries)]
+    return Results(input_of(video, every_frame=every_frame), used, format)
+
+
+def _for_each(argument: str, value: Any, libraries: int) -> list[str | None]:
+    """Return what a property of each library is set to, as text. Raises PropertyError."""
+    is_list = isinstance(value, (list, tuple))
+    text_of = options_text if argument == "options" else partial(_PROPERTIES[argument].text_of, argument)
+    texts = [text_of(each) for each in (value if is_list else [value])]
+    if is_list and len(texts) != libraries:
+        what = f"{argument}: there are not as many values as libraries ({len(texts)} and {libraries})"
+        raise PropertyError(f"{what}; give one for all, or a list with one for each", name=argument)
+    return texts if is_list else texts * libraries
 
 
 class Result(DocumentResult):
@@ -148,8 +176,8 @@ class Result(DocumentResult):
 class Results(Iterator[Result]):
     """The results of :func:`empycustom.process`: an iterator, and a context manager that stops everything at its end."""
 
-    def __init__(self, video: Input, libraries: list[tuple[Any, str | None]], format: str | None, on_error: str) -> None:
-        self._video, self._libraries, self._format, self._on_error = video, libraries, format, on_error
+    def __init__(self, video: Input, libraries: _Used, format: str | None) -> None:
+        self._video, self._libraries, self._format = video, libraries, format
         self._playing: _Playing | None = None
         self._current: Result | None = None
         self._closed = False
@@ -175,7 +203,7 @@ class Results(Iterator[Result]):
         if self._closed:
             raise StopIteration
         try:
-            playing = self._playing = self._playing or _Playing(self._video, self._libraries, self._format, self._on_error)
+            playing = self._playing = self._playing or _Playing(self._video, self._libraries, self._format)
             while True:
                 self._video.feed()
                 is_ending = playing.is_ending  # before the last results are taken
@@ -220,11 +248,11 @@ class Results(Iterator[Result]):
 class _Playing(Owner):
     """The pipeline of one iterator, which does not refer to the iterator. ``failure`` is its first error."""
 
-    def __init__(self, video: Input, libraries: list[tuple[Any, str | None]], format: str | None, on_error: str) -> None:
+    def __init__(self, video: Input, libraries: _Used, format: str | None) -> None:
         register()
         pipeline = build(" ".join(_tokens(video, len(libraries), format)))
-        for number, (library, options) in enumerate(libraries):
-            _configure(pipeline.get_by_name(f"empycustom{number}"), library, options, on_error)
+        for number, (library, texts) in enumerate(libraries):
+            _configure(pipeline.get_by_name(f"empycustom{number}"), library, texts)
         self._video = video
         self._last = pipeline.get_by_name(_LAST)
         self.documents = _documents_at(self._last.get_static_pad("sink"), pipeline.get_by_name(AIMETA))
@@ -358,16 +386,15 @@ def _launch_error(report: Report) -> LaunchError:
     return error
 
 
-def _configure(element: Any, library: Any, options: str | None, on_error: str) -> None:
+def _configure(element: Any, library: Any, texts: Mapping[str, str | None]) -> None:
     """Set the properties with which an element runs a library."""
     if isinstance(library, PathLike):
         library = as_text(Path(library))
-    callbacks = callbacks_of(library)
-    element.set_property("in-place", "process_ip" in callbacks or "process" not in callbacks)
+    element.set_property("in-place", works_in_place(library, elsewhere=texts["workers"] != "0"))
     if isinstance(library, str):
         element.set_property("custom-lib", library)
     else:
         element.library = library
-    if options is not None:
-        element.set_property("options", options)
-    Gst.util_set_object_arg(element, "on-error", on_error)
+    for argument, text in texts.items():
+        if text is not None:
+            Gst.util_set_object_arg(element, argument.replace("_", "-"), text)

@@ -105,6 +105,9 @@ def _library(name: str, tally: Tally) -> dict[str, Any]:
         "calls": tally.processed,
         "errors": tally.errors,
         "dropped": tally.dropped,
+        "skipped": tally.skipped,
+        "waited": tally.waited,
+        "restarts": tally.restarts,
         **{key: float(f"{ns / 1e6:.3g}") if times.longest_ns else None for key, ns in called.items()},
     }
 
@@ -141,7 +144,7 @@ def _library_lines(libraries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a line for each library, in columns."""
     name, calls, time = (max([len(cell(library)) for library in libraries], default=0) for cell in (_named, _calls, _times))
     return [
-        f"  {_named(library):{name}}  {_calls(library):>{calls}}  {_times(library):{time}}  {_failures(library)}".rstrip()
+        f"  {_named(library):{name}}  {_calls(library):>{calls}}  {_times(library):{time}}  {_others(library)}".rstrip()
         for library in libraries
     ]
 
@@ -163,10 +166,11 @@ def _ms(ms: float) -> str:
     return f"{ms:.1f} ms" if ms >= 1 else f"{ms:.3f} ms"
 
 
-def _failures(library: Mapping[str, Any]) -> str:
-    errors = _counted(library["errors"], "error") if library["errors"] else ""
-    dropped = f"{library['dropped']} dropped" if library["dropped"] else ""
-    return ", ".join(filter(None, [errors, dropped]))
+def _others(library: Mapping[str, Any]) -> str:
+    errors, restarts = (_counted(library[f"{what}s"], what) for what in ("error", "restart"))
+    frames = {what: f"{library[what]} {what}" for what in ("dropped", "skipped", "waited")}
+    texts = {"errors": errors, **frames, "restarts": restarts}
+    return ", ".join(text for what, text in texts.items() if library[what])
 
 
 # Progress: a bar on a terminal, a line every few seconds elsewhere.
