@@ -33,8 +33,8 @@ from empycustom.elements.properties import (
     read_object,
     refuse_started,
 )
-from empycustom.elements.reloading import Reloading, check_reload
-from empycustom.elements.results import LibraryTransform
+from empycustom.elements.reloading import OF_RELOADING, Reloading, check_reload
+from empycustom.elements.results import ON_ERROR, LibraryTransform
 from empycustom.errors import LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.callbacks import Library
@@ -76,25 +76,8 @@ PROPERTIES = (
         blurb="Call the library for every n-th buffer; the others pass untouched",
     ),
     Property(name="silent", kind=bool, default=False, live=True, blurb="Emit no signals"),
-    Property(
-        name="reload",
-        kind=bool,
-        default=False,
-        live=True,
-        blurb="Load the library anew when its file, or a module beside it, has changed",
-    ),
-    Property(
-        name="on-error",
-        kind="enum",
-        default="fail",
-        live=True,
-        choices=(
-            ("fail", "The pipeline ends with an error"),
-            ("pass", "The frame goes on without meta"),
-            ("drop", "The frame is dropped"),
-        ),
-        blurb="What to do when process or process_ip raises or returns no meta, or the buffer's metadata cannot be read",
-    ),
+    OF_RELOADING,
+    ON_ERROR,
     Property(
         name="msg-blob",
         kind=bool,
@@ -145,9 +128,13 @@ class EmPyCustom(LibraryTransform):
         self._reloading: Reloading | None = None
         super().__init__()
 
+    def _chosen(self) -> Any:
+        """Return the library that a program has set, or else the property."""
+        return self.values["custom-lib"] if self.library is None else self.library
+
     def begin(self) -> None:
         """Load and check the library, and call its ``start``."""
-        custom_lib = self.values["custom-lib"] if self.library is None else self.library
+        custom_lib = self._chosen()
         if not custom_lib:
             raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
         if self.values["reload"]:
@@ -231,27 +218,28 @@ class EmPyCustom(LibraryTransform):
                 new_frames.close()
 
     def changed(self, name: str, value: Any) -> None:
-        """Let what may change while playing take effect."""
-        if name == "process-interval":
-            self.interval_gate.interval = value
-        elif name == "msg-blob":
-            self.frames.publish_messages(value)
-        elif name == "options" and self._runner:
-            self._runner.options = read_object(name, value)
-        elif name == "events" and self._runner:
-            self._runner.events = read_json(name, value)
-        elif name == "reload" and self.started:
-            if value:
-                check_reload(self.values["custom-lib"] if self.library is None else self.library)
-            if self._reloading:
-                self._reloading.set(wanted=value)
-        elif name in ("pace", "call-timeout") and self.started:
-            check_properties({**self.values, name: value})
-            self.values[name] = value
-            if self.workers:
-                self.workers.set_pace() if name == "pace" else self.workers.set_call_timeout(value)
-        elif name in ("custom-lib", "in-place", "workers"):
+        """Let what may change while playing take effect, and refuse the rest then."""
+        if name in _FIXED:
             refuse_started(self, name)
+        if effect := _EFFECTS.get(name):
+            effect(self, value)
+
+    def _set_msg_blob(self, wanted: bool) -> None:
+        self.frames.publish_messages(wanted)
+
+    def _set_options(self, text: str | None) -> None:
+        if self._runner:
+            self._runner.options = read_object("options", text)
+
+    def _set_events(self, text: str | None) -> None:
+        if self._runner:
+            self._runner.events = read_json("events", text)
+
+    def _set_reload(self, wanted: bool) -> None:
+        if self.started and wanted:
+            check_reload(self._chosen())
+        if self._reloading:
+            self._reloading.set(wanted=wanted)
 
     def computed(self, name: str) -> Any:
         """Return the value of a property; ``stats`` is calculated when it is read."""
@@ -396,5 +384,15 @@ class EmPyCustom(LibraryTransform):
         return self.run_guarded(self.work_transform, hash(in_buffer), hash(out_buffer), in_buffer)
 
 
+_FIXED = {item.name for item in PROPERTIES if item.writable and not item.live}
+_EFFECTS: dict[str, Callable[[EmPyCustom, Any], None]] = {
+    "process-interval": LibraryTransform.set_interval,
+    "msg-blob": EmPyCustom._set_msg_blob,
+    "options": EmPyCustom._set_options,
+    "events": EmPyCustom._set_events,
+    "reload": EmPyCustom._set_reload,
+    "pace": LibraryTransform.set_pace,
+    "call-timeout": LibraryTransform.set_call_timeout,
+}
 install(PROPERTIES, EmPyCustom)
 install_fast_path(EmPyCustom, "transform_ip", "transform")

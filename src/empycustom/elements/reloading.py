@@ -10,10 +10,19 @@ from typing import Any
 from empycustom.elements.base import WARNING
 from empycustom.elements.failures import post_error, post_info, post_warning
 from empycustom.elements.output import OutputCaps
+from empycustom.elements.properties import Property
 from empycustom.errors import EmPyCustomError, LibraryError, PropertyError
 from empycustom.library.reload import Reloader, is_available
 from empycustom.runners.inline import InlineRunner, Turn
 from empycustom.runners.versions import InlineVersions, VersionsOf
+
+OF_RELOADING = Property(
+    name="reload",
+    kind=bool,
+    default=False,
+    live=True,
+    blurb="Load the library anew when its file, or a module beside it, has changed",
+)
 
 
 def check_reload(library: Any) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.base import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING, VideoTransform
 from empycustom.elements.failures import details, post_error, post_warning, sentence
+from empycustom.elements.limits import check_properties
 from empycustom.elements.perf import Tally
+from empycustom.elements.properties import Property
 from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, StreamEndedError
 from empycustom.library.explain import kind_of
 from empycustom.model.results import Result, is_padded, too_short
@@ -16,6 +18,19 @@ from empycustom.native.objects import highest_level
 
 if TYPE_CHECKING:
     from empycustom.elements.workers import Workers
+
+ON_ERROR = Property(
+    name="on-error",
+    kind="enum",
+    default="fail",
+    live=True,
+    choices=(
+        ("fail", "The pipeline ends with an error"),
+        ("pass", "The frame goes on without meta"),
+        ("drop", "The frame is dropped"),
+    ),
+    blurb="What to do when process or process_ip raises or returns no meta, or the buffer's metadata cannot be read",
+)
 
 
 class LibraryTransform(VideoTransform):
@@ -43,6 +58,27 @@ class LibraryTransform(VideoTransform):
         """Report again what is reported once: there is another library, or another version of it."""
         self.is_slow_reported = self._is_list_checked = False
         self.reported.clear()
+
+    def set_interval(self, interval: int) -> None:
+        """Let the library get every n-th buffer from now on."""
+        self.interval_gate.interval = interval
+
+    def set_pace(self, pace: str) -> None:
+        """Let a new pace take effect. Raises PropertyError where it does not go together with others."""
+        self._check({"pace": pace})
+        if self.workers:
+            self.values["pace"] = pace  # it takes effect at once
+            self.workers.set_pace()
+
+    def set_call_timeout(self, timeout_ms: int) -> None:
+        """Let calls take so long from now on. Raises PropertyError where there is nothing that could end them."""
+        self._check({"call-timeout": timeout_ms})
+        if self.workers:
+            self.workers.set_call_timeout(timeout_ms)
+
+    def _check(self, changed: dict[str, Any]) -> None:
+        if self.started:  # before it is, begin() checks them together
+            check_properties({**self.values, **changed})
 
     def is_due(self, function: str) -> bool:
         """Count a buffer, and return whether the library gets it. ``function`` is where it came, for the log."""

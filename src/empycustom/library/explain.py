@@ -20,6 +20,7 @@ from empycustom.text import for_people
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _IMPORTING = (os.path.dirname(__file__) + os.sep, "<frozen importlib")
 _LONGEST = 500  # characters of an exception's text on one line
+_LONGEST_TRACEBACK = 100_000  # characters; an exception's text may have millions
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _located(error: BaseException, library: str) -> ErrorLocation:
     line = lines[-1] if lines else None
     if is_kind(error, SyntaxError) and error.filename == library and isinstance(error.lineno, int):  # type: ignore[attr-defined]
         line = error.lineno  # type: ignore[attr-defined]
-    return ErrorLocation(library, line, _one_line(error), _printable(_traceback(error, _chained(frames))))
+    return ErrorLocation(library, line, _one_line(error), _printable(_cut(_traceback(error, _chained(frames)))))
 
 
 def _traceback(error: BaseException, tb: TracebackType | None) -> str:
@@ -78,6 +79,12 @@ def _traceback(error: BaseException, tb: TracebackType | None) -> str:
         return "".join(traceback.format_exception(type(error), error, tb)).rstrip()
     except BaseException:  # noqa: BLE001 - the user's class may do anything; then its lines alone
         return "".join(["Traceback (most recent call last):\n", *traceback.format_tb(tb), _one_line(error)])
+
+
+def _cut(text: str) -> str:
+    """Return a traceback of which the middle is left out where it is too long."""
+    left_out, half = len(text) - _LONGEST_TRACEBACK, _LONGEST_TRACEBACK // 2
+    return text if left_out <= 0 else f"{text[:half]}\n… ({left_out} characters are left out) …\n{text[-half:]}"
 
 
 def _of_user(tb: TracebackType | None) -> list[TracebackType]:
