@@ -44,11 +44,42 @@ def test_workers_that_end_and_what_they_refuse(said, monkeypatch, library, tmp_p
     deeds += [f"os.kill(os.getpid(), signal.{name}); time.sleep(60)" for name in ("SIGKILL", "SIGTERM")]
     messages = [said(doing(deed))[0] for deed in deeds]
     messages.append(said(doing("ctypes.string_at(0)", "start(o)"))[0])
+    messages.append(said("import os\n\nos._exit(3)\n")[0])
     messages.append(said(doing("time.sleep(60)"), "workers=1 call-timeout=100")[0])
     with monkeypatch.context() as patched:
         patched.setattr(supervisor, "_STOP_S", 0.2)
         messages.append(said(doing("time.sleep(60)", "stop(o)"))[0])
+    messages += lost(said)
     compare("A worker ends, or is refused", [*messages, *refused(said), stopped_in_a_call(library, tmp_path / "begun")])
+
+
+REGION = "GstVideo.buffer_add_video_region_of_interest_meta({}, 'found', 1, 2, 3, 4)"
+FULL = """
+import resource
+
+
+def start(o):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+def process_ip(b, m, o):
+    try:
+        while True:
+            o.setdefault("kept", []).append(open("/dev/null"))
+    except OSError:
+        pass
+"""
+
+
+def lost(said):
+    """Play libraries that do what stays in the worker, or is not seen; return the first message of each."""
+    head = "from gi.repository import Gst, GstVideo\n\n\ndef {}(b, m, o):\n    {}\n"
+    bodies = [REGION.format("b"), "o['kept'] = b.map(Gst.MapFlags.READ)\n    b.fill(0, b'12')"]
+    messages = [said(head.format("process_ip", body))[0] for body in bodies]
+    new = f"made = b.copy_deep()\n    {REGION.format('made')}\n    return made, None"
+    messages.append(said(head.format("process", new), "workers=1 in-place=false")[0])
+    messages += [said(head.format("process_ip", body), "workers=1 pace=latest")[0] for body in ("b.fill(0, b'12')", "b.pts += 1")]
+    return [*messages, said(FULL)[0]]
 
 
 def refused(said):

@@ -71,6 +71,9 @@ class Asynchronous(Generic[_Job]):
         """Answer the query of upstream what memory its frames should have. Return whether there is an answer."""
         return False
 
+    def complete(self) -> None:
+        """Do what is to be done behind the last frame, before the end goes on."""
+
     def renew(self) -> None:
         """Get ready for frames that have nothing to do with those before them: of another stream, or with other caps."""
 
@@ -221,6 +224,8 @@ class Asynchronous(Generic[_Job]):
             self.drain()
             if event.type in (Gst.EventType.STREAM_START, Gst.EventType.CAPS):
                 self.renew()
+            if event.type == Gst.EventType.EOS:
+                self.complete()
             if event.type == Gst.EventType.EOS and self.flow in _UNREPORTED:  # upstream has not seen it, and is done
                 why = _UNREPORTED[self.flow]
                 post_error(self._element, NativeError(f"frames cannot go on ({why}); link the element to one that takes them"))

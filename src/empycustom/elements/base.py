@@ -94,7 +94,9 @@ def guarded(failed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             try:
                 return method(self, *arguments)
             except BaseException as error:  # noqa: BLE001 - SystemExit too: it must not end a streaming thread
-                post_error(self, error)
+                if str(error) not in self.refusals:  # GStreamer asks several times
+                    self.refusals.add(str(error))
+                    post_error(self, error)
                 return failed() if callable(failed) else failed
 
         return guard
@@ -146,7 +148,7 @@ class PyTransform(GstBase.BaseTransform):
         self.srcpad.get_parent_element()
         self.values: dict[str, Any] = {item.name: item.default for item in self.properties}
         self.refused: dict[str, Exception] = {}
-        self.started = False
+        self.started, self.refusals = False, set[str]()  # what was refused since the start
         for item in self.properties:
             self.changed(item.name, item.default)
 
@@ -194,6 +196,7 @@ class PyTransform(GstBase.BaseTransform):
 
     @guarded(False)
     def do_start(self) -> bool:
+        self.refusals.clear()
         for error in self.refused.values():
             raise error
         use_native_folders()

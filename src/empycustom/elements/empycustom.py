@@ -20,7 +20,7 @@ from empycustom.elements.base import (
     install_fast_path,
     retain,
 )
-from empycustom.elements.failures import post_error, post_warning
+from empycustom.elements.failures import post_warning
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.limits import OF_WORKERS, check_properties
 from empycustom.elements.output import NewFrames, OutputCaps
@@ -38,6 +38,7 @@ from empycustom.elements.results import ON_ERROR, LibraryTransform
 from empycustom.errors import LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.callbacks import Library
+from empycustom.library.dialects import FRAMES
 from empycustom.model.wire import in_meta
 from empycustom.native.objects import DebugCategory, highest_level
 from empycustom.native.unwind import is_mixed
@@ -124,7 +125,6 @@ class EmPyCustom(LibraryTransform):
         self._runner: Any = None  # a Runner, or a Pool
         self._new_frames: NewFrames | None = None
         self._output: OutputCaps | None = None
-        self._refusals: set[str] = set()
         self._reloading: Reloading | None = None
         super().__init__()
 
@@ -207,12 +207,15 @@ class EmPyCustom(LibraryTransform):
         if self._reloading:
             self._reloading.close()
         self._output = self._reloading = self.library_facts = None
-        self._refusals.clear()
         runner, self._runner = self._runner, None
         new_frames, self._new_frames = self._new_frames, None
         try:
             if runner is not None:
                 runner.stop()
+        except LibraryError as error:
+            if error.callback not in FRAMES:
+                raise
+            self.fail(error)  # of a call that went on
         finally:
             if new_frames is not None:
                 new_frames.close()
@@ -223,9 +226,6 @@ class EmPyCustom(LibraryTransform):
             refuse_started(self, name)
         if effect := _EFFECTS.get(name):
             effect(self, value)
-
-    def _set_msg_blob(self, wanted: bool) -> None:
-        self.frames.publish_messages(wanted)
 
     def _set_options(self, text: str | None) -> None:
         if self._runner:
@@ -371,11 +371,6 @@ class EmPyCustom(LibraryTransform):
             return othercaps.fixate()
         try:
             return self._output.negotiated(caps, othercaps, self._runner.options)
-        except LibraryError as error:
-            if str(error) not in self._refusals:  # GStreamer asks several times
-                self._refusals.add(str(error))
-                post_error(self, error)
-            return Gst.Caps.new_empty()
         except Woken:
             return Gst.Caps.new_empty()
 
@@ -387,7 +382,7 @@ class EmPyCustom(LibraryTransform):
 _FIXED = {item.name for item in PROPERTIES if item.writable and not item.live}
 _EFFECTS: dict[str, Callable[[EmPyCustom, Any], None]] = {
     "process-interval": LibraryTransform.set_interval,
-    "msg-blob": EmPyCustom._set_msg_blob,
+    "msg-blob": lambda element, wanted: element.frames.publish_messages(wanted),
     "options": EmPyCustom._set_options,
     "events": EmPyCustom._set_events,
     "reload": EmPyCustom._set_reload,

@@ -6,14 +6,20 @@ from collections.abc import Callable
 
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
+from empycustom.elements.failures import post_warning
 from empycustom.elements.results import LibraryTransform
-from empycustom.errors import LibraryError, StreamEndedError
+from empycustom.errors import CallbackError, LibraryError, StreamEndedError
 from empycustom.model.keys import OBJECTS, TRACK_ID
 from empycustom.model.results import Result
 from empycustom.model.values import NOTHING, UNTRACKED, name_frames
 from empycustom.native.memory import unref
 from empycustom.native.pads import twin_of
 from empycustom.runners.protocol import Job, Pool
+
+_UNSEEN = (
+    ", and with pace=latest nobody sees that: it has a copy, and the frame has left. Set pace=every or pace=skip if the library "
+    "draws, or else map the frame for reading (reported once)"
+)
 
 
 class Newest:
@@ -33,8 +39,13 @@ class Newest:
         for _, job in jobs:
             self._pool.forget(job)
 
-    def add_to(self, buffer: int, frame: Frame, collect: Callable[[Job], Result | None], *, is_due: bool) -> int:
-        """Add the newest result to a frame, and let a free worker work on it if it is due. Return a GstFlowReturn.
+    @property
+    def is_busy(self) -> bool:
+        """Frames are under way."""
+        return bool(self._jobs)
+
+    def look(self, collect: Callable[[Job], Result | None]) -> int:
+        """Take the results of frames that are done, and return a GstFlowReturn.
 
         ``collect`` returns the result of a frame that is done, or raises what became of it.
         """
@@ -43,6 +54,13 @@ class Newest:
             flow = self._look_at(number, job, collect)
             if flow != FLOW_OK:
                 return flow
+        return FLOW_OK
+
+    def add_to(self, buffer: int, frame: Frame, collect: Callable[[Job], Result | None], *, is_due: bool) -> int:
+        """Add the newest result to a frame, and let a free worker work on it if it is due. Return a GstFlowReturn."""
+        flow = self.look(collect)
+        if flow != FLOW_OK:
+            return flow
         if is_due:
             self._work_on(buffer, frame)
         if self._shown:
@@ -77,11 +95,21 @@ class Newest:
             return FLOW_OK if flow == FLOW_DROPPED else flow  # that frame has left long ago
         finally:
             unref(job.buffer)
+        if (job.was_written or job.has_other_times) and _UNSEEN not in self._element.reported:
+            self._warn_of_changes(job)
         if number > self._newest:  # else another worker was faster
             self._newest = number
             self._shown = (job.frame, result) if result and result.returned is not None else None
             self._is_new = True
         return FLOW_OK
+
+    def _warn_of_changes(self, job: Job) -> None:
+        self._element.reported.add(_UNSEEN)
+        library = self._element.library_facts
+        did = "mapped the frame for writing" if job.was_written else "changed times or flags of the frame"
+        error = library.error(CallbackError, f"{library.name} {did}", _UNSEEN)
+        error.frame = name_frames(job.frame.frames)
+        post_warning(self._element, error)
 
 
 def carried_over(result: Result, then: Frame, now: Frame) -> Result:

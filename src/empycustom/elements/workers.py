@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from math import ceil
+from time import monotonic
 from typing import Any
 
 from empycustom.buffers.callback import offer_shared_memory_at
@@ -28,6 +29,7 @@ from empycustom.runners.protocol import Job, Pool, Woken
 from empycustom.runners.replaceable import ReplaceablePool
 from empycustom.text import as_path
 
+_LAST_CALL_S, _GLANCE_S = 1.0, 0.005
 _AT_LEAST, _BYTES = 8, 1 << 28  # so many frames may be under way; where a second has more, those, up to so many bytes
 
 
@@ -65,6 +67,15 @@ class Workers(Asynchronous[Job]):
         for job in jobs:
             self._pool.forget(job)
         self._newest.forget()
+
+    def complete(self) -> None:
+        """Report what goes wrong in the last calls with ``pace=latest``. One that goes on is left to the stop of the pool."""
+        until = None if self._pool.call_timeout_ms else monotonic() + _LAST_CALL_S
+        while self.flow == FLOW_OK and self._newest.is_busy and (until is None or monotonic() < until):
+            self.changed.clear()
+            if flow := self._newest.look(self.collect):
+                self.flow = flow
+            self.changed.wait(_GLANCE_S)
 
     def renew(self) -> None:
         """Show no result on frames of another stream, or of another size."""

@@ -54,6 +54,7 @@ typedef struct {
 } GParamSpecClass;
 void g_type_query(GType type, GTypeQuery *query);
 GType g_type_from_name(const char *name);
+const char *g_type_name(GType type);
 GType g_type_register_static(GType parent, const char *name, const GTypeInfo *info, int flags);
 void *g_type_class_ref(GType type);
 GParamSpec *g_param_spec_internal(GType type, const char *name, const char *nick, const char *blurb, unsigned flags);
@@ -61,6 +62,7 @@ void g_object_class_install_property(void *object_class, unsigned property_id, G
 
 /* The C library */
 address mmap(address at, size_t size, int protection, int flags, int file, long offset);
+int munmap(address at, size_t size);
 
 /* Buffers and their memory */
 typedef struct {

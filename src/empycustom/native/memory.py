@@ -21,6 +21,7 @@ _HEAP: Any = gst.gst_allocator_find(b"SystemMemory")
 _HEAP_ADDRESS = address_of(_HEAP)
 _references = reader("GstBuffer", "mini_object.refcount")
 _mapped, _allocator = reader("GstMapInfo", "memory", "data", "size"), reader("GstMemory", "allocator")
+_class_of = reader("GTypeInstance", "g_class")
 
 
 def is_writable(address: int) -> bool:
@@ -103,7 +104,7 @@ class BufferMap(AddressMap):
         """
         memory = self._info.memory
         gst.gst_mini_object_ref(memory)
-        if memory.allocator == _HEAP:
+        if _class_of(address_of(memory.allocator)) == _class_of(_HEAP_ADDRESS):
             return ffi.gc(memory, gst.gst_mini_object_unref)
         return _hold_mapped(memory, self._info.flags & _READ_WRITE)
 

@@ -7,6 +7,7 @@ with one reference, may get, lose or change a meta. C: ``gst_buffer_iterate_meta
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
@@ -21,6 +22,7 @@ from empycustom.native.loading import (
     gst,
     reader,
     set_field,
+    text,
     video,
 )
 from empycustom.native.memory import memory_count
@@ -76,6 +78,12 @@ def scan(address: int) -> list[tuple[int, int]]:
         found.append((_apis[_info(meta)[0]], meta))
     _states.append(state)
     return found
+
+
+def kinds_of(metas: Iterable[tuple[int, int]]) -> str:
+    """Return the names of the kinds of some metas that :func:`scan` found, as messages have them."""
+    names = {text(glib.g_type_name(api)).removesuffix("API").removesuffix("-api") for api, _ in metas}
+    return ", ".join(sorted(names))
 
 
 class Snapshot:
@@ -171,9 +179,17 @@ def carry_metas(source: int, target: int, *, with_memory: bool, scaling: Scaling
         return
     present = {api for api, _ in scan(target)}
     for api, meta in carried:
-        wanted = with_memory or not any(gst.gst_meta_api_type_has_tag(api, tag) for tag in _MEMORY_TAGS)
-        if wanted and api not in present:
+        if (with_memory or not _is_of_memory(api)) and api not in present:
             copy_meta(source, meta, target, scaling if scaling and gst.gst_meta_api_type_has_tag(api, _SIZE_TAG) else None)
+
+
+def portable(address: int) -> list[tuple[int, int]]:
+    """Return those of :func:`scan` that do not describe or keep the memory of the buffer at an address."""
+    return [found for found in scan(address) if not _is_of_memory(found[0])]
+
+
+def _is_of_memory(api: int) -> bool:
+    return any(gst.gst_meta_api_type_has_tag(api, tag) for tag in _MEMORY_TAGS)
 
 
 def copy_meta(source: int, meta: int, target: int, scaling: Scaling | None = None) -> None:

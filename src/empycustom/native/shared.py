@@ -28,7 +28,8 @@ from empycustom.native.metas import VideoLayout, remove_metas, scan, video_layou
 from empycustom.native.trampolines import make_constants
 
 _KEEP_MAPPED, _CUSTOM_ALLOC = 1, 1 << 4  # GstFdMemoryFlags, GstAllocatorFlags
-_READ_WRITE = 3  # GstMapFlags
+_WRITE, _READ_WRITE = 2, 3  # GstMapFlags
+_FAILED = 2**64 - 1  # of mmap
 _ALL_BUT_MEMORY = 1 << 0 | 1 << 1 | 1 << 2  # GstBufferCopyFlags
 _ALL = 2**64 - 1
 _NAME = b"EmPyCustomAllocator"
@@ -259,28 +260,80 @@ def set_times(address: int, times: Times) -> None:
     _set_times(address, *rest)
 
 
-class SharedView:
-    """Shared memory of another process: ``length`` bytes in a ``file``, which may be closed then."""
+# Whoever maps the memory of a SharedView for writing is noted: its allocator is an own one of GStreamer's usual class, whose
+# function that maps goes through this one.
+
+
+_written: set[int] = set()  # addresses of memories
+
+
+@ffi.callback("uintptr_t(uintptr_t, size_t, int)", error=0)  # type: ignore[untyped-decorator]
+def _note_and_map(memory: int, size: int, flags: int, written: set[int] = _written) -> int:
+    if flags & _WRITE:
+        written.add(memory)
+    return int(_noting_allocator()[1](memory, size, flags))
+
+
+@lru_cache(maxsize=1)
+def _noting_allocator() -> tuple[Any, Any]:
+    """Return an allocator, which stays for good, and the function that maps."""
+    heap, query = gst.gst_allocator_find(b"SystemMemory"), ffi.new("GTypeQuery *")
+    made = glib.g_object_new(ffi.cast("GType *", _class_of(address_of(heap))[0])[0], ffi.NULL)
+    glib.g_type_query(gst.gst_object_get_type(), query)
+    slot = ffi.cast("address *", address_of(made) + query.instance_size) + 1  # `mem_map` is the second field of a GstAllocator
+    usual = ffi.cast("uintptr_t (*)(uintptr_t, size_t, int)", slot[0])
+    slot[0] = address_of(_note_and_map)
+    atexit.register(slot.__setitem__, 0, address_of(usual))
+    return ffi.cast("void *", made), usual
+
+
+class _Mapping:
+    """The bytes of a file, from ``data`` on, for as long as anybody has this. Unlike those of Python it keeps no file open."""
 
     def __init__(self, file: int, length: int) -> None:
-        self._map = mmap.mmap(file, length, flags=mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0x8000))
-        self._bytes = ffi.from_buffer(self._map)
+        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0x8000)
+        self.data, self._length = glib.mmap(0, length, mmap.PROT_READ | mmap.PROT_WRITE, flags, file, 0), length
+        if self.data == _FAILED:
+            self._length = 0
+            raise OSError(ffi.errno, os.strerror(ffi.errno))
+
+    def __del__(self, unmap: Any = glib.munmap) -> None:
+        if self._length:
+            unmap(self.data, self._length)
+
+
+class SharedView:
+    """Shared memory of another process: ``length`` bytes in a ``file``, which may be closed then. Raises OSError."""
+
+    def __init__(self, file: int, length: int) -> None:
+        self._mapping = _Mapping(file, length)
         self._buffer = self._memory = self._size = 0
 
     def fill(self, address: int, exporter: ArrayExporter, offset: int, size: int) -> None:
         """Let the empty buffer at an address have ``size`` bytes, from ``offset`` on. They stay as long as anybody has them."""
-        exporter.wrap(address, (self._map, self._bytes), address_of(self._bytes) + offset, size)
+        exporter.wrap(address, self._mapping, self._mapping.data + offset, size)
         self._buffer, self._memory, self._size = address, gst.gst_buffer_peek_memory(address, 0), size
+        memory, (allocator, _) = ffi.cast("GstMemory *", self._memory), _noting_allocator()
+        gst.gst_object_unref(address_of(memory.allocator))
+        memory.allocator = ffi.cast("void *", glib.g_object_ref(allocator))
+
+    def was_written(self) -> bool:
+        """Return whether the memory was mapped for writing since this was asked last."""
+        was_written = self._memory in _written
+        _written.discard(self._memory)
+        return was_written
+
+    def is_replaced(self) -> bool:
+        """Return whether the buffer has other memory than that of :meth:`fill`, or not all of it."""
+        return bool(
+            gst.gst_buffer_n_memory(self._buffer) != 1
+            or gst.gst_buffer_peek_memory(self._buffer, 0) != self._memory
+            or _memory(self._memory)[4:] != (0, self._size)
+        )
 
     def is_kept(self) -> bool:
         """Return whether somebody else refers to the buffer or to its memory, or has taken the memory away."""
-        return bool(
-            _references(self._buffer)[0] != 1
-            or gst.gst_buffer_n_memory(self._buffer) != 1
-            or gst.gst_buffer_peek_memory(self._buffer, 0) != self._memory
-            or _references(self._memory)[0] != 1
-            or _memory(self._memory)[5] != self._size
-        )
+        return bool(_references(self._buffer)[0] != 1 or self.is_replaced() or _references(self._memory)[0] != 1)
 
 
 def describe(address: int, layout: VideoLayout | None, described: Sequence[int]) -> None:

@@ -7,6 +7,7 @@ library returned is JSON in them already.
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import pickle
@@ -63,13 +64,15 @@ def _send(control: socket.socket, message: bytes, files: Sequence[int], flags: i
 
 
 def receive(control: socket.socket, *, flags: int = 0) -> tuple[bytes, list[int]]:
-    """Return a message, and the files that came with it. Raises as :func:`send` does."""
+    """Return a message, and the files that came with it. Raises as :func:`send` does, and OSError where a file has no room."""
     try:
-        message, extra, _, _ = control.recvmsg(_LONGEST, _SPACE, flags | socket.MSG_CMSG_CLOEXEC)
+        message, extra, how, _ = control.recvmsg(_LONGEST, _SPACE, flags | socket.MSG_CMSG_CLOEXEC)
     except _ENDED as error:
         raise EOFError from error
     if not message:
         raise EOFError
+    if how & socket.MSG_CTRUNC:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     files = [file for _, _, data in extra for file in _INTS[len(data) // 4].unpack(data)] if extra else []
     if message == _IN_A_FILE:
         file = files.pop()

@@ -251,7 +251,8 @@ class ProcessPool:
         if isinstance(answer, Exception):
             self._settle(job, ticket, failed=True, kept=False)
             raise answer
-        _, job.took_ns, overhead, kept, times, (kind, packed, made) = answer
+        _, job.took_ns, overhead, kept, (was_written, times), (kind, packed, made) = answer
+        job.was_written, job.has_other_times = was_written, times is not None
         job.transport_ns += overhead
         self._settle(job, ticket, failed=kind == "error", kept=kept)
         if kind == "error":

@@ -51,11 +51,13 @@ class Job:
     ``is_copied``: whoever submits has a reference of his own, which goes on, and wants nothing of what comes back, so that the
     pool is done with the buffer when it has copied it.
 
+    ``was_written``: the library mapped the frame for writing. ``has_other_times``: it changed times or flags of the buffer.
+
     ``took_ns`` is how long the call itself took, ``transport_ns`` what getting there and back took besides.
     """
 
     number = made = took_ns = transport_ns = 0
-    is_copied = False
+    is_copied = was_written = has_other_times = False
     ticket: Any = None  # the pool's own
     generation: Any = None  # where pools replace each other: the one that has it
 

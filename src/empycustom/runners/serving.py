@@ -12,12 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from empycustom.buffers.callback import VIEWS, wrap
+from empycustom.errors import CallbackError, WorkerError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.callbacks import Library
 from empycustom.library.explain import is_kind
 from empycustom.model.results import Result
 from empycustom.native.memory import ArrayExporter
-from empycustom.native.metas import VideoLayout
+from empycustom.native.metas import VideoLayout, kinds_of, portable, scan
 from empycustom.native.shared import SharedView, Times, describe, set_times, times_of
 from empycustom.runners.inline import InlineRunner, read_returned
 from empycustom.runners.made import PlainFormat, address_of, caps_text, check_buffer, write_made
@@ -33,6 +34,7 @@ from empycustom.runners.messages import (
 )
 
 _NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
+_STAYS = ", which stays in the worker"
 _NONE = 2**64 - 1  # GST_CLOCK_TIME_NONE
 
 
@@ -62,13 +64,22 @@ class Worker:
         own, sources = setup["own"], setup["sources"]
         library = Library.open(setup["library"], in_place=setup["in_place"], views=VIEWS, sources=sources, own=own)
         self._runner, self._exporter = InlineRunner(library, in_place=setup["in_place"]), ArrayExporter()
-        self._runner.start(setup["options"], setup["events"])
         facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines)
-        self._answer("ready", facts, [pack_error(each) for each in library.misspelt()], library.all_sources())
+        self._answer("loaded", facts, [pack_error(each) for each in library.misspelt()])
+        self._runner.start(setup["options"], setup["events"])
+        self._answer("ready", library.all_sources())
         self._sources, self._told_sources = sources, len(sources)
 
     def serve(self) -> None:
         """Do what the pool wants, until it is to stop. Raises EOFError where there is no pool any more."""
+        try:
+            self._serve()
+        except OSError as error:  # not one of the library's, which were caught
+            what = f": {error.strerror}; let the library close files that it has opened, and release frames that it keeps"
+            found = self._runner.library.error(WorkerError, "the worker can take no more frames", what)
+            self._answer("failed", pack_error(found), self._sources)
+
+    def _serve(self) -> None:
         while True:
             message, files = receive(self._control)
             began = monotonic_ns()
@@ -121,18 +132,28 @@ class Worker:
         buffer = found.open(self._exporter, offset, size)
         target = self._images[others[0][0]].open(self._exporter, *others[0][1:]) if others else None
         references = getrefcount(buffer)
-        answer, times = self._called(number, buffer, target, *given)
+        answer, times = self._called(number, found.view, buffer, target, *given)
+        changes = found.view.was_written(), times
         kept = getrefcount(buffer) > references or found.view.is_kept()
         if kept:  # the memory is the library's from now on
             del self._images[slot]
         took = self._runner.took_ns
-        self._answer("answer", number, took, monotonic_ns() - began - took, kept, times, answer)
+        self._answer("answer", number, took, monotonic_ns() - began - took, kept, changes, answer)
         if len(self._sources) > self._told_sources:  # a function has imported a module that lies beside the library
             self._told_sources = len(self._sources)
             self._answer("sources", self._sources)
 
     def _called(
-        self, number: int, buffer: Any, target: Any, in_meta: Any, counts: list[int], layout: Any, times: Any, wanted: Any
+        self,
+        number: int,
+        view: SharedView,
+        buffer: Any,
+        target: Any,
+        in_meta: Any,
+        counts: Any,
+        layout: Any,
+        times: Any,
+        wanted: Any,
     ) -> tuple[Any, Any]:
         """Return what the library made of a buffer, and its times, where they have been changed."""
         address, about = hash(buffer), in_meta["buffer"]
@@ -140,10 +161,12 @@ class Worker:
         number_of_format = int(GstVideo.VideoFormat.from_string(described[0])) if layout else 0
         describe(address, VideoLayout(*layout) if layout else None, (number_of_format, *described[1:3]))
         set_times(address, times)
+        metas = scan(address)
         frame: Any = SimpleNamespace(in_meta=in_meta, handles=[range(count) for count in counts])
         _CALL.pack_into(self._board, CALL_AT, number, monotonic_ns())
         try:
             result = self._runner.run(frame, buffer)
+            self._refuse_losses(view, address, metas)
             made = self._made(result, buffer, target, wanted, described, times) if wanted else None
             answer = "result", pack_result(result), made
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
@@ -153,6 +176,16 @@ class Worker:
             _CALL.pack_into(self._board, CALL_AT, 0, 0)
         now = times_of(address)
         return answer, now if now != times else None
+
+    def _refuse_losses(self, view: SharedView, address: int, metas: list[tuple[int, int]]) -> None:
+        """Raise CallbackError where the library did to the buffer at an address what its parent cannot see."""
+        library, changed = self._runner.library, {*scan(address)} ^ {*metas}
+        if changed:
+            what = f"{library.name} changed the metadata of the buffer ({kinds_of(changed)})"
+            raise library.error(CallbackError, what, _STAYS + "; return attributes or new_object, or set workers=0")
+        if view.is_replaced():
+            what = f"{library.name} gave the buffer other memory, as a second map does that writes while the first is in use"
+            raise library.error(CallbackError, what, _STAYS + "; end each map (unmap) before the next, or set workers=0")
 
     def _made(self, result: Result | None, buffer: Any, target: Any, wanted: Any, described: Any, times: Times) -> Any:
         """Write the new frame into ``target``, and return its times; 0: it is dropped, 1: it is the buffer that came."""
@@ -167,5 +200,8 @@ class Worker:
         write_made(library, made, hash(target), wanted, exactly=wanted.described != described)
         if not is_kind(made, Gst.Buffer):
             return times_of(address_of(buffer))
+        if attached := portable(address_of(made)):
+            what = f"{library.name} attached metadata to the new buffer ({kinds_of(attached)})"
+            raise library.error(CallbackError, what, _STAYS + "; return attributes or new_object, or set workers=0")
         flags, *own = times_of(address_of(made))
         return (flags or times[0], *(time if time != _NONE else came for time, came in zip(own, times[1:], strict=True)))

@@ -70,6 +70,7 @@ class Supervisor:
         self.sources: dict[str, bytes] = {}
         self.load = self.restarts = 0
         self.error: Exception | None = None
+        self._starting = ""  # "start", when a process has loaded the library and calls that
         self.held: deque[Ticket] = deque()
         self._sent: deque[Ticket] = deque()
         self._owed: Exception | None = None  # to the next ticket: the process died when it had none
@@ -88,7 +89,7 @@ class Supervisor:
         about = self._introduction()
         self._told = about["options"], about["events"]
         self._known.clear()
-        self.error = None
+        self.error, self._starting = None, ""
         try:
             self.process, self.state = Process(self._relay, **about), STARTING
         except OSError as error:
@@ -187,9 +188,12 @@ class Supervisor:
             ticket.answer = rest
             if not ticket.is_wanted:
                 ticket.drop()
-        elif kind == "ready":
-            facts, hints, self.sources = rest
+        elif kind == "loaded":
+            facts, hints = rest
             self.facts, self.hints = LibraryElsewhere(*facts), [*map(unpack_error, hints)]
+            self._starting = "start" if "start" in self.facts.lines else ""
+        elif kind == "ready":
+            (self.sources,) = rest
             self.state, self._ready_at = READY, monotonic()
         elif kind == "sources":
             (self.sources,) = rest
@@ -204,6 +208,8 @@ class Supervisor:
             assert kind == "failed", kind
             packed, self.sources = rest
             self.error = unpack_error(packed)
+            if self.state == READY and self.process:  # it would wait for threads of the library
+                self.process.kill()
 
     # The end of a process.
 
@@ -286,7 +292,7 @@ class Supervisor:
 
     def _death(self, process: Process, code: int) -> WorkerError:
         """Return the exception about a process that has ended with an exit code."""
-        note, name = process.note(), self._callback()
+        note, name, is_busy = process.note(), self._callback(), bool(self._sent) or self.state != READY
         if process.is_aborted:
             what = f"{name} took longer than call-timeout={self._timeout_ms}"
             error: WorkerError = self._make_error(
@@ -294,11 +300,10 @@ class Supervisor:
             )
         else:
             what, rest = _described(code)
-            what = f"the worker {what}"
+            where = f" in {name}" if name else " while the library was loaded"
+            what = f"the worker {what}{where if is_busy else ''}"
             if self.state == STARTING:  # which no frame has to do with
-                what, rest = f"{what} while the library started{rest}", ""
-            elif self.state == STOPPING or self._sent:
-                what += f" in {name}"
+                what, rest = what + rest, ""
             error = self._make_error(what, rest, note=note, name=name)
         error.exit_code = code
         return error
@@ -311,9 +316,9 @@ class Supervisor:
         return self._make_error(f"stop had not returned after {_STOP_S:.0f} s", ", and its worker was ended", name=name)
 
     def _callback(self) -> str:
-        """Return the name of the callback that the process is in, or was; "" while it loads the library and starts it."""
+        """Return the name of the callback that the process is in, or was; "" while it loads the library."""
         if self.state == STARTING:
-            return ""
+            return self._starting
         if self.state == STOPPING and not self._sent:
             return "stop"
         if self._sent and self._sent[0].kind == "caps":
