@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "pure"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-import test_rooms as rooms
+import rooms
 from blocks import DOCS
 
 import empycustom

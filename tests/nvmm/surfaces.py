@@ -148,3 +148,10 @@ class Surfaces:
     def let_go(self) -> None:
         """Drop the buffer, as its last owner does."""
         del self.buffer
+
+
+def host(view: Any) -> Any:
+    """Return the values at the address of a view, in a process in which GPU memory is system memory."""
+    shape, strides, address = view.shape, view.strides, view.address
+    size = sum((count - 1) * stride for count, stride in zip(shape, strides, strict=True)) + 1 if view.size else 0
+    return np.ndarray(shape, view.dtype, (ctypes.c_uint8 * size).from_address(address), 0, strides)

@@ -6,7 +6,7 @@ import gc
 
 import numpy as np
 import pytest
-from surfaces import FORMATS, NEW, OLD, PINNED, UNIFIED, Surfaces
+from surfaces import FORMATS, NEW, OLD, PINNED, UNIFIED, Surfaces, host
 
 import empycustom
 from empycustom.errors import FrameClosedError, FrameError
@@ -14,15 +14,6 @@ from empycustom.gstreamer import Gst
 from empycustom.native.memory import is_memory_writable
 
 BOX = {"rect_params": {"left": 1, "top": 1, "width": 3, "height": 2}}
-
-
-def host(view):
-    """Return the values at the address of a view, in a process in which GPU memory is system memory."""
-    import ctypes
-
-    shape, strides, address = view.shape, view.strides, view.address
-    size = sum((count - 1) * stride for count, stride in zip(shape, strides, strict=True)) + 1 if view.size else 0
-    return np.ndarray(shape, view.dtype, (ctypes.c_uint8 * size).from_address(address), 0, strides)
 
 
 @pytest.mark.parametrize("size", [OLD, NEW])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from consumer import take
-from surfaces import NEW, OLD, SURFACE_ARRAY, Surfaces
-from test_device_views import host
+from surfaces import NEW, OLD, SURFACE_ARRAY, Surfaces, host
 
 import empycustom
 from empycustom.errors import FrameError
