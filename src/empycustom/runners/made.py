@@ -107,5 +107,6 @@ def write_made(library: LibraryFacts, made: Any, address: int, frame_format: For
     check_buffer(library, made, frame_format, exactly=exactly)
     video_format, width, height, mode = frame_format.described
     about = {"format": video_format, "width": width, "height": height, "memory": frame_format.memory, "interlace_mode": mode}
-    with read_returned(library, map_frame, made, {"buffer": about}) as frame:
+    plain = Gst.Buffer.copy(made)  # of the same pixels, whatever a class of the library's makes of it
+    with read_returned(library, map_frame, plain, {"buffer": about}) as frame:
         write_arrays(library, frame.planes, address, frame_format)
