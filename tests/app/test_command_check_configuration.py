@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from command_helpers import COUNTS, LIB
@@ -125,3 +126,40 @@ def test_what_is_for_libraries_does_not_go_with_it(cli, configured, words):
 
     assert ended.code == 2
     assert f"{words[0]} does not go with a stream configuration" in ended.err
+
+
+def test_what_does_not_go_together_with_workers_is_known_before_the_start(cli, configured, library):
+    library("def process(b, m, o): return b, None\ndef process_ip(b, m, o): pass\n")
+    stages = [
+        {"in-place": True, "call-timeout": 500},
+        {"in-place": True, "pace": "skip"},
+        {"workers": 1, "pace": "latest"},
+        {"in-place": True, "workers": 1, "memory": "NVMM"},
+        {"in-place": True, "workers": 1, "pace": "latest", "call-timeout": 500, "reload": True},
+    ]
+    name = configured({"empycustom": [{"custom-lib": "lib.py", **stage} for stage in stages]})
+    told = [
+        "[0].call-timeout: call-timeout=500 ends the process of a call, and the library runs in the streaming thread; set workers=1",
+        "[1].pace: pace=skip needs workers, and the library runs in the streaming thread; set workers=1",
+        "[2].pace: with pace=latest results go with later frames, and new frames cannot; set in-place=true, or pace=skip",
+        "[3].workers: frames in NVMM memory cannot go to workers; set workers=0, or put",
+    ]
+    for command in ("check", "run"):
+        ended = cli(command, name, "--source", "test")
+        assert ended.code == 1
+        for text in told:
+            assert f"$.pipeline_configuration.empycustom{text}" in ended.err
+        assert "empycustom[4]" not in ended.err
+
+
+def test_a_library_with_workers_is_started_in_one(cli, configured, library, tmp_path):
+    library(f"import os\nopen('pid', 'w').write(str(os.getppid()))\n{HOOKS}", "hooks.py")
+    element = {"custom-lib": "hooks.py", "in-place": True, "workers": 3, "options": {"n": 1}}
+    assert cli("check", configured({"empycustom": element}), "--source", "test").code == 0
+    assert [(tmp_path / name).read_text() for name in ("started", "stopped")] == ["1 "] * 2
+    assert int((tmp_path / "pid").read_text()) != os.getpid()
+    library("import os\ndef start(o): os.abort()\ndef process_ip(b, m, o): pass\n", "hooks.py")
+    ended = cli("check", configured({"empycustom": element}), "--source", "test")
+    assert ended.code == 1
+    assert "empycustom.custom-lib: " in ended.err
+    assert "the worker was killed by SIGABRT while the library started" in ended.err

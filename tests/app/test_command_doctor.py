@@ -99,6 +99,21 @@ def test_as_json_where_little_works(begin, tmp_path):
     assert whole["problems"] == sum(finding["level"] == "problem" for finding in whole["findings"]) > 1
 
 
+def test_whether_a_library_can_have_workers(cli, env, tmp_path):
+    assert found(cli("doctor"), "ok", "A library can run in a process of its own (workers=1).")
+    command = ["bash", "-c", f"ulimit -n 14; exec {sys.executable} -m empycustom doctor"]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    (line,) = [line for line in done.stdout.splitlines() if "process of its own" in line]
+    assert line.startswith("warning  A library cannot run in a process of its own: ")
+    assert "Too many open files" in line
+
+
+def test_whether_libraries_can_be_reloaded(cli, begin, env, tmp_path):
+    assert found(cli("doctor"), "ok", "watchfiles ")
+    ended = begin("doctor", python=str(make_venv(tmp_path / "venv", "--system-site-packages"))).end()
+    assert found(ended, "ok", "No watchfiles, which reload=true needs: ")
+
+
 def test_an_environment_without_the_systems_packages(begin, tmp_path):
     python = make_venv(tmp_path / "venv")
     ended = begin("doctor", python=str(python)).end()

@@ -78,11 +78,12 @@ is dropped; each cause is reported once, as a warning, the summary counts all of
 them, and they do not change the exit code. --on-error belongs to the --lib before
 it; before the first --lib it is for all libraries. So does --reload.
 
-With --workers a library runs in processes of its own: it uses other cores, and a
-crash or a call that does not end leaves the pipeline alone. With --pace latest no
-frame waits: each goes on with the newest result, which may be about an earlier one
-(from_frame). Like --on-error, these three belong to the --lib before them, or to
-all:
+With --workers a library runs in processes of its own (workers): it uses other
+cores, and a crash is an error that names the line, as an exception is; with
+--on-error pass or drop another worker takes its place. --call-timeout does the
+same for a call that does not return. With --pace latest no frame waits: each goes
+on with the newest result, which may be about an earlier one (from_frame). Like
+--on-error, these three belong to the --lib before them, or to all:
   --workers 2 --lib detect.py --pace latest --lib read.py --call-timeout 500
 
 At the end a summary is on stderr: frames, speed, files that were written, and
@@ -194,12 +195,12 @@ example:
 SOURCE_HELP = "files, folders, globs; or a URI, a camera, `test`, - for stdin; see below"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 DRY_RUN_HELP = "print the equivalent gst-launch-1.0 command (ready to be typed: with passwords), and play nothing"
-EVERY_HELP = "call the --lib before it for every n-th frame"
+EVERY_HELP = "call the --lib before it for every n-th frame (default: 1)"
 ON_ERROR_HELP = "what happens if a call fails: fail ends the run (the default), pass passes the frame on, drop drops it"
-RELOAD_HELP = "load a library anew when its file, or a module beside it, is saved; the stream goes on"
+RELOAD_HELP = "load a library anew when its file, or a module beside it, is saved; the stream goes on (default: no)"
 WORKERS_HELP = "run the library in so many processes of its own; 0: in that of the pipeline (the default)"
-PACE_HELP = "what happens if all workers are busy: every frame waits (the default), skip passes it on, latest: see below"
-TIMEOUT_HELP = "end the process of a call that takes longer, in milliseconds; then --on-error applies"
+PACE_HELP = "what happens to a frame if all workers are busy: every waits (the default), skip passes it on, latest: see below"
+TIMEOUT_HELP = "end a call in a worker after so many milliseconds; then --on-error applies; 0: no limit (the default)"
 SUMMARY_HELP = "write the summary to this file, as JSON, also after an error; - is stdout"
 GRACE_HELP = "how long to wait, after Ctrl-C or an error, until files are finished (default: %(default)g)"
 

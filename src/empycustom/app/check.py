@@ -16,6 +16,7 @@ from empycustom.app.run import as_typed
 from empycustom.config.launch import describe, elements
 from empycustom.config.streams import Configuration, Stage, Stream, read
 from empycustom.elements.properties import read_object
+from empycustom.elements.workers import start_pool
 from empycustom.errors import (
     DebuggerLeftError,
     EmPyCustomError,
@@ -289,10 +290,14 @@ def _library_stages(configuration: Configuration) -> list[Stage]:
 
 
 def _start_and_stop(stage: Stage) -> None:
-    """Load, start and stop a library as its element does."""
-    options = dict(stage.properties.get("options", {}))
+    """Load, start and stop a library as its element does: where it has workers, in one."""
+    options, path = dict(stage.properties.get("options", {})), stage.properties["custom-lib"]
+    in_place = stage.properties.get("in-place") is True
     try:
-        library = Library.open(stage.properties["custom-lib"], in_place=stage.properties.get("in-place") is True)
+        if stage.properties.get("workers"):
+            start_pool(path, {"in-place": in_place, "workers": 1, "call-timeout": 0}, options, None).stop()
+            return
+        library = Library.open(path, in_place=in_place)
         try:
             library.start(options)
             library.stop(options)

@@ -16,12 +16,13 @@ from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import empycustom
 from empycustom.app import doctor_python as python
 from empycustom.app.commands import plugin_path
-from empycustom.errors import DeepStreamError
+from empycustom.errors import DeepStreamError, EmPyCustomError
 from empycustom.native.unwind import path_of
 from empycustom.packages import ESSENTIAL, OK, PROBLEM, WARNING, WINDOWS, Finding, how_to_get, run
 from empycustom.session.console import reserve_stdout, show
@@ -144,6 +145,28 @@ def check_exceptions() -> Iterator[Finding]:
         "import empycustom before gi, or be started with LD_PRELOAD=libgcc_s.so.1; otherwise, if it imports NumPy first, an "
         "exception in C++ code (OpenCV, onnxruntime, PyTorch) ends the program.",
     )
+
+
+_NOTHING = "def process_ip(io_buffer, in_meta, options):\n    pass\n"
+_WORKER = {"in-place": True, "workers": 1, "call-timeout": 0}
+
+
+def check_workers() -> Iterator[Finding]:
+    """Check that a library can run in a process of its own, by letting one do it."""
+    try:
+        start_pool = import_module("empycustom.elements.workers").start_pool
+    except (ImportError, ValueError, OSError):  # what is missing or broken is reported by the other checks
+        return
+    with TemporaryDirectory() as folder:
+        library = Path(folder, "nothing.py")
+        library.write_text(_NOTHING, encoding="utf-8")
+        try:
+            start_pool(str(library), _WORKER, {}, None).stop()
+        except (EmPyCustomError, OSError) as error:
+            text = f"A library cannot run in a process of its own: {error}."
+            yield Finding(WARNING, text, "use workers=0, the default", getattr(error, "details", ""))
+        else:
+            yield Finding(OK, "A library can run in a process of its own (workers=1).")
 
 
 def check_analytics() -> Iterator[Finding]:
@@ -309,6 +332,7 @@ CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     check_bindings,
     check_overrides,
     check_exceptions,
+    check_workers,
     check_analytics,
     check_elements,
     check_windows,

@@ -89,6 +89,14 @@ def check_packages() -> Iterator[Finding]:
     return starmap(_package, (("numpy", "numpy"), ("cffi", "_cffi_backend"), ("orjson", "orjson"), ("tqdm", "tqdm")))
 
 
+def check_watchfiles() -> Iterator[Finding]:
+    """Check whether the package is installed that reload=true needs."""
+    if find_spec("watchfiles") is None:
+        yield Finding(OK, f"No watchfiles, which reload=true needs: {install('watchfiles', sys.executable, sys.prefix)}")
+    else:
+        yield _package("watchfiles", "watchfiles")
+
+
 def _package(name: str, module: str) -> Finding:
     try:
         found = import_module(module)
@@ -151,6 +159,7 @@ PYTHON_CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     check_python,
     check_environment,
     check_packages,
+    check_watchfiles,
     check_gi,
     check_libgomp,
 )

@@ -72,9 +72,14 @@ def check_library(custom_lib: Any) -> None:
 
 def check_format(frame_format: FrameFormat) -> None:
     """Raise PropertyError unless other processes can have frames of a format."""
-    if frame_format.memory != "CPU":
+    check_memory(frame_format.memory)
+
+
+def check_memory(memory: str) -> None:
+    """Raise PropertyError unless other processes can have frames in a memory."""
+    if memory != "CPU":
         raise PropertyError(
-            f"frames in {frame_format.memory} memory cannot go to workers; set workers=0, or put "
+            f"frames in {memory} memory cannot go to workers; set workers=0, or put "
             "nvvideoconvert ! video/x-raw,format=RGBA before the element",
             name="workers",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,9 @@ from empycustom.config.launch import AIMETA, FIRST, STREAMMUX, UPRIGHT, assignme
 from empycustom.config.options import Option
 from empycustom.config.schema import GROUPS
 from empycustom.config.streams import Configuration, Stage, Stream
-from empycustom.errors import ConfigurationError, LaunchError, UnknownOutputError
+from empycustom.elements.limits import check_memory, check_properties
+from empycustom.elements.reloading import check_reload
+from empycustom.errors import ConfigurationError, LaunchError, PropertyError, UnknownOutputError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.model.schema import Integer, Number, Problem, is_number
 from empycustom.outputs.table import output_class, path_of
@@ -75,6 +77,8 @@ def _problems_of(stage: Stage, element: str, options: Sequence[Option]) -> Itera
     if lacking:
         yield Problem(stage.path, f"{element} does not {' or '.join(lacking)} raw video; an element here has to do both")
     yield from _wrong_properties(stage, element, options)
+    if element == "empycustom":
+        yield from _wrong_together(stage)
     library = stage.properties.get("custom-lib", "")
     if element == "empycustom" and library.endswith(".so") and os.path.isfile(library):  # else it is reported as missing
         yield Problem(stage.path_of("custom-lib"), f"{library} is a compiled library, for emcustom alone; name a Python file")
@@ -129,6 +133,24 @@ def _wrong_properties(stage: Stage, element: str, options: Sequence[Option]) -> 
             yield Problem(path, f"this property of {element} can only be read")
         elif name in given and (problem := _value_problem(element, spec, given[name])):
             yield Problem(stage.path_of(name), problem)
+
+
+def _wrong_together(stage: Stage) -> Iterator[Problem]:
+    """Yield what the element would refuse at its start: properties that do not go together, or what is not installed."""
+    given = stage.properties
+    values = {"workers": 0, "pace": "every", "call-timeout": 0, "in-place": False, **given}
+    yield from _refused(stage, check_properties, values)
+    if values["workers"]:
+        yield from _refused(stage, check_memory, stage.memory or "CPU")
+    if given.get("reload"):
+        yield from _refused(stage, check_reload, given["custom-lib"])
+
+
+def _refused(stage: Stage, check: Callable[[Any], None], given: Any) -> Iterator[Problem]:
+    try:
+        check(given)
+    except PropertyError as error:
+        yield Problem(stage.path_of(error.name), str(error))
 
 
 def _properties(element: str) -> dict[str, Any]:
