@@ -155,7 +155,7 @@ def test_a_crash_that_is_passed_on(video, library, caplog):
 
 
 def test_a_crash_in_start(video, library):
-    with pytest.raises(WorkerError, match=r"lib\.py:5: the worker was killed by SIGABRT in start"):
+    with pytest.raises(WorkerError, match=r"lib\.py:6: the worker was killed by SIGABRT in start"):
         list(empycustom.process(video, library(f"{WHO}def start(o):\n    os.abort()\n"), workers=2))
 
 
