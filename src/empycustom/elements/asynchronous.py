@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from empycustom.elements.base import FLOW_DROPPED, FLOW_OK, VideoTransform
@@ -40,8 +40,7 @@ class Asynchronous(Generic[_Job]):
         addresses = hash(element), hash(element.sinkpad), hash(element.srcpad)
         self._pads = Pads(addresses, _LAYOUT, self)
         self.flow = FLOW_OK  # what upstream gets from now on
-        self._queue = SimpleQueue[_Job | int | None]()  # None only wakes the task
-        self._held: _Job | int | None = None  # the task had it when it was interrupted
+        self._queue = deque[_Job | int]()
         self._entered = self._left = 0  # frames, each counted by one thread
         self.has_gap = True  # the next frame that enters says that something before it is missing
         self._leaves_behind_gap = False  # the next frame that leaves says so
@@ -53,6 +52,18 @@ class Asynchronous(Generic[_Job]):
 
     def take(self, buffer: int) -> int:
         """Take a buffer that came, in the thread of upstream: put, push or drop it. Return a GstFlowReturn."""
+        raise NotImplementedError
+
+    def wait(self) -> None:
+        """Wait, in the task, until something is heard of a job, or :meth:`poke` is called. Raises Woken."""
+        raise NotImplementedError
+
+    def poke(self) -> None:
+        """Let the task look at the queue."""
+        raise NotImplementedError
+
+    def is_heard(self, job: _Job) -> bool:
+        """Return whether what :meth:`wait` waits for has happened to a job."""
         raise NotImplementedError
 
     def finish(self, job: _Job) -> tuple[int, int]:
@@ -90,14 +101,11 @@ class Asynchronous(Generic[_Job]):
         """End all waiting. From any thread."""
         self.flow = FLOW_FLUSHING
         os.eventfd_write(self.wake, 1)
-        self._queue.put(None)
         self.changed.set()
 
     def _clear(self) -> None:
-        queue, self._queue = self._queue, SimpleQueue()
-        items = [self._held, *(queue.get() for _ in range(queue.qsize()))]
-        self._held = None
-        self.forget([item for item in items if item is not None and not isinstance(item, int)])
+        items, self._queue = self._queue, deque()
+        self.forget([item for item in items if not isinstance(item, int)])
         for item in items:
             if isinstance(item, int):
                 unref(item)
@@ -131,7 +139,10 @@ class Asynchronous(Generic[_Job]):
     def put(self, item: _Job | int) -> None:
         """Let a frame leave when those before it have left, and it is finished."""
         self._entered += 1
-        self._queue.put(item)
+        self._queue.append(item)
+        # A job needs no wake-up here: when its worker says something, the task takes both.
+        if isinstance(item, int) or self.is_heard(item):
+            self.poke()
 
     def drop(self, buffer: int) -> None:
         """Let a frame not go on."""
@@ -170,13 +181,15 @@ class Asynchronous(Generic[_Job]):
 
     def _send_next(self) -> int:
         """Wait for the first frame in the queue, and push it. Return a GstFlowReturn."""
-        item = self._queue.get()
-        if item is None:
-            return self.flow
+        item: _Job | int | None = None
         try:
+            while not self._queue:
+                self.wait()
+            item = self._queue.popleft()
             buffer, flow = (item, FLOW_OK) if isinstance(item, int) else self.finish(item)
         except Woken:
-            self._held = item
+            if item is not None:
+                self._queue.appendleft(item)
             return FLOW_FLUSHING
         if buffer:
             flow = self.push(buffer)

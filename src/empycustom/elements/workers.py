@@ -173,6 +173,18 @@ class Workers(Asynchronous[Job]):
 
     # The task of the source pad.
 
+    def wait(self) -> None:
+        """Wait until a worker says something, or somebody pokes the pool. Raises Woken."""
+        self._pool.wait(self.wake)
+
+    def poke(self) -> None:
+        """Let the task look at the queue."""
+        self._pool.poke()
+
+    def is_heard(self, job: Job) -> bool:
+        """Return whether the worker of a job has said something about it."""
+        return self._pool.is_heard(job)
+
     def finish(self, job: Job) -> tuple[int, int]:
         """Wait for the result of a frame, and apply it; return the buffer that goes downstream, or 0 and why it does not."""
         try:
@@ -250,6 +262,7 @@ class Workers(Asynchronous[Job]):
     def set_call_timeout(self, timeout_ms: int) -> None:
         """Let calls take so long from now on; 0: as long as they like."""
         self._pool.call_timeout_ms = timeout_ms
+        self._pool.poke()  # who waits begins anew
 
     def expect(self, source: FrameFormat, target: FrameFormat) -> None:
         """Get ready for frames of a format, of which the library makes those of another. Raises PropertyError."""

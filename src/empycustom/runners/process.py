@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from struct import Struct
 from time import monotonic, monotonic_ns
@@ -53,6 +52,8 @@ class Process:
             os.truncate(self._notes, BOARD_SIZE)
             os.lseek(self._notes, 0, os.SEEK_END)
             self._board = mmap.mmap(self._notes, BOARD_SIZE)
+            self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_SEMAPHORE)
+            on_failure.callback(os.close, self._bell)
             lifeline, kept = os.pipe()
             on_failure.callback(os.close, kept)
             self._folder = working_folder()
@@ -62,7 +63,7 @@ class Process:
             on_failure.callback(self.kill)
             self.pidfd = os.pidfd_open(self.pid)
             on_failure.pop_all()
-        self.file, self._files = self.control.fileno(), (kept, self._notes, self.pidfd)
+        self.file, self._files = self.control.fileno(), (kept, self._notes, self._bell, self.pidfd)
         self._introduce(lifeline, library)
 
     def _started(self, relay: Relay, theirs: socket.socket, lifeline: int) -> subprocess.Popen[bytes]:
@@ -72,7 +73,7 @@ class Process:
         try:
             return subprocess.Popen(
                 [interpreter(), "-c", BOOT, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(), self._notes, lifeline, self._log),
+                pass_fds=(theirs.fileno(), self._notes, self._bell, lifeline, self._log),
                 stdin=subprocess.DEVNULL,
                 stdout=out_end,
                 stderr=err_end,
@@ -89,7 +90,7 @@ class Process:
         level = logging.root.level if logging.root.handlers else None
         encodings = {name: encoding_of(name) for name in ("stdout", "stderr")}
         about = {"log": self._log, "log_level": level, "argv": sys.argv, "folder": self._folder, "encodings": encodings}
-        setup = {"notes": self._notes, "lifeline": lifeline, **about, **library}
+        setup = {"notes": self._notes, "bell": self._bell, "lifeline": lifeline, **about, **library}
         with suppress(EOFError):  # whoever reads will see it
             send(self.control, pickle.dumps((sys.version, sys.path), 5))
             send(self.control, to_worker(setup))
@@ -100,6 +101,7 @@ class Process:
         """Send a message without waiting; return False where it has to wait, or has ended."""
         try:
             send(self.control, message, files, flags=socket.MSG_DONTWAIT)
+            os.eventfd_write(self._bell, 1)
         except BlockingIOError:
             return False
         except EOFError:
@@ -107,16 +109,15 @@ class Process:
             return False
         return True
 
-    def messages(self) -> Iterator[Any]:
-        """Yield the messages that are there."""
-        with suppress(BlockingIOError):
-            while True:
-                try:
-                    message, _ = receive(self.control, flags=socket.MSG_DONTWAIT)
-                except EOFError:
-                    self.has_ended = True
-                    return
-                yield at_parent(message)
+    def message(self) -> Any:
+        """Return the next message, None: there is none."""
+        try:
+            return at_parent(receive(self.control, flags=socket.MSG_DONTWAIT)[0])
+        except BlockingIOError:
+            return None
+        except EOFError:
+            self.has_ended = True
+            return None
 
     def want_from(self, number: int) -> None:
         """Let frames with lower numbers be left out, if their call has not begun."""

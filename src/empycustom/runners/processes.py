@@ -28,6 +28,7 @@ from empycustom.runners.relay import Relay
 from empycustom.runners.supervisor import PAUSED, READY, STARTING, Supervisor, Ticket
 
 _UNLIKE_ANY = b"\0"  # no source has it
+_CAPS_S = 0.01
 _ROOM = 2  # frames of a worker: one that it works on, and one that waits
 
 
@@ -137,7 +138,7 @@ class ProcessPool:
             if not all(worker.state == READY if queue else worker.is_idle for worker in self._workers):
                 for worker in self._workers:
                     worker.pump()
-                os.eventfd_write(self._poke, 1)  # who waits for what was just heard
+                self.poke()  # who waits for what was just heard
             if queue:
                 worker = min(self._workers, key=_busyness)
                 return worker if worker.load < _ROOM else None
@@ -174,16 +175,33 @@ class ProcessPool:
         finally:
             job.transport_ns += monotonic_ns() - began
 
-    def _wait_for(self, ticket: Ticket, wake_fd: int | None) -> None:
-        """Wait until there is an answer. Raises Woken."""
+    def _wait_for(self, ticket: Ticket, wake_fd: int | None, longest_s: float | None = None) -> None:
+        """Wait until there is an answer, and look whether there is one every ``longest_s``. Raises Woken."""
         while True:
             with self._lock:
-                watched = self._pump_for(ticket)
+                watched = [] if ticket.answer is not None else self._pump_for(ticket)
                 if ticket.answer is not None:
                     ticket.worker.load -= 1
                     return
                 patience = ticket.worker.patience(self.call_timeout_ms)
-            self._wait(watched, patience, wake_fd)
+            self._wait(watched, patience if longest_s is None else longest_s, wake_fd)
+
+    def wait(self, wake_fd: int) -> None:
+        """Wait until a worker has said something, or :meth:`poke` was called. Raises Woken."""
+        watched = [worker.process for worker in self._workers if worker.process]
+        # A call that takes too long is seen by whoever collects it, who may not know yet that there is one.
+        self._wait(watched, self.call_timeout_ms / 1000 or None, wake_fd)
+        with self._lock:
+            for worker in self._workers:
+                worker.pump()
+
+    def poke(self) -> None:
+        """End a wait. From any thread."""
+        os.eventfd_write(self._poke, 1)
+
+    def is_heard(self, job: Job) -> bool:
+        """Return whether there is an answer already."""
+        return job.ticket.answer is not None
 
     def output_caps(self, caps: Any, wake_fd: int | None = None) -> str | None:
         """Call the library's ``output_caps`` in a worker, while no frame is under way. Raises LibraryError, Woken."""
@@ -193,7 +211,7 @@ class ProcessPool:
         with self._lock:
             min(self._workers, key=_busyness).give(ticket)
         try:
-            self._wait_for(ticket, wake_fd)
+            self._wait_for(ticket, wake_fd, _CAPS_S)  # another thread may hear it
         except Woken:
             with self._lock:
                 ticket.worker.forget(ticket, self._number + 1)

@@ -104,6 +104,15 @@ class Pool(Protocol):
         Woken when ``wake_fd`` can be read (it is not read here); the job is as before then, to be collected or forgotten.
         """
 
+    def wait(self, wake_fd: int) -> None:
+        """Wait until a worker has said something, or :meth:`poke` was called. Raises Woken when ``wake_fd`` can be read."""
+
+    def poke(self) -> None:
+        """End a wait. From any thread."""
+
+    def is_heard(self, job: Job) -> bool:
+        """Return whether there is an answer already, so that :meth:`wait` may have ended because of it."""
+
     def is_done(self, job: Job) -> bool:
         """Return whether ``collect`` would return, or raise, at once."""
 

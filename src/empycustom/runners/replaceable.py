@@ -15,9 +15,12 @@ _SETTINGS = ("options", "events", "call_timeout_ms", "target")  # a new pool get
 
 
 class Generation:
-    """One pool of several that replace each other. ``given`` and ``settled`` are the numbers of its frames so far."""
+    """One pool of several that replace each other. ``given`` and ``settled`` are the numbers of its frames so far.
+
+    ``is_watched``: somebody waits for its workers."""
 
     given = settled = 0
+    is_watched = False
 
     def __init__(self, pool: ProcessPool) -> None:
         self.pool = pool
@@ -67,6 +70,7 @@ class ReplaceablePool:
             setattr(new.pool, name, getattr(old.pool, name))
         self._restarts += old.pool.restarts
         self.generation = new
+        old.pool.poke()  # who waits goes on with the new one
         return old
 
     def submit(self, job: Job, *, queue: bool) -> bool:
@@ -92,6 +96,21 @@ class ReplaceablePool:
             raise
         generation.settled += 1
         return result
+
+    def wait(self, wake_fd: int) -> None:
+        """Wait until a worker has said something, or ``poke`` was called. Raises Woken."""
+        generation = self.generation
+        generation.is_watched = True  # from here on it is not stopped, if it is still the one that runs
+        try:
+            if generation is self.generation:
+                generation.pool.wait(wake_fd)
+        finally:
+            generation.is_watched = False
+
+    def is_heard(self, job: Job) -> bool:
+        """Return whether there is an answer already, or the answer comes from a pool that nobody may be waiting for."""
+        generation: Generation = job.generation
+        return generation is not self.generation or generation.pool.is_heard(job)
 
     def is_done(self, job: Job) -> bool:
         """Return whether ``collect`` would return, or raise, at once."""
@@ -143,8 +162,8 @@ class PoolVersions(VersionsOf[Generation]):
         return self._pool.replace(new)
 
     def is_idle(self, version: Generation) -> bool:
-        """Return whether all its frames have come back."""
-        return version.given == version.settled
+        """Return whether all its frames have come back, and nobody waits for more."""
+        return version.given == version.settled and not version.is_watched
 
     def output_caps(self, version: Generation, caps: Any, _options: dict[str, Any]) -> Any:
         """Call the ``output_caps`` of a version in a worker. Raises LibraryError."""

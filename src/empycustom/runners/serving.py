@@ -58,7 +58,7 @@ class Worker:
     """Runs the library. ``control`` is the socket to the pool; ``setup`` is what the pool wants, see ``processes.py``."""
 
     def __init__(self, control: socket.socket, setup: dict[str, Any]) -> None:
-        self._control = control
+        self._control, self._bell = control, setup["bell"]
         self._board = mmap.mmap(setup["notes"], BOARD_SIZE)
         self._images: dict[int, _Image] = {}
         own, sources = setup["own"], setup["sources"]
@@ -81,6 +81,7 @@ class Worker:
 
     def _serve(self) -> None:
         while True:
+            os.eventfd_read(self._bell)
             message, files = receive(self._control)
             began = monotonic_ns()
             kind, number, told, *rest = at_worker(message)

@@ -139,8 +139,10 @@ class Supervisor:
         """Hear what the process says, and whether it has ended."""
         process = self.process
         if process is not None:
-            for kind, *rest in process.messages():
-                self._heard(kind, *rest)
+            while (message := process.message()) is not None:
+                self._heard(*message)
+                if self.state == READY and not self._sent and not process.has_ended:
+                    break  # it has answered all
             if process.has_ended:
                 self._bury(process)
 
@@ -268,8 +270,8 @@ class Supervisor:
         """Hear what the process says at the end, and end it when its time is over."""
         process = self.process
         assert process, "it has not ended"
-        for kind, *rest in process.messages():
-            self._heard(kind, *rest)
+        while (message := process.message()) is not None:
+            self._heard(*message)
         if process.has_ended or not self.rest():
             if self.state == STOPPING and not process.has_ended:
                 self.error = self._late_error()

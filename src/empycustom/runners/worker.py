@@ -37,7 +37,7 @@ def main(control: socket.socket) -> None:
     with suppress(EOFError):  # the parent has ended, or does not want to hear more
         (setup,) = at_worker(receive(control)[0])
         _end_with_parent(setup["lifeline"])
-        for file in (control.fileno(), setup["lifeline"], setup["notes"], setup["log"]):
+        for file in (control.fileno(), setup["lifeline"], setup["notes"], setup["bell"], setup["log"]):
             os.set_inheritable(file, False)  # the library's own processes have no part in it
         os.register_at_fork(after_in_child=control.close)
         faulthandler.enable(setup["notes"])
