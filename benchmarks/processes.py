@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from threading import Semaphore
 from typing import Any
 
+from benchmarks import plain
 from benchmarks.gstreamer import Gst, GstAllocators
 from benchmarks.inside import LIBRARIES, _options
 from benchmarks.libraries.busy import burn
@@ -38,8 +39,10 @@ def measure(workload: Workload, *, quick: bool) -> Samples:
 def _throughput(workload: Workload, frames: int) -> dict[str, float]:
     """20 ms of pure Python a frame: in the streaming thread, in 2 workers, and without frames in a loop and in 2 processes."""
     rounds = _rounds(CALL_MS)
-    one, _ = _speed(workload, rounds, frames, "workers=0")
-    two, cpu = _speed(workload, rounds, frames, "workers=2")
+    element = f'empycustom in-place=true custom-lib="{LIBRARIES / "busy.py"}" {_options({"rounds": rounds})}'
+    one, _ = _speed(workload, f"{element} workers=0", frames)
+    two, cpu = _speed(workload, f"{element} workers=2", frames)
+    _, upstream = _speed(workload, f"identity sleep-time={CALL_MS * 500}", frames)
     loop = _frames_a_second(lambda: [burn(rounds) for _ in range(frames)], frames)
     with get_context("spawn").Pool(2) as pool:
         pool.map(burn, [1] * 20, chunksize=1)  # both are there
@@ -50,6 +53,7 @@ def _throughput(workload: Workload, frames: int) -> dict[str, float]:
         "calls a second without frames, a loop [fps]": loop,
         "calls a second without frames, multiprocessing with 2 processes [fps]": plain,
         "CPU of the pipeline's own process with workers=2, a frame [ms]": cpu,
+        "the same with an element in its place that only sleeps [ms]": upstream,
         "gain: frames a second, workers=2 to workers=0 [times]": two / one,
         "gain of multiprocessing: its calls a second, to the loop's [times]": plain / loop,
         "time of a frame, workers=2 to workers=0 [times]": one / two,
@@ -57,9 +61,8 @@ def _throughput(workload: Workload, frames: int) -> dict[str, float]:
     }
 
 
-def _speed(workload: Workload, rounds: int, frames: int, workers: str) -> tuple[float, float]:
+def _speed(workload: Workload, element: str, frames: int) -> tuple[float, float]:
     """Return frames a second at the sink, and ms of CPU of this process for each."""
-    element = f'empycustom in-place=true {workers} custom-lib="{LIBRARIES / "busy.py"}" {_options({"rounds": rounds})}'
     pipeline = parse(_text(workload, element, frames + _WARM_UP))
     marks: list[tuple[int, int]] = []
 
@@ -80,6 +83,7 @@ def _transport(workload: Workload, frames: int) -> dict[str, float]:
     thread, _ = _added_us(workload, frames, "workers=0", "")
     ours, shared = _added_us(workload, frames, "workers=1", "")
     theirs, copied = _added_us(workload, frames, "workers=1", "tee ! ")  # which hands on no offer of memory
+    plainly = plain.added_us(workload.width, workload.height, frames + _WARM_UP)
     median = statistics.median
     return {
         "one copy of the frame [µs]": copy,
@@ -88,10 +92,15 @@ def _transport(workload: Workload, frames: int) -> dict[str, float]:
         "the same, quickest tenth [µs]": ours[len(ours) // 10],
         "added by a worker, upstream has memory of its own [µs]": median(theirs),
         "the same for that, quickest tenth [µs]": theirs[len(theirs) // 10],
+        "added by plain multiprocessing, without a pipeline [µs]": median(plainly),
+        "the same, quickest tenth of that [µs]": plainly[len(plainly) // 10],
         "frames that were in the worker's memory, of the first [%]": shared,
         "frames that were in the worker's memory, of the second [%]": copied,
         "a worker, to one copy, upstream writes into its memory [times]": median(ours) / copy,
         "a worker, to one copy, upstream has memory of its own [times]": median(theirs) / copy,
+        "plain multiprocessing, to one copy [times]": median(plainly) / copy,
+        "a worker, to one copy, quickest tenth, upstream writes into its memory [times]": ours[len(ours) // 10] / copy,
+        "plain multiprocessing, to one copy, quickest tenth [times]": plainly[len(plainly) // 10] / copy,
     }
 
 

@@ -3,12 +3,14 @@
 import json
 import os
 import threading
+from collections import deque
 
 import pooled
 import pytest
 from pooled import started
 
 from empycustom import errors
+from empycustom.gstreamer import Gst
 from empycustom.native import shared
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Woken
@@ -239,3 +241,76 @@ def test_the_file_descriptors_of_a_worker_are_not_inherited(library, frames):
     )
     with started(path) as pool:
         assert frames.run(pool)[0].text == '{"frame":{"files":4}}'  # the standard streams, and the folder that ls reads
+
+
+def test_a_wait_for_any_frame_ends_with_an_answer_a_poke_and_an_interruption(library, frames):
+    path = library("def process_ip(b, m, o):\n    return {'frame': {'n': m['frame'][0]['frame_num']}}")
+    with started(path) as pool:
+        job = frames.job()
+        assert pool.submit(job, queue=True)
+        while not pool.is_heard(job):
+            pool.wait(frames.wake)
+        threading.Timer(0.05, pool.poke).start()
+        pool.wait(frames.wake)
+        os.eventfd_write(frames.wake, 1)
+        with pytest.raises(Woken):
+            pool.wait(frames.wake)
+        assert pool.collect(job, frames.wake).text == '{"frame":{"n":0}}'
+        shared.unref(job.buffer)
+
+
+def test_a_thread_that_waits_misses_no_frame_that_another_one_submits(library, frames):
+    path = library("def process_ip(b, m, o):\n    return {'frame': {'n': m['frame'][0]['frame_num']}}")
+    under_way, texts, begin = deque(), [], threading.Barrier(2)
+
+    def collect_all():
+        begin.wait()
+        while len(texts) < 300:
+            while not under_way:
+                pool.wait(frames.wake)
+            job = under_way.popleft()
+            texts.append(pool.collect(job, frames.wake).text)
+            shared.unref(job.buffer)
+
+    with started(path, workers=2) as pool:
+        other = threading.Thread(target=collect_all, daemon=True)
+        other.start()
+        begin.wait()
+        for number in range(300):
+            job = frames.job(ours=number % 3 == 0)
+            while not pool.submit(job, queue=True):
+                pass
+            under_way.append(job)
+            if pool.is_heard(job):
+                pool.poke()
+        other.join(60)
+        assert not other.is_alive()
+    assert texts == [f'{{"frame":{{"n":{number}}}}}' for number in range(300)]
+
+
+def test_a_question_about_caps_is_answered_while_another_thread_waits(library, frames):
+    path = library(
+        "def process(b, m, o):\n    return None, None\n\ndef output_caps(caps, options):\n    return 'video/x-raw,width=8'"
+    )
+    pool = ProcessPool(str(path), in_place=False, workers=1)
+    pool.start({}, None)
+    begin, is_over = threading.Barrier(2), threading.Event()
+
+    def listen():
+        begin.wait()
+        while not is_over.is_set():
+            pool.wait(frames.wake)
+
+    other = threading.Thread(target=listen, daemon=True)
+    other.start()
+    begin.wait()
+    try:
+        assert [pool.output_caps(Gst.Caps.from_string(pooled.CAPS), frames.wake) for _ in range(30)] == [
+            "video/x-raw,width=8"
+        ] * 30
+    finally:
+        is_over.set()
+        pool.poke()
+        other.join(60)
+        pool.stop()
+    assert not other.is_alive()

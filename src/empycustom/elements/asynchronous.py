@@ -70,6 +70,10 @@ class Asynchronous(Generic[_Job]):
         """Wait for a job, in the task. Return the buffer that goes downstream, or 0 and the GstFlowReturn. Raises Woken."""
         raise NotImplementedError
 
+    def count(self, job: _Job) -> None:
+        """Count a job, in the task, when its frame has left or was dropped."""
+        raise NotImplementedError
+
     def forget(self, jobs: list[_Job]) -> None:
         """Give back all that is under way, of which these are in the queue: no other thread is in here."""
         raise NotImplementedError
@@ -151,6 +155,8 @@ class Asynchronous(Generic[_Job]):
 
     def wait_for_room(self, limit: int) -> bool:
         """Wait until less than ``limit`` frames are under way; return False where the stream is interrupted."""
+        if self.flow == FLOW_OK and self._entered - self._left < limit:
+            return True
         return self._wait_until(lambda: self._entered - self._left < limit)
 
     def drain(self) -> bool:
@@ -195,6 +201,8 @@ class Asynchronous(Generic[_Job]):
             flow = self.push(buffer)
         elif flow == FLOW_DROPPED:
             flow, self._leaves_behind_gap = FLOW_OK, True
+        if not isinstance(item, int):
+            self.count(item)
         self._left += 1
         self.changed.set()
         return flow

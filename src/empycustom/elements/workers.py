@@ -25,7 +25,7 @@ from empycustom.model.values import name_frames
 from empycustom.model.wire import in_meta
 from empycustom.native.memory import unref
 from empycustom.runners.processes import ProcessPool
-from empycustom.runners.protocol import Job, Pool, Woken
+from empycustom.runners.protocol import Job, Pool
 from empycustom.runners.replaceable import ReplaceablePool
 from empycustom.text import as_path
 
@@ -126,7 +126,7 @@ class Workers(Asynchronous[Job]):
 
     def _show_newest(self, buffer: int, frame: Frame, *, is_due: bool) -> int:
         """Push a frame with the newest result that there is."""
-        flow = self._newest.add_to(buffer, frame, self.collect, is_due=is_due)
+        flow = self._newest.add_to(buffer, frame, self._collect_now, is_due=is_due)
         if flow == FLOW_OK:
             return self.push(buffer)
         unref(buffer)
@@ -153,7 +153,6 @@ class Workers(Asynchronous[Job]):
         """Hand a frame to a worker, and wait for one if it has to; return whether there was one."""
         values, tally, has_waited = self._owner.values, self._owner.tally, False
         while self.flow == FLOW_OK:
-            self.changed.clear()  # before the question: what changes afterwards ends the wait
             every = values["pace"] == "every"
             if self._pool.submit(job, queue=every):
                 tally.processed += 1
@@ -161,9 +160,11 @@ class Workers(Asynchronous[Job]):
             if not every:
                 tally.skipped += 1
                 return False
+            if has_waited:
+                self.changed.wait()
             tally.waited += not has_waited
             has_waited = True
-            self.changed.wait()
+            self.changed.clear()  # before the next question: what changes afterwards ends the wait
         return False
 
     def _can_pass(self) -> bool:
@@ -188,7 +189,10 @@ class Workers(Asynchronous[Job]):
     def finish(self, job: Job) -> tuple[int, int]:
         """Wait for the result of a frame, and apply it; return the buffer that goes downstream, or 0 and why it does not."""
         try:
-            result = self.collect(job)
+            try:
+                result = self._pool.collect(job, self.wake)
+            finally:
+                self.changed.set()  # its worker has room
             return self._made(job, result), FLOW_DROPPED
         except StreamEndedError as end:
             unref(job.buffer)
@@ -202,20 +206,15 @@ class Workers(Asynchronous[Job]):
         unref(job.buffer)
         return 0, flow or FLOW_DROPPED
 
-    def collect(self, job: Job) -> Result | None:
-        """Wait for the result of a frame, and count how long it took. Raises what :meth:`Pool.collect` raises."""
-        is_over = True
+    def _collect_now(self, job: Job) -> Result | None:
+        """Return the result of a frame that is done. Raises what :meth:`Pool.collect` raises."""
         try:
             return self._pool.collect(job, self.wake)
-        except Woken:
-            is_over = False
-            raise
         finally:
-            if is_over:
-                self.changed.set()  # its worker has room
-                self._count(job)
+            self.count(job)
 
-    def _count(self, job: Job) -> None:
+    def count(self, job: Job) -> None:
+        """Count how long the call of a frame took, and warn where that is too long."""
         owner, took = self._owner, job.took_ns
         owner.tally.times.add(took)
         owner.tally.transport.add(job.transport_ns)

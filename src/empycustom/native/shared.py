@@ -40,6 +40,7 @@ _memory = reader("GstMemory", "allocator", "parent", "maxsize", "align", "offset
 _references = reader("GstMiniObject", "refcount")
 _flags_and_times = reader("GstBuffer", "mini_object.flags", "pts", "dts", "duration", "offset", "offset_end")
 _set_times = writer("GstBuffer", "pts", "dts", "duration", "offset", "offset_end")
+_set_flags = writer("GstMiniObject", "flags")
 _size_in_gobject_class = unpacker("=Q")
 
 
@@ -255,8 +256,7 @@ def times_of(address: int) -> Times:
 def set_times(address: int, times: Times) -> None:
     """Set the flags and the times of the writable buffer at an address."""
     flags, *rest = times
-    header = ffi.cast("GstMiniObject *", address)
-    header.flags = (header.flags & ~_STREAM_FLAGS) | flags
+    _set_flags(address, _flags_and_times(address)[0] & ~_STREAM_FLAGS | flags)
     _set_times(address, *rest)
 
 

@@ -28,7 +28,7 @@ from empycustom.runners.relay import Relay
 from empycustom.runners.supervisor import PAUSED, READY, STARTING, Supervisor, Ticket
 
 _UNLIKE_ANY = b"\0"  # no source has it
-_CAPS_S = 0.01
+_CAPS_S = 0.01  # after so long it is looked whether another thread has heard the answer
 _ROOM = 2  # frames of a worker: one that it works on, and one that waits
 
 
@@ -135,14 +135,19 @@ class ProcessPool:
     def _free(self, *, queue: bool) -> Supervisor | None:
         """Return the worker with the least to do, if it has room."""
         with self._lock:
-            if not all(worker.state == READY if queue else worker.is_idle for worker in self._workers):
-                for worker in self._workers:
-                    worker.pump()
-                self.poke()  # who waits for what was just heard
+            for worker in self._workers:
+                if worker.state != READY or not (queue or worker.is_idle):
+                    self._pump_all()
+                    break
             if queue:
                 worker = min(self._workers, key=_busyness)
                 return worker if worker.load < _ROOM else None
             return next((each for each in self._workers if each.is_idle), None)
+
+    def _pump_all(self) -> None:
+        for worker in self._workers:
+            worker.pump()
+        self.poke()  # who waits for what was just heard
 
     def _share(self, job: Job, ticket: Ticket) -> None:
         """Put the frame of a job into shared memory, if it is not there."""
@@ -188,12 +193,14 @@ class ProcessPool:
 
     def wait(self, wake_fd: int) -> None:
         """Wait until a worker has said something, or :meth:`poke` was called. Raises Woken."""
-        watched = [worker.process for worker in self._workers if worker.process]
+        with self._lock:
+            watched = [worker.process for worker in self._workers if worker.process]
         # A call that takes too long is seen by whoever collects it, who may not know yet that there is one.
-        self._wait(watched, self.call_timeout_ms / 1000 or None, wake_fd)
+        ready = self._wait(watched, self.call_timeout_ms / 1000 or None, wake_fd)
         with self._lock:
             for worker in self._workers:
-                worker.pump()
+                if worker.process in ready:
+                    worker.pump()
 
     def poke(self) -> None:
         """End a wait. From any thread."""
@@ -211,7 +218,7 @@ class ProcessPool:
         with self._lock:
             min(self._workers, key=_busyness).give(ticket)
         try:
-            self._wait_for(ticket, wake_fd, _CAPS_S)  # another thread may hear it
+            self._wait_for(ticket, wake_fd, _CAPS_S)
         except Woken:
             with self._lock:
                 ticket.worker.forget(ticket, self._number + 1)
@@ -248,8 +255,8 @@ class ProcessPool:
             worker.pump()
         return [worker.process for worker in wanted if worker.process]
 
-    def _wait(self, processes: list[Process], patience_s: float | None, wake_fd: int | None) -> None:
-        """Wait until one of some processes says something, or has ended. Raises Woken."""
+    def _wait(self, processes: list[Process], patience_s: float | None, wake_fd: int | None) -> list[Process]:
+        """Wait until some of these processes say something, or have ended, and return them. Raises Woken."""
         poll = select.poll()
         files = [self._poke, *(file for process in processes for file in (process.file, process.pidfd))]
         for file in files if wake_fd is None else (*files, wake_fd):
@@ -262,6 +269,7 @@ class ProcessPool:
             process.has_ended |= process.pidfd in ready
         if wake_fd in ready:
             raise Woken
+        return [process for process in processes if process.has_ended or process.file in ready]
 
     def _taken(self, job: Job, ticket: Ticket) -> Result | None:
         """Give a job its buffer, and return its result, or raise what became of it."""

@@ -17,7 +17,8 @@ _SETTINGS = ("options", "events", "call_timeout_ms", "target")  # a new pool get
 class Generation:
     """One pool of several that replace each other. ``given`` and ``settled`` are the numbers of its frames so far.
 
-    ``is_watched``: somebody waits for its workers."""
+    ``is_watched``: somebody waits for its workers.
+    """
 
     given = settled = 0
     is_watched = False

@@ -39,19 +39,36 @@ _NONE = 2**64 - 1  # GST_CLOCK_TIME_NONE
 
 
 class _Image:
-    """A frame in shared memory, as a callback gets it."""
+    """A frame in shared memory, as a callback gets it: ``buffer``, with no other ``metas`` than these."""
 
     def __init__(self, file: int, length: int) -> None:
         self.view, self._place = SharedView(file, length), (0, 0)
-        self._buffer: Any = None
+        self.buffer: Any = None
+        self.metas: list[tuple[int, int]] = []
+        self._about: Any = None
         os.close(file)
 
     def open(self, exporter: ArrayExporter, offset: int, size: int) -> Any:
         """Return the Gst.Buffer of these bytes."""
         if self._place != (offset, size):
-            self._buffer, self._place = wrap(Gst.Buffer.new()), (offset, size)
-            self.view.fill(hash(self._buffer), exporter, offset, size)
-        return self._buffer
+            self.buffer, self._place = wrap(Gst.Buffer.new()), (offset, size)
+            self.view.fill(hash(self.buffer), exporter, offset, size)
+            self._about = None
+        return self.buffer
+
+    def describe(self, layout: Any, described: tuple[str, int, int]) -> None:
+        """Let the buffer have this layout, None: that of its caps, of which ``described`` are format, width and height."""
+        if self._about != (layout, described):
+            self._about = layout, described
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Let the buffer have the layout that was wanted last, and no other metas, whatever the library has done to it."""
+        if self._about:
+            layout, (name, *size) = self._about
+            number = int(GstVideo.VideoFormat.from_string(name)) if layout else 0
+            describe(hash(self.buffer), VideoLayout(*layout) if layout else None, (number, *size))
+            self.metas = scan(hash(self.buffer))
 
 
 class Worker:
@@ -133,41 +150,32 @@ class Worker:
         buffer = found.open(self._exporter, offset, size)
         target = self._images[others[0][0]].open(self._exporter, *others[0][1:]) if others else None
         references = getrefcount(buffer)
-        answer, times = self._called(number, found.view, buffer, target, *given)
+        answer, times = self._called(number, found, target, *given)
         changes = found.view.was_written(), times
         kept = getrefcount(buffer) > references or found.view.is_kept()
         if kept:  # the memory is the library's from now on
             del self._images[slot]
         took = self._runner.took_ns
         self._answer("answer", number, took, monotonic_ns() - began - took, kept, changes, answer)
+        if not kept:
+            found.tidy()  # for the next frame, while nobody waits
         if len(self._sources) > self._told_sources:  # a function has imported a module that lies beside the library
             self._told_sources = len(self._sources)
             self._answer("sources", self._sources)
 
     def _called(
-        self,
-        number: int,
-        view: SharedView,
-        buffer: Any,
-        target: Any,
-        in_meta: Any,
-        counts: Any,
-        layout: Any,
-        times: Any,
-        wanted: Any,
+        self, number: int, image: _Image, target: Any, in_meta: Any, counts: list[int], layout: Any, times: Any, wanted: Any
     ) -> tuple[Any, Any]:
-        """Return what the library made of a buffer, and its times, where they have been changed."""
-        address, about = hash(buffer), in_meta["buffer"]
-        described = about["format"], about["width"], about["height"], about["interlace_mode"]
-        number_of_format = int(GstVideo.VideoFormat.from_string(described[0])) if layout else 0
-        describe(address, VideoLayout(*layout) if layout else None, (number_of_format, *described[1:3]))
+        """Return what the library made of a frame, and its times, where they have been changed."""
+        buffer, about = image.buffer, in_meta["buffer"]
+        address, described = hash(buffer), (about["format"], about["width"], about["height"], about["interlace_mode"])
+        image.describe(layout, described[:3])
         set_times(address, times)
-        metas = scan(address)
         frame: Any = SimpleNamespace(in_meta=in_meta, handles=[range(count) for count in counts])
         _CALL.pack_into(self._board, CALL_AT, number, monotonic_ns())
         try:
             result = self._runner.run(frame, buffer)
-            self._refuse_losses(view, address, metas)
+            self._refuse_losses(image.view, address, image.metas)
             made = self._made(result, buffer, target, wanted, described, times) if wanted else None
             answer = "result", pack_result(result), made
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
