@@ -126,7 +126,7 @@ class Workers(Asynchronous[Job]):
 
     def _show_newest(self, buffer: int, frame: Frame, *, is_due: bool) -> int:
         """Push a frame with the newest result that there is."""
-        flow = self._newest.add_to(buffer, frame, self._collect_now, is_due=is_due)
+        flow = self._newest.add_to(buffer, frame, self.collect, is_due=is_due)
         if flow == FLOW_OK:
             return self.push(buffer)
         unref(buffer)
@@ -206,8 +206,8 @@ class Workers(Asynchronous[Job]):
         unref(job.buffer)
         return 0, flow or FLOW_DROPPED
 
-    def _collect_now(self, job: Job) -> Result | None:
-        """Return the result of a frame that is done. Raises what :meth:`Pool.collect` raises."""
+    def collect(self, job: Job) -> Result | None:
+        """Return the result of a frame that is done, and count it. Raises what :meth:`Pool.collect` raises."""
         try:
             return self._pool.collect(job, self.wake)
         finally:
