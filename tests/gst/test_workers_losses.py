@@ -63,6 +63,7 @@ READS = {
     "extract": "buffer.extract_dup(0, 9)",
     "another buffer": "buffer.copy_deep().fill(0, b'12')",
     "a frame that it keeps": "kept = globals().setdefault('kept', [])\nkept.append(buffer)\nkept[0].extract_dup(0, 9)",
+    "and writes into later": "kept = globals().setdefault('kept', [])\nkept[:1] and kept.pop().fill(0, b'12')\nkept.append(buffer)",
 }
 
 

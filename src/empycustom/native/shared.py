@@ -313,6 +313,7 @@ class SharedView:
         """Let the empty buffer at an address have ``size`` bytes, from ``offset`` on. They stay as long as anybody has them."""
         exporter.wrap(address, self._mapping, self._mapping.data + offset, size)
         self._buffer, self._memory, self._size = address, gst.gst_buffer_peek_memory(address, 0), size
+        _written.discard(self._memory)  # of one that was there before
         memory, (allocator, _) = ffi.cast("GstMemory *", self._memory), _noting_allocator()
         gst.gst_object_unref(address_of(memory.allocator))
         memory.allocator = ffi.cast("void *", glib.g_object_ref(allocator))
