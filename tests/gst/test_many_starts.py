@@ -30,7 +30,8 @@ def made(way):
 
 def once(number):
     pipeline = made(WAYS[number % 4]) if number % 8 < 4 else kept[number % 4]
-    assert pipeline.set_state(Gst.State.PLAYING) != Gst.StateChangeReturn.FAILURE
+    if pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
+        raise AssertionError(pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR).parse_error())
     element = pipeline.get_by_name("e")
     until = time.monotonic() + 60
     while element.get_property("stats").get_value("processed") < 4:
