@@ -64,18 +64,30 @@ def test_results_and_pixels_are_those_of_the_streaming_thread(library, frames, r
 
 
 RAISED = {
-    "an exception": "raise ValueError('no\\nsecond line')",
-    "one with a cause": "raise KeyError('rect_parms') from OSError('x')",
-    "one that cannot be read": "raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})",
-    "SystemExit": "raise SystemExit(3)",
-    "KeyboardInterrupt": "raise KeyboardInterrupt",
-    "the end of the stream": "raise empycustom.EndOfStream('seen all')",
-    "no metadata": "return 7",
-    "a wrong key": "return {'frames': {}}",
-    "a value that is none": "return {'frame': {'x': object()}}",
-    "a value that raises": "return type('Odd', (list,), {'__iter__': lambda self: 1 / 0, '__len__': lambda self: 1 / 0})([1])",
-    "writing to what is read-only": "frame = empycustom.map_frame(io_buffer, in_meta)\n    with frame: frame.pixels[0] = 1",
-    "a debugger that was left": "import bdb; raise bdb.BdbQuit",
+    "an exception": ("raise ValueError('no\\nsecond line')", "process_ip raised ValueError: no …; fix"),
+    "one with a cause": ("raise KeyError('rect_parms') from OSError('x')", "rect_params may be meant"),
+    "one that cannot be read": (
+        "raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})",
+        "raised Odd: (its text is not available: ZeroDivisionError)",
+    ),
+    "SystemExit": ("raise SystemExit(3)", "process_ip raised SystemExit: 3"),
+    "KeyboardInterrupt": ("raise KeyboardInterrupt", "that is how Ctrl-C ends a call"),
+    "the end of the stream": (
+        "raise empycustom.EndOfStream('seen all')",
+        "ended the stream, and this frame is not passed on: seen all",
+    ),
+    "no metadata": ("return 7", "got int 7, which is not metadata"),
+    "a wrong key": ("return {'frames': {}}", "frames: is an unknown key"),
+    "a value that is none": ("return {'frame': {'x': object()}}", "builtins.object is not a JSON value"),
+    "a value that raises": (
+        "return type('Odd', (list,), {'__iter__': lambda self: 1 / 0, '__len__': lambda self: 1 / 0})([1])",
+        "it raises ZeroDivisionError: division by zero when it is read",
+    ),
+    "writing to what is read-only": (
+        "frame = empycustom.map_frame(io_buffer, in_meta)\n    with frame: frame.pixels[0] = 1",
+        "a view of the frame is read-only",
+    ),
+    "a debugger that was left": ("import bdb; raise bdb.BdbQuit", "the debugger was left in process_ip"),
 }
 
 
@@ -85,8 +97,8 @@ def facts_of(error):
     return type(error), str(error), error.reported, about
 
 
-@pytest.mark.parametrize("raised", RAISED.values(), ids=RAISED)
-def test_exceptions_are_those_of_the_streaming_thread(library, frames, raised):
+@pytest.mark.parametrize(("raised", "text"), RAISED.values(), ids=RAISED)
+def test_exceptions_are_those_of_the_streaming_thread(library, frames, raised, text):
     path = library(f"import empycustom\n\ndef process_ip(io_buffer, in_meta, options):\n    {raised}\n")
     runner = pooled.inline(path)
     with pytest.raises(errors.LibraryError) as wanted:
@@ -94,6 +106,7 @@ def test_exceptions_are_those_of_the_streaming_thread(library, frames, raised):
     runner.stop()
     with started(path) as pool, pytest.raises(errors.LibraryError) as found:
         frames.run(pool)
+    assert text in str(found.value)
     assert facts_of(found.value) == facts_of(wanted.value)
 
 

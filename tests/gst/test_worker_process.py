@@ -62,6 +62,15 @@ BUFFERS = {
     "another format": (SMALL, "described(Gst.Buffer.new_wrapped(bytes(128)))"),
     "no frame": (SMALL, "'text'"),
 }
+REFUSED = {
+    "a wrong shape",
+    "a wrong type",
+    "too few planes",
+    "too few bytes",
+    "too many bytes",
+    "another format",
+    "no frame",
+}
 HELPERS = """\
 
 
@@ -76,8 +85,9 @@ def described(buffer):
 """
 
 
-@pytest.mark.parametrize(("caps", "made"), BUFFERS.values(), ids=BUFFERS)
-def test_new_frames_are_those_of_the_streaming_thread(library, frames, caps, made):
+@pytest.mark.parametrize("name", BUFFERS)
+def test_new_frames_are_those_of_the_streaming_thread(library, frames, name):
+    caps, made = BUFFERS[name]
     path = library(f"{START}    return {made}, {{'frame': {{'a': 1}}}}\n{HELPERS}")
     target = FrameFormat(Gst.Caps.from_string(caps))
     failure = None
@@ -85,11 +95,13 @@ def test_new_frames_are_those_of_the_streaming_thread(library, frames, caps, mad
         wanted = pooled.made_inline(frames, path, target)
     except errors.LibraryError as error:
         failure = error
+    assert bool(failure) == (name in REFUSED), failure
     if failure:
         with pytest.raises(type(failure)) as raised:
             made_in_worker(frames, path, target)
         assert (str(raised.value), raised.value.details) == (str(failure), failure.details)
         return
+    assert (wanted is None) == (name == "nothing")
     found = made_in_worker(frames, path, target)
     if wanted is not None and "600" in made:  # the bytes behind the frame are left out
         wanted = wanted[0][: target.size], wanted[1]

@@ -115,6 +115,8 @@ def test_seeks_while_playing(library, pace):
     lib = library(UNEVEN)
     pipeline = Gst.parse_launch(f"{SEEKABLE} workers=2 pace={pace} custom-lib={lib} ! fakesink name=out")
     start, stale, seen = [0], [], []
+    seed = random.randrange(1 << 32)
+    dice = random.Random(seed)
 
     def look(_pad, info):
         if info.type & Gst.PadProbeType.BUFFER:
@@ -129,17 +131,17 @@ def test_seeks_while_playing(library, pace):
     pipeline.set_state(Gst.State.PLAYING)
     for _ in range(25):
         pipeline.get_state(TIMEOUT)
-        time.sleep(random.random() * 0.02)
-        target = random.randrange(1000) * Gst.SECOND
-        assert pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, target)
+        time.sleep(dice.random() * 0.02)
+        target = dice.randrange(1000) * Gst.SECOND
+        assert pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, target), f"seed {seed}"
     pipeline.get_state(TIMEOUT)
     count, until = len(seen), time.monotonic() + 60
     while len(seen) < count + 10:
-        assert time.monotonic() < until, "it does not go on"
+        assert time.monotonic() < until, f"it does not go on; seed {seed}"
         time.sleep(0.01)
     pipeline.set_state(Gst.State.NULL)
-    assert not stale
-    assert start == [target]
+    assert not stale, f"seed {seed}"
+    assert start == [target], f"seed {seed}"
 
 
 NEW_FRAMES = """
