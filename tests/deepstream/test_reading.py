@@ -233,11 +233,3 @@ def test_a_program_reads_the_document_of_a_batch(play, library):
     samples = play(pipeline).samples
     assert [empycustom.document(sample) for sample in samples] == [json.loads(text) for text in texts]
     assert [frame["emcustom"] for frame in empycustom.document(samples[-1])["frame"]] == [0, 1]
-
-
-def test_batches_are_refused_once_where_the_library_has_workers(play, library):
-    lib = library("def process_ip(b, m, o):\n    pass\n")
-    played = play(f"{SOURCE} ! fakemux ! empycustom in-place=true workers=2 custom-lib={lib} ! fakesink")
-    assert [text for text, _ in played.errors if "workers" in text] == [
-        "batches of DeepStream cannot go to workers; set workers=0"
-    ]
