@@ -204,7 +204,7 @@ class Asynchronous(Generic[_Job]):
         if not isinstance(item, int):
             self.count(item)
         self._left += 1
-        self.changed.set()
+        self.tell()
         return flow
 
     def push(self, buffer: int) -> int:
@@ -214,6 +214,11 @@ class Asynchronous(Generic[_Job]):
             buffer = writable(buffer)
             mark_discontinuity(buffer)
         return self._pads.push(buffer)
+
+    def tell(self) -> None:
+        """End a wait for a change. Where it is set already, whoever waits next clears it before looking."""
+        if not self.changed.is_set():
+            self.changed.set()
 
     # Events and queries.
 

@@ -192,7 +192,7 @@ class Workers(Asynchronous[Job]):
             try:
                 result = self._pool.collect(job, self.wake)
             finally:
-                self.changed.set()  # its worker has room
+                self.tell()  # its worker has room
             return self._made(job, result), FLOW_DROPPED
         except StreamEndedError as end:
             unref(job.buffer)

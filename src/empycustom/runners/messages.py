@@ -27,6 +27,7 @@ _LONGEST = 1 << 15  # bytes of a message in the socket, which holds 212,992 in a
 _INTS = [Struct(f"={count}i") for count in range(5)]  # files, as they go with a message
 _SPACE = socket.CMSG_SPACE(_INTS[-1].size)
 _IN_A_FILE = b"F"
+_CLOEXEC, _CTRUNC = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC)  # calculating with enums takes longer than a message
 _ENDED = (BrokenPipeError, ConnectionResetError)  # also where a process ended without having read all
 
 # The board is memory that a pool and a worker write numbers into, at the beginning of the worker's notes: the lowest number of a
@@ -66,12 +67,12 @@ def _send(control: socket.socket, message: bytes, files: Sequence[int], flags: i
 def receive(control: socket.socket, *, flags: int = 0) -> tuple[bytes, list[int]]:
     """Return a message, and the files that came with it. Raises as :func:`send` does, and OSError where a file has no room."""
     try:
-        message, extra, how, _ = control.recvmsg(_LONGEST, _SPACE, flags | socket.MSG_CMSG_CLOEXEC)
+        message, extra, how, _ = control.recvmsg(_LONGEST, _SPACE, flags | _CLOEXEC)
     except _ENDED as error:
         raise EOFError from error
     if not message:
         raise EOFError
-    if how & socket.MSG_CTRUNC:
+    if how & _CTRUNC:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     files = [file for _, _, data in extra for file in _INTS[len(data) // 4].unpack(data)] if extra else []
     if message == _IN_A_FILE:

@@ -24,6 +24,7 @@ from empycustom.runners.worker import BOOT
 from empycustom.text import working_folder
 
 _NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
+_DONTWAIT = int(socket.MSG_DONTWAIT)
 _ABORT_S = 0.1  # for the traceback of a process that is to end
 _LONGEST_NOTE = 1 << 18
 
@@ -100,7 +101,7 @@ class Process:
     def send(self, message: bytes, files: list[int]) -> bool:
         """Send a message without waiting; return False where it has to wait, or has ended."""
         try:
-            send(self.control, message, files, flags=socket.MSG_DONTWAIT)
+            send(self.control, message, files, flags=_DONTWAIT)
             os.eventfd_write(self._bell, 1)
         except BlockingIOError:
             return False
@@ -112,7 +113,7 @@ class Process:
     def message(self) -> Any:
         """Return the next message, None: there is none."""
         try:
-            return at_parent(receive(self.control, flags=socket.MSG_DONTWAIT)[0])
+            return at_parent(receive(self.control, flags=_DONTWAIT)[0])
         except BlockingIOError:
             return None
         except EOFError:

@@ -159,7 +159,7 @@ class ProcessPool:
                 unref(ticket.original)
                 ticket.original = 0
         frame = job.frame
-        layout = frame.metas.layout and tuple(frame.metas.layout)
+        layout = frame.metas.layout
         wanted = None
         if not self._in_place:
             target = self.target
@@ -168,7 +168,7 @@ class ProcessPool:
         others = [shared.shared_in(ticket.target)] if wanted else []
         ticket.places = (found, *filter(None, others))
         counts = [len(handles) for handles in frame.handles]
-        ticket.given = frame.in_meta, counts, layout, shared.times_of(ticket.image), wanted
+        ticket.given = frame.in_meta, counts, layout and tuple(layout), shared.times_of(ticket.image), wanted
 
     def collect(self, job: Job, wake_fd: int) -> Result | None:
         """Wait for a frame, and return what the library made of it. Raises LibraryError, WorkerError, Woken."""

@@ -46,6 +46,7 @@ class _Image:
         self.buffer: Any = None
         self.metas: list[tuple[int, int]] = []
         self._about: Any = None
+        self._wanted: tuple[VideoLayout | None, tuple[int, ...]] = (None, ())
         os.close(file)
 
     def open(self, exporter: ArrayExporter, offset: int, size: int) -> Any:
@@ -59,16 +60,15 @@ class _Image:
     def describe(self, layout: Any, described: tuple[str, int, int]) -> None:
         """Let the buffer have this layout, None: that of its caps, of which ``described`` are format, width and height."""
         if self._about != (layout, described):
-            self._about = layout, described
+            self._about, (name, *size) = (layout, described), described
+            number = int(GstVideo.VideoFormat.from_string(name)) if layout else 0
+            self._wanted = VideoLayout(*layout) if layout else None, (number, *size)
             self.tidy()
 
     def tidy(self) -> None:
         """Let the buffer have the layout that was wanted last, and no other metas, whatever the library has done to it."""
-        if self._about:
-            layout, (name, *size) = self._about
-            number = int(GstVideo.VideoFormat.from_string(name)) if layout else 0
-            describe(hash(self.buffer), VideoLayout(*layout) if layout else None, (number, *size))
-            self.metas = scan(hash(self.buffer))
+        describe(hash(self.buffer), *self._wanted)
+        self.metas = scan(hash(self.buffer))
 
 
 class Worker:
@@ -188,8 +188,9 @@ class Worker:
 
     def _refuse_losses(self, view: SharedView, address: int, metas: list[tuple[int, int]]) -> None:
         """Raise CallbackError where the library did to the buffer at an address what its parent cannot see."""
-        library, changed = self._runner.library, {*scan(address)} ^ {*metas}
-        if changed:
+        library, found = self._runner.library, scan(address)
+        if found != metas:
+            changed = {*found} ^ {*metas}
             what = f"{library.name} changed the metadata of the buffer ({kinds_of(changed)})"
             raise library.error(CallbackError, what, _STAYS + "; return attributes or new_object, or set workers=0")
         if view.is_replaced():

@@ -167,7 +167,7 @@ class Supervisor:
         told = None if ticket.told[0] is self._told[0] and ticket.told[1] is self._told[1] else ticket.told
         new = [memory for memory, _, _ in ticket.places if memory.number not in self._known]
         gone = [*(self._known - shared.living)] if new else []
-        lengths = [(memory.number, memory.length) for memory in new]
+        lengths = [(memory.number, memory.length) for memory in new] if new else []
         places = [(memory.number, offset, size) for memory, offset, size in ticket.places]
         rest = (lengths, gone, places) if places else ()
         message = to_worker(ticket.kind, ticket.number, told, *rest, ticket.given)
