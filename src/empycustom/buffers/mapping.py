@@ -165,6 +165,10 @@ def _shapes(planes: tuple[PlaneLayout, ...]) -> str:
 # ``map_frame``: views of a frame, whatever memory it is in.
 
 
+# What it looks for in each call: PyGObject looks some of them up anew each time, which takes longer than to map.
+_BUFFER, _SAMPLE, _OF_CAPS = Gst.Buffer, Gst.Sample, (Gst.Caps, Gst.Pad)
+
+
 def map_frame(buffer: Any, in_meta: Any = None, *, writable: bool = False, batch_id: int = 0) -> MappedFrame[Any]:
     """Map a buffer for the length of a ``with`` block, and give views of its pixels.
 
@@ -200,15 +204,15 @@ def map_frame(buffer: Any, in_meta: Any = None, *, writable: bool = False, batch
     >>> with empycustom.map_frame(io_buffer, in_meta, writable=True) as frame:
     ...     frame.pixels[:10] = 255
     """
-    if isinstance(buffer, Gst.Sample):
+    if isinstance(buffer, _SAMPLE):
         buffer, in_meta = buffer.get_buffer(), buffer.get_caps() if in_meta is None else in_meta
-    if not isinstance(buffer, Gst.Buffer):
+    if not isinstance(buffer, _BUFFER):
         raise FrameError(
             "map_frame needs the Gst.Buffer that the callback got, or the Gst.Sample of an appsink, "
             f"not a {type(buffer).__name__}."
         )
     try:
-        about = _described(in_meta) if isinstance(in_meta, (Gst.Caps, Gst.Pad)) else in_meta["buffer"]
+        about = _described(in_meta) if isinstance(in_meta, _OF_CAPS) else in_meta["buffer"]
         video_format, width, height, memory = about["format"], about["width"], about["height"], about["memory"]
     except (KeyError, TypeError) as error:
         raise FrameError(

@@ -172,6 +172,7 @@ const GstMetaInfo *gst_meta_get_info(const char *name);
 const GstMetaInfo *gst_meta_register_custom(const char *name, const char **tags, void *f, void *data, void *destroy);
 gboolean gst_meta_api_type_has_tag(GType api, GQuark tag);
 address gst_buffer_add_custom_meta(address buffer, const char *name);
+typedef struct { GstMeta meta; address structure; } GstCustomMeta;
 address gst_custom_meta_get_structure(address meta);
 GstVideoRegionOfInterestMeta *gst_buffer_add_video_region_of_interest_meta(
     address buffer, const char *type, unsigned x, unsigned y, unsigned w, unsigned h);

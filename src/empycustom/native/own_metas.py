@@ -220,14 +220,14 @@ class JsonMeta:
 
 def text_at(meta_address: int) -> bytes:
     """Return the text in the custom meta at an address, in UTF-8; the empty text where it has none."""
-    text = _string_in(_structure_of(meta_address), _JSON)
+    text = _string_in(_structure(meta_address)[0], _JSON)
     return _bytes_at(text) if text else b""
 
 
 def frame_num_at(meta_address: int) -> int | None:
     """Return the frame's number in the custom meta at an address; None where it is not there, or too large."""
-    number = uint64_in(_structure_of(meta_address), _NUMBER)
+    number = uint64_in(_structure(meta_address)[0], _NUMBER)
     return number if number is not None and number < FRAME_NUMBERS else None
 
 
-_structure_of, _string_in, _bytes_at = gst.gst_custom_meta_get_structure, gst.gst_structure_get_string, ffi.string
+_structure, _string_in, _bytes_at = reader("GstCustomMeta", "structure"), gst.gst_structure_get_string, ffi.string
