@@ -327,3 +327,15 @@ def test_a_question_about_caps_is_answered_while_another_thread_waits(library, f
         other.join(60)
         pool.stop()
     assert not other.is_alive()
+
+
+def test_a_worker_may_run_where_it_might_before(library, frames):
+    path = library(
+        "import os\ndef process_ip(b, m, o):\n    cores = sorted(os.sched_getaffinity(0))\n"
+        "    if m['frame'][0]['frame_num'] == 19:\n        os.sched_setaffinity(0, cores[:1])\n"
+        "    return {'frame': {'cores': cores}}"
+    )
+    cores = sorted(os.sched_getaffinity(0))
+    with started(path) as pool:
+        found = [json.loads(frames.run(pool)[0].text)["frame"]["cores"] for _ in range(40)]
+    assert found == [cores] * 20 + [cores[:1]] * 20

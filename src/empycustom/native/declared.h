@@ -63,6 +63,7 @@ void g_object_class_install_property(void *object_class, unsigned property_id, G
 /* The C library */
 address mmap(address at, size_t size, int protection, int flags, int file, long offset);
 int munmap(address at, size_t size);
+int sched_getcpu(void);
 
 /* Buffers and their memory */
 typedef struct {

@@ -241,6 +241,8 @@ def ref(address: int) -> None:
     gst.gst_mini_object_ref(ffi.cast("void *", address))
 
 
+core: Any = glib.sched_getcpu  # the number of the one that this thread runs on
+
 # In the other process.
 
 

@@ -18,7 +18,8 @@ from struct import Struct
 from time import monotonic, monotonic_ns
 from typing import Any
 
-from empycustom.runners.messages import BOARD_SIZE, CALL_AT, WANTED_AT, at_parent, receive, send, to_worker
+from empycustom.native.shared import core
+from empycustom.runners.messages import BOARD_SIZE, CALL_AT, CORE_AT, WANTED_AT, at_parent, receive, send, to_worker
 from empycustom.runners.relay import LOG, Relay, encoding_of
 from empycustom.runners.worker import BOOT
 from empycustom.text import working_folder
@@ -102,6 +103,7 @@ class Process:
         """Send a message without waiting; return False where it has to wait, or has ended."""
         try:
             send(self.control, message, files, flags=_DONTWAIT)
+            _NUMBER.pack_into(self._board, CORE_AT, core())
             os.eventfd_write(self._bell, 1)
         except BlockingIOError:
             return False

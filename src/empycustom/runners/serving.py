@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 import socket
 from struct import Struct
 from sys import getrefcount
@@ -19,12 +20,13 @@ from empycustom.library.explain import is_kind
 from empycustom.model.results import Result
 from empycustom.native.memory import ArrayExporter
 from empycustom.native.metas import VideoLayout, kinds_of, portable, scan
-from empycustom.native.shared import SharedView, Times, describe, set_times, times_of
+from empycustom.native.shared import SharedView, Times, core, describe, set_times, times_of
 from empycustom.runners.inline import InlineRunner, read_returned
 from empycustom.runners.made import PlainFormat, address_of, caps_text, check_buffer, write_made
 from empycustom.runners.messages import (
     BOARD_SIZE,
     CALL_AT,
+    CORE_AT,
     WANTED_AT,
     at_worker,
     pack_error,
@@ -112,6 +114,19 @@ class Worker:
                 self._answer("answer", number, 0, 0, False, None, self._output_caps(number, *rest))
             else:
                 self._frame(began, number, files, *rest)
+                self._leave_core()
+
+    def _leave_core(self) -> None:
+        """Go to another core where this is the one that frames are sent from, if there is nothing to do.
+
+        The kernel often wakes a process where it ran last, behind the thread that sends, which goes on to make the next frame.
+        """
+        here = core()
+        if here == _NUMBER.unpack_from(self._board, CORE_AT)[0] and not select.select([self._bell], [], [], 0)[0]:
+            allowed = os.sched_getaffinity(0)
+            if others := allowed - {here}:
+                os.sched_setaffinity(0, others)
+                os.sched_setaffinity(0, allowed)
 
     def _answer(self, *message: Any) -> None:
         reply(self._control, *message)
