@@ -113,10 +113,10 @@ def test_the_keys_of_out_meta_are_those_that_are_read():
            "confidence": 0.5, "text_params": {"display_text": "x"}, "classifier": [], "unique_component_id": 3,
            "tracker_confidence": 0.5, "emcustom": {"a": 1}}  # fmt: skip
     assert set(new) == set(types.NewObject.__annotations__)
-    frame = {"meta": 1, "object": [{}], "new_object": [new]}
+    frame = {"meta": 1, "object": [{}, {}], "new_object": [new], "changed_object": [{"object_id": 5}], "removed_object": [1]}
     assert set(frame) == set(types.OutFrame.__annotations__)
     whole = {"meta": 2, "frame": [frame]}
     assert set(whole) == set(types.OutBatch.__annotations__)
-    result = read_result(whole, [1])
+    result = read_result(whole, [2])
     assert result.ignored == ()
     assert result.frames[0].new_objects[0]["emcustom"] == {"a": 1}

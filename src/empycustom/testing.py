@@ -320,7 +320,7 @@ def _document(in_meta: Any, result: CallbackResult) -> dict[str, Any]:
     frame, found = in_meta["frame"][0], result.frames[0]
     for each, attributes in zip(frame["object"], found.objects, strict=True):
         _attach(each, attributes)
-    frame["object"] += found.new_objects
+    frame["object"] = [*found.changed_objects(frame["object"]), *found.new_objects]
     _attach(frame, found.attributes)
     made = document([frame])
     _attach(made, result.attributes)

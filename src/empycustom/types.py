@@ -224,6 +224,31 @@ class NewObject(TypedDict, total=False):
     """Attributes of the object from libraries upstream."""
 
 
+class ChangedObject(TypedDict):
+    """What becomes different of an object of ````in_meta````; all else stays as it is."""
+
+    class_id: NotRequired[int]
+    """Number of the class; -1: unknown."""
+    object_id: NotRequired[int]
+    """Number that a tracker gave to the object; -1: not tracked."""
+    confidence: NotRequired[float]
+    """Confidence of the detection, from 0 to 1."""
+    obj_label: NotRequired[str]
+    """Name of the class."""
+    rect_params: NotRequired[RectParams]
+    """The box, in pixels of the frame."""
+    text_params: NotRequired[TextParams]
+    """Text that an overlay writes beside the object."""
+    classifier: NotRequired[list[Classifier]]
+    """An entry for each classifier."""
+    unique_component_id: NotRequired[int]
+    """Number of the element that found the object."""
+    tracker_confidence: NotRequired[float]
+    """Confidence of the tracker, from 0 to 1."""
+    emcustom: NotRequired[Any]
+    """Attributes of the object from libraries upstream."""
+
+
 class OutFrame(TypedDict, total=False):
     """The result about one frame."""
 
@@ -233,6 +258,10 @@ class OutFrame(TypedDict, total=False):
     """Attributes of its objects, an entry for each in their order; {}: none."""
     new_object: Sequence[NewObject]
     """Objects that the library has found."""
+    changed_object: Sequence[ChangedObject]
+    """What becomes different of its objects, an entry for each in their order; {}: nothing."""
+    removed_object: Sequence[int]
+    """Indices of its objects that are removed."""
 
 
 class OutBatch(TypedDict, total=False):

@@ -14,7 +14,7 @@ from empycustom.native.own_metas import NO_METAS
 
 # A package that knows objects in a custom meta of its own, "TheirsMeta", with the fields label and x.
 THEIRS = """
-from empycustom.native.loading import gst, int_in, text_in
+from empycustom.native.loading import ffi, gst, int_in, text_in
 
 class Theirs:
     kind, kept, fixed, can_add = "theirs", frozenset(("obj_label", "rect_params")), 1, False
@@ -42,6 +42,18 @@ class Theirs:
 
     def claim(self, meta, number, free):
         raise AssertionError("its keys are unique")
+
+    def add(self, address, found, free, warnings):
+        raise AssertionError("it takes no new objects")
+
+    def change(self, address, meta, changes, warnings):
+        ((number, change),) = changes.items()
+        if change is None:
+            gst.gst_buffer_remove_meta(address, meta)
+            return {}
+        structure = gst.gst_custom_meta_get_structure(meta)
+        gst.gst_structure_set(structure, b"label", ffi.cast("GType", 16 << 2), ffi.new("char[]", change.found["obj_label"].encode()), ffi.NULL)
+        return {number: (number, 0, 4, 4)}
 """
 PROGRAM = """
 import json, sys
@@ -79,13 +91,13 @@ NAMER = (
 def installed(tmp_path):
     """Install a tiny distribution, and return the variables of a process that sees it."""
 
-    def install(source):
+    def install(source, library=NAMER):
         (tmp_path / "theirs.py").write_text(source)
         info = tmp_path / "theirs-1.2.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.2\n")
         (info / "entry_points.txt").write_text(f"[{GROUP}]\ntheirs = theirs:Theirs\n")
-        (tmp_path / "namer.py").write_text(NAMER)
+        (tmp_path / "namer.py").write_text(library)
         (tmp_path / "program.py").write_text(PROGRAM)
 
     return install
@@ -112,6 +124,31 @@ def test_a_source_of_another_package(installed, gst_env, tmp_path):
     assert made == "1"
 
 
+CHANGER = """
+def process_ip(b, m, o):
+    objects = m["frame"][0]["object"]
+    if len(objects) == 2:
+        return {"frame": [{"changed_object": [{"obj_label": "lion", "object_id": 5}], "removed_object": [1]}]}
+"""
+
+
+def test_objects_of_another_package_are_changed_and_removed(installed, gst_env, tmp_path):
+    installed(THEIRS, CHANGER)
+    done = run(gst_env, tmp_path)
+    assert done.returncode == 0, done.stderr
+    document, _ = done.stdout.rsplit(maxsplit=1)
+    (found,) = json.loads(document)["frame"][0]["object"]
+    assert (found["obj_label"], found["object_id"], found["rect_params"]["left"]) == ("lion", 5, 8)
+
+
+def test_a_source_that_cannot_change_objects_is_named(installed, gst_env, tmp_path):
+    installed(THEIRS.replace("def change(", "def other("))
+    done = run(gst_env, tmp_path)
+    assert done.stdout.startswith(
+        "the source of objects theirs (theirs:Theirs) has no change, which empycustom.carriers.protocol."
+    )
+
+
 def test_a_source_that_cannot_be_loaded_is_named_with_its_package(installed, gst_env, tmp_path):
     installed("import no_such_module\n")
     done = run(gst_env, tmp_path)
@@ -122,7 +159,7 @@ def test_a_source_that_cannot_be_loaded_is_named_with_its_package(installed, gst
 @pytest.mark.parametrize("source", SOURCES)
 def test_each_row_of_the_table_is_a_source(source):
     made = source()
-    for name in ("decode", "locate", "key", "claim", "add"):
+    for name in ("decode", "locate", "key", "claim", "add", "change"):
         assert callable(getattr(made, name))
     assert made.kept <= {"class_id", "object_id", "confidence", "obj_label", "rect_params", "text_params", "classifier"}
     assert isinstance(made.api, int)

@@ -93,7 +93,7 @@ WRONG = [
     (
         {"frame": [{"objects": []}]},
         "frame[0].objects",
-        "is an unknown key; object may be meant; known here: meta, object, new_object. Attributes of your own",
+        "is an unknown key; object may be meant; known here: meta, object, new_object, changed_object, removed_object. Attr",
     ),
     ({"frame": [{"object": {}}]}, "frame[0].object", "{} must be a list"),
     ({"frame": [{"object": "x"}]}, "frame[0].object", '"x" must be a list'),

@@ -5,11 +5,11 @@ There is no place in it for a class id; a conversion keeps all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from empycustom.carriers.protocol import Box, Handle, Place, carried
+from empycustom.carriers.protocol import Box, Change, Handle, Place, carried
 from empycustom.model import values as model
 from empycustom.model.keys import BOX, CONFIDENCE, LABEL, TRACK_ID
 from empycustom.model.wire import LARGEST, clean_box, detection_of, object_dict, usable
@@ -58,6 +58,10 @@ class Analytics:
         box = (left, top, min(width, LARGEST), min(height, LARGEST))  # the rounding of both ends may add 1
         label = carried(new.label, warnings)
         return self.key(add_detection(address, Detection(0, label, *box, new.confidence, tracking_id, classes))), box
+
+    def change(self, address: int, meta: int, changes: Mapping[int, Change | None], warnings: list[str]) -> dict[int, Box]:
+        """Change objects of a relation meta: there is a new one then, in which all ids are the same."""
+        raise NotImplementedError
 
 
 def _found(detection: Detection, warnings: list[str]) -> model.Object:

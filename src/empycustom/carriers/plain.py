@@ -17,12 +17,13 @@ there where an object does not lie on whole pixels inside of the frame: left, to
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from empycustom.carriers.matching import drop_duplicates, matched, moved, rounded, twins
 from empycustom.carriers.protocol import (
     ELSEWHERE,
+    Change,
     Frame,
     Handle,
     ObjectSource,
@@ -34,7 +35,7 @@ from empycustom.carriers.protocol import (
 from empycustom.errors import MetadataError
 from empycustom.model import keys, wire
 from empycustom.model import values as model
-from empycustom.model.results import FrameResult, Result, merged
+from empycustom.model.results import FrameResult, Result, merged, value_of
 from empycustom.model.serialize import shorten
 from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note
@@ -100,17 +101,19 @@ class PlainCarrier:
         return decoded
 
     def _decode_objects(self, decoded: Frame, objects: list[Any]) -> None:
-        handles: list[Handle] = []
         warnings: list[str] = []
-        sources = []
-        for api, metas in decoded.metas.others:
+        handles = self._read_objects(decoded.metas, objects, warnings)
+        if any(handle[0] is not handles[0][0] for handle in handles):
+            drop_duplicates(objects, handles, self._sources.order)
+        decoded.handles, decoded.warnings = [handles], warnings
+
+    def _read_objects(self, metas: Metas, objects: list[Any], warnings: list[str]) -> list[Handle]:
+        handles: list[Handle] = []
+        for api, run in metas.others:
             source = self._sources[api]
             if source is not None:
-                sources.append(source)
-                source.decode(metas, objects, handles, warnings)
-        if any(source is not sources[0] for source in sources):
-            _drop_duplicates(objects, handles, self._sources.order)
-        decoded.handles, decoded.warnings = [handles], warnings
+                source.decode(run, objects, handles, warnings)
+        return handles
 
     def keep(self, address: int, metas: Metas, size: tuple[int, int]) -> tuple[int | None, Metas] | None:
         """Return number and metas: the same, or if there are objects, those of a copy."""
@@ -142,7 +145,7 @@ class PlainCarrier:
         there = defaultdict(list)
         for state, source, *_ in places:
             there[source, state[: source.fixed]].append(state)
-        frame.handles = [[_moved(handle, there) for handle in handles] for handles in frame.handles]
+        frame.handles = [[moved(handle, there) for handle in handles] for handles in frame.handles]
 
     def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
         """Write the attributes into our custom meta, and new objects into metas of their own."""
@@ -180,7 +183,7 @@ class PlainCarrier:
         if not records and not result.is_about_objects:
             return self._json.find(address)
         there, json_at = self._there(address)
-        self._apply_objects(address, frame, result, records, there, warnings)
+        self._apply_objects(address, frame, result, records, there, warnings, wire.size_in(earlier))
         if records:
             wire.add_records(content, frame.size, records.values())
         return json_at
@@ -204,46 +207,81 @@ class PlainCarrier:
         records: dict[str, Any],
         there: list[Place],
         warnings: list[str],
+        size: tuple[Any, Any],
     ) -> None:
-        """Bring the records up to date: drop those of objects that are gone, add attributes, and new objects."""
+        """Bring records up to date, which are of frames of a ``size``: drop those of objects that are gone, add what is new."""
         if records:  # a new object may get the same id
             for key in records.keys() - {source.key(number) for _, source, _, number in there}:
                 del records[key]
-        numbers = [number for *_, number in there]
-        are_unique = len(set(numbers)) == len(numbers)
-        shared = () if are_unique else {each for each, count in Counter(place[1::2] for place in there).items() if count > 1}
-        free = free_numbers(numbers)
-        for (_, _, _, label, lost), place, attributes in zip(
-            frame.handles[0], _matched(frame.handles[0], there), result.objects, strict=True
-        ):
-            if attributes is NOTHING:
+        free, shared = free_numbers([number for *_, number in there]), _shared(there)
+        at = matched(frame.handles[0], there)
+        for index, (handle, place, attributes) in enumerate(zip(frame.handles[0], at, result.objects, strict=True)):
+            if attributes is NOTHING and index not in result.changed:
                 continue
             if place is None:
-                warnings.append("attributes of an object were dropped: the library removed its metadata from the buffer")
+                what = "changes" if index in result.changed else "attributes"
+                warnings.append(f"{what} of an object were dropped: the library removed its metadata from the buffer")
                 continue
-            _, source, meta, number = place
-            key = source.key(number)
-            if not key or (shared and (source, number) in shared):  # a region that has no id, or shares it
-                key = source.key(source.claim(meta, number, free))
-            record = records.get(key)
-            if record is None or (record[keys.LABEL] != label and not stands_for(label, record[keys.LABEL])):
-                record = records[key] = {keys.RECORD_KEY: key, keys.LABEL: label}
-            if lost:
-                record |= lost
-            record[keys.ATTRIBUTES] = merged(record[keys.ATTRIBUTES], attributes) if keys.ATTRIBUTES in record else attributes
+            record = _opened(records, handle, there[place], shared, free)
+            if attributes is not NOTHING:
+                record[keys.ATTRIBUTES] = merged(record[keys.ATTRIBUTES], attributes) if keys.ATTRIBUTES in record else attributes
+        changes = {at[index]: result.changed.get(index) for index in (*result.changed, *result.removed)}
+        changes.pop(None, None)
+        if changes:
+            self._change(address, changes, records, (size, frame.size), warnings)
         for new in result.new_objects:
             key, box = self._adds.add(address, new, free, warnings)
             records[key] = _record(new, key, box, self._adds)
 
+    def _change(self, address: int, changes: dict[Any, Any], records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
+        """Change objects by their indices among all that are there, or remove them (None), with those that repeat them."""
+        objects: list[Any] = []
+        handles = self._read_objects(metas_on(address), objects, [])
+        metas = [meta for *_, meta, _ in self._there(address)[0]]
+        same = twins(objects, handles)
+        steps: dict[tuple[ObjectSource, int], dict[int, Change | None]] = defaultdict(dict)
+        recorded = []
+        for index, change in changes.items():
+            source, number, _, _, lost = handles[index]
+            key, step = source.key(number), None
+            if change is None:
+                records.pop(key, None)
+            else:
+                found, record = objects[index], {name: value_of(value) for name, value in records[key].items()}
+                _complete_object(found, record, source, lost or {}, sizes)
+                different = {name for name, value in change.items() if name not in found or found[name] != value}
+                if not different:
+                    continue
+                step = Change(found | change, different)
+                recorded.append((key, source, metas[index], number, step.found))
+            for twin in same[index]:
+                steps[handles[twin][0], metas[twin]][handles[twin][1]] = step
+        boxes = {(source, meta): source.change(address, meta, step, warnings) for (source, meta), step in steps.items()}
+        for key, source, meta, number, found in recorded:
+            records[key] = _record(found, key, boxes[source, meta][number], source)
 
-def _matched(handles: Sequence[Handle], there: list[Place]) -> list[Place | None]:
-    """Return for each object where it is now, None where it is no longer there. Those with one state are taken in their order."""
-    if [handle[2] for handle in handles] == [place[0] for place in there]:
-        return [*there]
-    left = defaultdict(list)
-    for place in reversed(there):
-        left[place[0]].append(place)
-    return [left[handle[2]].pop() if left[handle[2]] else None for handle in handles]
+
+def _shared(there: list[Place]) -> set[tuple[Any, ...]]:
+    """Return the sources and numbers that more than one object has."""
+    numbers = [number for *_, number in there]
+    if len(set(numbers)) == len(numbers):
+        return set()
+    return {each for each, count in Counter((source, number) for _, source, _, number in there).items() if count > 1}
+
+
+def _opened(records: dict[str, Any], handle: Handle, place: Place, shared: Any, free: Iterator[int]) -> dict[str, Any]:
+    """Return the record of an object, a new one where there is none, with what a conversion would lose."""
+    _, _, _, label, lost = handle
+    _, source, meta, number = place
+    key = source.key(number)
+    if not key or (shared and (source, number) in shared):  # a region that has no id, or shares it
+        key = source.key(source.claim(meta, number, free))
+    record: dict[str, Any] | None = records.get(key)
+    if record is None or (record[keys.LABEL] != label and not stands_for(label, record[keys.LABEL])):
+        record = records[key] = {keys.RECORD_KEY: key, keys.LABEL: label}
+    if lost:
+        record |= lost
+    return record
 
 
 def _record(found: Any, key: str, box: tuple[int, int, int, int], source: ObjectSource) -> dict[str, Any]:
@@ -320,7 +358,7 @@ def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, l
             round(width * across, 6),
             round(height * down, 6),
         )
-    elif keys.BOX in record and _rounded(wire.box_of_object(record)) == _rounded(
+    elif keys.BOX in record and rounded(wire.box_of_object(record)) == rounded(
         wire.box_of_object(found)
     ):  # earlier versions wrote it
         found[keys.BOX] = record[keys.BOX]
@@ -339,25 +377,3 @@ def _are_same(there: list[str], labels: list[str]) -> bool:
 
 def _factor(before: int | None, now: int) -> float:
     return now / before if before else 1
-
-
-def _rounded(box: model.Box) -> tuple[int, ...]:
-    left, top = round(box.left), round(box.top)
-    return left, top, round(box.left + box.width) - left, round(box.top + box.height) - top
-
-
-def _moved(handle: Handle, there: dict[Any, list[Any]]) -> Handle:
-    source, number, state, label, lost = handle
-    states = there[source, state[: source.fixed]]
-    return source, number, states.pop(0) if states else state, label, lost
-
-
-def _drop_duplicates(objects: list[Any], handles: list[Handle], order: list[ObjectSource]) -> None:
-    """Leave out what repeats an object of an earlier source under the same number: some elements write both."""
-    ranks = [
-        (order.index(handle[0]), (handle[1], found[keys.LABEL], *_rounded(wire.box_of_object(found))))
-        for handle, found in zip(handles, objects, strict=True)
-    ]
-    first = {twin: rank for rank, twin in sorted(ranks, reverse=True)}
-    kept = [first[twin] == rank for rank, twin in ranks]
-    objects[:], handles[:] = compress(objects, kept), compress(handles, kept)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple, Protocol
 
 from empycustom.model import values as model
 from empycustom.model.keys import FRAME_NUM, HEIGHT, TIMESTAMP, WIDTH
@@ -14,6 +14,13 @@ from empycustom.native.own_metas import Metas
 Handle = tuple[Any, int, tuple[Any, ...], str, Any]  # of an object, see ObjectSource.decode
 Place = tuple[tuple[Any, ...], Any, int, int]  # of an object, see ObjectSource.locate
 Box = tuple[int, int, int, int]
+
+
+class Change(NamedTuple):
+    """What an object becomes: as in_meta will have it, and the keys of what is different."""
+
+    found: Mapping[str, Any]
+    keys: Set[str]
 
 
 class Frame:
@@ -122,6 +129,12 @@ class ObjectSource(Protocol):
 
     def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:
         """Add an object, with one of the free numbers; return its key, and the box that is there."""
+
+    def change(self, address: int, meta: int, changes: Mapping[int, Change | None], warnings: list[str]) -> Mapping[int, Box]:
+        """Change objects of a meta, by their numbers, which they keep; None: remove the object.
+
+        Return the boxes that are there, of those that were changed.
+        """
 
 
 LARGEST_NUMBER = 2**31 - 1

@@ -5,16 +5,31 @@ A conversion keeps the rectangle, the label and the id, and loses the parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from empycustom.carriers.protocol import Box, Handle, Place, carried
+from empycustom.carriers.protocol import Box, Change, Handle, Place, carried
 from empycustom.model import values as model
 from empycustom.model.keys import BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, TRACK_ID
 from empycustom.model.serialize import encode
-from empycustom.model.wire import LARGEST, classifier_dict, clean_box, detection_of, plain_object, usable
-from empycustom.native.loading import double_in, int_in, items, name_of, text_in, text_of_quark, uint64_in
-from empycustom.native.metas import REGION_API, Param, Region, add_region, region_at, set_region_id
+from empycustom.model.wire import LARGEST, box_of_object, classifier_dict, clean_box, detection_of, plain_object, usable
+from empycustom.native.loading import double_in, int_in, items, name_of, set_field, text_in, text_of_quark, uint64_in
+from empycustom.native.metas import (
+    REGION_API,
+    Param,
+    Region,
+    add_param,
+    add_region,
+    disown_regions,
+    move_region,
+    region_at,
+    remove_meta,
+    remove_param,
+    scan,
+    set_param,
+    set_region_id,
+    set_region_label,
+)
 
 
 class Regions:
@@ -53,21 +68,85 @@ class Regions:
 
     def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:
         """Add an object as a region with an id of its own."""
-        number = next(free)
-        new = detection_of(found)
-        rect = new.box
-        left, top = max(0, round(rect.left)), max(0, round(rect.top))
-        right, bottom = round(rect.left + rect.width), round(rect.top + rect.height)
-        params = [Param("detection", None, new.class_id, new.confidence, None)]
-        if new.track_id != model.UNTRACKED:
-            params.append(Param("object_id", None, None, None, new.track_id))
-        labels = [label for each in new.classifications for label in each.labels]
-        params += [Param("classification", label.name, label.class_id, label.probability, None) for label in labels]
-        box = (left, top, max(0, right - left), max(0, bottom - top))
-        add_region(address, Region(number, carried(new.label, warnings), *box, params))
-        if rect.left < 0 or rect.top < 0:
-            warnings.append("an object reaches out of the frame to the left or the top; its region was cut there")
+        number, box = next(free), _box(found, warnings)
+        params = [*_detection(found), *_tracking(found), *_classifications(found)]
+        add_region(address, Region(number, carried(found[LABEL], warnings), *box, params))
         return self.key(number), box
+
+    def change(self, address: int, meta: int, changes: Mapping[int, Change | None], warnings: list[str]) -> dict[int, Box]:
+        """Change the object of a region, or remove it; parameters of others stay."""
+        ((number, change),) = changes.items()
+        if change is None:
+            remove_meta(address, meta)
+            if number:
+                disown_regions([other for api, other in scan(address) if api == REGION_API], number)
+            return {}
+        found, keys = change
+        if BOX in keys:
+            before, now = region_at(meta)[3:7], _box(found, warnings)
+            move_region(meta, *now)
+            for structure in items(region_at(meta)[-1]):
+                _move_parts(structure, before, now)
+        if LABEL in keys:
+            set_region_label(meta, carried(found[LABEL], warnings))
+        if keys & {CLASS_ID, CONFIDENCE}:
+            _replace(meta, "detection", _detection(found))
+        if TRACK_ID in keys:
+            _replace(meta, "object_id", _tracking(found))
+        if CLASSIFIERS in keys:
+            for structure in filter(_is_classification, items(region_at(meta)[-1])):
+                remove_param(meta, structure)
+            for param in _classifications(found):
+                add_param(meta, param)
+        return {number: region_at(meta)[3:7]}
+
+
+def _box(found: Mapping[str, Any], warnings: list[str]) -> Box:
+    """Return the box of an object as a region can have it."""
+    rect = box_of_object(found)
+    left, top = max(0, round(rect.left)), max(0, round(rect.top))
+    right, bottom = round(rect.left + rect.width), round(rect.top + rect.height)
+    if rect.left < 0 or rect.top < 0:
+        warnings.append("an object reaches out of the frame to the left or the top; its region was cut there")
+    return left, top, max(0, right - left), max(0, bottom - top)
+
+
+def _detection(found: Mapping[str, Any]) -> list[Param]:
+    return [Param("detection", None, found[CLASS_ID], found[CONFIDENCE], None)]
+
+
+def _tracking(found: Mapping[str, Any]) -> list[Param]:
+    return [Param("object_id", None, None, None, found[TRACK_ID])] if found[TRACK_ID] != model.UNTRACKED else []
+
+
+def _classifications(found: Mapping[str, Any]) -> list[Param]:
+    labels = [label for each in detection_of(found).classifications for label in each.labels]
+    return [Param("classification", label.name, label.class_id, label.probability, None) for label in labels]
+
+
+def _move_parts(structure: int, before: Box, now: Box) -> None:
+    """Move the box that DL Streamer writes in parts of the frame beside that in pixels."""
+    for low, high, place, size in ((b"x_min", b"x_max", 0, 2), (b"y_min", b"y_max", 1, 3)):
+        begin, end = double_in(structure, low), double_in(structure, high)
+        if begin is not None and end is not None and end > begin and before[size]:
+            pixel = (end - begin) / before[size]
+            set_field(structure, low.decode(), now[place] * pixel)
+            set_field(structure, high.decode(), (now[place] + now[size]) * pixel)
+
+
+def _is_classification(structure: int) -> bool:
+    return name_of(structure) not in ("detection", "object_id") and text_in(structure, b"label") is not None
+
+
+def _replace(meta: int, name: str, params: Sequence[Param]) -> None:
+    """Let a region have at most one parameter of a name; fields of others in it stay."""
+    there = [structure for structure in items(region_at(meta)[-1]) if name_of(structure) == name]
+    for structure in there[len(params) :]:
+        remove_param(meta, structure)
+    for structure, param in zip(there, params, strict=False):
+        set_param(structure, param)
+    for param in params[len(there) :]:
+        add_param(meta, param)
 
 
 def _read(params: int, found: Any, warnings: list[str]) -> dict[str, Any]:

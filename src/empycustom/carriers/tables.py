@@ -18,6 +18,7 @@ from empycustom.errors import MetadataError
 
 GROUP = "empycustom.object_sources"
 SOURCES: tuple[type[ObjectSource], ...] = (Analytics, Regions)  # the first that can add objects gets the new ones
+_METHODS = ("decode", "locate", "key", "claim", "add", "change")
 
 
 @lru_cache(maxsize=1)
@@ -37,6 +38,11 @@ def _loaded(entry: Any) -> ObjectSource:
             f"the source of objects {entry.name}{package} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}; "
             "fix that package, or uninstall it"
         ) from error
+    if missing := [name for name in _METHODS if not hasattr(source, name)]:
+        raise MetadataError(
+            f"the source of objects {entry.name} ({entry.value}) has no {', '.join(missing)}, which "
+            "empycustom.carriers.protocol.ObjectSource describes; update its package, or uninstall it"
+        )
     return source
 
 

@@ -44,6 +44,8 @@ FRAMES: Final = "frame"
 BUFFER: Final = "buffer"
 OBJECTS: Final = "object"
 NEW_OBJECTS: Final = "new_object"
+CHANGED_OBJECTS: Final = "changed_object"
+REMOVED_OBJECTS: Final = "removed_object"
 ATTRIBUTES: Final = "emcustom"  # in what comes
 FROM_FRAME: Final = "from_frame"
 RESULT_ATTRIBUTES: Final = "meta"  # in what a library returns, and of the batch in the JSON on buffers
@@ -260,11 +262,26 @@ NEW_OBJECT_DICT = Object(
     description="An object that a library has found. Only its box is required.",
     expected_text="a dict",
 )
+CHANGED_OBJECT_DICT = Object(
+    {
+        name: replace(
+            its, default=ABSENT, blank=is_nothing if name == ATTRIBUTES else lambda value: value is None, required=False
+        )
+        for name, its in NEW_OBJECT_DICT.fields.items()
+    },
+    name="ChangedObject",
+    description="What becomes different of an object of ``in_meta``; all else stays as it is.",
+    expected_text="a dict of what is to be different, or {}",
+)
 OUT_FRAME_DICT = Object(
     {
         RESULT_ATTRIBUTES: _of_library(ANYTHING, "attributes of the frame"),
         OBJECTS: _of_library(Array(ANYTHING), "attributes of its objects, an entry for each in their order; {}: none"),
         NEW_OBJECTS: _of_library(Array(NEW_OBJECT_DICT), "objects that the library has found"),
+        CHANGED_OBJECTS: _of_library(
+            Array(CHANGED_OBJECT_DICT), "what becomes different of its objects, an entry for each in their order; {}: nothing"
+        ),
+        REMOVED_OBJECTS: _of_library(Array(Integer(0)), "indices of its objects that are removed"),
     },
     name="OutFrame",
     description="The result about one frame.",
@@ -329,28 +346,12 @@ EVENT_DICT = Object(  # in our events on batches of DeepStream
 )
 DICTS = (
     *(BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, FRAME_DICT, PLANE_DICT, BUFFER_DICT),
-    *(IN_META_DICT, DOCUMENT_DICT, NEW_OBJECT_DICT, OUT_FRAME_DICT, OUT_BATCH_DICT),
+    *(IN_META_DICT, DOCUMENT_DICT, NEW_OBJECT_DICT, CHANGED_OBJECT_DICT, OUT_FRAME_DICT, OUT_BATCH_DICT),
 )
-IN_META_KEYS = tuple(
-    dict.fromkeys(
-        key
-        for each in (
-            IN_META_DICT,
-            BOX_DICT,
-            TEXT_DICT,
-            LABEL_DICT,
-            CLASSIFIER_DICT,
-            OBJECT_DICT,
-            FRAME_DICT,
-            PLANE_DICT,
-            BUFFER_DICT,
-        )
-        for key in each.fields
-    )
-)
+IN_META_KEYS = tuple(dict.fromkeys(key for each in (IN_META_DICT, *DICTS[:8]) for key in each.fields))
 
 
-_read_object = OBJECT_DICT.reader()
+_readers = {id(schema): schema.reader() for schema in (OBJECT_DICT, CHANGED_OBJECT_DICT)}
 
 
 def new_object(value: Any, path: str) -> ObjectMeta:
@@ -358,13 +359,22 @@ def new_object(value: Any, path: str) -> ObjectMeta:
 
     Only its box is required; an object of ``in_meta`` is accepted as it is. Raises OutputError with the place of what is wrong.
     """
+    return cast("ObjectMeta", _read(OBJECT_DICT, value, path))
+
+
+def changed_object(value: Any, path: str) -> dict[str, Any]:
+    """Return what a library has changed of an object; what it left out, or is None, stays. Raises as :func:`new_object` does."""
+    return _read(CHANGED_OBJECT_DICT, value, path) if value is not None else {}
+
+
+def _read(schema: Object, value: Any, path: str) -> dict[str, Any]:
     try:
-        return cast("ObjectMeta", _read_object(value))
+        return _readers[id(schema)](value)  # type: ignore[no-any-return]
     except Unusual:
-        for problem in OBJECT_DICT.problems(value, path):
+        for problem in schema.problems(value, path):
             advice = f". Attributes of your own belong under {path}.{ATTRIBUTES}" if problem.unknown else ""
             raise OutputError(f"{problem.text}{advice}", path=problem.path) from None
-        return cast("ObjectMeta", OBJECT_DICT.read(value))
+        return schema.read(value)
 
 
 def document_schema() -> dict[str, Any]:

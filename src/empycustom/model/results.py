@@ -12,13 +12,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from empycustom.errors import OutputError
 from empycustom.model import values as model
-from empycustom.model.keys import FRAMES, NEW_OBJECTS, OBJECTS, OUT_BATCH_DICT, OUT_FRAME_DICT, RESULT_ATTRIBUTES, new_object
-from empycustom.model.schema import ANYTHING, Array
+from empycustom.model.keys import (
+    ATTRIBUTES,
+    CHANGED_OBJECTS,
+    FRAMES,
+    NEW_OBJECTS,
+    OBJECTS,
+    OUT_BATCH_DICT,
+    OUT_FRAME_DICT,
+    REMOVED_OBJECTS,
+    RESULT_ATTRIBUTES,
+    changed_object,
+    new_object,
+)
+from empycustom.model.schema import ANYTHING, Array, Integer
 from empycustom.model.serialize import assemble, decode, encode, has_numbers, parse, plain, shown
 from empycustom.model.values import NOTHING
 from empycustom.text import below
@@ -33,19 +45,29 @@ class FrameResult:
     """The result of one frame.
 
     ``attributes`` are the frame's own, ``objects`` those of its objects, one entry for each object of in_meta: JSON (bytes), or
-    NOTHING. ``new_objects`` are complete.
+    NOTHING. ``new_objects`` are complete. ``changed`` has what becomes different of objects, by their indices; ``removed`` the
+    indices of others.
     """
 
     attributes: Any = NOTHING
     new_objects: Sequence[model.Object] = ()
+    changed: Mapping[int, dict[str, Any]] = {}
+    removed: Collection[int] = ()
 
     def __init__(self, count: int) -> None:
         self.objects: list[Any] = [NOTHING] * count
 
     @property
     def is_about_objects(self) -> bool:
-        """True where an object gets attributes, or a new one was found."""
-        return bool(self.new_objects) or any(attributes is not NOTHING for attributes in self.objects)
+        """True where an object gets attributes, is changed or removed, or a new one was found."""
+        if self.new_objects or self.changed or self.removed:
+            return True
+        return any(attributes is not NOTHING for attributes in self.objects)
+
+    def changed_objects(self, objects: Sequence[Any]) -> list[Any]:
+        """Return the objects of in_meta as they are afterwards, without new ones and attributes; those removed are left out."""
+        kept = [index for index in range(len(objects)) if index not in self.removed]
+        return [objects[index] | self.changed.get(index, {}) for index in kept]
 
 
 class Result:
@@ -186,7 +208,11 @@ def _read_frames(value: Any, result: Result) -> Any:
         returned: Any = _only_frame(value, result.frames)
     elif isinstance(value, list):
         frames = [*result.frames, *(FrameResult(0) for _ in value[len(result.frames) :])]
-        returned = [_read_frame(entry, f"frame[{n}]", frame) for n, (entry, frame) in enumerate(zip(value, frames, strict=False))]
+        count = len(result.frames)
+        returned = [
+            _read_frame(entry, f"frame[{n}]", frame, is_there=n < count)
+            for n, (entry, frame) in enumerate(zip(value, frames, strict=False))
+        ]
     else:
         raise OutputError(OUT_BATCH_DICT.fields[FRAMES].schema.wrong(value), path=FRAMES)
     count = 1 if isinstance(value, dict) else len(value)
@@ -216,8 +242,8 @@ def _only_frame(value: dict[str, Any], frames: list[FrameResult]) -> bytes:
     return attributes
 
 
-def _read_frame(entry: Any, path: str, frame: FrameResult) -> dict[str, Any]:
-    """Read the entry for a frame."""
+def _read_frame(entry: Any, path: str, frame: FrameResult, *, is_there: bool) -> dict[str, Any]:
+    """Read the entry for a frame, which the buffer may not have: then it has no objects that could be changed."""
     entry = _dict_in(entry, path, 2)
     if text := OUT_FRAME_DICT.problem(entry):
         raise OutputError(text, path=path)
@@ -228,13 +254,57 @@ def _read_frame(entry: Any, path: str, frame: FrameResult) -> dict[str, Any]:
     if RESULT_ATTRIBUTES in entry:
         returned[RESULT_ATTRIBUTES] = whole = encode(entry[RESULT_ATTRIBUTES], f"{path}.{RESULT_ATTRIBUTES}", depth=3)
         frame.attributes = _or_nothing(whole)
-    for key, read in ((OBJECTS, _attributes), (NEW_OBJECTS, _plain_object)):
+    for key, read in _LISTS:
         if key in entry:
             returned[key] = _each(entry[key], f"{path}.{key}", read)
     _distribute(returned.get(OBJECTS) or [], frame)
     found = returned.get(NEW_OBJECTS) or ()
     frame.new_objects = [new_object(item, f"{path}.{NEW_OBJECTS}[{index}]") for index, item in enumerate(found)]
+    if is_there and returned.get(CHANGED_OBJECTS):
+        _read_changed(returned[CHANGED_OBJECTS], f"{path}.{CHANGED_OBJECTS}", frame)
+    if is_there and returned.get(REMOVED_OBJECTS):
+        frame.removed = _read_removed(returned[REMOVED_OBJECTS], path, frame)
     return returned
+
+
+def _read_changed(entries: list[Any], path: str, frame: FrameResult) -> None:
+    count = len(frame.objects)
+    if len(entries) > count:
+        raise OutputError(
+            f"has {len(entries)} entries, but the frame has {_objects(count)}; entries belong to the objects of in_meta, in "
+            f"their order, and what the library has found belongs into {NEW_OBJECTS}",
+            path=path,
+        )
+    changed = {}
+    for index, entry in enumerate(entries):
+        change = changed_object(entry, f"{path}[{index}]")
+        if ATTRIBUTES in change:  # an object of in_meta has those that are there already: what `object` says is newer
+            frame.objects[index] = merged(encode(change.pop(ATTRIBUTES)), frame.objects[index])
+        if change:
+            changed[index] = change
+    frame.changed = changed
+
+
+def _read_removed(entries: list[Any], path: str, frame: FrameResult) -> list[int]:
+    removed: list[int] = []
+    index = Integer(0, len(frame.objects) - 1)
+    for place, entry in enumerate(entries):
+        at = f"{path}.{REMOVED_OBJECTS}[{place}]"
+        if index.problem(entry):
+            there = f"the frame has {_objects(len(frame.objects))}, whose indices count from 0"
+            raise OutputError(f"{json.dumps(entry, ensure_ascii=False)} is the index of no object of in_meta: {there}", path=at)
+        number = index.read(entry)
+        if number in removed:
+            raise OutputError(f"{number} is there twice; name each object once", path=at)
+        if number in frame.changed:
+            what = f"object {number} is changed as well, in {path}.{CHANGED_OBJECTS}[{number}]; change it or remove it"
+            raise OutputError(what, path=at)
+        removed.append(number)
+    return removed
+
+
+def _objects(count: int) -> str:
+    return "1 object" if count == 1 else f"{count or 'no'} objects"
 
 
 def _each(value: Any, path: str, read: Callable[[Any, str], Any]) -> list[Any] | None:
@@ -252,6 +322,14 @@ def _attributes(value: Any, path: str) -> bytes:
 
 def _plain_object(value: Any, path: str) -> Any:
     return decode(encode(value, path, depth=4))
+
+
+_LISTS = (
+    (OBJECTS, _attributes),
+    (NEW_OBJECTS, _plain_object),
+    (CHANGED_OBJECTS, _plain_object),
+    (REMOVED_OBJECTS, _plain_object),
+)
 
 
 def _dict_in(value: Any, path: str, depth: int) -> Any:

@@ -14,6 +14,7 @@ typedef uint32_t GQuark;
 typedef struct _GList { void *data; struct _GList *next, *prev; } GList;
 typedef struct _Addresses { address data; struct _Addresses *next; } Addresses; /* a GList again, with integers in it */
 typedef struct { GType g_type; uint64_t data, more; } GValue;
+address g_list_remove(address list, address data);
 void *g_object_ref(void *object);
 address g_object_new(GType type, const char *first, ...);
 address g_object_ref_sink(address object);
@@ -183,6 +184,7 @@ GType gst_video_meta_api_get_type(void);
 
 /* Structures */
 address gst_structure_new_empty(const char *name);
+void gst_structure_free(address structure);
 void gst_structure_set(address structure, const char *field, ...);
 void gst_structure_set_value(address structure, const char *field, address value);
 address gst_structure_get_value(address structure, const char *field);

@@ -15,6 +15,7 @@ from empycustom.native.loading import (
     META,
     POINTER,
     STATE,
+    address_of,
     buffer_at,
     bytes_of,
     ffi,
@@ -250,11 +251,6 @@ class Region(NamedTuple):
     params: list[Param]
 
 
-def set_region_id(meta_address: int, region_id: int) -> None:
-    """Give a region an id of its own. The buffer must be writable."""
-    ffi.cast("GstVideoRegionOfInterestMeta *", meta_address).id = region_id
-
-
 def add_region(address: int, region: Region) -> None:
     """Add a region of interest to a writable buffer."""
     meta = video.gst_buffer_add_video_region_of_interest_meta(
@@ -264,9 +260,56 @@ def add_region(address: int, region: Region) -> None:
         raise NativeError("GStreamer refused to add a region of interest")
     meta.id = region.id
     for param in region.params:
-        content = {"label": param.label, "label_id": param.label_id, "confidence": param.confidence, "id": param.id}
-        structure = gst.gst_structure_new_empty(param.name.encode())
-        for name, value in content.items():
-            if value is not None:
-                set_field(structure, name, value)
-        video.gst_video_region_of_interest_meta_add_param(meta, structure)
+        add_param(address_of(meta), param)
+
+
+# What follows changes a region, by the address of its meta. The buffer must be writable.
+
+
+def set_region_id(meta_address: int, region_id: int) -> None:
+    """Give a region an id of its own."""
+    _region(meta_address).id = region_id
+
+
+def set_region_label(meta_address: int, label: str) -> None:
+    """Give a region another label."""
+    _region(meta_address).roi_type = glib.g_quark_from_string(bytes_of(label))
+
+
+def move_region(meta_address: int, x: int, y: int, w: int, h: int) -> None:
+    """Give a region another place and size."""
+    meta = _region(meta_address)
+    meta.x, meta.y, meta.w, meta.h = x, y, w, h
+
+
+def disown_regions(meta_addresses: Iterable[int], region_id: int) -> None:
+    """Let no region have the one with an id as its parent."""
+    for meta in map(_region, meta_addresses):
+        if meta.parent_id == region_id:
+            meta.parent_id = 0
+
+
+def add_param(meta_address: int, param: Param) -> None:
+    """Add a parameter structure to a region."""
+    structure = gst.gst_structure_new_empty(param.name.encode())
+    set_param(structure, param)
+    video.gst_video_region_of_interest_meta_add_param(_region(meta_address), structure)
+
+
+def set_param(structure: int, param: Param) -> None:
+    """Set what is there of a parameter in its structure; other fields stay."""
+    content = {"label": param.label, "label_id": param.label_id, "confidence": param.confidence, "id": param.id}
+    for name, value in content.items():
+        if value is not None:
+            set_field(structure, name, value)
+
+
+def remove_param(meta_address: int, structure: int) -> None:
+    """Remove a parameter structure from a region."""
+    meta = _region(meta_address)
+    meta.params = ffi.cast("GList *", glib.g_list_remove(address_of(meta.params), structure))
+    gst.gst_structure_free(structure)
+
+
+def _region(meta_address: int) -> Any:
+    return ffi.cast("GstVideoRegionOfInterestMeta *", meta_address)

@@ -119,7 +119,10 @@ def pack_result(result: Result | None) -> Packed | None:
     """Return a result as plain values, without its image."""
     if result is None:
         return None
-    frames = [(_or_none(each.attributes), [*map(_or_none, each.objects)], [*each.new_objects]) for each in result.frames]
+    frames = [
+        (_or_none(each.attributes), [*map(_or_none, each.objects)], [*each.new_objects], {**each.changed}, [*each.removed])
+        for each in result.frames
+    ]
     return result.returned, _or_none(result.attributes), [*result.ignored], frames
 
 
@@ -130,9 +133,10 @@ def unpack_result(packed: Packed | None) -> Result | None:
     returned, attributes, ignored, frames = packed
     result = Result([], returned)
     result.attributes, result.ignored = _or_nothing(attributes), ignored
-    for own, objects, new_objects in frames:
+    for own, objects, *others in frames:
         frame = FrameResult(0)
-        frame.attributes, frame.objects, frame.new_objects = _or_nothing(own), [*map(_or_nothing, objects)], new_objects
+        frame.attributes, frame.objects = _or_nothing(own), [*map(_or_nothing, objects)]
+        frame.new_objects, frame.changed, frame.removed = others
         result.frames.append(frame)
     return result
 
