@@ -44,6 +44,9 @@ class Swapped:
         self.library = library
         self.seen.put(library.target.VALUE)
 
+    def interrupt(self):
+        pass
+
     def settle(self):
         pass
 

@@ -45,6 +45,9 @@ class Versions(Protocol):
         not taken over.
         """
 
+    def interrupt(self) -> None:
+        """Let :meth:`prepare` raise LibraryError soon, now and from then on, where it can. From any thread."""
+
     def settle(self) -> None:
         """Stop and unload what has been replaced meanwhile. Raises LibraryError where the offered version was refused."""
 
@@ -83,6 +86,7 @@ class Reloader:
     def end(self) -> None:
         """Watch no more. A version that is being started is stopped again; nobody waits for that here."""
         self._stopping.set()
+        self._versions.interrupt()
 
     def wait(self) -> None:
         """Wait for the end of the thread, after :meth:`end`."""

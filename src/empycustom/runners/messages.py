@@ -14,7 +14,9 @@ import pickle
 import socket
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from struct import Struct
+from threading import Lock
 from typing import Any, TypeAlias
 
 from empycustom import errors
@@ -28,7 +30,7 @@ _INTS = [Struct(f"={count}i") for count in range(5)]  # files, as they go with a
 _SPACE = socket.CMSG_SPACE(_INTS[-1].size)
 _IN_A_FILE = b"F"
 _CLOEXEC, _CTRUNC = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC)  # calculating with enums takes longer than a message
-_ENDED = (BrokenPipeError, ConnectionResetError)  # also where a process ended without having read all
+_ENDED = (BrokenPipeError, ConnectionResetError)
 
 # The board is memory that a pool and a worker write numbers into, at the beginning of the worker's notes: the lowest number of a
 # frame that is still wanted, which the pool writes; the number of the frame whose call goes on (0: none) and when that began,
@@ -37,6 +39,31 @@ _ENDED = (BrokenPipeError, ConnectionResetError)  # also where a process ended w
 WANTED_AT, CALL_AT, CORE_AT, BOARD_SIZE = 0, 8, 24, 4096
 
 Packed: TypeAlias = "tuple[Any, ...]"
+
+
+class Wakeup:
+    """Ends waits of other threads: ``file`` can be read from :meth:`set` on, until :meth:`clear`."""
+
+    def __init__(self) -> None:
+        self.file = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._lock, self._is_closed = Lock(), False
+
+    def set(self) -> None:
+        """End the waits. From any thread, also when it is closed."""
+        with self._lock:  # else the number may be another file's when it is written to
+            if not self._is_closed:
+                os.eventfd_write(self.file, 1)
+
+    def clear(self) -> None:
+        """Let the next wait wait."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.file)
+
+    def close(self) -> None:
+        """Close the file: nobody waits any more."""
+        with self._lock:
+            self._is_closed = True
+            os.close(self.file)
 
 
 def send(control: socket.socket, message: bytes, files: Sequence[int] = (), *, flags: int = 0) -> None:
@@ -69,8 +96,8 @@ def receive(control: socket.socket, *, flags: int = 0) -> tuple[bytes, list[int]
     """Return a message, and the files that came with it. Raises as :func:`send` does, and OSError where a file has no room."""
     try:
         message, extra, how, _ = control.recvmsg(_LONGEST, _SPACE, flags | _CLOEXEC)
-    except _ENDED as error:
-        raise EOFError from error
+    except ConnectionResetError:  # the other process ended without having read all; it says so once, before what it sent last
+        return receive(control, flags=flags)
     if not message:
         raise EOFError
     if how & _CTRUNC:

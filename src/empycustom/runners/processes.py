@@ -6,7 +6,6 @@ is for what both change, and is never held while somebody waits for a worker.
 
 from __future__ import annotations
 
-import os
 import select
 from contextlib import suppress
 from math import ceil
@@ -21,7 +20,7 @@ from empycustom.native import shared
 from empycustom.native.memory import unref
 from empycustom.native.metas import size_of
 from empycustom.native.shared import SharedPool
-from empycustom.runners.messages import unpack_error, unpack_result
+from empycustom.runners.messages import Wakeup, unpack_error, unpack_result
 from empycustom.runners.process import Process
 from empycustom.runners.protocol import Job, Woken
 from empycustom.runners.relay import Relay
@@ -81,11 +80,11 @@ class ProcessPool:
         about = {"library": self._custom_lib, "in_place": self._in_place, "own": own, "kept": kept}
         return {**about, "options": self.options, "events": self.events}
 
-    def start(self, options: dict[str, Any], events: Any) -> None:
-        """Load, check and start the library in all workers. Raises LibraryError."""
+    def start(self, options: dict[str, Any], events: Any, wake_fd: int | None = None) -> None:
+        """Load, check and start the library in all workers, as long as ``wake_fd`` cannot be read. Raises LibraryError."""
         self.options, self.events = options, events
         self._images, self._targets = SharedPool(), SharedPool()
-        self._relay, self._poke = Relay(), os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._relay, self._poke = Relay(), Wakeup()
         self._workers = [Supervisor(self._relay, self._introduction) for _ in range(self._count)]
         self._started = [*self._workers]  # what they have said can be read when they have ended, too
         try:
@@ -93,13 +92,14 @@ class ProcessPool:
                 worker.spawn()
             self._raise_errors()
             while starting := [worker.process for worker in self._workers if worker.process and worker.state == STARTING]:
-                self._wait(starting, None, None)
+                self._wait(starting, None, wake_fd)
                 self._raise_errors()
         except BaseException as error:
             with suppress(LibraryError):  # the first one says what is wrong
                 self.stop()
-            if isinstance(error, KeyboardInterrupt):
-                what = "Ctrl-C came while workers started the library"
+            if isinstance(error, (KeyboardInterrupt, Woken)):
+                why = "Ctrl-C came" if isinstance(error, KeyboardInterrupt) else "it was to end"
+                what = f"{why} while workers started the library"
                 raise CallbackError.at(self._custom_lib, None, what, callback="start") from error
             raise
         facts = self._workers[0].facts
@@ -204,7 +204,7 @@ class ProcessPool:
 
     def poke(self) -> None:
         """End a wait. From any thread."""
-        os.eventfd_write(self._poke, 1)
+        self._poke.set()
 
     def is_heard(self, job: Job) -> bool:
         """Return whether there is an answer already."""
@@ -258,13 +258,12 @@ class ProcessPool:
     def _wait(self, processes: list[Process], patience_s: float | None, wake_fd: int | None) -> list[Process]:
         """Wait until some of these processes say something, or have ended, and return them. Raises Woken."""
         poll = select.poll()
-        files = [self._poke, *(file for process in processes for file in (process.file, process.pidfd))]
+        files = [self._poke.file, *(file for process in processes for file in (process.file, process.pidfd))]
         for file in files if wake_fd is None else (*files, wake_fd):
             poll.register(file, select.POLLIN)
         ready = {file for file, _ in poll.poll(None if patience_s is None else ceil(patience_s * 1000))}
-        if self._poke in ready:
-            with suppress(BlockingIOError):
-                os.eventfd_read(self._poke)
+        if self._poke.file in ready:
+            self._poke.clear()
         for process in processes:
             process.has_ended |= process.pidfd in ready
         if wake_fd in ready:
@@ -336,7 +335,7 @@ class ProcessPool:
             self._relay.close()
             self._images.close()
             self._targets.close()
-            os.close(self._poke)
+            self._poke.close()
         for error in (worker.error for worker in workers):
             if error:
                 raise error

@@ -11,6 +11,8 @@ import threading
 import traceback
 from contextlib import suppress
 
+from empycustom.runners.messages import Wakeup
+
 _AT_ONCE, _LONGEST_LINE = 1 << 16, 1 << 16  # bytes
 LOG = "log"  # the name of a pipe with records as JSON
 _POSITIONAL = ("name", "levelno", "pathname", "lineno", "msg")  # of a LogRecord
@@ -21,7 +23,7 @@ class Relay:
     """Reads pipes, whose files are its own from then on. Any thread may add one."""
 
     def __init__(self) -> None:
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._wake = Wakeup()
         self._pipes: dict[int, tuple[str, bytearray]] = {}  # the name of the stream, and the line that has not ended yet
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="empycustom workers' output", daemon=True)
@@ -31,29 +33,29 @@ class Relay:
         """Pass on what comes out of a pipe, as ``sys.stdout`` or ``sys.stderr``."""
         os.set_blocking(file, False)
         self._pipes[file] = name, bytearray()
-        os.eventfd_write(self._wake, 1)
+        self._wake.set()
 
     def close(self) -> None:
         """Pass on what is there, and close all."""
-        self._is_closing = True
-        os.eventfd_write(self._wake, 1)
+        self._is_closing = True  # from here on the thread may close all, if something else has woken it
+        self._wake.set()
         self._thread.join(_PATIENCE_S)
 
     def _run(self) -> None:
         while True:
             closing = self._is_closing
             poll = select.poll()
-            for file in (self._wake, *self._pipes):
+            for file in (self._wake.file, *self._pipes):
                 poll.register(file, select.POLLIN)
             ready = {file for file, _ in poll.poll(0 if closing else None)}
-            if self._wake in ready:
-                os.eventfd_read(self._wake)
-            for file in ready - {self._wake} if not closing else [*self._pipes]:
+            if self._wake.file in ready:
+                self._wake.clear()
+            for file in ready - {self._wake.file} if not closing else [*self._pipes]:
                 self._read(file)
             if closing:
                 for file in [*self._pipes]:
                     self._end(file)
-                os.close(self._wake)
+                self._wake.close()
                 return
 
     def _read(self, file: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from empycustom.errors import CallbackError
 from empycustom.runners.inline import Turn
+from empycustom.runners.messages import Wakeup
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Job, Woken
 from empycustom.runners.versions import Owner, VersionsOf
@@ -133,6 +134,7 @@ class PoolVersions(VersionsOf[Generation]):
     def __init__(self, pool: ReplaceablePool, owner: Owner, wake_fd: int) -> None:
         super().__init__(owner)
         self._pool, self._wake_fd = pool, wake_fd
+        self._end = Wakeup()
 
     def running(self) -> Generation:
         """Return the one that runs."""
@@ -147,12 +149,21 @@ class PoolVersions(VersionsOf[Generation]):
         pool = self._pool.open_pool(True)
         pool.call_timeout_ms = self._pool.call_timeout_ms
         try:
-            pool.start(self._pool.options, self._pool.events)
+            pool.start(self._pool.options, self._pool.events, self._end.file)
         finally:
             sources.update(pool.sources)
         for error in pool.hints:
             self._owner.warn(error)
         return Generation(pool)
+
+    def interrupt(self) -> None:
+        """End the start of a version, from any thread."""
+        self._end.set()
+
+    def close(self) -> None:
+        """Withdraw what is offered, and stop all but the version that runs."""
+        super().close()
+        self._end.close()
 
     def facts(self, version: Generation) -> Any:
         """Return what the pool says of its library."""

@@ -114,6 +114,9 @@ class VersionsOf(ABC, Generic[_V]):
         finally:
             self._decided.set()
 
+    def interrupt(self) -> None:
+        """End the start of a version, where that can be ended. From any thread."""
+
     def free(self) -> None:
         """Free the memory of versions that were unloaded."""
 

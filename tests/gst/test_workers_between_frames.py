@@ -1,0 +1,94 @@
+"""What happens to workers between two frames: they are killed, also again and again, and their cores change."""
+
+import os
+import random
+import select
+import textwrap
+
+import pytest
+from driven import wait_until
+from edited import save, streaming
+from pooled import started
+
+from empycustom.errors import WorkerError
+from empycustom.native import shared
+from empycustom.runners.relay import Relay
+
+# The worker ends when it has answered frame 0, with the next frame unread in its socket.
+ENDS_BETWEEN = """
+import os, time
+from empycustom.runners.serving import Worker
+def process_ip(b, m, options):
+    number = m["frame"][0]["frame_num"]
+    while not os.path.exists(options["gate"]):
+        time.sleep(0.002)
+    if number == 0:
+        Worker._leave_core = lambda self: os._exit(3)
+    return {"frame": {"n": number}}
+"""
+
+
+def test_what_a_worker_answered_before_it_ended_is_heard(library, frames, tmp_path):
+    with started(library(ENDS_BETWEEN), options={"gate": str(tmp_path / "gate")}) as pool:
+        jobs = [frames.job(), frames.job()]
+        assert [pool.submit(job, queue=True) for job in jobs] == [True, True]
+        (tmp_path / "gate").touch()
+        wait_until(lambda: select.select([pool._workers[0].process.pidfd], [], [], 1)[0])
+        assert '"n":0' in pool.collect(jobs[0], frames.wake).text
+        with pytest.raises(WorkerError, match="exit code 3"):
+            pool.collect(jobs[1], frames.wake)
+        assert '"n":2' in frames.run(pool)[0].text
+        for job in jobs:
+            shared.unref(job.buffer)
+
+
+def test_the_output_of_workers_is_closed_while_they_end():
+    """What wakes the thread may be the end of a pipe, so that it closes its files before whoever told it to is done."""
+    for _ in range(20000):
+        relay = Relay()
+        ours, theirs = os.pipe()
+        relay.add(ours, "stdout")
+        os.close(theirs)
+        for _ in range(random.randrange(3000)):
+            pass
+        relay.close()
+
+
+def test_whoever_wakes_a_pool_that_was_stopped_writes_into_no_other_file(library):
+    with started(library("def process_ip(b, m, o): pass")) as pool:
+        pass
+    others = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(50)]
+    pool.poke()
+    for file in others:
+        with pytest.raises(BlockingIOError):
+            os.eventfd_read(file)
+        os.close(file)
+
+
+@pytest.mark.parametrize("deed", ["time.sleep(600)", "while True: pass"])
+@pytest.mark.parametrize("place", ["at the top", "in start"])
+@pytest.mark.usefixtures("nothing_is_left")
+def test_the_end_does_not_wait_for_a_new_version_that_hangs_while_it_starts(library, tmp_path, place, deed):
+    good = "def process_ip(b, m, o): return {'frame': {'value': 0}}\n"
+    path = library(good)
+    with streaming(path, "in-place=true reload=true workers=2") as stream:
+        stream.wait_for(0)
+        there = tmp_path / "there"
+        hangs = f"import time\nopen({str(there)!r}, 'w').close()\n{deed}\n"
+        save(path, good + (hangs if place == "at the top" else "def start(options):\n" + textwrap.indent(hangs, "    ")))
+        wait_until(there.exists)
+        stream.wait_for(0)
+
+
+@pytest.mark.usefixtures("nothing_is_left")
+def test_reloading_is_turned_off_while_a_new_version_hangs(library, tmp_path):
+    good, there = "def process_ip(b, m, o): return {'frame': {'value': %d}}\n", tmp_path / "there"
+    path = library(good % 0)
+    with streaming(path, "in-place=true reload=true workers=1") as stream:
+        stream.wait_for(0)
+        save(path, f"import time\nopen({str(there)!r}, 'w').close()\ntime.sleep(600)\n{good % 1}")
+        wait_until(there.exists)
+        stream.element.set_property("reload", False)
+        save(path, good % 2)
+        stream.element.set_property("reload", True)
+        stream.wait_for(2)
