@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from empycustom.errors import EndOfStream as EndOfStream
     from empycustom.errors import FrameClosedError as FrameClosedError
     from empycustom.errors import FrameError as FrameError
+    from empycustom.library.declared import Option as Option
     from empycustom.session.process import process as process
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "map_frame": "empycustom.buffers.mapping",
+    "Option": "empycustom.library.declared",
     "document": "empycustom.elements.document",
     "process": "empycustom.session.process",
     "register": "empycustom.elements",
@@ -43,7 +45,7 @@ _HOMES = {
     "FrameClosedError": "empycustom.errors",
 }
 __all__ = [
-    "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "__version__", "document", "map_frame", "process",
+    "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "Option", "__version__", "document", "map_frame", "process",
     "register",
 ]  # fmt: skip
 
