@@ -45,8 +45,8 @@ _HOMES = {
     "FrameClosedError": "empycustom.errors",
 }
 __all__ = [
-    "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "Option", "__version__", "document", "map_frame", "process",
-    "register",
+    "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "Option", "__version__", "document", "map_frame",
+    "process", "register",
 ]  # fmt: skip
 
 prefer_libgcc()  # before anything of the package loads GStreamer
