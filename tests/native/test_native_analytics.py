@@ -37,3 +37,36 @@ def test_ids_stay_the_same_in_a_copy():
     metas.carry_metas(hash(buffer), hash(copy), with_memory=False)
     (found,) = analytics.detections_at(metas.scan(hash(copy))[0][1])
     assert (found.id, found.tracking_id) == (number, 7)
+
+
+@needed
+def test_a_mask_is_freed_with_the_last_buffer_that_has_it():
+    """What is changed is copied to a new meta, and the old one is freed."""
+    import gi
+
+    gi.require_version("GstAnalytics", "1.0")
+    from gi.repository import GstAnalytics
+
+    from empycustom.gstreamer import GstVideo
+    from empycustom.native.analytics_changes import change_detections
+    from empycustom.native.loading import reader
+
+    count = reader("GstBuffer", "mini_object.refcount")
+    mask = Gst.Buffer.new_wrapped(bytes(16))
+    GstVideo.buffer_add_video_meta(mask, GstVideo.VideoFrameFlags.NONE, GstVideo.VideoFormat.GRAY8, 4, 4)
+    buffer = Gst.Buffer.new()
+    number = analytics.add_detection(hash(buffer), Detection(0, "person", 1, 2, 3, 4, 0.5, 7, []))
+    meta = GstAnalytics.buffer_get_analytics_relation_meta(buffer)
+    other = meta.add_segmentation_mtd(mask, GstAnalytics.SegmentationType.INSTANCE, [1], 0, 0, 4, 4)[1].id
+    meta.set_relation(GstAnalytics.RelTypes.RELATE_TO, number, other)
+    before = count(hash(mask))
+    for wanted in (
+        Detection(0, "cat", 5, 6, 7, 8, 0.25, 9, []),
+        Detection(0, "dog", 5, 6, 7, 8, 0.25, None, [[Label("red", 1.0)]]),
+    ):
+        change_detections(hash(buffer), metas.scan(hash(buffer))[0][1], {number: wanted})
+        assert count(hash(mask)) == before
+        assert analytics.detections_at(metas.scan(hash(buffer))[0][1]) == [wanted]
+    change_detections(hash(buffer), metas.scan(hash(buffer))[0][1], {number: None})
+    assert analytics.detections_at(metas.scan(hash(buffer))[0][1]) == []
+    assert count(hash(mask))[0] == before[0] - 1

@@ -11,9 +11,10 @@ from typing import Any
 
 from empycustom.carriers.protocol import Box, Change, Handle, Place, carried
 from empycustom.model import values as model
-from empycustom.model.keys import BOX, CONFIDENCE, LABEL, TRACK_ID
+from empycustom.model.keys import BOX, CLASSIFIERS, CONFIDENCE, LABEL, TRACK_ID
 from empycustom.model.wire import LARGEST, clean_box, detection_of, object_dict, usable
 from empycustom.native.analytics import API, Detection, Label, add_detection, available, detections_at, numbers_at
+from empycustom.native.analytics_changes import change_detections
 
 
 class Analytics:
@@ -46,22 +47,52 @@ class Analytics:
     def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002 - the protocol has it
         """Add an object; its relation meta numbers it."""
         new = detection_of(found)
-        rect = new.box
-        left, top = round(rect.left), round(rect.top)
-        width, height = round(rect.left + rect.width) - left, round(rect.top + rect.height) - top
-        tracking_id = None if new.track_id == model.UNTRACKED else new.track_id
-        classes = [
-            [Label(carried(label.name, warnings), label.probability) for label in each.labels]
-            for each in new.classifications
-            if each.labels
-        ]
-        box = (left, top, min(width, LARGEST), min(height, LARGEST))  # the rounding of both ends may add 1
-        label = carried(new.label, warnings)
-        return self.key(add_detection(address, Detection(0, label, *box, new.confidence, tracking_id, classes))), box
+        classes = _classes(new, warnings)
+        box, label = _box(new), carried(new.label, warnings)
+        made = Detection(0, label, *box, new.confidence, _tracking_id(new), classes)
+        return self.key(add_detection(address, made)), box
 
     def change(self, address: int, meta: int, changes: Mapping[int, Change | None], warnings: list[str]) -> dict[int, Box]:
         """Change objects of a relation meta: there is a new one then, in which all ids are the same."""
-        raise NotImplementedError
+        there = {each.id: each for each in detections_at(meta)}
+        made = {number: change and _changed(there[number], change, warnings) for number, change in changes.items()}
+        change_detections(address, meta, made)
+        return {number: (each.x, each.y, each.w, each.h) for number, each in made.items() if each}
+
+
+def _changed(before: Detection, change: Change, warnings: list[str]) -> Detection:
+    new, keys = detection_of(change.found), change.keys
+    made: dict[str, Any] = {}
+    if LABEL in keys:
+        made["label"] = carried(new.label, warnings)
+    if BOX in keys:
+        made |= zip("xywh", _box(new), strict=True)
+    if CONFIDENCE in keys:
+        made["confidence"] = new.confidence
+    if TRACK_ID in keys:
+        made["tracking_id"] = _tracking_id(new)
+    if CLASSIFIERS in keys:
+        made["classifications"] = _classes(new, warnings)
+    return before._replace(**made)
+
+
+def _box(new: model.Detection) -> Box:
+    rect = new.box
+    left, top = round(rect.left), round(rect.top)
+    width, height = round(rect.left + rect.width) - left, round(rect.top + rect.height) - top
+    return left, top, min(width, LARGEST), min(height, LARGEST)  # the rounding of both ends may add 1
+
+
+def _tracking_id(new: model.Detection) -> int | None:
+    return None if new.track_id == model.UNTRACKED else new.track_id
+
+
+def _classes(new: model.Detection, warnings: list[str]) -> list[list[Label]]:
+    return [
+        [Label(carried(label.name, warnings), label.probability) for label in each.labels]
+        for each in new.classifications
+        if each.labels
+    ]
 
 
 def _found(detection: Detection, warnings: list[str]) -> model.Object:

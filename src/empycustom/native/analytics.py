@@ -51,6 +51,13 @@ class Detection(NamedTuple):
     classifications: list[list[Label]]
 
 
+def detection(meta: Any, number: int) -> Detection:
+    """Read the object with an id of a relation meta."""
+    mtd = ffi.new("GstAnalyticsMtd *")
+    _check(_lib.gst_analytics_relation_meta_get_od_mtd(meta, number, mtd))
+    return _detection(meta, mtd)
+
+
 def detections_at(meta_address: int) -> list[Detection]:
     """Read the objects of the relation meta at an address, in the order in which they were added."""
     meta, mtd = ffi.cast("void *", meta_address), ffi.new("GstAnalyticsMtd *")
@@ -108,30 +115,38 @@ def add_detection(address: int, detection: Detection) -> int:
         raise NativeError("GStreamer refused to add analytics metadata")
     mtd = ffi.new("GstAnalyticsMtd *")
     box = (detection.x, detection.y, detection.w, detection.h)
-    _check(_lib.gst_analytics_relation_meta_add_od_mtd(meta, _quark(detection.label), *box, detection.confidence, mtd))
+    _check(_lib.gst_analytics_relation_meta_add_od_mtd(meta, quark_of(detection.label), *box, detection.confidence, mtd))
     number = int(mtd.id)
     if detection.tracking_id is not None:
-        _check(_lib.gst_analytics_relation_meta_add_tracking_mtd(meta, detection.tracking_id, _NO_TIME, mtd))
-        _relate(meta, number, mtd.id)
+        add_tracking(meta, detection.tracking_id, mtd)
+        relate(meta, number, mtd.id)
     for labels in detection.classifications:
-        _add_classification(meta, labels, mtd)
-        _relate(meta, number, mtd.id)
+        add_classification(meta, labels, mtd)
+        relate(meta, number, mtd.id)
     return number
 
 
-def _add_classification(meta: Any, labels: Sequence[Label], mtd: Any) -> None:
+def add_tracking(meta: Any, number: int, mtd: Any) -> None:
+    """Add the id of a track to a relation meta; ``mtd`` is set to it."""
+    _check(_lib.gst_analytics_relation_meta_add_tracking_mtd(meta, number, _NO_TIME, mtd))
+
+
+def add_classification(meta: Any, labels: Sequence[Label], mtd: Any) -> None:
+    """Add a classification to a relation meta; ``mtd`` is set to it."""
     levels = ffi.new("float[]", [label.confidence for label in labels])
-    quarks = ffi.new("GQuark[]", [_quark(label.name) for label in labels])
+    quarks = ffi.new("GQuark[]", [quark_of(label.name) for label in labels])
     _check(_lib.gst_analytics_relation_meta_add_cls_mtd(meta, len(labels), levels, quarks, mtd))
 
 
-def _relate(meta: Any, one: int, other: int) -> None:
+def relate(meta: Any, one: int, other: int) -> None:
+    """Relate two items of a relation meta."""
     # Both ways: consumers look from either end.
     _check(_lib.gst_analytics_relation_meta_set_relation(meta, _RELATE_TO, one, other))
     _check(_lib.gst_analytics_relation_meta_set_relation(meta, _RELATE_TO, other, one))
 
 
-def _quark(name: str) -> int:
+def quark_of(name: str) -> int:
+    """Return the quark of a label."""
     return int(glib.g_quark_from_string(bytes_of(name)))
 
 

@@ -221,6 +221,21 @@ gboolean gst_analytics_relation_meta_add_od_mtd(
 gboolean gst_analytics_relation_meta_add_tracking_mtd(void *meta, uint64_t id, uint64_t first_seen, GstAnalyticsMtd *added);
 gboolean gst_analytics_relation_meta_add_cls_mtd(
     void *meta, size_t length, float *confidences, GQuark *quarks, GstAnalyticsMtd *added);
+typedef struct {
+    const char *name; gboolean (*mtd_meta_transform)(address to, GstAnalyticsMtd *mtd, address from, GQuark type, void *data);
+    void *mtd_meta_clear, *reserved[20];
+} GstAnalyticsMtdImpl;
+uintptr_t gst_analytics_mtd_get_mtd_type(const GstAnalyticsMtd *mtd);
+size_t gst_analytics_mtd_get_size(const GstAnalyticsMtd *mtd);
+uintptr_t gst_analytics_od_mtd_get_mtd_type(void);
+gboolean gst_analytics_od_mtd_get_oriented_location(
+    const GstAnalyticsMtd *mtd, int *x, int *y, int *w, int *h, float *r, float *confidence);
+gboolean gst_analytics_relation_meta_get_mtd(void *meta, unsigned id, uintptr_t type, GstAnalyticsMtd *found);
+void *gst_analytics_relation_meta_get_mtd_data(void *meta, unsigned id);
+int gst_analytics_relation_meta_get_relation(void *meta, unsigned from, unsigned to);
+void *gst_analytics_relation_meta_add_mtd(void *meta, uintptr_t type, size_t size, GstAnalyticsMtd *added);
+gboolean gst_analytics_relation_meta_add_oriented_od_mtd(
+    void *meta, GQuark type, int x, int y, int w, int h, float r, float confidence, GstAnalyticsMtd *added);
 gboolean gst_analytics_relation_meta_set_relation(void *meta, int relation, unsigned from, unsigned to);
 
 /* DeepStream: what libnvds_meta.so does, and the beginnings of its structures, which lie so in all versions from 5.0 to 9.1. What
