@@ -1,9 +1,11 @@
 """What happens to workers between two frames: they are killed, also again and again, and their cores change."""
 
+import json
 import os
 import random
 import select
 import textwrap
+import time
 
 import pytest
 from driven import wait_until
@@ -92,3 +94,60 @@ def test_reloading_is_turned_off_while_a_new_version_hangs(library, tmp_path):
         save(path, good % 2)
         stream.element.set_property("reload", True)
         stream.wait_for(2)
+
+
+# Lets the worker find itself on the core that frames are sent from, behind each frame.
+ON_ONE_CORE = """
+import json
+import os
+from empycustom.runners import serving
+serving.core = lambda: serving._NUMBER.unpack_from(worker._board, serving.CORE_AT)[0]
+chosen, choose = [], os.sched_setaffinity
+def record(process, cores):
+    chosen.append(sorted(cores))
+    {deed}
+os.sched_setaffinity = record
+leave = serving.Worker._leave_core
+def found(self):
+    global worker
+    worker = self
+    leave(self)
+serving.Worker._leave_core = found
+def process_ip(b, m, o):
+    return {{"frame": {{"chosen": chosen, "cores": sorted(os.sched_getaffinity(0))}}}}
+"""
+CHOICES = {
+    "as it may": "choose(process, cores)",
+    "a sandbox": "raise PermissionError(1, 'Operation not permitted')",
+    "other cores meanwhile": "raise OSError(22, 'Invalid argument')",
+}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_worker_goes_on_whoever_chooses_its_cores(library, frames, name):
+    cores = sorted(os.sched_getaffinity(0))
+    with started(library(ON_ONE_CORE.format(deed=CHOICES[name]))) as pool:
+
+        def run():
+            time.sleep(0.001)  # it has to have nothing to do
+            return json.loads(frames.run(pool)[0].text)["frame"]
+
+        wait_until(lambda: run()["chosen"])
+        found = [run() for _ in range(20)]
+    assert [each["cores"] for each in found] == [cores] * 20
+
+
+def test_a_program_with_one_core(library, gst_launch):
+    core = min(os.sched_getaffinity(0))
+    path = library("import os\ndef process_ip(b, m, o):\n    return {'frame': {'cores': sorted(os.sched_getaffinity(0))}}\n")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        done = gst_launch(
+            "videotestsrc num-buffers=20 ! video/x-raw,format=RGBA ! "
+            f"empycustom custom-lib={path} in-place=true workers=2 ! aimeta location=- ! fakesink"
+        )
+    finally:
+        os.sched_setaffinity(0, before)
+    assert done.out.count(f'"cores":[{core}]') == 20

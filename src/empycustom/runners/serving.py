@@ -6,6 +6,7 @@ import mmap
 import os
 import select
 import socket
+from contextlib import suppress
 from struct import Struct
 from sys import getrefcount
 from time import monotonic_ns
@@ -80,6 +81,7 @@ class Worker:
         self._control, self._bell = control, setup["bell"]
         self._board = mmap.mmap(setup["notes"], BOARD_SIZE)
         self._images: dict[int, _Image] = {}
+        self._cores = os.sched_getaffinity(0)
         own, sources = setup["own"], setup["sources"]
         library = Library.open(setup["library"], in_place=setup["in_place"], views=VIEWS, sources=sources, own=own)
         self._runner, self._exporter = InlineRunner(library, in_place=setup["in_place"]), ArrayExporter()
@@ -123,10 +125,13 @@ class Worker:
         """
         here = core()
         if here == _NUMBER.unpack_from(self._board, CORE_AT)[0] and not select.select([self._bell], [], [], 0)[0]:
-            allowed = os.sched_getaffinity(0)
-            if others := allowed - {here}:
-                os.sched_setaffinity(0, others)
-                os.sched_setaffinity(0, allowed)
+            others = self._cores - {here}
+            # Where the library, or somebody from outside, has chosen cores meanwhile, those are theirs to choose. Some sandboxes
+            # let nobody choose; and the cores may change between these lines.
+            if others and os.sched_getaffinity(0) == self._cores:
+                with suppress(OSError):
+                    os.sched_setaffinity(0, others)
+                    os.sched_setaffinity(0, self._cores)
 
     def _answer(self, *message: Any) -> None:
         reply(self._control, *message)
