@@ -138,7 +138,7 @@ def test_a_worker_goes_on_whoever_chooses_its_cores(library, frames, name):
     assert [each["cores"] for each in found] == [cores] * 20
 
 
-def test_a_program_with_one_core(library, gst_launch):
+def test_a_program_with_one_core(library, gst_launch, tmp_path):
     core = min(os.sched_getaffinity(0))
     path = library("import os\ndef process_ip(b, m, o):\n    return {'frame': {'cores': sorted(os.sched_getaffinity(0))}}\n")
     before = os.sched_getaffinity(0)
@@ -146,8 +146,9 @@ def test_a_program_with_one_core(library, gst_launch):
     try:
         done = gst_launch(
             "videotestsrc num-buffers=20 ! video/x-raw,format=RGBA ! "
-            f"empycustom custom-lib={path} in-place=true workers=2 ! aimeta location=- ! fakesink"
+            f"empycustom custom-lib={path} in-place=true workers=2 ! aimeta location=meta.jsonl ! fakesink"
         )
     finally:
         os.sched_setaffinity(0, before)
-    assert done.out.count(f'"cores":[{core}]') == 20
+    assert done.code == 0, done.text
+    assert (tmp_path / "meta.jsonl").read_text().count(f'"cores":[{core}]') == 20
