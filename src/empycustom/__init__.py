@@ -22,6 +22,10 @@ from empycustom.native.unwind import prefer_libgcc
 
 if TYPE_CHECKING:
     from empycustom.buffers.mapping import map_frame as map_frame
+    from empycustom.detections import from_detections as from_detections
+    from empycustom.detections import from_keypoints as from_keypoints
+    from empycustom.detections import to_detections as to_detections
+    from empycustom.detections import to_keypoints as to_keypoints
     from empycustom.elements import register as register
     from empycustom.elements.document import document as document
     from empycustom.errors import EmPyCustomError as EmPyCustomError
@@ -39,14 +43,18 @@ _HOMES = {
     "document": "empycustom.elements.document",
     "process": "empycustom.session.process",
     "register": "empycustom.elements",
+    "from_detections": "empycustom.detections",
+    "from_keypoints": "empycustom.detections",
+    "to_detections": "empycustom.detections",
+    "to_keypoints": "empycustom.detections",
     "EmPyCustomError": "empycustom.errors",
     "EndOfStream": "empycustom.errors",
     "FrameError": "empycustom.errors",
     "FrameClosedError": "empycustom.errors",
 }
 __all__ = [
-    "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "Option", "__version__", "document", "map_frame",
-    "process", "register",
+    "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "Option", "__version__", "document", "from_detections",
+    "from_keypoints", "map_frame", "process", "register", "to_detections", "to_keypoints",
 ]  # fmt: skip
 
 prefer_libgcc()  # before anything of the package loads GStreamer
