@@ -14,7 +14,6 @@ import numpy as np
 INDEX: Final = "object_index"  # in `data`: which object of the frame a row is about
 _NAMES: Final = "class_name"
 _CORNERS: Final = "xyxyxyxy"  # of turned boxes: supervision's names
-_UNTRACKED: Final = -1
 _BOX: Final = ("left", "top", "width", "height")
 _UNIT: Final = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])  # corners of a box of size 1, clockwise
 
@@ -32,9 +31,9 @@ def to_detections(in_meta: Any, frame: int = 0) -> Any:
     Returns
     -------
     supervision.Detections
-        ``xyxy`` in pixels, ``confidence``, ``class_id``, ``tracker_id`` (None where no object is tracked, -1 for one that is
-        not), ``mask`` (a CompactMask; None where no object has one), and in ``data`` ``class_name``, ``object_index``, and the
-        corners of turned boxes, ``xyxyxyxy``.
+        ``xyxy`` in pixels, ``confidence``, ``class_id``, ``tracker_id`` (-1: not tracked; annotators of tracks want
+        ``detections[detections.tracker_id >= 0]``), ``mask`` (a CompactMask; None where no object has one), and in ``data``
+        ``class_name``, ``object_index``, and the corners of turned boxes, ``xyxyxyxy``.
 
     Raises
     ------
@@ -44,7 +43,6 @@ def to_detections(in_meta: Any, frame: int = 0) -> Any:
     sv, meta = _supervision(), in_meta["frame"][frame]
     objects = meta["object"]
     boxes = np.array([[each["rect_params"][side] for side in _BOX] for each in objects], np.float32).reshape(-1, 4)
-    ids = np.array([each["object_id"] for each in objects], np.int64)
     data = {_NAMES: np.array([each["obj_label"] for each in objects], str), INDEX: np.arange(len(objects))}
     xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     if any("rotation" in each for each in objects):
@@ -55,7 +53,7 @@ def to_detections(in_meta: Any, frame: int = 0) -> Any:
         mask=_compact_mask(sv, objects, (meta["source_frame_height"], meta["source_frame_width"])),
         confidence=np.array([each["confidence"] for each in objects], np.float32),
         class_id=np.array([each["class_id"] for each in objects], int),
-        tracker_id=ids if (ids != _UNTRACKED).any() else None,
+        tracker_id=np.array([each["object_id"] for each in objects], np.int64),
         data=data,
     )
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import supervision as sv
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -59,7 +60,7 @@ def crossings(line, walk):
             meets = [last[i] + part * (point[i] - last[i]) for i in (0, 1)]
             along = sum((meets[i] - a[i]) * (b[i] - a[i]) for i in (0, 1)) / length
             if 0 <= along <= 1:
-                found.append(1 if now > 0 else -1)
+                found.append(-1 if now > 0 else 1)
         side, last = now or side, point
     return found
 
@@ -113,7 +114,7 @@ def test_who_went_in_and_did_not_come_out_is_inside(polygon, walk):
 def test_who_touches_a_line_for_fewer_frames_than_asked_for_has_not_crossed(walk, min_frames):
     line, walk = [(0, 50), (100, 50)], [shifted(each) for each in walk]
     directions, _ = counted({"name": "a", "line": line}, walk, min_frames=min_frames)
-    sides = [int(np.sign(y - 50)) for _, y in walk]
+    sides = [int(np.sign(50 - y)) for _, y in walk]
     settled, expected, run = 0, [], 0
     for side in sides:
         run = run + 1 if side and settled and side != settled else 0
@@ -134,15 +135,29 @@ def test_parts_of_the_frame_and_pixels_count_the_same(line, walk):
 @pytest.mark.parametrize("end", [(0, 50), (100, 50)])
 def test_the_ends_of_a_line_belong_to_it(end):
     (x, y), line = end, {"name": "a", "line": [[0, 50], [100, 50]]}
-    assert counted(line, [(x, y - 5), (x, y + 5)])[0] == [1]
+    assert counted(line, [(x, y + 5), (x, y - 5)])[0] == [1]
     beyond = -1 if x == 0 else 1
-    assert counted(line, [(x + beyond, y - 5), (x + beyond, y + 5)])[0] == []
+    assert counted(line, [(x + beyond, y + 5), (x + beyond, y - 5)])[0] == []
 
 
-def test_right_of_the_line_is_in():
+def test_left_of_the_line_is_in():
     """As seen from its first point to its second, on the screen, where y grows downwards."""
-    assert counted({"name": "a", "line": [[0, 50], [100, 50]]}, [(50, 40), (50, 60)])[0] == [1]
-    assert counted({"name": "a", "line": [[50, 0], [50, 100]]}, [(60, 50), (40, 50)])[0] == [1]
+    assert counted({"name": "a", "line": [[0, 50], [100, 50]]}, [(50, 60), (50, 40)])[0] == [1]
+    assert counted({"name": "a", "line": [[50, 0], [50, 100]]}, [(40, 50), (60, 50)])[0] == [1]
+
+
+beside_the_line = st.tuples(st.integers(30, 70).filter(lambda x: x != 50), st.integers(31, 69))
+
+
+@given(st.lists(beside_the_line, min_size=2, max_size=12), st.booleans())
+def test_supervision_counts_the_same(walk, down):
+    """Where no point lies on the line or beyond its ends, for which its rules are others."""
+    line = [(50, 30), (50, 70)] if down else [(50, 70), (50, 30)]
+    theirs = sv.LineZone(sv.Point(*line[0]), sv.Point(*line[1]), [sv.Position.BOTTOM_CENTER])
+    for x, y in walk:
+        theirs.trigger(sv.Detections(np.array([[x - 3, y - 8, x + 3, y]]), tracker_id=np.array([7])))
+    directions, _ = counted({"name": "a", "line": line}, walk)
+    assert (theirs.in_count, theirs.out_count) == (directions.count(1), directions.count(-1))
 
 
 def test_a_turned_box_counts_with_the_upright_box_around_it():

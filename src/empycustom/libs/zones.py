@@ -68,8 +68,8 @@ def inside(points: Any, polygon: Any) -> Any:
 
 
 def sides(points: Any, line: Any) -> Any:
-    """Return for each point 1 on the right of the line, seen from its first point to its second, -1 on the left, 0 on it."""
-    return np.sign(_turn(line[0], line[1], points)).astype(int)
+    """Return for each point 1 on the left of the line, seen from its first point to its second, -1 on the right, 0 on it."""
+    return -np.sign(_turn(line[0], line[1], points)).astype(int)
 
 
 def passes_between(start: Any, end: Any, line: Any) -> bool:
