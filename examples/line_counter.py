@@ -1,7 +1,6 @@
 """Count who crosses a line, and draw that, by supervision: its zones, trackers and annotators work on the objects of a frame.
 
-    empycustom run street.mp4 --lib examples/people.py --lib empycustom.libs.track \
-        --lib examples/line_counter.py --save counted.mp4
+    empycustom run street.mp4 --lib examples/people.py --lib examples/line_counter.py --save counted.mp4
 
 Option ``at`` (0.5): where the line is, from the left (0) to the right (1). Who goes to the right goes in.
 

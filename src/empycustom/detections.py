@@ -46,7 +46,9 @@ def to_detections(in_meta: Any, frame: int = 0) -> Any:
     data = {_NAMES: np.array([each["obj_label"] for each in objects], str), INDEX: np.arange(len(objects))}
     xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     if any("rotation" in each for each in objects):
-        corners = np.array([_corners(box, each.get("rotation", 0.0)) for box, each in zip(boxes, objects, strict=True)], np.float32)
+        corners = np.array(
+            [_corners(box, each.get("rotation", 0.0)) for box, each in zip(boxes, objects, strict=True)], np.float32
+        )
         data[_CORNERS], xyxy = corners, np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
     return sv.Detections(
         xyxy=xyxy,
@@ -220,7 +222,8 @@ def _turned_box(corners: Any) -> tuple[Any, float]:
 def _object_of(detections: Any, row: int) -> dict[str, Any]:
     """Return a row as an object, with what the row says."""
     x_min, y_min, x_max, y_max = (float(value) for value in detections.xyxy[row])
-    box, found = np.array([x_min, y_min, x_max - x_min, y_max - y_min]), {}
+    box = np.array([x_min, y_min, x_max - x_min, y_max - y_min])
+    found: dict[str, Any] = {}
     if _CORNERS in detections.data:
         box, found["rotation"] = _turned_box(np.asarray(detections.data[_CORNERS][row], float))
     found["rect_params"] = dict(zip(_BOX, box.tolist(), strict=True))

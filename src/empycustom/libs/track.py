@@ -20,7 +20,9 @@ from empycustom.libs.sources import Sources
 OPTIONS = {
     "start_confidence": Option(0.35, "an object that is less sure does not begin a track", limits=(0, 1)),
     "min_confidence": Option(0.3, "an object that is less sure is not looked at; it stays untracked", limits=(0, 1)),
-    "min_overlap": Option(0.05, "what a box and its predicted place have in common at least (intersection over union)", limits=(0, 1)),
+    "min_overlap": Option(
+        0.05, "what a box and its predicted place have in common at least (intersection over union)", limits=(0, 1)
+    ),
     "min_frames": Option(2, "an object gets its number when it was found so often", limits=(1, 100), unit="frames"),
     "forget_after": Option(2.0, "a track that finds no object for so long ends", limits=(0.01, 600), unit="seconds"),
     "per_class": Option(True, "a track has objects of one class_id alone"),
@@ -30,9 +32,10 @@ UNTRACKED: Final = -1
 _USUAL_RATE: Final = 30.0  # frames/s, until the second frame says it
 _HIGHEST_RATE: Final = 1000.0
 _BOX_NOISE, _MOTION_NOISE = 2.0, 0.1  # best of those that were tried on people found by a weak detector
+tracks: Sources[Tracks]
 
 
-def start(options: Mapping[str, Any]) -> None:
+def start(options: Mapping[str, Any]) -> None:  # noqa: ARG001 - the callback's
     """Load the tracker, and begin without tracks."""
     global tracks
     try:
@@ -58,7 +61,8 @@ class Tracks:
     """The tracks of one source. ``before`` are those from before its stream went back: numbers go on behind theirs."""
 
     def __init__(self, before: Tracks | None) -> None:
-        self._first_id = self._last_id = 0 if before is None else before._last_id
+        self._last_id: int = before._last_id if before else 0
+        self._first_id = self._last_id
         self._tracker: Any = None
         self._time_s, self._updates, self._rate = 0.0, 0, _USUAL_RATE
 
@@ -99,8 +103,8 @@ class Tracks:
         for index, each in enumerate(objects):
             box, confidence = each["rect_params"], each["confidence"]
             if confidence >= options["min_confidence"] and box["width"] > 0 and box["height"] > 0:
-                corner = np.array((box["left"], box["top"]), float)
-                points = np.array((corner, corner + (box["width"], box["height"])))
+                left, top = box["left"], box["top"]
+                points = np.array([[left, top], [left + box["width"], top + box["height"]]], float)
                 label = each["class_id"] if options["per_class"] else None
                 detections.append(Detection(points, np.full(2, confidence), (self._updates, index), label))
         return detections

@@ -1,13 +1,12 @@
-"""Say who is in an area, who crosses a line and which way, how many that are, and how long they stay.
+r"""Say who is in an area, who crosses a line and which way, how many that are, and how long they stay.
 
 ::
 
-    empycustom run street.mp4 --lib empycustom.libs.detect --options '{"model": "yolo.onnx"}' --lib empycustom.libs.track \\
-        --lib empycustom.libs.zones \\
+    empycustom run street.mp4 --lib examples/people.py --lib empycustom.libs.track --lib empycustom.libs.zones \
         --options '{"zones": [{"name": "door", "line": [[0.2, 0.5], [0.8, 0.5]]}]}' --out meta.jsonl
 
-A zone is ``{"name": ..., "line": [[x, y], [x, y]]}`` or ``{"name": ..., "polygon": [[x, y], ...]}``; with ``"source_id": n`` it is
-for that source alone. Crossings need objects that a tracker has numbered (``object_id``). docs/libs/zones.md says what it returns.
+A zone is ``{"name": ..., "line": [[x, y], [x, y]]}`` or ``{"name": ..., "polygon": [[x, y], ...]}``, with ``"source_id": n`` for
+that source alone. Crossings need objects that a tracker has numbered (``object_id``). docs/libs/zones.md says what it returns.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ OPTIONS = {
 UNTRACKED = -1
 _PATIENCE = 30  # frames with objects without numbers, before a warning
 _log = logging.getLogger(__name__)
+counter: Counter
 
 
 def start(options: Mapping[str, Any]) -> None:
@@ -170,11 +170,15 @@ def read_zones(given: Any) -> list[Zone]:
 def _read_zone(given: Any, path: str) -> Zone:
     kinds = [kind for kind in ("line", "polygon") if isinstance(given, Mapping) and kind in given]
     if len(kinds) != 1 or not isinstance(given.get("name"), str) or not given["name"]:
-        raise ValueError(f'{path} has to be {{"name": text, "line": points}} or {{"name": text, "polygon": points}}, not {given!r}')
+        raise ValueError(
+            f'{path} has to be {{"name": text, "line": points}} or {{"name": text, "polygon": points}}, not {given!r}'
+        )
     (kind,), unknown = kinds, set(given) - {"name", "line", "polygon", "source_id"}
     path = f"{path} ({given['name']})"
     if unknown:
-        raise ValueError(f"{path} has {sorted(unknown)[0]!r}: a zone has name, line or polygon, and source_id if it is for one source")
+        raise ValueError(
+            f"{path} has {sorted(unknown)[0]!r}: a zone has name, line or polygon, and source_id if it is for one source"
+        )
     source_id = given.get("source_id")
     if source_id is not None and type(source_id) is not int:
         raise ValueError(f"{path}: source_id has to be a whole number, not {source_id!r}")
@@ -289,7 +293,9 @@ def _summary(zone: Zone, shape: Any, count: Count, now: Any) -> dict[str, Any]:
     }
 
 
-def _mark(found: list[dict[str, Any]], chosen: list[int], name: str, ids: list[int], now: Any, count: Count, time_s: float) -> None:
+def _mark(
+    found: list[dict[str, Any]], chosen: list[int], name: str, ids: list[int], now: Any, count: Count, time_s: float
+) -> None:
     """Write into the attributes of the objects in a polygon that they are there, and since when."""
     for index, object_id, side in zip(chosen, ids, now.tolist(), strict=True):
         if side > 0:
