@@ -10,11 +10,24 @@ from empycustom.carriers.events import Event, Records, discard_unreadable
 from empycustom.carriers.protocol import Carrier, Frame, scaled
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
-from empycustom.model.keys import ATTRIBUTES, BUF_PTS, FRAME_NUM, HEIGHT, OBJECTS, SOURCE, SOURCE_ID, TIMESTAMP, WIDTH
+from empycustom.model.keys import (
+    ATTRIBUTES,
+    BUF_PTS,
+    FRAME_NUM,
+    HEIGHT,
+    LABEL,
+    OBJECTS,
+    SOURCE,
+    SOURCE_ID,
+    TEXT,
+    TIMESTAMP,
+    WIDTH,
+)
 from empycustom.model.results import FrameResult, Result
 from empycustom.model.values import NOTHING, name_frames
 from empycustom.model.wire import clean_box, detection_of, frame_dict, object_dict, usable
 from empycustom.native.deepstream import LABEL_SIZE, NO_TIME, Layout, batch_in, is_deepstream, layout_of
+from empycustom.native.deepstream_changes import change_object, remove_object
 from empycustom.native.deepstream_read import (
     BatchMeta,
     BatchReader,
@@ -90,6 +103,17 @@ def meta_of(new: model.Detection) -> ObjectMeta:
     )
 
 
+def _changed(found: ObjectMeta, read: model.Object, change: dict[str, Any], warnings: list[str]) -> ObjectMeta:
+    """Return what the metadata of an object that was ``read`` is to hold after a change; what stays is as it is there."""
+    before, after = (meta_of(detection_of(each))._asdict() for each in (read, {**read, **change}))
+    after["display_text"] = before["display_text"]  # which may be the label
+    if LABEL in change and len(change[LABEL].encode()) >= LABEL_SIZE:
+        warnings.append(_CUT)
+    made = found._replace(**{name: value for name, value in after.items() if value != before[name]})
+    return made._replace(display_text=change[TEXT]["display_text"]) if TEXT in change else made
+
+
+_CUT = f"the label of an object was cut to the {LABEL_SIZE - 1} bytes that DeepStream has for it"
 _REMOVED = "the library removed its metadata from the buffer"
 
 
@@ -241,15 +265,39 @@ class DeepStreamCarrier:
         for found, attributes in zip(objects, result.objects, strict=True):
             if attributes is not NOTHING and (found is None or not records.add(found, attributes)):
                 warnings.append(f"attributes of an object were dropped: {_REMOVED}")
+        warnings += self._change(batch, item, objects, result, event, records)
         for found_by_library in result.new_objects:
             new = detection_of(found_by_library)
             if len(new.label.encode()) >= LABEL_SIZE:
-                warnings.append(f"the label of a new object was cut to the {LABEL_SIZE - 1} bytes that DeepStream has for it")
+                warnings.append(_CUT)
             address = add_object(item.address, batch.address, self._layout, meta_of(new))
             if address and ATTRIBUTES in found_by_library:
                 records.add(self._reader.read_object(address, batch.address), found_by_library[ATTRIBUTES])
         if not event.attach(result.attributes, time, blob=self.msg_blob):
             warnings.append(f"attributes of a frame were dropped: {_REMOVED}")
+        return warnings
+
+    def _change(
+        self,
+        batch: BatchMeta,
+        item: FrameMeta,
+        objects: Sequence[ObjectMeta | None],
+        result: FrameResult,
+        event: Event,
+        records: Records,
+    ) -> list[str]:
+        """Change objects of a frame, and remove others. Return a sentence for each thing that could not be done."""
+        warnings: list[str] = []
+        for index, change in result.changed.items():
+            found = objects[index]
+            after = found and _changed(found, fields_of(found, event, []), change, warnings)
+            if found is None or after is None or not change_object(item.address, batch.address, self._layout, found, after):
+                warnings.append(f"changes of an object were dropped: {_REMOVED}")
+            else:
+                records.change(after)
+        for found in filter(None, map(objects.__getitem__, result.removed)):
+            records.remove(found)
+            remove_object(item.address, batch.address, found.address)
         return warnings
 
 

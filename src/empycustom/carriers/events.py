@@ -124,6 +124,15 @@ class Records:
                 if found.key in self._entries:
                     self._entries[found.key][BOX] = _box_of(found)
 
+    def change(self, found: ObjectMeta) -> None:
+        """Let the entry of an object say what it is now, if it has one."""
+        if self._keys.get(found.address, 0) in self._entries:
+            self.add(found, NOTHING)
+
+    def remove(self, found: ObjectMeta) -> None:
+        """Leave out the entry of an object that is removed."""
+        self._entries.pop(self._keys.pop(found.address, 0), None)  # a new object may get its memory
+
     def add(self, found: ObjectMeta, attributes: Any) -> bool:
         """Add attributes of an object to those that it has; return whether it is still there."""
         key = self._keys.get(found.address, 0)

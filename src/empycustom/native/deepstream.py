@@ -224,10 +224,10 @@ _PAUSE_S = 50e-6  # between two tries
 _COLLECTS_ANYWHERE = sys.version_info < (3, 12)
 
 _Address = ctypes.c_size_t
-_glib = ctypes.PyDLL("libglib-2.0.so.0")  # PyDLL keeps the GIL during a call
-_try_lock = ctypes.PYFUNCTYPE(ctypes.c_int, _Address)(("g_rec_mutex_trylock", _glib))
-_unlock = ctypes.PYFUNCTYPE(None, _Address)(("g_rec_mutex_unlock", _glib))
-_find = ctypes.PYFUNCTYPE(_Address, _Address, _Address)(("g_list_find", _glib))
+GLIB = ctypes.PyDLL("libglib-2.0.so.0")  # PyDLL keeps the GIL during a call
+_try_lock = ctypes.PYFUNCTYPE(ctypes.c_int, _Address)(("g_rec_mutex_trylock", GLIB))
+_unlock = ctypes.PYFUNCTYPE(None, _Address)(("g_rec_mutex_unlock", GLIB))
+_find = ctypes.PYFUNCTYPE(_Address, _Address, _Address)(("g_list_find", GLIB))
 _pointer = unpacker("=Q")
 _list_at, _chars_at = (partial(ffi.cast, ffi.typeof(name)) for name in ("Addresses *", "const char *"))
 
@@ -249,6 +249,10 @@ class Steps:
         self._lists.append(filled)
         self._sources.append(source)
         return filled
+
+    def find(self, place: int, member: int) -> list[Any]:
+        """Add a step that looks for a member in the GList whose beginning is stored at ``place``; 0: it is there."""
+        return self.fill(filter(None, map(_find, pointers_at((place,)), (member,))) if place else iter((member,)))
 
     def run(self, batch: int) -> None:
         """Do the steps, once, with the lock of the batch at an address."""
@@ -290,6 +294,11 @@ def lists_at(heads: Iterable[int]) -> Iterator[list[int]]:
     return map(list, map(map, _DATA, nodes))
 
 
+def pointers_at(places: Iterable[int]) -> Iterator[int]:
+    """Return the pointer stored at each place."""
+    return flat(map(_pointer, places))
+
+
 def texts_at(addresses: Iterable[int]) -> Iterator[bytes]:
     """Return the text at each address; those that are 0 are left out."""
     return map(ffi.string, map(_chars_at, filter(None, addresses)))
@@ -301,7 +310,7 @@ def change(batch: int, place: int, member: int, *calls: tuple[Callable[..., Any]
     It is where ``member`` is still in the GList whose beginning is stored at ``place``; ``place`` 0: in any case.
     """
     steps = Steps()
-    found = steps.fill(filter(None, map(_find, flat(map(_pointer, (place,))), (member,))) if place else iter((member,)))
+    found = steps.find(place, member)
     for function, arguments in calls:
         steps.fill(starmap(function, compress((arguments,), found)))
     steps.run(batch)

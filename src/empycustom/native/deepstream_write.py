@@ -8,6 +8,7 @@ they run, without the GIL.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from empycustom.errors import DeepStreamError
 from empycustom.native.deepstream import (
@@ -25,24 +26,23 @@ from empycustom.native.deepstream import (
     user_fields,
 )
 from empycustom.native.deepstream_read import MARKER, ClassifierMeta, ObjectMeta, UserMeta
-from empycustom.native.loading import bytes_of, ffi, glib, offset_of, reader, writer
+from empycustom.native.loading import Writer, bytes_of, ffi, glib, offset_of, reader, writer
 from empycustom.native.trampolines import new_rc_blob, rc_blob_functions
 
 # How a new object is drawn, as nvinfer lets its own be drawn: a red border, its text in white on black above it.
 _BORDER_WIDTH, _RED, _WHITE, _BLACK = 3, (1.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 1.0)
 _FONT, _FONT_SIZE, _TEXT_HEIGHT = b"Serif", 11, 10
-_HUGE, _LAST_PLACE = 3e38, 2**32 - 1  # what a float and an unsigned int hold, at most
+_HUGE, LAST_PLACE = 3e38, 2**32 - 1  # what a float and an unsigned int hold, at most
 
 _HEAD, _TAIL, _BOX = "NvDsObjectHead", "NvDsObjectTail", [f"rect_params.{name}" for name in ("left", "top", "width", "height")]
 _ids = writer(_HEAD, "unique_component_id", "class_id", "object_id", "detector_bbox_info")
 _confidences = writer(_HEAD, "confidence", "tracker_confidence")
-_rect, _box, _box_of = writer(_HEAD, *_BOX, "rect_params.border_width"), writer(_HEAD, *_BOX), reader(_HEAD, *_BOX)
+_rect, box_writer, _box_of = writer(_HEAD, *_BOX, "rect_params.border_width"), writer(_HEAD, *_BOX), reader(_HEAD, *_BOX)
 _border_color, _has_bg_color = writer(_HEAD, "rect_params.border_color"), writer(_HEAD, "rect_params.has_bg_color")
 _OFFSET = ("text_params.x_offset", "text_params.y_offset")
-_text_offset, _text_offset_of = writer(_TAIL, *_OFFSET), reader(_TAIL, *_OFFSET)
-_text = writer(
-    _TAIL, "text_params.display_text", *_OFFSET, "text_params.font_params.font_name", "text_params.font_params.font_size"
-)
+text_offset, text_offset_of = writer(_TAIL, *_OFFSET), reader(_TAIL, *_OFFSET)
+_display_text = writer(_TAIL, "text_params.display_text")
+_text = writer(_TAIL, *_OFFSET, "text_params.font_params.font_name", "text_params.font_params.font_size")
 _font_color = writer(_TAIL, "text_params.font_params.font_color")
 _set_bg_clr, _text_bg_clr = writer(_TAIL, "text_params.set_bg_clr"), writer(_TAIL, "text_params.text_bg_clr")
 _obj_label = writer(_TAIL, "obj_label")
@@ -83,8 +83,8 @@ def add_object(frame: int, batch: int, layout: Layout, found: ObjectMeta) -> int
     """
     address = acquired("nvds_acquire_obj_meta_from_pool", batch)
     fill_object(address, layout, found)
-    for classifier in found.classifiers:
-        nvds().nvds_add_classifier_meta_to_object(address, _new_classifier(batch, classifier))
+    for classifier in reversed(found.classifiers):  # each is put before the others
+        nvds().nvds_add_classifier_meta_to_object(address, new_classifier(batch, classifier))
     add = keeping_the_gil("nvds_add_obj_meta_to_frame", 3)
     return address if change(batch, batch + BATCH_FRAMES, frame, (add, (frame, address, 0))) else 0
 
@@ -98,30 +98,40 @@ def fill_object(address: int, layout: Layout, found: ObjectMeta) -> None:
     _border_color(address, *_RED)
     _has_bg_color(address, 0)
     tail = address + layout.object_tail
-    x, y = max(0, round(found.left)), max(0, round(found.top) - _TEXT_HEIGHT)
-    # The text is freed with the object, the font's name is nobody's.
-    _text(tail, glib.g_strdup(bytes_of(found.display_text)), x, y, glib.g_intern_string(_FONT), _FONT_SIZE)
-    _font_color(tail, *_WHITE)
-    _set_bg_clr(tail, 1)
-    _text_bg_clr(tail, *_BLACK)
-    _obj_label(tail, _cut(found.label))
+    # The text is freed with the object.
+    _display_text(tail, glib.g_strdup(bytes_of(found.display_text)))
+    for write, arguments in style_of_text(tail, found.left, found.top):
+        write(*arguments)
+    _obj_label(tail, cut(found.label))
+
+
+def style_of_text(tail: int, left: float, top: float) -> list[tuple[Writer, tuple[Any, ...]]]:
+    """Return the calls by which the text of an object, in the NvDsObjectTail at an address, is drawn above its box."""
+    x, y = max(0, round(left)), max(0, round(top) - _TEXT_HEIGHT)
+    return [
+        (_text, (tail, x, y, glib.g_intern_string(_FONT), _FONT_SIZE)),  # the font's name is nobody's
+        (_font_color, (tail, *_WHITE)),
+        (_set_bg_clr, (tail, 1)),
+        (_text_bg_clr, (tail, *_BLACK)),
+    ]
 
 
 def scale_object(address: int, layout: Layout, x: float, y: float) -> None:
     """Multiply the box of an object, and the place of its text, by one factor across and one down."""
     left, top, width, height = _box_of(address)
-    _box(address, *(max(-_HUGE, min(side, _HUGE)) for side in (left * x, top * y, width * x, height * y)))
+    box_writer(address, *(max(-_HUGE, min(side, _HUGE)) for side in (left * x, top * y, width * x, height * y)))
     tail = address + layout.object_tail
-    across, down = _text_offset_of(tail)
-    _text_offset(tail, min(round(across * x), _LAST_PLACE), min(round(down * y), _LAST_PLACE))
+    across, down = text_offset_of(tail)
+    text_offset(tail, min(round(across * x), LAST_PLACE), min(round(down * y), LAST_PLACE))
 
 
-def _new_classifier(batch: int, classifier: ClassifierMeta) -> int:
+def new_classifier(batch: int, classifier: ClassifierMeta) -> int:
+    """Return a classification from the pools of a batch, which belongs to no object yet."""
     address = acquired("nvds_acquire_classifier_meta_from_pool", batch)
     _classifier_id(address, classifier.unique_component_id)
-    for label in classifier.labels:
+    for label in reversed(classifier.labels):
         info = acquired("nvds_acquire_label_info_meta_from_pool", batch)
-        _result_label(info, label.num_classes, _cut(label.label))
+        _result_label(info, label.num_classes, cut(label.label))
         text = bytes_of(label.label)
         long_label = glib.g_strdup(text) if len(text) >= LABEL_SIZE else 0
         _result(info, long_label, label.class_id, label.label_id, label.probability)
@@ -129,7 +139,7 @@ def _new_classifier(batch: int, classifier: ClassifierMeta) -> int:
     return address
 
 
-def _cut(text: str) -> bytes:
+def cut(text: str) -> bytes:
     """Return a text as it goes into a char array: whole characters, and a NUL behind them."""
     return bytes_of(text)[: LABEL_SIZE - 1].decode("utf-8", "ignore").encode()
 

@@ -1,0 +1,92 @@
+"""Changing and removing objects of a batch of DeepStream, each in one step under its lock (see ``deepstream``)."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from itertools import compress, repeat, starmap
+from operator import eq
+from typing import Any
+
+from empycustom.native.deepstream import FRAME_OBJECTS, GLIB, Layout, Steps, flat, keeping_the_gil, lists_at, pointers_at
+from empycustom.native.deepstream_read import ObjectMeta
+from empycustom.native.deepstream_write import (
+    LAST_PLACE,
+    box_writer,
+    cut,
+    new_classifier,
+    style_of_text,
+    text_offset,
+    text_offset_of,
+)
+from empycustom.native.loading import POINTER, bytes_of, ffi, glib, offset_of, packer, reader, writer
+
+_HEAD, _TAIL = "NvDsObjectHead", "NvDsObjectTail"
+_BOX = ("left", "top", "width", "height")
+_NUMBERS = ("unique_component_id", "class_id", "confidence", "tracker_confidence")
+_number = {name: writer(_HEAD, name) for name in _NUMBERS}
+_object_id, _parent_of, _parent = writer(_HEAD, "object_id"), reader(_HEAD, "parent"), writer(_HEAD, "parent")
+_label = writer(_TAIL, "obj_label")
+_TEXT, _CLASSIFIERS = offset_of(_TAIL, "text_params.display_text"), offset_of(_TAIL, "classifier_meta_list")
+_put = packer("=Q")
+_free = ctypes.PYFUNCTYPE(None, ctypes.c_size_t)(("g_free", GLIB))
+
+Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
+
+
+def change_object(frame: int, batch: int, layout: Layout, before: ObjectMeta, after: ObjectMeta) -> bool:
+    """Change what is different in an object of the frame at an address; return whether it is still there.
+
+    A text goes with the box where that moves. How the object is drawn stays.
+    """
+    address, tail = before.address, before.address + layout.object_tail
+    steps = Steps()
+    found = steps.find(frame + FRAME_OBJECTS, address)
+    calls = _calls(address, tail, before, after)
+    if after.classifiers != before.classifiers:
+        heads = steps.fill(filter(None, pointers_at(compress((tail + _CLASSIFIERS,), found))))
+        steps.fill(map(keeping_the_gil("nvds_clear_classifier_meta_list"), repeat(address), heads))
+        add = keeping_the_gil("nvds_add_classifier_meta_to_object")
+        calls += [(add, (address, new_classifier(batch, each))) for each in reversed(after.classifiers)]
+    text = 0
+    if after.display_text != before.display_text:
+        text = glib.g_strdup(bytes_of(after.display_text)) if after.display_text else 0
+        earlier = steps.fill(filter(None, pointers_at(compress((tail + _TEXT,), found))))
+        steps.fill(map(_free, earlier))
+        calls.append((_put, (tail + _TEXT, text)))
+        if not before.display_text:
+            calls += style_of_text(tail, after.left, after.top)
+    for function, arguments in calls:
+        steps.fill(starmap(function, compress((arguments,), found)))
+    steps.run(batch)
+    if not found:
+        glib.g_free(ffi.cast(POINTER, text))
+    return bool(found)
+
+
+def _calls(address: int, tail: int, before: ObjectMeta, after: ObjectMeta) -> Calls:
+    """Return the calls that write what is in the object itself."""
+    there, wanted = before._asdict(), after._asdict()
+    calls: Calls = [(write, (address, wanted[name])) for name, write in _number.items() if wanted[name] != there[name]]
+    if after.object_id != before.object_id:
+        calls.append((_object_id, (address, after.object_id % 2**64)))
+    if after.label != before.label:
+        calls.append((_label, (tail, cut(after.label))))
+    if [wanted[name] for name in _BOX] != [there[name] for name in _BOX]:
+        calls.append((box_writer, (address, *(wanted[name] for name in _BOX))))
+        x, y = text_offset_of(tail)
+        moved = x + round(after.left - before.left), y + round(after.top - before.top)
+        calls.append((text_offset, (tail, *(max(0, min(place, LAST_PLACE)) for place in moved))))
+    return calls
+
+
+def remove_object(frame: int, batch: int, address: int) -> None:
+    """Remove an object from the frame at an address, if it is still there; what has it as its parent has none then."""
+    steps = Steps()
+    found = steps.find(frame + FRAME_OBJECTS, address)
+    objects = steps.fill(lists_at(pointers_at(compress((frame + FRAME_OBJECTS,), found))))
+    parents = steps.fill(map(_parent_of, flat(objects)))
+    children = steps.fill(compress(flat(objects), map(eq, parents, repeat((address,)))))
+    steps.fill(map(_parent, children, repeat(0)))
+    steps.fill(starmap(keeping_the_gil("nvds_remove_obj_meta_from_frame"), compress(((frame, address),), found)))
+    steps.run(batch)
