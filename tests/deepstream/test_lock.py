@@ -121,7 +121,9 @@ def process_ip(io_buffer, in_meta, options):
     said = [{"seen": found["obj_label"]} for found in in_meta["frame"][0]["object"]]
     box = {"left": 1, "top": 1, "width": 3, "height": 4}
     new = [{"obj_label": "ours", "rect_params": box, "emcustom": {"seen": "ours"}}]
-    return {"meta": {"all": 1}, "frame": [{"meta": {"number": in_meta["frame"][0]["frame_num"]}, "object": said, "new_object": new}]}
+    changed = [{"object_id": 5, "text_params": {"display_text": "new"}, "classifier": []}] * 10
+    about = {"changed_object": changed, "removed_object": [15, 12], "object": said, "new_object": new}
+    return {"meta": {"all": 1}, "frame": [{"meta": {"number": in_meta["frame"][0]["frame_num"]}, **about}]}
 """
 EDITED_MEANWHILE = """
 import json
