@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from empycustom.errors import FrameClosedError as FrameClosedError
     from empycustom.errors import FrameError as FrameError
     from empycustom.library.declared import Option as Option
+    from empycustom.library.shared import shared as shared
     from empycustom.session.process import process as process
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "map_frame": "empycustom.buffers.mapping",
     "Option": "empycustom.library.declared",
+    "shared": "empycustom.library.shared",
     "document": "empycustom.elements.document",
     "process": "empycustom.session.process",
     "register": "empycustom.elements",
@@ -54,7 +56,7 @@ _HOMES = {
 }
 __all__ = [
     "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "Option", "__version__", "document", "from_detections",
-    "from_keypoints", "map_frame", "process", "register", "to_detections", "to_keypoints",
+    "from_keypoints", "map_frame", "process", "register", "shared", "to_detections", "to_keypoints",
 ]  # fmt: skip
 
 prefer_libgcc()  # before anything of the package loads GStreamer

@@ -105,6 +105,16 @@ class CallbackTooSlowError(CallbackError, TimeoutError):
     """A call took longer than a frame lasts. It is posted on the bus as a warning, and never raised."""
 
 
+class DeclarationError(LibraryError, TypeError):
+    """The ``OPTIONS`` of a library are not a declaration of options."""
+
+
+class OptionError(TracebackError, ValueError):
+    """An option of a library does not exist, or has a value that it cannot have. ``option`` is its name, ``""``: several."""
+
+    option: str = ""
+
+
 class ReloadError(TracebackError, RuntimeError):
     """A new version of a library cannot be used, and the one before goes on. It is posted as a warning, and never raised."""
 
@@ -155,6 +165,10 @@ class DebuggerLeftError(StreamEndedError):
 
 class CallbackOutputError(TracebackError, ValueError):
     """A callback returned something that is neither results nor a buffer; the message names the part."""
+
+
+class SharedError(EmPyCustomError, RuntimeError):
+    """An object cannot be shared: :func:`empycustom.shared` was called outside of a callback, or loading has failed elsewhere."""
 
 
 class OutputError(EmPyCustomError, ValueError):

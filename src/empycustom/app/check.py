@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,10 +24,12 @@ from empycustom.errors import (
     LaunchError,
     LibraryError,
     LibraryNotFoundError,
+    OptionError,
     StreamEndedError,
 )
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library
+from empycustom.library.declared import Option
 from empycustom.library.dialects import Callback, line_of
 from empycustom.model import values as model
 from empycustom.model.results import value_of
@@ -38,7 +41,7 @@ from empycustom.session.outputs import prepare
 from empycustom.session.parts import exists
 from empycustom.session.sinks import file_path
 from empycustom.testing import OpenLibrary, Result, SampleFrame, make_frame
-from empycustom.text import as_path, for_people, unquoted, visible_json, without_password
+from empycustom.text import as_path, for_people, shown, unquoted, visible_json, without_password
 
 Report = Callable[..., None]
 
@@ -70,9 +73,14 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
         saved = found(_picture, args)
         frame = found(_frame, args)
         opened = found(_open, args.library, options)
+    declared = opened.library.declared
     facts |= {"options": options, "frame": _frame_facts(frame)}
+    facts["declared"] = None if declared is None else {name: vars(option) for name, option in declared.options.items()}
     at = f" at {frame.stream_time / Gst.SECOND:.3f} s" if args.video else ""
     report(f"{for_people(args.library)}: {_frame_line(frame, at)}")
+    if declared is not None:
+        report("", "options that it declares:", *_table(declared.options))
+    facts["options"] = _checked(opened)
     facts["warnings"] = [str(error) for error in opened.library.misspelt()]
     for text in facts["warnings"]:
         print_error(text, kind="warning")
@@ -81,6 +89,24 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
         _save(saved, last, frame)
         facts["saved"] = args.save
         report("", f"written: {saved}")
+
+
+def _checked(opened: OpenLibrary) -> Any:
+    """Return the options that the callbacks get, as JSON values. Raises OptionError."""
+    try:
+        options = opened.library.options_for(opened.options)
+    except LibraryError:
+        opened.library.close()
+        raise
+    return asdict(options) if is_dataclass(options) and not isinstance(options, type) else options
+
+
+def _table(options: Mapping[str, Option]) -> list[str]:
+    """Return the options of a library as lines of a table."""
+    rows = [("name", "type", "default", "limits", "description")]
+    rows += [(name, each.kind, shown(each.default), each.range, each.description) for name, each in options.items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _picture(args: Namespace) -> Path | None:
@@ -125,7 +151,7 @@ def _frame_line(frame: SampleFrame, at: str) -> str:
 def _try_all(opened: OpenLibrary, frame: SampleFrame, repeat: int, facts: dict[str, Any], report: Report) -> Result | None:
     """Call the callbacks, report what came of them, and return the last result of the first one."""
     facts["calls"] = _calls(opened.callbacks)
-    report("", "calls, in this order:", *map(_call_line, facts["calls"]), f"  with options = {opened.options}")
+    report("", "calls, in this order:", *map(_call_line, facts["calls"]), f"  with options = {facts['options']}")
     with ErrorCollector() as found, opened:
         tried = [found(_try, opened, callback, frame, repeat, facts, report) for callback in opened.callbacks]
     facts["results"] = []
@@ -304,7 +330,8 @@ def _start_and_stop(stage: Stage) -> None:
         finally:
             library.close()
     except LibraryError as error:
-        raise LibraryError(f"{stage.path_of('custom-lib')}: {error}", details=error.details) from error
+        path = stage.path_of_option(error.option) if isinstance(error, OptionError) else stage.path_of("custom-lib")
+        raise LibraryError(f"{path}: {error}", details=error.details) from error
 
 
 def _load_callback(configuration: Configuration) -> None:

@@ -293,6 +293,8 @@ The object of --json has:
   empycustom             the version
   library                FILE
   options                the options that the callbacks got
+  declared               by name: default, description, limits, choices and unit of
+                         each option that the library declares; null: it does not
   frame                  format, width, height, source, stream_time, objects
   calls                  callback, arguments and line of each, in their order
   results                a list, with an object for process_ip and for process

@@ -45,6 +45,11 @@ class Stage:
         """Return where the property ``name`` is set: a JSON path, or ``--set``."""
         return self.set_at.get(name) or below(self.path, name)
 
+    def path_of_option(self, option: str) -> str:
+        """Return where an option of the library is set, ``""``: one of them."""
+        path = self.path_of("options")
+        return path if path.startswith("--") or not option else below(path, option)
+
 
 @dataclass(frozen=True)
 class Stream:

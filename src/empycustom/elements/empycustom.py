@@ -229,7 +229,9 @@ class EmPyCustom(LibraryTransform):
 
     def _set_options(self, text: str | None) -> None:
         if self._runner:
-            self._runner.options = read_object("options", text)
+            options = read_object("options", text)
+            self.library_facts.check_options(options)
+            self._runner.options = options
 
     def _set_events(self, text: str | None) -> None:
         if self._runner:

@@ -14,6 +14,7 @@ from empycustom.errors import (
     EmPyCustomError,
     LibraryError,
     LibraryNotFoundError,
+    OptionError,
     PropertyError,
     StreamEndedError,
 )
@@ -30,6 +31,7 @@ _CODES: list[tuple[type[BaseException], Any, Any]] = [
     (StreamEndedError, *ENDED),
     (CallbackTooSlowError, Gst.CoreError, Gst.CoreError.CLOCK),
     (CallbackError, Gst.LibraryError, Gst.LibraryError.FAILED),
+    (OptionError, Gst.LibraryError, Gst.LibraryError.SETTINGS),
     (LibraryError, Gst.LibraryError, Gst.LibraryError.INIT),
     (PropertyError, Gst.LibraryError, Gst.LibraryError.SETTINGS),
     (OSError, Gst.ResourceError, Gst.ResourceError.WRITE),

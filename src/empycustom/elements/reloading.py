@@ -111,8 +111,9 @@ class Reloading:
         """Return whether the change that was offered has not begun, and never will."""
         return self._runner.take_back() or self._negotiation.take() is not None
 
-    def check(self, _library: Any) -> None:
-        """Raise LibraryError where downstream does not take the frames of a new version."""
+    def check(self, library: Any) -> None:
+        """Raise LibraryError where a new version does not take the options, or downstream does not take its frames."""
+        library.check_options(self._runner.options)
         if self._output and self._caps:
             self._output.negotiated(*self._caps, self._runner.options)
 

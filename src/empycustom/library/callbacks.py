@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import current_thread, getprofile, gettrace
 from types import ModuleType
 from typing import Any, TypeVar
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError
+from empycustom.library.declared import Declaration
 from empycustom.library.dialects import DIALECTS, FRAMES, HOOKS, Callback, Callbacks, Views, code_of, line_of
 from empycustom.library.explain import ending_error, is_kind, key_meant, locate_error
 from empycustom.library.load import load, load_again, load_ahead, load_error, names_in, record_shared, sources_of, unload
+from empycustom.library.shared import Tenant, callers
 
 _E = TypeVar("_E", bound=LibraryError)
 _READ_ONLY = re.compile(r"\barray\b.*read-?only|destination is read-only")  # what NumPy and OpenCV report
@@ -43,12 +45,19 @@ def works_in_place(library: Any, *, elsewhere: bool) -> bool:
 class LibraryFacts:
     """What messages say about a library, wherever it runs: its ``path``, and the ``name`` of the callback that sees frames.
 
-    ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may.
+    ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may. ``declared`` are its options, None: it
+    does not say which there are.
     """
 
     path: str
     name: str
     in_place: bool
+    declared: Declaration | None
+
+    def check_options(self, options: dict[str, Any]) -> None:
+        """Raise OptionError where the library does not take these options."""
+        if self.declared is not None:
+            self.declared.check(options)
 
     def line_of(self, callback: str) -> int | None:
         """Return the line where ``callback`` is defined, or None where Python does not know."""
@@ -89,6 +98,7 @@ class LibraryElsewhere(LibraryFacts):
     in_place: bool
     has_output_caps: bool
     lines: dict[str, int | None]
+    declared: Declaration | None
 
     def line_of(self, callback: str) -> int | None:
         """Return the line where ``callback`` is defined, or None where Python does not know."""
@@ -100,7 +110,8 @@ class Library(LibraryFacts):
     """A library whose callbacks are checked. ``name`` is the callback that sees frames, ``path`` the file.
 
     ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may. ``target`` is its module, or the object,
-    or the function, that was given in the place of one.
+    or the function, that was given in the place of one. What is called ``options`` here is what was set; callbacks get what the
+    library declares, filled with that.
     """
 
     path: str
@@ -108,8 +119,10 @@ class Library(LibraryFacts):
     in_place: bool
     callbacks: Callbacks
     target: Any
+    declared: Declaration | None
     dialect: str = "empycustom"
     views: Views = field(default_factory=dict)
+    tenant: Tenant = field(default_factory=Tenant)
 
     @classmethod
     def open(
@@ -142,15 +155,17 @@ class Library(LibraryFacts):
         path = _file_of(target)
         try:
             callbacks = DIALECTS[dialect].bind(target, path, views, in_place=in_place, hooks=hooks)
+            declared = Declaration.of(target, path)
         except LibraryError:
             raise
         except BaseException as error:  # the callbacks may be objects of any class
             raise load_error(error, path) from error
-        return cls(path, callbacks.frame.name, in_place, callbacks, target, dialect, views)
+        return cls(path, callbacks.frame.name, in_place, callbacks, target, declared, dialect, views)
 
     def called_by(self, name: str) -> Library:
         """Return the same loaded library, to be called by ``process_ip`` or by ``process``. Raises LibraryError."""
-        return self._bound(self.target, self.dialect, self.views, in_place=name == "process_ip")
+        other = self._bound(self.target, self.dialect, self.views, in_place=name == "process_ip")
+        return replace(other, declared=self.declared, tenant=self.tenant)
 
     def misspelt(self) -> list[CallbackMissingError]:
         """Return warnings about functions that may be meant to be callbacks: nobody calls them."""
@@ -165,16 +180,28 @@ class Library(LibraryFacts):
         return sources_of(self.target)
 
     def close(self) -> None:
-        """Give back what loading took; the library must not be called after it."""
-        unload(self.target)
+        """Give back what loading took, and what it shares with others; the library must not be called after it.
+
+        Raises CallbackError where it was the last one to have an object, whose ``close`` fails.
+        """
+        try:
+            self.tenant.release()
+        except BaseException as error:
+            raise self.failed(error, "close") from error
+        finally:
+            unload(self.target)
+
+    def options_for(self, options: dict[str, Any]) -> Any:
+        """Return what callbacks get as options. Raises OptionError."""
+        return options if self.declared is None else self.declared.made(options)
 
     def start(self, options: dict[str, Any]) -> None:
-        """Call ``start(options)``, if there is one. Raises CallbackError."""
-        self._run(self.callbacks.start, options)
+        """Call ``start(options)``, if there is one. Raises CallbackError, OptionError."""
+        self._run(self.callbacks.start, self.options_for(options))
 
     def stop(self, options: dict[str, Any]) -> None:
         """Call ``stop(options)``, if there is one. Raises CallbackError."""
-        self._run(self.callbacks.stop, options)
+        self._run(self.callbacks.stop, self.options_for(options))
 
     def reloaded(self, old: Any) -> None:
         """Call ``reloaded(old)``, if there is one, with the module of the version before. Raises CallbackError."""
@@ -196,7 +223,7 @@ class Library(LibraryFacts):
 
     def output_caps(self, caps: Any, options: dict[str, Any]) -> Any:
         """Call ``output_caps(caps, options)`` and return what it returns; None if there is none. Raises CallbackError."""
-        return self._run(self.callbacks.output_caps, caps, options)
+        return self._run(self.callbacks.output_caps, caps, self.options_for(options))
 
     def _run(self, callback: Callback | None, *arguments: Any) -> Any:
         if callback is None:
@@ -212,6 +239,8 @@ class Library(LibraryFacts):
         if gettrace() is not None or getprofile() is not None:
             trace_this_thread()
         callback = self.callbacks.frame
+        if self.declared is not None:
+            options = self.declared.made(options)
         try:
             if callback.takes_events:
                 return callback.call(buffer, in_meta, options, events)
@@ -243,6 +272,9 @@ class Library(LibraryFacts):
             return ": a view of in_buffer is read-only; return a new frame"
         view = "image" if "image" in self.callbacks.frame.arguments else "a view of the frame"
         return f": {view} is read-only; to write, use empycustom.map_frame(io_buffer, in_meta, writable=True)"
+
+
+callers.update((Library.call.__code__, Library._run.__code__))
 
 
 def _file_of(target: Any) -> str:

@@ -1,24 +1,36 @@
-"""Options that a library declares, as its ``OPTIONS``: their defaults, and what their values may be."""
+"""Options that a library declares, as its ``OPTIONS``: their defaults, what their values may be, and where that is said."""
 
 from __future__ import annotations
 
+import ast
+import copy
+import dataclasses
+import inspect
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from empycustom.text import shown
+from empycustom.errors import DeclarationError, OptionError
+from empycustom.library.explain import kind_of, locate_error
+from empycustom.text import shown, suggestion
 
-# By the type of the default: what values are, and what they may be instead, which is made that type.
-_KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
-    bool: ("true or false", ()),
-    int: ("a whole number", ()),
-    float: ("a number", (int,)),
-    str: ("a text", ()),
-    list: ("a list", (tuple,)),
-    tuple: ("a list", (list,)),
-    dict: ("an object", ()),
-    type(None): ("anything", ()),
+# By the type of the default: its name in tables, what values are, and what they may be instead, which is made that type.
+_KINDS: dict[type, tuple[str, str, tuple[type, ...]]] = {
+    bool: ("true or false", "true or false", ()),
+    int: ("whole number", "a whole number", ()),
+    float: ("number", "a number", (int,)),
+    str: ("text", "a text", ()),
+    list: ("list", "a list", (tuple,)),
+    tuple: ("list", "a list", (list,)),
+    dict: ("object", "an object", ()),
+    type(None): ("any", "anything", ()),
 }
+_NUMBERS = (int, float)
+_LIMITED: dict[type, str] = {int: "a whole number", float: "a number", type(None): "a number, or null", list: "a list of numbers"}
+_LIMITED[tuple] = _LIMITED[list]
+_EXAMPLE = 'OPTIONS = {"least": empycustom.Option(0.5, "least confidence")}'
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,7 @@ class Option:
 
     Parameters
     ----------
-    default : bool, int, float, str, list, dict or None
+    default : bool, int, float, str, list, tuple, dict or None
         Value of the option where it is not set.
     description : str, optional
         What it does, in a few words: ``empycustom check`` lists it.
@@ -43,9 +55,9 @@ class Option:
     Raises
     ------
     TypeError
-        The default has another type, or there are limits of something that is not a number.
+        The default, or something else, has a type that it cannot have.
     ValueError
-        The default is not one of its own choices, or not within its own limits.
+        The default is not one of the choices, or not within the limits.
     """
 
     default: Any
@@ -56,55 +68,185 @@ class Option:
 
     def __post_init__(self) -> None:
         if type(self.default) not in _KINDS:
-            raise TypeError(f"the default of an option is a number, a text, a list, a dict or None, not {shown(self.default)}")
+            kind = kind_of(self.default)
+            raise TypeError(
+                f"the default of an option is a number, a text, a list, a dict or None, as JSON has them, not a {kind}"
+            )
+        if type(self.description) is not str or type(self.unit) is not str:
+            raise TypeError("the description and the unit of an option are texts")
+        if isinstance(self.choices, str) or not all(type(each) in _KINDS for each in self.choices):
+            raise TypeError(f"choices are a list of values, not {shown(self.choices)}")
         object.__setattr__(self, "choices", tuple(self.choices))
         if self.limits is not None:
-            self._check_limits()
-        problem = self.default is not None and self.problem(self.default)
-        if problem:
-            raise ValueError(f"the default {shown(self.default)} {problem}")
+            self._read_limits(self.limits)
+        if self.default is not None and self.problem(self.default):
+            raise ValueError(f"the default {self.problem(self.default)}, not {shown(self.default)}")
 
-    def _check_limits(self) -> None:
-        if not isinstance(self.limits, (tuple, list)) or len(self.limits) != 2 or type(self.default) in (bool, str, dict):
-            raise TypeError(f"limits are two numbers, (lowest, highest), of an option that is a number, not {shown(self.limits)}")
-        object.__setattr__(self, "limits", tuple(self.limits))
+    def _read_limits(self, limits: Any) -> None:
+        is_pair = isinstance(limits, (tuple, list)) and len(limits) == 2
+        if not is_pair or not all(each is None or type(each) in _NUMBERS for each in limits):
+            raise TypeError(f"limits are two numbers, (lowest, highest), None: no limit, and not {shown(limits)}")
+        if type(self.default) not in _LIMITED:
+            raise TypeError(f"limits are for options that are numbers, and the default is {shown(self.default)}")
+        object.__setattr__(self, "limits", tuple(limits))
 
     @property
     def kind(self) -> str:
-        """What values are, in words: ``"a whole number"``."""
+        """The type of values, in words: ``"whole number"``."""
         return _KINDS[type(self.default)][0]
-
-    def problem(self, value: Any) -> str:
-        """Return what is wrong with a value, as the rest of a sentence that begins with it; ``""`` where nothing is."""
-        if self.choices:
-            return "" if value in self.choices else f"is not one of {', '.join(map(shown, self.choices))}"
-        if value is None and self.default is None:
-            return ""
-        kind, others = _KINDS[type(self.default)]
-        if self.default is not None and type(value) not in (type(self.default), *others):
-            return f"must be {kind}"
-        if type(value) is float and not math.isfinite(value):
-            return "must be a finite number"
-        return self._beyond_limits(value) if self.limits else ""
-
-    def _beyond_limits(self, value: Any) -> str:
-        lowest, highest = self.limits or (None, None)
-        for number in value if isinstance(value, (list, tuple)) else [value]:
-            if type(number) not in (int, float):
-                return "must be a number" if number is value else f"must have numbers, not {shown(number)}"
-            if (lowest is not None and number < lowest) or (highest is not None and number > highest) or number != number:
-                return f"must be {self.range}" if number is value else f"must have numbers {self.range}, not {shown(number)}"
-        return ""
 
     @property
     def range(self) -> str:
-        """The limits, in words: ``"0 to 1"``, ``"0 or more"``; ``""`` where there are none."""
+        """What values there are, in words: ``"0 to 1"``, ``"0 or more pixels"``, ``'"fast" or "exact"'``; ``""``: all."""
+        if self.choices:
+            return " or ".join(map(shown, self.choices))
         lowest, highest = self.limits or (None, None)
         if lowest is None:
-            return "" if highest is None else f"{highest} or less"
-        return f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+            text = "" if highest is None else f"{highest} or less"
+        else:
+            text = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+        return f"{text} {self.unit}" if text and self.unit else text or self.unit
+
+    def problem(self, value: Any) -> str:
+        """Return what a value must be, as the rest of a sentence about it; ``""`` where it is that."""
+        if self.choices:
+            is_right = any(each == value and type(each) is type(value) for each in self.choices)
+            return "" if is_right else f"must be {self.range}"
+        if self._is_right(value):
+            return ""
+        if not self.limits:
+            return f"must be {_KINDS[type(self.default)][1]}"
+        return f"must be {_LIMITED[type(self.default)]}, {self.range}"
+
+    def _is_right(self, value: Any) -> bool:
+        if self.default is None:
+            return value is None or not self.limits or self._is_within(value)
+        if type(value) not in (type(self.default), *_KINDS[type(self.default)][2]):
+            return False
+        if self.limits:
+            return all(map(self._is_within, value)) if isinstance(value, (list, tuple)) else self._is_within(value)
+        return type(value) is not float or math.isfinite(value)
+
+    def _is_within(self, number: Any) -> bool:
+        lowest, highest = self.limits or (None, None)
+        if type(number) not in _NUMBERS or not math.isfinite(number):
+            return False
+        return (lowest is None or number >= lowest) and (highest is None or number <= highest)
 
     def value_of(self, value: Any) -> Any:
         """Return a value that has no problem, in the type of the default."""
         made = type(self.default)
-        return value if self.default is None or type(value) is made or value in self.choices else made(value)
+        return value if self.default is None or self.choices or type(value) is made else made(value)
+
+
+class Declaration:
+    """The options that a library declares, by their names, and where. ``make`` is its dataclass, None: callbacks get a dict."""
+
+    def __init__(self, path: str, line: int | None, options: dict[str, Option], make: Callable[..., Any] | None = None) -> None:
+        self.path, self.line, self.options, self._make = path, line, options, make
+        self._last: tuple[Any, Any] = (None, None)
+
+    @classmethod
+    def of(cls, target: Any, path: str) -> Declaration | None:
+        """Return what a library (a module, or what is in the place of one) declares, None: nothing. Raises DeclarationError."""
+        declared = inspect.getattr_static(target, "OPTIONS", None)
+        if declared is None:
+            return None
+        line = _line_in(path)
+        try:
+            options = _options_in(declared)
+        except (TypeError, ValueError) as error:
+            raise DeclarationError.at(path, line, f"OPTIONS cannot be used: {error}") from error
+        return cls(path, line, options, declared if isinstance(declared, type) else None)
+
+    @property
+    def plain(self) -> tuple[Any, ...]:
+        """What :meth:`of_plain` makes the same declaration of, without the dataclass, as plain values."""
+        return self.path, self.line, [(name, *vars(option).values()) for name, option in self.options.items()]
+
+    @classmethod
+    def of_plain(cls, plain: tuple[Any, ...] | None) -> Declaration | None:
+        """Return the declaration in ``plain`` of one that another process has; None of None."""
+        if plain is None:
+            return None
+        path, line, options = plain
+        return cls(path, line, {name: Option(*about) for name, *about in options})
+
+    def check(self, given: Mapping[str, Any]) -> None:
+        """Raise OptionError where an option that is given does not exist, or has a value that it cannot have."""
+        self._made(given)
+
+    def made(self, given: Mapping[str, Any]) -> Any:
+        """Return what callbacks get, with all options; for the same ``given`` the same again. Raises OptionError."""
+        last, made = self._last
+        if last is not given:
+            made = self._made(given)
+            self._last = given, made
+        return made
+
+    def _made(self, given: Mapping[str, Any]) -> Any:
+        for name, value in given.items():
+            option = self.options.get(name)
+            if option is None:
+                raise self._error(name, f"there is no option {name}; {suggestion(name, list(self.options))}")
+            if problem := option.problem(value):
+                raise self._error(name, f"the option {name} {problem}, not {shown(value)}")
+        made = {
+            name: option.value_of(given[name]) if name in given else copy.deepcopy(option.default)
+            for name, option in self.options.items()
+        }
+        if self._make is None:
+            return made
+        try:
+            return self._make(**made)
+        except BaseException as error:
+            found = locate_error(error, self.path)
+            raise OptionError.at(
+                self.path, found.line or self.line, f"OPTIONS does not take these options: {found.text}", details=found.traceback
+            ) from error
+
+    def _error(self, name: str, what: str) -> OptionError:
+        error = OptionError.at(self.path, self.line, what)
+        error.option = name
+        return error
+
+
+def _options_in(declared: Any) -> dict[str, Option]:
+    if isinstance(declared, type) and dataclasses.is_dataclass(declared):
+        return {field.name: _option_of(field) for field in dataclasses.fields(declared) if field.init}
+    if not isinstance(declared, dict):
+        raise TypeError(f"it is a {kind_of(declared)}; make it a dict of empycustom.Option, {_EXAMPLE}, or a dataclass")
+    for name, option in declared.items():
+        if type(name) is not str or not isinstance(option, Option):
+            raise TypeError(f"{shown(name)} is a {kind_of(option)}; write {_EXAMPLE}")
+    return dict(declared)
+
+
+def _option_of(field: dataclasses.Field[Any]) -> Option:
+    """Return the option that a field of a dataclass declares. Raises TypeError, ValueError."""
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if default is dataclasses.MISSING:
+        raise TypeError(f"the field {field.name} has no default; give it one")
+    about = {key: field.metadata[key] for key in ("description", "limits", "choices", "unit") if key in field.metadata}
+    try:
+        return Option(default, **about)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"the field {field.name}: {error}") from error
+
+
+def _line_in(path: str) -> int | None:
+    """Return the line where a file of Python binds ``OPTIONS``, None where that cannot be found."""
+    try:
+        tree = ast.parse(Path(path).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    lines = [statement.lineno for statement in tree.body if "OPTIONS" in _bound_by(statement)]
+    return lines[-1] if lines else None
+
+
+def _bound_by(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return {alias.asname or alias.name for alias in statement.names}
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}

@@ -109,6 +109,8 @@ class ProcessPool:
     def _raise_errors(self) -> None:
         for worker in self._workers:
             worker.hear()
+            if worker.facts:
+                worker.facts.check_options(self.options)
             if worker.error:
                 raise worker.error
 

@@ -86,7 +86,8 @@ class Worker:
         library = Library.open(setup["library"], in_place=setup["in_place"], views=VIEWS, sources=sources, own=own)
         self._runner, self._exporter = InlineRunner(library, in_place=setup["in_place"]), ArrayExporter()
         facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines)
-        self._answer("loaded", facts, [pack_error(each) for each in library.misspelt()])
+        declared = library.declared and library.declared.plain
+        self._answer("loaded", facts, declared, [pack_error(each) for each in library.misspelt()])
         self._runner.start(setup["options"], setup["events"])
         self._answer("ready", library.all_sources())
         self._sources, self._told_sources = sources, len(sources)

@@ -14,6 +14,7 @@ from typing import Any
 
 from empycustom.errors import CallTimeoutError, WorkerError
 from empycustom.library.callbacks import LibraryElsewhere
+from empycustom.library.declared import Declaration
 from empycustom.native import shared
 from empycustom.native.memory import unref
 from empycustom.native.shared import SharedMemory
@@ -191,8 +192,11 @@ class Supervisor:
             if not ticket.is_wanted:
                 ticket.drop()
         elif kind == "loaded":
-            facts, hints = rest
-            self.facts, self.hints = LibraryElsewhere(*facts), [*map(unpack_error, hints)]
+            facts, declared, hints = rest
+            self.facts, self.hints = (
+                LibraryElsewhere(*(*facts, Declaration.of_plain(declared))),
+                [*map(unpack_error, hints)],
+            )
             self._starting = "start" if "start" in self.facts.lines else ""
         elif kind == "ready":
             (self.sources,) = rest

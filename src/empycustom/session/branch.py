@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from empycustom.config.launch import AIMETA, FIRST, LEAVING, STREAMMUX, Change, Description, changes, describe
+from empycustom.config.launch import AIMETA, FIRST, LEAVING, STREAMMUX, Change, Description, changes, describe, name_of
 from empycustom.config.streams import Stream
 from empycustom.elements.upstream import announce
-from empycustom.errors import DebuggerLeftError
+from empycustom.errors import DebuggerLeftError, OptionError
 from empycustom.gstreamer import GObject, Gst, GstVideo
 from empycustom.native import probes
 from empycustom.outputs.table import path_of
@@ -23,7 +23,7 @@ from empycustom.session.sinks import Sinks, sinks_of
 from empycustom.session.sources import Source, describe_source, error_text, is_endless
 from empycustom.session.summary import Work
 from empycustom.session.upright import keep_upright
-from empycustom.text import without_secrets
+from empycustom.text import for_people, without_secrets
 
 
 class Branch:
@@ -158,8 +158,11 @@ class Branch:
             self._change(change)
 
     def _change(self, change: Change) -> None:
-        element = self.tail.get_by_name(change.name) or self.tail.get_parent().get_by_name(change.name)
-        _set_text(element, change.key, change.text)
+        _set_text(self._element(change.name), change.key, change.text)
+
+    def _element(self, name: str) -> Any:
+        """Return an element of a stage, also of one that streams share."""
+        return self.tail.get_by_name(name) or self.tail.get_parent().get_by_name(name)
 
     # In the thread of the player.
 
@@ -173,9 +176,19 @@ class Branch:
         """Pass on what an element of the stream reports, with the source's name and without passwords."""
         source = self.feeder.source_of(report.element) or self.sources[0]
         has_begun = self.first.get_static_pad("sink").has_current_caps()
-        texts = (error_text(report, source, has_begun=has_begun), report.details)
+        texts = (self._place_of(report) + error_text(report, source, has_begun=has_begun), report.details)
         text, details = (without_secrets(each, source.typed) for each in texts)
         self.notify(report.kind, text, details)
+
+    def _place_of(self, report: Report) -> str:
+        """Return the path of what is wrong in the configuration, where that is an option that a library does not take."""
+        name = report.element.rpartition("/")[2]
+        for index, stage in enumerate(self.stream.stages):
+            if stage.path and name.endswith(f":{name_of(stage, index)}"):
+                error = getattr(self._element(name_of(stage, index)), "error", None)
+                if isinstance(error, OptionError) and for_people(error.reported) == report.text:
+                    return f"{stage.path_of_option(error.option)}: "
+        return ""
 
     def handle_error(self, report: Report) -> bool:
         """Return True for an error that does not end the stream: it reconnects, or goes on with the next file."""
