@@ -9,10 +9,7 @@ import pytest
 from empycustom.gstreamer import Gst
 from empycustom.native import analytics
 
-pytestmark = [
-    pytest.mark.skipif(not analytics.available, reason="this GStreamer has no GstAnalytics (it came with 1.24)"),
-    pytest.mark.inline("metadata on the buffer does not come back from workers"),
-]
+pytestmark = pytest.mark.skipif(not analytics.available, reason="this GStreamer has no GstAnalytics (it came with 1.24)")
 
 SOURCE = "videotestsrc num-buffers=2 ! video/x-raw,format=RGBA,width=64,height=48"
 HEADER = """
@@ -104,7 +101,7 @@ def read(play, library):
 
     def run(returned, *between):
         change = f"def process_ip(b, m, o):\n    objects = m['frame'][0]['object']\n    return {{'frame': [{{{returned}}}]}}\n"
-        files = [library(UPSTREAM, "upstream.py"), library(change, "change.py"), library(READER, "reader.py")]
+        files = [library(UPSTREAM, "upstream/objects.py"), library(change, "change.py"), library(READER, "upstream/reader.py")]
         first, second, third = (f"empycustom in-place=true custom-lib={path}" for path in files)
         line = " ! ".join([SOURCE, first, second, *between, third, "aimeta name=meta ! fakesink"])
         pipeline = Gst.parse_launch(line)
@@ -194,7 +191,7 @@ def test_what_two_objects_share_stays_with_the_other(play, library):
     )
     for change, tracks in (("'removed_object': [0]", [77, -1]), ("'changed_object': [{'object_id': 9}]", [9, 77, -1])):
         files = [
-            library(upstream, "upstream.py"),
+            library(upstream, "upstream/objects.py"),
             library(f"def process_ip(b, m, o):\n    return {{'frame': [{{{change}}}]}}\n", "change.py"),
         ]
         elements = " ! ".join(f"empycustom in-place=true custom-lib={path}" for path in files)
@@ -224,7 +221,7 @@ def test_an_object_that_others_write_twice_stays_one(play, library, change, expe
         "        GstVideo.buffer_add_video_region_of_interest_meta(b, label, x, 2, 4, 6).id = number\n"
     )
     files = [
-        library(upstream, "up.py"),
+        library(upstream, "upstream/twice.py"),
         library(f"def process_ip(b, m, o):\n    return {{'frame': [{{{change}}}]}}\n", "change.py"),
     ]
     elements = " ! ".join(f"empycustom in-place=true custom-lib={path}" for path in files)

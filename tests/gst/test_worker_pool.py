@@ -39,7 +39,7 @@ RETURNED = {
 def described(result):
     if result is None:
         return None
-    frames = [(each.attributes, each.objects, [*each.new_objects]) for each in result.frames]
+    frames = [(each.attributes, each.objects, [*each.new_objects], {**each.changed}, [*each.removed]) for each in result.frames]
     return result.returned, result.attributes, [*result.ignored], frames, result.returned and result.text
 
 

@@ -175,6 +175,35 @@ def test_latest_knows_objects_again_by_their_track_ids(library):
             assert found["emcustom"] == {"seen": f"{found['obj_label']} {frame['from_frame']}"}
 
 
+CHANGES = """
+def process_ip(b, m, o):
+    number, objects = m["frame"][0]["frame_num"], m["frame"][0]["object"]
+    changed = [{} if found["obj_label"] == "b" else {"obj_label": "A", "confidence": number / 1024} for found in objects]
+    return {"frame": [{"changed_object": changed, "removed_object": [n for n, found in enumerate(objects) if found["obj_label"] == "b"]}]}
+"""
+
+
+def test_latest_changes_and_removes_objects_by_their_track_ids(library):
+    behind = f"! empycustom in-place=true workers=1 pace=latest custom-lib={library(CHANGES, 'changes.py')}"
+    with Driven(library(TRACKED), "", behind=behind) as driven:
+        frames = newest(driven, 10)
+    for frame in frames:
+        found = [(each["obj_label"], each["confidence"]) for each in frame["object"]]
+        if "from_frame" in frame:
+            assert found == [("A", frame["from_frame"] / 1024)]
+        else:
+            assert sorted(found) == [("a", 1), ("b", 1)]
+
+
+def test_latest_ignores_changes_of_objects_that_are_not_tracked(library):
+    """In a later frame they could be any, and nothing is guessed."""
+    behind = f"! empycustom in-place=true workers=1 pace=latest custom-lib={library(CHANGES, 'changes.py')}"
+    untracked = TRACKED.replace('"object_id": ord(name), ', "")
+    with Driven(library(untracked), "", behind=behind) as driven:
+        frames = newest(driven, 5)
+    assert all(sorted(each["obj_label"] for each in frame["object"]) == ["a", "b"] for frame in frames)
+
+
 def test_the_pace_may_change_while_frames_flow(library, gate):
     with waiting(library, gate, "workers=1", 0) as driven:
         driven.push(4)

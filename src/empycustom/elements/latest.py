@@ -20,6 +20,10 @@ _UNSEEN = (
     ", and with pace=latest nobody sees that: it has a copy, and the frame has left. Set pace=every or pace=skip if the library "
     "draws, or else map the frame for reading (reported once)"
 )
+_UNTRACKED = (
+    "changes of objects without an object_id of their own were ignored: with pace=latest they go to the object of a later frame "
+    "that has the same one"
+)
 
 
 class Newest:
@@ -113,15 +117,17 @@ class Newest:
 
 
 def carried_over(result: Result, then: Frame, now: Frame) -> Result:
-    """Return a result about the frame ``then`` for another one: objects that came with it get theirs by their track ids."""
+    """Return a result about the frame ``then`` for another one: what is about objects that came with it goes by track ids."""
     moved = Result([len(handles) for handles in now.handles], result.returned)
     moved.attributes, moved.ignored, moved.from_frame = result.attributes, result.ignored, then.frame_num
     for its, other, (was, is_now) in zip(result.frames, moved.frames, zip(then.frames, now.frames, strict=True), strict=True):
         other.attributes, other.new_objects = its.attributes, its.new_objects
-        by_track = {
-            found[TRACK_ID]: attributes
-            for found, attributes in zip(was[OBJECTS], its.objects, strict=True)
-            if found[TRACK_ID] != UNTRACKED
-        }
-        other.objects[:] = [by_track.get(found[TRACK_ID], NOTHING) for found in is_now[OBJECTS]]
+        by_track = {found[TRACK_ID]: index for index, found in enumerate(was[OBJECTS]) if found[TRACK_ID] != UNTRACKED}
+        indices = [by_track.get(found[TRACK_ID], -1) for found in is_now[OBJECTS]]
+        other.objects[:] = [NOTHING if index < 0 else its.objects[index] for index in indices]
+        if its.changed or its.removed:
+            other.changed = {place: its.changed[index] for place, index in enumerate(indices) if index in its.changed}
+            other.removed = [place for place, index in enumerate(indices) if index in its.removed]
+            if not {*its.changed, *its.removed} <= {*by_track.values()}:
+                moved.ignored = (*moved.ignored, _UNTRACKED)
     return moved
