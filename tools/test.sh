@@ -22,7 +22,8 @@ elif [ "${1:-}" = workers ]; then
     # Without: tests of the streaming thread's own ways, of metadata that others write, and of other elements. Single tests that
     # are about these have the mark `inline`.
     files=()
-    for subject in analytics analytics_elements changed_analytics changed_objects c_locale carriage carried_boxes document empycustom empycustom_properties end_of_stream \
+    for subject in analytics analytics_elements c_locale carriage carried_boxes changed_analytics changed_objects document empycustom \
+        empycustom_properties end_of_stream \
         errors frame_results labels map_frame named_frames object_sources options_files output_caps pixel_formats process quotes returned_objects \
         returned_views slow_calls starting_together stats stream_time typos_reported unplayed; do
         files+=("tests/gst/test_$subject.py")

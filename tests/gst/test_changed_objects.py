@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import pytest
 
@@ -191,3 +192,151 @@ def test_regions_without_ids_are_changed_and_removed_by_their_places(seen, found
     element = of_frame(library, "dict(changed_object=[{}, {'object_id': 5}, {'confidence': 0.5}], removed_object=[0])")
     objects, _ = seen(f"{SOURCE} ! {found(*same)} ! {element}")
     assert [(each["object_id"], each["confidence"]) for each in objects] == [(5, 1.0), (-1, 0.5)]
+
+
+def test_another_branch_of_a_tee_keeps_what_was_there(play, found, library):
+    element = of_frame(library, "dict(changed_object=[{'object_id': 5}], removed_object=[1])")
+    pipeline = Gst.parse_launch(
+        f"{SOURCE} ! {found(PERSON, CAR)} ! tee name=t t. ! queue ! {element} ! aimeta name=changed ! fakesink "
+        "t. ! queue ! aimeta name=other ! fakesink"
+    )
+    assert play(pipeline).ended
+    said = [json.loads(pipeline.get_by_name(name).get_property("last-meta"))["frame"][0] for name in ("changed", "other")]
+    assert [[each["object_id"] for each in frame["object"]] for frame in said] == [[5], [3, -1]]
+
+
+MAKES = """
+import numpy as np
+{caps}
+def process(b, m, o):
+    box = {{"left": 10, "top": 20, "width": 6.5, "height": 8}}
+    changed = [{{"rect_params": box, "object_id": 9}}, {{**m["frame"][0]["object"][1], "object_id": 8}}]
+    about = {{"changed_object": changed, "removed_object": [2], "object": [{{"n": 1}}]}}
+    return np.zeros({shape}, np.uint8), {{"frame": [about]}}
+"""
+HALF = "def output_caps(caps, options): return 'video/x-raw,width=32,height=24'"
+
+
+@pytest.mark.parametrize(("caps", "shape", "factor"), [("", (48, 64, 4), 1), (HALF, (24, 32, 4), 0.5)])
+def test_a_new_frame_carries_what_was_changed(seen, found, library, caps, shape, factor):
+    """Boxes are those of in_meta, and are scaled with the frame like all others."""
+    path = library(MAKES.format(caps=caps, shape=shape))
+    (person, car), regions = seen(f"{SOURCE} ! {found(PERSON, CAR, PLAIN)} ! empycustom custom-lib={path}")
+    assert person["rect_params"] == {"left": 10 * factor, "top": 20 * factor, "width": 6.5 * factor, "height": 8 * factor}
+    assert (person["object_id"], car["object_id"], person["emcustom"]) == (9, 8, {"n": 1})
+    assert car["rect_params"] == {"left": 40 * factor, "top": 20 * factor, "width": 10 * factor, "height": 6 * factor}
+    assert regions[8][1] == tuple(int(side * factor) for side in (40, 20, 10, 6))
+
+
+WRONG = {
+    "dict(changed_object=[{}, {}, {}])": "frame[0].changed_object: has 3 entries, but the frame has 2 objects; ",
+    "dict(changed_object=[{'label': 1}])": "frame[0].changed_object[0].label: is an unknown key; obj_label may be meant",
+    "dict(changed_object=[{}, {'confidence': 'x'}])": 'frame[0].changed_object[1].confidence: "x" must be a number',
+    "dict(changed_object=[5])": "frame[0].changed_object[0]: 5 must be a dict of what is to be different, or {}",
+    "dict(removed_object=[2])": "frame[0].removed_object[0]: 2 is the index of no object of in_meta: the frame has 2 objects, whose",
+    "dict(removed_object=[0, -1])": "frame[0].removed_object[1]: -1 is the index of no object of in_meta",
+    "dict(removed_object=[0, 0])": "frame[0].removed_object[1]: 0 is there twice; name each object once",
+    "dict(changed_object=[{'class_id': 1}], removed_object=[0])": (
+        "frame[0].removed_object[0]: object 0 is changed as well, in frame[0].changed_object[0]; change it or remove it"
+    ),
+}
+
+
+@pytest.mark.parametrize(("returned", "message"), WRONG.items())
+@pytest.mark.parametrize("policy", ["fail", "pass"])
+def test_what_is_wrong_names_its_place_and_nothing_is_changed(play, found, library, returned, message, policy):
+    element = of_frame(library, f"dict({{'object': [{{'a': 1}}]}}, **{returned})")
+    pipeline = Gst.parse_launch(f"{SOURCE} ! {found(PERSON, CAR)} ! {element} on-error={policy} ! aimeta name=meta ! fakesink")
+    played = play(pipeline)
+    (text, _) = (played.errors if policy == "fail" else played.warnings)[0]
+    assert f"changes.py:1: what process_ip returned at frame 0 (0:00:00.000) cannot be used: {message}" in text
+    if policy == "pass":
+        assert played.ended
+        objects = json.loads(pipeline.get_by_name("meta").get_property("last-meta"))["frame"][0]["object"]
+        assert [(each["object_id"], each.get("emcustom")) for each in objects] == [(3, None), (-1, None)]
+
+
+def test_a_child_of_a_removed_region_has_no_parent(play, library):
+    upstream = library(
+        """
+import gi
+gi.require_version("GstVideo", "1.0")
+from gi.repository import GstVideo
+
+def process_ip(b, m, o):
+    for number, parent in ((4, 0), (5, 4), (6, 5)):
+        region = GstVideo.buffer_add_video_region_of_interest_meta(b, "x", number, 2, 3, 4)
+        region.id, region.parent_id = number, parent
+""",
+        "upstream/family.py",
+    )
+    parents = []
+
+    def look(pad, info):
+        regions = [GstVideo.buffer_get_video_region_of_interest_meta_id(info.get_buffer(), number) for number in (4, 5, 6)]
+        parents.append([region and region.parent_id for region in regions])
+        return Gst.PadProbeReturn.OK
+
+    pipeline = Gst.parse_launch(
+        f"{SOURCE} ! empycustom in-place=true custom-lib={upstream} ! {of_frame(library, 'dict(removed_object=[0])')} ! fakesink name=end"
+    )
+    pipeline.get_by_name("end").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, look)
+    assert play(pipeline).ended
+    assert parents == [[None, 0, 5]] * 2
+
+
+def entries(seed, frames, found):
+    """What three libraries return for each frame, and what the objects are behind them; the first finds the objects."""
+    random = Random(seed)
+    made, expected = [], []
+    for _ in range(frames):
+        objects = [
+            {"obj_label": f"o{n}", "object_id": n, "rect_params": {"left": n, "top": 2, "width": 3, "height": 4}}
+            for n in range(found)
+        ]
+        steps = [{"new_object": [dict(each) for each in objects]}]
+        for step in range(2):
+            removed = [n for n in range(len(objects)) if random.random() < 0.3]
+            changed = [{} if n in removed or random.random() < 0.4 else some(random) for n in range(len(objects))]
+            attributes = [{f"a{step}": random.randrange(9)} for _ in objects]
+            steps.append({"removed_object": removed, "changed_object": changed, "object": attributes})
+            merged = [
+                {**each, **change, "emcustom": each.get("emcustom", {}) | own}
+                for each, change, own in zip(objects, changed, attributes, strict=True)
+            ]
+            objects = [each for n, each in enumerate(merged) if n not in removed]
+        made.append(steps)
+        expected.append(objects)
+    return made, expected
+
+
+def some(random):
+    change = {
+        "obj_label": random.choice("xyz"),
+        "object_id": random.randrange(2**50),
+        "class_id": random.randrange(5),
+        "confidence": random.randrange(8) / 8,
+        "rect_params": {"left": random.randrange(80) / 4, "top": 5, "width": random.randrange(40) / 4, "height": 7},
+        "text_params": {"display_text": random.choice(["", "here"])},
+    }
+    return {key: value for key, value in change.items() if random.random() < 0.4}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_changes_in_a_row(play, library, seed):
+    """Whatever two libraries change, remove and say: the document is what a reader of the page expects."""
+    made, expected = entries(seed, 20, 12)
+    path = library(
+        f"ENTRIES = {made!r}\ndef process_ip(b, m, o):\n    return {{'frame': [ENTRIES[m['frame'][0]['frame_num']][o['step']]]}}\n"
+    )
+    steps = [f"empycustom in-place=true custom-lib={path} options={json.dumps(json.dumps({'step': n}))}" for n in range(3)]
+    pipeline = Gst.parse_launch(
+        f"videotestsrc num-buffers=20 ! video/x-raw,format=RGBA,width=64,height=48 ! {steps[0]} ! {steps[1]} ! videoconvert ! "
+        f"video/x-raw,format=I420 ! tee ! queue ! videoconvert ! video/x-raw,format=RGBA ! {steps[2]} ! aimeta name=meta ! fakesink"
+    )
+    documents = []
+    pipeline.get_by_name("meta").connect("new-meta", lambda _, text: documents.append(json.loads(text)["frame"][0]["object"]))
+    played = play(pipeline)
+    assert played.ended, played.errors
+    for objects, wanted in zip(documents, expected, strict=True):
+        assert [{key: each.get(key) for key in want} for each, want in zip(objects, wanted, strict=True)] == wanted

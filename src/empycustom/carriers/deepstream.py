@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from empycustom.carriers.events import Event, Records, discard_unreadable
-from empycustom.carriers.protocol import Carrier, Frame, scaled
+from empycustom.carriers.protocol import Carrier, Frame, rescaled, scaled
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
 from empycustom.model.keys import (
@@ -215,7 +215,7 @@ class DeepStreamCarrier:
 
     def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:
         """Find what was decoded in the copy of the batch, and scale its boxes, which DeepStream's own copy does not."""
-        frame.size = scaled(frame.size, factors)
+        frame.size, frame.factors = scaled(frame.size, factors), factors
         decoded, batch = cast("BatchFrame", frame), self._batch_on(address)
         if batch is None or batch.address == decoded.batch.address:
             return
@@ -242,7 +242,7 @@ class DeepStreamCarrier:
                 warnings.append(f"attributes of a frame were dropped: {_REMOVED}")
                 continue
             objects = _matched(before.objects, item.objects, by[1])
-            warnings += self._apply_frame(batch, item, objects, of_frame, time, decoded.size)
+            warnings += self._apply_frame(decoded, batch, item, objects, of_frame, time)
         if result.attributes is not NOTHING:
             Event(batch, None, self._layout).attach(result.attributes, decoded.timestamp)
         if not decoded.has_frame_number:
@@ -252,20 +252,24 @@ class DeepStreamCarrier:
 
     def _apply_frame(
         self,
+        decoded: BatchFrame,
         batch: BatchMeta,
         item: FrameMeta,
         objects: Sequence[ObjectMeta | None],
         result: FrameResult,
         time: str,
-        size: tuple[int, int],
     ) -> list[str]:
         warnings = []
         event = Event(batch, item, self._layout)
-        records = Records(event, batch, item, size)
+        records = Records(event, batch, item, decoded.size)
         for found, attributes in zip(objects, result.objects, strict=True):
             if attributes is not NOTHING and (found is None or not records.add(found, attributes)):
                 warnings.append(f"attributes of an object were dropped: {_REMOVED}")
-        warnings += self._change(batch, item, objects, result, event, records)
+        changed = {index: rescaled(change, decoded.factors) for index, change in result.changed.items()}
+        warnings += self._change(batch.address, item.address, objects, changed, event, records)
+        for removed in filter(None, map(objects.__getitem__, result.removed)):
+            records.remove(removed)
+            remove_object(item.address, batch.address, removed.address)
         for found_by_library in result.new_objects:
             new = detection_of(found_by_library)
             if len(new.label.encode()) >= LABEL_SIZE:
@@ -279,25 +283,22 @@ class DeepStreamCarrier:
 
     def _change(
         self,
-        batch: BatchMeta,
-        item: FrameMeta,
+        batch: int,
+        frame: int,
         objects: Sequence[ObjectMeta | None],
-        result: FrameResult,
+        changed: Mapping[int, dict[str, Any]],
         event: Event,
         records: Records,
     ) -> list[str]:
-        """Change objects of a frame, and remove others. Return a sentence for each thing that could not be done."""
+        """Change objects of a frame by their indices. Return a sentence for each thing that could not be done."""
         warnings: list[str] = []
-        for index, change in result.changed.items():
+        for index, change in changed.items():
             found = objects[index]
             after = found and _changed(found, fields_of(found, event, []), change, warnings)
-            if found is None or after is None or not change_object(item.address, batch.address, self._layout, found, after):
+            if found is None or after is None or not change_object(frame, batch, self._layout, found, after):
                 warnings.append(f"changes of an object were dropped: {_REMOVED}")
             else:
                 records.change(after)
-        for found in filter(None, map(objects.__getitem__, result.removed)):
-            records.remove(found)
-            remove_object(item.address, batch.address, found.address)
         return warnings
 
 

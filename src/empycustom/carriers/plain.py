@@ -29,6 +29,7 @@ from empycustom.carriers.protocol import (
     ObjectSource,
     Place,
     free_numbers,
+    rescaled,
     scaled,
     stands_for,
 )
@@ -140,7 +141,7 @@ class PlainCarrier:
 
     def rescale(self, address: int, frame: Frame, factors: tuple[float, float]) -> None:
         """Know the objects where they are now: what scales a frame has moved them."""
-        frame.size = scaled(frame.size, factors)
+        frame.size, frame.factors = scaled(frame.size, factors), factors
         places, _ = self._there(address)
         there = defaultdict(list)
         for state, source, *_ in places:
@@ -225,7 +226,8 @@ class PlainCarrier:
             record = _opened(records, handle, there[place], shared, free)
             if attributes is not NOTHING:
                 record[keys.ATTRIBUTES] = merged(record[keys.ATTRIBUTES], attributes) if keys.ATTRIBUTES in record else attributes
-        changes = {at[index]: result.changed.get(index) for index in (*result.changed, *result.removed)}
+        changes: dict[int | None, Any] = {at[index]: None for index in result.removed}
+        changes |= {at[index]: rescaled(change, frame.factors) for index, change in result.changed.items()}
         changes.pop(None, None)
         if changes:
             self._change(address, changes, records, (size, frame.size), warnings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, Protocol
 
+from empycustom.model import keys, wire
 from empycustom.model import values as model
 from empycustom.model.keys import FRAME_NUM, HEIGHT, TIMESTAMP, WIDTH
 from empycustom.model.results import Result
@@ -31,13 +32,15 @@ class Frame:
     are the carrier's; the number and the timestamp of the first frame. ``time_ns`` is when it was read, since 1970.
     ``has_frame_number``: the buffer itself carries number and timestamp. ``attributes`` are those of the batch. ``in_meta`` is
     what a callback gets. ``warnings`` are sentences about what could not be taken as it is. ``size`` is that of the frames, in
-    pixels; ``is_reshaped``: objects got attributes when the frame had another shape.
+    pixels, and ``factors`` are by how much it became wider and higher since in_meta was made of it; ``is_reshaped``: objects got
+    attributes when the frame had another shape.
     """
 
     has_frame_number = False
     attributes: Any = NOTHING
     warnings: Sequence[str] = ()
     is_reshaped = False
+    factors = (1.0, 1.0)
     handles: Sequence[Sequence[Any]] = ((),)
     in_meta: dict[str, Any]
 
@@ -145,6 +148,15 @@ def free_numbers(used: Collection[int]) -> Iterator[int]:
     last = max(used, default=0)
     yield from range(max(0, last) + 1, LARGEST_NUMBER + 1)
     yield from (number for number in range(1, min(last, LARGEST_NUMBER)) if number not in used)
+
+
+def rescaled(change: dict[str, Any], factors: tuple[float, float]) -> dict[str, Any]:
+    """Return what a library changed of an object, which is in pixels of in_meta, in those of a frame that is wider and higher."""
+    if keys.BOX not in change or factors == (1, 1):
+        return change
+    left, top, width, height = change[keys.BOX].values()
+    across, down = factors
+    return {**change, keys.BOX: wire.box_dict(left * across, top * down, width * across, height * down)}
 
 
 def scaled(size: tuple[int, int], factors: tuple[float, float]) -> tuple[int, int]:
