@@ -27,8 +27,8 @@ def samples_of(video_format: str, height: int, colour: Colour) -> tuple[tuple[in
     Returns
     -------
     tuple of tuple of int
-        For each plane a value for each of its components, in their order in memory. Opacity is full; luma and chroma have the
-        limited range (16 to 235 and 16 to 240 of 8 bits).
+        For each plane a value for each of its components, in their order in memory. Opacity is full; luma has the whole
+        range in gray formats, in others luma and chroma the limited one (16 to 235 and 16 to 240 of 8 bits).
     """
     known = FORMATS[video_format]
     red, green, blue = (value / 255 for value in colour)
@@ -36,7 +36,7 @@ def samples_of(video_format: str, height: int, colour: Colour) -> tuple[tuple[in
     luma = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
     values = {
         **dict(zip("RGB", colour, strict=True)),
-        "Y": 16 + 219 * luma,
+        "Y": 255 * luma if known.planes[-1].components == "Y" else 16 + 219 * luma,
         "U": 128 + 112 * (blue - luma) / (1 - of_blue),
         "V": 128 + 112 * (red - luma) / (1 - of_red),
     }

@@ -27,10 +27,13 @@ from empycustom.libs.shapes import Area, Array, box_of, mask_in, opencv, polygon
 OPTIONS = {
     "labels": Option(["person"], 'what is hidden: labels, whatever their case, or numbers of classes; "*" is every object'),
     "mode": Option("blur", "how it is hidden", choices=("blur", "pixelate", "fill")),
-    "strength": Option(0.3, "how far the blur reaches and how large its blocks are, as a part of the smaller side", limits=(0.05, 1)),
+    "strength": Option(
+        0.3, "how far the blur reaches and how large its blocks are, as a part of the smaller side", limits=(0.05, 1)
+    ),
     "grow": Option(0.1, "how much more is hidden at each side, as a part of the smaller side", limits=(0, 2)),
     "color": Option("#000000", "what fill fills with: red, green and blue"),
 }
+hider: Hider  # made by start
 _log = logging.getLogger(__name__)
 
 
@@ -42,10 +45,18 @@ def start(options: Mapping[str, Any]) -> None:
 
 def process_ip(io_buffer: Any, in_meta: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     """Hide objects in each frame of the buffer; return the attribute ``hidden`` for them."""
-    return {"frame": [{"object": hider.hide(io_buffer, in_meta, frame)} for frame in in_meta["frame"]]}
+    global hider
+    try:
+        if options != hider.options:  # they were changed while the pipeline plays
+            hider = Hider(options)
+        return {"frame": [{"object": hider.hide(io_buffer, in_meta, frame)} for frame in in_meta["frame"]]}
+    except BaseException:
+        for frame in in_meta["frame"]:  # with on-error=pass they go on, and nobody may be seen in them
+            _blacken(io_buffer, in_meta, frame)
+        raise
 
 
-def stop(options: Mapping[str, Any]) -> None:
+def stop(_options: Mapping[str, Any]) -> None:
     """Warn where no object had one of the labels."""
     hider.report()
 
@@ -55,6 +66,7 @@ class Hider:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         opencv()
+        self.options = options
         labels = options["labels"]
         if not labels:
             raise ValueError('the option labels is empty, so that nothing would be hidden: name labels, or "*" for every object')
@@ -70,21 +82,17 @@ class Hider:
     def hide(self, io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> list[Any]:
         """Hide the objects of one frame; return for each object its attributes."""
         wanted = [self._is_wanted(obj) for obj in frame["object"]]
+        self._hidden += sum(wanted)
         if any(wanted):
             batch_id = frame.get("batch_id", 0)
             with empycustom.map_frame(io_buffer, in_meta, writable=True, batch_id=batch_id) as mapped:
                 if not isinstance(mapped.planes[0], np.ndarray):
                     raise FrameError(
-                        "Objects cannot be hidden in GPU memory: put nvvideoconvert ! 'video/x-raw,format=RGBA' before the element."
+                        "Nothing can be hidden in GPU memory: put nvvideoconvert ! 'video/x-raw,format=RGBA' before the element."
                     )
-                try:
-                    for obj, is_wanted in zip(frame["object"], wanted, strict=True):
-                        if is_wanted:
-                            self._hide(mapped, obj)
-                except BaseException:
-                    _blacken(mapped)  # on-error=pass lets the frame go on, and then nobody may be seen in it
-                    raise
-        self._hidden += sum(wanted)
+                for obj, is_wanted in zip(frame["object"], wanted, strict=True):
+                    if is_wanted:
+                        self._hide(mapped, obj)
         return [{"hidden": True} if is_wanted else {} for is_wanted in wanted]
 
     def report(self) -> None:
@@ -144,6 +152,7 @@ class Hider:
 def _blur(pixels: Array, across: int, down: int) -> Array:
     """Return the mean over a window around each pixel, twice: once leaves edges that can be computed back."""
     blur = opencv().blur
+    across, down = min(across, 2 * pixels.shape[1]), min(down, 2 * pixels.shape[0])
     blurred: Array = blur(blur(pixels, (across, down)), (across, down))
     return blurred
 
@@ -167,15 +176,14 @@ def _any_of(cover: Array, across: int, down: int) -> Array:
     rows, columns = (-cover.shape[0] % down), (-cover.shape[1] % across)
     padded = np.pad(cover, ((0, rows), (0, columns)), mode="edge")
     grid = padded.reshape(padded.shape[0] // down, down, padded.shape[1] // across, across)
-    covered: Array = grid.any(axis=(1, 3))
-    return covered
+    return np.asarray(grid.any(axis=(1, 3)))
 
 
-def _blacken(mapped: Any) -> None:
-    """Make the whole frame black."""
-    for plane, view, black in zip(
-        planes_of(mapped.format), mapped.planes, samples_of(mapped.format, mapped.height, (0, 0, 0)), strict=True
-    ):
-        if plane.pixels > 1:
-            view = view.reshape(view.shape[0], -1, len(plane.components))
-        view[...] = black[0] if view.ndim == 2 else black
+def _blacken(io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> None:
+    """Make a frame black; one in GPU memory stays as it is."""
+    with empycustom.map_frame(io_buffer, in_meta, writable=True, batch_id=frame.get("batch_id", 0)) as mapped:
+        black = samples_of(mapped.format, mapped.height, (0, 0, 0))
+        for plane, view, samples in zip(planes_of(mapped.format), mapped.planes, black, strict=True):
+            if isinstance(view, np.ndarray):
+                whole = view.reshape(view.shape[0], -1, len(plane.components)) if plane.pixels > 1 else view
+                whole[...] = samples[0] if whole.ndim == 2 else samples

@@ -43,7 +43,7 @@ class Box(NamedTuple):
         if rotation:
             sin, cos = math.sin(rotation), math.cos(rotation)
             points = points @ np.array([(cos, sin), (-sin, cos)])
-        moved: Array = points + (self.left + x, self.top + y)
+        moved: Array = points + np.array((self.left + x, self.top + y))
         return moved
 
 
@@ -101,7 +101,7 @@ def mask_in(mask: Any, box: Box, area: Area) -> Array:
     Parameters
     ----------
     mask : array_like
-        (h, w), of 0 and 1 or of confidences, stretched over ``box``; from 0.5 on a pixel is covered, and where it is not a number.
+        (h, w), of 0 and 1 or of confidences, stretched over ``box``; from 0.5 on a pixel is covered, and where it is NaN.
     box : Box
         The upright box of the object.
     area : Area

@@ -43,6 +43,7 @@ OPTIONS = {
 
 # Okabe and Ito's colours, which the colour-blind can tell apart too.
 COLOURS = [(86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0), (0, 114, 178)]
+drawer: Drawer  # made by start
 _log = logging.getLogger(__name__)
 
 
@@ -54,11 +55,14 @@ def start(options: Mapping[str, Any]) -> None:
 
 def process_ip(io_buffer: Any, in_meta: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Draw into each frame of the buffer; a frame with nothing to draw is not touched."""
+    global drawer
+    if options != drawer.options:  # they were changed while the pipeline plays
+        drawer = Drawer(options)
     for frame in in_meta["frame"]:
         drawer.draw(io_buffer, in_meta, frame)
 
 
-def stop(options: Mapping[str, Any]) -> None:
+def stop(_options: Mapping[str, Any]) -> None:
     """Warn of fields in the text that no object had."""
     drawer.report()
 
@@ -76,23 +80,23 @@ class Drawer:
     """Draw frames, with what is remembered between them."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._options = options
+        self.options = options
         self._template, self._writer, self._tails = Template(options["text"]), Writer(options["font"]), Tails(options["tail"])
         self._objects = self._unplaced = 0
 
     def draw(self, io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> None:
         """Draw into one frame of a buffer, if there is something to draw."""
         attributes = frame.get("emcustom")
-        notes = attribute_lines(attributes, self._options["attributes"])
+        notes = attribute_lines(attributes, self.options["attributes"])
         shown = list(self._shown(frame["object"]))
-        tails = self._tails.follow(frame, shown, 1.0 if self._options["point"] == "bottom" else 0.5)
-        zones = attributes.get("zones") if self._options["zones"] and isinstance(attributes, Mapping) else None
+        tails = self._tails.follow(frame, shown, 1.0 if self.options["point"] == "bottom" else 0.5)
+        zones = attributes.get("zones") if self.options["zones"] and isinstance(attributes, Mapping) else None
         if not (shown or notes or zones):
             return
         batch_id = frame.get("batch_id", 0)
         with empycustom.map_frame(io_buffer, in_meta, writable=True, batch_id=batch_id) as mapped:
-            painter = Painter(Canvas(mapped), self._options, self._writer)
-            if self._options["masks"]:
+            painter = Painter(Canvas(mapped), self.options, self._writer)
+            if self.options["masks"]:
                 painter.masks(shown)
             if isinstance(zones, Sequence):
                 painter.zones(zones)
@@ -100,7 +104,7 @@ class Drawer:
             painter.objects(shown)
             for each in shown:
                 painter.label(each, self._template.fill(each.obj))
-                painter.attributes(each, attribute_lines(each.obj.get("emcustom"), self._options["attributes"]))
+                painter.attributes(each, attribute_lines(each.obj.get("emcustom"), self.options["attributes"]))
             painter.write(notes, 0, 0, BLACK)
 
     def report(self) -> None:
@@ -110,7 +114,7 @@ class Drawer:
 
     def _shown(self, objects: Sequence[Mapping[str, Any]]) -> Iterator[Shown]:
         for obj in objects:
-            if self._options["labels"] and obj.get("obj_label") not in self._options["labels"]:
+            if self.options["labels"] and obj.get("obj_label") not in self.options["labels"]:
                 continue
             self._objects += 1
             box = box_of(obj)
@@ -122,9 +126,9 @@ class Drawer:
                 yield Shown(obj, box, box.corners(rotation_of(obj)), self._colour(obj))
 
     def _colour(self, obj: Mapping[str, Any]) -> tuple[int, int, int]:
-        number = obj.get("object_id", -1)
-        if self._options["color_by"] == "class" or number < 0:
-            number = obj.get("class_id", -1)
+        number = int(obj.get("object_id", -1))
+        if self.options["color_by"] == "class" or number < 0:
+            number = int(obj.get("class_id", -1))
         if number < 0:
             number = crc32(str(obj.get("obj_label")).encode())
         return COLOURS[number % len(COLOURS)]
@@ -172,7 +176,7 @@ class Painter:
     """Draw the things of one frame on its canvas, with lines and text that fit its size."""
 
     def __init__(self, canvas: Canvas, options: Mapping[str, Any], writer: Writer) -> None:
-        self._canvas, self._options, self._writer = canvas, options, writer
+        self._canvas, self.options, self._writer = canvas, options, writer
         side = min(canvas.width, canvas.height)
         self._thickness = max(1, round(max(side / 400, 1.5) * options["thickness"]))
         self._border = 1 if side >= 300 else 0  # of a small picture it would hide too much
@@ -188,11 +192,11 @@ class Painter:
 
     def objects(self, shown: Sequence[Shown]) -> None:
         """Draw boxes, on which all dark outlines are below all colours, and keypoints."""
-        if self._options["boxes"]:
+        if self.options["boxes"]:
             for colour, more in ((BLACK, 2 * self._border), (None, 0)):
                 for each in shown:
                     self._box(each, colour or each.colour, self._thickness + more)
-        if self._options["keypoints"]:
+        if self.options["keypoints"]:
             for each in shown:
                 self._keypoints(each)
 
@@ -211,7 +215,7 @@ class Painter:
         points = np.asarray(keypoints, float).reshape(len(keypoints), -1)
         seen = np.isfinite(points).all(axis=1)
         if points.shape[1] > 2:
-            seen &= points[:, 2] >= self._options["min_confidence"]
+            seen &= points[:, 2] >= self.options["min_confidence"]
         pairs = [(a, b) for a, b in each.obj.get("skeleton") or () if a < len(seen) and b < len(seen) and seen[a] and seen[b]]
         if pairs:
             starts, ends = (points[[pair[end] for pair in pairs], :2] for end in (0, 1))

@@ -16,6 +16,18 @@ from empycustom.libs.shapes import Array
 
 _log = logging.getLogger(__name__)
 _LONGEST, _MOST_LINES = 80, 12  # characters of a line, lines of an object; more would hide the picture
+_KEYS = (
+    "object_id",
+    "obj_label",
+    "class_id",
+    "confidence",
+    "rect_params",
+    "text_params",
+    "classifier",
+    "rotation",
+    "unique_id",
+    "parent_id",
+)
 Word = list[tuple[str, str, str, str]]  # literal text, then path, format and conversion of the field behind it
 
 
@@ -25,7 +37,7 @@ class Template:
     Attributes
     ----------
     missing : set of str
-        The fields that no object has had so far.
+        The fields that are not keys of objects, and that no object has had so far as an attribute.
 
     Raises
     ------
@@ -35,7 +47,8 @@ class Template:
 
     def __init__(self, text: str) -> None:
         self._lines = [list(_words(line)) for line in text.split("\n")]
-        self.missing = {path for words in self._lines for word in words for _, path, _, _ in word if path}
+        fields = {path for words in self._lines for word in words for _, path, _, _ in word if path}
+        self.missing = {path for path in fields if re.split(r"[.\[]", path)[0] not in _KEYS}
 
     def fill(self, obj: Mapping[str, Any]) -> list[str]:
         """Return the lines for an object, without empty ones."""
@@ -94,7 +107,8 @@ def _at(value: Any, keys: Sequence[str]) -> Any:
 
 
 def _formatted(value: Any, spec: str, conversion: str) -> str:
-    value = {"r": repr, "s": str, "a": ascii}[conversion](value) if conversion else value
+    if conversion:
+        value = ascii(value) if conversion == "a" else repr(value) if conversion == "r" else str(value)
     try:
         return format(value, spec)
     except (TypeError, ValueError):  # a number's format for a text: the text says what it is
@@ -128,7 +142,8 @@ def _line(path: str, value: Any, patterns: Sequence[str]) -> str:
     values = value if isinstance(value, (list, tuple)) else [value]
     if path not in patterns and (len(values) > 4 or not all(isinstance(each, (str, int, float)) for each in values)):
         return ""
-    return f"{path.replace('_', ' ')} {', '.join(f'{each:.4g}' if isinstance(each, float) else str(each) for each in values)}".rstrip()
+    texts = [f"{each:.4g}" if isinstance(each, float) else str(each) for each in values]
+    return f"{path.replace('_', ' ')} {', '.join(texts)}".rstrip()
 
 
 class Writer:
@@ -173,7 +188,10 @@ class Writer:
     def shades(self, lines: Sequence[str], step: int) -> Array:
         """Return lines of text as uint8 (height, width), both even, 0 the ground and 255 the ink; a line is ``step`` high."""
         margin = max(step // 6, 2)
-        rows = [self._row("".join(char if char.isprintable() else " " for char in line)[:_LONGEST], step) for line in lines[:_MOST_LINES]]
+        rows = [
+            self._row("".join(char if char.isprintable() else " " for char in line)[:_LONGEST], step)
+            for line in lines[:_MOST_LINES]
+        ]
         wide = max(sum(word.shape[1] for word in row) for row in rows) + 2 * margin
         shades = np.zeros(((step * len(rows) + 1) // 2 * 2, (wide + 1) // 2 * 2), np.uint8)
         for top, row in zip(range(0, step * len(rows), step), rows, strict=True):
@@ -184,7 +202,7 @@ class Writer:
         return shades
 
     def _row(self, line: str, step: int) -> list[Array]:
-        """Return the words of a line with the blanks behind them; of other scripts, whose words may go leftwards, the whole line."""
+        """Return the words of a line with the blanks behind them; of other scripts, which may go leftwards, the whole line."""
         return [self._word(word, step) for word in (re.findall(r"\s*\S+", line) if line.isascii() else [line])]
 
     def _pixels(self, text: str, step: int) -> Array:
