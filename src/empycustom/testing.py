@@ -318,19 +318,18 @@ def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
 def _document(in_meta: Any, result: CallbackResult) -> dict[str, Any]:
     """Return the document of a frame that had ``in_meta``, with the result of a callback."""
     frame, found = in_meta["frame"][0], result.frames[0]
-    for each, attributes in zip(frame["object"], found.objects, strict=True):
-        _attach(each, attributes)
-    frame["object"] = [*found.changed_objects(frame["object"]), *found.new_objects]
+    frame["object"] = [*(_attach(*each) for each in found.left_of(frame["object"])), *found.new_objects]
     _attach(frame, found.attributes)
     made = document([frame])
     _attach(made, result.attributes)
     return made
 
 
-def _attach(target: Any, attributes: Any) -> None:
+def _attach(target: Any, attributes: Any) -> Any:
     merged = merge(target.get("emcustom", NOTHING), value_of(attributes))
     if merged is not NOTHING:
         target["emcustom"] = merged
+    return target
 
 
 def _pixels(buffer: Any, frame_format: FrameFormat) -> Any:

@@ -151,6 +151,21 @@ def test_new_objects_and_written_pixels_are_reported(cli, library):
     assert "the pixels: changed" in ended.out
 
 
+def test_changed_and_removed_objects_are_reported(cli, library):
+    about = "{'changed_object': [{'object_id': 7, 'obj_label': 'cat'}], 'removed_object': [1], 'object': [{'n': 0}]}"
+    ended = cli("check", library(f"def process_ip(b, m, o): return {{'frame': [{about}]}}\n"), "--objects", "3")
+    assert ended.code == 0, ended.err
+    lines = [line.strip() for line in ended.out.splitlines()]
+    begin = lines.index("which means:")
+    assert lines[begin + 1 : begin + 6] == [
+        'object 0 (person): {"n": 0}',
+        'object 0 (person) is changed: {"object_id": 7, "obj_label": "cat"}',
+        "object 1 (car): nothing",
+        "object 1 (car) is removed",
+        "object 2 (bicycle): nothing",
+    ]
+
+
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [

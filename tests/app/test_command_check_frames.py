@@ -244,6 +244,8 @@ def test_as_json(cli, library):
         "frame": None,
         "batch": None,
         "new_objects": [],
+        "changed_objects": [{}, {}, {}],
+        "removed_objects": [],
         "pixels": "unchanged",
     }
     assert (second["callback"], second["type"], second["pixels"]) == ("process", "NoneType", "dropped")

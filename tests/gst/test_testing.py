@@ -160,6 +160,22 @@ def test_what_is_written_and_found():
     assert [found["obj_label"] for found in result.new_objects] == ["cat"]
 
 
+def test_objects_that_are_changed_and_removed():
+    def change(_buffer, _in_meta, _options):
+        changed = [{"object_id": 7, "emcustom": {"a": 1}}, {}, {"obj_label": "cat", "rect_params": BOX}]
+        return {"frame": [{"changed_object": changed, "removed_object": [1], "object": [{"b": 2}, {"c": 3}]}]}
+
+    frame = testing.make_frame(objects=3)
+    result = testing.run(change, frame)
+    person, _, bicycle = frame.objects
+    assert result.objects == [
+        {**person, "object_id": 7, "emcustom": {"a": 1, "b": 2}},
+        {**bicycle, "obj_label": "cat", "rect_params": BOX},
+    ]
+    assert frame.objects[0]["object_id"] == 1, "the frame is used again"
+    assert result.warnings == []
+
+
 def test_new_frames_of_other_caps():
     class Half:
         def output_caps(self, _caps, _options):

@@ -222,6 +222,8 @@ def _facts_of(last: Result, times_ms: list[float]) -> dict[str, Any]:
         "frame": _or_null(frame.attributes),
         "batch": _or_null(last.result.attributes),
         "new_objects": last.new_objects,
+        "changed_objects": [frame.changed.get(index, {}) for index in range(len(frame.objects))],
+        "removed_objects": sorted(frame.removed),
         "pixels": "dropped" if last.dropped else "changed" if last.changed else "unchanged",
         "warnings": last.warnings,
         "time_ms": {"best": min(times), "median": median(times), "worst": max(times), "calls": len(times)},
@@ -240,7 +242,12 @@ def _explain(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> list[
 
 def _meaning(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> Iterator[str]:
     for index, (found, attributes) in enumerate(zip(objects, facts["objects"], strict=True)):
-        yield f"object {index} ({found['obj_label']}): {_text(attributes)}"
+        name = f"object {index} ({found['obj_label']})"
+        yield f"{name}: {_text(attributes)}"
+        if index in facts["removed_objects"]:
+            yield f"{name} is removed"
+        elif change := facts["changed_objects"][index]:
+            yield f"{name} is changed: {_text(change)}"
     yield f"the frame: {_text(facts['frame'])}"
     if facts["batch"] is not None:
         yield f"the batch: {_text(facts['batch'])}"

@@ -50,10 +50,7 @@ def save_picture(path: Path, last: Result, objects: Sequence[model.Object], size
     height, width = pixels.shape[:2]
     result = last.result.frames[0]
     factors = width / size[0], height / size[1]
-    found = [
-        (_box(each, *factors), _title(each), _lines(value_of(attributes)))
-        for each, attributes in zip(objects, result.objects, strict=True)
-    ]
+    found = [(_box(each, *factors), _title(each), _lines(value_of(attributes))) for each, attributes in result.left_of(objects)]
     found += [(_box(each), _title(each), _lines(each.get("emcustom", NOTHING))) for each in result.new_objects]
     step = max(round(height / 30), 11)
     texts = list(_text(_lines(value_of(result.attributes)), 0, 0, _WHITE, step, width, height))

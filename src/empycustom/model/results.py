@@ -64,10 +64,10 @@ class FrameResult:
             return True
         return any(attributes is not NOTHING for attributes in self.objects)
 
-    def changed_objects(self, objects: Sequence[Any]) -> list[Any]:
-        """Return the objects of in_meta as they are afterwards, without new ones and attributes; those removed are left out."""
-        kept = [index for index in range(len(objects)) if index not in self.removed]
-        return [objects[index] | self.changed.get(index, {}) for index in kept]
+    def left_of(self, objects: Sequence[Any]) -> list[tuple[Any, Any]]:
+        """Return the objects of in_meta as they are afterwards, each with its attributes of here; those removed are left out."""
+        each = enumerate(zip(objects, self.objects, strict=True))
+        return [(found | self.changed.get(n, {}), attributes) for n, (found, attributes) in each if n not in self.removed]
 
 
 class Result:
