@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from edited import save, streaming
@@ -40,7 +41,9 @@ def installed(tmp_path, monkeypatch):
     (tmp_path / "site" / "parts" / "__init__.py").touch()
     path = tmp_path / "site" / "parts" / "count.py"
     path.write_text(COUNT)
-    return path
+    yield path
+    for name in ("parts", "parts.count"):  # those of the next test are others
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture
