@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 
 import empycustom
@@ -30,3 +32,28 @@ def play(scene, *libraries, options=(), **more):
 def ids(result):
     """Return the numbers of the objects of a result, in their order."""
     return [found["object_id"] for found in result.objects]
+
+
+class Called:
+    """A library of the package that is called without a pipeline, for frames that a pipeline does not make at will.
+
+    Frames are a tenth of a second apart. What it returns is the entry of each frame.
+    """
+
+    def __init__(self, name, **options):
+        spec = importlib.util.find_spec(f"empycustom.libs.{name}")
+        self.module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.module)
+        self.options = {option: declared.default for option, declared in self.module.OPTIONS.items()} | options
+        self.module.start(self.options)
+
+    def __call__(self, *frames):
+        return self.module.process_ip(None, {"frame": list(frames)}, self.options)["frame"]
+
+
+def frame(number, *objects, source_id=0, **more):
+    """A frame of in_meta; objects that say nothing else are not tracked."""
+    known = [{"object_id": -1, **each} for each in objects]
+    times = {"buf_pts": number * 100_000_000, "stream_time": number * 100_000_000}
+    size = {"source_frame_width": SIZE[0], "source_frame_height": SIZE[1]}
+    return {"frame_num": number, "source_id": source_id, "object": known, **times, **size, **more}
