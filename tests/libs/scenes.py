@@ -7,6 +7,7 @@ import importlib.util
 import numpy as np
 
 import empycustom
+from empycustom.library.declared import Declaration
 
 SIZE = (320, 240)
 
@@ -44,7 +45,7 @@ class Called:
         spec = importlib.util.find_spec(f"empycustom.libs.{name}")
         self.module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.module)
-        self.options = {option: declared.default for option, declared in self.module.OPTIONS.items()} | options
+        self.options = Declaration.of(self.module, spec.origin).made(options)
         self.module.start(self.options)
 
     def __call__(self, *frames):

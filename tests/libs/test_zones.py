@@ -231,10 +231,10 @@ def test_frames_without_timestamps_need_a_rate():
     ],
 )
 def test_zones_that_are_wrong_are_refused(zones, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(empycustom.errors.OptionError, match=message):
         Called("zones", zones=zones)
 
 
 def test_a_wrong_zone_is_an_error_of_the_pipeline():
-    with pytest.raises(empycustom.EmPyCustomError, match=r"zones\[0\] \(a\).line has no length"):
+    with pytest.raises(empycustom.errors.OptionError, match=r"zones\[0\] \(a\).line has no length"):
         play(walk(), ZONES, options=[{"zones": [{"name": "a", "line": [[5, 5], [5, 5]]}]}])

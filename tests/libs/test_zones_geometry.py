@@ -9,6 +9,7 @@ import pytest
 import supervision as sv
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scenes import Called, box, frame
 
 from empycustom.libs import zones
 
@@ -67,14 +68,10 @@ def crossings(line, walk):
 
 def counted(zone, walk, **options):
     """What zones counts: the directions of the events, and its totals."""
-    options = {name: option.default for name, option in zones.OPTIONS.items()} | {"zones": [zone], "frame_rate": 10} | options
-    counter = zones.Counter(options)
+    library = Called("zones", zones=[zone], **options)
     directions, results = [], []
     for number, point in enumerate(walk):
-        box = {"left": point[0] - 3, "top": point[1] - 8, "width": 6, "height": 8}
-        found = {"object_id": 7, "obj_label": "person", "rect_params": box}
-        frame = {"frame_num": number, "source_id": 0, "source_frame_width": 100, "source_frame_height": 100, "object": [found]}
-        results.append(counter.look(frame, options))
+        results += library(frame(number, box(*point, object_id=7), source_frame_width=100, source_frame_height=100))
         directions += [1 if event["direction"] == "in" else -1 for event in results[-1]["meta"].get("events", [])]
     return directions, results
 

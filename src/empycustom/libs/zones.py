@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from empycustom import Option
 from empycustom.libs.sources import Sources
 
 POINTS: Final = {  # of the upright box, in parts of its width and height
@@ -29,29 +28,9 @@ POINTS: Final = {  # of the upright box, in parts of its width and height
     "left": (0.0, 0.5),
     "right": (1.0, 0.5),
 }
-OPTIONS = {
-    "zones": Option([], 'lines and polygons: {"name", "line": [[x, y], [x, y]]}, {"name", "polygon": [[x, y], ...]}'),
-    "point": Option("bottom", "which point of an object's box counts", choices=tuple(POINTS)),
-    "labels": Option([], "count objects with these labels alone; empty: all objects"),
-    "min_frames": Option(1, "after so many frames on the other side an object has crossed", limits=(1, 1000), unit="frames"),
-    "forget_after": Option(2.0, "an object that is not seen for so long begins anew", limits=(0, 86400), unit="seconds"),
-    "frame_rate": Option(0.0, "of frames without timestamps; 0: the timestamps say it", limits=(0, 1000), unit="frames/s"),
-}
 UNTRACKED = -1
 _PATIENCE = 30  # frames with objects without numbers, before a warning
 _log = logging.getLogger(__name__)
-counter: Counter
-
-
-def start(options: Mapping[str, Any]) -> None:
-    """Read the zones, and begin to count at 0."""
-    global counter
-    counter = Counter(options)
-
-
-def process_ip(_io_buffer: Any, in_meta: Any, options: Mapping[str, Any]) -> Any:
-    """Return zones and events as attributes of each frame, and the zones that they are in as attributes of objects."""
-    return {"frame": [counter.look(frame, options) for frame in in_meta["frame"]]}
 
 
 # Geometry. Points are rows of an array, y grows downwards.
@@ -202,27 +181,62 @@ def _read_points(given: Any, kind: str, path: str) -> Any:
     return points
 
 
-class Counter:
-    """The zones, and what was counted of each source."""
+def _option(default: Any, description: str, **about: Any) -> Any:
+    return field(default=default, metadata={"description": description, **about})
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.given, self.zones = options["zones"], read_zones(options["zones"])
+
+_ZONES = 'lines and polygons: {"name", "line": [[x, y], [x, y]]}, {"name", "polygon": [[x, y], ...]}'
+_LABELS = "count objects with these labels alone; empty: all objects"
+
+
+@dataclass
+class Options:
+    """The options. ``read_zones`` are the zones."""
+
+    zones: list[Any] = field(default_factory=list, metadata={"description": _ZONES})
+    point: str = _option("bottom", "which point of an object's box counts", choices=tuple(POINTS))
+    labels: list[str] = field(default_factory=list, metadata={"description": _LABELS})
+    min_frames: int = _option(1, "after so many frames on the other side an object has crossed", limits=(1, 1000), unit="frames")
+    forget_after: float = _option(2.0, "an object that is not seen for so long begins anew", limits=(0, 86400), unit="seconds")
+    frame_rate: float = _option(0.0, "of frames without timestamps; 0: the timestamps say it", limits=(0, 1000), unit="frames/s")
+
+    def __post_init__(self) -> None:
+        self.read_zones = read_zones(self.zones)
+
+
+OPTIONS = Options
+counter: Counter
+
+
+def start(_options: Options) -> None:
+    """Begin to count at 0."""
+    global counter
+    counter = Counter()
+
+
+def process_ip(_io_buffer: Any, in_meta: Any, options: Options) -> Any:
+    """Return zones and events as attributes of each frame, and the zones that they are in as attributes of objects."""
+    return {"frame": [counter.look(frame, options) for frame in in_meta["frame"]]}
+
+
+class Counter:
+    """What was counted of each source. Options may change while it plays; zones of the same name go on to count."""
+
+    def __init__(self) -> None:
         self.sources: Sources[dict[str, Count]] = Sources(lambda _before: {})
         self.without_id = 0
 
-    def look(self, frame: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    def look(self, frame: Any, options: Options) -> dict[str, Any]:
         """Return what the library says about a frame and its objects."""
-        if options["zones"] != self.given:  # set while it plays; zones of the same name go on to count
-            self.given, self.zones = options["zones"], read_zones(options["zones"])
-        counts, time_s, _passed = self.sources.at(frame, options["frame_rate"])
+        counts, time_s, _passed = self.sources.at(frame, options.frame_rate)
         width, height, objects = frame["source_frame_width"], frame["source_frame_height"], frame["object"]
-        chosen = [index for index, each in enumerate(objects) if not options["labels"] or each["obj_label"] in options["labels"]]
+        chosen = [index for index, each in enumerate(objects) if not options.labels or each["obj_label"] in options.labels]
         looked_at = [objects[index] for index in chosen]
         self._complain(looked_at)
-        points, ids = points_of(looked_at, options["point"]), _unique([each["object_id"] for each in looked_at])
+        points, ids = points_of(looked_at, options.point), _unique([each["object_id"] for each in looked_at])
         found: list[dict[str, Any]] = [{} for _ in objects]
         zones, events = [], []
-        for zone in self.zones:
+        for zone in options.read_zones:
             if zone.source_id in (None, frame["source_id"]):
                 count, shape = counts.setdefault(zone.name, Count()), zone.pixels(width, height)
                 now = inside(points, shape) * 2 - 1 if zone.kind == "polygon" else sides(points, shape)
@@ -255,11 +269,11 @@ def _unique(ids: list[int]) -> list[int]:
 
 
 def _follow(
-    count: Count, kind: str, shape: Any, ids: list[int], points: Any, now: Any, time_s: float, options: Mapping[str, Any]
+    count: Count, kind: str, shape: Any, ids: list[int], points: Any, now: Any, time_s: float, options: Options
 ) -> list[dict[str, Any]]:
     """Follow the objects at a zone, return the crossings, without those of objects that have no number."""
     events: list[dict[str, Any]] = []
-    for lost in [each for each, place in count.places.items() if time_s - place.seen_s > options["forget_after"]]:
+    for lost in [each for each, place in count.places.items() if time_s - place.seen_s > options.forget_after]:
         del count.places[lost]
     for object_id, point, side in zip(ids, points, now.tolist(), strict=True):
         if object_id == UNTRACKED:
@@ -268,7 +282,7 @@ def _follow(
         if place is None:
             if side:  # on the line it has no side yet
                 count.places[object_id] = Place(side, point, time_s, time_s)
-        elif place.move(side, point, time_s, options["min_frames"]):
+        elif place.move(side, point, time_s, options.min_frames):
             crossed = kind == "polygon" or passes_between(place.point, place.beyond, shape)
             stayed_s = place.beyond_s - place.since_s
             place.settle(side, point)
