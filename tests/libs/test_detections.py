@@ -97,12 +97,12 @@ def test_a_mask_covers_the_pixels_of_its_box():
         assert "mask" not in back[2]
 
 
-inside = st.tuples(st.floats(0, 200), st.floats(0, 150), st.floats(8, 100), st.floats(8, 80))
+inside = st.tuples(st.floats(0, 200), st.floats(0, 150), st.floats(12, 100), st.floats(12, 80))
 
 
 @given(inside, st.integers(1, 2**16 - 1))
 def test_a_mask_comes_back_within_a_pixel(place, bits):
-    mask = np.array([bits >> shift & 1 for shift in range(16)], np.uint8).reshape(4, 4)  # cells of 2 pixels and more
+    mask = np.array([bits >> shift & 1 for shift in range(16)], np.uint8).reshape(4, 4)  # cells of 3 pixels and more
     detections = empycustom.to_detections(in_meta(rect(*place, mask=mask)))
     back = new_objects(empycustom.from_detections(detections))[0]["mask"]
     middles = [((np.arange(4) + 0.5) / 4 * length).astype(int) for length in back.shape]
