@@ -42,7 +42,7 @@ class Called:
     """
 
     def __init__(self, name, **options):
-        spec = importlib.util.find_spec(f"empycustom.libs.{name}")
+        spec = importlib.import_module(f"empycustom.libs.{name}").__spec__
         self.module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.module)
         self.options = Declaration.of(self.module, spec.origin).made(options)
