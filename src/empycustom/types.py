@@ -27,7 +27,7 @@ Buffer = Any
 """A ``Gst.Buffer``, whose classes have no types of their own."""
 
 Options = dict[str, Any]
-"""The value of the property ``options``; ``{}`` where it is not set."""
+"""The value of the property ``options``; ``{}`` where it is not set. Where the library declares its options: all of them."""
 
 NewFrame = Any
 """The new frame of ``process``: a ``Gst.Buffer``, a NumPy array, a tuple of arrays (a plane each), or None to drop the frame."""

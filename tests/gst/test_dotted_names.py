@@ -73,6 +73,7 @@ def test_elements_with_one_installed_module_share_no_state(play, installed, wher
     assert counts(play, "parts.count", where) == [3, 30]
 
 
+@pytest.mark.inline("other processes do not see the folder that the test adds to the package")
 def test_elements_with_one_module_of_the_package_share_no_state(play, own):
     assert counts(play, "empycustom.libs.count") == [3, 30]
     with pytest.raises(OptionError) as caught:
