@@ -4,6 +4,7 @@ import json
 import os
 import random
 import select
+import signal
 import textwrap
 import time
 
@@ -12,8 +13,11 @@ from driven import wait_until
 from edited import save, streaming
 from pooled import started
 
+import empycustom
 from empycustom.errors import WorkerError
+from empycustom.gstreamer import Gst
 from empycustom.native import shared
+from empycustom.runners.processes import ProcessPool
 from empycustom.runners.relay import Relay
 
 # The worker ends when it has answered frame 0, with the next frame unread in its socket.
@@ -152,3 +156,43 @@ def test_a_program_with_one_core(library, gst_launch, tmp_path):
         os.sched_setaffinity(0, before)
     assert done.code == 0, done.text
     assert (tmp_path / "meta.jsonl").read_text().count(f'"cores":[{core}]') == 20
+
+
+@pytest.mark.parametrize("is_noticed", [False, True])
+def test_a_worker_that_ended_behind_the_last_frame_is_reported_at_the_end(library, frames, is_noticed):
+    path = library("import os\ndef process_ip(b, m, o): return {'frame': {'pid': os.getpid()}}\n")
+    pool = ProcessPool(str(path), in_place=True, workers=1)
+    pool.start({}, None)
+    ends = pool._workers[0].process.pidfd
+    os.kill(json.loads(frames.run(pool)[0].text)["frame"]["pid"], signal.SIGKILL)
+    wait_until(lambda: select.select([ends], [], [], 1)[0])
+    if is_noticed:
+        pool.wait(frames.wake)
+        assert pool.restarts == 1
+    with pytest.raises(WorkerError, match="killed by SIGKILL"):
+        pool.stop()
+
+
+@pytest.mark.parametrize("policy", ["fail", "pass", "drop"])
+def test_what_is_said_of_a_worker_that_ended_behind_the_last_frame(library, policy):
+    path = library(
+        "import os, threading, time\n"
+        "def end():\n    time.sleep(0.1)\n    os._exit(3)\n"
+        "def process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] == 9: threading.Thread(target=end).start()\n"
+    )
+    empycustom.register()
+    pipeline = Gst.parse_launch(
+        "videotestsrc num-buffers=10 ! video/x-raw,format=RGBA,width=16,height=16 ! "
+        f"empycustom custom-lib={path} in-place=true workers=1 on-error={policy} ! fakesink"
+    )
+    bus = pipeline.get_bus()
+    pipeline.set_state(Gst.State.PLAYING)
+    assert bus.timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR).type == Gst.MessageType.EOS
+    time.sleep(0.5)
+    pipeline.set_state(Gst.State.READY)
+    wanted = Gst.MessageType.ERROR if policy == "fail" else Gst.MessageType.WARNING
+    message = bus.timed_pop_filtered(0, Gst.MessageType.ERROR | Gst.MessageType.WARNING)
+    assert message.type == wanted
+    error, _ = message.parse_error() if policy == "fail" else message.parse_warning()
+    assert "exit code 3" in error.message
+    pipeline.set_state(Gst.State.NULL)

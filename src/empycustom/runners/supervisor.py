@@ -209,7 +209,7 @@ class Supervisor:
             self._limit = monotonic() + _STOP_S
         elif kind == STOPPED:
             self.state, self._limit = STOPPED, monotonic() + _EXIT_S
-            self.error = unpack_error(*rest) if rest[0] else None
+            self.error = unpack_error(*rest) if rest[0] else self.error
         else:
             assert kind == "failed", kind
             packed, self.sources = rest
@@ -250,8 +250,12 @@ class Supervisor:
     # The end of all.
 
     def finish(self) -> None:
-        """Let the process call the library's ``stop`` and end, if it has come so far."""
-        self.error = None
+        """Let the process call the library's ``stop`` and end, if it has come so far.
+
+        One that has ended while it had nothing to do, and whose ``stop`` nobody calls, is an ``error``.
+        """
+        self.hear()
+        self.error, self._owed = self._owed, None
         for ticket in self.held:
             ticket.drop()
         self.held.clear()
