@@ -194,5 +194,5 @@ def test_what_is_said_of_a_worker_that_ended_behind_the_last_frame(library, poli
     message = bus.timed_pop_filtered(0, Gst.MessageType.ERROR | Gst.MessageType.WARNING)
     assert message.type == wanted
     error, _ = message.parse_error() if policy == "fail" else message.parse_warning()
-    assert "exit code 3" in error.message
+    assert "the worker ended by itself, with exit code 3: something called os._exit" in error.message
     pipeline.set_state(Gst.State.NULL)

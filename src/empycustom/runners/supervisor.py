@@ -311,7 +311,7 @@ class Supervisor:
         else:
             what, rest = _described(code)
             where = f" in {name}" if name else " while the library was loaded"
-            what = f"the worker {what}{where if is_busy else ''}"
+            what = f"the worker {what}{where}" if is_busy else f"the worker {what.rstrip(',')}"
             if self.state == STARTING:  # which no frame has to do with
                 what, rest = what + rest, ""
             error = self._make_error(what, rest, note=note, name=name)
