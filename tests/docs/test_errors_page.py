@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from error_rows import SECTIONS, compare, rows
 
+from empycustom.elements.latest import carried_over
 from empycustom.errors import OutputError
 from empycustom.model.results import read_result
 
@@ -146,6 +148,8 @@ BAD_IN_PLACE = [
     "{'frame': {'meta': 1}}",
     "{'frame': 1}",
     "{'frame': [{'new_object': [{'class_id': 1}]}]}",
+    "{'frame': [{'changed_object': [{}]}]}",
+    "{'frame': [{'removed_object': [0]}]}",
 ]
 BAD_NEW_FRAMES = [
     "None",
@@ -170,15 +174,21 @@ def test_what_came_back_cannot_be_used(said, play, library):
     for value in BAD_CAPS:
         source = f"def output_caps(caps, o):\n    return {value}\ndef process(b, m, o):\n    return b, None\n"
         messages.append(said(source, "in-place=false", behind="video/x-raw,width=64 !" if "width=8'" in value else ""))
-    with pytest.raises(OutputError) as caught:
-        read_result({"frame": {"a": 1}}, [0, 0])
+    for value in (
+        {"frame": {"a": 1}},
+        {"frame": [{"removed_object": [1, 1]}]},
+        {"frame": [{"removed_object": [1], "changed_object": [{}, {"class_id": 1}]}]},
+    ):
+        with pytest.raises(OutputError) as caught:
+            read_result(value, [2, 2])
+        messages.append(f"lib.py:1: {caught.value}")
     adds = library(returned(f"{{'frame': [{{'new_object': [{{'rect_params': {BOX}}}] * 2}}]}}"), "adds.py")
     short = library(returned("[{'a': 1}]"), "short.py")
     played = play(
         " ! ".join([SOURCE.format("RGBA"), *(f"empycustom in-place=true custom-lib={lib}" for lib in (adds, short)), "fakesink"])
     )
     messages += [text for text, _ in played.warnings]
-    compare("What came back cannot be used", [*messages, f"lib.py:1: {caught.value}"])
+    compare("What came back cannot be used", messages)
 
 
 def too_slow(play, fifo):
@@ -284,15 +294,15 @@ def test_the_log(gst_launch, library):
         f"def process_ip(b, m, o):\n    return {{'frame': [{{'new_object': [{{'rect_params': {BOX}, 'obj_label': 'x' * 300}}]}}]}}\n",
         "adds.py",
     )
-    removes = library(
+    removal = (
         "from gi.repository import GObject\ndef process_ip(b, m, o):\n"
         "    for name in ('GstVideoRegionOfInterestMetaAPI', 'GstAnalyticsRelationMetaAPI'):\n"
         "        try:\n            meta = b.get_meta(GObject.type_from_name(name))\n"
         "        except RuntimeError:\n            continue\n"
         "        if meta:\n            b.remove_meta(meta)\n"
-        "    return [{'a': 1}]\n",
-        "removes.py",
     )
+    removes = library(f"{removal}    return [{{'a': 1}}]\n", "removes.py")
+    changes = library(f"{removal}    return {{'frame': [{{'changed_object': [{{'class_id': 1}}]}}]}}\n", "changes.py")
     wild = library(
         "from gi.repository import Gst, GstVideo\n"
         "def process_ip(b, m, o):\n    meta = GstVideo.buffer_add_video_region_of_interest_meta(b, 'x', 0, 0, 8, 8)\n"
@@ -306,12 +316,16 @@ def test_the_log(gst_launch, library):
     line = (
         f"{SOURCE.format('RGBA')} ! empycustom in-place=true custom-lib={lists} ! empycustom in-place=true custom-lib={frames} ! "
         f"empycustom in-place=true custom-lib={adds} ! empycustom in-place=true custom-lib={removes} ! "
+        f"empycustom in-place=true custom-lib={adds} ! empycustom in-place=true custom-lib={changes} ! "
         f"empycustom in-place=true custom-lib={wild} ! empycustom process-interval=2 custom-lib={half} ! fakesink"
     )
     launched = gst_launch(line, GST_DEBUG="*empycustom*:2")
     assert launched.code == 0, launched.text
     lines = re.findall(r" WARN .*?<empycustom\d+> (.*)", launched.err)
     assert sum(" (first at frame 0 (0:00:00.000))" in text for text in lines) > 3
+    changed = read_result({"frame": [{"changed_object": [{"class_id": 1}]}]}, [1])
+    frame = SimpleNamespace(frames=[{"object": [{"object_id": -1}]}], handles=[[()]], frame_num=0)
+    lines += carried_over(changed, frame, frame).ignored
     compare("In the log", [text.partition(" (first at ")[0] for text in lines if "a frame lasts" not in text])
 
 

@@ -270,9 +270,10 @@ def _read_frame(entry: Any, path: str, frame: FrameResult, *, is_there: bool) ->
 def _read_changed(entries: list[Any], path: str, frame: FrameResult) -> None:
     count = len(frame.objects)
     if len(entries) > count:
+        has = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
         raise OutputError(
-            f"has {len(entries)} entries, but the frame has {_objects(count)}; entries belong to the objects of in_meta, in "
-            f"their order, and what the library has found belongs into {NEW_OBJECTS}",
+            f"has {has}, but the frame has {_objects(count)}; entries belong to the objects of in_meta, in their order, "
+            f"and what the library has found belongs into {NEW_OBJECTS}",
             path=path,
         )
     changed = {}
