@@ -1,7 +1,7 @@
 """Find objects by a neural network in an ONNX file: a custom library that is the detector, with onnxruntime.
 
     empycustom run street.mp4 --lib examples/onnx_detector.py --options '{"model": "model.onnx", "labels": "coco.txt"}' \
-        --lib examples/draw.py --save found.mp4
+        --lib empycustom.libs.draw --save found.mp4
 
 The input of the model is one picture (1, 3, height, width). Its first output has one of these layouts, with boxes in pixels of
 that picture, or in fractions of it, from 0 to 1:

@@ -15,7 +15,7 @@ mkdir -p demo-output
 rm -f demo-output/meta.jsonl demo-output/people.mp4 demo-output/people.png
 run=(
     .venv/bin/empycustom run "$video"
-    --lib examples/people.py --lib examples/average_intensity.py --lib examples/draw.py
+    --lib examples/people.py --lib examples/average_intensity.py --lib empycustom.libs.draw
     --out demo-output/meta.jsonl --save demo-output/people.mp4 --save demo-output/people.png
 )
 echo "demo: ${run[*]}"

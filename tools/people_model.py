@@ -3,7 +3,7 @@
     .venv/bin/python tools/people_model.py people.onnx
     empycustom run street.mp4 --lib examples/onnx_detector.py \
         --options '{"model": "people.onnx", "labels": ["person"], "min_confidence": 0.62, "max_overlap": 0.3}' \
-        --lib examples/draw.py --save people.mp4
+        --lib empycustom.libs.draw --save people.mp4
 
 It is the one of ``examples/people.py``: histograms of oriented gradients and a linear classifier, with the weights that are in
 OpenCV (Apache-2.0). Here they are the layers of a network with the same results, for pictures of one size (1088x832), which it

@@ -1,7 +1,7 @@
 """Draw a video of people who walk over a square: ``walkers.py FILE [FRAMES]``.
 
     python tools/walkers.py walkers.mp4
-    empycustom run walkers.mp4 --lib examples/people.py --lib examples/draw.py --save people.mp4
+    empycustom run walkers.mp4 --lib examples/people.py --lib empycustom.libs.draw --save people.mp4
 
 Nobody was filmed for it, so its pictures may be shown anywhere: docs/pictures/people.jpg is the last one that the demo leaves of
 it (make demo VIDEO=walkers.mp4).

@@ -103,8 +103,9 @@ class Drawer:
             painter.tails(tails)
             painter.objects(shown)
             for each in shown:
-                painter.label(each, self._template.fill(each.obj))
                 painter.attributes(each, attribute_lines(each.obj.get("emcustom"), self.options["attributes"]))
+            for each in shown:
+                painter.label(each, self._template.fill(each.obj))
             painter.write(notes, 0, 0, BLACK)
 
     def report(self) -> None:
