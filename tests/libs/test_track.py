@@ -161,6 +161,48 @@ def test_a_stream_that_goes_back_has_new_numbers():
     assert follow(track, *straight(4), first=0) == [[-1]] + [[2]] * 3
 
 
+def test_after_a_seek_of_a_pipeline_the_numbers_are_new(library):
+    finder = library(
+        "def process_ip(b, m, o):\n    f = dict(left=100, top=9, width=20, height=40)\n"
+        "    return {'frame': [{'new_object': [{'confidence': 0.6, 'rect_params': f}]}]}\n"
+    )
+    empycustom.register()
+    pipeline = Gst.parse_launch(
+        "videotestsrc ! video/x-raw,format=RGB,width=320,height=240,framerate=30/1 ! "
+        f"empycustom in-place=true custom-lib={finder} ! empycustom in-place=true custom-lib={TRACK} ! "
+        "appsink name=out sync=false max-buffers=1"
+    )
+    sink = pipeline.get_by_name("out")
+
+    def found(count):
+        documents = [empycustom.document(sink.emit("pull-sample")) for _ in range(count)]
+        return [each["frame"][0]["object"][0]["object_id"] for each in documents]
+
+    pipeline.set_state(Gst.State.PLAYING)
+    try:
+        assert found(5) == [-1, 1, 1, 1, 1]
+        assert pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, 0)
+        assert found(5) == [-1, 2, 2, 2, 2]
+    finally:
+        pipeline.set_state(Gst.State.NULL)
+
+
+def test_the_next_file_begins_at_1(tmp_path):
+    videos = [tmp_path / "a.avi", tmp_path / "b.avi"]
+    for video in videos:
+        Gst.init(None)
+        recorded = Gst.parse_launch(f"videotestsrc num-buffers=3 ! jpegenc ! avimux ! filesink location={video}")
+        recorded.set_state(Gst.State.PLAYING)
+        assert recorded.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS)
+        recorded.set_state(Gst.State.NULL)
+
+    def find(_buffer, _in_meta, _options):
+        return {"frame": [{"new_object": [box(100, 100)]}]}
+
+    with empycustom.process([str(video) for video in videos], [find, TRACK]) as results:
+        assert [ids(result) for result in results] == [[-1], [1], [1]] * 2
+
+
 def test_a_stream_that_jumps_ahead_has_new_numbers():
     track = Called("track")
     assert follow(track, *straight(4))[-1] == [1]
