@@ -180,7 +180,7 @@ class Painter:
         self._canvas, self.options, self._writer = canvas, options, writer
         side = min(canvas.width, canvas.height)
         self._thickness = max(1, round(max(side / 400, 1.5) * options["thickness"]))
-        self._border = 1 if side >= 300 else 0  # of a small picture it would hide too much
+        self._border = max(1, self._thickness // 4) if side >= 300 else 0  # of a small picture it would hide too much
         self._step = max(10, round(max(side / 34, 14) * options["text_size"]))
 
     def masks(self, shown: Sequence[Shown]) -> None:
