@@ -178,7 +178,7 @@ def test_latest_knows_objects_again_by_their_track_ids(library):
 CHANGES = """
 def process_ip(b, m, o):
     number, objects = m["frame"][0]["frame_num"], m["frame"][0]["object"]
-    changed = [{} if found["obj_label"] == "b" else {"obj_label": "A", "confidence": number / 1024} for found in objects]
+    changed = [{} if found["obj_label"] == "b" else {"obj_label": "A", "confidence": number % 8 / 8} for found in objects]
     return {"frame": [{"changed_object": changed, "removed_object": [n for n, found in enumerate(objects) if found["obj_label"] == "b"]}]}
 """
 
@@ -190,7 +190,7 @@ def test_latest_changes_and_removes_objects_by_their_track_ids(library):
     for frame in frames:
         found = [(each["obj_label"], each["confidence"]) for each in frame["object"]]
         if "from_frame" in frame:
-            assert found == [("A", frame["from_frame"] / 1024)]
+            assert found == [("A", frame["from_frame"] % 8 / 8)]
         else:
             assert sorted(found) == [("a", 1), ("b", 1)]
 
