@@ -24,8 +24,12 @@ SPEAKS = """
 def process_ip(io_buffer, in_meta, options):
     repr(in_meta)
     new = {"obj_label": "new", "rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}}
+    change = {"object_id": 5, "class_id": 3, "confidence": 0.5, "obj_label": "changed", "rect_params": new["rect_params"],
+              "text_params": {"display_text": "x"}, "classifier": [{"label_info": [{"result_label": "red"}]}]}
     return {"meta": {"a": 1}, "frame": [
-        {"meta": {"b": 2}, "object": [{"c": 3} for _ in frame["object"]], "new_object": [new]} for frame in in_meta["frame"]]}
+        {"meta": {"b": 2}, "object": [{"c": 3} for _ in frame["object"]], "new_object": [new],
+         "changed_object": [{} if n % 2 else change for n, _ in enumerate(frame["object"])],
+         "removed_object": [n for n, _ in enumerate(frame["object"]) if n % 4 == 3]} for frame in in_meta["frame"]]}
 """
 NOTE = {
     "frame_num": 7, "timestamp": "2026-01-01T00:00:00.000Z", "source_id": 0, "emcustom": {"n": [1]},

@@ -15,14 +15,19 @@ from empycustom.gstreamer import GObject, Gst, GstVideo
 from empycustom.native import analytics
 from empycustom.native.loading import ffi, gst
 
-# Reads all that it gets, adds attributes to everything, and finds a new object.
+# Reads all that it gets, adds attributes to everything, finds a new object, changes every second one, and removes others.
 SPEAKS = """
 def process_ip(io_buffer, in_meta, options):
     repr(in_meta)
     frame = in_meta["frame"][0]
     box = {"left": 1, "top": 2, "width": 3, "height": 4}
+    change = {"object_id": 5, "class_id": 3, "confidence": 0.5, "obj_label": "changed", "rect_params": box,
+              "text_params": {"display_text": "x"}, "classifier": [{"label_info": [{"result_label": "red"}]}]}
+    keys = list(change)
+    changed = [{} if n % 2 else change if n % 4 else {keys[n % 7]: change[keys[n % 7]]} for n, _ in enumerate(frame["object"])]
     return {"meta": {"a": 1}, "frame": [{"meta": {"b": 2}, "object": [{"c": 3} for _ in frame["object"]],
-            "new_object": [{"obj_label": "new", "rect_params": box}]}]}
+            "new_object": [{"obj_label": "new", "rect_params": box}], "changed_object": changed,
+            "removed_object": [n for n, _ in enumerate(frame["object"]) if n % 4 == 3]}]}
 """
 SILENT = "def process_ip(io_buffer, in_meta, options):\n    repr(in_meta)\n"
 NAMES = ("EmPyCustomMeta", "region", "GstAnalytics", "metadata")

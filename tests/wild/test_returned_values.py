@@ -163,7 +163,21 @@ def hostile_objects(draw: Any) -> Any:
 
 OBJECTS = hostile_objects()
 KEYS = st.sampled_from(
-    ["a", "meta", "frame", "object", "new_object", "rect_params", "left", "class_id", "obj_label", "confidence", "classifier"]
+    [
+        "a",
+        "meta",
+        "frame",
+        "object",
+        "new_object",
+        "changed_object",
+        "removed_object",
+        "rect_params",
+        "left",
+        "class_id",
+        "obj_label",
+        "confidence",
+        "classifier",
+    ]
 )
 
 
@@ -185,6 +199,7 @@ def around(inner: Any) -> Any:
         | st.lists(inner, max_size=3).map(tuple)
         | st.dictionaries(KEYS, inner, max_size=3)
         | st.builds(lambda value: {"frame": [{"meta": value, "object": [value], "new_object": [{"rect_params": value}]}]}, inner)
+        | st.builds(lambda value, key: {"frame": [{key: value}]}, inner, st.sampled_from(["changed_object", "removed_object"]))
         | st.builds(lambda value: {"frame": [{"new_object": [value | {"rect_params": dict.fromkeys(("left", "top", "width", "height"), 1)}]}]},
                     st.dictionaries(KEYS, inner, max_size=3))
         | st.builds(lambda array, value: (array, value), st.sampled_from([None, np.zeros((16, 16, 4), np.uint8)]), inner)

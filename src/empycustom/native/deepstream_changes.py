@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from itertools import compress, repeat, starmap
+from math import isfinite
 from operator import eq
 from typing import Any
 
@@ -75,9 +76,13 @@ def _calls(address: int, tail: int, before: ObjectMeta, after: ObjectMeta) -> Ca
     if [wanted[name] for name in _BOX] != [there[name] for name in _BOX]:
         calls.append((box_writer, (address, *(wanted[name] for name in _BOX))))
         x, y = text_offset_of(tail)
-        moved = x + round(after.left - before.left), y + round(after.top - before.top)
-        calls.append((text_offset, (tail, *(max(0, min(place, LAST_PLACE)) for place in moved))))
+        calls.append((text_offset, (tail, _moved(x, after.left - before.left), _moved(y, after.top - before.top))))
     return calls
+
+
+def _moved(place: int, by: float) -> int:
+    """Return a place of a text that is moved; a box of others may have been nowhere."""
+    return max(0, min(place + round(by), LAST_PLACE)) if isfinite(by) else place
 
 
 def remove_object(frame: int, batch: int, address: int) -> None:
