@@ -121,7 +121,7 @@ class Hider:
         if mask is not None:
             cover = mask_in(mask, box, area)
             more = round(self._grow * min(box.width, box.height))
-            cover = opencv().dilate(cover, np.ones((2 * more + 1, 2 * more + 1), np.uint8)) if cover.any() else None
+            cover = _grown(cover, more) if cover.any() else None  # one that covers nothing must not hide nothing
         elif rotation:
             cover = polygon_in(corners, area)
         window = max(self._strength * min(grown.width, grown.height), 2.0)
@@ -169,6 +169,13 @@ def _pixelate(pixels: Array, across: int, down: int) -> Array:
 
 
 _SMOOTHED = {"blur": _blur, "pixelate": _pixelate}
+
+
+def _grown(cover: Array, by: int) -> Array:
+    """Return which pixels have a covered one at most ``by`` pixels away, in each direction; as fast for large numbers."""
+    cv2 = opencv()
+    window = tuple(2 * min(by, side) + 1 for side in (cover.shape[1], cover.shape[0]))
+    return np.asarray(cv2.boxFilter(cover, cv2.CV_32F, window, normalize=False, borderType=cv2.BORDER_CONSTANT) > 0.5)
 
 
 def _any_of(cover: Array, across: int, down: int) -> Array:
