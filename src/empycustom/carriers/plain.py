@@ -251,7 +251,7 @@ class PlainCarrier:
             else:
                 found, record = objects[index], {name: value_of(value) for name, value in records[key].items()}
                 _complete_object(found, record, source, lost or {}, sizes)
-                different = {name for name, value in change.items() if name not in found or found[name] != value}
+                different = {name for name, value in change.items() if not _is_same(found.get(name), value)}
                 if not different:
                     continue
                 step = Change(found | change, different)
@@ -364,6 +364,11 @@ def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, l
         wire.box_of_object(found)
     ):  # earlier versions wrote it
         found[keys.BOX] = record[keys.BOX]
+
+
+def _is_same(there: Any, value: Any) -> bool:
+    """Return whether a value is that which is there; arrays are not compared."""
+    return not hasattr(value, "dtype") and type(there) is type(value) and bool(there == value)
 
 
 def _is_reshaped(before: tuple[Any, Any] | None, now: tuple[int, int]) -> bool:
