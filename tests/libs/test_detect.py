@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +23,7 @@ from empycustom.libs.detect.layouts import LAYOUTS
 from empycustom.libs.detect.letterbox import Letterbox
 from empycustom.libs.detect.model import Model
 
+PROJECT = Path(__file__).parents[2]
 SIZE = 64  # of the input; it has 64 + 16 + 4 cells
 CELLS = 84
 WIDE = np.full((64, 128, 3), 200, np.uint8)  # half as large in the input
@@ -257,3 +264,34 @@ def test_a_missing_model_is_an_error_of_the_pipeline(path, said):
         empycustom.process([WIDE], detect, options={"model": path}) as results,
     ):
         list(results)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """CenterFace, and a picture of people that the npm package human (MIT) has; both are fetched."""
+    folder = tmp_path_factory.mktemp("faces")
+    if not shutil.which("npm"):
+        pytest.skip("npm is not here, which fetches the picture")
+    for command in ([sys.executable, PROJECT / "tools/face_model.py", "faces.onnx"], ["npm", "pack", "@vladmandic/human@3.3.6"]):
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+        if ended.returncode:
+            pytest.skip(f"it cannot be fetched: {ended.stderr[-300:]}")
+    (packed,) = folder.glob("*.tgz")
+    with tarfile.open(packed) as files:
+        content = files.extractfile("package/assets/samples.jpg").read()
+    return str(folder / "faces.onnx"), cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].copy()
+
+
+def test_a_trained_network_finds_a_face_and_its_landmarks_in_a_real_picture(faces):
+    path, picture = faces
+    face = {"left": 293, "top": 500, "width": 62, "height": 77}  # of the woman in front, measured by hand
+    found = find(path, picture, size=[640, 960], labels=["face"], confidence=0.5)
+    middles = [
+        (each, each["rect_params"]["left"] + each["rect_params"]["width"] / 2, each["rect_params"]["top"]) for each in found
+    ]
+    (woman,) = [each for each, x, top in middles if abs(x - 324) < 12 and abs(top - face["top"]) < 12]
+    assert woman["rect_params"] == pytest.approx(face, abs=14)
+    eyes, nose, mouth = woman["keypoints"][:2], woman["keypoints"][2], woman["keypoints"][3:]
+    assert eyes[:, 1].max() < nose[1] < mouth[:, 1].min()
+    assert eyes[0, 0] < nose[0] < eyes[1, 0]
+    assert all(abs(x - 324) < 35 and 500 < y < 580 for x, y, _ in woman["keypoints"])

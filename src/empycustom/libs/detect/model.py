@@ -210,7 +210,11 @@ def _session(options: Mapping[str, Any]) -> Any:
             raise ValueError(f"the provider {name} is not in this onnxruntime: install {PROVIDERS[name][1]} in its place")
     how = onnxruntime.SessionOptions()
     how.intra_op_num_threads = how.inter_op_num_threads = options["threads"]
-    return onnxruntime.InferenceSession(str(path), how, providers=[PROVIDERS[name][0] for name in options["providers"]])
+    wanted = [PROVIDERS[name][0] for name in options["providers"]]
+    session = onnxruntime.InferenceSession(str(path), how, providers=wanted)
+    if missing := [name for name in options["providers"] if PROVIDERS[name][0] not in session.get_providers()]:
+        raise RuntimeError(f"onnxruntime could not start the provider {missing[0]}, for the reason that it has printed")
+    return session
 
 
 def _metadata(session: Any) -> dict[str, Any]:
