@@ -165,6 +165,19 @@ def test_of_boxes_of_a_class_that_overlap_the_surest_stays_in_a_pipeline(tmp_pat
     assert len(find(path, max_objects=1)) == 1
 
 
+@pytest.mark.parametrize(
+    ("layout", "key"),
+    [("yolov8-seg", "mask"), ("yolov8-pose", "keypoints"), ("end-to-end-obb", "rotation"), ("centerface", "keypoints")],
+)
+def test_masks_keypoints_and_rotation_arrive_downstream(tmp_path, layout, key):
+    path = network(tmp_path / "m.onnx", CASES[layout][0], metadata=CASES[layout][1])
+    with empycustom.process([WIDE], detect, options={"model": path}) as results:
+        (result,) = results
+    (obj,) = result.frame["object"]
+    (found,) = find(path)
+    assert obj["emcustom"][key] == pytest.approx(np.asarray(found[key]).tolist() if key == "rotation" else found[key], abs=1e-5)
+
+
 BRIGHTEST = [  # a box of 8 pixels around the brightest pixel, as an output of YOLOv10's kind
     helper.make_node("ReduceMax", ["images"], ["gray"], axes=[1], keepdims=0),
     helper.make_node("Reshape", ["gray", "c1"], ["flat"]),
