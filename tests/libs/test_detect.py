@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import cv2
@@ -308,3 +309,20 @@ def test_a_trained_network_finds_a_face_and_its_landmarks_in_a_real_picture(face
     assert eyes[:, 1].max() < nose[1] < mouth[:, 1].min()
     assert eyes[0, 0] < nose[0] < eyes[1, 0]
     assert all(abs(x - 324) < 35 and 500 < y < 580 for x, y, _ in woman["keypoints"])
+
+
+def test_threads_that_begin_at_once_find_each_what_is_in_their_picture(brightest):
+    together, found = threading.Barrier(4), {}
+
+    def work(number):
+        picture = np.zeros((96, 160, 3), np.uint8)
+        picture[40, 30 * (number + 1)] = 255
+        together.wait(timeout=30)
+        found[number] = {str(brightest.find(picture, options_of(""))[0]["rect_params"]["left"]) for _ in range(50)}
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert found == {number: {str(30 * (number + 1) + 0.5 - 4)} for number in range(4)}
