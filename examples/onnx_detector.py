@@ -3,7 +3,7 @@
     empycustom run street.mp4 --lib examples/onnx_detector.py --options '{"model": "model.onnx", "labels": "coco.txt"}' \
         --lib empycustom.libs.draw --save found.mp4
 
-``empycustom.libs.detect`` of the package does the same and more; this file shows how a detector is written.
+``empycustom.libs.detect`` of the package knows more layouts, masks and keypoints; this file shows how a detector is written.
 
 The input of the model is one picture (1, 3, height, width). Its first output has one of these layouts, with boxes in pixels of
 that picture, or in fractions of it, from 0 to 1:

@@ -1,8 +1,8 @@
 """Write OpenCV's people detector as an ONNX model: ``people_model.py FILE [WIDTH HEIGHT]``.
 
     .venv/bin/python tools/people_model.py people.onnx
-    empycustom run street.mp4 --lib examples/onnx_detector.py \
-        --options '{"model": "people.onnx", "labels": ["person"], "min_confidence": 0.62, "max_overlap": 0.3}' \
+    empycustom run street.mp4 --lib empycustom.libs.detect \
+        --options '{"model": "people.onnx", "labels": ["person"], "confidence": 0.62, "iou": 0.3}' \
         --lib empycustom.libs.draw --save people.mp4
 
 It is the one of ``examples/people.py``: histograms of oriented gradients and a linear classifier, with the weights that are in
