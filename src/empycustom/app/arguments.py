@@ -120,8 +120,8 @@ fall behind.
 examples:
   empycustom run video.mp4 --lib my_lib.py
   empycustom run rtsp://camera/stream --frames 500 --summary-json -
-  empycustom run video.mp4 --lib people.py --lib empycustom.libs.draw --out meta.jsonl \\
-      --save people.mp4 --save last.png
+  empycustom run video.mp4 --lib people.py --lib empycustom.libs.draw \\
+      --out meta.jsonl --save people.mp4 --save last.png
   empycustom run 'frames/*.jpg' more.mp4 --lib people.py --out meta.jsonl
   empycustom run a.mp4 --lib my_lib.py --start 1:20 --duration 10 --save b.mp4
   empycustom run camera --lib people.py --lib empycustom.libs.draw --show

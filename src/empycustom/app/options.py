@@ -305,7 +305,7 @@ The object of --json has:
   results[].frame        its attributes for the frame
   results[].batch        its attributes for the batch
   results[].new_objects  a list
-  results[].changed_objects  a list, for each object what becomes different; {}: nothing
+  results[].changed_objects  a list, for each object what is changed; {}: nothing
   results[].removed_objects  a list of the indices of objects that are removed
   results[].pixels       unchanged, changed or dropped
   results[].warnings     a list of texts
