@@ -48,7 +48,7 @@ Gst = _load("Gst")
 Gst.init(None)
 GstBase = _load("GstBase")
 GstVideo = _load("GstVideo")
-for _module in (Gst, GstBase, GstVideo):
+for _module in (GObject, Gst, GstBase, GstVideo):
     _fill_in(_module)
 getattr(GLib, "quark_to_string", None)  # a function that PyGObject 3.58 calls where a GLib.Error is made
 
