@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from empycustom.libs.shapes import as_attributes, geometry_of
+
 INDEX: Final = "object_index"  # in `data`: which object of the frame a row is about
 _NAMES: Final = "class_name"
 _CORNERS: Final = "xyxyxyxy"  # of turned boxes: supervision's names
@@ -45,10 +47,9 @@ def to_detections(in_meta: Any, frame: int = 0) -> Any:
     boxes = np.array([[each["rect_params"][side] for side in _BOX] for each in objects], np.float32).reshape(-1, 4)
     data = {_NAMES: np.array([each["obj_label"] for each in objects], str), INDEX: np.arange(len(objects))}
     xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    if any("rotation" in each for each in objects):
-        corners = np.array(
-            [_corners(box, each.get("rotation", 0.0)) for box, each in zip(boxes, objects, strict=True)], np.float32
-        )
+    turns = [geometry_of(each, "rotation") for each in objects]
+    if any(turn is not None for turn in turns):
+        corners = np.array([_corners(box, turn or 0.0) for box, turn in zip(boxes, turns, strict=True)], np.float32)
         data[_CORNERS], xyxy = corners, np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
     return sv.Detections(
         xyxy=xyxy,
@@ -89,16 +90,16 @@ def from_detections(detections: Any, in_meta: Any = None, frame: int = 0, *, rem
     rows = [_object_of(detections, row) for row in range(len(detections))]
     entry: dict[str, Any] = {}
     if in_meta is None:
-        entry["new_object"] = rows
+        entry["new_object"] = [as_attributes(row) for row in rows]
         return _about(frame, entry)
     objects = in_meta["frame"][frame]["object"]
     indices = _indices(detections.data, len(detections), len(objects))
     changes: list[dict[str, Any]] = [{} for _ in objects]
     for index, row in zip(indices, rows, strict=True):
         if index < 0:
-            entry.setdefault("new_object", []).append(row)
+            entry.setdefault("new_object", []).append(as_attributes(row))
         else:
-            changes[index] = _difference(objects[index], row)
+            changes[index] = as_attributes(_difference(objects[index], row))
     entry["changed_object"] = changes
     if remove:
         entry["removed_object"] = sorted(set(range(len(objects))) - set(indices))
@@ -128,8 +129,9 @@ def to_keypoints(in_meta: Any, frame: int = 0) -> Any:
         supervision is missing; the message says what to install.
     """
     sv, objects = _supervision(), in_meta["frame"][frame]["object"]
-    indices = [index for index, each in enumerate(objects) if len(each.get("keypoints", ()))]
-    points = [np.asarray(objects[index]["keypoints"], np.float32).reshape(-1, 3) for index in indices]
+    found = [geometry_of(each, "keypoints") for each in objects]
+    indices = [index for index, each in enumerate(found) if each is not None and len(each)]
+    points = [np.asarray(found[index], np.float32).reshape(-1, 3) for index in indices]
     padded = np.zeros((len(points), max(map(len, points), default=0), 3), np.float32)
     for row, each in zip(padded, points, strict=True):
         row[: len(each)] = each
@@ -166,15 +168,16 @@ def from_keypoints(keypoints: Any, in_meta: Any = None, frame: int = 0) -> dict[
     """
     found = [_points_of(keypoints, row) for row in range(len(keypoints))]
     if in_meta is None:
-        return _about(frame, {"new_object": [_posed(keypoints, row, points) for row, points in enumerate(found)]})
+        return _about(frame, {"new_object": [as_attributes(_posed(keypoints, row, points)) for row, points in enumerate(found)]})
     objects = in_meta["frame"][frame]["object"]
     changes: list[dict[str, Any]] = [{} for _ in objects]
     entry: dict[str, Any] = {"changed_object": changes}
     for row, index in enumerate(_indices(keypoints.data, len(keypoints), len(objects))):
         if index < 0:
-            entry.setdefault("new_object", []).append(_posed(keypoints, row, found[row]))
+            entry.setdefault("new_object", []).append(as_attributes(_posed(keypoints, row, found[row])))
         else:
-            changes[index] = {"keypoints": found[row][: len(objects[index].get("keypoints", ())) or None]}
+            known = geometry_of(objects[index], "keypoints")
+            changes[index] = as_attributes({"keypoints": found[row][: len(known) if known is not None else None]})
     return _about(frame, entry)
 
 
@@ -247,10 +250,10 @@ def _difference(known: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, A
     before, now = known["rect_params"], row["rect_params"]
     if any(abs(before[side] - now[side]) > near["rect_params"] for side in _BOX):
         changed["rect_params"] = now
-    for key in ("rotation", "confidence"):
-        if key in row and abs(known.get(key, 0.0) - row[key]) > near[key]:
+    for key, value in (("rotation", geometry_of(known, "rotation") or 0.0), ("confidence", known["confidence"])):
+        if key in row and abs(value - row[key]) > near[key]:
             changed[key] = row[key]
-    if "mask" in row and "mask" not in known:
+    if "mask" in row and geometry_of(known, "mask") is None:
         changed["mask"] = row["mask"]
     return changed
 
@@ -259,7 +262,7 @@ def _difference(known: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, A
 
 
 def _compact_mask(sv: Any, objects: Sequence[Any], shape: tuple[int, int]) -> Any:
-    if not any("mask" in each for each in objects):
+    if all(geometry_of(each, "mask") is None for each in objects):
         return None
     masks = []
     for each in objects:
@@ -275,9 +278,10 @@ def _pixels_of(found: Mapping[str, Any]) -> tuple[int, int, Any]:
     left, top, width, height = (found["rect_params"][side] for side in _BOX)
     first_x, first_y = math.floor(left), math.floor(top)
     pixels = np.zeros((max(math.ceil(top + height) - first_y, 1), max(math.ceil(left + width) - first_x, 1)), bool)
-    mask = found.get("mask")
-    if mask is None or not width or not height:
+    given = geometry_of(found, "mask")
+    if given is None or not width or not height:
         return first_x, first_y, pixels
+    mask = np.asarray(given)
     rows = np.floor((np.arange(pixels.shape[0]) + 0.5 + first_y - top) / height * mask.shape[0]).astype(int)
     columns = np.floor((np.arange(pixels.shape[1]) + 0.5 + first_x - left) / width * mask.shape[1]).astype(int)
     in_rows, in_columns = (rows >= 0) & (rows < mask.shape[0]), (columns >= 0) & (columns < mask.shape[1])

@@ -233,8 +233,8 @@ WRONG = {
     "dict(changed_object=[{'label': 1}])": "frame[0].changed_object[0].label: is an unknown key; obj_label may be meant",
     "dict(changed_object=[{}, {'confidence': 'x'}])": 'frame[0].changed_object[1].confidence: "x" must be a number',
     "dict(changed_object=[5])": "frame[0].changed_object[0]: 5 must be a dict of what is to be different, or {}",
-    "dict(removed_object=[2])": "frame[0].removed_object[0]: 2 is the index of no object of in_meta: the frame has 2 objects, whose",
-    "dict(removed_object=[0, -1])": "frame[0].removed_object[1]: -1 is the index of no object of in_meta",
+    "dict(removed_object=[2])": "frame[0].removed_object[0]: 2 is not an index of an object of in_meta: the frame has 2 objects, whose",
+    "dict(removed_object=[0, -1])": "frame[0].removed_object[1]: -1 is not an index of an object of in_meta",
     "dict(removed_object=[0, 0])": "frame[0].removed_object[1]: 0 is there twice; name each object once",
     "dict(changed_object=[{'class_id': 1}], removed_object=[0])": (
         "frame[0].removed_object[0]: object 0 is changed as well, in frame[0].changed_object[0]; change it or remove it"

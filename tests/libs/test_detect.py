@@ -251,7 +251,12 @@ POSE = CASES["yolov8-pose"][0]
 REFUSED = [
     ([END], {}, {}, "may be end-to-end (1, boxes, 6) or rtdetr-ultralytics (1, boxes, 4 + classes): say by the option layout"),
     (POSE, {}, {}, "may be yolov8 (1, 4 + classes, boxes) or yolov8-pose (1, 4 + classes + keypoints * 3, boxes): say"),
-    ([np.zeros((1, 7))], {}, {}, "the model returns (1, 7), which is no layout that is known: yolov5 (1, boxes, 5 + classes);"),
+    (
+        [np.zeros((1, 7))],
+        {},
+        {},
+        "the model returns (1, 7), which is not a layout that is known: yolov5 (1, boxes, 5 + classes);",
+    ),
     ([END], {}, {"layout": "yolox"}, "the option layout is yolox, which has the outputs (1, boxes, 5 + classes), of each cell"),
     ([END], {"end2end": True}, {"labels": ["a"], "confidence": 0.1}, "with the class 7, but there are 1 labels"),
     ([rows(6, [[*MIDDLE, 3, 0]]).T[None]], DETECT, {}, "read as yolov8, with the confidence 3: set the option layout"),

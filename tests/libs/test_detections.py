@@ -68,7 +68,9 @@ def test_boxes_come_back_as_they_were(boxes):
     assert np.allclose(places(back), places(found), atol=0.01)
     for before, after in zip(found, back, strict=True):
         width, height = before["rect_params"]["width"], before["rect_params"]["height"]
-        assert after.get("rotation", 0) == pytest.approx(before.get("rotation", 0), abs=0.01 / min(width, height))
+        assert after.get("emcustom", {}).get("rotation", 0) == pytest.approx(
+            before.get("rotation", 0), abs=0.01 / min(width, height)
+        )
     assert empycustom.from_detections(there, in_meta(*found))["frame"][0]["changed_object"] == [{} for _ in found]
 
 
@@ -92,9 +94,9 @@ def test_a_mask_covers_the_pixels_of_its_box():
     for masks in (detections.mask, expected):
         detections.mask = masks
         back = new_objects(empycustom.from_detections(detections))
-        assert back[0]["mask"].tolist() == [[1] * 30] * 20 + [[0] * 30] * 20
-        assert back[1]["mask"].tolist() == [[1] * 10 + [0] * 10] * 10
-        assert "mask" not in back[2]
+        assert back[0]["emcustom"]["mask"] == [[1] * 30] * 20 + [[0] * 30] * 20
+        assert back[1]["emcustom"]["mask"] == [[1] * 10 + [0] * 10] * 10
+        assert "emcustom" not in back[2]
 
 
 inside = st.tuples(st.floats(0, 200), st.floats(0, 150), st.floats(12, 100), st.floats(12, 80))
@@ -104,7 +106,7 @@ inside = st.tuples(st.floats(0, 200), st.floats(0, 150), st.floats(12, 100), st.
 def test_a_mask_comes_back_within_a_pixel(place, bits):
     mask = np.array([bits >> shift & 1 for shift in range(16)], np.uint8).reshape(4, 4)  # cells of 3 pixels and more
     detections = empycustom.to_detections(in_meta(rect(*place, mask=mask)))
-    back = new_objects(empycustom.from_detections(detections))[0]["mask"]
+    back = np.array(new_objects(empycustom.from_detections(detections))[0]["emcustom"]["mask"])
     middles = [((np.arange(4) + 0.5) / 4 * length).astype(int) for length in back.shape]
     assert np.array_equal(back[np.ix_(*middles)], mask)
 
@@ -122,7 +124,7 @@ def test_a_mask_that_was_found_is_added_to_an_object_without():
     dense[:, 10:12, 10:14] = True
     detections.mask = dense
     first, second = empycustom.from_detections(detections, found)["frame"][0]["changed_object"]
-    assert first["mask"].tolist() == [[1] * 4] * 2 + [[0] * 4] * 2
+    assert first["emcustom"]["mask"] == [[1] * 4] * 2 + [[0] * 4] * 2
     assert second == {}, "one that has a mask keeps it"
 
 
@@ -136,16 +138,16 @@ def test_keypoints_are_rows_and_come_back():
     assert keypoints.keypoint_confidence.tolist() == [[0.5, 0.25], [0.5, 0]]
     keypoints.xy[0, 0] = 7, 8
     first, second, third = empycustom.from_keypoints(keypoints, found)["frame"][0]["changed_object"]
-    assert first["keypoints"].tolist() == [[7, 8, 0.5], [30, 40, 0.25]]
+    assert first["emcustom"]["keypoints"] == [[7, 8, 0.5], [30, 40, 0.25]]
     assert second == {}
-    assert third["keypoints"].tolist() == [[1, 2, 0.5]]
+    assert third["emcustom"]["keypoints"] == [[1, 2, 0.5]]
 
 
 def test_new_keypoints_have_a_box_around_them():
     keypoints = sv.KeyPoints(np.array([[[10, 20], [0, 0], [30, 60]]], np.float32), class_id=np.array([2]))
     (found,) = new_objects(empycustom.from_keypoints(keypoints))
     assert places([found]) == [[10, 20, 20, 40]]
-    assert found["keypoints"].tolist() == [[10, 20, 1], [0, 0, 0], [30, 60, 1]]
+    assert found["emcustom"]["keypoints"] == [[10, 20, 1], [0, 0, 0], [30, 60, 1]]
 
 
 def test_a_frame_of_a_batch_is_meant():
@@ -165,6 +167,54 @@ def test_rows_of_elsewhere_are_refused():
         empycustom.from_detections(sv.Detections(np.array([[0, 0, 1, 1]])), found)
     with pytest.raises(ValueError, match=r"of another frame: one is about object 1, and there are 1 here"):
         empycustom.from_detections(empycustom.to_detections(in_meta(box(1, 1), box(2, 2))), found)
+
+
+def test_masks_points_and_turned_boxes_go_through_a_pipeline():
+    """What one library makes of the detections is on the objects that the next one sees, and what draw draws."""
+    mask = np.zeros((1, SIZE[1], SIZE[0]), bool)
+    mask[0, 50:100, 40:60] = True
+    rows = sv.Detections(np.array([[40, 50, 80, 100.0]]), mask=mask, class_id=np.array([1]), confidence=np.array([0.9]))
+    pose = sv.KeyPoints(np.array([[[150, 150], [170, 190]]], np.float32), class_id=np.array([2]))
+    seen = []
+
+    def detect(_buffer, _in_meta, _options):
+        (frame,), (more,) = empycustom.from_detections(rows)["frame"], empycustom.from_keypoints(pose)["frame"]
+        return {"frame": [{"new_object": [*frame["new_object"], *more["new_object"]]}]}
+
+    def look(_buffer, in_meta, _options):
+        there = empycustom.to_detections(in_meta)
+        seen.append((there.mask.to_dense()[0], empycustom.to_keypoints(in_meta).xy.tolist()))
+
+    options = {"boxes": False, "text": "", "attributes": []}
+    gray = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
+    with empycustom.process([gray], [detect, look, "empycustom.libs.draw"], options=[{}, {}, options]) as results:
+        ((drawn,),) = [[result.pixels.copy() for result in results]]
+    assert np.array_equal(seen[0][0], mask[0])
+    assert seen[0][1] == [[[150, 150], [170, 190]]]
+    touched = (drawn != 128).any(axis=2)
+    assert touched[50:100, 40:60].all()
+    assert not touched[50:100, 62:90].any()
+    assert touched[150, 150]
+    assert touched[190, 170]
+
+
+@pytest.mark.parametrize("own", [{"mask": "left", "rotation": "up", "keypoints": [1, 2]}, {"mask": [[1], []], "rotation": True}])
+def test_attributes_of_these_names_that_are_something_else_stay_that(own):
+    def mark(_buffer, _in_meta, _options):
+        return {"frame": [{"new_object": [{**box(40, 50), "emcustom": own}]}]}
+
+    def look(_buffer, in_meta, _options):
+        there = empycustom.to_detections(in_meta)
+        return {
+            "frame": {
+                "mask": there.mask is not None,
+                "turned": "xyxyxyxy" in there.data,
+                "posed": len(empycustom.to_keypoints(in_meta)),
+            }
+        }
+
+    (result,) = play([[]], mark, look, "empycustom.libs.draw", "empycustom.libs.privacy")
+    assert result.attributes == {"mask": False, "turned": False, "posed": 0}
 
 
 SCENE = [[box(40, 100), box(80, 120, confidence=0.2), box(200, 200)]] * 2

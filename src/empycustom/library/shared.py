@@ -114,7 +114,7 @@ def shared(key: Hashable, load: Callable[[], _T]) -> _T:
                 entry = _entries[key] = _Entry(key)
                 break
             if entry.state == READY:
-                return tenant.take(entry)  # type: ignore[no-any-return]
+                return tenant.take(entry)  # type: ignore[no-any-return]  # it is what load returned
             _wait_for(entry, me)
     return _load(entry, load, tenant)
 
@@ -124,8 +124,8 @@ def _tenant_of_caller(key: Hashable) -> Tenant:
     frame = sys._getframe(2)
     while frame is not None:
         if frame.f_code in callers:
-            return frame.f_locals["self"].tenant  # type: ignore[no-any-return]
-        frame = frame.f_back  # type: ignore[assignment]
+            return frame.f_locals["self"].tenant  # type: ignore[no-any-return]  # locals of a frame are of any type
+        frame = frame.f_back  # type: ignore[assignment]  # the first one is there
     raise SharedError(
         f"empycustom.shared({key!r}) is called outside of a callback, so that nobody knows how long the object is needed; call "
         "it in start, process_ip or process, in the thread in which they are called"

@@ -344,11 +344,12 @@ EVENT_DICT = Object(  # in our events on batches of DeepStream
     others=ANYTHING,
     expected_text="a JSON object",
 )
+_PARTS_OF_IN_META = (BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, FRAME_DICT, PLANE_DICT, BUFFER_DICT)
 DICTS = (
-    *(BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, FRAME_DICT, PLANE_DICT, BUFFER_DICT),
+    *_PARTS_OF_IN_META,
     *(IN_META_DICT, DOCUMENT_DICT, NEW_OBJECT_DICT, CHANGED_OBJECT_DICT, OUT_FRAME_DICT, OUT_BATCH_DICT),
 )
-IN_META_KEYS = tuple(dict.fromkeys(key for each in (IN_META_DICT, *DICTS[:8]) for key in each.fields))
+IN_META_KEYS = tuple(dict.fromkeys(key for each in (IN_META_DICT, *_PARTS_OF_IN_META) for key in each.fields))
 
 
 _readers = {id(schema): schema.reader() for schema in (OBJECT_DICT, CHANGED_OBJECT_DICT)}

@@ -293,7 +293,9 @@ def _read_removed(entries: list[Any], path: str, frame: FrameResult) -> list[int
         at = f"{path}.{REMOVED_OBJECTS}[{place}]"
         if index.problem(entry):
             there = f"the frame has {_objects(len(frame.objects))}, whose indices count from 0"
-            raise OutputError(f"{json.dumps(entry, ensure_ascii=False)} is the index of no object of in_meta: {there}", path=at)
+            raise OutputError(
+                f"{json.dumps(entry, ensure_ascii=False)} is not an index of an object of in_meta: {there}", path=at
+            )
         number = index.read(entry)
         if number in removed:
             raise OutputError(f"{number} is there twice; name each object once", path=at)

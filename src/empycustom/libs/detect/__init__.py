@@ -20,6 +20,7 @@ from empycustom import Option
 from empycustom.errors import FrameError
 from empycustom.libs.detect.layouts import LAYOUTS
 from empycustom.libs.detect.model import Model
+from empycustom.libs.shapes import as_attributes
 
 OPTIONS = {
     "model": Option("", "the ONNX file; a path is relative to the working directory"),
@@ -55,12 +56,4 @@ def _found(io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any],
         picture = mapped.rgb.download()
     if picture.dtype != np.uint8:
         raise FrameError("A detector needs 8 bits a colour: put videoconvert ! 'video/x-raw,format=RGBA' before the element.")
-    return [_as_attributes(obj) for obj in model.find(picture, options)]
-
-
-def _as_attributes(obj: dict[str, Any]) -> dict[str, Any]:
-    """Return an object whose mask, keypoints and rotation are attributes, because objects have no keys for them yet."""
-    geometry = {key: obj.pop(key) for key in ("mask", "keypoints", "rotation") if key in obj}
-    if not geometry:
-        return obj
-    return {**obj, "emcustom": {key: np.asarray(value).tolist() for key, value in geometry.items()}}
+    return [as_attributes(obj) for obj in model.find(picture, options)]

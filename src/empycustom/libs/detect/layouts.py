@@ -335,7 +335,7 @@ def layout_of(known: Shape, wanted: str) -> str:
         return fitting[0]
     if not fitting:
         table = "; ".join(f"{name} {layout.shape}" for name, layout in LAYOUTS.items())
-        raise ValueError(f"{_seen(known)}, which is no layout that is known: {table}")
+        raise ValueError(f"{_seen(known)}, which is not a layout that is known: {table}")
     several = " or ".join(f"{name} {LAYOUTS[name].shape}" for name in fitting)
     raise ValueError(f"{_seen(known)}, which may be {several}: say by the option layout, one of {', '.join(fitting)}")
 

@@ -22,7 +22,7 @@ import empycustom
 from empycustom import Option
 from empycustom.libs.draw.canvas import BLACK, WHITE, Canvas
 from empycustom.libs.draw.text import Template, Writer, attribute_lines
-from empycustom.libs.shapes import Array, Box, box_of, mask_in, rotation_of
+from empycustom.libs.shapes import Array, Box, box_of, geometry_of, mask_in, rotation_of
 
 OPTIONS = {
     "text": Option("{obj_label} {object_id} {confidence:.0%}", "the label of an object: a template with its keys and attributes"),
@@ -119,7 +119,7 @@ class Drawer:
                 continue
             self._objects += 1
             box = box_of(obj)
-            if box is None or not math.isfinite(obj.get("rotation") or 0):
+            if box is None or not math.isfinite(geometry_of(obj, "rotation") or 0):
                 self._unplaced += 1
                 if self._unplaced == 1:
                     _log.warning("an object is not drawn, because its box or rotation is not made of finite numbers: %r", obj)
@@ -186,7 +186,7 @@ class Painter:
     def masks(self, shown: Sequence[Shown]) -> None:
         """Tint what masks cover."""
         for each in shown:
-            mask = each.obj.get("mask")
+            mask = geometry_of(each.obj, "mask")
             area = self._canvas.area(each.box.corners())
             if mask is not None and not area.is_empty:
                 self._canvas.tint(mask_in(mask, each.box, area), area, each.colour)
@@ -202,7 +202,7 @@ class Painter:
                 self._keypoints(each)
 
     def _box(self, each: Shown, colour: tuple[int, int, int], thickness: int) -> None:
-        if each.obj.get("rotation"):
+        if geometry_of(each.obj, "rotation"):
             self._canvas.line(each.corners - 0.5, colour, thickness, closed=True)
         else:
             left, top = math.floor(each.box.left), math.floor(each.box.top)
@@ -210,14 +210,15 @@ class Painter:
             self._canvas.box(left, top, right, bottom, colour, thickness)
 
     def _keypoints(self, each: Shown) -> None:
-        keypoints = each.obj.get("keypoints")
+        keypoints = geometry_of(each.obj, "keypoints")
         if keypoints is None or not len(keypoints):
             return
         points = np.asarray(keypoints, float).reshape(len(keypoints), -1)
         seen = np.isfinite(points).all(axis=1)
         if points.shape[1] > 2:
             seen &= points[:, 2] >= self.options["min_confidence"]
-        pairs = [(a, b) for a, b in each.obj.get("skeleton") or () if a < len(seen) and b < len(seen) and seen[a] and seen[b]]
+        skeleton = geometry_of(each.obj, "skeleton") or ()
+        pairs = [(a, b) for a, b in skeleton if a < len(seen) and b < len(seen) and seen[a] and seen[b]]
         if pairs:
             starts, ends = (points[[pair[end] for pair in pairs], :2] for end in (0, 1))
             self._canvas.segments(starts, ends, BLACK, self._thickness + 2 * self._border)
