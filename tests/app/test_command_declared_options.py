@@ -51,6 +51,35 @@ def test_the_path_of_an_option_in_a_configuration(cli, configured, library, comm
     assert (ended.code, ended.err) == (1, f"empycustom: error: {who}{at}: {path}:5: {TYPO}\n")
 
 
+@WORKERS
+@pytest.mark.parametrize("command", [("run", "--quiet"), ("check",)], ids=["run", "check"])
+def test_the_path_of_a_setting_that_a_mandatory_library_refuses(cli, configured, library, command, workers):
+    path = library("MANDATORY = True\n\n\ndef process_ip(b, m, o):\n    pass\n")
+    pipeline = {"empycustom": [{"custom-lib": "lib.py", "in-place": True, "workers": workers, "on-error": "pass"}]}
+    name = configured(pipeline, streams=[{"stream_id": "a", "location": "test"}])
+    ended = cli(command[0], name, *command[1:])
+    assert ended.code == 1
+    assert f"on-error=pass lets frames go on that {path} has not worked on" in ended.err
+    if command[0] == "check":
+        assert "error: $.pipeline_configuration.empycustom[0].on-error: on-error=pass" in ended.err
+
+
+def test_many_choices_take_several_lines_of_the_table(cli, library):
+    names = [f"choice-number-{number}" for number in range(5)]
+    path = library(
+        f"import empycustom\n\nOPTIONS = {{'kind': empycustom.Option({names[0]!r}, 'what', choices={names})}}\n\n\n"
+        "def process_ip(b, m, o):\n    pass\n"
+    )
+    table = cli("check", path).out.partition("declares:\n")[2].partition("\n\n")[0].split("\n")
+    assert max(map(len, table)) < 80
+    assert [" ".join(line.split()) for line in table] == [
+        "name type default limits description",
+        'kind text "choice-number-0" "choice-number-0" or what',
+        *[f'"{name}" or' for name in names[1:4]],
+        f'"{names[4]}"',
+    ]
+
+
 def test_an_option_of_the_command_line_that_sets_them(cli, configured, library):
     path = library(DECLARES)
     options = [{"key": {"element": "empycustom", "property": "options"}, "option_type": "gstreamer"}]

@@ -100,17 +100,29 @@ def test_what_cannot_be_hidden_is_an_error(obj, pixel_format):
         hidden([PERSON, obj], pixel_format=pixel_format)
 
 
-def test_with_on_error_pass_nobody_is_seen_in_the_frame_that_goes_on(caplog):
+@pytest.mark.parametrize(
+    "wanted", ["on-error=pass", "process-interval=2", "workers=1 pace=skip", "workers=1 pace=latest", "workers=1 on-error=pass"]
+)
+def test_settings_by_which_somebody_may_be_seen_are_refused(gst_launch, wanted):
+    ended = gst_launch(
+        "videotestsrc num-buffers=3 ! video/x-raw,format=RGBA ! "
+        f"empycustom custom-lib=empycustom.libs.privacy in-place=true {wanted} ! filesink location=seen.raw"
+    )
+    assert ended.code != 0
+    assert f"{wanted.split()[-1]} lets frames go on that {privacy.__file__} has not worked on" in ended.err
+
+
+def test_with_on_error_drop_a_frame_that_cannot_be_hidden_does_not_go_on():
     def process_ip(io_buffer, in_meta, options):
-        in_meta["frame"][0]["object"] = [found(float("nan"), 0, 10, 10)]
+        in_meta["frame"][0]["object"] = [found(float("nan") if in_meta["frame"][0]["frame_num"] == 1 else 1, 0, 10, 10)]
         return privacy.process_ip(io_buffer, in_meta, options)
 
     class Library:
-        OPTIONS, start, stop = privacy.OPTIONS, privacy.start, privacy.stop
+        OPTIONS, MANDATORY, start, stop = privacy.OPTIONS, privacy.MANDATORY, privacy.start, privacy.stop
 
     Library.process_ip = staticmethod(process_ip)
-    with empycustom.process([SNOW], Library, on_error="pass") as results:
-        assert (next(results).pixels == 0).all()
+    with empycustom.process([SNOW] * 3, Library, on_error="drop") as results:
+        assert [result.frame_num for result in results] == [0, 2]
 
 
 @pytest.mark.parametrize("options", [{"labels": []}, {"color": "red"}, {"mode": "hide"}, {"strength": 0}, {"lables": ["x"]}])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from statistics import median
+from textwrap import wrap
 from typing import Any
 
 import empycustom
@@ -16,15 +17,18 @@ from empycustom.app.pictures import check_picture, real, save_picture
 from empycustom.app.run import as_typed
 from empycustom.config.launch import describe, elements
 from empycustom.config.streams import Configuration, Stage, Stream, read
+from empycustom.elements.limits import open_library
 from empycustom.elements.properties import read_object
 from empycustom.elements.workers import start_pool
 from empycustom.errors import (
+    ConfigurationError,
     DebuggerLeftError,
     EmPyCustomError,
     LaunchError,
     LibraryError,
     LibraryNotFoundError,
     OptionError,
+    PropertyError,
     StreamEndedError,
 )
 from empycustom.gstreamer import Gst
@@ -44,6 +48,7 @@ from empycustom.testing import OpenLibrary, Result, SampleFrame, make_frame
 from empycustom.text import as_path, for_people, shown, unquoted, visible_json, without_password
 
 Report = Callable[..., None]
+_LIMITS_WIDTH = 32
 
 
 def main(args: Namespace) -> int:
@@ -105,8 +110,16 @@ def _table(options: Mapping[str, Option]) -> list[str]:
     """Return the options of a library as lines of a table."""
     rows = [("name", "type", "default", "limits", "description")]
     rows += [(name, each.kind, shown(each.default), each.range, each.description) for name, each in options.items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [line for row in rows for line in _wrapped(row)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _wrapped(row: tuple[str, str, str, str, str]) -> list[tuple[str, ...]]:
+    """Return the lines of a row: limits with many choices take several."""
+    name, kind, default, limits, description = row
+    first, *rest = wrap(limits, _LIMITS_WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
+    return [(name, kind, default, first, description), *(("", "", "", more, "") for more in rest)]
 
 
 def _picture(args: Namespace) -> Path | None:
@@ -328,9 +341,9 @@ def _start_and_stop(stage: Stage) -> None:
     in_place = stage.properties.get("in-place") is True
     try:
         if stage.properties.get("workers"):
-            start_pool(path, {"in-place": in_place, "workers": 1, "call-timeout": 0}, options, None).stop()
+            start_pool(path, {**stage.properties, "in-place": in_place, "workers": 1, "call-timeout": 0}, options, None).stop()
             return
-        library = Library.open(path, in_place=in_place)
+        library = open_library(path, {**stage.properties, "in-place": in_place})
         try:
             library.start(options)
             library.stop(options)
@@ -339,6 +352,8 @@ def _start_and_stop(stage: Stage) -> None:
     except LibraryError as error:
         path = stage.path_of_option(error.option) if isinstance(error, OptionError) else stage.path_of("custom-lib")
         raise LibraryError(f"{path}: {error}", details=error.details) from error
+    except PropertyError as error:
+        raise ConfigurationError(f"{stage.path_of(error.name)}: {error}") from error
 
 
 def _load_callback(configuration: Configuration) -> None:

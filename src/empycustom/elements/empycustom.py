@@ -6,7 +6,6 @@ from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
 
-from empycustom.buffers.callback import VIEWS
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.base import (
     FLOW_DROPPED,
@@ -22,7 +21,7 @@ from empycustom.elements.base import (
 )
 from empycustom.elements.failures import post_warning
 from empycustom.elements.frames import FrameFormat
-from empycustom.elements.limits import OF_WORKERS, check_properties
+from empycustom.elements.limits import OF_WORKERS, check_properties, open_library
 from empycustom.elements.output import NewFrames, OutputCaps
 from empycustom.elements.properties import (
     Property,
@@ -37,7 +36,6 @@ from empycustom.elements.reloading import OF_RELOADING, Reloading, check_reload
 from empycustom.elements.results import ON_ERROR, LibraryTransform
 from empycustom.errors import LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
 from empycustom.gstreamer import GObject, Gst, GstBase
-from empycustom.library.callbacks import Library
 from empycustom.library.dialects import FRAMES
 from empycustom.model.wire import in_meta
 from empycustom.native.objects import DebugCategory, highest_level
@@ -153,7 +151,7 @@ class EmPyCustom(LibraryTransform):
 
     def _begin_inline(self, custom_lib: Any, options: dict[str, Any], events: Any) -> None:
         """Run the library in the streaming thread."""
-        library = Library.open(custom_lib, in_place=self.values["in-place"], views=VIEWS)
+        library = open_library(custom_lib, self.values)
         for error in library.misspelt():
             post_warning(self, error)
         runner = InlineRunner(library, in_place=self.values["in-place"])
@@ -389,6 +387,7 @@ _EFFECTS: dict[str, Callable[[EmPyCustom, Any], None]] = {
     "events": EmPyCustom._set_events,
     "reload": EmPyCustom._set_reload,
     "pace": LibraryTransform.set_pace,
+    "on-error": lambda element, policy: element.check({"on-error": policy}),
     "call-timeout": LibraryTransform.set_call_timeout,
 }
 install(PROPERTIES, EmPyCustom)

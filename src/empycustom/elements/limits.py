@@ -1,15 +1,17 @@
-"""The properties of workers, and what workers cannot do: each refusal says what to do instead."""
+"""The properties of workers, and what an element, its library and workers cannot do: each refusal says what to do instead."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from empycustom.buffers.callback import VIEWS
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.properties import Property
 from empycustom.errors import PropertyError
 from empycustom.gstreamer import GObject
+from empycustom.library.callbacks import Library, LibraryFacts
 
 OF_WORKERS = (
     Property(
@@ -58,6 +60,35 @@ def check_properties(values: Mapping[str, Any]) -> None:
         raise PropertyError(
             "with pace=latest results go with later frames, and new frames cannot; set in-place=true, or pace=skip", name="pace"
         )
+
+
+_WHILE_MANDATORY: dict[str, tuple[tuple[Any, ...], str]] = {  # the values by which no frame passes a library
+    "process-interval": ((1,), "process-interval=1"),
+    "pace": (("every",), "pace=every"),
+    "on-error": (("fail", "drop"), "on-error=fail, or on-error=drop"),
+}
+
+
+def check_mandatory(values: Mapping[str, Any], library: LibraryFacts) -> None:
+    """Raise PropertyError where properties of an element let frames go on that a library has to work on, and has not."""
+    for name, (safe, advice) in _WHILE_MANDATORY.items():
+        if library.mandatory and values.get(name, safe[0]) not in safe:
+            raise PropertyError(
+                f"{name}={values[name]} lets frames go on that {library.path} has not worked on, and it declares MANDATORY; "
+                f"set {advice}",
+                name=name,
+            )
+
+
+def open_library(custom_lib: Any, values: Mapping[str, Any]) -> Library:
+    """Load and check a library for an element in whose thread it runs. Raises LibraryError, PropertyError."""
+    library = Library.open(custom_lib, in_place=values["in-place"], views=VIEWS)
+    try:
+        check_mandatory(values, library)
+    except PropertyError:
+        library.close()
+        raise
+    return library
 
 
 def check_library(custom_lib: Any) -> None:

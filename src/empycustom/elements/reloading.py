@@ -9,9 +9,10 @@ from typing import Any
 
 from empycustom.elements.base import WARNING
 from empycustom.elements.failures import post_error, post_info, post_warning
+from empycustom.elements.limits import check_mandatory
 from empycustom.elements.output import OutputCaps
 from empycustom.elements.properties import Property
-from empycustom.errors import EmPyCustomError, LibraryError, PropertyError
+from empycustom.errors import DeclarationError, EmPyCustomError, LibraryError, PropertyError
 from empycustom.library.reload import Reloader, is_available
 from empycustom.runners.inline import InlineRunner, Turn
 from empycustom.runners.versions import InlineVersions, VersionsOf
@@ -114,6 +115,10 @@ class Reloading:
     def check(self, library: Any) -> None:
         """Raise LibraryError where a new version does not take the options, or downstream does not take its frames."""
         library.check_options(self._runner.options)
+        try:
+            check_mandatory(self._element.values, library)
+        except PropertyError as error:
+            raise DeclarationError(str(error), library=library.path) from error
         if self._output and self._caps:
             self._output.negotiated(*self._caps, self._runner.options)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.base import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING, VideoTransform
 from empycustom.elements.failures import details, post_error, post_warning, sentence
-from empycustom.elements.limits import check_properties
+from empycustom.elements.limits import check_mandatory, check_properties
 from empycustom.elements.perf import Tally
 from empycustom.elements.properties import Property
 from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, StreamEndedError
@@ -60,25 +60,28 @@ class LibraryTransform(VideoTransform):
         self.reported.clear()
 
     def set_interval(self, interval: int) -> None:
-        """Let the library get every n-th buffer from now on."""
+        """Let the library get every n-th buffer from now on. Raises PropertyError where it has to get all of them."""
+        self.check({"process-interval": interval})
         self.interval_gate.interval = interval
 
     def set_pace(self, pace: str) -> None:
         """Let a new pace take effect. Raises PropertyError where it does not go together with others."""
-        self._check({"pace": pace})
+        self.check({"pace": pace})
         if self.workers:
             self.values["pace"] = pace  # it takes effect at once
             self.workers.set_pace()
 
     def set_call_timeout(self, timeout_ms: int) -> None:
         """Let calls take so long from now on. Raises PropertyError where there is nothing that could end them."""
-        self._check({"call-timeout": timeout_ms})
+        self.check({"call-timeout": timeout_ms})
         if self.workers:
             self.workers.set_call_timeout(timeout_ms)
 
-    def _check(self, changed: dict[str, Any]) -> None:
+    def check(self, changed: dict[str, Any]) -> None:
+        """Raise PropertyError where new values of properties do not go together with others, or with the library."""
         if self.started:  # before it is, begin() checks them together
             check_properties({**self.values, **changed})
+            check_mandatory({**self.values, **changed}, self.library_facts)
 
     def is_due(self, function: str) -> bool:
         """Count a buffer, and return whether the library gets it. ``function`` is where it came, for the log."""

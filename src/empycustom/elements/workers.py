@@ -15,10 +15,10 @@ from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.latency import Latency
 from empycustom.elements.latest import Newest
-from empycustom.elements.limits import check_format, check_frame, check_library
+from empycustom.elements.limits import check_format, check_frame, check_library, check_mandatory
 from empycustom.elements.output import NewFrames
 from empycustom.elements.results import LibraryTransform
-from empycustom.errors import LibraryError, MetadataError, StreamEndedError
+from empycustom.errors import LibraryError, MetadataError, PropertyError, StreamEndedError
 from empycustom.gstreamer import Gst
 from empycustom.model.results import Result
 from empycustom.model.values import name_frames
@@ -45,6 +45,11 @@ def start_pool(custom_lib: Any, values: Mapping[str, Any], options: dict[str, An
     pool = ReplaceablePool(open_pool)
     pool.call_timeout_ms = values["call-timeout"]
     pool.start(options, events)
+    try:
+        check_mandatory(values, pool.library)
+    except PropertyError:
+        pool.stop()
+        raise
     return pool
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError
-from empycustom.library.declared import Declaration
+from empycustom.library.declared import Declaration, is_mandatory
 from empycustom.library.dialects import DIALECTS, FRAMES, HOOKS, Callback, Callbacks, Views, code_of, line_of
 from empycustom.library.explain import ending_error, is_kind, key_meant, locate_error
 from empycustom.library.load import load, load_again, load_ahead, load_error, names_in, record_shared, sources_of, unload
@@ -46,13 +46,14 @@ class LibraryFacts:
     """What messages say about a library, wherever it runs: its ``path``, and the ``name`` of the callback that sees frames.
 
     ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may. ``declared`` are its options, None: it
-    does not say which there are.
+    does not say which there are. ``mandatory``: no frame may go on without it.
     """
 
     path: str
     name: str
     in_place: bool
     declared: Declaration | None
+    mandatory: bool
 
     def check_options(self, options: dict[str, Any]) -> None:
         """Raise OptionError where the library does not take these options."""
@@ -98,6 +99,7 @@ class LibraryElsewhere(LibraryFacts):
     in_place: bool
     has_output_caps: bool
     lines: dict[str, int | None]
+    mandatory: bool
     declared: Declaration | None
 
     def line_of(self, callback: str) -> int | None:
@@ -120,6 +122,7 @@ class Library(LibraryFacts):
     callbacks: Callbacks
     target: Any
     declared: Declaration | None
+    mandatory: bool
     dialect: str = "empycustom"
     views: Views = field(default_factory=dict)
     tenant: Tenant = field(default_factory=Tenant)
@@ -155,12 +158,12 @@ class Library(LibraryFacts):
         path = _file_of(target)
         try:
             callbacks = DIALECTS[dialect].bind(target, path, views, in_place=in_place, hooks=hooks)
-            declared = Declaration.of(target, path)
+            declared, mandatory = Declaration.of(target, path), is_mandatory(target, path)
         except LibraryError:
             raise
         except BaseException as error:  # the callbacks may be objects of any class
             raise load_error(error, path) from error
-        return cls(path, callbacks.frame.name, in_place, callbacks, target, declared, dialect, views)
+        return cls(path, callbacks.frame.name, in_place, callbacks, target, declared, mandatory, dialect, views)
 
     def called_by(self, name: str) -> Library:
         """Return the same loaded library, to be called by ``process_ip`` or by ``process``. Raises LibraryError."""

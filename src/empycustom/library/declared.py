@@ -1,4 +1,4 @@
-"""Options that a library declares, as its ``OPTIONS``: their defaults, what their values may be, and where that is said."""
+"""What a library declares besides its callbacks: its ``OPTIONS``, their defaults and what they may be, and ``MANDATORY``."""
 
 from __future__ import annotations
 
@@ -139,6 +139,15 @@ class Option:
         return value if self.default is None or self.choices or type(value) is made else made(value)
 
 
+def is_mandatory(target: Any, path: str) -> bool:
+    """Return whether a library declares that no frame may go on without it: ``MANDATORY = True``. Raises DeclarationError."""
+    declared = inspect.getattr_static(target, "MANDATORY", False)
+    if type(declared) is not bool:
+        what = f"MANDATORY is {shown(declared)}; write MANDATORY = True where no frame may go on without this library"
+        raise DeclarationError.at(path, _line_in(path, "MANDATORY"), what)
+    return declared
+
+
 class Declaration:
     """The options that a library declares, by their names, and where. ``make`` is its dataclass, None: callbacks get a dict."""
 
@@ -234,13 +243,13 @@ def _option_of(field: dataclasses.Field[Any]) -> Option:
         raise type(error)(f"the field {field.name}: {error}") from error
 
 
-def _line_in(path: str) -> int | None:
-    """Return the line where a file of Python binds ``OPTIONS``, None where that cannot be found."""
+def _line_in(path: str, name: str = "OPTIONS") -> int | None:
+    """Return the line where a file of Python binds a name, None where that cannot be found."""
     try:
         tree = ast.parse(Path(path).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
-    lines = [statement.lineno for statement in tree.body if "OPTIONS" in _bound_by(statement)]
+    lines = [statement.lineno for statement in tree.body if name in _bound_by(statement)]
     return lines[-1] if lines else None
 
 

@@ -4,7 +4,7 @@
 
     empycustom run street.mp4 --lib examples/people.py --lib empycustom.libs.privacy --save private.mp4
 
-It works on every format. What cannot be hidden is an error, and the frame is black then, whatever becomes of it.
+It works on every format. What cannot be hidden is an error, and settings that let frames pass are refused.
 docs/libs/privacy.md says what it can promise, and what only the pipeline can.
 """
 
@@ -33,6 +33,7 @@ OPTIONS = {
     "grow": Option(0.1, "how much more is hidden at each side, as a part of the smaller side", limits=(0, 2)),
     "color": Option("#000000", "what fill fills with: red, green and blue"),
 }
+MANDATORY = True  # no frame may go on that was not looked at
 hider: Hider  # made by start
 _log = logging.getLogger(__name__)
 
@@ -46,14 +47,9 @@ def start(options: Mapping[str, Any]) -> None:
 def process_ip(io_buffer: Any, in_meta: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     """Hide objects in each frame of the buffer; return the attribute ``hidden`` for them."""
     global hider
-    try:
-        if options != hider.options:  # they were changed while the pipeline plays
-            hider = Hider(options)
-        return {"frame": [{"object": hider.hide(io_buffer, in_meta, frame)} for frame in in_meta["frame"]]}
-    except BaseException:
-        for frame in in_meta["frame"]:  # with on-error=pass they go on, and nobody may be seen in them
-            _blacken(io_buffer, in_meta, frame)
-        raise
+    if options != hider.options:  # they were changed while the pipeline plays
+        hider = Hider(options)
+    return {"frame": [{"object": hider.hide(io_buffer, in_meta, frame)} for frame in in_meta["frame"]]}
 
 
 def stop(_options: Mapping[str, Any]) -> None:
@@ -184,13 +180,3 @@ def _any_of(cover: Array, across: int, down: int) -> Array:
     padded = np.pad(cover, ((0, rows), (0, columns)), mode="edge")
     grid = padded.reshape(padded.shape[0] // down, down, padded.shape[1] // across, across)
     return np.asarray(grid.any(axis=(1, 3)))
-
-
-def _blacken(io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> None:
-    """Make a frame black; one in GPU memory stays as it is."""
-    with empycustom.map_frame(io_buffer, in_meta, writable=True, batch_id=frame.get("batch_id", 0)) as mapped:
-        black = samples_of(mapped.format, mapped.height, (0, 0, 0))
-        for plane, view, samples in zip(planes_of(mapped.format), mapped.planes, black, strict=True):
-            if isinstance(view, np.ndarray):
-                whole = view.reshape(view.shape[0], -1, len(plane.components)) if plane.pixels > 1 else view
-                whole[...] = samples[0] if whole.ndim == 2 else samples

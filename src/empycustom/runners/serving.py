@@ -85,7 +85,7 @@ class Worker:
         own, sources = setup["own"], setup["sources"]
         library = Library.open(setup["library"], in_place=setup["in_place"], views=VIEWS, sources=sources, own=own)
         self._runner, self._exporter = InlineRunner(library, in_place=setup["in_place"]), ArrayExporter()
-        facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines)
+        facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines, library.mandatory)
         declared = library.declared and library.declared.plain
         self._answer("loaded", facts, declared, [pack_error(each) for each in library.misspelt()])
         self._runner.start(setup["options"], setup["events"])
