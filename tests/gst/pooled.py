@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from empycustom.buffers.callback import VIEWS, borrow_function
+from empycustom.buffers.callback import VIEWS, Borrowed
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.output import NewFrames
 from empycustom.gstreamer import Gst, GstVideo
@@ -73,7 +73,7 @@ class Frames:
 
     def run_inline(self, runner: InlineRunner) -> tuple[Any, bytes]:
         job = self.job()
-        image = borrow_function()(job.buffer)
+        image = Borrowed().at(job.buffer)
         try:
             return runner.run(job.frame, image), content(job.buffer)
         finally:
@@ -101,7 +101,7 @@ def made_inline(frames: Frames, path: Any, target: FrameFormat) -> tuple[bytes, 
     runner.start({}, None)
     job, empty = frames.job(), gst.gst_buffer_new()
     shared.set_times(empty, shared.times_of(job.buffer))  # as GStreamer does before it asks for the frame
-    image = borrow_function()(job.buffer)
+    image = Borrowed().at(job.buffer)
     try:
         result = runner.run(job.frame, image)
         if result is None or result.image[0] is None:
@@ -115,7 +115,7 @@ def made_inline(frames: Frames, path: Any, target: FrameFormat) -> tuple[bytes, 
 
 def content(address: int) -> bytes:
     """Return all bytes of a buffer."""
-    buffer = borrow_function()(address)
+    buffer = Borrowed().at(address)
     return bytes(buffer.extract_dup(0, buffer.get_size()))
 
 

@@ -278,3 +278,47 @@ def take_down():
 atexit.register(take_down)
 """)  # fmt: skip
     assert (done.stdout, done.stderr) == ("True 0\n", "")
+
+
+# One Buffer is used again for the next frame, where nobody can tell.
+
+MARKS = """
+import __main__, weakref
+seen = []
+def process_ip(io_buffer, in_meta, options):
+    n = in_meta["frame"][0]["frame_num"]
+    assert io_buffer.pts == n * 10**9 // 30, n
+    assert not hasattr(io_buffer, "mark"), n
+    __main__.same.append(id(io_buffer) == seen[-1] if seen else None)
+    __main__.dead.extend(reference() is None for reference in __main__.references[-1:])
+    seen.append(id(io_buffer))
+    if options["marks"] == "attribute":
+        io_buffer.mark = n
+    elif options["marks"] == "weakref":
+        __main__.references.append(weakref.ref(io_buffer))
+    elif options["marks"] == "exception":
+        raise ValueError(n)
+"""
+
+
+@needs_fast_path
+def test_a_buffer_is_used_again_unless_something_is_said_of_it(python, library):
+    path = library(MARKS, "marks.py")
+    done = python(
+        f"""
+found = {{}}
+for marks in ("nothing", "attribute", "weakref", "exception"):
+    same, dead, references = [], [], []
+    pipeline = Gst.parse_launch(
+        f"videotestsrc num-buffers=4 ! {{SMALL}} ! empycustom in-place=true name=e on-error=pass custom-lib={str(path)!s} ! fakesink")
+    pipeline.get_by_name("e").set_property("options", json.dumps({{"marks": marks}}))
+    play(pipeline)
+    found[marks] = [same[1:], dead]
+print(json.dumps(found))
+"""
+    )
+    found = json.loads(done.stdout)
+    assert found["nothing"] == [[True] * 3, []]
+    assert found["exception"] == [[True] * 3, []]
+    assert found["weakref"][1] == [True] * 3
+    assert len(found["attribute"][0]) == 3

@@ -199,7 +199,7 @@ def test_a_frame_that_the_library_keeps_is_its_own(library, frames):
 
 
 def test_times_and_flags_are_those_of_the_frame_and_may_be_changed(library, frames):
-    from empycustom.buffers.callback import borrow_function
+    from empycustom.buffers.callback import Borrowed
 
     path = library("def process_ip(b, m, o):\n    o = [b.pts, b.dts, b.duration]\n    b.pts += 5\n    return {'frame': {'t': o}}")
     with started(path) as pool:
@@ -207,7 +207,7 @@ def test_times_and_flags_are_those_of_the_frame_and_may_be_changed(library, fram
         job = frames.job()
         assert pool.submit(job, queue=False)
         assert pool.collect(job, frames.wake).text == '{"frame":{"t":[1000000000,18446744073709551615,1000000000]}}'
-        assert borrow_function()(job.buffer).pts == 1_000_000_005
+        assert Borrowed().at(job.buffer).pts == 1_000_000_005
 
 
 @pytest.mark.parametrize("ours", [False, True], ids=["copied", "shared"])

@@ -6,13 +6,13 @@ buffer, or take a reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from weakref import getweakrefcount
 
 from empycustom.errors import NativeError
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, GObject, Gst, GstVideo, load_allocators
-from empycustom.native.fastpath import boxed_constructor
+from empycustom.native.fastpath import boxed_address, boxed_constructor
 from empycustom.native.memory import AutoMap, reference
 from empycustom.native.shared import allocator_type, for_everybody
 
@@ -59,24 +59,46 @@ def wrap(buffer: Any) -> Any:
     return buffer
 
 
-def borrow_function() -> Callable[[int], Any]:
-    """Return a function that makes a Buffer of the buffer at an address, without a reference, so that it can be written.
+class Borrowed:
+    """Makes Buffers of buffers by their addresses, without a reference, so that they can be written. For one thread.
 
-    The Buffer must be gone before the buffer, or be given to :func:`take_reference`. Only where the fast path is available.
+    It is one object again and again, as long as nobody keeps it: making one is most of what it costs. Whoever lets a callback see
+    it calls :meth:`give_away` where the callback has kept it. Only where the fast path is available.
     """
-    make, gtype = boxed_constructor(PYGOBJECT_INTERFACE), hash(Gst.Buffer.__gtype__)
 
-    def borrow(address: int) -> Any:
-        buffer = make(gtype, address, 0, 0)
-        buffer.__class__ = Buffer
+    __slots__ = ("_buffer", "_gtype", "_make", "_set_address")
+
+    def __init__(self) -> None:
+        self._make, self._gtype = boxed_constructor(PYGOBJECT_INTERFACE), hash(Gst.Buffer.__gtype__)
+        self._buffer: Any = None
+
+    def at(self, address: int) -> Any:
+        """Return the Buffer of the buffer at an address."""
+        buffer = self._buffer
+        if buffer is None or buffer.__dict__ or getweakrefcount(buffer):  # the next frame is not to be taken for it
+            return self._made(address)
+        self._set_address(address)
         return buffer
 
-    return borrow
+    def _made(self, address: int) -> Any:
+        buffer = self._make(self._gtype, address, 0, 0)
+        buffer.__class__ = Buffer
+        self._buffer, self._set_address = buffer, boxed_address(buffer)
+        return buffer
+
+    def give_away(self, buffer: Any) -> None:
+        """Give a Buffer a reference of its own, so that it may be kept."""
+        buffer._reference = reference(hash(buffer))
+        self._buffer = None
 
 
-def take_reference(buffer: Any) -> None:
-    """Give a borrowed Buffer a reference of its own, so that it may be kept."""
-    buffer._reference = reference(hash(buffer))
+class Given:
+    """Makes Buffers of the ``Gst.Buffer`` that PyGObject made, which has a reference."""
+
+    at = staticmethod(wrap)
+
+    def give_away(self, buffer: Any) -> None:
+        """Do nothing: who keeps it has the reference."""
 
 
 # Pools that the buffers for new frames come from.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from empycustom.buffers.callback import borrow_function, take_reference, wrap
+from empycustom.buffers.callback import Borrowed, Given
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.failures import post_error, post_info, post_warning
 from empycustom.elements.frames import FrameFormat, FrameReader
@@ -58,10 +58,8 @@ def install_fast_path(element_class: Any, *methods: str) -> None:
 _NO_VFUNCS = ("parent_class", "passthrough_on_same_caps", "transform_ip_on_passthrough", "_gst_reserved", "start", "stop")
 
 
-# ``as_buffer`` makes what a callback gets: of the address of the buffer on the fast path, else of the object that PyGObject made.
-# ``retain`` is called when the callback has returned and the library still refers to it; PyGObject does that itself for its own.
-as_buffer: Callable[[Any], Any] = wrap if SLOW_BECAUSE else borrow_function()
-retain: Callable[[Any], None] = (lambda _: None) if SLOW_BECAUSE else take_reference
+# What makes a callback's buffer: of its address on the fast path, else of the object that PyGObject made.
+CallbackBuffers: Callable[[], Any] = Given if SLOW_BECAUSE else Borrowed
 
 
 ERROR, WARNING, INFO, DEBUG, LOG = 1, 2, 4, 5, 6  # GstDebugLevel

@@ -13,11 +13,10 @@ from empycustom.elements.base import (
     LOG,
     VIDEO_CAPS,
     WARNING,
+    CallbackBuffers,
     always_templates,
-    as_buffer,
     guarded,
     install_fast_path,
-    retain,
 )
 from empycustom.elements.failures import post_warning
 from empycustom.elements.frames import FrameFormat
@@ -123,6 +122,7 @@ class EmPyCustom(LibraryTransform):
         self._runner: Any = None  # a Runner, or a Pool
         self._new_frames: NewFrames | None = None
         self._output: OutputCaps | None = None
+        self._buffers = CallbackBuffers()
         self._reloading: Reloading | None = None
         super().__init__()
 
@@ -276,7 +276,7 @@ class EmPyCustom(LibraryTransform):
             frame = self.frames.decode(source)
             if frame.warnings or frame.is_reshaped:
                 self.report_warnings(frame)
-            image = as_buffer(source if given is None else given)
+            image = self._buffers.at(source if given is None else given)
             references = getrefcount(image)
             return self._run(image, source, target, frame)
         except StreamEndedError as end:
@@ -285,7 +285,7 @@ class EmPyCustom(LibraryTransform):
             return self._recover(error, source, target, frame)
         finally:  # when the tracebacks are gone, which refer to it too
             if image is not None and getrefcount(image) > references:  # the library keeps it
-                retain(image)
+                self._buffers.give_away(image)
 
     def _run(self, image: Any, source: int, target: int, frame: Frame) -> int:
         """Call the library with the frame, and apply its result to the frame and its buffer."""

@@ -20,6 +20,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from empycustom.errors import NativeError
@@ -92,6 +93,17 @@ def boxed_constructor(capsule: Any) -> Callable[[int, int, int, int], Any]:
     slot = pointer(capsule, _CAPSULE) + _BOXED_NEW * ctypes.sizeof(ctypes.c_void_p)
     function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_int)
     return function(ctypes.c_size_t.from_address(slot).value)
+
+
+_POINTER_AT = object.__basicsize__  # of PyGBoxed, which PyGObject's header has for everybody: the pointer is its first field
+
+
+def boxed_address(boxed: Any) -> Callable[[int], None]:
+    """Return the function that lets a boxed value, which holds no reference, be that at another address."""
+    cell = ctypes.c_size_t.from_address(id(boxed) + _POINTER_AT)
+    if cell.value != hash(boxed):
+        raise NativeError("PyGObject keeps the pointer of a boxed value in another place than its header says")
+    return partial(setattr, cell, "value")
 
 
 def override_vfuncs(gtype: int, offsets: dict[str, int]) -> None:
