@@ -26,7 +26,13 @@ PLUGIN_PATH = PACKAGE / "gstreamer-1.0"
 TIMEOUT_S = 60
 NO_PREROLL = "want to preroll"
 # One process runs all of a folder, or all of a file, whose tests share what takes long to make; all other tests go to whoever is free.
-SHARING = ("tests/examples/", "tests/test_benchmarks.py", "tests/test_types.py", "tests/gst/test_installed.py")
+SHARING = (
+    "tests/examples/",
+    "tests/test_benchmarks.py",
+    "tests/test_types.py",
+    "tests/gst/test_installed.py",
+    "tests/libs/test_networks.py",
+)
 QUICK = ("tests/pure/", "tests/native/")  # by file, because handing out takes longer than such a test
 INSTALL = "install it into this Python with tools/setup.sh dev"
 

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
-import tarfile
 import threading
-from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import pytest
@@ -24,7 +18,6 @@ from empycustom.libs.detect.layouts import LAYOUTS
 from empycustom.libs.detect.letterbox import Letterbox
 from empycustom.libs.detect.model import Model
 
-PROJECT = Path(__file__).parents[2]
 SIZE = 64  # of the input; it has 64 + 16 + 4 cells
 CELLS = 84
 WIDE = np.full((64, 128, 3), 200, np.uint8)  # half as large in the input
@@ -82,6 +75,8 @@ CENTERFACE[0][0, 0, 7, 4] = 0.9
 CENTERFACE[1][0, :, 7, 4] = np.log(5)
 CENTERFACE[2][0, :, 7, 4] = [0, 0.5]  # the middle is at (4 + 0.5 + 0.5) * 4, (7 + 0.5) * 4
 CENTERFACE[3][0, :, 7, 4] = [0.5] * 10
+MOVENET = np.full((1, 1, 17, 3), (30 / SIZE, 20 / SIZE, 0.9))  # y, x, confidence
+MOVENET[0, 0, 3:5, :2] = np.array([[20, 10], [40, 30]]) / SIZE
 DETECT = {"names": {0: "cat", 1: "dog"}, "task": "detect"}
 CASES = {
     "yolov5": ([rows(7, [[*MIDDLE, 0.9, 0.1, 1]], 3 * CELLS)[None]], None, CENTRED_BOX),
@@ -98,7 +93,10 @@ CASES = {
     "rfdetr": ([np.array([[np.array(MIDDLE) / SIZE]]), np.array([[[-9, 2.2, -9]]])], None, STRETCHED_BOX),
     "yolox": ([rows(7, [YOLOX_ROW])[None]], None, TOP_LEFT_BOX),
     "centerface": (CENTERFACE, None, TOP_LEFT_BOX),
+    "centernet": ([rows(6, [[*CORNERS, 0.9, 1]], 20)[None]], {**DETECT, "layout": "centernet"}, STRETCHED_BOX),
+    "movenet": ([MOVENET], {"task": "pose"}, CENTRED_BOX),
 }
+ONE_CLASS = {"yolov8-pose", "end-to-end-pose", "centerface", "movenet"}
 
 
 def test_every_layout_of_the_table_is_tried():
@@ -113,7 +111,7 @@ def test_each_layout_is_recognised_and_gives_the_box_at_its_pixels(tmp_path, lay
     (found,) = find(path)
     assert list(found["rect_params"].values()) == pytest.approx(box, abs=1e-3)
     assert found["confidence"] == pytest.approx(0.9, abs=1e-3)
-    assert found["class_id"] == (0 if layout.endswith("pose") or layout == "centerface" else 1)
+    assert found["class_id"] == (0 if layout in ONE_CLASS else 1)
     assert found.get("obj_label") == ("dog" if metadata and "names" in metadata else None)
     assert find(path, confidence=0.95) == []
     assert [each["rect_params"] for each in find(path, layout=layout)] == [found["rect_params"]]
@@ -134,6 +132,22 @@ def test_keypoints_are_in_pixels_of_the_picture(tmp_path, layout):
     (found,) = find(network(tmp_path / "m.onnx", CASES[layout][0], metadata=CASES[layout][1]))
     expected = [[x * 2, (y - 16) * 2, sure] for x, y, sure in POINTS]
     assert found["keypoints"] == pytest.approx(np.array(expected), abs=1e-3)
+
+
+def test_a_pose_has_x_before_y_and_a_box_around_the_points_that_are_sure(tmp_path):
+    points = MOVENET.copy()
+    points[0, 0, 16] = [1, 1, 0.1]
+    (found,) = find(network(tmp_path / "m.onnx", [points]), confidence=0.5)
+    assert list(found["rect_params"].values()) == pytest.approx(CENTRED_BOX, abs=1e-3)
+    assert found["keypoints"][3] == pytest.approx([20, 8, 0.9], abs=1e-3)
+    assert found["keypoints"][16] == pytest.approx([128, 96, 0.1], abs=1e-3)
+
+
+def test_boxes_of_centernet_that_overlap_are_one_and_another_option_is_stronger_than_its_metadata(tmp_path):
+    made = [[*CORNERS, 0.9, 1], [11, 20, 31, 40, 0.8, 1], [*CORNERS, 0.7, 0]]
+    path = network(tmp_path / "m.onnx", [rows(6, made, 20)[None]], metadata={**DETECT, "layout": "centernet"})
+    assert [each["obj_label"] for each in find(path)] == ["dog", "cat"]
+    assert len(find(path, layout="end-to-end")) == 3
 
 
 @pytest.mark.parametrize("layout", ["yolov8-obb", "end-to-end-obb"])
@@ -258,6 +272,7 @@ REFUSED = [
         "the model returns (1, 7), which is not a layout that is known: yolov5 (1, boxes, 5 + classes);",
     ),
     ([END], {}, {"layout": "yolox"}, "the option layout is yolox, which has the outputs (1, boxes, 5 + classes), of each cell"),
+    ([np.zeros((1, 7))], {"layout": "movenet"}, {}, "the layout in the metadata of the model is movenet, which has the outputs"),
     ([END], {"end2end": True}, {"labels": ["a"], "confidence": 0.1}, "with the class 7, but there are 1 labels"),
     ([rows(6, [[*MIDDLE, 3, 0]]).T[None]], DETECT, {}, "read as yolov8, with the confidence 3: set the option layout"),
     ([END], {"end2end": True}, {"classes": ["car"]}, "the option classes has ['car'], but the labels of the model are []"),
@@ -283,37 +298,6 @@ def test_a_missing_model_is_an_error_of_the_pipeline(path, said):
         empycustom.process([WIDE], detect, options={"model": path}) as results,
     ):
         list(results)
-
-
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory):
-    """CenterFace, and a picture of people that the npm package human (MIT) has; both are fetched."""
-    folder = tmp_path_factory.mktemp("faces")
-    if not shutil.which("npm"):
-        pytest.skip("npm is not here, which fetches the picture")
-    for command in ([sys.executable, PROJECT / "tools/face_model.py", "faces.onnx"], ["npm", "pack", "@vladmandic/human@3.3.6"]):
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
-        if ended.returncode:
-            pytest.skip(f"it cannot be fetched: {ended.stderr[-300:]}")
-    (packed,) = folder.glob("*.tgz")
-    with tarfile.open(packed) as files:
-        content = files.extractfile("package/assets/samples.jpg").read()
-    return str(folder / "faces.onnx"), cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].copy()
-
-
-def test_a_trained_network_finds_a_face_and_its_landmarks_in_a_real_picture(faces):
-    path, picture = faces
-    face = {"left": 293, "top": 500, "width": 62, "height": 77}  # of the woman in front, measured by hand
-    found = find(path, picture, size=[640, 960], labels=["face"], confidence=0.5)
-    middles = [
-        (each, each["rect_params"]["left"] + each["rect_params"]["width"] / 2, each["rect_params"]["top"]) for each in found
-    ]
-    (woman,) = [each for each, x, top in middles if abs(x - 324) < 12 and abs(top - face["top"]) < 12]
-    assert woman["rect_params"] == pytest.approx(face, abs=14)
-    eyes, nose, mouth = woman["keypoints"][:2], woman["keypoints"][2], woman["keypoints"][3:]
-    assert eyes[:, 1].max() < nose[1] < mouth[:, 1].min()
-    assert eyes[0, 0] < nose[0] < eyes[1, 0]
-    assert all(abs(x - 324) < 35 and 500 < y < 580 for x, y, _ in woman["keypoints"])
 
 
 def test_threads_that_begin_at_once_find_each_what_is_in_their_picture(brightest):

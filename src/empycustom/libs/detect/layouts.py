@@ -41,6 +41,7 @@ class Shape:
     task: str = ""  # detect, segment, pose, obb; "": not known
     keypoints: tuple[int, int] | None = None  # how many, and numbers of each
     end_to_end: bool | None = None
+    layout: str = ""  # in the metadata
 
     @property
     def cells(self) -> int:
@@ -63,12 +64,14 @@ class Layout:
     scale: float = 1 / 255
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
+    by_name: bool = False  # the metadata or the options have to say it: its shape is that of others
 
     def fits(self, known: Shape) -> bool:
         """Return whether a model may have this layout."""
         classes = self.classes(known)
         return (
             classes is not None
+            and not self.by_name
             and known.task in ("", self.task)
             and known.end_to_end in (None, self.end_to_end)
             and (not classes or known.labels in (0, classes))
@@ -172,6 +175,10 @@ def _rfdetr(known: Shape) -> int | None:
 def _centerface(known: Shape) -> int | None:
     is_it = all(len(shape) == 4 for shape in known.outputs) and [shape[1] for shape in known.outputs] == [1, 2, 2, 10]
     return 1 if is_it else None
+
+
+def _movenet(known: Shape) -> int | None:
+    return 1 if known.outputs == ((1, 1, *PERSON),) else None
 
 
 def _corners(boxes: Array) -> Array:
@@ -302,6 +309,15 @@ def _decode_centerface(outputs: list[Array], _known: Shape, least: float) -> Fou
     return Found(boxes, heat[0, y, x], np.zeros(len(x), int), keypoints.astype(np.float32))
 
 
+def _decode_movenet(outputs: list[Array], known: Shape, least: float) -> Found:
+    points = outputs[0][0, :, :, [1, 0, 2]].transpose(1, 2, 0) * np.array((*known.size[::-1], 1), np.float32)
+    scores = points[..., 2].mean(axis=1)
+    sure = points[scores >= least]  # one person, or nobody
+    seen = [person[person[:, 2] >= min(least, person[:, 2].max())][:, :2] for person in sure]
+    boxes = [np.concatenate([each.min(axis=0), each.max(axis=0)]) for each in seen]
+    return Found(np.reshape(boxes, (-1, 4)), scores[scores >= least], np.zeros(len(sure), int), sure)
+
+
 IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 LAYOUTS = {
     "yolov5": Layout("(1, boxes, 5 + classes)", _v5, _decode_v5),
@@ -320,16 +336,19 @@ LAYOUTS = {
     "rfdetr": Layout("(1, boxes, 4) and (1, boxes, classes + 1)", _rfdetr, _decode_rfdetr, STRETCHED, **IMAGENET),
     "yolox": Layout("(1, boxes, 5 + classes), of each cell", _yolox, _decode_yolox, TOP_LEFT, bgr=True, scale=1.0),
     "centerface": Layout("(1, 1 | 2 | 2 | 10, h, w)", _centerface, _decode_centerface, TOP_LEFT, task="pose", scale=1.0),
+    "centernet": Layout("(1, boxes, 6)", _ended, _decode_ended, STRETCHED, scale=1.0, by_name=True),
+    "movenet": Layout("(1, 1, 17, 3)", _movenet, _decode_movenet, task="pose", scale=1.0),
 }
 WITHOUT_NMS = {name for name in LAYOUTS if name.startswith(("end-to-end", "rtdetr", "rfdetr"))}
 
 
 def layout_of(known: Shape, wanted: str) -> str:
     """Return the name of the layout of a model. Raises ValueError where it has none, or may have several."""
-    if wanted:
-        if LAYOUTS[wanted].classes(known) is None:
-            raise ValueError(f"the option layout is {wanted}, which has the outputs {LAYOUTS[wanted].shape}, but {_seen(known)}")
-        return wanted
+    said, where = (wanted, "option layout") if wanted else (known.layout, "layout in the metadata of the model")
+    if said in LAYOUTS:
+        if LAYOUTS[said].classes(known) is None:
+            raise ValueError(f"the {where} is {said}, which has the outputs {LAYOUTS[said].shape}, but {_seen(known)}")
+        return said
     fitting = [name for name, layout in LAYOUTS.items() if layout.fits(known)]
     if len(fitting) == 1:
         return fitting[0]

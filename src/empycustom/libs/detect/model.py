@@ -85,6 +85,7 @@ class Model:
             str(said.get("task", "")),
             (int(points[0]), int(points[1])) if points else None,
             bool(said["end2end"]) if "end2end" in said else None,
+            str(said.get("layout", "")),
         )
 
     def _check(self, found: Found, outputs: list[Array]) -> None:
