@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Buffer", "BufferInfo", "Classifier", "Document", "FrameMeta", "InMeta", "InPlaceLibrary", "LabelInfo", "Library", "NewFrame",
-    "NewObject", "ObjectMeta", "Options", "OutBatch", "OutFrame", "OutMeta", "Plane", "RectParams", "TextParams",
+    "NewObject", "ObjectMeta", "Options", "OutBatch", "OutFrame", "OutMeta", "Plane", "RectParams", "Segmentation", "Tensor",
+    "TextParams",
 ]  # fmt: skip
 
 Buffer = Any
@@ -107,6 +108,34 @@ class ObjectMeta(TypedDict):
     """Attributes of the object from libraries upstream."""
 
 
+class Tensor(TypedDict):
+    """Raw output of a network, about a whole frame."""
+
+    name: str
+    """Name of the tensor, which says what it holds."""
+    data: Any
+    """The numbers, in the tensor's own shape and type; read-only."""
+    unique_id: int
+    """Number of the element that made it; 0: unknown."""
+
+
+class Segmentation(TypedDict):
+    """What is where in a frame: a map of classes."""
+
+    class_map: Any
+    """Number of the class, or of the thing, at each place: whole numbers, (height, width); read-only."""
+    classes: NotRequired[int]
+    """How many classes there are."""
+    labels: NotRequired[dict[Any, Any]]
+    """Names by the numbers in ``class_map``."""
+    probabilities: NotRequired[Any]
+    """How sure the network is: float32, (classes, height, width); read-only."""
+    rect_params: RectParams
+    """The box that the map is stretched over, in pixels of the frame."""
+    unique_id: int
+    """Number of the element that made it; 0: unknown."""
+
+
 class FrameMeta(TypedDict):
     """A frame of a buffer."""
 
@@ -145,6 +174,10 @@ class FrameMeta(TypedDict):
     from_frame: NotRequired[int]
     """Number of the frame that they are about, and the objects found with them, where that is an earlier one: behind an
     ``empycustom`` with ``pace=latest``."""
+    tensors: NotRequired[list[Tensor]]
+    """Raw output of networks upstream."""
+    segmentation: NotRequired[list[Segmentation]]
+    """Maps of classes, of networks upstream."""
 
 
 class Plane(TypedDict):

@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
+import gi
 import pytest
 
 from empycustom import native
 from empycustom.gstreamer import GObject, Gst, GstVideo
-from empycustom.native import analytics, loading
+from empycustom.native import analytics, loading, tensors
 
 SOURCES = [
     Path(folder, name)
@@ -15,7 +16,7 @@ SOURCES = [
     for name in ("declared.h", *(str(path.relative_to(folder)) for path in Path(folder).rglob("[a-z]*.py")))
 ]
 NAMES = sorted({name for lib in (loading.video, loading.gst) for name in dir(lib)})
-ANALYTICS = [name for name in NAMES if "_analytics_" in name]
+ANALYTICS = [name for name in NAMES if "_analytics_" in name or "_tensor_" in name]
 DEEPSTREAM = [name for name in NAMES if name.startswith("nvds_")]
 NVIDIA = [name for name in NAMES if name.startswith(("cu", "NvBufSurface"))]  # of the driver and of a Jetson: tests/nvmm
 OTHERS = [name for name in NAMES if name not in (*ANALYTICS, *DEEPSTREAM, *NVIDIA)]
@@ -44,26 +45,31 @@ def test_no_function_is_declared_in_vain(name):
     assert sum(len(re.findall(rf"\b{name}\b", source.read_text())) for source in SOURCES) >= 2
 
 
-@pytest.mark.parametrize(
-    ("known", "name"),
-    [
-        (Gst.MiniObject, "GstMiniObject"),
-        (Gst.Buffer, "GstBuffer"),
-        (Gst.Memory, "GstMemory"),
-        (Gst.AllocationParams, "GstAllocationParams"),
-        (Gst.Object, "GstObject"),
-        (Gst.Meta, "GstMeta"),
-        (Gst.MetaInfo, "GstMetaInfo"),
-        (Gst.Event, "GstEvent"),
-        (Gst.Query, "GstQuery"),
-        (Gst.PadProbeInfo, "GstPadProbeInfo"),
-        (GstVideo.VideoMeta, "GstVideoMeta"),
-        (GstVideo.VideoRegionOfInterestMeta, "GstVideoRegionOfInterestMeta"),
-        (GObject.TypeQuery, "GTypeQuery"),
-        (GObject.TypeInfo, "GTypeInfo"),
-        (GObject.EnumValue, "GEnumValue"),
-    ],
-)
+KNOWN = [
+    (Gst.MiniObject, "GstMiniObject"),
+    (Gst.Buffer, "GstBuffer"),
+    (Gst.Memory, "GstMemory"),
+    (Gst.AllocationParams, "GstAllocationParams"),
+    (Gst.Object, "GstObject"),
+    (Gst.Meta, "GstMeta"),
+    (Gst.MetaInfo, "GstMetaInfo"),
+    (Gst.Event, "GstEvent"),
+    (Gst.Query, "GstQuery"),
+    (Gst.PadProbeInfo, "GstPadProbeInfo"),
+    (GstVideo.VideoMeta, "GstVideoMeta"),
+    (GstVideo.VideoRegionOfInterestMeta, "GstVideoRegionOfInterestMeta"),
+    (GObject.TypeQuery, "GTypeQuery"),
+    (GObject.TypeInfo, "GTypeInfo"),
+    (GObject.EnumValue, "GEnumValue"),
+]
+if tensors.available:
+    gi.require_version("GstAnalytics", "1.0")
+    from gi.repository import GstAnalytics
+
+    KNOWN += [(GstAnalytics.Tensor, "GstTensor"), (GstAnalytics.TensorMeta, "GstTensorMeta")]
+
+
+@pytest.mark.parametrize(("known", "name"), KNOWN)
 def test_a_declared_layout_is_the_real_one_as_far_as_it_goes(known, name):
     ours = loading.ffi.typeof(name)
     real = known.__info__.get_fields()

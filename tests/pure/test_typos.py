@@ -203,5 +203,7 @@ def test_the_keys_are_those_of_in_meta():
         types.TextParams,
         types.Classifier,
         types.LabelInfo,
+        types.Tensor,
+        types.Segmentation,
     )
     assert set(KEYS) == {key for shape in shapes for key in shape.__annotations__}

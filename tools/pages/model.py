@@ -8,7 +8,8 @@ from pathlib import Path
 from tables import table
 
 from empycustom.model import keys
-from empycustom.model.schema import Array, Float, Integer, Object, OneOf, Schema, Text
+from empycustom.model.fields import ARRAY, Key
+from empycustom.model.schema import Array, Float, Integer, Object, OneOf, Schema, Text, Typed
 
 DOCS = Path(__file__).parents[2] / "docs"
 RETURNED = (keys.NEW_OBJECT_DICT, keys.OUT_FRAME_DICT, keys.OUT_BATCH_DICT)
@@ -20,6 +21,8 @@ TITLES = {
     "TextParams": "`text_params` of an object",
     "Classifier": "an entry of `classifier` of an object",
     "LabelInfo": "an entry of `label_info` of a classifier",
+    "Tensor": "an entry of `tensors` of a frame",
+    "Segmentation": "an entry of `segmentation` of a frame",
     "BufferInfo": "`buffer`",
     "Plane": "an entry of `planes` of `buffer`",
 }
@@ -65,6 +68,8 @@ def _type(schema: Schema, *, returned: bool) -> str:
         return " | ".join(_type(shape, returned=returned) for _, shape in schema.shapes)
     if schema == keys.JSON_OBJECT:
         return "Mapping[str, Any]"
+    if isinstance(schema, Typed) and schema.types == (dict,):
+        return "dict[Any, Any]"
     return schema.name if isinstance(schema, Object) else {Integer: "int", Float: "float", Text: "str"}.get(type(schema), "Any")
 
 
@@ -73,9 +78,13 @@ def _section(schema: Object) -> list[str]:
     return [f"Keys of {TITLES[schema.name]}:", "", *table(["key", "value", "meaning", "set by"], rows)]
 
 
-def _kind(key: keys.Key) -> str:
+def _kind(key: Key) -> str:
     schema = key.schema
     words = {Array: "list", Object: "dict", Integer: "whole number", Float: "number", Text: "text"}.get(type(schema), "any JSON")
+    if schema is ARRAY:
+        words = "NumPy array"
+    if isinstance(schema, Typed) and schema.types == (dict,):
+        words = "dict"
     if isinstance(schema, Text) and schema.choices:
         words = " or ".join(f"`{choice}`" for choice in schema.choices)
     return f"{words}{f', {key.unit}' if key.unit else ''}{'' if key.always else ', optional'}"

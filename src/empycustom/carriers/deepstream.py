@@ -192,6 +192,9 @@ class DeepStreamCarrier:
             read[ATTRIBUTES] = event.attributes
         return read
 
+    def add_arrays(self, frame: Frame) -> None:
+        """Add nothing: what networks say about whole frames is not read here yet."""
+
     def keep(self, address: int, metas: Metas, size: tuple[int, int]) -> None:
         """Return None: a copy of a batch costs as much as decoding it."""
 

@@ -20,6 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from empycustom.carriers.arrays import add_arrays
 from empycustom.carriers.matching import drop_duplicates, matched, moved, rounded, twins
 from empycustom.carriers.protocol import (
     ELSEWHERE,
@@ -115,6 +116,10 @@ class PlainCarrier:
             if source is not None:
                 source.decode(run, objects, handles, warnings)
         return handles
+
+    def add_arrays(self, frame: Frame) -> None:
+        """Add what GstAnalytics says about the whole frame."""
+        frame.warnings = add_arrays(frame.frames[0], frame.metas.others, frame.warnings)
 
     def keep(self, address: int, metas: Metas, size: tuple[int, int]) -> tuple[int | None, Metas] | None:
         """Return number and metas: the same, or if there are objects, those of a copy."""

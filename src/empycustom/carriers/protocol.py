@@ -71,6 +71,12 @@ class Carrier(Protocol):
         MetadataError.
         """
 
+    def add_arrays(self, frame: Frame) -> None:
+        """Add to the frames of a decoded buffer what only a callback gets, and no document: tensors and maps of classes.
+
+        What cannot be read is left out, with a sentence in ``warnings``.
+        """
+
     def keep(self, address: int, metas: Metas, size: tuple[int, int]) -> tuple[int | None, Metas] | None:
         """Return the number that a buffer with frames of a ``size`` carries (None: none), and metas that outlive it.
 
@@ -94,6 +100,18 @@ class Carrier(Protocol):
 
         Objects that are no longer there get nothing. Return a sentence for each thing that could not be kept.
         """
+
+
+class FrameSource(Protocol):
+    """Knows one kind of GstMeta that says about a whole frame what a callback gets as arrays. Adding one is a row."""
+
+    key: str
+    """The key of a frame of in_meta, which is there where something is read."""
+    api: int
+    """The GType of the API of its metas; 0: this GStreamer has none."""
+
+    def read(self, metas: Sequence[int], warnings: list[str]) -> list[dict[str, Any]]:
+        """Return what the metas at some addresses say; arrays hold their memory themselves. ``warnings``: what cannot be read."""
 
 
 class ObjectSource(Protocol):

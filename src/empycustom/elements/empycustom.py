@@ -36,7 +36,6 @@ from empycustom.elements.results import ON_ERROR, LibraryTransform
 from empycustom.errors import LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.dialects import FRAMES
-from empycustom.model.wire import in_meta
 from empycustom.native.objects import DebugCategory, highest_level
 from empycustom.native.unwind import is_mixed
 from empycustom.runners.inline import InlineRunner
@@ -273,7 +272,7 @@ class EmPyCustom(LibraryTransform):
         frame = image = None
         references = 0
         try:
-            frame = self.frames.decode(source)
+            frame = self.frames.read(source)
             if frame.warnings or frame.is_reshaped:
                 self.report_warnings(frame)
             image = self._buffers.at(source if given is None else given)
@@ -292,7 +291,6 @@ class EmPyCustom(LibraryTransform):
         runner: Runner = self._runner
         new_frames = self._new_frames
         assert new_frames, "it is there as long as the runner"
-        frame.in_meta = in_meta(frame.frames, self.frames.format.buffer_info(frame.metas.layout), frame.attributes)
         try:
             result = runner.run(frame, image)
         finally:

@@ -15,7 +15,7 @@ from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
 from empycustom.model.serialize import assemble, decode
 from empycustom.model.values import name_frames
-from empycustom.model.wire import document, frame_dict
+from empycustom.model.wire import document, frame_dict, in_meta
 from empycustom.native.metas import VideoLayout, pts_at
 from empycustom.native.own_metas import NO_METAS, Metas, add_stamp, metas_on
 
@@ -87,6 +87,14 @@ class FrameReader:
         now, metas = time_ns(), metas_on(address)
         frame = self.format.frame(pts_at(address)[0], self.number, now, self._stream_time, self.source)
         return self._decoded(self._carrier_of(metas) if metas.others else self._plain, metas, frame, now)
+
+    def read(self, address: int) -> Frame:
+        """Decode the buffer at ``address``, which was counted, for a callback: with ``in_meta``. Raises MetadataError."""
+        frame = self.decode(address)
+        if frame.metas.others:
+            frame.carrier.add_arrays(frame)
+        frame.in_meta = in_meta(frame.frames, self.format.buffer_info(frame.metas.layout), frame.attributes)
+        return frame
 
     def _decoded(self, carrier: Carrier, metas: Metas, frame: model.Frame, now: int, *, as_json: bool = False) -> Frame:
         try:

@@ -22,7 +22,6 @@ from empycustom.errors import LibraryError, MetadataError, PropertyError, Stream
 from empycustom.gstreamer import Gst
 from empycustom.model.results import Result
 from empycustom.model.values import name_frames
-from empycustom.model.wire import in_meta
 from empycustom.native.memory import unref
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Job, Pool
@@ -111,12 +110,10 @@ class Workers(Asynchronous[Job]):
 
     def _read(self, buffer: int) -> Frame:
         """Decode a frame. Raises MetadataError, PropertyError."""
-        frames = self._owner.frames
-        frame = frames.decode(buffer)
+        frame = self._owner.frames.read(buffer)
         check_frame(frame)
         if frame.warnings or frame.is_reshaped:
             self._owner.report_warnings(frame)
-        frame.in_meta = in_meta(frame.frames, frames.format.buffer_info(frame.metas.layout), frame.attributes)
         return frame
 
     def _discard(self, error: MetadataError, buffer: int) -> int:

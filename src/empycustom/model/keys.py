@@ -6,17 +6,30 @@ From the declaration are made the checks of new objects, messages, defaults, ``e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from empycustom.errors import OutputError
+from empycustom.model.fields import (
+    BOX_DICT as BOX_DICT,
+)
+from empycustom.model.fields import (
+    INT,
+    LARGEST,
+    NUMBER,
+    PIXELS,
+    SEGMENTATION_DICT,
+    TENSOR_DICT,
+    found,
+)
+from empycustom.model.fields import (
+    Key as Key,
+)
 from empycustom.model.schema import (
     ABSENT,
     ANYTHING,
     JSON_OBJECT,
     Array,
-    Field,
-    Float,
     Integer,
     Object,
     OneOf,
@@ -33,9 +46,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1  # of documents and of the JSON on buffers; it stays the same as long as keys are only added
 LARGEST_FRAME_NUM = 2**63 - 1  # the next ones still fit into the 64 bits that a buffer has for it
-_LARGEST = 2**31 - 1
-_INT = Integer(-_LARGEST - 1, _LARGEST)  # the range of an int in GStreamer's metadata
-_NUMBER, _SIZE, _PIXELS = Float(-_LARGEST, _LARGEST), Float(0, _LARGEST), Integer(1, _LARGEST)
 _UINT64 = Integer(-1, 2**64 - 1)  # -1: none
 
 
@@ -71,6 +81,8 @@ FINDER: Final = "unique_component_id"  # of an object; of a classifier it is the
 TRACKER_CONFIDENCE: Final = "tracker_confidence"
 RECORD_KEY: Final = "key"
 BOX_IN_REGION: Final = "box_in_region"
+TENSORS: Final = "tensors"
+SEGMENTATION: Final = "segmentation"
 
 
 class _Version(Integer):
@@ -100,20 +112,6 @@ class Attributes(Schema):
         return {}
 
 
-@dataclass(eq=False, repr=False)
-class Key(Field):
-    """A key, with the ``unit`` of its value and the ones who set it. ``always``: it is in every ``in_meta`` and document."""
-
-    unit: str = ""
-    by: str = "empycustom"
-    always: bool = True
-
-
-def found(schema: Schema, description: str, **more: Any) -> Key:
-    """Return a key that whoever finds objects sets: an element upstream, or a library, which may leave it out."""
-    return Key(schema, description, by="detector, library", **more)
-
-
 def _name(description: str) -> Key:
     return found(Text(), description, default="", blank=is_nothing)
 
@@ -126,17 +124,6 @@ def _of_library(schema: Schema, description: str, **more: Any) -> Key:
     return Key(schema, description, by="library", always=False, **more)
 
 
-BOX_DICT = Object(
-    {
-        "left": found(_NUMBER, "left edge of the box", required=True, unit="pixels"),
-        "top": found(_NUMBER, "upper edge of the box", required=True, unit="pixels"),
-        "width": found(_SIZE, "width of the box", required=True, unit="pixels"),
-        "height": found(_SIZE, "height of the box", required=True, unit="pixels"),
-    },
-    name="RectParams",
-    description="A box, in pixels from the upper left corner of the frame.",
-    expected_text="a dict of left, top, width and height, in pixels",
-)
 TEXT_DICT = Object(
     {"display_text": _name("text that an overlay writes beside the object; empty: none")},
     name="TextParams",
@@ -145,11 +132,11 @@ TEXT_DICT = Object(
 )
 LABEL_DICT = Object(
     {
-        "num_classes": found(_INT, "number of classes that the classifier has; 0: unknown", default=0),
+        "num_classes": found(INT, "number of classes that the classifier has; 0: unknown", default=0),
         LABEL_NAME: _name("name of the class"),
-        "result_class_id": found(_INT, "number of the class", default=0),
-        "label_id": found(_INT, "number of the label", default=0),
-        "result_prob": found(_NUMBER, "probability, from 0 to 1", default=1.0),
+        "result_class_id": found(INT, "number of the class", default=0),
+        "label_id": found(INT, "number of the label", default=0),
+        "result_prob": found(NUMBER, "probability, from 0 to 1", default=1.0),
     },
     name="LabelInfo",
     description="A label that a classifier gave to an object.",
@@ -157,8 +144,8 @@ LABEL_DICT = Object(
 )
 CLASSIFIER_DICT = Object(
     {
-        "num_labels": found(_INT, "number of labels", default=0, computed=lambda made: len(made[LABELS])),
-        "unique_component_id": found(_INT, "number of the element that classified the object; 0: unknown", default=0),
+        "num_labels": found(INT, "number of labels", default=0, computed=lambda made: len(made[LABELS])),
+        "unique_component_id": found(INT, "number of the element that classified the object; 0: unknown", default=0),
         LABELS: found(Array(LABEL_DICT), "the labels", default=[], blank=is_nothing),
     },
     name="Classifier",
@@ -167,15 +154,15 @@ CLASSIFIER_DICT = Object(
 )
 OBJECT_DICT = Object(
     {
-        CLASS_ID: found(_INT, "number of the class; -1: unknown", default=UNKNOWN_CLASS),
+        CLASS_ID: found(INT, "number of the class; -1: unknown", default=UNKNOWN_CLASS),
         TRACK_ID: found(_UINT64, "number that a tracker gave to the object; -1: not tracked", default=UNTRACKED),
-        CONFIDENCE: found(_NUMBER, "confidence of the detection, from 0 to 1", default=1.0),
+        CONFIDENCE: found(NUMBER, "confidence of the detection, from 0 to 1", default=1.0),
         LABEL: _name("name of the class"),
         BOX: found(BOX_DICT, "the box, in pixels of the frame", required=True),
         TEXT: found(TEXT_DICT, "text that an overlay writes beside the object", default={}, blank=is_nothing),
         CLASSIFIERS: found(Array(CLASSIFIER_DICT), "an entry for each classifier", default=[], blank=is_nothing),
-        FINDER: _of_deepstream(_INT, "number of the element that found the object"),
-        TRACKER_CONFIDENCE: _of_deepstream(_NUMBER, "confidence of the tracker, from 0 to 1"),
+        FINDER: _of_deepstream(INT, "number of the element that found the object"),
+        TRACKER_CONFIDENCE: _of_deepstream(NUMBER, "confidence of the tracker, from 0 to 1"),
         ATTRIBUTES: _of_library(Attributes(), "attributes of the object from libraries upstream", blank=is_nothing),
     },
     name="ObjectMeta",
@@ -200,8 +187,8 @@ FRAME_DICT = Object(
             "a URI without passwords, a device, `test`, `-` for stdin; the `stream_id` of a stream configuration",
             always=False,
         ),
-        WIDTH: Key(_PIXELS, "width of the frame", unit="pixels"),
-        HEIGHT: Key(_PIXELS, "height of the frame", unit="pixels"),
+        WIDTH: Key(PIXELS, "width of the frame", unit="pixels"),
+        HEIGHT: Key(PIXELS, "height of the frame", unit="pixels"),
         "stream_width": _of_deepstream(Integer(), "width at the input of nvstreammux", unit="pixels"),
         "stream_height": _of_deepstream(Integer(), "height at the input of nvstreammux", unit="pixels"),
         "batch_id": _of_deepstream(Integer(), "place of the frame in the batch"),
@@ -217,6 +204,10 @@ FRAME_DICT = Object(
             "`empycustom` with `pace=latest`",
             always=False,
         ),
+        TENSORS: Key(Array(TENSOR_DICT), "raw output of networks upstream", by="network", always=False, documented=False),
+        SEGMENTATION: Key(
+            Array(SEGMENTATION_DICT), "maps of classes, of networks upstream", by="network", always=False, documented=False
+        ),
     },
     name="FrameMeta",
     description="A frame of a buffer.",
@@ -224,9 +215,9 @@ FRAME_DICT = Object(
 PLANE_DICT = Object(
     {
         "offset": Key(Integer(0), "where the plane begins in the mapped buffer", unit="bytes"),
-        "stride": Key(_INT, "from one row to the next", unit="bytes"),
-        "width": Key(_PIXELS, "width of the plane", unit="samples"),
-        "height": Key(_PIXELS, "height of the plane", unit="samples"),
+        "stride": Key(INT, "from one row to the next", unit="bytes"),
+        "width": Key(PIXELS, "width of the plane", unit="samples"),
+        "height": Key(PIXELS, "height of the plane", unit="samples"),
     },
     name="Plane",
     description="Where a plane of pixels lies in the mapped buffer.",
@@ -234,8 +225,8 @@ PLANE_DICT = Object(
 BUFFER_DICT = Object(
     {
         "format": Key(Text(), "format of the pixels, as caps spell it"),
-        "width": Key(_PIXELS, "width of the frame", unit="pixels"),
-        "height": Key(_PIXELS, "height of the frame", unit="pixels"),
+        "width": Key(PIXELS, "width of the frame", unit="pixels"),
+        "height": Key(PIXELS, "height of the frame", unit="pixels"),
         "memory": Key(Text(("CPU", "NVMM")), "where the pixels are"),
         "interlace_mode": Key(Text(), "order of the rows, as caps spell it"),
         "planes": Key(Array(PLANE_DICT), "the planes of pixels"),
@@ -311,7 +302,7 @@ class _Parts(Schema):
 
     def problem(self, value: Any) -> str:
         """Return what is wrong with a value."""
-        numbers = isinstance(value, list) and len(value) == len(BOX_DICT.fields) and not any(map(_NUMBER.problem, value))
+        numbers = isinstance(value, list) and len(value) == len(BOX_DICT.fields) and not any(map(NUMBER.problem, value))
         return "" if numbers and min(value[2:]) >= 0 else self.wrong(value)
 
 
@@ -325,7 +316,7 @@ RECORD_DICT = Object(
     },
     expected_text="a JSON object",
 )
-_SIZE_OF_BOXES = {side: Key(_PIXELS, "size of the frames that boxes are of, in pixels") for side in (WIDTH, HEIGHT)}
+_SIZE_OF_BOXES = {side: Key(PIXELS, "size of the frames that boxes are of, in pixels") for side in (WIDTH, HEIGHT)}
 NOTE_DICT = Object(  # in our own metadata on buffers of plain GStreamer
     {
         VERSION: Key(_Version(1), "version of these keys"),
@@ -338,13 +329,16 @@ NOTE_DICT = Object(  # in our own metadata on buffers of plain GStreamer
     others=ANYTHING,
     expected_text="a JSON object",
 )
-_MARKED = Object({RECORD_KEY: Key(Integer(1, _LARGEST), "what ties the entry to its object", required=True)}, others=ANYTHING)
+_MARKED = Object({RECORD_KEY: Key(Integer(1, LARGEST), "what ties the entry to its object", required=True)}, others=ANYTHING)
 EVENT_DICT = Object(  # in our events on batches of DeepStream
     {VERSION: NOTE_DICT.fields[VERSION], OBJECTS: Key(Array(_MARKED), "attributes of objects")},
     others=ANYTHING,
     expected_text="a JSON object",
 )
-_PARTS_OF_IN_META = (BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, FRAME_DICT, PLANE_DICT, BUFFER_DICT)
+_PARTS_OF_IN_META = (
+    *(BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, TENSOR_DICT, SEGMENTATION_DICT, FRAME_DICT),
+    *(PLANE_DICT, BUFFER_DICT),
+)
 DICTS = (
     *_PARTS_OF_IN_META,
     *(IN_META_DICT, DOCUMENT_DICT, NEW_OBJECT_DICT, CHANGED_OBJECT_DICT, OUT_FRAME_DICT, OUT_BATCH_DICT),
@@ -392,6 +386,6 @@ def _documented(schema: Schema) -> Schema:
     fields = {
         name: replace(its, schema=_documented(its.schema), required=its.always)
         for name, its in schema.fields.items()
-        if isinstance(its, Key)
+        if isinstance(its, Key) and its.documented
     }
     return replace(schema, fields=fields, others=ANYTHING)

@@ -237,6 +237,12 @@ void *gst_analytics_relation_meta_add_mtd(void *meta, uintptr_t type, size_t siz
 gboolean gst_analytics_relation_meta_add_oriented_od_mtd(
     void *meta, GQuark type, int x, int y, int w, int h, float r, float confidence, GstAnalyticsMtd *added);
 gboolean gst_analytics_relation_meta_set_relation(void *meta, int relation, unsigned from, unsigned to);
+/* since 1.26 */
+typedef struct {
+    GQuark id; int layout, data_type; address data; int dims_order; size_t num_dims; size_t dims[];
+} GstTensor;
+typedef struct { GstMeta meta; size_t num_tensors; address tensors; } GstTensorMeta;
+GType gst_tensor_meta_api_get_type(void);
 
 /* DeepStream: what libnvds_meta.so does, and the beginnings of its structures, which lie so in all versions from 5.0 to 9.1. What
  * differs by version is in deepstream.py: a NvDsObjectMeta9 is one of 9.0 and later. */

@@ -130,6 +130,29 @@ class AutoMap:
         ffi.release(self._pointer)
 
 
+def held_bytes(address: int) -> memoryview:
+    """Return all bytes of the buffer at an address, read-only and not a copy. What looks at them keeps the buffer, as it is.
+
+    Not for the frame's own buffer, which could not be written any more. Raises NativeError.
+    """
+    pointer = ffi.cast(POINTER, address)
+    gst.gst_mini_object_ref(pointer)  # first, so that mapping several memories does not replace them
+    try:
+        info = _map(address, READ)
+    except NativeError:
+        gst.gst_mini_object_unref(pointer)
+        raise
+
+    def let_go(_: Any) -> None:
+        gst.gst_buffer_unmap(address, info)
+        gst.gst_mini_object_unref(pointer)
+
+    if not info.size:
+        let_go(None)
+        return memoryview(b"")
+    return memoryview(ffi.buffer(ffi.gc(info.data, let_go), info.size)).toreadonly()
+
+
 def _map(address: int, flags: int) -> Any:
     info = ffi.new(_MAP_INFO)
     if not gst.gst_buffer_map(address, info, flags):

@@ -1,0 +1,80 @@
+"""What networks upstream say about whole frames, as arrays for callbacks: tensors of GstAnalytics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from empycustom.carriers.protocol import FrameSource
+from empycustom.errors import NativeError
+from empycustom.model.keys import TENSORS
+from empycustom.native import tensors
+from empycustom.native.own_metas import Runs
+from empycustom.native.tensors import Tensor, tensors_at
+
+# Types of GStreamer that NumPy has by the same name.
+_KINDS = frozenset(
+    (
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64", "bool", "complex64", "complex128"),
+    )
+)
+
+
+class Tensors:
+    """See :class:`~empycustom.carriers.protocol.FrameSource`."""
+
+    key = TENSORS
+    api: int = tensors.API
+
+    def read(self, metas: Sequence[int], warnings: list[str]) -> list[dict[str, Any]]:
+        """Return the tensors of metas."""
+        read = [(tensor, _read(tensor, warnings)) for meta in metas for tensor in tensors_at(meta)]
+        return [{"name": tensor.name, "data": data, "unique_id": 0} for tensor, data in read if data is not None]
+
+
+def _read(tensor: Tensor, warnings: list[str]) -> Any:
+    try:
+        return _array(tensor)
+    except (NativeError, TypeError, ValueError) as error:
+        what = f"the tensor {tensor.name} ({tensor.kind}) of an element upstream"
+        warnings.append(f"{what} cannot be an array, and is not in in_meta: {error}")
+        return None
+
+
+def _array(tensor: Tensor) -> Any:
+    """Return the numbers of a tensor. The last index is that of neighbours, whichever order the tensor names.
+
+    All elements of GStreamer write and read them so: of YOLO, "column-major" says that the boxes are the columns.
+    """
+    import numpy as np
+
+    if tensor.kind not in _KINDS:
+        raise TypeError("NumPy has no such type")
+    if not tensor.is_dense:
+        raise TypeError("its numbers do not lie one behind the other")
+    data, shape, kind = tensor.data, tensor.shape, np.dtype(tensor.kind)
+    if shape.count(0) == 1 and data:  # the size that the model leaves open
+        rest = kind.itemsize * prod(size for size in shape if size)
+        shape = tuple(size or len(data) // rest for size in shape)
+    if not prod(shape):
+        if data:
+            raise ValueError("more than one of its sizes is not known")
+        found = np.empty(shape, kind)
+        found.flags.writeable = False
+        return found
+    return np.frombuffer(data, kind, prod(shape)).reshape(shape)
+
+
+FRAME_SOURCES: tuple[FrameSource, ...] = (Tensors(),)
+
+
+def add_arrays(frame: Any, metas: Runs, warnings: Sequence[str]) -> Sequence[str]:
+    """Add to a frame of in_meta what the sources know about it; return the warnings, with those about what cannot be read."""
+    new: list[str] = []
+    for source in FRAME_SOURCES:
+        for api, run in metas:
+            if api == source.api and (found := source.read(run, new)):
+                frame[source.key] = [*frame.get(source.key, ()), *found]
+    return [*warnings, *new] if new else warnings
