@@ -248,7 +248,7 @@ def mean_colour(tmp_path, layout, picture):
     outputs, metadata, _ = CASES[layout]
     path = network(tmp_path / "m.onnx", outputs, metadata=metadata)
     model = Model(options_of(path))
-    return model._prepared(Letterbox.of(picture.shape[:2], (SIZE, SIZE), LAYOUTS[layout].fit).apply(picture)).mean((0, 2, 3))
+    return model._prepared(Letterbox.of(picture.shape[:2], (SIZE, SIZE), LAYOUTS[layout].fit).apply(picture)).mean((1, 2))
 
 
 def test_each_layout_gets_its_order_and_range_of_colours(tmp_path):
@@ -278,7 +278,7 @@ REFUSED = [
     ([END], {"end2end": True}, {"classes": ["car"]}, "the option classes has ['car'], but the labels of the model are []"),
     ([END], {}, {"providers": ["tpu"]}, "the option providers has 'tpu', but there are cpu, cuda, tensorrt, openvino"),
     ([END], {}, {"providers": ["cuda"]}, "the provider cuda is not in this onnxruntime: install onnxruntime-gpu in its place"),
-    ([END], {}, {"size": [32, 32]}, "the option size is [32, 32], but the model takes pictures of 64 rows and 64 columns"),
+    ([END], {}, {"size": [32, 32]}, "the option size is [32, 32], but the model takes 64 rows and 64 columns"),
     ([END], {}, {"size": [32]}, "the option size has to be [height, width], whole numbers, not [32]"),
     ([END], {}, {"labels": "no.txt"}, "the option labels: there is no file"),
 ]

@@ -1,47 +1,48 @@
-"""A detector in an ONNX file: its session, what its metadata says, and the objects that it finds in a picture."""
+"""A detector in an ONNX file: the layout of its outputs, and the objects that it finds in pictures."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from empycustom.libs.detect.layouts import LAYOUTS, WITHOUT_NMS, Found, Shape, layout_of
 from empycustom.libs.detect.letterbox import Letterbox
+from empycustom.libs.network import Network
 from empycustom.libs.shapes import Array, opencv
 
-PROVIDERS = {  # by name: what onnxruntime calls it, and the package that has it
-    "cpu": ("CPUExecutionProvider", "onnxruntime"),
-    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
-    "tensorrt": ("TensorrtExecutionProvider", "onnxruntime-gpu, and NVIDIA's TensorRT"),
-    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
-}
-TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+SIZE = 640  # of models that take any and do not say which
 
 
 class Model:
-    """A detector. ``find`` may be called by several threads at once."""
+    """A detector. ``find`` and ``find_all`` may be called by several threads at once."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         opencv()
-        self._session = _session(options)
-        self._metadata = _metadata(self._session)
-        self._input = _input_of(self._session)
-        self._type = TYPES[self._input.type]
-        self._size = _size_of(self._input.shape, self._metadata, options["size"])
-        self.labels = _labels(options["labels"], self._metadata)
-        self._known = self._shape(self._run(np.zeros((1, 3, *self._size), self._type)))
+        self.network = network = Network(options, size=SIZE)
+        self.labels = network.labels
+        self._known = self._shape()
         self.layout = layout_of(self._known, options["layout"])
         self._layout = LAYOUTS[self.layout]
 
     def find(self, picture: Array, options: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the objects in an RGB picture (height, width, 3), the surest first."""
-        box = Letterbox.of(picture.shape[:2], self._size, self._layout.fit)
-        outputs = self._run(self._prepared(box.apply(picture)))
+        return self.find_all([picture], options)[0]
+
+    def find_all(self, pictures: Sequence[Array], options: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+        """Return the objects in each RGB picture. Pictures, also those of other threads, share calls of the network."""
+        boxes = [Letterbox.of(picture.shape[:2], self.network.size, self._layout.fit) for picture in pictures]
+        fitted = [self._prepared(box.apply(picture)) for box, picture in zip(boxes, pictures, strict=True)]
+        return [self._read(outputs, box, options) for outputs, box in zip(self.network.run(fitted), boxes, strict=True)]
+
+    def _prepared(self, fitted: Array) -> Array:
+        """Return the input of the network: colours, their range, and the order of axes as its layout wants them."""
+        layout = self._layout
+        return self.network.prepared(fitted, bgr=layout.bgr, scale=layout.scale, mean=layout.mean, std=layout.std)
+
+    def _read(self, outputs: list[Array], box: Letterbox, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the objects that the outputs for one picture have."""
         found = self._layout.decode(outputs, self._known, options["confidence"])
         self._check(found, outputs)
         found = found.chosen(np.isfinite(found.boxes).all(axis=1))
@@ -50,37 +51,15 @@ class Model:
         if self.layout not in WITHOUT_NMS:
             found = found.chosen(_kept(found, options["iou"]))
         found = found.chosen(slice(options["max_objects"]))
-        masks = _masks(found, outputs[1][0], self._size) if found.coefficients is not None else None
+        masks = _masks(found, outputs[1][0], self.network.size) if found.coefficients is not None else None
         return self._objects(found, box, masks)
 
-    def _run(self, pictures: Array) -> list[Array]:
-        """Return the outputs of the network; those with numbers of another type as float32."""
-        given: dict[str, Array] = {self._input.name: pictures}
-        for other in self._session.get_inputs():
-            if other.name == "orig_target_sizes":
-                given[other.name] = np.array([self._size[::-1]], np.int64)
-        return [each.astype(np.float32) if each.dtype == np.float16 else each for each in self._session.run(None, given)]
-
-    def _prepared(self, fitted: Array) -> Array:
-        """Return the input of the network: colours, their range, and the order of axes as its layout wants them."""
-        layout = self._layout
-        colours = fitted[..., ::-1] if layout.bgr else fitted
-        planes = np.ascontiguousarray(colours.transpose(2, 0, 1)[None])
-        if self._type == np.uint8:
-            return planes
-        values = planes.astype(np.float32) * np.float32(layout.scale)
-        if layout.mean and layout.std:
-            mean, std = (np.array(each, np.float32)[:, None, None] for each in (layout.mean, layout.std))
-            values = (values - mean) / std
-        typed: Array = values.astype(self._type, copy=False)
-        return typed
-
-    def _shape(self, outputs: list[Array]) -> Shape:
-        said = self._metadata
+    def _shape(self) -> Shape:
+        said = self.network.metadata
         points = said.get("kpt_shape")
         return Shape(
-            tuple(each.shape for each in outputs),
-            self._size,
+            self.network.shapes,
+            self.network.size,
             len(self.labels),
             str(said.get("task", "")),
             (int(points[0]), int(points[1])) if points else None,
@@ -188,97 +167,3 @@ def _stretched(logits: Array, box: Array) -> Array:
     smooth = cv2.warpAffine(logits.astype(np.float32), into, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     mask: Array = (smooth > 0).astype(np.uint8)
     return mask
-
-
-def _onnxruntime() -> ModuleType:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError('This library needs onnxruntime: pip install "empycustom[libs]"') from error
-    module: ModuleType = onnxruntime
-    return module
-
-
-def _session(options: Mapping[str, Any]) -> Any:
-    """Return the session of the model. Raises ValueError or FileNotFoundError where the options are wrong."""
-    onnxruntime = _onnxruntime()
-    path = needed_file("model", options["model"])
-    known = onnxruntime.get_available_providers()
-    for name in options["providers"]:
-        if name not in PROVIDERS:
-            raise ValueError(f"the option providers has {name!r}, but there are {', '.join(PROVIDERS)}")
-        if PROVIDERS[name][0] not in known:
-            raise ValueError(f"the provider {name} is not in this onnxruntime: install {PROVIDERS[name][1]} in its place")
-    how = onnxruntime.SessionOptions()
-    how.intra_op_num_threads = how.inter_op_num_threads = options["threads"]
-    wanted = [PROVIDERS[name][0] for name in options["providers"]]
-    session = onnxruntime.InferenceSession(str(path), how, providers=wanted)
-    if missing := [name for name in options["providers"] if PROVIDERS[name][0] not in session.get_providers()]:
-        raise RuntimeError(f"onnxruntime could not start the provider {missing[0]}, for the reason that it has printed")
-    return session
-
-
-def _metadata(session: Any) -> dict[str, Any]:
-    """Return the metadata of a model, as Ultralytics writes it: values are Python's, or texts."""
-    return {key: _literal(text) for key, text in session.get_modelmeta().custom_metadata_map.items()}
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _input_of(session: Any) -> Any:
-    """Return the input of a model that takes pictures."""
-    taken, *others = session.get_inputs()
-    strange = [each.name for each in others if each.name != "orig_target_sizes"]
-    if (
-        strange
-        or len(taken.shape) != 4
-        or taken.shape[1] != 3
-        or (taken.shape[0] not in (1, None) and isinstance(taken.shape[0], int))
-    ):
-        raise ValueError(
-            f"the model takes {', '.join(f'{each.name} {each.shape}' for each in session.get_inputs())}, but one picture "
-            "(1, 3, height, width) is expected: export it so"
-        )
-    if taken.type not in TYPES:
-        raise ValueError(f"the input of the model is a {taken.type}, but it has to be one of {', '.join(TYPES)}")
-    return taken
-
-
-def _size_of(shape: list[Any], metadata: Mapping[str, Any], wanted: list[Any]) -> tuple[int, int]:
-    """Return height and width of the input: fixed ones, else those of the option, of the metadata, or 640."""
-    if wanted and (len(wanted) != 2 or not all(isinstance(each, int) and each >= 1 for each in wanted)):
-        raise ValueError(f"the option size has to be [height, width], whole numbers, not {wanted}")
-    own = [side if isinstance(side, int) else None for side in shape[2:]]
-    for fixed, side in zip(own, wanted, strict=False):
-        if fixed not in (None, side):
-            raise ValueError(
-                f"the option size is {wanted}, but the model takes pictures of {shape[2]} rows and {shape[3]} columns"
-            )
-    said = wanted or metadata.get("imgsz") or [640, 640]
-    height, width = (fixed or int(side) for fixed, side in zip(own, said, strict=True))
-    return height, width
-
-
-def _labels(given: Any, metadata: Mapping[str, Any]) -> list[str]:
-    """Return the names of the classes: a list, those in a file, or those in the metadata; [] where there are none."""
-    if isinstance(given, list):
-        return [str(each) for each in given]
-    if given:
-        return needed_file("labels", given).read_text(encoding="utf-8-sig").splitlines()
-    names = metadata.get("names") or []
-    return [str(each) for each in (names.values() if isinstance(names, dict) else names)] if not isinstance(names, str) else []
-
-
-def needed_file(option: str, given: Any) -> Path:
-    """Return the path that an option has. Raises ValueError where it is not set, FileNotFoundError where there is no file."""
-    if not given:
-        raise ValueError(f'the option {option} is missing: --options \'{{"{option}": "path/of/the/file"}}\'')
-    path = Path(str(given))
-    if not path.is_file():
-        raise FileNotFoundError(f"the option {option}: there is no file {path.absolute()}")
-    return path
