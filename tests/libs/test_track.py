@@ -68,6 +68,22 @@ def test_who_is_away_for_longer_is_somebody_else():
     assert [ids(result) for result in results[36:]] == [[2]] * 34
 
 
+def test_what_has_no_number_can_be_removed():
+    scene = [[*objects, box(200 + 40 * (number % 3), 100 * (number % 2))] for number, objects in enumerate(straight(12))]
+    for keep, count in ((True, 2), (False, 1)):
+        results = play(scene, TRACK, options=[{"keep_untracked": keep}])
+        assert [len(ids(result)) for result in results[1:]] == [count] * 11
+        assert all(1 in ids(result) for result in results[1:])
+
+
+def test_a_box_that_shrinks_until_it_is_not_found_is_forgotten_without_a_word(caplog):
+    scene = [[box(100, 100, width=60 - 6 * step, height=90 - 9 * step)] for step in range(8)]
+    results = play([*scene, *[[]] * 12, *straight(3, 200)], TRACK)
+    assert [ids(result) for result in results[1:8]] == [[1]] * 7
+    assert ids(results[-1]) == [2]
+    assert caplog.records == []
+
+
 def test_in_a_worker_it_does_the_same():
     assert [ids(result) for result in play(straight(10), TRACK, workers=[0, 1])] == [[-1]] + [[1]] * 9
 

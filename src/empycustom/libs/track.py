@@ -25,6 +25,7 @@ OPTIONS = {
     ),
     "min_frames": Option(2, "an object gets its number when it was found so often", limits=(1, 100), unit="frames"),
     "forget_after": Option(2.0, "a track that finds no object for so long ends", limits=(0.01, 600), unit="seconds"),
+    "keep_untracked": Option(True, "an object without a number stays; false: it is removed"),
     "per_class": Option(True, "a track has objects of one class_id alone"),
     "frame_rate": Option(0.0, "of the video; 0: the timestamps of the frames say it", limits=(0, 1000), unit="frames/s"),
 }
@@ -47,14 +48,18 @@ def start(options: Mapping[str, Any]) -> None:  # noqa: ARG001 - the callback's
 
 def process_ip(_io_buffer: Any, in_meta: Any, options: Mapping[str, Any]) -> Any:
     """Return the numbers of the objects of each frame."""
-    return {"frame": [{"changed_object": _numbered(frame, options)} for frame in in_meta["frame"]]}
+    return {"frame": [_numbered(frame, options) for frame in in_meta["frame"]]}
 
 
-def _numbered(frame: Any, options: Mapping[str, Any]) -> list[dict[str, int]]:
+def _numbered(frame: Any, options: Mapping[str, Any]) -> dict[str, list[Any]]:
     of_source, time_s, passed = tracks.at(frame, options["frame_rate"])
     objects = frame["object"]
     ids = of_source.update(objects, time_s, passed, options)
-    return [{} if each["object_id"] == number else {"object_id": number} for each, number in zip(objects, ids, strict=True)]
+    pairs = zip(objects, ids, strict=True)
+    changed = [{} if each["object_id"] == number else {"object_id": number} for each, number in pairs]
+    if options["keep_untracked"]:
+        return {"changed_object": changed}
+    return {"changed_object": changed, "removed_object": [index for index, number in enumerate(ids) if number == UNTRACKED]}
 
 
 class Tracks:
@@ -121,5 +126,24 @@ class Tracks:
 
 def _new_tracker() -> Any:
     from norfair import OptimizedKalmanFilterFactory, Tracker
+    from norfair.distances import VectorizedDistance
 
-    return Tracker("iou", distance_threshold=1, filter_factory=OptimizedKalmanFilterFactory(R=_BOX_NOISE, Q=_MOTION_NOISE))
+    moves = OptimizedKalmanFilterFactory(R=_BOX_NOISE, Q=_MOTION_NOISE)
+    tracker = Tracker("iou", distance_threshold=1, filter_factory=moves)
+    tracker.distance_function = VectorizedDistance(_distance)  # it takes functions of two boxes, and names
+    return tracker
+
+
+def _distance(found: Any, predicted: Any) -> Any:
+    """Return 1 - intersection over union of boxes (n, 4) and (m, 4): norfair's warns of boxes that shrank to nothing.
+
+    Such are predictions for those whose box became smaller until they were not found: they have nothing in common with any box.
+    """
+    import numpy as np
+
+    def area(sides: Any) -> Any:
+        return np.prod(np.maximum(sides, 0), axis=-1)
+
+    first, last = np.maximum(found[:, None, :2], predicted[:, :2]), np.minimum(found[:, None, 2:], predicted[:, 2:])
+    shared = area(last - first)
+    return 1 - shared / (area(found[:, 2:] - found[:, :2])[:, None] + area(predicted[:, 2:] - predicted[:, :2]) - shared)
