@@ -346,6 +346,8 @@ class Theirs:
     def open(self):
         if "refused" in self.name:
             raise ValueError("not today")
+        if "nobody" in self.name:
+            raise ConnectionRefusedError(111, "Connection refused")
         self.file = open("theirs.jsonl", "wb")
 
     def write(self, lines):

@@ -161,9 +161,14 @@ def test_documents_go_to_the_output_of_another_package(theirs, env, cli, library
     ended = cli("run", "test", "--lib", "lib.py", "--frames", "3", "--out", "theirs://x")
     assert (ended.code, ended.out) == (0, ""), ended.err
     assert [frame["frame_num"] for frame in documents_in(tmp_path / "theirs.jsonl")] == [0, 1, 2]
-    ended = cli("run", "test", "--frames", "3", "--out", "theirs://refused")
-    assert ended.code == 1
-    assert "error: theirs://refused cannot be written (not today)." in ended.err
+    for option, name, why in (
+        ("--out", "refused", "not today"),
+        ("--out", "nobody", "Connection refused"),
+        ("--summary-json", "nobody", "Connection refused"),
+    ):
+        ended = cli("run", "test", "--frames", "3", option, f"theirs://{name}")
+        assert ended.code == 1
+        assert f"error: theirs://{name} cannot be written ({why})." in ended.err
 
 
 @pytest.mark.parametrize("option", ["--out", "--summary-json"])

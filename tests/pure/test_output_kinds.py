@@ -236,9 +236,12 @@ def test_a_line_is_json_in_utf_8_that_no_terminal_obeys():
     assert json.loads(line) == value
 
 
+_EXAMPLES = {"file": "file:///tmp/x"}
+
+
 @pytest.mark.parametrize("scheme", OUTPUTS)
 def test_each_row_of_the_table_is_an_output(scheme):
-    output = output_for(f"{scheme}:///tmp/x")
+    output = output_for(_EXAMPLES.get(scheme, f"{scheme}://localhost:9/x"))
     for name in ("name", "batch_bytes", "open", "write", "close"):
         assert hasattr(output, name)
 
@@ -248,8 +251,8 @@ def test_a_scheme_that_nobody_offers():
         output_for("fil:///x")
     assert isinstance(caught.value, EmPyCustomError)
     assert str(caught.value) == (
-        "there is no output for fil://; file may be meant; give the path of a file, or a URI that begins with console:// or file://, "
-        "or install the package that has this output"
+        "there is no output for fil://; file may be meant; give the path of a file, or a URI that begins with "
+        f"{' or '.join(f'{scheme}://' for scheme in sorted(OUTPUTS))}, or install the package that has this output"
     )
 
 

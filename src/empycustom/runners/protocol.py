@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from empycustom.carriers.protocol import Frame
@@ -87,8 +88,12 @@ class Pool(Protocol):
     def restarts(self) -> int:
         """How many workers took the place of another one."""
 
-    def start(self, options: dict[str, Any], events: Any) -> None:
-        """Load, check and start the library in all workers. Raises LibraryError."""
+    @property
+    def sources(self) -> Mapping[str, bytes]:
+        """The files of the library, with what the workers have run of each; they grow with what functions import."""
+
+    def start(self, options: dict[str, Any], events: Any, wake_fd: int | None = None) -> None:
+        """Load, check and start the library in all workers, as long as ``wake_fd`` cannot be read. Raises LibraryError."""
 
     def submit(self, job: Job, *, queue: bool) -> bool:
         """Hand a frame to a worker, without waiting; return whether one had room. If none had, nothing has happened.

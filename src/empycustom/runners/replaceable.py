@@ -8,8 +8,7 @@ from typing import Any
 from empycustom.errors import CallbackError
 from empycustom.runners.inline import Turn
 from empycustom.runners.messages import Wakeup
-from empycustom.runners.processes import ProcessPool
-from empycustom.runners.protocol import Job, Woken
+from empycustom.runners.protocol import Job, Pool, Woken
 from empycustom.runners.versions import Owner, VersionsOf
 
 _SETTINGS = ("options", "events", "call_timeout_ms", "target")  # a new pool gets those of the old one
@@ -24,7 +23,7 @@ class Generation:
     given = settled = 0
     is_watched = False
 
-    def __init__(self, pool: ProcessPool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
 
@@ -35,7 +34,7 @@ class ReplaceablePool:
     yet; it is told whether that is for a new version.
     """
 
-    def __init__(self, open_pool: Callable[[bool], ProcessPool]) -> None:
+    def __init__(self, open_pool: Callable[[bool], Pool]) -> None:
         self.open_pool = open_pool
         self.generation = Generation(open_pool(False))
         self._turn = Turn()

@@ -39,9 +39,11 @@ class Lines:
         try:
             output = output_for(location) if location else ConsoleOutput(stream=reserved_stdout())
             self._output = QueuedOutput(output, on_error=self._fail)
-        except (EmPyCustomError, OSError):
+        except EmPyCustomError:
             raise
-        except Exception as error:  # of an output of another package
+        except Exception as error:  # of an output of another package, whose errors of the system name no file
+            if isinstance(error, OSError) and error.filename:
+                raise
             raise LaunchError(f"{self._name} cannot be written ({reason(error)}).") from error
 
     def write(self, line: bytes, waiter: Waiter) -> bool:
