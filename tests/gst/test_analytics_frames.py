@@ -24,6 +24,23 @@ def tensor(name, array, kind=None, order="ROW", dims=None):
     order = getattr(GstAnalytics.TensorDimOrder, order + "_MAJOR")
     data = Gst.Buffer.new_wrapped(array.tobytes())
     return GstAnalytics.Tensor.new_simple(GLib.quark_from_string(name), kind, data, order, list(dims or array.shape))
+
+def segment(b, numbers, regions, box, format="GRAY8", offset=0, padding=0):
+    height, width = numbers.shape
+    step = numbers.itemsize
+    stride = (width + padding) * step
+    data = bytearray(b"\\xee" * (offset + stride * height))
+    for row in range(height):
+        data[offset + row * stride : offset + row * stride + width * step] = numbers[row].tobytes()
+    mask = Gst.Buffer.new_wrapped(bytes(data))
+    planes = [offset, 0, 0, 0], [stride, 0, 0, 0]
+    GstVideo.buffer_add_video_meta_full(
+        mask, GstVideo.VideoFrameFlags.NONE, getattr(GstVideo.VideoFormat, format), width, height, 1, *planes
+    )
+    meta = GstAnalytics.buffer_add_analytics_relation_meta(b)
+    made, found = meta.add_segmentation_mtd(mask, GstAnalytics.SegmentationType.SEMANTIC, regions, *box)
+    assert made
+    return meta, found
 """
 TENSORS = (
     HEADER
@@ -147,3 +164,76 @@ def process_ip(b, m, o):
     reader = "def process_ip(b, m, o):\n    return {'frame': {'shape': m['frame'][0]['tensors'][0]['data'].shape}}\n"
     frame, warnings = last_frame(play, f"{SOURCE} ! {elements(library(upstream, 'upstream.py'), library(reader, 'reader.py'))}")
     assert (tuple(frame["emcustom"]["shape"]), warnings) == (shape, [])
+
+
+# Maps of classes.
+
+
+SEGMENTED = (
+    HEADER
+    + """
+def process_ip(b, m, o):
+    quark, relate = GLib.quark_from_string, GstAnalytics.RelTypes.RELATE_TO
+    numbers = np.array([[0, 12, 12, 0], [0, 12, 31, 31]])
+    meta, road = segment(b, numbers.astype("uint8"), [0, 12, 31], (0, 0, 64, 48), padding=3, offset=5)
+    _, classes = meta.add_cls_mtd([-1, 0.5, 0.75], [quark(name) for name in ("background", "road", "sky")])
+    assert meta.set_relation(relate, road.id, classes.id)
+    segment(b, (numbers * 1000).astype("<u2"), [], (8, 6, 32, 24), "GRAY16_LE")
+    segment(b, (numbers * 1000).astype(">u2"), [12000], (8, 6, 32, 24), "GRAY16_BE", padding=1)
+    for pair in ((0, 1), (1, 0)):  # of objects: it is not one of the frame's, whichever way they are related
+        _, person = meta.add_od_mtd(quark("person"), 8, 6, 32, 24, 0.5)
+        _, own = segment(b, numbers.astype("uint8"), [1], (8, 6, 32, 24))
+        ids = person.id, own.id
+        assert meta.set_relation(relate, ids[pair[0]], ids[pair[1]])
+"""
+)
+SHOWN = """
+def process_ip(b, m, o):
+    return {"frame": {"maps": [
+        {**each, "class_map": each["class_map"].tolist(), "labels": [*each.get("labels", {}).items()]}
+        for each in m["frame"][0]["segmentation"]
+    ]}}
+"""
+NUMBERS = [[0, 12, 12, 0], [0, 12, 31, 31]]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    "between", ["identity", "videoconvert ! video/x-raw,format=I420", "videoscale ! video/x-raw,width=32,height=24"]
+)
+def test_maps_of_classes_reach_a_library(play, library, between, workers):
+    """Their numbers stay as they are; the box that they are stretched over is scaled with the frame."""
+    libs = elements(library(SEGMENTED, "upstream.py")), elements(library(SHOWN, "shown.py"))
+    frame, warnings = last_frame(play, f"{SOURCE} ! {libs[0]} ! {between} ! {libs[1]} workers={workers}")
+    part = 2 if "width=32" in between else 1
+    whole = {"left": 0, "top": 0, "width": 64 / part, "height": 48 / part}
+    box = {"left": 8 / part, "top": 6 / part, "width": 32 / part, "height": 24 / part}
+    thousands = [[number * 1000 for number in row] for row in NUMBERS]
+    named = [[0, "background"], [12, "road"], [31, "sky"]]
+    assert frame["emcustom"]["maps"] == [
+        {"class_map": NUMBERS, "classes": 3, "labels": named, "rect_params": whole, "unique_id": 0},
+        {"class_map": thousands, "labels": [], "rect_params": box, "unique_id": 0},
+        {"class_map": thousands, "classes": 1, "labels": [], "rect_params": box, "unique_id": 0},
+    ]
+    assert "segmentation" not in frame
+    assert not warnings
+
+
+def test_a_map_cannot_be_written_and_can_be_kept(play, library):
+    keeper = """
+kept = []
+def process_ip(b, m, o):
+    kept.extend(each["class_map"] for each in m["frame"][0]["segmentation"])
+    return {"frame": {"written": any(each.flags.writeable for each in kept), "sums": sorted({int(each.sum()) for each in kept})}}
+"""
+    libs = library(SEGMENTED, "upstream.py"), library(keeper, "keeper.py")
+    frame, _ = last_frame(play, f"{SOURCE.replace('num-buffers=2', 'num-buffers=40')} ! {elements(*libs)}")
+    assert frame["emcustom"] == {"written": False, "sums": [98, 98000]}
+
+
+def test_a_map_of_a_flipped_frame_is_lost(play, library):
+    """GStreamer drops it, rather than being wrong."""
+    reader = "def process_ip(b, m, o):\n    return {'frame': {'has': 'segmentation' in m['frame'][0]}}\n"
+    libs = elements(library(SEGMENTED, "upstream.py")), elements(library(reader, "reader.py"))
+    frame, _ = last_frame(play, f"{SOURCE} ! {libs[0]} ! videoflip method=horizontal-flip ! {libs[1]}")
+    assert frame["emcustom"] == {"has": False}

@@ -1,4 +1,4 @@
-"""Bytes of buffers that live as long as somebody looks at them, as tensors of GstAnalytics have them."""
+"""Bytes of buffers that live as long as somebody looks at them, as tensors and masks of GstAnalytics have them."""
 
 import gc
 import os
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from empycustom.errors import NativeError
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import Gst, GstVideo
+from empycustom.native import masks, metas, tensors
 from empycustom.native.loading import reader
 from empycustom.native.memory import held_bytes
 
@@ -58,3 +59,31 @@ def test_a_buffer_that_cannot_be_mapped_is_let_go_of():
     del buffer
     os.close(read_end)
     os.close(write_end)
+
+
+needed = pytest.mark.skipif(not tensors.available, reason="this GStreamer has no tensors and masks (they came with 1.26)")
+
+
+@needed
+def test_nothing_of_a_mask_and_a_tensor_is_held_that_nobody_looks_at():
+    gi.require_version("GstAnalytics", "1.0")
+    from gi.repository import GLib, GstAnalytics
+
+    picture, numbers = Gst.Buffer.new_wrapped(bytes(16)), Gst.Buffer.new_wrapped(bytes(16))
+    GstVideo.buffer_add_video_meta(picture, GstVideo.VideoFrameFlags.NONE, GstVideo.VideoFormat.GRAY8, 4, 4)
+    buffer = Gst.Buffer.new()
+    meta = GstAnalytics.buffer_add_analytics_relation_meta(buffer)
+    meta.add_segmentation_mtd(picture, GstAnalytics.SegmentationType.SEMANTIC, [1], 0, 0, 4, 4)
+    kind, order = GstAnalytics.TensorDataType.UINT8, GstAnalytics.TensorDimOrder.ROW_MAJOR
+    tensor = GstAnalytics.Tensor.new_simple(GLib.quark_from_string("t"), kind, numbers, order, [16])
+    GstAnalytics.buffer_add_tensor_meta(buffer).set([tensor])
+    held = [hash(picture), hash(numbers)]
+    before = [count(each) for each in held]
+    there = dict(metas.scan(hash(buffer)))
+    (mask,), (found,) = masks.masks_of_frame(there[masks.analytics.API]), tensors.tensors_at(there[tensors.API])
+    assert [count(each) for each in held] == before
+    data = [mask.data, found.data]
+    assert [count(each)[0] for each in held] == [each[0] + 1 for each in before]
+    del data
+    gc.collect()
+    assert [count(each) for each in held] == before

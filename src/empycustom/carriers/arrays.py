@@ -1,4 +1,4 @@
-"""What networks upstream say about whole frames, as arrays for callbacks: tensors of GstAnalytics."""
+"""What networks upstream say about whole frames, as arrays for callbacks: tensors and masks of GstAnalytics."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 from empycustom.carriers.protocol import FrameSource
 from empycustom.errors import NativeError
-from empycustom.model.keys import TENSORS
-from empycustom.native import tensors
+from empycustom.model.keys import SEGMENTATION, TENSORS
+from empycustom.model.wire import box_dict, clean_box
+from empycustom.native import masks, tensors
+from empycustom.native.analytics import API
+from empycustom.native.masks import Mask, masks_of_frame
 from empycustom.native.own_metas import Runs
 from empycustom.native.tensors import Tensor, tensors_at
 
@@ -67,7 +70,42 @@ def _array(tensor: Tensor) -> Any:
     return np.frombuffer(data, kind, prod(shape)).reshape(shape)
 
 
-FRAME_SOURCES: tuple[FrameSource, ...] = (Tensors(),)
+class Segmentation:
+    """See :class:`~empycustom.carriers.protocol.FrameSource`. Masks of objects are theirs; the others are about the frame."""
+
+    key = SEGMENTATION
+    api: int = API if masks.available else 0
+
+    def read(self, metas: Sequence[int], warnings: list[str]) -> list[dict[str, Any]]:
+        """Return the masks of metas."""
+        read = [(mask, class_map(mask, warnings), warnings) for meta in metas for mask in masks_of_frame(meta)]
+        return [_segmentation(*each) for each in read if each[1] is not None]
+
+
+def _segmentation(mask: Mask, numbers: Any, warnings: list[str]) -> dict[str, Any]:
+    made = {"class_map": numbers}
+    if mask.regions:
+        made["classes"] = len(mask.regions)
+    if mask.labels:
+        made["labels"] = mask.labels
+    return {**made, "rect_params": box_dict(*clean_box(*mask.box, warnings)), "unique_id": 0}
+
+
+def class_map(mask: Mask, warnings: list[str]) -> Any:
+    """Return the numbers of a mask as an array; None, and a warning, where they cannot be one."""
+    import numpy as np
+
+    try:
+        if not mask.kind:
+            raise TypeError("it is neither GRAY8 nor GRAY16, or has no GstVideoMeta")
+        kind = np.dtype(mask.kind)
+        return np.ndarray(mask.shape, kind, mask.data, mask.offset, (mask.stride, kind.itemsize))
+    except (NativeError, TypeError, ValueError) as error:
+        warnings.append(f"a mask of an element upstream cannot be an array, and is not in in_meta: {error}")
+        return None
+
+
+FRAME_SOURCES: tuple[FrameSource, ...] = (Tensors(), Segmentation())
 
 
 def add_arrays(frame: Any, metas: Runs, warnings: Sequence[str]) -> Sequence[str]:

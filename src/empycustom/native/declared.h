@@ -117,6 +117,7 @@ size_t gst_buffer_extract(address buffer, size_t offset, address to, size_t size
 void gst_object_unref(address object);
 address gst_buffer_pool_new(void);
 address gst_buffer_pool_get_config(address pool);
+gboolean gst_buffer_pool_config_get_params(address config, address *caps, unsigned *size, unsigned *least, unsigned *most);
 void gst_buffer_pool_config_set_params(address config, address caps, unsigned size, unsigned least, unsigned most);
 void gst_buffer_pool_config_set_allocator(address config, address allocator, address params);
 gboolean gst_buffer_pool_set_config(address pool, address config);
@@ -237,12 +238,17 @@ void *gst_analytics_relation_meta_add_mtd(void *meta, uintptr_t type, size_t siz
 gboolean gst_analytics_relation_meta_add_oriented_od_mtd(
     void *meta, GQuark type, int x, int y, int w, int h, float r, float confidence, GstAnalyticsMtd *added);
 gboolean gst_analytics_relation_meta_set_relation(void *meta, int relation, unsigned from, unsigned to);
+gboolean gst_analytics_relation_meta_iterate(void *meta, void **state, uintptr_t type, GstAnalyticsMtd *found);
 /* since 1.26 */
 typedef struct {
     GQuark id; int layout, data_type; address data; int dims_order; size_t num_dims; size_t dims[];
 } GstTensor;
 typedef struct { GstMeta meta; size_t num_tensors; address tensors; } GstTensorMeta;
 GType gst_tensor_meta_api_get_type(void);
+uintptr_t gst_analytics_segmentation_mtd_get_mtd_type(void);
+address gst_analytics_segmentation_mtd_get_mask(const GstAnalyticsMtd *mtd, int *x, int *y, unsigned *w, unsigned *h);
+size_t gst_analytics_segmentation_mtd_get_region_count(const GstAnalyticsMtd *mtd);
+unsigned gst_analytics_segmentation_mtd_get_region_id(const GstAnalyticsMtd *mtd, size_t index);
 
 /* DeepStream: what libnvds_meta.so does, and the beginnings of its structures, which lie so in all versions from 5.0 to 9.1. What
  * differs by version is in deepstream.py: a NvDsObjectMeta9 is one of 9.0 and later. */
