@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from empycustom.carriers.events import Event, Records, discard_unreadable
+from empycustom.carriers.outputs import add_outputs
 from empycustom.carriers.protocol import Carrier, Frame, rescaled, scaled
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
@@ -193,7 +194,11 @@ class DeepStreamCarrier:
         return read
 
     def add_arrays(self, frame: Frame) -> None:
-        """Add nothing: what networks say about whole frames is not read here yet."""
+        """Add what is in NvDsInferTensorMeta and NvDsInferSegmentationMeta of the frames."""
+        warnings: list[str] = []
+        add_outputs(cast("BatchFrame", frame).batch, frame.frames, self._layout, warnings)
+        if warnings:
+            frame.warnings = [*frame.warnings, *warnings]
 
     def keep(self, address: int, metas: Metas, size: tuple[int, int]) -> None:
         """Return None: a copy of a batch costs as much as decoding it."""

@@ -295,6 +295,14 @@ typedef struct {
     address ts, objectId;
 } NvDsEventMsgMeta;
 typedef struct { address message; unsigned size; } NvDsCustomMsgInfo;
+typedef struct {
+    unsigned unique_id, num_output_layers; address output_layers_info, out_buf_ptrs_host, out_buf_ptrs_dev; unsigned gpu_id;
+    address priv_data;
+} NvDsInferTensorMeta;
+typedef struct {
+    int dataType; unsigned numDims, d[8], numElements; int bindingIndex; address layerName, buffer; int isInput;
+} NvDsInferLayerInfo;
+typedef struct { unsigned classes, width, height; address class_map, class_probabilities_map, priv_data; } NvDsInferSegmentationMeta;
 int nvds_get_user_meta_type(const char *name);
 address nvds_acquire_user_meta_from_pool(address batch);
 address nvds_acquire_obj_meta_from_pool(address batch);

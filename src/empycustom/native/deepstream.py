@@ -193,6 +193,17 @@ def msg_blob_type(layout: Layout) -> int:
     raise DeepStreamError(f"DeepStream {layout.versions} has no NVDS_CUSTOM_MSG_BLOB, which came with 6.0; set msg-blob=false")
 
 
+@lru_cache(maxsize=4)
+def has_segmentation_id(layout: Layout) -> bool:
+    """Return whether a NvDsInferSegmentationMeta has its unique_id, as from 6.2 on; False where this version is not known."""
+    if layout.since >= (8, 0) or layout.since < (6, 0):
+        return layout.since >= (8, 0)
+    try:
+        return _version() >= (6, 2)
+    except DeepStreamError:
+        return False
+
+
 def _version() -> tuple[int, int]:
     plugin = gst.gst_registry_find_plugin(gst.gst_registry_get(), _CONVERTER)
     version = text(gst.gst_plugin_get_version(plugin)) if plugin else ""

@@ -94,3 +94,12 @@ def path_of(name: str) -> str | None:
         if path.rpartition("/")[2].startswith(name):
             return path
     return None
+
+
+def path_at(address: int) -> str | None:
+    """Return the path of the library that lies at an address; None where there is none."""
+    for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+        begin, _, end = line.split(maxsplit=1)[0].partition("-")
+        if int(begin, 16) <= address < int(end, 16):
+            return line.split(maxsplit=5)[-1].removesuffix(" (deleted)")
+    return None
