@@ -111,7 +111,8 @@ def test_the_keys_of_out_meta_are_those_that_are_read():
 
     new = {"rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}, "obj_label": "cat", "class_id": 1, "object_id": 2,
            "confidence": 0.5, "text_params": {"display_text": "x"}, "classifier": [], "unique_component_id": 3,
-           "tracker_confidence": 0.5, "emcustom": {"a": 1}}  # fmt: skip
+           "tracker_confidence": 0.5, "emcustom": {"a": 1}, "rotation": 0.5, "keypoints": [[1, 2, 0.5]], "keypoint_names": ["nose"],
+           "skeleton": [[0, 0]], "mask": [[1, 0, 1]], "embedding": [1.0], "unique_id": 4, "parent_id": 5}  # fmt: skip
     assert set(new) == set(types.NewObject.__annotations__)
     frame = {"meta": 1, "object": [{}, {}], "new_object": [new], "changed_object": [{"object_id": 5}], "removed_object": [1]}
     assert set(frame) == set(types.OutFrame.__annotations__)

@@ -38,6 +38,7 @@ from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.callbacks import Library, callbacks_of
 from empycustom.library.explain import is_kind
 from empycustom.model import values as model
+from empycustom.model.carried import as_plain
 from empycustom.model.keys import new_object
 from empycustom.model.results import Result as CallbackResult
 from empycustom.model.results import is_padded, merge, not_finite, read_result, too_short, value_of
@@ -320,7 +321,7 @@ def _document(in_meta: Any, result: CallbackResult) -> dict[str, Any]:
     frame, found = in_meta["frame"][0], result.frames[0]
     frame["object"] = [*(_attach(*each) for each in found.left_of(frame["object"])), *found.new_objects]
     _attach(frame, found.attributes)
-    made = document([frame])
+    made = document([frame], form=as_plain)
     _attach(made, result.attributes)
     return made
 

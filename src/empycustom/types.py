@@ -106,6 +106,25 @@ class ObjectMeta(TypedDict):
     """Confidence of the tracker, from 0 to 1."""
     emcustom: NotRequired[Any]
     """Attributes of the object from libraries upstream."""
+    rotation: NotRequired[float]
+    """How far the box is turned about its centre, clockwise on the screen; ``rect_params`` is the box before it is turned
+    (radians)."""
+    keypoints: NotRequired[Any]
+    """X, y and confidence (from 0 to 1) of each key point: an array (n, 3) of float32; in JSON one list of 3n numbers
+    (pixels)."""
+    keypoint_names: NotRequired[list[str]]
+    """The names of the key points."""
+    skeleton: NotRequired[Any]
+    """The lines between key points, as pairs of their indices."""
+    mask: NotRequired[Any]
+    """Which part of the box is the object: an array (height, width) that is stretched over ``rect_params``, of uint8 (0 and 1) or
+    of float32 (confidences); in JSON COCO's RLE."""
+    embedding: NotRequired[Any]
+    """What the object looks like to a model: an array (n,) of float32 or float16."""
+    unique_id: NotRequired[int]
+    """Number of the object on its frame."""
+    parent_id: NotRequired[int]
+    """``unique_id`` of the object that it is a part of."""
 
 
 class Tensor(TypedDict):
@@ -255,6 +274,25 @@ class NewObject(TypedDict, total=False):
     """Confidence of the tracker, from 0 to 1."""
     emcustom: Any
     """Attributes of the object from libraries upstream."""
+    rotation: float
+    """How far the box is turned about its centre, clockwise on the screen; ``rect_params`` is the box before it is turned
+    (radians)."""
+    keypoints: Any
+    """X, y and confidence (from 0 to 1) of each key point: an array (n, 3) of float32; in JSON one list of 3n numbers
+    (pixels)."""
+    keypoint_names: Sequence[str]
+    """The names of the key points."""
+    skeleton: Any
+    """The lines between key points, as pairs of their indices."""
+    mask: Any
+    """Which part of the box is the object: an array (height, width) that is stretched over ``rect_params``, of uint8 (0 and 1) or
+    of float32 (confidences); in JSON COCO's RLE."""
+    embedding: Any
+    """What the object looks like to a model: an array (n,) of float32 or float16."""
+    unique_id: int
+    """Number of the object on its frame."""
+    parent_id: int
+    """``unique_id`` of the object that it is a part of."""
 
 
 class ChangedObject(TypedDict):
@@ -280,6 +318,25 @@ class ChangedObject(TypedDict):
     """Confidence of the tracker, from 0 to 1."""
     emcustom: NotRequired[Any]
     """Attributes of the object from libraries upstream."""
+    rotation: NotRequired[float]
+    """How far the box is turned about its centre, clockwise on the screen; ``rect_params`` is the box before it is turned
+    (radians)."""
+    keypoints: NotRequired[Any]
+    """X, y and confidence (from 0 to 1) of each key point: an array (n, 3) of float32; in JSON one list of 3n numbers
+    (pixels)."""
+    keypoint_names: NotRequired[list[str]]
+    """The names of the key points."""
+    skeleton: NotRequired[Any]
+    """The lines between key points, as pairs of their indices."""
+    mask: NotRequired[Any]
+    """Which part of the box is the object: an array (height, width) that is stretched over ``rect_params``, of uint8 (0 and 1) or
+    of float32 (confidences); in JSON COCO's RLE."""
+    embedding: NotRequired[Any]
+    """What the object looks like to a model: an array (n,) of float32 or float16."""
+    unique_id: NotRequired[int]
+    """Number of the object on its frame."""
+    parent_id: NotRequired[int]
+    """``unique_id`` of the object that it is a part of."""
 
 
 class OutFrame(TypedDict, total=False):

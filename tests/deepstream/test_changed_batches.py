@@ -9,6 +9,7 @@ import nvds
 import pytest
 
 from empycustom.gstreamer import Gst
+from empycustom.model.masks import encode_rle
 
 SOURCE = "videotestsrc num-buffers=2 ! video/x-raw,format=RGBA,width=640,height=480,framerate=30/1"
 COPY = "tee name=t t. ! queue ! fakesink t. ! queue ! fakeedit ! queue"
@@ -217,3 +218,53 @@ def test_nothing_is_left_of_what_was_replaced(library):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     change(2000)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB; what is not freed is 400,000
+
+
+FINDS = """dict(new_object=[
+    dict(rect_params=dict(left=100, top=200, width=50, height=40), obj_label="car", rotation=0.5, unique_id=3,
+         keypoints=[[110, 210, 0.5], [140, 230, 1]], keypoint_names=["a", "b"], skeleton=[[0, 1]],
+         mask=[[1, 0, 1], [0, 1, 0]], embedding=[0.5, -1]),
+    dict(rect_params=dict(left=110, top=210, width=5, height=4), obj_label="plate", parent_id=3, emcustom=dict(text="B")),
+    dict(rect_params=dict(left=1, top=2, width=5, height=4), obj_label="bird")])"""
+CAR = {
+    "rotation": 0.5,
+    "unique_id": 3,
+    "keypoints": [110, 210, 0.5, 140, 230, 1],
+    "keypoint_names": ["a", "b"],
+    "skeleton": [[0, 1]],
+    "mask": encode_rle([[1, 0, 1], [0, 1, 0]]),
+    "embedding": [0.5, -1],
+}
+SPECIAL = {*CAR, "parent_id", "emcustom"}
+
+
+def special_by_label(frame):
+    return {found["obj_label"]: {key: found[key] for key in SPECIAL & found.keys()} for found in frame["object"]}
+
+
+@pytest.mark.parametrize("between", ["identity", COPY])
+def test_arrays_of_objects_go_with_them(last, changing, between):
+    frames, _, _played = last(f"{SOURCE} ! fakemux objects=0 batch-size=2 ! {changing(FINDS)} ! {between}")
+    for frame in frames:
+        assert special_by_label(frame) == {"car": CAR, "plate": {"parent_id": 3, "emcustom": {"text": "B"}}, "bird": {}}
+
+
+def test_arrays_of_objects_are_changed_and_attributes_stay(last, changing):
+    of_label = "[{each} if o['obj_label'] == '{label}' else {{}} for o in objects]"
+    moves = of_label.format(label="car", each="dict(rect_params=dict(left=0, top=0, width=10, height=10), mask=[], rotation=1)")
+    adds = of_label.format(label="plate", each="dict(embedding=[1])")
+    elements = [changing(f"dict(changed_object={change})") for change in (moves, adds)]
+    remarks = changing("dict(object=[dict(seen=True) for o in objects])")
+    line = f"{changing(FINDS)} ! {elements[0]} ! {COPY} ! {remarks} ! {elements[1]}"
+    frames, _, _played = last(f"{SOURCE} ! fakemux objects=0 ! {line}")
+    car = {key: value for key, value in CAR.items() if key != "mask"} | {"rotation": 1, "emcustom": {"seen": True}}
+    seen = special_by_label(frames[0])
+    assert seen["car"] | {"keypoints": [round(number, 2) for number in seen["car"]["keypoints"]]} == car
+    assert seen["plate"] == {"parent_id": 3, "emcustom": {"text": "B", "seen": True}, "embedding": [1]}
+    assert seen["bird"] == {"emcustom": {"seen": True}}
+
+
+def test_parts_of_an_object_that_is_removed_have_no_parent(last, changing):
+    removes = changing("dict(removed_object=[n for n, o in enumerate(objects) if o['obj_label'] == 'car'])")
+    frames, _, _played = last(f"{SOURCE} ! fakemux objects=0 batch-size=2 ! {changing(FINDS)} ! {COPY} ! {removes}")
+    assert special_by_label(frames[0]) == {"plate": {"emcustom": {"text": "B"}}, "bird": {}}

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empycustom import types
+from empycustom.config.schema import Boolean
 from empycustom.errors import OutputError
 from empycustom.model import keys
 from empycustom.model.schema import (
@@ -20,7 +21,6 @@ from empycustom.model.schema import (
     ANYTHING,
     JSON_OBJECT,
     Array,
-    Boolean,
     Float,
     Integer,
     Object,
@@ -157,20 +157,20 @@ def test_a_new_key_is_one_entry(made_by_tools):
     point = Object(
         {"x": keys.Key(Float(0, 1), "across", required=True), "y": keys.Key(Float(0, 1), "down", required=True)}, name="Point"
     )
-    entry = keys.found(Array(point), "keypoints, in parts of the box", default=[], unit="parts")
-    grown = dataclasses.replace(keys.OBJECT_DICT, fields={**keys.OBJECT_DICT.fields, "keypoints": entry})
+    entry = keys.found(Array(point), "corners, in parts of the box", default=[], unit="parts")
+    grown = dataclasses.replace(keys.OBJECT_DICT, fields={**keys.OBJECT_DICT.fields, "corners": entry})
     read = grown.reader()
 
-    assert read({"rect_params": WHOLE["rect_params"]})["keypoints"] == []
-    assert read({"rect_params": WHOLE["rect_params"], "keypoints": [{"x": 0, "y": 1}]})["keypoints"] == [{"x": 0.0, "y": 1.0}]
-    problems = grown.problems({"rect_params": WHOLE["rect_params"], "keypoints": [{"x": 2}], "keypoint": 1}, "new_object[0]")
+    assert read({"rect_params": WHOLE["rect_params"]})["corners"] == []
+    assert read({"rect_params": WHOLE["rect_params"], "corners": [{"x": 0, "y": 1}]})["corners"] == [{"x": 0.0, "y": 1.0}]
+    problems = grown.problems({"rect_params": WHOLE["rect_params"], "corners": [{"x": 2}], "corner": 1}, "new_object[0]")
     assert [str(problem).partition("; known")[0] for problem in problems] == [
-        "new_object[0].keypoints[0].x: 2 must be a number from 0 to 1",
-        "new_object[0].keypoints[0]: y is missing: down",
-        "new_object[0].keypoint: is an unknown key; keypoints may be meant",
+        "new_object[0].corners[0].x: 2 must be a number from 0 to 1",
+        "new_object[0].corners[0]: y is missing: down",
+        "new_object[0].corner: is an unknown key; corners may be meant",
     ]
-    assert json_schema(grown, "")["$defs"]["ObjectMeta"]["properties"]["keypoints"]["items"] == {"$ref": "#/$defs/Point"}
-    assert '    keypoints: list[Point]\n    """Keypoints, in parts of the box (parts)."""' in made_by_tools._class(grown)
+    assert json_schema(grown, "")["$defs"]["ObjectMeta"]["properties"]["corners"]["items"] == {"$ref": "#/$defs/Point"}
+    assert '    corners: list[Point]\n    """Corners, in parts of the box (parts)."""' in made_by_tools._class(grown)
 
 
 SCHEMAS = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from tables import table
 
 from empycustom.model import keys
+from empycustom.model.arrays import Numbers
 from empycustom.model.fields import ARRAY, Key
 from empycustom.model.schema import Array, Float, Integer, Object, OneOf, Schema, Text, Typed
 
@@ -26,6 +27,7 @@ TITLES = {
     "BufferInfo": "`buffer`",
     "Plane": "an entry of `planes` of `buffer`",
 }
+WORDS = {Array: "list", Object: "dict", Integer: "whole number", Float: "number", Text: "text"}
 MARKS = {".py": ("# Made by tools/pages from model/keys.py.\n", "# The end of what is made.\n"),
          ".md": ("<!-- made by tools/pages from model/keys.py -->\n", "<!-- the end of what is made -->\n")}  # fmt: skip
 
@@ -70,7 +72,9 @@ def _type(schema: Schema, *, returned: bool) -> str:
         return "Mapping[str, Any]"
     if isinstance(schema, Typed) and schema.types == (dict,):
         return "dict[Any, Any]"
-    return schema.name if isinstance(schema, Object) else {Integer: "int", Float: "float", Text: "str"}.get(type(schema), "Any")
+    if isinstance(schema, Object):
+        return schema.name
+    return next((name for kind, name in ((Integer, "int"), (Float, "float"), (Text, "str")) if isinstance(schema, kind)), "Any")
 
 
 def _section(schema: Object) -> list[str]:
@@ -80,7 +84,9 @@ def _section(schema: Object) -> list[str]:
 
 def _kind(key: Key) -> str:
     schema = key.schema
-    words = {Array: "list", Object: "dict", Integer: "whole number", Float: "number", Text: "text"}.get(type(schema), "any JSON")
+    words = next((word for kind, word in WORDS.items() if isinstance(schema, kind)), "any JSON")
+    if isinstance(schema, Numbers):
+        words = schema.kept
     if schema is ARRAY:
         words = "NumPy array"
     if isinstance(schema, Typed) and schema.types == (dict,):

@@ -36,6 +36,7 @@ from empycustom.library.callbacks import Library
 from empycustom.library.declared import Option
 from empycustom.library.dialects import Callback, line_of
 from empycustom.model import values as model
+from empycustom.model.carried import as_plain
 from empycustom.model.results import value_of
 from empycustom.model.values import NOTHING
 from empycustom.session.checks import missing_sources, places_outside, problems
@@ -234,8 +235,8 @@ def _facts_of(last: Result, times_ms: list[float]) -> dict[str, Any]:
         "objects": [_or_null(attributes) for attributes in frame.objects],
         "frame": _or_null(frame.attributes),
         "batch": _or_null(last.result.attributes),
-        "new_objects": last.new_objects,
-        "changed_objects": [frame.changed.get(index, {}) for index in range(len(frame.objects))],
+        "new_objects": [*map(as_plain, last.new_objects)],
+        "changed_objects": [as_plain(frame.changed.get(index, {})) for index in range(len(frame.objects))],
         "removed_objects": sorted(frame.removed),
         "pixels": "dropped" if last.dropped else "changed" if last.changed else "unchanged",
         "warnings": last.warnings,

@@ -11,6 +11,7 @@ from empycustom.carriers.outputs import add_outputs
 from empycustom.carriers.protocol import Carrier, Frame, rescaled, scaled
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
+from empycustom.model.arrays import SPECIAL, with_changes
 from empycustom.model.keys import (
     ATTRIBUTES,
     BUF_PTS,
@@ -58,7 +59,10 @@ def fields_of(found: ObjectMeta, event: Event, warnings: list[str]) -> model.Obj
         found.unique_component_id,
         usable(single(found.tracker_confidence), "a confidence", warnings),
     )
-    return object_dict(value, event.about(found.key) if found.key else NOTHING)
+    read = object_dict(value, event.about(found.key) if found.key else NOTHING)
+    if found.key:
+        event.complete(found.key, cast("dict[str, Any]", read))
+    return read
 
 
 def _classification(found: ClassifierMeta, warnings: list[str]) -> model.Classification:
@@ -115,6 +119,7 @@ def _changed(found: ObjectMeta, read: model.Object, change: dict[str, Any], warn
 
 
 _CUT = f"the label of an object was cut to the {LABEL_SIZE - 1} bytes that DeepStream has for it"
+_RECORDED = SPECIAL | {ATTRIBUTES}  # what NvDsObjectMeta cannot hold
 _REMOVED = "the library removed its metadata from the buffer"
 
 
@@ -283,8 +288,9 @@ class DeepStreamCarrier:
             if len(new.label.encode()) >= LABEL_SIZE:
                 warnings.append(_CUT)
             address = add_object(item.address, batch.address, self._layout, meta_of(new))
-            if address and ATTRIBUTES in found_by_library:
-                records.add(self._reader.read_object(address, batch.address), found_by_library[ATTRIBUTES])
+            if address and not _RECORDED.isdisjoint(found_by_library):
+                added = self._reader.read_object(address, batch.address)
+                records.add(added, found_by_library.get(ATTRIBUTES, NOTHING), found_by_library)
         if not event.attach(result.attributes, time, blob=self.msg_blob):
             warnings.append(f"attributes of a frame were dropped: {_REMOVED}")
         return warnings
@@ -302,11 +308,12 @@ class DeepStreamCarrier:
         warnings: list[str] = []
         for index, change in changed.items():
             found = objects[index]
-            after = found and _changed(found, fields_of(found, event, []), change, warnings)
+            read: Any = found and fields_of(found, event, [])
+            after = found and _changed(found, read, change, warnings)
             if found is None or after is None or not change_object(frame, batch, self._layout, found, after):
                 warnings.append(f"changes of an object were dropped: {_REMOVED}")
             else:
-                records.change(after)
+                records.change(after, with_changes(read, change, warnings))
         return warnings
 
 

@@ -13,12 +13,15 @@ of the batch are in such an event of the batch: ``{"schema_version": 1, "emcusto
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from empycustom.carriers.protocol import free_numbers
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
-from empycustom.model.keys import ATTRIBUTES, BOX, CLASS_ID, CONFIDENCE, LABEL, RECORD_KEY, SOURCE_ID, TRACK_ID
+from empycustom.model.arrays import IN_BOX, SPECIAL, UNIQUE_ID, without_parent
+from empycustom.model.carried import pack, unpack
+from empycustom.model.keys import ATTRIBUTES, BOX, CLASS_ID, CONFIDENCE, LABEL, PACKED, RECORD_KEY, SOURCE_ID, TRACK_ID
 from empycustom.model.results import merged
 from empycustom.model.serialize import assemble, shorten
 from empycustom.model.values import NOTHING, is_nothing
@@ -27,6 +30,9 @@ from empycustom.native.deepstream import Layout, msg_blob_type
 from empycustom.native.deepstream_read import MARKER, BatchMeta, FrameMeta, ObjectMeta, UserMeta
 from empycustom.native.deepstream_write import add_event, add_key, add_msg_blob, msg_blob_in, remove
 from empycustom.native.loading import single
+
+_PLAIN = SPECIAL - IN_BOX  # of what an object has beside its box: what is in JSON as in in_meta
+_BESIDE = _PLAIN | {PACKED}
 
 
 class Event:
@@ -55,7 +61,15 @@ class Event:
 
     def about(self, key: int) -> Any:
         """Return the attributes of the object of that key."""
-        return self.records[key][ATTRIBUTES] if key in self.records else NOTHING
+        return self.records[key].get(ATTRIBUTES, NOTHING) if key in self.records else NOTHING
+
+    def complete(self, key: int, found: dict[str, Any]) -> None:
+        """Add to an object of in_meta with that key what it has beside its box."""
+        record = self.records.get(key)
+        if record is not None and not _BESIDE.isdisjoint(record):
+            found |= {name: record[name] for name in _PLAIN & record.keys()}
+            if PACKED in record:
+                unpack(record[PACKED], found)
 
     def attach(self, attributes: Any, timestamp: str, *, blob: bool = False) -> bool:
         """Attach attributes of the whole, on top of the earlier ones, and the records, in the place of the earlier event.
@@ -124,33 +138,48 @@ class Records:
                 if found.key in self._entries:
                     self._entries[found.key][BOX] = _box_of(found)
 
-    def change(self, found: ObjectMeta) -> None:
-        """Let the entry of an object say what it is now, if it has one."""
-        if self._keys.get(found.address, 0) in self._entries:
-            self.add(found, NOTHING)
+    def change(self, found: ObjectMeta, whole: Mapping[str, Any]) -> bool:
+        """Let the entry of an object say what it is now, if it has or needs one. Return as :meth:`add` does."""
+        if self._keys.get(found.address, 0) in self._entries or not SPECIAL.isdisjoint(whole):
+            return self.add(found, NOTHING, whole)
+        return True
 
     def remove(self, found: ObjectMeta) -> None:
-        """Leave out the entry of an object that is removed."""
-        self._entries.pop(self._keys.pop(found.address, 0), None)  # a new object may get its memory
+        """Leave out the entry of an object that is removed; those that are a part of it have no parent any more."""
+        entry = self._entries.pop(self._keys.pop(found.address, 0), {})  # a new object may get its memory
+        if UNIQUE_ID in entry:
+            for key, other in self._entries.items():
+                self._entries[key] = without_parent(other, {entry[UNIQUE_ID]})
 
-    def add(self, found: ObjectMeta, attributes: Any) -> bool:
-        """Add attributes of an object to those that it has; return whether it is still there."""
+    def add(self, found: ObjectMeta, attributes: Any, whole: Mapping[str, Any] | None = None) -> bool:
+        """Add attributes of an object to those that it has; return whether it is still there.
+
+        ``whole`` is the object as in_meta has it, None: what it has beside its box stays.
+        """
         key = self._keys.get(found.address, 0)
         if not key:
             key = next(self._free)
             if not add_key(self._frame, found.address, self._batch, key):
                 return False
             self._keys[found.address] = key
-        earlier = self._entries[key][ATTRIBUTES] if key in self._entries else NOTHING
-        self._entries[key] = {
+        earlier = self._entries.get(key, {})
+        self._entries[key] = entry = {
             RECORD_KEY: key,
             CLASS_ID: found.class_id,
             TRACK_ID: found.object_id,
             CONFIDENCE: usable(single(found.confidence), "", []),  # what had to be cleaned was reported when it was read
             LABEL: found.label,
             BOX: _box_of(found),
-            ATTRIBUTES: merged(earlier, attributes),
         }
+        if whole is None:
+            entry |= {name: earlier[name] for name in _BESIDE & earlier.keys()}
+        else:
+            entry |= {name: whole[name] for name in _PLAIN & whole.keys()}
+            if packed := pack(whole):
+                entry[PACKED] = packed
+        attributes = merged(earlier.get(ATTRIBUTES, NOTHING), attributes)
+        if attributes is not NOTHING:
+            entry[ATTRIBUTES] = attributes
         return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import compress
 from typing import Any
@@ -60,3 +60,11 @@ def rounded(box: model.Box) -> tuple[int, ...]:
     """Return a box of whole pixels: left, top, width and height."""
     left, top = round(box.left), round(box.top)
     return left, top, round(box.left + box.width) - left, round(box.top + box.height) - top
+
+
+def shared(there: list[Place]) -> set[tuple[Any, ...]]:
+    """Return the sources and numbers that more than one object has."""
+    numbers = [number for *_, number in there]
+    if len(set(numbers)) == len(numbers):
+        return set()
+    return {each for each, count in Counter((source, number) for _, source, _, number in there).items() if count > 1}

@@ -16,12 +16,12 @@ there where an object does not lie on whole pixels inside of the frame: left, to
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from empycustom.carriers.arrays import add_arrays
-from empycustom.carriers.matching import drop_duplicates, matched, moved, rounded, twins
+from empycustom.carriers.matching import drop_duplicates, matched, moved, rounded, shared, twins
 from empycustom.carriers.protocol import (
     ELSEWHERE,
     Change,
@@ -37,6 +37,8 @@ from empycustom.carriers.protocol import (
 from empycustom.errors import MetadataError
 from empycustom.model import keys, wire
 from empycustom.model import values as model
+from empycustom.model.arrays import IN_BOX, UNIQUE_ID, with_changes, without_parent
+from empycustom.model.carried import pack, unpack
 from empycustom.model.results import FrameResult, Result, merged, value_of
 from empycustom.model.serialize import shorten
 from empycustom.model.values import NOTHING, is_nothing
@@ -47,7 +49,7 @@ from empycustom.native.own_metas import META_NAME, NO_METAS, JsonMeta, Metas, ch
 # What an object of in_meta says where nothing is known; it need not be repeated.
 _DEFAULTS = wire.object_dict(model.Detection("", model.Box(0, 0, 0, 0)))
 # Not simply facts of an object.
-_OWN_KEYS = frozenset((keys.RECORD_KEY, keys.BOX_IN_REGION, keys.BOX, keys.CLASSIFIERS, keys.LABEL))
+_OWN_KEYS = frozenset((keys.RECORD_KEY, keys.BOX_IN_REGION, keys.BOX, keys.CLASSIFIERS, keys.LABEL, keys.PACKED)) | IN_BOX
 
 
 class _Sources(dict[int, ObjectSource | None]):
@@ -219,7 +221,7 @@ class PlainCarrier:
         if records:  # a new object may get the same id
             for key in records.keys() - {source.key(number) for _, source, _, number in there}:
                 del records[key]
-        free, shared = free_numbers([number for *_, number in there]), _shared(there)
+        free, ambiguous = free_numbers([number for *_, number in there]), shared(there)
         at = matched(frame.handles[0], there)
         for index, (handle, place, attributes) in enumerate(zip(frame.handles[0], at, result.objects, strict=True)):
             if attributes is NOTHING and index not in result.changed:
@@ -228,7 +230,7 @@ class PlainCarrier:
                 what = "changes" if index in result.changed else "attributes"
                 warnings.append(f"{what} of an object were dropped: the library removed its metadata from the buffer")
                 continue
-            record = _opened(records, handle, there[place], shared, free)
+            record = _opened(records, handle, there[place], ambiguous, free)
             if attributes is not NOTHING:
                 record[keys.ATTRIBUTES] = merged(record[keys.ATTRIBUTES], attributes) if keys.ATTRIBUTES in record else attributes
         changes: dict[int | None, Any] = {at[index]: None for index in result.removed}
@@ -247,33 +249,28 @@ class PlainCarrier:
         metas = [meta for *_, meta, _ in self._there(address)[0]]
         same = twins(objects, handles)
         steps: dict[tuple[ObjectSource, int], dict[int, Change | None]] = defaultdict(dict)
-        recorded = []
+        recorded: list[Any] = []
+        gone: set[Any] = set()
         for index, change in changes.items():
             source, number, _, _, lost = handles[index]
             key, step = source.key(number), None
             if change is None:
-                records.pop(key, None)
+                gone.add({**objects[index], **records.pop(key, {})}.get(UNIQUE_ID))
             else:
                 found, record = objects[index], {name: value_of(value) for name, value in records[key].items()}
                 _complete_object(found, record, source, lost or {}, sizes)
                 different = {name for name, value in change.items() if not _is_same(found.get(name), value)}
                 if not different:
                     continue
-                step = Change(found | change, different)
+                step = Change(with_changes(found, change, warnings), different)
                 recorded.append((key, source, metas[index], number, step.found))
             for twin in same[index]:
                 steps[handles[twin][0], metas[twin]][handles[twin][1]] = step
         boxes = {(source, meta): source.change(address, meta, step, warnings) for (source, meta), step in steps.items()}
         for key, source, meta, number, found in recorded:
             records[key] = _record(found, key, boxes[source, meta][number], source)
-
-
-def _shared(there: list[Place]) -> set[tuple[Any, ...]]:
-    """Return the sources and numbers that more than one object has."""
-    numbers = [number for *_, number in there]
-    if len(set(numbers)) == len(numbers):
-        return set()
-    return {each for each, count in Counter((source, number) for _, source, _, number in there).items() if count > 1}
+        for key in records:
+            records[key] = without_parent(records[key], gone - {None})
 
 
 def _opened(records: dict[str, Any], handle: Handle, place: Place, shared: Any, free: Iterator[int]) -> dict[str, Any]:
@@ -298,6 +295,8 @@ def _record(found: Any, key: str, box: tuple[int, int, int, int], source: Object
     record |= {keys.RECORD_KEY: key, keys.LABEL: found[keys.LABEL]}
     if found[keys.CLASSIFIERS]:
         record[keys.CLASSIFIERS] = found[keys.CLASSIFIERS]
+    if packed := pack(found):
+        record[keys.PACKED] = packed
     rect = wire.box_of_object(found)
     x, y, width, height = box
     if rect != box:
@@ -369,6 +368,9 @@ def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, l
         wire.box_of_object(found)
     ):  # earlier versions wrote it
         found[keys.BOX] = record[keys.BOX]
+    if keys.PACKED in record:
+        before, now = sizes
+        unpack(record[keys.PACKED], found, (_factor(before[0], now[0]), _factor(before[1], now[1])))
 
 
 def _is_same(there: Any, value: Any) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, Protocol
 
-from empycustom.model import keys, wire
 from empycustom.model import values as model
+from empycustom.model.carried import scaled_object
 from empycustom.model.keys import FRAME_NUM, HEIGHT, TIMESTAMP, WIDTH
 from empycustom.model.results import Result
 from empycustom.model.values import NOTHING
@@ -119,6 +119,10 @@ class ObjectSource(Protocol):
 
     An object has a *number* there, which copies and conversions keep, and a *state*, a tuple by which it is found again on a
     buffer.
+
+    What an object has beside its box (``SPECIAL`` in ``model/arrays.py``: rotation, key points, mask, embedding, numbers) is in
+    our own record of it, which is what counts. A source whose metas can hold some of it as well reads it in ``decode``, as
+    in_meta has it, where others wrote it, and writes it in ``add`` and ``change`` beside our record, for others to read.
     """
 
     kind: str
@@ -170,11 +174,7 @@ def free_numbers(used: Collection[int]) -> Iterator[int]:
 
 def rescaled(change: dict[str, Any], factors: tuple[float, float]) -> dict[str, Any]:
     """Return what a library changed of an object, which is in pixels of in_meta, in those of a frame that is wider and higher."""
-    if keys.BOX not in change or factors == (1, 1):
-        return change
-    left, top, width, height = change[keys.BOX].values()
-    across, down = factors
-    return {**change, keys.BOX: wire.box_dict(left * across, top * down, width * across, height * down)}
+    return change if factors == (1, 1) else scaled_object(change, factors)
 
 
 def scaled(size: tuple[int, int], factors: tuple[float, float]) -> tuple[int, int]:

@@ -6,6 +6,7 @@ The checks, their messages, the plain form and the JSON Schema are made from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from empycustom.frames.formats import FORMATS
@@ -14,7 +15,6 @@ from empycustom.model.schema import (
     JSON_OBJECT,
     SCALAR,
     Array,
-    Boolean,
     Field,
     Integer,
     Number,
@@ -24,6 +24,26 @@ from empycustom.model.schema import (
     Text,
 )
 from empycustom.model.schema import json_schema as json_schema_of
+
+
+@dataclass(eq=False, repr=False)
+class Boolean(Schema):
+    """True or false, also as text."""
+
+    expected_text: str = field(default="true or false", init=False)
+
+    def problem(self, value: Any) -> str:
+        """Return what is wrong with a value."""
+        return "" if isinstance(value, bool) or value in ("true", "false") else self.wrong(value, 'write true or "true"')
+
+    def read(self, value: Any) -> bool:
+        """Return true or false."""
+        return value is True or value == "true"
+
+    def json_schema(self, definitions: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - it has none
+        """Return the values that are accepted."""
+        return {"enum": [True, False, "true", "false"]}
+
 
 _INT = 2**31 - 1
 _UINT = 2**32 - 1

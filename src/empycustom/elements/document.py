@@ -11,6 +11,7 @@ from empycustom.elements.upstream import origin_of
 from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
 from empycustom.model import wire
+from empycustom.model.carried import as_plain
 
 _MOST_FORMATS = 16
 _formats: dict[str, FrameFormat] = {}  # by the text of their caps
@@ -40,7 +41,7 @@ def document(frame: Any, where: Any = None) -> dict[str, Any]:
     if pad is not None and (origin := origin_of(pad)):
         reader.set_source(*origin)
     decoded = reader.decode(hash(buffer))
-    return wire.document(decoded.frames, decoded.attributes)
+    return wire.document(decoded.frames, decoded.attributes, as_plain)
 
 
 def _seen(frame: Any, where: Any) -> tuple[Any, Any, Any, Any]:

@@ -7,15 +7,18 @@ From the declaration are made the checks of new objects, messages, defaults, ``e
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from empycustom.errors import OutputError
+from empycustom.model import arrays
+from empycustom.model.arrays import BOX as BOX
+from empycustom.model.arrays import ObjectWithArrays, is_empty
 from empycustom.model.fields import (
     BOX_DICT as BOX_DICT,
 )
 from empycustom.model.fields import (
     INT,
-    LARGEST,
     NUMBER,
     PIXELS,
     SEGMENTATION_DICT,
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1  # of documents and of the JSON on buffers; it stays the same as long as keys are only added
 LARGEST_FRAME_NUM = 2**63 - 1  # the next ones still fit into the 64 bits that a buffer has for it
 _UINT64 = Integer(-1, 2**64 - 1)  # -1: none
+_OWN_NUMBER = arrays.OptionalNumber(-1, LARGEST_FRAME_NUM)
 
 
 # Keys that are looked up elsewhere; all others are known here alone.
@@ -72,7 +76,6 @@ CLASS_ID: Final = "class_id"
 TRACK_ID: Final = "object_id"
 CONFIDENCE: Final = "confidence"
 LABEL: Final = "obj_label"
-BOX: Final = "rect_params"
 TEXT: Final = "text_params"
 CLASSIFIERS: Final = "classifier"
 LABELS: Final = "label_info"
@@ -83,13 +86,7 @@ RECORD_KEY: Final = "key"
 BOX_IN_REGION: Final = "box_in_region"
 TENSORS: Final = "tensors"
 SEGMENTATION: Final = "segmentation"
-
-
-class _Version(Integer):
-    def problem(self, value: Any) -> str:
-        if type(value) is int and value > SCHEMA_VERSION:
-            return f"{value} is newer than {SCHEMA_VERSION}, the newest that is known here; update empycustom where this is read"
-        return super().problem(value)
+PACKED: Final = "packed"
 
 
 class Attributes(Schema):
@@ -124,6 +121,9 @@ def _of_library(schema: Schema, description: str, **more: Any) -> Key:
     return Key(schema, description, by="library", always=False, **more)
 
 
+_special = partial(found, always=False)
+
+
 TEXT_DICT = Object(
     {"display_text": _name("text that an overlay writes beside the object; empty: none")},
     name="TextParams",
@@ -152,7 +152,7 @@ CLASSIFIER_DICT = Object(
     description="The labels that one classifier gave to an object.",
     expected_text="a dict",
 )
-OBJECT_DICT = Object(
+OBJECT_DICT = ObjectWithArrays(
     {
         CLASS_ID: found(INT, "number of the class; -1: unknown", default=UNKNOWN_CLASS),
         TRACK_ID: found(_UINT64, "number that a tracker gave to the object; -1: not tracked", default=UNTRACKED),
@@ -164,6 +164,32 @@ OBJECT_DICT = Object(
         FINDER: _of_deepstream(INT, "number of the element that found the object"),
         TRACKER_CONFIDENCE: _of_deepstream(NUMBER, "confidence of the tracker, from 0 to 1"),
         ATTRIBUTES: _of_library(Attributes(), "attributes of the object from libraries upstream", blank=is_nothing),
+        arrays.ROTATION: _special(
+            NUMBER,
+            "how far the box is turned about its centre, clockwise on the screen; `rect_params` is the box before it is turned",
+            unit="radians",
+        ),
+        arrays.KEYPOINTS: _special(
+            arrays.KEYPOINTS_SCHEMA,
+            "x, y and confidence (from 0 to 1) of each key point: an array (n, 3) of float32; in JSON one list of 3n numbers",
+            unit="pixels",
+            blank=is_empty,
+        ),
+        arrays.KEYPOINT_NAMES: _special(arrays.Names(Text()), "the names of the key points", blank=is_empty),
+        arrays.SKELETON: _special(
+            arrays.SKELETON_SCHEMA, "the lines between key points, as pairs of their indices", blank=is_empty
+        ),
+        arrays.MASK: _special(
+            arrays.MASK_SCHEMA,
+            "which part of the box is the object: an array (height, width) that is stretched over `rect_params`, of uint8 (0 "
+            "and 1) or of float32 (confidences); in JSON COCO's RLE",
+            blank=is_empty,
+        ),
+        arrays.EMBEDDING: _special(
+            arrays.EMBEDDING_SCHEMA, "what the object looks like to a model: an array (n,) of float32 or float16", blank=is_empty
+        ),
+        arrays.UNIQUE_ID: _special(_OWN_NUMBER, "number of the object on its frame", blank=arrays.is_no_number),
+        arrays.PARENT_ID: _special(_OWN_NUMBER, "`unique_id` of the object that it is a part of", blank=arrays.is_no_number),
     },
     name="ObjectMeta",
     description="An object that was found in a frame.",
@@ -247,13 +273,13 @@ DOCUMENT_DICT = Object(
     name="Document",
     description="What `aimeta` and `empycustom.document` contain about a buffer.",
 )
-NEW_OBJECT_DICT = Object(
+NEW_OBJECT_DICT = ObjectWithArrays(
     {name: replace(its, always=False) for name, its in OBJECT_DICT.fields.items() if isinstance(its, Key)},
     name="NewObject",
     description="An object that a library has found. Only its box is required.",
     expected_text="a dict",
 )
-CHANGED_OBJECT_DICT = Object(
+CHANGED_OBJECT_DICT = ObjectWithArrays(
     {
         name: replace(
             its, default=ABSENT, blank=is_nothing if name == ATTRIBUTES else lambda value: value is None, required=False
@@ -295,46 +321,6 @@ OUT_BATCH_DICT = Object(
 )
 
 
-class _Parts(Schema):
-    """Left, top, width and height of a box, in parts of another one."""
-
-    expected_text = "a list of left, top, width and height, in parts of a region"
-
-    def problem(self, value: Any) -> str:
-        """Return what is wrong with a value."""
-        numbers = isinstance(value, list) and len(value) == len(BOX_DICT.fields) and not any(map(NUMBER.problem, value))
-        return "" if numbers and min(value[2:]) >= 0 else self.wrong(value)
-
-
-_OF_OBJECT = {name: replace(its, required=False, default=ABSENT) for name, its in OBJECT_DICT.fields.items() if name != LABEL}
-RECORD_DICT = Object(
-    {
-        RECORD_KEY: Key(Text(), "what ties the entry to its object", required=True),
-        LABEL: OBJECT_DICT.fields[LABEL],
-        **_OF_OBJECT,
-        BOX_IN_REGION: Key(_Parts(), "the box, in parts of the object's region"),
-    },
-    expected_text="a JSON object",
-)
-_SIZE_OF_BOXES = {side: Key(PIXELS, "size of the frames that boxes are of, in pixels") for side in (WIDTH, HEIGHT)}
-NOTE_DICT = Object(  # in our own metadata on buffers of plain GStreamer
-    {
-        VERSION: Key(_Version(1), "version of these keys"),
-        FRAME_NUM: Key(Integer(0, LARGEST_FRAME_NUM), "number of the frame", required=True),
-        TIMESTAMP: Key(Text(), "time of the frame", required=True),
-        FROM_FRAME: Key(Integer(0, LARGEST_FRAME_NUM), "number of the frame that the attributes are about"),
-        **_SIZE_OF_BOXES,
-        OBJECTS: Key(Array(RECORD_DICT), "what the metadata of the objects themselves cannot hold"),
-    },
-    others=ANYTHING,
-    expected_text="a JSON object",
-)
-_MARKED = Object({RECORD_KEY: Key(Integer(1, LARGEST), "what ties the entry to its object", required=True)}, others=ANYTHING)
-EVENT_DICT = Object(  # in our events on batches of DeepStream
-    {VERSION: NOTE_DICT.fields[VERSION], OBJECTS: Key(Array(_MARKED), "attributes of objects")},
-    others=ANYTHING,
-    expected_text="a JSON object",
-)
 _PARTS_OF_IN_META = (
     *(BOX_DICT, TEXT_DICT, LABEL_DICT, CLASSIFIER_DICT, OBJECT_DICT, TENSOR_DICT, SEGMENTATION_DICT, FRAME_DICT),
     *(PLANE_DICT, BUFFER_DICT),

@@ -17,6 +17,7 @@ from typing import Any
 
 from empycustom.errors import OutputError
 from empycustom.model import values as model
+from empycustom.model.arrays import UNIQUE_ID, with_changes, without_parent
 from empycustom.model.keys import (
     ATTRIBUTES,
     CHANGED_OBJECTS,
@@ -30,7 +31,8 @@ from empycustom.model.keys import (
     changed_object,
     new_object,
 )
-from empycustom.model.schema import ANYTHING, Array, Integer
+from empycustom.model.returned import objects_of, plain_object, read_removed, with_own_arrays, without_arrays
+from empycustom.model.schema import ANYTHING, Array
 from empycustom.model.serialize import assemble, decode, encode, has_numbers, parse, plain, shown
 from empycustom.model.values import NOTHING
 from empycustom.text import below
@@ -66,8 +68,10 @@ class FrameResult:
 
     def left_of(self, objects: Sequence[Any]) -> list[tuple[Any, Any]]:
         """Return the objects of in_meta as they are afterwards, each with its attributes of here; those removed are left out."""
-        each = enumerate(zip(objects, self.objects, strict=True))
-        return [(found | self.changed.get(n, {}), attributes) for n, (found, attributes) in each if n not in self.removed]
+        gone = {objects[index].get(UNIQUE_ID) for index in self.removed} - {None}
+        changed = [with_changes(found, self.changed.get(index, {}), []) for index, found in enumerate(objects)]
+        each = enumerate(zip(changed, self.objects, strict=True))
+        return [(without_parent(found, gone), attributes) for index, (found, attributes) in each if index not in self.removed]
 
 
 class Result:
@@ -90,7 +94,15 @@ class Result:
     @property
     def text(self) -> str:
         """Return all that was returned, as JSON."""
-        return assemble(self.returned).decode().lstrip()
+        return assemble(self.plain).decode().lstrip()
+
+    @property
+    def plain(self) -> Any:
+        """Return what was returned, with JSON in the place of arrays of objects."""
+        frames = self.returned.get(FRAMES) if type(self.returned) is dict else None
+        if type(frames) is not list:
+            return self.returned
+        return {**self.returned, FRAMES: [*map(without_arrays, frames)]}
 
 
 def read_result(value: Any, object_counts: list[int]) -> Result | None:
@@ -260,54 +272,35 @@ def _read_frame(entry: Any, path: str, frame: FrameResult, *, is_there: bool) ->
     _distribute(returned.get(OBJECTS) or [], frame)
     found = returned.get(NEW_OBJECTS) or ()
     frame.new_objects = [new_object(item, f"{path}.{NEW_OBJECTS}[{index}]") for index, item in enumerate(found)]
-    if is_there and returned.get(CHANGED_OBJECTS):
-        _read_changed(returned[CHANGED_OBJECTS], f"{path}.{CHANGED_OBJECTS}", frame)
+    if found:
+        returned[NEW_OBJECTS] = with_own_arrays(found, frame.new_objects)
+    if changes := returned.get(CHANGED_OBJECTS):
+        at = f"{path}.{CHANGED_OBJECTS}"
+        changed = [changed_object(entry, f"{at}[{index}]") for index, entry in enumerate(changes)]
+        returned[CHANGED_OBJECTS] = with_own_arrays(changes, changed)
+        if is_there:
+            _take_changes(changed, at, frame)
     if is_there and returned.get(REMOVED_OBJECTS):
-        frame.removed = _read_removed(returned[REMOVED_OBJECTS], path, frame)
+        frame.removed = read_removed(returned[REMOVED_OBJECTS], path, len(frame.objects), frame.changed)
     return returned
 
 
-def _read_changed(entries: list[Any], path: str, frame: FrameResult) -> None:
+def _take_changes(entries: list[dict[str, Any]], path: str, frame: FrameResult) -> None:
     count = len(frame.objects)
     if len(entries) > count:
         has = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
         raise OutputError(
-            f"has {has}, but the frame has {_objects(count)}; entries belong to the objects of in_meta, in their order, "
+            f"has {has}, but the frame has {objects_of(count)}; entries belong to the objects of in_meta, in their order, "
             f"and what the library has found belongs into {NEW_OBJECTS}",
             path=path,
         )
     changed = {}
-    for index, entry in enumerate(entries):
-        change = changed_object(entry, f"{path}[{index}]")
+    for index, change in enumerate(entries):
         if ATTRIBUTES in change:  # an object of in_meta has those that are there already: what `object` says is newer
             frame.objects[index] = merged(encode(change.pop(ATTRIBUTES)), frame.objects[index])
         if change:
             changed[index] = change
     frame.changed = changed
-
-
-def _read_removed(entries: list[Any], path: str, frame: FrameResult) -> list[int]:
-    removed: list[int] = []
-    index = Integer(0, len(frame.objects) - 1)
-    for place, entry in enumerate(entries):
-        at = f"{path}.{REMOVED_OBJECTS}[{place}]"
-        if index.problem(entry):
-            there = f"the frame has {_objects(len(frame.objects))}, whose indices count from 0"
-            raise OutputError(
-                f"{json.dumps(entry, ensure_ascii=False)} is not an index of an object of in_meta: {there}", path=at
-            )
-        number = index.read(entry)
-        if number in removed:
-            raise OutputError(f"{number} is there twice; name each object once", path=at)
-        if number in frame.changed:
-            what = f"object {number} is changed as well, in {path}.{CHANGED_OBJECTS}[{number}]; change it or remove it"
-            raise OutputError(what, path=at)
-        removed.append(number)
-    return removed
-
-
-def _objects(count: int) -> str:
-    return "1 object" if count == 1 else f"{count or 'no'} objects"
 
 
 def _each(value: Any, path: str, read: Callable[[Any, str], Any]) -> list[Any] | None:
@@ -323,15 +316,11 @@ def _attributes(value: Any, path: str) -> bytes:
     return encode(value, path, depth=4)
 
 
-def _plain_object(value: Any, path: str) -> Any:
-    return decode(encode(value, path, depth=4))
-
-
 _LISTS = (
     (OBJECTS, _attributes),
-    (NEW_OBJECTS, _plain_object),
-    (CHANGED_OBJECTS, _plain_object),
-    (REMOVED_OBJECTS, _plain_object),
+    (NEW_OBJECTS, plain_object),
+    (CHANGED_OBJECTS, plain_object),
+    (REMOVED_OBJECTS, plain_object),
 )
 
 

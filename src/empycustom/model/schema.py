@@ -184,22 +184,6 @@ class Float(Number):
 
 
 @dataclass(eq=False, repr=False)
-class Boolean(Schema):
-    """True or false, also as text."""
-
-    expected_text: str = field(default="true or false", init=False)
-
-    def problem(self, value: Any) -> str:
-        return "" if isinstance(value, bool) or value in ("true", "false") else self.wrong(value, 'write true or "true"')
-
-    def read(self, value: Any) -> bool:
-        return value is True or value == "true"
-
-    def json_schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
-        return {"enum": [True, False, "true", "false"]}
-
-
-@dataclass(eq=False, repr=False)
 class Typed(Schema):
     """Any value of some Python types, which ``expected_text`` and ``json_type`` describe."""
 
@@ -348,7 +332,7 @@ class Object(Schema):
             schema = its.schema if its else self.others
             if schema and item is not ABSENT:
                 result[name] = item if its and its.computed else schema.read(item)
-        return self._with_computed(result)
+        return self._with_computed(self.completed(result, value))
 
     def _with_computed(self, made: dict[str, Any]) -> dict[str, Any]:
         return made | {name: its.computed(made) for name, its in self.fields.items() if its.computed}
@@ -356,9 +340,11 @@ class Object(Schema):
     def reader(self) -> Reader:
         if self.others or self.minimum or self.maximum is not None:
             return super().reader()
-        known = frozenset(self.fields)
-        fields = self.fields.items()
-        plan = [(name, _unchanged if its.computed else its.schema.reader(), its.default, its.required) for name, its in fields]
+        known, fields = frozenset(self.fields), self.fields.items()
+        readers = {name: _unchanged if its.computed else its.schema.reader() for name, its in fields}
+        always = [(name, readers[name], its) for name, its in fields if its.required or its.default is not ABSENT]
+        plan = [(name, read, its.default, its.required) for name, read, its in always]
+        optional = [name for name, its in fields if not its.required and its.default is ABSENT]  # they cost only what is there
         finish = self._with_computed if any(its.computed for _, its in fields) else _unchanged
 
         def read(value: Any) -> Any:
@@ -371,9 +357,18 @@ class Object(Schema):
                     result[name] = read_item(item)
                 elif required:
                     raise Unusual
+            if optional and not value.keys() <= result.keys():
+                for name in optional if plan else value:
+                    if name in value:
+                        result[name] = readers[name](value[name])
+                return finish(self.completed(result, value))
             return finish(result)
 
         return read
+
+    def completed(self, made: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+        """Return what was read of a value with what follows from it. Raises Unusual where keys do not fit each other."""
+        return made
 
     def json_schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
         if not self.name:

@@ -6,11 +6,13 @@ with a sentence for the log. JSON that is not as empycustom writes it is refused
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from empycustom.model import keys
 from empycustom.model import values as model
+from empycustom.model.arrays import ARRAYS
+from empycustom.model.carried import EVENT_DICT, NOTE_DICT, as_json
 from empycustom.model.keys import (
     ATTRIBUTES,
     BOX,
@@ -215,7 +217,7 @@ def read_note(text: bytes, *, as_json: bool = False) -> dict[str, Any]:
     if is_ours and as_json and len(text) >= _LONG:
         return _quickly(text)  # type: ignore[no-any-return]
     content = decode(text) if is_ours else loads(text.decode("utf-8", "replace"))
-    return content if is_ours else _checked(content, keys.NOTE_DICT)
+    return content if is_ours else _checked(content, NOTE_DICT)
 
 
 def _quickly(text: bytes) -> Any:
@@ -229,8 +231,8 @@ def _quickly(text: bytes) -> Any:
 
 def read_event(text: str) -> tuple[Any, dict[int, dict[str, Any]], tuple[Any, Any]]:
     """Read the JSON of an event on a DeepStream batch: attributes, records by their keys, their size. Raises ValueError."""
-    content = _checked(loads(text), keys.EVENT_DICT)
-    records = {record[RECORD_KEY]: record for record in content.get(OBJECTS, ()) if ATTRIBUTES in record}
+    content = _checked(loads(text), EVENT_DICT)
+    records = {record[RECORD_KEY]: record for record in content.get(OBJECTS, ())}
     return content.get(ATTRIBUTES, NOTHING), records, size_in(content)
 
 
@@ -248,12 +250,22 @@ def size_in(content: Mapping[str, Any]) -> tuple[Any, Any]:
 # Dicts that become JSON.
 
 
-def document(frames: list[model.Frame], attributes: Any = NOTHING) -> dict[str, Any]:
-    """Return the document of a buffer: its frames, and the attributes of the batch."""
-    made: dict[str, Any] = {VERSION: SCHEMA_VERSION, FRAMES: frames}
+def document(
+    frames: list[model.Frame], attributes: Any = NOTHING, form: Callable[[Mapping[str, Any]], Any] = as_json
+) -> dict[str, Any]:
+    """Return the document of a buffer: its frames, and the attributes of the batch.
+
+    ``form`` makes JSON of the arrays of an object: :func:`as_json`, or :func:`~empycustom.model.carried.as_plain`.
+    """
+    made: dict[str, Any] = {VERSION: SCHEMA_VERSION, FRAMES: [_without_arrays(frame, form) for frame in frames]}
     if attributes is not NOTHING:
         made[ATTRIBUTES] = attributes
     return made
+
+
+def _without_arrays(frame: Any, form: Callable[[Mapping[str, Any]], Any]) -> Any:
+    objects = frame[OBJECTS]
+    return frame if all(map(ARRAYS.isdisjoint, objects)) else {**frame, OBJECTS: [*map(form, objects)]}
 
 
 def in_meta(frames: list[model.Frame], buffer: model.BufferInfo, attributes: Any = NOTHING) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 from empycustom import errors
 from empycustom.errors import LibraryError
 from empycustom.library.explain import kind_of
+from empycustom.model.arrays import ARRAYS
 from empycustom.model.results import FrameResult, Result
 from empycustom.model.values import NOTHING
 
@@ -147,10 +148,16 @@ def pack_result(result: Result | None) -> Packed | None:
     if result is None:
         return None
     frames = [
-        (_or_none(each.attributes), [*map(_or_none, each.objects)], [*each.new_objects], {**each.changed}, [*each.removed])
+        (
+            _or_none(each.attributes),
+            [*map(_or_none, each.objects)],
+            [*map(_without_arrays, each.new_objects)],
+            {index: _without_arrays(change) for index, change in each.changed.items()},
+            [*each.removed],
+        )
         for each in result.frames
     ]
-    return result.returned, _or_none(result.attributes), [*result.ignored], frames
+    return result.plain, _or_none(result.attributes), [*result.ignored], frames
 
 
 def unpack_result(packed: Packed | None) -> Result | None:
@@ -160,12 +167,34 @@ def unpack_result(packed: Packed | None) -> Result | None:
     returned, attributes, ignored, frames = packed
     result = Result([], returned)
     result.attributes, result.ignored = _or_nothing(attributes), ignored
-    for own, objects, *others in frames:
+    for own, objects, found, changed, removed in frames:
         frame = FrameResult(0)
         frame.attributes, frame.objects = _or_nothing(own), [*map(_or_nothing, objects)]
-        frame.new_objects, frame.changed, frame.removed = others
+        frame.new_objects, frame.removed = [*map(_with_arrays, found)], removed
+        frame.changed = {index: _with_arrays(change) for index, change in changed.items()}
         result.frames.append(frame)
     return result
+
+
+def _without_arrays(found: Any) -> Any:
+    """Return an object, or a change of one, with its arrays as their types, shapes and bytes."""
+    if ARRAYS.isdisjoint(found):
+        return found
+    return {
+        key: (value.dtype.str, value.shape, value.tobytes()) if key in ARRAYS and hasattr(value, "dtype") else value
+        for key, value in found.items()
+    }
+
+
+def _with_arrays(found: Any) -> Any:
+    if ARRAYS.isdisjoint(found):
+        return found
+    import numpy as np
+
+    return {
+        key: np.frombuffer(value[2], value[0]).reshape(value[1]) if key in ARRAYS and type(value) is tuple else value
+        for key, value in found.items()
+    }
 
 
 def _or_none(attributes: Any) -> Any:

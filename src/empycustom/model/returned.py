@@ -1,0 +1,74 @@
+"""Entries for objects in what a library returned: plain values, beside arrays that are as they came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from empycustom.errors import OutputError
+from empycustom.model.arrays import ARRAYS
+from empycustom.model.carried import as_json
+from empycustom.model.keys import CHANGED_OBJECTS, NEW_OBJECTS, REMOVED_OBJECTS
+from empycustom.model.schema import Integer
+from empycustom.model.serialize import decode, encode, has_numbers
+from empycustom.text import below
+
+
+def plain_object(value: Any, path: str) -> Any:
+    """Return an entry as plain values; arrays of the object, in all forms that are accepted, stay as they are."""
+    if type(value) is not dict or ARRAYS.isdisjoint(value):
+        return decode(encode(value, path, depth=4))
+    arrays = {key: value[key] for key in value if key in ARRAYS}
+    for key, array in arrays.items():
+        has_numbers(array, below(path, key))  # a view of a frame that is gone says so
+    others = {key: item for key, item in value.items() if key not in arrays}
+    return {**decode(encode(others, path, depth=4)), **arrays}
+
+
+def with_own_arrays(returned: list[Any], read: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Return entries for objects whose arrays are those that were read of them: the library may go on to change its own."""
+    return [
+        entry
+        if type(entry) is not dict or ARRAYS.isdisjoint(entry)
+        else {**entry, **{key: its[key] for key in ARRAYS & its.keys()}}
+        for entry, its in zip(returned, read, strict=True)
+    ]
+
+
+def without_arrays(frame: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was returned about a frame, with JSON in the place of arrays of objects."""
+    return {key: [*map(_as_json, item)] if item and key in _OBJECTS else item for key, item in frame.items()}
+
+
+_OBJECTS = (NEW_OBJECTS, CHANGED_OBJECTS)
+
+
+def _as_json(entry: Any) -> Any:
+    return as_json(entry) if type(entry) is dict else entry
+
+
+def read_removed(entries: list[Any], path: str, count: int, changed: Collection[int]) -> list[int]:
+    """Return the indices of objects that are removed, of ``count`` that there are. Raises OutputError."""
+    removed: list[int] = []
+    index = Integer(0, count - 1)
+    for place, entry in enumerate(entries):
+        at = f"{path}.{REMOVED_OBJECTS}[{place}]"
+        if index.problem(entry):
+            there = f"the frame has {objects_of(count)}, whose indices count from 0"
+            raise OutputError(
+                f"{json.dumps(entry, ensure_ascii=False)} is not an index of an object of in_meta: {there}", path=at
+            )
+        number = index.read(entry)
+        if number in removed:
+            raise OutputError(f"{number} is there twice; name each object once", path=at)
+        if number in changed:
+            what = f"object {number} is changed as well, in {path}.{CHANGED_OBJECTS}[{number}]; change it or remove it"
+            raise OutputError(what, path=at)
+        removed.append(number)
+    return removed
+
+
+def objects_of(count: int) -> str:
+    """Return a number of objects as messages have it."""
+    return "1 object" if count == 1 else f"{count or 'no'} objects"
