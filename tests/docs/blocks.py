@@ -20,6 +20,8 @@ any kind under ``<!-- needs NVIDIA -->``
     It is not run, because it changes the machine; bash reads it. (tests/gst/test_installed.py installs.)
 ``sh`` under ``<!-- shown -->``
     It is not run, because it names files and cameras that the reader has; bash reads it.
+``python`` under ``<!-- shown -->``
+    A part of the package, shortened. It is compiled.
 ``python`` under ``<!-- theirs -->``
     Another project's, to compare with. It is compiled.
 
@@ -99,9 +101,9 @@ class Reader:
             (self._folder / block.name).write_text(block.text, encoding="utf-8")
         if block.kind == "python":
             compile(block.text, "block", "exec")
-        if block.note in ("installs", "shown"):
+        if block.kind == "sh" and block.note in ("installs", "shown"):
             subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
-        elif block.note in ("needs NVIDIA", "theirs"):
+        elif block.note in ("needs NVIDIA", "theirs", "shown"):
             set_properties(block.text)
         elif not block.name:
             getattr(self, f"_{block.kind or 'text'}")(block)
