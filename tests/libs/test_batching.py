@@ -8,7 +8,6 @@ import time
 import networks
 import numpy as np
 import nvds
-import onnxruntime
 import pytest
 from surfaces import PINNED, Surfaces
 
@@ -140,21 +139,6 @@ def test_threads_that_begin_at_once_get_each_what_is_theirs():
 # Networks.
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """How many pictures each call of a session had, since it was asked last."""
-    made = []
-    session = onnxruntime.InferenceSession
-
-    class Counted(session):
-        def run(self, names, given, *more):
-            made.append(len(given["images"]))
-            return super().run(names, given, *more)
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Counted)
-    return made
-
-
 def options_of(path, **more):
     return {**{name: option.default for name, option in detect.OPTIONS.items()}, "model": path, **more}
 
@@ -214,7 +198,9 @@ def test_streams_of_one_process_share_a_model_and_find_each_what_is_theirs(tmp_p
 
     def work(number):
         together.wait(PATIENCE_S)
-        with empycustom.process([pictures[number]] * 30, detect, options={"model": path, "batch": 8}) as results:
+        with empycustom.process(
+            [pictures[number]] * 30, "empycustom.libs.detect", options={"model": path, "batch": 8}
+        ) as results:
             found[number] = [[each["rect_params"]["left"] for each in result.objects] for result in results]
 
     join(started(4, work))
@@ -233,7 +219,7 @@ def test_a_stream_that_fails_or_stops_leaves_the_others_playing(tmp_path):
         together.wait(PATIENCE_S)
         count = 0
         try:
-            with empycustom.process(video, detect, options={"model": path, "batch": 2}) as results:
+            with empycustom.process(video, "empycustom.libs.detect", options={"model": path, "batch": 2}) as results:
                 for _ in results:
                     count += 1
                     if number == 1 and count == 5:

@@ -61,6 +61,16 @@ class Network:
         self._batcher = Batcher(self._called, self.most, _calls_at_once(options)) if self.most > 1 else None
 
     @property
+    def takes_bytes(self) -> bool:
+        """Whether it takes colours as whole numbers, as pictures have them."""
+        return bool(self._type == np.uint8)
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of its outputs."""
+        return [each.name for each in self._session.get_outputs()]
+
+    @property
     def blank(self) -> Array:
         """A picture as ``run`` takes it."""
         return np.zeros((*self.size, 3) if self._has_colours_last else (3, *self.size), self._type)
@@ -72,7 +82,7 @@ class Network:
         """
         colours = picture[..., ::-1] if bgr else picture
         planes = np.ascontiguousarray(colours if self._has_colours_last else colours.transpose(2, 0, 1))
-        if self._type == np.uint8:
+        if self.takes_bytes:
             return planes
         values = planes.astype(np.float32) * np.float32(scale)
         if mean and std:
@@ -179,7 +189,10 @@ def _input_of(session: Any) -> Any:
 
 
 def _size_of(sides: list[Any], metadata: Mapping[str, Any], wanted: list[Any], otherwise: int) -> tuple[int, int]:
-    """Return height and width of the input: fixed ones, else those of the option, of the metadata, or ``otherwise``."""
+    """Return height and width of the input: fixed ones, else those of the option, of the metadata, or ``otherwise``.
+
+    Raises ValueError, also where it is to be ``otherwise``, and that is 0.
+    """
     if wanted and (len(wanted) != 2 or not all(isinstance(each, int) and each >= 1 for each in wanted)):
         raise ValueError(f"the option size has to be [height, width], whole numbers, not {wanted}")
     own = [side if isinstance(side, int) else None for side in sides]
@@ -188,6 +201,8 @@ def _size_of(sides: list[Any], metadata: Mapping[str, Any], wanted: list[Any], o
             raise ValueError(f"the option size is {wanted}, but the model takes {sides[0]} rows and {sides[1]} columns")
     said = wanted or metadata.get("imgsz") or [otherwise] * 2
     height, width = (fixed or int(side) for fixed, side in zip(own, said, strict=True))
+    if not height or not width:
+        raise ValueError("the model takes pictures of any size: set the option size to the [height, width] of its training")
     return height, width
 
 

@@ -22,6 +22,7 @@ from empycustom import Option
 from empycustom.errors import FrameError
 from empycustom.frames.colours import samples_of
 from empycustom.frames.formats import planes_of
+from empycustom.libs.chosen import Chosen
 from empycustom.libs.shapes import Area, Array, box_of, mask_in, opencv, polygon_in, rotation_of
 
 OPTIONS = {
@@ -68,17 +69,14 @@ class Hider:
             raise ValueError('the option labels is empty, so that nothing would be hidden: name labels, or "*" for every object')
         if not re.fullmatch("#[0-9a-fA-F]{6}", options["color"]):
             raise ValueError(f'the option color has to be like "#1e90ff", not {options["color"]!r}')
-        self._labels = {str(label).casefold() for label in labels}
+        self._chosen = Chosen(labels)
         red, green, blue = bytes.fromhex(options["color"][1:])
         self._colour = red, green, blue
         self._mode, self._strength, self._grow = options["mode"], options["strength"], options["grow"]
-        self._seen: set[str] = set()
-        self._hidden = 0
 
     def hide(self, io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> list[Any]:
         """Hide the objects of one frame; return for each object its attributes."""
-        wanted = [self._is_wanted(obj) for obj in frame["object"]]
-        self._hidden += sum(wanted)
+        wanted = [self._chosen.has(obj) for obj in frame["object"]]
         if any(wanted):
             batch_id = frame.get("batch_id", 0)
             with empycustom.map_frame(io_buffer, in_meta, writable=True, batch_id=batch_id) as mapped:
@@ -93,15 +91,8 @@ class Hider:
 
     def report(self) -> None:
         """Log the labels that there were, if none of them was to be hidden."""
-        if self._seen and not self._hidden:
-            wanted, seen = (", ".join(sorted(labels)) for labels in (self._labels, self._seen))
-            _log.warning("nothing was hidden: the option labels has %s, but the objects were %s", wanted, seen)
-
-    def _is_wanted(self, obj: Mapping[str, Any]) -> bool:
-        label, number = str(obj.get("obj_label") or ""), str(obj.get("class_id"))
-        if len(self._seen) < 100:
-            self._seen.add(label or number)
-        return "*" in self._labels or label.casefold() in self._labels or number in self._labels
+        if missed := self._chosen.missed("labels"):
+            _log.warning("nothing was hidden: %s", missed)
 
     def _hide(self, mapped: Any, obj: Mapping[str, Any]) -> None:
         box = box_of(obj)

@@ -17,7 +17,6 @@ import numpy as np
 
 import empycustom
 from empycustom import Option
-from empycustom.errors import FrameError
 from empycustom.libs import network
 from empycustom.libs.detect.layouts import LAYOUTS
 from empycustom.libs.detect.model import Model
@@ -53,9 +52,7 @@ def process_ip(io_buffer: Any, in_meta: Mapping[str, Any], options: Mapping[str,
 
 
 def _picture(io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> Array:
-    """Return the colours of a frame, a copy or a view of the buffer."""
+    """Return a copy of the colours of a frame."""
     with empycustom.map_frame(io_buffer, in_meta, batch_id=frame.get("batch_id", 0)) as mapped:
         picture: Array = mapped.rgb.download()
-    if picture.dtype != np.uint8:
-        raise FrameError("A detector needs 8 bits a colour: put videoconvert ! 'video/x-raw,format=RGBA' before the element.")
     return picture

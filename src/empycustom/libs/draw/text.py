@@ -83,12 +83,14 @@ def _words(line: str) -> Iterator[Word]:
 
 
 def _value(obj: Mapping[str, Any], path: str) -> Any:
-    """Return what an object has at a path, ``classifier[0].label``; None where it has nothing, or says so (-1 and "")."""
+    """Return what an object has at a path, ``classifier[0].label_info``; None where it has nothing, or says so (-1 and "")."""
     keys = [key for key in re.split(r"[.\[\]]+", path) if key]
     if keys[0] in ("object_id", "unique_id", "parent_id") and (obj.get(keys[0]) or 0) < 0:
         return None
     if keys[0] == "obj_label":
         return obj.get("obj_label") or obj.get("class_id")
+    if keys == ["classifier"]:
+        return ", ".join(_at(info, ["result_label"]) or "" for each in obj.get(keys[0]) or () for info in each["label_info"]) or None
     value = _at(obj, keys)
     if value is None and keys[0] not in obj:
         value = _at(obj.get("emcustom"), keys)
