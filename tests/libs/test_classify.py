@@ -20,7 +20,6 @@ from surfaces import PINNED, Surfaces
 import empycustom
 from empycustom.gstreamer import Gst
 from empycustom.libs import classify
-from empycustom.libs.shapes import as_attributes
 
 LIBRARY = "empycustom.libs.classify"
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -47,7 +46,7 @@ def found(left, top, width, height, label="person", **more):
 
 def finder(objects):
     """A library that finds these objects on each frame."""
-    return lambda _buffer, _in_meta, _options: {"frame": [{"new_object": [as_attributes(obj) for obj in objects]}]}
+    return lambda _buffer, _in_meta, _options: {"frame": [{"new_object": objects}]}
 
 
 def play(objects, options, picture, *, format="RGB", count=1):

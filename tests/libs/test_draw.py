@@ -210,15 +210,18 @@ def test_a_large_frame_has_thicker_lines_and_larger_text_than_a_small_one():
     ("text", "written"),
     [
         ("{obj_label} {object_id} {confidence:.0%}", ["person 90%"]),
+        ("{obj_label} {classifier} {confidence:.0%}", ["person coat, red 90%"]),
         ("#{object_id} {obj_label}", ["person"]),
         ("{emcustom.age} {age} {nothing}", ["41 41"]),
-        ("{classifier[0][label]:>4} {obj_label:.2f}\n{rect_params.left:.1f}", ["  ab person", "4.0"]),
+        ("{classifier[1].label_info[0][result_label]:>4} {obj_label:.2f}\n{rect_params.left:.1f}", [" red person", "4.0"]),
         ("it's {{x}}\n\n{nix}", ["it's {x}"]),
         ("", []),
     ],
 )
 def test_words_of_a_template_that_have_no_value_are_left_out(text, written):
-    obj = found(4, 5, 6, 7, emcustom={"age": 41}, classifier=[{"label": "ab"}])
+    obj = found(
+        4, 5, 6, 7, emcustom={"age": 41}, classifier=[{"label_info": [{"result_label": each}]} for each in ("coat", "red")]
+    )
     assert Template(text).fill(obj) == written
 
 

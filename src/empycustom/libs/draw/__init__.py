@@ -25,7 +25,9 @@ from empycustom.libs.draw.text import Template, Writer, attribute_lines
 from empycustom.libs.shapes import Array, Box, box_of, geometry_of, mask_in, rotation_of
 
 OPTIONS = {
-    "text": Option("{obj_label} {classifier} {object_id} {confidence:.0%}", "the label of an object: a template with its keys and attributes"),
+    "text": Option(
+        "{obj_label} {classifier} {object_id} {confidence:.0%}", "the label: a template with keys and attributes of the object"
+    ),
     "attributes": Option(["*"], "which attributes are written, as patterns of their names; empty: none"),
     "labels": Option([], "draw objects with these labels alone; empty: all objects"),
     "boxes": Option(True, "draw boxes"),

@@ -90,7 +90,9 @@ def _value(obj: Mapping[str, Any], path: str) -> Any:
     if keys[0] == "obj_label":
         return obj.get("obj_label") or obj.get("class_id")
     if keys == ["classifier"]:
-        return ", ".join(_at(info, ["result_label"]) or "" for each in obj.get(keys[0]) or () for info in each["label_info"]) or None
+        return (
+            ", ".join(_at(info, ["result_label"]) or "" for each in obj.get(keys[0]) or () for info in each["label_info"]) or None
+        )
     value = _at(obj, keys)
     if value is None and keys[0] not in obj:
         value = _at(obj.get("emcustom"), keys)
