@@ -4,8 +4,9 @@ unexport VIRTUAL_ENV
 unexport PYTHONPATH
 unexport PYTHONHOME
 
-# make demo VIDEO=file.mp4 takes another video than the sample
+# make demo VIDEO=file.mp4 LINE='[[0.5, 1], [0.5, 0]]' takes another video than the sample, and counts who crosses this line
 VIDEO ?=
+LINE ?=
 # make test-matrix SUITES='trixie forky' takes these releases of Debian
 SUITES ?=
 # make test ARGS='-k crop -x' hands arguments to pytest
@@ -20,9 +21,9 @@ BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-goin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## find people in a real video, measure and draw them (VIDEO=file.mp4 for one of yours)
+demo: ## find people in a real video, follow, count and draw them (VIDEO=file.mp4 for one of yours)
 	@tools/setup.sh demo
-	@tools/demo.sh "$(VIDEO)"
+	@tools/demo.sh "$(VIDEO)" "$(LINE)"
 
 test: setup ## run the tests, a process for each core (ARGS='-k name -x' goes to pytest; -n 0 is one process)
 	@tools/test.sh $(ARGS)

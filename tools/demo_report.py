@@ -8,7 +8,7 @@ from pathlib import Path
 
 FILES = {
     "meta.jsonl": "a JSON document for each frame",
-    "people.mp4": "the video with boxes and attributes",
+    "people.mp4": "the video with boxes, tracks and the line",
     "people.png": "its last frame",
 }
 
@@ -58,12 +58,12 @@ def refuse(constant):
 
 
 def check(frames):
-    """Raise a ValueError unless there is one frame, and an intensity for each person who is in the picture."""
+    """Raise a ValueError unless there is one frame with a line, and each person has a number of his own."""
     (frame,) = frames
-    for obj in frame["object"]:
-        rect = obj["rect_params"]
-        if rect["width"] * rect["height"] > 0 and not 0 <= obj["emcustom"]["average_intensity"] <= 255:
-            raise ValueError(f"an intensity of {obj['emcustom']['average_intensity']}")
+    (_line,) = frame["emcustom"]["zones"]
+    numbers = [obj["object_id"] for obj in frame["object"]]
+    if len({*numbers}) < len(numbers) or min(numbers, default=1) < 1:
+        raise ValueError(f"people with the numbers {numbers}")
 
 
 def summary(documents):
@@ -72,12 +72,15 @@ def summary(documents):
     if not objects:
         return f"{len(documents)} frames, and no people were found in them."
     numbers = len({obj["object_id"] for obj in objects})
-    return f"{len(documents)} frames, {len(objects)} boxes of people ({numbers} tracks). Three of the documents:"
+    (line,) = documents[-1]["frame"][0]["emcustom"]["zones"]
+    crossed = f"{line['in'] + line['out']} crossed the line, {line['in']} in and {line['out']} out"
+    return f"{len(documents)} frames, {len(objects)} boxes of people ({numbers} tracks); {crossed}. Some of the documents:"
 
 
 def samples(documents):
-    """Return up to three documents with people, far apart; the shortest there."""
+    """Return up to three documents with people, far apart; of those where somebody crosses the line, if there are some."""
     people = [document for document in documents if document["frame"][0]["object"]]
+    people = [document for document in people if "events" in document["frame"][0]["emcustom"]] or people
     third = -(-len(people) // 3)
     parts = [people[start : start + third] for start in range(0, len(people), third or 1)]
     return [min(part, key=lambda document: len(document["frame"][0]["object"])) for part in parts]

@@ -69,7 +69,8 @@ def test_who_is_away_for_longer_is_somebody_else():
 
 
 def test_what_has_no_number_can_be_removed():
-    scene = [[*objects, box(200 + 40 * (number % 3), 100 * (number % 2))] for number, objects in enumerate(straight(12))]
+    """The second object jumps; another tracker has given it a number."""
+    scene = [[*objects, box(200 + 40 * (n % 3), 100 * (n % 2), object_id=7)] for n, objects in enumerate(straight(12))]
     for keep, count in ((True, 2), (False, 1)):
         results = play(scene, TRACK, options=[{"keep_untracked": keep}])
         assert [len(ids(result)) for result in results[1:]] == [count] * 11

@@ -55,11 +55,12 @@ def _numbered(frame: Any, options: Mapping[str, Any]) -> dict[str, list[Any]]:
     of_source, time_s, passed = tracks.at(frame, options["frame_rate"])
     objects = frame["object"]
     ids = of_source.update(objects, time_s, passed, options)
-    pairs = zip(objects, ids, strict=True)
-    changed = [{} if each["object_id"] == number else {"object_id": number} for each, number in pairs]
-    if options["keep_untracked"]:
-        return {"changed_object": changed}
-    return {"changed_object": changed, "removed_object": [index for index, number in enumerate(ids) if number == UNTRACKED]}
+    removed = [] if options["keep_untracked"] else [index for index, number in enumerate(ids) if number == UNTRACKED]
+    changed = [
+        {} if index in removed or each["object_id"] == ids[index] else {"object_id": ids[index]}
+        for index, each in enumerate(objects)
+    ]
+    return {"changed_object": changed, "removed_object": removed}
 
 
 class Tracks:

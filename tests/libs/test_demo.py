@@ -1,0 +1,72 @@
+"""The demo, as `make demo VIDEO=…` runs it: by the network, and without a network by OpenCV."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "npm_config_registry": "http://127.0.0.1:9"}
+LAST_FRAME = 120
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Return what runs the demo in a clone, in which nothing was made yet, with people who walk as its video."""
+    for folder in ("tools", "examples"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    subprocess.run([sys.executable, "tools/walkers.py", "walkers.mp4"], cwd=tmp_path, check=True, capture_output=True)
+
+    def run(**more):
+        environment = {key: value for key, value in {**os.environ, **more}.items() if key != "PIP_FIND_LINKS"}
+        command = ["tools/demo.sh", "walkers.mp4"]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+def found_in(folder):
+    """The frames of the documents, after looking at the other files."""
+    frames = [json.loads(line)["frame"][0] for line in (folder / "meta.jsonl").read_text().splitlines()]
+    assert len(frames) == LAST_FRAME + 1
+    assert cv2.imread(str(folder / "people.png")).shape == (540, 960, 3)
+    assert cv2.VideoCapture(str(folder / "people.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == LAST_FRAME + 1
+    return frames
+
+
+def test_the_network_finds_people_who_are_followed_and_counted(demo, tmp_path):
+    ended = demo()
+    if "cannot be fetched" in ended.stderr:
+        pytest.skip(ended.stderr.splitlines()[0])
+    assert ended.returncode == 0, ended.stderr
+    frames = found_in(tmp_path / "demo-output")
+    (line,) = frames[-1]["emcustom"]["zones"]
+    assert (line["in"], line["out"]) == (1, 0)
+    tracks = int(re.search(r"\((\d+) tracks\); 1 crossed the line, 1 in and 0 out", ended.stdout)[1])
+    assert 6 <= tracks <= 9
+    assert len(frames[-1]["object"]) >= 5, "of six"
+    assert {found["obj_label"] for frame in frames for found in frame["object"]} == {"person"}
+
+
+def test_without_a_network_opencv_finds_them_and_one_line_says_so(demo, tmp_path):
+    ended = demo(**NOWHERE)
+    assert ended.returncode == 0, ended.stderr
+    assert "\ndemo: so OpenCV's people detector (HOG) finds people: fewer, and in every 6th frame\n" in ended.stderr
+    frames = found_in(tmp_path / "demo-output")
+    assert len(frames[-1]["object"]) == 6
+    assert frames[-1]["emcustom"]["zones"][0]["in"] == 1
+
+
+def test_a_video_where_the_demo_writes_is_refused(tmp_path):
+    ended = subprocess.run([PROJECT / "tools/demo.sh", "demo-output/people.mp4"], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "demo-output/people.mp4 is in demo-output, where the demo writes" in ended.stderr
