@@ -57,16 +57,19 @@ def test_a_mask_is_freed_with_the_last_buffer_that_has_it():
     buffer = Gst.Buffer.new()
     number = analytics.add_detection(hash(buffer), Detection(0, "person", 1, 2, 3, 4, 0.5, 7, []))
     meta = GstAnalytics.buffer_get_analytics_relation_meta(buffer)
-    other = meta.add_segmentation_mtd(mask, GstAnalytics.SegmentationType.INSTANCE, [1], 0, 0, 4, 4)[1].id
+    other = meta.add_segmentation_mtd(mask, GstAnalytics.SegmentationType.INSTANCE, [1], 1, 2, 3, 4)[1].id
     meta.set_relation(GstAnalytics.RelTypes.RELATE_TO, number, other)
     before = count(hash(mask))
+    (found,) = analytics.detections_at(metas.scan(hash(buffer))[0][1])
+    assert (found.mask.id, found.mask.box) == (other, (1, 2, 3, 4))
+    moved = found.mask._replace(box=(5, 6, 7, 8))  # with its object
     for wanted in (
-        Detection(0, "cat", 5, 6, 7, 8, 0.25, 9, []),
-        Detection(0, "dog", 5, 6, 7, 8, 0.25, None, [[Label("red", 1.0)]]),
+        Detection(0, "cat", 5, 6, 7, 8, 0.25, 9, [], mask=found.mask),
+        Detection(0, "dog", 5, 6, 7, 8, 0.25, None, [[Label("red", 1.0)]], mask=moved),
     ):
         change_detections(hash(buffer), metas.scan(hash(buffer))[0][1], {number: wanted})
         assert count(hash(mask)) == before
-        assert analytics.detections_at(metas.scan(hash(buffer))[0][1]) == [wanted]
+        assert analytics.detections_at(metas.scan(hash(buffer))[0][1]) == [wanted._replace(mask=moved)]
     change_detections(hash(buffer), metas.scan(hash(buffer))[0][1], {number: None})
     assert analytics.detections_at(metas.scan(hash(buffer))[0][1]) == []
     assert count(hash(mask))[0] == before[0] - 1

@@ -9,7 +9,7 @@ import pytest
 
 from empycustom.errors import NativeError
 from empycustom.gstreamer import Gst, GstVideo
-from empycustom.native import masks, metas, tensors
+from empycustom.native import analytics, masks, metas, tensors
 from empycustom.native.loading import reader
 from empycustom.native.memory import held_bytes
 
@@ -80,7 +80,7 @@ def test_nothing_of_a_mask_and_a_tensor_is_held_that_nobody_looks_at():
     held = [hash(picture), hash(numbers)]
     before = [count(each) for each in held]
     there = dict(metas.scan(hash(buffer)))
-    (mask,), (found,) = masks.masks_of_frame(there[masks.analytics.API]), tensors.tensors_at(there[tensors.API])
+    (mask,), (found,) = masks.masks_of_frame(there[analytics.API]), tensors.tensors_at(there[tensors.API])
     assert [count(each) for each in held] == before
     data = [mask.data, found.data]
     assert [count(each)[0] for each in held] == [each[0] + 1 for each in before]

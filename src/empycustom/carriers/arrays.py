@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from empycustom.carriers.protocol import FrameSource
+from empycustom.carriers.protocol import Box, FrameSource
 from empycustom.errors import NativeError
 from empycustom.model.keys import SEGMENTATION, TENSORS
 from empycustom.model.wire import box_dict, clean_box
@@ -103,6 +103,30 @@ def class_map(mask: Mask, warnings: list[str]) -> Any:
     except (NativeError, TypeError, ValueError) as error:
         warnings.append(f"a mask of an element upstream cannot be an array, and is not in in_meta: {error}")
         return None
+
+
+def object_mask(mask: Mask, box: Box, warnings: list[str]) -> Any:
+    """Return the mask of an object, stretched over its box: an array (h, w) of 0 and 1. None: it cannot be read."""
+    numbers = class_map(mask, warnings)
+    if numbers is None or not numbers.size:
+        return None
+    made = (numbers != 0).astype("uint8")
+    return made if mask.box == box or not all((*mask.box[2:], *box[2:])) else _fitted(made, mask.box, box)
+
+
+def _fitted(numbers: Any, region: Box, box: Box) -> Any:
+    """Return what lies in a box of a picture that is stretched over a region."""
+    import numpy as np
+
+    places, inside = [], []
+    for axis in (0, 1):  # down, across
+        start, size, own_start, own_size = box[1 - axis], box[3 - axis], region[1 - axis], region[3 - axis]
+        count = numbers.shape[axis]
+        wanted = max(1, min(round(count * size / own_size), max(count, size)))
+        place = np.floor((start + (np.arange(wanted) + 0.5) * size / wanted - own_start) * count / own_size).astype(int)
+        places.append(place.clip(0, count - 1))
+        inside.append((place >= 0) & (place < count))
+    return numbers[np.ix_(*places)] * np.outer(*inside).astype("uint8")
 
 
 FRAME_SOURCES: tuple[FrameSource, ...] = (Tensors(), Segmentation())

@@ -17,13 +17,12 @@ there where an object does not lie on whole pixels inside of the frame: left, to
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from empycustom.carriers.arrays import add_arrays
-from empycustom.carriers.matching import drop_duplicates, matched, moved, rounded, shared, twins
+from empycustom.carriers.matching import drop_duplicates, matched, moved, shared, twins
 from empycustom.carriers.protocol import (
-    ELSEWHERE,
     Change,
     Frame,
     Handle,
@@ -34,22 +33,17 @@ from empycustom.carriers.protocol import (
     scaled,
     stands_for,
 )
+from empycustom.carriers.records import complete, is_same, opened, record_of, relate, renumber
 from empycustom.errors import MetadataError
 from empycustom.model import keys, wire
 from empycustom.model import values as model
-from empycustom.model.arrays import IN_BOX, UNIQUE_ID, with_changes, without_parent
-from empycustom.model.carried import pack, unpack
+from empycustom.model.arrays import PARENT_ID, UNIQUE_ID, with_changes, without_parent
 from empycustom.model.results import FrameResult, Result, merged, value_of
 from empycustom.model.serialize import shorten
 from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note
 from empycustom.native.metas import remove_meta
 from empycustom.native.own_metas import META_NAME, NO_METAS, JsonMeta, Metas, check_writable, copied, frame_num_at, metas_on
-
-# What an object of in_meta says where nothing is known; it need not be repeated.
-_DEFAULTS = wire.object_dict(model.Detection("", model.Box(0, 0, 0, 0)))
-# Not simply facts of an object.
-_OWN_KEYS = frozenset((keys.RECORD_KEY, keys.BOX_IN_REGION, keys.BOX, keys.CLASSIFIERS, keys.LABEL, keys.PACKED)) | IN_BOX
 
 
 class _Sources(dict[int, ObjectSource | None]):
@@ -230,7 +224,7 @@ class PlainCarrier:
                 what = "changes" if index in result.changed else "attributes"
                 warnings.append(f"{what} of an object were dropped: the library removed its metadata from the buffer")
                 continue
-            record = _opened(records, handle, there[place], ambiguous, free)
+            record = opened(records, handle, there[place], ambiguous, free)
             if attributes is not NOTHING:
                 record[keys.ATTRIBUTES] = merged(record[keys.ATTRIBUTES], attributes) if keys.ATTRIBUTES in record else attributes
         changes: dict[int | None, Any] = {at[index]: None for index in result.removed}
@@ -240,7 +234,9 @@ class PlainCarrier:
             self._change(address, changes, records, (size, frame.size), warnings)
         for new in result.new_objects:
             key, box = self._adds.add(address, new, free, warnings)
-            records[key] = _record(new, key, box, self._adds)
+            records[key] = record_of(new, key, box, self._adds)
+        if any(PARENT_ID in record for record in records.values()):
+            relate(self._there(address)[0], records)
 
     def _change(self, address: int, changes: dict[Any, Any], records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
         """Change objects by their indices among all that are there, or remove them (None), with those that repeat them."""
@@ -258,8 +254,8 @@ class PlainCarrier:
                 gone.add({**objects[index], **records.pop(key, {})}.get(UNIQUE_ID))
             else:
                 found, record = objects[index], {name: value_of(value) for name, value in records[key].items()}
-                _complete_object(found, record, source, lost or {}, sizes)
-                different = {name for name, value in change.items() if not _is_same(found.get(name), value)}
+                complete(found, record, source, lost or {}, sizes)
+                different = {name for name, value in change.items() if not is_same(found.get(name), value)}
                 if not different:
                     continue
                 step = Change(with_changes(found, change, warnings), different)
@@ -268,46 +264,9 @@ class PlainCarrier:
                 steps[handles[twin][0], metas[twin]][handles[twin][1]] = step
         boxes = {(source, meta): source.change(address, meta, step, warnings) for (source, meta), step in steps.items()}
         for key, source, meta, number, found in recorded:
-            records[key] = _record(found, key, boxes[source, meta][number], source)
+            records[key] = record_of(found, key, boxes[source, meta][number], source)
         for key in records:
             records[key] = without_parent(records[key], gone - {None})
-
-
-def _opened(records: dict[str, Any], handle: Handle, place: Place, shared: Any, free: Iterator[int]) -> dict[str, Any]:
-    """Return the record of an object, a new one where there is none, with what a conversion would lose."""
-    _, _, _, label, lost = handle
-    _, source, meta, number = place
-    key = source.key(number)
-    if not key or (shared and (source, number) in shared):  # a region that has no id, or shares it
-        key = source.key(source.claim(meta, number, free))
-    record: dict[str, Any] | None = records.get(key)
-    if record is None or (record[keys.LABEL] != label and not stands_for(label, record[keys.LABEL])):
-        record = records[key] = {keys.RECORD_KEY: key, keys.LABEL: label}
-    if lost:
-        record |= lost
-    return record
-
-
-def _record(found: Any, key: str, box: tuple[int, int, int, int], source: ObjectSource) -> dict[str, Any]:
-    """Return the entry for a new object, which has a ``box`` in its own metadata."""
-    own = source.kept | _OWN_KEYS
-    record = {name: value for name, value in found.items() if name not in own and value != _DEFAULTS.get(name)}
-    record |= {keys.RECORD_KEY: key, keys.LABEL: found[keys.LABEL]}
-    if found[keys.CLASSIFIERS]:
-        record[keys.CLASSIFIERS] = found[keys.CLASSIFIERS]
-    if packed := pack(found):
-        record[keys.PACKED] = packed
-    rect = wire.box_of_object(found)
-    x, y, width, height = box
-    if rect != box:
-        across, down = width or 1, height or 1
-        record[keys.BOX_IN_REGION] = [
-            (rect.left - x) / across,
-            (rect.top - y) / down,
-            rect.width / across,
-            rect.height / down,
-        ]
-    return record
 
 
 def _read_note(text: bytes, *, as_json: bool = False) -> dict[str, Any]:
@@ -335,47 +294,15 @@ def _complete(decoded: Frame, earlier: dict[str, Any]) -> None:
     decoded.is_reshaped = _is_reshaped(size, decoded.size)
     records = {record[keys.RECORD_KEY]: record for record in earlier[keys.OBJECTS]}
     sizes = size, decoded.size
+    numbers = {}
     for found, (source, number, _, label, lost) in zip(frame[keys.OBJECTS], decoded.handles[0], strict=True):
         record = records.get(source.key(number))
         if record is not None and (record[keys.LABEL] == label or stands_for(label, record[keys.LABEL])):
-            _complete_object(found, record, source, lost or {}, sizes)
-
-
-def _complete_object(found: Any, record: dict[str, Any], source: ObjectSource, lost: Any, sizes: Any) -> None:
-    """Fill in what our record knows of an object, and its own metadata has lost or cannot hold."""
-    if found[keys.LABEL] == ELSEWHERE:
-        found[keys.LABEL] = record[keys.LABEL]
-    for name, value in record.items():
-        if name not in _OWN_KEYS and name not in source.kept and name not in lost:
-            found[name] = value
-    if keys.CLASSIFIERS in record and (
-        keys.CLASSIFIERS not in lost or _are_same(wire.label_names(found), wire.label_names(record))
-    ):
-        found[keys.CLASSIFIERS] = record[keys.CLASSIFIERS]
-        lost.pop(keys.CLASSIFIERS, None)  # the record says more of the same
-    if keys.BOX_IN_REGION in record:
-        rect = wire.box_of_object(found)
-        left, top, width, height = record[keys.BOX_IN_REGION]
-        before, now = sizes
-        across, down = rect.width or _factor(before[0], now[0]), rect.height or _factor(before[1], now[1])
-        found[keys.BOX] = wire.box_dict(
-            round(rect.left + left * across, 6),
-            round(rect.top + top * down, 6),
-            round(width * across, 6),
-            round(height * down, 6),
-        )
-    elif keys.BOX in record and rounded(wire.box_of_object(record)) == rounded(
-        wire.box_of_object(found)
-    ):  # earlier versions wrote it
-        found[keys.BOX] = record[keys.BOX]
-    if keys.PACKED in record:
-        before, now = sizes
-        unpack(record[keys.PACKED], found, (_factor(before[0], now[0]), _factor(before[1], now[1])))
-
-
-def _is_same(there: Any, value: Any) -> bool:
-    """Return whether a value is that which is there; arrays are not compared."""
-    return not hasattr(value, "dtype") and type(there) is type(value) and bool(there == value)
+            if UNIQUE_ID in found and UNIQUE_ID in record:
+                numbers[found[UNIQUE_ID]] = record[UNIQUE_ID]
+            complete(found, record, source, lost or {}, sizes)
+    if numbers:
+        renumber(frame[keys.OBJECTS], numbers)
 
 
 def _is_reshaped(before: tuple[Any, Any] | None, now: tuple[int, int]) -> bool:
@@ -383,11 +310,3 @@ def _is_reshaped(before: tuple[Any, Any] | None, now: tuple[int, int]) -> bool:
     if before is None or None in before or before == now:
         return False
     return bool(before[0] * now[1] != before[1] * now[0])
-
-
-def _are_same(there: list[str], labels: list[str]) -> bool:
-    return len(there) == len(labels) and all(map(stands_for, there, labels))
-
-
-def _factor(before: int | None, now: int) -> float:
-    return now / before if before else 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from empycustom.model import values as model
+from empycustom.model.arrays import PARENT_ID, UNIQUE_ID
 from empycustom.model.carried import scaled_object
 from empycustom.model.keys import FRAME_NUM, HEIGHT, TIMESTAMP, WIDTH
 from empycustom.model.results import Result
@@ -22,6 +23,11 @@ class Change(NamedTuple):
 
     found: Mapping[str, Any]
     keys: Set[str]
+
+
+def lost_its_number(change: Change) -> bool:
+    """Return whether a library took away the number of an object: no other one is a part of it any more."""
+    return UNIQUE_ID in change.keys and UNIQUE_ID not in change.found
 
 
 class Frame:
@@ -162,7 +168,30 @@ class ObjectSource(Protocol):
         """
 
 
+@runtime_checkable
+class Relating(Protocol):
+    """What a source may have besides: objects that are parts of others."""
+
+    def relate(self, meta: int, number: int, parent: int) -> None:
+        """Let the object with a number in a meta be a part of another one."""
+
+
 LARGEST_NUMBER = 2**31 - 1
+NATIVE_NUMBERS = 1_000_000
+"""An object that only its own metadata says to have parts has this plus its number there as ``unique_id``."""
+
+
+def number_parents(objects: Sequence[Any], handles: Sequence[Handle], parents: Collection[int]) -> None:
+    """Give a ``unique_id`` to the objects of one source that others name as their parents, by their numbers there.
+
+    Who names one that is not there has no parent.
+    """
+    there = {handle[1] for handle in handles}
+    for found, (_, number, *_others) in zip(objects, handles, strict=True):
+        if number in parents:
+            found[UNIQUE_ID] = NATIVE_NUMBERS + number
+        if PARENT_ID in found and found[PARENT_ID] - NATIVE_NUMBERS not in there:
+            del found[PARENT_ID]
 
 
 def free_numbers(used: Collection[int]) -> Iterator[int]:

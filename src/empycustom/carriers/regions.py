@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from empycustom.carriers.protocol import Box, Change, Handle, Place, carried
+from empycustom.carriers.protocol import NATIVE_NUMBERS, Box, Change, Handle, Place, carried, lost_its_number, number_parents
 from empycustom.model import values as model
+from empycustom.model.arrays import PARENT_ID
 from empycustom.model.keys import BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, TRACK_ID
 from empycustom.model.serialize import encode
 from empycustom.model.wire import LARGEST, box_of_object, classifier_dict, clean_box, detection_of, plain_object, usable
@@ -29,6 +30,7 @@ from empycustom.native.metas import (
     set_param,
     set_region_id,
     set_region_label,
+    set_region_parent,
 )
 
 
@@ -43,14 +45,20 @@ class Regions:
 
     def decode(self, metas: Sequence[int], objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
         """Add the objects of regions."""
+        begin, parents = len(objects), set()
         for state in map(region_at, metas):
-            label, number, _, x, y, w, h, params = state
+            label, number, parent, x, y, w, h, params = state
             name = text_of_quark(label)
             if x + y + w + h > LARGEST:  # they have no sign
                 x, y, w, h = clean_box(x, y, w, h, warnings)
-            found = plain_object(name, x, y, w, h)
+            found: Any = plain_object(name, x, y, w, h)
             objects.append(found)
             handles.append((self, number, state[:-1], name, _read(params, found, warnings) if params else None))
+            if parent > 0:
+                parents.add(parent)
+                found[PARENT_ID] = NATIVE_NUMBERS + parent
+        if parents:
+            number_parents(objects[begin:], handles[begin:], parents)
 
     def locate(self, metas: Sequence[int]) -> list[Place]:
         """Return where the regions are, by all that stands in their metas but the parameters."""
@@ -73,13 +81,18 @@ class Regions:
         add_region(address, Region(number, carried(found[LABEL], warnings), *box, params))
         return self.key(number), box
 
+    def relate(self, meta: int, number: int, parent: int) -> None:  # noqa: ARG002 - the protocol has it
+        """Let a region be a part of another one."""
+        set_region_parent(meta, parent)
+
     def change(self, address: int, meta: int, changes: Mapping[int, Change | None], warnings: list[str]) -> dict[int, Box]:
         """Change the object of a region, or remove it; parameters of others stay."""
         ((number, change),) = changes.items()
         if change is None:
             remove_meta(address, meta)
-            if number:
-                disown_regions([other for api, other in scan(address) if api == REGION_API], number)
+        if number and (change is None or lost_its_number(change)):
+            disown_regions([other for api, other in scan(address) if api == REGION_API], number)
+        if change is None:
             return {}
         found, keys = change
         if BOX in keys:
@@ -87,6 +100,8 @@ class Regions:
             move_region(meta, *now)
             for structure in items(region_at(meta)[-1]):
                 _move_parts(structure, before, now)
+        if PARENT_ID in keys:  # the new one is related to it when all objects are there
+            set_region_parent(meta, 0)
         if LABEL in keys:
             set_region_label(meta, carried(found[LABEL], warnings))
         if keys & {CLASS_ID, CONFIDENCE}:

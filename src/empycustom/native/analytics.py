@@ -1,30 +1,33 @@
 """GstAnalytics, the object metadata of GStreamer since 1.24: boxes, tracking ids and classifications, and how they relate.
 
-``available`` is False where the library is not there; nothing else of this file may be used then.
+``available`` is False where the library is not there; nothing else of this file may be used then. It has turned boxes and masks
+from 1.26 on (``masks.available``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
-from empycustom.native.loading import FLAGS, bytes_of, ffi, glib, single, text
+from empycustom.native import loading, masks
+from empycustom.native.loading import bytes_of, ffi, glib, single, text_of_quark
+from empycustom.native.masks import Mask, Pixels
 
-_RELATE_TO, _ANY = 1 << 3, 2**31 - 1
+_IS_PART_OF, _CONTAIN, _RELATE_TO, _ANY, _ANY_TYPE = 1 << 1, 1 << 2, 1 << 3, 2**31 - 1, 0
 _NO_TIME = 2**64 - 1
-
-
-def _load() -> Any:
-    try:
-        return ffi.dlopen("libgstanalytics-1.0.so.0", FLAGS)
-    except OSError:
-        return None
-
-
-_lib: Any = _load()
+_lib: Any = loading.analytics
 available = _lib is not None
 API: int = _lib.gst_analytics_relation_meta_api_get_type() if available else 0
+_OBJECT, _TRACKING, _CLASSES = (
+    (
+        _lib.gst_analytics_od_mtd_get_mtd_type(),
+        _lib.gst_analytics_tracking_mtd_get_mtd_type(),
+        _lib.gst_analytics_cls_mtd_get_mtd_type(),
+    )
+    if available
+    else (0, 0, 0)
+)
 
 
 class Label(NamedTuple):
@@ -37,7 +40,9 @@ class Label(NamedTuple):
 class Detection(NamedTuple):
     """One object: its place in pixels, its tracking id (None: not tracked), and a list of labels for each classification.
 
-    ``id`` is its number in its buffer's relation meta and stays the same when the buffer is copied.
+    ``id`` is its number in its buffer's relation meta and stays the same when the buffer is copied. ``rotation``: by how much the
+    box is turned about its centre, in radians, clockwise. ``mask``: what is stretched over a part of the frame, or over the box.
+    ``parent``: the id of the object that it is a part of.
     """
 
     id: int
@@ -49,20 +54,23 @@ class Detection(NamedTuple):
     confidence: float
     tracking_id: int | None
     classifications: list[list[Label]]
-
-
-def detection(meta: Any, number: int) -> Detection:
-    """Read the object with an id of a relation meta."""
-    mtd = ffi.new("GstAnalyticsMtd *")
-    _check(_lib.gst_analytics_relation_meta_get_od_mtd(meta, number, mtd))
-    return _detection(meta, mtd)
+    rotation: float = 0.0
+    mask: Mask | Pixels | None = None
+    parent: int | None = None
 
 
 def detections_at(meta_address: int) -> list[Detection]:
     """Read the objects of the relation meta at an address, in the order in which they were added."""
     meta, mtd = ffi.cast("void *", meta_address), ffi.new("GstAnalyticsMtd *")
     numbers = range(_lib.gst_analytics_relation_get_length(meta))
-    return [_detection(meta, mtd) for number in numbers if _lib.gst_analytics_relation_meta_get_od_mtd(meta, number, mtd)]
+    parents: dict[int, int] = {}
+    of_objects = masks.masks_in(meta)[0] if masks.available else {}
+    found = [
+        _detection(meta, mtd, of_objects, parents)
+        for number in numbers
+        if _lib.gst_analytics_relation_meta_get_od_mtd(meta, number, mtd)
+    ]
+    return [each._replace(parent=parents[each.id]) if each.id in parents else each for each in found] if parents else found
 
 
 def numbers_at(meta_address: int) -> list[int]:
@@ -72,23 +80,30 @@ def numbers_at(meta_address: int) -> list[int]:
     return [mtd.id for number in numbers if _lib.gst_analytics_relation_meta_get_od_mtd(meta, number, mtd)]
 
 
-def _detection(meta: Any, mtd: Any) -> Detection:
-    box, confidence = ffi.new("int[4]"), ffi.new("float *")
-    _lib.gst_analytics_od_mtd_get_location(mtd, box, box + 1, box + 2, box + 3, confidence)
-    label = _name(_lib.gst_analytics_od_mtd_get_obj_type(mtd))
-    tracking = [_tracking_id(other) for other in _related(meta, mtd.id, _lib.gst_analytics_tracking_mtd_get_mtd_type())]
-    classes = [_labels(other) for other in _related(meta, mtd.id, _lib.gst_analytics_cls_mtd_get_mtd_type())]
-    x, y, w, h = box
-    return Detection(mtd.id, label, x, y, w, h, single(confidence[0]), tracking[0] if tracking else None, classes)
+def _detection(meta: Any, mtd: Any, of_objects: dict[int, Mask], parents: dict[int, int]) -> Detection:
+    """Read an object. ``parents`` grows by what it says of itself and its parts."""
+    x, y, w, h, rotation, confidence = masks.place_of(mtd)
+    number, label = mtd.id, text_of_quark(_lib.gst_analytics_od_mtd_get_obj_type(mtd))
+    tracking_id, classes = None, []
+    for other in _related(meta, number):
+        kind = _lib.gst_analytics_mtd_get_mtd_type(other)
+        if kind == _CLASSES:
+            classes.append(_labels(other))
+        elif kind == _TRACKING and tracking_id is None:
+            tracking_id = _tracking_id(other)
+        elif kind == _OBJECT:
+            relation = _lib.gst_analytics_relation_meta_get_relation(meta, number, other.id)
+            if relation & _IS_PART_OF:
+                parents[number] = other.id
+            elif relation & _CONTAIN:
+                parents.setdefault(other.id, number)
+    return Detection(number, label, x, y, w, h, confidence, tracking_id, classes, rotation, of_objects.get(number))
 
 
-def _related(meta: Any, number: int, kind: int) -> list[Any]:
-    state, found = ffi.new("void **"), []
-    mtd = ffi.new("GstAnalyticsMtd *")
-    while _lib.gst_analytics_relation_meta_get_direct_related(meta, number, _ANY, kind, state, mtd):
-        found.append(mtd)
-        mtd = ffi.new("GstAnalyticsMtd *")
-    return found
+def _related(meta: Any, number: int) -> Iterator[Any]:
+    state, mtd = ffi.new("void **"), ffi.new("GstAnalyticsMtd *")
+    while _lib.gst_analytics_relation_meta_get_direct_related(meta, number, _ANY, _ANY_TYPE, state, mtd):
+        yield mtd
 
 
 def _tracking_id(mtd: Any) -> int:
@@ -99,13 +114,12 @@ def _tracking_id(mtd: Any) -> int:
 
 def _labels(mtd: Any) -> list[Label]:
     return [
-        Label(_name(_lib.gst_analytics_cls_mtd_get_quark(mtd, index)), single(_lib.gst_analytics_cls_mtd_get_level(mtd, index)))
+        Label(
+            text_of_quark(_lib.gst_analytics_cls_mtd_get_quark(mtd, index)),
+            single(_lib.gst_analytics_cls_mtd_get_level(mtd, index)),
+        )
         for index in range(_lib.gst_analytics_cls_mtd_get_length(mtd))
     ]
-
-
-def _name(quark: int) -> str:
-    return text(glib.g_quark_to_string(quark))
 
 
 def add_detection(address: int, detection: Detection) -> int:
@@ -114,8 +128,7 @@ def add_detection(address: int, detection: Detection) -> int:
     if not meta:
         raise NativeError("GStreamer refused to add analytics metadata")
     mtd = ffi.new("GstAnalyticsMtd *")
-    box = (detection.x, detection.y, detection.w, detection.h)
-    _check(_lib.gst_analytics_relation_meta_add_od_mtd(meta, quark_of(detection.label), *box, detection.confidence, mtd))
+    add_object(meta, detection, mtd)
     number = int(mtd.id)
     if detection.tracking_id is not None:
         add_tracking(meta, detection.tracking_id, mtd)
@@ -123,7 +136,33 @@ def add_detection(address: int, detection: Detection) -> int:
     for labels in detection.classifications:
         add_classification(meta, labels, mtd)
         relate(meta, number, mtd.id)
+    if detection.mask is not None:
+        masks.add_mask(meta, detection.mask, detection[2:6], number, mtd)
+        relate(meta, number, mtd.id)
+    if detection.parent is not None:
+        set_parent(meta, number, detection.parent)
     return number
+
+
+def add_object(meta: Any, detection: Detection, mtd: Any) -> None:
+    """Add the box of an object, with its label, to a relation meta; ``mtd`` is set to it."""
+    quark, box, rotation = quark_of(detection.label), detection[2:6], detection.rotation
+    if rotation and masks.available:
+        add_oriented = _lib.gst_analytics_relation_meta_add_oriented_od_mtd
+        _check(add_oriented(meta, quark, *box, rotation, detection.confidence, mtd))
+    else:
+        _check(_lib.gst_analytics_relation_meta_add_od_mtd(meta, quark, *box, detection.confidence, mtd))
+
+
+def relate_part(meta_address: int, number: int, parent: int) -> None:
+    """Let an object be a part of another one, by their ids in the relation meta at an address."""
+    set_parent(ffi.cast("void *", meta_address), number, parent)
+
+
+def set_parent(meta: Any, number: int, parent: int) -> None:
+    """Let an object be a part of another one, by their ids in a relation meta."""
+    _check(_lib.gst_analytics_relation_meta_set_relation(meta, _CONTAIN, parent, number))
+    _check(_lib.gst_analytics_relation_meta_set_relation(meta, _IS_PART_OF, number, parent))
 
 
 def add_tracking(meta: Any, number: int, mtd: Any) -> None:

@@ -14,14 +14,15 @@ from itertools import zip_longest
 from typing import Any
 
 from empycustom.errors import NativeError
-from empycustom.native import analytics
+from empycustom.native import analytics, masks
 from empycustom.native.analytics import API, Detection, Label
-from empycustom.native.loading import ffi, glib, has
+from empycustom.native.loading import analytics as _lib
+from empycustom.native.loading import ffi, glib
+from empycustom.native.masks import Box, Mask, Pixels
 from empycustom.native.metas import AS_IT_IS, COPY, Snapshot, remove_meta, scan
 
-_ANY_TYPE, _ANY_RELATION, _RELATE_TO = 0, 2**31 - 1, 1 << 3
+_ANY_TYPE, _ANY_RELATION, _PARTS = 0, 2**31 - 1, 1 << 1 | 1 << 2  # the last: IS_PART_OF and CONTAIN
 _REMOVED, _SMALLEST = b"removed-by-empycustom", 8  # the name of our type, and the bytes of an item of it
-_lib: Any = analytics._lib
 
 Adder = Callable[[Any, Any], None]
 """Adds an item to a relation meta; the second argument is set to it."""
@@ -33,7 +34,7 @@ def change_detections(address: int, meta: int, changes: Mapping[int, Detection |
     source = next((found for api, found in scan(copy.address) if api == API), 0)
     if not source:
         raise NativeError("GStreamer refused to copy analytics metadata")
-    plan = _Plan(ffi.cast("void *", source))
+    plan = _Plan(source)
     gone = {number for number, detection in changes.items() if detection is None}
     for number, detection in changes.items():
         plan.change(number, detection, gone)
@@ -44,38 +45,48 @@ def change_detections(address: int, meta: int, changes: Mapping[int, Detection |
 class _Plan:
     """What becomes of each item of a relation meta: another one in its place, nothing, or the same; and what is added."""
 
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        numbers = range(_lib.gst_analytics_relation_get_length(source))
-        self._related = [[*_related(source, number)] for number in numbers]
-        self._kinds = [_kind(source, number) for number in numbers]
+    def __init__(self, source: int) -> None:
+        self._source = ffi.cast("void *", source)
+        numbers = range(_lib.gst_analytics_relation_get_length(self._source))
+        self._related = [[*_related(self._source, number)] for number in numbers]
+        self._kinds = [_kind(self._source, number) for number in numbers]
+        self._objects = {each.id: each for each in analytics.detections_at(source)}
         self._replaced: dict[int, Adder] = {}
         self._removed: set[int] = {number for number in numbers if not self._kinds[number]}
         self._added: list[tuple[int, Adder]] = []
         self._separated: set[tuple[int, int]] = set()
+        self._parents: dict[int, int | None] = {}
 
     def change(self, number: int, after: Detection | None, gone: set[int]) -> None:
         """Change the object with an id, or remove it (None); ``gone`` are the ids of all that are removed."""
-        objects = _lib.gst_analytics_od_mtd_get_mtd_type()
-        items = [other for other in self._related[number] if self._kinds[other] != objects]
+        before = self._objects[number]
+        items = [other for other in self._related[number] if other not in self._objects]
+        if (
+            isinstance(before.mask, Mask) and before.mask.id not in items
+        ):  # the mask knows its object, and the object not its mask
+            items.append(before.mask.id)
         shared = {
             other
             for other in items
             for owner in self._related[other]
-            if owner != number and owner not in gone and self._kinds[owner] == objects
+            if owner != number and owner not in gone and owner in self._objects
         }
         if after is None:
             self._removed |= {number, *items} - shared
             return
-        before = analytics.detection(self._source, number)
-        if before._replace(tracking_id=after.tracking_id, classifications=after.classifications) != after:
-            self._replaced[number] = _object(self._source, number, before, after)
+        if _core(before) != _core(after):
+            self._replaced[number] = partial(_add_object, after)
         if after.tracking_id != before.tracking_id:
             tracks = [partial(_add_tracking, after.tracking_id)] if after.tracking_id is not None else []
             self._let_have(number, items, shared, _lib.gst_analytics_tracking_mtd_get_mtd_type(), tracks)
         if after.classifications != before.classifications:
             classes = [partial(_add_classification, labels) for labels in after.classifications]
             self._let_have(number, items, shared, _lib.gst_analytics_cls_mtd_get_mtd_type(), classes)
+        if after.mask != before.mask or (after.mask and after[2:6] != before[2:6]):
+            pictures = [partial(_add_mask, after.mask, _region(before, after), number)] if after.mask else []
+            self._let_have(number, items, shared, _lib.gst_analytics_segmentation_mtd_get_mtd_type(), pictures)
+        if after.parent != before.parent:
+            self._parents[number] = after.parent
 
     def _let_have(self, number: int, items: list[int], shared: set[int], kind: int, adders: Sequence[Adder]) -> None:
         """Let an object have other items of a type than before; those that others have as well are only separated from it."""
@@ -104,13 +115,21 @@ class _Plan:
         for number, adder in self._added:
             adder(meta, mtd)
             analytics.relate(meta, number, mtd.id)
+        for number, parent in self._parents.items():
+            if parent is not None:
+                analytics.set_parent(meta, number, parent)
 
     def _relate(self, meta: Any) -> None:
         for number, others in enumerate(self._related):
             for other in others:
                 if not self._removed & {number, other} and (number, other) not in self._separated:
                     relation = _lib.gst_analytics_relation_meta_get_relation(self._source, number, other)
+                    if self._has_other_parent(number, other) or self._has_other_parent(other, number):
+                        relation &= ~_PARTS
                     _checked(_lib.gst_analytics_relation_meta_set_relation(meta, relation, number, other))
+
+    def _has_other_parent(self, number: int, parent: int) -> bool:
+        return number in self._parents and self._objects[number].parent == parent
 
 
 def _related(meta: Any, number: int) -> Iterator[int]:
@@ -137,25 +156,28 @@ def _copy(source: Any, number: int, kind: int, origin: int, meta: Any, address: 
         _checked(transform(address, mtd, origin, COPY, AS_IT_IS))
 
 
-def _object(source: Any, number: int, before: Detection, after: Detection) -> Adder:
-    """Return what adds an object with another label, box or confidence; it stays turned as it is."""
-    from_mtd = ffi.new("GstAnalyticsMtd *", {"id": number, "meta": source})
-    box, turned = after[2:6], ffi.new("float[2]")  # by how much, and the confidence
-    if has(_lib, "gst_analytics_od_mtd_get_oriented_location"):
-        own = ffi.new("int[4]")
-        _lib.gst_analytics_od_mtd_get_oriented_location(from_mtd, own, own + 1, own + 2, own + 3, turned, turned + 1)
-        if box == before[2:6]:  # the upright box around it
-            box = tuple(own)
-    quark, angle = analytics.quark_of(after.label), turned[0]
+def _core(detection: Detection) -> tuple[Any, ...]:
+    """Return what is in the item of an object itself."""
+    return (*detection[1:7], detection.rotation)
 
-    def add(meta: Any, mtd: Any) -> None:
-        if angle:
-            add_oriented = _lib.gst_analytics_relation_meta_add_oriented_od_mtd
-            _checked(add_oriented(meta, quark, *box, angle, after.confidence, mtd))
-        else:
-            _checked(_lib.gst_analytics_relation_meta_add_od_mtd(meta, quark, *box, after.confidence, mtd))
 
-    return add
+def _region(before: Detection, after: Detection) -> Box:
+    """Return where the mask of an object is when it has changed: it stays where it was, in parts of the box."""
+    mask, box, old = after.mask, after[2:6], before[2:6]
+    if isinstance(mask, Pixels) or mask is None or mask.box == old:
+        return box
+    across, down = box[2] / (old[2] or 1), box[3] / (old[3] or 1)
+    left, top, width, height = mask.box
+    x, y = box[0] + (left - old[0]) * across, box[1] + (top - old[1]) * down
+    return round(x), round(y), round(width * across), round(height * down)
+
+
+def _add_object(detection: Detection, meta: Any, mtd: Any) -> None:
+    analytics.add_object(meta, detection, mtd)
+
+
+def _add_mask(mask: Mask | Pixels, box: Box, number: int, meta: Any, mtd: Any) -> None:
+    masks.add_mask(meta, mask, box, number, mtd)
 
 
 def _add_tracking(number: int, meta: Any, mtd: Any) -> None:

@@ -247,6 +247,9 @@ typedef struct { GstMeta meta; size_t num_tensors; address tensors; } GstTensorM
 GType gst_tensor_meta_api_get_type(void);
 uintptr_t gst_analytics_segmentation_mtd_get_mtd_type(void);
 address gst_analytics_segmentation_mtd_get_mask(const GstAnalyticsMtd *mtd, int *x, int *y, unsigned *w, unsigned *h);
+gboolean gst_analytics_relation_meta_add_segmentation_mtd(
+    void *meta, address buffer, int type, size_t count, unsigned *regions, int x, int y, unsigned w, unsigned h,
+    GstAnalyticsMtd *added);
 size_t gst_analytics_segmentation_mtd_get_region_count(const GstAnalyticsMtd *mtd);
 unsigned gst_analytics_segmentation_mtd_get_region_id(const GstAnalyticsMtd *mtd, size_t index);
 

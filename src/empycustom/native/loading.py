@@ -20,6 +20,10 @@ glib: Any = ffi.dlopen("libgobject-2.0.so.0", FLAGS)
 gst: Any = ffi.dlopen("libgstreamer-1.0.so.0", FLAGS)
 video: Any = ffi.dlopen("libgstvideo-1.0.so.0", FLAGS)
 allocators: Any = ffi.dlopen("libgstallocators-1.0.so.0", FLAGS)
+try:
+    analytics: Any = ffi.dlopen("libgstanalytics-1.0.so.0", FLAGS)
+except OSError:  # it came with GStreamer 1.24
+    analytics = None
 
 # Types of metas that are used earlier than this are registered without their tags.
 gst.gst_init(ffi.NULL, ffi.NULL)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from empycustom.native import analytics, tensors
-from empycustom.native.loading import ffi, gst, int_in, reader, text_of_quark
+from empycustom.errors import NativeError
+from empycustom.native import tensors
+from empycustom.native.loading import address_of, ffi, glib, gst, int_in, reader, single, text_of_quark, video
+from empycustom.native.loading import analytics as _lib
 from empycustom.native.memory import held_bytes
-from empycustom.native.metas import described_at, video_layout
+from empycustom.native.metas import described_at, size_of, video_layout
 
-_lib: Any = analytics._lib
-available = tensors.available  # both came with 1.26
+available = tensors.available  # all of it came with 1.26
+_OBJECT, _MASK = (
+    (_lib.gst_analytics_od_mtd_get_mtd_type(), _lib.gst_analytics_segmentation_mtd_get_mtd_type()) if available else (0, 0)
+)
+_ANY, _INSTANCE, _GRAY8 = 2**31 - 1, 1, 25
+_FREE = address_of(ffi.addressof(glib, "g_free"))
+Box = tuple[int, int, int, int]
 _TYPES = {25: "u1", 26: ">u2", 27: "<u2"}  # GstVideoFormat: GRAY8, GRAY16_BE, GRAY16_LE
 _pool = reader("GstBuffer", "pool")
 
@@ -25,7 +32,7 @@ class Mask(NamedTuple):
     """
 
     id: int
-    box: tuple[int, int, int, int]
+    box: Box
     regions: tuple[int, ...]
     labels: dict[int, str]
     kind: str
@@ -40,20 +47,75 @@ class Mask(NamedTuple):
         return held_bytes(self.buffer)
 
 
+class Pixels(NamedTuple):
+    """A mask to be written: rows of bytes, one behind the other, which are 0 where the object is not, and 1 where it is."""
+
+    width: int
+    height: int
+    data: bytes
+
+
+def masks_in(meta: Any) -> tuple[dict[int, Mask], list[Mask]]:
+    """Read the masks of a relation meta: those of objects, by the objects' ids, and those about the frame.
+
+    A mask of several regions, or of several objects, is about the frame.
+    """
+    numbers = [*_items(meta, _MASK)]
+    if not numbers:
+        return {}, []
+    owners = {number: {*_related(meta, number, _OBJECT)} for number in numbers}
+    for owner in [*_items(meta, _OBJECT)]:
+        for number in _related(meta, owner, _MASK):
+            owners[number].add(owner)
+    of_objects: dict[int, Mask] = {}
+    of_frame = []
+    for mask in (_read(meta, number) for number in numbers):
+        its = owners[mask.id]
+        if len(its) != 1 or of_objects.keys() & its or sum(map(bool, mask.regions)) > 1:
+            of_frame.append(mask)
+        else:
+            of_objects[its.pop()] = mask
+    return of_objects, of_frame
+
+
 def masks_of_frame(meta_address: int) -> list[Mask]:
-    """Read the masks of the relation meta at an address that are about none of its objects."""
-    meta = ffi.cast("void *", meta_address)
-    masks = [*_items(meta, _lib.gst_analytics_segmentation_mtd_get_mtd_type())]
-    if not masks:
-        return []
-    objects = _lib.gst_analytics_od_mtd_get_mtd_type()
-    of_objects = {
-        mask
-        for number in _items(meta, objects)
-        for mask in masks
-        if _relation(meta, number, mask) or _relation(meta, mask, number)
-    }
-    return [_read(meta, mask) for mask in masks if mask not in of_objects]
+    """Read the masks of the relation meta at an address that are about the whole frame."""
+    return masks_in(ffi.cast("void *", meta_address))[1]
+
+
+def add_mask(meta: Any, mask: Mask | Pixels, box: Box, number: int, mtd: Any) -> None:
+    """Add a mask, stretched over a box, to a relation meta; ``mtd`` is set to it. ``number``: of its object.
+
+    The pixels of one object have another value than those of the next, for overlays that paint them by value.
+    """
+    if isinstance(mask, Mask):
+        buffer, regions = address_of(gst.gst_mini_object_ref(ffi.cast("void *", mask.buffer))), mask.regions
+    else:
+        regions = (1 + number % 255,)
+        buffer = _picture(mask.width, mask.height, mask.data.replace(b"\1", bytes(regions)))
+    x, y, w, h = box
+    ids = ffi.new("unsigned[]", regions)
+    if not _lib.gst_analytics_relation_meta_add_segmentation_mtd(meta, buffer, _INSTANCE, len(regions), ids, x, y, w, h, mtd):
+        raise NativeError("GStreamer refused to add a mask")
+
+
+def _picture(width: int, height: int, data: bytes) -> int:
+    memory = glib.g_malloc(len(data))
+    ffi.memmove(ffi.cast("void *", memory), data, len(data))
+    buffer: int = gst.gst_buffer_new()
+    gst.gst_buffer_append_memory(buffer, gst.gst_memory_new_wrapped(0, memory, len(data), 0, len(data), memory, _FREE))
+    video.gst_buffer_add_video_meta_full(buffer, 0, _GRAY8, width, height, 1, [0], [width])
+    return buffer
+
+
+def place_of(mtd: Any) -> tuple[int, int, int, int, float, float]:
+    """Return left, top, width and height of an object's box before it is turned, by how much it is, and its confidence."""
+    box, numbers = ffi.new("int[4]"), ffi.new("float[2]")
+    if available:
+        _lib.gst_analytics_od_mtd_get_oriented_location(mtd, box, box + 1, box + 2, box + 3, numbers, numbers + 1)
+    else:
+        _lib.gst_analytics_od_mtd_get_location(mtd, box, box + 1, box + 2, box + 3, numbers + 1)
+    return *box, single(numbers[0]), single(numbers[1])
 
 
 def _items(meta: Any, kind: int) -> Iterator[int]:
@@ -62,8 +124,10 @@ def _items(meta: Any, kind: int) -> Iterator[int]:
         yield mtd.id
 
 
-def _relation(meta: Any, one: int, other: int) -> int:
-    return int(_lib.gst_analytics_relation_meta_get_relation(meta, one, other))
+def _related(meta: Any, number: int, kind: int) -> Iterator[int]:
+    state, mtd = ffi.new("void **"), ffi.new("GstAnalyticsMtd *")
+    while _lib.gst_analytics_relation_meta_get_direct_related(meta, number, _ANY, kind, state, mtd):
+        yield mtd.id
 
 
 def _read(meta: Any, number: int) -> Mask:
@@ -76,8 +140,9 @@ def _read(meta: Any, number: int) -> Mask:
     described, layout = described_at(buffer), video_layout(buffer)
     kind, *shape = described or (0, 0, 0)
     offset, stride = (layout.offsets[0], layout.strides[0]) if layout and layout.offsets else (0, 0)
-    if offset == 0 and _is_packed(buffer, shape[0], stride):
-        stride = shape[0]
+    row = shape[0] * (1 if kind == _GRAY8 else 2)
+    if offset == 0 and row < stride and _is_packed(buffer, row, shape, stride):
+        stride = row
     return Mask(
         number,
         (*place, *size),
@@ -91,14 +156,18 @@ def _read(meta: Any, number: int) -> Mask:
     )
 
 
-def _is_packed(buffer: int, width: int, stride: int) -> bool:
-    """Return whether rows of ``width`` bytes lie one behind the other in a buffer that says something else.
+def _is_packed(buffer: int, row: int, shape: Sequence[int], stride: int) -> bool:
+    """Return whether rows of so many bytes lie one behind the other in a buffer whose GstVideoMeta says something else.
 
-    yolosegv8tensordec of GStreamer 1.28 takes a larger picture from a pool, says in its GstVideoMeta that it is smaller, and
-    leaves the stride. segmentationoverlay reads it so, too.
+    Such a meta has a stride that is a multiple of 4, unless one is given; who writes masks may not know it, and then there are
+    too few bytes. And yolosegv8tensordec of GStreamer 1.28 takes a larger picture from a pool, says in its meta that it is
+    smaller, and leaves the stride. segmentationoverlay reads all masks so.
     """
+    width, height = shape
+    if stride * (height - 1) + row > size_of(buffer):
+        return True
     (pool,) = _pool(buffer)
-    if stride == width or not pool:
+    if not pool:
         return False
     config, caps = gst.gst_buffer_pool_get_config(pool), ffi.new("address *")
     nothing = ffi.new("unsigned[3]")

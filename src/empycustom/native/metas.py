@@ -271,6 +271,11 @@ def set_region_id(meta_address: int, region_id: int) -> None:
     _region(meta_address).id = region_id
 
 
+def set_region_parent(meta_address: int, region_id: int) -> None:
+    """Let a region be a part of the one with an id; 0: of none."""
+    _region(meta_address).parent_id = region_id
+
+
 def set_region_label(meta_address: int, label: str) -> None:
     """Give a region another label."""
     _region(meta_address).roi_type = glib.g_quark_from_string(bytes_of(label))

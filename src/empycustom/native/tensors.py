@@ -1,18 +1,17 @@
-"""What GstAnalytics says about whole frames, since GStreamer 1.26: tensors, and maps of classes (segmentation).
+"""Tensors on buffers, since GStreamer 1.26: raw output of networks, in buffers of their own beside the frame's.
 
-Both are in buffers of their own beside the frame's. What is returned has their bytes, without a copy, and keeps those buffers.
+What is returned has their bytes, without a copy, and keeps those buffers.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from empycustom.native import analytics
+from empycustom.native.loading import analytics as _lib
 from empycustom.native.loading import ffi, has, reader, text_of_quark, unpacker
 from empycustom.native.memory import held_bytes
 
-_lib: Any = analytics._lib
-available = analytics.available and has(_lib, "gst_tensor_meta_api_get_type")
+available = _lib is not None and has(_lib, "gst_tensor_meta_api_get_type")
 API: int = _lib.gst_tensor_meta_api_get_type() if available else 0
 # GstTensorDataType; those from "string" on came with 1.28.
 _TYPES = (
