@@ -35,7 +35,7 @@ MOST_MISSES = 2
 if not hasattr(cv2, "HOGDescriptor"):
     raise ImportError(
         f"OpenCV {cv2.__version__} has no people detector (HOG), which is not in the main package of OpenCV 5; "
-        "pip install 'opencv-python-headless<5' (opencv-contrib-python-headless also has it), or use onnx_detector.py"
+        "pip install 'opencv-python-headless<5' (opencv-contrib-python-headless also has it), or use empycustom.libs.detect"
     )
 hog = cv2.HOGDescriptor()
 hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())

@@ -161,7 +161,7 @@ def test_the_demo_measures_and_draws_every_person(launch, walkers):
             assert edge.any(axis=1).mean() > 0.9
 
 
-WITH_A_MODEL = {"onnx_detector.py", "torch_classes.py"}  # see test_models.py
+WITH_A_MODEL = {"torch_classes.py"}  # see test_models.py
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

@@ -117,6 +117,57 @@ def test_each_layout_is_recognised_and_gives_the_box_at_its_pixels(tmp_path, lay
     assert [each["rect_params"] for each in find(path, layout=layout)] == [found["rect_params"]]
 
 
+KNOWN = [  # of models for pictures of 640x640: the layout, the shape, how many labels are given
+    ("yolov8", (1, 84, 8400), 80),
+    ("yolov8", (1, 84, 8400), 0),
+    ("yolov8", (1, 5, 8400), 0),
+    ("yolov8", (1, 6, 8400), 2),
+    ("yolov5", (1, 25200, 85), 80),
+    ("yolov5", (1, 25200, 85), 0),
+    ("yolov5", (1, 25200, 6), 1),
+    ("yolox", (1, 8400, 85), 80),
+    ("yolox", (1, 8400, 6), 1),
+    ("end-to-end", (1, 300, 6), 80),
+    ("end-to-end", (1, 1000, 6), 3),
+]
+
+
+@pytest.mark.parametrize(("layout", "shape", "labels"), KNOWN)
+def test_well_known_shapes_are_enough(tmp_path, layout, shape, labels):
+    path = network(tmp_path / "m.onnx", [np.zeros(shape, np.float32)], size=(640, 640))
+    assert Model(options_of(path, labels=[f"class {n}" for n in range(labels)] or None)).layout == layout
+
+
+def test_a_yolox_that_decodes_its_boxes_itself_is_read_so(tmp_path):
+    made = rows(7, [[*MIDDLE, 0.9, 0.1, 1]])
+    made[:, 2:4] = 20
+    (found,) = find(network(tmp_path / "m.onnx", [made[None]]))
+    assert list(found["rect_params"].values()) == pytest.approx(TOP_LEFT_BOX, abs=1e-3)
+
+
+def test_a_model_that_suppresses_overlaps_itself_may_find_nothing(tmp_path):
+    """It has as many rows as it found: none in the black picture that it is tried with."""
+    nodes = [
+        helper.make_node("ReduceMax", ["images"], ["brightest"], keepdims=0),
+        helper.make_node("Less", ["c1", "brightest"], ["chosen"]),
+        helper.make_node("Compress", ["c0", "chosen"], ["o0"], axis=1),
+    ]
+    made = np.array([[[*CORNERS, 0.9, 4], [40, 20, 60, 40, 0.8, 4], [0, 0, 9, 9, 0.5, 1]]])
+    path = network(tmp_path / "m.onnx", [made, made[0, :, 4]], nodes=nodes, metadata={"end2end": True, "task": "detect"})
+    model = onnx.load(path)
+    del model.graph.output[1:]
+    onnx.save(model, path)
+    assert find(path, np.zeros((64, 64, 3), np.uint8), layout="end-to-end") == []
+    found = find(path, np.full((64, 64, 3), 215, np.uint8), layout="end-to-end")
+    assert [each["confidence"] for each in found] == pytest.approx([0.8, 0.5])
+
+
+def test_a_model_of_half_precision(tmp_path):
+    path = network(tmp_path / "m.onnx", CASES["yolov8"][0], metadata=DETECT, kind=TensorProto.FLOAT16)
+    (found,) = find(path)
+    assert list(found["rect_params"].values()) == pytest.approx(CENTRED_BOX, abs=1e-3)
+
+
 @pytest.mark.parametrize("layout", ["yolov8-seg", "end-to-end-seg"])
 def test_masks_lie_over_the_box_that_was_cut_at_the_picture(tmp_path, layout):
     (found,) = find(network(tmp_path / "m.onnx", CASES[layout][0], metadata=CASES[layout][1]))

@@ -241,10 +241,13 @@ def _decode_yolox(outputs: list[Array], known: Shape, least: float) -> Found:
     for step in (8, 16, 32):
         y, x = np.mgrid[: -(-height // step), : -(-width // step)]
         grids.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, step)], axis=1))
+    is_decoded = np.median(rows[:, 2:4]) > 4  # pixels, where else the logarithm of a size in cells is, which is about 0
     sure = rows[:, 4] >= least
     rows, grid = rows[sure], np.concatenate(grids).astype(np.float32)[sure]
-    middle, size = (rows[:, :2] + grid[:, :2]) * grid[:, 2:], np.exp(np.minimum(rows[:, 2:4], 20)) * grid[:, 2:]
-    placed = np.concatenate([middle, size], axis=1)
+    placed = rows[:, :4]
+    if not is_decoded:
+        middle, size = (rows[:, :2] + grid[:, :2]) * grid[:, 2:], np.exp(np.minimum(rows[:, 2:4], 20)) * grid[:, 2:]
+        placed = np.concatenate([middle, size], axis=1)
     return _best(placed, rows[:, 4:5] * rows[:, 5:], least)[1]
 
 
