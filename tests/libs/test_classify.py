@@ -164,6 +164,38 @@ def test_a_frame_without_objects_is_not_mapped_and_one_with_them_has_to_have_col
         play([found(*PLACES[0])], options, THREE, format="I420")
 
 
+def tracked(number, *place):
+    return found(*place, object_id=number)
+
+
+def test_tracked_objects_are_classified_again_after_some_frames_and_others_on_each(means, calls):
+    def finds(_buffer, in_meta, _options):
+        now = in_meta["frame"][0]["frame_num"]
+        place = PLACES[min(now // 2, 2)]  # it goes from red to green to blue
+        objects = [tracked(7, *place), *([tracked(8, *PLACES[1])] if now == 4 else []), found(*place)]
+        return {"frame": [{"new_object": objects}]}
+
+    options = {"model": means(), "values": "0-1", "scores": "independent", "labels": COLOURS, "every": 3}
+    with empycustom.process([THREE] * 7, [finds, LIBRARY], options=[{}, options]) as results:
+        frames = [result.objects for result in results]
+    assert [[*labels(each[0])] for each in frames] == [["red"]] * 3 + [["green"]] * 3 + [["blue"]]
+    assert [[*labels(each[-1])] for each in frames] == [["red"]] * 2 + [["green"]] * 2 + [["blue"]] * 3
+    assert calls[-7:] == [2, 1, 1, 2, 2, 1, 2]
+
+
+def test_labels_are_not_remembered_across_streams_and_seeks(means, calls):
+    options = {"model": means(), "values": "0-1", "scores": "independent", "labels": COLOURS, "every": 100}
+    remembered = classify.Remembered(100)
+    frame = {"source_id": 0, "source": "a", "frame_num": 9, "object": [{"object_id": 3}, {"object_id": -1}]}
+    for obj in frame["object"]:
+        remembered.keep(frame, obj, ["x"])
+    assert remembered.of({**frame, "frame_num": 108}) == {0: ["x"]}
+    for other in ({"frame_num": 109}, {"frame_num": 8}, {"source": "b"}, {"source_id": 1}):
+        assert remembered.of({**frame, **other}) == {}
+    assert [[*labels(obj)] for (obj,) in play([tracked(1, *PLACES[0])], options, THREE, count=4)] == [["red"]] * 4
+    assert calls == [1, 2, 1, 1]  # three at the start, and the first frame
+
+
 # What the network sees.
 
 
@@ -266,6 +298,12 @@ def test_scores_become_probabilities(tmp_path, row, scores, expected):
     path = constant(tmp_path / "m.onnx", {"row": [row]})
     (mean,) = seen([found(*PLACES[0])], {"model": path, "scores": scores}, THREE)
     assert mean == pytest.approx(expected, abs=1e-5)
+
+
+def test_scores_that_are_no_numbers_are_an_error(tmp_path):
+    path = constant(tmp_path / "m.onnx", {"row": [[1, float("nan"), 0]]})
+    with pytest.raises(empycustom.EmPyCustomError, match="the model returned nan for an object"):
+        seen([found(*PLACES[0])], {"model": path}, THREE)
 
 
 def test_the_metadata_of_a_model_says_what_is_not_set(tmp_path, means):

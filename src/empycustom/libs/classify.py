@@ -50,6 +50,7 @@ OPTIONS = {
     "top": Option(1, "so many labels at most, the surest ones", limits=(1, 1000)),
     "margin": Option(0.0, "how much more than the box is looked at, at each side, as a part of its smaller side", limits=(0, 5)),
     "min_size": Option(1, "objects whose smaller side is less are left out", limits=(1, None), unit="pixels"),
+    "every": Option(1, "a tracked object is classified again after so many frames", limits=(1, 1_000_000), unit="frames"),
     "fit": Option("", 'how its shape becomes that of the input; "": as the model says', choices=("", STRETCHED, CENTRED, CUT)),
     "values": Option("", 'the range of colours that the network was trained with; "": the model says it', choices=("", *VALUES)),
     "bgr": Option(False, "the network takes blue first"),
@@ -80,23 +81,28 @@ def process_ip(io_buffer: Any, in_meta: Mapping[str, Any], options: Mapping[str,
     if options is not cutter.options and options != cutter.options:  # they were changed while the pipeline plays
         cutter = Cutter(options, classifier)
     pictures: list[Array] = []
-    places: list[dict[str, Any]] = []
+    places: list[tuple[Mapping[str, Any], int, dict[str, Any]]] = []
     changed: list[list[dict[str, Any]]] = []
     for frame in in_meta["frame"]:
-        changed.append([{} for _ in frame["object"]])
-        for index, picture in cutter.pictures(io_buffer, in_meta, frame):
+        changes: list[dict[str, Any]] = [{} for _ in frame["object"]]
+        changed.append(changes)
+        known = cutter.remembered.of(frame)
+        for index, labels in known.items():
+            _add(changes[index], frame["object"][index], labels, options)
+        for index, picture in cutter.pictures(io_buffer, in_meta, frame, known):
             pictures.append(picture)
-            places.append(changed[-1][index])
-            places[-1]["classifier"] = list(frame["object"][index].get("classifier") or ())
-    if not pictures:
-        return None
-    for place, labels in zip(places, classifier.labels_of(pictures, options), strict=True):
-        if labels:
-            entry = {"num_labels": len(labels), "unique_component_id": options["component_id"], "label_info": labels}
-            place["classifier"].append(entry)
-        else:
-            place.clear()
-    return {"frame": [{"changed_object": each} for each in changed]}
+            places.append((frame, index, changes[index]))
+    for (frame, index, change), labels in zip(places, classifier.labels_of(pictures, options), strict=True):
+        cutter.remembered.keep(frame, frame["object"][index], labels)
+        _add(change, frame["object"][index], labels, options)
+    return {"frame": [{"changed_object": each} for each in changed]} if any(map(any, changed)) else None
+
+
+def _add(change: dict[str, Any], obj: Mapping[str, Any], labels: Sequence[Any], options: Mapping[str, Any]) -> None:
+    """Let an object have labels besides those of other classifiers; none: it stays as it is."""
+    if labels:
+        entry = {"num_labels": len(labels), "unique_component_id": options["component_id"], "label_info": labels}
+        change["classifier"] = [*(obj.get("classifier") or ()), entry]
 
 
 def stop(_options: Mapping[str, Any]) -> None:
@@ -110,14 +116,18 @@ class Cutter:
 
     def __init__(self, options: Mapping[str, Any], used: Classifier) -> None:
         self.options, self.chosen, self._used = options, Chosen(options["objects"]), used
+        self.remembered = Remembered(options["every"])
         self._is_reported = False
 
-    def pictures(self, io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> list[tuple[int, Array]]:
+    def pictures(
+        self, io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any], known: Mapping[int, Any]
+    ) -> list[tuple[int, Array]]:
         """Return objects of a frame by their index, as ``labels_of`` takes them; those that are not in the frame are left out.
 
-        A frame without objects to classify is not mapped.
+        Those that are ``known``, by their index, are left out, too. A frame without objects to classify is not mapped.
         """
-        wanted = [(index, obj, box) for index, obj in enumerate(frame["object"]) if (box := self._box(obj))]
+        others = [(index, obj) for index, obj in enumerate(frame["object"]) if index not in known]
+        wanted = [(index, obj, box) for index, obj in others if (box := self._box(obj))]
         if not wanted:
             return []
         with empycustom.map_frame(io_buffer, in_meta, batch_id=frame.get("batch_id", 0)) as mapped:
@@ -143,6 +153,38 @@ class Cutter:
         side = min(box.width / width, box.height / height)
         across, down = width * side, height * side
         return Box(box.left + (box.width - across) / 2, box.top + (box.height - down) / 2, across, down)
+
+
+class Remembered:
+    """The labels of tracked objects, which need not be classified on every frame, but again after ``every`` frames."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._known: dict[Any, dict[int, tuple[int, Sequence[Any]]]] = {}
+
+    def of(self, frame: Mapping[str, Any]) -> dict[int, Sequence[Any]]:
+        """Return the labels of those objects of a frame, by their index, that were classified not long ago."""
+        known, now = self._known.get(_source(frame)), frame["frame_num"]
+        if not known:
+            return {}
+        found = {}
+        for index, obj in enumerate(frame["object"]):
+            then, labels = known.get(obj["object_id"], (now + 1, ()))
+            if 0 <= now - then < self._every:
+                found[index] = labels
+        return found
+
+    def keep(self, frame: Mapping[str, Any], obj: Mapping[str, Any], labels: Sequence[Any]) -> None:
+        """Remember the labels of an object, if it is tracked, and forget those of long ago."""
+        number, now = obj.get("object_id", -1), frame["frame_num"]
+        if self._every > 1 and number >= 0:
+            known = self._known.get(_source(frame), {})
+            known = {each: about for each, about in known.items() if 0 <= now - about[0] < self._every}
+            self._known[_source(frame)] = {**known, number: (now, labels)}
+
+
+def _source(frame: Mapping[str, Any]) -> Any:
+    return frame.get("source_id"), frame.get("source")
 
 
 def _cut(view: Any, box: Box, rotation: float) -> Array | None:
@@ -200,7 +242,7 @@ class Classifier:
 
     def labels_of(self, pictures: Sequence[Array], options: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
         """Return the labels of each prepared picture, the surest first, as ``label_info`` of in_meta has them."""
-        return [self._surest(row, options) for row in self._probabilities(self._answers(pictures))]
+        return [self._surest(row, options) for row in self._probabilities(self._answers(pictures))] if pictures else []
 
     def _surest(self, row: Array, options: Mapping[str, Any]) -> list[dict[str, Any]]:
         names = self.network.labels
@@ -222,6 +264,8 @@ class Classifier:
 
     def _probabilities(self, answers: Array) -> Array:
         values = answers.astype(np.float64)
+        if np.isnan(values).any() or np.isposinf(values).any():
+            raise ValueError(f"the model returned {answers[~np.isfinite(answers)][0]} for an object")
         if self._scores == "independent-logits":
             return np.asarray(1 / (1 + np.exp(-values.clip(-500, 500))))
         if self._scores == "logits":
