@@ -125,6 +125,12 @@ def wanted(results: Results) -> list[Wanted]:
             "µs",
         ),
         Wanted("json, above nothing", 15, None if json is None or nothing is None else json - nothing, "µs"),
+        Wanted(
+            "keypoints-100, to found-100",
+            4.0,
+            _ratio(_median(results, "keypoints-100", OURS), _median(results, "found-100", OURS)),
+            "of it",
+        ),
         Wanted("memory: growth between the first hundredth and the end", 1.0, _growth(results, "memory"), "MiB"),
         Wanted("memory-json: the same", 1.0, _growth(results, "memory-json"), "MiB"),
         Wanted("memory-workers: the same, of 5 processes", 5.0, _growth(results, "memory-workers"), "MiB"),

@@ -41,7 +41,7 @@ def record_of(found: Any, key: str, box: tuple[int, int, int, int], source: Obje
     record |= {keys.RECORD_KEY: key, keys.LABEL: found[keys.LABEL]}
     if found[keys.CLASSIFIERS]:
         record[keys.CLASSIFIERS] = found[keys.CLASSIFIERS]
-    if packed := pack(found):
+    if len(found) > len(_DEFAULTS) and (packed := pack(found)):
         record[keys.PACKED] = packed
     rect = wire.box_of_object(found)
     x, y, width, height = box

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from empycustom.errors import OutputError
-from empycustom.model.arrays import ARRAYS
+from empycustom.model.arrays import ARRAYS, EMBEDDING, KEYPOINTS, MASK
 from empycustom.model.carried import as_json
 from empycustom.model.keys import CHANGED_OBJECTS, NEW_OBJECTS, REMOVED_OBJECTS
 from empycustom.model.schema import Integer
@@ -17,7 +17,7 @@ from empycustom.text import below
 
 def plain_object(value: Any, path: str) -> Any:
     """Return an entry as plain values; arrays of the object, in all forms that are accepted, stay as they are."""
-    if type(value) is not dict or ARRAYS.isdisjoint(value):
+    if type(value) is not dict or not (KEYPOINTS in value or MASK in value or EMBEDDING in value):  # the quickest way to ask
         return decode(encode(value, path, depth=4))
     arrays = {key: value[key] for key in value if key in ARRAYS}
     for key, array in arrays.items():
@@ -28,10 +28,10 @@ def plain_object(value: Any, path: str) -> Any:
 
 def with_own_arrays(returned: list[Any], read: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Return entries for objects whose arrays are those that were read of them: the library may go on to change its own."""
+    if all(map(ARRAYS.isdisjoint, read)):
+        return returned
     return [
-        entry
-        if type(entry) is not dict or ARRAYS.isdisjoint(entry)
-        else {**entry, **{key: its[key] for key in ARRAYS & its.keys()}}
+        {**entry, **{key: its[key] for key in ARRAYS & its.keys()}} if type(entry) is dict else entry
         for entry, its in zip(returned, read, strict=True)
     ]
 
