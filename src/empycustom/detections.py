@@ -11,8 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from empycustom.libs.shapes import as_attributes, geometry_of
-
 INDEX: Final = "object_index"  # in `data`: which object of the frame a row is about
 _NAMES: Final = "class_name"
 _CORNERS: Final = "xyxyxyxy"  # of turned boxes: supervision's names
@@ -47,7 +45,7 @@ def to_detections(in_meta: Any, frame: int = 0) -> Any:
     boxes = np.array([[each["rect_params"][side] for side in _BOX] for each in objects], np.float32).reshape(-1, 4)
     data = {_NAMES: np.array([each["obj_label"] for each in objects], str), INDEX: np.arange(len(objects))}
     xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    turns = [geometry_of(each, "rotation") for each in objects]
+    turns = [each.get("rotation") for each in objects]
     if any(turn is not None for turn in turns):
         corners = np.array([_corners(box, turn or 0.0) for box, turn in zip(boxes, turns, strict=True)], np.float32)
         data[_CORNERS], xyxy = corners, np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
@@ -90,16 +88,16 @@ def from_detections(detections: Any, in_meta: Any = None, frame: int = 0, *, rem
     rows = [_object_of(detections, row) for row in range(len(detections))]
     entry: dict[str, Any] = {}
     if in_meta is None:
-        entry["new_object"] = [as_attributes(row) for row in rows]
+        entry["new_object"] = rows
         return _about(frame, entry)
     objects = in_meta["frame"][frame]["object"]
     indices = _indices(detections.data, len(detections), len(objects))
     changes: list[dict[str, Any]] = [{} for _ in objects]
     for index, row in zip(indices, rows, strict=True):
         if index < 0:
-            entry.setdefault("new_object", []).append(as_attributes(row))
+            entry.setdefault("new_object", []).append(row)
         else:
-            changes[index] = as_attributes(_difference(objects[index], row))
+            changes[index] = _difference(objects[index], row)
     entry["changed_object"] = changes
     if remove:
         entry["removed_object"] = sorted(set(range(len(objects))) - set(indices))
@@ -129,7 +127,7 @@ def to_keypoints(in_meta: Any, frame: int = 0) -> Any:
         supervision is missing; the message says what to install.
     """
     sv, objects = _supervision(), in_meta["frame"][frame]["object"]
-    found = [geometry_of(each, "keypoints") for each in objects]
+    found = [each.get("keypoints") for each in objects]
     indices = [index for index, each in enumerate(found) if each is not None and len(each)]
     points = [np.asarray(found[index], np.float32).reshape(-1, 3) for index in indices]
     padded = np.zeros((len(points), max(map(len, points), default=0), 3), np.float32)
@@ -168,16 +166,16 @@ def from_keypoints(keypoints: Any, in_meta: Any = None, frame: int = 0) -> dict[
     """
     found = [_points_of(keypoints, row) for row in range(len(keypoints))]
     if in_meta is None:
-        return _about(frame, {"new_object": [as_attributes(_posed(keypoints, row, points)) for row, points in enumerate(found)]})
+        return _about(frame, {"new_object": [_posed(keypoints, row, points) for row, points in enumerate(found)]})
     objects = in_meta["frame"][frame]["object"]
     changes: list[dict[str, Any]] = [{} for _ in objects]
     entry: dict[str, Any] = {"changed_object": changes}
     for row, index in enumerate(_indices(keypoints.data, len(keypoints), len(objects))):
         if index < 0:
-            entry.setdefault("new_object", []).append(as_attributes(_posed(keypoints, row, found[row])))
+            entry.setdefault("new_object", []).append(_posed(keypoints, row, found[row]))
         else:
-            known = geometry_of(objects[index], "keypoints")
-            changes[index] = as_attributes({"keypoints": found[row][: len(known) if known is not None else None]})
+            known = objects[index].get("keypoints")
+            changes[index] = {"keypoints": found[row][: len(known) if known is not None else None]}
     return _about(frame, entry)
 
 
@@ -250,10 +248,10 @@ def _difference(known: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, A
     before, now = known["rect_params"], row["rect_params"]
     if any(abs(before[side] - now[side]) > near["rect_params"] for side in _BOX):
         changed["rect_params"] = now
-    for key, value in (("rotation", geometry_of(known, "rotation") or 0.0), ("confidence", known["confidence"])):
+    for key, value in (("rotation", known.get("rotation") or 0.0), ("confidence", known["confidence"])):
         if key in row and abs(value - row[key]) > near[key]:
             changed[key] = row[key]
-    if "mask" in row and geometry_of(known, "mask") is None:
+    if "mask" in row and known.get("mask") is None:
         changed["mask"] = row["mask"]
     return changed
 
@@ -262,7 +260,7 @@ def _difference(known: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, A
 
 
 def _compact_mask(sv: Any, objects: Sequence[Any], shape: tuple[int, int]) -> Any:
-    if all(geometry_of(each, "mask") is None for each in objects):
+    if all(each.get("mask") is None for each in objects):
         return None
     masks = []
     for each in objects:
@@ -278,7 +276,7 @@ def _pixels_of(found: Mapping[str, Any]) -> tuple[int, int, Any]:
     left, top, width, height = (found["rect_params"][side] for side in _BOX)
     first_x, first_y = math.floor(left), math.floor(top)
     pixels = np.zeros((max(math.ceil(top + height) - first_y, 1), max(math.ceil(left + width) - first_x, 1)), bool)
-    given = geometry_of(found, "mask")
+    given = found.get("mask")
     if given is None or not width or not height:
         return first_x, first_y, pixels
     mask = np.asarray(given)

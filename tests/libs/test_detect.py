@@ -17,6 +17,7 @@ from empycustom.libs import detect
 from empycustom.libs.detect.layouts import LAYOUTS
 from empycustom.libs.detect.letterbox import Letterbox
 from empycustom.libs.detect.model import Model
+from empycustom.model.masks import encode_rle
 
 SIZE = 64  # of the input; it has 64 + 16 + 4 cells
 CELLS = 84
@@ -241,7 +242,9 @@ def test_masks_keypoints_and_rotation_arrive_downstream(tmp_path, layout, key):
         (result,) = results
     (obj,) = result.frame["object"]
     (found,) = find(path)
-    assert obj["emcustom"][key] == pytest.approx(np.asarray(found[key]).tolist() if key == "rotation" else found[key], abs=1e-5)
+    expected = encode_rle(found[key]) if key == "mask" else pytest.approx(np.ravel(found[key]).tolist(), abs=1e-3)
+    assert (obj[key] if key != "rotation" else [obj[key]]) == expected
+    assert ("skeleton" in obj) == (layout == "yolov8-pose"), "the 17 points of a person"
 
 
 BRIGHTEST = [  # a box of 8 pixels around the brightest pixel, as an output of YOLOv10's kind

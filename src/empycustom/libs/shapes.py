@@ -57,45 +57,12 @@ def box_of(obj: Mapping[str, Any]) -> Box | None:
     return box if all(map(math.isfinite, box)) and min(box.width, box.height) >= 0 else None
 
 
-GEOMETRY = ("mask", "keypoints", "rotation")
-
-
-def geometry_of(obj: Mapping[str, Any], key: str) -> Any:
-    """Return the ``mask``, ``keypoints``, ``skeleton`` or ``rotation`` of an object of in_meta; None: it has none.
-
-    What carries objects has no place for them yet, so that libraries return them as attributes of these names. An attribute that
-    is something else is another library's own.
-    """
-    if key in obj:
-        return obj[key]
-    attributes = obj.get("emcustom")
-    value = attributes.get(key) if isinstance(attributes, Mapping) else None
-    return value if (_is_number(value) if key == "rotation" else _is_table(value)) else None
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
-
-
-def _is_table(value: Any) -> bool:
-    """Return whether a value is a list of rows of numbers, all of one length."""
-    rows = value if isinstance(value, list) and all(isinstance(row, list) for row in value) else []
-    return len({len(row) for row in rows}) == 1 and all(map(_is_number, rows[0]))
-
-
-def as_attributes(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object, or a change of one, that has no attributes yet, whose geometry is attributes; arrays become lists."""
-    geometry = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in obj.items() if key in GEOMETRY}
-    others = {key: value for key, value in obj.items() if key not in geometry}
-    return {**others, "emcustom": geometry} if geometry else others
-
-
 def rotation_of(obj: Mapping[str, Any]) -> float:
     """Return how far an object's box is turned, in radians clockwise; 0.0 for an upright one.
 
     Raises ValueError where it is not a finite number.
     """
-    rotation = float(geometry_of(obj, "rotation") or 0)
+    rotation = float(obj.get("rotation") or 0)
     if not math.isfinite(rotation):
         raise ValueError(f"rotation has to be a finite number of radians, not {rotation}")
     return rotation

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from empycustom.libs.shapes import geometry_of
 from empycustom.libs.sources import Sources
 
 POINTS: Final = {  # of the upright box, in parts of its width and height
@@ -68,7 +67,7 @@ def points_of(objects: Sequence[Any], point: str) -> Any:
     part_x, part_y = POINTS[point]
     points = np.empty((len(objects), 2))
     for row, each in zip(points, objects, strict=True):
-        box, angle = each["rect_params"], geometry_of(each, "rotation") or 0.0
+        box, angle = each["rect_params"], each.get("rotation", 0.0)
         width, height = box["width"], box["height"]
         cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
         upright_width, upright_height = (width * cos + height * sin, width * sin + height * cos) if angle else (width, height)

@@ -20,7 +20,7 @@ from empycustom import Option
 from empycustom.libs import network
 from empycustom.libs.detect.layouts import LAYOUTS
 from empycustom.libs.detect.model import Model
-from empycustom.libs.shapes import Array, as_attributes
+from empycustom.libs.shapes import Array
 
 _OF_NETWORK = network.OPTIONS
 OPTIONS = {
@@ -48,7 +48,7 @@ def process_ip(io_buffer: Any, in_meta: Mapping[str, Any], options: Mapping[str,
     """Return what is found on each frame of the buffer, as new objects."""
     pictures = [_picture(io_buffer, in_meta, frame) for frame in in_meta["frame"]]
     found = model.find_all(pictures, options)
-    return {"frame": [{"new_object": [as_attributes(obj) for obj in objects]} for objects in found]}
+    return {"frame": [{"new_object": objects} for objects in found]}
 
 
 def _picture(io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> Array:

@@ -13,6 +13,14 @@ from empycustom.libs.shapes import Array
 
 Shapes = Sequence[tuple[int, ...]]
 PERSON = (17, 3)  # the keypoints of a person, as COCO has them
+_SIDES = "eye ear shoulder elbow wrist hip knee ankle"
+PERSON_POSE = {
+    "keypoint_names": ["nose", *(f"{side}_{part}" for part in _SIDES.split() for side in ("left", "right"))],
+    "skeleton": [
+        *([0, 1], [0, 2], [1, 3], [2, 4], [5, 6], [5, 7], [7, 9], [6, 8], [8, 10], [5, 11], [6, 12], [11, 12]),
+        *([11, 13], [13, 15], [12, 14], [14, 16]),
+    ],
+}
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from empycustom.libs.detect.layouts import LAYOUTS, WITHOUT_NMS, Found, Shape, layout_of
+from empycustom.libs.detect.layouts import LAYOUTS, PERSON, PERSON_POSE, WITHOUT_NMS, Found, Shape, layout_of
 from empycustom.libs.detect.letterbox import Letterbox
 from empycustom.libs.network import Network
 from empycustom.libs.shapes import Array, opencv
@@ -100,6 +100,8 @@ class Model:
         points = None if found.keypoints is None else found.keypoints.copy()
         if points is not None:
             points[..., :2] = box.undo(points[..., :2])
+            points[..., 2] = np.clip(points[..., 2], 0, 1)
+        pose = PERSON_POSE if points is not None and points.shape[1] == PERSON[0] else {}
         objects = []
         for n, (left, top, right, bottom) in enumerate(corners.tolist()):
             number = int(found.classes[n])
@@ -108,7 +110,7 @@ class Model:
             if self.labels:
                 obj["obj_label"] = self.labels[number]
             if points is not None:
-                obj["keypoints"] = points[n]
+                obj |= {"keypoints": points[n], **pose}
             if found.rotation is not None:
                 obj["rotation"] = float(found.rotation[n])
             if masks is not None:

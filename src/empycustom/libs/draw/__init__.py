@@ -22,7 +22,7 @@ import empycustom
 from empycustom import Option
 from empycustom.libs.draw.canvas import BLACK, WHITE, Canvas
 from empycustom.libs.draw.text import Template, Writer, attribute_lines
-from empycustom.libs.shapes import Array, Box, box_of, geometry_of, mask_in, rotation_of
+from empycustom.libs.shapes import Array, Box, box_of, mask_in, rotation_of
 
 OPTIONS = {
     "text": Option(
@@ -121,7 +121,7 @@ class Drawer:
                 continue
             self._objects += 1
             box = box_of(obj)
-            if box is None or not math.isfinite(geometry_of(obj, "rotation") or 0):
+            if box is None or not math.isfinite(obj.get("rotation") or 0):
                 self._unplaced += 1
                 if self._unplaced == 1:
                     _log.warning("an object is not drawn, because its box or rotation is not made of finite numbers: %r", obj)
@@ -188,7 +188,7 @@ class Painter:
     def masks(self, shown: Sequence[Shown]) -> None:
         """Tint what masks cover."""
         for each in shown:
-            mask = geometry_of(each.obj, "mask")
+            mask = each.obj.get("mask")
             area = self._canvas.area(each.box.corners())
             if mask is not None and not area.is_empty:
                 self._canvas.tint(mask_in(mask, each.box, area), area, each.colour)
@@ -204,7 +204,7 @@ class Painter:
                 self._keypoints(each)
 
     def _box(self, each: Shown, colour: tuple[int, int, int], thickness: int) -> None:
-        if geometry_of(each.obj, "rotation"):
+        if each.obj.get("rotation"):
             self._canvas.line(each.corners - 0.5, colour, thickness, closed=True)
         else:
             left, top = math.floor(each.box.left), math.floor(each.box.top)
@@ -212,14 +212,14 @@ class Painter:
             self._canvas.box(left, top, right, bottom, colour, thickness)
 
     def _keypoints(self, each: Shown) -> None:
-        keypoints = geometry_of(each.obj, "keypoints")
+        keypoints = each.obj.get("keypoints")
         if keypoints is None or not len(keypoints):
             return
         points = np.asarray(keypoints, float).reshape(len(keypoints), -1)
         seen = np.isfinite(points).all(axis=1)
         if points.shape[1] > 2:
             seen &= points[:, 2] >= self.options["min_confidence"]
-        skeleton = geometry_of(each.obj, "skeleton") or ()
+        skeleton = each.obj.get("skeleton") or ()
         pairs = [(a, b) for a, b in skeleton if a < len(seen) and b < len(seen) and seen[a] and seen[b]]
         if pairs:
             starts, ends = (points[[pair[end] for pair in pairs], :2] for end in (0, 1))
