@@ -160,8 +160,8 @@ def _is_packed(buffer: int, row: int, shape: Sequence[int], stride: int) -> bool
     """Return whether rows of so many bytes lie one behind the other in a buffer whose GstVideoMeta says something else.
 
     Such a meta has a stride that is a multiple of 4, unless one is given; who writes masks may not know it, and then there are
-    too few bytes. And yolosegv8tensordec of GStreamer 1.28 takes a larger picture from a pool, says in its meta that it is
-    smaller, and leaves the stride. segmentationoverlay reads all masks so.
+    too few bytes. And yolosegv8tensordec of GStreamer 1.28.8 takes a larger picture from a pool, says in its meta that it is
+    smaller, and leaves the stride (segmentationoverlay draws other things than it found).
     """
     width, height = shape
     if stride * (height - 1) + row > size_of(buffer):
