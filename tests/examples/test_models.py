@@ -32,8 +32,8 @@ def refused(launch):
 
 @needs_torch
 def test_a_missing_model_is_an_error_at_the_start(refused):
-    assert "option model is missing" in refused("torch_classes.py", None)
-    assert "option model: there is no file" in refused("torch_classes.py", {"model": "no/such.file"})
+    assert "no/such.file" in refused("torch_classes.py", {"model": "no/such.file"})
+    assert "the option size must be a whole number, 1 or more pixels, not 0" in refused("torch_classes.py", {"size": 0})
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +86,7 @@ def torch_model(tmp_path, launch):
     return write
 
 
-COLOURS = {"labels": ["red", "green", "blue"], "mean": [0, 0, 0], "std": [1, 1, 1], "size": 16, "device": "cpu"}
+COLOURS = {"labels": ["red", "green", "blue"], "size": 16, "device": "cpu"}
 
 
 @needs_torch
@@ -118,15 +118,14 @@ def test_all_objects_of_a_frame_go_into_one_call_of_the_model(launch, boxes, tor
 
 @needs_torch
 def test_people_in_real_video_are_classified(launch, walkers, torch_model):
-    (launch.folder / "labels.txt").write_text("red\ngreen\nblue\n")
-    options = {"model": torch_model("Colour"), **COLOURS, "labels": "labels.txt", "min_confidence": 0.3}
+    options = {"model": torch_model("Colour"), **COLOURS}
     documents, _ = launch(walkers, example("people.py"), example("torch_classes.py", options), caps=WALKERS_CAPS)
     said = [found["emcustom"] for frame in documents for found in frame["object"] if "emcustom" in found]
     assert len(said) > 20
-    assert all(word["label"] in COLOURS["labels"] and 0.3 <= word["confidence"] <= 1 for word in said)
+    assert all(word["label"] in COLOURS["labels"] and 1 / 3 <= word["confidence"] <= 1 for word in said)
 
 
 @needs_torch
 def test_labels_that_are_not_the_torch_models_are_an_error(refused, torch_model):
     options = {"model": torch_model("Colour"), **COLOURS, "labels": ["one"]}
-    assert "as many scores as there are labels (1)" in refused("torch_classes.py", options)
+    assert "the model returned (1, 3), but labels has 1 names" in refused("torch_classes.py", options)
