@@ -1,6 +1,6 @@
 """Check the demo's results for the sample video with its known content: ``check_sample_demo.py FOLDER``.
 
-Numbers are a little different on other processors; where the network could not be fetched, and HOG did it, they are others.
+Numbers are a little different on other processors; where the networks could not be fetched, and HOG did it, they are others.
 """
 
 # ruff: noqa: T201 - a script prints
@@ -14,8 +14,8 @@ import cv2
 
 FRAMES, WIDTH, HEIGHT = 795, 768, 576
 NETWORK = Path(__file__).parents[1] / ".cache/models/objects.onnx"
-# By the network, or without it: people in an average frame, fewest and most numbers.
-EXPECTED = {True: (5.4, 20, 35), False: (5.0, 35, 60)}
+# By the networks, or without them: people in an average frame, fewest and most numbers, the part of the boxes with a pose.
+EXPECTED = {True: (5.4, 20, 35, 0.98), False: (5.0, 35, 60, 0.0)}
 
 
 def main(folder):
@@ -26,7 +26,8 @@ def main(folder):
     events = [event for frame in documents for event in frame["emcustom"].get("events", [])]
     (line,) = documents[-1]["emcustom"]["zones"]
     crossed = Counter(event["direction"] for event in events)
-    mean, fewest, most = EXPECTED[NETWORK.exists()]
+    mean, fewest, most, posed = EXPECTED[NETWORK.exists()]
+    poses = sum("keypoints" in obj for frame in documents for obj in frame["object"]) / max(tracks.total(), 1)
     picture = cv2.imread(str(folder / "people.png"))
     facts = {
         "a document for each frame": len(documents) == FRAMES,
@@ -37,6 +38,7 @@ def main(folder):
         "20 to 35 cross the line": 20 <= len(events) <= 35,
         "who crosses it is counted": (crossed["in"], crossed["out"]) == (line["in"], line["out"]),
         "they cross it one way and the other": min(crossed["in"], crossed["out"]) >= 8,
+        f"about {posed:.0%} of the boxes have a pose": abs(poses - posed) < 0.1,
         "the video has all frames": frames_of(folder / "people.mp4") == FRAMES,
         "the picture has the size of the video": picture is not None and picture.shape == (HEIGHT, WIDTH, 3),
     }

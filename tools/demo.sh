@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 video=${1:-}
 line='[[0.63, 1], [0.63, 0.4]]'
-[ -n "$video" ] || { video=$(tools/sample_video.sh) && line='[[0.37, 0.62], [0.43, 0.36]]'; } # across its path
+[ -n "$video" ] || { video=$(tools/sample_video.sh) && line='[[0.33, 0.6], [0.37, 0.35]]'; } # across its path
 line=${2:-$line}
 
 case $(realpath -m "$video") in
@@ -16,17 +16,22 @@ case $(realpath -m "$video") in
     ;;
 esac
 
-# The network is fetched once, and stays in .cache.
-network=.cache/models/objects.onnx
-cores=$(nproc)
-find=(
-    --lib empycustom.libs.detect --options '{"model": "'$network'", "classes": ["person"], "confidence": 0.35}'
-    --workers $((cores < 4 ? cores : 4))
-)
-sure=0.5
-if ! [ -s "$network" ] && ! .venv/bin/python tools/human_models.py .cache/models; then
-    echo "demo: so OpenCV's people detector (HOG) finds people: fewer, and in every 6th frame" >&2
-    find=(--lib examples/people.py) sure=0.62
+# Two networks are fetched once, and stay in .cache.
+models=.cache/models cores=$(nproc)
+workers=(--workers $((cores < 4 ? cores : 4)))
+if [ -s $models/objects.onnx ] && [ -s $models/pose.onnx ] || .venv/bin/python tools/human_models.py $models; then
+    find=(
+        --lib empycustom.libs.detect "${workers[@]}"
+        --options '{"model": "'$models'/objects.onnx", "classes": ["person"], "confidence": 0.35}'
+    )
+    pose=(
+        --lib empycustom.libs.detect "${workers[@]}"
+        --options '{"model": "'$models'/pose.onnx", "objects": ["person"], "confidence": 0.3}'
+    )
+    sure=0.5
+else
+    echo "demo: so OpenCV's people detector (HOG) finds people: fewer, in every 6th frame, and without poses" >&2
+    find=(--lib examples/people.py) pose=() sure=0.62
 fi
 
 mkdir -p demo-output
@@ -34,6 +39,7 @@ rm -f demo-output/meta.jsonl demo-output/people.mp4 demo-output/people.png
 run=(
     .venv/bin/empycustom run "$video" "${find[@]}"
     --lib empycustom.libs.track --options '{"start_confidence": '$sure', "keep_untracked": false}'
+    "${pose[@]}"
     --lib empycustom.libs.zones --options '{"zones": [{"name": "line", "line": '"$line"'}], "min_frames": 3}'
     --lib empycustom.libs.draw --options '{"text": "{obj_label} {object_id}"}'
     --out demo-output/meta.jsonl --save demo-output/people.mp4 --save demo-output/people.png

@@ -8,7 +8,7 @@ from pathlib import Path
 
 FILES = {
     "meta.jsonl": "a JSON document for each frame",
-    "people.mp4": "the video with boxes, tracks and the line",
+    "people.mp4": "the video with people, their poses and ways, and the line",
     "people.png": "its last frame",
 }
 
@@ -86,11 +86,17 @@ def samples(documents):
     return [min(part, key=lambda document: len(document["frame"][0]["object"])) for part in parts]
 
 
+def shortened(obj):
+    """Return an object whose key points are fewer."""
+    cut = {key: f"... {len(obj[key])} entries" for key in ("keypoints", "keypoint_names", "skeleton") if key in obj}
+    return {**obj, **cut}
+
+
 def written(document):
     """Return the JSON with a line for each object."""
     version = json.dumps(document["schema_version"])
     frame = {**document["frame"][0]}
-    objects = ",\n    ".join(json.dumps(obj) for obj in frame.pop("object"))
+    objects = ",\n    ".join(json.dumps(shortened(obj)) for obj in frame.pop("object"))
     return f'{{"schema_version": {version}, "frame": [{json.dumps(frame)[:-1]}, "object": [\n    {objects}\n]}}]}}'
 
 

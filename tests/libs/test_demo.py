@@ -1,4 +1,4 @@
-"""The demo, as `make demo VIDEO=…` runs it: by the network, and without a network by OpenCV."""
+"""The demo, as `make demo VIDEO=…` runs it: by networks, and without a registry by OpenCV."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def found_in(folder):
     return frames
 
 
-def test_the_network_finds_people_who_are_followed_and_counted(demo, tmp_path):
+def test_the_networks_find_people_and_poses_and_they_are_followed_and_counted(demo, tmp_path):
     ended = demo()
     if "cannot be fetched" in ended.stderr:
         pytest.skip(ended.stderr.splitlines()[0])
@@ -54,13 +54,16 @@ def test_the_network_finds_people_who_are_followed_and_counted(demo, tmp_path):
     tracks = int(re.search(r"\((\d+) tracks\); 1 crossed the line, 1 in and 0 out", ended.stdout)[1])
     assert 6 <= tracks <= 9
     assert len(frames[-1]["object"]) >= 5, "of six"
+    assert all("keypoints" in found for found in frames[-1]["object"])
     assert {found["obj_label"] for frame in frames for found in frame["object"]} == {"person"}
 
 
 def test_without_a_network_opencv_finds_them_and_one_line_says_so(demo, tmp_path):
     ended = demo(**NOWHERE)
     assert ended.returncode == 0, ended.stderr
-    assert "\ndemo: so OpenCV's people detector (HOG) finds people: fewer, and in every 6th frame\n" in ended.stderr
+    assert (
+        "\ndemo: so OpenCV's people detector (HOG) finds people: fewer, in every 6th frame, and without poses\n" in ended.stderr
+    )
     frames = found_in(tmp_path / "demo-output")
     assert len(frames[-1]["object"]) == 6
     assert frames[-1]["emcustom"]["zones"][0]["in"] == 1

@@ -103,6 +103,14 @@ def test_keypoints_below_the_limit_and_their_lines_are_left_out():
     assert changed(one_object, {**PLAIN, "boxes": False, "min_confidence": 0.05})[50, 50:151].all()
 
 
+def test_points_of_small_objects_are_small():
+    areas = []
+    for size in (40, 170):
+        one_object = [found(4, 4, size, size, keypoints=[[90, 90, 1]])]
+        areas.append(changed(one_object, {**PLAIN, "boxes": False, "thickness": 3}).sum())
+    assert 0 < areas[0] < areas[1] / 3
+
+
 def test_a_tail_follows_a_track_and_is_forgotten():
     scenes = [[found(20 + 20 * n, 40, 20, 40, object_id=5)] for n in range(5)] + [[]] * 4 + [[found(20, 40, 20, 40, object_id=5)]]
     options = {**PLAIN, "tail": 3, "boxes": False}

@@ -107,6 +107,21 @@ def test_movenet_finds_the_joints_of_somebody_who_walks(human, street):
     assert (abs(points[:, 0] - (left + right) / 2) < 25).all()
 
 
+def test_movenet_behind_centernet_gives_everybody_a_skeleton(human, street):
+    people = {"model": str(human / "objects.onnx"), "classes": ["person"]}
+    poses = {"model": str(human / "pose.onnx"), "objects": ["person"], "confidence": 0.3}
+    with empycustom.process([street], [detect, "empycustom.libs.detect"], options=[people, poses]) as results:
+        (result,) = results
+    assert len(result.frame["object"]) == len(PEOPLE)
+    for person in result.frame["object"]:
+        points, rect = np.reshape(person["keypoints"], (-1, 3)), person["rect_params"]
+        assert person["keypoint_names"][15:] == ["left_ankle", "right_ankle"]
+        assert (points[:5, 1] < rect["top"] + rect["height"] / 4).all(), "the head"
+        assert (points[15:, 1] > rect["top"] + rect["height"] * 3 / 4).all(), "the ankles"
+        inside = (points[:, 0] > rect["left"] - 8) & (points[:, 0] < rect["left"] + rect["width"] + 8)
+        assert inside.mean() > 0.9
+
+
 def test_nothing_is_a_person_in_a_gray_picture(human):
     gray = np.full((300, 400, 3), 128, np.uint8)
     assert find(human / "objects.onnx", gray) == []

@@ -45,6 +45,7 @@ OPTIONS = {
 
 # Okabe and Ito's colours, which the colour-blind can tell apart too.
 COLOURS = [(86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0), (0, 114, 178)]
+FINE = 60  # of an object of less pixels for each pixel of a point, points and bones are smaller
 drawer: Drawer  # made by start
 _log = logging.getLogger(__name__)
 
@@ -219,14 +220,16 @@ class Painter:
         seen = np.isfinite(points).all(axis=1)
         if points.shape[1] > 2:
             seen &= points[:, 2] >= self.options["min_confidence"]
+        size = max(each.box.width, each.box.height) / FINE
+        thickness, radius = max(1, min(self._thickness, round(size))), max(1, min(self._thickness + self._border, size))
         skeleton = each.obj.get("skeleton") or ()
         pairs = [(a, b) for a, b in skeleton if a < len(seen) and b < len(seen) and seen[a] and seen[b]]
         if pairs:
             starts, ends = (points[[pair[end] for pair in pairs], :2] for end in (0, 1))
-            self._canvas.segments(starts, ends, BLACK, self._thickness + 2 * self._border)
-            self._canvas.segments(starts, ends, each.colour, self._thickness)
-        self._canvas.dots(points[seen, :2], BLACK, self._thickness + 2 * self._border)
-        self._canvas.dots(points[seen, :2], WHITE, self._thickness + self._border)
+            self._canvas.segments(starts, ends, BLACK, thickness + 2 * self._border)
+            self._canvas.segments(starts, ends, each.colour, thickness)
+        self._canvas.dots(points[seen, :2], BLACK, radius + self._border)
+        self._canvas.dots(points[seen, :2], WHITE, radius)
 
     def tails(self, tails: Sequence[tuple[Array, Any]]) -> None:
         """Draw where tracked objects came from."""

@@ -100,7 +100,7 @@ class Canvas:
             pairs = np.stack([self._points(starts, plane), self._points(ends, plane)], axis=1)
             self._cv2.polylines(view, list(pairs), False, samples, wide, self._cv2.LINE_AA, _SHIFT)
 
-    def dots(self, points: Array, colour: Colour, radius: int) -> None:
+    def dots(self, points: Array, colour: Colour, radius: float) -> None:
         """Draw a filled circle at each point."""
         for (plane, view), samples in self._each(colour):
             wide = max(1, round(radius * 2**_SHIFT / plane.sub_x))
