@@ -9,6 +9,7 @@ import networks
 import numpy as np
 import nvds
 import pytest
+from onnx import TensorProto, helper
 from surfaces import PINNED, Surfaces
 
 import empycustom
@@ -260,3 +261,28 @@ def test_frames_of_a_batch_of_deepstream_go_into_one_call(tmp_path, calls, play,
     batch = nvds.batch_of(sample.get_buffer())
     lefts = [nvds.get(nvds.FLOAT, found + 104) for frame in nvds.frames_of(batch) for found in nvds.objects_of(frame)]
     assert lefts == edges
+
+
+def test_a_model_that_is_told_the_size_of_each_picture_is_told_it_for_all(tmp_path, calls):
+    """RT-DETR in its own export: labels, boxes in pixels of the size that it is told, scores."""
+    nodes = [
+        ("ReduceMax", ["images"], "scores", {"axes": [1, 2, 3], "keepdims": 0}),
+        ("Unsqueeze", ["scores", "one"], "score", {}),
+        ("Mul", ["score", "zero"], "label", {}),
+        ("Cast", ["orig_target_sizes"], "sizes", {"to": TensorProto.FLOAT}),
+        ("Concat", ["sizes", "sizes"], "corners", {"axis": 1}),
+        ("Mul", ["corners", "parts"], "box", {}),
+        ("Unsqueeze", ["box", "one"], "boxes", {}),
+    ]
+    constants = {"one": np.array([1]), "zero": np.float32(0), "parts": np.array([0.25, 0.5, 0.75, 1], np.float32)}
+    more = [helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, ["n", 2])]
+    outputs = ["label", "boxes", "score"]
+    path = networks.write(tmp_path / "m.onnx", nodes, constants, outputs, taken=("n", 3, 40, 80), more=more)
+    model = Model(options_of(path, batch=4))
+    assert model.layout == "rtdetr"
+    pictures = [np.full((100, 100, 3), shade, np.uint8) for shade in (255, 204, 0)]
+    calls.clear()
+    found = model.find_all(pictures, options_of(path))
+    assert calls == [3]
+    assert [[round(each["confidence"], 2) for each in objects] for objects in found] == [[1], [0.8], []]
+    assert list(found[1][0]["rect_params"].values()) == pytest.approx([25, 50, 50, 50])

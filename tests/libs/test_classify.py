@@ -393,6 +393,13 @@ def test_streams_of_one_process_share_a_model_and_get_each_their_labels(means):
     assert outcome == {number: [[COLOURS[n] for n in each]] * 20 for number, each in enumerate(order)}
 
 
+def test_it_runs_in_workers(means):
+    options = {"model": means(), "values": "0-1", "scores": "independent", "labels": COLOURS}
+    libraries, given = [finder([found(*place) for place in PLACES]), LIBRARY], [{}, options]
+    with empycustom.process([THREE] * 4, libraries, options=given, workers=[0, 2]) as results:
+        assert [[[*labels(obj)] for obj in result.objects] for result in results] == [[[name] for name in COLOURS]] * 4
+
+
 def test_objects_of_all_frames_of_a_batch_of_deepstream_go_into_one_call(means, calls, play, driver):
     if nvds.WHY_NOT:
         pytest.skip(nvds.WHY_NOT)
