@@ -253,3 +253,18 @@ def test_a_polygon_in_a_change_with_a_box_fills_that_box(document, finder, chang
     filled = change(f"dict(frame=[dict(changed_object=[dict(rect_params={box}, mask=[[0, 0], [2, 0], [2, 4], [0, 4]])])])")
     (car, *_) = document(f"{SOURCE} ! {finder} ! {filled}")["object"]
     assert decode_rle(car["mask"]).tolist() == [[1, 1, 0, 0]] * 4
+
+
+def test_a_turn_that_boxes_do_not_show_is_a_warning_that_names_the_element(play, finder, namer):
+    """GStreamer 1.22 leaves boxes where they were, 1.26 takes them away, and later ones move them."""
+    version = Gst.version()[:2]
+    flip = "videoflip name=mirror video-direction=horiz"
+    for line, is_told in (
+        (f"{finder} ! {flip}", version < (1, 26)),
+        (f"{flip} ! {finder}", False),
+        (f"{finder} ! {namer}", False),
+    ):
+        played = play(f"{SOURCE} ! {line} ! queue ! {namer} ! fakesink")
+        assert played.ended, played.errors
+        told = [text for text, _ in played.warnings if text.startswith("mirror upstream mirrors or turns the frames")]
+        assert len(told) == is_told, played.warnings

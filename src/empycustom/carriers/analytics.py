@@ -33,6 +33,7 @@ class Analytics:
     kept = frozenset((LABEL, BOX, CONFIDENCE, TRACK_ID))
     fixed = 1
     can_add = available
+    is_renumbered = True  # where an element drops items, such as masks: numbers are places among what is left
 
     def decode(self, metas: Sequence[int], objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
         """Add the objects of relation metas."""

@@ -21,8 +21,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from empycustom.carriers.arrays import add_arrays
-from empycustom.carriers.matching import drop_duplicates, matched, moved, shared, twins
+from empycustom.carriers.matching import drop_duplicates, matched, moved, rounded, shared, twins
 from empycustom.carriers.protocol import (
+    NOT_TURNED,
+    RESHAPED,
     Change,
     Frame,
     Handle,
@@ -33,13 +35,26 @@ from empycustom.carriers.protocol import (
     scaled,
     stands_for,
 )
-from empycustom.carriers.records import complete, is_same, opened, record_of, relate, renumber
+from empycustom.carriers.records import (
+    by_numbers_now,
+    complete,
+    is_moved,
+    is_same,
+    numbers_of,
+    opened,
+    record_of,
+    relate,
+    renumber,
+    turn_of,
+)
 from empycustom.errors import MetadataError
 from empycustom.model import keys, wire
 from empycustom.model import values as model
-from empycustom.model.arrays import PARENT_ID, UNIQUE_ID, with_changes, without_parent
+from empycustom.model.arrays import MASK, PARENT_ID, UNIQUE_ID, with_changes, without_parent
+from empycustom.model.carried import NUMBERS
 from empycustom.model.results import FrameResult, Result, merged, value_of
 from empycustom.model.serialize import shorten
+from empycustom.model.turns import UNTURNED
 from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note
 from empycustom.native.metas import remove_meta
@@ -185,9 +200,13 @@ class PlainCarrier:
         if not records and not result.is_about_objects:
             return self._json.find(address)
         there, json_at = self._there(address)
+        if then := earlier.get(NUMBERS):
+            records = by_numbers_now(records, ((source, number) for _, source, _, number in there), then)
         self._apply_objects(address, frame, result, records, there, warnings, wire.size_in(earlier))
         if records:
             wire.add_records(content, frame.size, records.values())
+            if any(MASK in record.get(keys.PACKED, ()) for record in records.values()):
+                content[NUMBERS] = numbers_of((source, number) for _, source, _, number in self._there(address)[0])
         return json_at
 
     def _there(self, address: int) -> tuple[list[Place], int]:
@@ -215,6 +234,9 @@ class PlainCarrier:
         if records:  # a new object may get the same id
             for key in records.keys() - {source.key(number) for _, source, _, number in there}:
                 del records[key]
+        if frame.is_moved or (frame.factors != (1, 1) and any(keys.PACKED in record for record in records.values())):
+            self._settle(address, records, (size, frame.size), warnings)
+            size = frame.size
         free, ambiguous = free_numbers([number for *_, number in there]), shared(there)
         at = matched(frame.handles[0], there)
         for index, (handle, place, attributes) in enumerate(zip(frame.handles[0], at, result.objects, strict=True)):
@@ -237,6 +259,22 @@ class PlainCarrier:
             records[key] = record_of(new, key, box, self._adds)
         if any(PARENT_ID in record for record in records.values()):
             relate(self._there(address)[0], records)
+
+    def _settle(self, address: int, records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
+        """Let records say where arrays of objects are now: what comes is about the frame as it is."""
+        objects: list[Any] = []
+        handles = self._read_objects(metas_on(address), objects, [])
+        each = [
+            (found, source, source.key(number), lost) for found, (source, number, *_, lost) in zip(objects, handles, strict=True)
+        ]
+        pairs = [(found, records[key]) for found, _, key, _ in each if key in records]
+        turn = turn_of(pairs, sizes, warnings)
+        for found, source, key, lost in each:
+            if keys.PACKED in records.get(key, ()):
+                region: Any = rounded(wire.box_of_object(found))
+                record = {name: value_of(value) for name, value in records[key].items()}
+                complete(found, record, source, lost or {}, sizes, turn)
+                records[key] = record_of(found, key, region, source)
 
     def _change(self, address: int, changes: dict[Any, Any], records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
         """Change objects by their indices among all that are there, or remove them (None), with those that repeat them."""
@@ -291,18 +329,40 @@ def _complete(decoded: Frame, earlier: dict[str, Any]) -> None:
     if keys.OBJECTS not in earlier:
         return
     size = wire.size_in(earlier)
-    decoded.is_reshaped = _is_reshaped(size, decoded.size)
+    if _is_reshaped(size, decoded.size):
+        decoded.doubts = (RESHAPED,)
     records = {record[keys.RECORD_KEY]: record for record in earlier[keys.OBJECTS]}
+    if then := earlier.get(NUMBERS):
+        records = by_numbers_now(records, ((source, number) for source, number, *_ in decoded.handles[0]), then)
     sizes = size, decoded.size
-    numbers = {}
+    numbers, turn = {}, None
+    if any(keys.PACKED in record for record in earlier[keys.OBJECTS]):
+        turn = _turn_of(decoded, records, sizes)
     for found, (source, number, _, label, lost) in zip(frame[keys.OBJECTS], decoded.handles[0], strict=True):
         record = records.get(source.key(number))
         if record is not None and (record[keys.LABEL] == label or stands_for(label, record[keys.LABEL])):
             if UNIQUE_ID in found and UNIQUE_ID in record:
                 numbers[found[UNIQUE_ID]] = record[UNIQUE_ID]
-            complete(found, record, source, lost or {}, sizes)
+            complete(found, record, source, lost or {}, sizes, turn)
     if numbers:
         renumber(frame[keys.OBJECTS], numbers)
+
+
+def _turn_of(decoded: Frame, records: dict[str, Any], sizes: Any) -> Any:
+    """Find out how a frame was turned since the records were written; what is in doubt is said in the frame."""
+    keyed = ((found, source.key(number)) for found, (source, number, *_) in zip(*_objects_of(decoded), strict=True))
+    pairs = [(found, records[key]) for found, key in keyed if key in records]
+    warnings: list[str] = []
+    turn = turn_of(pairs, sizes, warnings)
+    decoded.warnings = [*decoded.warnings, *warnings]
+    decoded.is_moved = is_moved(pairs, sizes)
+    if turn is None or turn == UNTURNED:
+        decoded.doubts = (*decoded.doubts, NOT_TURNED)
+    return turn
+
+
+def _objects_of(decoded: Frame) -> tuple[Any, Any]:
+    return decoded.frames[0][keys.OBJECTS], decoded.handles[0]
 
 
 def _is_reshaped(before: tuple[Any, Any] | None, now: tuple[int, int]) -> bool:

@@ -30,6 +30,9 @@ def lost_its_number(change: Change) -> bool:
     return UNIQUE_ID in change.keys and UNIQUE_ID not in change.found
 
 
+RESHAPED, NOT_TURNED = "reshaped", "not turned"  # see Frame.doubts
+
+
 class Frame:
     """What a buffer carries, decoded once: one frame, or the frames of a batch.
 
@@ -38,14 +41,17 @@ class Frame:
     are the carrier's; the number and the timestamp of the first frame. ``time_ns`` is when it was read, since 1970.
     ``has_frame_number``: the buffer itself carries number and timestamp. ``attributes`` are those of the batch. ``in_meta`` is
     what a callback gets. ``warnings`` are sentences about what could not be taken as it is. ``size`` is that of the frames, in
-    pixels, and ``factors`` are by how much it became wider and higher since in_meta was made of it; ``is_reshaped``: objects got
-    attributes when the frame had another shape.
+    pixels, and ``factors`` are by how much it became wider and higher since in_meta was made of it; ``is_moved``: objects have
+    arrays from when they were elsewhere in the frame, or it had another size. ``doubts`` are reasons to look at what is upstream:
+    RESHAPED, objects got attributes when the frame had another shape; NOT_TURNED, they have arrays, and as far as their boxes say
+    it, the frame was not mirrored or turned since.
     """
 
     has_frame_number = False
     attributes: Any = NOTHING
     warnings: Sequence[str] = ()
-    is_reshaped = False
+    is_moved = False
+    doubts: Sequence[str] = ()
     factors = (1.0, 1.0)
     handles: Sequence[Sequence[Any]] = ((),)
     in_meta: dict[str, Any]

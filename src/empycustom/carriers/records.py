@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from empycustom.carriers.matching import rounded
 from empycustom.carriers.protocol import ELSEWHERE, NATIVE_NUMBERS, Handle, ObjectSource, Place, Relating, stands_for
 from empycustom.model import keys, wire
 from empycustom.model import values as model
-from empycustom.model.arrays import IN_BOX, PARENT_ID, ROTATION, UNIQUE_ID
-from empycustom.model.carried import pack, unpack
+from empycustom.model.arrays import EMBEDDING, IN_BOX, PARENT_ID, ROTATION, UNIQUE_ID
+from empycustom.model.carried import REGION, pack, unpack
+from empycustom.model.turns import UNTURNED, Turn, Unclear, turn_between, turned_box
 
 # What an object of in_meta says where nothing is known; it need not be repeated.
 _DEFAULTS = wire.object_dict(model.Detection("", model.Box(0, 0, 0, 0)))
+LOST: Final = "lost"  # see turn_of
+_UNCLEAR = (
+    "rotation, key points and masks of objects were dropped: the picture was mirrored or turned, and their boxes do not say how; "
+    "turn it before the elements that find objects"
+)
 _TURNED = 1e-4  # radians: more than a float of 32 bits loses of an angle
 # Not simply facts of an object.
 _OWN_KEYS = frozenset((keys.RECORD_KEY, keys.BOX_IN_REGION, keys.BOX, keys.CLASSIFIERS, keys.LABEL, keys.PACKED)) | IN_BOX
@@ -41,7 +47,7 @@ def record_of(found: Any, key: str, box: tuple[int, int, int, int], source: Obje
     record |= {keys.RECORD_KEY: key, keys.LABEL: found[keys.LABEL]}
     if found[keys.CLASSIFIERS]:
         record[keys.CLASSIFIERS] = found[keys.CLASSIFIERS]
-    if len(found) > len(_DEFAULTS) and (packed := pack(found)):
+    if len(found) > len(_DEFAULTS) and (packed := pack(found, box)):
         record[keys.PACKED] = packed
     rect = wire.box_of_object(found)
     x, y, width, height = box
@@ -56,8 +62,11 @@ def record_of(found: Any, key: str, box: tuple[int, int, int, int], source: Obje
     return record
 
 
-def complete(found: Any, record: dict[str, Any], source: ObjectSource, lost: Any, sizes: Any) -> None:
-    """Fill in what our record knows of an object, and its own metadata has lost or cannot hold."""
+def complete(found: Any, record: dict[str, Any], source: ObjectSource, lost: Any, sizes: Any, turn: Any = None) -> None:
+    """Fill in what our record knows of an object, and its own metadata has lost or cannot hold.
+
+    ``sizes`` are those of the frame, then and now; ``turn`` is what :func:`turn_of` said.
+    """
     if found[keys.LABEL] == ELSEWHERE:
         found[keys.LABEL] = record[keys.LABEL]
     for name, value in record.items():
@@ -86,9 +95,49 @@ def complete(found: Any, record: dict[str, Any], source: ObjectSource, lost: Any
     if keys.PACKED in record:
         before, now = sizes
         packed = record[keys.PACKED]
+        if turn is LOST:
+            packed = {name: packed[name] for name in (EMBEDDING,) if name in packed}
+        elif turn is not None and REGION in packed and (any(turn) or before != now):
+            found[keys.BOX] = _exactly(record, turn, sizes)
         if ROTATION in packed and abs(found.get(ROTATION, packed[ROTATION][0]) - packed[ROTATION][0]) > _TURNED:
             packed = {name: value for name, value in packed.items() if name != ROTATION}  # somebody has turned it since
-        unpack(packed, found, (_factor(before[0], now[0]), _factor(before[1], now[1])))
+        unpack(packed, found, (_factor(before[0], now[0]), _factor(before[1], now[1])), turn or UNTURNED)
+
+
+def turn_of(pairs: Sequence[tuple[Any, Any]], sizes: Any, warnings: list[str]) -> Any:
+    """Return how a frame was mirrored and turned since records were written, which are given with their objects as these are now.
+
+    None: boxes do not say that, as after a crop; LOST: it was, and it is not clear how.
+    """
+    boxes = [(record[keys.PACKED][REGION], wire.box_of_object(found)) for found, record in pairs if REGION in _packed(record)]
+    if not boxes or None in sizes[0]:
+        return None
+    try:
+        return turn_between(boxes, sizes)
+    except Unclear:
+        warnings.append(_UNCLEAR)
+        return LOST
+
+
+def _packed(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    return record.get(keys.PACKED) or {}
+
+
+def is_moved(pairs: Sequence[tuple[Any, Any]], sizes: Any) -> bool:
+    """Return whether boxes are no longer those of the records."""
+    return any(
+        _packed(record).get(REGION, list(box)) != list(box) for found, record in pairs for box in (wire.box_of_object(found),)
+    ) or bool(sizes[0] != sizes[1])
+
+
+def _exactly(record: Mapping[str, Any], turn: Turn, sizes: Any) -> model.RectParams:
+    """Return the box of an object as the picture was moved, rather than by whole pixels."""
+    box = x, y, width, height = record[keys.PACKED][REGION]
+    if keys.BOX_IN_REGION in record:
+        left, top, across, down = record[keys.BOX_IN_REGION]
+        width, height = width or 1, height or 1
+        box = x + left * width, y + top * height, across * width, down * height
+    return wire.box_dict(*(round(side, 6) for side in turned_box(box, turn, sizes)))
 
 
 def is_same(there: Any, value: Any) -> bool:
@@ -102,6 +151,21 @@ def _are_same(there: list[str], labels: list[str]) -> bool:
 
 def _factor(before: int | None, now: int) -> float:
     return now / before if before else 1
+
+
+def numbers_of(there: Iterable[tuple[ObjectSource, int]]) -> list[int]:
+    """Return the numbers of objects that elements may number anew, in their order."""
+    return [number for source, number in there if getattr(source, "is_renumbered", False)]
+
+
+def by_numbers_now(records: dict[str, Any], there: Iterable[tuple[ObjectSource, int]], then: Sequence[int]) -> dict[str, Any]:
+    """Return records by the keys that their objects have now; ``then`` are the numbers that they had."""
+    now = [(source, number) for source, number in there if getattr(source, "is_renumbered", False)]
+    if len(now) != len(then) or [number for _, number in now] == list(then):
+        return records
+    keys_now = {source.key(before): source.key(number) for (source, number), before in zip(now, then, strict=True)}
+    moved = {keys_now.get(key, key): record for key, record in records.items()}
+    return {key: {**record, keys.RECORD_KEY: key} for key, record in moved.items()}
 
 
 def relate(places: Sequence[Place], records: Mapping[str, Any]) -> None:

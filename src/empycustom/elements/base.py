@@ -20,7 +20,7 @@ from empycustom.carriers.protocol import Frame
 from empycustom.elements.failures import post_error, post_info, post_warning
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.properties import Property
-from empycustom.elements.upstream import adds_borders, origin_in
+from empycustom.elements.upstream import origin_in, reason_for
 from empycustom.errors import DebuggerLeftError, MetadataError, StreamEndedError
 from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, PYGOBJECT_VERSION, Gst, GstBase
@@ -243,10 +243,6 @@ class PyTransform(GstBase.BaseTransform):
             self.category.write(level, for_people(file), function or frame.f_code.co_name, frame.f_lineno, hash(self), text)
 
 
-_BORDERS = (
-    "{0} upstream adds borders to the frames, and GStreamer scales boxes as if there were none: boxes that were found before it "
-    "lie beside their objects; set add-borders=false on {0}"
-)
 VIDEO_CAPS = f"video/x-raw, format={{ {', '.join(FORMATS)} }}; video/x-raw(memory:NVMM), format={{ RGBA, NV12 }}"
 
 
@@ -315,11 +311,11 @@ class VideoTransform(PyTransform):
         """Report the warnings of a frame that was just decoded, each once."""
         if frame.warnings:
             self._warn(frame.warnings, name_frames(frame.frames))
-        if frame.is_reshaped and _BORDERS not in self.reported:
-            self.reported.add(_BORDERS)
-            name = adds_borders(self.sinkpad)
-            if name:
-                post_warning(self, MetadataError(_BORDERS.format(name)))
+        for doubt in frame.doubts:
+            if doubt not in self.reported:
+                self.reported.add(doubt)
+                if reason := reason_for(doubt, self.sinkpad):
+                    post_warning(self, MetadataError(reason))
 
     def warn(self, warnings: Sequence[str], address: int = 0) -> None:
         """Write sentences to the debug log, each once, and with the frame where it is that of the buffer at ``address``."""

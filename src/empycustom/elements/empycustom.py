@@ -273,7 +273,7 @@ class EmPyCustom(LibraryTransform):
         references = 0
         try:
             frame = self.frames.read(source)
-            if frame.warnings or frame.is_reshaped:
+            if frame.warnings or frame.doubts:
                 self.report_warnings(frame)
             image = self._buffers.at(source if given is None else given)
             references = getrefcount(image)

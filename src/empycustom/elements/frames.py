@@ -122,7 +122,7 @@ class FrameReader:
         if kept is None:
             frame = self._decoded(carrier, metas, self.format.frame(*known), now, as_json=True)
             self.stamp(address, frame)
-            if frame.warnings or frame.is_reshaped:
+            if frame.warnings or frame.doubts:
                 report(frame)
             return Document(frame)
         number, metas = kept

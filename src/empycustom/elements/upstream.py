@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import count, takewhile
 from typing import Any, NamedTuple
 
+from empycustom.carriers.protocol import NOT_TURNED, RESHAPED
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model.values import NO_PTS
 
@@ -69,6 +70,41 @@ def _shape(caps: Any) -> Fraction | None:
     """Return width to height of frames as they are shown; None where the caps do not have it."""
     info = GstVideo.VideoInfo.new_from_caps(caps) if caps else None
     return Fraction(info.width * info.par_n, info.height * info.par_d) if info and info.height and info.par_d else None
+
+
+_BORDERS = (
+    "{0} upstream adds borders to the frames, and GStreamer scales boxes as if there were none: boxes that were found before it "
+    "lie beside their objects; set add-borders=false on {0}"
+)
+
+
+# What mirrors or turns a frame: boxes are not moved by all versions of GStreamer, and what lies in the middle looks the same.
+
+
+def turns_frames(pad: Any) -> str | None:
+    """Return the name of the next element upstream of a sink pad that mirrors or turns frames, behind the last library."""
+    for element in upstream_of(pad):
+        factory = element.get_factory()
+        if factory and factory.get_name() == "empycustom":
+            return None  # which has seen the same, or has found the objects
+        if element.find_property("video-direction") and int(element.get_property("video-direction")) not in _UPRIGHT:
+            return str(element.get_name())
+    return None
+
+
+_UPRIGHT = (int(GstVideo.VideoOrientationMethod.IDENTITY), int(GstVideo.VideoOrientationMethod.AUTO))
+_TURNS = (
+    "{0} upstream mirrors or turns the frames, and the boxes of objects do not show it: they, their key points and their masks "
+    "may lie beside the objects that were found before it; put {0} before the elements that find objects"
+)
+_DOUBTS = {RESHAPED: (adds_borders, _BORDERS), NOT_TURNED: (turns_frames, _TURNS)}
+
+
+def reason_for(doubt: str, pad: Any) -> str:
+    """Return why a doubt (see ``Frame.doubts``) about frames that come to a sink pad is right; ``""``: there is no reason."""
+    find, text = _DOUBTS[doubt]
+    name = find(pad)
+    return text.format(name) if name else ""
 
 
 # Times.

@@ -112,7 +112,7 @@ class Workers(Asynchronous[Job]):
         """Decode a frame. Raises MetadataError, PropertyError."""
         frame = self._owner.frames.read(buffer)
         check_frame(frame)
-        if frame.warnings or frame.is_reshaped:
+        if frame.warnings or frame.doubts:
             self._owner.report_warnings(frame)
         return frame
 

@@ -6,7 +6,7 @@ Geometry is in parts of the object's box there, so that what scales or crops a f
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import atan2, cos, hypot, sin
 from typing import Any, Final
@@ -33,18 +33,26 @@ from empycustom.model.keys import (
 from empycustom.model.masks import decode_rle, encode_rle
 from empycustom.model.schema import ABSENT, ANYTHING, Array, Integer, Object, Schema, Text
 from empycustom.model.serialize import decode, encode
+from empycustom.model.turns import UNTURNED, Turn, turned_angle, turned_mask, turned_points
 
+REGION: Final = "region"
+NUMBERS: Final = "numbers"
 _TYPES: Final = {"float32": "<f4", "float16": "<f2"}
 
 
 # Arrays of objects.
 
 
-def pack(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arrays and the rotation of an object of in_meta as they are in the JSON on buffers; empty: it has none."""
+def pack(found: Mapping[str, Any], region: Sequence[int] | None = None) -> dict[str, Any]:
+    """Return the arrays and the rotation of an object of in_meta as they are in the JSON on buffers; empty: it has none.
+
+    ``region`` is the box in whole pixels that the object's own metadata has, where elements move that.
+    """
     packed: dict[str, Any] = {}
     if IN_BOX.isdisjoint(found):
         return packed
+    if region is not None:
+        packed[REGION] = [*region]
     left, top, width, height = found[BOX].values()
     if ROTATION in found:
         packed[ROTATION] = [found[ROTATION], width, height]
@@ -58,25 +66,32 @@ def pack(found: Mapping[str, Any]) -> dict[str, Any]:
     return packed
 
 
-def unpack(packed: Mapping[str, Any], found: dict[str, Any], factors: tuple[float, float] = (1, 1)) -> None:
+def unpack(
+    packed: Mapping[str, Any], found: dict[str, Any], factors: tuple[float, float] = (1, 1), turn: Turn = UNTURNED
+) -> None:
     """Complete an object of in_meta, which has a box, by what :func:`pack` made of it.
 
-    ``factors`` are by how much the frame has become wider and higher: for boxes without a size, which do not say it.
+    ``factors`` are by how much the frame has become wider and higher: for boxes without a size, which do not say it. ``turn`` is
+    how it was mirrored and turned.
     """
     import numpy as np
 
     left, top, width, height = found[BOX].values()
     if KEYPOINTS in packed:
         size = (width or factors[0], height or factors[1], 1)
-        found[KEYPOINTS] = points = _numbers(packed[KEYPOINTS], "float32").reshape(-1, 3) * np.array(size, np.float32)
+        points = _numbers(packed[KEYPOINTS], "float32").reshape(-1, 3)
+        points = (turned_points(points, turn) if any(turn) else points) * np.array(size, np.float32)
         points += np.array((left, top, 0), np.float32)
+        found[KEYPOINTS] = points
     if MASK in packed:
-        found[MASK] = decode_rle(packed[MASK])
+        mask = decode_rle(packed[MASK])
+        found[MASK] = turned_mask(mask, turn) if any(turn) else mask
     if EMBEDDING in packed:
         found[EMBEDDING] = _numbers(packed[EMBEDDING]["data"], packed[EMBEDDING]["type"]).copy()
     if ROTATION in packed:
         angle, *size = packed[ROTATION]
-        found[ROTATION] = angle
+        found[ROTATION] = angle = turned_angle(angle, turn)
+        size = size[::-1] if turn.swaps else size
         if size != [width, height] and not _is_uniform(size, (width, height)):
             _turn(found, angle, (width / (size[0] or 1), height / (size[1] or 1)))
 
@@ -208,9 +223,16 @@ def _rotation(value: Any) -> None:
         raise ValueError(f"not {angle}, {width}, {height}")
 
 
+def _region(value: Any) -> None:
+    left, top, width, height = value
+    if any(map(NUMBER.problem, value)) or min(width, height) < 0:
+        raise ValueError(f"not {left}, {top}, {width}, {height}")
+
+
 PACKED_DICT = Object(
     {
         ROTATION: Key(_Readable(_rotation, "radians, width and height"), "radians, and the size of the box that is turned"),
+        REGION: Key(_Readable(_region, "four numbers"), "the box of the object's own metadata, in pixels"),
         KEYPOINTS: Key(
             _Readable(lambda text: _finite_numbers(text, "float32", 3), "float32 in base64"),
             "x and y in parts of the box, and confidence, of each point: float32 in base64",
@@ -249,6 +271,7 @@ NOTE_DICT = Object(  # in our own metadata on buffers of plain GStreamer
         FROM_FRAME: Key(Integer(0, LARGEST_FRAME_NUM), "number of the frame that the attributes are about"),
         **_SIZE_OF_BOXES,
         OBJECTS: Key(Array(RECORD_DICT), "what the metadata of the objects themselves cannot hold"),
+        NUMBERS: Key(Array(Integer(0)), "numbers of all objects, in their order, where elements may number them anew"),
     },
     others=ANYTHING,
     expected_text="a JSON object",
