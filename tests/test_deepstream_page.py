@@ -42,9 +42,11 @@ def test_the_caps_in_the_pipelines_are_taken():
 
 
 def test_the_table_of_versions_is_the_one_in_the_code():
-    _, sizes, texts, _ = re.findall(r"^\| .*[^-|]+\|$", PAGE.split("## Versions")[1], re.MULTILINE)[-4:]
+    _, sizes, texts, masks, angles, _ = re.findall(r"^\| .*[^-|]+\|$", PAGE.split("## Versions")[1], re.MULTILINE)[-6:]
     assert [cell.strip() for cell in sizes.split("|")[2:-1]] == [", ".join(map(str, layout.sizes)) for layout in LAYOUTS]
     assert [cell.strip() for cell in texts.split("|")[2:-1]] == [str(layout.other_attrs) for layout in LAYOUTS]
+    assert [cell.strip() for cell in masks.split("|")[2:-1]] == [str(layout.mask) for layout in LAYOUTS]
+    assert [cell.strip() for cell in angles.split("|")[2:-1]] == [str(layout.angle or "none") for layout in LAYOUTS]
 
 
 def test_the_marker_and_the_component_are_those_in_the_code():

@@ -18,3 +18,9 @@ def register_fakes() -> None:
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             Gst.Element.register(None, *module.__gstelementfactory__)
+
+
+def says(function):
+    """Mark a function as one of in_meta: a library's, among the stages of ``flow``."""
+    function.says = True
+    return function

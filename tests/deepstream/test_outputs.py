@@ -85,14 +85,6 @@ def run(play, library, monkeypatch):
     return played
 
 
-@pytest.fixture
-def said(capfd):
-    """Return what stands in the debug log since the last call."""
-    Gst.debug_set_threshold_for_name("python-empycustom", Gst.DebugLevel.WARNING)
-    yield lambda: capfd.readouterr().err
-    Gst.debug_unset_threshold_for_name("python-empycustom")
-
-
 def numbers_at(array):
     return array.__array_interface__["data"][0]
 

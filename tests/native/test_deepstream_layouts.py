@@ -38,13 +38,13 @@ import nvds
 ALL_ONES = 2**64 - 1
 EVENT = 9  # NVDS_EVENT_MSG_META
 
-# By versions, from the headers and not from the package: sizes of four structures, then places in events and in objects.
-Column = namedtuple("Column", "frame object classifier event other_attrs text label classifiers users")
+# By versions, from the headers and not from the package: sizes of four structures, then places in events and in objects (0: none).
+Column = namedtuple("Column", "frame object classifier event other_attrs text label classifiers users mask angle")
 COLUMNS = {
-    "5.0 and 5.1": Column(192, 544, 56, 184, 152, 232, 336, 464, 472),
-    "6.0 to 7.1": Column(200, 544, 64, 264, 152, 232, 336, 464, 472),
-    "8.0": Column(232, 544, 64, 14032, 13832, 232, 336, 464, 472),
-    "9.0 and 9.1": Column(232, 552, 64, 14040, 13832, 240, 344, 472, 480),
+    "5.0 and 5.1": Column(192, 544, 56, 184, 152, 232, 336, 464, 472, 208, 0),
+    "6.0 to 7.1": Column(200, 544, 64, 264, 152, 232, 336, 464, 472, 208, 0),
+    "8.0": Column(232, 544, 64, 14032, 13832, 232, 336, 464, 472, 208, 0),
+    "9.0 and 9.1": Column(232, 552, 64, 14040, 13832, 240, 344, 472, 480, 216, 208),
 }
 
 
@@ -100,10 +100,23 @@ class Maker:
         numbers = (40, "IIi", *values[:3]), (56, "2QI", *values[3:6]), (80, "2I", *values[6:])
         return self.block(self.column.frame, *numbers, (104, "Q", lists[0]), (120, "Q", lists[1]))
 
-    def object(self, label=b"car", text=None, classifiers=(), users=(), ids=(1, 2, 3), numbers=(0.5,) * 6):
+    def object(
+        self,
+        label=b"car",
+        text=None,
+        classifiers=(),
+        users=(),
+        ids=(1, 2, 3),
+        numbers=(0.5,) * 6,
+        mask=(0,) * 5,
+        angle=0.0,
+        parent=0,
+    ):
         places, lists = self.column, (self.listed(classifiers), self.listed(users))
         shown = (places.text, "Q", self.text(text)), (places.label, "128s", label), (places.classifiers, "Q", lists[0])
-        return self.block(places.object, (48, "iiQ", *ids), (96, "6f", *numbers), *shown, (places.users, "Q", lists[1]))
+        shape = (places.mask, "QIf2I", *mask), *([(places.angle, "f", angle)] if places.angle else [])
+        known = (40, "Q", parent), (48, "iiQ", *ids), (96, "6f", *numbers), (places.users, "Q", lists[1])
+        return self.block(places.object, *known, *shown, *shape)
 
     def classifier(self, component, labels):
         return self.block(self.column.classifier, (40, "Ii", 77, component), (48, "Q", self.listed(labels)))

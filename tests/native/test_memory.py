@@ -103,9 +103,12 @@ def test_structures_and_arrays_in_a_structure_are_all_their_values():
     made = ffi.new("NvDsObjectMeta9 *")
     made.tail.obj_label = b"car"
     made.tail.text_params.font_params.font_color = {"red": 0.5, "green": 0.25, "alpha": 1.0}
-    made.mask_params = [1, 2, 3, 2**64 - 1]
+    made.mask_params = {"data": 2**64 - 1, "size": 1, "threshold": 0.5, "width": 2, "height": 3}
     names = ("mask_params", "tail.text_params.font_params.font_color", "tail.obj_label")
-    assert reader("NvDsObjectMeta9", *names)(at(made)) == (1, 2, 3, 2**64 - 1, 0.5, 0.25, 0.0, 1.0, b"car" + bytes(125))
+    assert reader("NvDsObjectMeta9", *names)(at(made)) == (2**64 - 1, 1, 0.5, 2, 3, 0.5, 0.25, 0.0, 1.0, b"car" + bytes(125))
+    layer = ffi.new("NvDsInferLayerInfo *")
+    layer.d, layer.numElements = [1, 2, 3, 2**32 - 1, 5, 6, 7, 8], 9
+    assert reader("NvDsInferLayerInfo", "d", "numElements")(at(layer)) == (1, 2, 3, 2**32 - 1, 5, 6, 7, 8, 9)
 
 
 WRITTEN = {

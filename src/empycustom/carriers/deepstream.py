@@ -4,122 +4,44 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
+from empycustom.carriers.batch_objects import Family, changed_meta, fields_of, holds, meta_of, turn_object
 from empycustom.carriers.events import Event, Records, discard_unreadable
 from empycustom.carriers.outputs import add_outputs
 from empycustom.carriers.protocol import Carrier, Frame, rescaled, scaled
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
-from empycustom.model.arrays import SPECIAL, with_changes
+from empycustom.model.arrays import with_changes
 from empycustom.model.keys import (
     ATTRIBUTES,
     BUF_PTS,
     FRAME_NUM,
     HEIGHT,
-    LABEL,
     OBJECTS,
     SOURCE,
     SOURCE_ID,
-    TEXT,
     TIMESTAMP,
     WIDTH,
 )
 from empycustom.model.results import FrameResult, Result
 from empycustom.model.values import NOTHING, name_frames
-from empycustom.model.wire import clean_box, detection_of, frame_dict, object_dict, usable
-from empycustom.native.deepstream import LABEL_SIZE, NO_TIME, Layout, batch_in, is_deepstream, layout_of
+from empycustom.model.wire import frame_dict
+from empycustom.native.deepstream import NO_TIME, Layout, batch_in, is_deepstream, layout_of
 from empycustom.native.deepstream_changes import change_object, remove_object
+from empycustom.native.deepstream_outputs import Array, read_vectors
 from empycustom.native.deepstream_read import (
     BatchMeta,
     BatchReader,
-    ClassifierMeta,
     FrameMeta,
-    LabelMeta,
     ObjectMeta,
     frames_in,
 )
 from empycustom.native.deepstream_write import add_object, scale_object
-from empycustom.native.loading import single
 from empycustom.native.own_metas import Metas, add_stamp, check_writable, metas_on
 
-_DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
-
-
-def fields_of(found: ObjectMeta, event: Event, warnings: list[str]) -> model.Object:
-    """Return what is known of an object, with its attributes; ``warnings`` grows by what had to be cleaned."""
-    value = model.Detection(
-        found.label,
-        clean_box(found.left, found.top, found.width, found.height, warnings),
-        found.class_id,
-        found.object_id,
-        usable(single(found.confidence), "a confidence", warnings),
-        found.display_text,
-        tuple(_classification(classifier, warnings) for classifier in found.classifiers),
-        found.unique_component_id,
-        usable(single(found.tracker_confidence), "a confidence", warnings),
-    )
-    read = object_dict(value, event.about(found.key) if found.key else NOTHING)
-    if found.key:
-        event.complete(found.key, cast("dict[str, Any]", read))
-    return read
-
-
-def _classification(found: ClassifierMeta, warnings: list[str]) -> model.Classification:
-    labels = (
-        model.Label(
-            label.label,
-            usable(single(label.probability), "a confidence", warnings),
-            label.class_id,
-            label.label_id,
-            label.num_classes,
-        )
-        for label in found.labels
-    )
-    return model.Classification(tuple(labels), found.unique_component_id)
-
-
-def meta_of(new: model.Detection) -> ObjectMeta:
-    """Return what the metadata of a new object is to hold."""
-    classifiers = [
-        ClassifierMeta(
-            each.component_id,
-            [
-                LabelMeta(label.num_classes, label.name, label.class_id, label.label_id, label.probability)
-                for label in each.labels
-            ],
-        )
-        for each in new.classifications
-    ]
-    return ObjectMeta(
-        unique_component_id=_DEFAULT_COMPONENT if new.component_id is None else new.component_id,
-        class_id=new.class_id,
-        object_id=new.track_id,
-        confidence=new.confidence,
-        tracker_confidence=new.tracker_confidence or 0.0,
-        left=new.box.left,
-        top=new.box.top,
-        width=new.box.width,
-        height=new.box.height,
-        display_text=new.text or new.label,
-        label=new.label,
-        key=0,
-        classifiers=classifiers,
-    )
-
-
-def _changed(found: ObjectMeta, read: model.Object, change: dict[str, Any], warnings: list[str]) -> ObjectMeta:
-    """Return what the metadata of an object that was ``read`` is to hold after a change; what stays is as it is there."""
-    before, after = (meta_of(detection_of(each))._asdict() for each in (read, {**read, **change}))
-    after["display_text"] = before["display_text"]  # which may be the label
-    if LABEL in change and len(change[LABEL].encode()) >= LABEL_SIZE:
-        warnings.append(_CUT)
-    made = found._replace(**{name: value for name, value in after.items() if value != before[name]})
-    return made._replace(display_text=change[TEXT]["display_text"]) if TEXT in change else made
-
-
-_CUT = f"the label of an object was cut to the {LABEL_SIZE - 1} bytes that DeepStream has for it"
-_RECORDED = SPECIAL | {ATTRIBUTES}  # what NvDsObjectMeta cannot hold
+_TENSORS, _PARENT = attrgetter("tensors"), attrgetter("parent")
 _REMOVED = "the library removed its metadata from the buffer"
 
 
@@ -175,14 +97,18 @@ class DeepStreamCarrier:
         events = [Event(decoded.batch, item, self._layout) for item in decoded.found]
         warnings: list[str] = []
         abouts = zip(decoded.found, decoded.times, events, strict=True)
-        decoded.frames = [self._frame(*about, frame, warnings) for about in abouts]
+        has_vectors = any(any(map(_TENSORS, item.objects)) for item in decoded.found)
+        vectors = read_vectors(decoded.batch.address, self._layout) if has_vectors else {}
+        decoded.frames = [self._frame(*about, frame, vectors, warnings) for about in abouts]
         decoded.warnings = warnings
         decoded.attributes = Event(decoded.batch, None, self._layout).attributes
         if decoded.found:
             decoded.frame_num, decoded.timestamp = _number_of(decoded.found[0]), decoded.times[0]
         return decoded
 
-    def _frame(self, item: FrameMeta, time: str, event: Event, frame: model.Frame, warnings: list[str]) -> model.Frame:
+    def _frame(
+        self, item: FrameMeta, time: str, event: Event, frame: model.Frame, vectors: Mapping[int, Array], warnings: list[str]
+    ) -> model.Frame:
         read = frame_dict(
             item.frame_num,
             _pts_of(item),
@@ -193,7 +119,9 @@ class DeepStreamCarrier:
             frame.get(SOURCE),
             (item.width, item.height, item.batch_id, item.pad_index, item.ntp_timestamp),
         )
-        read[OBJECTS] = [fields_of(found, event, warnings) for found in item.objects]
+        read[OBJECTS] = [fields_of(found, event, warnings, vectors) for found in item.objects]
+        if any(map(_PARENT, item.objects)):
+            Family(item.objects, event).complete(read[OBJECTS])
         if event.attributes is not NOTHING:
             read[ATTRIBUTES] = event.attributes
         return read
@@ -237,6 +165,8 @@ class DeepStreamCarrier:
         for item in batch.frames:
             for found in item.objects:  # nobody else has this copy yet
                 scale_object(found.address, self._layout, *factors)
+                if found.angle and factors[0] != factors[1]:
+                    turn_object(found, self._layout, factors)
 
     def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
         """Write the attributes into events, and new objects into metas of their own."""
@@ -255,7 +185,7 @@ class DeepStreamCarrier:
                 warnings.append(f"attributes of a frame were dropped: {_REMOVED}")
                 continue
             objects = _matched(before.objects, item.objects, by[1])
-            warnings += self._apply_frame(decoded, batch, item, objects, of_frame, time)
+            warnings += self._apply_frame(decoded, batch, before, item, objects, of_frame, time)
         if result.attributes is not NOTHING:
             Event(batch, None, self._layout).attach(result.attributes, decoded.timestamp)
         if not decoded.has_frame_number:
@@ -267,6 +197,7 @@ class DeepStreamCarrier:
         self,
         decoded: BatchFrame,
         batch: BatchMeta,
+        before: FrameMeta,
         item: FrameMeta,
         objects: Sequence[ObjectMeta | None],
         result: FrameResult,
@@ -274,23 +205,26 @@ class DeepStreamCarrier:
     ) -> list[str]:
         warnings = []
         event = Event(batch, item, self._layout)
-        records = Records(event, batch, item, decoded.size)
+        records = Records(event, batch, item, decoded.size, holds(self._layout))
+        family = Family(before.objects, event)
         for found, attributes in zip(objects, result.objects, strict=True):
             if attributes is not NOTHING and (found is None or not records.add(found, attributes)):
                 warnings.append(f"attributes of an object were dropped: {_REMOVED}")
         changed = {index: rescaled(change, decoded.factors) for index, change in result.changed.items()}
+        changed = family.recorded(changed, result.new_objects)
         warnings += self._change(batch.address, item.address, objects, changed, event, records)
         for removed in filter(None, map(objects.__getitem__, result.removed)):
             records.remove(removed)
             remove_object(item.address, batch.address, removed.address)
-        for found_by_library in result.new_objects:
-            new = detection_of(found_by_library)
-            if len(new.label.encode()) >= LABEL_SIZE:
-                warnings.append(_CUT)
-            address = add_object(item.address, batch.address, self._layout, meta_of(new))
-            if address and not _RECORDED.isdisjoint(found_by_library):
-                added = self._reader.read_object(address, batch.address)
-                records.add(added, found_by_library.get(ATTRIBUTES, NOTHING), found_by_library)
+        added = {}
+        for new in result.new_objects:
+            address = add_object(item.address, batch.address, self._layout, meta_of(new, self._layout, warnings))
+            if address:
+                added[address] = new
+                if records.needs(new):
+                    records.add(self._reader.read_object(address, batch.address), new.get(ATTRIBUTES, NOTHING), new)
+        stay = [found if index not in result.removed else None for index, found in enumerate(objects)]
+        family.tie(item.address, batch.address, stay, changed, added, anew=before.address != item.address)
         if not event.attach(result.attributes, time, blob=self.msg_blob):
             warnings.append(f"attributes of a frame were dropped: {_REMOVED}")
         return warnings
@@ -308,12 +242,14 @@ class DeepStreamCarrier:
         warnings: list[str] = []
         for index, change in changed.items():
             found = objects[index]
-            read: Any = found and fields_of(found, event, [])
-            after = found and _changed(found, read, change, warnings)
-            if found is None or after is None or not change_object(frame, batch, self._layout, found, after):
-                warnings.append(f"changes of an object were dropped: {_REMOVED}")
-            else:
-                records.change(after, with_changes(read, change, warnings))
+            if found is not None:
+                read = fields_of(found, event, [])
+                whole = with_changes(read, change, warnings)
+                after = changed_meta(found, read, whole, change, self._layout, warnings)
+                if change_object(frame, batch, self._layout, found, after):
+                    records.change(after, whole)
+                    continue
+            warnings.append(f"changes of an object were dropped: {_REMOVED}")
         return warnings
 
 
@@ -348,7 +284,7 @@ def _fingerprint_of_frame(item: FrameMeta) -> Hashable:
 
 
 def _fingerprint_of_object(found: ObjectMeta) -> Hashable:
-    return found[:-2]  # all but the classifiers and its address
+    return found[:12], found.angle  # its numbers and texts
 
 
 def _number_of(item: FrameMeta) -> int:

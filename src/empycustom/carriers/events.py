@@ -13,7 +13,7 @@ of the batch are in such an event of the batch: ``{"schema_version": 1, "emcusto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from empycustom.carriers.protocol import free_numbers
@@ -124,9 +124,13 @@ def _head(frame: FrameMeta, timestamp: str) -> dict[str, Any]:
 
 
 class Records:
-    """The entries that an event has of the objects of its frame, which has a ``size`` in pixels now."""
+    """The entries that an event has of the objects of its frame, which has a ``size`` in pixels now.
 
-    def __init__(self, event: Event, batch: BatchMeta, frame: FrameMeta, size: tuple[int, int]) -> None:
+    ``held`` are keys that an object's own metadata holds.
+    """
+
+    def __init__(self, event: Event, batch: BatchMeta, frame: FrameMeta, size: tuple[int, int], held: Set[str]) -> None:
+        self._held, self._special = held, SPECIAL - held
         self._entries, self._batch, self._frame = event.records, batch.address, frame.address
         self._keys = {found.address: found.key for found in frame.objects}
         self._free = free_numbers(set(self._keys.values()))
@@ -140,9 +144,13 @@ class Records:
 
     def change(self, found: ObjectMeta, whole: Mapping[str, Any]) -> bool:
         """Let the entry of an object say what it is now, if it has or needs one. Return as :meth:`add` does."""
-        if self._keys.get(found.address, 0) in self._entries or not SPECIAL.isdisjoint(whole):
+        if self._keys.get(found.address, 0) in self._entries or not self._special.isdisjoint(whole):
             return self.add(found, NOTHING, whole)
         return True
+
+    def needs(self, whole: Mapping[str, Any]) -> bool:
+        """Return whether an object of in_meta has something that its own metadata cannot hold."""
+        return ATTRIBUTES in whole or not self._special.isdisjoint(whole)
 
     def remove(self, found: ObjectMeta) -> None:
         """Leave out the entry of an object that is removed; those that are a part of it have no parent any more."""
@@ -175,7 +183,7 @@ class Records:
             entry |= {name: earlier[name] for name in _BESIDE & earlier.keys()}
         else:
             entry |= {name: whole[name] for name in _PLAIN & whole.keys()}
-            if packed := pack(whole):
+            if packed := pack({name: value for name, value in whole.items() if name not in self._held}):
                 entry[PACKED] = packed
         attributes = merged(earlier.get(ATTRIBUTES, NOTHING), attributes)
         if attributes is not NOTHING:

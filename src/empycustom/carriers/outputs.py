@@ -8,7 +8,7 @@ from typing import Any
 from empycustom.model import values as model
 from empycustom.model.keys import HEIGHT, SEGMENTATION, TENSORS, WIDTH
 from empycustom.model.wire import box_dict
-from empycustom.native import deepstream_outputs as native
+from empycustom.native import deepstream as native
 from empycustom.native.deepstream import USERS, Layout
 from empycustom.native.deepstream_outputs import Array, Segmentation, Tensor, Wanted, read_outputs
 from empycustom.native.deepstream_read import BatchMeta

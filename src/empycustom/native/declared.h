@@ -282,10 +282,11 @@ typedef struct {
 typedef struct {
     NvDsBaseMeta base_meta; address parent; int unique_component_id, class_id; uint64_t object_id;
     NvBbox_Coords detector_bbox_info, tracker_bbox_info; float confidence, tracker_confidence; NvOSD_RectParams rect_params;
-} NvDsObjectHead; /* the beginning of a NvDsObjectMeta, and what lies behind its mask_params, which grew with 9.0 */
+} NvDsObjectHead; /* the beginning of a NvDsObjectMeta, and what lies behind its mask; its rect_params grew with 9.0 */
 typedef struct { NvOSD_TextParams text_params; char obj_label[128]; address classifier_meta_list, obj_user_meta_list; } NvDsObjectTail;
-typedef struct { NvDsObjectHead head; uint64_t mask_params[3]; NvDsObjectTail tail; } NvDsObjectMeta;
-typedef struct { NvDsObjectHead head; uint64_t mask_params[4]; NvDsObjectTail tail; } NvDsObjectMeta9;
+typedef struct { address data; unsigned size; float threshold; unsigned width, height; } NvOSD_MaskParams;
+typedef struct { NvDsObjectHead head; NvOSD_MaskParams mask_params; NvDsObjectTail tail; } NvDsObjectMeta;
+typedef struct { NvDsObjectHead head; float rotation_angle; NvOSD_MaskParams mask_params; NvDsObjectTail tail; } NvDsObjectMeta9;
 typedef struct { NvDsBaseMeta base_meta; unsigned num_labels; int unique_component_id; address label_info_list; } NvDsClassifierMeta;
 typedef struct {
     NvDsBaseMeta base_meta; int num_classes; char result_label[128]; address pResult_label;

@@ -74,7 +74,8 @@ def key_type() -> int:
 # in all; what differs is in the table. The sizes of three structures show which version runs.
 
 
-EVENT_MSG_META = 9  # NvDsMetaType, of a NvDsUserMeta that has a NvDsEventMsgMeta
+# NvDsMetaType of a NvDsUserMeta that has a NvDsEventMsgMeta, a NvDsInferTensorMeta, a NvDsInferSegmentationMeta.
+EVENT_MSG_META, TENSORS, SEGMENTATION = 9, 12, 13
 UNTRACKED = NO_TIME = 2**64 - 1
 LABEL_SIZE: int = ffi.sizeof(dict(ffi.typeof("NvDsLabelInfo").fields)["result_label"].type)  # chars of a label, NUL included
 
@@ -125,6 +126,21 @@ class Layout:
         return offset_of(self.object_meta, "tail")
 
     @cached_property
+    def mask(self) -> int:
+        """The place of the mask in an object."""
+        return offset_of(self.object_meta, "mask_params")
+
+    @cached_property
+    def angle(self) -> int:
+        """The place of the angle in an object, in degrees; 0: it has none."""
+        return offset_of(self.object_meta, "rotation_angle") if self.since >= (9, 0) else 0
+
+    @cached_property
+    def users_of_object(self) -> int:
+        """The place of an object's list of user metadata."""
+        return self.object_tail + offset_of("NvDsObjectTail", "obj_user_meta_list")
+
+    @cached_property
     def event_fields(self) -> Reader:
         """A function that reads ``objectId`` and ``otherAttrs`` of a NvDsEventMsgMeta."""
         place = offset_of("NvDsEventMsgMeta", "objectId")
@@ -132,14 +148,16 @@ class Layout:
 
     @cached_property
     def object_fields(self) -> Reader:
-        """A function that reads an object; the box is left, top, width and height."""
-        head = ("unique_component_id", "class_id", "object_id", "confidence", "tracker_confidence")
+        """A function that reads an object; the box is left, top, width and height, and the angle where there is one."""
+        head = ("parent", "unique_component_id", "class_id", "object_id", "confidence", "tracker_confidence")
         box = ("left", "top", "width", "height")
         tail = ("text_params.display_text", "obj_label", "classifier_meta_list", "obj_user_meta_list")
         return reader(
             self.object_meta,
             *(f"head.{name}" for name in head),
             *(f"head.rect_params.{name}" for name in box),
+            *(("rotation_angle",) if self.angle else ()),
+            "mask_params.data",
             *(f"tail.{name}" for name in tail),
         )
 
@@ -240,7 +258,7 @@ _try_lock = ctypes.PYFUNCTYPE(ctypes.c_int, _Address)(("g_rec_mutex_trylock", GL
 _unlock = ctypes.PYFUNCTYPE(None, _Address)(("g_rec_mutex_unlock", GLIB))
 _find = ctypes.PYFUNCTYPE(_Address, _Address, _Address)(("g_list_find", GLIB))
 _pointer = unpacker("=Q")
-_list_at, _chars_at = (partial(ffi.cast, ffi.typeof(name)) for name in ("Addresses *", "const char *"))
+_list_at, chars_at = (partial(ffi.cast, ffi.typeof(name)) for name in ("Addresses *", "const char *"))
 
 
 class Steps:
@@ -312,7 +330,7 @@ def pointers_at(places: Iterable[int]) -> Iterator[int]:
 
 def texts_at(addresses: Iterable[int]) -> Iterator[bytes]:
     """Return the text at each address; those that are 0 are left out."""
-    return map(ffi.string, map(_chars_at, filter(None, addresses)))
+    return map(ffi.string, map(chars_at, filter(None, addresses)))
 
 
 def change(batch: int, place: int, member: int, *calls: tuple[Callable[..., Any], tuple[Any, ...]]) -> bool:

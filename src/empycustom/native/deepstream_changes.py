@@ -15,7 +15,10 @@ from empycustom.native.deepstream_write import (
     LAST_PLACE,
     box_writer,
     cut,
+    mask_fields,
     new_classifier,
+    put_float,
+    put_mask,
     style_of_text,
     text_offset,
     text_offset_of,
@@ -49,20 +52,31 @@ def change_object(frame: int, batch: int, layout: Layout, before: ObjectMeta, af
         steps.fill(map(keeping_the_gil("nvds_clear_classifier_meta_list"), repeat(address), heads))
         add = keeping_the_gil("nvds_add_classifier_meta_to_object")
         calls += [(add, (address, new_classifier(batch, each))) for each in reversed(after.classifiers)]
-    text = 0
+    freed = []  # what is not the object's if it is gone
+    if after.mask is not before.mask:
+        mask = mask_fields(after.mask)
+        freed.append(mask[0])
+        _free_at(steps, address + layout.mask, found)
+        calls.append((put_mask, (address + layout.mask, *mask)))
+    if after.angle != before.angle:
+        calls.append((put_float, (address + layout.angle, after.angle)))
     if after.display_text != before.display_text:
-        text = glib.g_strdup(bytes_of(after.display_text)) if after.display_text else 0
-        earlier = steps.fill(filter(None, pointers_at(compress((tail + _TEXT,), found))))
-        steps.fill(map(_free, earlier))
-        calls.append((_put, (tail + _TEXT, text)))
+        freed.append(glib.g_strdup(bytes_of(after.display_text)) if after.display_text else 0)
+        _free_at(steps, tail + _TEXT, found)
+        calls.append((_put, (tail + _TEXT, freed[-1])))
         if not before.display_text:
             calls += style_of_text(tail, after.left, after.top)
     for function, arguments in calls:
         steps.fill(starmap(function, compress((arguments,), found)))
     steps.run(batch)
-    if not found:
-        glib.g_free(ffi.cast(POINTER, text))
+    for memory in freed if not found else ():
+        glib.g_free(ffi.cast(POINTER, memory))
     return bool(found)
+
+
+def _free_at(steps: Steps, place: int, found: list[int]) -> None:
+    """Add the steps that free what the pointer at a place points to, if something was found."""
+    steps.fill(map(_free, steps.fill(filter(None, pointers_at(compress((place,), found))))))
 
 
 def _calls(address: int, tail: int, before: ObjectMeta, after: ObjectMeta) -> Calls:
@@ -83,6 +97,16 @@ def _calls(address: int, tail: int, before: ObjectMeta, after: ObjectMeta) -> Ca
 def _moved(place: int, by: float) -> int:
     """Return a place of a text that is moved; a box of others may have been nowhere."""
     return max(0, min(place + round(by), LAST_PLACE)) if isfinite(by) else place
+
+
+def set_parent(frame: int, batch: int, address: int, parent: int) -> None:
+    """Let an object of the frame at an address have another one of it as its parent, where both are there; 0: none."""
+    steps = Steps()
+    found = steps.find(frame + FRAME_OBJECTS, address)
+    objects = steps.fill(flat(lists_at(pointers_at(compress((frame + FRAME_OBJECTS,), found)))))
+    possible = steps.fill(filter(objects.__contains__, (parent,))) if parent else found
+    steps.fill(map(_parent, compress((address,), possible), repeat(parent)))
+    steps.run(batch)
 
 
 def remove_object(frame: int, batch: int, address: int) -> None:

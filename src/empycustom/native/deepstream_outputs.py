@@ -15,19 +15,23 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import chain, compress, repeat
 from math import prod
-from operator import eq, itemgetter, mul
+from operator import add, and_, eq, itemgetter, mul
 from struct import Struct, calcsize
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakSet
 
 from empycustom.native.deepstream import (
     BATCH_FRAMES,
+    FRAME_OBJECTS,
     GLIB,
+    SEGMENTATION,
+    TENSORS,
     Layout,
     Steps,
+    chars_at,
     flat,
     has_segmentation_id,
     lists_at,
@@ -37,7 +41,6 @@ from empycustom.native.deepstream import (
 from empycustom.native.loading import POINTER, Reader, ffi, gst, pattern_of, reader, unpacker
 from empycustom.native.unwind import path_at
 
-TENSORS, SEGMENTATION = 12, 13  # NvDsMetaType, the same in all versions
 HELD = 3  # buffers whose outputs are held at a time
 _NVINFER = "libnvdsgst_infer.so"  # whose priv_data is a GstMiniObject, in all versions
 _POSSIBLE, _MOST_BYTES = range(1025), 2**30  # layers of a network, and bytes of an array: others are a mistake
@@ -45,7 +48,6 @@ _CODES = {0: "f4", 1: "f2", 2: "i1", 3: "i4", 4: "i8"}  # NvDsInferDataType, and
 
 _find = ctypes.PYFUNCTYPE(ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t)(("g_list_find", GLIB))
 _ref = ctypes.PYFUNCTYPE(ctypes.c_size_t, ctypes.c_size_t)(("gst_mini_object_ref", ctypes.PyDLL("libgstreamer-1.0.so.0")))
-_chars_at = partial(ffi.cast, ffi.typeof("const char *"))
 _user = reader("NvDsUserMeta", "base_meta.meta_type", "base_meta.release_func", "user_meta_data")
 _KIND, _DATA = itemgetter(0), itemgetter(2)
 _tensors = reader("NvDsInferTensorMeta", "unique_id", "num_output_layers", "output_layers_info", "out_buf_ptrs_host", "priv_data")
@@ -53,7 +55,9 @@ _COUNT, _LAYERS, _HOSTS, _IS_FILLED = itemgetter(1), itemgetter(2), itemgetter(3
 _LAYER_SIZE: int = ffi.sizeof("NvDsInferLayerInfo")
 _LAYER = pattern_of("NvDsInferLayerInfo")
 _layer = Struct(f"{_LAYER}{_LAYER_SIZE - calcsize(_LAYER)}x")
-_NAME = itemgetter(12)
+_layer_at = unpacker(_LAYER)
+_TYPE, _ELEMENTS, _NAME = itemgetter(0), itemgetter(10), itemgetter(12)
+_FLOATS, _MOST_VECTOR = {0: 4, 1: 2}, 1 << 22  # bytes of a float by its type, and of a vector
 _segmentation = reader(
     "NvDsInferSegmentationMeta", "classes", "width", "height", "class_map", "class_probabilities_map", "priv_data"
 )
@@ -151,7 +155,7 @@ class _Tensors(_Meta):
         filled = steps.fill(compress(self._fields, map(all, map(_IS_FILLED, self._fields))))
         filled = steps.fill(compress(filled, map(_POSSIBLE.__contains__, map(_COUNT, filled))))
         self._layers, self._hosts = (
-            steps.fill(map(ffi.unpack, map(_chars_at, map(where, filled)), map(mul, map(_COUNT, filled), repeat(size))))
+            steps.fill(map(ffi.unpack, map(chars_at, map(where, filled)), map(mul, map(_COUNT, filled), repeat(size))))
             for where, size in ((_LAYERS, _LAYER_SIZE), (_HOSTS, 8))
         )
         self._rows = steps.fill(flat(map(_layer.iter_unpack, self._layers)))
@@ -261,6 +265,31 @@ def _alive(steps: Steps, owners: list[int], wanted: Wanted) -> list[int]:
     """Add the steps that look whether user metadata is still there; they list its address, or nothing."""
     there = steps.fill(filter(owners.__contains__, (wanted.owner,)))
     return steps.fill(compress((wanted.user,), map(_find, pointers_at(compress((wanted.place,), there)), repeat(wanted.user))))
+
+
+def read_vectors(batch: int, layout: Layout) -> dict[int, Array]:
+    """Return copies of the tensors at objects that are alone in their user metadata, by its addresses; floats only."""
+    steps = Steps()
+    frames = _owners(steps, batch)
+    objects = steps.fill(flat(lists_at(pointers_at(map(add, frames, repeat(FRAME_OBJECTS))))))
+    users = steps.fill(flat(lists_at(pointers_at(map(add, objects, repeat(layout.users_of_object))))))
+    rows = steps.fill(map(_user, users))
+    there = steps.fill(map(and_, map(eq, map(_KIND, rows), repeat(TENSORS)), map(bool, map(_DATA, rows))))
+    fields = steps.fill(map(_tensors, compress(map(_DATA, rows), there)))
+    alone = steps.fill(map(and_, map(eq, map(_COUNT, fields), repeat(1)), map(all, map(_IS_FILLED, fields))))
+    single = steps.fill(compress(fields, alone))
+    hosts = steps.fill(pointers_at(map(_HOSTS, single)))
+    layers = steps.fill(compress(map(_layer_at, map(_LAYERS, single)), hosts))
+    sizes = map(mul, map(_ELEMENTS, layers), map(_FLOATS.get, map(_TYPE, layers), repeat(0)))
+    numbers = steps.fill(map(ffi.unpack, map(chars_at, filter(None, hosts)), map(min, sizes, repeat(_MOST_VECTOR))))
+    steps.run(batch)
+    which = compress(compress(compress(users, there), alone), hosts)
+    found = {}
+    for user, layer, data, host in zip(which, layers, numbers, filter(None, hosts), strict=True):
+        place, _ = _tensor_at(layer, host)
+        if place and place.size == len(data):
+            found[user] = Array(data, place.code, place.shape)
+    return found
 
 
 # Holding the outputs of nvinfer.

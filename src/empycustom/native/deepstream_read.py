@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, compress, repeat
-from operator import eq, itemgetter
+from operator import add, eq, gt, itemgetter, mul
 from typing import NamedTuple
 
 from empycustom.errors import DeepStreamError
 from empycustom.native.deepstream import (
     EVENT_MSG_META,
+    TENSORS,
     UNTRACKED,
     Layout,
     Steps,
     batch_fields,
+    chars_at,
     classifier_fields,
     flat,
     frame_fields,
@@ -27,17 +29,20 @@ from empycustom.native.deepstream import (
     texts_at,
     user_fields,
 )
-from empycustom.native.loading import unpacker
+from empycustom.native.loading import ffi, reader, unpacker
 
 MARKER = "empycustom"  # the objectId of our events
 NOT_TRACKED = -1
 _MARKER = MARKER.encode()
 _key_number = unpacker("=i")
 # What is in rows of fields: of a batch, of frames, of objects; beginnings of lists, and texts.
-_FRAMES, _OBJECTS, _CLASSIFIERS, _USERS, _SHOWN = (itemgetter(place) for place in (0, -2, -2, -1, -4))
+_FRAMES, _OBJECTS, _CLASSIFIERS, _USERS, _SHOWN, _MASK = (itemgetter(place) for place in (0, -2, -2, -1, -4, -5))
 _KIND, _DATA = itemgetter(0), itemgetter(2)  # of user metadata
 _LABELS, _LONG_LABEL = itemgetter(1), itemgetter(2)  # of a classifier, of a label
 _NAME, _TEXT = itemgetter(0), itemgetter(1)  # of an event
+_mask = reader("NvOSD_MaskParams", "data", "size", "threshold", "width", "height")
+_NUMBERS, _SIZE, _WIDTH, _HEIGHT = (itemgetter(place) for place in (0, 1, 3, 4))  # of a mask
+_MOST_BYTES = 2**28  # of a mask; what is larger is left out
 
 
 class UserMeta(NamedTuple):
@@ -67,8 +72,20 @@ class ClassifierMeta(NamedTuple):
     labels: list[LabelMeta]
 
 
+class MaskMeta(NamedTuple):
+    """The fields of a NvOSD_MaskParams: ``numbers`` are floats, row by row; the object is where they are above the threshold."""
+
+    width: int
+    height: int
+    threshold: float
+    numbers: bytes
+
+
 class ObjectMeta(NamedTuple):
-    """The fields of a NvDsObjectMeta, in pixels. ``object_id`` -1: not tracked. ``key`` is ours; 0: it has none."""
+    """The fields of a NvDsObjectMeta, in pixels. ``object_id`` -1: not tracked. ``key`` is ours; 0: it has none.
+
+    ``angle`` is in degrees. ``tensors`` is the address of user metadata with tensors, ``parent`` of another object; 0: none.
+    """
 
     unique_component_id: int
     class_id: int
@@ -84,6 +101,10 @@ class ObjectMeta(NamedTuple):
     key: int
     classifiers: list[ClassifierMeta]
     address: int = 0
+    angle: float = 0.0
+    mask: MaskMeta | None = None
+    tensors: int = 0
+    parent: int = 0
 
 
 class FrameMeta(NamedTuple):
@@ -119,7 +140,7 @@ class BatchReader:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._has_classifiers = self._has_users = False  # there are classifiers; user metadata
+        self._has = (False, False, False)  # there are classifiers; masks; user metadata
 
     def read(self, batch: int) -> BatchMeta:
         """Read the batch at an address."""
@@ -130,18 +151,19 @@ class BatchReader:
 
     def _read(self, batch: int) -> BatchMeta | None:
         """Read it as the last one was; None: that has left something out."""
-        looked = self._has_classifiers, self._has_users
+        looked = self._has
+        classified, masked, used = looked
         steps = Steps()
         heads = steps.fill(map(batch_fields, (batch,)))
         frames = steps.fill(lists_at(map(_FRAMES, heads)))
         rows = steps.fill(map(frame_fields, flat(frames)))
-        objects = _Objects(steps, lists_at(map(_OBJECTS, rows)), self._layout, classified=self._has_classifiers)
+        objects = _Objects(steps, lists_at(map(_OBJECTS, rows)), self._layout, classified=classified, masked=masked)
         of_all = chain(map(_USERS, heads), map(_USERS, rows), map(_USERS, objects.rows))
-        users = _Users(steps, of_all, self._layout) if self._has_users else None
+        users = _Users(steps, of_all, self._layout) if used else None
         steps.run(batch)
-        self._has_classifiers = any(map(_CLASSIFIERS, objects.rows))
-        self._has_users = any((heads[0][1], *map(_USERS, rows), *map(_USERS, objects.rows)))
-        if self._has_classifiers > looked[0] or self._has_users > looked[1]:
+        used = any((heads[0][1], *map(_USERS, rows), *map(_USERS, objects.rows)))
+        self._has = any(map(_CLASSIFIERS, objects.rows)), any(map(_MASK, objects.rows)), used
+        if any(map(gt, self._has, looked)):
             return None
         of_batch = users.at(heads[0][1]) if users else []
         of_frames = [users.at(row[-1]) if users else [] for row in rows]
@@ -154,7 +176,7 @@ class BatchReader:
     def read_object(self, address: int, batch: int) -> ObjectMeta:
         """Read one object of a batch."""
         steps = Steps()
-        objects = _Objects(steps, iter([[address]]), self._layout, classified=True)
+        objects = _Objects(steps, iter([[address]]), self._layout, classified=True, masked=True)
         users = _Users(steps, map(_USERS, objects.rows), self._layout)
         steps.run(batch)
         return objects.at(address, users)[0]
@@ -191,6 +213,12 @@ class _Users:
         """Return what was read of the next list, whose head this is."""
         return [self._made(address) for address in next(self._addresses)] if head else []
 
+    def of_object(self, head: int) -> tuple[int, int]:
+        """Return our key in the next list, and the address of what has tensors there; 0: there is none, or several."""
+        users = self.at(head)
+        tensors = [user.address for user in users if user.kind == TENSORS]
+        return next(filter(None, [user.key for user in users]), 0), tensors[0] if len(tensors) == 1 else 0
+
     def _made(self, address: int) -> UserMeta:
         kind, context, data = next(self._each)
         text, key = None, 0
@@ -206,13 +234,16 @@ class _Users:
 class _Objects:
     """The objects in lists, with their classifiers; ``rows`` are their fields."""
 
-    def __init__(self, steps: Steps, lists: Iterator[list[int]], layout: Layout, *, classified: bool) -> None:
+    def __init__(self, steps: Steps, lists: Iterator[list[int]], layout: Layout, *, classified: bool, masked: bool) -> None:
         found = steps.fill(lists)
         self.rows = steps.fill(map(layout.object_fields, flat(found)))
         shown = steps.fill(texts_at(map(_SHOWN, self.rows)))
         self._addresses, self._each, self._shown = iter(found), iter(self.rows), iter(shown)
+        self._turns = layout.angle != 0
         if classified:
             self._add_classifiers(steps)
+        if masked:
+            self._add_masks(steps, found, layout)
 
     def _add_classifiers(self, steps: Steps) -> None:
         classifiers = steps.fill(lists_at(map(_CLASSIFIERS, self.rows)))
@@ -223,12 +254,22 @@ class _Objects:
         self._classifiers, self._classifier_rows = iter(classifiers), iter(rows)
         self._labels, self._label_rows, self._long_labels = iter(labels), iter(label_rows), iter(long_labels)
 
+    def _add_masks(self, steps: Steps, found: list[list[int]], layout: Layout) -> None:
+        having = steps.fill(compress(flat(found), map(_MASK, self.rows)))
+        rows = steps.fill(map(_mask, map(add, having, repeat(layout.mask))))
+        areas = map(mul, map(mul, map(_WIDTH, rows), map(_HEIGHT, rows)), repeat(4))
+        sizes = map(min, map(_SIZE, rows), areas, repeat(_MOST_BYTES))
+        numbers = steps.fill(map(ffi.unpack, map(chars_at, map(_NUMBERS, rows)), sizes))
+        self._masks = zip(rows, numbers)  # noqa: B905 - they are filled later
+
     def at(self, head: int, users: _Users | None) -> list[ObjectMeta]:
         """Return what was read of the next list, whose head this is."""
         return [self._made(address, users) for address in next(self._addresses)] if head else []
 
     def _made(self, address: int, users: _Users | None) -> ObjectMeta:
-        component, class_id, object_id, *numbers, shown, label, classifiers, its_users = next(self._each)
+        parent, component, class_id, object_id, *numbers, mask, shown, label, classifiers, its_users = next(self._each)
+        angle = numbers.pop() if self._turns else 0.0
+        key, tensors = users.of_object(its_users) if users and its_users else (0, 0)
         return ObjectMeta._make(
             (
                 component,
@@ -237,11 +278,19 @@ class _Objects:
                 *numbers,
                 next(self._shown).decode("utf-8", "replace") if shown else "",
                 _label(label),
-                next(filter(None, [user.key for user in users.at(its_users)]), 0) if users and its_users else 0,
+                key,
                 [self._classifier() for _ in next(self._classifiers)] if classifiers else [],
                 address,
+                angle,
+                self._mask() if mask else None,
+                tensors,
+                parent,
             )
         )
+
+    def _mask(self) -> MaskMeta:
+        (_, _, threshold, width, height), numbers = next(self._masks)
+        return MaskMeta(width, height, threshold, numbers)
 
     def _classifier(self) -> ClassifierMeta:
         component, labels = next(self._classifier_rows)

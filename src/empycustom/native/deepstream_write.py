@@ -7,7 +7,7 @@ they run, without the GIL.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from empycustom.errors import DeepStreamError
@@ -25,8 +25,8 @@ from empycustom.native.deepstream import (
     nvds,
     user_fields,
 )
-from empycustom.native.deepstream_read import MARKER, ClassifierMeta, ObjectMeta, UserMeta
-from empycustom.native.loading import Writer, bytes_of, ffi, glib, offset_of, reader, writer
+from empycustom.native.deepstream_read import MARKER, ClassifierMeta, MaskMeta, ObjectMeta, UserMeta
+from empycustom.native.loading import POINTER, Writer, bytes_of, ffi, glib, offset_of, packer, reader, writer
 from empycustom.native.trampolines import new_rc_blob, rc_blob_functions
 
 # How a new object is drawn, as nvinfer lets its own be drawn: a red border, its text in white on black above it.
@@ -46,6 +46,7 @@ _text = writer(_TAIL, *_OFFSET, "text_params.font_params.font_name", "text_param
 _font_color = writer(_TAIL, "text_params.font_params.font_color")
 _set_bg_clr, _text_bg_clr = writer(_TAIL, "text_params.set_bg_clr"), writer(_TAIL, "text_params.text_bg_clr")
 _obj_label = writer(_TAIL, "obj_label")
+put_mask, put_float = writer("NvOSD_MaskParams", "data", "size", "threshold", "width", "height"), packer("=f")
 _classifier_id = writer("NvDsClassifierMeta", "unique_component_id")
 _result_label = writer("NvDsLabelInfo", "num_classes", "result_label")
 _result = writer("NvDsLabelInfo", "pResult_label", "result_class_id", "label_id", "result_prob")
@@ -103,6 +104,20 @@ def fill_object(address: int, layout: Layout, found: ObjectMeta) -> None:
     for write, arguments in style_of_text(tail, found.left, found.top):
         write(*arguments)
     _obj_label(tail, cut(found.label))
+    if found.angle and layout.angle:
+        put_float(address + layout.angle, found.angle)
+    if found.mask:
+        put_mask(address + layout.mask, *mask_fields(found.mask))
+
+
+def mask_fields(mask: MaskMeta | None) -> tuple[Any, ...]:
+    """Return the fields of a NvOSD_MaskParams in their order, for a mask or none, with new memory for its numbers, for g_free."""
+    if mask is None:
+        return 0, 0, 0.0, 0, 0
+    size = len(mask.numbers)
+    memory = glib.g_malloc(size)
+    ffi.memmove(ffi.cast(POINTER, memory), mask.numbers, size)
+    return memory, size, mask.threshold, mask.width, mask.height
 
 
 def style_of_text(tail: int, left: float, top: float) -> list[tuple[Writer, tuple[Any, ...]]]:
@@ -123,6 +138,12 @@ def scale_object(address: int, layout: Layout, x: float, y: float) -> None:
     tail = address + layout.object_tail
     across, down = text_offset_of(tail)
     text_offset(tail, min(round(across * x), LAST_PLACE), min(round(down * y), LAST_PLACE))
+
+
+def place_object(address: int, layout: Layout, box: Iterable[float], angle: float) -> None:
+    """Set the box of an object, and its angle in degrees."""
+    box_writer(address, *box)
+    put_float(address + layout.angle, angle)
 
 
 def new_classifier(batch: int, classifier: ClassifierMeta) -> int:
