@@ -24,6 +24,7 @@ RECORDS = {
     "primary, secondary: nvinfer": schema.NVINFER,
     "tracker: nvtracker": schema.NVTRACKER,
     "overlay: nvdsosd": schema.OVERLAY,
+    "publish": schema.PUBLISH,
     "aimeta": schema.AIMETA,
     "event_item_keys": schema.EVENT_ITEM,
     "options": schema.OPTION,

@@ -30,9 +30,10 @@ packages=(
 with_tests() { [ "$extra" = dev ] || [ "$extra" = gpu ]; }
 
 # C programs of the tests read DeepStream metadata, and stand for NVIDIA's driver; an RTSP server goes away and comes back; a window
-# is shown on a display that nobody sees; docs/results.md pipes documents to jq and sends them to a broker.
+# is shown on a display that nobody sees; docs/results.md pipes documents to jq and sends them to a broker. tests/publish starts
+# brokers and databases of its own.
 ! with_tests || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config gir1.2-gst-rtsp-server-1.0 xvfb x11-utils
-    jq mosquitto mosquitto-clients)
+    jq mosquitto mosquitto-clients redis-server postgresql)
 
 did_something=
 say() { echo "set-up: $*"; }

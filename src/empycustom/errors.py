@@ -258,3 +258,19 @@ class EventError(EmPyCustomError, ValueError):
     def __init__(self, message: str, *, index: int | None = None, key: str | None = None) -> None:
         super().__init__(message)
         self.index, self.key = index, key
+
+
+class PublishError(EmPyCustomError, ValueError):
+    """Messages cannot be published as it is asked for: an address, a setting, a login, a topic or a table is wrong."""
+
+
+class AwayError(PublishError, ConnectionError):
+    """A destination cannot be reached now, and may be there later."""
+
+
+class MessageRefusedError(PublishError):
+    """A destination never takes one of the messages that it was sent."""
+
+
+class SpoolFullError(PublishError):
+    """There is no room for messages that have not arrived, and none may be given up."""

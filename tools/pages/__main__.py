@@ -1,4 +1,4 @@
-"""Write what is made in docs/: the pages of the elements, the page of the command line, the pictures, the table of formats.
+"""Write what is made in docs/: pages of the elements and of the command line, pictures, tables of formats and of settings.
 
 python tools/pages            writes them
 python tools/pages --check    checks whether they are up to date
@@ -14,6 +14,7 @@ import elements
 import model
 import pictures
 import pixels
+import publishing
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -21,7 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def main() -> int:
     """Write or check, according to the arguments."""
     wrong = []
-    modules = (model, elements, commands, pictures, pixels)
+    modules = (model, elements, commands, pictures, pixels, publishing)
     for name, text in {name: text for module in modules for name, text in module.made().items()}.items():
         path = DOCS / name
         if "--check" not in sys.argv:

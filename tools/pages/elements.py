@@ -16,6 +16,7 @@ GUIDES = {
     "empycustom": "[Writing a library](../library.md), [Metadata, in and out](../metadata.md) and "
     "[Where a library runs](../where-a-library-runs.md)",
     "aimeta": "[Metadata, in and out](../metadata.md)",
+    "metapublish": "[Publishing](../publishing.md)",
     "perf": "[GStreamer without DeepStream](../plain.md)",
 }
 KINDS = {"gchararray": "string", "gboolean": "boolean", "gint": "int", "guint": "unsigned int", "gdouble": "double"}

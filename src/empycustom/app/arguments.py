@@ -201,6 +201,7 @@ RELOAD_HELP = "load a library anew when its file, or a module beside it, is save
 WORKERS_HELP = "run the library in so many processes of its own; 0: in that of the pipeline (the default)"
 PACE_HELP = "what happens to a frame if all workers are busy: every waits (the default), skip passes it on, latest: see below"
 TIMEOUT_HELP = "end a call in a worker after so many milliseconds; then --on-error applies; 0: no limit (the default)"
+PUBLISH_HELP = "send the documents there: mqtt://host/topic, postgresql://…; several times for several"
 SUMMARY_HELP = "write the summary to this file, as JSON, also after an error; - is stdout"
 GRACE_HELP = "how long to wait, after Ctrl-C or an error, until files are finished (default: %(default)g)"
 
@@ -241,6 +242,7 @@ def _add_run(commands: Any) -> None:
     add("--pace", action=OfLibraries, dest="pace", choices=("every", "skip", "latest"), metavar="PACE", help=PACE_HELP)
     add("--call-timeout", action=OfLibraries, dest="call-timeout", type=at_least(0), metavar="MS", help=TIMEOUT_HELP)
     add("--out", type=output, metavar="FILE", help="write the documents to this file, one per line; - is stdout")
+    add("--publish", action="append", default=[], metavar="URI", help=PUBLISH_HELP)
     add("--save", action="append", default=[], metavar="FILE", help="write the frames to a video, or the last one to a picture")
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")

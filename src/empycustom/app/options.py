@@ -161,7 +161,7 @@ def check_run(parser: argparse.ArgumentParser, args: Any) -> None:
     if configurations and len(args.source) > 1:
         parser.error(f"{configurations[0]} is a stream configuration, which plays alone; name one SOURCE")
     if configurations:
-        others = {"libraries": "--lib", "format": "--format"}
+        others = {"libraries": "--lib", "format": "--format", "publish": "--publish"}
         for name in args.defaults:
             parser.error(f'--{name} does not go with a stream configuration; write "{name}" beside "custom-lib" in the file')
         refuse_others(parser, args, others, "does not go with a stream configuration")

@@ -16,9 +16,10 @@ from empycustom.app.options import Request, is_configuration
 from empycustom.config import schema
 from empycustom.config.streams import Configuration, Stage, Stream, library_stage, plain_stream, read
 from empycustom.elements import add_elements
-from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError, LibraryNotFoundError
+from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError, LibraryNotFoundError, PublishError
 from empycustom.library.callbacks import works_in_place
 from empycustom.model.schema import Problem
+from empycustom.publish.destinations import check_uri
 from empycustom.session import Part, PlayOptions
 from empycustom.session.branch import described
 from empycustom.session.checks import (
@@ -140,7 +141,17 @@ def typed(args: Namespace, options: PlayOptions) -> Configuration:
         stages = [found(stage_of, request) for request in requests]
         found(check_files, sources)
         found(check_part, options.part, sources)
-    return Configuration(None, (plain_stream(names, stages, pixels=args.format),))
+        for uri in args.publish:
+            found(check_destination, uri)
+    return Configuration(None, (plain_stream(names, stages, pixels=args.format, publish=args.publish),))
+
+
+def check_destination(uri: str) -> None:
+    """Raise LaunchError if nothing can be sent to the URI of a ``--publish``, as far as that can be seen without a connection."""
+    try:
+        check_uri(uri)
+    except PublishError as error:
+        raise LaunchError(f"--publish {error}") from error
 
 
 def _warn(text: str) -> None:

@@ -13,7 +13,7 @@ from empycustom.errors import ConfigurationError
 from empycustom.text import shell_word
 
 # Names of elements; FIRST is the queue behind the source, UPRIGHT turns frames that are stored turned.
-AIMETA, FIRST, STREAMMUX, UPRIGHT = "aimeta", "first", "mux", "upright"
+AIMETA, FIRST, STREAMMUX, UPRIGHT, PUBLISH = "aimeta", "first", "mux", "upright", "publish"
 # Of streams that share a pipeline: the demuxer, and the elements before and behind the shared stages.
 STREAMDEMUX, ENTERING, LEAVING = "demux", "entering", "leaving"
 TURN = ("videoflip", f"name={UPRIGHT}", "video-direction=auto")
@@ -86,6 +86,8 @@ def describe(
             builder.stage(stage, index)
     if builder.memory == _PLAIN and builder.last != "empycustom":  # which makes nothing that aimeta does not take
         builder.add("!", builder.converter)
+    for index, properties in enumerate(stream.publish):
+        builder.add("!", "metapublish", *assignments({"name": f"{PUBLISH}{index}", **properties}))
     builder.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
     if stream.aimeta.get("signal-aimetas") is False:
         builder.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from empycustom.frames.formats import FORMATS
+from empycustom.library.declared import Option
 from empycustom.model.schema import (
     ANYTHING,
     JSON_OBJECT,
@@ -24,6 +25,7 @@ from empycustom.model.schema import (
     Text,
 )
 from empycustom.model.schema import json_schema as json_schema_of
+from empycustom.publish.address import SETTINGS
 
 
 @dataclass(eq=False, repr=False)
@@ -46,6 +48,16 @@ class Boolean(Schema):
 
 
 _INT = 2**31 - 1
+
+
+def _setting(option: Option) -> Schema:
+    """Return the schema of a setting of a destination."""
+    if option.choices:
+        return Text(tuple(map(str, option.choices)))
+    lowest, highest = option.limits or (0, 0)
+    return Integer(int(lowest or 0), int(highest or 0)) if type(option.default) is int else Text()
+
+
 _UINT = 2**32 - 1
 GROUPS = ("primary", "tracker", "secondary", "emcustom", "empycustom", "overlay")
 
@@ -135,6 +147,14 @@ AIMETA = Object(
         "location": Field(Text(), "file that gets every document, one a line"),
     }
 )
+PUBLISH = Object(
+    {
+        "uri": Field(Text(filled=True), "where messages go, with the settings of the destination in its query", required=True),
+        **{name: Field(_setting(option), option.description) for name, option in SETTINGS.items()},
+    },
+    name="metapublish",
+)
+_PUBLISH = OneOf(((str, Text(filled=True)), (dict, PUBLISH)), 'a URI, or {"uri": …}')
 _ANY = Object(others=SCALAR, name="element")
 _NAMED: Mapping[str, Field] = {
     "empycustom": Field(CUSTOM, "a library"),
@@ -171,6 +191,10 @@ PIPELINE = Object(
         "emcustom": Field(_CUSTOMS, "libraries of the element emcustom; empycustom where it is not installed"),
         "empycustom": Field(_CUSTOMS, "your libraries, one or a list, in this order"),
         "overlay": Field(_stage(OVERLAY), "the drawing: properties of nvdsosd, or elements by name"),
+        "publish": Field(
+            OneOf(((list, Array(_PUBLISH)), (str, Text(filled=True)), (dict, PUBLISH)), "a URI, an object, or a list of them"),
+            "where documents are sent: the element metapublish",
+        ),
         "aimeta": Field(AIMETA, "the documents"),
     }
 )

@@ -56,7 +56,7 @@ class Stream:
     """One stream. ``location`` is a SOURCE of ``empycustom run``; ``options`` are the options that the callback gets.
 
     ``more`` are locations that are played after it, one after the other. ``format`` is the pixel format of the frames before the
-    first stage, None: any. ``name`` is ``""`` if the stream has none.
+    first stage, None: any. ``name`` is ``""`` if the stream has none. ``publish`` are the properties of each metapublish.
 
     ``set_at`` is where options set properties of aimeta, ``location_path`` where the location is set: a path, or ``--source``.
     """
@@ -71,6 +71,7 @@ class Stream:
     location_path: str = field(default="", compare=False)
     more: tuple[str, ...] = ()
     format: str | None = None
+    publish: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,16 @@ def library_stage(path: str, *, in_place: bool, **properties: Any) -> Stage:
     return Stage("empycustom", "empycustom", "", {"custom-lib": path, "in-place": in_place, **properties}, named=True)
 
 
-def plain_stream(sources: Sequence[str], stages: Sequence[Stage] = (), *, pixels: str | None = None) -> Stream:
-    """Return the stream that plays ``sources``, each a SOURCE of ``empycustom run``, one after the other."""
+def plain_stream(
+    sources: Sequence[str], stages: Sequence[Stage] = (), *, pixels: str | None = None, publish: Sequence[str] = ()
+) -> Stream:
+    """Return the stream that plays ``sources``, each a SOURCE of ``empycustom run``, one after the other.
+
+    ``publish`` are the URIs that its documents are sent to.
+    """
     first, *more = sources
-    return Stream("", first, {}, tuple(stages), {}, (), more=tuple(more), format=pixels)
+    sent = tuple({"uri": uri} for uri in publish)
+    return Stream("", first, {}, tuple(stages), {}, (), more=tuple(more), format=pixels, publish=sent)
 
 
 Check = Callable[["Configuration"], Iterable[Problem]]
@@ -241,7 +248,14 @@ def _stream(
         options,
         set_at.get(f"{_ROOT}.aimeta", {}),
         stream["location_path"],
+        publish=_publish(pipeline.get("publish", ())),
     )
+
+
+def _publish(given: Any) -> tuple[Mapping[str, Any], ...]:
+    """Return the properties of each element that sends documents."""
+    listed = given if isinstance(given, (list, tuple)) else [given]
+    return tuple({"uri": each} if isinstance(each, str) else each for each in listed)
 
 
 def _with_property(

@@ -16,6 +16,7 @@ from empycustom.elements.base import (
 )
 from empycustom.elements.failures import post_error, post_warning
 from empycustom.elements.properties import Property, gproperties, install, refuse_started, structure_of
+from empycustom.elements.upstream import StreamWaiter
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
 from empycustom.native.objects import DebugCategory
@@ -57,30 +58,6 @@ PROPERTIES = (
 
 _CONSOLE = "silent=false: the console"
 _SLOW = "takes documents more slowly than this live stream makes them; those without room are dropped, and counted in stats"
-_FLUSHING = int(Gst.PadFlags.FLUSHING)
-
-
-class StreamWaiter:
-    """Says to a queue of documents that is full whether the stream at a sink pad may wait."""
-
-    def __init__(self, pad: Any) -> None:
-        self._pad = pad
-        self._live: bool | None = None
-
-    def restart(self) -> None:
-        """Forget what is known of the stream: another one begins."""
-        self._live = None
-
-    def is_live(self) -> bool:
-        """Return whether there is a live source upstream, by GStreamer's latency query."""
-        if self._live is None:
-            query = Gst.Query.new_latency()
-            self._live = bool(self._pad.peer_query(query) and query.parse_latency()[0])
-        return self._live
-
-    def is_stopping(self) -> bool:
-        """Return whether the pad is being stopped or flushed."""
-        return bool(self._pad.flags & _FLUSHING)
 
 
 class AIMeta(VideoTransform):

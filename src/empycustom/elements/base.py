@@ -279,11 +279,11 @@ class VideoTransform(PyTransform):
     """Base of the elements that decode the metadata of frames.
 
     ``last_meta`` is what the property ``last-meta`` has as JSON: a Result or a Document, whose ``text`` it is, or None. A
-    subclass names its ``signal``; it has ``new-meta`` as well.
+    subclass that emits a signal names it as ``signal``; it has ``new-meta`` as well.
     """
 
     __gtype_name__ = "GstEmPyVideoTransform"
-    signal: ClassVar[str]
+    signal: ClassVar[str] = ""
 
     def __init__(self) -> None:
         self.frames = FrameReader()
@@ -300,6 +300,8 @@ class VideoTransform(PyTransform):
         self.last_meta = None
         self._until_end = None
         self.reported.clear()
+        if not self.signal:
+            return
         self._has_listeners = any_listener_check(hash(self))
         self._signal_has_listeners = listener_check(hash(self), self.signal)
         self._new_meta_has_listeners = listener_check(hash(self), "new-meta")

@@ -8,6 +8,7 @@ import traceback
 from typing import Any
 
 from empycustom.errors import (
+    AwayError,
     CallbackError,
     CallbackTooSlowError,
     DebuggerLeftError,
@@ -16,6 +17,8 @@ from empycustom.errors import (
     LibraryNotFoundError,
     OptionError,
     PropertyError,
+    PublishError,
+    SpoolFullError,
     StreamEndedError,
 )
 from empycustom.gstreamer import Gst
@@ -33,6 +36,9 @@ _CODES: list[tuple[type[BaseException], Any, Any]] = [
     (CallbackError, Gst.LibraryError, Gst.LibraryError.FAILED),
     (OptionError, Gst.LibraryError, Gst.LibraryError.SETTINGS),
     (LibraryError, Gst.LibraryError, Gst.LibraryError.INIT),
+    (AwayError, Gst.ResourceError, Gst.ResourceError.OPEN_WRITE),
+    (SpoolFullError, Gst.ResourceError, Gst.ResourceError.NO_SPACE_LEFT),
+    (PublishError, Gst.LibraryError, Gst.LibraryError.SETTINGS),
     (PropertyError, Gst.LibraryError, Gst.LibraryError.SETTINGS),
     (OSError, Gst.ResourceError, Gst.ResourceError.WRITE),
     (EmPyCustomError, Gst.StreamError, Gst.StreamError.FAILED),

@@ -192,3 +192,29 @@ def origin_in(event: Any) -> Origin | None:
     structure = structure.__enter__() if hasattr(structure, "__enter__") else structure  # a context manager in GStreamer 1.26
     beginning = structure.get_string(_BEGINNING)
     return Origin(structure.get_string(_NAME), None if beginning is None else int(beginning))
+
+
+_FLUSHING = int(Gst.PadFlags.FLUSHING)
+
+
+class StreamWaiter:
+    """Says to a queue of documents that is full whether the stream at a sink pad may wait."""
+
+    def __init__(self, pad: Any) -> None:
+        self._pad = pad
+        self._live: bool | None = None
+
+    def restart(self) -> None:
+        """Forget what is known of the stream: another one begins."""
+        self._live = None
+
+    def is_live(self) -> bool:
+        """Return whether there is a live source upstream, by GStreamer's latency query."""
+        if self._live is None:
+            query = Gst.Query.new_latency()
+            self._live = bool(self._pad.peer_query(query) and query.parse_latency()[0])
+        return self._live
+
+    def is_stopping(self) -> bool:
+        """Return whether the pad is being stopped or flushed."""
+        return bool(self._pad.flags & _FLUSHING)

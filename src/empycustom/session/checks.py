@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from empycustom.config.file import raise_problems
@@ -15,11 +16,12 @@ from empycustom.config.schema import GROUPS
 from empycustom.config.streams import Configuration, Stage, Stream
 from empycustom.elements.limits import check_memory, check_properties
 from empycustom.elements.reloading import check_reload
-from empycustom.errors import ConfigurationError, LaunchError, PropertyError, UnknownOutputError
+from empycustom.errors import ConfigurationError, LaunchError, PropertyError, PublishError, UnknownOutputError
 from empycustom.gstreamer import GLib, GObject, Gst
 from empycustom.model.schema import Integer, Number, Problem, is_number
 from empycustom.outputs.table import output_class, path_of
 from empycustom.packages import how_to_get_any
+from empycustom.publish.destinations import check_uri
 from empycustom.session import Part
 from empycustom.session.excerpt import check_part
 from empycustom.session.parts import encoding_problem, exists
@@ -221,10 +223,11 @@ def without_times(configuration: Configuration, part: Part | None) -> Iterator[P
 def places_outside(configuration: Configuration, *, allowed: bool) -> Iterator[Problem]:
     """Yield the locations of aimeta in the file that are outside of its folder and of the working directory, or have no output.
 
+    So it is with files to publish to, and with other destinations that cannot be used.
+
     The file may be from somebody else, while ``--allow-outside`` (``allowed``) and ``--set`` are from the user who runs it.
     """
     assert configuration.file
-    inside = [os.path.realpath(folder) for folder in (configuration.file.absolute().parent, working_folder()) if folder]
     for stream in configuration.streams:
         location, set_at = stream.aimeta.get("location"), stream.set_at.get("location", _LOCATION)
         if not location:
@@ -235,12 +238,39 @@ def places_outside(configuration: Configuration, *, allowed: bool) -> Iterator[P
         except UnknownOutputError as error:
             yield Problem(set_at, str(error))
             continue
-        path = os.path.realpath(found or "/")  # with links resolved; a location that is not a file is outside
         if allowed or set_at.startswith("--set"):
             continue
-        if not any(os.path.commonpath([path, folder]) == folder for folder in inside):
-            yield Problem(
-                set_at,
-                f"{location} lies outside of the configuration's folder and of the working directory; name a file inside, write "
-                "the documents with --out, or give --allow-outside if that file is to be written",
-            )
+        if not _is_inside(found or Path("/"), configuration.file):  # a location that is not a file is outside
+            text = "write the documents with --out, or give --allow-outside if that file is to be written"
+            yield Problem(set_at, f"{location} {_OUTSIDE}, {text}")
+    yield from _wrong_destinations(configuration, allowed=allowed)
+
+
+_OUTSIDE = "lies outside of the configuration's folder and of the working directory; name a file inside"
+
+
+def _is_inside(path: Path, file: Path) -> bool:
+    """Return whether a path, with links resolved, lies in the folder of a configuration or in the working directory."""
+    inside = [os.path.realpath(folder) for folder in (file.absolute().parent, working_folder()) if folder]
+    return any(os.path.commonpath([os.path.realpath(path), folder]) == folder for folder in inside)
+
+
+_PUBLISH = "$.pipeline_configuration.publish"
+
+
+def _wrong_destinations(configuration: Configuration, *, allowed: bool) -> Iterator[Problem]:
+    """Yield the destinations of documents that cannot be used, as far as that can be seen without a connection.
+
+    Files outside of the folders of :func:`places_outside` are among them, unless they are ``allowed``.
+    """
+    assert configuration.file
+    for index, properties in enumerate(configuration.streams[0].publish):
+        given = dict(properties)
+        uri = given.pop("uri")
+        try:
+            path = check_uri(uri, given)
+        except PublishError as error:
+            yield Problem(f"{_PUBLISH}[{index}]", str(error))
+            continue
+        if path and not allowed and not _is_inside(path, configuration.file):
+            yield Problem(f"{_PUBLISH}[{index}]", f"{uri} {_OUTSIDE}, or give --allow-outside if it is to be written")

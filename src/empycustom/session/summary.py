@@ -33,6 +33,8 @@ class Work:
         self._ended: float | None = None
         self._first: float | None = None
         self._elements: list[Any] = []
+        self._publishers: list[Any] = []
+        self._published: list[dict[str, Any]] = []
         self._libraries: list[tuple[str, Tally]] = []
         self._files: dict[str, Path] = {}  # by their names as they were typed: a library may change the working directory
 
@@ -42,7 +44,9 @@ class Work:
 
     def watch(self, first: Any, last: Any) -> None:
         """Begin to count in a pipeline, before it plays, between the queue ``first`` and the element ``last``."""
-        self._elements = _libraries_before(last)
+        before = list(upstream_of(last.get_static_pad("sink")))
+        self._elements = _made_by("empycustom", before)
+        self._publishers = _made_by("metapublish", before)
         probes.call_at_first_buffer(hash(first.get_static_pad("sink")), self._begin)
 
     def _begin(self) -> None:
@@ -53,6 +57,8 @@ class Work:
         self._ended = time.monotonic()
         self._libraries = [(self._name(element.get_property("custom-lib")), element.tally) for element in self._elements]
         self._elements = []
+        self._published = [{"uri": each.name_of_destination, **each.counted} for each in self._publishers]
+        self._publishers = []
 
     def _name(self, library: str) -> str:
         """Return the path of a library, relative if it is below the working directory."""
@@ -73,6 +79,7 @@ class Work:
             **more,
             "written": written(self._files),
             "libraries": [_library(name, tally) for name, tally in self._libraries],
+            **({"published": self._published} if self._published else {}),
         }
 
 
@@ -85,10 +92,9 @@ def _speed(frames: int, seconds: float) -> dict[str, float]:
     return {"seconds": round(seconds, 3), "fps": round(frames / seconds, 2) if seconds else 0.0}
 
 
-def _libraries_before(element: Any) -> list[Any]:
-    """Return the elements that run a library upstream of an element, in their order."""
-    before = upstream_of(element.get_static_pad("sink"))
-    return [each for each in before if each.get_factory() and each.get_factory().get_name() == "empycustom"][::-1]
+def _made_by(factory: str, before: Sequence[Any]) -> list[Any]:
+    """Return the elements of a factory among those upstream, in their order."""
+    return [each for each in before if each.get_factory() and each.get_factory().get_name() == factory][::-1]
 
 
 def _library(name: str, tally: Tally) -> dict[str, Any]:
@@ -133,11 +139,19 @@ def as_lines(done: Mapping[str, Any]) -> str:
     written = f"; written: {', '.join(done['written'])}" if done["written"] else ""
     speed = f"{_counted(done['frames'], 'frame')} in {done['seconds']:.1f} s ({done['fps']:.1f} fps{start})"
     documents = f"{_counted(done['documents'], 'document')}{dropped}{lost}"
-    return "\n".join([f"{speed}, {documents}{events}{left_out}{written}", *_library_lines(done["libraries"])])
+    first = f"{speed}, {documents}{events}{left_out}{written}"
+    return "\n".join([first, *_library_lines(done["libraries"]), *map(_published_line, done.get("published", ()))])
 
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _published_line(published: Mapping[str, Any]) -> str:
+    """Return the line of a destination."""
+    counts = {"spooled": "kept, to be sent next time", "dropped": "dropped", "repeated": "repeated"}
+    more = "".join(f", {published[name]} {what}" for name, what in counts.items() if published[name])
+    return f"  {published['uri']}  {_counted(published['sent'], 'message')} sent{more}"
 
 
 def _library_lines(libraries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,0 +1,173 @@
+"""``metapublish``: sends the document of each frame to a broker, a database or a web server, and loses none."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from empycustom.elements.base import FLOW_ERROR, FLOW_OK, VIDEO_CAPS, VideoTransform, always_templates, install_fast_path
+from empycustom.elements.failures import post_error, post_info, post_warning
+from empycustom.elements.properties import Property, gproperties, install, refuse_started, structure_of
+from empycustom.elements.upstream import StreamWaiter
+from empycustom.errors import PropertyError, PublishError
+from empycustom.gstreamer import Gst
+from empycustom.library.declared import Option
+from empycustom.native.objects import DebugCategory
+from empycustom.outputs.table import as_line
+from empycustom.publish.address import SETTINGS
+from empycustom.publish.publisher import CONNECTED, Publisher
+from empycustom.text import without_password
+
+_STATE = "metapublish-state"  # the message on the bus where the state changes
+
+
+def _property(name: str, option: Option) -> Property:
+    """Return the property for a setting that all destinations have."""
+    blurb = option.description[0].upper() + option.description[1:]
+    if option.choices:
+        return Property(
+            name=name, kind="enum", default=option.default, choices=tuple((nick, nick) for nick in option.choices), blurb=blurb
+        )
+    if type(option.default) is int:
+        lowest, highest = option.limits or (0, 0)
+        return Property(name=name, kind=int, default=option.default, limits=(int(lowest or 0), int(highest or 0)), blurb=blurb)
+    return Property(name=name, kind=str, default=option.default or None, blurb=blurb)
+
+
+PROPERTIES = (
+    Property(
+        name="uri",
+        kind=str,
+        blurb="Where messages go: mqtt://, kafka://, redis://, http(s)://, postgresql://, sqlite://, file://. Its query may have "
+        "the settings below, and those of the destination. ${NAME} is read from the environment",
+    ),
+    *(_property(name, option) for name, option in SETTINGS.items()),
+    Property(name="state", kind=str, writable=False, blurb="connected, or away: messages are kept meanwhile"),
+    Property(name="last-error", kind=str, writable=False, blurb="What went wrong last"),
+    Property(
+        name="stats",
+        kind=Gst.Structure,
+        writable=False,
+        blurb="Messages since the start: queued, spooled, sent, repeated, dropped; and how long the last one took, in ms",
+    ),
+)
+
+
+class MetaPublish(VideoTransform):
+    """The element. It changes nothing in the stream. ``counted`` are the numbers of ``stats`` of the stream that has ended."""
+
+    __gtype_name__ = "GstEmPyMetaPublish"
+    __gstmetadata__ = (
+        "Metadata publisher",
+        "Sink/Analyzer/Video",
+        "Sends the JSON document of each frame to a broker, a database or a web server, and keeps it until it has arrived",
+        "The empycustom developers",
+    )
+    __gsttemplates__ = always_templates(VIDEO_CAPS)
+    __gproperties__ = gproperties(PROPERTIES, __gtype_name__)
+    properties = PROPERTIES
+    category = DebugCategory("python-metapublish", "Publishing of AI metadata")
+
+    def __init__(self) -> None:
+        self._publisher: Publisher | None = None
+        self.counted: dict[str, int] = {}
+        self._gap_s, self._next_at = 0.0, 0.0
+        super().__init__()
+        self._waiter = StreamWaiter(self.sinkpad)
+
+    def begin(self) -> None:
+        """Read the settings, open the spool, and connect."""
+        super().begin()
+        self.work = self._publish
+        self.set_passthrough(True)
+        self._waiter.restart()
+        uri = self.values["uri"]
+        if not uri:
+            raise PropertyError("uri is not set; say where messages go: uri=mqtt://localhost/results", name="uri")
+        given = {name: self.values[name] for name, option in SETTINGS.items() if self.values[name] not in (None, option.default)}
+        self._publisher = Publisher(uri, given, on_state=self._tell, on_error=lambda error: post_error(self, error))
+        settings = self._publisher.settings
+        self.interval_gate.interval = settings["interval"]
+        self._gap_s, self._next_at = 1 / settings["rate"] if settings["rate"] else 0.0, 0.0
+
+    def end(self) -> None:
+        """Keep what has not arrived, and end the connection."""
+        super().end()
+        publisher, self._publisher = self._publisher, None
+        if publisher is None:
+            return
+        left = publisher.close()
+        self.counted = publisher.counts()
+        if left and not publisher.failed:
+            what = f"{left} message{'' if left == 1 else 's'} have not arrived at {publisher.name}"
+            post_warning(self, PublishError(f"{what}; they are kept, and sent when something is published there next"))
+
+    @property
+    def name_of_destination(self) -> str:
+        """The URI without secrets."""
+        return without_password(self.values["uri"] or "")
+
+    def changed(self, name: str, value: Any) -> None:  # noqa: ARG002 - no value may change
+        """Refuse what may not change while the element runs."""
+        if name in _FIXED:
+            refuse_started(self, name)
+
+    def computed(self, name: str) -> Any:
+        """Return the value of a property that is calculated when it is read."""
+        publisher = self._publisher
+        if name == "stats":
+            return structure_of("metapublish-stats", publisher.counts() if publisher else self.counted)
+        if name in ("state", "last-error"):
+            return getattr(publisher, name.replace("-", "_")) if publisher else ""
+        return super().computed(name)
+
+    def _tell(self, state: str, error: PublishError | None) -> None:
+        """Say that the state has changed, or that a message was refused. In any thread."""
+        name = self.name_of_destination
+        structure = Gst.Structure.new_empty(_STATE)
+        for field, text in (("state", state), ("uri", name), ("error", str(error or ""))):
+            structure.set_value(field, text)
+        self.post_message(Gst.Message.new_element(self, structure))
+        if error is None:
+            post_info(self, PublishError(f"{name} is back; what was kept is being sent"))
+        elif state == CONNECTED:
+            cause = "refused"
+            if cause not in self.reported:
+                self.reported.add(cause)
+                post_warning(self, PublishError(f"{error}; it was given up (reported once; the property stats counts them)"))
+        else:
+            post_warning(self, PublishError(f"{error}; messages are kept until it is back"))
+
+    def do_sink_event(self, event: Any) -> bool:
+        if event.type == Gst.EventType.EOS and self._publisher:  # what goes wrong is to be on the bus before the end is
+            self._publisher.drain(self._waiter.is_stopping)
+        return super().do_sink_event(event)
+
+    def _publish(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
+        self.frames.number += 1
+        publisher = self._publisher
+        if publisher is None or not self._is_wanted():
+            self.frames.pass_on(address)
+            return FLOW_OK
+        document = self.frames.document(address, self.report_warnings, is_read=True)
+        if not publisher.put(as_line(document.json), self._waiter):
+            if publisher.failed:  # which is on the bus
+                return FLOW_ERROR
+            self.warn([f"messages to {publisher.name} were dropped: the disk that keeps them is slower than the live stream"])
+        return FLOW_OK
+
+    def _is_wanted(self) -> bool:
+        """Return whether this frame is sent: by ``interval`` and ``rate``."""
+        if self.interval_gate.interval != 1 and not self.interval_gate.should_process():
+            return False
+        if self._gap_s:
+            now = monotonic()
+            if now < self._next_at:
+                return False
+            self._next_at = max(self._next_at + self._gap_s, now)
+        return True
+
+
+_FIXED = {item.name for item in PROPERTIES if item.writable}
+install(PROPERTIES, MetaPublish)
+install_fast_path(MetaPublish, "transform_ip")

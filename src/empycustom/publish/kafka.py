@@ -1,0 +1,133 @@
+"""Kafka: ``kafka://broker:9092,broker:9092/topic``, by confluent-kafka, idempotent and acknowledged by all replicas."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from empycustom.errors import AwayError, MessageRefusedError
+from empycustom.library.declared import Option
+from empycustom.publish.address import CREDENTIALS, TLS, Address
+from empycustom.publish.destinations import TRANSPORT_S, Destination, client, reason_of
+from empycustom.publish.messages import Message
+
+_PORT = 9092
+_LOG = logging.getLogger(__name__)
+
+
+class Kafka(Destination):
+    """A topic of a cluster. Messages with the same key stay in order; without one all of a stream have the same."""
+
+    settings: ClassVar[Mapping[str, Option]] = {
+        **CREDENTIALS,
+        **TLS,
+        "security": Option("", "security.protocol of Kafka", choices=("", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")),
+        "mechanism": Option("PLAIN", "sasl.mechanism of Kafka, for the login"),
+        "compression": Option("none", "of batches", choices=("none", "gzip", "snappy", "lz4", "zstd")),
+    }
+    most = 1000
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self._kafka = client("confluent_kafka", "kafka", "kafka")
+        if not address.path:
+            raise address.error("no topic is named: write kafka://host:9092/topic")
+        self.topic = address.path
+        self._producer: Any = None
+        self._failure: Any = None
+
+    def clean(self, text: str) -> str:
+        """Return a value without what a topic may not have."""
+        return "".join(each if each.isascii() and (each.isalnum() or each in "._-") else "_" for each in text)
+
+    def connect(self) -> None:
+        """Connect, and look whether the topic is there, or the cluster makes it."""
+        kafka, address = self._kafka, self.address
+        self._failure = None
+        try:
+            self._producer = kafka.Producer(self._configuration(), logger=_LOG)
+            known = (
+                self._producer.list_topics(timeout=TRANSPORT_S)
+                if "{" in self.topic
+                else self._producer.list_topics(self.topic, TRANSPORT_S)
+            )
+        except kafka.KafkaException as error:
+            self.close()
+            raise self._error(error.args[0]) from error
+        except ValueError as error:
+            raise address.error(reason_of(error)) from error
+        found = known.topics.get(self.topic)
+        if (
+            found is not None
+            and found.error
+            and found.error.code()
+            in (
+                kafka.KafkaError.UNKNOWN_TOPIC_OR_PART,
+                kafka.KafkaError.TOPIC_EXCEPTION,
+                kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            )
+        ):
+            self.close()
+            raise address.error(f"the topic {self.topic} cannot be used ({found.error.str()}); make it, or name another one")
+
+    def _configuration(self) -> dict[str, Any]:
+        address, settings = self.address, self.address.settings
+        hosts = ",".join(f"{f'[{host}]' if ':' in host else host or 'localhost'}:{port or _PORT}" for host, port in address.hosts)
+        made = {
+            "bootstrap.servers": hosts,
+            "enable.idempotence": True,  # with it, acks=all
+            "linger.ms": 5,
+            "compression.type": settings["compression"],
+            "message.timeout.ms": int(TRANSPORT_S * 1000) * 2,
+            "error_cb": self._on_error,
+        }
+        if address.user:
+            made |= {"sasl.username": address.user, "sasl.password": address.password, "sasl.mechanism": settings["mechanism"]}
+        names = {"ssl.ca.location": "ca", "ssl.certificate.location": "cert", "ssl.key.location": "cert-key"}
+        made |= {name: settings[own] for name, own in names.items() if settings[own]}
+        secure = bool(settings["ca"] or settings["cert"])
+        usual = {(False, False): "PLAINTEXT", (True, False): "SSL", (False, True): "SASL_PLAINTEXT", (True, True): "SASL_SSL"}
+        made["security.protocol"] = settings["security"] or usual[secure, bool(address.user)]
+        return made
+
+    def _on_error(self, error: Any) -> None:
+        if error.fatal() or error.code() == self._kafka.KafkaError._AUTHENTICATION:
+            self._failure = error
+
+    def _error(self, error: Any) -> Exception:
+        if self._failure is not None and self._failure.code() == self._kafka.KafkaError._AUTHENTICATION:
+            return self.address.error(f"Kafka refuses the login ({self._failure.str()}); check user, password and mechanism")
+        return AwayError(f"{self.address.name} cannot be reached ({error.str()})")
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Produce messages, and wait until all replicas have them."""
+        kafka, failed = self._kafka, list[Any]()
+
+        def delivered(error: Any, _message: Any) -> None:
+            if error is not None:
+                failed.append(error)
+
+        try:
+            for message in messages:
+                key = message.key or message.stream
+                self._producer.produce(message.topic, message.body, key=key, headers={"id": message.id}, on_delivery=delivered)
+                self._producer.poll(0)
+        except kafka.KafkaException as error:
+            failed.append(error.args[0])
+        except BufferError as error:
+            raise AwayError(f"{self.address.name} is gone ({reason_of(error)})") from error
+        left = self._producer.flush(TRANSPORT_S * 3)
+        refusals = (kafka.KafkaError.MSG_SIZE_TOO_LARGE, kafka.KafkaError.TOPIC_EXCEPTION)
+        for why in failed:
+            if why.code() in refusals:
+                raise MessageRefusedError(f"{self.address.name} refuses the message {messages[0].id} ({why.str()})")
+        if failed or left:
+            raise AwayError(f"{self.address.name} is gone ({failed[0].str() if failed else 'it does not answer'})")
+
+    def close(self) -> None:
+        """Forget the connection, and what it has not sent."""
+        made, self._producer = self._producer, None
+        if made:
+            made.purge()
+            made.flush(0.1)

@@ -1,0 +1,122 @@
+"""PostgreSQL: ``postgresql://user@host/db?table=NAME``: a row for each message, by psycopg, with COPY in batches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from empycustom.errors import AwayError, MessageRefusedError
+from empycustom.library.declared import Option
+from empycustom.publish.address import CREDENTIALS, TLS, Address
+from empycustom.publish.destinations import TRANSPORT_S, Destination, client, reason_of
+from empycustom.publish.messages import Message
+from empycustom.publish.rows import columns_of, row_of
+from empycustom.text import shown
+
+_TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*")
+
+
+class PostgreSql(Destination):
+    """A table, made if it is missing: ``id``, typed columns, and ``message`` as JSONB. Each message is one row."""
+
+    settings: ClassVar[Mapping[str, Option]] = {
+        **CREDENTIALS,
+        **TLS,
+        "table": Option("results", "name of the table, or schema.table"),
+        "sslmode": Option(
+            "prefer", "as libpq has it", choices=("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+        ),
+    }
+    most = 1000
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self._psycopg = client("psycopg", "postgresql", "postgresql")
+        table = address.settings["table"]
+        if not _TABLE.fullmatch(table):
+            raise address.error(f"table must be a name of letters, digits and _, not {shown(table)}")
+        self._table = ".".join(f'"{part}"' for part in table.split("."))
+        self._columns = columns_of(address.settings["select"])
+        self._names = ", ".join(f'"{name}"' for name in ("id", *(column.name for column in self._columns), "message"))
+        self._connection: Any = None
+
+    def connect(self) -> None:
+        """Connect, and make or check the table."""
+        self.close()
+        psycopg, address, settings = self._psycopg, self.address, self.address.settings
+        tls = {"sslrootcert": settings["ca"], "sslcert": settings["cert"], "sslkey": settings["cert-key"]}
+        mode = "verify-full" if settings["ca"] and settings["sslmode"] == "prefer" else settings["sslmode"]
+        given = {
+            "host": address.host,
+            "port": address.hosts[0][1],
+            "dbname": address.path,
+            "user": address.user,
+            "password": address.password,
+        }
+        try:
+            self._connection = psycopg.connect(
+                connect_timeout=int(TRANSPORT_S),
+                autocommit=True,
+                sslmode=mode,
+                application_name="empycustom",
+                **{name: value for name, value in (given | tls).items() if value},
+            )
+            self._prepare()
+        except psycopg.OperationalError as error:
+            self.close()
+            raise self._unreachable(error) from error
+        except psycopg.Error as error:
+            self.close()
+            raise address.error(f"the table {settings['table']} cannot be made or read ({reason_of(error)})") from error
+
+    def _prepare(self) -> None:
+        """Make the table, and check that it has the columns."""
+        kinds = ", ".join(f'"{column.name}" {column.kind}' for column in self._columns)
+        exists = self._connection.execute("SELECT to_regclass(%s)", (self._table,)).fetchone()[0]
+        if exists is None:
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {self._table} (id text PRIMARY KEY, {kinds}, message jsonb)")
+        try:
+            self._connection.execute(f"CREATE TEMP TABLE arriving AS SELECT {self._names} FROM {self._table} WHERE false")
+            self._connection.execute(
+                f"INSERT INTO {self._table} ({self._names}) SELECT * FROM arriving ON CONFLICT (id) DO NOTHING"
+            )
+        except (self._psycopg.errors.UndefinedColumn, self._psycopg.errors.InvalidColumnReference) as error:
+            name = self.address.settings["table"]
+            raise self.address.error(
+                f"the table {name} has other columns ({reason_of(error)}); name another one with table=NAME, which is made then"
+            ) from error
+
+    def _unreachable(self, error: Any) -> Exception:
+        text = reason_of(error)
+        # Before there is a connection, libpq has no code for what is wrong, only a text in the language of the server.
+        refused = ("password authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+        if any(each in text for each in refused):
+            return self.address.error(f"PostgreSQL refuses the login ({text}); check user, password and database")
+        if "certificate verify failed" in text:
+            return self.address.error(f"the certificate of the server is not trusted ({text}); name its CA with ca=FILE")
+        return AwayError(f"{self.address.name} cannot be reached ({text})")
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Copy rows, those that are not there yet."""
+        psycopg = self._psycopg
+        rows = [row_of(each, self._columns) for each in messages]
+        try:
+            with self._connection.transaction():
+                with self._connection.cursor().copy(f"COPY arriving ({self._names}) FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
+                self._connection.execute(
+                    f"INSERT INTO {self._table} ({self._names}) SELECT * FROM arriving ON CONFLICT (id) DO NOTHING"
+                )
+                self._connection.execute("TRUNCATE arriving")
+        except psycopg.DataError as error:
+            raise MessageRefusedError(f"{self.address.name} refuses the message {messages[0].id} ({reason_of(error)})") from error
+        except psycopg.Error as error:
+            raise AwayError(f"{self.address.name} is gone ({reason_of(error)})") from error
+
+    def close(self) -> None:
+        """End the connection."""
+        made, self._connection = self._connection, None
+        if made:
+            made.close()

@@ -1,0 +1,254 @@
+"""Publishes documents to one destination: a queue, a spool and two threads, so that neither the stream nor a message is stopped.
+
+``put`` queues a document. The first thread makes messages of documents and keeps them in the spool; the second one sends what is
+in the spool, in batches, and removes what has arrived. So a message that was kept arrives at least once, also where its
+destination is away for a while, or the process is killed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from empycustom.errors import AwayError, MessageRefusedError, PublishError
+from empycustom.outputs.queued import QueuedOutput, Waiter
+from empycustom.publish.address import Address
+from empycustom.publish.destinations import Destination, destination_class, selection_of
+from empycustom.publish.messages import Message, Selection
+from empycustom.publish.spool import Spool, open_spools, spool_folder
+from empycustom.text import without_secrets
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 15.0  # between two attempts to connect; it doubles
+_BATCH_BYTES = 1 << 18  # of documents that are kept with one commit
+_END_S = 2.0  # for a batch that is under way when the publisher is closed
+_LOOK_EVERY_S, _ORPHANS_S = 0.02, 10.0
+CONNECTED, AWAY = "connected", "away"
+
+
+class _SpoolOutput:
+    """What the queue writes to: makes messages of documents, and keeps them."""
+
+    batch_bytes = _BATCH_BYTES
+
+    def __init__(self, name: str, selection: Selection, spool: Spool, kept: Callable[[], None]) -> None:
+        self.name, self._selection, self._spool, self._kept = name, selection, spool, kept
+
+    def open(self) -> None:
+        """Do nothing: the spool is open."""
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Keep the messages of documents."""
+        drafts = [draft for line in lines for draft in self._selection.drafts(line)]
+        if drafts:
+            self._spool.add(drafts)
+            self._kept()
+
+    def close(self) -> None:
+        """Do nothing: whoever sends closes it."""
+
+
+class Publisher:
+    """Publishes documents to the destination at a URI. All methods may be called in any thread, none waits but those that say so.
+
+    Parameters
+    ----------
+    uri : str
+        The destination.
+    given : mapping
+        Settings that do not stand in the query of the URI.
+    on_state : function
+        It is called in a thread with ``"away"`` and an exception when the destination cannot be reached, with ``"connected"`` and
+        None when it is reached again, and with the state as it is when a message was refused.
+    on_error : function
+        It is called once, in a thread, when nothing can be kept any more.
+
+    Raises
+    ------
+    PublishError
+        An unknown scheme, a missing package, a setting, a login, a topic, a table that is wrong. A destination that cannot be
+        reached is none: messages are kept until it can.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        given: Mapping[str, Any] = {},
+        *,
+        on_state: Callable[[str, PublishError | None], None],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        kind = destination_class(uri)
+        address = Address(uri, kind.settings, given)
+        self.settings, self.name, self._on_state, self._on_error = address.settings, address.name, on_state, on_error
+        self._destination: Destination = kind(address)
+        selection = selection_of(self._destination)
+        self.state, self.last_error, self.delay_s = "", "", 0.0
+        self.sent = self.repeated = self.refused = self._dropped = 0
+        self._is_closing, self._is_connected, self._wait_s = False, False, FIRST_WAIT_S
+        self._has_work = threading.Event()
+        self._folder = spool_folder(self.settings["spool"])
+        self._spools = self._open_spools()
+        try:
+            self._connect_first()
+        except BaseException:
+            for spool in self._spools:
+                spool.close()
+            raise
+        self._queue = QueuedOutput(_SpoolOutput(self.name, selection, self._spools[-1], self._has_work.set), on_error=on_error)
+        self._thread = threading.Thread(target=self._run, name="empycustom publish", daemon=True)
+        self._thread.start()
+
+    def _open_spools(self, *, are_left: bool = False) -> list[Spool]:
+        settings = self.settings
+        how = {"most_bytes": settings["spool-size"], "most_age_s": settings["spool-age"], "full": settings["spool-full"]}
+        return open_spools(self._folder, self.name, are_left=are_left, **how)
+
+    def _connect_first(self) -> None:
+        try:
+            self._destination.connect()
+            self._is_connected, self.state = True, CONNECTED
+        except AwayError as error:
+            self._is_away(error)
+
+    @property
+    def waiting(self) -> int:
+        """Messages, and documents that are not messages yet, which have not arrived."""
+        return self._queue.waiting + self._kept()
+
+    def _kept(self) -> int:
+        return sum(spool.count for spool in self._spools)
+
+    @property
+    def failed(self) -> bool:
+        """True where nothing can be kept any more."""
+        return self._queue.failed is not None
+
+    def put(self, document: bytes, waiter: Waiter) -> bool:
+        """Publish a document, as a line of JSON; return False if it is dropped, as :meth:`QueuedOutput.put` does."""
+        return self._queue.put(document, waiter)
+
+    def counts(self) -> dict[str, int]:
+        """Return numbers of messages since the start, and how long the last one took to arrive, in milliseconds."""
+        return {
+            "queued": self._queue.waiting,
+            "spooled": self._kept(),
+            "sent": self.sent,
+            "repeated": self.repeated,
+            "dropped": self._queue.dropped + self._dropped + sum(spool.dropped for spool in self._spools) + self.refused,
+            "delay-ms": round(self.delay_s * 1000),
+        }
+
+    def drain(self, is_stopping: Callable[[], bool] = lambda: False) -> int:
+        """Wait until all has arrived, at most ``drain-timeout`` seconds; return how many messages have not."""
+        until = time.monotonic() + self.settings["drain-timeout"]
+        self._queue.drain(lambda: is_stopping() or time.monotonic() > until)
+        while self.waiting and not self.failed and self._thread.is_alive() and not is_stopping() and time.monotonic() < until:
+            time.sleep(_LOOK_EVERY_S)
+        return self.waiting
+
+    def close(self) -> int:
+        """Keep what is queued, and end; return how many messages have not arrived. They are sent when the next one begins.
+
+        It waits for the disk, and for a batch that is under way.
+        """
+        self._queue.close()
+        self._is_closing = True
+        self._has_work.set()
+        self._thread.join(_END_S)
+        return self._kept()  # a thread that is still under way closes the spools when it has ended
+
+    # The thread that sends.
+
+    def _run(self) -> None:
+        try:
+            while not self._is_closing:
+                if self._is_connected:
+                    self._send_next()
+                else:
+                    self._connect_again()
+        except BaseException as error:  # noqa: BLE001 - a destination of somebody else's may raise anything
+            self._on_error(error)
+        finally:
+            self._destination.close()
+            self._queue.close()  # nobody keeps messages any more
+            for spool in self._spools:
+                spool.close()
+
+    def _connect_again(self) -> None:
+        """Wait, longer each time, and connect."""
+        self._pause(self._wait_s)
+        self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
+        if self._is_closing:
+            return
+        try:
+            self._destination.connect()
+        except PublishError as error:
+            self._is_away(error)
+        else:
+            self._is_connected = True
+            if not self._kept():  # else it is back when something has arrived
+                self._is_back()
+
+    def _is_back(self) -> None:
+        if self.state != CONNECTED:
+            self._wait_s, self.state = FIRST_WAIT_S, CONNECTED
+            self._on_state(CONNECTED, None)
+
+    def _is_away(self, error: PublishError) -> None:
+        self._is_connected, self.last_error = False, without_secrets(str(error))
+        if self.state != AWAY:
+            self.state = AWAY
+            self._on_state(AWAY, error)
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._is_closing and (left := until - time.monotonic()) > 0:
+            self._has_work.wait(left)  # new messages are no reason to hurry; being closed is
+            if not self._is_closing:
+                self._has_work.clear()
+
+    def _send_next(self) -> None:
+        """Send a batch, or wait for one."""
+        self._has_work.clear()  # before looking
+        spool = self._first_spool()
+        messages, added_at = spool.first(self._destination.most)
+        if not messages:
+            if not (self._is_closing or self._has_work.wait(_ORPHANS_S)):
+                self._spools = [*self._open_spools(are_left=True), *self._spools]  # another process may have died meanwhile
+            return
+        try:
+            self._send(spool, messages)
+        except PublishError as error:
+            self.repeated += len(messages)
+            self._destination.close()
+            self._is_away(error)
+            return
+        self.delay_s = time.time() - added_at
+
+    def _send(self, spool: Spool, messages: list[Message]) -> None:
+        """Send messages, and remove them: they have arrived, or are refused for good. Raises PublishError."""
+        try:
+            self._destination.send(messages)
+            self.sent += len(messages)
+        except MessageRefusedError as error:
+            if len(messages) > 1:  # which one it is has to be found
+                for message in messages:
+                    self._send(spool, [message])
+                return
+            self._refuse(error)
+        spool.remove(messages[-1].number)
+        self._is_back()
+
+    def _first_spool(self) -> Spool:
+        while len(self._spools) > 1 and not self._spools[0].count:
+            done, *self._spools = self._spools  # a new list: others count at the same time
+            self._dropped += done.dropped
+            done.close()
+        return self._spools[0]
+
+    def _refuse(self, error: MessageRefusedError) -> None:
+        self.refused += 1
+        self.last_error = without_secrets(str(error))
+        self._on_state(self.state, error)
