@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import empycustom
+from empycustom import testing
 from empycustom.gstreamer import Gst
 from empycustom.model.masks import decode_rle, encode_rle
 
@@ -268,3 +269,98 @@ def test_a_turn_that_boxes_do_not_show_is_a_warning_that_names_the_element(play,
         assert played.ended, played.errors
         told = [text for text, _ in played.warnings if text.startswith("mirror upstream mirrors or turns the frames")]
         assert len(told) == is_told, played.warnings
+
+
+CHANGER = """
+import numpy as np
+
+def process_ip(b, m, o):
+    car, plate, other = m["frame"][0]["object"]
+    assert car["keypoints"].shape == (3, 3) and car["mask"].dtype == np.uint8 and car["embedding"].dtype == np.float16
+    car["mask"][...] = 0  # its own
+    new = {"rect_params": {"left": 3, "top": 3, "width": 6, "height": 6}, "mask": np.tri(3), "keypoints": [[4.5, 4.5]]}
+    changed = [{"embedding": car["embedding"] * 2, "keypoint_names": ["x", "y", "z"]}, {"mask": [[10, 6], [14, 6], [14, 8]]}]
+    return {"frame": [{"new_object": [{**new, "obj_label": "new"}], "changed_object": changed}]}
+"""
+
+
+@pytest.mark.inline("the worker is what is tested")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_arrays_go_to_workers_and_come_back(document, finder, library, workers):
+    changer = f"empycustom in-place=true workers={workers} custom-lib={library(CHANGER, 'changer.py')}"
+    car, plate, _, new = document(f"{SOURCE} ! {finder} ! {changer} ! queue")["object"]
+    assert special(car) == CAR | {"embedding": [-2.0, -1.0, 0.0, 1.0, 2.0], "keypoint_names": ["x", "y", "z"]}
+    assert decode_rle(plate["mask"]).shape == (2, 4)
+    assert special(new) == {"mask": encode_rle(np.tri(3)), "keypoints": [4.5, 4.5, 1]}
+
+
+LATEST = """
+def process_ip(b, m, o):
+    found = m["frame"][0]["object"][0]
+    new = {"rect_params": {"left": 3, "top": 3, "width": 6, "height": 6}, "keypoints": [[4, 5]], "obj_label": "new"}
+    return {"frame": [{"new_object": [new], "changed_object": [{"mask": found["mask"][:, ::-1], "keypoints": [[1, 2]]}]}]}
+"""
+
+
+@pytest.mark.inline("the worker is what is tested")
+def test_arrays_of_an_earlier_frame_go_to_the_object_of_the_same_track(document, change, library):
+    source = SOURCE.replace("num-buffers=3", "is-live=true num-buffers=25")
+    box = {"left": 8, "top": 4, "width": 16, "height": 20}
+    finds = change(f"dict(frame=[dict(new_object=[dict(rect_params={box}, object_id=5, obj_label='a', mask=np.tri(3))])])")
+    latest = f"empycustom in-place=true workers=1 pace=latest custom-lib={library(LATEST, 'latest.py')}"
+    by_label = {found["obj_label"]: found for found in document(f"{source} ! {finds} ! {latest}")["object"]}
+    assert special(by_label["a"]) == {"mask": encode_rle(np.tri(3)[:, ::-1]), "keypoints": [1, 2, 1]}
+    assert special(by_label["new"]) == {"keypoints": [4, 5, 1]}
+
+
+@pytest.mark.inline("the worker is what is tested")
+def test_points_of_an_earlier_frame_are_moved_with_the_box(document, change, library):
+    source = SOURCE.replace("num-buffers=3", "is-live=true num-buffers=25")
+    box = "dict(left=m['frame'][0]['frame_num'], top=4, width=16 + m['frame'][0]['frame_num'], height=20)"
+    finds = change(f"dict(frame=[dict(new_object=[dict(rect_params={box}, object_id=5)])])")
+    points = """
+def process_ip(b, m, o):
+    box = m["frame"][0]["object"][0]["rect_params"]
+    corners = [[box["left"], box["top"]], [box["left"] + box["width"], 24]]
+    return {"frame": [{"changed_object": [{"keypoints": corners}]}]}
+"""
+    latest = f"empycustom in-place=true workers=1 pace=latest custom-lib={library(points, 'points.py')}"
+    frame = document(f"{source} ! {finds} ! {latest}")
+    (found,) = frame["object"]
+    left, _, width, _ = found["rect_params"].values()
+    assert frame["from_frame"] <= frame["frame_num"]
+    assert special(found)["keypoints"] == [left, 4, 1, left + width, 24, 1]
+
+
+def test_frames_for_tests_have_arrays(library):
+    box = {"left": 8, "top": 4, "width": 16, "height": 20}
+    given = {"rect_params": box, "mask": [[8, 4], [24, 4], [8, 24]], "keypoints": [[9, 5]], "unique_id": 1}
+    frame = testing.make_frame(size=(64, 48), objects=[given, {"rect_params": box, "parent_id": 1}])
+    result = testing.run(library(SEES, "sees.py"), frame)
+    assert result.objects[0]["emcustom"]["kinds"] == {"keypoints": ["float32", [1, 3]], "mask": ["uint8", [20, 16]]}
+    assert special(result.objects[0])["keypoints"] == [9, 5, 1]
+    assert frame.objects[0]["mask"].any(), "a library has its own"
+    removes = library("def process_ip(b, m, o):\n    return {'frame': [{'removed_object': [0]}]}\n", "removes.py")
+    (alone,) = testing.run(removes, frame).objects
+    assert special(alone) == {}
+    json.dumps(result.document)
+
+
+def test_what_a_library_returned_stays_as_it_was(play, library):
+    """It may go on to change its arrays; what the element says of the last result does not change."""
+    reuses = library(
+        """
+import numpy as np
+MASK = np.ones((2, 3), np.uint8)
+def process_ip(b, m, o):
+    return {"frame": [{"new_object": [{"rect_params": {"left": 1, "top": 1, "width": 3, "height": 2}, "mask": MASK}]}]}
+def stop(o):
+    MASK[...] = 0
+""",
+        "reuses.py",
+    )
+    pipeline = Gst.parse_launch(f"{SOURCE} ! empycustom name=lib in-place=true custom-lib={reuses} ! fakesink")
+    assert play(pipeline).ended
+    pipeline.set_state(Gst.State.NULL)
+    last = json.loads(pipeline.get_by_name("lib").get_property("last-meta"))
+    assert last["frame"][0]["new_object"][0]["mask"] == encode_rle(np.ones((2, 3)))

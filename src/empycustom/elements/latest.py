@@ -9,7 +9,8 @@ from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
 from empycustom.elements.failures import post_warning
 from empycustom.elements.results import LibraryTransform
 from empycustom.errors import CallbackError, LibraryError, StreamEndedError
-from empycustom.model.keys import OBJECTS, TRACK_ID
+from empycustom.model.carried import moved_with_box
+from empycustom.model.keys import BOX, OBJECTS, TRACK_ID
 from empycustom.model.results import Result
 from empycustom.model.values import NOTHING, UNTRACKED, name_frames
 from empycustom.native.memory import unref
@@ -126,7 +127,11 @@ def carried_over(result: Result, then: Frame, now: Frame) -> Result:
         indices = [by_track.get(found[TRACK_ID], -1) for found in is_now[OBJECTS]]
         other.objects[:] = [NOTHING if index < 0 else its.objects[index] for index in indices]
         if its.changed or its.removed:
-            other.changed = {place: its.changed[index] for place, index in enumerate(indices) if index in its.changed}
+            other.changed = {
+                place: moved_with_box(its.changed[index], was[OBJECTS][index][BOX], is_now[OBJECTS][place][BOX])
+                for place, index in enumerate(indices)
+                if index in its.changed
+            }
             other.removed = [place for place, index in enumerate(indices) if index in its.removed]
             if not {*its.changed, *its.removed} <= {*by_track.values()}:
                 moved.ignored = (*moved.ignored, _UNTRACKED)

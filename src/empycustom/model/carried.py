@@ -152,6 +152,20 @@ def scaled_object(found: Mapping[str, Any], factors: tuple[float, float]) -> dic
     return made
 
 
+def moved_with_box(change: dict[str, Any], before: Any, now: Any) -> dict[str, Any]:
+    """Return a change of an object, whose box has moved since, where the box is now; one that has a box itself as it is."""
+    if BOX in change or before == now or not (change.get(KEYPOINTS) is not None or type(change.get(MASK)) is list):
+        return change
+    (left, top, width, height), (x, y, wide, high) = before.values(), now.values()
+    across, down = wide / (width or 1) or 1, high / (height or 1) or 1
+    made = dict(change)
+    if change.get(KEYPOINTS) is not None:
+        made[KEYPOINTS] = ((change[KEYPOINTS] - (left, top, 0)) * (across, down, 1) + (x, y, 0)).astype("float32")
+    if type(change.get(MASK)) is list:
+        made[MASK] = [[(point[0] - left) * across + x, (point[1] - top) * down + y] for point in change[MASK]]
+    return made
+
+
 # As JSON.
 
 
