@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import threading
+import time
+
 import pytest
-from edited import save, streaming
+from edited import PATIENCE_S, save, streaming
 
 import empycustom
 from empycustom.errors import PropertyError
@@ -57,6 +62,34 @@ def test_they_are_refused_while_it_plays_and_the_old_ones_stay(library, name, va
         error = stream.pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.ERROR).parse_error()[0]
         assert error.message == name + WHY.format(value, path, safe)
         assert stream.element.get_property(name) == before
+
+
+@EVERYWHERE
+def test_they_are_refused_where_they_come_while_the_library_starts(library, tmp_path, workers):
+    source = (
+        "import os, time\n\n\n"
+        "def start(o):\n    open(o['begun'], 'w').close()\n    while not os.path.exists(o['go']):\n        time.sleep(0.01)\n\n\n"
+        "def stop(o):\n    open(o['stopped'], 'w').close()\n\n\n"
+    )
+    path = library(source + NEEDS)
+    files = {name: str(tmp_path / name) for name in ("begun", "go", "stopped")}
+    empycustom.register()
+    pipeline = Gst.parse_launch(f"{SOURCE} ! empycustom name=e in-place=true custom-lib={path} workers={workers} ! fakesink")
+    element = pipeline.get_by_name("e")
+    element.set_property("options", json.dumps(files))
+    changing = threading.Thread(target=pipeline.set_state, args=(Gst.State.PLAYING,))
+    changing.start()
+    until = time.monotonic() + PATIENCE_S
+    while not os.path.exists(files["begun"]) and time.monotonic() < until:
+        time.sleep(0.01)
+    element.set_property("process-interval", 3)
+    open(files["go"], "w").close()
+    changing.join(PATIENCE_S)
+    message = pipeline.get_bus().timed_pop_filtered(PATIENCE_S * Gst.SECOND, Gst.MessageType.ERROR | Gst.MessageType.EOS)
+    assert message.type == Gst.MessageType.ERROR
+    assert message.parse_error()[0].message == "process-interval" + WHY.format(3, path, "process-interval=1")
+    pipeline.set_state(Gst.State.NULL)
+    assert os.path.exists(files["stopped"])
 
 
 @EVERYWHERE

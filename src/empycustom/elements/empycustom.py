@@ -147,6 +147,7 @@ class EmPyCustom(LibraryTransform):
         begin(custom_lib, options, events)
         self._first_call, self._reloading = 1, Reloading(self, self._runner)
         self._reloading.set(wanted=self.values["reload"])
+        self.confirm()
 
     def _begin_inline(self, custom_lib: Any, options: dict[str, Any], events: Any) -> None:
         """Run the library in the streaming thread."""

@@ -11,7 +11,7 @@ from empycustom.elements.failures import details, post_error, post_warning, sent
 from empycustom.elements.limits import check_mandatory, check_properties
 from empycustom.elements.perf import Tally
 from empycustom.elements.properties import Property
-from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, StreamEndedError
+from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, PropertyError, StreamEndedError
 from empycustom.library.explain import kind_of
 from empycustom.model.results import Result, is_padded, too_short
 from empycustom.native.objects import highest_level
@@ -76,6 +76,15 @@ class LibraryTransform(VideoTransform):
         self.check({"call-timeout": timeout_ms})
         if self.workers:
             self.workers.set_call_timeout(timeout_ms)
+
+    def confirm(self) -> None:
+        """Raise PropertyError, and end, where properties do not go together any more: they may change while a library starts."""
+        try:
+            check_properties(self.values)
+            check_mandatory(self.values, self.library_facts)
+        except PropertyError:
+            self.end()
+            raise
 
     def check(self, changed: dict[str, Any]) -> None:
         """Raise PropertyError where new values of properties do not go together with others, or with the library."""
