@@ -5,8 +5,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 video=${1:-}
-line='[[0.63, 1], [0.63, 0.4]]'
-[ -n "$video" ] || { video=$(tools/sample_video.sh) && line='[[0.33, 0.6], [0.37, 0.35]]'; } # across its path
+line='[[0.63, 1], [0.63, 0.4]]' part=()
+if [ -z "$video" ]; then
+    video=$(tools/sample_video.sh)
+    line='[[0.33, 0.6], [0.37, 0.35]]' part=(--start 40) # across its path; the second half, where more people walk
+fi
 line=${2:-$line}
 
 case $(realpath -m "$video") in
@@ -37,7 +40,7 @@ fi
 mkdir -p demo-output
 rm -f demo-output/meta.jsonl demo-output/people.mp4 demo-output/people.png
 run=(
-    .venv/bin/empycustom run "$video" "${find[@]}"
+    .venv/bin/empycustom run "$video" "${part[@]}" "${find[@]}"
     --lib empycustom.libs.track --options '{"start_confidence": '$sure', "keep_untracked": false}'
     "${pose[@]}"
     --lib empycustom.libs.zones --options '{"zones": [{"name": "line", "line": '"$line"'}], "min_frames": 3}'

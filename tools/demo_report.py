@@ -8,7 +8,7 @@ from pathlib import Path
 
 FILES = {
     "meta.jsonl": "a JSON document for each frame",
-    "people.mp4": "the video with people, their poses and ways, and the line",
+    "people.mp4": "the video with all that drawn",
     "people.png": "its last frame",
 }
 
