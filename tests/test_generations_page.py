@@ -69,6 +69,17 @@ def onnxinference():
     return "its properties, and metadata in the model" if by_properties else "a file `.modelinfo` beside the model"
 
 
+def flipped_by_method():
+    frames = []
+    for element in ("identity", "videoflip method=horizontal-flip"):
+        pipeline = Gst.parse_launch(f"videotestsrc num-buffers=1 ! video/x-raw,format=GRAY8 ! {element} ! appsink name=out")
+        pipeline.set_state(Gst.State.PLAYING)
+        buffer = pipeline.get_by_name("out").emit("pull-sample").get_buffer()
+        frames.append(buffer.extract_dup(0, buffer.get_size()))
+        pipeline.set_state(Gst.State.NULL)
+    return "leaves the picture as it is" if frames[0] == frames[1] else "mirrors it"
+
+
 def foreach_meta():
     done = process(REMOVES)
     return "ends the process" if done.returncode < 0 else {"None\n": "removes the metas"}[done.stdout]
@@ -96,6 +107,7 @@ PROBES = {
         lambda: CAPS.get_structure(0)["width"]
     ),
     '`caps[0]["missing"]`': lambda: what_becomes_of_it(lambda: CAPS[0]["missing"]),
+    "`videoflip method=horizontal-flip` (`video-direction=horiz` works in all)": flipped_by_method,
     "`Gst.Buffer.foreach_meta`": foreach_meta,
     "the addresses in a `GstMapInfo` after `gst_buffer_unmap`": addresses_after_unmap,
     'Python elements of other projects print "The created element should be floating"': lambda: (
@@ -103,10 +115,10 @@ PROBES = {
     ),
 }
 # Where something is that began at 8 of 64, and is 16 wide: place after each element.
-MOVED = {"videocrop left=4": 4, "videoflip method=horizontal-flip": 40}
+MOVED = {"videocrop left=4": 4, "videoflip video-direction=horiz": 40}
 PLACES = {
     "a region of interest after `videocrop`": ("region", ["videocrop left=4"]),
-    "and after `videoflip`": ("region", ["videoflip method=horizontal-flip"]),
+    "and after `videoflip`": ("region", ["videoflip video-direction=horiz"]),
     "an object of GstAnalytics after `videocrop` or `videoflip`": ("analytics", list(MOVED)),
 }
 

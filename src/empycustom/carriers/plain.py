@@ -267,7 +267,7 @@ class PlainCarrier:
         each = [
             (found, source, source.key(number), lost) for found, (source, number, *_, lost) in zip(objects, handles, strict=True)
         ]
-        pairs = [(found, records[key]) for found, _, key, _ in each if key in records]
+        pairs = [(found, records[key]) for found, _, key, _ in each if keys.PACKED in records.get(key, ())]
         turn = turn_of(pairs, sizes, warnings)
         for found, source, key, lost in each:
             if keys.PACKED in records.get(key, ()):
@@ -351,12 +351,12 @@ def _complete(decoded: Frame, earlier: dict[str, Any]) -> None:
 def _turn_of(decoded: Frame, records: dict[str, Any], sizes: Any) -> Any:
     """Find out how a frame was turned since the records were written; what is in doubt is said in the frame."""
     keyed = ((found, source.key(number)) for found, (source, number, *_) in zip(*_objects_of(decoded), strict=True))
-    pairs = [(found, records[key]) for found, key in keyed if key in records]
+    pairs = [(found, records[key]) for found, key in keyed if keys.PACKED in records.get(key, ())]
     warnings: list[str] = []
     turn = turn_of(pairs, sizes, warnings)
     decoded.warnings = [*decoded.warnings, *warnings]
     decoded.is_moved = is_moved(pairs, sizes)
-    if turn is None or turn == UNTURNED:
+    if pairs and (turn is None or turn == UNTURNED):
         decoded.doubts = (*decoded.doubts, NOT_TURNED)
     return turn
 

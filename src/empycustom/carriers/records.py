@@ -109,7 +109,8 @@ def turn_of(pairs: Sequence[tuple[Any, Any]], sizes: Any, warnings: list[str]) -
 
     None: boxes do not say that, as after a crop; LOST: it was, and it is not clear how.
     """
-    boxes = [(record[keys.PACKED][REGION], wire.box_of_object(found)) for found, record in pairs if REGION in _packed(record)]
+    regions = ((found, record[keys.PACKED].get(REGION)) for found, record in pairs)
+    boxes = [(region, wire.box_of_object(found)) for found, region in regions if region]
     if not boxes or None in sizes[0]:
         return None
     try:
@@ -119,15 +120,10 @@ def turn_of(pairs: Sequence[tuple[Any, Any]], sizes: Any, warnings: list[str]) -
         return LOST
 
 
-def _packed(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    return record.get(keys.PACKED) or {}
-
-
 def is_moved(pairs: Sequence[tuple[Any, Any]], sizes: Any) -> bool:
     """Return whether boxes are no longer those of the records."""
-    return any(
-        _packed(record).get(REGION, list(box)) != list(box) for found, record in pairs for box in (wire.box_of_object(found),)
-    ) or bool(sizes[0] != sizes[1])
+    regions = ((record[keys.PACKED].get(REGION), list(wire.box_of_object(found))) for found, record in pairs)
+    return bool(sizes[0] != sizes[1]) or any(region not in (None, box) for region, box in regions)
 
 
 def _exactly(record: Mapping[str, Any], turn: Turn, sizes: Any) -> model.RectParams:
