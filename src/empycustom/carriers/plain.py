@@ -50,13 +50,14 @@ from empycustom.carriers.records import (
 from empycustom.errors import MetadataError
 from empycustom.model import keys, wire
 from empycustom.model import values as model
-from empycustom.model.arrays import MASK, PARENT_ID, UNIQUE_ID, with_changes, without_parent
+from empycustom.model.arrays import MASK, PARENT_ID, ROTATION, UNIQUE_ID, with_changes, without_parent
 from empycustom.model.carried import NUMBERS
 from empycustom.model.results import FrameResult, Result, merged, value_of
 from empycustom.model.serialize import shorten
 from empycustom.model.turns import UNTURNED
 from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note
+from empycustom.native.masks import has_masks
 from empycustom.native.metas import remove_meta
 from empycustom.native.own_metas import META_NAME, NO_METAS, JsonMeta, Metas, check_writable, copied, frame_num_at, metas_on
 
@@ -205,7 +206,7 @@ class PlainCarrier:
         self._apply_objects(address, frame, result, records, there, warnings, wire.size_in(earlier))
         if records:
             wire.add_records(content, frame.size, records.values())
-            if any(MASK in record.get(keys.PACKED, ()) for record in records.values()):
+            if has_masks(address):
                 content[NUMBERS] = numbers_of((source, number) for _, source, _, number in self._there(address)[0])
         return json_at
 
@@ -261,20 +262,31 @@ class PlainCarrier:
             relate(self._there(address)[0], records)
 
     def _settle(self, address: int, records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
-        """Let records say where arrays of objects are now: what comes is about the frame as it is."""
+        """Let records say where arrays of objects are now: what comes is about the frame as it is.
+
+        After a turn the objects' own metadata says it, too: GStreamer leaves angles as they were, and drops masks.
+        """
         objects: list[Any] = []
         handles = self._read_objects(metas_on(address), objects, [])
+        metas = [meta for *_, meta, _ in self._there(address)[0]]
         each = [
-            (found, source, source.key(number), lost) for found, (source, number, *_, lost) in zip(objects, handles, strict=True)
+            (found, source, meta, number, lost)
+            for found, (source, number, *_, lost), meta in zip(objects, handles, metas, strict=True)
+            if keys.PACKED in records.get(source.key(number), ())
         ]
-        pairs = [(found, records[key]) for found, _, key, _ in each if keys.PACKED in records.get(key, ())]
-        turn = turn_of(pairs, sizes, warnings)
-        for found, source, key, lost in each:
-            if keys.PACKED in records.get(key, ()):
-                region: Any = rounded(wire.box_of_object(found))
-                record = {name: value_of(value) for name, value in records[key].items()}
-                complete(found, record, source, lost or {}, sizes, turn)
-                records[key] = record_of(found, key, region, source)
+        turn = turn_of([(found, records[source.key(number)]) for found, source, _, number, _ in each], sizes, warnings)
+        regions: dict[tuple[ObjectSource, int], Any] = defaultdict(dict)
+        steps: dict[tuple[ObjectSource, int], dict[int, Change | None]] = defaultdict(dict)
+        for found, source, meta, number, lost in each:
+            regions[source, meta][number] = rounded(wire.box_of_object(found))
+            record = {name: value_of(value) for name, value in records[source.key(number)].items()}
+            complete(found, record, source, lost or {}, sizes, turn)
+            steps[source, meta][number] = Change(found, {ROTATION, MASK})
+        if turn and turn != UNTURNED:
+            regions |= {(source, meta): source.change(address, meta, step, warnings) for (source, meta), step in steps.items()}
+        for found, source, meta, number, _ in each:
+            key = source.key(number)
+            records[key] = record_of(found, key, regions[source, meta][number], source)
 
     def _change(self, address: int, changes: dict[Any, Any], records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
         """Change objects by their indices among all that are there, or remove them (None), with those that repeat them."""

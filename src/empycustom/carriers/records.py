@@ -96,6 +96,7 @@ def complete(found: Any, record: dict[str, Any], source: ObjectSource, lost: Any
         before, now = sizes
         packed = record[keys.PACKED]
         if turn is LOST:
+            found.pop(ROTATION, None)
             packed = {name: packed[name] for name in (EMBEDDING,) if name in packed}
         elif turn is not None and REGION in packed and (any(turn) or before != now):
             found[keys.BOX] = _exactly(record, turn, sizes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from itertools import zip_longest
+from itertools import count, zip_longest
 from typing import Any
 
 from empycustom.errors import NativeError
@@ -34,23 +34,23 @@ def change_detections(address: int, meta: int, changes: Mapping[int, Detection |
     source = next((found for api, found in scan(copy.address) if api == API), 0)
     if not source:
         raise NativeError("GStreamer refused to copy analytics metadata")
-    plan = _Plan(source)
+    plan = _Plan(meta)  # before it is copied: a copy has new ids where an element has dropped items
     gone = {number for number, detection in changes.items() if detection is None}
     for number, detection in changes.items():
         plan.change(number, detection, gone)
     remove_meta(address, meta)
-    plan.write(copy.address, address)
+    plan.write(ffi.cast("void *", source), copy.address, address)
 
 
 class _Plan:
     """What becomes of each item of a relation meta: another one in its place, nothing, or the same; and what is added."""
 
-    def __init__(self, source: int) -> None:
-        self._source = ffi.cast("void *", source)
-        numbers = range(_lib.gst_analytics_relation_get_length(self._source))
-        self._related = [[*_related(self._source, number)] for number in numbers]
-        self._kinds = [_kind(self._source, number) for number in numbers]
-        self._objects = {each.id: each for each in analytics.detections_at(source)}
+    def __init__(self, address: int) -> None:
+        meta = ffi.cast("void *", address)
+        numbers = range(_lib.gst_analytics_relation_get_length(meta))
+        self._related = [dict(_related(meta, number)) for number in numbers]
+        self._kinds = [_kind(meta, number) for number in numbers]
+        self._objects = {each.id: each for each in analytics.detections_at(address)}
         self._replaced: dict[int, Adder] = {}
         self._removed: set[int] = {number for number in numbers if not self._kinds[number]}
         self._added: list[tuple[int, Adder]] = []
@@ -61,10 +61,9 @@ class _Plan:
         """Change the object with an id, or remove it (None); ``gone`` are the ids of all that are removed."""
         before = self._objects[number]
         items = [other for other in self._related[number] if other not in self._objects]
-        if (
-            isinstance(before.mask, Mask) and before.mask.id not in items
-        ):  # the mask knows its object, and the object not its mask
-            items.append(before.mask.id)
+        own = before.mask.id if isinstance(before.mask, Mask) else None
+        if own is not None and own not in items:  # it knows its object, which does not know it
+            items.append(own)
         shared = {
             other
             for other in items
@@ -100,17 +99,19 @@ class _Plan:
             else:
                 self._replaced[other] = adder
 
-    def write(self, origin: int, address: int) -> None:
-        """Write all into a new relation meta of a buffer, out of that on the one at ``origin``."""
+    def write(self, source: Any, origin: int, address: int) -> None:
+        """Write all into a new relation meta of a buffer, out of its copy ``source`` on the one at ``origin``."""
         meta = _checked(_lib.gst_buffer_add_analytics_relation_meta(address))
         mtd = ffi.new("GstAnalyticsMtd *")
+        copied = count()
         for number, kind in enumerate(self._kinds):
+            place = next(copied) if kind else -1
             if number in self._replaced:
                 self._replaced[number](meta, mtd)
             elif number in self._removed:
                 _checked(_lib.gst_analytics_relation_meta_add_mtd(meta, _removed_type(), _SMALLEST, mtd))
             else:
-                _copy(self._source, number, kind, origin, meta, address, mtd)
+                _copy(source, place, kind, origin, meta, address, mtd)
         self._relate(meta)
         for number, adder in self._added:
             adder(meta, mtd)
@@ -121,9 +122,8 @@ class _Plan:
 
     def _relate(self, meta: Any) -> None:
         for number, others in enumerate(self._related):
-            for other in others:
+            for other, relation in others.items():
                 if not self._removed & {number, other} and (number, other) not in self._separated:
-                    relation = _lib.gst_analytics_relation_meta_get_relation(self._source, number, other)
                     if self._has_other_parent(number, other) or self._has_other_parent(other, number):
                         relation &= ~_PARTS
                     _checked(_lib.gst_analytics_relation_meta_set_relation(meta, relation, number, other))
@@ -132,10 +132,11 @@ class _Plan:
         return number in self._parents and self._objects[number].parent == parent
 
 
-def _related(meta: Any, number: int) -> Iterator[int]:
+def _related(meta: Any, number: int) -> Iterator[tuple[int, int]]:
+    """Yield the ids of items that one is related to, and how."""
     state, mtd = ffi.new("void **"), ffi.new("GstAnalyticsMtd *")
     while _lib.gst_analytics_relation_meta_get_direct_related(meta, number, _ANY_RELATION, _ANY_TYPE, state, mtd):
-        yield mtd.id
+        yield mtd.id, _lib.gst_analytics_relation_meta_get_relation(meta, number, mtd.id)
 
 
 def _kind(meta: Any, number: int) -> int:

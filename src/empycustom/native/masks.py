@@ -78,6 +78,12 @@ def masks_in(meta: Any) -> tuple[dict[int, Mask], list[Mask]]:
     return of_objects, of_frame
 
 
+def has_masks(address: int) -> bool:
+    """Return whether there are masks on a buffer; GStreamer numbers what is behind them anew where it drops them."""
+    meta = gst.gst_buffer_get_meta(address, _lib.gst_analytics_relation_meta_api_get_type()) if available else 0
+    return bool(meta) and any(True for _ in _items(ffi.cast("void *", meta), _MASK))
+
+
 def masks_of_frame(meta_address: int) -> list[Mask]:
     """Read the masks of the relation meta at an address that are about the whole frame."""
     return masks_in(ffi.cast("void *", meta_address))[1]
