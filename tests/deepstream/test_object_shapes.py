@@ -255,6 +255,8 @@ def test_turned_boxes_are_scaled_as_the_picture_is(flow, library):
     """Corners of the box before, scaled, are those of the box behind, where it is turned by a quarter."""
     seen = []
 
+    points = [[10, 20, 0.5], [14, 22, 1], [30, 40, 0]]
+
     def detect(batch):
         for frame in nvds.frames_of(batch):
             first, second, _ = nvds.objects_of(frame)
@@ -264,15 +266,24 @@ def test_turned_boxes_are_scaled_as_the_picture_is(flow, library):
             nvds.put(nvds.FLOAT, first + ANGLE, 90)
 
     @says
+    def write(in_meta):
+        changed = [
+            {"keypoints": points, "emcustom": {"n": 1}} if "mask" in each else {} for each in in_meta["frame"][0]["object"]
+        ]
+        return {"frame": [{"changed_object": changed}] * 2}
+
+    @says
     def look(in_meta):
         for each in in_meta["frame"][0]["object"]:
             if "mask" in each:
+                np.testing.assert_allclose(each["keypoints"], np.array(points) * (2, 1, 1), atol=1e-4)
+                assert each["emcustom"] == {"n": 1}
                 np.testing.assert_array_equal(each["mask"], BITS)
                 box = each["rect_params"]
                 seen.append((round(each.get("rotation", 0), 4), *(round(side, 3) for side in box.values())))
 
     scale = f"empycustom in-place=false custom-lib={library(SCALES, 'scales.py')}"
-    flow(detect, scale, look)
+    flow(detect, write, scale, look, look)
     # Turned, it was 4 wide and 8 high around (14, 22); it is 8 wide and 8 high around (28, 22) then.
     assert sorted(set(seen)) == [(0, 20, 20, 16, 4), (1.5708, 24, 18, 8, 8)]
 

@@ -15,15 +15,15 @@ from empycustom.carriers.events import Event
 from empycustom.carriers.protocol import free_numbers
 from empycustom.model import values as model
 from empycustom.model.arrays import EMBEDDING, MASK, PARENT_ID, ROTATION, UNIQUE_ID, embedding_of
-from empycustom.model.carried import scaled_object
-from empycustom.model.keys import BOX, LABEL, TEXT
+from empycustom.model.carried import pack, scaled_object
+from empycustom.model.keys import BOX, LABEL, PACKED, TEXT
 from empycustom.model.values import NOTHING
 from empycustom.model.wire import box_dict, clean_box, detection_of, object_dict, usable
 from empycustom.native.deepstream import LABEL_SIZE, Layout
 from empycustom.native.deepstream_changes import set_parent
 from empycustom.native.deepstream_outputs import Array
-from empycustom.native.deepstream_read import ClassifierMeta, LabelMeta, MaskMeta, ObjectMeta
-from empycustom.native.deepstream_write import place_object
+from empycustom.native.deepstream_read import BatchMeta, ClassifierMeta, FrameMeta, LabelMeta, MaskMeta, ObjectMeta
+from empycustom.native.deepstream_write import place_object, scale_object
 from empycustom.native.loading import single
 
 _DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
@@ -178,11 +178,31 @@ _THRESHOLD = 0.5
 _DEFAULT_COMPONENT = 0  # of an object that a library found and gave none
 
 
-def turn_object(found: ObjectMeta, layout: Layout, factors: tuple[float, float]) -> None:
-    """Turn an object whose box was scaled by two factors as if it were upright, as the picture was."""
+def scale_objects(batch: BatchMeta, frame: FrameMeta, layout: Layout, factors: tuple[float, float], time: str) -> None:
+    """Scale the objects of a frame by two factors; it is one of a copy that nobody else has yet. ``time`` is its timestamp."""
+    turns = factors[0] != factors[1] and any(found.angle for found in frame.objects)
+    event = Event(batch, frame, layout) if turns else None
+    repacked = False
+    for found in frame.objects:
+        scale_object(found.address, layout, *factors)
+        if event and found.angle:
+            repacked |= _turn(found, event, layout, factors)
+    if event and repacked:
+        event.attach(NOTHING, time)
+
+
+def _turn(found: ObjectMeta, event: Event, layout: Layout, factors: tuple[float, float]) -> bool:
+    """Turn an object whose box was scaled as if it were upright, as the picture was; return whether its record is another one."""
     box = box_dict(*clean_box(found.left, found.top, found.width, found.height, []))
     turned = scaled_object({BOX: box, ROTATION: radians(usable(found.angle, "", []))}, factors)
     place_object(found.address, layout, turned[BOX].values(), degrees(turned[ROTATION]))
+    record = event.records.get(found.key, {})
+    if PACKED not in record:
+        return False
+    whole: dict[str, Any] = {BOX: scaled_object({BOX: box}, factors)[BOX]}
+    event.complete(found.key, whole)  # in parts of the upright box, which becomes the turned one
+    record[PACKED] = pack({**whole, BOX: turned[BOX]})
+    return True
 
 
 class Family:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
-from empycustom.carriers.batch_objects import Family, changed_meta, fields_of, holds, meta_of, turn_object
+from empycustom.carriers.batch_objects import Family, changed_meta, fields_of, holds, meta_of, scale_objects
 from empycustom.carriers.events import Event, Records, discard_unreadable
 from empycustom.carriers.outputs import add_outputs
 from empycustom.carriers.protocol import Carrier, Frame, rescaled, scaled
@@ -38,7 +38,7 @@ from empycustom.native.deepstream_read import (
     ObjectMeta,
     frames_in,
 )
-from empycustom.native.deepstream_write import add_object, scale_object
+from empycustom.native.deepstream_write import add_object
 from empycustom.native.own_metas import Metas, add_stamp, check_writable, metas_on
 
 _TENSORS, _PARENT = attrgetter("tensors"), attrgetter("parent")
@@ -162,11 +162,9 @@ class DeepStreamCarrier:
             return
         there = _matched(decoded.found, batch.frames, _fingerprint_of_frame)
         decoded.batch, decoded.found = batch, [_followed(*pair) for pair in zip(decoded.found, there, strict=True)]
-        for item in batch.frames:
-            for found in item.objects:  # nobody else has this copy yet
-                scale_object(found.address, self._layout, *factors)
-                if found.angle and factors[0] != factors[1]:
-                    turn_object(found, self._layout, factors)
+        for item, time in zip(there, decoded.times, strict=True):
+            if item:
+                scale_objects(batch, item, self._layout, factors, time)
 
     def apply(self, address: int, frame: Frame, result: Result) -> Sequence[str]:
         """Write the attributes into events, and new objects into metas of their own."""
