@@ -82,7 +82,7 @@ def detectors(folder: Path) -> Iterator[tuple[str, Find]]:
 
     yield "HOG, as examples/people.py", hog
     yield "the same, as a model (people.onnx)", model(folder / "people.onnx", labels=["person"], confidence=0.62, iou=0.3)
-    for least in (0.45, 0.4, 0.35):
+    for least in (0.45, 0.4, 0.35, 0.3):
         yield (
             f"CenterNet (objects.onnx), confidence {least}",
             model(folder / "objects.onnx", classes=["person"], confidence=least),

