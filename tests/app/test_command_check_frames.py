@@ -222,7 +222,7 @@ def test_as_json(cli, library):
     assert (ended.code, ended.err) == (0, "imported\n" + "called\n" * 2)
     assert ended.out.count("\n") == 1
     whole = json.loads(ended.out)
-    assert list(whole) == ["empycustom", "library", "options", "frame", "declared", "warnings", "calls", "results"]
+    assert list(whole) == ["empycustom", "library", "options", "frame", "declared", "mandatory", "warnings", "calls", "results"]
     assert (whole["library"], whole["options"]) == (str(path), {"w": 7})
     assert [found["obj_label"] for found in whole["frame"]["objects"]] == ["person", "car", "bicycle"]
     assert whole["calls"] == [

@@ -64,6 +64,14 @@ def test_the_path_of_a_setting_that_a_mandatory_library_refuses(cli, configured,
         assert "error: $.pipeline_configuration.empycustom[0].on-error: on-error=pass" in ended.err
 
 
+def test_check_says_which_library_is_mandatory(cli, library):
+    source = "MANDATORY = {}\n\n\ndef process_ip(b, m, o):\n    pass\n"
+    for value in (True, False):
+        path = library(source.format(value))
+        assert ("It is mandatory: no frame may go on without it.\n" in cli("check", path).out) == value
+        assert json.loads(cli("check", path, "--json").out)["mandatory"] == value
+
+
 def test_many_choices_take_several_lines_of_the_table(cli, library):
     names = [f"choice-number-{number}" for number in range(5)]
     path = library(

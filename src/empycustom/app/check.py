@@ -82,10 +82,13 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
     declared = opened.library.declared
     facts |= {"options": options, "frame": _frame_facts(frame)}
     facts["declared"] = None if declared is None else {name: vars(option) for name, option in declared.options.items()}
+    facts["mandatory"] = opened.library.mandatory
     at = f" at {frame.stream_time / Gst.SECOND:.3f} s" if args.video else ""
     report(f"{for_people(args.library)}: {_frame_line(frame, at)}")
     if declared is not None:
         report("", "options that it declares:", *_table(declared.options))
+    if opened.library.mandatory:
+        report("", "It is mandatory: no frame may go on without it.")
     facts["options"] = _checked(opened)
     facts["warnings"] = [str(error) for error in opened.library.misspelt()]
     for text in facts["warnings"]:

@@ -295,6 +295,7 @@ The object of --json has:
   options                the options that the callbacks got
   declared               by name: default, description, limits, choices and unit of
                          each option that the library declares; null: it does not
+  mandatory              whether no frame may go on without the library
   frame                  format, width, height, source, stream_time, objects
   calls                  callback, arguments and line of each, in their order
   results                a list, with an object for process_ip and for process
