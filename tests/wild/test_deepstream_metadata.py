@@ -34,7 +34,10 @@ def process_ip(io_buffer, in_meta, options):
 NOTE = {
     "frame_num": 7, "timestamp": "2026-01-01T00:00:00.000Z", "source_id": 0, "emcustom": {"n": [1]},
     "object": [{"key": 1, "class_id": 2, "object_id": 5, "confidence": 0.5, "obj_label": "car",
-                "rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}, "emcustom": {"n": 1}}],
+                "rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}, "emcustom": {"n": 1},
+                "unique_id": 3, "parent_id": 3, "keypoint_names": ["a"], "skeleton": [[0, 0]],
+                "packed": {"rotation": [0.5, 3, 4], "keypoints": "AAAAPwAAAD8AAAA/", "mask": {"size": [2, 3], "counts": "06"},
+                           "embedding": {"type": "float16", "data": "ADw="}}}],
 }  # fmt: skip
 
 

@@ -59,9 +59,12 @@ RECORD = {
     "rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}, "text_params": {"display_text": ""},
     "classifier": [{"num_labels": 1, "unique_component_id": 0, "label_info": [
         {"num_classes": 0, "result_label": "red", "result_class_id": 0, "label_id": 0, "result_prob": 1.0}]}],
-    "emcustom": {"n": 1},
+    "emcustom": {"n": 1}, "unique_id": 3, "parent_id": 3, "keypoint_names": ["a"], "skeleton": [[0, 0]],
+    "packed": {"region": [1, 2, 3, 4], "rotation": [0.5, 3, 4], "keypoints": "AAAAPwAAAD8AAAA/", "mask": {"size": [2, 3], "counts": "06"},
+               "embedding": {"type": "float16", "data": "ADw="}},
 }  # fmt: skip
-NOTE = {"frame_num": 7, "timestamp": "2026-01-01T00:00:00.000Z", "meta": {"a": 1}, "emcustom": [1], "object": [RECORD]}
+NOTE = {"frame_num": 7, "timestamp": "2026-01-01T00:00:00.000Z", "meta": {"a": 1}, "emcustom": [1], "object": [RECORD],
+        "source_frame_width": 64, "source_frame_height": 48, "numbers": [0]}  # fmt: skip
 
 
 def add_note(buffer: Any, number: Any, text: Any) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from empycustom.errors import LibraryError
 from empycustom.gstreamer import Gst
+from empycustom.model.arrays import SPECIAL
 from empycustom.text import for_people
 
 # What is returned (or raised) waits here, so that libraries of every pipeline find it.
@@ -177,6 +178,7 @@ KEYS = st.sampled_from(
         "obj_label",
         "confidence",
         "classifier",
+        *sorted(SPECIAL),
     ]
 )
 

@@ -134,8 +134,8 @@ def _array(value: Any, what: str) -> NumPyArray:
 
     try:
         made = np.asarray(value)
-    except (ValueError, TypeError, OverflowError, RuntimeError) as error:  # rows of other lengths; a tensor on a GPU
-        raise ValueError(f"must be {what}; it cannot be made an array: {error}") from None
+    except Exception as error:  # noqa: BLE001 - rows of other lengths, a tensor on a GPU, whatever an object of a library does
+        raise ValueError(f"must be {what}; it cannot be made an array: {type(error).__name__}: {error}") from None
     if made.dtype.kind not in "biuf":
         raise ValueError(f"must be {what}, not of {made.dtype if made.dtype.kind != 'O' else 'other values'}")
     return made
@@ -172,6 +172,8 @@ def keypoints_of(value: Any) -> NumPyArray:
 def _point(point: Any, index: int) -> list[Any]:
     if not isinstance(point, Mapping) or not {"x", "y"} <= point.keys() <= _POINT_KEYS:
         raise ValueError(f"point {index} must be a dict of x, y, and perhaps confidence and name")
+    if not isinstance(point.get("name", ""), str):
+        raise ValueError(f"the name of point {index} must be text")
     return [point["x"], point["y"], point.get("confidence", 1.0)]
 
 
@@ -189,7 +191,7 @@ def names_in(value: Any) -> list[str] | None:
     """Return the names of key points that are given as dicts; None: there are none."""
     points = value if isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping) else ()
     named = [point.get("name") for point in points]
-    return ["" if name is None else str(name) for name in named] if any(named) else None
+    return ["" if name is None else name for name in named] if any(named) else None
 
 
 def pairs_of(value: Any) -> list[list[int]]:

@@ -109,7 +109,7 @@ def _numbers(text: str, kind: str) -> Any:
 
 def _is_uniform(before: Any, now: tuple[float, float]) -> bool:
     """Return whether a box was scaled by one factor, as far as boxes of whole pixels say it."""
-    if not before[0] or not before[1]:
+    if not (before[0] and before[1] and now[0] and now[1]):
         return True
     factor = (now[0] * now[1] / (before[0] * before[1])) ** 0.5
     return bool(abs(before[0] * factor - now[0]) <= 1 and abs(before[1] * factor - now[1]) <= 1)
