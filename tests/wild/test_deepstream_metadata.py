@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "deepstream"))
 import nvds
 
 from empycustom.gstreamer import Gst
+from empycustom.native.loading import glib
 
 pytestmark = pytest.mark.skipif(bool(nvds.WHY_NOT), reason=nvds.WHY_NOT)
 
@@ -25,6 +26,7 @@ def process_ip(io_buffer, in_meta, options):
     repr(in_meta)
     new = {"obj_label": "new", "rect_params": {"left": 1, "top": 2, "width": 3, "height": 4}}
     change = {"object_id": 5, "class_id": 3, "confidence": 0.5, "obj_label": "changed", "rect_params": new["rect_params"],
+              "mask": [[1, 0, 1]], "rotation": 0.5, "unique_id": 4, "parent_id": 1,
               "text_params": {"display_text": "x"}, "classifier": [{"label_info": [{"result_label": "red"}]}]}
     return {"meta": {"a": 1}, "frame": [
         {"meta": {"b": 2}, "object": [{"c": 3} for _ in frame["object"]], "new_object": [new],
@@ -63,6 +65,9 @@ OBJECTS = st.fixed_dictionaries(
         "text": TEXTS,
         "classifiers": st.lists(st.tuples(UINTS, st.lists(st.tuples(TEXTS, FLOATS), max_size=2)), max_size=2),
         "key": st.just(1) | INTS,
+        "angle": FLOATS,
+        "mask": st.tuples(st.lists(FLOATS, min_size=1, max_size=6), FLOATS, UINTS, UINTS),
+        "parent": st.integers(0, 3) | LONGS.map(lambda pointer: pointer + 4),
     },
 )
 FRAMES = st.fixed_dictionaries(
@@ -94,6 +99,21 @@ def fill(buffer: Any, frames: list[dict[str, Any]], words: list[str]) -> None:
         for found, told in zip(nvds.objects_of(frame), reversed(about["objects"]), strict=True):
             if "key" in told:
                 add_key(frame, found, batch, told["key"])
+            shape(found, told, nvds.objects_of(frame))
+
+
+def shape(found: int, told: dict[str, Any], objects: list[int]) -> None:
+    """Give an object an angle, a mask, and a parent: one of the objects, or a pointer to nowhere."""
+    nvds.put(nvds.FLOAT, found + 208, told.get("angle", 0))
+    parent = told.get("parent", 4)
+    nvds.put(nvds.LONG, found + 40, objects[parent] if parent < len(objects) else max(parent - 4, 0))
+    if "mask" in told:
+        numbers, threshold, width, height = told["mask"]
+        nvds.put(nvds.LONG, found + 216, glib.g_malloc0(4 * len(numbers)))
+        nvds.put(nvds.FLOAT, nvds.get(nvds.LONG, found + 216), *numbers)
+        nvds.put(nvds.UINT, found + 224, 4 * len(numbers))
+        nvds.put(nvds.FLOAT, found + 228, threshold)
+        nvds.put(nvds.UINT, found + 232, width, height)
 
 
 @pytest.fixture
