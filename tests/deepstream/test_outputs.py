@@ -245,6 +245,11 @@ WRONG = {
         [0, 0],
         "of nvinfer 3 were left out: they are in the memory of the GPU alone; set disable-output-host-copy=0",
     ),
+    "a place behind NULL": (
+        {},
+        [0, 16 * 7],
+        "tensors of nvinfer 3 were left out: they are in the memory of the GPU alone",
+    ),
     "a type that is not known": ({"type": 9}, None, "the tensor one was left out: its type, 9, is not known"),
     "elements that are not there": (
         {"elements": 7},

@@ -61,7 +61,16 @@ def test_vectors_of_objects_are_read(make):
         "two": [(b"fc", 0, (6,), 6, one), (b"more", 0, (6,), 6, one)],
     }
     users = {name: make.tensors(*its) for name, its in layers.items()}
-    users |= {"unfilled": make.tensors(*layers["one"], hosts=False), "nothing": make.user(12, 0), "other": make.user(9, 0)}
+    offset = make.tensors(*layers["one"])
+    (meta,) = struct.unpack("=Q", ctypes.string_at(offset + 40, 8))
+    (hosts,) = struct.unpack("=Q", ctypes.string_at(meta + 16, 8))
+    ctypes.c_uint64.from_address(hosts).value = 24 * 7  # the place in a batch, behind NULL
+    users |= {
+        "unfilled": make.tensors(*layers["one"], hosts=False),
+        "offset": offset,
+        "nothing": make.user(12, 0),
+        "other": make.user(9, 0),
+    }
     objects = [make.object(users=[user]) for user in users.values()]
     batch = make.batch([make.frame(objects[:3]), make.frame(), make.frame(objects[3:])])
     found = {name: read_vectors(batch, make.layout).get(user) for name, user in users.items()}

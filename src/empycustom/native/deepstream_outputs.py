@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, compress, repeat
 from math import prod
-from operator import add, and_, eq, itemgetter, mul
+from operator import add, and_, eq, ge, itemgetter, mul
 from struct import Struct, calcsize
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakSet
@@ -58,6 +58,7 @@ _layer = Struct(f"{_LAYER}{_LAYER_SIZE - calcsize(_LAYER)}x")
 _layer_at = unpacker(_LAYER)
 _TYPE, _ELEMENTS, _NAME = itemgetter(0), itemgetter(10), itemgetter(12)
 _FLOATS, _MOST_VECTOR = {0: 4, 1: 2}, 1 << 22  # bytes of a float by its type, and of a vector
+_MOST_FRAMES, _LOWEST = 1024, 1 << 20  # in a batch; and what is below is an address of nothing
 _segmentation = reader(
     "NvDsInferSegmentationMeta", "classes", "width", "height", "class_map", "class_probabilities_map", "priv_data"
 )
@@ -186,7 +187,7 @@ class _Tensors(_Meta):
             if place:
                 self._found.append((name, place))
             else:
-                warnings.append(_unfilled(unique_id) if not host else f"the tensor {name} was left out: {problem}")
+                warnings.append(f"the tensor {name} was left out: {problem}" if problem else _unfilled(unique_id))
         self.places = [place for _, place in self._found]
 
     def make(self, data: Sequence[bytes | memoryview]) -> Iterable[Tensor]:
@@ -203,7 +204,7 @@ def _unfilled(unique_id: int) -> str:
 
 
 def _tensor_at(row: Sequence[int], host: int) -> tuple[_Place | None, str]:
-    """Return where the tensor of a layer lies, or None and why it cannot be read."""
+    """Return where the tensor of a layer lies, or None and why it cannot be read; ``""``: it is not filled."""
     kind, count, *sizes, elements = row[:11]
     if not host:
         return None, ""
@@ -212,6 +213,8 @@ def _tensor_at(row: Sequence[int], host: int) -> tuple[_Place | None, str]:
     place = _Place(host, _CODES[kind], tuple(sizes[:count]))
     if count > len(sizes) or prod(place.shape) != elements or place.size > _MOST_BYTES:
         return None, f"it has {count} dimensions {tuple(sizes[:count])}, and {elements} elements"
+    if host < place.size * _MOST_FRAMES and host % place.size == 0:
+        return None, ""  # nvinfer adds the place in its batch, also to NULL
     return place, ""
 
 
@@ -279,13 +282,14 @@ def read_vectors(batch: int, layout: Layout) -> dict[int, Array]:
     alone = steps.fill(map(and_, map(eq, map(_COUNT, fields), repeat(1)), map(all, map(_IS_FILLED, fields))))
     single = steps.fill(compress(fields, alone))
     hosts = steps.fill(pointers_at(map(_HOSTS, single)))
-    layers = steps.fill(compress(map(_layer_at, map(_LAYERS, single)), hosts))
+    filled = steps.fill(map(ge, hosts, repeat(_LOWEST)))
+    layers = steps.fill(compress(map(_layer_at, map(_LAYERS, single)), filled))
     sizes = map(mul, map(_ELEMENTS, layers), map(_FLOATS.get, map(_TYPE, layers), repeat(0)))
-    numbers = steps.fill(map(ffi.unpack, map(chars_at, filter(None, hosts)), map(min, sizes, repeat(_MOST_VECTOR))))
+    numbers = steps.fill(map(ffi.unpack, map(chars_at, compress(hosts, filled)), map(min, sizes, repeat(_MOST_VECTOR))))
     steps.run(batch)
-    which = compress(compress(compress(users, there), alone), hosts)
+    which = compress(compress(compress(users, there), alone), filled)
     found = {}
-    for user, layer, data, host in zip(which, layers, numbers, filter(None, hosts), strict=True):
+    for user, layer, data, host in zip(which, layers, numbers, compress(hosts, filled), strict=True):
         place, _ = _tensor_at(layer, host)
         if place and place.size == len(data):
             found[user] = Array(data, place.code, place.shape)
