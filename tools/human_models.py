@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -100,7 +101,9 @@ def packed(folder: Path) -> Path:
 
 def run(command: list[str]) -> None:
     """Run a command that fetches something; end the program with what it said if it fails."""
-    ended = subprocess.run(command, capture_output=True, text=True)
+    certificates = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")  # that pip needs here, npm needs as well
+    environment = {**({"NODE_EXTRA_CA_CERTS": certificates} if certificates else {}), **os.environ}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
     if ended.returncode:
         lines = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
         reason = max(lines[:5], key=len)  # pip and npm say it at the beginning, in their longest line
