@@ -37,7 +37,7 @@ class Told(list[Any]):
 
     def publisher(self, uri: str, **given: Any) -> Publisher:
         settings = {name.replace("_", "-"): value for name, value in given.items()}
-        return Publisher(uri, settings, on_state=lambda *said: self.append(said), on_error=self.append)
+        return Publisher(uri, settings, on_state=lambda *said: self.append(said), on_warning=self.append, on_error=self.append)
 
 
 def numbers(server: Server) -> list[int]:

@@ -15,9 +15,11 @@ from empycustom.library.declared import Option
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.table import as_line
 from empycustom.publish.address import SETTINGS
-from empycustom.publish.publisher import CONNECTED, Publisher
+from empycustom.publish.publisher import Publisher
 from empycustom.text import without_password
 
+_LEFT = "left"
+_SLOW = "the disk that keeps them is slower than the live stream (reported once; the property stats counts them)"
 _STATE = "metapublish-state"  # the message on the bus where the state changes
 
 
@@ -85,7 +87,13 @@ class MetaPublish(VideoTransform):
         if not uri:
             raise PropertyError("uri is not set; say where messages go: uri=mqtt://localhost/results", name="uri")
         given = {name: self.values[name] for name, option in SETTINGS.items() if self.values[name] not in (None, option.default)}
-        self._publisher = Publisher(uri, given, on_state=self._tell, on_error=lambda error: post_error(self, error))
+        self._publisher = Publisher(
+            uri,
+            given,
+            on_state=self._tell,
+            on_warning=lambda error: post_warning(self, error),
+            on_error=lambda error: post_error(self, error),
+        )
         settings = self._publisher.settings
         self.interval_gate.interval = settings["interval"]
         self._gap_s, self._next_at = 1 / settings["rate"] if settings["rate"] else 0.0, 0.0
@@ -98,7 +106,11 @@ class MetaPublish(VideoTransform):
             return
         left = publisher.close()
         self.counted = publisher.counts()
-        if left and not publisher.failed:
+        self._say_what_is_left(publisher, left)
+
+    def _say_what_is_left(self, publisher: Publisher, left: int) -> None:
+        if left and not publisher.failed and _LEFT not in self.reported:
+            self.reported.add(_LEFT)
             what = f"{left} message{'' if left == 1 else 's'} have not arrived at {publisher.name}"
             post_warning(self, PublishError(f"{what}; they are kept, and sent when something is published there next"))
 
@@ -122,7 +134,7 @@ class MetaPublish(VideoTransform):
         return super().computed(name)
 
     def _tell(self, state: str, error: PublishError | None) -> None:
-        """Say that the state has changed, or that a message was refused. In any thread."""
+        """Say that the state has changed. In any thread."""
         name = self.name_of_destination
         structure = Gst.Structure.new_empty(_STATE)
         for field, text in (("state", state), ("uri", name), ("error", str(error or ""))):
@@ -130,17 +142,14 @@ class MetaPublish(VideoTransform):
         self.post_message(Gst.Message.new_element(self, structure))
         if error is None:
             post_info(self, PublishError(f"{name} is back; what was kept is being sent"))
-        elif state == CONNECTED:
-            cause = "refused"
-            if cause not in self.reported:
-                self.reported.add(cause)
-                post_warning(self, PublishError(f"{error}; it was given up (reported once; the property stats counts them)"))
         else:
             post_warning(self, PublishError(f"{error}; messages are kept until it is back"))
 
     def do_sink_event(self, event: Any) -> bool:
         if event.type == Gst.EventType.EOS and self._publisher:  # what goes wrong is to be on the bus before the end is
-            self._publisher.drain(self._waiter.is_stopping)
+            left = self._publisher.drain(self._waiter.is_stopping)
+            if not self._waiter.is_stopping():
+                self._say_what_is_left(self._publisher, left)
         return super().do_sink_event(event)
 
     def _publish(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
@@ -153,7 +162,9 @@ class MetaPublish(VideoTransform):
         if not publisher.put(as_line(document.json), self._waiter):
             if publisher.failed:  # which is on the bus
                 return FLOW_ERROR
-            self.warn([f"messages to {publisher.name} were dropped: the disk that keeps them is slower than the live stream"])
+            if _SLOW not in self.reported:
+                self.reported.add(_SLOW)
+                post_warning(self, PublishError(f"documents for {publisher.name} were dropped: {_SLOW}"))
         return FLOW_OK
 
     def _is_wanted(self) -> bool:
@@ -164,7 +175,7 @@ class MetaPublish(VideoTransform):
             now = monotonic()
             if now < self._next_at:
                 return False
-            self._next_at = max(self._next_at + self._gap_s, now)
+            self._next_at = (self._next_at if now - self._next_at < self._gap_s else now) + self._gap_s
         return True
 
 

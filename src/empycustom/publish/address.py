@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from empycustom.errors import PathError, PublishError
 from empycustom.library.declared import Option
-from empycustom.text import as_path, shown, suggestion
+from empycustom.text import as_path, shown, suggestion, without_password
 
 _MOST = 2**31 - 1
 # What every destination has.
@@ -40,7 +40,7 @@ TLS: dict[str, Option] = {
     "cert-key": Option("", "file of its key (PEM)"),
 }
 _SECRETS = ("password", "secret", "token")  # a value @FILE of these is read from the file
-_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?")
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?(.*))?(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([kMGT]?)(i?)B?")
 _POWERS = ("", "k", "M", "G", "T")
@@ -50,7 +50,9 @@ def scheme_of(uri: str) -> str:
     """Return the scheme of a URI, in lower case. Raises PublishError where it has none."""
     found = _URI.match(uri)
     if not found:
-        raise PublishError(f"{shown(uri)} is not a URI; write one such as mqtt://localhost/results or file:///tmp/results.jsonl")
+        raise PublishError(
+            f"{shown(without_password(uri))} is not a URI; write one such as mqtt://localhost/results or file:///tmp/results.jsonl"
+        )
     return found[1].lower()
 
 
@@ -76,6 +78,11 @@ class Address:
         found = _URI.fullmatch(uri)
         assert found, "it has a scheme"
         at, path, query = found[2], found[3], found[4] or ""
+        if "#" in uri or (at and "@" not in at and "@" in path + query.partition("=")[0]):
+            raise PublishError(  # what is shown of it might be a password
+                f"a URI of {self.scheme}:// has a # or a misplaced @; write #, ?, / and @ as %23, %3F, %2F and %40, "
+                "or the password as ${NAME}"
+            )
         user, _, hosts = at.rpartition("@")
         name, _, password = user.partition(":")
         self.name = f"{self.scheme}://{hosts}{path}"
@@ -84,7 +91,7 @@ class Address:
         self.path = self._expanded(unquote(path)).removeprefix("/")
         self.settings = self._settings(query, {**SETTINGS, **own}, given)
         self.user = self.settings.get("user") or self.user
-        self.password = self._secret("password", self.settings.get("password") or self.password)
+        self.password = self.settings.get("password") or self.password
 
     @property
     def host(self) -> str:
@@ -103,6 +110,13 @@ class Address:
     def error(self, what: str) -> PublishError:
         """Return an exception about this address."""
         return PublishError(f"{self.name}: {what}")
+
+    def reason(self, error: BaseException) -> str:
+        """Return the message of an exception of a client, on one line, without secrets."""
+        text = " ".join(str(error).split()) or type(error).__name__
+        for secret in filter(None, (self.password, *(self.settings.get(name) for name in _SECRETS))):
+            text = text.replace(secret, "***")
+        return text
 
     def _expanded(self, text: str) -> str:
         def variable(found: re.Match[str]) -> str:
@@ -125,12 +139,10 @@ class Address:
         for name, text in parse_qsl(query, keep_blank_values=True):
             if name not in known:
                 raise self.error(f"there is no setting {name}; {suggestion(name, list(known))}")
-            made[name] = self._typed(name, known[name], self._expanded(text))
+            made[name] = self._secret(name, text) if name in _SECRETS else self._typed(name, known[name], self._expanded(text))
         for name, option in known.items():
             if option.unit == "bytes":
                 made[name] = self._bytes(name, made[name])
-            if name in _SECRETS:
-                made[name] = self._secret(name, made[name])
         return made
 
     def _typed(self, name: str, option: Option, text: str) -> Any:
@@ -154,13 +166,14 @@ class Address:
             raise self.error(f"{name} must be a size such as 100MB, not {shown(text)}")
         return int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS.index(found[2]))
 
-    def _secret(self, name: str, value: str) -> str:
-        if not value.startswith("@"):
+    def _secret(self, name: str, text: str) -> str:
+        value = self._expanded(text)
+        if not text.startswith("@"):
             return value
         try:
             return as_path(value[1:]).read_text("utf-8").rstrip("\r\n")
         except (OSError, ValueError, PathError) as error:
-            why = getattr(error, "strerror", None) or str(error)
+            why = "it is not UTF-8" if isinstance(error, UnicodeError) else getattr(error, "strerror", None) or str(error)
             raise self.error(f"the file of {name}, {value[1:]}, cannot be read ({why})") from error
 
 

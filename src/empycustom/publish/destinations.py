@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from empycustom.errors import EmPyCustomError, PublishError
+from empycustom.errors import PublishError
 from empycustom.library.declared import Option
 from empycustom.publish.address import Address, scheme_of
 from empycustom.publish.messages import Message, Selection
@@ -43,16 +43,30 @@ class Destination:
         Template of the topic of messages, ``""``: there are no topics.
     path : Path or None
         The file that messages are written to, if it is one.
+    places : tuple of str
+        The settings that say, beside the URI, where messages go.
+    is_cluster : bool
+        True where an address may have several hosts.
     """
 
     settings: ClassVar[Mapping[str, Option]] = {}
     most = 200
     topic = ""
     path: Path | None = None
+    places: ClassVar[tuple[str, ...]] = ()
+    is_cluster = False
 
     def __init__(self, address: Address) -> None:
         """Read the address. Nothing is connected yet. Raises PublishError."""
         self.address = address
+        if len(address.hosts) > 1 and not self.is_cluster:
+            raise address.error("there are several hosts; name one")
+
+    @property
+    def place(self) -> str:
+        """What kept messages belong to: where they go, and what shape they have."""
+        address, names = self.address, ("select", "envelope", *self.places)
+        return repr([address.scheme, address.hosts, address.path, *(address.settings[name] for name in names)])
 
     def clean(self, text: str) -> str:
         """Return the value of a field of :attr:`topic` as it may stand there."""
@@ -119,9 +133,3 @@ def client(module: str, scheme: str, extra: str) -> Any:
         raise PublishError(
             f'{scheme}:// needs the Python package {module.partition(".")[0]} ({error}): pip install "empycustom[{extra}]"'
         ) from error
-
-
-def reason_of(error: BaseException) -> str:
-    """Return the message of an exception of a client, on one line."""
-    text = str(error) if isinstance(error, EmPyCustomError) else str(error) or type(error).__name__
-    return " ".join(text.split())

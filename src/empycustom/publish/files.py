@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 import sqlite3
@@ -9,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from empycustom.errors import AwayError, PathError
+from empycustom.errors import AwayError, MessageRefusedError, PathError, PublishError
 from empycustom.library.declared import Option
 from empycustom.outputs.table import write_all
 from empycustom.publish.address import Address
@@ -60,11 +62,21 @@ class Lines(Destination):
     def connect(self) -> None:
         """Open the file, behind its last whole line."""
         try:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            self._open()
             self._last = self._begin_behind_last_line()
         except OSError as error:
             self.close()
             raise self._away(error) from error
+        except PublishError:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise self.address.error("something else publishes to this file already; name another one") from error
 
     def _begin_behind_last_line(self) -> tuple[str, int]:
         """Cut off a line that was not written to its end, and return the message in the last one."""
@@ -88,7 +100,10 @@ class Lines(Destination):
         if not new:
             return
         try:
-            if 0 < self.address.settings["rotate"] <= os.fstat(self._descriptor).st_size:
+            there = os.fstat(self._descriptor)
+            if not there.st_nlink:  # somebody has deleted it
+                raise FileNotFoundError(errno.ENOENT, "it was deleted")
+            if 0 < self.address.settings["rotate"] <= there.st_size:
                 self._rotate()
             write_all(self._descriptor, b"".join(each.body + b"\n" for each in new))
             os.fdatasync(self._descriptor)
@@ -103,7 +118,7 @@ class Lines(Destination):
             with suppress(FileNotFoundError):
                 before.replace(after)
         self.path.replace(older[0])
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        self._open()
 
     def _away(self, error: OSError) -> AwayError:
         return AwayError(f"{self.path} cannot be written ({error.strerror or error})")
@@ -115,6 +130,14 @@ class Lines(Destination):
             os.close(descriptor)
 
 
+def _lite(value: Any) -> Any:
+    """Return a value as SQLite has it; a number that is larger than its numbers as text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if type(value) is int and value > _LARGEST else value
+
+
+_LARGEST = 2**63 - 1
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -123,6 +146,7 @@ class Sqlite(Destination):
 
     settings: ClassVar[Mapping[str, Option]] = {"table": Option("results", "name of the table")}
     most = 500
+    places = ("table",)
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
@@ -157,14 +181,15 @@ class Sqlite(Destination):
         """Add rows; those that are there already stay as they are."""
         assert self._connection, "it is connected"
         names = ", ".join(f'"{name}"' for name in ("id", *(column.name for column in self._columns), "message"))
-        rows = [
-            [value.isoformat() if isinstance(value, datetime) else value for value in row_of(each, self._columns)]
-            for each in messages
-        ]
+        rows = [list(map(_lite, row_of(each, self._columns))) for each in messages]
         places = ", ".join("?" * len(rows[0]))
         try:
             with self._connection:
-                self._connection.executemany(f'INSERT OR IGNORE INTO "{self._table}" ({names}) VALUES ({places})', rows)
+                self._connection.executemany(
+                    f'INSERT INTO "{self._table}" ({names}) VALUES ({places}) ON CONFLICT (id) DO NOTHING', rows
+                )
+        except sqlite3.IntegrityError as error:
+            raise MessageRefusedError(f"{self.path} refuses the message {messages[0].id} ({error})") from error
         except sqlite3.Error as error:
             raise AwayError(f"{self.path} cannot be written ({error})") from error
 

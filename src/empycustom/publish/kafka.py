@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from empycustom.errors import AwayError, MessageRefusedError
 from empycustom.library.declared import Option
 from empycustom.publish.address import CREDENTIALS, TLS, Address
-from empycustom.publish.destinations import TRANSPORT_S, Destination, client, reason_of
+from empycustom.publish.destinations import TRANSPORT_S, Destination, client
 from empycustom.publish.messages import Message
+from empycustom.publish.tls import distrust
+from empycustom.text import shown
 
 _PORT = 9092
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 _LOG = logging.getLogger(__name__)
 
 
@@ -27,6 +31,7 @@ class Kafka(Destination):
         "compression": Option("none", "of batches", choices=("none", "gzip", "snappy", "lz4", "zstd")),
     }
     most = 1000
+    is_cluster = True
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
@@ -34,6 +39,8 @@ class Kafka(Destination):
         if not address.path:
             raise address.error("no topic is named: write kafka://host:9092/topic")
         self.topic = address.path
+        if "{" not in self.topic and not _TOPIC.fullmatch(self.topic):
+            raise address.error(f"a topic of Kafka has letters, digits, ., _ and -, at most 249, not {shown(self.topic)}")
         self._producer: Any = None
         self._failure: Any = None
 
@@ -47,6 +54,9 @@ class Kafka(Destination):
         self._failure = None
         try:
             self._producer = kafka.Producer(self._configuration(), logger=_LOG)
+        except (kafka.KafkaException, ValueError) as error:  # a file that is not there, a mechanism that is not known
+            raise address.error(f"Kafka cannot be set up so ({address.reason(error)})") from error
+        try:
             known = (
                 self._producer.list_topics(timeout=TRANSPORT_S)
                 if "{" in self.topic
@@ -55,8 +65,6 @@ class Kafka(Destination):
         except kafka.KafkaException as error:
             self.close()
             raise self._error(error.args[0]) from error
-        except ValueError as error:
-            raise address.error(reason_of(error)) from error
         found = known.topics.get(self.topic)
         if (
             found is not None
@@ -92,17 +100,23 @@ class Kafka(Destination):
         return made
 
     def _on_error(self, error: Any) -> None:
-        if error.fatal() or error.code() == self._kafka.KafkaError._AUTHENTICATION:
+        if error.code() in (self._kafka.KafkaError._AUTHENTICATION, self._kafka.KafkaError._SSL):
             self._failure = error
 
     def _error(self, error: Any) -> Exception:
-        if self._failure is not None and self._failure.code() == self._kafka.KafkaError._AUTHENTICATION:
-            return self.address.error(f"Kafka refuses the login ({self._failure.str()}); check user, password and mechanism")
-        return AwayError(f"{self.address.name} cannot be reached ({error.str()})")
+        failure, address = self._failure, self.address
+        if failure is None:
+            return AwayError(f"{address.name} cannot be reached ({error.str()})")
+        if failure.code() == self._kafka.KafkaError._SSL:
+            why = address.reason(self._kafka.KafkaException(failure))
+            return distrust(address, failure) or AwayError(f"{address.name} cannot be reached ({why})")
+        return address.error(f"Kafka refuses the login ({failure.str()}); check user, password and mechanism")
 
     def send(self, messages: Sequence[Message]) -> None:
         """Produce messages, and wait until all replicas have them."""
         kafka, failed = self._kafka, list[Any]()
+        if wrong := next((each for each in messages if not _TOPIC.fullmatch(each.topic)), None):
+            raise MessageRefusedError(f"{self.address.name}: {shown(wrong.topic)} of the message {wrong.id} is no topic of Kafka")
 
         def delivered(error: Any, _message: Any) -> None:
             if error is not None:
@@ -116,7 +130,7 @@ class Kafka(Destination):
         except kafka.KafkaException as error:
             failed.append(error.args[0])
         except BufferError as error:
-            raise AwayError(f"{self.address.name} is gone ({reason_of(error)})") from error
+            raise AwayError(f"{self.address.name} is gone ({self.address.reason(error)})") from error
         left = self._producer.flush(TRANSPORT_S * 3)
         refusals = (kafka.KafkaError.MSG_SIZE_TOO_LARGE, kafka.KafkaError.TOPIC_EXCEPTION)
         for why in failed:

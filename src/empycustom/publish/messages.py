@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from empycustom.errors import PublishError
 from empycustom.model import keys
@@ -80,7 +81,8 @@ class Selection:
         self.watch = settings["watch"]
         if self.watch and settings["select"] != "changes":
             raise PublishError("watch is for select=changes")
-        self._only, self._without = (_paths(settings[name]) for name in ("fields", "without"))
+        self._only, self._without = (_paths(name, settings[name]) for name in ("fields", "without"))
+        _paths("watch", self.watch)
         self._envelope = _ENVELOPES[settings["envelope"]]
         self.seen: dict[Any, Any] = {}  # of each source, what select=changes saw last
         simple = settings["select"] == "frames" and settings["envelope"] == "plain" and not (self._only or self._without)
@@ -157,8 +159,15 @@ _SELECTIONS: dict[str, Callable[[Selection, Any, Any], Iterator[tuple[str, Any, 
 # Keys that are wanted, as paths through dicts, and through each entry of lists.
 
 
-def _paths(text: str) -> list[tuple[str, ...]]:
-    return [tuple(path.strip().split(".")) for path in text.split(",") if path.strip()]
+_KNOWN = list(dict.fromkeys([*keys.DOCUMENT_DICT.fields, *keys.FRAME_DICT.fields, CHANGE]))
+
+
+def _paths(setting: str, text: str) -> list[tuple[str, ...]]:
+    made = [tuple(path.strip().split(".")) for path in text.split(",") if path.strip()]
+    for path in made:
+        if path[0] not in _KNOWN:
+            raise PublishError(f"{setting}: no message has {path[0]}; {suggestion(path[0], _KNOWN)}")
+    return made
 
 
 def _at(value: Any, path: list[str]) -> Any:
@@ -221,7 +230,7 @@ def _cloud_event(message: dict[str, Any], kind: str, frame: dict[str, Any]) -> d
     return {
         "specversion": "1.0",
         "type": f"empycustom.{kind}",
-        "source": f"/empycustom/{source}",
+        "source": f"/empycustom/{quote(str(source))}",
         "time": f"{time[:-2]}:{time[-2:]}",
         "datacontenttype": "application/json",
         "data": message,

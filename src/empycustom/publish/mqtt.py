@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -11,13 +10,16 @@ from typing import Any, ClassVar
 from empycustom.errors import AwayError, MessageRefusedError
 from empycustom.library.declared import Option
 from empycustom.publish.address import CREDENTIALS, TLS, Address
-from empycustom.publish.destinations import TRANSPORT_S, Destination, client, reason_of
+from empycustom.publish.destinations import TRANSPORT_S, Destination, client
 from empycustom.publish.messages import Message
-from empycustom.publish.tls import tls_context
+from empycustom.publish.tls import distrust, tls_context
 
 _LONGEST_TOPIC, _LONGEST = 65_535, 268_000_000  # bytes in MQTT; the second, less its head, of a message
-# Reasons of a broker, as text, that last until somebody changes something.
-_REFUSALS = ("not authorized", "bad user name or password", "client identifier not valid", "banned")
+_HEAD = 16  # bytes of a message beside the topic and the body, at most
+# Numbers of MQTT for what lasts until somebody changes something, and for what is wrong with a message.
+_LOGIN = (133, 134, 135, 138, 140)  # client identifier not valid, bad user or password, not authorized, banned, bad method
+_OLD_BROKER = 132  # unsupported protocol version
+_REFUSED = (144, 149, 153)  # topic name invalid, packet too large, payload format invalid
 
 
 class Mqtt(Destination):
@@ -26,7 +28,8 @@ class Mqtt(Destination):
     settings: ClassVar[Mapping[str, Option]] = {
         **CREDENTIALS,
         **TLS,
-        "qos": Option(1, "0: not acknowledged, 1: at least once, 2: exactly once", limits=(0, 2)),
+        "qos": Option(1, "0: not acknowledged, 1: at least once, 2: exactly once, while the connection lasts", limits=(0, 2)),
+        "version": Option("5", "of MQTT; with 3.1.1 a broker cannot say that it refuses a message", choices=("5", "3.1.1")),
         "retain": Option(False, "the broker hands the last message of a topic to who subscribes later"),
         "client-id": Option("", "name of this client, nothing: another one each time"),
         "will": Option("", "topic of a message that the broker sends when this client is gone without a word"),
@@ -42,12 +45,15 @@ class Mqtt(Destination):
             raise address.error(f"no topic is named: write {address.scheme}://host/topic, such as results/{{source_id}}")
         if "+" in address.path or "#" in address.path:
             raise address.error("+ and # are for those who subscribe; name one topic")
+        if any(each in address.settings["will"] for each in "+#\0"):
+            raise address.error("will is the name of one topic, without + and #")
         self.topic = address.path
         self._tls = tls_context(address) if address.scheme == "mqtts" else None
         self._client: Any = None
         self._heard = threading.Condition()
-        self._acknowledged: set[int] = set()
-        self._state = ""  # "", "connected", or why it is not
+        self._acknowledged: dict[int, Any] = {}  # the reason of each
+        self._state, self._code = "", 0  # "", "connected", or why it is not
+        self._window, self._largest = self.most, _LONGEST
 
     def clean(self, text: str) -> str:
         """Return a value without what means something in a topic."""
@@ -63,23 +69,25 @@ class Mqtt(Destination):
             made.loop_start()
         except (OSError, ValueError) as error:
             self._client = None
-            if isinstance(error, ssl.SSLCertVerificationError):
-                raise address.error(
-                    f"the certificate of the broker is not trusted ({error.verify_message}); name its CA with ca=FILE"
-                ) from error
-            raise AwayError(f"{address.name} cannot be reached ({reason_of(error)})") from error
+            why = f"{address.name} cannot be reached ({address.reason(error)})"
+            raise distrust(address, error) or AwayError(why) from error
         with self._heard:
             self._heard.wait_for(lambda: self._state, TRANSPORT_S)
         if self._state != "connected":
             why = self._state or "it does not answer"
             self.close()
-            if why.lower() in _REFUSALS:
+            if self._code == _OLD_BROKER:
+                raise address.error(f"the broker does not have MQTT {address.settings['version']}; set version=3.1.1")
+            if self._code in _LOGIN:
                 raise address.error(f"the broker refuses the login ({why}); check user and password")
             raise AwayError(f"{address.name} cannot be reached ({why})")
 
     def _made(self) -> Any:
         paho, settings = self._paho, self.address.settings
-        made = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=settings["client-id"], reconnect_on_failure=False)
+        version = paho.MQTTv5 if settings["version"] == "5" else paho.MQTTv311
+        made = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, client_id=settings["client-id"], protocol=version, reconnect_on_failure=False
+        )
         made.max_inflight_messages_set(self.most)
         if self.address.user:
             made.username_pw_set(self.address.user, self.address.password or None)
@@ -88,13 +96,17 @@ class Mqtt(Destination):
         if settings["will"]:
             made.will_set(settings["will"], settings["will-message"].encode(), settings["qos"], settings["retain"])
         made.on_connect, made.on_disconnect, made.on_publish = self._on_connect, self._on_disconnect, self._on_publish
-        self._state = ""
+        self._state, self._code = "", 0
         self._acknowledged.clear()
         return made
 
     # In the thread of paho's.
 
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
+        # What the broker takes at a time, and of one message; paho does not look at it.
+        self._window = min(self.most, getattr(properties, "ReceiveMaximum", self.most))
+        self._largest = getattr(properties, "MaximumPacketSize", _LONGEST)
+        self._code = reason.value
         self._tell(str(reason) if reason.is_failure else "connected")
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
@@ -106,38 +118,44 @@ class Mqtt(Destination):
             self._state = state
             self._heard.notify_all()
 
-    def _on_publish(self, _client: Any, _data: Any, number: int, _reason: Any, _properties: Any) -> None:
+    def _on_publish(self, _client: Any, _data: Any, number: int, reason: Any, _properties: Any) -> None:
         with self._heard:
-            self._acknowledged.add(number)
+            self._acknowledged[number] = reason
             self._heard.notify_all()
 
     def send(self, messages: Sequence[Message]) -> None:
         """Publish messages, and wait until the broker has acknowledged them."""
         settings, numbers = self.address.settings, list[int]()
         for message in messages:
-            if not message.topic or len(message.topic.encode()) > _LONGEST_TOPIC or len(message.body) > _LONGEST:
+            topic = len(message.topic.encode())
+            if not 0 < topic <= _LONGEST_TOPIC or topic + len(message.body) + _HEAD > self._largest:
                 raise MessageRefusedError(
-                    f"{self.address.name}: the topic or the message {message.id} is empty, or longer than MQTT has it"
+                    f"{self.address.name}: the topic of the message {message.id} is empty, or they are too long for the broker"
                 )
         for message in messages:
+            self._wait_for(len(numbers) - self._window + 1)
             sent = self._client.publish(message.topic, message.body, settings["qos"], settings["retain"])
             if sent.rc not in (self._paho.MQTT_ERR_SUCCESS, self._paho.MQTT_ERR_QUEUE_SIZE):
                 raise AwayError(f"{self.address.name} is gone ({self._paho.error_string(sent.rc)})")
             numbers.append(sent.mid)
-        self._wait_for(numbers)
-
-    def _wait_for(self, numbers: Sequence[int]) -> None:
-        missing, seen, until = set(numbers), -1, 0.0
+        self._wait_for(len(numbers))
         with self._heard:
-            while missing := missing - self._acknowledged:
-                if len(missing) != seen:  # progress
-                    seen, until = len(missing), time.monotonic() + TRANSPORT_S
+            reasons = [self._acknowledged.pop(number) for number in numbers]
+        if wrong := next((reason for reason in reasons if reason.is_failure), None):
+            kind = MessageRefusedError if wrong.value in _REFUSED else AwayError
+            raise kind(f"{self.address.name} refuses the message {messages[0].id} ({wrong})")
+
+    def _wait_for(self, count: int) -> None:
+        """Wait until so many of the messages of a batch are acknowledged, as long as there is progress."""
+        seen, until = -1, 0.0
+        with self._heard:
+            while len(self._acknowledged) < count:
+                if len(self._acknowledged) != seen:
+                    seen, until = len(self._acknowledged), time.monotonic() + TRANSPORT_S
                 if self._state != "connected" or time.monotonic() > until:
-                    raise AwayError(
-                        f"{self.address.name} is gone ({self._state if self._state != 'connected' else 'it does not answer'})"
-                    )
+                    why = "it does not answer" if self._state == "connected" else self._state
+                    raise AwayError(f"{self.address.name} is gone ({why})")
                 self._heard.wait(until - time.monotonic())
-            self._acknowledged -= set(numbers)
 
     def close(self) -> None:
         """Say goodbye, and end the connection."""

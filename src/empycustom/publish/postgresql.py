@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Timer
 from typing import Any, ClassVar
 
 from empycustom.errors import AwayError, MessageRefusedError
 from empycustom.library.declared import Option
 from empycustom.publish.address import CREDENTIALS, TLS, Address
-from empycustom.publish.destinations import TRANSPORT_S, Destination, client, reason_of
+from empycustom.publish.destinations import TRANSPORT_S, Destination, client
 from empycustom.publish.messages import Message
-from empycustom.publish.rows import columns_of, row_of
+from empycustom.publish.rows import SAMPLE, columns_of, row_of
+from empycustom.publish.tls import distrust
 from empycustom.text import shown
 
+_ANSWER_S = 30.0  # for a batch of rows
 _TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -29,6 +34,7 @@ class PostgreSql(Destination):
         ),
     }
     most = 1000
+    places = ("table",)
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
@@ -62,58 +68,72 @@ class PostgreSql(Destination):
                 application_name="empycustom",
                 **{name: value for name, value in (given | tls).items() if value},
             )
-            self._prepare()
+        except psycopg.Error as error:
+            raise self._unreachable(error) from error
+        try:
+            with self._limited():
+                self._prepare()
         except psycopg.OperationalError as error:
             self.close()
-            raise self._unreachable(error) from error
+            raise AwayError(f"{address.name} cannot be reached ({address.reason(error)})") from error
         except psycopg.Error as error:
             self.close()
-            raise address.error(f"the table {settings['table']} cannot be made or read ({reason_of(error)})") from error
+            raise address.error(
+                f"the table {settings['table']} cannot be made, or has another shape ({address.reason(error)}); name another one "
+                "with table=NAME, which is made then"
+            ) from error
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Cut the connection where the server does not answer: libpq itself waits for ever."""
+        with socket.socket(fileno=socket.dup(self._connection.fileno())) as line:
+            timer = Timer(_ANSWER_S, line.shutdown, (socket.SHUT_RDWR,))
+            timer.daemon = True
+            timer.start()
+            try:
+                yield
+            finally:
+                timer.cancel()
 
     def _prepare(self) -> None:
-        """Make the table, and check that it has the columns."""
+        """Make the table, and check that rows fit into it."""
         kinds = ", ".join(f'"{column.name}" {column.kind}' for column in self._columns)
         exists = self._connection.execute("SELECT to_regclass(%s)", (self._table,)).fetchone()[0]
         if exists is None:
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS {self._table} (id text PRIMARY KEY, {kinds}, message jsonb)")
-        try:
-            self._connection.execute(f"CREATE TEMP TABLE arriving AS SELECT {self._names} FROM {self._table} WHERE false")
-            self._connection.execute(
-                f"INSERT INTO {self._table} ({self._names}) SELECT * FROM arriving ON CONFLICT (id) DO NOTHING"
-            )
-        except (self._psycopg.errors.UndefinedColumn, self._psycopg.errors.InvalidColumnReference) as error:
-            name = self.address.settings["table"]
-            raise self.address.error(
-                f"the table {name} has other columns ({reason_of(error)}); name another one with table=NAME, which is made then"
-            ) from error
+        self._connection.execute(f"CREATE TEMP TABLE arriving AS SELECT {self._names} FROM {self._table} WHERE false")
+        with self._connection.transaction(force_rollback=True):
+            self._insert([SAMPLE])
+
+    def _insert(self, messages: Sequence[Message]) -> None:
+        with self._connection.cursor().copy(f"COPY arriving ({self._names}) FROM STDIN") as copy:
+            for each in messages:
+                copy.write_row(row_of(each, self._columns))
+        self._connection.execute(f"INSERT INTO {self._table} ({self._names}) SELECT * FROM arriving ON CONFLICT (id) DO NOTHING")
+        self._connection.execute("TRUNCATE arriving")
 
     def _unreachable(self, error: Any) -> Exception:
-        text = reason_of(error)
+        text, line = self.address.reason(error), error.pgconn
         # Before there is a connection, libpq has no code for what is wrong, only a text in the language of the server.
-        refused = ("password authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
-        if any(each in text for each in refused):
+        asked = line is not None and (line.needs_password or line.used_password)
+        refused = ("does not exist", "no pg_hba.conf entry", "permission denied for database", "authentication failed")
+        if asked or any(each in text for each in refused):
             return self.address.error(f"PostgreSQL refuses the login ({text}); check user, password and database")
-        if "certificate verify failed" in text:
-            return self.address.error(f"the certificate of the server is not trusted ({text}); name its CA with ca=FILE")
-        return AwayError(f"{self.address.name} cannot be reached ({text})")
+        if "sslrootcert" in text or "root certificate file" in text or "certificate file" in text:
+            return self.address.error(f"TLS cannot be set up so ({text}); check ca, cert, cert-key and sslmode")
+        return distrust(self.address, error) or AwayError(f"{self.address.name} cannot be reached ({text})")
 
     def send(self, messages: Sequence[Message]) -> None:
         """Copy rows, those that are not there yet."""
         psycopg = self._psycopg
-        rows = [row_of(each, self._columns) for each in messages]
         try:
-            with self._connection.transaction():
-                with self._connection.cursor().copy(f"COPY arriving ({self._names}) FROM STDIN") as copy:
-                    for row in rows:
-                        copy.write_row(row)
-                self._connection.execute(
-                    f"INSERT INTO {self._table} ({self._names}) SELECT * FROM arriving ON CONFLICT (id) DO NOTHING"
-                )
-                self._connection.execute("TRUNCATE arriving")
-        except psycopg.DataError as error:
-            raise MessageRefusedError(f"{self.address.name} refuses the message {messages[0].id} ({reason_of(error)})") from error
+            with self._limited(), self._connection.transaction():
+                self._insert(messages)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            why = self.address.reason(error)
+            raise MessageRefusedError(f"{self.address.name} refuses the message {messages[0].id} ({why})") from error
         except psycopg.Error as error:
-            raise AwayError(f"{self.address.name} is gone ({reason_of(error)})") from error
+            raise AwayError(f"{self.address.name} is gone ({self.address.reason(error)})") from error
 
     def close(self) -> None:
         """End the connection."""

@@ -16,7 +16,7 @@ from empycustom.errors import AwayError, MessageRefusedError, PublishError
 from empycustom.outputs.queued import QueuedOutput, Waiter
 from empycustom.publish.address import Address
 from empycustom.publish.destinations import Destination, destination_class, selection_of
-from empycustom.publish.messages import Message, Selection
+from empycustom.publish.messages import Draft, Message, Selection
 from empycustom.publish.spool import Spool, open_spools, spool_folder
 from empycustom.text import without_secrets
 
@@ -25,6 +25,7 @@ _BATCH_BYTES = 1 << 18  # of documents that are kept with one commit
 _END_S = 2.0  # for a batch that is under way when the publisher is closed
 _LOOK_EVERY_S, _ORPHANS_S = 0.02, 10.0
 CONNECTED, AWAY = "connected", "away"
+_DROPPED = "they were older than spool-age, or spool-size had no room for more (reported once; the property stats counts them)"
 
 
 class _SpoolOutput:
@@ -32,8 +33,8 @@ class _SpoolOutput:
 
     batch_bytes = _BATCH_BYTES
 
-    def __init__(self, name: str, selection: Selection, spool: Spool, kept: Callable[[], None]) -> None:
-        self.name, self._selection, self._spool, self._kept = name, selection, spool, kept
+    def __init__(self, name: str, selection: Selection, keep: Callable[[list[Draft]], None]) -> None:
+        self.name, self._selection, self._keep = name, selection, keep
 
     def open(self) -> None:
         """Do nothing: the spool is open."""
@@ -42,8 +43,7 @@ class _SpoolOutput:
         """Keep the messages of documents."""
         drafts = [draft for line in lines for draft in self._selection.drafts(line)]
         if drafts:
-            self._spool.add(drafts)
-            self._kept()
+            self._keep(drafts)
 
     def close(self) -> None:
         """Do nothing: whoever sends closes it."""
@@ -59,10 +59,12 @@ class Publisher:
     given : mapping
         Settings that do not stand in the query of the URI.
     on_state : function
-        It is called in a thread with ``"away"`` and an exception when the destination cannot be reached, with ``"connected"`` and
-        None when it is reached again, and with the state as it is when a message was refused.
+        It is called in a thread with ``"away"`` and an exception when the destination cannot be reached, and with ``"connected"``
+        and None when it is reached again.
+    on_warning : function
+        It is called in a thread with an exception when messages are given up for the first time, for each reason once.
     on_error : function
-        It is called once, in a thread, when nothing can be kept any more.
+        It is called once, in a thread, when nothing can be kept or sent any more.
 
     Raises
     ------
@@ -77,16 +79,19 @@ class Publisher:
         given: Mapping[str, Any] = {},
         *,
         on_state: Callable[[str, PublishError | None], None],
+        on_warning: Callable[[PublishError], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
         kind = destination_class(uri)
         address = Address(uri, kind.settings, given)
-        self.settings, self.name, self._on_state, self._on_error = address.settings, address.name, on_state, on_error
+        self.settings, self.name = address.settings, address.name
+        self._on_state, self._on_warning, self._on_error = on_state, on_warning, on_error
         self._destination: Destination = kind(address)
         selection = selection_of(self._destination)
         self.state, self.last_error, self.delay_s = "", "", 0.0
         self.sent = self.repeated = self.refused = self._dropped = 0
-        self._is_closing, self._is_connected, self._wait_s = False, False, FIRST_WAIT_S
+        self._is_closing = self._is_connected = self._has_failed = False
+        self._wait_s, self._warned = FIRST_WAIT_S, set[str]()
         self._has_work = threading.Event()
         self._folder = spool_folder(self.settings["spool"])
         self._spools = self._open_spools()
@@ -96,14 +101,33 @@ class Publisher:
             for spool in self._spools:
                 spool.close()
             raise
-        self._queue = QueuedOutput(_SpoolOutput(self.name, selection, self._spools[-1], self._has_work.set), on_error=on_error)
+        self._queue = QueuedOutput(_SpoolOutput(self.name, selection, self._keep), on_error=on_error)
         self._thread = threading.Thread(target=self._run, name="empycustom publish", daemon=True)
         self._thread.start()
 
     def _open_spools(self, *, are_left: bool = False) -> list[Spool]:
         settings = self.settings
         how = {"most_bytes": settings["spool-size"], "most_age_s": settings["spool-age"], "full": settings["spool-full"]}
-        return open_spools(self._folder, self.name, are_left=are_left, **how)
+        return open_spools(self._folder, self.name, self._destination.place, are_left=are_left, **how)
+
+    def _keep(self, drafts: list[Draft]) -> None:
+        try:
+            self._spools[-1].add(drafts)
+        finally:
+            self._has_work.set()
+        self._look_at_dropped()
+
+    def _look_at_dropped(self) -> None:
+        if self._dropped_by_spools():
+            self._warn("dropped", PublishError(f"messages to {self.name} that had not arrived were given up: {_DROPPED}"))
+
+    def _warn(self, cause: str, error: PublishError) -> None:
+        if cause not in self._warned:
+            self._warned.add(cause)
+            self._on_warning(error)
+
+    def _dropped_by_spools(self) -> int:
+        return self._dropped + sum(spool.dropped for spool in self._spools)
 
     def _connect_first(self) -> None:
         try:
@@ -122,8 +146,8 @@ class Publisher:
 
     @property
     def failed(self) -> bool:
-        """True where nothing can be kept any more."""
-        return self._queue.failed is not None
+        """True where nothing can be kept or sent any more."""
+        return self._has_failed or self._queue.failed is not None
 
     def put(self, document: bytes, waiter: Waiter) -> bool:
         """Publish a document, as a line of JSON; return False if it is dropped, as :meth:`QueuedOutput.put` does."""
@@ -136,7 +160,7 @@ class Publisher:
             "spooled": self._kept(),
             "sent": self.sent,
             "repeated": self.repeated,
-            "dropped": self._queue.dropped + self._dropped + sum(spool.dropped for spool in self._spools) + self.refused,
+            "dropped": self._queue.dropped + self._dropped_by_spools() + self.refused,
             "delay-ms": round(self.delay_s * 1000),
         }
 
@@ -169,12 +193,13 @@ class Publisher:
                 else:
                     self._connect_again()
         except BaseException as error:  # noqa: BLE001 - a destination of somebody else's may raise anything
+            self._has_failed = True
             self._on_error(error)
         finally:
-            self._destination.close()
             self._queue.close()  # nobody keeps messages any more
             for spool in self._spools:
                 spool.close()
+            self._destination.close()
 
     def _connect_again(self) -> None:
         """Wait, longer each time, and connect."""
@@ -216,30 +241,38 @@ class Publisher:
         messages, added_at = spool.first(self._destination.most)
         if not messages:
             if not (self._is_closing or self._has_work.wait(_ORPHANS_S)):
-                self._spools = [*self._open_spools(are_left=True), *self._spools]  # another process may have died meanwhile
-            return
+                self._take_over()
+        elif self._send(spool, messages):
+            self.delay_s = time.time() - added_at
+        self._look_at_dropped()
+
+    def _take_over(self) -> None:
+        """Open what a process has left that has died meanwhile."""
         try:
-            self._send(spool, messages)
+            self._spools = [*self._open_spools(are_left=True), *self._spools]
+        except PublishError as error:
+            self._warn("spool", error)  # of somebody else's; one of our own would not have been opened at the start
+
+    def _send(self, spool: Spool, messages: list[Message]) -> bool:
+        """Send messages, and remove those that have arrived, or are refused for good; return whether all are."""
+        try:
+            self._destination.send(messages)
+        except MessageRefusedError as error:
+            if half := len(messages) // 2:  # which one it is has to be found
+                self.repeated += len(messages)
+                return all(not self._is_closing and self._send(spool, each) for each in (messages[:half], messages[half:]))
+            self._is_back()
+            self._refuse(error)
         except PublishError as error:
             self.repeated += len(messages)
             self._destination.close()
             self._is_away(error)
-            return
-        self.delay_s = time.time() - added_at
-
-    def _send(self, spool: Spool, messages: list[Message]) -> None:
-        """Send messages, and remove them: they have arrived, or are refused for good. Raises PublishError."""
-        try:
-            self._destination.send(messages)
+            return False
+        else:
+            self._is_back()
             self.sent += len(messages)
-        except MessageRefusedError as error:
-            if len(messages) > 1:  # which one it is has to be found
-                for message in messages:
-                    self._send(spool, [message])
-                return
-            self._refuse(error)
         spool.remove(messages[-1].number)
-        self._is_back()
+        return True
 
     def _first_spool(self) -> Spool:
         while len(self._spools) > 1 and not self._spools[0].count:
@@ -251,4 +284,4 @@ class Publisher:
     def _refuse(self, error: MessageRefusedError) -> None:
         self.refused += 1
         self.last_error = without_secrets(str(error))
-        self._on_state(self.state, error)
+        self._warn("refused", PublishError(f"{error}; it was given up (reported once; the property stats counts them)"))

@@ -8,23 +8,29 @@ from typing import Any, ClassVar
 from empycustom.errors import AwayError, MessageRefusedError
 from empycustom.library.declared import Option
 from empycustom.publish.address import CREDENTIALS, TLS, Address
-from empycustom.publish.destinations import TRANSPORT_S, Destination, client, reason_of
+from empycustom.publish.destinations import TRANSPORT_S, Destination, client
 from empycustom.publish.messages import Message
+from empycustom.publish.tls import distrust
 
-# Adds an entry unless it is there: the number of the last one of each sender is kept beside the stream.
+# Adds the entries that are not there: the number of the last one of each sender is kept beside the stream.
 _ADD_ONCE = """
-local last = redis.call('HGET', KEYS[2], ARGV[1])
-if last and tonumber(ARGV[2]) <= tonumber(last) then return 0 end
-local entry = {'*', 'id', ARGV[1] .. '-' .. ARGV[2], 'key', ARGV[4], 'message', ARGV[5]}
-if tonumber(ARGV[3]) > 0 then
-  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], unpack(entry))
-else
-  redis.call('XADD', KEYS[1], unpack(entry))
+for i = 1, #KEYS, 2 do
+  local stream, sent, at = KEYS[i], KEYS[i + 1], 2 * i
+  local sender, number, key, message = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local last = redis.call('HGET', sent, sender)
+  if not last or tonumber(number) > tonumber(last) then
+    local entry = {'*', 'id', sender .. '-' .. number, 'key', key, 'message', message}
+    if tonumber(ARGV[1]) > 0 then
+      redis.call('XADD', stream, 'MAXLEN', '~', ARGV[1], unpack(entry))
+    else
+      redis.call('XADD', stream, unpack(entry))
+    end
+    redis.call('HSET', sent, sender, number)
+    redis.call('EXPIRE', sent, 2592000)
+  end
 end
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-redis.call('EXPIRE', KEYS[2], 2592000)
-return 1
 """
+_COMMANDS = "PING, TYPE, EVAL, HGET, HSET, EXPIRE and XADD"
 
 
 class Redis(Destination):
@@ -36,6 +42,7 @@ class Redis(Destination):
         "db": Option(0, "number of the database", limits=(0, None)),
         "maxlen": Option(0, "about how many entries the stream keeps; 0: all", limits=(0, None)),
     }
+    places = ("db",)
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
@@ -44,15 +51,14 @@ class Redis(Destination):
             raise address.error(f"no stream is named: write {address.scheme}://host/stream")
         self.topic = address.path
         self._client: Any = None
-        self._add: Any = None
 
     def connect(self) -> None:
-        """Connect, and check that there may be such streams."""
+        """Connect, and check that there may be such a stream."""
         address, redis, settings = self.address, self._redis, self.address.settings
         more: dict[str, Any] = {}
         if address.scheme == "rediss":
             own = {"ssl_ca_certs": settings["ca"], "ssl_certfile": settings["cert"], "ssl_keyfile": settings["cert-key"]}
-            more = {"ssl": True, **{name: value for name, value in own.items() if value}}
+            more = {"ssl": True, "ssl_check_hostname": True, **{name: value for name, value in own.items() if value}}
         self._client = redis.Redis(
             host=address.host,
             port=address.port(6379),
@@ -67,36 +73,33 @@ class Redis(Destination):
         try:
             self._client.ping()
             kind = "" if "{" in self.topic else self._client.type(self.topic).decode()
-        except redis.AuthenticationError as error:
-            raise address.error(f"Redis refuses the login ({reason_of(error)}); check user and password") from error
-        except redis.RedisError as error:
-            raise self._error(error) from error
+        except (redis.RedisError, OSError) as error:
+            self.close()
+            raise self._error(error, at_start=True) from error
         if kind not in ("", "none", "stream"):
+            self.close()
             raise address.error(f"{self.topic} is there, and is not a stream but a {kind}; name another one")
-        self._add = self._client.register_script(_ADD_ONCE)
 
-    def _error(self, error: Exception) -> Exception:
-        if isinstance(error, self._redis.exceptions.NoPermissionError):
-            return self.address.error(
-                f"Redis does not allow it ({reason_of(error)}); give the user XADD, HSET, HGET, EXPIRE, EVALSHA"
-            )
-        return AwayError(f"{self.address.name} cannot be reached ({reason_of(error)})")
+    def _error(self, error: Exception, *, at_start: bool = False) -> Exception:
+        address, redis, why = self.address, self._redis, self.address.reason(error)
+        if isinstance(error, redis.AuthenticationError):
+            return address.error(f"Redis refuses the login ({why}); check user and password")
+        if isinstance(error, redis.exceptions.NoPermissionError):
+            return address.error(f"Redis does not allow it ({why}); give the user {_COMMANDS}")
+        if isinstance(error, redis.ResponseError):  # it is full, a replica, or has no such database
+            return address.error(f"Redis refuses it ({why})") if at_start else AwayError(f"{address.name} refuses it ({why})")
+        return distrust(address, error) or AwayError(f"{address.name} cannot be reached ({why})")
 
     def send(self, messages: Sequence[Message]) -> None:
         """Add entries, those that are not there yet."""
-        pipe, most = self._client.pipeline(transaction=False), self.address.settings["maxlen"]
-        for message in messages:
-            given = [message.stream, message.number, most, message.key, message.body]
-            self._add(keys=[message.topic, f"{message.topic}:sent"], args=given, client=pipe)
+        names = [name for each in messages for name in (each.topic, f"{each.topic}:sent")]
+        given = [value for each in messages for value in (each.stream, each.number, each.key, each.body)]
         try:
-            answers = pipe.execute(raise_on_error=False)
+            self._client.eval(_ADD_ONCE, len(names), *names, self.address.settings["maxlen"], *given)
         except self._redis.RedisError as error:
+            if "WRONGTYPE" in str(error):
+                raise MessageRefusedError(f"{self.address.name}: {messages[0].topic} is not a stream") from error
             raise self._error(error) from error
-        for message, answer in zip(messages, answers, strict=True):
-            if isinstance(answer, Exception):
-                if isinstance(answer, self._redis.ResponseError) and "WRONGTYPE" in str(answer):
-                    raise MessageRefusedError(f"{self.address.name}: {message.topic} is not a stream") from answer
-                raise self._error(answer) from answer
 
     def close(self) -> None:
         """End the connection."""

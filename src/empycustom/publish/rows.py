@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from empycustom.model import keys
+from empycustom.model.serialize import assemble
 from empycustom.model.values import UNTRACKED
 from empycustom.publish.messages import Message
 
@@ -42,6 +43,7 @@ def _track(_frame: Mapping[str, Any], found: Mapping[str, Any]) -> int | None:
     return None if track in (None, UNTRACKED) else track
 
 
+_EDGES = ("left", "top", "width", "height")
 _FRAME = (
     Column("time", "timestamptz", "TEXT", _time),
     Column("source", "text", "TEXT", _of_frame(keys.SOURCE)),
@@ -52,9 +54,9 @@ _FRAME = (
 _OBJECT = (
     Column("label", "text", "TEXT", _of_object(keys.LABEL)),
     Column("class_id", "integer", "INTEGER", _of_object(keys.CLASS_ID)),
-    Column("track", "numeric", "INTEGER", _track),
+    Column("track", "numeric", "", _track),
     Column("confidence", "double precision", "REAL", _of_object(keys.CONFIDENCE)),
-    *(Column(name, "double precision", "REAL", _of_box(name)) for name in ("left", "top", "width", "height")),
+    *(Column(name, "double precision", "REAL", _of_box(name)) for name in _EDGES),
 )
 _COUNT = Column("objects", "integer", "INTEGER", lambda frame, _found: len(frame.get(keys.OBJECTS, ())))
 
@@ -62,6 +64,13 @@ _COUNT = Column("objects", "integer", "INTEGER", lambda frame, _found: len(frame
 def columns_of(select: str) -> tuple[Column, ...]:
     """Return the columns for what messages are about, those of the id and of the message itself left out."""
     return (*_FRAME, *_OBJECT) if select == "objects" else (*_FRAME, _COUNT)
+
+
+_FACTS: dict[str, Any] = dict.fromkeys((keys.FRAME_NUM, keys.STREAM_TIME, keys.SOURCE_ID), 0)
+_FACTS |= {keys.SOURCE: "sample", keys.TIMESTAMP: "2026-01-01T00:00:00.000+0000", keys.OBJECTS: []}
+_THING = {keys.LABEL: "sample", keys.CLASS_ID: 0, keys.TRACK_ID: 0, keys.CONFIDENCE: 0.5, keys.BOX: dict.fromkeys(_EDGES, 0.5)}
+# With a value for each column, to try whether a table takes it.
+SAMPLE = Message("sample", 0, "", "", assemble({**_FACTS, keys.FRAMES: [_FACTS], "object": _THING}))
 
 
 def row_of(message: Message, columns: Sequence[Column]) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -10,10 +11,13 @@ import secrets
 import sqlite3
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from empycustom.errors import PathError, PublishError, SpoolFullError
 from empycustom.publish.messages import Draft, Message, with_id
@@ -24,8 +28,10 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS message (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL, topic TEXT, key TEXT, body BLOB);
 CREATE TABLE IF NOT EXISTS stream (id TEXT)
 """
+_NEXT = "SELECT number, topic, key, body, at FROM message ORDER BY number LIMIT ?"
 _LEAST = "SELECT number, length(body) FROM message ORDER BY number"
 _BUSY_S = 30.0  # for a disk that is slow
+_MOST_BYTES = 8 << 20  # that are read at once
 
 
 def spool_folder(setting: str) -> Path:
@@ -35,6 +41,8 @@ def spool_folder(setting: str) -> Path:
         state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
         folder = as_path(setting) if setting else as_path(state) / "empycustom" / "spool"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except (OSError, PathError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise PublishError(f"messages cannot be kept in {folder} ({why}); name another folder with spool=FOLDER") from error
@@ -68,14 +76,30 @@ class Spool:
         self.count = self.bytes = self.dropped = 0
         self._lock = threading.Lock()
         self._lock_file = _locked(path)
+        _of_this_process.add(self)
         try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite lets others read what it makes
             self._adds, self._takes = self._connection(), self._connection()
             self._adds.executescript(_TABLES)
             self.stream = self._stream()
             self.count, self.bytes = self._adds.execute("SELECT count(*), ifnull(sum(length(body)), 0) FROM message").fetchone()
+        except (OSError, sqlite3.Error) as error:
+            self.unlock()
+            raise PublishError(
+                f"{path} cannot be used ({error}); move it away with what it keeps, or name another folder with spool=FOLDER"
+            ) from error
+
+    def unlock(self) -> None:
+        """Let others use the file."""
+        _of_this_process.discard(self)
+        os.close(self._lock_file)
+
+    @contextmanager
+    def _writes(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
-            os.close(self._lock_file)
-            raise PublishError(f"{path} cannot be used ({error}); remove it, or name another folder with spool=FOLDER") from error
+            raise PublishError(f"messages cannot be kept in {self.path} ({error})") from error
 
     def _connection(self) -> sqlite3.Connection:
         made = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
@@ -92,39 +116,43 @@ class Spool:
 
     def add(self, drafts: Sequence[Draft]) -> None:
         """Keep messages. Raises SpoolFullError, PublishError."""
-        size = sum(len(body) for *_, body in drafts)
+        ends = list(accumulate(len(body) for *_, body in drafts))
         with self._lock:
-            if self.bytes + size > self._most_bytes:
-                if self._full == "stop":
-                    raise SpoolFullError(
-                        f"{self.path} has {self.count} messages that have not arrived, and no room for more; "
-                        "set a larger spool-size, or spool-full=oldest"
-                    )
-                if self._full == "newest":
-                    self.dropped += len(drafts)
-                    return
+            fitting = len(drafts)
+            if self._full != "oldest":
+                fitting = bisect_right(ends, self._most_bytes - self.bytes)
             now = time.time()
-            try:
+            with self._writes():
                 self._adds.execute("BEGIN IMMEDIATE")
-                self._adds.executemany(
-                    "INSERT INTO message (at, topic, key, body) VALUES (?, ?, ?, ?)", [(now, *each) for each in drafts]
+                try:
+                    self._adds.executemany(
+                        "INSERT INTO message (at, topic, key, body) VALUES (?, ?, ?, ?)",
+                        [(now, *each) for each in drafts[:fitting]],
+                    )
+                    self._adds.execute("COMMIT")
+                except sqlite3.Error:
+                    with suppress(sqlite3.Error):
+                        self._adds.execute("ROLLBACK")
+                    raise
+                self.count, self.bytes = self.count + fitting, self.bytes + (ends[fitting - 1] if fitting else 0)
+                self._drop_oldest()
+            self.dropped += len(drafts) - fitting
+            if fitting < len(drafts) and self._full == "stop":
+                raise SpoolFullError(
+                    f"{self.path} has {self.count} messages that have not arrived, and no room for more; "
+                    "set a larger spool-size, or spool-full=oldest"
                 )
-                self.count, self.bytes = self.count + len(drafts), self.bytes + size
-                if self.bytes > self._most_bytes:
-                    self._drop_oldest(self._adds)
-                self._adds.execute("COMMIT")
-            except sqlite3.Error as error:
-                with suppress(sqlite3.Error):
-                    self._adds.execute("ROLLBACK")
-                raise PublishError(f"messages cannot be kept in {self.path} ({error})") from error
 
-    def _drop_oldest(self, connection: sqlite3.Connection) -> None:
+    def _drop_oldest(self) -> None:
         excess, last = self.bytes - self._most_bytes, 0
-        for number, size in connection.execute(_LEAST):
-            if excess <= 0:
-                break
-            last, excess = number, excess - size
-        self.dropped += self._delete(connection, "number <= ?", last)
+        if excess <= 0:
+            return
+        with closing(self._adds.execute(_LEAST)) as rows:
+            for number, size in rows:
+                last, excess = number, excess - size
+                if excess <= 0:
+                    break
+        self.dropped += self._delete(self._adds, "number <= ?", last)
 
     def _delete(self, connection: sqlite3.Connection, which: str, value: Any) -> int:
         """Delete some messages, and return how many there were."""
@@ -138,19 +166,22 @@ class Spool:
 
     def first(self, most: int) -> tuple[list[Message], float]:
         """Return the messages to send next, and when the last of them was added, in seconds since 1970."""
-        if self._most_age_s:
-            with self._lock:
-                self.dropped += self._delete(self._takes, "at < ?", time.time() - self._most_age_s)
-        rows = self._takes.execute("SELECT number, topic, key, body, at FROM message ORDER BY number LIMIT ?", (most,)).fetchall()
-        made = [
-            Message(self.stream, number, topic, key, with_id(body, f"{self.stream}-{number}"))
-            for number, topic, key, body, _ in rows
-        ]
-        return made, rows[-1][-1] if rows else 0.0
+        made, size, at = list[Message](), 0, 0.0
+        with self._writes():
+            if self._most_age_s:
+                with self._lock:
+                    self.dropped += self._delete(self._takes, "at < ?", time.time() - self._most_age_s)
+            with closing(self._takes.execute(_NEXT, (most,))) as rows:
+                for number, topic, key, body, at in rows:  # noqa: B007 - the last one is returned
+                    made.append(Message(self.stream, number, topic, key, with_id(body, f"{self.stream}-{number}")))
+                    size += len(body)
+                    if size > _MOST_BYTES:
+                        break
+        return made, at
 
     def remove(self, number: int) -> None:
         """Remove the messages up to a number: they have arrived."""
-        with self._lock:
+        with self._lock, self._writes():
             self._delete(self._takes, "number <= ?", number)
 
     def close(self) -> None:
@@ -161,7 +192,19 @@ class Spool:
             if not self.count:
                 self.path.unlink(missing_ok=True)
                 _lock_of(self.path).unlink(missing_ok=True)
-            os.close(self._lock_file)
+            self.unlock()
+
+
+_of_this_process: WeakSet[Spool] = WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """Close the locks of spools in a forked child: they are to be free when the parent has died."""
+    for spool in list(_of_this_process):
+        spool.unlock()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _lock_of(path: Path) -> Path:
@@ -182,19 +225,21 @@ def _locked(path: Path) -> int:
         os.close(file)
 
 
-def open_spools(folder: Path, name: str, *, are_left: bool = False, **how: Any) -> list[Spool]:
+def open_spools(folder: Path, name: str, place: str, *, are_left: bool = False, **how: Any) -> list[Spool]:
     """Open what processes that are gone have left of a destination, and unless ``are_left`` one for new messages, the last.
 
-    Raises PublishError.
+    ``name`` is for people; spools belong together where ``place`` is the same. Raises PublishError.
     """
-    stem = (
-        f"{re.sub('[^A-Za-z0-9.-]+', '_', name)[:60]}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
-    )
+    of_place = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    stem = f"{re.sub('[^A-Za-z0-9.-]+', '_', name)[:60]}-{of_place}"
     there = [path for path in _paths(folder, stem) if path.exists()]
     opened = [spool for path in there if (spool := _free(path, how))]
-    if not (opened or are_left):
-        opened = [next(spool for path in _paths(folder, stem) if not path.exists() and (spool := _free(path, how)))]
-    return opened
+    if opened or are_left:
+        return opened
+    free = (spool for path in _paths(folder, stem) if not path.exists() and (spool := _free(path, how)))
+    if made := next(free, None):
+        return [made]
+    raise PublishError(f"no more messages to {name} can be kept in {folder}; name another folder with spool=FOLDER")
 
 
 def _paths(folder: Path, stem: str) -> Iterator[Path]:
@@ -203,9 +248,8 @@ def _paths(folder: Path, stem: str) -> Iterator[Path]:
 
 def _free(path: Path, how: dict[str, Any]) -> Spool | None:
     try:
-        path.touch(0o600)
         return Spool(path, **how)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # another process has it, or another user
         return None
     except OSError as error:
         raise PublishError(f"{path} cannot be used ({error.strerror}); name another folder with spool=FOLDER") from error

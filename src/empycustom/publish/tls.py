@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ssl
 
+from empycustom.errors import PublishError
 from empycustom.publish.address import Address
-from empycustom.publish.destinations import reason_of
 
 
 def tls_context(address: Address) -> ssl.SSLContext:
@@ -16,7 +16,19 @@ def tls_context(address: Address) -> ssl.SSLContext:
         name = settings["ca"]
         made = ssl.create_default_context(cafile=name or None)
         if name := settings["cert"]:
-            made.load_cert_chain(name, settings["cert-key"] or None)
+            made.load_cert_chain(name, settings["cert-key"] or None, lambda: _no_phrase(address))
     except (OSError, ssl.SSLError) as error:
-        raise address.error(f"the certificate {name} cannot be used ({reason_of(error)})") from error
+        raise address.error(f"the certificate {name} cannot be used ({address.reason(error)})") from error
     return made
+
+
+def _no_phrase(address: Address) -> str:
+    raise address.error("the key of the certificate has a pass phrase, which nobody is there to type; name one without")
+
+
+def distrust(address: Address, error: BaseException) -> PublishError | None:
+    """Return what to say where a client's exception is about a certificate that is not trusted, else None."""
+    why = address.reason(error)
+    if "certificate verify failed" not in why.lower():  # OpenSSL's words, whatever is around them
+        return None
+    return address.error(f"the certificate of the server is not trusted ({why}); name its CA with ca=FILE")
