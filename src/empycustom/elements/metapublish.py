@@ -15,7 +15,7 @@ from empycustom.library.declared import Option
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.table import as_line
 from empycustom.publish.address import SETTINGS
-from empycustom.publish.publisher import Publisher
+from empycustom.publish.publisher import COUNTS, Publisher
 from empycustom.text import without_password
 
 _LEFT = "left"
@@ -72,7 +72,7 @@ class MetaPublish(VideoTransform):
 
     def __init__(self) -> None:
         self._publisher: Publisher | None = None
-        self.counted: dict[str, int] = {}
+        self.counted = dict.fromkeys(COUNTS, 0)
         self._gap_s, self._next_at = 0.0, 0.0
         super().__init__()
         self._waiter = StreamWaiter(self.sinkpad)

@@ -56,8 +56,8 @@ class Mqtt(Destination):
         self._window, self._largest = self.most, _LONGEST
 
     def clean(self, text: str) -> str:
-        """Return a value without what means something in a topic."""
-        return "".join("_" if each in "+#/\0" else each for each in text)
+        """Return a value without what means something in a topic, and without control characters: brokers hang up on them."""
+        return "".join("_" if each in "+#/" or not each.isprintable() else each for each in text)
 
     def connect(self) -> None:
         """Connect, and wait for the broker's answer."""

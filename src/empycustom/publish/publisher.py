@@ -25,6 +25,7 @@ _BATCH_BYTES = 1 << 18  # of documents that are kept with one commit
 _END_S = 2.0  # for a batch that is under way when the publisher is closed
 _LOOK_EVERY_S, _ORPHANS_S = 0.02, 10.0
 CONNECTED, AWAY = "connected", "away"
+COUNTS = ("queued", "spooled", "sent", "repeated", "dropped", "delay-ms")
 _DROPPED = "they were older than spool-age, or spool-size had no room for more (reported once; the property stats counts them)"
 
 
@@ -155,14 +156,9 @@ class Publisher:
 
     def counts(self) -> dict[str, int]:
         """Return numbers of messages since the start, and how long the last one took to arrive, in milliseconds."""
-        return {
-            "queued": self._queue.waiting,
-            "spooled": self._kept(),
-            "sent": self.sent,
-            "repeated": self.repeated,
-            "dropped": self._queue.dropped + self._dropped_by_spools() + self.refused,
-            "delay-ms": round(self.delay_s * 1000),
-        }
+        dropped = self._queue.dropped + self._dropped_by_spools() + self.refused
+        delay_ms = round(self.delay_s * 1000)
+        return dict(zip(COUNTS, (self._queue.waiting, self._kept(), self.sent, self.repeated, dropped, delay_ms), strict=True))
 
     def drain(self, is_stopping: Callable[[], bool] = lambda: False) -> int:
         """Wait until all has arrived, at most ``drain-timeout`` seconds; return how many messages have not."""
