@@ -106,7 +106,7 @@ def test_a_new_object_is_added_with_its_classifiers():
     frame = nvds.call("nvds_acquire_frame_meta_from_pool", batch)
     nvds.call("nvds_add_frame_meta_to_batch", batch, frame)
     labels = [LabelMeta(3, "é" * 64, -1, -2, 0.5), LabelMeta(0, "", 0, 0, 0.0)]
-    wanted = ObjectMeta(1, 2, 3, 0.5, 0.25, 1.5, 2.5, 3.5, 4.5, "car 1", "car", 0, [ClassifierMeta(-4, labels)])
+    wanted = ObjectMeta(1, 2, 3, 0.5, 0.25, 1.5, 2.5, 3.5, 4.5, 0.0, "car 1", "car", 0, [ClassifierMeta(-4, labels)])
     found = add_object(frame, batch, layout_of(batch), wanted)
     assert nvds.objects_of(frame) == [found]
     assert (nvds.get(nvds.UINT, frame + 96), nvds.get(nvds.LONG, found + 40)) == (1, 0), "one object, of no parent"
@@ -161,7 +161,7 @@ def test_nothing_is_added_to_what_was_removed_meanwhile():
     deepstream_write.remove("frame", frame, batch, user)  # it would be in the pool twice
     assert not deepstream_write.add_event("frame", frame, batch, layout_of(batch), "{}", "now")
     assert not deepstream_write.add_key(frame, found, batch, 1)
-    new = ObjectMeta(1, 2, 3, 0.5, 0.25, 1.5, 2.5, 3.5, 4.5, "car 1", "car", 0, [])
+    new = ObjectMeta(1, 2, 3, 0.5, 0.25, 1.5, 2.5, 3.5, 4.5, 0.0, "car 1", "car", 0, [])
     assert add_object(frame, batch, layout_of(batch), new) == 0
     assert [nvds.get(nvds.LONG, place) for place in lists] == before
     nvds.call("nvds_destroy_batch_meta", batch)

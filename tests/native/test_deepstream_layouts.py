@@ -226,7 +226,7 @@ def test_an_object_is_read_with_its_classifiers(make):
     found = make.object(b"car", b"car 1", classifiers, (), (-10, -11, 2**64 - 2), (0.5, 0.75, -1.5, 2, 3, 4.25))
     labels = [LabelMeta(3, "red", 4, 5, 0.25), LabelMeta(-1, "long " * 50, -6, -7, 1.0)]
     classifiers = [ClassifierMeta(-8, labels), ClassifierMeta(9, [])]
-    wanted = ObjectMeta(-10, -11, 2**64 - 2, 0.5, 0.75, -1.5, 2, 3, 4.25, "car 1", "car", 0, classifiers, found)
+    wanted = ObjectMeta(-10, -11, 2**64 - 2, 0.5, 0.75, -1.5, 2, 3, 4.25, 0.0, "car 1", "car", 0, classifiers, found)
     assert make.read(found) == wanted
     untracked = make.read(make.object(ids=(1, -1, ALL_ONES)))
     assert (untracked.class_id, untracked.object_id, untracked.display_text, untracked.classifiers) == (-1, -1, "", [])
@@ -345,7 +345,7 @@ def test_attributes_of_an_object_are_found_by_its_key(make, api):
 
 # Writing.
 
-NEW = ObjectMeta(-3, -4, 2**63 + 5, 0.5, 0.25, 30.75, 20.5, 100.25, 50.125, "größe 人", "person", 0, [])
+NEW = ObjectMeta(-3, -4, 2**63 + 5, 0.5, 0.25, 30.75, 20.5, 100.25, 50.125, 0.0, "größe 人", "person", 0, [])
 
 
 def filled(name, found, pattern=b"\0"):

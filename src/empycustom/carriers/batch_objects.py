@@ -113,10 +113,10 @@ def meta_of(new: Mapping[str, Any], layout: Layout, warnings: list[str]) -> Obje
 
 def _with_shape(meta: ObjectMeta, found: Mapping[str, Any], layout: Layout) -> ObjectMeta:
     """Return what the metadata of an object is to hold, with its mask and its angle."""
-    import numpy as np
-
     mask, angle = found.get(MASK), found.get(ROTATION) or 0.0
     if mask is not None:
+        import numpy as np
+
         numbers = np.ascontiguousarray(mask, np.float32)
         mask = MaskMeta(numbers.shape[1], numbers.shape[0], _THRESHOLD, numbers.tobytes())
     return meta._replace(mask=mask, angle=degrees(angle) if layout.angle else 0.0)
@@ -143,6 +143,7 @@ def _meta_of(new: model.Detection) -> ObjectMeta:
         top=new.box.top,
         width=new.box.width,
         height=new.box.height,
+        angle=0.0,
         display_text=new.text or new.label,
         label=new.label,
         key=0,
@@ -226,7 +227,7 @@ class Family:
         }
         free = free_numbers(named | set(numbers.values()))
         nameless = set(self.parents.values()) - numbers.keys()
-        self.given = {index: next(free) for index in sorted(nameless, key=lambda index: found[index][:12])}
+        self.given = {index: next(free) for index in sorted(nameless, key=lambda index: found[index][:13])}
         self.numbers = numbers | self.given
 
     def complete(self, objects: Sequence[Any]) -> None:

@@ -282,7 +282,7 @@ def _fingerprint_of_frame(item: FrameMeta) -> Hashable:
 
 
 def _fingerprint_of_object(found: ObjectMeta) -> Hashable:
-    return found[:12], found.angle  # its numbers and texts
+    return found[:13]  # its numbers and texts
 
 
 def _number_of(item: FrameMeta) -> int:

@@ -96,12 +96,12 @@ class ObjectMeta(NamedTuple):
     top: float
     width: float
     height: float
+    angle: float
     display_text: str
     label: str
     key: int
     classifiers: list[ClassifierMeta]
     address: int = 0
-    angle: float = 0.0
     mask: MaskMeta | None = None
     tensors: int = 0
     parent: int = 0
@@ -268,7 +268,8 @@ class _Objects:
 
     def _made(self, address: int, users: _Users | None) -> ObjectMeta:
         parent, component, class_id, object_id, *numbers, mask, shown, label, classifiers, its_users = next(self._each)
-        angle = numbers.pop() if self._turns else 0.0
+        if not self._turns:
+            numbers.append(0.0)
         key, tensors = users.of_object(its_users) if users and its_users else (0, 0)
         return ObjectMeta._make(
             (
@@ -281,7 +282,6 @@ class _Objects:
                 key,
                 [self._classifier() for _ in next(self._classifiers)] if classifiers else [],
                 address,
-                angle,
                 self._mask() if mask else None,
                 tensors,
                 parent,
