@@ -365,9 +365,9 @@ def _turn_of(decoded: Frame, records: dict[str, Any], sizes: Any) -> Any:
     keyed = ((found, source.key(number)) for found, (source, number, *_) in zip(*_objects_of(decoded), strict=True))
     pairs = [(found, records[key]) for found, key in keyed if keys.PACKED in records.get(key, ())]
     warnings: list[str] = []
-    turn = turn_of(pairs, sizes, warnings)
-    decoded.warnings = [*decoded.warnings, *warnings]
     decoded.is_moved = is_moved(pairs, sizes)
+    turn = turn_of(pairs, sizes, warnings) if decoded.is_moved else UNTURNED
+    decoded.warnings = [*decoded.warnings, *warnings]
     if pairs and (turn is None or turn == UNTURNED):
         decoded.doubts = (*decoded.doubts, NOT_TURNED)
     return turn
