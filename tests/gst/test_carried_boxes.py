@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from empycustom.gstreamer import Gst
+
 SOURCE = "videotestsrc num-buffers=3 ! video/x-raw,format=RGBA,width=64,height=48,framerate=10/1"
 
 
@@ -84,8 +86,10 @@ def process_ip(b, m, o):
             for found in document(f"{SOURCE} ! empycustom in-place=true custom-lib={lib} ! {scale}")["object"]
         ]
         wanted = [(-20.5, 4, 10, 10), (3.25, -2, 0.25, 8)]
+        # GStreamer 1.28 scales what is left of the frame, or above it, by a pixel too little.
+        near = 1.01 if factor != 1 and Gst.version() >= (1, 28) else 0.01
         assert [tuple(box.values()) for box in boxes] == [
-            pytest.approx([side * factor for side in box], abs=0.01) for box in wanted
+            pytest.approx([side * factor for side in box], abs=near) for box in wanted
         ]
 
 

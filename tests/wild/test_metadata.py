@@ -12,7 +12,7 @@ from judging import strictly
 
 from empycustom.carriers.plain import META_NAME
 from empycustom.gstreamer import GObject, Gst, GstVideo
-from empycustom.native import analytics
+from empycustom.native import analytics, masks
 from empycustom.native.loading import ffi, gst
 
 # Reads all that it gets, adds attributes to everything, finds a new object, changes every second one, and removes others.
@@ -200,6 +200,54 @@ def process_ip(io_buffer, in_meta, options):
 SIZES = st.integers(0, 70) | st.sampled_from([edge for edge in EDGES if 0 <= edge < 2**32])
 STRIDES = st.sampled_from([0, 1, 64, 63, -64, 2**31 - 1, -(2**31)]) | INTS
 OFFSETS = st.sampled_from([0, 4, 960, 1023, 1024, 2**31, 2**32, 2**63, 2**64 - 64]) | NS
+COUNTS = st.integers(0, 300) | st.sampled_from([2**31 - 1, 2**32 - 1])
+MASKS = st.tuples(
+    st.sampled_from(["GRAY8", "GRAY16_LE", "GRAY16_BE"]), SIZES, SIZES, OFFSETS, STRIDES, st.integers(0, 600),
+    st.lists(COUNTS, max_size=3), INTS, INTS, COUNTS, COUNTS,
+)  # fmt: skip
+TENSORS = st.tuples(
+    st.sampled_from(range(14)), st.integers(0, 64), st.lists(st.integers(0, 5) | st.just(2**63), min_size=1, max_size=40)
+)
+
+
+@pytest.mark.skipif(not masks.available, reason="this GStreamer has no masks and tensors in GstAnalytics (they came with 1.26)")
+@bounded(120)
+@given(st.data())
+def test_analytics_masks_parts_and_tensors(tried, data):
+    """A mask may be stretched over anything, and say that its numbers are where the buffer has none."""
+    import gi
+
+    gi.require_version("GstAnalytics", "1.0")
+    from gi.repository import GLib, GstAnalytics
+
+    boxes = data.draw(st.lists(st.tuples(INTS, INTS, INTS, INTS, st.floats(width=32)), max_size=3))
+    pictures, numbers = data.draw(st.lists(MASKS, max_size=2)), data.draw(st.lists(TENSORS, max_size=2))
+    kinds = st.sampled_from(["RELATE_TO", "IS_PART_OF", "CONTAIN"])
+    links = data.draw(st.lists(st.tuples(kinds, st.integers(0, 4), st.integers(0, 4)), max_size=6))
+
+    def fill(buffer):
+        meta = GstAnalytics.buffer_add_analytics_relation_meta(buffer)
+        found = [meta.add_oriented_od_mtd(GLib.quark_from_string("x"), *box, 0.5)[1].id for box in boxes]
+        for name, width, height, offset, stride, size, regions, *place in pictures:
+            picture = Gst.Buffer.new_allocate(None, size, None) if size else Gst.Buffer.new()
+            kind, planes = getattr(GstVideo.VideoFormat, name), ([offset, 0, 0, 0], [stride, 0, 0, 0])
+            GstVideo.buffer_add_video_meta_full(picture, GstVideo.VideoFrameFlags.NONE, kind, width, height, 1, *planes)
+            found.append(meta.add_segmentation_mtd(picture, GstAnalytics.SegmentationType.INSTANCE, regions, *place)[1].id)
+        for kind, one, other in links:
+            if found:
+                meta.set_relation(getattr(GstAnalytics.RelTypes, kind), found[one % len(found)], found[other % len(found)])
+        made = []
+        for kind, size, shape in numbers:
+            ones, uint8 = [1] * (len(shape) - 1), GstAnalytics.TensorDataType.UINT8
+            data, order = Gst.Buffer.new_allocate(None, size, None), GstAnalytics.TensorDimOrder.COL_MAJOR
+            tensor = GstAnalytics.Tensor.new_simple(1, uint8, data, order, [size, *ones])
+            there = ffi.cast("GstTensor *", hash(tensor))
+            there.data_type, there.dims[0 : len(shape)] = kind, shape
+            made.append(tensor)
+        if made:
+            GstAnalytics.buffer_add_tensor_meta(buffer).set(made)
+
+    tried(fill)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ _KINDS = frozenset(
         *("float16", "float32", "float64", "bool", "complex64", "complex128"),
     )
 )
+_MOST = 4096  # rows or columns of a mask that has to be fitted to a box
 
 
 class Tensors:
@@ -40,7 +41,7 @@ class Tensors:
 def _read(tensor: Tensor, warnings: list[str]) -> Any:
     try:
         return _array(tensor)
-    except (NativeError, TypeError, ValueError) as error:
+    except (NativeError, OverflowError, TypeError, ValueError) as error:
         what = f"the tensor {tensor.name} ({tensor.kind}) of an element upstream"
         warnings.append(f"{what} cannot be an array, and is not in in_meta: {error}")
         return None
@@ -93,22 +94,30 @@ def _segmentation(mask: Mask, numbers: Any, warnings: list[str]) -> dict[str, An
 
 def class_map(mask: Mask, warnings: list[str]) -> Any:
     """Return the numbers of a mask as an array; None, and a warning, where they cannot be one."""
-    import numpy as np
-
     try:
-        if not mask.kind:
-            raise TypeError("it is neither GRAY8 nor GRAY16, or has no GstVideoMeta")
-        kind = np.dtype(mask.kind)
-        return np.ndarray(mask.shape, kind, mask.data, mask.offset, (mask.stride, kind.itemsize))
-    except (NativeError, TypeError, ValueError) as error:
+        return _numbers(mask)
+    except (NativeError, ValueError) as error:
         warnings.append(f"a mask of an element upstream cannot be an array, and is not in in_meta: {error}")
         return None
+
+
+def _numbers(mask: Mask) -> Any:
+    import numpy as np
+
+    if not mask.kind:
+        raise ValueError("it is neither GRAY8 nor GRAY16, or has no GstVideoMeta")
+    kind, data, (height, width) = np.dtype(mask.kind), mask.data, mask.shape
+    row = width * kind.itemsize
+    # NumPy does not look where there are no bytes at all.
+    if mask.stride < row or mask.offset + mask.stride * (height - 1) + row > len(data) or not width * height:
+        raise ValueError("its numbers are not all in its buffer")
+    return np.ndarray(mask.shape, kind, data, mask.offset, (mask.stride, kind.itemsize))
 
 
 def object_mask(mask: Mask, box: Box, warnings: list[str]) -> Any:
     """Return the mask of an object, stretched over its box: an array (h, w) of 0 and 1. None: it cannot be read."""
     numbers = class_map(mask, warnings)
-    if numbers is None or not numbers.size:
+    if numbers is None:
         return None
     made = (numbers != 0).astype("uint8")
     return made if mask.box == box or not all((*mask.box[2:], *box[2:])) else _fitted(made, mask.box, box)
@@ -122,21 +131,22 @@ def _fitted(numbers: Any, region: Box, box: Box) -> Any:
     for axis in (0, 1):  # down, across
         start, size, own_start, own_size = box[1 - axis], box[3 - axis], region[1 - axis], region[3 - axis]
         count = numbers.shape[axis]
-        wanted = max(1, min(round(count * size / own_size), max(count, size)))
+        wanted = max(1, min(round(count * size / own_size), max(count, _MOST)))
         place = np.floor((start + (np.arange(wanted) + 0.5) * size / wanted - own_start) * count / own_size).astype(int)
         places.append(place.clip(0, count - 1))
         inside.append((place >= 0) & (place < count))
     return numbers[np.ix_(*places)] * np.outer(*inside).astype("uint8")
 
 
-FRAME_SOURCES: tuple[FrameSource, ...] = (Tensors(), Segmentation())
+FRAME_SOURCES: tuple[FrameSource, ...] = (Tensors(), Segmentation())  # each with an API of its own
+_by_api = {source.api: source for source in FRAME_SOURCES if source.api}
 
 
 def add_arrays(frame: Any, metas: Runs, warnings: Sequence[str]) -> Sequence[str]:
     """Add to a frame of in_meta what the sources know about it; return the warnings, with those about what cannot be read."""
     new: list[str] = []
-    for source in FRAME_SOURCES:
-        for api, run in metas:
-            if api == source.api and (found := source.read(run, new)):
-                frame[source.key] = [*frame.get(source.key, ()), *found]
+    for api, run in metas:
+        source = _by_api.get(api)
+        if source is not None and (found := source.read(run, new)):
+            frame[source.key] = [*frame.get(source.key, ()), *found]
     return [*warnings, *new] if new else warnings

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
 from empycustom.native import loading, masks
-from empycustom.native.loading import bytes_of, ffi, glib, single, text_of_quark
-from empycustom.native.masks import Mask, Pixels
+from empycustom.native.loading import POINTER, STATE, bytes_of, ffi, glib, single, text_of_quark
+from empycustom.native.masks import MTD, Mask, Pixels
 
 _IS_PART_OF, _CONTAIN, _RELATE_TO, _ANY, _ANY_TYPE = 1 << 1, 1 << 2, 1 << 3, 2**31 - 1, 0
 _NO_TIME = 2**64 - 1
@@ -61,7 +61,7 @@ class Detection(NamedTuple):
 
 def detections_at(meta_address: int) -> list[Detection]:
     """Read the objects of the relation meta at an address, in the order in which they were added."""
-    meta, mtd = ffi.cast("void *", meta_address), ffi.new("GstAnalyticsMtd *")
+    meta, mtd = ffi.cast(POINTER, meta_address), ffi.new(MTD)
     numbers = range(_lib.gst_analytics_relation_get_length(meta))
     parents: dict[int, int] = {}
     of_objects = masks.masks_in(meta)[0] if masks.available else {}
@@ -75,7 +75,7 @@ def detections_at(meta_address: int) -> list[Detection]:
 
 def numbers_at(meta_address: int) -> list[int]:
     """Return the ids of the objects of the relation meta at an address, in the same order."""
-    meta, mtd = ffi.cast("void *", meta_address), ffi.new("GstAnalyticsMtd *")
+    meta, mtd = ffi.cast(POINTER, meta_address), ffi.new(MTD)
     numbers = range(_lib.gst_analytics_relation_get_length(meta))
     return [mtd.id for number in numbers if _lib.gst_analytics_relation_meta_get_od_mtd(meta, number, mtd)]
 
@@ -101,7 +101,7 @@ def _detection(meta: Any, mtd: Any, of_objects: dict[int, Mask], parents: dict[i
 
 
 def _related(meta: Any, number: int) -> Iterator[Any]:
-    state, mtd = ffi.new("void **"), ffi.new("GstAnalyticsMtd *")
+    state, mtd = ffi.new(STATE), ffi.new(MTD)
     while _lib.gst_analytics_relation_meta_get_direct_related(meta, number, _ANY, _ANY_TYPE, state, mtd):
         yield mtd
 
@@ -127,7 +127,7 @@ def add_detection(address: int, detection: Detection) -> int:
     meta = _lib.gst_buffer_add_analytics_relation_meta(address)
     if not meta:
         raise NativeError("GStreamer refused to add analytics metadata")
-    mtd = ffi.new("GstAnalyticsMtd *")
+    mtd = ffi.new(MTD)
     add_object(meta, detection, mtd)
     number = int(mtd.id)
     if detection.tracking_id is not None:
@@ -156,7 +156,7 @@ def add_object(meta: Any, detection: Detection, mtd: Any) -> None:
 
 def relate_part(meta_address: int, number: int, parent: int) -> None:
     """Let an object be a part of another one, by their ids in the relation meta at an address."""
-    set_parent(ffi.cast("void *", meta_address), number, parent)
+    set_parent(ffi.cast(POINTER, meta_address), number, parent)
 
 
 def set_parent(meta: Any, number: int, parent: int) -> None:

@@ -22,6 +22,7 @@ from empycustom.native.masks import Box, Mask, Pixels
 from empycustom.native.metas import AS_IT_IS, COPY, Snapshot, remove_meta, scan
 
 _ANY_TYPE, _ANY_RELATION, _PARTS = 0, 2**31 - 1, 1 << 1 | 1 << 2  # the last: IS_PART_OF and CONTAIN
+_LARGEST = 2**31 - 1
 _REMOVED, _SMALLEST = b"removed-by-empycustom", 8  # the name of our type, and the bytes of an item of it
 
 Adder = Callable[[Any, Any], None]
@@ -170,7 +171,8 @@ def _region(before: Detection, after: Detection) -> Box:
     across, down = box[2] / (old[2] or 1), box[3] / (old[3] or 1)
     left, top, width, height = mask.box
     x, y = box[0] + (left - old[0]) * across, box[1] + (top - old[1]) * down
-    return round(x), round(y), round(width * across), round(height * down)
+    limits = ((x, -_LARGEST), (y, -_LARGEST), (width * across, 0), (height * down, 0))
+    return tuple(round(max(least, min(number, _LARGEST))) for number, least in limits)  # type: ignore[return-value]
 
 
 def _add_object(detection: Detection, meta: Any, mtd: Any) -> None:

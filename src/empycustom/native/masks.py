@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
 from empycustom.native import tensors
-from empycustom.native.loading import address_of, ffi, glib, gst, int_in, reader, single, text_of_quark, video
+from empycustom.native.loading import POINTER, STATE, address_of, ffi, glib, gst, int_in, reader, single, text_of_quark, video
 from empycustom.native.loading import analytics as _lib
 from empycustom.native.memory import held_bytes
 from empycustom.native.metas import described_at, size_of, video_layout
@@ -18,6 +18,8 @@ _OBJECT, _MASK = (
 )
 _ANY, _INSTANCE, _GRAY8 = 2**31 - 1, 1, 25
 _FREE = address_of(ffi.addressof(glib, "g_free"))
+# Looking a type up by its text costs as much as the call that it is for.
+MTD, _BOX, _NUMBERS = (ffi.typeof(name) for name in ("GstAnalyticsMtd *", "int[4]", "float[2]"))
 Box = tuple[int, int, int, int]
 _TYPES = {25: "u1", 26: ">u2", 27: "<u2"}  # GstVideoFormat: GRAY8, GRAY16_BE, GRAY16_LE
 _pool = reader("GstBuffer", "pool")
@@ -60,9 +62,9 @@ def masks_in(meta: Any) -> tuple[dict[int, Mask], list[Mask]]:
 
     A mask of several regions, or of several objects, is about the frame.
     """
-    numbers = [*_items(meta, _MASK)]
-    if not numbers:
+    if not _has_masks(meta):
         return {}, []
+    numbers = [*_items(meta, _MASK)]
     owners = {number: {*_related(meta, number, _OBJECT)} for number in numbers}
     for owner in [*_items(meta, _OBJECT)]:
         for number in _related(meta, owner, _MASK):
@@ -81,12 +83,16 @@ def masks_in(meta: Any) -> tuple[dict[int, Mask], list[Mask]]:
 def has_masks(address: int) -> bool:
     """Return whether there are masks on a buffer; GStreamer numbers what is behind them anew where it drops them."""
     meta = gst.gst_buffer_get_meta(address, _lib.gst_analytics_relation_meta_api_get_type()) if available else 0
-    return bool(meta) and any(True for _ in _items(ffi.cast("void *", meta), _MASK))
+    return bool(meta) and _has_masks(ffi.cast(POINTER, meta))
+
+
+def _has_masks(meta: Any) -> bool:
+    return bool(_lib.gst_analytics_relation_meta_iterate(meta, ffi.new(STATE), _MASK, ffi.new(MTD)))
 
 
 def masks_of_frame(meta_address: int) -> list[Mask]:
     """Read the masks of the relation meta at an address that are about the whole frame."""
-    return masks_in(ffi.cast("void *", meta_address))[1]
+    return masks_in(ffi.cast(POINTER, meta_address))[1]
 
 
 def add_mask(meta: Any, mask: Mask | Pixels, box: Box, number: int, mtd: Any) -> None:
@@ -116,7 +122,7 @@ def _picture(width: int, height: int, data: bytes) -> int:
 
 def place_of(mtd: Any) -> tuple[int, int, int, int, float, float]:
     """Return left, top, width and height of an object's box before it is turned, by how much it is, and its confidence."""
-    box, numbers = ffi.new("int[4]"), ffi.new("float[2]")
+    box, numbers = ffi.new(_BOX), ffi.new(_NUMBERS)
     if available:
         _lib.gst_analytics_od_mtd_get_oriented_location(mtd, box, box + 1, box + 2, box + 3, numbers, numbers + 1)
     else:
@@ -125,19 +131,19 @@ def place_of(mtd: Any) -> tuple[int, int, int, int, float, float]:
 
 
 def _items(meta: Any, kind: int) -> Iterator[int]:
-    state, mtd = ffi.new("void **"), ffi.new("GstAnalyticsMtd *")
+    state, mtd = ffi.new(STATE), ffi.new(MTD)
     while _lib.gst_analytics_relation_meta_iterate(meta, state, kind, mtd):
         yield mtd.id
 
 
 def _related(meta: Any, number: int, kind: int) -> Iterator[int]:
-    state, mtd = ffi.new("void **"), ffi.new("GstAnalyticsMtd *")
+    state, mtd = ffi.new(STATE), ffi.new(MTD)
     while _lib.gst_analytics_relation_meta_get_direct_related(meta, number, _ANY, kind, state, mtd):
         yield mtd.id
 
 
 def _read(meta: Any, number: int) -> Mask:
-    mtd = ffi.new("GstAnalyticsMtd *", {"id": number, "meta": meta})
+    mtd = ffi.new(MTD, {"id": number, "meta": meta})
     place, size = ffi.new("int[2]"), ffi.new("unsigned[2]")
     buffer = _lib.gst_analytics_segmentation_mtd_get_mask(mtd, place, place + 1, size, size + 1)
     gst.gst_mini_object_unref(ffi.cast("void *", buffer))  # the meta has one of its own
@@ -184,7 +190,7 @@ def _is_packed(buffer: int, row: int, shape: Sequence[int], stride: int) -> bool
 
 
 def _labels(meta: Any, number: int, regions: tuple[int, ...]) -> dict[int, str]:
-    state, mtd = ffi.new("void **"), ffi.new("GstAnalyticsMtd *")
+    state, mtd = ffi.new(STATE), ffi.new(MTD)
     kind, any_relation = _lib.gst_analytics_cls_mtd_get_mtd_type(), 2**31 - 1
     if not _lib.gst_analytics_relation_meta_get_direct_related(meta, number, any_relation, kind, state, mtd):
         return {}
