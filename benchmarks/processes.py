@@ -18,22 +18,9 @@ from benchmarks.libraries.busy import burn
 from benchmarks.pipelines import PipelineError, await_end, parse, rendered
 from benchmarks.workloads import Workload
 
-Samples = dict[str, list[float]]
-"""What was measured in each round, by name; a name ends with its unit in brackets."""
-REPEATS, QUICK_REPEATS = 5, 1
 CALL_MS, SLOW_CALL_MS = 20, 100
 _WARM_UP = 10  # frames at the beginning of a round that are not counted
 _PASS, _BUFFER = Gst.PadProbeReturn.OK, Gst.PadProbeType.BUFFER
-
-
-def measure(workload: Workload, *, quick: bool) -> Samples:
-    """Return what was measured. The functions below say what that is."""
-    frames = workload.quick if quick else workload.buffers
-    found: Samples = {}
-    for _ in range(QUICK_REPEATS if quick else REPEATS):
-        for name, value in _MEASURED[workload.name](workload, frames).items():
-            found.setdefault(name, []).append(float(value))
-    return found
 
 
 def _throughput(workload: Workload, frames: int) -> dict[str, float]:
@@ -225,4 +212,4 @@ def _frames_a_second(work: Callable[[], Any], frames: int) -> float:
     return frames / (time.perf_counter_ns() - began) * 1e9
 
 
-_MEASURED = {"workers-speed": _throughput, "workers-transport": _transport, "workers-live": _live}
+MEASURED = {"workers-speed": _throughput, "workers-transport": _transport, "workers-live": _live}

@@ -52,8 +52,8 @@ def _sections(results: Results, contenders: Sequence[Contender], commit: str) ->
     for name, found in results.items():
         if WORKLOADS[name].kind == "inside":
             sections += _inside_sections(WORKLOADS[name], found)
-        elif WORKLOADS[name].kind == "processes":
-            sections.append((_title(WORKLOADS[name], found), _processes_cells(found), []))
+        elif WORKLOADS[name].kind == "turns":
+            sections.append((_title(WORKLOADS[name], found), _turns_cells(found), []))
         else:
             sections.append((_title(WORKLOADS[name], found), _cells(WORKLOADS[name], found), _left_out(name, contenders)))
     objects = per_object(results)
@@ -121,8 +121,8 @@ def _inside_sections(workload: Workload, found: dict[str, Any]) -> list[Section]
     ]
 
 
-def _processes_cells(found: dict[str, Any]) -> Cells:
-    """Return what was measured about worker processes: median and quartiles of the rounds."""
+def _turns_cells(found: dict[str, Any]) -> Cells:
+    """Return what was measured in turns: median and quartiles of the rounds."""
     measured = next(iter(found.values()))["measured"]
     return [["what", "median", "quartiles"], *([name, *_spread(spread(values))] for name, values in measured.items())]
 

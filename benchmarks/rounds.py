@@ -117,7 +117,7 @@ def run_stream(
 
 
 def run_once(workload: Workload, contenders: Sequence[Contender], *, quick: bool, report: Report) -> dict[str, dict[str, Any]]:
-    """Ask each contender once for what a workload of another kind finds: ``memory``, ``inside`` or ``processes``."""
+    """Ask each contender once for what a workload of another kind finds: ``memory``, ``inside`` or ``turns``."""
     found: dict[str, dict[str, Any]] = {}
     for contender in contenders:
         report(f"{workload.name}: {contender.name}")

@@ -56,7 +56,7 @@ def spread(numbers: Sequence[float]) -> Spread:
 
 def rows(workload: str, found: dict[str, Any]) -> list[Row]:
     """Return a row for each contender of a workload; none for the workloads that are not repeated."""
-    if WORKLOADS[workload].kind in ("memory", "inside", "processes"):
+    if WORKLOADS[workload].kind in ("memory", "inside", "turns"):
         return []
     return [_row(workload, name, found) for name in found]
 
@@ -142,18 +142,19 @@ def wanted(results: Results) -> list[Wanted]:
         ),
         *(
             Wanted(f"{workload}: {name}", limit, _measured(results, workload, name), unit)
-            for workload, name, limit, unit in _OF_WORKERS
+            for workload, name, limit, unit in _IN_TURNS
         ),
     ]
 
 
-_OF_WORKERS = (
+_IN_TURNS = (
     ("workers-speed", "time of a frame, workers=2 to workers=0", 0.54, "of it"),
     ("workers-speed", "gain of multiprocessing, to that of workers=2", 1.0, "of it"),
     ("workers-transport", "a worker, to one copy, upstream writes into its memory", 0.6, "of it"),
     ("workers-transport", "a worker, to one copy, upstream has memory of its own", 1.8, "of it"),
     ("workers-live", "late frames", 0.0, "frames"),
     ("workers-live", "latency added at most, of the time of a frame", 1.0, "of it"),
+    ("publish", "added to a buffer in all threads, above aimeta", 10.0, "µs"),
 )
 
 
@@ -176,7 +177,7 @@ def _median(results: Results, workload: str, contender: str) -> float | None:
 
 
 def _measured(results: Results, workload: str, name: str) -> float | None:
-    """Return the median of what was measured about worker processes, by the beginning of its name."""
+    """Return the median of what was measured in turns, by the beginning of its name."""
     if OURS not in results.get(workload, {}):
         return None
     measured = results[workload][OURS]["measured"]

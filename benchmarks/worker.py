@@ -17,6 +17,8 @@ from typing import IO, Any
 from benchmarks.contenders import Contender, ContenderError
 from benchmarks.workloads import WORKLOADS, Workload, memory_marks
 
+TURNS, QUICK_TURNS = 5, 1
+
 
 class Worker:
     """One contender at one workload."""
@@ -51,11 +53,16 @@ class Worker:
 
         return {"pieces": measure(self._template, self._workload, quick=self._quick)}
 
-    def processes(self) -> dict[str, Any]:
-        """Return what worker processes give and cost."""
-        from benchmarks.processes import measure
-
-        return {"measured": measure(self._workload, quick=self._quick)}
+    def turns(self) -> dict[str, Any]:
+        """Return what was measured in each round, by name; a name ends with its unit in brackets."""
+        module = "publishing" if self._workload.name.startswith("publish") else "processes"
+        measure = import_module(f"benchmarks.{module}").MEASURED[self._workload.name]
+        frames = self._workload.quick if self._quick else self._workload.buffers
+        found: dict[str, list[float]] = {}
+        for _ in range(QUICK_TURNS if self._quick else TURNS):
+            for name, value in measure(self._workload, frames).items():
+                found.setdefault(name, []).append(float(value))
+        return {"measured": found}
 
     def notes(self) -> dict[str, Any]:
         """Describe this contender for a reader of the results."""

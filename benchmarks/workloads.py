@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Kind = Literal["stream", "memory", "start", "inside", "processes"]
+Kind = Literal["stream", "memory", "start", "inside", "turns"]
 
 # How a worker makes the regions of interest: the label of all, and where the n-th lies.
 REGION_LABEL = "person"
@@ -47,7 +47,7 @@ class Workload:
 
 
 _OBJECTS = Workload("", "", "objects", "GRAY8", 320, 240)  # what the workloads with objects have in common
-_PROCESSES = Workload("", "", "nothing", "RGBA", 1280, 720, kind="processes")
+_PROCESSES = Workload("", "", "nothing", "RGBA", 1280, 720, kind="turns")
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
@@ -137,6 +137,8 @@ WORKLOADS: dict[str, Workload] = {
             buffers=300,
             quick=30,
         ),
+        Workload("publish", "CPU of a buffer with metapublish, beside aimeta and /dev/null", kind="turns", buffers=15_000),
+        Workload("publish-destinations", "documents a second to servers on this machine", kind="turns", buffers=5_000, quick=100),
     )
 }
 

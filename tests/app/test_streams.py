@@ -16,6 +16,7 @@ from empycustom.config import schema
 from empycustom.config.launch import Description, assignments
 from empycustom.gstreamer import Gst
 from empycustom.model.keys import document_schema
+from empycustom.publish.schema import message_schema
 
 TELLS = """\
 def process_ip(io_buffer, in_meta, options):
@@ -252,3 +253,5 @@ def test_schema_is_printed(cli):
     assert ended.code == 0
     assert json.loads(ended.out) == schema.json_schema()
     assert json.loads(cli("schema", "--document").out) == document_schema()
+    for select in ("frames", "objects", "changes"):
+        assert json.loads(cli("schema", "--message", select).out) == message_schema(select)

@@ -1,4 +1,4 @@
-"""``empycustom schema --document``: documents of real pipelines follow it, and have no other keys."""
+"""``empycustom schema --document`` and ``--message``: documents and messages of real pipelines follow them, without other keys."""
 
 import json
 
@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 
 from empycustom.model.keys import document_schema
+from empycustom.publish.schema import message_schema
 
 PERSON = (
     "{'class_id': 2, 'obj_label': 'person', 'confidence': 0.75, 'object_id': 41, 'emcustom': {'a': 1},"
@@ -18,6 +19,7 @@ LIBRARIES = {
     "a batch": "return {'meta': {'site': 3}, 'frame': [{'meta': [1, None]}]}",
     "objects": f"return {{'frame': [{{'new_object': [{PERSON}], 'meta': 5}}]}}",
 }
+SOME = f"found = [{PERSON}] * (m['frame'][0]['frame_num'] % 3); return {{'frame': [{{'new_object': found, 'meta': len(found)}}]}}"
 
 
 def closed(schema):
@@ -58,6 +60,30 @@ def test_documents_of_foreign_regions_are_valid(play, regions, tmp_path, judge):
     (document,) = map(json.loads, lines.read_text().splitlines())
     assert len(document["frame"][0]["object"]) == 2
     judge.validate(document)
+
+
+@pytest.mark.parametrize("envelope", ["plain", "cloudevents"])
+@pytest.mark.parametrize(
+    ("select", "more", "messages"), [("frames", "", 6), ("objects", "", 6), ("changes", "", 5), ("changes", "&watch=emcustom", 6)]
+)
+def test_messages_are_valid(play, library, tmp_path, select, more, messages, envelope):
+    lines = tmp_path / "lines.jsonl"
+    uri = f"file://{lines}?select={select}&envelope={envelope}{more}&spool={tmp_path}"
+    played = play(
+        "videotestsrc num-buffers=6 ! video/x-raw,format=RGBA,width=64,height=48 ! "
+        f"empycustom in-place=true custom-lib={library(f'def process_ip(b, m, o):{chr(10)}    {SOME}{chr(10)}')} ! "
+        f'metapublish uri="{uri}" ! fakesink'
+    )
+    assert played.ended, played.errors
+    schema = message_schema(select)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    judge = jsonschema.Draft202012Validator(closed(schema))
+    found = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert len(found) == messages
+    for message in found:
+        judge.validate(message)
+        assert not judge.is_valid({key: value for key, value in message.items() if key != "id"})
+        assert not judge.is_valid(message | {"colour": "red"})
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,16 @@ def _tables() -> Iterator[str]:
         yield from _table(kind.settings)
 
 
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _table(settings: Mapping[str, Option]) -> list[str]:
     rows = [
         [
             f"`{name}`",
             option.kind,
-            f"`{option.default}`".lower() if option.default != "" else "",
+            f"`{_written(option.default)}`" if option.default != "" else "",
             option.range,
             option.description,
         ]

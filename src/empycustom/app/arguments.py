@@ -131,13 +131,14 @@ examples:
   empycustom run emi_stream_config.json --source video.mp4 --dry-run"""
 
 SCHEMA = """\
-Print the JSON Schema of the stream configuration, emi_stream_config.json, or
-of documents, for editors and other programs."""
+Print the JSON Schema of the stream configuration, emi_stream_config.json, of
+documents, or of messages that are published, for editors and other programs."""
 
 SCHEMA_MORE = """\
 examples:
   empycustom schema > emi_stream_config.schema.json
-  empycustom schema --document > document.schema.json"""
+  empycustom schema --document > document.schema.json
+  empycustom schema --message objects > message.schema.json"""
 
 LAUNCH = """\
 Play a pipeline in the notation of gst-launch-1.0, with the elements empycustom,
@@ -269,7 +270,11 @@ def _add_schema(commands: Any) -> None:
         more=SCHEMA_MORE,
         target="commands:schema",
     )
-    schema.add_argument("--document", action="store_true", help="of the documents that `run` and the element aimeta write")
+    which = schema.add_mutually_exclusive_group()
+    which.add_argument("--document", action="store_true", help="of the documents that `run` and the element aimeta write")
+    which.add_argument(
+        "--message", choices=("frames", "objects", "changes"), help="of what the element metapublish sends with this `select`"
+    )
 
 
 def _add_launch(commands: Any) -> None:

@@ -90,11 +90,13 @@ def _in_docstring(name: str) -> str:
 
 
 def schema(args: Namespace) -> int:
-    """Print the JSON Schema of the stream configuration, or of documents; return 0."""
+    """Print the JSON Schema of the stream configuration, of documents, or of messages; return 0."""
     from empycustom.config.schema import json_schema
     from empycustom.model.keys import document_schema
+    from empycustom.publish.schema import message_schema
 
-    show(json.dumps(document_schema() if args.document else json_schema(), indent=2, ensure_ascii=False))
+    made = message_schema(args.message) if args.message else document_schema() if args.document else json_schema()
+    show(json.dumps(made, indent=2, ensure_ascii=False))
     return 0
 
 

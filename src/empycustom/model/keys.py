@@ -360,17 +360,19 @@ def _read(schema: Object, value: Any, path: str) -> dict[str, Any]:
 
 def document_schema() -> dict[str, Any]:
     """Return the JSON Schema of documents: their lines in files and on the console, and the payload of ``new-meta``."""
-    return json_schema(_documented(DOCUMENT_DICT), "document of aimeta")
+    return json_schema(documented(DOCUMENT_DICT), "document of aimeta")
 
 
-def _documented(schema: Schema) -> Schema:
+def documented(schema: Schema) -> Schema:
     """Return the schema of what comes, rather than of what may be returned: keys that are always there, and others in time."""
     if isinstance(schema, Array):
-        return Array(_documented(schema.items))
+        return Array(documented(schema.items))
+    if isinstance(schema, OneOf):
+        return replace(schema, shapes=tuple((test, documented(each)) for test, each in schema.shapes))
     if not isinstance(schema, Object):
         return schema
     fields = {
-        name: replace(its, schema=_documented(its.schema), required=its.always)
+        name: replace(its, schema=documented(its.schema), required=its.always)
         for name, its in schema.fields.items()
         if isinstance(its, Key) and its.documented
     }

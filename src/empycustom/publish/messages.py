@@ -17,7 +17,7 @@ from empycustom.text import suggestion
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _FRAME_FIELDS = [name for name in keys.FRAME_DICT.fields if name != keys.OBJECTS]
 _OBJECT_FIELDS = (keys.LABEL, keys.CLASS_ID, keys.TRACK_ID, keys.CONFIDENCE, keys.FINDER)
-CHANGE = "change"
+CHANGE, OBJECT = "change", "object"  # keys of messages about a change, and about an object
 
 
 class Message(NamedTuple):
@@ -119,7 +119,7 @@ def _frames(_selection: Selection, document: dict[str, Any], _frame: dict[str, A
 def _objects(_selection: Selection, document: dict[str, Any], frame: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     about = {keys.VERSION: document[keys.VERSION], **{name: value for name, value in frame.items() if name != keys.OBJECTS}}
     for found in frame[keys.OBJECTS]:
-        yield "object", {**about, "object": found}, found
+        yield OBJECT, {**about, OBJECT: found}, found
 
 
 def _changes(selection: Selection, document: dict[str, Any], frame: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

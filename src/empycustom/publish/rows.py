@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from empycustom.model import keys
 from empycustom.model.serialize import assemble
 from empycustom.model.values import UNTRACKED
-from empycustom.publish.messages import Message
+from empycustom.publish.messages import OBJECT, Message
 
 
 class Column(NamedTuple):
@@ -77,6 +77,6 @@ def row_of(message: Message, columns: Sequence[Column]) -> tuple[Any, ...]:
     """Return the row of a message: its id, the columns, and the message as JSON."""
     value = message.value()
     about = value.get("data", value)  # in the envelope of CloudEvents
-    found = about.get("object")
+    found = about.get(OBJECT)
     frame, found = (about, found) if isinstance(found, dict) else (next(iter(about.get(keys.FRAMES, ())), {}), {})
     return message.id, *(column.value(frame, found) for column in columns), message.body.decode()
