@@ -1,6 +1,6 @@
 """What publishing costs a stream, and how many documents a second arrive where. Runs in a worker.
 
-``python -m benchmarks.publishing NAME FOLDER`` is a server of tests/publish in a process of its own, so that its work is not counted:
+``python -m benchmarks.publishing NAME FOLDER`` is a server of tests/publish in a process of its own, whose work is not counted:
 it prints its URI, and ends with its stdin.
 """
 

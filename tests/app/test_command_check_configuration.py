@@ -26,6 +26,7 @@ def test_what_is_played_is_shown_and_libraries_are_started_and_stopped(cli, conf
         "primary": {"empycustom": {"custom-lib": "hooks.py", "in-place": True, "options": {"n": 1}}},
         "empycustom": [{"custom-lib": "hooks.py", "in-place": True, "format": "GRAY8", "options": {"n": 2}}],
         "overlay": {"clockoverlay": {}},
+        "publish": [f"file://{tmp_path}/a.jsonl", {"uri": "mqtt://me:secret@nowhere/a?qos=2", "select": "objects"}],
     }
     streams = [{"stream_id": "garden", "location": "rtsp://me:secret@nowhere/garden"}, {"stream_id": "b", "location": "test"}]
     name = configured(pipeline, callback=COUNTS, streams=streams)
@@ -34,6 +35,7 @@ def test_what_is_played_is_shown_and_libraries_are_started_and_stopped(cli, conf
     assert (ended.code, ended.err) == (0, "")
     lib = tmp_path / "hooks.py"
     stages = f"  empycustom {lib}: process_ip, RGBA\n  empycustom {lib}: process_ip, GRAY8\n  clockoverlay\n"
+    stages += f"  metapublish file://{tmp_path}/a.jsonl\n  metapublish mqtt://me:***@nowhere/a?qos=2 select=objects\n"
     stages += "  aimeta, whose documents update gets\n"
     assert ended.out == (
         f"{name}: 2 streams, nothing is wrong\n\ngarden: rtsp://me:***@nowhere/garden\n{stages}\nb: test\n{stages}"
@@ -47,6 +49,7 @@ def test_what_is_played_is_shown_and_libraries_are_started_and_stopped(cli, conf
     first, second = whole["streams"]
     assert (first["stream_id"], first["source"]) == ("garden", "rtsp://me:***@nowhere/garden")
     assert first["stages"] == second["stages"]
+    assert first["published"][1] == {"uri": "mqtt://me:***@nowhere/a?qos=2", "select": "objects"}
     assert first["stages"][1] == {
         "path": "$.pipeline_configuration.empycustom[0]",
         "element": "empycustom",

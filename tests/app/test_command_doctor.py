@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -112,6 +113,18 @@ def test_whether_libraries_can_be_reloaded(cli, begin, env, tmp_path):
     assert found(cli("doctor"), "ok", "watchfiles ")
     ended = begin("doctor", python=str(make_venv(tmp_path / "venv", "--system-site-packages"))).end()
     assert found(ended, "ok", "No watchfiles, which reload=true needs: ")
+
+
+def test_which_clients_of_publishing_are_there(cli, begin, tmp_path):
+    """They are those of the extras of publishing; an interpreter without them names each."""
+    (line,) = [line for line in cli("doctor").out.splitlines() if "Clients of metapublish: " in line]
+    names = {each.rsplit(" ", 1)[0] for each in line.partition(": ")[2].split(", ")}
+    schemes = ("mqtt", "kafka", "redis", "http", "postgresql")
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert names == {re.search(rf'^{scheme} = \[\s*"([\w-]+)', project, re.MULTILINE)[1] for scheme in schemes}
+    ended = begin("doctor", python=str(make_venv(tmp_path / "venv", "--system-site-packages"))).end()
+    for scheme in schemes:
+        assert found(ended, "ok", f", which {scheme}:// of metapublish needs: ")
 
 
 def test_an_environment_without_the_systems_packages(begin, tmp_path):

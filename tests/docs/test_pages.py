@@ -12,7 +12,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from blocks import DOCS, Reader, blocks_of, clone, documents, masked, pattern, user_env
 
-WITH_TESTS_OF_THEIR_OWN = {"deepstream.md", "performance.md", "pixels.md", "results.md", "stream-configuration.md"}
+WITH_TESTS_OF_THEIR_OWN = {
+    "deepstream.md",
+    "performance.md",
+    "pixels.md",
+    "publishing.md",
+    "results.md",
+    "stream-configuration.md",
+}
 README = DOCS.parent / "README.md"
 PAGES = [*sorted(DOCS.rglob("*.md")), README]
 RUN = [page for page in PAGES if page.name not in WITH_TESTS_OF_THEIR_OWN and blocks_of(page)]

@@ -44,7 +44,8 @@ Exit codes: 0 done, 1 an error, 2 wrong arguments, 130 after Ctrl-C, or when a d
 RUN = """\
 Play SOURCE through one or more libraries. With --out, the JSON documents (one
 per frame) go to a file; with --save, the frames go to a video or a picture; with
---show, to a window. Without any of them the documents are printed, one per line.
+--show, to a window; with --publish, the documents go to a broker or a database.
+Without any of them the documents are printed, one per line.
 Nothing else is on stdout: the output of libraries goes to stderr. Without --lib,
 SOURCE is played and measured, with documents only if --out is given. If SOURCE
 is a stream configuration, a JSON file, its streams are played."""

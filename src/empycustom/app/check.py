@@ -368,7 +368,8 @@ def _load_callback(configuration: Configuration) -> None:
 def _stream_facts(stream: Stream) -> dict[str, Any]:
     """Return a stream as JSON values."""
     stages = [_stage_facts(stage, element) for stage, element in elements(stream, exists)]
-    return {"stream_id": stream.name, "source": without_password(stream.location), "stages": stages}
+    published = [{**each, "uri": without_password(each["uri"])} for each in stream.publish]
+    return {"stream_id": stream.name, "source": without_password(stream.location), "stages": stages, "published": published}
 
 
 def _stage_facts(stage: Stage, element: str) -> dict[str, Any]:
@@ -384,4 +385,6 @@ def _stream_lines(stream: dict[str, Any], callback: str | None) -> Iterator[str]
         memory = "" if stage["memory"] in (None, "CPU") else f" in {stage['memory']} memory"
         more = f" {stage['library']}: {stage['callback']}, {stage['format']}{memory}" if stage["library"] else ""
         yield f"  {stage['element']}{more}"
+    for each in stream["published"]:
+        yield " ".join(["  metapublish", each["uri"], *(f"{name}={value}" for name, value in each.items() if name != "uri")])
     yield f"  aimeta{f', whose documents {callback} gets' if callback else ''}"

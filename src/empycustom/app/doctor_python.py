@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import starmap
 from pathlib import Path
@@ -97,6 +98,32 @@ def check_watchfiles() -> Iterator[Finding]:
         yield _package("watchfiles", "watchfiles")
 
 
+_CLIENTS = {  # of publishing, by the schemes that need them
+    "mqtt": "paho-mqtt",
+    "kafka": "confluent-kafka",
+    "redis": "redis",
+    "http": "httpx",
+    "postgresql": "psycopg",
+}
+
+
+def check_clients() -> Iterator[Finding]:
+    """Check which packages are installed that metapublish needs."""
+    there = {dist: found for dist in _CLIENTS.values() if (found := _version_of(dist))}
+    if there:
+        yield Finding(OK, f"Clients of metapublish: {', '.join(map(' '.join, there.items()))}")
+    for scheme, dist in _CLIENTS.items():
+        if dist not in there:
+            yield Finding(OK, f"No {dist}, which {scheme}:// of metapublish needs: {install(dist, sys.executable, sys.prefix)}")
+
+
+def _version_of(dist: str) -> str:
+    try:
+        return version(dist)
+    except PackageNotFoundError:
+        return ""
+
+
 def _package(name: str, module: str) -> Finding:
     try:
         found = import_module(module)
@@ -160,6 +187,7 @@ PYTHON_CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     check_environment,
     check_packages,
     check_watchfiles,
+    check_clients,
     check_gi,
     check_libgomp,
 )

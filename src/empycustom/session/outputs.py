@@ -159,7 +159,8 @@ def has_only_documents(configuration: Configuration, options: PlayOptions) -> bo
     A source without a library is only measured.
     """
     measured = configuration.file is None and not any(stream.stages for stream in configuration.streams)
-    return not (measured or options.out or options.save or options.show or configuration.callback)
+    is_published = any(stream.publish for stream in configuration.streams)
+    return not (measured or is_published or options.out or options.save or options.show or configuration.callback)
 
 
 def prepare(paths: Sequence[Path], read: Sequence[str]) -> None:
