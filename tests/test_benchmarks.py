@@ -17,6 +17,8 @@ import pytest
 from benchmarks.contenders import ContenderError, read_contender
 from benchmarks.worker import notes_of
 
+from empycustom.publish.destinations import DESTINATIONS
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "benchmarks" / "contenders").glob("*.toml"))
 CAN_DRAW = importlib.util.find_spec("matplotlib") is not None
@@ -107,7 +109,7 @@ def test_the_summary_compares_with_the_hand_written_element(found):
     assert rows["gst-python"]["ratio"] == 1
     assert rows["identity"]["ratio"] is None
     assert all(row["wall"]["low"] <= row["wall"]["median"] <= row["wall"]["high"] for row in rows.values())
-    assert len(found["wanted"]) == 16
+    assert len(found["wanted"]) == 17
     assert all(isinstance(one["measured"], float) for one in found["wanted"])
 
 
@@ -176,6 +178,15 @@ def test_workers_are_measured_beside_what_they_are_compared_with(found):
     ]
     assert shared == [[100], [0]]
     assert measured["live"]["empycustom"]["measured"]["frames that left [frames]"] == [30]
+
+
+def test_documents_are_sent_to_every_kind_of_destination(found):
+    """Each was started, and acknowledged all of them: else the workload fails."""
+    measured = found["workloads"]["publish-destinations"]["contenders"]["empycustom"]["measured"]
+    rates = {name.removeprefix("documents a second, "): values for name, values in measured.items() if "[1/s]" in name}
+    kinds = {name.partition(",")[0].removesuffix(" [1/s]") for name in rates}
+    assert kinds == {scheme for scheme in DESTINATIONS if scheme not in ("mqtts", "rediss", "https")}
+    assert all(len(values) == 1 and values[0] > 0 for values in rates.values())
 
 
 def test_results_name_where_they_are_from(found):

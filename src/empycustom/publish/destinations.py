@@ -69,7 +69,7 @@ class Destination:
         return repr([address.scheme, address.hosts, address.path, *(address.settings[name] for name in names)])
 
     def clean(self, text: str) -> str:
-        """Return the value of a field of :attr:`topic` as it may stand there."""
+        """Return the value of a field of ``topic`` as it may stand there."""
         return text
 
     def connect(self) -> None:
