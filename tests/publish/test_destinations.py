@@ -72,8 +72,10 @@ def test_what_has_not_arrived_is_kept_for_the_next_process(serve: Callable[[str]
     assert list(state.iterdir()) == []
 
 
-def test_publishers_that_start_together_have_spools_of_their_own(serve: Callable[[str], Server], state: Any) -> None:
-    server, barrier = serve("redis"), threading.Barrier(8)
+@pytest.mark.parametrize("name", ["redis", "postgresql", "sqlite"])
+def test_publishers_that_start_together(serve: Callable[[str], Server], name: str, state: Any) -> None:
+    """They have spools of their own, and make one table."""
+    server, barrier = serve(name), threading.Barrier(8)
     failed: list[BaseException] = []
 
     def publish(k: int) -> None:

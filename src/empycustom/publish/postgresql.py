@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Timer
 from typing import Any, ClassVar
 
@@ -100,7 +100,9 @@ class PostgreSql(Destination):
         kinds = ", ".join(f'"{column.name}" {column.kind}' for column in self._columns)
         exists = self._connection.execute("SELECT to_regclass(%s)", (self._table,)).fetchone()[0]
         if exists is None:
-            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {self._table} (id text PRIMARY KEY, {kinds}, message jsonb)")
+            made, errors = f"{self._table} (id text PRIMARY KEY, {kinds}, message jsonb)", self._psycopg.errors
+            with suppress(errors.UniqueViolation, errors.DuplicateTable):  # another stream makes it at this moment
+                self._connection.execute(f"CREATE TABLE IF NOT EXISTS {made}")
         self._connection.execute(f"CREATE TEMP TABLE arriving AS SELECT {self._names} FROM {self._table} WHERE false")
         with self._connection.transaction(force_rollback=True):
             self._insert([SAMPLE])
