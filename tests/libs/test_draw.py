@@ -146,6 +146,8 @@ def test_attributes_of_objects_and_of_the_frame_are_written_below_and_at_the_top
     assert there[102:116, 42:80].mean() > 0.9
     assert there[0:12, 0:30].mean() > 0.9
     assert not changed(objects, {**PLAIN, "attributes": ["none*"], "boxes": False}).any()
+    geometry = found(40, 60, 48, 80, rotation=0.5, unique_id=3, parent_id=4, embedding=np.ones(3, np.float32))
+    assert not changed([geometry], {**PLAIN, "attributes": ["*"], "boxes": False}).any(), "what is no attribute is not written"
 
 
 def test_zones_are_drawn_with_their_counts():

@@ -8,7 +8,8 @@ Its ``objectId`` is ``empycustom``. Its JSON::
 
 Only the first three are always there. The key ties an entry to its object, which has it in user metadata of its own: that goes
 with it when the batch is copied, with its objects in the reverse order then, and is gone when the object is. The attributes
-of the batch are in such an event of the batch: ``{"schema_version": 1, "emcustom": ...}``.
+of the batch are in such an event of the batch: ``{"schema_version": 1, "emcustom": ...}``. ``packed`` of an entry are arrays and
+rotation (``model/carried.py``).
 """
 
 from __future__ import annotations

@@ -7,11 +7,13 @@ The custom meta ``EmPyCustomMeta`` has the fields ``frame-num`` and ``json``::
      "object": [{"key": "region/7", "obj_label": "person", "emcustom": ...}, ...]}
 
 Only the first three are always there. Each entry of ``object`` is tied to its object by ``key`` (``region/7``: the id of the
-region; ``analytics/0``: the id in the relation meta), not by position, and holds what the object's own metadata cannot, or what a
-conversion would lose. It repeats no box: what scales or crops a frame changes its regions, and not a text. ``box_in_region`` is
-there where an object does not lie on whole pixels inside of the frame: left, top, width and height in parts of its region.
-``source_frame_width`` and ``_height`` are the frame's size then. Where a library says nothing, number and time are a stamp
-(:func:`empycustom.native.own_metas.add_stamp`).
+region; ``analytics/0``: the id in the relation meta), not by position, and holds what the object's own metadata cannot, or what
+a conversion would lose. It repeats no box: what scales or crops a frame changes its regions, and not a text. ``box_in_region``
+is there where an object does not lie on whole pixels inside of the frame: left, top, width and height in parts of its region.
+``source_frame_width`` and ``_height`` are the frame's size then. ``packed`` are arrays and rotation (``model/carried.py``),
+with the region of that time: how these have moved since says how the frame was scaled, mirrored and turned. ``numbers``, beside
+``object``, are those of GstAnalytics, which numbers objects anew where items are dropped. Where a library says nothing, number
+and time are a stamp (:func:`empycustom.native.own_metas.add_stamp`).
 """
 
 from __future__ import annotations
