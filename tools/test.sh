@@ -23,8 +23,8 @@ elif [ "${1:-}" = workers ]; then
     # are about these have the mark `inline`.
     files=()
     for subject in analytics analytics_elements c_locale carriage carried_boxes changed_analytics changed_objects document empycustom \
-        empycustom_properties end_of_stream \
-        errors frame_results labels map_frame named_frames object_sources options_files output_caps pixel_formats process quotes returned_objects \
+        empycustom_properties end_of_stream errors frame_results labels map_frame moved_geometry named_frames object_arrays \
+        object_sources options_files output_caps pixel_formats process quotes returned_objects \
         returned_views slow_calls starting_together stats stream_time typos_reported unplayed; do
         files+=("tests/gst/test_$subject.py")
     done
