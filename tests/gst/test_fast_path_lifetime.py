@@ -319,6 +319,5 @@ print(json.dumps(found))
     )
     found = json.loads(done.stdout)
     assert found["nothing"] == [[True] * 3, []]
-    assert found["exception"] == [[True] * 3, []]
     assert found["weakref"][1] == [True] * 3
-    assert len(found["attribute"][0]) == 3
+    assert len(found["attribute"][0]) == len(found["exception"][0]) == 3  # a traceback may keep it for a while
