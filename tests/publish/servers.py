@@ -50,6 +50,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
+        self.more: list[str] = []  # lines of a configuration, or words of a command
         self.process: subprocess.Popen[Any] | None = None
 
     @property
@@ -107,6 +108,7 @@ class Mqtt(Server):
         lines = [
             f"listener {self.port} 127.0.0.1",
             "allow_anonymous true",
+            *self.more,
             "persistence true",
             f"persistence_location {self.folder}/",
             "autosave_on_changes true",
@@ -161,6 +163,7 @@ class Redis(Server):
             "always",
             "--dir",
             str(self.folder),
+            *self.more,
         ]
 
     def entries(self, stream: str = "results") -> list[dict[bytes, bytes]]:
@@ -211,7 +214,7 @@ class PostgreSql(Server):
             made = [bin / "initdb", "-A", "trust", "-N", "-D", "data", "-U", "postgres"]
             subprocess.run(made, cwd=self.folder, check=True, capture_output=True, **self.as_whom())
         where = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}"]
-        return [str(bin / "postgres"), "-D", "data", "-p", str(self.port), *where]
+        return [str(bin / "postgres"), "-D", "data", "-p", str(self.port), *where, *self.more]
 
     def query(self, text: str) -> list[tuple[Any, ...]]:
         import psycopg
@@ -329,6 +332,9 @@ class Http(Server):
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []
         self.delay_s = 0.0
+        self.refuses: Callable[[bytes], bool] = lambda body: False
+        self.retry_after: Callable[[], str] = str
+        self.times: list[float] = []
         self._server: ThreadingHTTPServer | None = None
 
     def start(self) -> None:
@@ -344,11 +350,14 @@ class Http(Server):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 time.sleep(own.delay_s)
-                status = own.answers.pop(0) if own.answers else 200
+                own.times.append(time.monotonic())
+                status = own.answers.pop(0) if own.answers else 422 if own.refuses(body) else 200
                 if status < 300:
                     own.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(status)
                 self.send_header("content-length", "0")
+                if status == 503 and (wait := own.retry_after()):
+                    self.send_header("retry-after", wait)
                 self.end_headers()
 
             def log_message(self, *_given: Any) -> None:

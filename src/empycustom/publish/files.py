@@ -19,7 +19,7 @@ from empycustom.outputs.table import write_all
 from empycustom.publish.address import Address
 from empycustom.publish.destinations import TRANSPORT_S, Destination
 from empycustom.publish.messages import Message
-from empycustom.publish.rows import columns_of, row_of
+from empycustom.publish.rows import SAMPLE, columns_of, row_of
 from empycustom.text import as_native, as_path, shown
 
 _LAST = 1 << 16  # bytes at the end of a file in which its last line is looked for first
@@ -138,6 +138,7 @@ def _lite(value: Any) -> Any:
 
 
 _LARGEST = 2**63 - 1
+_ANOTHER = "name another one with table=NAME, which is made then"
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -158,7 +159,7 @@ class Sqlite(Destination):
         self._connection: sqlite3.Connection | None = None
 
     def connect(self) -> None:
-        """Open the database, and make or check the table."""
+        """Open the database, make the table, and check that rows fit into it."""
         wanted = ["id", *(column.name for column in self._columns), "message"]
         try:
             self._connection = connection = sqlite3.connect(self.path, timeout=TRANSPORT_S, check_same_thread=False)
@@ -166,28 +167,32 @@ class Sqlite(Destination):
             with connection:
                 connection.execute(f'CREATE TABLE IF NOT EXISTS "{self._table}" (id TEXT PRIMARY KEY, {kinds}, message TEXT)')
             there = [row[1] for row in connection.execute(f'PRAGMA table_info("{self._table}")')]
+            if missing := [name for name in wanted if name not in there]:
+                raise sqlite3.IntegrityError(f"it has no column {', '.join(missing)}")
+            self._insert([SAMPLE])
+            connection.rollback()
         except sqlite3.DatabaseError as error:
             self.close()
+            if isinstance(error, sqlite3.IntegrityError) or "CONFLICT" in str(error):
+                raise self.address.error(f"the table {self._table} has another shape ({error}); {_ANOTHER}") from error
             if isinstance(error, sqlite3.OperationalError):
                 raise AwayError(f"{self.path} cannot be written ({error})") from error
             raise self.address.error(f"{self.path} is not a database of SQLite ({error}); name another file") from error
-        if missing := [name for name in wanted if name not in there]:
-            self.close()
-            raise self.address.error(
-                f"the table {self._table} has no column {', '.join(missing)}; name another one with table=NAME: it is made"
-            )
 
-    def send(self, messages: Sequence[Message]) -> None:
-        """Add rows; those that are there already stay as they are."""
+    def _insert(self, messages: Sequence[Message]) -> None:
         assert self._connection, "it is connected"
         names = ", ".join(f'"{name}"' for name in ("id", *(column.name for column in self._columns), "message"))
         rows = [list(map(_lite, row_of(each, self._columns))) for each in messages]
         places = ", ".join("?" * len(rows[0]))
+        adds = f'INSERT INTO "{self._table}" ({names}) VALUES ({places}) ON CONFLICT (id) DO NOTHING'
+        self._connection.executemany(adds, rows)
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Add rows; those that are there already stay as they are."""
+        assert self._connection, "it is connected"
         try:
             with self._connection:
-                self._connection.executemany(
-                    f'INSERT INTO "{self._table}" ({names}) VALUES ({places}) ON CONFLICT (id) DO NOTHING', rows
-                )
+                self._insert(messages)
         except sqlite3.IntegrityError as error:
             raise MessageRefusedError(f"{self.path} refuses the message {messages[0].id} ({error})") from error
         except sqlite3.Error as error:

@@ -18,6 +18,7 @@ from empycustom.publish.rows import SAMPLE, columns_of, row_of
 from empycustom.publish.tls import distrust
 from empycustom.text import shown
 
+_LATER = ("08", "40", "53", "57", "58")  # classes of errors that are about the connection, or the server's state
 _ANSWER_S = 30.0  # for a batch of rows
 _TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*")
 
@@ -73,11 +74,10 @@ class PostgreSql(Destination):
         try:
             with self._limited():
                 self._prepare()
-        except psycopg.OperationalError as error:
-            self.close()
-            raise AwayError(f"{address.name} cannot be reached ({address.reason(error)})") from error
         except psycopg.Error as error:
             self.close()
+            if (error.sqlstate or "08")[:2] in _LATER:
+                raise AwayError(f"{address.name} cannot be reached ({address.reason(error)})") from error
             raise address.error(
                 f"the table {settings['table']} cannot be made, or has another shape ({address.reason(error)}); name another one "
                 "with table=NAME, which is made then"
@@ -119,10 +119,10 @@ class PostgreSql(Destination):
         # Before there is a connection, libpq has no code for what is wrong, only a text in the language of the server.
         asked = line is not None and (line.needs_password or line.used_password)
         refused = ("does not exist", "no pg_hba.conf entry", "permission denied for database", "authentication failed")
+        if "certificate file" in text or "private key file" in text:
+            return self.address.error(f"TLS cannot be set up so ({text}); check ca, cert, cert-key and sslmode")
         if asked or any(each in text for each in refused):
             return self.address.error(f"PostgreSQL refuses the login ({text}); check user, password and database")
-        if "sslrootcert" in text or "root certificate file" in text or "certificate file" in text:
-            return self.address.error(f"TLS cannot be set up so ({text}); check ca, cert, cert-key and sslmode")
         return distrust(self.address, error) or AwayError(f"{self.address.name} cannot be reached ({text})")
 
     def send(self, messages: Sequence[Message]) -> None:

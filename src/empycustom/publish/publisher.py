@@ -18,7 +18,6 @@ from empycustom.publish.address import Address
 from empycustom.publish.destinations import Destination, destination_class, selection_of
 from empycustom.publish.messages import Draft, Message, Selection
 from empycustom.publish.spool import Spool, open_spools, spool_folder
-from empycustom.text import without_secrets
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 15.0  # between two attempts to connect; it doubles
 _BATCH_BYTES = 1 << 18  # of documents that are kept with one commit
@@ -218,7 +217,7 @@ class Publisher:
             self._on_state(CONNECTED, None)
 
     def _is_away(self, error: PublishError) -> None:
-        self._is_connected, self.last_error = False, without_secrets(str(error))
+        self._is_connected, self.last_error = False, str(error)
         if self.state != AWAY:
             self.state = AWAY
             self._on_state(AWAY, error)
@@ -279,5 +278,5 @@ class Publisher:
 
     def _refuse(self, error: MessageRefusedError) -> None:
         self.refused += 1
-        self.last_error = without_secrets(str(error))
+        self.last_error = str(error)
         self._warn("refused", PublishError(f"{error}; it was given up (reported once; the property stats counts them)"))
