@@ -100,6 +100,7 @@ class Mqtt(Server):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.more = ["max_queued_messages 0"]  # else it drops what waits for the subscriber
         self._messages: list[tuple[str, dict[str, Any]]] = []
         self._subscriber: Any = None
         self._subscribed = threading.Event()
@@ -113,7 +114,6 @@ class Mqtt(Server):
             f"persistence_location {self.folder}/",
             "autosave_on_changes true",
             "autosave_interval 1",
-            "max_queued_messages 0",
             *(["user root"] if os.getuid() == 0 else []),
         ]
         (self.folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
