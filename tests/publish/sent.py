@@ -11,6 +11,13 @@ from empycustom.outputs.queued import Patient
 from empycustom.publish.publisher import Publisher
 
 WAITS = Patient()
+NUMBER = """
+def process_ip(io_buffer, in_meta, options):
+    n = in_meta["frame"][0]["frame_num"]
+    box = {"left": n % 50, "top": 2, "width": 30, "height": 40}
+    found = {"obj_label": "person", "object_id": n // 5, "class_id": 3, "confidence": 0.5, "rect_params": box}
+    return {"frame": [{"meta": {"n": n}, "new_object": [found]}]}
+"""
 
 
 def document(n: int, label: str = "person", **more: Any) -> bytes:

@@ -166,6 +166,11 @@ class Redis(Server):
             *self.more,
         ]
 
+    def client(self) -> Any:
+        import redis
+
+        return redis.Redis(port=self.port)
+
     def entries(self, stream: str = "results") -> list[dict[bytes, bytes]]:
         import redis
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sent import NUMBER
 from servers import free_port, wait_for
 
 import empycustom
-from conftest import NUMBER
 from empycustom.gstreamer import Gst
 
 PLUGIN_PATH = Path(empycustom.__file__).parent / "gstreamer-1.0"
