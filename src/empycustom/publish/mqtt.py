@@ -53,7 +53,8 @@ class Mqtt(Destination):
         self._heard = threading.Condition()
         self._acknowledged: dict[int, Any] = {}  # the reason of each
         self._state, self._code = "", 0  # "", "connected", or why it is not
-        self._window, self._largest = self.most, _LONGEST
+        self._window = self._taken = self.most  # messages that are on their way, and that the broker takes at a time
+        self._largest = _LONGEST
 
     def clean(self, text: str) -> str:
         """Return a value without what means something in a topic, and without control characters: brokers hang up on them."""
@@ -81,6 +82,9 @@ class Mqtt(Destination):
             if self._code in _LOGIN:
                 raise address.error(f"the broker refuses the login ({why}); check user and password")
             raise AwayError(f"{address.name} cannot be reached ({why})")
+        if self._taken < self._window:  # which paho cannot be told while it is connected
+            self._window = self._taken
+            self.connect()
 
     def _made(self) -> Any:
         paho, settings = self._paho, self.address.settings
@@ -88,7 +92,7 @@ class Mqtt(Destination):
         made = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=settings["client-id"], protocol=version, reconnect_on_failure=False
         )
-        made.max_inflight_messages_set(self.most)
+        made.max_inflight_messages_set(self._window)
         if self.address.user:
             made.username_pw_set(self.address.user, self.address.password or None)
         if self._tls:
@@ -104,7 +108,7 @@ class Mqtt(Destination):
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         # What the broker takes at a time, and of one message; paho does not look at it.
-        self._window = min(self.most, getattr(properties, "ReceiveMaximum", self.most))
+        self._taken = getattr(properties, "ReceiveMaximum", self.most)
         self._largest = getattr(properties, "MaximumPacketSize", _LONGEST)
         self._code = reason.value
         self._tell(str(reason) if reason.is_failure else "connected")
@@ -133,7 +137,6 @@ class Mqtt(Destination):
                     f"{self.address.name}: the topic of the message {message.id} is empty, or they are too long for the broker"
                 )
         for message in messages:
-            self._wait_for(len(numbers) - self._window + 1)
             sent = self._client.publish(message.topic, message.body, settings["qos"], settings["retain"])
             if sent.rc not in (self._paho.MQTT_ERR_SUCCESS, self._paho.MQTT_ERR_QUEUE_SIZE):
                 raise AwayError(f"{self.address.name} is gone ({self._paho.error_string(sent.rc)})")
