@@ -214,6 +214,7 @@ WRONG = [
     ("'mask': {'size': [2, 2], 'counts': [5]}", "mask: counts of RLE"),
     ("'mask': 'm'", "mask: must be"),
     ("'embedding': [[1, 2], [3, 4]]", "embedding: has the shape (2, 2)"),
+    ("'embedding': np.zeros(2**20 + 1)", "embedding: has 1048577 numbers, and may have 1048576"),
     ("'embedding': [1, float('inf')]", "embedding: must have finite numbers"),
     ("'embedding': np.array([1e5, 1e6])[:, None] * [1, 2]", "embedding: has the shape"),
     ("'rotation': 'left'", 'rotation: "left" must be a number'),

@@ -329,6 +329,8 @@ REFUSED = [
     ([np.zeros((1, 7))], {"layout": "movenet"}, {}, "the layout in the metadata of the model is movenet, which has the outputs"),
     ([END], {"end2end": True}, {"labels": ["a"], "confidence": 0.1}, "with the class 7, but there are 1 labels"),
     ([rows(6, [[*MIDDLE, 3, 0]]).T[None]], DETECT, {}, "read as yolov8, with the confidence 3: set the option layout"),
+    ([np.full((1, 6, CELLS), np.nan)], DETECT, {}, "which is NaN everywhere: export it with float32"),
+    ([END], {"end2end": True, "imgsz": "[a]"}, {}, "imgsz in the metadata of the model has to be [height, width], not '[a]'"),
     ([END], {"end2end": True}, {"classes": ["car"]}, "the option classes has ['car'], but the labels of the model are []"),
     ([END], {}, {"providers": ["tpu"]}, "the option providers has 'tpu', but there are cpu, cuda, tensorrt, openvino"),
     ([END], {}, {"providers": ["cuda"]}, "the provider cuda is not in this onnxruntime: install onnxruntime-gpu in its place"),

@@ -111,7 +111,7 @@ WRONG = [
         '"1" must be a number from -2147483647 to 2147483647; write 1 without quotation marks',
     ),
     (in_new(rect_params={**RECT, "left": True}), f"{NEW}.rect_params.left", "true must be a number"),
-    (in_new(rect_params={**RECT, "left": math.nan}), f"{NEW}.rect_params.left", "null must be a number"),
+    (in_new(rect_params={**RECT, "left": math.nan}), f"{NEW}.rect_params.left", "2147483647; NaN and infinity are null, too"),
     (in_new(rect_params={**RECT, "top": 1e300}), f"{NEW}.rect_params.top", "must be a number from -2147483647"),
     (in_new(rect_params={**RECT, "top": 2**1024 - 1}), f"{NEW}.rect_params.top", "must be a number"),
     (in_new(label="x"), f"{NEW}.label", "is an unknown key; obj_label may be meant; known here: class_id"),

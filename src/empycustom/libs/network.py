@@ -200,6 +200,8 @@ def _size_of(sides: list[Any], metadata: Mapping[str, Any], wanted: list[Any], o
         if fixed not in (None, side):
             raise ValueError(f"the option size is {wanted}, but the model takes {sides[0]} rows and {sides[1]} columns")
     said = wanted or metadata.get("imgsz") or [otherwise] * 2
+    if not isinstance(said, (list, tuple)) or len(said) != 2 or not all(isinstance(each, (int, float)) for each in said):
+        raise ValueError(f"imgsz in the metadata of the model has to be [height, width], not {said!r}: set the option size")
     height, width = (fixed or int(side) for fixed, side in zip(own, said, strict=True))
     if not height or not width:
         raise ValueError("the model takes pictures of any size: set the option size to the [height, width] of its training")

@@ -279,8 +279,10 @@ def embedding_of(value: Any) -> NumPyArray:
     import numpy as np
 
     given = _array(value, _VECTOR)
-    if given.size != max(given.shape, default=0) or not given.size or given.size > _LONGEST or given.dtype.kind == "b":
+    if given.size != max(given.shape, default=0) or not given.size or given.dtype.kind == "b":
         raise ValueError(f"has the shape {given.shape}, and must be {_VECTOR}")
+    if given.size > _LONGEST:
+        raise ValueError(f"has {given.size} numbers, and may have {_LONGEST}")
     with np.errstate(over="ignore"):
         made = given.reshape(-1).astype(given.dtype if given.dtype == np.float16 else np.float32)
     if not np.isfinite(made).all():

@@ -70,6 +70,8 @@ class Model:
     def _check(self, found: Found, outputs: list[Array]) -> None:
         """Raise ValueError where scores or classes are impossible: the layout is not that of the model, or the labels are not."""
         shapes = " and ".join(str(each.shape) for each in outputs)
+        if any(each.size and np.isnan(each.flat[0]) and np.isnan(each).all() for each in outputs if each.dtype.kind == "f"):
+            raise ValueError(f"the model returned {shapes}, which is NaN everywhere: export it with float32")
         if found.scores.size and found.scores.max() > 1.1:
             raise ValueError(
                 f"the model returned {shapes}, read as {self.layout}, with the confidence {found.scores.max():g}: "
