@@ -64,6 +64,13 @@ def test_an_empty_mask_hides_the_box():
     assert (now[0][60:140, 40:120] == 0).all()
 
 
+@pytest.mark.parametrize(("box", "told"), [((41, 61, 0, 80), 1), ((40, 60, 80, 0), 1), ((5000, 60, 80, 80), 0)])
+def test_an_object_of_which_nothing_can_be_seen_is_not_said_to_be_hidden(box, told, caplog):
+    _, _, returned = hidden([found(*box), PERSON, found(*box)], {"grow": 0})
+    assert returned == [{}, {"hidden": True}, {}]
+    assert caplog.text.count("its box has no area") == told
+
+
 def test_a_turned_box_is_hidden_as_it_is_turned():
     was, now, _ = hidden([found(100, 70, 120, 40, rotation=np.pi / 2)], {"mode": "fill", "grow": 0})
     assert (now[0][32:148, 142:178] == 0).all()

@@ -69,7 +69,7 @@ class Hider:
             raise ValueError('the option labels is empty, so that nothing would be hidden: name labels, or "*" for every object')
         if not re.fullmatch("#[0-9a-fA-F]{6}", options["color"]):
             raise ValueError(f'the option color has to be like "#1e90ff", not {options["color"]!r}')
-        self._chosen = Chosen(labels)
+        self._chosen, self._flat = Chosen(labels), False  # whether a box without an area was reported
         red, green, blue = bytes.fromhex(options["color"][1:])
         self._colour = red, green, blue
         self._mode, self._strength, self._grow = options["mode"], options["strength"], options["grow"]
@@ -77,6 +77,7 @@ class Hider:
     def hide(self, io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> list[Any]:
         """Hide the objects of one frame; return for each object its attributes."""
         wanted = [self._chosen.has(obj) for obj in frame["object"]]
+        hidden = [False] * len(wanted)
         if any(wanted):
             batch_id = frame.get("batch_id", 0)
             with empycustom.map_frame(io_buffer, in_meta, writable=True, batch_id=batch_id) as mapped:
@@ -84,26 +85,30 @@ class Hider:
                     raise FrameError(
                         "Nothing can be hidden in GPU memory: put nvvideoconvert ! 'video/x-raw,format=RGBA' before the element."
                     )
-                for obj, is_wanted in zip(frame["object"], wanted, strict=True):
-                    if is_wanted:
-                        self._hide(mapped, obj)
-        return [{"hidden": True} if is_wanted else {} for is_wanted in wanted]
+                hidden = [is_wanted and self._hide(mapped, obj) for obj, is_wanted in zip(frame["object"], wanted, strict=True)]
+        return [{"hidden": True} if is_hidden else {} for is_hidden in hidden]
 
     def report(self) -> None:
         """Log the labels that there were, if none of them was to be hidden."""
         if missed := self._chosen.missed("labels"):
             _log.warning("nothing was hidden: %s", missed)
 
-    def _hide(self, mapped: Any, obj: Mapping[str, Any]) -> None:
+    def _hide(self, mapped: Any, obj: Mapping[str, Any]) -> bool:
+        """Hide an object; report whether a part of it is in the frame."""
         box = box_of(obj)
         if box is None:
             raise ValueError(f"an object cannot be hidden, because its box is not made of finite numbers: {obj!r}")
+        if not (box.width > 0 and box.height > 0):
+            if not self._flat:
+                _log.warning("an object is not hidden, because its box has no area (reported once): %r", dict(obj))
+            self._flat = True
+            return False
         mask, rotation = obj.get("mask"), rotation_of(obj)
         grown = box.grown(self._grow)
         corners = grown.corners(rotation if mask is None else 0)
         area = Area.around(corners, mapped.width, mapped.height, step=2)
         if area.is_empty:
-            return
+            return False
         cover = None
         if mask is not None:
             cover = mask_in(mask, box, area)
@@ -115,6 +120,7 @@ class Hider:
         colours = samples_of(mapped.format, mapped.height, self._colour)
         for plane, view, colour in zip(planes_of(mapped.format), mapped.planes, colours, strict=True):
             self._hide_in(plane, view, area, cover, window, colour)
+        return True
 
     def _hide_in(self, plane: Any, view: Array, area: Area, cover: Array | None, window: float, colour: tuple[int, ...]) -> None:
         """Hide an area in a plane, or the part of it that ``cover`` covers."""
