@@ -33,6 +33,7 @@ AT_START = (
     "uri=mqtt://localhost:99999/x",
     "uri=mqtt://one,two/x",
     "uri=mqtt://localhost",
+    "uri=file:///dev/null",
     'uri="redis://${NOT_THERE}/x"',
     "uri=redis://localhost/x?password=@/proc/nothing",
     "uri=file:///tmp/x.jsonl fields=frame_nun",

@@ -92,6 +92,9 @@ class Server:
     def received(self) -> list[dict[str, Any]]:
         raise NotImplementedError
 
+    def count(self) -> int:
+        return len(self.received())
+
 
 class Mqtt(Server):
     """mosquitto, which keeps what it has acknowledged, and a subscriber that stays."""
@@ -142,6 +145,9 @@ class Mqtt(Server):
 
     def received(self) -> list[dict[str, Any]]:
         return [message for _, message in self._messages]
+
+    def count(self) -> int:
+        return len(self._messages)
 
     def topics(self) -> list[str]:
         return [topic for topic, _ in self._messages]
@@ -323,6 +329,9 @@ class Kafka(Server):
     def received(self) -> list[dict[str, Any]]:
         return [json.loads(message.value()) for message in self._messages]
 
+    def count(self) -> int:
+        return len(self._messages)
+
     def keys(self) -> list[bytes]:
         return [message.key() for message in self._messages]
 
@@ -336,7 +345,7 @@ class Http(Server):
         super().__init__(folder)
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []
-        self.delay_s = 0.0
+        self.delay_s, self.asked = 0.0, 0
         self.refuses: Callable[[bytes], bool] = lambda body: False
         self.retry_after: Callable[[], str] = str
         self.times: list[float] = []
@@ -354,6 +363,7 @@ class Http(Server):
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                own.asked += 1
                 time.sleep(own.delay_s)
                 own.times.append(time.monotonic())
                 status = own.answers.pop(0) if own.answers else 422 if own.refuses(body) else 200

@@ -335,6 +335,7 @@ AT_START = {
     "uri=file:///tmp/x.jsonl?rotate=big": 'file:///tmp/x.jsonl: rotate must be a size such as 100MB, not "big"',
     "uri=file:///proc/nothing/x.jsonl": "file:///proc/nothing/x.jsonl: the folder /proc/nothing does not exist; make it first",
     "uri=file:///tmp": "file:///tmp: is a folder; name a file in it",
+    "uri=file:///dev/null": "file:///dev/null: is a device or a pipe, which does not keep what was written; name a file",
     "uri=file://host/tmp/x.jsonl": "file://host/tmp/x.jsonl: a file has no host: write file:///absolute/path",
     "uri=file:///tmp/x.jsonl fields=frame_nun": "file:///tmp/x.jsonl: fields: no message has frame_nun; frame_num may be meant",
     "uri=file:///tmp/x.jsonl select=changes watch=emcuston.n": "file:///tmp/x.jsonl: watch: no message has emcuston; emcustom may be meant",

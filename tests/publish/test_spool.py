@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from sent import WAITS, Told, document, numbers, once, put, with_query
-from servers import Server, free_port, wait_for
+from servers import Http, Server, free_port, wait_for
 
 from empycustom.errors import PublishError, SpoolFullError
 from empycustom.publish.publisher import Publisher
@@ -230,6 +230,24 @@ def test_what_is_kept_goes_only_where_it_belongs(tmp_path: Path, state: Path) ->
         put(publisher, 0, 10)
         end(publisher)
     assert len(list(state.glob("*.sqlite"))) == 3  # who logs in makes no difference
+
+
+def test_closed_while_a_send_hangs(serve: Callable[[str], Server]) -> None:
+    server = serve("http")
+    assert isinstance(server, Http)
+    server.delay_s = 30
+    publisher = Told().publisher(with_query(server.uri, "timeout=60"))
+    put(publisher, 0, 5)
+    wait_for(lambda: server.asked, "a request")
+    assert publisher.close() == 5
+    server.delay_s = 0
+    server.kill()  # what hangs ends
+    wait_for(lambda: not any(thread.name == "empycustom publish" for thread in threading.enumerate()), "its thread to end")
+    server.start()
+    publisher = Told().publisher(server.uri)
+    wait_for(lambda: publisher.waiting == 0, "what was kept to arrive")
+    end(publisher)
+    assert once(numbers(server)) == list(range(5))
 
 
 def test_threads_of_one_publisher(serve: Callable[[str], Server]) -> None:

@@ -36,6 +36,8 @@ def _file_of(address: Address) -> Path:
         raise address.error(str(error)) from error
     if path.is_dir():
         raise address.error("is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise address.error("is a device or a pipe, which does not keep what was written; name a file")
     if not path.parent.is_dir():
         raise address.error(f"the folder {path.parent} does not exist; make it first")
     return path
