@@ -362,7 +362,11 @@ class Http(Server):
                 own._connections.append(self.connection)
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                length = int(self.headers["content-length"])
+                body = self.rfile.read(length)
+                if len(body) < length:  # whoever sent it was killed
+                    self.close_connection = True
+                    return
                 own.asked += 1
                 time.sleep(own.delay_s)
                 own.times.append(time.monotonic())
