@@ -111,8 +111,9 @@ class MetaPublish(VideoTransform):
     def _say_what_is_left(self, publisher: Publisher, left: int) -> None:
         if left and not publisher.failed and _LEFT not in self.reported:
             self.reported.add(_LEFT)
-            what = f"{left} message{'' if left == 1 else 's'} have not arrived at {publisher.name}"
-            post_warning(self, PublishError(f"{what}; they are kept, and sent when something is published there next"))
+            what, are = ("1 message has", "it is") if left == 1 else (f"{left} messages have", "they are")
+            text = f"{what} not arrived at {publisher.name}; {are} kept, and sent when something is published there next"
+            post_warning(self, PublishError(text))
 
     @property
     def name_of_destination(self) -> str:

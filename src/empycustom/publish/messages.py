@@ -15,7 +15,8 @@ from empycustom.model.values import UNTRACKED
 from empycustom.text import suggestion
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_FRAME_FIELDS = [name for name in keys.FRAME_DICT.fields if name != keys.OBJECTS]
+_DOCUMENTED = [name for name, its in keys.FRAME_DICT.fields.items() if isinstance(its, keys.Key) and its.documented]
+_FRAME_FIELDS = [name for name in _DOCUMENTED if name != keys.OBJECTS]
 _OBJECT_FIELDS = (keys.LABEL, keys.CLASS_ID, keys.TRACK_ID, keys.CONFIDENCE, keys.FINDER)
 CHANGE, OBJECT = "change", "object"  # keys of messages about a change, and about an object
 
@@ -159,7 +160,7 @@ _SELECTIONS: dict[str, Callable[[Selection, Any, Any], Iterator[tuple[str, Any, 
 # Keys that are wanted, as paths through dicts, and through each entry of lists.
 
 
-_KNOWN = list(dict.fromkeys([*keys.DOCUMENT_DICT.fields, *keys.FRAME_DICT.fields, CHANGE]))
+_KNOWN = list(dict.fromkeys([*keys.DOCUMENT_DICT.fields, *_DOCUMENTED, CHANGE]))
 
 
 def _paths(setting: str, text: str) -> list[tuple[str, ...]]:
