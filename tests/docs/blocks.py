@@ -171,4 +171,5 @@ def set_properties(text: str) -> None:
 def user_env(gst_env: dict[str, str], registry: Path) -> dict[str, str]:
     """The environment of a user who has activated the virtual environment, and set nothing else."""
     env = {name: value for name, value in gst_env.items() if name != "GST_PLUGIN_PATH"}
-    return {**env, "GST_REGISTRY": str(registry), "LC_ALL": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
+    of_tests = {"GST_REGISTRY": str(registry), "XDG_STATE_HOME": str(registry.with_name("state"))}
+    return {**env, **of_tests, "LC_ALL": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}

@@ -17,7 +17,6 @@ WITH_TESTS_OF_THEIR_OWN = {
     "performance.md",
     "pixels.md",
     "publishing.md",
-    "results.md",
     "stream-configuration.md",
 }
 README = DOCS.parent / "README.md"

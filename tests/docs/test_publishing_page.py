@@ -54,8 +54,7 @@ def test_what_the_page_shows_is_what_happens(serve, gst_env, tmp_path):
     database.query("CREATE ROLE cameras LOGIN")
     database.query("CREATE DATABASE cameras OWNER cameras")
     env = user_env(gst_env, tmp_path / "registry")
-    env |= {"XDG_STATE_HOME": str(tmp_path / "state"), "PGPORT": str(database.port)}  # libpq takes the port from there
-    env |= {"XDG_CONFIG_HOME": str(tmp_path)}  # mosquitto_sub its options
+    env |= {"PGPORT": str(database.port), "XDG_CONFIG_HOME": str(tmp_path)}  # where libpq and mosquitto_sub find the ports
     (tmp_path / "mosquitto_sub").write_text(f"-p {broker.port}\n")
     reader = Reader(clone(tmp_path / "reader"), env, play=None)
     blocks = blocks_of(DOCS / "publishing.md")
