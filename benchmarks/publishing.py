@@ -33,6 +33,7 @@ _EVENTS = Gst.PadProbeType.EVENT_DOWNSTREAM
 # What is measured of each: its server, and what its URI has more.
 _DESTINATIONS = {
     "mqtt": ("mqtt", ""),
+    "mqtt, a broker that keeps nothing": ("forgetful", ""),
     "kafka": ("kafka", ""),
     "redis": ("redis", ""),
     "http": ("http", ""),
@@ -110,7 +111,8 @@ def _published(uri: str, documents: int) -> tuple[float, float]:
     lines = [_document(number) for number in range(documents)]
     with TemporaryDirectory() as spool:
         given = {"spool": spool, "drain-timeout": 300}
-        publisher = Publisher(uri, given, on_state=lambda *said: told.append(said), on_error=told.append)
+        append = told.append
+        publisher = Publisher(uri, given, on_state=lambda *said: append(said), on_warning=append, on_error=append)
         wall, cpu = time.perf_counter(), time.process_time()
         for line in lines:
             publisher.put(line, waits)
@@ -154,9 +156,13 @@ def _serving(name: str) -> Iterator[str]:
 
 def _serve(name: str, folder: Path) -> None:
     sys.path.append(str(ROOT / "tests" / "publish"))
-    from servers import SERVERS  # those of the tests
+    from servers import SERVERS, Mqtt  # those of the tests
 
-    server = SERVERS[name](folder)
+    class Forgetful(Mqtt):
+        def command(self) -> list[str]:
+            return [super().command()[0], "-p", str(self.port)]
+
+    server = {**SERVERS, "forgetful": Forgetful}[name](folder)
     uris = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what servers print is no URI
     server.start()

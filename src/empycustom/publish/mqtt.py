@@ -18,6 +18,7 @@ _LONGEST_TOPIC, _LONGEST = 65_535, 268_000_000  # bytes in MQTT; the second, les
 _HEAD = 16  # bytes of a message beside the topic and the body, at most
 # Numbers of MQTT for what lasts until somebody changes something, and for what is wrong with a message.
 _LOGIN = (133, 134, 135, 138, 140)  # client identifier not valid, bad user or password, not authorized, banned, bad method
+_UNDER_WAY = 100  # messages that every broker takes at a time, unless it says that it takes fewer
 _OLD_BROKER = 132  # unsupported protocol version
 _REFUSED = (144, 149, 153)  # topic name invalid, packet too large, payload format invalid
 
@@ -36,7 +37,7 @@ class Mqtt(Destination):
         "will-message": Option('{"state":"gone"}', "that message"),
         "keepalive": Option(60, "seconds after which a silent connection is tested", limits=(1, 65535), unit="seconds"),
     }
-    most = 100
+    most = 500  # the end of each batch waits for the slow acknowledgements of TCP
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
@@ -53,7 +54,7 @@ class Mqtt(Destination):
         self._heard = threading.Condition()
         self._acknowledged: dict[int, Any] = {}  # the reason of each
         self._state, self._code = "", 0  # "", "connected", or why it is not
-        self._window = self._taken = self.most  # messages that are on their way, and that the broker takes at a time
+        self._window = self._taken = _UNDER_WAY  # messages that are on their way, and that the broker takes at a time
         self._largest = _LONGEST
 
     def clean(self, text: str) -> str:
@@ -108,7 +109,7 @@ class Mqtt(Destination):
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         # What the broker takes at a time, and of one message; paho does not look at it.
-        self._taken = getattr(properties, "ReceiveMaximum", self.most)
+        self._taken = getattr(properties, "ReceiveMaximum", _UNDER_WAY)
         self._largest = getattr(properties, "MaximumPacketSize", _LONGEST)
         self._code = reason.value
         self._tell(str(reason) if reason.is_failure else "connected")
