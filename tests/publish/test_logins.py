@@ -168,7 +168,7 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ca = self._run("ca", "-x509", "-subj", "/CN=our CA")
+        self.ca = self._run("ca", "-x509", "-subj", "/CN=our CA", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         self.server, self.client = self._signed("server"), self._signed("client")
 
     def _run(self, name: str, *more: str) -> Path:
