@@ -279,3 +279,23 @@ def test_the_printed_line_does_the_same_in_gst_launch(cli, library, video, gst_l
     assert cli("run", "test", "--lib", library(SAYS), "--dry-run", "--frames", 3).out.startswith(
         "gst-launch-1.0 videotestsrc name=source pattern=ball num-buffers=3 ! "
     )
+
+
+def test_published_documents_are_printed_only_where_that_is_asked_for(cli, library, tmp_path):
+    run = [
+        "run",
+        "test",
+        "--lib",
+        library(SAYS),
+        "--frames",
+        3,
+        "--quiet",
+        "--publish",
+        f"file://{tmp_path}/a.jsonl?spool={tmp_path}",
+    ]
+    ended = cli(*run)
+
+    assert (ended.code, ended.out) == (0, "")
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert [json.loads(line)["frame"][0]["frame_num"] for line in lines] == [0, 1, 2]
+    assert len(cli(*run, "--out", "-").documents) == 3
