@@ -172,3 +172,19 @@ def test_options_that_change_while_it_plays_take_effect():
     with empycustom.process([SNOW] * 2, Library) as results:
         blurred, filled = (result.pixels[90, 60].tolist() for result in results)
     assert blurred != [0, 0, 0] == filled
+
+
+def test_objects_of_an_earlier_frame_are_a_warning(gst_launch, library):
+    found = library(
+        "def process_ip(b, m, o):\n"
+        "    box = {'left': 1, 'top': 1, 'width': 9, 'height': 9}\n"
+        "    return {'frame': [{'new_object': [{'obj_label': 'person', 'rect_params': box}]}]}\n",
+        "found.py",
+    )
+    for pace, told in (("every", 0), ("latest", 1)):
+        done = gst_launch(
+            "-q videotestsrc is-live=true num-buffers=30 ! video/x-raw,format=RGBA,width=64,height=64,framerate=30/1 ! "
+            f"empycustom custom-lib={found} in-place=true workers=1 pace={pace} ! "
+            "empycustom custom-lib=empycustom.libs.privacy in-place=true ! fakesink"
+        )
+        assert done.err.count("a library upstream runs with pace=latest") == told, done.err

@@ -181,6 +181,19 @@ def test_a_list_is_for_the_first_frame_only():
     assert [frame.words for frame in said.frames] == [{"b": 2}, NOTHING]
 
 
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ([{}, {"obj_label": "van", "rect_params": RECT}], "[1]"),
+        ({"frame": [{"object": [{"obj_label": "van", "rect_params": RECT}]}]}, "frame[0].object[0]"),
+    ],
+)
+def test_an_object_in_the_place_of_its_attributes(value, place):
+    with pytest.raises(OutputError, match=r"changed_object.*new_object") as caught:
+        dealt(value, 2)
+    assert str(caught.value).startswith(f"{place}: has obj_label and rect_params")
+
+
 def test_a_buffer_without_frames():
     assert dealt([{"a": 1}]).ignored == ["1 entries were ignored: the buffer has no frame"]
     assert dealt({"meta": {"a": 1}}).words == {"a": 1}

@@ -69,13 +69,20 @@ class Hider:
             raise ValueError('the option labels is empty, so that nothing would be hidden: name labels, or "*" for every object')
         if not re.fullmatch("#[0-9a-fA-F]{6}", options["color"]):
             raise ValueError(f'the option color has to be like "#1e90ff", not {options["color"]!r}')
-        self._chosen, self._flat = Chosen(labels), False  # whether a box without an area was reported
+        self._chosen = Chosen(labels)
+        self._flat = self._late = False  # whether a box without an area, and objects of an earlier frame, were reported
         red, green, blue = bytes.fromhex(options["color"][1:])
         self._colour = red, green, blue
         self._mode, self._strength, self._grow = options["mode"], options["strength"], options["grow"]
 
     def hide(self, io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> list[Any]:
         """Hide the objects of one frame; return for each object its attributes."""
+        if "from_frame" in frame and not self._late:
+            self._late = True
+            _log.warning(
+                "a library upstream runs with pace=latest: what it finds was there in an earlier frame, and not all is hidden "
+                "(reported once); set pace=every there"
+            )
         wanted = [self._chosen.has(obj) for obj in frame["object"]]
         hidden = [False] * len(wanted)
         if any(wanted):

@@ -20,8 +20,10 @@ from empycustom.model import values as model
 from empycustom.model.arrays import UNIQUE_ID, with_changes, without_parent
 from empycustom.model.keys import (
     ATTRIBUTES,
+    BOX,
     CHANGED_OBJECTS,
     FRAMES,
+    LABEL,
     NEW_OBJECTS,
     OBJECTS,
     OUT_BATCH_DICT,
@@ -116,7 +118,7 @@ def read_result(value: Any, object_counts: list[int]) -> Result | None:
         return None
     meta = value if type(value) is list or type(value) is dict else _opened(value)
     if isinstance(meta, list):
-        entries = [encode(entry, index, depth=1) for index, entry in enumerate(meta)]
+        entries = [_own(entry, index, depth=1) for index, entry in enumerate(meta)]
         return _list_result(entries, object_counts) if entries else None
     if isinstance(meta, dict):
         return _batch_result(meta, object_counts) if meta else None
@@ -313,7 +315,18 @@ def _each(value: Any, path: str, read: Callable[[Any, str], Any]) -> list[Any] |
 
 
 def _attributes(value: Any, path: str) -> bytes:
-    return encode(value, path, depth=4)
+    return _own(value, path, depth=4)
+
+
+def _own(entry: Any, path: str | int, *, depth: int) -> bytes:
+    """Return attributes of an object as JSON. Raises OutputError where they are an object of in_meta, or a new one."""
+    if type(entry) is dict and LABEL in entry and BOX in entry:
+        raise OutputError(
+            f"has {LABEL} and {BOX}, so it is an object, and attributes of one are expected; to change what was found return "
+            f'{{"frame": [{{"{CHANGED_OBJECTS}": [...]}}]}}, for what you have found {{"frame": [{{"{NEW_OBJECTS}": [...]}}]}}',
+            path=f"[{path}]" if type(path) is int else str(path),
+        )
+    return encode(entry, path, depth=depth)
 
 
 _LISTS = (
