@@ -58,7 +58,7 @@ PROPERTIES = (
 class MetaPublish(VideoTransform):
     """The element. It changes nothing in the stream. ``counted`` are the numbers of ``stats`` of the stream that has ended."""
 
-    __gtype_name__ = "GstEmPyMetaPublish"
+    __gtype_name__ = "GstMetaPublish"
     __gstmetadata__ = (
         "Metadata publisher",
         "Sink/Analyzer/Video",
