@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -432,7 +432,7 @@ class Sqlite(File):
         return f"sqlite://{self.folder}/results.db"
 
     def received(self) -> list[dict[str, Any]]:
-        with sqlite3.connect(self.folder / "results.db") as connection:
+        with closing(sqlite3.connect(self.folder / "results.db")) as connection:
             rows = connection.execute("SELECT message FROM results ORDER BY CAST(substr(id, instr(id, '-') + 1) AS INTEGER)")
             return [json.loads(message) for (message,) in rows]
 

@@ -76,6 +76,7 @@ class Spool:
         self.count = self.bytes = self.dropped = 0
         self._lock = threading.Lock()
         self._lock_file = _locked(path)
+        self._connections: list[sqlite3.Connection] = []
         _of_this_process.add(self)
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite lets others read what it makes
@@ -84,6 +85,7 @@ class Spool:
             self.stream = self._stream()
             self.count, self.bytes = self._adds.execute("SELECT count(*), ifnull(sum(length(body)), 0) FROM message").fetchone()
         except (OSError, sqlite3.Error) as error:
+            self._disconnect()
             self.unlock()
             raise PublishError(
                 f"{path} cannot be used ({error}); move it away with what it keeps, or name another folder with spool=FOLDER"
@@ -103,9 +105,14 @@ class Spool:
 
     def _connection(self) -> sqlite3.Connection:
         made = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        self._connections.append(made)
         made.execute("PRAGMA journal_mode=WAL")
         made.execute("PRAGMA synchronous=FULL")  # with a commit for many messages it costs little, and a power cut loses none
         return made
+
+    def _disconnect(self) -> None:
+        for connection in self._connections:
+            connection.close()
 
     def _stream(self) -> str:
         found = self._adds.execute("SELECT id FROM stream").fetchone()
@@ -187,8 +194,7 @@ class Spool:
     def close(self) -> None:
         """Close the file, and delete it where nothing is kept."""
         with self._lock:
-            self._adds.close()
-            self._takes.close()
+            self._disconnect()
             if not self.count:
                 self.path.unlink(missing_ok=True)
                 _lock_of(self.path).unlink(missing_ok=True)
