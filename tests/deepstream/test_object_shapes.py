@@ -358,7 +358,7 @@ def test_an_embedding_of_a_library_goes_before_that_of_a_network(flow, network):
     assert seen == [[3, 8, 8]] * 4
 
 
-def test_an_embedding_that_is_no_number_is_left_out_and_said(flow, network, said):
+def test_an_embedding_that_means_no_number_is_left_out_and_said(flow, network, said):
     seen = []
 
     def infer(batch):

@@ -28,7 +28,7 @@ def names(batch):
 
 
 def parts(in_meta):
-    """Return the same of in_meta, by the numbers."""
+    """Return the objects of in_meta by their numbers."""
     found = []
     for frame in in_meta["frame"]:
         numbered = {each["unique_id"]: each["obj_label"] for each in frame["object"] if "unique_id" in each}

@@ -194,7 +194,7 @@ def test_copies_of_a_batch_have_them_too(run, infer, between):
 
 
 def test_arrays_that_are_kept_stay_as_they_are_and_do_not_use_up_the_outputs_of_nvinfer(run, infer):
-    """nvinfer has 6, and waits for ever while all are held."""
+    """nvinfer has 6, and waits forever while all are held."""
     kept, count = [], 40
     numbers = iter(range(2 * count))
 
@@ -222,7 +222,7 @@ def test_arrays_that_are_kept_stay_as_they_are_and_do_not_use_up_the_outputs_of_
 
 
 def test_what_is_given_back_is_held_again(run, nv):
-    """Others are not copied for ever because arrays were kept once."""
+    """Others are not copied forever because arrays were kept once."""
     kept, held = [], []
 
     def attach(batch):

@@ -196,7 +196,7 @@ def test_functions_and_objects_of_a_program():
     process_ip.OPTIONS = {"value": empycustom.Option(1)}
 
     class Counts:
-        OPTIONS = {"value": empycustom.Option(2)}  # noqa: RUF012
+        OPTIONS = {"value": empycustom.Option(2)}  # noqa: RUF012 - as users write it
 
         def process_ip(self, _buffer, _in_meta, options):
             return {"frame": options}

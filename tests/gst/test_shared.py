@@ -19,7 +19,7 @@ SOURCE = "videotestsrc num-buffers=20 ! video/x-raw,format=RGBA,width=16,height=
 class Model:
     """What is shared."""
 
-    made: list[Model] = []  # noqa: RUF012
+    made: list[Model] = []  # noqa: RUF012 - all of them count here
 
     def __init__(self):
         Model.made.append(self)

@@ -82,7 +82,7 @@ def _vector(found: Array, warnings: list[str]) -> Any:
 
     numbers = np.ndarray(found.shape, found.code, found.data)
     if numbers.size != max(numbers.shape, default=0):
-        return None  # it is no vector, but something else that a network says about an object
+        return None  # it is not a vector, but something else that a network says about an object
     try:
         return embedding_of(numbers)
     except ValueError as error:

@@ -82,7 +82,7 @@ class Names(Array):
         return read_names
 
 
-def is_no_number(value: Any) -> bool:
+def means_no_number(value: Any) -> bool:
     """Return whether a value says that an object has no number: None or -1."""
     return value is None or (type(value) is int and value == -1)
 

@@ -188,8 +188,8 @@ OBJECT_DICT = ObjectWithArrays(
         arrays.EMBEDDING: _special(
             arrays.EMBEDDING_SCHEMA, "what the object looks like to a model: an array (n,) of float32 or float16", blank=is_empty
         ),
-        arrays.UNIQUE_ID: _special(_OWN_NUMBER, "number of the object on its frame", blank=arrays.is_no_number),
-        arrays.PARENT_ID: _special(_OWN_NUMBER, "`unique_id` of the object that it is a part of", blank=arrays.is_no_number),
+        arrays.UNIQUE_ID: _special(_OWN_NUMBER, "number of the object on its frame", blank=arrays.means_no_number),
+        arrays.PARENT_ID: _special(_OWN_NUMBER, "`unique_id` of the object that it is a part of", blank=arrays.means_no_number),
     },
     name="ObjectMeta",
     description="An object that was found in a frame.",

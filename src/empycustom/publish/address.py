@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode
+from contextlib import suppress
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote
 
 from empycustom.errors import PathError, PublishError
 from empycustom.library.declared import Option
 from empycustom.text import as_path, shown, suggestion, without_password
 
 _MOST = 2**31 - 1
+
 # What every destination has.
 SETTINGS: dict[str, Option] = {
     "select": Option("frames", "what a message is about", choices=("frames", "objects", "changes")),
@@ -61,8 +63,10 @@ class Address:
 
     Attributes
     ----------
-    scheme, user, password : str
-        In lower case; ``""``: none.
+    scheme : str
+        In lower case.
+    user, password : str
+        ``""``: none.
     hosts : list of (str, int)
         Names and ports, the port 0: the usual one. One, except for clusters.
     path : str
@@ -147,15 +151,12 @@ class Address:
 
     def _typed(self, name: str, option: Option, text: str) -> Any:
         """Return the value of a setting that is written as text."""
-        kind, value = type(option.default), text
-        made: Any = value
+        kind, made = type(option.default), cast("Any", text)
         if kind is bool:
             made = {"true": True, "1": True, "": True, "false": False, "0": False}.get(text.lower(), text)
         elif kind in (int, float):
-            try:
+            with suppress(ValueError):
                 made = kind(text)
-            except ValueError:
-                made = text
         if problem := option.problem(made):
             raise self.error(f"{name} {problem}, not {shown(text)}")
         return option.value_of(made)
@@ -175,11 +176,3 @@ class Address:
         except (OSError, ValueError, PathError) as error:
             why = "it is not UTF-8" if isinstance(error, UnicodeError) else getattr(error, "strerror", None) or str(error)
             raise self.error(f"the file of {name}, {value[1:]}, cannot be read ({why})") from error
-
-
-def with_settings(uri: str, settings: Mapping[str, Any]) -> str:
-    """Return a URI with settings added to its query."""
-    if not settings:
-        return uri
-    text = urlencode({name: str(value).lower() if type(value) is bool else value for name, value in settings.items()})
-    return f"{uri}{'&' if '?' in uri else '?'}{text}"

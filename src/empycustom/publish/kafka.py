@@ -116,7 +116,9 @@ class Kafka(Destination):
         """Produce messages, and wait until all replicas have them."""
         kafka, failed = self._kafka, list[Any]()
         if wrong := next((each for each in messages if not _TOPIC.fullmatch(each.topic)), None):
-            raise MessageRefusedError(f"{self.address.name}: {shown(wrong.topic)} of the message {wrong.id} is no topic of Kafka")
+            raise MessageRefusedError(
+                f"{self.address.name}: {shown(wrong.topic)} of the message {wrong.id} cannot be a topic of Kafka"
+            )
 
         def delivered(error: Any, _message: Any) -> None:
             if error is not None:

@@ -91,7 +91,7 @@ class Selection:
 
     def drafts(self, document: bytes) -> Iterator[Draft]:
         """Yield the messages of a document, which is JSON."""
-        if self._is_simple and document.count(_FRAME_NUM, 0, len(document)) == 1:  # else it may be a batch
+        if self._is_simple and document.count(_FRAME_NUM) == 1:  # else it may be a batch
             yield self._topic.text, self._key.text, document.strip()
             return
         whole = decode(document)
@@ -126,17 +126,15 @@ def _objects(_selection: Selection, document: dict[str, Any], frame: dict[str, A
 def _changes(selection: Selection, document: dict[str, Any], frame: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     source = frame.get(keys.SOURCE), frame.get(keys.SOURCE_ID)
     before = selection.seen.get(source)
+    now: Any
     if selection.watch:
-        now: Any = _at(frame, selection.watch.split("."))
-        change = {"from": before, "to": now} if source in selection.seen and now != before else None
-        is_first = source not in selection.seen and now is not None
-        change = {"from": None, "to": now} if is_first else change
+        now = _at(frame, selection.watch.split("."))
+        change = {"from": before, "to": now}
     else:
-        now = Counter(_name_of(found) for found in frame[keys.OBJECTS])
-        before = before or Counter()
-        change = {"appeared": _listed(now - before), "gone": _listed(before - now)} if now != before else None
+        before, now = before or Counter(), Counter(map(_name_of, frame[keys.OBJECTS]))
+        change = {"appeared": _listed(now - before), "gone": _listed(before - now)}
     selection.seen[source] = now
-    if change is not None:
+    if now != before:
         yield CHANGE, {**document, CHANGE: change}, {}
 
 

@@ -85,7 +85,7 @@ class PostgreSql(Destination):
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        """Cut the connection where the server does not answer: libpq itself waits for ever."""
+        """Cut the connection where the server does not answer: libpq itself waits forever."""
         with socket.socket(fileno=socket.dup(self._connection.fileno())) as line:
             timer = Timer(_ANSWER_S, line.shutdown, (socket.SHUT_RDWR,))
             timer.daemon = True
