@@ -7,16 +7,19 @@ import re
 import shlex
 import subprocess
 import time
+from argparse import Namespace
 
 from command_helpers import LIB, SLOW, STUCK, wait_for, words
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from empycustom.config import schema
+from empycustom.config import schema, streams
 from empycustom.config.launch import Description, assignments
 from empycustom.gstreamer import Gst
 from empycustom.model.keys import document_schema
 from empycustom.publish.schema import message_schema
+from empycustom.session import PlayOptions
+from empycustom.session.play import Session
 
 TELLS = """\
 def process_ip(io_buffer, in_meta, options):
@@ -64,6 +67,25 @@ def test_a_library_may_be_the_detector(cli, configured, library):
 
     (found,) = ended.documents[0]["frame"][0]["object"]
     assert (found["obj_label"], found["emcustom"]) == ("car", {"said": "hello"})
+
+
+def test_whoever_looks_on_gets_each_stream_with_its_elements_before_it_plays(configured, tmp_path):
+    import empycustom
+
+    empycustom.register()
+    looked = []
+
+    def look(branch):
+        looked.append((branch.stream.name, branch.aimeta.get_state(0).state, branch.frames))
+
+    name = tmp_path / configured({"empycustom": {**LIB, "custom-lib": str(tmp_path / "lib.py")}})
+    configuration = streams.read(name, sources=["test", "test"])
+    output = Namespace(document=lambda *_: True, unique_path=None)
+    session = Session(configuration, PlayOptions(frames=2), lambda _session: output, attached=look)
+    assert session.play() == 0
+
+    assert sorted(looked) == [("stream-1", Gst.State.NULL, 0), ("stream-2", Gst.State.NULL, 0)]
+    assert session.frames == 4
 
 
 def test_a_file_with_live_source_keeps_its_own_speed(cli, configured, video):

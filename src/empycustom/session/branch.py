@@ -29,11 +29,19 @@ from empycustom.text import for_people, without_secrets
 class Branch:
     """One stream in a pipeline. ``publisher`` publishes its documents, ``notify`` reports texts about it.
 
-    Raises PathError, LaunchError where a file cannot be written.
+    ``attached`` gets it when it has its elements, in the thread of its player. Raises PathError, LaunchError where a file cannot
+    be written.
     """
 
-    def __init__(self, publisher: Publisher, options: PlayOptions, notify: Notifier) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        options: PlayOptions,
+        notify: Notifier,
+        attached: Callable[[Branch], None] = lambda _branch: None,
+    ) -> None:
         self.publisher, self.options, self.notify = publisher, options, notify
+        self._attached = attached
         self.stream = publisher.stream
         self._admitted = 0
         self.work, self.left_out = Work(), SkippedFrames()
@@ -91,6 +99,7 @@ class Branch:
         keep_upright(head)
         self.newest = newest = Newest(head, self.left_out, every=self.options.every_frame)
         self.publisher.attach(self.aimeta, is_live=lambda: newest.is_live, is_over=lambda: self.over, end=self.end)
+        self._attached(self)
 
     def _leaving(self) -> Any:
         """Return the queue behind the stages that it shares with others; None: there are none."""

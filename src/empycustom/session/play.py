@@ -243,8 +243,9 @@ class Session:
     """All streams of a configuration. One that fails reports an error, and the others go on.
 
     ``writer`` makes what gets documents and events. ``notify`` is called in any thread with what happens to a stream: the stream,
-    the kind (error, warning, info, debug), a text and its details. ``end`` may be called by any thread. Raises LibraryError if
-    the signal callback cannot be loaded, LaunchError or PathError if a file cannot be written.
+    the kind (error, warning, info, debug), a text and its details. ``attached`` is called with each stream that has its elements,
+    before it plays, in the thread of its player. ``end`` may be called by any thread. Raises LibraryError if the signal callback
+    cannot be loaded, LaunchError or PathError if a file cannot be written.
     """
 
     def __init__(
@@ -254,6 +255,7 @@ class Session:
         writer: Callable[[Session], Writer],
         *,
         notify: StreamNotify = lambda _stream, _kind, _text, _details: None,
+        attached: Callable[[Branch], None] = lambda _branch: None,
     ) -> None:
         self.configuration = configuration
         self.interrupts = Interrupts()
@@ -267,7 +269,7 @@ class Session:
         self.branches: list[Branch] = []
         for stream, callback in zip(configuration.streams, callbacks, strict=True):
             notifier = Notifier(stream, notify, warned)
-            self.branches.append(Branch(Publisher(stream, self.writer, callback, notifier), options, notifier))
+            self.branches.append(Branch(Publisher(stream, self.writer, callback, notifier), options, notifier, attached))
         self._pipelines = [
             StreamPipeline(group, options, self.interrupts, Notifier(_named_after(group), notify, warned))
             for group in grouped(self.branches)
