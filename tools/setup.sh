@@ -40,6 +40,14 @@ say() { echo "set-up: $*"; }
 act() { did_something=yes; say "$*"; }
 fail() { echo "set-up: error: $*" >&2; exit 1; }
 
+if with_tests; then
+    if grep -qsx ID=ubuntu /etc/os-release; then
+        say "Ubuntu has Chromium as a snap alone: without it (snap install chromium) the tests of studio's page fail"
+    else
+        packages+=(chromium) # tests/studio opens its page in it
+    fi
+fi
+
 # Run a command that talks too much; show what it said only if it fails.
 quietly() {
     local log status=0
