@@ -50,7 +50,7 @@ def test_config_knows_nothing_of_ours_but_model_formats_settings_errors_and_text
     settings = "empycustom.publish.address", "empycustom.library.declared"
     known = *PLAIN, "empycustom.model", "empycustom.frames.formats", "empycustom.config", *settings
     assert [found for found in ours if not is_of(found[1], *known)] == []
-    assert {found[0].partition("/")[0] for found in of_others("config", "empycustom.config")} <= {"app", "session"}
+    assert {found[0].partition("/")[0] for found in of_others("config", "empycustom.config")} <= {"app", "session", "studio"}
 
 
 def test_outputs_know_nothing_of_ours_but_model_errors_and_text():
@@ -94,8 +94,13 @@ def test_nothing_knows_the_command_line():
     assert [found for found in of_others("app", "empycustom.app") if found[0] != "__main__.py"] == []
 
 
-def test_only_the_command_line_and_the_package_itself_know_the_session():
-    assert {path.partition("/")[0] for path, _ in of_others("session", "empycustom.session")} <= {"app", "__init__.py"}
+def test_only_the_command_line_its_page_and_the_package_itself_know_the_session():
+    assert {path.partition("/")[0] for path, _ in of_others("session", "empycustom.session")} <= {"app", "studio", "__init__.py"}
+
+
+def test_only_the_command_of_the_page_knows_the_page_and_its_server():
+    assert {path for path, _ in of_others("studio", "empycustom.studio")} == {"app/studio.py"}
+    assert of_others("studio", "starlette", "uvicorn") == []
 
 
 def test_carriers_know_neither_elements_nor_libraries():

@@ -131,6 +131,25 @@ examples:
   empycustom run emi_stream_config.json --source rtsp://camera/stream
   empycustom run emi_stream_config.json --source video.mp4 --dry-run"""
 
+STUDIO = """\
+Play SOURCE through libraries as `run` does, and show it in the browser: the
+picture with what was found on it, the documents, the libraries with their times,
+options and errors. Files are played at their own speed, again and again.
+Libraries are loaded anew when they are saved; one that fails lets frames pass
+meanwhile (--on-error pass), and the page shows why. Ctrl-C ends it."""
+
+STUDIO_MORE = """\
+SOURCE, --lib and the options behind it are those of `run`. With --frames, --start
+or --duration, SOURCE is played once.
+
+Only this machine can open the page. With --host 0.0.0.0, or the address of a
+network, others can, with the token in the address that is printed.
+
+examples:
+  empycustom studio video.mp4 --lib my_lib.py --open
+  empycustom studio camera --lib people.py --lib empycustom.libs.track
+  empycustom studio emi_stream_config.json --host 0.0.0.0 --port 8000"""
+
 SCHEMA = """\
 Print the JSON Schema of the stream configuration, emi_stream_config.json, of
 documents, or of messages that are published, for editors and other programs."""
@@ -213,7 +232,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=Plain)
     parser.add_argument("--version", action="version", version=f"empycustom {empycustom.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=Command)
-    for add in (_add_run, _add_launch, _add_check, _add_new, _add_schema, _add_plugin_path, _add_doctor):
+    for add in (_add_run, _add_studio, _add_launch, _add_check, _add_new, _add_schema, _add_plugin_path, _add_doctor):
         add(commands)
     return parser
 
@@ -231,9 +250,9 @@ def _add_log_level(command: Command) -> None:
     command.add_argument("--log-level", choices=list(LEVELS), metavar="LEVEL", help=text)
 
 
-def _add_run(commands: Any) -> None:
-    run = _add(commands, "run", short="play a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
-    add = run.add_argument
+def _add_played(command: Command) -> None:
+    """Add what is played, and through which libraries."""
+    add = command.add_argument
     add("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
@@ -246,20 +265,36 @@ def _add_run(commands: Any) -> None:
     add("--out", type=output, metavar="FILE", help="write the documents to this file, one per line; - is stdout")
     add("--publish", action="append", default=[], metavar="URI", help=PUBLISH_HELP)
     add("--save", action="append", default=[], metavar="FILE", help="write the frames to a video, or the last one to a picture")
-    add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
     add("--start", type=parse_time, metavar="TIME", help="begin at this time of the video: 80, 1:20 or 0:01:20.5")
     add("--duration", type=parse_duration, metavar="TIME", help="play only this long: 10, 1:20 or 0.5")
     add("--every-frame", action="store_true", help="call libraries for every frame, also of a live source; see below")
     add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    _add_log_level(command)
+    add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
+    add_configured(command)
+    command.set_defaults(defaults={})
+    command.check = check_run
+
+
+def _add_run(commands: Any) -> None:
+    run = _add(commands, "run", short="play a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
+    _add_played(run)
+    add = run.add_argument
+    add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
-    _add_log_level(run)
     add("--summary-json", type=summary, metavar="FILE", help=SUMMARY_HELP)
-    add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
-    add_configured(run)
-    run.set_defaults(defaults={})
-    run.check = check_run
+
+
+def _add_studio(commands: Any) -> None:
+    studio = _add(commands, "studio", short="show a video and what libraries say in the browser", text=STUDIO, more=STUDIO_MORE)
+    _add_played(studio)
+    page = studio.add_argument_group("for the page").add_argument
+    page("--host", default="127.0.0.1", metavar="HOST", help="serve it on this address; others than 127.0.0.1 need a token")
+    page("--port", type=at_least(0), default=0, metavar="PORT", help="serve it on this port (default: a free one)")
+    page("--open", action="store_true", help="open it in the browser")
+    studio.set_defaults(show=False, dry_run=False, quiet=False, summary_json=None)
 
 
 def _add_schema(commands: Any) -> None:

@@ -66,7 +66,7 @@ def main(arguments: Namespace) -> int:
 
 
 def _main(args: Namespace, options: PlayOptions, done: dict[str, Any]) -> int:
-    configuration = read_file(args, options) if is_configuration(args.source[0]) else typed(args, options)
+    configuration = read_any(args, options)
     if configuration is None:
         return INTERRUPTED
     return dry_run(configuration, options) if args.dry_run else Run(configuration, options, args).play(done)
@@ -91,6 +91,11 @@ def options_of(args: Namespace) -> PlayOptions:
 
 
 # The streams that are played: of a file, or of what was typed.
+
+
+def read_any(args: Namespace, options: PlayOptions) -> Configuration | None:
+    """Return what is to be played; None: Ctrl-C. Raises EmPyCustomError, OSError."""
+    return read_file(args, options) if is_configuration(args.source[0]) else typed(args, options)
 
 
 def read_file(args: Namespace, options: PlayOptions) -> Configuration | None:
@@ -138,7 +143,7 @@ def typed(args: Namespace, options: PlayOptions) -> Configuration:
         if args.format:
             found(check_format, args.format)
         requests = [request if args.dry_run else request.absolute() for request in args.libraries]
-        stages = [found(stage_of, request) for request in requests]
+        stages = [found(stage_of, request, options) for request in requests]
         found(check_files, sources)
         found(check_part, options.part, sources)
         for uri in args.publish:
@@ -158,10 +163,13 @@ def _warn(text: str) -> None:
     print_error(text, kind="warning")
 
 
-def stage_of(request: Request) -> Stage:
-    """Return the stage of the library of a ``--lib``: in place where it can. Raises LibraryError if it cannot be loaded."""
+def stage_of(request: Request, options: PlayOptions) -> Stage:
+    """Return the stage of the library of a ``--lib``: in place where it can. Raises LibraryError if it cannot be loaded.
+
+    With a preview it is not loaded yet: what is wrong with it is shown there.
+    """
     try:
-        in_place = works_in_place(request.path, elsewhere=bool(request.properties.get("workers")))
+        in_place = works_in_place(request.path, elsewhere=options.preview or bool(request.properties.get("workers")))
     except LibraryNotFoundError as error:
         raise as_typed(error, "--lib ") from error
     return library_stage(request.path, in_place=in_place, **request.properties)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from empycustom.errors import (
@@ -45,6 +46,10 @@ _CODES: list[tuple[type[BaseException], Any, Any]] = [
     (BaseException, Gst.LibraryError, Gst.LibraryError.FAILED),
 ]
 
+# Who gets the element, the kind (error, warning, info) and the exception of each message, in the thread that posts it.
+observers: list[Callable[[Any, str, BaseException], None]] = []
+_KINDS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gst.MessageType.INFO: "info"}
+
 
 def post_error(element: Any, error: BaseException) -> None:
     """Post ``error`` as an error of ``element``: the sentence as its text, the user's traceback as its debug information."""
@@ -68,6 +73,8 @@ def _post(element: Any, kind: Any, error: BaseException) -> None:
     text, debug = for_people(sentence(error)), for_people(details(error), lines=True)
     if kind == Gst.MessageType.INFO:  # of which gst-launch shows nothing else
         debug = text
+    for observe in observers:
+        observe(element, _KINDS[kind], error)
     element.message_full(kind, domain.quark(), int(code), text, debug, for_people(file), function, line)
 
 

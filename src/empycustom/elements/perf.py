@@ -45,10 +45,29 @@ class CallTimes:
             self._counts[step] += count
 
     @property
+    def total(self) -> tuple[int, int]:
+        """The sum of all times, in nanoseconds, and the number of calls."""
+        return self._total_ns, sum(self._counts.copy().values())
+
+    def copy(self) -> CallTimes:
+        """Return a copy, which stays as it is."""
+        made = CallTimes()
+        made.include(self)
+        return made
+
+    def since(self, earlier: CallTimes) -> CallTimes:
+        """Return what was counted after a copy was made; its longest time is that of all."""
+        made = self.copy()
+        made._total_ns -= earlier._total_ns
+        for step, count in earlier._counts.items():
+            made._counts[step] -= count
+        return made
+
+    @property
     def mean_ns(self) -> int:
         """The mean, 0 without calls."""
-        calls = sum(self._counts.copy().values())
-        return self._total_ns // calls if calls else 0
+        total, calls = self.total
+        return total // calls if calls else 0
 
     def percentile_ns(self, percent: int) -> int:
         """Return the time that ``percent`` of the calls do not exceed, to 3 percent; 0 without calls."""

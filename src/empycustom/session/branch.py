@@ -113,8 +113,9 @@ class Branch:
         source = self.sources[0]
         name = self.stream.name or source.name
         self.excerpt = None
-        if len(self.sources) > 1:
-            self.feeder = Playlist(self.head, self.sources, self.report, name=self.stream.name)
+        is_looped = loops(self.sources, self.options)
+        if is_looped or len(self.sources) > 1:
+            self.feeder = Playlist(self.head, self.sources, self.report, name=self.stream.name, is_looped=is_looped)
             return
         announced = self._leaving() or self.head.get_by_name(STREAMMUX) or self.first
         announce(announced.get_static_pad("src"), name)
@@ -140,7 +141,7 @@ class Branch:
     def _expect(self) -> int | None:
         """Return how many frames the stream will have, None where that is not known."""
         limit = self.options.frames
-        if len(self.sources) > 1:
+        if isinstance(self.feeder, Playlist):
             return min(filter(None, [limit, self.feeder.total]), default=None)
         known, duration = self.head.query_duration(Gst.Format.TIME)
         caps = self._last.get_current_caps()
@@ -167,9 +168,9 @@ class Branch:
             self._change(change)
 
     def _change(self, change: Change) -> None:
-        _set_text(self._element(change.name), change.key, change.text)
+        _set_text(self.element(change.name), change.key, change.text)
 
-    def _element(self, name: str) -> Any:
+    def element(self, name: str) -> Any:
         """Return an element of a stage, also of one that streams share."""
         return self.tail.get_by_name(name) or self.tail.get_parent().get_by_name(name)
 
@@ -194,7 +195,7 @@ class Branch:
         name = report.element.rpartition("/")[2]
         for index, stage in enumerate(self.stream.stages):
             if stage.path and name.endswith(f":{name_of(stage, index)}"):
-                error = getattr(self._element(name_of(stage, index)), "error", None)
+                error = getattr(self.element(name_of(stage, index)), "error", None)
                 if isinstance(error, OptionError) and for_people(error.reported) == report.text:
                     return f"{stage.path_of_option(error.option)}: "
         return ""
@@ -292,17 +293,17 @@ def described(
     with other streams. Raises LaunchError if a source cannot be read.
     """
     source, *more = sources
-    paced = bool(stream.input.get("live-source"))
+    paced = options.preview or bool(stream.input.get("live-source"))
     live = is_live(source) or (paced and source.kind == "test")
     tokens: Sequence[str] = Playlist.tokens
-    if not more:
+    if not (more or loops(sources, options)):
         tokens = describe_source(source, live=paced, frames=options.frames if for_launch else None, printed=for_launch)
     made = describe(
         stream,
         tokens,
         exists,
         aimeta=aimeta,
-        sinks=partial(sinks.tokens, printed=for_launch, live=live, single_segment=bool(more)),
+        sinks=partial(sinks.tokens, printed=for_launch, live=live, single_segment=tokens is Playlist.tokens),
         named=not for_launch,
         newest=live and not options.every_frame,
         shared=shared,
@@ -310,6 +311,12 @@ def described(
     if more and for_launch:
         made.sinks += launch_tokens(sources)
     return made
+
+
+def loops(sources: Sequence[Source], options: PlayOptions) -> bool:
+    """Return whether files are played again and again: there is a preview, and nothing says where they end."""
+    is_whole = options.part is None and options.frames is None
+    return options.preview and is_whole and all(source.kind == "uri" and not is_endless(source.target) for source in sources)
 
 
 def _set_text(element: Any, key: str, text: str) -> None:

@@ -160,7 +160,9 @@ def has_only_documents(configuration: Configuration, options: PlayOptions) -> bo
     """
     measured = configuration.file is None and not any(stream.stages for stream in configuration.streams)
     is_published = any(stream.publish for stream in configuration.streams)
-    return not (measured or is_published or options.out or options.save or options.show or configuration.callback)
+    return not (
+        measured or is_published or options.preview or options.out or options.save or options.show or configuration.callback
+    )
 
 
 def prepare(paths: Sequence[Path], read: Sequence[str]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,21 +183,40 @@ class Playlist(Feeder):
 
     Sources are added and removed while the pipeline plays, in the thread that changes its states. ``broken`` are the numbers of
     those that did not play to their end; ``on_error`` gets the first error of each. ``name`` is the source in the documents of
-    all frames, ``""``: the name of their file.
+    all frames, ``""``: the name of their file. ``is_looped``: after the last one comes the first one that is not broken.
     """
 
     tokens = ("concat", f"name={SOURCE}")
 
-    def __init__(self, pipeline: Any, sources: Sequence[Source], on_error: Callable[[Report], None], *, name: str = "") -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        sources: Sequence[Source],
+        on_error: Callable[[Report], None],
+        *,
+        name: str = "",
+        is_looped: bool = False,
+    ) -> None:
         self.broken: set[int] = set()
         self._pipeline, self._sources, self._on_error, self._name = pipeline, sources, on_error, name
         self._concat = pipeline.get_by_name(SOURCE)
-        self._waiting = iter(range(len(sources)))
+        self._waiting = self._endless_numbers() if is_looped else iter(range(len(sources)))
         self._playing: dict[int, _Playing] = {}
         self._cut_off: set[int] = set()  # by an end that was not theirs
         self._look_at = 0.0
         # The count of frames, where it is known.
-        self.total = len(sources) if all(is_picture(source.name) for source in sources) else None
+        is_counted = not is_looped and all(is_picture(source.name) for source in sources)
+        self.total = len(sources) if is_counted else None
+
+    def _endless_numbers(self) -> Iterator[int]:
+        """Yield numbers of sources, which go on counting when the list begins anew, while there is one that is not broken."""
+        count = len(self._sources)
+        for number in itertools.count():
+            broken = {each % count for each in self.broken}
+            if len(broken) == count:
+                return
+            if number % count not in broken:
+                yield number
 
     def begin(self, later: Callable[[Callable[[], Any]], None]) -> None:
         """Begin to play, once the pipeline is ready for frames; ``later`` calls a function in the thread of this call."""
@@ -215,7 +235,7 @@ class Playlist(Feeder):
     def source_of(self, element: str) -> Source | None:
         """Return the source that an element, given by its path, is part of."""
         found = _NUMBER.search(element)
-        return self._sources[int(found[1])] if found else None
+        return self._sources[int(found[1]) % len(self._sources)] if found else None
 
     def handle_error(self, report: Report) -> bool:
         """Go on with the next source if the error is that of a source; return True then."""
@@ -247,7 +267,7 @@ class Playlist(Feeder):
         try:
             ended = partial(self._later, partial(self._next, number))
             self._playing[number] = playing = _Playing(
-                self._pipeline, self._concat, self._sources[number], number, ended, self._name
+                self._pipeline, self._concat, self._sources[number % len(self._sources)], number, ended, self._name
             )
             playing.start()
         except Exception as error:  # noqa: BLE001 - nobody else in this thread would report it

@@ -94,18 +94,24 @@ _MUXERS = {
 _PICTURES = {".png": ("image/png", "pngenc"), ".jpg": ("image/jpeg", "jpegenc"), ".jpeg": ("image/jpeg", "jpegenc")}
 _PICTURE_TIMEOUT = 10 * Gst.SECOND
 ENCODER, MUXER = "encoder", "muxer"  # names of elements, to be followed by the index of the file
+GATE, PREVIEW = "gate", "preview"  # names of elements
+# Neither waits for anything, so that there is no queue, whose thread would cost something for each frame.
+_PREVIEW = ["tee.", "!", "valve", f"name={GATE}", "drop=true", "drop-mode=forward-sticky-events", "!"]
+_PREVIEW += ["appsink", f"name={PREVIEW}", "max-buffers=1", "drop=true", "sync=false", "async=false", "qos=false"]
 
 
 @dataclass(frozen=True)
 class Sinks:
     """The outputs of frames: ``files`` (videos, and pictures of the last frame), a ``window``.
 
-    Without a window, ``paced`` lets the frames go by at their own speed.
+    Without a window, ``paced`` lets the frames go by at their own speed. ``preview``: there is an element PREVIEW as well, which
+    keeps the newest frame while the element GATE lets frames through.
     """
 
     files: Sequence[Path] = ()
     window: bool = False
     paced: bool = False
+    preview: bool = False
     folder: Path = field(default_factory=lambda: Path(working_folder()))  # a library may change the working directory
 
     def check(self) -> None:
@@ -117,7 +123,7 @@ class Sinks:
             if ending in _PICTURES:
                 _expect(path, [_PICTURES[ending][1]])
             elif ending in _MUXERS:
-                _encoder(path, 0)
+                encoder_tokens(path, 0)
             else:
                 known = " ".join([*_MUXERS, *_PICTURES])
                 raise LaunchError(f"--save {path}: the ending {ending or '(none)'} is not known; it may be {known}.")
@@ -141,9 +147,12 @@ class Sinks:
             # gst-launch-1.0 may miss the end of a pipeline in which all sinks are not async; videos have to be so.
             branches.append(["fakesink", f"sync={'true' if self.paced and not live else 'false'}"])
         before = ["!", "identity", "single-segment=true"] if single_segment and self.files else []
-        if len(branches) == 1:
+        if len(branches) == 1 and not self.preview:
             return [*before, "!", "queue", "!", *branches[0]]
-        each = (token for branch in branches for token in ("tee.", "!", "queue", "!", *branch))
+        each = [token for branch in branches for token in ("tee.", "!", "queue", "!", *branch)]
+        if self.preview:
+            before += ["!", "clocksync"] if self.paced and not live else []  # so that frames are seen when their time has come
+            each += _PREVIEW
         return [*before, "!", "tee", "name=tee", *each]
 
     def renamed(self, rename: Callable[[Path], Path]) -> Sinks:
@@ -171,7 +180,7 @@ class Sinks:
 def _to_file(path: Path, index: int, converter: str, *, printed: bool) -> list[str]:
     picture = _PICTURES.get(path.suffix.lower())
     if picture is None:
-        return [converter, "!", *fitting(index), "!", *_encoder(path, index)]
+        return [converter, "!", *fitting(index), "!", *encoder_tokens(path, index)]
     if printed:
         location = quoted(as_text(path).replace("%", "%%"))
         return [converter, "!", picture[1], "!", "multifilesink", f"location={location}"]
@@ -192,7 +201,7 @@ def _write(path: Path, sink: Any) -> bool:
     return True
 
 
-def _encoder(path: Path, index: int) -> list[str]:
+def encoder_tokens(path: Path, index: int) -> list[str]:
     """Return the tokens of encoder, muxer and sink of a video. Raises LaunchError with the packages that have the elements."""
     muxer, encoders = _MUXERS[path.suffix.lower()]
     for name, properties, parsers in encoders:
@@ -222,8 +231,9 @@ _LONGEST = 200  # bytes of a stream's name in that of a file, which may have 255
 
 def sinks_of(stream: Stream, options: PlayOptions) -> Sinks:
     """Return the sinks of a stream. Raises LaunchError, PathError."""
-    paced = bool(stream.input.get("live-source"))
-    return Sinks([saved_as(name, stream) for name in options.save], window=options.show, paced=paced)
+    paced = options.preview or bool(stream.input.get("live-source"))
+    files = [saved_as(name, stream) for name in options.save]
+    return Sinks(files, window=options.show, paced=paced, preview=options.preview)
 
 
 def sinks_of_all(configuration: Configuration, options: PlayOptions) -> list[tuple[Stream, Sinks]]:

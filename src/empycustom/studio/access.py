@@ -1,0 +1,123 @@
+"""Who may have the page, and where it is served.
+
+What comes from elsewhere is refused: other hosts' names (DNS rebinding), other sites' pages, and, unless only this machine can
+reach the server, everybody without the token.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from empycustom.errors import LaunchError
+
+_COOKIE = "empycustom_studio"
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """Lets those pass who may have the page, and adds headers to all answers."""
+
+    def __init__(self, application: Any, *, token: str) -> None:
+        self._application, self._token = application, token
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope.get("headers", ())}
+        refusal = self._refusal(scope, headers)
+        if scope["type"] == "websocket":
+            if refusal:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008, "reason": bytes(refusal.body).decode()[:100]})
+            else:
+                await self._application(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                found = [(name, value) for name, value in message["headers"] if name.decode().title() not in _HEADERS]
+                message["headers"] = [*found, *((name.encode(), value.encode()) for name, value in _HEADERS.items())]
+            await send(message)
+
+        await (refusal or self._application)(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Any, headers: Mapping[str, str]) -> Response | None:
+        """Return the answer to those who get nothing else, None for others."""
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not _is_own_name(host, is_local=not self._token):
+            return PlainTextResponse(f"This page is not served as {host!r}; open the address that the program has printed.", 421)
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return PlainTextResponse("Pages of other sites may not use this one.", 403)
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            return PlainTextResponse("Only GET is answered.", 405, {"Allow": "GET, HEAD"})
+        return self._without_token(scope, headers) if self._token else None
+
+    def _without_token(self, scope: Any, headers: Mapping[str, str]) -> Response | None:
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if given and scope["type"] == "http" and self._is_token(given):
+            answer = RedirectResponse("/", 303)  # so that the token is not in the address any more
+            answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
+            return answer
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+        except CookieError:
+            cookie = None
+        if cookie is not None and self._is_token(cookie.value):
+            return None
+        return PlainTextResponse("Open the address that the program has printed, with its token.", 401)
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def _is_own_name(host: str, *, is_local: bool) -> bool:
+    """Return whether the Host of a request can only mean this machine: by DNS, other names may be made to mean it as well."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    with suppress(ValueError):
+        address = ipaddress.ip_address(name)
+        return address.is_loopback or not is_local
+    own = {"localhost"} if is_local else {"localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
+    return name.lower() in own
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address; port 0: a free one. Raises LaunchError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise LaunchError(f"--host {host}: {error.strerror or error}") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        what = f"--host {host}, --port {port}" if port else f"--host {host}"
+        raise LaunchError(f"{what}: {error.strerror}; another program may use it. Give another --port, 0: a free one.") from error
+    return bound
+
+
+def is_local(host: socket.socket) -> bool:
+    """Return whether only this machine can reach what is bound."""
+    return ipaddress.ip_address(host.getsockname()[0]).is_loopback

@@ -1,0 +1,194 @@
+"""Pictures of a stream while it plays, each with its document: made when somebody wants one, at no cost for other frames."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from empycustom.errors import LaunchError
+from empycustom.gstreamer import Gst
+from empycustom.model import keys
+from empycustom.model.serialize import dumps
+from empycustom.session.branch import Branch
+from empycustom.session.parts import build
+from empycustom.session.sinks import GATE, PREVIEW
+
+LONGEST_SIDE = 1920  # of a picture; larger frames are scaled
+_QUALITY = 80
+_WAIT = 200 * Gst.MSECOND  # for a frame
+_ENCODING = 5 * Gst.SECOND  # at most
+_IDLE_S = 1.0  # after that nobody watches
+_RETRY_S = 0.05
+_DOCUMENTS = 64  # of the last frames: a picture is of one of them
+_HISTORY_S, _HISTORY_BYTES = 10.0, 32 << 20
+_SMALLER = f"width=(int)[1,{LONGEST_SIDE}],height=(int)[1,{LONGEST_SIDE}],pixel-aspect-ratio=1/1"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A frame as JPEG, with its document, which is JSON.
+
+    ``number`` counts the frames of the stream, ``width`` and ``height`` are pixels of the frame that the document is about; the
+    JPEG may be smaller. ``at_s`` is the time of the clock ``time.monotonic`` when it was made.
+    """
+
+    stream: str
+    number: int
+    width: int
+    height: int
+    document: str
+    jpeg: bytes
+    at_s: float
+
+    def message(self) -> bytes:
+        """Return it as one message: the length of a header in 4 bytes (big endian), the header (JSON), the JPEG."""
+        about = f'"number":{self.number},"width":{self.width},"height":{self.height}'
+        header = f'{{"stream":{dumps(self.stream)},{about},"document":{self.document}}}'.encode()
+        return len(header).to_bytes(4, "big") + header + self.jpeg
+
+
+class Preview:
+    """Makes pictures of one stream, in a thread of its own; ``deliver`` gets each there.
+
+    Any thread may call its methods. ``history`` has the pictures of the last seconds. ``problem`` is why there are none, ``""``.
+    """
+
+    def __init__(self, stream: str, deliver: Callable[[Picture], None]) -> None:
+        self.stream, self._deliver = stream, deliver
+        self.history: deque[Picture] = deque()
+        self.problem = ""
+        self._branch: Branch | None = None
+        self._documents: deque[tuple[int, str]] = deque(maxlen=_DOCUMENTS)
+        self._count = 0
+        self._wanted = threading.Event()
+        self._is_closed = False
+        self._encoder: _Encoder | None = None
+        self._thread = threading.Thread(target=self._run, name="empycustom preview", daemon=True)
+        self._thread.start()
+
+    def attach(self, branch: Branch | None) -> None:
+        """Show this stream from now on; None: nothing."""
+        self._branch = branch
+
+    def note(self, document: str) -> None:
+        """Keep the document of a frame, which comes before its frame does."""
+        self._count += 1
+        self._documents.append((self._count, document))
+
+    def want(self) -> None:
+        """Let one picture be made."""
+        self._wanted.set()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._is_closed = True
+        self._wanted.set()
+        self._thread.join(10)
+
+    def recent(self) -> list[Picture]:
+        """Return the pictures of the last seconds, oldest first."""
+        return list(self.history)
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            if not self._wanted.wait(_IDLE_S):
+                self._ignore_frames()
+                self._wanted.wait()
+            elif picture := self._next():
+                self._wanted.clear()
+                self._keep(picture)
+                self._deliver(picture)
+        if self._encoder:
+            self._encoder.close()
+
+    def _keep(self, picture: Picture) -> None:
+        self.history.append(picture)
+        size = sum(len(each.jpeg) for each in self.history)
+        while size > _HISTORY_BYTES or picture.at_s - self.history[0].at_s > _HISTORY_S:
+            size -= len(self.history.popleft().jpeg)
+
+    def _elements(self) -> tuple[Any, Any]:
+        """Return the elements that let frames through, and that have the newest one; None where nothing plays."""
+        branch = self._branch
+        outlet = branch.outlet if branch else None
+        return (outlet.bin.get_by_name(GATE), outlet.bin.get_by_name(PREVIEW)) if outlet else (None, None)
+
+    def _ignore_frames(self) -> None:
+        gate, sink = self._elements()
+        if gate:
+            gate.set_property("drop", True)
+            sink.emit("try-pull-sample", 0)  # it would keep a buffer, which upstream may need
+
+    def _next(self) -> Picture | None:
+        """Return a picture of the newest frame that was not shown yet; None: none has come for a moment."""
+        gate, sink = self._elements()
+        if gate and gate.get_property("drop"):
+            gate.set_property("drop", False)
+        sample: Any = sink.emit("try-pull-sample", _WAIT) if sink else None
+        found = self._document_of(sample.get_buffer().pts) if sample else None
+        if sample is None or found is None:
+            time.sleep(_RETRY_S)  # what has stopped does not wait
+            return None
+        structure = sample.get_caps().get_structure(0)
+        width, height = structure.get_value("width"), structure.get_value("height")
+        try:
+            jpeg = self._encode(sample)
+        except LaunchError as error:
+            self.problem = str(error)
+            time.sleep(_IDLE_S)
+            return None
+        self.problem = ""
+        return Picture(self.stream, found[0], width, height, found[1], jpeg, time.monotonic())
+
+    def _document_of(self, pts: int) -> tuple[int, str] | None:
+        """Return number and document of the frame with that time. A time may come again where files are played again."""
+        needle = f'"{keys.BUF_PTS}":{-1 if pts == Gst.CLOCK_TIME_NONE else pts},'
+        documents = list(self._documents)
+        return next((each for each in reversed(documents) if needle in each[1]), None)
+
+    def _encode(self, sample: Any) -> bytes:
+        caps = sample.get_caps()
+        if self._encoder is None or not self._encoder.caps.is_equal(caps):
+            if self._encoder:
+                self._encoder.close()
+            self._encoder = None
+            self._encoder = _Encoder(caps)
+        try:
+            return self._encoder.encode(sample)
+        except LaunchError:
+            self._encoder.close()
+            self._encoder = None
+            raise
+
+
+class _Encoder:
+    """Makes JPEGs of frames with ``caps``. Raises LaunchError."""
+
+    def __init__(self, caps: Any) -> None:
+        self.caps = caps
+        converter = "nvvideoconvert" if caps.get_features(0).contains("memory:NVMM") else "videoconvert"
+        self._pipeline = build(
+            f"appsrc name=in format=time max-buffers=2 ! {converter} ! videoscale ! video/x-raw,format=I420,{_SMALLER} "
+            f"! jpegenc quality={_QUALITY} ! appsink name=out sync=false"
+        )
+        self._in, self._out = self._pipeline.get_by_name("in"), self._pipeline.get_by_name("out")
+        self._in.set_property("caps", caps)
+        self._pipeline.set_state(Gst.State.PLAYING)
+
+    def encode(self, sample: Any) -> bytes:
+        self._in.emit("push-buffer", sample.get_buffer())
+        made = self._out.emit("try-pull-sample", _ENCODING)
+        if made is None:
+            message = self._pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR)
+            why = message.parse_error()[0].message if message else f"the encoder does not answer for {_ENCODING // Gst.SECOND} s"
+            raise LaunchError(f"frames of {self.caps.to_string()} cannot be shown: {why}")
+        buffer = made.get_buffer()
+        jpeg: bytes = buffer.extract_dup(0, buffer.get_size())
+        return jpeg
+
+    def close(self) -> None:
+        self._pipeline.set_state(Gst.State.NULL)

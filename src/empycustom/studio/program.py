@@ -1,0 +1,280 @@
+"""``empycustom studio``: plays a session again and again, until Ctrl-C, and shows it on a page."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+import webbrowser
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from empycustom.config.streams import Configuration, Stage, Stream
+from empycustom.errors import EmPyCustomError, LaunchError, LibraryError
+from empycustom.library.load import names_in
+from empycustom.outputs.queued import Waiter
+from empycustom.session import PlayOptions
+from empycustom.session.branch import Branch
+from empycustom.session.console import DONE, INTERRUPTED, print_error, show
+from empycustom.session.outputs import LineWriter
+from empycustom.session.play import Session
+from empycustom.session.player import Interrupts
+from empycustom.studio.access import is_local, listen
+from empycustom.studio.clip import make_clip
+from empycustom.studio.preview import Preview
+from empycustom.studio.server import Server
+from empycustom.studio.status import Status
+from empycustom.text import as_path
+
+_LOOK_EVERY_S = 0.3
+_QUIET_S = 0.3  # after a change, until an editor has written all
+_NEEDED = ("starlette", "uvicorn", "websockets", "watchfiles")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the page is served. ``opens``: a browser is opened."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    opens: bool = False
+
+
+class Studio:
+    """One ``empycustom studio``. ``read`` returns what is to be played, None after Ctrl-C; ``command`` is what was typed.
+
+    It is the source of the server, whose threads call it.
+    """
+
+    def __init__(self, read: Callable[[], Configuration | None], options: PlayOptions, address: Address, command: str) -> None:
+        self.command = command
+        self._read, self._options, self._address = read, options, address
+        self._status = Status(lambda: self._server.tell())
+        self._previews: dict[str, Preview] = {}
+        self._session: Session | None = None
+        self._configuration: Configuration | None = None
+        self._writer: LineWriter | None = None
+
+    def play(self) -> int:
+        """Play until Ctrl-C; return the exit code. Raises EmPyCustomError where it cannot begin."""
+        configuration = self._read()
+        if configuration is None:
+            return INTERRUPTED
+        bound = listen(self._address.host, self._address.port)
+        token = "" if is_local(bound) else secrets.token_urlsafe(24)
+        self._server = Server(self, bound, token=token)
+        self._expect(configuration)
+        self._server.start()
+        self._status.observe()
+        try:
+            self._print_address()
+            return self._play_on(configuration)
+        finally:
+            self._status.ignore()
+            self._server.stop()
+            for preview in self._previews.values():
+                preview.close()
+            self._close_writer()
+
+    def _print_address(self) -> None:
+        address = self._server.address
+        show(f"Studio: {address}")
+        if self._address.opens and not webbrowser.open(address):
+            print_error("no browser can be opened here; open the address yourself", kind="warning")
+
+    def _play_on(self, configuration: Configuration) -> int:
+        interrupts = Interrupts()
+        while True:
+            if (code := self._play_once(configuration)) is not None:
+                return code
+            with interrupts.counted():
+                while True:
+                    self._wait_for_change(interrupts)
+                    if interrupts.count:
+                        return INTERRUPTED
+                    try:
+                        found = self._read()
+                    except EmPyCustomError as error:
+                        self._fail(error)
+                        continue
+                    if found is None:
+                        return INTERRUPTED
+                    configuration = found
+                    self._expect(configuration)
+                    break
+
+    def _play_once(self, configuration: Configuration) -> int | None:
+        """Play one session to its end; return the exit code after Ctrl-C, else None."""
+        try:
+            session = Session(_for_preview(configuration), self._options, self._open, notify=self._notify, attached=self._attach)
+        except EmPyCustomError as error:
+            self._fail(error)
+            return None
+        self._session = session
+        try:
+            code = session.play()
+        finally:
+            self._session = None
+            for preview in self._previews.values():
+                preview.attach(None)
+        if session.interrupts.count:
+            return INTERRUPTED
+        self._status.wait_for("It has ended; it is played again when a file of it is saved." if code == DONE else _AGAIN)
+        return None
+
+    def _expect(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        names = [name_of(stream) for stream in configuration.streams]
+        self._status.expect(names)
+        for name in names:
+            if name not in self._previews:
+                self._previews[name] = Preview(name, self._server.deliver)
+
+    def _fail(self, error: EmPyCustomError) -> None:
+        print_error(error.reported, error.details)
+        self._status.fail(error.reported, error.details, error)
+        self._status.wait_for(_AGAIN)
+
+    def _wait_for_change(self, interrupts: Interrupts) -> None:
+        """Wait until a file of what is played was saved, or Ctrl-C."""
+        before = self._files()
+        while not interrupts.count and self._files() == before:
+            time.sleep(_LOOK_EVERY_S)
+        now = None
+        while not interrupts.count and now != (now := self._files()):
+            time.sleep(_QUIET_S)
+
+    def _files(self) -> dict[str, int]:
+        """Return when the Python files beside libraries, and the configuration, were changed."""
+        configuration = self._configuration
+        assert configuration, "it was read"
+        files = [stage.properties.get("custom-lib", "") for stream in configuration.streams for stage in stream.stages]
+        paths = {as_path(str(file)) for file in files if str(file).endswith(".py")}
+        found = {path for library in paths for path in _beside(library)}
+        if configuration.file:
+            found |= {configuration.file, *_beside(configuration.file.absolute())}
+        stamps: dict[str, int] = {}
+        for path in found:
+            with suppress(OSError):
+                stamps[str(path)] = os.stat(path).st_mtime_ns
+        return stamps
+
+    # For the session: in its threads.
+
+    def _open(self, session: Session) -> LineWriter:
+        if self._writer is None:  # else the files of the last session go on
+            self._writer = _Writer(session.configuration, self._options, self._previews)
+        return self._writer
+
+    def _close_writer(self) -> None:
+        if self._writer:
+            for error in self._writer.close(lambda: False):
+                print_error(str(error))
+
+    def _attach(self, branch: Branch) -> None:
+        name = name_of(branch.stream)
+        self._status.attach(name, branch)
+        self._previews[name].attach(branch)
+
+    def _notify(self, stream: Stream, kind: str, text: str, details: str) -> None:
+        if kind == "debug":
+            return
+        print_error(text, details, kind=kind)
+        if kind in ("error", "warning"):
+            self._status.report(name_of(stream), kind, text, details)
+
+    # For the server.
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all streams."""
+        return list(self._previews)
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return how the streams do, as values of JSON."""
+        return self._status.values()
+
+    def want(self, stream: str) -> None:
+        """Let one picture of a stream be made."""
+        self._previews[stream].want()
+
+    def clip(self, stream: str) -> tuple[str, bytes]:
+        """Return name and content of a video of the last seconds. Raises LaunchError."""
+        ending, content = make_clip(self._previews[stream].recent())
+        return f"{stream}-{time.strftime('%Y%m%d-%H%M%S')}{ending}", content
+
+    def set_options(self, stream: str, library: int, options: dict[str, Any]) -> None:
+        """Set all options of a library. Raises OptionError, ConfigurationError, LaunchError."""
+        session = self._session
+        branches = [branch for branch in session.branches if name_of(branch.stream) == stream] if session else []
+        if not session or not branches:
+            raise LaunchError("nothing is played now")
+        (branch,) = branches
+        stages = branch.stream.stages
+        if not 0 <= library < len(stages):
+            raise LaunchError(f"there is no library {library}")
+        self._status.check_options(stream, library, options)
+        changed = replace(stages[library], properties={**stages[library].properties, "options": json.dumps(options)})
+        after = replace(branch.stream, stages=(*stages[:library], changed, *stages[library + 1 :]))
+        before = session.configuration
+        streams = tuple(after if name_of(each) == stream else each for each in before.streams)
+        session.change(replace(before, streams=streams))
+
+
+_AGAIN = "It is played again when a file of it is saved."
+
+
+class _Writer(LineWriter):
+    """Writes documents as a run does, and lets the previews have them."""
+
+    def __init__(self, configuration: Configuration, options: PlayOptions, previews: dict[str, Preview]) -> None:
+        super().__init__(configuration, options, on_closed=lambda: None)
+        self._previews = previews
+
+    def document(self, stream: Stream, document: str, waiter: Waiter) -> bool:
+        """Queue a document, and keep it for its picture."""
+        self._previews[name_of(stream)].note(document)
+        return super().document(stream, document, waiter)
+
+
+def name_of(stream: Stream) -> str:
+    """Return the name of a stream on the page."""
+    return stream.name or "stream"
+
+
+def _beside(path: Path) -> list[Path]:
+    """Return the Python files in the folder of a file."""
+    with suppress(OSError):
+        return [Path(entry.path) for entry in os.scandir(path.absolute().parent) if entry.name.endswith(".py")]
+    return []
+
+
+def _for_preview(configuration: Configuration) -> Configuration:
+    """Return the configuration with libraries that are loaded anew when they are saved, and whose errors do not end it."""
+    streams = (
+        replace(stream, stages=tuple(_stage_for_preview(stage) for stage in stream.stages)) for stream in configuration.streams
+    )
+    return replace(configuration, streams=tuple(streams))
+
+
+def _stage_for_preview(stage: Stage) -> Stage:
+    library = stage.properties.get("custom-lib")
+    if not library:
+        return stage
+    try:
+        is_mandatory = "MANDATORY" in names_in(str(library))  # no frame may pass it
+    except LibraryError:  # which is reported when it is loaded
+        is_mandatory = False
+    usual = {"reload": True, "on-error": "drop" if is_mandatory else "pass"}
+    return replace(stage, properties={**usual, **stage.properties})
+
+
+def check_packages() -> None:
+    """Raise LaunchError, with what to install, where a package is missing."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise LaunchError(f'studio needs {", ".join(missing)}: pip install "empycustom[studio]"')

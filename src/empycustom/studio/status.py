@@ -1,0 +1,291 @@
+"""How the streams and libraries of a session do, and what is wrong with them, as values for the page."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from empycustom.config.launch import element_of, name_of
+from empycustom.elements import failures
+from empycustom.elements.perf import CallTimes
+from empycustom.elements.properties import read_object
+from empycustom.errors import CallbackTooSlowError, EmPyCustomError, LaunchError, LibraryError, ReloadError
+from empycustom.library.declared import Option
+from empycustom.session.branch import Branch
+from empycustom.session.parts import exists
+from empycustom.text import for_people, without_secrets
+
+_AROUND = 4  # lines before and after the one that failed
+_MOST_PROBLEMS = 20  # of one library, or of one stream
+_RECENT = 60  # points of the plot of call times
+_WINDOW_S = 10.0  # of percentiles
+_LONGEST_TEXT = 20_000
+_numbers = itertools.count(1)
+
+
+def problem_of(kind: str, text: str, details: str = "", error: BaseException | None = None) -> dict[str, Any]:
+    """Return a problem as the page gets it. Of an error of a library it has the place in the file.
+
+    It does not refer to the error, whose traceback would keep buffers.
+    """
+    found: dict[str, Any] = {"id": str(next(_numbers)), "kind": kind, "text": text, "traceback": details[-_LONGEST_TEXT:]}
+    found |= {"file": "", "line": None, "around": [], "frame": "", "new_version": isinstance(error, ReloadError)}
+    if isinstance(error, LibraryError):
+        found |= {"file": error.library, "line": error.line, "frame": error.frame}
+    return found
+
+
+def _lines_around(file: str, line: int) -> list[tuple[int, str]]:
+    try:
+        lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # it is gone; the sentence has its place
+        return []
+    first = max(0, line - 1 - _AROUND)
+    return [(first + number, text[:400]) for number, text in enumerate(lines[first : line + _AROUND], 1)]
+
+
+class LibraryStatus:
+    """How one library does. ``index`` is the place of its stage in the stream, ``element`` what runs it."""
+
+    def __init__(self, index: int, element: Any, typed: str) -> None:
+        self.index, self.element, self.typed = index, element, typed
+        self.problems: list[dict[str, Any]] = []
+        self.version = 0
+        self._facts: Any = None  # of the version that runs
+        self._recent: deque[float | None] = deque(maxlen=_RECENT)
+        self._before = (0, 0)
+        self._windows: deque[tuple[float, CallTimes]] = deque()
+        self._files: dict[str, Any] = {}  # of problems, as they were
+
+    def add(self, problem: dict[str, Any]) -> None:
+        """Show a problem, in the place of one that is the same."""
+        if problem["line"]:
+            problem["around"] = _lines_around(problem["file"], problem["line"])
+        kept = [each for each in self.problems if each["text"] != problem["text"]]
+        self.problems = [*kept[-_MOST_PROBLEMS + 1 :], problem]
+        self._files[problem["id"]] = _stamp(problem["file"])
+
+    def update(self) -> None:
+        """Look what has changed. A new version that runs has no problems yet; one that failed is tried again once it is saved."""
+        facts = self.element.library_facts
+        if facts is not None and facts is not self._facts:
+            if self._facts is not None:
+                self.problems = []
+            self.version += 1
+            self._facts = facts
+        self.problems = [
+            each for each in self.problems if not each["new_version"] or _stamp(each["file"]) == self._files.get(each["id"])
+        ]
+        self._files = {each["id"]: self._files[each["id"]] for each in self.problems}
+
+    def values(self) -> dict[str, Any]:
+        """Return it as values of JSON."""
+        facts, tally = self.element.library_facts, self.element.tally
+        is_loaded = facts is not None
+        given = self.element.get_property("options")
+        workers = self.element.get_property("workers")
+        return {
+            "index": self.index,
+            "name": os.path.basename(self.typed),
+            "path": self.typed,
+            "state": "not loaded" if not is_loaded else "failing" if self.problems else "running",
+            "version": self.version,
+            "calls": tally.processed,
+            "passed": tally.buffers - tally.processed,
+            **{name: getattr(tally, name) for name in ("dropped", "errors", "restarts", "skipped", "waited")},
+            "workers": workers,
+            "call_ms": self._call_ms(tally.times),
+            "options": _options(given),
+            "declared": _declared(facts.declared.options) if is_loaded and facts.declared else None,
+            "problems": self.problems,
+        }
+
+    def _call_ms(self, times: CallTimes) -> dict[str, Any]:
+        """Return percentiles of the last seconds, and the means between the last looks."""
+        now = time.monotonic()
+        total, calls = times.total
+        if total < self._before[0]:  # it began anew
+            self._before, self._windows = (0, 0), deque()
+        spent, made = total - self._before[0], calls - self._before[1]
+        self._before = total, calls
+        if made:
+            self._recent.append(round(spent / made / 1e6, 4))
+        self._windows.append((now, times.copy()))
+        while len(self._windows) > 2 and now - self._windows[1][0] > _WINDOW_S:
+            self._windows.popleft()
+        window = times.since(self._windows[0][1]) if len(self._windows) > 1 else times
+        window = window if window.total[1] else times
+        shown = {f"p{percent}": round(window.percentile_ns(percent) / 1e6, 4) for percent in (50, 95)}
+        return {**(shown if calls else dict.fromkeys(shown)), "recent": list(self._recent)}
+
+
+def _options(given: str | None) -> dict[str, Any]:
+    try:
+        return read_object("options", given)
+    except (EmPyCustomError, OSError):  # which is a problem that is shown already
+        return {}
+
+
+def _declared(options: dict[str, Option]) -> list[dict[str, Any]]:
+    return [{"name": name, "kind": option.kind, **vars(option)} for name, option in options.items()]
+
+
+def _stamp(file: str) -> Any:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+class StreamStatus:
+    """How one stream does, over all sessions that play it. ``waiting``: why it is not played."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.waiting = name, ""
+        self.branch: Branch | None = None
+        self.problems: list[dict[str, Any]] = []
+        self.libraries: list[LibraryStatus] = []
+        self._speed: deque[tuple[float, int]] = deque(maxlen=4)
+
+    def attach(self, branch: Branch) -> None:
+        """Show a stream that begins to play: nothing is wrong with it yet."""
+        found = []
+        for index, stage in enumerate(branch.stream.stages):
+            if element_of(stage, exists) == "empycustom":
+                element = branch.element(name_of(stage, index))
+                found.append(LibraryStatus(index, element, str(stage.properties.get("custom-lib", ""))))
+        self.libraries, self.problems, self.branch, self.waiting = found, [], branch, ""
+        self._speed.clear()
+
+    def library_of(self, element: Any) -> LibraryStatus | None:
+        """Return the library that an element runs, None: it is another element."""
+        return next((each for each in self.libraries if each.element == element), None)
+
+    def add(self, problem: dict[str, Any]) -> None:
+        """Show a problem of the stream, unless it is that of a library, which is shown there."""
+        texts = {for_people(each["text"]) for library in self.libraries for each in library.problems}
+        if for_people(problem["text"]) not in texts:
+            kept = [each for each in self.problems if each["text"] != problem["text"]]
+            self.problems = [*kept[-_MOST_PROBLEMS + 1 :], problem]
+
+    def values(self) -> dict[str, Any]:
+        """Return it as values of JSON."""
+        branch = self.branch
+        for library in self.libraries:
+            library.update()
+        frames = branch.frames if branch else 0
+        self._speed.append((time.monotonic(), frames))
+        (then, before), (now, after) = self._speed[0], self._speed[-1]
+        return {
+            "name": self.name,
+            "state": self._state(frames),
+            "text": self.waiting,
+            "frames": frames,
+            "rate": round((after - before) / (now - then), 1) if now > then else None,
+            "frame_ms": _frame_ms(branch),
+            "libraries": [library.values() for library in self.libraries],
+            "problems": self.problems,
+        }
+
+    def _state(self, frames: int) -> str:
+        branch = self.branch
+        if branch is None or self.waiting:
+            return "waiting" if self.waiting else "starting"
+        if branch.is_reconnecting:
+            return "reconnecting"
+        if branch.outlet and branch.outlet.ended:
+            return "ended"
+        return "playing" if frames else "starting"
+
+
+def _frame_ms(branch: Branch | None) -> float | None:
+    pad = branch.aimeta.get_static_pad("src") if branch and branch.outlet else None
+    caps = pad.get_current_caps() if pad else None
+    if caps is None:
+        return None
+    known, top, bottom = caps.get_structure(0).get_fraction("framerate")
+    return round(1000 * bottom / top, 3) if known and top else None
+
+
+class Status:
+    """How all streams do. Any thread may call its methods; ``changed`` is called, in any thread, when something went wrong."""
+
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self.streams: dict[str, StreamStatus] = {}
+        self._changed, self._lock = changed, threading.Lock()
+        self._posted: deque[tuple[Any, dict[str, Any]]] = deque(maxlen=_MOST_PROBLEMS)
+
+    def observe(self) -> None:
+        """Begin to take what goes wrong in elements."""
+        failures.observers.append(self._on_error)
+
+    def ignore(self) -> None:
+        """Take nothing more from elements."""
+        failures.observers.remove(self._on_error)
+
+    def expect(self, names: list[str]) -> None:
+        """Show these streams."""
+        with self._lock:
+            self.streams = {name: self.streams.get(name) or StreamStatus(name) for name in names}
+
+    def attach(self, name: str, branch: Branch) -> None:
+        """Show a stream that begins to play."""
+        with self._lock:
+            self.streams[name].attach(branch)
+
+    def check_options(self, name: str, library: int, options: dict[str, Any]) -> None:
+        """Raise OptionError where a library does not take options, LaunchError where there is no such library."""
+        found = [each for each in self.streams[name].libraries if each.index == library] if name in self.streams else []
+        facts = found[0].element.library_facts if found else None
+        if facts is None:
+            raise LaunchError("the library is not loaded now")
+        facts.check_options(options)
+
+    def report(self, name: str, kind: str, text: str, details: str) -> None:
+        """Show a problem of a stream that is not one of a library."""
+        with self._lock:
+            self._sort()
+            self.streams[name].add(problem_of(kind, text, details))
+        self._changed()
+
+    def fail(self, text: str, details: str = "", error: BaseException | None = None) -> None:
+        """Show on all streams why nothing is played."""
+        with self._lock:
+            for stream in self.streams.values():
+                stream.add(problem_of("error", text, details, error))
+        self._changed()
+
+    def wait_for(self, text: str) -> None:
+        """Show what all streams wait for; ``""``: for nothing."""
+        with self._lock:
+            for stream in self.streams.values():
+                stream.waiting = text
+        self._changed()
+
+    def values(self) -> list[dict[str, Any]]:
+        """Return it as values of JSON."""
+        with self._lock:
+            self._sort()
+            return [stream.values() for stream in self.streams.values()]
+
+    def _sort(self) -> None:
+        """Give each problem that elements have posted to its library; those of other elements come by :meth:`report`."""
+        while self._posted:
+            element, problem = self._posted.popleft()
+            for library in filter(None, (stream.library_of(element) for stream in self.streams.values())):
+                library.update()
+                library.add(problem)
+
+    def _on_error(self, element: Any, kind: str, error: BaseException) -> None:
+        """Keep what an element posts, in the thread where it happens, which does not wait here."""
+        if kind != "info" and not isinstance(error, CallbackTooSlowError):
+            text = without_secrets(failures.sentence(error))
+            self._posted.append((element, problem_of(kind, text, failures.details(error), error)))
+            self._changed()
