@@ -23,8 +23,6 @@ from empycustom.publish.destinations import check_uri
 from empycustom.session import Part, PlayOptions
 from empycustom.session.branch import described
 from empycustom.session.checks import (
-    check_changes,
-    check_stages,
     missing_sources,
     places_outside,
     problems,
@@ -309,13 +307,8 @@ class TypedChanges:
                 self._apply(line.strip())
 
     def _apply(self, setting: str) -> None:
-        before = self._session.configuration
         try:
-            after = before.changed(setting)
-            check_stages(after)
-            for old, new in zip(before.streams, after.streams, strict=True):
-                check_changes(old, new)
-            self._session.change(after)
+            self._session.set(setting)
         except (EmPyCustomError, OSError) as error:
             print_error(
                 f"{str(error).rstrip('.')}; nothing is changed", kind="warning", lines=isinstance(error, ConfigurationError)

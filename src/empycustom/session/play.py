@@ -19,6 +19,7 @@ from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError
 from empycustom.gstreamer import Gst
 from empycustom.session import PlayOptions
 from empycustom.session.branch import Branch
+from empycustom.session.checks import check_changes, check_stages
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, serialize_debuggers
 from empycustom.session.documents import Notifier, Publisher, SignalCallback, StreamNotify, Writer
 from empycustom.session.parts import Report, build, build_bin, exists, in_background
@@ -244,8 +245,8 @@ class Session:
 
     ``writer`` makes what gets documents and events. ``notify`` is called in any thread with what happens to a stream: the stream,
     the kind (error, warning, info, debug), a text and its details. ``attached`` is called with each stream that has its elements,
-    before it plays, in the thread of its player. ``end`` may be called by any thread. Raises LibraryError if the signal callback
-    cannot be loaded, LaunchError or PathError if a file cannot be written.
+    before it plays, in the thread of its player. ``adapt`` makes what is played of each configuration. ``end`` may be called by
+    any thread. Raises LibraryError if the signal callback cannot be loaded, LaunchError or PathError if a file cannot be written.
     """
 
     def __init__(
@@ -256,8 +257,10 @@ class Session:
         *,
         notify: StreamNotify = lambda _stream, _kind, _text, _details: None,
         attached: Callable[[Branch], None] = lambda _branch: None,
+        adapt: Callable[[Configuration], Configuration] = lambda configuration: configuration,
     ) -> None:
-        self.configuration = configuration
+        self._adapt = adapt
+        self.configuration = configuration = adapt(configuration)
         self.interrupts = Interrupts()
         found, warned = configuration.callback, dict[str, object]()
         # First what may fail, then what empties files.
@@ -296,6 +299,17 @@ class Session:
             self.configuration = configuration
             for branch, stream in zip(self.branches, configuration.streams, strict=True):
                 branch.change(stream)
+
+    def set(self, setting: str) -> None:
+        """Set an option of the configuration file, ``KEY=VALUE`` or ``STREAM:KEY=VALUE``; any thread may call this.
+
+        Raises ConfigurationError, LaunchError, OSError; then nothing is changed.
+        """
+        before, after = self.configuration, self._adapt(self.configuration.changed(setting))
+        check_stages(after)
+        for old, new in zip(before.streams, after.streams, strict=True):
+            check_changes(old, new)
+        self.change(after)
 
     def play(
         self,

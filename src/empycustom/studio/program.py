@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
 import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from empycustom.config.streams import Configuration, Stage, Stream
-from empycustom.errors import EmPyCustomError, LaunchError, LibraryError
-from empycustom.library.load import names_in
+from empycustom.config.streams import Configuration, Stream
+from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.outputs.queued import Waiter
 from empycustom.session import PlayOptions
 from empycustom.session.branch import Branch
@@ -26,6 +24,7 @@ from empycustom.session.play import Session
 from empycustom.session.player import Interrupts
 from empycustom.studio.access import is_local, listen
 from empycustom.studio.clip import make_clip
+from empycustom.studio.controls import Controls, name_of
 from empycustom.studio.preview import Preview
 from empycustom.studio.server import Server
 from empycustom.studio.status import Status
@@ -56,7 +55,7 @@ class Studio:
         self._read, self._options, self._address = read, options, address
         self._status = Status(lambda: self._server.tell())
         self._previews: dict[str, Preview] = {}
-        self._session: Session | None = None
+        self._controls = Controls()
         self._configuration: Configuration | None = None
         self._writer: LineWriter | None = None
 
@@ -98,7 +97,7 @@ class Studio:
                     if interrupts.count:
                         return INTERRUPTED
                     try:
-                        found = self._read()
+                        found = self._read_again()
                     except EmPyCustomError as error:
                         self._fail(error)
                         continue
@@ -108,18 +107,32 @@ class Studio:
                     self._expect(configuration)
                     break
 
+    def _read_again(self) -> Configuration | None:
+        """Return what is to be played, with what was set on the page."""
+        found = self._read()
+        for setting in self._controls.settings if found else ():
+            found = found and found.changed(setting)
+        return found
+
     def _play_once(self, configuration: Configuration) -> int | None:
         """Play one session to its end; return the exit code after Ctrl-C, else None."""
         try:
-            session = Session(_for_preview(configuration), self._options, self._open, notify=self._notify, attached=self._attach)
+            session = Session(
+                configuration,
+                self._options,
+                self._open,
+                notify=self._notify,
+                attached=self._attach,
+                adapt=self._controls.adapted,
+            )
         except EmPyCustomError as error:
             self._fail(error)
             return None
-        self._session = session
+        self._controls.session = session
         try:
             code = session.play()
         finally:
-            self._session = None
+            self._controls.session = None
             for preview in self._previews.values():
                 preview.attach(None)
         if session.interrupts.count:
@@ -196,7 +209,7 @@ class Studio:
 
     def status(self) -> list[dict[str, Any]]:
         """Return how the streams do, as values of JSON."""
-        return self._status.values()
+        return [{**values, "settings": self._controls.values(values["name"])} for values in self._status.values()]
 
     def want(self, stream: str) -> None:
         """Let one picture of a stream be made."""
@@ -208,21 +221,13 @@ class Studio:
         return f"{stream}-{time.strftime('%Y%m%d-%H%M%S')}{ending}", content
 
     def set_options(self, stream: str, library: int, options: dict[str, Any]) -> None:
-        """Set all options of a library. Raises OptionError, ConfigurationError, LaunchError."""
-        session = self._session
-        branches = [branch for branch in session.branches if name_of(branch.stream) == stream] if session else []
-        if not session or not branches:
-            raise LaunchError("nothing is played now")
-        (branch,) = branches
-        stages = branch.stream.stages
-        if not 0 <= library < len(stages):
-            raise LaunchError(f"there is no library {library}")
+        """Set all options of a library. Raises EmPyCustomError."""
         self._status.check_options(stream, library, options)
-        changed = replace(stages[library], properties={**stages[library].properties, "options": json.dumps(options)})
-        after = replace(branch.stream, stages=(*stages[:library], changed, *stages[library + 1 :]))
-        before = session.configuration
-        streams = tuple(after if name_of(each) == stream else each for each in before.streams)
-        session.change(replace(before, streams=streams))
+        self._controls.set_options(stream, library, options)
+
+    def set(self, stream: str, name: str, value: Any) -> None:
+        """Set an option of the configuration file. Raises EmPyCustomError, OSError."""
+        self._controls.set(stream, name, value)
 
 
 _AGAIN = "It is played again when a file of it is saved."
@@ -241,36 +246,11 @@ class _Writer(LineWriter):
         return super().document(stream, document, waiter)
 
 
-def name_of(stream: Stream) -> str:
-    """Return the name of a stream on the page."""
-    return stream.name or "stream"
-
-
 def _beside(path: Path) -> list[Path]:
     """Return the Python files in the folder of a file."""
     with suppress(OSError):
         return [Path(entry.path) for entry in os.scandir(path.absolute().parent) if entry.name.endswith(".py")]
     return []
-
-
-def _for_preview(configuration: Configuration) -> Configuration:
-    """Return the configuration with libraries that are loaded anew when they are saved, and whose errors do not end it."""
-    streams = (
-        replace(stream, stages=tuple(_stage_for_preview(stage) for stage in stream.stages)) for stream in configuration.streams
-    )
-    return replace(configuration, streams=tuple(streams))
-
-
-def _stage_for_preview(stage: Stage) -> Stage:
-    library = stage.properties.get("custom-lib")
-    if not library:
-        return stage
-    try:
-        is_mandatory = "MANDATORY" in names_in(str(library))  # no frame may pass it
-    except LibraryError:  # which is reported when it is loaded
-        is_mandatory = False
-    usual = {"reload": True, "on-error": "drop" if is_mandatory else "pass"}
-    return replace(stage, properties={**usual, **stage.properties})
 
 
 def check_packages() -> None:

@@ -53,6 +53,9 @@ class Source(Protocol):
     def set_options(self, stream: str, library: int, options: dict[str, Any]) -> None:
         """Set all options of a library. Raises EmPyCustomError."""
 
+    def set(self, stream: str, name: str, value: Any) -> None:
+        """Set an option of the configuration file. Raises EmPyCustomError, OSError."""
+
     def clip(self, stream: str) -> tuple[str, bytes]:
         """Return name and content of a video of the last seconds. Raises EmPyCustomError."""
 
@@ -237,23 +240,33 @@ class Server:
             client.is_ready = True
             if client.stream is not None:
                 self._source.want(client.stream)
-        elif kind == "options":
-            await self._set_options(client, message)
+        elif isinstance(kind, str) and kind in _CHANGES:
+            await self._change(client, message, *_CHANGES[kind])
         else:
             await client.refuse()
 
-    async def _set_options(self, client: _Client, message: Mapping[str, Any]) -> None:
-        stream, library, options = (message.get(name) for name in ("stream", "library", "options"))
+    async def _change(
+        self, client: _Client, message: Mapping[str, Any], method: str, types: Mapping[str, tuple[type, ...]]
+    ) -> None:
+        given = {name: message.get(name) for name in types}
         error: str | None = None
-        if not (isinstance(stream, str) and type(library) is int and isinstance(options, dict)):
-            error = "options are an object"
+        if wrong := [name for name, allowed in types.items() if type(given[name]) not in allowed]:
+            error = f"{wrong[0]} is missing, or of a type that it cannot have"
         else:
             try:
-                await run_in_threadpool(self._source.set_options, stream, library, options)
-            except EmPyCustomError as refused:
+                await run_in_threadpool(getattr(self._source, method), *given.values())
+            except (EmPyCustomError, OSError) as refused:
                 error = str(refused)
         client.put(_json({"type": "reply", "id": message.get("id"), "error": error}))
         self._news.set()
+
+
+# Messages that change something: the method of the source that is called, and the types of what it gets.
+_JSON = (str, int, float, bool, list, dict, type(None))
+_CHANGES: dict[str, tuple[str, dict[str, tuple[type, ...]]]] = {
+    "options": ("set_options", {"stream": (str,), "library": (int,), "options": (dict,)}),
+    "setting": ("set", {"stream": (str,), "name": (str,), "value": _JSON}),
+}
 
 
 class _Client:
