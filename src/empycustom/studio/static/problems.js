@@ -1,0 +1,89 @@
+// What is wrong now, in the libraries and in the streams: each problem with its place in the file, until it is gone.
+
+import { make, setText } from "./dom.js";
+import { count } from "./parts.js";
+
+export class Problems {
+  #cards = new Map(); // stream, library and id of a problem -> its Problem
+  #isFirst = true;
+
+  constructor() {
+    this.list = make("div");
+    this.said = make("p", { class: "offscreen", "aria-live": "polite" });
+    this.element = make("section", { id: "problems", "aria-label": "Problems" }, this.list, this.said);
+  }
+
+  /** Show the problems of all streams, those of the shown one first. */
+  show(streams, shown) {
+    const ordered = [...streams].sort((one, other) => (other.name === shown) - (one.name === shown));
+    const old = this.#cards;
+    const fresh = [];
+    this.#cards = new Map();
+    for (const { key, problem, about } of ordered.flatMap((stream) => problemsOf(stream, streams.length > 1))) {
+      let card = old.get(key);
+      if (!card) fresh.push(problem);
+      card ??= new Problem();
+      old.delete(key);
+      this.#cards.set(key, card);
+      card.show(problem, about);
+    }
+    for (const card of old.values()) card.element.remove();
+    [...this.#cards.values()].forEach(({ element }, index) => {
+      if (this.list.children[index] !== element) this.list.insertBefore(element, this.list.children[index] ?? null);
+    });
+    this.element.classList.toggle("none", !this.#cards.size);
+    if (fresh.length) setText(this.said, fresh.map((problem) => `${problem.kind}: ${problem.text}`).join("; "));
+    else if (!this.#cards.size && old.size) setText(this.said, "All problems are gone.");
+  }
+}
+
+/** The problems of a stream and of its libraries, and what each is about, in words. */
+function problemsOf(stream, hasOthers) {
+  const where = hasOthers ? `${stream.name}: ` : "";
+  const own = (stream.problems ?? []).map((problem) => ({ key: JSON.stringify([stream.name, problem.id]), problem, about: where + "stream" }));
+  const ofLibraries = (stream.libraries ?? []).flatMap((library) =>
+    (library.problems ?? []).map((problem) => ({ key: JSON.stringify([stream.name, library.index, problem.id]), problem, about: where + what(library, problem) })),
+  );
+  return [...ofLibraries, ...own];
+}
+
+function what(library, problem) {
+  if (!problem.new_version) return library.name;
+  return library.version ? `${library.name}, as it was saved last: it cannot be used, so version ${library.version} goes on` : library.name;
+}
+
+class Problem {
+  #around = "";
+
+  constructor() {
+    this.about = make("p", { class: "about" });
+    this.text = make("p", { class: "sentence" });
+    this.place = make("code");
+    this.when = make("span", { class: "when" });
+    this.around = make("pre", { class: "around", tabindex: "0", "aria-label": "The lines around" });
+    this.traceback = make("pre", { tabindex: "0" });
+    this.details = make("details", {}, make("summary", {}, "Traceback"), this.traceback);
+    const where = make("p", { class: "place" }, this.place, this.when);
+    this.element = make("article", {}, this.about, this.text, where, this.around, this.details);
+  }
+
+  show(problem, about) {
+    this.element.className = `problem ${problem.kind}`;
+    setText(this.about, about);
+    setText(this.text, problem.text);
+    setText(this.place, problem.file ? problem.file + (problem.line ? `:${problem.line}` : "") : "");
+    setText(this.when, [problem.frame, problem.count > 1 ? count(problem.count, "time") : ""].filter(Boolean).join(" · "));
+    setText(this.traceback, problem.traceback ?? "");
+    this.details.hidden = !problem.traceback;
+    this.around.hidden = !problem.around?.length;
+    const around = JSON.stringify([problem.around, problem.line]);
+    if (around === this.#around) return;
+    this.#around = around;
+    this.around.replaceChildren(...(problem.around ?? []).map(([number, text]) => line(number, text, number === problem.line)));
+  }
+}
+
+function line(number, text, isFailing) {
+  const mark = make("span", { class: "number", "aria-label": isFailing ? `line ${number}, which failed` : null }, String(number));
+  return make("span", { class: isFailing ? "line failing" : "line" }, mark, make("code", {}, `${text}\n`));
+}
