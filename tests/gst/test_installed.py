@@ -59,6 +59,12 @@ def test_the_wheel_is_pure_python_with_its_metadata(distributed):
         (metadata,) = [files.read(name).decode() for name in names if name.endswith("/METADATA")]
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"empycustom"}
     assert {"empycustom/py.typed", "empycustom/gstreamer-1.0/python/gstempycustom.py"} < set(names)
+    page = "src/empycustom/studio/static/"
+    shipped = {str(path.relative_to(ROOT / "src")) for path in (ROOT / page).rglob("*") if path.is_file()}
+    assert shipped
+    assert shipped < set(names)
+    licenses = {name.partition("/licenses/")[2] for name in names if "/licenses/" in name}
+    assert licenses == {"LICENSE", *(str(path.relative_to(ROOT)) for path in (ROOT / page / "vendor").glob("*/LICENSE"))}
     for field in ("Summary", "Author", "License-Expression: Apache-2.0", "Requires-Python: >=3.10", "Description-Content-Type"):
         assert f"\n{field}" in metadata
     needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]

@@ -155,8 +155,8 @@ export class Field extends Base {
     const label = make("label", { for: id }, option.name);
     const title = `Reset ${option.name} to ${inWords(option.default)}`;
     this.reset = make("button", { type: "button", class: "reset", title, "aria-label": title, onclick: () => this.#reset() }, "↺");
-    const inputs = make("div", { class: "inputs" }, ...editor.inputs, range ? make("span", { class: "range" }, range) : null, this.reset);
-    const about = make("p", { class: "about", id: `${id}-about` }, option.description ?? "");
+    const inputs = make("div", { class: "inputs" }, ...editor.inputs, this.reset);
+    const about = make("p", { class: "about", id: `${id}-about` }, [option.description, range].filter(Boolean).join(" · "));
     this.element = make("div", { class: `field ${option.kind === "true or false" ? "short" : ""}` }, label, inputs, about, this.refused);
   }
 

@@ -53,7 +53,7 @@ class Libraries {
 
 const FACTS = [
   ["calls", "calls", "How often its callback was called"],
-  ["passed", "not asked", "Frames that went on without it: those between, while it was busy or failing"],
+  ["passed", "passed", "Frames that went on without it: those between, while it was busy or failing"],
   ["dropped", "dropped", "Frames that it dropped"],
   ["errors", "errors", "Calls that ended with an exception, or with something that cannot be used"],
   ["restarts", "restarts", "How often its process was started again"],
@@ -112,11 +112,11 @@ class Times {
     this.element.hidden = !recent.length;
     if (!recent.length) return;
     const limit = frameMs ? frameMs * Math.max(workers, 1) : null; // workers are asked in turn: each has that much longer
-    const share = limit ? `, ${Math.round((100 * times.p50) / limit)} % of ${workers > 1 ? `${count(workers, "frame")}, ` : "a frame, "}${ms(limit)}` : "";
-    setText(this.text, `half of the calls within ${ms(times.p50)}, 95 % within ${ms(times.p95)}${share}`);
-    const all = `The last ${count(recent.length, "call")}: ${ms(Math.min(...recent))} to ${ms(Math.max(...recent))}`;
-    setAttribute(this.canvas, "aria-label", limit ? `${all}; there are ${ms(limit)}` : all);
-    this.canvas.title = this.canvas.getAttribute("aria-label");
+    const time = limit ? ` · ${workers > 1 ? `${count(workers, "frame")} last` : "a frame lasts"} ${ms(limit)}` : "";
+    setText(this.text, `p50 ${ms(times.p50)} · p95 ${ms(times.p95)}${time}`);
+    const recently = `Times of calls in the last seconds: ${ms(Math.min(...recent))} to ${ms(Math.max(...recent))}`;
+    setAttribute(this.canvas, "aria-label", recently + time);
+    this.canvas.title = recently + time;
     this.#draw(recent, limit);
   }
 
