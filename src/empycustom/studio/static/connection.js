@@ -4,6 +4,7 @@ const FIRST_WAIT = 300; // ms
 const LONGEST_WAIT = 3000;
 const LONGEST_HANDSHAKE = 6000;
 const REFUSED = "This page may not talk to the program. Open the address with the token that the program printed when it started.";
+const FULL = "The program is there, but takes no more pages. Close one of the others; this page tries again by itself.";
 const LOST = "The connection to the program is lost. The page tries again by itself.";
 
 export class Connection {
@@ -15,11 +16,12 @@ export class Connection {
   #isAsked = false; // a picture was asked for, and has not come
   #replies = new Map(); // id: {resolve, reject}
   #lastId = 0;
+  #inVain = 0; // how often the program answered, but not the WebSocket
   #decoder = new TextDecoder();
 
   constructor(store) {
     this.#store = store;
-    store.addEventListener("drawn", () => this.#ask());
+    store.addEventListener("drawn", () => this.#next());
     for (const name of ["stream", "live"]) store.addEventListener(name, () => this.#tell());
     document.addEventListener("visibilitychange", () => this.#tell());
     window.addEventListener("online", () => this.retry());
@@ -49,10 +51,19 @@ export class Connection {
    * Resolves when they are in effect; rejects with an Error whose message is a sentence for the user.
    */
   setOptions(stream, library, options) {
-    if (!this.#send({ type: "options", id: ++this.#lastId, stream, library, options })) {
-      return Promise.reject(new Error("The connection to the program is lost, so the options were not set."));
+    return this.#ask({ type: "options", stream, library, options });
+  }
+
+  /** Set an option of the stream configuration; see setOptions. */
+  set(stream, name, value) {
+    return this.#ask({ type: "setting", stream, name, value });
+  }
+
+  #ask(message) {
+    const id = ++this.#lastId;
+    if (!this.#send({ ...message, id })) {
+      return Promise.reject(new Error("The connection to the program is lost, so nothing was set."));
     }
-    const id = this.#lastId;
     return new Promise((resolve, reject) => this.#replies.set(id, { resolve, reject }));
   }
 
@@ -70,10 +81,11 @@ export class Connection {
     this.#watched = wanted;
     this.#send({ type: "watch", stream: wanted });
     this.#isAsked = false;
-    this.#ask();
+    this.#next();
   }
 
-  #ask() {
+  /** Ask for the next picture. */
+  #next() {
     if (this.#watched === null || this.#isAsked) return;
     this.#isAsked = this.#send({ type: "ready" });
   }
@@ -92,6 +104,7 @@ export class Connection {
   #greet(message) {
     clearTimeout(this.#timer);
     this.#wait = FIRST_WAIT;
+    this.#inVain = 0;
     const isNew = this.#store.greet(message);
     this.#store.setLink("open");
     if (isNew) this.#store.tell("The program was started again; the frames that were kept are gone.");
@@ -122,7 +135,7 @@ export class Connection {
     this.#isAsked = false;
     clearTimeout(this.#timer);
     for (const { reject } of this.#replies.values()) {
-      reject(new Error("The connection was lost before the program answered; look whether the options are set."));
+      reject(new Error("The connection was lost before the program answered; look whether it is set."));
     }
     this.#replies.clear();
     this.#timer = setTimeout(() => this.open(), this.#wait);
@@ -141,6 +154,7 @@ export class Connection {
     }
     if (this.#socket?.readyState === WebSocket.OPEN) return;
     if (status === 401 || status === 403) this.#store.setLink("refused", REFUSED);
+    else if (status === 200 && ++this.#inVain > 3) this.#store.setLink("lost", FULL);
     else this.#store.setLink("lost", reason ? `${LOST} It said: ${reason}` : LOST);
   }
 }

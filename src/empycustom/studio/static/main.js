@@ -101,7 +101,11 @@ function drawStatus() {
   const status = $("status");
   status.dataset.kind = kind;
   setText(status, text);
-  status.title = connected && current ? `${current.frames} frames, ${current.rate.toFixed(1)} a second` : "";
+  const rate = Number.isFinite(current?.rate) ? `${current.rate.toFixed(1)} frames a second` : "";
+  status.title = connected && current ? [`${current.frames} frames`, rate].filter(Boolean).join(", ") : "";
+  $("rate").hidden = kind !== "live" || !rate;
+  setText($("rate"), rate ? `${current.rate.toFixed(1)}/s` : "");
+  $("rate").title = rate;
 }
 
 function drawProblems() {
@@ -131,6 +135,7 @@ function drawLink() {
   if (isBad) setText($("banner").querySelector("p"), text);
   document.body.dataset.link = state;
   setText($("command"), store.command);
+  $("command").title = store.command;
   document.title = store.stream ? `${store.stream} – empycustom studio` : "empycustom studio";
 }
 
@@ -198,6 +203,9 @@ const KEYS = [
   [["l"], "l", "labels", () => picture.toggle("labels")],
   [["k"], "k", "key points", () => picture.toggle("keypoints")],
   [["m"], "m", "masks", () => picture.toggle("masks")],
+  [["t"], "t", "trails of tracked objects", () => picture.toggle("trails")],
+  [["z"], "z", "zones", () => picture.toggle("zones")],
+  [["a"], "a", "attributes of the frame", () => picture.toggle("attributes")],
   [["c"], "c", "colours by class, or by track", () => picture.toggle("byTrack")],
   [["+", "="], "+", "larger", () => picture.zoom(1.5)],
   [["-"], "−", "smaller", () => picture.zoom(1 / 1.5)],

@@ -1,7 +1,7 @@
 /** The objects of the shown frame: classes with counts, a list, and all that is said about the one that is selected. */
 import { copyText, iconButton, make, remembered, setText, throttled } from "./dom.js";
 import { coverOf } from "./masks.js";
-import { boxOf, colourOf, colourOfLabel, labelOf, objectsOf, percent, trackOf } from "./scene.js";
+import { boxOf, colourOf, colourOfLabel, labelOf, linesOf, objectsOf, percent, trackOf } from "./scene.js";
 
 const MOST_ROWS = 200;
 const MOST_CHIPS = 40;
@@ -41,11 +41,13 @@ class Objects {
     this.list = make("div", { class: "list", role: "listbox", tabindex: "0", "aria-label": "Objects of the shown frame" });
     this.more = make("p", { class: "more", hidden: true });
     this.details = make("section", { class: "details", "aria-label": "The selected object", hidden: true });
+    this.hint = make("p", { class: "hint" }, "Choose an object, here or in the picture (keys: n, p), to see all that is said about it.");
     element.append(
       this.chips,
       make("div", { class: "listhead" }, this.count, make("label", {}, "Order ", order)),
       make("div", { class: "scroll" }, this.list, this.more),
       this.details,
+      this.hint,
     );
     this.#makeDetails();
     this.draw = throttled(() => this.#draw(), PAUSE);
@@ -154,17 +156,18 @@ class Objects {
   }
 
   #row(at) {
-    const parts = ["swatch", "label", "track", "bar", "sure", "size"].map((name) => make(name === "bar" || name === "swatch" ? "i" : "span", { class: name }));
+    const parts = ["swatch", "label", "says", "track", "bar", "sure", "size"].map((name) => make(name === "bar" || name === "swatch" ? "i" : "span", { class: name }));
     const row = make("div", { role: "option", id: `object-${at}`, class: "row" }, ...parts);
     row.parts = parts;
     return row;
   }
 
   #fill(row, object) {
-    const [swatch, label, track, bar, sure, size] = row.parts;
+    const [swatch, label, says, track, bar, sure, size] = row.parts;
     row.object = object;
     swatch.style.backgroundColor = colourOf(object, this.picture.colourBy);
     setText(label, labelOf(object));
+    setText(says, linesOf(object.emcustom).slice(0, 6).map((line) => line.filter(Boolean).join(" ")).join(" · "));
     setText(track, trackOf(object) === null ? "" : `#${trackOf(object)}`);
     bar.style.setProperty("--part", Number.isFinite(object.confidence) ? object.confidence : 0);
     setText(sure, percent(object.confidence));
@@ -203,6 +206,7 @@ class Objects {
   #drawDetails() {
     const { selected, isSelectedHere } = this.store;
     this.details.hidden = !selected;
+    this.hint.hidden = Boolean(selected) || !this.list.children.length;
     if (!selected) return;
     const track = trackOf(selected);
     setText(this.title, track === null ? labelOf(selected) : `${labelOf(selected)} #${track}`);

@@ -1,11 +1,12 @@
-/** Draws a frame and what its document says about it: masks, boxes, key points, labels, in this order. */
-import { boxOf, colourOf, labelOf, objectsOf, percent, rotationOf, trackOf } from "./scene.js";
+/** Draws a frame and what its document says about it: masks, zones, trails, boxes, key points, labels, in this order. */
+import { boxOf, colourOf, labelOf, objectsOf, percent, rotationOf, trackOf, zonesOf } from "./scene.js";
 import { maskPicture, polygonsOf } from "./masks.js";
 
 const DARK = "rgb(10 14 20 / 0.6)"; // below lines, so that they are seen on any picture
 const INK = "#0b1016"; // of labels, on the colours of scene.js
 const SURE = 0.3; // key points below it are not drawn
 const MANY = 250; // of more objects lines are thinner
+const NARROW = 560; // in units: labels are brief in a smaller picture
 const LONGEST = 60; // letters of a label
 const MOST_MASK_PIXELS = 8e6; // of a frame
 
@@ -13,7 +14,8 @@ const MOST_MASK_PIXELS = 8e6; // of a frame
  * Draw a FRAME and its bitmap.
  *
  * `view` says where: {scale, left, top} from pixels of the frame to those of the canvas, and `unit`, the pixels of the canvas that
- * lines and letters are measured in. `look` says what: {boxes, labels, keypoints, masks, by, hidden, hovered, selected}.
+ * lines and letters are measured in. `look` says what: {boxes, labels, keypoints, masks, zones, trails, by, hidden, hovered,
+ * selected}; `trails` is a Map from tracks to points, or null.
  * Returns {labels: how many found no room, masks: how many are too large or cannot be read}.
  */
 export function paint(context, frame, bitmap, view, look) {
@@ -26,10 +28,13 @@ export function paint(context, frame, bitmap, view, look) {
   const left = { labels: 0, masks: 0 };
   const pen = { context, view, look, thin: shown.length > MANY };
   if (look.masks) left.masks = drawMasks(pen, shown);
+  const zones = look.zones ? zonesOf(frame) : [];
+  for (const zone of zones) drawLine(pen, zone.points, zone.colour, zone.isClosed);
+  if (look.trails) drawTrails(pen, shown, look.trails);
   if (look.boxes) drawBoxes(pen, shown);
   drawMarked(pen, shown);
   if (look.keypoints) for (const each of shown) drawKeypoints(pen, each);
-  if (look.labels) left.labels = drawLabels(pen, shown);
+  if (look.labels) left.labels = drawLabels(pen, [...zones.map((zone) => labelOfZone(pen, zone)), ...shown.map((each) => labelOfObject(pen, each))]);
   return left;
 }
 
@@ -103,6 +108,25 @@ function drawMarked({ context, view: { unit } }, shown) {
   }
 }
 
+/** Draw where tracked objects came from. */
+function drawTrails(pen, shown, trails) {
+  for (const { object, colour } of shown) {
+    const points = trails.get(trackOf(object));
+    if (points?.length > 1) drawLine(pen, points, colour, false);
+  }
+}
+
+/** Draw a line through points of the frame. */
+function drawLine({ context, view: { scale, left, top, unit } }, points, colour, isClosed) {
+  const path = new Path2D();
+  for (const [x, y] of points) path.lineTo(x * scale + left, y * scale + top);
+  if (isClosed) path.closePath();
+  context.lineJoin = "round";
+  context.lineCap = "round";
+  stroke(context, path, DARK, 3.5 * unit);
+  stroke(context, path, colour, 1.75 * unit);
+}
+
 function drawMasks({ context, view }, shown) {
   let left = MOST_MASK_PIXELS;
   let skipped = 0;
@@ -173,13 +197,13 @@ function drawKeypoints({ context, view: { scale, left, top, unit } }, { object, 
   context.fill(dots);
 }
 
-/** Return what is written at an object: its label, what classifiers say, its track and its confidence. */
-export function captionOf(object) {
+/** Return what is written at an object: its label, what classifiers say, its track and, unless it has to be brief, its confidence. */
+export function captionOf(object, isBrief = false) {
   const track = trackOf(object);
   const classes = (Array.isArray(object.classifier) ? object.classifier : []).flatMap((each) =>
     (Array.isArray(each?.label_info) ? each.label_info : []).map((label) => label?.result_label),
   );
-  const words = [labelOf(object), ...classes, track === null ? "" : `#${track}`, percent(object.confidence)];
+  const words = [labelOf(object), ...classes, track === null ? "" : `#${track}`, isBrief ? "" : percent(object.confidence)];
   const text = words.filter((word) => typeof word === "string" && word !== "").join(" ");
   return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
 }
@@ -197,54 +221,70 @@ function widthOf(context, text) {
   return width;
 }
 
-/** Write labels above their boxes, those in front first; one that would cover another is left out. Returns how many were. */
-function drawLabels({ context, view: { unit } }, shown) {
+function labelOfObject({ context, view: { unit } }, { object, box, rotation, colour, isHovered, isSelected }) {
+  const corners = rotation ? cornersOf(box, rotation) : [[box[0], box[1]], [box[0] + box[2], box[1] + box[3]]];
+  const [across, down] = [corners.map(([x]) => x), corners.map(([, y]) => y)];
+  const sides = [Math.min(...across), Math.min(...down), Math.max(...across), Math.max(...down)];
+  return { text: captionOf(object, context.canvas.width < NARROW * unit), sides, colour, isFirst: isHovered || isSelected };
+}
+
+function labelOfZone({ view: { scale, left, top } }, { caption, colour, points }) {
+  const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
+  const place = [x * scale + left, y * scale + top];
+  return { text: caption, sides: [...place, ...place], colour, isFirst: true };
+}
+
+/** Write labels beside their boxes; one that would cover another at all places is left out. Returns how many were. */
+function drawLabels({ context, view: { unit } }, labels) {
   context.font = `600 ${Math.round(11.5 * unit)}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   context.textAlign = "left";
-  const rows = new Map(); // row: [[from, to], …] of the labels in it
+  const rows = new Map(); // row: [[from, to, top], …] of the labels in it
   const height = Math.round(17 * unit);
-  const front = (each) => (each.isSelected || each.isHovered ? -1 : 0);
   let skipped = 0;
-  for (const each of [...shown].sort((a, b) => front(a) - front(b))) {
-    const text = captionOf(each.object);
-    const label = placeOf(each, widthOf(context, text) + 9 * unit, height, context.canvas, unit);
-    if (!front(each) && isCovered(rows, label, height)) {
+  for (const { text, sides, colour, isFirst } of labels.sort((a, b) => b.isFirst - a.isFirst)) {
+    const width = Math.ceil(widthOf(context, text) + 9 * unit);
+    const places = placesOf(sides, width, height, context.canvas, unit);
+    const place = places.find((each) => !isCovered(rows, each, width, height)) ?? (isFirst ? places[0] : null);
+    if (!place) {
       skipped += 1;
       continue;
     }
-    take(rows, label, height);
-    context.fillStyle = each.colour;
+    const [x, y] = place;
+    take(rows, place, width, height);
+    context.fillStyle = colour;
     context.beginPath();
-    context.roundRect(label.x, label.y, label.width, height, 3 * unit);
+    context.roundRect(x, y, width, height, 3 * unit);
     context.fill();
     context.fillStyle = INK;
-    context.fillText(text, label.x + 4.5 * unit, label.y + height / 2 + 0.5 * unit);
+    context.fillText(text, x + 4.5 * unit, y + height / 2 + 0.5 * unit);
   }
   return skipped;
 }
 
-function placeOf({ box, rotation }, width, height, canvas, unit) {
-  const corners = cornersOf(box, rotation);
-  const left = Math.min(...corners.map(([x]) => x)) - unit;
-  const top = Math.min(...corners.map(([, y]) => y));
-  const x = Math.min(Math.max(left, 0), Math.max(canvas.width - width, 0));
-  const y = top - height - unit >= 0 ? top - height - unit : Math.max(top + unit, 0);
-  return { x: Math.round(x), y: Math.round(y), width: Math.ceil(width) };
+/** Return where a label may be, the best first: above its box, to the left or to the right, below, inside. */
+function placesOf([left, top, right, bottom], width, height, canvas, unit) {
+  const [above, below, inside] = [top - height - unit, bottom + unit, top + 2 * unit];
+  const far = right - width + unit;
+  const near = left - unit;
+  const wanted = [[near, above], [far, above], [near, below], [far, below], [near, inside]];
+  const fitting = wanted.filter(([, y]) => y >= 0 && y + height <= canvas.height);
+  const across = (x) => Math.round(Math.min(Math.max(x, 0), Math.max(canvas.width - width, 0)));
+  return (fitting.length ? fitting : [[near, Math.max(inside, 0)]]).map(([x, y]) => [across(x), Math.round(y)]);
 }
 
-function isCovered(rows, { x, y, width }, height) {
+function isCovered(rows, [x, y], width, height) {
   const row = Math.floor(y / height);
   for (const near of [row - 1, row, row + 1]) {
     for (const [from, to, at] of rows.get(near) ?? []) {
       const across = Math.min(to, x + width) - Math.max(from, x);
-      if (across > width * 0.25 && Math.abs(at - y) < height * 0.7) return true;
+      if (across > Math.min(width, to - from) * 0.15 && Math.abs(at - y) < height * 0.8) return true;
     }
   }
   return false;
 }
 
-function take(rows, { x, y, width }, height) {
+function take(rows, [x, y], width, height) {
   const row = Math.floor(y / height);
   if (!rows.has(row)) rows.set(row, []);
   rows.get(row).push([x, x + width, y]);

@@ -1,13 +1,16 @@
 /** The picture: a canvas with the shown frame and what its document says, zoom, and the object under the pointer. */
 import { iconButton, make, remembered, setText } from "./dom.js";
 import { captionOf, paint } from "./paint.js";
-import { labelOf, objectAt, objectsOf } from "./scene.js";
+import { labelOf, linesOf, objectAt, objectsOf, trailsOf } from "./scene.js";
 
 const DRAWN = [
   ["boxes", "Boxes", "b"],
   ["labels", "Labels", "l"],
   ["keypoints", "Key points", "k"],
   ["masks", "Masks", "m"],
+  ["trails", "Trails", "t"],
+  ["zones", "Zones", "z"],
+  ["attributes", "Attributes", "a"],
 ];
 const COVERS = {
   starting: "Starting",
@@ -26,7 +29,8 @@ class Picture {
   constructor({ stage, tools }, store) {
     this.store = store;
     this.stage = stage;
-    this.look = { boxes: true, labels: true, keypoints: true, masks: true, byTrack: true, ...remembered.get("look", {}) };
+    const all = Object.fromEntries(DRAWN.map(([name]) => [name, true]));
+    this.look = { ...all, byTrack: true, ...remembered.get("look", {}) };
     this.hidden = new Set(remembered.get("hidden", []));
     this.events = new EventTarget(); // "look": what is drawn has changed
     this.drawn = null; // the FRAME on the canvas
@@ -37,7 +41,8 @@ class Picture {
     this.cover = make("div", { class: "cover", role: "status" });
     this.note = make("div", { class: "note", hidden: true });
     this.card = make("div", { class: "card", hidden: true, "aria-hidden": "true" });
-    stage.append(this.canvas, this.cover, this.note, this.card);
+    this.facts = make("div", { class: "facts", hidden: true, "aria-label": "Attributes of the frame" });
+    stage.append(this.canvas, this.facts, this.cover, this.note, this.card);
     this.#makeTools(tools);
     this.#listen();
     new ResizeObserver(() => this.#resize()).observe(stage);
@@ -152,16 +157,28 @@ class Picture {
     this.left = paint(this.context, frame, frame.bitmap, this.view(), this.#looks());
     const { labels, masks } = this.left;
     const notes = [];
-    if (labels) notes.push(`${labels} labels find no room`);
-    if (masks) notes.push(`${masks} masks are too large, or cannot be read`);
+    if (labels) notes.push(`${labels} ${labels === 1 ? "label has" : "labels have"} no room`);
+    if (masks) notes.push(`${masks} ${masks === 1 ? "mask is" : "masks are"} too large, or cannot be read`);
     this.note.hidden = !notes.length;
     setText(this.note, notes.join("; "));
     this.#drawCard();
+    this.#drawFacts(frame);
   }
 
   #looks() {
-    const { hovered, selected } = this.store;
-    return { ...this.look, by: this.colourBy, hidden: this.hidden, hovered, selected };
+    const { hovered, selected, frames } = this.store;
+    const trails = this.look.trails ? trailsOf(frames, this.drawn) : null;
+    return { ...this.look, trails, by: this.colourBy, hidden: this.hidden, hovered, selected };
+  }
+
+  /** Write the attributes of the frame at the upper left; zones are drawn instead. */
+  #drawFacts(frame) {
+    const { emcustom } = frame.document?.frame?.[0] ?? {};
+    const isDict = emcustom !== null && typeof emcustom === "object" && !Array.isArray(emcustom);
+    const { zones, ...others } = isDict ? emcustom : {};
+    const lines = this.look.attributes ? linesIn(isDict ? others : emcustom) : [];
+    this.facts.hidden = !lines.length;
+    this.facts.replaceChildren(...lines);
   }
 
   /** Return where the frame is on the canvas: see paint(). */
@@ -196,8 +213,8 @@ class Picture {
     [canvas.width, canvas.height] = [frame.width, frame.height];
     const bitmap = await createImageBitmap(frame.blob);
     const view = { scale: 1, left: 0, top: 0, unit: Math.max(1, frame.height / 720) };
-    const nothing = { boxes: false, labels: false, keypoints: false, masks: false, hovered: null, selected: null };
-    const look = hasBoxes ? { ...this.#looks(), hovered: null, selected: null } : { ...this.#looks(), ...nothing };
+    const nothing = Object.fromEntries(DRAWN.map(([name]) => [name, false]));
+    const look = { ...this.#looks(), ...(hasBoxes ? {} : nothing), hovered: null, selected: null };
     paint(canvas.getContext("2d"), frame, bitmap, view, look);
     bitmap.close();
     return new Promise((resolve, reject) => {
@@ -347,7 +364,7 @@ class Picture {
     if (!object) return;
     if (this.card.object !== object) {
       this.card.object = object;
-      this.card.replaceChildren(make("b", {}, captionOf(object)), ...factsOf(object));
+      this.card.replaceChildren(make("b", {}, captionOf(object)), ...linesIn(object.emcustom));
     }
     const rect = this.stage.getBoundingClientRect();
     const [x, y] = [this.pointer[0] - rect.left, this.pointer[1] - rect.top];
@@ -358,18 +375,12 @@ class Picture {
   }
 }
 
-const MOST_FACTS = 8;
+const MOST_LINES = 10;
 
-/** Return the attributes of libraries, as short lines. */
-function factsOf(object) {
-  const lines = [];
-  const add = (value, path) => {
-    if (value !== null && typeof value === "object" && !Array.isArray(value)) {
-      for (const [key, inner] of Object.entries(value)) add(inner, path ? `${path}.${key}` : key);
-    } else lines.push([path, Array.isArray(value) ? `[${value.length}]` : typeof value === "number" ? String(+value.toPrecision(6)) : String(value)]);
-  };
-  if (object.emcustom !== undefined) add(object.emcustom, "");
-  const shown = lines.slice(0, MOST_FACTS).map(([path, text]) => make("p", {}, make("span", {}, path), text));
-  if (lines.length > MOST_FACTS) shown.push(make("p", {}, `${lines.length - MOST_FACTS} more; click`));
+/** Return attributes of libraries as short lines. */
+function linesIn(attributes) {
+  const lines = linesOf(attributes);
+  const shown = lines.slice(0, MOST_LINES).map(([path, text]) => make("p", {}, make("span", {}, path), text));
+  if (lines.length > MOST_LINES) shown.push(make("p", {}, make("span", {}, `${lines.length - MOST_LINES} more`)));
   return shown;
 }

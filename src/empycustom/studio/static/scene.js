@@ -84,6 +84,63 @@ function overlapOf(one, other) {
   return shared / (one[2] * one[3] + other[2] * other[3] - shared || 1);
 }
 
+/** Return the zones that empycustom.libs.zones says of a FRAME, as {points, isClosed, caption, colour}. */
+export function zonesOf(frame) {
+  const zones = frame?.document?.frame?.[0]?.emcustom?.zones;
+  const isPoint = (each) => Array.isArray(each) && each.length === 2 && each.every(Number.isFinite);
+  return (Array.isArray(zones) ? zones : [])
+    .filter((zone) => Array.isArray(zone?.points) && zone.points.length > 1 && zone.points.every(isPoint))
+    .map((zone, at) => {
+      const isClosed = zone.kind !== "line";
+      const counts = (isClosed ? ["inside"] : ["in", "out"]).filter((key) => key in zone).map((key) => `${key} ${zone[key]}`);
+      const caption = [zone.name, ...counts].filter(Boolean).join(" ").slice(0, 80);
+      return { points: zone.points, isClosed, caption, colour: COLOURS[(COLOURS.length - 1 - at) & 15] };
+    });
+}
+
+const MOST_TRAILS = 200;
+const TRAIL = 40; // frames
+
+/** Return where the tracked objects of a frame were in the kept frames before it: a Map from tracks to points of their feet. */
+export function trailsOf(frames, frame) {
+  const trails = new Map();
+  const last = frames.indexOf(frame);
+  const objects = objectsOf(frame);
+  if (last < 0 || objects.length > MOST_TRAILS) return trails;
+  for (const object of objects) if (trackOf(object) !== null) trails.set(trackOf(object), []);
+  let first = last;
+  while (first > 0 && last - first < TRAIL && isBefore(frames[first - 1], frames[first])) first--;
+  for (const each of frames.slice(first, last + 1)) {
+    for (const object of objectsOf(each)) {
+      const box = boxOf(object);
+      if (box) trails.get(trackOf(object))?.push([box[0] + box[2] / 2, box[1] + box[3]]);
+    }
+  }
+  return trails;
+}
+
+/** Whether a frame goes on from another one: a file that is played again begins anew, and so do tracks. */
+function isBefore(one, other) {
+  const [a, b] = [one, other].map((frame) => frame.document?.frame?.[0]?.buf_pts ?? -1);
+  return a < 0 || b < 0 || a <= b;
+}
+
+/** Return attributes as lines [path, text], each value by its path, and lists by their length where they are long. */
+export function linesOf(attributes, path = "") {
+  if (attributes === undefined) return [];
+  if (attributes !== null && typeof attributes === "object" && !Array.isArray(attributes)) {
+    return Object.entries(attributes).flatMap(([key, inner]) => linesOf(inner, path ? `${path}.${key}` : key));
+  }
+  return [[path, shortOf(attributes)]];
+}
+
+function shortOf(value) {
+  if (typeof value === "number") return String(+value.toPrecision(5));
+  if (!Array.isArray(value)) return String(value).slice(0, 120);
+  const isPlain = value.length <= 4 && value.every((each) => each === null || typeof each !== "object");
+  return isPlain ? value.map(shortOf).join(", ") : `${value.length} entries`;
+}
+
 const taken = new Map(); // label: index of its colour
 
 /** Return the colour of a class: the same in each run as long as labels are few. */

@@ -270,8 +270,8 @@ class Strip {
     try {
       const answer = await fetch(`/clip?stream=${encodeURIComponent(stream)}`, { cache: "no-store" });
       if (!answer.ok) throw new Error(sentenceOf(await answer.text(), answer.status));
-      const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") ?? "")?.[1];
-      saveAs(await answer.blob(), name ?? `${stream}.mp4`);
+      const name = /filename\*=UTF-8''([^;]+)/.exec(answer.headers.get("content-disposition") ?? "")?.[1];
+      saveAs(await answer.blob(), name ? decodeURIComponent(name) : `${stream}.mp4`);
     } catch (error) {
       const isAway = error instanceof TypeError; // what fetch says when nobody answers
       store.tell(isAway ? "No video was saved: the program does not answer." : `No video was saved: ${error.message}`, "error");
