@@ -1,0 +1,217 @@
+"""Pictures of a session: each with the document of its own frame, of files again and again, smaller where they are large."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import subprocess
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BITS = 12
+# Each frame has its number in its pixels, as black and white squares, and in its document.
+NUMBERED = f"""
+import empycustom, time
+
+state = {{"n": 0, "starts": 0}}
+
+def start(options):
+    state["starts"] += 1
+
+def process_ip(buffer, meta, options):
+    time.sleep(options.get("sleep", 0))
+    state["n"] += 1
+    with empycustom.map_frame(buffer, meta, writable=True) as frame:
+        frame.pixels[:32, :, :3] = 0
+        for bit in range({BITS}):
+            frame.pixels[:32, 20 * bit : 20 * bit + 20, :3] = 255 * (state["n"] >> bit & 1)
+    return {{"frame": dict(state)}}
+"""
+
+
+def picture(frame):
+    return Image.open(io.BytesIO(frame.jpeg))
+
+
+def number_in(frame):
+    gray = np.asarray(picture(frame).convert("L"))
+    return sum(int(gray[16, 20 * bit + 10] > 127) << bit for bit in range(BITS))
+
+
+def said(frame):
+    return frame.header["document"]["frame"][0]["emcustom"]
+
+
+@pytest.fixture
+def numbered(tmp_path):
+    path = tmp_path / "numbered.py"
+    path.write_text(NUMBERED)
+    return path
+
+
+@pytest.fixture
+def video(tmp_path):
+    """A video of 20 frames."""
+    made = "videotestsrc num-buffers=20 ! video/x-raw,width=320,height=240,framerate=30/1 ! jpegenc ! avimux ! filesink location"
+    subprocess.run(f"gst-launch-1.0 -q {made}={tmp_path / 'short.avi'}", shell=True, check=True, timeout=60)
+    return tmp_path / "short.avi"
+
+
+@pytest.mark.parametrize("options", [{}, {"sleep": 0.06}], ids=["quick", "slower than the video"])
+def test_a_picture_and_its_document_are_of_one_frame(studio, client, numbered, options):
+    page = client(studio("test", "--lib", numbered, "--options", json.dumps(options)))
+    page.watch()
+    frames = [page.frame() for _ in range(30)]
+
+    assert [number_in(frame) for frame in frames] == [said(frame)["n"] for frame in frames]
+    numbers = [said(frame)["n"] for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert {(frame.header["width"], frame.header["height"]) for frame in frames} == {picture(frames[0]).size}
+
+
+def test_files_are_played_again_and_again_and_libraries_start_once(studio, client, numbered, video):
+    page = client(studio(video, "--lib", numbered))
+    page.watch()
+    frames = [page.frame()]
+    while said(frames[-1])["n"] < 70:
+        frames.append(page.frame())
+
+    assert {said(frame)["starts"] for frame in frames} == {1}
+    assert [number_in(frame) for frame in frames] == [said(frame)["n"] for frame in frames]
+    times = [frame.header["document"]["frame"][0]["stream_time"] for frame in frames]
+    assert sum(later < earlier for earlier, later in itertools.pairwise(times)) >= 3  # each time it begins anew
+    assert page.stream()["problems"] == []
+
+
+def test_a_file_that_cannot_be_played_is_left_out_of_the_next_rounds(studio, client, numbered, video, tmp_path):
+    (tmp_path / "broken.avi").write_bytes(b"RIFF" + bytes(2000))
+    page = client(studio(video, "broken.avi", "--lib", numbered))
+    page.watch()
+    while said(page.frame())["n"] < 70:
+        pass
+    (problem,) = page.until_stream(lambda stream: stream["problems"], "the problem")["problems"]
+    assert "broken.avi" in problem["text"]
+    assert problem["kind"] == "error"
+
+
+def test_files_of_which_none_can_be_played_are_waited_for(studio, client, numbered, tmp_path):
+    (tmp_path / "broken.avi").write_bytes(b"RIFF" + bytes(2000))
+    page = client(studio("broken.avi", "--lib", numbered))
+    stream = page.until_stream(lambda stream: stream["state"] == "waiting", "the end")
+    assert "broken.avi" in stream["problems"][0]["text"]
+    assert stream["text"].endswith("when a file of it is saved.")
+
+
+def configuration(tmp_path, library, **more):
+    content = {
+        "application_name": "large",
+        "pipeline_configuration": {
+            "input": {"width": 2400, "height": 1350},
+            "empycustom": {"custom-lib": str(library), "in-place": True, "format": "RGBA"},
+        },
+        "streams": [{"stream_id": "one", "location": "test"}],
+        **more,
+    }
+    path = tmp_path / "emi_stream_config.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_large_frames_are_shown_smaller_and_coordinates_stay(studio, client, numbered, tmp_path):
+    page = client(studio(configuration(tmp_path, numbered)))
+    page.watch()
+    frame = page.frame()
+    assert (frame.header["width"], frame.header["height"]) == (2400, 1350)
+    assert picture(frame).size == (1920, 1080)
+
+
+def test_nobody_gets_pictures_that_were_not_asked_for(studio, client, numbered):
+    program = studio("test", "--lib", numbered)
+    quiet, other = client(program), client(program)
+    quiet.watch()
+    other.watch()
+    first = quiet.frame()
+    for _ in range(20):
+        other.frame()
+    next_one = quiet.frame()  # the newest one, not one that waited
+    assert next_one.number > first.number + 5
+
+
+def test_an_option_of_the_configuration_changes_and_is_checked(studio, client, numbered, tmp_path):
+    key = {"element": "empycustom", "property": "process-interval"}
+    limited = {"key": key, "option_type": "gstreamer", "value_type": "number", "min-value": 1, "max-value": 10, "value": 1}
+    page = client(studio(configuration(tmp_path, numbered, options=[limited])))
+    (setting,) = page.stream()["settings"]
+    assert (setting["name"], setting["value"], setting["limits"]) == ("empycustom.process-interval", 1, [1, 10])
+
+    def change(value):
+        page.send(type="setting", id=value, stream="one", name=setting["name"], value=value)
+        return page.until(lambda message: isinstance(message, dict) and message["type"] == "reply", "the reply")["error"]
+
+    assert change(30) == (
+        "--set one:empycustom.process-interval: 30 for the option empycustom.process-interval must be a number from 1 to 10 "
+        "(declared at $.options[0])"
+    )
+    assert change(4) is None
+    page.until_stream(
+        lambda stream: stream["settings"][0]["value"] == 4 and stream["libraries"][0]["passed"] > 5, "frames that pass"
+    )
+
+
+def clip_of(program, stream):
+    with urllib.request.urlopen(f"{program.base}/clip?stream={stream}", timeout=60) as answer:
+        return answer.headers["Content-Disposition"], answer.read()
+
+
+def refusal_of(program, stream):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        clip_of(program, stream)
+    with caught.value as answer:
+        return answer.code, answer.read().decode()
+
+
+def test_the_last_seconds_are_a_video(studio, client, numbered, tmp_path):
+    program = studio("test", "--lib", numbered)
+    page = client(program)
+    page.watch()
+    for _ in range(20):
+        page.frame()
+    named, content = clip_of(program, "stream")
+    name = named.partition("''")[2]
+    assert named.startswith("attachment;")
+    (tmp_path / name).write_bytes(content)
+    counted = subprocess.run(
+        f"gst-launch-1.0 filesrc location={tmp_path / name} ! decodebin ! videoconvert ! jpegenc ! multifilesink "
+        f"location={tmp_path}/clip-%d.jpg",
+        shell=True,
+        timeout=60,
+        capture_output=True,
+    )
+    assert counted.returncode == 0, counted.stderr
+    made = list(tmp_path.glob("clip-*.jpg"))
+    assert 18 <= len(made) <= 25
+    assert {Image.open(io.BytesIO(path.read_bytes())).size for path in made} == {(640, 480)}
+
+
+def test_a_clip_of_nothing_is_a_sentence(studio, numbered):
+    program = studio("test", "--lib", numbered)
+    assert refusal_of(program, "stream") == (409, "There are no pictures yet: frames are kept while somebody watches them.")
+    assert refusal_of(program, "%0d%0aX:%201") == (404, r"There is no stream '\r\nX: 1'.")
+
+
+def test_it_costs_no_picture_while_nobody_watches(studio, client, numbered):
+    """The gate is closed again: no frame is kept, and none is encoded."""
+    program = studio("test", "--lib", numbered, "--log-level", "debug")
+    page = client(program)
+    page.watch()
+    page.frame()
+    page.watch(None)
+    frames = page.stream()["frames"]
+    page.until_stream(lambda stream: stream["frames"] > frames + 60, "frames that nobody sees")
+    page.watch()
+    assert page.frame().number > frames + 60  # and not one from before
