@@ -215,3 +215,25 @@ def test_it_costs_no_picture_while_nobody_watches(studio, client, numbered):
     page.until_stream(lambda stream: stream["frames"] > frames + 60, "frames that nobody sees")
     page.watch()
     assert page.frame().number > frames + 60  # and not one from before
+
+
+def test_a_video_of_an_earlier_session_is_not_overwritten(studio, client, video, tmp_path):
+    broken, right = "def process_ip(b, m, o): return 1 / 0\n", "def process_ip(b, m, o): return {}\n"
+    library = tmp_path / "fails.py"
+    library.write_text(broken)
+    program = studio(video, "--lib", library, "--on-error", "fail", "--save", "seen.avi", "--out", "seen.jsonl")
+    page = client(program)
+    page.until_stream(lambda stream: stream["state"] == "waiting", "the end of the first session")
+    library.write_text(right)
+    page.until_stream(lambda stream: stream["state"] == "playing", "the second session")
+    assert page.stream()["libraries"][0]["problems"] == []
+    program.interrupt()
+    assert program.end() == 130
+    assert (tmp_path / "seen-2.avi").stat().st_size > 1000
+    assert len((tmp_path / "seen.jsonl").read_text().splitlines()) > 5
+
+
+def test_what_is_for_run_alone_is_refused(studio):
+    program = studio("emi_stream_config.json", "--set", "-", is_served=False)
+    assert program.end() == 2
+    assert "--set - is for `run`; here the page changes options while it plays" in program.err

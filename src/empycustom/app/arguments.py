@@ -295,6 +295,14 @@ def _add_studio(commands: Any) -> None:
     page("--port", type=at_least(0), default=0, metavar="PORT", help="serve it on this port (default: a free one)")
     page("--open", action="store_true", help="open it in the browser")
     studio.set_defaults(show=False, dry_run=False, quiet=False, summary_json=None)
+    studio.check = _check_studio
+
+
+def _check_studio(parser: argparse.ArgumentParser, args: Any) -> None:
+    """End with a usage error as :func:`check_run` does."""
+    check_run(parser, args)
+    if "-" in args.settings:
+        parser.error("--set - is for `run`; here the page changes options while it plays")
 
 
 def _add_schema(commands: Any) -> None:

@@ -8,7 +8,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Studio:
         self._status = Status(lambda: self._server.tell())
         self._previews: dict[str, Preview] = {}
         self._controls = Controls()
+        self._sessions = 0
         self._configuration: Configuration | None = None
         self._writer: LineWriter | None = None
 
@@ -119,7 +120,7 @@ class Studio:
         try:
             session = Session(
                 configuration,
-                self._options,
+                self._options_of_next(),
                 self._open,
                 notify=self._notify,
                 attached=self._attach,
@@ -139,6 +140,14 @@ class Studio:
             return INTERRUPTED
         self._status.wait_for("It has ended; it is played again when a file of it is saved." if code == DONE else _AGAIN)
         return None
+
+    def _options_of_next(self) -> PlayOptions:
+        """Return the options of the next session, whose videos and pictures overwrite no earlier ones."""
+        self._sessions += 1
+        if self._sessions == 1:
+            return self._options
+        named = (os.path.splitext(name) for name in self._options.save)
+        return replace(self._options, save=[f"{stem}-{self._sessions}{ending}" for stem, ending in named])
 
     def _expect(self, configuration: Configuration) -> None:
         self._configuration = configuration
