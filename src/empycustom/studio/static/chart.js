@@ -6,6 +6,7 @@ import uPlot from "./vendor/uplot/uPlot.esm.js";
 export const HEIGHT = 132;
 const FONT = "12px system-ui, sans-serif";
 const AXIS = 26;
+const STEPS = Array.from({ length: 36 }, (_, index) => index - 12).flatMap((power) => [1, 2, 5].map((each) => Number(`${each}e${power}`)));
 
 /** Colours of the page for a canvas, which knows no variables. */
 function colours(element) {
@@ -48,7 +49,7 @@ export class Chart {
       padding: [8, 12, 0, 0],
       legend: { show: false },
       scales: { x: { time: false, auto: false }, y: { range: padded } },
-      axes: [{ ...axis, values: times, size: AXIS, space: 70 }, { ...axis, size: 56, space: 26 }],
+      axes: [{ ...axis, values: times, size: AXIS, space: 70 }, { ...axis, size: 56, space: 26, incrs: () => this.#steps() }],
       series: [{}, ...this.lines.map((line) => ({ stroke: line.colour, width: 1.75, points: { size: 5, fill: line.colour } }))],
       cursor: {
         sync: { key: "plots" },
@@ -62,6 +63,12 @@ export class Chart {
         setSelect: [(plot) => this.#selected(plot)],
       },
     };
+  }
+
+  /** What lies between two lines of the grid: 1, 2, 5, 10 …, and parts of one only where there are parts of one. */
+  #steps() {
+    const isWhole = this.lines.every((line) => line.values.every((value) => value === null || Number.isInteger(value)));
+    return STEPS.filter((step) => !isWhole || step >= 1);
   }
 
   #selected(plot) {
@@ -114,7 +121,7 @@ export class Chart {
 /** The scale of numbers: with some room, and some height where they are all the same. */
 function padded(_, low, high) {
   if (low === null || high === null) return [0, 1];
-  const room = (high - low) * 0.08 || Math.abs(high) * 0.1 || 1;
+  const room = (high - low) * 0.08 || (Number.isInteger(high) ? 1 : Math.abs(high) * 0.1);
   return [low - room, high + room];
 }
 

@@ -144,7 +144,8 @@ class Plots {
     const title = `Remove ${line.text}`;
     const remove = make("button", { class: "remove", title, "aria-label": title, onclick: () => this.#remove(line) }, "×");
     this.#legends.set(line, value);
-    return make("li", {}, colour, make("code", { title: line.text }, line.text), value, remove);
+    const shown = line.text.replace(/^frame\[0\]\./, ""); // where nearly all are
+    return make("li", {}, colour, make("code", { title: line.text }, shown), value, remove);
   }
 
   #draw() {
