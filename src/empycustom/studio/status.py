@@ -15,7 +15,16 @@ from empycustom.config.launch import element_of, name_of
 from empycustom.elements import failures
 from empycustom.elements.perf import CallTimes
 from empycustom.elements.properties import read_object
-from empycustom.errors import CallbackTooSlowError, EmPyCustomError, LaunchError, LibraryError, ReloadError
+from empycustom.errors import (
+    CallbackOutputError,
+    CallbackTooSlowError,
+    EmPyCustomError,
+    LaunchError,
+    LibraryError,
+    ReloadError,
+    TracebackError,
+    WorkerError,
+)
 from empycustom.library.declared import Option
 from empycustom.session.branch import Branch
 from empycustom.session.parts import exists
@@ -39,6 +48,13 @@ def problem_of(kind: str, text: str, details: str = "", error: BaseException | N
     if isinstance(error, LibraryError):
         found |= {"file": error.library, "line": error.line, "frame": error.frame}
     return found
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Return whether a library failed. With ``on-error=pass`` that is posted as a warning, because the stream goes on."""
+    if isinstance(error, (ReloadError, WorkerError)):
+        return True
+    return isinstance(error, TracebackError) and bool(error.details or (isinstance(error, CallbackOutputError) and error.frame))
 
 
 def _lines_around(file: str, line: int) -> list[tuple[int, str]]:
@@ -94,7 +110,7 @@ class LibraryStatus:
             "index": self.index,
             "name": os.path.basename(self.typed),
             "path": self.typed,
-            "state": "not loaded" if not is_loaded else "failing" if self.problems else "running",
+            "state": "not loaded" if not is_loaded else "failing" if self._fails else "running",
             "version": self.version,
             "calls": tally.processed,
             "passed": tally.buffers - tally.processed,
@@ -105,6 +121,10 @@ class LibraryStatus:
             "declared": _declared(facts.declared.options) if is_loaded and facts.declared else None,
             "problems": self.problems,
         }
+
+    @property
+    def _fails(self) -> bool:
+        return any(each["kind"] == "error" for each in self.problems)
 
     def _call_ms(self, times: CallTimes) -> dict[str, Any]:
         """Return percentiles of the last seconds, and the means between the last looks."""
@@ -286,6 +306,7 @@ class Status:
     def _on_error(self, element: Any, kind: str, error: BaseException) -> None:
         """Keep what an element posts, in the thread where it happens, which does not wait here."""
         if kind != "info" and not isinstance(error, CallbackTooSlowError):
+            kind = "error" if _is_failure(error) else kind
             text = without_secrets(failures.sentence(error))
             self._posted.append((element, problem_of(kind, text, failures.details(error), error)))
             self._changed()

@@ -77,6 +77,7 @@ function rangeOf({ limits, choices, unit, kind }) {
 /** What fields have in common: what is typed takes effect after a while, and what is refused stays, with the reason. */
 class Base {
   #timer = null;
+  #isSent = false; // and not answered
   #isRefused = false;
   #shown;
 
@@ -109,26 +110,28 @@ class Base {
     this.#timer = null;
     try {
       const value = this.editor.read();
+      this.#isSent = true;
       this.change(this, value);
     } catch (error) {
       this.refuse(error.message);
     }
   }
 
-  /** Show why the value was not taken, and keep what was typed; "": it was. */
+  /** Show why the value was not taken, and keep what was typed; "": it was taken. */
   refuse(sentence) {
+    this.#isSent = false;
     this.#isRefused = Boolean(sentence);
     this.refused.hidden = !sentence;
     setText(this.refused, sentence);
     setAttribute(this.editor.inputs[0], "aria-invalid", sentence ? "true" : null);
   }
 
-  /** Show a value of the program, unless somebody is typing here, or what was typed was refused. */
+  /** Show a value of the program, unless somebody is typing here, or what was typed is not answered, or refused. */
   write(value) {
     this.#shown = value;
     const typed = document.activeElement?.matches("textarea, input:not([type=checkbox], [type=range])") ?? false;
     const isHere = typed && this.editor.inputs.includes(document.activeElement);
-    if (isHere || this.#timer !== null || this.#isRefused) return;
+    if (isHere || this.#timer !== null || this.#isSent || this.#isRefused) return;
     const text = JSON.stringify(value);
     if (text === this.text && this.#isUnchanged()) return;
     this.text = text;
@@ -168,7 +171,8 @@ export class Field extends Base {
 
   show(options) {
     const isSet = Object.hasOwn(options, this.name);
-    this.reset.style.visibility = isSet || !this.refused.hidden ? "visible" : "hidden";
+    this.canReset = (isSet || !this.refused.hidden) && this.option.default !== undefined;
+    this.reset.style.visibility = this.canReset ? "visible" : "hidden";
     this.write(isSet ? options[this.name] : this.option.default);
   }
 
@@ -180,6 +184,8 @@ export class Field extends Base {
 
 /** The field of all options of a library that declares none. */
 export class Whole extends Base {
+  canReset = true;
+
   constructor(id, change) {
     const editor = json({ least: 3 });
     super(id, editor, change, `${id}-about`);

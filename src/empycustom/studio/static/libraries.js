@@ -12,6 +12,7 @@ export function mount(element, store, connection) {
 
 class Libraries {
   #cards = new Map(); // stream, index and name of a library -> its Card
+  #shown = null; // the settings that are shown, and of which stream
 
   constructor(element, store, connection) {
     this.store = store;
@@ -19,7 +20,8 @@ class Libraries {
     this.problems = new Problems();
     this.empty = make("p", { class: "empty" });
     this.list = make("div", { class: "libraries" });
-    element.append(this.problems.element, this.empty, this.list);
+    this.settings = make("div");
+    element.append(this.problems.element, this.empty, this.list, this.settings);
     this.drawing = new Drawing(element, () => this.#draw());
     for (const name of ["state", "stream"]) store.addEventListener(name, () => this.#changed());
     document.addEventListener("theme", () => this.drawing.request());
@@ -48,6 +50,37 @@ class Libraries {
       card.show(library, stream.frame_ms);
     }
     for (const card of old.values()) card.element.remove();
+    this.#drawSettings(stream);
+  }
+
+  #drawSettings(stream) {
+    if (stream && this.#shown?.stream !== stream.name) {
+      const settings = new Settings((name, value) => this.connection.set(stream.name, name, value));
+      this.#shown = { stream: stream.name, settings };
+      this.settings.replaceChildren(settings.element);
+    }
+    this.#shown?.settings.show(stream?.settings ?? []);
+  }
+}
+
+/** The options of a stream configuration. */
+class Settings {
+  constructor(set) {
+    this.all = [];
+    this.options = new Options("settings", async (_, edits) => {
+      for (const [name, value] of edits) await set(name, value === undefined ? this.all.find((each) => each.name === name).default : value);
+    });
+    this.element = make("section", { class: "library settings" }, make("header", {}, make("h3", {}, "Stream configuration")), this.options.element);
+  }
+
+  show(settings) {
+    this.all = settings;
+    this.element.hidden = !settings.length;
+    const isSet = ({ value, default: usual }) => value !== null && JSON.stringify(value) !== JSON.stringify(usual);
+    this.options.show({
+      declared: settings.map(({ value: _, ...declared }) => ({ ...declared, default: declared.default ?? undefined })),
+      options: Object.fromEntries(settings.filter(isSet).map(({ name, value }) => [name, value])),
+    });
   }
 }
 

@@ -14,17 +14,17 @@ export class Options {
   #settled = 0;
   #timer = null;
 
-  /** `setOptions(options)` sets all of them: a promise that is rejected with an Error whose message is a sentence. */
-  constructor(id, setOptions) {
+  /** `set(options, edits)` sets all of them; `edits` has those that are changed. Its promise is rejected with an Error, a sentence. */
+  constructor(id, set) {
     this.id = id;
-    this.setOptions = setOptions;
+    this.set = set;
     this.list = make("div", { class: "fields" });
     this.reset = make("button", { type: "button", onclick: () => this.#resetAll() }, "Reset all");
     const head = make("div", { class: "head" }, make("h4", {}, "Options"), this.reset);
     this.element = make("form", { class: "options", onsubmit: (event) => event.preventDefault() }, head, this.list);
   }
 
-  /** Show the options as the program has them; what somebody is changing here stays. */
+  /** Show the options as the program has them, of `{options, declared}`; what somebody is changing here stays. */
   show(library) {
     this.#library = library;
     const declared = JSON.stringify(library.declared);
@@ -56,7 +56,7 @@ export class Options {
 
   #resetAll() {
     this.#edits.clear();
-    for (const field of this.#fields) {
+    for (const field of this.#fields.filter((each) => each.canReset)) {
       field.refuse("");
       this.#edits.set(field, undefined);
     }
@@ -73,7 +73,7 @@ export class Options {
     for (const [field, value] of edits) options = field.put(options, value);
     try {
       if (!isExact(options)) throw new Error("A whole number among these options has more digits than a browser can keep; set it on the command line.");
-      await this.setOptions(options);
+      await this.set(options, [...edits].map(([field, value]) => [field.name, value]));
       this.#library = { ...this.#library, options };
       for (const field of edits.keys()) field.refuse("");
     } catch (error) {

@@ -1,7 +1,6 @@
 // What is wrong now, in the libraries and in the streams: each problem with its place in the file, until it is gone.
 
 import { make, setText } from "./dom.js";
-import { count } from "./parts.js";
 
 export class Problems {
   #cards = new Map(); // stream, library and id of a problem -> its Problem
@@ -37,20 +36,17 @@ export class Problems {
   }
 }
 
-/** The problems of a stream and of its libraries, and what each is about, in words. */
+/** The problems of a stream and of its libraries, the newest first, and what each is about, in words. */
 function problemsOf(stream, hasOthers) {
   const where = hasOthers ? `${stream.name}: ` : "";
-  const own = (stream.problems ?? []).map((problem) => ({ key: JSON.stringify([stream.name, problem.id]), problem, about: where + "stream" }));
+  const own = (stream.problems ?? []).toReversed().map((problem) => ({ key: JSON.stringify([stream.name, problem.id]), problem, about: where + "stream" }));
   const ofLibraries = (stream.libraries ?? []).flatMap((library) =>
-    (library.problems ?? []).map((problem) => ({ key: JSON.stringify([stream.name, library.index, problem.id]), problem, about: where + what(library, problem) })),
+    (library.problems ?? []).toReversed().map((problem) => ({ key: JSON.stringify([stream.name, library.index, problem.id]), problem, about: where + what(library, problem) })),
   );
   return [...ofLibraries, ...own];
 }
 
-function what(library, problem) {
-  if (!problem.new_version) return library.name;
-  return library.version ? `${library.name}, as it was saved last: it cannot be used, so version ${library.version} goes on` : library.name;
-}
+const what = (library, problem) => library.name + (problem.new_version ? " as it was saved last" : "");
 
 class Problem {
   #around = "";
@@ -63,16 +59,18 @@ class Problem {
     this.around = make("pre", { class: "around", tabindex: "0", "aria-label": "The lines around" });
     this.traceback = make("pre", { tabindex: "0" });
     this.details = make("details", {}, make("summary", {}, "Traceback"), this.traceback);
-    const where = make("p", { class: "place" }, this.place, this.when);
-    this.element = make("article", {}, this.about, this.text, where, this.around, this.details);
+    this.where = make("p", { class: "place" }, this.place, this.when);
+    this.element = make("article", {}, this.about, this.text, this.where, this.around, this.details);
   }
 
   show(problem, about) {
     this.element.className = `problem ${problem.kind}`;
     setText(this.about, about);
-    setText(this.text, problem.text);
-    setText(this.place, problem.file ? problem.file + (problem.line ? `:${problem.line}` : "") : "");
-    setText(this.when, [problem.frame, problem.count > 1 ? count(problem.count, "time") : ""].filter(Boolean).join(" · "));
+    const place = problem.file ? problem.file + (problem.line ? `:${problem.line}` : "") : "";
+    setText(this.text, problem.text.startsWith(`${place}: `) ? problem.text.slice(place.length + 2) : problem.text);
+    setText(this.place, place);
+    setText(this.when, problem.frame ?? "");
+    this.where.hidden = !place && !problem.frame;
     setText(this.traceback, problem.traceback ?? "");
     this.details.hidden = !problem.traceback;
     this.around.hidden = !problem.around?.length;
