@@ -16,7 +16,7 @@ COUNT ?= 20000
 # warnings are errors, and so is a name in the docstrings that leads nowhere; what tools/pages makes is as it makes it
 BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
-.PHONY: help demo test test-slow-path test-workers wild test-gpu test-matrix check bench docs format setup clean
+.PHONY: help demo studio test test-slow-path test-workers wild test-gpu test-matrix check bench docs format setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ help: ## list the targets
 demo: ## find people in a real video, follow, count and draw them (VIDEO=file.mp4 for one of yours)
 	@tools/setup.sh demo
 	@tools/demo.sh "$(VIDEO)" "$(LINE)"
+
+studio: ## the same in a live page for your browser, whose address is printed (VIDEO=, LINE=, ARGS=--open opens it)
+	@tools/setup.sh demo
+	@tools/demo.sh --studio "$(VIDEO)" "$(LINE)" $(ARGS)
 
 test: setup ## run the tests, a process for each core (ARGS='-k name -x' goes to pytest; -n 0 is one process)
 	@tools/test.sh $(ARGS)

@@ -6,12 +6,16 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from urllib.request import urlopen
 
 import cv2
 import pytest
+from websockets.sync.client import connect
 
 PROJECT = Path(__file__).parents[2]
 NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "npm_config_registry": "http://127.0.0.1:9"}
@@ -26,10 +30,12 @@ def demo(tmp_path):
     (tmp_path / ".venv").symlink_to(sys.prefix)
     subprocess.run([sys.executable, "tools/walkers.py", "walkers.mp4"], cwd=tmp_path, check=True, capture_output=True)
 
-    def run(**more):
+    def run(*words, start=subprocess.run, **more):
         environment = {key: value for key, value in {**os.environ, **more}.items() if key != "PIP_FIND_LINKS"}
-        command = ["tools/demo.sh", "walkers.mp4"]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        command = ["tools/demo.sh", *words, "walkers.mp4"]
+        if start is subprocess.Popen:
+            return start(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+        return start(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
 
     return run
 
@@ -67,6 +73,32 @@ def test_without_a_network_opencv_finds_them_and_one_line_says_so(demo, tmp_path
     frames = found_in(tmp_path / "demo-output")
     assert len(frames[-1]["object"]) == 6
     assert frames[-1]["emcustom"]["zones"][0]["in"] == 1
+
+
+def test_the_page_shows_them(demo, tmp_path):
+    """`make studio`: frames come with the people on them, and nothing is written."""
+    with demo("--studio", start=subprocess.Popen, **NOWHERE) as process:
+        late = threading.Timer(200, process.kill)
+        late.start()
+        try:
+            address = next(line.split()[1] for line in process.stdout if line.startswith("Studio: "))
+            with connect(f"{address}ws".replace("http", "ws"), proxy=None) as socket:
+                (stream,) = json.loads(socket.recv(60))["streams"]
+                socket.send(json.dumps({"type": "watch", "stream": stream}))
+                found = []
+                while not found:
+                    socket.send(json.dumps({"type": "ready"}))
+                    while isinstance(message := socket.recv(60), str):
+                        pass
+                    header = json.loads(message[4 : 4 + int.from_bytes(message[:4], "big")])
+                    found = [each for each in header["document"]["frame"][0]["object"] if each["object_id"] >= 0]
+            assert {each["obj_label"] for each in found} == {"person"}
+            assert urlopen(address, timeout=60).status == 200
+        finally:
+            process.send_signal(signal.SIGINT)
+            late.cancel()
+        assert process.wait(60) == 130
+    assert not (tmp_path / "demo-output").exists()
 
 
 def test_a_video_where_the_demo_writes_is_refused(tmp_path):

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,31 @@ class Studio:
 
 
 @dataclass
+class Answer:
+    """What an HTTP request got; names of headers are in small letters."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def request(studio: Studio, path: str, *, method: str = "GET", host: str | None = "", **headers: str) -> Answer:
+    """Send a request with that path as it is. ``host``: of the header, None: no such header; ``_`` in names is ``-``."""
+    connection = HTTPConnection("127.0.0.1", studio.port, timeout=TIMEOUT_S)
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        if host is not None:
+            connection.putheader("Host", host or f"127.0.0.1:{studio.port}")
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+@dataclass
 class Frame:
     """A picture as it comes: what is said about it, and the JPEG."""
 
@@ -155,7 +181,7 @@ class Client:
 
     def __init__(self, studio: Studio, **options: Any) -> None:
         options.setdefault("origin", studio.base)
-        options = {"compression": None, "max_size": None, "open_timeout": TIMEOUT_S, "close_timeout": 5, "proxy": None} | options
+        options = {"compression": None, "max_size": None, "open_timeout": TIMEOUT_S, "close_timeout": 1, "proxy": None} | options
         self._open = ExitStack()
         self.socket = self._open.enter_context(connect(f"ws://127.0.0.1:{studio.port}/ws", **options))
         self.state: dict[str, Any] = {}

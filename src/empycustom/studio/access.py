@@ -19,7 +19,6 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from empycustom.errors import LaunchError
 
-_COOKIE = "empycustom_studio"
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -34,10 +33,16 @@ _HEADERS = {
 
 
 class Guard:
-    """Lets those pass who may have the page, and adds headers to all answers."""
+    """Lets those pass who may have the page, and adds headers to all answers.
 
-    def __init__(self, application: Any, *, token: str) -> None:
-        self._application, self._token = application, token
+    ``port`` is a part of the cookie's name: browsers send those of one port to all ports of the machine.
+    """
+
+    def __init__(self, application: Any, *, token: str, port: int) -> None:
+        self._application, self._token, self._cookie = application, token, f"empycustom_studio_{port}"
+        self._names = {"localhost"}
+        if token:  # looked up once: it may take seconds
+            self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -62,22 +67,33 @@ class Guard:
     def _refusal(self, scope: Any, headers: Mapping[str, str]) -> Response | None:
         """Return the answer to those who get nothing else, None for others."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        if not _is_own_name(host, is_local=not self._token):
+        if not self._is_own(host):
             return PlainTextResponse(f"This page is not served as {host!r}; open the address that the program has printed.", 421)
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):  # behind a proxy
             return PlainTextResponse("Pages of other sites may not use this one.", 403)
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("Only GET is answered.", 405, {"Allow": "GET, HEAD"})
         return self._without_token(scope, headers) if self._token else None
 
+    def _is_own(self, host: str) -> bool:
+        """Return whether the Host of a request can only mean this machine: by DNS, other names may be made to mean it as well."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        with suppress(ValueError):
+            address = ipaddress.ip_address(name)
+            return address.is_loopback or bool(self._token)
+        return name.lower() in self._names
+
     def _without_token(self, scope: Any, headers: Mapping[str, str]) -> Response | None:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if given and scope["type"] == "http" and self._is_token(given):
             answer = RedirectResponse("/", 303)  # so that the token is not in the address any more
-            answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
+            answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
             return answer
         try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         except CookieError:
             cookie = None
         if cookie is not None and self._is_token(cookie.value):
@@ -86,19 +102,6 @@ class Guard:
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self._token.encode())
-
-
-def _is_own_name(host: str, *, is_local: bool) -> bool:
-    """Return whether the Host of a request can only mean this machine: by DNS, other names may be made to mean it as well."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    with suppress(ValueError):
-        address = ipaddress.ip_address(name)
-        return address.is_loopback or not is_local
-    own = {"localhost"} if is_local else {"localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
-    return name.lower() in own
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -76,7 +76,7 @@ class Server:
             Mount("/static", StaticFiles(directory=STATIC)),
             WebSocketRoute("/ws", self._converse),
         ]
-        application = Guard(Starlette(routes=routes), token=token)
+        application = Guard(Starlette(routes=routes), token=token, port=listening.getsockname()[1])
         self._server = uvicorn.Server(
             uvicorn.Config(
                 application,
@@ -207,7 +207,7 @@ class Server:
         client.put_state(self._state())
         sending = asyncio.create_task(client.send())
         try:
-            while message := await self._receive(client, sending):
+            while (message := await self._receive(client, sending)) is not None:
                 await self._handle(client, message)
         finally:
             self._clients.discard(client)
