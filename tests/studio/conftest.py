@@ -95,7 +95,8 @@ class Complaints:
             self.found.append(f"console: {message.text}")
 
     def _failed(self, request: Request) -> None:
-        self.found.append(f"request: {request.method} {request.url} {request.failure}")
+        if request.failure != "net::ERR_ABORTED":  # by the page itself, which was left
+            self.found.append(f"request: {request.method} {request.url} {request.failure}")
 
     def _response(self, response: Response) -> None:
         if response.status >= 400:

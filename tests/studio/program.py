@@ -20,6 +20,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import connect
 
 TIMEOUT_S = 60
@@ -176,6 +177,11 @@ class Frame:
         return list(self.header["document"]["frame"][0].get("object", []))
 
 
+def _as_a_browser_reads(text: str | bytes) -> Any:
+    """Return the values of JSON; a browser does not know NaN."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
 class Client:
     """A WebSocket to the program. ``state`` is the newest that has come."""
 
@@ -200,8 +206,8 @@ class Client:
             raise AssertionError(f"no message came within {seconds} s") from None
         if isinstance(data, bytes):
             size = int.from_bytes(data[:4], "big")
-            return Frame(json.loads(data[4 : 4 + size]), data[4 + size :])
-        message = json.loads(data)
+            return Frame(_as_a_browser_reads(data[4 : 4 + size]), data[4 + size :])
+        message = _as_a_browser_reads(data)
         if message["type"] == "state":
             self.state = message
         return message

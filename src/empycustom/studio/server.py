@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import math
 import secrets
 import socket
 import threading
@@ -25,6 +26,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from empycustom.errors import EmPyCustomError, LaunchError
+from empycustom.model.serialize import dumps
 from empycustom.studio.access import Guard
 from empycustom.studio.preview import Picture
 
@@ -32,6 +34,7 @@ STATIC = Path(__file__).parent / "static"
 MOST_CLIENTS = 16
 _MOST_BYTES = 256 << 10  # of a message of a browser
 _MOST_MESSAGES, _PER_S = 300, 60.0  # of a browser: at once, and in a second
+_MOST_ANSWERS = 32  # that a browser has not taken yet
 _LOOK_EVERY_S = 0.35  # what is told about libraries
 _SEND_S = 30.0  # a browser that takes nothing for so long is gone
 
@@ -149,8 +152,7 @@ class Server:
         if waiting:
             message = picture.message()
             for client in waiting:
-                client.is_ready = False
-                client.put(message)
+                client.put_picture(message)
 
     def _wake(self) -> None:
         self._news.set()
@@ -171,7 +173,7 @@ class Server:
                 await asyncio.sleep(_LOOK_EVERY_S / 3)
 
     def _state(self) -> str:
-        return _json({"type": "state", "streams": self._source.status()})
+        return dumps({"type": "state", "streams": self._source.status()})
 
     async def _index(self, _request: Request) -> Response:
         return FileResponse(STATIC / "index.html")
@@ -202,7 +204,7 @@ class Server:
         client = _Client(socket)
         self._clients.add(client)
         client.put(
-            _json({"type": "hello", "boot": self._boot, "command": self._source.command, "streams": [*self._source.names()]})
+            dumps({"type": "hello", "boot": self._boot, "command": self._source.command, "streams": [*self._source.names()]})
         )
         client.put_state(self._state())
         sending = asyncio.create_task(client.send())
@@ -224,7 +226,7 @@ class Server:
         if found["type"] != "websocket.receive":
             return None
         try:
-            message = json.loads(found.get("text") or "")
+            message = _DECODER.decode(found.get("text") or "")
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict) or not client.may_send():
@@ -235,7 +237,7 @@ class Server:
     async def _handle(self, client: _Client, message: Mapping[str, Any]) -> None:
         kind, stream = message.get("type"), message.get("stream")
         if kind == "watch" and (stream is None or stream in self._source.names()):
-            client.stream, client.is_ready = stream, False
+            client.watch(stream)
         elif kind == "ready":
             client.is_ready = True
             if client.stream is not None:
@@ -257,7 +259,7 @@ class Server:
                 await run_in_threadpool(getattr(self._source, method), *given.values())
             except (EmPyCustomError, OSError) as refused:
                 error = str(refused)
-        client.put(_json({"type": "reply", "id": message.get("id"), "error": error}))
+        client.put(dumps({"type": "reply", "id": message.get("id"), "error": error}))
         self._news.set()
 
 
@@ -276,14 +278,25 @@ class _Client:
         self.socket = socket
         self.stream: str | None = None
         self.is_ready = False
-        self._queue: list[str | bytes] = []  # a picture at most, and answers, of which each was asked for
-        self._state: str | None = None  # the newest alone
+        # What is not sent yet: answers, each of which was asked for; of pictures and states the newest alone.
+        self._answers: list[str] = []
+        self._picture: bytes | None = None
+        self._state: str | None = None
         self._wake = asyncio.Event()
         self._allowed, self._counted_at = float(_MOST_MESSAGES), time.monotonic()
 
-    def put(self, message: str | bytes) -> None:
-        """Send a message."""
-        self._queue.append(message)
+    def watch(self, stream: str | None) -> None:
+        """Send pictures of this stream from now on."""
+        self.stream, self.is_ready, self._picture = stream, False, None
+
+    def put(self, answer: str) -> None:
+        """Send an answer."""
+        self._answers.append(answer)
+        self._wake.set()
+
+    def put_picture(self, picture: bytes) -> None:
+        """Send the picture for which it is ready, in the place of one that is not sent yet."""
+        self._picture, self.is_ready = picture, False
         self._wake.set()
 
     def put_state(self, state: str) -> None:
@@ -296,7 +309,7 @@ class _Client:
         now = time.monotonic()
         self._allowed = min(_MOST_MESSAGES, self._allowed + (now - self._counted_at) * _PER_S) - 1
         self._counted_at = now
-        return self._allowed >= 0 and len(self._queue) < _MOST_MESSAGES
+        return self._allowed >= 0 and len(self._answers) < _MOST_ANSWERS
 
     async def refuse(self) -> None:
         """Close the connection of a page that does not keep to the rules."""
@@ -309,15 +322,25 @@ class _Client:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while self._queue or self._state is not None:
-                    if self._queue:
-                        message = self._queue.pop(0)
-                    else:
-                        message, self._state = self._state or "", None
-                    is_text = isinstance(message, str)
-                    sent = self.socket.send_text(message) if is_text else self.socket.send_bytes(message)  # type: ignore[arg-type]
+                while (message := self._next()) is not None:
+                    sent = self.socket.send_text(message) if isinstance(message, str) else self.socket.send_bytes(message)
                     await asyncio.wait_for(sent, _SEND_S)
 
+    def _next(self) -> str | bytes | None:
+        if self._answers:
+            return self._answers.pop(0)
+        if (picture := self._picture) is not None:
+            self._picture = None
+            return picture
+        state, self._state = self._state, None
+        return state
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number of JSON")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
