@@ -1,6 +1,8 @@
 """Fields read and written by their address, compared with cffi's own attributes."""
 
 import struct
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -143,3 +145,25 @@ def test_values_are_written_by_a_pattern():
     made = ffi.new("char[]", b"........")
     packer("=HI")(at(made), 0x4141, 0x42424242)
     assert ffi.string(made) == b"AABBBB.."
+
+
+RACE = """
+import sys, threading
+from empycustom.gstreamer import load_allocators
+from empycustom.native.shared import allocator_type
+load_allocators()
+sys.setswitchinterval(1e-6)
+barrier = threading.Barrier(8)
+def ask():
+    barrier.wait()
+    print(allocator_type())
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_the_class_of_shared_memory_is_registered_once_where_several_streams_begin():
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", RACE], capture_output=True, text=True, check=True)
+        assert (done.stdout.split(), done.stderr) == (["EmPyCustomAllocator"] * 8, "")

@@ -94,8 +94,13 @@ def test_nothing_knows_the_command_line():
     assert [found for found in of_others("app", "empycustom.app") if found[0] != "__main__.py"] == []
 
 
-def test_only_the_command_line_its_page_and_the_package_itself_know_the_session():
-    assert {path.partition("/")[0] for path, _ in of_others("session", "empycustom.session")} <= {"app", "studio", "__init__.py"}
+def test_only_the_command_line_its_page_its_metrics_and_the_package_itself_know_the_session():
+    assert {path.partition("/")[0] for path, _ in of_others("session", "empycustom.session")} <= {
+        "app",
+        "metrics",
+        "studio",
+        "__init__.py",
+    }
 
 
 def test_only_the_command_of_the_page_knows_the_page_and_its_server():

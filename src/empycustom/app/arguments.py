@@ -21,6 +21,7 @@ from empycustom.app.options import (
     output,
     summary,
 )
+from empycustom.metrics import parse_address
 from empycustom.text import parse_duration, parse_time
 
 # Python's levels, as the thresholds of GStreamer's log.
@@ -117,6 +118,10 @@ From a live source (a camera, RTSP, MJPEG over HTTP) the libraries get the newes
 frame: frames that arrive while they are busy are skipped, and counted in the
 summary. With --every-frame they get all frames; if they are too slow, results
 fall behind.
+
+With --metrics 9464, http://127.0.0.1:9464/metrics has the numbers of the summary
+and more for Prometheus while it plays, and /healthz says whether frames flow: 200,
+or 503 and why not. It has no login: 0.0.0.0:9464 is for all who reach the machine.
 
 examples:
   empycustom run video.mp4 --lib my_lib.py
@@ -223,6 +228,7 @@ WORKERS_HELP = "run the library in so many processes of its own; 0: in that of t
 PACE_HELP = "what happens to a frame if all workers are busy: every waits (the default), skip passes it on, latest: see below"
 TIMEOUT_HELP = "end a call in a worker after so many milliseconds; then --on-error applies; 0: no limit (the default)"
 PUBLISH_HELP = "send the documents there: mqtt://host/topic, postgresql://…; several times for several"
+METRICS_HELP = "serve metrics for Prometheus, and /healthz, at HOST:PORT, or on this machine alone: PORT"
 SUMMARY_HELP = "write the summary to this file, as JSON, also after an error; - is stdout"
 GRACE_HELP = "how long to wait, after Ctrl-C or an error, until files are finished (default: %(default)g)"
 
@@ -285,6 +291,7 @@ def _add_run(commands: Any) -> None:
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
     add("--summary-json", type=summary, metavar="FILE", help=SUMMARY_HELP)
+    add("--metrics", type=parse_address, metavar="ADDRESS", help=METRICS_HELP)
 
 
 def _add_studio(commands: Any) -> None:
@@ -294,7 +301,7 @@ def _add_studio(commands: Any) -> None:
     page("--host", default="127.0.0.1", metavar="HOST", help="serve it on this address; others than 127.0.0.1 need a token")
     page("--port", type=at_least(0), default=0, metavar="PORT", help="serve it on this port (default: a free one)")
     page("--open", action="store_true", help="open it in the browser")
-    studio.set_defaults(show=False, dry_run=False, quiet=False, summary_json=None)
+    studio.set_defaults(show=False, dry_run=False, quiet=False, summary_json=None, metrics=None)
     studio.check = _check_studio
 
 

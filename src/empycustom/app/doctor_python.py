@@ -90,12 +90,16 @@ def check_packages() -> Iterator[Finding]:
     return starmap(_package, (("numpy", "numpy"), ("cffi", "_cffi_backend"), ("orjson", "orjson"), ("tqdm", "tqdm")))
 
 
-def check_watchfiles() -> Iterator[Finding]:
-    """Check whether the package is installed that reload=true needs."""
-    if find_spec("watchfiles") is None:
-        yield Finding(OK, f"No watchfiles, which reload=true needs: {install('watchfiles', sys.executable, sys.prefix)}")
-    else:
-        yield _package("watchfiles", "watchfiles")
+_WANTED_BY = {"watchfiles": "reload=true", "prometheus-client": "run --metrics"}
+
+
+def check_extras() -> Iterator[Finding]:
+    """Check which packages are installed that only some options need."""
+    for dist, option in _WANTED_BY.items():
+        if found := _version_of(dist):
+            yield Finding(OK, f"{dist} {found}")
+        else:
+            yield Finding(OK, f"No {dist}, which {option} needs: {install(dist, sys.executable, sys.prefix)}")
 
 
 _CLIENTS = {  # of publishing, by the schemes that need them
@@ -186,7 +190,7 @@ PYTHON_CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     check_python,
     check_environment,
     check_packages,
-    check_watchfiles,
+    check_extras,
     check_clients,
     check_gi,
     check_libgomp,

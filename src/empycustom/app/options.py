@@ -154,6 +154,8 @@ def check_run(parser: argparse.ArgumentParser, args: Any) -> None:
     """End with a usage error if arguments do not go with SOURCE; fill in values that depend on it."""
     if args.dry_run and args.summary_json:
         parser.error("--summary-json does not go with --dry-run, which plays nothing")
+    if args.dry_run and args.metrics:
+        parser.error("--metrics does not go with --dry-run, which plays nothing")
     for source in (*args.source, *args.sources):
         if source.lower().endswith(".py") and "://" not in source and not os.path.isdir(as_native(source)):
             parser.error(f"{source} is a Python file, not a video; libraries come after --lib")

@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from empycustom.app.options import Request, is_configuration
 from empycustom.config import schema
@@ -50,6 +50,9 @@ from empycustom.session.summary import LOST, Progress, as_lines, total
 from empycustom.session.upright import variables
 from empycustom.text import as_path, as_text, meant
 
+if TYPE_CHECKING:
+    from empycustom.metrics.serving import Metrics
+
 STDIN = "-"
 _LOOK_EVERY_S = 0.1
 _AT_ONCE = 65536  # bytes
@@ -67,7 +70,12 @@ def _main(args: Namespace, options: PlayOptions, done: dict[str, Any]) -> int:
     configuration = read_any(args, options)
     if configuration is None:
         return INTERRUPTED
-    return dry_run(configuration, options) if args.dry_run else Run(configuration, options, args).play(done)
+    if args.dry_run:
+        return dry_run(configuration, options)
+    from empycustom.metrics.serving import served
+
+    with served(args.metrics) as metrics:
+        return Run(configuration, options, args, metrics).play(done)
 
 
 def options_of(args: Namespace) -> PlayOptions:
@@ -222,10 +230,14 @@ def dry_run(configuration: Configuration, options: PlayOptions) -> int:
 class Run:
     """One ``empycustom run``: what its streams report is printed."""
 
-    def __init__(self, configuration: Configuration, options: PlayOptions, args: Namespace) -> None:
+    def __init__(self, configuration: Configuration, options: PlayOptions, args: Namespace, metrics: Metrics | None) -> None:
         self._options, self._args, self._many = options, args, configuration.many
         self._is_typed = configuration.file is None
         self._session = Session(configuration, options, self._open, notify=self._notify)
+        if metrics:
+            metrics.watch(self._session.branches, lambda: self._writer.queues)
+            if not args.quiet:
+                print_info(f"metrics: http://{metrics.place}/metrics")
         printing = options.out == STDOUT or has_only_documents(configuration, options)
         silent = args.quiet or not self._is_typed or (printing and reserved_stdout().isatty())
         self._progress = Progress(quiet=silent)

@@ -126,8 +126,13 @@ class AIMeta(VideoTransform):
         """Return the value of a property; ``stats`` is calculated when it is read."""
         return structure_of("aimeta-stats", self._counts()) if name == "stats" else super().computed(name)
 
+    @property
+    def outputs(self) -> list[QueuedOutput]:
+        """The outputs of its own, also when the stream has ended. Any thread may ask."""
+        return list(self._outputs.values())
+
     def _counts(self) -> dict[str, int]:
-        outputs = list(self._outputs.values())
+        outputs = self.outputs
         counted = {name: sum(getattr(output, name) for output in outputs) for name in ("written", "waiting", "dropped", "lost")}
         return {"documents": self.documents, **counted}
 

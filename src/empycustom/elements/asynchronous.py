@@ -153,6 +153,11 @@ class Asynchronous(Generic[_Job]):
         unref(buffer)
         self.has_gap = True
 
+    @property
+    def under_way(self) -> int:
+        """How many frames have come, and have not left yet. Any thread may ask."""
+        return max(0, self._entered - self._left)
+
     def wait_for_room(self, limit: int) -> bool:
         """Wait until less than ``limit`` frames are under way; return False where the stream is interrupted."""
         if self.flow == FLOW_OK and self._entered - self._left < limit:

@@ -56,7 +56,7 @@ PROPERTIES = (
 
 
 class MetaPublish(VideoTransform):
-    """The element. It changes nothing in the stream. ``counted`` are the numbers of ``stats`` of the stream that has ended."""
+    """The element. It changes nothing in the stream."""
 
     __gtype_name__ = "GstMetaPublish"
     __gstmetadata__ = (
@@ -72,7 +72,7 @@ class MetaPublish(VideoTransform):
 
     def __init__(self) -> None:
         self._publisher: Publisher | None = None
-        self.counted = dict.fromkeys(COUNTS, 0)
+        self._counted = dict.fromkeys(COUNTS, 0)  # of the stream that has ended
         self._gap_s, self._next_at = 0.0, 0.0
         super().__init__()
         self._waiter = StreamWaiter(self.sinkpad)
@@ -101,11 +101,14 @@ class MetaPublish(VideoTransform):
     def end(self) -> None:
         """Keep what has not arrived, and end the connection."""
         super().end()
-        publisher, self._publisher = self._publisher, None
+        publisher = self._publisher
         if publisher is None:
             return
-        left = publisher.close()
-        self.counted = publisher.counts()
+        try:
+            left = publisher.close()
+        finally:
+            self._counted = publisher.counts()  # first: another thread may ask for them at any time
+            self._publisher = None
         self._say_what_is_left(publisher, left)
 
     def _say_what_is_left(self, publisher: Publisher, left: int) -> None:
@@ -114,6 +117,11 @@ class MetaPublish(VideoTransform):
             what, are = ("1 message has", "it is") if left == 1 else (f"{left} messages have", "they are")
             text = f"{what} not arrived at {publisher.name}; {are} kept, and sent when something is published there next"
             post_warning(self, PublishError(text))
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of ``stats``, also when the stream has ended. Any thread may call this."""
+        publisher = self._publisher
+        return publisher.counts() if publisher else self._counted
 
     @property
     def name_of_destination(self) -> str:
@@ -129,7 +137,7 @@ class MetaPublish(VideoTransform):
         """Return the value of a property that is calculated when it is read."""
         publisher = self._publisher
         if name == "stats":
-            return structure_of("metapublish-stats", publisher.counts() if publisher else self.counted)
+            return structure_of("metapublish-stats", self.counts())
         if name in ("state", "last-error"):
             return getattr(publisher, name.replace("-", "_")) if publisher else ""
         return super().computed(name)

@@ -7,8 +7,10 @@ element of this name.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,11 @@ class CallTimes:
 
     def __init__(self) -> None:
         self._counts: defaultdict[int, int] = defaultdict(int)
-        self._total_ns = 0
-        self.longest_ns = 0
+        self.total_ns = self.longest_ns = 0
 
     def add(self, ns: int) -> None:
         """Count the time of one call."""
-        self._total_ns += ns
+        self.total_ns += ns
         if ns > self.longest_ns:
             self.longest_ns = ns
         shift = ns.bit_length() - _FINE - 1
@@ -39,7 +40,7 @@ class CallTimes:
 
     def include(self, others: CallTimes) -> None:
         """Count what others have counted, too."""
-        self._total_ns += others._total_ns
+        self.total_ns += others.total_ns
         self.longest_ns = max(self.longest_ns, others.longest_ns)
         for step, count in others._counts.copy().items():
             self._counts[step] += count
@@ -47,7 +48,7 @@ class CallTimes:
     @property
     def total(self) -> tuple[int, int]:
         """The sum of all times, in nanoseconds, and the number of calls."""
-        return self._total_ns, sum(self._counts.copy().values())
+        return self.total_ns, sum(self._counts.copy().values())
 
     def copy(self) -> CallTimes:
         """Return a copy, which stays as it is."""
@@ -58,7 +59,7 @@ class CallTimes:
     def since(self, earlier: CallTimes) -> CallTimes:
         """Return what was counted after a copy was made; its longest time is that of all."""
         made = self.copy()
-        made._total_ns -= earlier._total_ns
+        made.total_ns -= earlier.total_ns
         for step, count in earlier._counts.items():
             made._counts[step] -= count
         return made
@@ -79,6 +80,16 @@ class CallTimes:
             if seen >= wanted:
                 return min(_upper_end(step), self.longest_ns)
         return 0
+
+    def at_most(self, limits_ns: Sequence[int]) -> list[int]:
+        """Return how many calls took no longer than each of the limits, and how many there were.
+
+        A time less than 3 percent below a limit may be counted above it.
+        """
+        counts = sorted(self._counts.copy().items())  # buffers flow meanwhile
+        ends = [_upper_end(step) for step, _ in counts]
+        sums = [0, *accumulate(count for _, count in counts)]
+        return [*(sums[bisect_right(ends, limit)] for limit in limits_ns), sums[-1]]
 
 
 def _upper_end(step: int) -> int:

@@ -48,6 +48,12 @@ class LibraryTransform(VideoTransform):
         self.tally, self.workers = Tally(), None
         super().__init__()
 
+    @property
+    def under_way(self) -> int:
+        """How many frames are on their way to workers and back."""
+        workers = self.workers
+        return workers.under_way if workers else 0
+
     def begin(self) -> None:
         """Begin a stream: nothing is counted or reported yet."""
         self.tally = Tally()

@@ -88,9 +88,18 @@ def _data_of(memory: int) -> int:
     return data
 
 
+_registering = Lock()  # a cache calls twice where two threads ask at the same time, and GLib ends the process then
+
+
 @lru_cache(maxsize=1)
 def _allocator_class() -> int:
-    """Register the class of allocators, and return its address."""
+    """Return the address of the class of allocators, registered by the first who asks."""
+    with _registering:
+        return _registered_class()
+
+
+@lru_cache(maxsize=1)
+def _registered_class() -> int:
     parent = allocators.gst_fd_allocator_get_type()
     query = ffi.new("GTypeQuery *")
     glib.g_type_query(parent, query)

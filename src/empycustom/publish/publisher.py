@@ -89,12 +89,13 @@ class Publisher:
         self._destination: Destination = kind(address)
         selection = selection_of(self._destination)
         self.state, self.last_error, self.delay_s = "", "", 0.0
-        self.sent = self.repeated = self.refused = self._dropped = 0
+        self.sent = self.repeated = self.refused = 0
         self._is_closing = self._is_connected = self._has_failed = False
         self._wait_s, self._warned = FIRST_WAIT_S, set[str]()
         self._has_work = threading.Event()
         self._folder = spool_folder(self.settings["spool"])
         self._spools = self._open_spools()
+        self._done: list[Spool] = []  # those that are empty and closed
         try:
             self._connect_first()
         except BaseException:
@@ -127,7 +128,8 @@ class Publisher:
             self._on_warning(error)
 
     def _dropped_by_spools(self) -> int:
-        return self._dropped + sum(spool.dropped for spool in self._spools)
+        # A set: one that is done is in both for a moment, and never in neither.
+        return sum(spool.dropped for spool in {*self._spools, *self._done})
 
     def _connect_first(self) -> None:
         try:
@@ -271,9 +273,9 @@ class Publisher:
 
     def _first_spool(self) -> Spool:
         while len(self._spools) > 1 and not self._spools[0].count:
-            done, *self._spools = self._spools  # a new list: others count at the same time
-            self._dropped += done.dropped
-            done.close()
+            self._done.append(self._spools[0])
+            self._spools = self._spools[1:]  # a new list: others count at the same time
+            self._done[-1].close()
         return self._spools[0]
 
     def _refuse(self, error: MessageRefusedError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,7 @@ from empycustom.session.sinks import Sinks, sinks_of
 from empycustom.session.sources import Source, describe_source, error_text, is_endless
 from empycustom.session.summary import Work
 from empycustom.session.upright import keep_upright
-from empycustom.text import for_people, without_secrets
+from empycustom.text import for_people, without_password, without_secrets
 
 
 class Branch:
@@ -46,17 +47,25 @@ class Branch:
         self._admitted = 0
         self.work, self.left_out = Work(), SkippedFrames()
         self.over = False  # no more frames are wanted
-        self.failed = False  # while others of its pipeline go on
+        self.failed = False  # while others of its pipeline go on, or at the end
+        self.closed = False
         self.shared = 0  # how many of its first stages are played with those of others
         self.head: Any = None  # the bin of its source, and of the elements behind it
         self.tail: Any = None  # the bin of aimeta; the same where no stages are shared
         self.expected: int | None = options.frames  # frames, as far as it can be known
         self.feeder: Feeder = Feeder()  # until there are elements
         self.outlet: Outlet | None = None
+        self.first: Any = None  # the queue before the first library
+        self._last: Any = None  # the pad behind the last one
         self._sinks = sinks_of(self.stream, options)
         self._passed: probes.BufferCounter | None = None
         self._end_all: Callable[[], None] = lambda: None
         self._undo: list[Callable[[], Any]] = []
+
+    @property
+    def label(self) -> str:
+        """What the stream is called where it has no name: its source, without secrets."""
+        return self.stream.name or without_password(self.stream.location)
 
     def find_sources(self) -> None:
         """Find the sources of the stream. Raises LaunchError if one does not exist."""
@@ -144,15 +153,24 @@ class Branch:
         if isinstance(self.feeder, Playlist):
             return min(filter(None, [limit, self.feeder.total]), default=None)
         known, duration = self.head.query_duration(Gst.Format.TIME)
-        caps = self._last.get_current_caps()
-        if not known or duration <= 0 or caps is None:
-            return limit
-        info = GstVideo.VideoInfo.new_from_caps(caps)
-        if not info.fps_n:
+        frame_s = self.frame_seconds
+        if not known or duration <= 0 or not frame_s:
             return limit
         duration = self.options.part.left_of(duration) if self.options.part else duration
-        total: int = round(duration / Gst.SECOND * info.fps_n / info.fps_d)
+        total: int = round(duration / Gst.SECOND / frame_s)
         return min(limit, total) if limit else total
+
+    @property
+    def frame_seconds(self) -> Fraction | None:
+        """The duration of a frame, None: it is not known, or not yet. Any thread may ask."""
+        caps = self._last.get_current_caps() if self._last else None
+        info = caps and GstVideo.VideoInfo.new_from_caps(caps)
+        return Fraction(info.fps_d, info.fps_n) if info and info.fps_n else None
+
+    @property
+    def queued(self) -> int:
+        """Count of the frames that wait in the queue before the first library. Any thread may ask."""
+        return int(self.first.get_property("current-level-buffers")) if self.first else 0
 
     def end(self) -> None:
         """End the stream; any thread may call this."""
@@ -215,6 +233,12 @@ class Branch:
             self.outlet.ended = True
 
     @property
+    def has_ended(self) -> bool:
+        """True when no frame will come any more. Any thread may ask."""
+        outlet = self.outlet  # a source that is lost ends files, too, and comes back
+        return self.closed or self.over or bool(outlet and outlet.ended and not isinstance(self.feeder, Reconnection))
+
+    @property
     def is_done(self) -> bool:
         """True when no file of the stream is left to be finished."""
         if self.outlet is None or (self.failed and not self.outlet.finishing):
@@ -253,6 +277,7 @@ class Branch:
             undo()
         self._undo.clear()
         self.publisher.close()
+        self.closed = True
 
     def summary(self) -> dict[str, Any]:
         """Return the counts of the stream as a dict."""

@@ -27,7 +27,7 @@ from empycustom.library.explain import ending_error, locate_error
 from empycustom.library.load import load, load_error, unload
 from empycustom.model.serialize import loads
 from empycustom.model.values import name_frames
-from empycustom.outputs.queued import Waiter
+from empycustom.outputs.queued import QueuedOutput, Waiter
 from empycustom.text import as_text
 
 
@@ -164,13 +164,13 @@ class Notifier:
 class Publisher:
     """Gives the documents of one stream, and the events that ``callback`` makes of them, to ``writer``, as its Waiter.
 
-    ``documents`` and ``events`` are counts; ``dropped`` counts those for which their output had no room. ``ended``: the callback
-    has ended the stream.
+    ``documents`` and ``events`` are counts. ``ended``: the callback has ended the stream.
     """
 
     def __init__(self, stream: Stream, writer: Writer, callback: SignalCallback | None, notify: Notifier) -> None:
         self.stream, self.writer, self._callback, self._notify = stream, writer, callback, notify
-        self.documents = self.events = self.dropped = 0
+        self.documents = self.events = self._dropped = 0
+        self._outputs: Sequence[QueuedOutput] = ()  # of aimeta, when the stream has ended
         self.ended: StreamEndedError | None = None
         self._refused = False
         self._aimeta: Any = None
@@ -187,6 +187,17 @@ class Publisher:
             self._callback.options = stream.options
 
     @property
+    def dropped(self) -> int:
+        """Count of documents and events for which their outputs had no room."""
+        return self._dropped + sum(output.dropped for output in self.outputs)
+
+    @property
+    def outputs(self) -> Sequence[QueuedOutput]:
+        """The outputs of aimeta itself, also when the stream has ended. Any thread may ask."""
+        aimeta = self._aimeta
+        return aimeta.outputs if aimeta else self._outputs
+
+    @property
     def counts(self) -> dict[str, int]:
         """The counts for the summary; of events only if there is a callback."""
         events = {"events": self.events} if self._callback else {}
@@ -196,7 +207,7 @@ class Publisher:
         """Release aimeta, which has stopped, and the callback."""
         if self._aimeta:
             self._aimeta.disconnect(self._handler)
-            self.dropped += self._aimeta.get_property("stats").get_value("dropped")  # of its own outputs
+            self._outputs = self._aimeta.outputs  # first: another thread may ask for them at any time
             self._aimeta = None
         if self._callback:
             self._callback.close()
@@ -241,7 +252,7 @@ class Publisher:
 
     def _count(self, *, written: bool) -> None:
         if not written:
-            self.dropped += 1
+            self._dropped += 1
             self._notify.warn_once(SLOW)
 
     def _stop(self, end: StreamEndedError) -> None:

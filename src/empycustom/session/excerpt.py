@@ -34,22 +34,22 @@ class SkippedFrames:
     """Counts the frames of a live source that were skipped because the libraries were busy, in all connections."""
 
     def __init__(self) -> None:
-        self._before = 0
-        self._counter: probes.OvertakenCounter | None = None
+        self._counts: list[Callable[[], int]] = []  # replaced as a whole: other threads ask
         self._warned = False
 
     @property
     def count(self) -> int:
         """Count of the frames that were skipped."""
-        return self._before + (self._counter.count if self._counter else 0)
+        return sum(count() for count in self._counts)
 
     def add(self, counter: probes.OvertakenCounter) -> None:
-        """Keep the count of the former counter, and add that of another one from now on."""
-        self._before, self._counter = self.count, counter
+        """Add the count of another counter from now on."""
+        self._counts = [*self._counts, lambda: counter.count]
 
     def close(self) -> None:
         """Stop counting, because no more frames are wanted."""
-        self._before, self._counter = self.count, None
+        count = self.count
+        self._counts = [lambda: count]
 
     def warnings(self, *, minimum: int = _MANY) -> Iterator[str]:
         """Yield a warning, once, when at least ``minimum`` frames were skipped."""

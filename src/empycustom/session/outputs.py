@@ -46,6 +46,11 @@ class Lines:
                 raise
             raise LaunchError(f"{self._name} cannot be written ({reason(error)}).") from error
 
+    @property
+    def queue(self) -> QueuedOutput:
+        """The queue of the lines that wait to be written, which counts them."""
+        return self._output
+
     def write(self, line: bytes, waiter: Waiter) -> bool:
         """Queue a line; return False if it was dropped, because the queue of a live stream is full.
 
@@ -218,6 +223,11 @@ class LineWriter:
     def written(self) -> list[str]:
         """Return the files of documents and events that are not empty."""
         return written(self._files)
+
+    @property
+    def queues(self) -> list[QueuedOutput]:
+        """The queues of all outputs. Any thread may ask."""
+        return [lines.queue for lines in self._all()]
 
     def lost(self) -> int:
         """Return how many documents and events were not written because of errors."""

@@ -55,7 +55,9 @@ class StreamPipeline(Owner):
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
             self._fail(f"this stream ended by a defect of empycustom: {error!r}", traceback.format_exc())
         finally:
+            all_failed = self.stuck or self._player is None or self._player.failed
             for branch in self._all:
+                branch.failed |= bool(all_failed) or branch.broken
                 branch.close(complete=bool(self._player and self._player.complete))
 
     def _fail(self, text: str, details: str) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from empycustom.elements.perf import Tally
 from empycustom.elements.upstream import upstream_of
@@ -19,6 +19,18 @@ from empycustom.text import working_folder
 
 _LONG_START_S = 1.0
 LOST = "documents_lost"  # in the summary of the run: streams share outputs
+
+
+class LibraryCounts(NamedTuple):
+    """What has been counted of a library.
+
+    ``under_way`` are frames in its element now; ``is_final``: nothing is counted any more.
+    """
+
+    name: str
+    tally: Tally
+    under_way: int = 0
+    is_final: bool = False
 
 
 class Work:
@@ -32,10 +44,9 @@ class Work:
         self._began = time.monotonic()
         self._ended: float | None = None
         self._first: float | None = None
-        self._elements: list[Any] = []
+        self._elements: list[tuple[str, Any]] = []
         self._publishers: list[Any] = []
-        self._published: list[dict[str, Any]] = []
-        self._libraries: list[tuple[str, Tally]] = []
+        self._read: tuple[list[LibraryCounts], list[dict[str, Any]]] | None = None  # at the end
         self._files: dict[str, Path] = {}  # by their names as they were typed: a library may change the working directory
 
     def add_files(self, files: Sequence[Path]) -> None:
@@ -45,7 +56,7 @@ class Work:
     def watch(self, first: Any, last: Any) -> None:
         """Begin to count in a pipeline, before it plays, between the queue ``first`` and the element ``last``."""
         before = list(upstream_of(last.get_static_pad("sink")))
-        self._elements = _made_by("empycustom", before)
+        self._elements = [(self._name(each.get_property("custom-lib")), each) for each in _made_by("empycustom", before)]
         self._publishers = _made_by("metapublish", before)
         probes.call_at_first_buffer(hash(first.get_static_pad("sink")), self._begin)
 
@@ -53,12 +64,20 @@ class Work:
         self._first = self._first or time.monotonic()
 
     def end(self) -> None:
-        """Read the counts of the libraries, after the pipeline has ended."""
+        """Read the counts for the last time, after the pipeline has ended."""
         self._ended = time.monotonic()
-        self._libraries = [(self._name(element.get_property("custom-lib")), element.tally) for element in self._elements]
-        self._elements = []
-        self._published = [{"uri": each.name_of_destination, **each.counted} for each in self._publishers]
-        self._publishers = []
+        self._read = [each._replace(is_final=True) for each in self.libraries()], self.published()
+        self._elements, self._publishers = [], []
+
+    def libraries(self) -> list[LibraryCounts]:
+        """Return what has been counted of each library so far, in their order. Any thread may call this."""
+        now = [LibraryCounts(name, element.tally, element.under_way) for name, element in self._elements]
+        return self._read[0] if self._read else now  # asked last: it is there before the elements are forgotten
+
+    def published(self) -> list[dict[str, Any]]:
+        """Return what has been counted of each destination so far, by the names of metapublish. Any thread may call this."""
+        now = [{"uri": each.name_of_destination, **each.counts()} for each in self._publishers]
+        return self._read[1] if self._read else now
 
     def _name(self, library: str) -> str:
         """Return the path of a library, relative if it is below the working directory."""
@@ -78,8 +97,8 @@ class Work:
             "left_out": left_out,
             **more,
             "written": written(self._files),
-            "libraries": [_library(name, tally) for name, tally in self._libraries],
-            **({"published": self._published} if self._published else {}),
+            "libraries": [_library(counts.name, counts.tally) for counts in self.libraries()],
+            **({"published": published} if (published := self.published()) else {}),
         }
 
 
