@@ -153,13 +153,14 @@ from empycustom.gstreamer import load_allocators
 from empycustom.native.shared import allocator_type
 load_allocators()
 sys.setswitchinterval(1e-6)
-barrier = threading.Barrier(8)
+barrier, found = threading.Barrier(8), []
 def ask():
     barrier.wait()
-    print(allocator_type())
+    found.append(allocator_type())
 threads = [threading.Thread(target=ask) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
+print(*found)
 """
 
 
