@@ -16,7 +16,7 @@ from empycustom.gstreamer import Gst
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, is_debugger_open
 from empycustom.session.parts import Feeder, Report, States, in_background, report_of
 
-_TICK_S = 0.1
+_TICK_S, _RESUME_EVERY_S = 0.1, 0.5
 _WHO = "a callback of a library, or an element, does not return"
 _HURRY_S = 2.0  # what is left for taking the pipeline down after a second Ctrl-C
 
@@ -119,7 +119,8 @@ class Player:
         self._has_begun = False
         self._finishing = False  # files, after an error
         self._ends_by: float | None = None
-        self._buffering = False
+        self._buffering = self._is_resuming = False
+        self._resume_at = 0.0
         self._states = States(pipeline, owner.feeders)
 
     def play(self) -> int:
@@ -188,6 +189,8 @@ class Player:
         elif self._ends_by is not None and time.monotonic() > self._ends_by:
             self._ended = True
             self.notify("warning", f"The stream did not end within {self.grace_s:g} s; stopping it.")
+        if self._is_resuming:
+            self._resume()
         for feeder in self.owner.feeders:
             feeder.tick()
         self.owner.tick()
@@ -270,15 +273,25 @@ class Player:
             report = replace(report, kind="info")
         if report.kind == "error":
             if self.owner.handle_error(report, element):
-                self._resume()
+                self._is_resuming = True
                 return
             self._finishing = not self.failed and self._can_finish(element)
             self.failed = True
         self.owner.report(report, element)
 
     def _resume(self) -> None:
-        """Set the pipeline to PLAYING again: an error of an element in a bin cancels a pending change of state."""
-        if self._states.started and not self._buffering and self.pipeline.get_state(0).state != Gst.State.PLAYING:
+        """Set the pipeline to PLAYING again: an error of an element in a bin cancels a pending change of state.
+
+        Whether it does shows later, and may be while the pipeline is being set to PLAYING for the first time.
+        """
+        if not self._states.started or self._buffering:
+            return
+        now = time.monotonic()
+        _, state, pending = self.pipeline.get_state(0)
+        if state == Gst.State.PLAYING and pending == Gst.State.VOID_PENDING:
+            self._is_resuming = False
+        elif now >= self._resume_at:
+            self._resume_at = now + _RESUME_EVERY_S
             self._states.change(Gst.State.PLAYING)
 
     def _can_finish(self, failing: Any) -> bool:
