@@ -237,3 +237,18 @@ def test_what_is_for_run_alone_is_refused(studio):
     program = studio("emi_stream_config.json", "--set", "-", is_served=False)
     assert program.end() == 2
     assert "--set - is for `run`; here the page changes options while it plays" in program.err
+
+
+def test_values_that_json_lacks_do_not_break_the_page(studio, client, tmp_path):
+    library = tmp_path / "odd.py"
+    library.write_text(
+        "import empycustom\n"
+        'OPTIONS = {"most": empycustom.Option(1.0, limits=(0, float("inf"))), "pair": empycustom.Option((1, 2))}\n'
+        'def process_ip(b, m, o): return {"frame": {"n": 2**70, "odd": "\\ud800"}}\n'
+    )
+    page = client(studio("test", "--lib", library))
+    page.until_stream(lambda stream: stream["frames"], "a frame")
+    most, pair = page.stream()["libraries"][0]["declared"]
+    assert (most["limits"], pair["default"]) == ([0, None], [1, 2])
+    page.watch()
+    assert said(page.frame())["n"] == 2**70

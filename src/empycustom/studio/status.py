@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -35,6 +36,7 @@ _MOST_PROBLEMS = 20  # of one library, or of one stream
 _RECENT = 60  # points of the plot of call times
 _WINDOW_S = 10.0  # of percentiles
 _LONGEST_TEXT = 20_000
+_NUMBER = re.compile(r"\d+")
 _numbers = itertools.count(1)
 
 
@@ -189,10 +191,13 @@ class StreamStatus:
         return next((each for each in self.libraries if each.element == element), None)
 
     def add(self, problem: dict[str, Any]) -> None:
-        """Show a problem of the stream, unless it is that of a library, which is shown there."""
+        """Show a problem of the stream, unless it is that of a library, which is shown there.
+
+        It takes the place of one that has other numbers.
+        """
         texts = {for_people(each["text"]) for library in self.libraries for each in library.problems}
         if for_people(problem["text"]) not in texts:
-            kept = [each for each in self.problems if each["text"] != problem["text"]]
+            kept = [each for each in self.problems if _NUMBER.sub("", each["text"]) != _NUMBER.sub("", problem["text"])]
             self.problems = [*kept[-_MOST_PROBLEMS + 1 :], problem]
 
     def values(self) -> dict[str, Any]:
