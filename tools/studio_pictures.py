@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -41,10 +41,10 @@ def process_ip(io_buffer, in_meta, options):
 MISTAKE = LIBRARY.replace('len(people) >= options["many"]', 'people >= options["many"]')
 
 
-def words(folder: Path) -> list[str]:
+def words() -> list[str]:
     """Return the words of the command."""
-    find = {"model": str(MODELS / "objects.onnx"), "classes": ["person"], "confidence": 0.35}
-    pose = {"model": str(MODELS / "pose.onnx"), "objects": ["person"], "confidence": 0.3}
+    find = {"model": "objects.onnx", "classes": ["person"], "confidence": 0.35}
+    pose = {"model": "pose.onnx", "objects": ["person"], "confidence": 0.3}
     found: list[str] = ["walkers.mp4"]
     for library, options in (
         ("empycustom.libs.detect", find),
@@ -52,14 +52,14 @@ def words(folder: Path) -> list[str]:
         ("empycustom.libs.detect", pose),
     ):
         found += ["--lib", library, "--options", json.dumps(options)]
-    return [*found, "--lib", str(folder / "crowd.py"), "--workers", "0"]
+    return [*found, "--lib", "crowd.py", "--workers", "0"]
 
 
 @contextmanager
 def program(folder: Path) -> Iterator[str]:
     """Run the program on a video that is drawn; give its address."""
     subprocess.run([sys.executable, ROOT / "tools" / "walkers.py", "walkers.mp4"], cwd=folder, check=True)
-    command = [sys.executable, "-m", "empycustom", "studio", *words(folder)]
+    command = [sys.executable, "-m", "empycustom", "studio", *words()]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -82,7 +82,10 @@ def main() -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     assert browser, "Chromium is missing: apt install chromium"
     with TemporaryDirectory() as made, sync_playwright() as playwright:
-        folder = Path(made)
+        folder = Path(made, "street")  # it is in the pictures
+        folder.mkdir()
+        for model in ("objects.onnx", "pose.onnx"):
+            (folder / model).symlink_to(MODELS / model)
         library = folder / "crowd.py"
         library.write_text(LIBRARY)
         with program(folder) as address, playwright.chromium.launch(executable_path=browser) as chromium:
@@ -90,8 +93,8 @@ def main() -> None:
             def opened(**settings: Any) -> Page:
                 page = chromium.new_context(**settings).new_page()
                 page.goto(address)
-                page.wait_for_function("document.querySelectorAll('#objects [role=option], #objects li').length > 3", timeout=60_000)
-                page.wait_for_timeout(4000)
+                expect(page.get_by_role("tab", name="Objects")).to_have_text(re.compile("[4-9]"), timeout=60_000)
+                page.wait_for_timeout(4000)  # so that there are frames in the strip
                 return page
 
             def panel(page: Page, name: str, ready: Callable[[], Any] = lambda: None) -> None:

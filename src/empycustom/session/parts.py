@@ -176,6 +176,20 @@ class States:
         for state in states:
             self._requests.put(state)
 
+    def resume(self) -> None:
+        """Go on to PLAYING after an error that does not end the pipeline.
+
+        A bin in which it happened while it started has failed for good (GStreamer 1.26), and the pipeline would wait for it.
+        """
+        self._requests.put(self._revive)
+        self.change(Gst.State.PLAYING)
+
+    def _revive(self) -> None:
+        for element in self._pipeline.children:
+            failed = element.get_state(0)[0] == Gst.StateChangeReturn.FAILURE
+            if failed and element.set_state(Gst.State.PAUSED) != Gst.StateChangeReturn.ASYNC:
+                element.post_message(Gst.Message.new_async_done(element, Gst.CLOCK_TIME_NONE))
+
     def recalculate_latency(self) -> None:
         """Let the pipeline query the latency of its elements again, after a pending change of state."""
         self._requests.put(self._pipeline.recalculate_latency)

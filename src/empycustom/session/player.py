@@ -292,7 +292,7 @@ class Player:
             self._is_resuming = False
         elif now >= self._resume_at:
             self._resume_at = now + _RESUME_EVERY_S
-            self._states.change(Gst.State.PLAYING)
+            self._states.resume()
 
     def _can_finish(self, failing: Any) -> bool:
         """End the stream and return True if there are files to finish that the failing element does not write."""
