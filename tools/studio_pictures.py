@@ -74,7 +74,7 @@ def save(page: Page, name: str) -> None:
     """Save what the page shows."""
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     shot.save(PICTURES / name, quality=QUALITY, optimize=True)
-    print(f"docs/pictures/{name}: {shot.width}x{shot.height}, {(PICTURES / name).stat().st_size // 1024} KB")
+    print(f"docs/pictures/{name}: {shot.width}x{shot.height}, {(PICTURES / name).stat().st_size // 1024} KB")  # noqa: T201 - a script prints
 
 
 def main() -> None:
@@ -109,7 +109,10 @@ def main() -> None:
             page = opened(viewport=WIDE, color_scheme="light")
             panel(page, "Document")
             save(page, "studio-light.jpg")
-            save(opened(viewport=NARROW, color_scheme="dark", device_scale_factor=2, has_touch=True, is_mobile=True), "studio-narrow.jpg")
+            save(
+                opened(viewport=NARROW, color_scheme="dark", device_scale_factor=2, has_touch=True, is_mobile=True),
+                "studio-narrow.jpg",
+            )
             library.write_text(MISTAKE)
             page = opened(viewport=WIDE, color_scheme="light")
             panel(page, "Libraries")
