@@ -116,14 +116,16 @@ function drawProblems() {
   badge.dataset.kind = errors.length ? "error" : "warning";
   $("tab-libraries").setAttribute("aria-description", problems.length ? `${problems.length} problems` : "");
   const alarm = $("alarm");
-  const shown = errors.at(-1);
+  const shown = errors.at(-1) ?? problems.at(-1);
   alarm.hidden = !shown;
   if (!shown || alarm.dataset.id === `${shown.id} ${shown.text}`) return;
   alarm.dataset.id = `${shown.id} ${shown.text}`;
+  const text = shown.text.replace(`${shown.file}:${shown.line}: `, ""); // the place is before it
   const place = shown.file ? `${shown.file.split("/").at(-1)}${shown.line ? `:${shown.line}` : ""}` : "";
+  alarm.dataset.kind = shown.kind;
   alarm.replaceChildren(
     icon("alert"),
-    make("p", { role: "alert" }, place ? make("code", {}, place) : null, shown.text),
+    make("p", { role: "alert" }, place ? make("code", {}, place) : null, text),
     make("button", { onclick: () => showPanel("libraries") }, "Show"),
   );
 }
@@ -221,7 +223,7 @@ const KEYS = [
 ];
 
 for (const [, shown, meaning] of KEYS) {
-  if (shown) $("keys").querySelector("dl").append(make("dt", {}, make("kbd", {}, shown)), make("dd", {}, meaning));
+  if (shown) $("keys").querySelector("dl").append(make("div", {}, make("dt", {}, make("kbd", {}, shown)), make("dd", {}, meaning)));
 }
 $("help").addEventListener("click", () => $("keys").showModal());
 $("keys").addEventListener("click", (event) => event.target === $("keys") && $("keys").close());

@@ -7,6 +7,7 @@ const INK = "#0b1016"; // of labels, on the colours of scene.js
 const SURE = 0.3; // key points below it are not drawn
 const MANY = 250; // of more objects lines are thinner
 const NARROW = 560; // in units: labels are brief in a smaller picture
+const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/; // text from right to left
 const LONGEST = 60; // letters of a label
 const MOST_MASK_PIXELS = 8e6; // of a frame
 
@@ -203,9 +204,10 @@ export function captionOf(object, isBrief = false) {
   const classes = (Array.isArray(object.classifier) ? object.classifier : []).flatMap((each) =>
     (Array.isArray(each?.label_info) ? each.label_info : []).map((label) => label?.result_label),
   );
-  const words = [labelOf(object), ...classes, track === null ? "" : `#${track}`, isBrief ? "" : percent(object.confidence)];
-  const text = words.filter((word) => typeof word === "string" && word !== "").join(" ");
-  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
+  const said = [labelOf(object), ...classes].filter((word) => typeof word === "string" && word !== "").join(" ");
+  const short = said.length > LONGEST ? `${said.slice(0, LONGEST - 1)}…` : said;
+  const isolated = TURNS.test(short) ? `\u2068${short}\u2069` : short; // so that numbers stay behind it
+  return [isolated, track === null ? "" : `#${track}`, isBrief ? "" : percent(object.confidence)].filter(Boolean).join(" ");
 }
 
 const widths = new Map(); // "font text": width
