@@ -25,6 +25,7 @@ _IDLE_S = 1.0  # after that nobody watches
 _RETRY_S = 0.05
 _DOCUMENTS = 64  # of the last frames: a picture is of one of them
 _HISTORY_S, _HISTORY_BYTES = 10.0, 32 << 20
+_FULL_RANGE = "colorimetry=(string)1:4:0:0"  # as JPEG has it: else black is gray, because jpegenc does not convert
 _SMALLER = f"width=(int)[1,{LONGEST_SIDE}],height=(int)[1,{LONGEST_SIDE}],pixel-aspect-ratio=1/1"
 
 
@@ -172,7 +173,7 @@ class _Encoder:
         self.caps = caps
         converter = "nvvideoconvert" if caps.get_features(0).contains("memory:NVMM") else "videoconvert"
         self._pipeline = build(
-            f"appsrc name=in format=time max-buffers=2 ! {converter} ! videoscale ! video/x-raw,format=I420,{_SMALLER} "
+            f"appsrc name=in format=time max-buffers=2 ! {converter} ! videoscale ! video/x-raw,format=I420,{_FULL_RANGE},{_SMALLER} "
             f"! jpegenc quality={_QUALITY} ! appsink name=out sync=false"
         )
         self._in, self._out = self._pipeline.get_by_name("in"), self._pipeline.get_by_name("out")

@@ -138,7 +138,7 @@ function drawLink() {
   document.body.dataset.link = state;
   setText($("command"), store.command);
   $("command").title = store.command;
-  document.title = store.stream ? `${store.stream} – empycustom studio` : "empycustom studio";
+  document.title = store.stream ? `${store.stream} - empycustom studio` : "empycustom studio";
 }
 
 $("retry").addEventListener("click", () => connection.retry());
