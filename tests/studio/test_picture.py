@@ -7,12 +7,11 @@ import re
 
 import numpy as np
 import pytest
-from conftest import PATIENCE_MS
 from PIL import Image
 from playwright.sync_api import expect
 from program import wait_for
 
-expect.set_options(timeout=PATIENCE_MS)
+expect.set_options(timeout=30_000)
 WIDTH, HEIGHT = 640, 480  # of `test`
 # A white rectangle that moves over black, and an object whose box it is.
 MOVES = """

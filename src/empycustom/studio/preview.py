@@ -173,8 +173,8 @@ class _Encoder:
         self.caps = caps
         converter = "nvvideoconvert" if caps.get_features(0).contains("memory:NVMM") else "videoconvert"
         self._pipeline = build(
-            f"appsrc name=in format=time max-buffers=2 ! {converter} ! videoscale ! video/x-raw,format=I420,{_FULL_RANGE},{_SMALLER} "
-            f"! jpegenc quality={_QUALITY} ! appsink name=out sync=false"
+            f"appsrc name=in format=time max-buffers=2 ! {converter} ! videoscale "
+            f"! video/x-raw,format=I420,{_FULL_RANGE},{_SMALLER} ! jpegenc quality={_QUALITY} ! appsink name=out sync=false"
         )
         self._in, self._out = self._pipeline.get_by_name("in"), self._pipeline.get_by_name("out")
         self._in.set_property("caps", caps)
