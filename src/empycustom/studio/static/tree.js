@@ -15,13 +15,15 @@ class Tree {
   #folding = new Folding();
   #found = new Folding(); // what is open while a search is on: the tree afterwards is as before
   #rows = [];
+  #isSought = false; // an object was selected, and is to be seen
   #current = ""; // the place of the row that the keyboard is at
 
   constructor(element, store) {
     this.store = store;
     this.#build(element);
     this.drawing = new Drawing(element, () => this.#draw(), () => !store.isLive);
-    store.addEventListener("frame", () => this.drawing.request());
+    for (const name of ["frame", "select", "live"]) store.addEventListener(name, () => this.drawing.request());
+    store.addEventListener("select", () => (this.#isSought = store.selected !== null));
     this.drawing.request();
   }
 
@@ -88,6 +90,8 @@ class Tree {
     this.#place(query.toLowerCase());
     this.#keepFocus(had);
     this.#drawActions();
+    if (this.#isSought) this.tree.querySelector(".chosen")?.scrollIntoView({ block: "nearest" });
+    this.#isSought = false;
   }
 
   /** Bring the elements into the order of the rows; those that are there already stay, with focus and selection. */
@@ -99,7 +103,7 @@ class Tree {
       const node = old.get(row.place) ?? new Row();
       old.delete(row.place);
       this.#nodes.set(row.place, node);
-      node.show(row, query);
+      node.show(row, query, row.value === this.store.selected && this.store.selected !== null, !this.store.isLive);
       if (node.element === next) next = next.nextSibling;
       else this.tree.insertBefore(node.element, next);
     }
@@ -221,6 +225,8 @@ function plotted(row) {
 /** An element of a row, which changes only what is different in the next document. */
 class Row {
   #last = "";
+  #due = null; // shows what is not shown yet
+  #isSkipped = false;
 
   constructor() {
     this.key = make("span", { class: "key" });
@@ -229,16 +235,27 @@ class Row {
     this.hint = make("span", { class: "hint" });
     const twist = make("span", { class: "twist", "aria-hidden": "true" });
     this.element = make("div", { role: "treeitem", tabindex: "-1" }, twist, this.key, this.size, this.value, this.hint);
+    this.element.addEventListener("contentvisibilityautostatechange", ({ skipped }) => {
+      this.#isSkipped = skipped;
+      if (!skipped) this.#due?.();
+    });
   }
 
-  show(row, query) {
-    const { kind, text, title = "", hint = "", size = "" } = shownValue(row);
+  /** Show a row; where the browser has said that it is out of sight, when it comes into sight, or at once if `isAll`. */
+  show(row, query, isChosen, isAll) {
     this.element.row = row;
-    const state = [row.name, kind, text, title, hint, size, row.level, row.index, row.count, row.isOpen, row.isHit, query].join("\u0000");
+    this.#due = () => this.#show(row, query, isChosen);
+    if (!this.#isSkipped || isAll) this.#due();
+  }
+
+  #show(row, query, isChosen) {
+    this.#due = null;
+    const { kind, text, title = "", hint = "", size = "" } = shownValue(row);
+    const state = [row.name, kind, text, title, hint, size, row.level, row.index, row.count, row.isOpen, row.isHit, isChosen, query].join("\u0000");
     if (state === this.#last) return;
     this.#last = state;
     this.element.style.setProperty("--level", row.level - 1);
-    this.element.className = row.isHit ? "node hit" : "node";
+    this.element.className = `node${row.isHit ? " hit" : ""}${isChosen ? " chosen" : ""}`;
     setAttribute(this.element, "aria-level", row.level);
     setAttribute(this.element, "aria-posinset", row.index);
     setAttribute(this.element, "aria-setsize", row.count);
