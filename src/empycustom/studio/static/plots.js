@@ -30,9 +30,9 @@ class Plots {
     this.drawing = new Drawing(element, () => this.#draw(), () => !store.isLive);
     for (const frame of store.frames) this.samples.take(frame);
     store.addEventListener("kept", ({ detail }) => (this.samples.take(detail), this.drawing.request()));
-    store.addEventListener("frame", () => this.drawing.request());
+    for (const name of ["frame", "live"]) store.addEventListener(name, () => this.drawing.request());
     store.addEventListener("stream", () => this.#changed());
-    store.addEventListener("plot", ({ detail }) => this.add(followed(store.frame?.document, detail.path)));
+    store.addEventListener("plot", ({ detail }) => this.#chosen(followed(store.frame?.document, detail.path)));
     document.addEventListener("theme", () => this.drawing.now());
     new ResizeObserver(() => this.#charts.forEach((chart) => chart.resize())).observe(this.list);
   }
@@ -102,6 +102,15 @@ class Plots {
     return line;
   }
 
+  /** Add a line that was chosen in the tree. Where that is hidden now, the keyboard goes on at the line. */
+  #chosen(path) {
+    const line = this.add(path);
+    setTimeout(() => {
+      if (line && !(document.activeElement ?? document.body).checkVisibility?.()) document.activeElement.blur();
+      if (line && document.activeElement === document.body) this.#legends.get(line)?.parentElement.focus();
+    });
+  }
+
   #remove(line) {
     this.samples.remove(line);
     this.#refuse("");
@@ -145,7 +154,7 @@ class Plots {
     const remove = make("button", { class: "remove", title, "aria-label": title, onclick: () => this.#remove(line) }, "×");
     this.#legends.set(line, value);
     const shown = line.text.replace(/^frame\[0\]\./, ""); // where nearly all are
-    return make("li", {}, colour, make("code", { title: line.text }, shown), value, remove);
+    return make("li", { tabindex: "-1" }, colour, make("code", { title: line.text }, shown), value, remove);
   }
 
   #draw() {

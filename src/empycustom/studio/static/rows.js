@@ -43,7 +43,7 @@ export function rowsOf(document, folding, query = "") {
   const add = (value, path, place, index, count) => {
     const opens = isFolder(value) || (typeof value === "string" && value.length > TEXT);
     const leads = hits?.parents.has(place) ?? false;
-    const isOpen = opens ? folding.isOpen(place, hits && !leads ? [0, 0, 0] : path) : null;
+    const isOpen = opens ? folding.isOpen(place, leads ? [] : hits ? [0, 0, 0] : path) : null;
     rows.push({ place, path, name: path.at(-1) ?? "document", value, level: path.length + 1, index, count, isOpen, isHit: hits?.places.has(place) });
     if (isOpen && isFolder(value)) children(value, path, place, leads);
   };
