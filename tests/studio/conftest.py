@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from program import Client, Studio, free_port
+from program import TIMEOUT_S, Client, Studio, free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
@@ -36,6 +38,18 @@ def studio(env_with: Any, tmp_path: Path) -> Iterator[Callable[..., Studio]]:
     yield start
     for each in started:
         each.kill()
+
+
+@pytest.fixture
+def cli(env_with: Any, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command to its end."""
+
+    def run(*words: Any) -> subprocess.CompletedProcess[str]:
+        typed = [sys.executable, "-m", "empycustom", *map(str, words)]
+        env = {**env_with(), "PYTHONPATH": str(SRC)}
+        return subprocess.run(typed, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+    return run
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 TIMEOUT_S = 60
@@ -252,3 +254,25 @@ class Client:
 
     def close(self) -> None:
         self._open.close()
+
+
+class NeverReads:
+    """A client that says it is ready, again and again, and never reads."""
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.is_over = client, threading.Event()
+        self.sent = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        client.watch()
+        self._thread.start()
+
+    def _run(self) -> None:
+        with suppress(ConnectionClosed, OSError):
+            while not self.is_over.wait(0.05):
+                self.client.send(type="ready")
+                self.sent += 1
+
+    def end(self) -> None:
+        self.is_over.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import Client, Studio, request, wait_for
+from program import Client, NeverReads, Studio, request, wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 Start = Callable[..., Studio]
@@ -55,28 +55,6 @@ def noise(tmp_path: Path, play: Any) -> Path:
 def rss_mib(studio: Studio) -> float:
     (line,) = [line for line in Path(f"/proc/{studio.pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
     return int(line.split()[1]) / 1024
-
-
-class NeverReads:
-    """A client that says it is ready, again and again, and never reads."""
-
-    def __init__(self, client: Client) -> None:
-        self.client, self.is_over = client, threading.Event()
-        self.sent = 0
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        client.watch()
-        self._thread.start()
-
-    def _run(self) -> None:
-        with suppress(ConnectionClosed, OSError):
-            while not self.is_over.wait(0.05):
-                self.client.send(type="ready")
-                self.sent += 1
-
-    def end(self) -> None:
-        self.is_over.set()
-        self._thread.join(30)
-        assert not self._thread.is_alive()
 
 
 def test_one_that_never_reads_costs_no_memory(studio: Start, client: Connect, library: Any, noise: Path) -> None:

@@ -299,7 +299,7 @@ def _add_studio(commands: Any) -> None:
     _add_played(studio)
     page = studio.add_argument_group("for the page").add_argument
     page("--host", default="127.0.0.1", metavar="HOST", help="serve it on this address; others than 127.0.0.1 need a token")
-    page("--port", type=at_least(0), default=0, metavar="PORT", help="serve it on this port (default: a free one)")
+    page("--port", type=at_least(0, maximum=65535), default=0, metavar="PORT", help="serve it on this port (default: a free one)")
     page("--open", action="store_true", help="open it in the browser")
     studio.set_defaults(show=False, dry_run=False, quiet=False, summary_json=None, metrics=None)
     studio.check = _check_studio

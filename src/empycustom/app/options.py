@@ -260,13 +260,13 @@ class OfLibraries(OfLibrary):
             namespace.defaults = {**namespace.defaults, self.property: value}
 
 
-def at_least(minimum: float, kind: Callable[[str], Any] = int) -> Callable[[str], Any]:
-    """Return a type for argparse: a number that is not below ``minimum``."""
+def at_least(minimum: float, kind: Callable[[str], Any] = int, *, maximum: int = 2**31 - 1) -> Callable[[str], Any]:
+    """Return a type for argparse: a number that is not below ``minimum``, and not above ``maximum``."""
 
     def number(text: str) -> Any:
         value = kind(text)
-        if not minimum <= value < 2**31:
-            raise argparse.ArgumentTypeError(f"{text} is not a number from {minimum} to {2**31 - 1}")
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {minimum} to {maximum}")
         return value
 
     number.__name__ = "number"

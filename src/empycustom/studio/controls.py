@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,7 @@ class Controls:
         self.session: Session | None = None
         self.settings: tuple[str, ...] = ()
         self._options: dict[tuple[str, int], str] = {}  # of libraries, by stream and place of the stage
+        self._changing = threading.Lock()
 
     def adapted(self, configuration: Configuration) -> Configuration:
         """Return what is played of a configuration: errors of libraries do not end it, they are loaded anew when they are saved.
@@ -48,13 +50,14 @@ class Controls:
         """Set all options of a library, which are right. Raises ConfigurationError, LaunchError."""
         if not (session := self.session):
             raise LaunchError(_NOTHING)
-        before = self._options
-        self._options = {**before, (stream, library): json.dumps(options, ensure_ascii=False)}
-        try:
-            session.change(self.adapted(session.configuration))
-        except BaseException:
-            self._options = before
-            raise
+        with self._changing:
+            before = self._options
+            self._options = {**before, (stream, library): json.dumps(options, ensure_ascii=False)}
+            try:
+                session.change(self.adapted(session.configuration))
+            except BaseException:
+                self._options = before
+                raise
 
     def set(self, stream: str, name: str, value: Any) -> None:
         """Set an option of the configuration file. Raises ConfigurationError, LaunchError, OSError."""
@@ -62,8 +65,9 @@ class Controls:
         if not session or not session.configuration.file:
             raise LaunchError(_NOTHING)
         target = f"{stream}:{name}" if session.configuration.many else name
-        session.set(f"{target}={value if isinstance(value, str) else json.dumps(value)}")
-        self.settings = session.configuration.settings
+        with self._changing:
+            session.set(f"{target}={value if isinstance(value, str) else json.dumps(value)}")
+            self.settings = session.configuration.settings
 
     def values(self, stream: str) -> list[dict[str, Any]]:
         """Return the options of the configuration file, with their values for a stream, as values of JSON."""

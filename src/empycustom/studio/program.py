@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -90,23 +90,29 @@ class Studio:
     def _play_on(self, configuration: Configuration) -> int:
         interrupts = Interrupts()
         while True:
+            seen = self._files()  # what is saved from now on counts, also before this session has ended
             if (code := self._play_once(configuration)) is not None:
                 return code
             with interrupts.counted():
-                while True:
-                    self._wait_for_change(interrupts)
-                    if interrupts.count:
-                        return INTERRUPTED
-                    try:
-                        found = self._read_again()
-                    except EmPyCustomError as error:
-                        self._fail(error)
-                        continue
-                    if found is None:
-                        return INTERRUPTED
-                    configuration = found
-                    self._expect(configuration)
-                    break
+                found = self._read_once_saved(interrupts, seen)
+            if found is None:
+                return INTERRUPTED
+            configuration = found
+
+    def _read_once_saved(self, interrupts: Interrupts, seen: Mapping[str, int]) -> Configuration | None:
+        """Return what is to be played when files are not as they were ``seen``, None after Ctrl-C."""
+        while True:
+            seen = self._wait_for_change(interrupts, seen)
+            if interrupts.count:
+                return None
+            try:
+                found = self._read_again()
+            except EmPyCustomError as error:
+                self._fail(error)
+                continue
+            if found:
+                self._expect(found)
+            return found
 
     def _read_again(self) -> Configuration | None:
         """Return what is to be played, with what was set on the page."""
@@ -162,14 +168,17 @@ class Studio:
         self._status.fail(error.reported, error.details, error)
         self._status.wait_for(_AGAIN)
 
-    def _wait_for_change(self, interrupts: Interrupts) -> None:
-        """Wait until a file of what is played was saved, or Ctrl-C."""
-        before = self._files()
-        while not interrupts.count and self._files() == before:
+    def _wait_for_change(self, interrupts: Interrupts, seen: Mapping[str, int]) -> Mapping[str, int]:
+        """Wait until a file of what is played was saved, or Ctrl-C; return when each was changed."""
+        now: Mapping[str, int] = seen
+        while not interrupts.count and now == seen:
             time.sleep(_LOOK_EVERY_S)
-        now = None
-        while not interrupts.count and now != (now := self._files()):
+            now = self._files()
+        before = None
+        while not interrupts.count and before != now:
             time.sleep(_QUIET_S)
+            before, now = now, self._files()
+        return now
 
     def _files(self) -> dict[str, int]:
         """Return when the Python files beside libraries, and the configuration, were changed."""
