@@ -444,14 +444,14 @@ def test_keys_are_shown_and_zoom_keeps_boxes_on_their_objects(shown, complaints)
     page.keyboard.press(" ")
     page.keyboard.press("l")
     page.keyboard.press("+")
-    expect(page.locator("#tools .zoom")).to_have_text("150 %")
+    expect(page.locator("#stage .percent")).to_have_text("150 %")
     colour = colour_of(page, objects(page).first)
     row, _, _, _ = pixels(page, 0.5)
     edges, white = near(row, colour), near(row, np.array([255, 255, 255]))
     if len(white):  # the object is in the part that is shown
         assert np.abs(edges - white.min()).min() <= 4
     page.keyboard.press("0")
-    expect(page.locator("#tools .zoom")).to_have_text("100 %")
+    expect(page.locator("#stage .percent")).to_have_text("100 %")
 
 
 NAMED = {
@@ -484,3 +484,17 @@ def test_every_control_has_a_name(shown):
                 checked.add(role)
                 assert node.get("name", {}).get("value"), node
     assert {"button", "tab", "slider", "listbox"} <= checked
+
+
+def test_a_page_without_the_token_says_what_to_do(studio, page, library, complaints):
+    complaints.allow("401", "403", "ERR_CONNECTION", "WebSocket", "ERR_EMPTY_RESPONSE")
+    program = studio("test", "--lib", library(STILL), "--host", "0.0.0.0")
+    token = program.url.split("?")[1]
+    page.goto(f"{program.base}/?{token}")
+    expect(page.locator("#status")).to_have_text("Live")
+    program.restart()  # with another token
+    banner = page.get_by_role("alert").filter(has_text="Open the address with the token that the program printed")
+    expect(banner).to_be_visible()
+    page.goto(f"{program.base}/?{program.url.split('?')[1]}")
+    expect(page.locator("#status")).to_have_text("Live")
+    expect(banner).to_be_hidden()

@@ -69,7 +69,7 @@ roving($("streams"), (tab) => store.watch(tab.dataset.stream));
 function drawStreams() {
   const list = $("streams");
   const { streams } = store;
-  list.hidden = streams.length === 0;
+  list.hidden = streams.length < 2; // of one alone #status says all
   const names = streams.map((each) => each.name);
   const shown = [...list.children].map((tab) => tab.dataset.stream);
   if (names.join("\n") !== shown.join("\n")) {

@@ -102,7 +102,8 @@ class Objects {
   #draw() {
     const all = objectsOf(this.store.frame);
     const shown = this.#shown();
-    setText(this.count, shown.length === all.length ? `${all.length} objects` : `${shown.length} of ${all.length} objects`);
+    const total = `${all.length} ${all.length === 1 ? "object" : "objects"}`;
+    setText(this.count, shown.length === all.length ? total : `${shown.length} of ${total}`);
     const badge = document.querySelector("#tab-objects .badge");
     setText(badge, String(all.length));
     if (this.element.hidden) return;

@@ -58,16 +58,14 @@ class Picture {
       this.buttons.set(name, made);
       return made;
     };
-    this.zoomText = make("span", { class: "zoom" }, "100 %");
-    tools.append(
-      make("div", { class: "group" }, ...DRAWN.map((row) => button(...row))),
-      make("div", { class: "group" }, button("byTrack", "Colour by track", "c")),
-      make("span", { class: "space" }),
+    tools.append(make("div", { class: "group" }, ...DRAWN.map((row) => button(...row))), button("byTrack", "Colour by track", "c"));
+    this.zoomText = make("button", { class: "percent", title: "The whole picture (0)", onclick: () => this.fit() }, "100 %");
+    this.stage.append(
       make(
         "div",
-        { class: "group" },
+        { class: "zoom", role: "toolbar", "aria-label": "Zoom" },
         iconButton("minus", "Smaller", "-", () => this.zoom(1 / 1.5)),
-        make("button", { class: "toggle", title: "The whole picture (0)", "aria-label": "The whole picture", onclick: () => this.fit() }, this.zoomText),
+        this.zoomText,
         iconButton("plus", "Larger", "+", () => this.zoom(1.5)),
         iconButton("full", "Full screen", "f", () => this.fullScreen()),
       ),
@@ -338,7 +336,9 @@ class Picture {
   #setZoom(zoom) {
     this.at.zoom = Math.min(Math.max(zoom, 1), MOST_ZOOM);
     this.canvas.classList.toggle("zoomed", this.at.zoom > 1);
-    setText(this.zoomText, `${Math.round(this.at.zoom * 100)} %`);
+    const percent = `${Math.round(this.at.zoom * 100)} %`;
+    setText(this.zoomText, percent);
+    this.zoomText.setAttribute("aria-label", `${percent}; show the whole picture`);
   }
 
   zoom(factor) {
