@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -322,3 +323,27 @@ def test_half_a_handshake_or_half_a_frame_holds_nobody_up(studio: Start, client:
     finally:
         for each in halves:
             each.close()
+
+
+def test_connections_that_say_nothing_are_few_and_do_not_last(studio: Start, client: Connect, library: Any) -> None:
+    """They would take the files that the pipeline needs."""
+    served = studio("test", "--lib", library(COUNTS))
+    one = client(served)
+    one.until_stream(lambda found: found["frames"] > 3, "frames")
+    open_before = files_of(served)
+    silent = [socket.create_connection(("127.0.0.1", served.port), 10) for _ in range(300)]
+    try:
+        silent[0].sendall(b"GET / HTTP/1.1\r\nHo")
+        one.watch()
+        assert one.frame().number < one.frame().number
+        wait_for(lambda: files_of(served) < open_before + 150, "the end of those that are too many")
+        wait_for(lambda: files_of(served) < open_before + 10, "the end of those that say nothing")
+        assert request(served, "/").status == 200
+        assert one.frame().number < one.frame().number
+    finally:
+        for each in silent:
+            each.close()
+
+
+def files_of(served: Studio) -> int:
+    return len(os.listdir(f"/proc/{served.pid}/fd"))

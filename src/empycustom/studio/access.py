@@ -6,6 +6,7 @@ reach the server, everybody without the token.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import socket
@@ -16,9 +17,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from empycustom.errors import LaunchError
 
+_MOST_CONNECTIONS = 128
+_FIRST_REQUEST_S = 10.0
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -30,6 +34,22 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+class Connection(H11Protocol):
+    """A connection of a browser. There are few, which leaves files for the pipeline, and each begins with a request soon."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Close it at once where there are too many, and later if nothing is asked."""
+        super().connection_made(transport)
+        if len(self.connections) > _MOST_CONNECTIONS:
+            transport.abort()
+        else:
+            asyncio.get_running_loop().call_later(_FIRST_REQUEST_S, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None and self.transport.get_protocol() is self:  # else it is a WebSocket
+            self.transport.abort()
 
 
 class Guard:
@@ -119,6 +139,14 @@ def listen(host: str, port: int) -> socket.socket:
         what = f"--host {host}, --port {port}" if port else f"--host {host}"
         raise LaunchError(f"{what}: {error.strerror}; another program may use it. Give another --port, 0: a free one.") from error
     return bound
+
+
+def address_of_this_machine() -> str:
+    """Return how others reach this machine: its address in the network, which a phone finds as well, else its name."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # nothing is sent; the system chooses the network
+        return str(probe.getsockname()[0])
+    return socket.gethostname()
 
 
 def is_local(host: socket.socket) -> bool:

@@ -27,7 +27,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.model.serialize import dumps
-from empycustom.studio.access import Guard
+from empycustom.studio.access import Connection, Guard, address_of_this_machine
 from empycustom.studio.preview import Picture
 
 STATIC = Path(__file__).parent / "static"
@@ -83,6 +83,7 @@ class Server:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 application,
+                http=Connection,
                 ws="websockets-sansio",
                 ws_max_size=_MOST_BYTES,
                 ws_per_message_deflate=False,
@@ -90,7 +91,6 @@ class Server:
                 access_log=False,  # the token is in an address once
                 lifespan="off",
                 server_header=False,
-                limit_concurrency=8 * MOST_CLIENTS,
                 timeout_graceful_shutdown=1,
                 h11_max_incomplete_event_size=16 << 10,
             )
@@ -103,7 +103,7 @@ class Server:
         host, port = self._socket.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         if ipaddress.ip_address(host).is_unspecified:
-            shown = socket.gethostname()
+            shown = address_of_this_machine()
         return f"http://{shown}:{port}/{f'?token={quote(self._token)}' if self._token else ''}"
 
     def start(self) -> None:
