@@ -115,6 +115,43 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, library):
     compare("The command line", messages)
 
 
+ASKS = """\
+import urllib.request
+from prometheus_client import Gauge
+
+def process_ip(b, m, o):
+    Gauge("broken", "One that cannot be read").set_function(lambda: 1 / 0)
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{o['port']}/metrics")
+    except urllib.error.HTTPError as error:
+        assert error.code == 500
+"""
+
+
+def test_metrics(capsys, tmp_path, monkeypatch, library):
+    from empycustom.app.main import main
+
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "test", "--frames", "1", "--out", "out.jsonl", "--quiet", "--lib", str(library(ASKS))]
+    messages = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main([*words, "--metrics", port]) == 1
+    messages.append(capsys.readouterr().err)
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--metrics", "here"])
+    messages.append(re.sub(r"(?s)^.*error: ", "", capsys.readouterr().err))
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "prometheus_client", None)
+        assert main(["run", "test", "--metrics", "0"]) == 1
+    messages.append(capsys.readouterr().err)
+    command = [sys.executable, "-m", "empycustom", *words, "--options", json.dumps({"port": port}), "--metrics", port]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    messages.append(done.stderr.splitlines()[0])
+    compare("Metrics", [re.sub("^empycustom: (error|warning): ", "", each.strip()) for each in messages])
+
+
 def test_the_end_and_videos(tmp_path, library):
     from empycustom.session.documents import SLOW
 

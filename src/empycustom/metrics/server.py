@@ -26,7 +26,6 @@ from empycustom.metrics import Address
 _MOST = 16  # connections at a time
 _SILENT_S, _LONGEST_S = 5.0, 10.0  # without a byte of a client's, and of a connection
 _LOOK_EVERY_S = 0.1
-_FULL = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 _LOCAL = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
 
 
@@ -97,13 +96,11 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
                 _cut(connection)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the base class has it
-        """Return whether there is room for a connection."""
-        if len(self._connections) < _MOST:
+        """Return whether there is room for a connection; else it is closed."""
+        has_room = len(self._connections) < _MOST
+        if has_room:
             self._connections[request] = time.monotonic()
-            return True
-        with suppress(OSError):
-            request.sendall(_FULL)
-        return False
+        return has_room
 
     # In the thread of a connection, too.
 
