@@ -248,6 +248,18 @@ def test_a_class_can_be_left_out(shown):
     assert drawn[150, 130:150].max() < 10  # its left side
 
 
+def test_one_class_alone(shown):
+    page = shown(STILL)
+    chips = page.get_by_role("group", name="Classes that are shown").get_by_role("button")
+    expect(chips).to_have_count(4)
+    chips.filter(has_text="posed").click(modifiers=["Alt"])
+    expect(objects(page).locator(".label")).to_have_text(["posed"])
+    page.reload()
+    expect(objects(page).locator(".label")).to_have_text(["posed"])  # it is remembered
+    chips.filter(has_text="posed").click(modifiers=["Alt"])
+    expect(objects(page)).to_have_count(4)
+
+
 def test_hostile_labels_stay_text(shown, complaints):
     page = shown(HOSTILE)
     label = '<img src=x onerror="document.title=1">'
@@ -452,6 +464,28 @@ def test_keys_are_shown_and_zoom_keeps_boxes_on_their_objects(shown, complaints)
         assert np.abs(edges - white.min()).min() <= 4
     page.keyboard.press("0")
     expect(page.locator("#stage .percent")).to_have_text("100 %")
+
+
+def test_the_wheel_and_two_fingers_zoom_where_they_are(shown, new_page):
+    page = shown(STILL, new_page(viewport={"width": 1280, "height": 800}, has_touch=True))
+    page.keyboard.press(" ")
+    canvas = page.locator("#stage canvas")
+    box, place = canvas.bounding_box(), place_on(canvas, 240, 100)
+    page.mouse.move(box["x"] + place["x"], box["y"] + place["y"])
+    page.mouse.wheel(0, -500)
+    expect(page.locator("#stage .percent")).not_to_have_text("100 %")
+    page.mouse.click(box["x"] + place["x"], box["y"] + place["y"])  # the same point of the frame is there
+    expect(page.get_by_role("region", name="The selected object").get_by_role("heading")).to_have_text("posed #6")
+    page.keyboard.press("0")
+    expect(page.locator("#stage .percent")).to_have_text("100 %")
+
+    session = page.context.new_cdp_session(page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for kind, reach in (("touchStart", 40), ("touchMove", 60), ("touchMove", 80)):
+        points = [{"x": x - reach, "y": y, "id": 0}, {"x": x + reach, "y": y, "id": 1}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(page.locator("#stage .percent")).to_have_text("200 %")
 
 
 NAMED = {

@@ -3,7 +3,8 @@
 const FIRST_WAIT = 300; // ms
 const LONGEST_WAIT = 3000;
 const LONGEST_HANDSHAKE = 6000;
-const REFUSED = "This page may not talk to the program. Open the address with the token that the program printed when it started.";
+const REFUSED =
+  "This page may not talk to the program. Open the address with the token that the program printed when it started.";
 const FULL = "The program is there, but takes no more pages. Close one of the others; this page tries again by itself.";
 const LOST = "The connection to the program is lost. The page tries again by itself.";
 

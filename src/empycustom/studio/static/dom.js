@@ -67,11 +67,15 @@ export const remembered = {
     try {
       return JSON.parse(localStorage.getItem(`studio.${name}`)) ?? otherwise;
     } catch {
-      return otherwise; // somebody else wrote it
+      return otherwise; // somebody else wrote it, or the browser keeps nothing
     }
   },
   set(name, value) {
-    localStorage.setItem(`studio.${name}`, JSON.stringify(value));
+    try {
+      localStorage.setItem(`studio.${name}`, JSON.stringify(value));
+    } catch {
+      // the browser keeps nothing, or its room is used up: it is forgotten with the page
+    }
   },
 };
 

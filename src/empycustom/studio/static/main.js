@@ -73,10 +73,17 @@ function drawStreams() {
   const names = streams.map((each) => each.name);
   const shown = [...list.children].map((tab) => tab.dataset.stream);
   if (names.join("\n") !== shown.join("\n")) {
-    list.replaceChildren(...names.map((name) => {
-      const tab = make("button", { role: "tab", "data-stream": name, "aria-controls": "view" }, make("i", { class: "dot" }), name);
-      return tab;
-    }));
+    list.replaceChildren(
+      ...names.map((name) => {
+        const tab = make(
+          "button",
+          { role: "tab", "data-stream": name, "aria-controls": "view" },
+          make("i", { class: "dot" }),
+          name,
+        );
+        return tab;
+      }),
+    );
   }
   streams.forEach((each, index) => {
     const tab = list.children[index];
@@ -109,14 +116,18 @@ function drawStatus() {
 }
 
 function drawProblems() {
-  const problems = [...(store.current?.problems ?? []), ...(store.current?.libraries ?? []).flatMap((each) => each.problems)];
+  const ofLibraries = (store.current?.libraries ?? []).flatMap((each) => each.problems);
+  const problems = [...(store.current?.problems ?? []), ...ofLibraries];
   const errors = problems.filter((each) => each.kind === "error");
   const badge = $("tab-libraries").querySelector(".badge");
   setText(badge, problems.length ? String(problems.length) : "");
   badge.dataset.kind = errors.length ? "error" : "warning";
-  $("tab-libraries").setAttribute("aria-description", problems.length ? `${problems.length} problems` : "");
+  $("tab-libraries").setAttribute(
+    "aria-description",
+    problems.length ? `${problems.length} ${problems.length === 1 ? "problem" : "problems"}` : "",
+  );
   const alarm = $("alarm");
-  const shown = errors.at(-1) ?? problems.at(-1);
+  const shown = errors.at(-1) ?? ofLibraries.at(-1); // a warning of the stream is on the panel of libraries alone
   alarm.hidden = !shown;
   if (!shown || alarm.dataset.id === `${shown.id} ${shown.text}`) return;
   alarm.dataset.id = `${shown.id} ${shown.text}`;
@@ -155,7 +166,11 @@ for (const name of ["connection", "state", "stream", "live"]) {
 
 store.addEventListener("message", ({ detail: { text, kind } }) => {
   const toast = make("div", { class: `toast ${kind}` }, make("p", {}, text));
-  const close = make("button", { class: "icon", "aria-label": "Close this message", onclick: () => toast.remove() }, icon("close"));
+  const close = make(
+    "button",
+    { class: "icon", "aria-label": "Close this message", onclick: () => toast.remove() },
+    icon("close"),
+  );
   toast.append(close);
   $("toasts").append(toast);
   while ($("toasts").children.length > 4) $("toasts").firstChild.remove();
@@ -223,7 +238,10 @@ const KEYS = [
 ];
 
 for (const [, shown, meaning] of KEYS) {
-  if (shown) $("keys").querySelector("dl").append(make("div", {}, make("dt", {}, make("kbd", {}, shown)), make("dd", {}, meaning)));
+  if (shown)
+    $("keys")
+      .querySelector("dl")
+      .append(make("div", {}, make("dt", {}, make("kbd", {}, shown)), make("dd", {}, meaning)));
 }
 $("help").addEventListener("click", () => $("keys").showModal());
 $("keys").addEventListener("click", (event) => event.target === $("keys") && $("keys").close());

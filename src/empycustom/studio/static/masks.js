@@ -54,7 +54,8 @@ export function maskPicture(mask, colour) {
   const pixels = new Uint32Array(image.data.buffer);
   let place = 0;
   runs.forEach((run, at) => {
-    if (at % 2) for (let each = place; each < place + run; each++) pixels[(each % height) * width + Math.floor(each / height)] = value;
+    if (at % 2)
+      for (let each = place; each < place + run; each++) pixels[(each % height) * width + Math.floor(each / height)] = value;
     place += run;
   });
   [scratch.width, scratch.height] = [width, height];

@@ -35,13 +35,20 @@ class Objects {
     this.rows = [];
     this.facts = [];
     this.chips = make("div", { class: "chips", role: "group", "aria-label": "Classes that are shown" });
+    this.moreChips = make("small", {});
     this.count = make("span", { class: "count" });
-    const options = Object.entries(ORDERS).map(([name, [label]]) => make("option", { value: name, selected: name === this.order }, label));
+    const options = Object.entries(ORDERS).map(([name, [label]]) =>
+      make("option", { value: name, selected: name === this.order }, label),
+    );
     const order = make("select", { "aria-label": "Order of the objects", onchange: () => this.#sort(order.value) }, ...options);
     this.list = make("div", { class: "list", role: "listbox", tabindex: "0", "aria-label": "Objects of the shown frame" });
     this.more = make("p", { class: "more", hidden: true });
     this.details = make("section", { class: "details", "aria-label": "The selected object", hidden: true });
-    this.hint = make("p", { class: "hint" }, "Choose an object, here or in the picture (keys: n, p), to see all that is said about it.");
+    this.hint = make(
+      "p",
+      { class: "hint" },
+      "Choose an object, here or in the picture (keys: n, p), to see all that is said about it.",
+    );
     element.append(
       this.chips,
       make("div", { class: "listhead" }, this.count, make("label", {}, "Order ", order)),
@@ -116,29 +123,45 @@ class Objects {
   // Classes.
 
   #drawChips(all) {
-    const counts = new Map([...this.picture.hidden].map((label) => [label, 0]));
+    const { hidden } = this.picture;
+    const counts = new Map([...hidden].map((label) => [label, 0]));
     for (const object of all) counts.set(labelOf(object), (counts.get(labelOf(object)) ?? 0) + 1);
-    for (const chip of this.chips.children) if (!counts.has(chip.label)) counts.set(chip.label, 0); // it may come again
-    const labels = [...counts.keys()].sort().slice(0, MOST_CHIPS);
-    const chips = new Map([...this.chips.children].map((chip) => [chip.label, chip]));
+    const chips = new Map([...this.chips.querySelectorAll(".chip")].map((chip) => [chip.label, chip]));
+    for (const label of chips.keys()) if (!counts.has(label)) counts.set(label, 0); // it may come again
+    const weight = (label) => (hidden.has(label) ? Infinity : counts.get(label));
+    const labels = [...counts.keys()]
+      .sort((a, b) => weight(b) - weight(a) || compare(a, b))
+      .slice(0, MOST_CHIPS)
+      .sort();
     if (labels.join("\n") !== [...chips.keys()].join("\n")) {
-      this.chips.replaceChildren(...labels.map((label) => chips.get(label) ?? this.#chip(label)));
+      const focused = document.activeElement;
+      this.chips.replaceChildren(...labels.map((label) => chips.get(label) ?? this.#chip(label)), this.moreChips);
+      if (this.chips.contains(focused)) focused.focus();
     }
-    for (const chip of this.chips.children) {
+    for (const chip of this.chips.querySelectorAll(".chip")) {
       setText(chip.lastChild, String(counts.get(chip.label)));
-      chip.setAttribute("aria-pressed", !this.picture.hidden.has(chip.label));
+      chip.setAttribute("aria-pressed", !hidden.has(chip.label));
       chip.classList.toggle("none", counts.get(chip.label) === 0);
     }
+    const left = counts.size - labels.length;
+    setText(this.moreChips, left ? `${left} more` : "");
   }
 
   #chip(label) {
     const swatch = make("i", { class: "swatch" });
     swatch.style.backgroundColor = colourOfLabel(label);
-    const text = make("span", {}, label);
-    const chip = make("button", { class: "chip", title: `Show or hide: ${label}` }, swatch, text, make("b", {}, ""));
+    const title = `Show or hide: ${label}\nWith Alt: show this alone, or all`;
+    const chip = make("button", { class: "chip", title }, swatch, make("span", {}, label), make("b", {}, ""));
     chip.label = label;
-    chip.onclick = () => this.picture.toggleLabel(label);
+    chip.onclick = (event) => (event.altKey ? this.#showAlone(label) : this.picture.toggleLabel(label));
     return chip;
+  }
+
+  /** Hide all classes but one; if they are, show all. */
+  #showAlone(label) {
+    const others = [...this.chips.querySelectorAll(".chip")].map((chip) => chip.label).filter((each) => each !== label);
+    const isAlone = others.every((each) => this.picture.hidden.has(each));
+    this.picture.hide(isAlone ? [] : others);
   }
 
   // The list.
@@ -153,11 +176,17 @@ class Objects {
     this.more.hidden = Boolean(this.store.frame) && shown.length > 0 && shown.length <= MOST_ROWS;
     if (!this.store.frame) setText(this.more, "No frame yet.");
     else if (!shown.length) setText(this.more, "No objects on this frame.");
-    else setText(this.more, `${shown.length - MOST_ROWS} more are not listed. Hide classes to see them, or point at them in the picture.`);
+    else
+      setText(
+        this.more,
+        `${shown.length - MOST_ROWS} more are not listed. Hide classes to see them, or point at them in the picture.`,
+      );
   }
 
   #row(at) {
-    const parts = ["swatch", "label", "says", "track", "bar", "sure", "size"].map((name) => make(name === "bar" || name === "swatch" ? "i" : "span", { class: name }));
+    const parts = ["swatch", "label", "says", "track", "bar", "sure", "size"].map((name) =>
+      make(name === "bar" || name === "swatch" ? "i" : "span", { class: name }),
+    );
     const row = make("div", { role: "option", id: `object-${at}`, class: "row" }, ...parts);
     row.parts = parts;
     return row;
@@ -168,7 +197,13 @@ class Objects {
     row.object = object;
     swatch.style.backgroundColor = colourOf(object, this.picture.colourBy);
     setText(label, labelOf(object));
-    setText(says, linesOf(object.emcustom).slice(0, 6).map((line) => line.filter(Boolean).join(" ")).join(" · "));
+    setText(
+      says,
+      linesOf(object.emcustom)
+        .slice(0, 6)
+        .map((line) => line.filter(Boolean).join(" "))
+        .join(" · "),
+    );
     setText(track, trackOf(object) === null ? "" : `#${trackOf(object)}`);
     bar.style.setProperty("--part", Number.isFinite(object.confidence) ? object.confidence : 0);
     setText(sure, percent(object.confidence));
@@ -197,11 +232,18 @@ class Objects {
     this.table = make("dl", {});
     const copy = iconButton("copy", "Copy as JSON", "", async () => {
       const done = await copyText(JSON.stringify(this.store.selected, null, 2));
-      this.store.tell(done ? "The object was copied as JSON." : "The browser does not let this page copy.", done ? "info" : "error");
+      this.store.tell(
+        done ? "The object was copied as JSON." : "The browser does not let this page copy.",
+        done ? "info" : "error",
+      );
     });
     const close = iconButton("close", "Select nothing", "Esc", () => this.store.select(null));
     this.swatch = make("i", { class: "swatch" });
-    this.details.append(make("header", {}, this.swatch, this.title, copy, close), this.gone, make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "All that is said about it" }, this.table));
+    this.details.append(
+      make("header", {}, this.swatch, this.title, copy, close),
+      this.gone,
+      make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "All that is said about it" }, this.table),
+    );
   }
 
   #drawDetails() {
@@ -236,7 +278,8 @@ function factsOf(object) {
   const facts = [];
   for (const [key, value] of Object.entries(object)) {
     if (key === "keypoints" && Array.isArray(value)) addPoints(facts, value, object.keypoint_names);
-    else if (key === "keypoint_names" && Array.isArray(object.keypoints)) continue; // with the points
+    else if (key === "keypoint_names" && Array.isArray(object.keypoints))
+      continue; // with the points
     else add(facts, 0, key, value);
     if (key === "mask" && coverOf(value) !== null) facts.push([1, "covered", percent(coverOf(value)), "note"]);
   }
@@ -257,9 +300,13 @@ function add(facts, depth, key, value) {
   const isArray = Array.isArray(value);
   const isPlain = value === null || typeof value !== "object";
   if (isPlain) {
-    facts.push([depth, key, String(value).slice(0, 2000), typeof value]);
+    const isNothing = value === null || value === "";
+    facts.push([depth, key, isNothing ? JSON.stringify(value) : String(value).slice(0, 2000), isNothing ? "note" : typeof value]);
   } else if (isArray && value.every((each) => each === null || typeof each !== "object" || isShort(each))) {
-    const shown = value.slice(0, 12).map((each) => JSON.stringify(each)).join(", ");
+    const shown = value
+      .slice(0, 12)
+      .map((each) => JSON.stringify(each))
+      .join(", ");
     facts.push([depth, key, `[${shown}${value.length > 12 ? `, … ${value.length - 12} more` : ""}]`, "list"]);
   } else {
     const entries = Object.entries(value);

@@ -35,7 +35,11 @@ export function paint(context, frame, bitmap, view, look) {
   if (look.boxes) drawBoxes(pen, shown);
   drawMarked(pen, shown);
   if (look.keypoints) for (const each of shown) drawKeypoints(pen, each);
-  if (look.labels) left.labels = drawLabels(pen, [...zones.map((zone) => labelOfZone(pen, zone)), ...shown.map((each) => labelOfObject(pen, each))]);
+  if (look.labels)
+    left.labels = drawLabels(pen, [
+      ...zones.map((zone) => labelOfZone(pen, zone)),
+      ...shown.map((each) => labelOfObject(pen, each)),
+    ]);
   return left;
 }
 
@@ -58,7 +62,12 @@ function visible(frame, { scale, left, top }, look, canvas) {
 function cornersOf([left, top, width, height], rotation) {
   const [x, y] = [left + width / 2, top + height / 2];
   const [cos, sin] = [Math.cos(rotation), Math.sin(rotation)];
-  return [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([a, b]) => {
+  return [
+    [-1, -1],
+    [1, -1],
+    [1, 1],
+    [-1, 1],
+  ].map(([a, b]) => {
     const [dx, dy] = [(a * width) / 2, (b * height) / 2];
     return [x + dx * cos - dy * sin, y + dx * sin + dy * cos];
   });
@@ -157,7 +166,9 @@ function drawMasks({ context, view }, shown) {
 function fillPolygons(context, { scale, left, top, unit }, polygons, colour) {
   const path = new Path2D();
   for (const points of polygons) {
-    points.forEach(([x, y], at) => (at ? path.lineTo(x * scale + left, y * scale + top) : path.moveTo(x * scale + left, y * scale + top)));
+    points.forEach(([x, y], at) =>
+      at ? path.lineTo(x * scale + left, y * scale + top) : path.moveTo(x * scale + left, y * scale + top),
+    );
     path.closePath();
   }
   context.globalAlpha = 0.45;
@@ -224,7 +235,12 @@ function widthOf(context, text) {
 }
 
 function labelOfObject({ context, view: { unit } }, { object, box, rotation, colour, isHovered, isSelected }) {
-  const corners = rotation ? cornersOf(box, rotation) : [[box[0], box[1]], [box[0] + box[2], box[1] + box[3]]];
+  const corners = rotation
+    ? cornersOf(box, rotation)
+    : [
+        [box[0], box[1]],
+        [box[0] + box[2], box[1] + box[3]],
+      ];
   const [across, down] = [corners.map(([x]) => x), corners.map(([, y]) => y)];
   const sides = [Math.min(...across), Math.min(...down), Math.max(...across), Math.max(...down)];
   return { text: captionOf(object, context.canvas.width < NARROW * unit), sides, colour, isFirst: isHovered || isSelected };
@@ -269,7 +285,13 @@ function placesOf([left, top, right, bottom], width, height, canvas, unit) {
   const [above, below, inside] = [top - height - unit, bottom + unit, top + 2 * unit];
   const far = right - width + unit;
   const near = left - unit;
-  const wanted = [[near, above], [far, above], [near, below], [far, below], [near, inside]];
+  const wanted = [
+    [near, above],
+    [far, above],
+    [near, below],
+    [far, below],
+    [near, inside],
+  ];
   const fitting = wanted.filter(([, y]) => y >= 0 && y + height <= canvas.height);
   const across = (x) => Math.round(Math.min(Math.max(x, 0), Math.max(canvas.width - width, 0)));
   return (fitting.length ? fitting : [[near, Math.max(inside, 0)]]).map(([x, y]) => [across(x), Math.round(y)]);

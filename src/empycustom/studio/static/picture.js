@@ -58,7 +58,10 @@ class Picture {
       this.buttons.set(name, made);
       return made;
     };
-    tools.append(make("div", { class: "group" }, ...DRAWN.map((row) => button(...row))), button("byTrack", "Colour by track", "c"));
+    tools.append(
+      make("div", { class: "group" }, ...DRAWN.map((row) => button(...row))),
+      button("byTrack", "Colour by track", "c"),
+    );
     this.zoomText = make("button", { class: "percent", title: "The whole picture (0)", onclick: () => this.fit() }, "100 %");
     this.stage.append(
       make(
@@ -67,7 +70,7 @@ class Picture {
         iconButton("minus", "Smaller", "-", () => this.zoom(1 / 1.5)),
         this.zoomText,
         iconButton("plus", "Larger", "+", () => this.zoom(1.5)),
-        iconButton("full", "Full screen", "f", () => this.fullScreen()),
+        document.fullscreenEnabled ? iconButton("full", "Full screen", "f", () => this.fullScreen()) : null,
       ),
     );
     this.#showLook();
@@ -83,7 +86,14 @@ class Picture {
 
   /** Show or hide the objects with a label. */
   toggleLabel(label) {
-    if (!this.hidden.delete(label)) this.hidden.add(label);
+    const hidden = new Set(this.hidden);
+    if (!hidden.delete(label)) hidden.add(label);
+    this.hide(hidden);
+  }
+
+  /** Hide the objects with these labels, and no others. */
+  hide(labels) {
+    this.hidden = new Set(labels);
     remembered.set("hidden", [...this.hidden].slice(-500));
     this.redraw();
     this.events.dispatchEvent(new Event("look"));
@@ -240,7 +250,10 @@ class Picture {
     const counts = new Map();
     for (const object of objectsOf(frame)) counts.set(labelOf(object), (counts.get(labelOf(object)) ?? 0) + 1);
     const words = [...counts].slice(0, 8).map(([label, count]) => `${count} ${label}`);
-    this.canvas.setAttribute("aria-label", `Picture of ${frame.stream}, frame ${frame.number}: ${words.join(", ") || "no objects"}`);
+    this.canvas.setAttribute(
+      "aria-label",
+      `Picture of ${frame.stream}, frame ${frame.number}: ${words.join(", ") || "no objects"}`,
+    );
   }
 
   // The pointer.

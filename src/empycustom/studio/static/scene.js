@@ -4,8 +4,22 @@ const NO_TRACK = 2 ** 63; // DeepStream's number of an object without a track is
 
 // Light enough for dark letters, in an order in which neighbours differ most.
 const COLOURS = [
-  "#5bb8ff", "#ffb340", "#4fd694", "#ff8fb8", "#e3d84a", "#b99cff", "#ff8a6b", "#3fd6d0",
-  "#a9d84a", "#f08fe8", "#8fb0ff", "#e8b98a", "#7fe06a", "#ff9d9d", "#58c6e8", "#d2b8ff",
+  "#5bb8ff",
+  "#ffb340",
+  "#4fd694",
+  "#ff8fb8",
+  "#e3d84a",
+  "#b99cff",
+  "#ff8a6b",
+  "#3fd6d0",
+  "#a9d84a",
+  "#f08fe8",
+  "#8fb0ff",
+  "#e8b98a",
+  "#7fe06a",
+  "#ff9d9d",
+  "#58c6e8",
+  "#d2b8ff",
 ];
 
 /** Return the objects of a FRAME. */

@@ -177,7 +177,17 @@ class Strip {
       if (round !== this.round) return picture?.close();
       if (!picture) continue;
       const cut = Math.min(picture.width, wide);
-      context.drawImage(picture, (picture.width - cut) / 2, 0, cut, picture.height, from + at * wide, 0, wide - unit, canvas.height);
+      context.drawImage(
+        picture,
+        (picture.width - cut) / 2,
+        0,
+        cut,
+        picture.height,
+        from + at * wide,
+        0,
+        wide - unit,
+        canvas.height,
+      );
       picture.close();
       this.draw();
     }
@@ -223,9 +233,27 @@ class Strip {
       if (isFocused) this.saveButton.focus();
     };
     const items = rows.map(([label, kind, run]) =>
-      make("button", { role: "menuitem", tabindex: "-1", onclick: () => { close(true); run(); } }, label, make("small", {}, kind)));
+      make(
+        "button",
+        {
+          role: "menuitem",
+          tabindex: "-1",
+          onclick: () => {
+            close(true);
+            run();
+          },
+        },
+        label,
+        make("small", {}, kind),
+      ),
+    );
     this.menu = make("div", { class: "menu", role: "menu", "aria-label": "Save", hidden: true }, ...items);
-    this.saveButton = make("button", { class: "save", "aria-haspopup": "menu", "aria-expanded": "false", title: "Save what is shown" }, icon("save"), "Save");
+    this.saveButton = make(
+      "button",
+      { class: "save", "aria-haspopup": "menu", "aria-expanded": "false", title: "Save what is shown" },
+      icon("save"),
+      "Save",
+    );
     this.saveButton.onclick = () => {
       if (!this.menu.hidden) return close(true);
       this.menu.hidden = false;

@@ -1,8 +1,24 @@
 /* Light or dark, before anything is painted (so no module): what the user chose, else what the system says. */
 (() => {
+  let chosen = null; // where the browser keeps nothing
+  const kept = () => {
+    try {
+      return localStorage.getItem("studio.theme");
+    } catch {
+      return chosen;
+    }
+  };
+  const keep = (theme) => {
+    chosen = theme;
+    try {
+      localStorage.setItem("studio.theme", theme);
+    } catch {
+      // it is not remembered
+    }
+  };
   const system = matchMedia("(prefers-color-scheme: dark)");
   const set = () => {
-    const theme = localStorage.getItem("studio.theme") ?? (system.matches ? "dark" : "light");
+    const theme = kept() ?? (system.matches ? "dark" : "light");
     document.documentElement.dataset.theme = theme;
     document.dispatchEvent(new CustomEvent("theme", { detail: theme }));
   };
@@ -10,7 +26,7 @@
   window.addEventListener("storage", set);
   document.addEventListener("click", (event) => {
     if (!event.target.closest("#theme")) return;
-    localStorage.setItem("studio.theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+    keep(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
     set();
   });
   set();
