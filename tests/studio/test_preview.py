@@ -146,7 +146,7 @@ def test_an_option_of_the_configuration_changes_and_is_checked(studio, client, n
     key = {"element": "empycustom", "property": "process-interval"}
     limited = {"key": key, "option_type": "gstreamer", "value_type": "number", "min-value": 1, "max-value": 10, "value": 1}
     page = client(studio(configuration(tmp_path, numbered, options=[limited])))
-    (setting,) = page.stream()["settings"]
+    (setting,) = page.until_stream(lambda stream: stream["settings"] and stream["frames"], "a session")["settings"]
     assert (setting["name"], setting["value"], setting["limits"]) == ("empycustom.process-interval", 1, [1, 10])
 
     def change(value):
