@@ -131,7 +131,8 @@ function drawProblems() {
   alarm.hidden = !shown;
   if (!shown || alarm.dataset.id === `${shown.id} ${shown.text}`) return;
   alarm.dataset.id = `${shown.id} ${shown.text}`;
-  const text = shown.text.replace(`${shown.file}:${shown.line}: `, ""); // the place is before it
+  const start = `${shown.file}:${shown.line}`; // the place is written before it
+  const text = shown.file && shown.text.startsWith(start) ? shown.text.slice(start.length).replace(/^:?\s+/, "") : shown.text;
   const place = shown.file ? `${shown.file.split("/").at(-1)}${shown.line ? `:${shown.line}` : ""}` : "";
   alarm.dataset.kind = shown.kind;
   alarm.replaceChildren(
