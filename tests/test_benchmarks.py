@@ -340,3 +340,19 @@ def test_ways_to_hand_on_a_frame_are_measured_side_by_side():
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == 5
     assert rows[0].endswith("| 1.00 |")
+
+
+def test_metrics_are_measured_beside_a_stream_without():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.metrics", "--frames", "400", "--repeats", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["without", "not asked", "asked once a second", "asked without a pause"]
+    assert rows[0][2] == rows[0][4] == "1.000"
+    assert (rows[0][5], rows[1][5]) == ("0", "0")
+    assert int(rows[3][5]) > 1

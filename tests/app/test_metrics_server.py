@@ -118,7 +118,7 @@ def test_the_formats_of_prometheus_and_of_openmetrics(client, running):
     assert plain.headers["Content-Type"].startswith("text/plain; version=")
     assert "# EOF" not in text
     opened, text = client.ask("/metrics", Accept="application/openmetrics-text; version=1.0.0")
-    assert opened.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert opened.headers["Content-Type"].startswith("application/openmetrics-text; version=")
     assert text.endswith("# EOF\n")
 
 

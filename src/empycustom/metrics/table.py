@@ -97,8 +97,8 @@ def _destinations(
 
 def _passed(library: LibraryCounts) -> int:
     """Return how many frames have passed for certain: it is not yet known of the one that has come last."""
-    processed = library.tally.processed  # first: frames come meanwhile
-    return max(0, library.tally.buffers - processed - (not library.is_final))
+    buffers = library.tally.buffers  # first: frames come meanwhile, and of what is read later there may be more
+    return max(0, buffers - library.tally.processed - (not library.is_final))
 
 
 def _with_workers(library: LibraryCounts) -> Any:
