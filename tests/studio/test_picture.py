@@ -488,6 +488,23 @@ def test_the_wheel_and_two_fingers_zoom_where_they_are(shown, new_page):
     expect(page.locator("#stage .percent")).to_have_text("200 %")
 
 
+def test_the_panels_become_wider_and_stay_so(shown):
+    page = shown(STILL)
+    divider = page.get_by_role("separator", name="Width of the panels")
+    before = int(divider.get_attribute("aria-valuenow"))
+    divider.press("ArrowLeft")
+    expect(divider).to_have_attribute("aria-valuenow", str(before + 24))
+    box = divider.bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 96, box["y"] + 100)
+    page.mouse.up()
+    wait_for(lambda: int(divider.get_attribute("aria-valuenow")) > before + 100, "wider panels")
+    wide = divider.get_attribute("aria-valuenow")
+    page.reload()
+    expect(divider).to_have_attribute("aria-valuenow", wide)
+
+
 NAMED = {
     "button",
     "tab",

@@ -180,15 +180,24 @@ store.addEventListener("message", ({ detail: { text, kind } }) => {
 
 // The width of the panels.
 
+const LEAST_WIDTH = 280; // pixels
+const MOST_WIDTH = 0.7; // of the page
 const root = document.documentElement;
 let width = remembered.get("width", null);
 
 function setWidth(pixels) {
-  width = Math.round(Math.min(Math.max(pixels, 280), innerWidth * 0.7));
+  width = Math.round(Math.min(Math.max(pixels, LEAST_WIDTH), innerWidth * MOST_WIDTH));
   root.style.setProperty("--side", `${width}px`);
-  $("divider").setAttribute("aria-valuenow", width);
   remembered.set("width", width);
 }
+
+/** Tell screen readers how wide the panels are. */
+function tellWidth() {
+  const values = { now: $("side").offsetWidth, min: LEAST_WIDTH, max: Math.round(innerWidth * MOST_WIDTH) };
+  for (const [name, value] of Object.entries(values)) $("divider").setAttribute(`aria-value${name}`, value);
+}
+
+new ResizeObserver(tellWidth).observe($("side"));
 
 if (typeof width === "number") setWidth(width);
 $("divider").addEventListener("pointerdown", (event) => {
