@@ -188,6 +188,12 @@ export class Whole extends Base {
 
   constructor(id, change) {
     const editor = json({ least: 3 });
+    const { read } = editor;
+    editor.read = () => {
+      const value = read();
+      if (value === null || Array.isArray(value) || (value !== undefined && typeof value !== "object")) throw new Error('Options are a JSON object: {"size": 640}.');
+      return value;
+    };
     super(id, editor, change, `${id}-about`);
     this.name = "";
     const label = make("label", { for: id, class: "offscreen" }, "Options as JSON");
