@@ -162,7 +162,7 @@ def test_an_edit_shows_at_once_an_error_where_one_looks_and_it_goes_with_the_nex
     expect(problem).to_have_count(0)
     expect(page.locator("#alarm")).to_be_hidden()
     expect(card.locator(".state")).to_have_text("running")
-    expect(panel.locator("#problems [aria-live]")).to_have_text("All problems are gone.")
+    expect(panel.locator("#problems [aria-live]")).to_contain_text("There are no errors any more.")
     assert page.locator("#libraries img").count() == 0
 
 

@@ -4,7 +4,7 @@ import { make, setText } from "./dom.js";
 
 export class Problems {
   #cards = new Map(); // stream, library and id of a problem -> its Problem
-  #isFirst = true;
+  #hasErrors = false;
 
   constructor() {
     this.list = make("div");
@@ -17,8 +17,9 @@ export class Problems {
     const ordered = [...streams].sort((one, other) => (other.name === shown) - (one.name === shown));
     const old = this.#cards;
     const fresh = [];
+    const all = ordered.flatMap((stream) => problemsOf(stream, streams.length > 1));
     this.#cards = new Map();
-    for (const { key, problem, about } of ordered.flatMap((stream) => problemsOf(stream, streams.length > 1))) {
+    for (const { key, problem, about } of all) {
       let card = old.get(key);
       if (!card) fresh.push(problem);
       card ??= new Problem();
@@ -31,8 +32,15 @@ export class Problems {
       if (this.list.children[index] !== element) this.list.insertBefore(element, this.list.children[index] ?? null);
     });
     this.element.classList.toggle("none", !this.#cards.size);
-    if (fresh.length) setText(this.said, fresh.map((problem) => `${problem.kind}: ${problem.text}`).join("; "));
-    else if (!this.#cards.size && old.size) setText(this.said, "All problems are gone.");
+    this.#tell(fresh, all.some(({ problem }) => problem.kind === "error"));
+  }
+
+  /** Tell screen readers what is new, and when the last error is gone. */
+  #tell(fresh, hasErrors) {
+    const news = fresh.map((problem) => `${problem.kind}: ${problem.text}`);
+    if (this.#hasErrors && !hasErrors) news.push("There are no errors any more.");
+    this.#hasErrors = hasErrors;
+    if (news.length) setText(this.said, news.join("; "));
   }
 }
 
