@@ -141,8 +141,8 @@ def test_an_edit_shows_at_once_an_error_where_one_looks_and_it_goes_with_the_nex
     expect(row(page, "version").locator(".value")).to_have_text("2")
 
     library(COUNTING.replace('"frame_num"]', '"frame_number"]  # ' + HOSTILE))
-    expect(page.locator("#alarm")).to_be_visible()  # whatever panel is open
-    page.locator("#alarm").get_by_role("button", name="Show").click()
+    expect(page.locator("#alarm[data-kind='error']")).to_be_visible()  # whatever panel is open
+    page.locator("#alarm[data-kind='error']").get_by_role("button", name="Show").click()
     problem = panel.locator(".problem.error")
     expect(problem.locator(".sentence")).to_contain_text("process_ip raised KeyError: 'frame_number'")
     expect(problem.locator(".place code")).to_have_text(f"{lib}:3")
@@ -160,7 +160,7 @@ def test_an_edit_shows_at_once_an_error_where_one_looks_and_it_goes_with_the_nex
 
     library(COUNTING.replace('"version": 1', '"version": 4'))
     expect(problem).to_have_count(0)
-    expect(page.locator("#alarm")).to_be_hidden()
+    expect(page.locator("#alarm[data-kind='error']")).to_be_hidden()
     expect(card.locator(".state")).to_have_text("running")
     expect(panel.locator("#problems [aria-live]")).to_contain_text("There are no errors any more.")
     assert page.locator("#libraries img").count() == 0
