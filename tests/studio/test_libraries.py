@@ -152,7 +152,7 @@ def test_an_edit_shows_at_once_an_error_where_one_looks_and_it_goes_with_the_nex
     expect(problem.locator(".line")).to_have_count(4)
     problem.get_by_text("Traceback", exact=True).click()
     expect(problem.locator("details pre")).to_contain_text("KeyError: 'frame_number'")
-    expect(panel.locator("#problems [aria-live]")).to_contain_text("KeyError")
+    expect(panel.get_by_role("log")).to_contain_text("KeyError")
     expect(card.locator(".state")).to_have_text("failing")
     page.locator("#tab-document").click()
     wait_for_another(page)  # the video goes on
@@ -162,7 +162,7 @@ def test_an_edit_shows_at_once_an_error_where_one_looks_and_it_goes_with_the_nex
     expect(problem).to_have_count(0)
     expect(page.locator("#alarm[data-kind='error']")).to_be_hidden()
     expect(card.locator(".state")).to_have_text("running")
-    expect(panel.locator("#problems [aria-live]")).to_contain_text("There are no errors any more.")
+    expect(panel.get_by_role("log")).to_contain_text("There are no errors any more.")
     assert page.locator("#libraries img").count() == 0
 
 

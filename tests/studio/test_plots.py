@@ -187,6 +187,9 @@ def test_samples_are_bounded_and_go_on_where_a_file_begins_anew(studio, library,
     assert all(earlier < later for earlier, later in itertools.pairwise(times))
     assert values[-3:] == [19999, None, 20000]  # nothing came for a while: the line is interrupted
     assert set(found["starts"]) == {0}
+    assert all(
+        values[index + 1] is None for index, value in enumerate(values) if value and value % 300 == 299
+    )  # nor to a beginning
     rows = list(csv.DictReader(io.StringIO(found["csv"])))
     assert [each["frame_num"] for each in rows] == [str(value) for value in values if value is not None]
     assert rows[-2] == {"frame_num": "19999", "stream_time": str(199 * 40_000_000), "frame[0].frame_num": "19999"}

@@ -154,6 +154,7 @@ export class Field extends Base {
     super(id, editor, change, `${id}-about`);
     this.option = option;
     this.name = option.name;
+    this.hasDefault = option.default !== undefined;
     const range = rangeOf(option);
     const label = make("label", { for: id }, option.name);
     const title = `Reset ${option.name} to ${inWords(option.default)}`;
@@ -171,8 +172,7 @@ export class Field extends Base {
 
   show(options) {
     const isSet = Object.hasOwn(options, this.name);
-    this.canReset = (isSet || !this.refused.hidden) && this.option.default !== undefined;
-    this.reset.style.visibility = this.canReset ? "visible" : "hidden";
+    this.reset.style.visibility = (isSet || !this.refused.hidden) && this.hasDefault ? "visible" : "hidden";
     this.write(isSet ? options[this.name] : this.option.default);
   }
 
@@ -184,7 +184,7 @@ export class Field extends Base {
 
 /** The field of all options of a library that declares none. */
 export class Whole extends Base {
-  canReset = true;
+  hasDefault = true; // none of them
 
   constructor(id, change) {
     const editor = json({ least: 3 });

@@ -68,7 +68,11 @@ class Settings {
   constructor(set) {
     this.all = [];
     this.options = new Options("settings", async (_, edits) => {
-      for (const [name, value] of edits) await set(name, value === undefined ? this.all.find((each) => each.name === name).default : value);
+      for (const [name, edited] of edits) {
+        const { value, default: usual } = this.all.find((each) => each.name === name);
+        if (edited !== undefined) await set(name, edited);
+        else if (JSON.stringify(value) !== JSON.stringify(usual)) await set(name, usual);
+      }
     });
     this.element = make("section", { class: "library settings" }, make("header", {}, make("h3", {}, "Stream configuration")), this.options.element);
   }

@@ -8,7 +8,8 @@ const SETTLING = 500; // ms after which what the program tells must know what it
 export class Options {
   #fields = [];
   #declared = null; // what the fields were made of, as text
-  #library = null;
+  #library = null; // whose options are shown, with what was set here
+  #newest = null; // as the program has told it last
   #edits = new Map(); // field -> value, undefined: its default
   #isSending = false;
   #settled = 0;
@@ -24,18 +25,27 @@ export class Options {
     this.element = make("form", { class: "options", onsubmit: (event) => event.preventDefault() }, head, this.list);
   }
 
-  /** Show the options as the program has them, of `{options, declared}`; what somebody is changing here stays. */
+  /**
+   * Show the options as the program has them, of `{options, declared}`; what somebody is changing here stays. What the program tells
+   * soon after it was told something may be from before.
+   */
   show(library) {
+    this.#newest = library;
+    const wait = this.#isSending ? SETTLING : this.#settled - performance.now();
+    if (this.#library && wait > 0) {
+      this.#timer ??= setTimeout(() => ((this.#timer = null), this.show(this.#newest)), wait);
+      return;
+    }
     this.#library = library;
     const declared = JSON.stringify(library.declared);
     if (declared !== this.#declared) this.#make(library.declared, declared);
-    const isSet = Object.keys(library.options ?? {}).length > 0;
-    this.reset.hidden = !isSet;
-    if (this.#isSending || performance.now() < this.#settled) {
-      this.#timer ??= setTimeout(() => ((this.#timer = null), this.show(this.#library)), SETTLING);
-      return;
-    }
-    for (const field of this.#fields) if (!this.#edits.has(field)) field.show(library.options ?? {});
+    this.#draw();
+  }
+
+  #draw() {
+    const options = this.#library.options ?? {};
+    this.reset.hidden = !Object.keys(options).length;
+    for (const field of this.#fields) if (!this.#edits.has(field)) field.show(options);
   }
 
   #make(declared, text) {
@@ -56,7 +66,7 @@ export class Options {
 
   #resetAll() {
     this.#edits.clear();
-    for (const field of this.#fields.filter((each) => each.canReset)) {
+    for (const field of this.#fields.filter((each) => each.hasDefault)) {
       field.refuse("");
       this.#edits.set(field, undefined);
     }
@@ -81,7 +91,8 @@ export class Options {
     }
     this.#isSending = false;
     this.#settled = performance.now() + SETTLING;
-    this.show(this.#library);
+    this.#draw();
+    this.show(this.#newest);
     this.#send();
   }
 

@@ -2,13 +2,15 @@
 
 import { make, setText } from "./dom.js";
 
+const LOGGED = 10; // news for screen readers
+
 export class Problems {
   #cards = new Map(); // stream, library and id of a problem -> its Problem
   #hasErrors = false;
 
   constructor() {
     this.list = make("div");
-    this.said = make("p", { class: "offscreen", "aria-live": "polite" });
+    this.said = make("div", { class: "offscreen", role: "log", "aria-label": "News of problems" });
     this.element = make("section", { id: "problems", "aria-label": "Problems" }, this.list, this.said);
   }
 
@@ -40,7 +42,8 @@ export class Problems {
     const news = fresh.map((problem) => `${problem.kind}: ${problem.text}`);
     if (this.#hasErrors && !hasErrors) news.push("There are no errors any more.");
     this.#hasErrors = hasErrors;
-    if (news.length) setText(this.said, news.join("; "));
+    this.said.append(...news.map((text) => make("p", {}, text)));
+    while (this.said.children.length > LOGGED) this.said.firstChild.remove();
   }
 }
 

@@ -4,6 +4,7 @@ import { numberAt, textOf } from "./paths.js";
 
 export const MOST = 4000; // frames that are kept: their numbers, not their documents
 const SPARE = 400; // so many are dropped at once
+const GAP = 0.2; // seconds at least between the end of a video and its new beginning
 const BREAK = 2; // seconds without a frame after which a line is interrupted
 
 /**
@@ -42,8 +43,14 @@ export class Samples {
     if (seconds === null) return last ? last.time + Math.max((frame.at - last.at) / 1000, 0.001) : 0; // unknown: that of arrival
     if (last && last.seconds !== null && seconds > last.seconds) return seconds + this.#offset();
     if (last && seconds === last.seconds) return last.time + 1e-6;
-    if (last) this.beginnings.push({ at: Math.ceil(last.time) + 1, offset: Math.ceil(last.time) + 1 - Math.floor(seconds) });
+    if (last) this.#begin(Math.ceil(last.time + GAP), seconds);
     return seconds + this.#offset();
+  }
+
+  /** Go on at a whole second, with a video that begins anew; no line leads there. */
+  #begin(at, seconds) {
+    this.beginnings.push({ at, offset: at - Math.floor(seconds) });
+    this.#push((at + this.#last.time) / 2, null, null);
   }
 
   #offset() {
