@@ -155,6 +155,9 @@ _IN_TURNS = (
     ("workers-live", "late frames", 0.0, "frames"),
     ("workers-live", "latency added at most, of the time of a frame", 1.0, "of it"),
     ("publish", "added to a buffer in all threads, above aimeta", 10.0, "µs"),
+    ("studio", "studio that nobody watches, to run", 1.05, "of it"),
+    ("studio", "added to the pipeline's own threads by somebody who watches", 5.0, "%"),
+    ("studio", "from the library to the client, 95th percentile", 150.0, "ms"),
 )
 
 

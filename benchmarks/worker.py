@@ -18,6 +18,7 @@ from benchmarks.contenders import Contender, ContenderError
 from benchmarks.workloads import WORKLOADS, Workload, memory_marks
 
 TURNS, QUICK_TURNS = 5, 1
+_MODULES = {"workers": "processes", "publish": "publishing", "studio": "watching"}  # of what is measured in turns
 
 
 class Worker:
@@ -55,7 +56,7 @@ class Worker:
 
     def turns(self) -> dict[str, Any]:
         """Return what was measured in each round, by name; a name ends with its unit in brackets."""
-        module = "publishing" if self._workload.name.startswith("publish") else "processes"
+        module = _MODULES[self._workload.name.partition("-")[0]]
         measure = import_module(f"benchmarks.{module}").MEASURED[self._workload.name]
         frames = self._workload.quick if self._quick else self._workload.buffers
         found: dict[str, list[float]] = {}

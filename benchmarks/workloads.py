@@ -139,6 +139,13 @@ WORKLOADS: dict[str, Workload] = {
         ),
         Workload("publish", "CPU of a buffer with metapublish, beside aimeta and /dev/null", kind="turns", buffers=15_000),
         Workload("publish-destinations", "documents a second to servers on this machine", kind="turns", buffers=5_000, quick=100),
+        replace(
+            _PROCESSES,
+            name="studio",
+            title="a video of 720p30 in `studio`, beside `run`, unseen and watched",
+            buffers=300,
+            quick=30,
+        ),
     )
 }
 

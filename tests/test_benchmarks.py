@@ -109,7 +109,7 @@ def test_the_summary_compares_with_the_hand_written_element(found):
     assert rows["gst-python"]["ratio"] == 1
     assert rows["identity"]["ratio"] is None
     assert all(row["wall"]["low"] <= row["wall"]["median"] <= row["wall"]["high"] for row in rows.values())
-    assert len(found["wanted"]) == 17
+    assert len(found["wanted"]) == 20
     assert all(isinstance(one["measured"], float) for one in found["wanted"])
 
 

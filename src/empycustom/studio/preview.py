@@ -61,6 +61,7 @@ class Preview:
     def __init__(self, stream: str, deliver: Callable[[Picture], None]) -> None:
         self.stream, self._deliver = stream, deliver
         self.history: deque[Picture] = deque()
+        self._kept = 0  # bytes of it
         self.problem = ""
         self._branch: Branch | None = None
         self._documents: deque[tuple[int, str]] = deque(maxlen=_DOCUMENTS)
@@ -108,9 +109,9 @@ class Preview:
 
     def _keep(self, picture: Picture) -> None:
         self.history.append(picture)
-        size = sum(len(each.jpeg) for each in self.history)
-        while size > _HISTORY_BYTES or picture.at_s - self.history[0].at_s > _HISTORY_S:
-            size -= len(self.history.popleft().jpeg)
+        self._kept += len(picture.jpeg)
+        while self._kept > _HISTORY_BYTES or picture.at_s - self.history[0].at_s > _HISTORY_S:
+            self._kept -= len(self.history.popleft().jpeg)
 
     def _elements(self) -> tuple[Any, Any]:
         """Return the elements that let frames through, and that have the newest one; None where nothing plays."""

@@ -91,6 +91,7 @@ class Server:
                 access_log=False,  # the token is in an address once
                 lifespan="off",
                 server_header=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=1,
                 h11_max_incomplete_event_size=16 << 10,
             )
