@@ -438,6 +438,7 @@ def test_a_phone(shown, new_page):
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     canvas = page.locator("#stage canvas")
     assert canvas.bounding_box()["width"] == 390
+    assert page.get_by_role("button", name="Light or dark").bounding_box()["x"] > 330  # at the right
     canvas.tap(position=place_on(canvas, 240, 100))
     expect(page.get_by_role("region", name="The selected object").get_by_role("heading")).to_have_text("posed #6")
     for name in ("Document", "Plots", "Libraries", "Objects"):
