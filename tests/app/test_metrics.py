@@ -84,7 +84,7 @@ def test_the_histogram_is_cumulative(until_last, library):
     assert [buckets[limit] for limit in limits] == sorted(buckets.values())
     found = of(samples, **labels)
     assert buckets[float("inf")] == found["call_seconds_count"] == 40
-    assert buckets[0.025] == 30
+    assert buckets[0.025] <= 30, "ten calls took longer for certain"
     assert found["call_seconds_sum"] >= 0.3
     longest_s = summary["libraries"][0]["max_ms"] / 1000
     assert all(value == 40 for limit, value in buckets.items() if limit > longest_s * 1.04)

@@ -28,10 +28,10 @@ def test_a_source_that_stalls(begin, client, library, video, tmp_path):
         fifo.write(data[: len(data) // 2])
         ((state, why),) = client.wait_for_health(200, "ok").values()
         assert state == "playing"
-        assert re.fullmatch(r"the last frame was \d\.\d s ago", why)
+        assert re.fullmatch(r"the last frame was \d+\.\d s ago", why)
         assert client.value("stream_healthy", stream="fifo") == 1
         ((state, why),) = client.wait_for_health(503, "stalled").values()
-        assert re.fullmatch(r"no frame for [5-9]\.\d s, and 5 s are the limit", why), why
+        assert re.fullmatch(r"no frame for \d+\.\d s, and 5 s are the limit", why), why
         assert client.value("stream_healthy", stream="fifo") == 0
         fifo.write(data[len(data) // 2 : len(data) * 3 // 4])
         client.wait_for_health(200, "ok")

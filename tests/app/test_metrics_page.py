@@ -112,9 +112,10 @@ def prometheus(client, tmp_path):
                 with urllib.request.urlopen(asked, timeout=30) as answer:
                     return json.load(answer)["data"]["result"]
             except urllib.error.HTTPError as error:
-                if error.code == 503:  # it has just begun
-                    return None
-                pytest.fail(f"{expression}: {error.read().decode()}")
+                with error:
+                    said = error.read().decode()
+                assert error.code == 503, f"{expression}: {said}"
+                return None  # it has just begun
             except OSError:
                 assert process.poll() is None, process.stdout.read()
                 return None

@@ -43,8 +43,9 @@ class SkippedFrames:
         return sum(count() for count in self._counts)
 
     def add(self, counter: probes.OvertakenCounter) -> None:
-        """Add the count of another counter from now on."""
-        self._counts = [*self._counts, lambda: counter.count]
+        """Keep the count of the former counter, and add that of another one from now on."""
+        before = self.count
+        self._counts = [lambda: before, lambda: counter.count]
 
     def close(self) -> None:
         """Stop counting, because no more frames are wanted."""
