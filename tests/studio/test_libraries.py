@@ -77,6 +77,19 @@ def test_options_take_effect_at_once_and_can_be_reset(declared, page):
     assert "taken" not in page.title()
 
 
+def test_options_that_are_set_one_after_the_other_are_all_kept(declared, page):
+    slider = declared.get_by_role("slider", name="size")
+    for size in range(100, 110):
+        slider.fill(str(size))
+        declared.get_by_role("switch", name="mirror").set_checked(bool(size % 2))
+    declared.get_by_role("combobox", name="mode").select_option("exact")
+    declared.get_by_role("textbox", name="label").fill("bag")
+    for key, expected in {"size": "109", "mirror": "true", "mode": '"exact"', "label": '"bag"', "least": "0.5"}.items():
+        said(page, key, expected)
+    expect(declared.get_by_role("spinbutton", name="size")).to_have_value("109")
+    expect(declared.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_value_that_is_refused_stays_with_the_sentence_of_the_command_line(declared, page, library, env_with):
     command = [sys.executable, "-m", "empycustom", "run", "test", "--lib", library(DECLARED), "--options", '{"size": 2000}']
     ended = subprocess.run([*map(str, command)], env=env_with(), capture_output=True, text=True, timeout=60)

@@ -151,6 +151,39 @@ def test_the_plot_stands_still_with_the_strip_and_a_click_shows_the_frame(plots,
     assert plots.locator(".canvas").get_attribute("aria-label") == before
 
 
+def test_a_part_of_the_time_can_be_chosen_with_the_mouse(plots, page):
+    add(plots, "frame[0].emcustom.twice")
+    add(plots, "frame[0].emcustom.odd")
+    stop_later(page, plots)
+    box = plots.locator(".u-over").last.bounding_box()
+    number = number_shown(page)
+
+    def drag(first, last):
+        page.mouse.move(box["x"] + box["width"] * first, box["y"] + 30)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * last, box["y"] + 30, steps=4)
+        page.mouse.up()
+
+    def numbers():
+        """The least and the greatest number of a frame that is drawn."""
+        found = re.search(r"twice: from (\d+) to (\d+)", plots.locator(".canvas").first.get_attribute("aria-label"))
+        return [int(each) // 2 for each in found.groups()]
+
+    first, last = numbers()
+    assert last == number
+    drag(0.25, 0.75)
+    expect(plots.get_by_role("button", name="Follow")).to_be_visible()
+    chosen = numbers()
+    assert abs(chosen[0] - (first + (last - first) / 4)) <= 2 + (last - first) / 20
+    assert abs(chosen[1] - (last - (last - first) / 4)) <= 2 + (last - first) / 20
+    plots.locator(".u-over").first.dblclick()
+    expect(plots.get_by_role("button", name="Follow")).to_be_hidden()
+    assert numbers() == [first, last]
+    drag(0.5, 0.75)
+    plots.get_by_role("button", name="Follow").click()
+    assert numbers() == [first, last]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_picture_has_the_lines_in_the_colours_of_the_page(studio, library, new_page, scheme):
     page = new_page(color_scheme=scheme)

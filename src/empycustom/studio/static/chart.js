@@ -49,10 +49,10 @@ export class Chart {
       padding: [8, 12, 0, 0],
       legend: { show: false },
       scales: { x: { time: false, auto: false }, y: { range: padded } },
-      axes: [{ ...axis, values: times, size: AXIS, space: 70 }, { ...axis, size: 56, space: 26, incrs: () => this.#steps() }],
+      axes: [{ ...axis, values: times, size: AXIS, space: 70 }, { ...axis, size: 56, space: 19, incrs: () => this.#steps() }],
       series: [{}, ...this.lines.map((line) => ({ stroke: line.colour, width: 1.75, points: { size: 5, fill: line.colour } }))],
       cursor: {
-        sync: { key: "plots" },
+        sync: { key: "plots", filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
         y: false,
         drag: { setScale: false, x: true, y: false },
         bind: { dblclick: () => () => view.follow() },

@@ -52,6 +52,7 @@ class Plots {
     const choices = WINDOWS.map(([value, text]) => make("option", { value, selected: value === "30" }, text));
     this.window = make("select", { "aria-label": "How much is shown", onchange: () => this.follow() }, ...choices);
     const button = (text, title, onclick) => make("button", { title, onclick }, text);
+    this.back = button("Follow", "Show the newest frames again (double-click)", () => this.follow());
     this.saves = [
       button("CSV", "Save all samples of these lines as a table", () => this.#saveCsv()),
       button("PNG", "Save these plots as a picture", () => this.#savePng()),
@@ -60,7 +61,7 @@ class Plots {
     this.empty = make("p", { class: "empty" }, "Click a number in the document to see it over time; at a list, its length. Or write where it is.");
     this.list = make("div", { class: "charts" });
     this.about = make("p", { class: "about" });
-    element.append(make("div", { class: "tools" }, form, this.window, ...this.saves), this.problem, this.empty, this.list, this.about);
+    element.append(make("div", { class: "tools" }, form, this.window, this.back, ...this.saves), this.problem, this.empty, this.list, this.about);
     this.#arrange();
   }
 
@@ -134,7 +135,7 @@ class Plots {
     this.#charts = [...charts(this.samples.lines)].map(([name, lines]) => this.#chart(name, lines));
     const isEmpty = !this.#charts.length;
     this.empty.hidden = !isEmpty;
-    this.window.hidden = this.about.hidden = isEmpty;
+    this.window.hidden = this.about.hidden = this.back.hidden = isEmpty;
     for (const each of this.saves) each.hidden = isEmpty;
     this.drawing?.now();
   }
@@ -165,11 +166,12 @@ class Plots {
       chart.element.setAttribute("aria-label", this.#describe(chart.lines, from, to));
     }
     this.#drawValues();
+    this.back.hidden = this.#zoomed === null;
     const { times, frames } = this.samples;
     const number = frames.filter(Boolean).length;
     const span = times.length ? times.at(-1) - times[0] : 0;
     const most = times.length >= MOST ? `; older ones than the last ${MOST.toLocaleString("en")} are dropped` : "";
-    setText(this.about, `${count(number, "frame")}, ${clock(span)}${most}.${this.#zoomed ? " Double-click: follow again." : ""}`);
+    setText(this.about, `${count(number, "frame")}, ${clock(span)}${most}.`);
   }
 
   #range() {

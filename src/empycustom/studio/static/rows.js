@@ -125,7 +125,7 @@ function preview(value) {
   let text = "";
   for (const key of keys) {
     const each = value[key];
-    const inside = isFolder(each) ? (Array.isArray(each) ? (each.length ? "[…]" : "[]") : "{…}") : shortText(each).slice(0, 40);
+    const inside = isFolder(each) ? (Array.isArray(each) ? (each.length ? "[…]" : "[]") : "{…}") : shortText(each).slice(0, 40) || '""';
     const part = isList ? inside : `${key}: ${inside}`;
     if (text.length + part.length > 80) return `${isList ? "[" : "{"}${text}${text ? ", " : ""}…${isList ? "]" : "}"}`;
     text += (text ? ", " : "") + part;

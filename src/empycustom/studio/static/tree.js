@@ -232,7 +232,7 @@ class Row {
     this.key = make("span", { class: "key" });
     this.size = make("span", { class: "size" });
     this.value = make("span");
-    this.hint = make("span", { class: "hint" });
+    this.hint = make("span", { class: "meaning" });
     const twist = make("span", { class: "twist", "aria-hidden": "true" });
     this.element = make("div", { role: "treeitem", tabindex: "-1" }, twist, this.key, this.size, this.value, this.hint);
     this.element.addEventListener("contentvisibilityautostatechange", ({ skipped }) => {
