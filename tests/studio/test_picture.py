@@ -49,6 +49,15 @@ def process_ip(buffer, meta, options):
     large = {"obj_label": "large", "rect_params": box(140, 50, 140, 150)}
     return {"frame": [{"new_object": [turned, masked, posed, large]}]}
 """
+NOISE = """
+import empycustom, numpy
+
+noise = numpy.random.default_rng(1).integers(0, 256, (1080, 1920, 3), numpy.uint8)
+
+def process_ip(buffer, meta, options):
+    with empycustom.map_frame(buffer, meta, writable=True) as frame:
+        frame.pixels[..., :3] = noise
+"""
 HOSTILE = """
 label = '<img src=x onerror="document.title=1">'
 
@@ -355,6 +364,28 @@ def test_at_most_150_frames_are_kept(shown):
     expect(slider).to_have_attribute("aria-valuenow", "1")
     assert slider.get_attribute("aria-valuemax") == "150"
     assert number(page) > 10
+
+
+def test_of_large_pictures_fewer_are_kept(studio, page, library, tmp_path):
+    pipeline = {
+        "input": {"width": 1920, "height": 1080},
+        "empycustom": {"custom-lib": str(library(NOISE)), "in-place": True, "format": "RGBA"},
+    }
+    streams = [{"stream_id": "one", "location": "test"}]
+    path = tmp_path / "emi_stream_config.json"
+    path.write_text(json.dumps({"application_name": "large", "pipeline_configuration": pipeline, "streams": streams}))
+    sizes = []
+    page.on(
+        "websocket", lambda socket: socket.on("framereceived", lambda data: isinstance(data, bytes) and sizes.append(len(data)))
+    )
+    page.goto(studio(path).url)
+    slider = page.get_by_role("slider", name="Last frames")
+    wait_for(lambda: slider.is_visible() and sum(sizes) > 60 * 2**20, "60 MB of pictures", 120)
+    page.keyboard.press(" ")
+    expect(page.locator("#status")).to_have_text("Stopped")
+    kept = int(slider.get_attribute("aria-valuemax"))
+    assert kept < len(sizes)
+    assert 40 * 2**20 < sum(sizes[-kept:]) < 50 * 2**20
 
 
 def test_it_comes_back_when_the_program_was_killed_and_started(studio, page, library, complaints):
