@@ -93,6 +93,7 @@ class Problem {
 }
 
 function line(number, text, isFailing) {
-  const mark = make("span", { class: "number", "aria-label": isFailing ? `line ${number}, which failed` : null }, String(number));
-  return make("span", { class: isFailing ? "line failing" : "line" }, mark, make("code", {}, `${text}\n`));
+  const place = make("span", { class: "number" }, String(number));
+  const said = isFailing ? make("span", { class: "offscreen" }, "the line that failed: ") : null;
+  return make("span", { class: isFailing ? "line failing" : "line" }, place, said, make("code", {}, `${text}\n`));
 }
