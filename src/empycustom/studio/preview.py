@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from empycustom.errors import LaunchError
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import keys
 from empycustom.model.serialize import dumps
 from empycustom.session.branch import Branch
@@ -135,8 +135,7 @@ class Preview:
         if sample is None or found is None:
             time.sleep(_RETRY_S)  # what has stopped does not wait
             return None
-        structure = sample.get_caps().get_structure(0)
-        width, height = structure.get_value("width"), structure.get_value("height")
+        info = GstVideo.VideoInfo.new_from_caps(sample.get_caps())
         try:
             jpeg = self._encode(sample)
         except LaunchError as error:
@@ -144,7 +143,7 @@ class Preview:
             time.sleep(_IDLE_S)
             return None
         self.problem = ""
-        return Picture(self.stream, found[0], width, height, found[1], jpeg, time.monotonic())
+        return Picture(self.stream, found[0], info.width, info.height, found[1], jpeg, time.monotonic())
 
     def _document_of(self, pts: int) -> tuple[int, str] | None:
         """Return number and document of the frame with that time. A time may come again where files are played again."""

@@ -140,6 +140,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         telling = asyncio.create_task(self._tell())
+        telling.add_done_callback(_show_failure)
         try:
             await self._server.serve(sockets=[self._socket])
         finally:
@@ -209,6 +210,7 @@ class Server:
         )
         client.put_state(self._state())
         sending = asyncio.create_task(client.send())
+        sending.add_done_callback(_show_failure)
         try:
             while (message := await self._receive(client, sending)) is not None:
                 await self._handle(client, message)
@@ -335,6 +337,12 @@ class _Client:
             return picture
         state, self._state = self._state, None
         return state
+
+
+def _show_failure(task: asyncio.Task[None]) -> None:
+    """Raise what a task has raised, which asyncio prints then; nobody waits for it."""
+    if not task.cancelled():
+        task.result()
 
 
 def _finite(text: str) -> float:

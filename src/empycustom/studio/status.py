@@ -26,6 +26,7 @@ from empycustom.errors import (
     TracebackError,
     WorkerError,
 )
+from empycustom.gstreamer import GstVideo
 from empycustom.library.declared import Option
 from empycustom.session.branch import Branch
 from empycustom.session.parts import exists
@@ -235,8 +236,8 @@ def _frame_ms(branch: Branch | None) -> float | None:
     caps = pad.get_current_caps() if pad else None
     if caps is None:
         return None
-    known, top, bottom = caps.get_structure(0).get_fraction("framerate")
-    return round(1000 * bottom / top, 3) if known and top else None
+    info = GstVideo.VideoInfo.new_from_caps(caps)
+    return round(1000 * info.fps_d / info.fps_n, 3) if info and info.fps_n else None
 
 
 class Status:
