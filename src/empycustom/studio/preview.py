@@ -171,7 +171,9 @@ class _Encoder:
 
     def __init__(self, caps: Any) -> None:
         self.caps = caps
-        converter = "nvvideoconvert" if caps.get_features(0).contains("memory:NVMM") else "videoconvert"
+        # nvvideoconvert brings frames out of the GPU's memory, and does not know the range of JPEG.
+        is_on_gpu = caps.get_features(0).contains("memory:NVMM")
+        converter = "nvvideoconvert ! video/x-raw ! videoconvert" if is_on_gpu else "videoconvert"
         self._pipeline = build(
             f"appsrc name=in format=time max-buffers=2 ! {converter} ! videoscale "
             f"! video/x-raw,format=I420,{_FULL_RANGE},{_SMALLER} ! jpegenc quality={_QUALITY} ! appsink name=out sync=false"
