@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -284,7 +289,7 @@ def batched(stubs, tmp_path, capsys, monkeypatch):
         pytest.skip(nvds.WHY_NOT)
     monkeypatch.chdir(tmp_path)
 
-    def play(locations, *typed, options=None, callback=None, shared=SHARED, declared=()):
+    def play(locations, *typed, options=None, callback=None, shared=SHARED, declared=(), command="run"):
         pipeline = {
             "input": {"width": 64, "height": 48},
             "primary": {"config-file-path": "primary.txt"},
@@ -301,8 +306,11 @@ def batched(stubs, tmp_path, capsys, monkeypatch):
             texts["emi_signal_callback.py"] = callback
         for name, text in {**texts, "c.json": json.dumps(configuration)}.items():
             (tmp_path / name).write_text(text)
-        code = main(["run", "c.json", "--out", "meta.jsonl", "--summary-json", "done.json", *typed])
+        outputs = ["--out", "meta.jsonl", "--summary-json", "done.json"] if command == "run" else []
+        code = main([command, "c.json", *outputs, *typed])
         out, err = capsys.readouterr()
+        if not outputs:
+            return code, out, err, {}
         found = {name: [] for name in locations}
         for line in (tmp_path / "meta.jsonl").read_text().splitlines():
             document = json.loads(line)
@@ -381,3 +389,35 @@ def test_streams_whose_shared_elements_differ_play_alone(batched):
 
     assert (code, err.count("START")) == (0, 2), err
     assert [frame["source_id"] for name in names for frame in found[name]] == [10] * 3 + [10] * 3 + [11] * 3
+
+
+def test_streams_that_share_a_pipeline_have_a_page(batched, tmp_path, monkeypatch):
+    """Each with its own frames, which come out of DeepStream's memory."""
+    from websockets.sync.client import connect
+
+    seen = {}
+
+    def look():
+        port = None
+        while not port:
+            time.sleep(0.05)
+            port = re.search(r"127\.0\.0\.1:(\d+)", capsys_out.getvalue())
+        for name in ("a", "b"):
+            with connect(f"ws://127.0.0.1:{port[1]}/ws", compression=None, max_size=None, proxy=None) as page:
+                page.send(json.dumps({"type": "watch", "stream": name}))
+                page.send(json.dumps({"type": "ready"}))
+                while isinstance(message := page.recv(30), str):
+                    pass
+                size = int.from_bytes(message[:4], "big")
+                seen[name] = json.loads(message[4 : 4 + size]), message[4 + size :]
+        os.kill(os.getpid(), signal.SIGINT)
+
+    capsys_out = io.StringIO()
+    monkeypatch.setattr("empycustom.studio.program.show", lambda text: capsys_out.write(text))
+    thread = threading.Thread(target=look)
+    thread.start()
+    code, _, err, _ = batched({"a": "test", "b": "test"}, command="studio")
+    thread.join(30)
+    assert code == 130, err
+    assert {name: about["document"]["frame"][0]["source"] for name, (about, _) in seen.items()} == {"a": "a", "b": "b"}
+    assert {jpeg[:2] for _, jpeg in seen.values()} == {b"\xff\xd8"}

@@ -146,7 +146,7 @@ def test_an_option_of_the_configuration_changes_and_is_checked(studio, client, n
     key = {"element": "empycustom", "property": "process-interval"}
     limited = {"key": key, "option_type": "gstreamer", "value_type": "number", "min-value": 1, "max-value": 10, "value": 1}
     page = client(studio(configuration(tmp_path, numbered, options=[limited])))
-    (setting,) = page.stream()["settings"]
+    (setting,) = page.until_stream(lambda stream: stream["settings"] and stream["frames"], "a session")["settings"]
     assert (setting["name"], setting["value"], setting["limits"]) == ("empycustom.process-interval", 1, [1, 10])
 
     def change(value):
@@ -252,3 +252,25 @@ def test_values_that_json_lacks_do_not_break_the_page(studio, client, tmp_path):
     assert (most["limits"], pair["default"]) == ([0, None], [1, 2])
     page.watch()
     assert said(page.frame())["n"] == 2**70
+
+
+def test_a_call_that_does_not_return_is_shown_with_its_line(studio, client, tmp_path):
+    library, flag = tmp_path / "hangs.py", tmp_path / "go"
+    library.write_text(
+        "import os, time\n"
+        "def wait():\n"
+        f"    while not os.path.exists({str(flag)!r}):\n"
+        "        time.sleep(0.01)\n"
+        "def process_ip(b, m, o):\n"
+        "    if m['frame'][0]['frame_num'] == 5:\n"
+        "        wait()\n"
+    )
+    page = client(studio("test", "--lib", library))
+    stream = page.until_stream(lambda stream: stream["libraries"] and stream["libraries"][0]["problems"], "the problem")
+    (problem,) = stream["libraries"][0]["problems"]
+    assert f"{library}:{problem['line']}: process_ip has not returned for" in problem["text"]
+    assert problem["line"] in (3, 4)
+    assert "in process_ip" in problem["traceback"]
+    assert "in wait" in problem["traceback"]
+    flag.touch()
+    page.until_stream(lambda stream: not stream["libraries"][0]["problems"] and stream["frames"] > 20, "frames that go on")

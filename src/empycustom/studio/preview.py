@@ -11,7 +11,6 @@ from typing import Any
 
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
-from empycustom.model import keys
 from empycustom.model.serialize import dumps
 from empycustom.session.branch import Branch
 from empycustom.session.parts import build
@@ -19,11 +18,10 @@ from empycustom.session.sinks import GATE, PREVIEW
 
 LONGEST_SIDE = 1920  # of a picture; larger frames are scaled
 _QUALITY = 80
-_WAIT = 200 * Gst.MSECOND  # for a frame
+_WAIT_S = 0.2  # for a frame
 _ENCODING = 5 * Gst.SECOND  # at most
 _IDLE_S = 1.0  # after that nobody watches
 _RETRY_S = 0.05
-_DOCUMENTS = 64  # of the last frames: a picture is of one of them
 _HISTORY_S, _HISTORY_BYTES = 10.0, 32 << 20
 _FULL_RANGE = "colorimetry=(string)1:4:0:0"  # as JPEG has it: else black is gray, because jpegenc does not convert
 _SMALLER = f"width=(int)[1,{LONGEST_SIDE}],height=(int)[1,{LONGEST_SIDE}],pixel-aspect-ratio=1/1"
@@ -64,8 +62,11 @@ class Preview:
         self._kept = 0  # bytes of it
         self.problem = ""
         self._branch: Branch | None = None
-        self._documents: deque[tuple[int, str]] = deque(maxlen=_DOCUMENTS)
+        self._sink: Any = None  # the element that has the newest frame
         self._count = 0
+        self._document: tuple[int, str] | None = None  # of the frame that comes next to the sink, in the same thread
+        self._newest: tuple[Any, int, str] | None = None  # a frame that was not shown, with its number and document
+        self._has_come = threading.Event()
         self._wanted = threading.Event()
         self._is_closed = False
         self._encoder: _Encoder | None = None
@@ -77,9 +78,9 @@ class Preview:
         self._branch = branch
 
     def note(self, document: str) -> None:
-        """Keep the document of a frame, which comes before its frame does."""
+        """Keep the document of a frame, which comes before its frame does, in the same thread."""
         self._count += 1
-        self._documents.append((self._count, document))
+        self._document = self._count, document
 
     def want(self) -> None:
         """Let one picture be made."""
@@ -120,21 +121,38 @@ class Preview:
         return (outlet.bin.get_by_name(GATE), outlet.bin.get_by_name(PREVIEW)) if outlet else (None, None)
 
     def _ignore_frames(self) -> None:
-        gate, sink = self._elements()
+        gate, _ = self._elements()
         if gate:
             gate.set_property("drop", True)
-            sink.emit("try-pull-sample", 0)  # it would keep a buffer, which upstream may need
+        self._newest = None  # it would keep a buffer, which upstream may need
+
+    def _take_frame(self, sink: Any) -> Any:
+        """Keep a frame in the place of the one before; called in the thread in which it and its document come."""
+        sample, document = sink.emit("try-pull-sample", 0), self._document
+        self._document = None
+        if sample and document:  # else `aimeta` makes documents of some frames alone
+            self._newest = sample, *document
+            self._has_come.set()
+        return Gst.FlowReturn.OK
 
     def _next(self) -> Picture | None:
         """Return a picture of the newest frame that was not shown yet; None: none has come for a moment."""
         gate, sink = self._elements()
-        if gate and gate.get_property("drop"):
-            gate.set_property("drop", False)
-        sample: Any = sink.emit("try-pull-sample", _WAIT) if sink else None
-        found = self._document_of(sample.get_buffer().pts) if sample else None
-        if sample is None or found is None:
-            time.sleep(_RETRY_S)  # what has stopped does not wait
+        if sink is None:
+            time.sleep(_RETRY_S)
             return None
+        if sink != self._sink:  # another session, or the source came back
+            self._sink = sink
+            sink.set_property("emit-signals", True)
+            sink.connect("new-sample", self._take_frame)
+        if gate.get_property("drop"):
+            gate.set_property("drop", False)
+        self._has_come.wait(_WAIT_S)
+        self._has_come.clear()
+        newest, self._newest = self._newest, None
+        return self._picture(*newest) if newest else None
+
+    def _picture(self, sample: Any, number: int, document: str) -> Picture | None:
         info = GstVideo.VideoInfo.new_from_caps(sample.get_caps())
         try:
             jpeg = self._encode(sample)
@@ -143,13 +161,7 @@ class Preview:
             time.sleep(_IDLE_S)
             return None
         self.problem = ""
-        return Picture(self.stream, found[0], info.width, info.height, found[1], jpeg, time.monotonic())
-
-    def _document_of(self, pts: int) -> tuple[int, str] | None:
-        """Return number and document of the frame with that time. A time may come again where files are played again."""
-        needle = f'"{keys.BUF_PTS}":{-1 if pts == Gst.CLOCK_TIME_NONE else pts},'
-        documents = list(self._documents)
-        return next((each for each in reversed(documents) if needle in each[1]), None)
+        return Picture(self.stream, number, info.width, info.height, document, jpeg, time.monotonic())
 
     def _encode(self, sample: Any) -> bytes:
         caps = sample.get_caps()

@@ -26,6 +26,7 @@ from empycustom.studio.access import is_local, listen
 from empycustom.studio.clip import make_clip
 from empycustom.studio.controls import Controls, name_of
 from empycustom.studio.preview import Preview
+from empycustom.studio.problems import problem_of
 from empycustom.studio.server import Server
 from empycustom.studio.status import Status
 from empycustom.text import as_path
@@ -227,7 +228,13 @@ class Studio:
 
     def status(self) -> list[dict[str, Any]]:
         """Return how the streams do, as values of JSON."""
-        return [{**values, "settings": self._controls.values(values["name"])} for values in self._status.values()]
+        return [self._completed(values) for values in self._status.values()]
+
+    def _completed(self, values: dict[str, Any]) -> dict[str, Any]:
+        name = values["name"]
+        why = self._previews[name].problem  # there are no pictures
+        unseen = [{**problem_of("error", why), "id": "preview"}] if why else []
+        return {**values, "settings": self._controls.values(name), "problems": [*values["problems"], *unseen]}
 
     def want(self, stream: str) -> None:
         """Let one picture of a stream be made."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from empycustom.config.launch import element_of, name_of
@@ -17,56 +15,22 @@ from empycustom.elements import failures
 from empycustom.elements.perf import CallTimes
 from empycustom.elements.properties import read_object
 from empycustom.errors import (
-    CallbackOutputError,
     CallbackTooSlowError,
     EmPyCustomError,
     LaunchError,
-    LibraryError,
-    ReloadError,
-    TracebackError,
-    WorkerError,
 )
 from empycustom.gstreamer import GstVideo
 from empycustom.library.declared import Option
 from empycustom.session.branch import Branch
 from empycustom.session.parts import exists
+from empycustom.studio.problems import is_failure, lines_around, problem_of, stamp_of, where_in
 from empycustom.text import for_people, without_secrets
 
-_AROUND = 4  # lines before and after the one that failed
 _MOST_PROBLEMS = 20  # of one library, or of one stream
 _RECENT = 60  # points of the plot of call times
 _WINDOW_S = 10.0  # of percentiles
-_LONGEST_TEXT = 20_000
+_HANGS_S = 2.0  # a call for so long, while no other begins
 _NUMBER = re.compile(r"\d+")
-_numbers = itertools.count(1)
-
-
-def problem_of(kind: str, text: str, details: str = "", error: BaseException | None = None) -> dict[str, Any]:
-    """Return a problem as the page gets it. Of an error of a library it has the place in the file.
-
-    It does not refer to the error, whose traceback would keep buffers.
-    """
-    found: dict[str, Any] = {"id": str(next(_numbers)), "kind": kind, "text": text, "traceback": details[-_LONGEST_TEXT:]}
-    found |= {"file": "", "line": None, "around": [], "frame": "", "new_version": isinstance(error, ReloadError)}
-    if isinstance(error, LibraryError):
-        found |= {"file": error.library, "line": error.line, "frame": error.frame}
-    return found
-
-
-def _is_failure(error: BaseException) -> bool:
-    """Return whether a library failed. With ``on-error=pass`` that is posted as a warning, because the stream goes on."""
-    if isinstance(error, (ReloadError, WorkerError)):
-        return True
-    return isinstance(error, TracebackError) and bool(error.details or (isinstance(error, CallbackOutputError) and error.frame))
-
-
-def _lines_around(file: str, line: int) -> list[tuple[int, str]]:
-    try:
-        lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # it is gone; the sentence has its place
-        return []
-    first = max(0, line - 1 - _AROUND)
-    return [(first + number, text[:400]) for number, text in enumerate(lines[first : line + _AROUND], 1)]
 
 
 class LibraryStatus:
@@ -81,14 +45,15 @@ class LibraryStatus:
         self._before = (0, 0)
         self._windows: deque[tuple[float, CallTimes]] = deque()
         self._files: dict[str, Any] = {}  # of problems, as they were
+        self._seen = 0, time.monotonic()  # calls, and when there was a new one
 
     def add(self, problem: dict[str, Any]) -> None:
         """Show a problem, in the place of one that is the same."""
         if problem["line"]:
-            problem["around"] = _lines_around(problem["file"], problem["line"])
+            problem["around"] = lines_around(problem["file"], problem["line"])
         kept = [each for each in self.problems if each["text"] != problem["text"]]
         self.problems = [*kept[-_MOST_PROBLEMS + 1 :], problem]
-        self._files[problem["id"]] = _stamp(problem["file"])
+        self._files[problem["id"]] = stamp_of(problem["file"])
 
     def update(self) -> None:
         """Look what has changed. A new version that runs has no problems yet; one that failed is tried again once it is saved."""
@@ -99,7 +64,7 @@ class LibraryStatus:
             self.version += 1
             self._facts = facts
         self.problems = [
-            each for each in self.problems if not each["new_version"] or _stamp(each["file"]) == self._files.get(each["id"])
+            each for each in self.problems if not each["new_version"] or stamp_of(each["file"]) == self._files.get(each["id"])
         ]
         self._files = {each["id"]: self._files[each["id"]] for each in self.problems}
 
@@ -109,11 +74,12 @@ class LibraryStatus:
         is_loaded = facts is not None
         given = self.element.get_property("options")
         workers = self.element.get_property("workers")
+        problems = [*self.problems, *(self._hanging(facts, tally.processed) if is_loaded and not workers else ())]
         return {
             "index": self.index,
             "name": os.path.basename(self.typed),
             "path": self.typed,
-            "state": "not loaded" if not is_loaded else "failing" if self._fails else "running",
+            "state": "not loaded" if not is_loaded else "failing" if _fails(problems) else "running",
             "version": self.version,
             "calls": tally.processed,
             "passed": tally.buffers - tally.processed,
@@ -122,12 +88,23 @@ class LibraryStatus:
             "call_ms": self._call_ms(tally.times),
             "options": _options(given),
             "declared": _declared(facts.declared.options) if is_loaded and facts.declared else None,
-            "problems": self.problems,
+            "problems": problems,
         }
 
-    @property
-    def _fails(self) -> bool:
-        return any(each["kind"] == "error" for each in self.problems)
+    def _hanging(self, facts: Any, calls: int) -> list[dict[str, Any]]:
+        """Return the problem of a call that does not return, with the line where it is."""
+        now = time.monotonic()
+        if calls != self._seen[0]:
+            self._seen = calls, now
+        seconds = now - self._seen[1]
+        found = where_in(facts.path) if seconds > _HANGS_S else None
+        if found is None:
+            return []
+        line, stack = found
+        text = f"{facts.path}:{line}: {facts.name} has not returned for {seconds:.0f} s, and frames wait for it"
+        problem = problem_of("error", f"{text}; with workers=1 and call-timeout such a call is ended", stack)
+        place = {"file": facts.path, "line": line, "around": lines_around(facts.path, line)}
+        return [{**problem, **place, "id": f"hanging-{self.index}"}]
 
     def _call_ms(self, times: CallTimes) -> dict[str, Any]:
         """Return percentiles of the last seconds, and the means between the last looks."""
@@ -148,6 +125,10 @@ class LibraryStatus:
         return {**(shown if calls else dict.fromkeys(shown)), "recent": list(self._recent)}
 
 
+def _fails(problems: Sequence[dict[str, Any]]) -> bool:
+    return any(each["kind"] == "error" for each in problems)
+
+
 def _options(given: str | None) -> dict[str, Any]:
     try:
         return read_object("options", given)
@@ -157,14 +138,6 @@ def _options(given: str | None) -> dict[str, Any]:
 
 def _declared(options: dict[str, Option]) -> list[dict[str, Any]]:
     return [{"name": name, "kind": option.kind, **vars(option)} for name, option in options.items()]
-
-
-def _stamp(file: str) -> Any:
-    try:
-        found = os.stat(file)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class StreamStatus:
@@ -312,7 +285,7 @@ class Status:
     def _on_error(self, element: Any, kind: str, error: BaseException) -> None:
         """Keep what an element posts, in the thread where it happens, which does not wait here."""
         if kind != "info" and not isinstance(error, CallbackTooSlowError):
-            kind = "error" if _is_failure(error) else kind
+            kind = "error" if is_failure(error) else kind
             text = without_secrets(failures.sentence(error))
             self._posted.append((element, problem_of(kind, text, failures.details(error), error)))
             self._changed()
