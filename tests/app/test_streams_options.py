@@ -10,6 +10,8 @@ import time
 import pytest
 from command_helpers import COUNTS, LIB, free_port, wait_for
 
+from empycustom.config import streams
+
 OPTIONS = [
     {"key": {"element": "aimeta", "property": "signal-interval"}, "option_type": "gstreamer", "value_type": "number"},
     {"key": "speed", "option_type": "callback", "value_type": "number", "max-value": 30},
@@ -191,3 +193,22 @@ def test_a_key_is_set_once(cli, configured):
     assert (ended.code, ended.out) == (1, "")
     assert "--set speed: is there twice, with different values; give it once" in ended.err
     assert cli("run", name, "--source", "test", "--frames", 1, "--set", "speed=2", "--set", "speed=2").code == 0
+
+
+def test_names_of_streams_may_have_an_equals_sign(tmp_path):
+    key = {"element": "empycustom", "property": "process-interval"}
+    content = {
+        "pipeline_configuration": {"empycustom": {"custom-lib": "lib.py"}},
+        "streams": [{"stream_id": name, "location": "test"} for name in ("a=1", "a=2", "a")],
+        "options": [{"key": key, "option_type": "gstreamer", "value_type": "number"}],
+    }
+    (tmp_path / "lib.py").write_text("def process_ip(b, m, o): pass\n")
+    (tmp_path / "c.json").write_text(json.dumps(content))
+
+    def intervals(configuration):
+        return [stream.stages[0].properties.get("process-interval") for stream in configuration.streams]
+
+    option = "empycustom.process-interval"
+    configuration = streams.read(tmp_path / "c.json", settings=[f"a=1:{option}=3", f"a=2:{option}=4"])
+    assert intervals(configuration) == [3, 4, None]
+    assert intervals(configuration.changed(f"a=1:{option}=5").changed(f"a:{option}=6")) == [5, 4, 6]

@@ -91,7 +91,7 @@ def typed_settings(
     values: dict[str, dict[str, tuple[Any, str]]] = {stream: {} for stream in streams}
     given: dict[str, str] = {}
     for text in typed:
-        head, sign, typed_value = text.partition("=")
+        head, sign, typed_value = split_setting(text, options, streams)
         path = f"--set {head}"
         if given.setdefault(head, typed_value) != typed_value:
             problems.append(Problem(path, "is there twice, with different values; give it once"))
@@ -106,6 +106,14 @@ def typed_settings(
             for stream in targets:
                 values[stream][name] = (value, path)
     return dict(values)
+
+
+def split_setting(text: str, options: Sequence[Option], streams: Sequence[str]) -> tuple[str, str, str]:
+    """Return what is before the ``=`` of a text of ``--set``, the ``=``, and the value; names of streams may have one, too."""
+    for head in (f"{stream}:{option.name}" for stream in streams if "=" in stream for option in options):
+        if text.startswith(f"{head}="):
+            return head, "=", text[len(head) + 1 :]
+    return text.partition("=")
 
 
 def _addressed(options: Sequence[Option], streams: Sequence[str], head: str) -> tuple[Sequence[str], str]:

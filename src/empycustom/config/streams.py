@@ -13,7 +13,16 @@ from typing import Any
 from empycustom.config import file as files
 from empycustom.config import schema
 from empycustom.config.file import load, raise_problems
-from empycustom.config.options import EventItem, Option, Setting, read_items, read_options, settings_of, typed_settings
+from empycustom.config.options import (
+    EventItem,
+    Option,
+    Setting,
+    read_items,
+    read_options,
+    settings_of,
+    split_setting,
+    typed_settings,
+)
 from empycustom.config.schema import is_named
 from empycustom.model.schema import Problem
 from empycustom.text import as_text, below, not_for_lines, suggestion
@@ -95,7 +104,11 @@ class Configuration:
     def changed(self, setting: str) -> Configuration:
         """Return the configuration with one more of the ``settings``. Raises ConfigurationError."""
         assert self.file, "there are options in files alone"
-        kept = (text for text in self.settings if text.partition("=")[0] != setting.partition("=")[0])
+
+        def head_of(text: str) -> str:
+            return split_setting(text, self.options, [stream.name for stream in self.streams])[0]
+
+        kept = (text for text in self.settings if head_of(text) != head_of(setting))
         return _configuration(self.file, self.content, self.sources, (*kept, setting))
 
 
