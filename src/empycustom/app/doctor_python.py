@@ -90,7 +90,13 @@ def check_packages() -> Iterator[Finding]:
     return starmap(_package, (("numpy", "numpy"), ("cffi", "_cffi_backend"), ("orjson", "orjson"), ("tqdm", "tqdm")))
 
 
-_WANTED_BY = {"watchfiles": "reload=true", "prometheus-client": "run --metrics"}
+_WANTED_BY = {
+    "watchfiles": "reload=true",
+    "starlette": "studio",
+    "uvicorn": "studio",
+    "websockets": "studio",
+    "prometheus-client": "run --metrics",
+}
 
 
 def check_extras() -> Iterator[Finding]:
