@@ -212,7 +212,7 @@ def test_samples_are_bounded_and_go_on_where_a_file_begins_anew(studio, library,
                 samples.take({ number, at: 0, document: { frame: [frame] } });
             }
             samples.take({ number: 20000, at: 0, document: { frame: [{ frame_num: 20000, stream_time: 60e9 }] } });
-            return { times: samples.times, values: line.values, starts: samples.beginnings.map(({ at }) => samples.streamTime(at)), csv: samples.csv() };
+            return { times: samples.times, values: line.values, starts: samples.beginnings.map(({ at, offset }) => at - offset), csv: samples.csv() };
         }"""
     )
     times, values = found["times"], found["values"]

@@ -222,8 +222,8 @@ SOURCE_HELP = "files, folders, globs; or a URI, a camera, `test`, - for stdin; s
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 DRY_RUN_HELP = "print the equivalent gst-launch-1.0 command (ready to be typed: with passwords), and play nothing"
 EVERY_HELP = "call the --lib before it for every n-th frame (default: 1)"
-ON_ERROR_HELP = "what happens if a call fails: fail ends the run (the default), pass passes the frame on, drop drops it"
-RELOAD_HELP = "load a library anew when its file, or a module beside it, is saved; the stream goes on (default: no)"
+ON_ERROR_HELP = "what happens if a call fails: fail ends the run, pass passes the frame on, drop drops it (default: {})"
+RELOAD_HELP = "load a library anew when its file, or a module beside it, is saved; the stream goes on (default: {})"
 WORKERS_HELP = "run the library in so many processes of its own; 0: in that of the pipeline (the default)"
 PACE_HELP = "what happens to a frame if all workers are busy: every waits (the default), skip passes it on, latest: see below"
 TIMEOUT_HELP = "end a call in a worker after so many milliseconds; then --on-error applies; 0: no limit (the default)"
@@ -256,15 +256,15 @@ def _add_log_level(command: Command) -> None:
     command.add_argument("--log-level", choices=list(LEVELS), metavar="LEVEL", help=text)
 
 
-def _add_played(command: Command) -> None:
-    """Add what is played, and through which libraries."""
-    add = command.add_argument
+def _add_played(command: Command, *, policy: str, reload: str) -> None:
+    """Add what is played, and through which libraries; ``policy`` and ``reload`` are defaults."""
+    add, on_error = command.add_argument, ON_ERROR_HELP.format(policy)
     add("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=EVERY_HELP)
-    add("--on-error", action=OfLibraries, dest="on-error", choices=("fail", "pass", "drop"), metavar="POLICY", help=ON_ERROR_HELP)
-    add("--reload", action=OfLibraries, dest="reload", nargs=0, const=True, help=RELOAD_HELP)
+    add("--on-error", action=OfLibraries, dest="on-error", choices=("fail", "pass", "drop"), metavar="POLICY", help=on_error)
+    add("--reload", action=OfLibraries, dest="reload", nargs=0, const=True, help=RELOAD_HELP.format(reload))
     add("--workers", action=OfLibraries, dest="workers", type=at_least(0), metavar="N", help=WORKERS_HELP)
     add("--pace", action=OfLibraries, dest="pace", choices=("every", "skip", "latest"), metavar="PACE", help=PACE_HELP)
     add("--call-timeout", action=OfLibraries, dest="call-timeout", type=at_least(0), metavar="MS", help=TIMEOUT_HELP)
@@ -285,7 +285,7 @@ def _add_played(command: Command) -> None:
 
 def _add_run(commands: Any) -> None:
     run = _add(commands, "run", short="play a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
-    _add_played(run)
+    _add_played(run, policy="fail", reload="no")
     add = run.add_argument
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)
@@ -296,12 +296,12 @@ def _add_run(commands: Any) -> None:
 
 def _add_studio(commands: Any) -> None:
     studio = _add(commands, "studio", short="show a video and what libraries say in the browser", text=STUDIO, more=STUDIO_MORE)
-    _add_played(studio)
+    _add_played(studio, policy="pass", reload="yes")
     page = studio.add_argument_group("for the page").add_argument
     page("--host", default="127.0.0.1", metavar="HOST", help="serve it on this address; others than 127.0.0.1 need a token")
     page("--port", type=at_least(0, maximum=65535), default=0, metavar="PORT", help="serve it on this port (default: a free one)")
     page("--open", action="store_true", help="open it in the browser")
-    studio.set_defaults(show=False, dry_run=False, quiet=False, summary_json=None, metrics=None)
+    studio.set_defaults(grace=2.0, show=False, dry_run=False, quiet=False, summary_json=None, metrics=None)
     studio.check = _check_studio
 
 

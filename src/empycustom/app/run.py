@@ -236,7 +236,7 @@ class Run:
         self._session = Session(configuration, options, self._open, notify=self._notify)
         if metrics:
             metrics.watch(self._session.branches, lambda: self._writer.queues)
-            if not args.quiet:
+            if not args.quiet or not args.metrics.port:  # nobody can know the port
                 print_info(f"metrics: http://{metrics.place}/metrics")
         printing = options.out == STDOUT or has_only_documents(configuration, options)
         silent = args.quiet or not self._is_typed or (printing and reserved_stdout().isatty())

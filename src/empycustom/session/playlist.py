@@ -245,8 +245,10 @@ class Playlist(Feeder):
         number = int(found[1])
         is_cut_off = number in self._cut_off or (number in self._playing and self._has_stopped())
         if number not in self.broken and not is_cut_off:
+            is_known = any(each % len(self._sources) == number % len(self._sources) for each in self.broken)  # from another round
             self.broken.add(number)
-            self._on_error(report)
+            if not is_known:
+                self._on_error(report)
             self._later(partial(self._next, number))
         return True
 

@@ -7,6 +7,7 @@ reach the server, everybody without the token.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hmac
 import ipaddress
 import socket
@@ -21,6 +22,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from empycustom.errors import LaunchError
 
+_ADVICE = {
+    errno.EADDRINUSE: "another program uses it: give another --port, 0: a free one",
+    errno.EADDRNOTAVAIL: "this machine does not have that address: give one of its own, or 0.0.0.0 for all",
+    errno.EACCES: "ports below 1024 are for the administrator: give another --port, 0: a free one",
+}
 _MOST_CONNECTIONS = 128
 _FIRST_REQUEST_S = 10.0
 _HEADERS = {
@@ -137,7 +143,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         what = f"--host {host}, --port {port}" if port else f"--host {host}"
-        raise LaunchError(f"{what}: {error.strerror}; another program may use it. Give another --port, 0: a free one.") from error
+        advice = _ADVICE.get(error.errno or 0, "give another --host or --port")
+        raise LaunchError(f"{what}: {error.strerror}; {advice}.") from error
     return bound
 
 

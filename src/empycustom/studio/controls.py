@@ -34,6 +34,12 @@ class Controls:
         self.settings: tuple[str, ...] = ()
         self._options: dict[tuple[str, int], str] = {}  # of libraries, by stream and place of the stage
         self._changing = threading.Lock()
+        self._has_changed = False
+
+    def has_changed(self) -> bool:
+        """Return whether something was changed while nothing played, once."""
+        changed, self._has_changed = self._has_changed, False
+        return changed
 
     def adapted(self, configuration: Configuration) -> Configuration:
         """Return what is played of a configuration: errors of libraries do not end it, they are loaded anew when they are saved.
@@ -47,12 +53,14 @@ class Controls:
         return replace(configuration, streams=tuple(streams))
 
     def set_options(self, stream: str, library: int, options: Mapping[str, Any]) -> None:
-        """Set all options of a library, which are right. Raises ConfigurationError, LaunchError."""
-        if not (session := self.session):
-            raise LaunchError(_NOTHING)
+        """Set all options of a library, which are right; where nothing plays, of the next session. Raises ConfigurationError."""
+        session = self.session
         with self._changing:
             before = self._options
             self._options = {**before, (stream, library): json.dumps(options, ensure_ascii=False)}
+            if not session:
+                self._has_changed = True
+                return
             try:
                 session.change(self.adapted(session.configuration))
             except BaseException:

@@ -9,12 +9,11 @@ import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from empycustom.config.streams import Configuration, Stream
-from empycustom.errors import EmPyCustomError, LaunchError
+from empycustom.errors import EmPyCustomError
 from empycustom.outputs.queued import Waiter
 from empycustom.session import PlayOptions
 from empycustom.session.branch import Branch
@@ -33,7 +32,6 @@ from empycustom.text import as_path
 
 _LOOK_EVERY_S = 0.3
 _QUIET_S = 0.3  # after a change, until an editor has written all
-_NEEDED = ("starlette", "uvicorn", "websockets", "watchfiles")
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ class Studio:
                 preview.attach(None)
         if session.interrupts.count:
             return INTERRUPTED
-        self._status.wait_for("It has ended; it is played again when a file of it is saved." if code == DONE else _AGAIN)
+        self._status.wait_for(f"It has ended. {self._again()}" if code == DONE else self._again())
         return None
 
     def _options_of_next(self) -> PlayOptions:
@@ -167,12 +165,21 @@ class Studio:
     def _fail(self, error: EmPyCustomError) -> None:
         print_error(error.reported, error.details)
         self._status.fail(error.reported, error.details, error)
-        self._status.wait_for(_AGAIN)
+        self._status.wait_for(self._again())
+
+    def _again(self) -> str:
+        configuration = self._configuration
+        assert configuration, "it was read"
+        stages = (stage for stream in configuration.streams for stage in stream.stages)
+        libraries = dict.fromkeys(os.path.basename(str(stage.properties.get("custom-lib", ""))) for stage in stages)
+        files = [name for name in libraries if name.endswith(".py")]
+        files += [configuration.file.name] if configuration.file else []
+        return f"Save {' or '.join(files)}, and it is played again." if files else "Start the program again to play it again."
 
     def _wait_for_change(self, interrupts: Interrupts, seen: Mapping[str, int]) -> Mapping[str, int]:
         """Wait until a file of what is played was saved, or Ctrl-C; return when each was changed."""
         now: Mapping[str, int] = seen
-        while not interrupts.count and now == seen:
+        while not interrupts.count and now == seen and not self._controls.has_changed():
             time.sleep(_LOOK_EVERY_S)
             now = self._files()
         before = None
@@ -247,15 +254,13 @@ class Studio:
 
     def set_options(self, stream: str, library: int, options: dict[str, Any]) -> None:
         """Set all options of a library. Raises EmPyCustomError."""
-        self._status.check_options(stream, library, options)
+        if self._controls.session:  # else the next one is started with them
+            self._status.check_options(stream, library, options)
         self._controls.set_options(stream, library, options)
 
     def set(self, stream: str, name: str, value: Any) -> None:
         """Set an option of the configuration file. Raises EmPyCustomError, OSError."""
         self._controls.set(stream, name, value)
-
-
-_AGAIN = "It is played again when a file of it is saved."
 
 
 class _Writer(LineWriter):
@@ -276,10 +281,3 @@ def _beside(path: Path) -> list[Path]:
     with suppress(OSError):
         return [Path(entry.path) for entry in os.scandir(path.absolute().parent) if entry.name.endswith(".py")]
     return []
-
-
-def check_packages() -> None:
-    """Raise LaunchError, with what to install, where a package is missing."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise LaunchError(f'studio needs {", ".join(missing)}: pip install "empycustom[studio]"')

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from empycustom.config.launch import element_of, name_of
@@ -29,6 +29,7 @@ from empycustom.text import for_people, without_secrets
 _MOST_PROBLEMS = 20  # of one library, or of one stream
 _RECENT = 60  # points of the plot of call times
 _WINDOW_S = 10.0  # of percentiles
+_LATELY_S = 5.0
 _HANGS_S = 2.0  # a call for so long, while no other begins
 _NUMBER = re.compile(r"\d+")
 
@@ -46,6 +47,7 @@ class LibraryStatus:
         self._windows: deque[tuple[float, CallTimes]] = deque()
         self._files: dict[str, Any] = {}  # of problems, as they were
         self._seen = 0, time.monotonic()  # calls, and when there was a new one
+        self._errors = 0, 0.0  # how many, and when the last one came
 
     def add(self, problem: dict[str, Any]) -> None:
         """Show a problem, in the place of one that is the same."""
@@ -74,12 +76,14 @@ class LibraryStatus:
         is_loaded = facts is not None
         given = self.element.get_property("options")
         workers = self.element.get_property("workers")
-        problems = [*self.problems, *(self._hanging(facts, tally.processed) if is_loaded and not workers else ())]
+        hanging = self._hanging(facts, tally.processed) if is_loaded and not workers else []
+        failed_s = self._since_failure(tally.errors)
+        is_failing = hanging or (failed_s is not None and failed_s < _LATELY_S)
         return {
             "index": self.index,
             "name": os.path.basename(self.typed),
             "path": self.typed,
-            "state": "not loaded" if not is_loaded else "failing" if _fails(problems) else "running",
+            "state": "not loaded" if not is_loaded else "failing" if is_failing else "running",
             "version": self.version,
             "calls": tally.processed,
             "passed": tally.buffers - tally.processed,
@@ -88,8 +92,16 @@ class LibraryStatus:
             "call_ms": self._call_ms(tally.times),
             "options": _options(given),
             "declared": _declared(facts.declared.options) if is_loaded and facts.declared else None,
-            "problems": problems,
+            "failed_s": failed_s,
+            "problems": [*self.problems, *hanging],
         }
+
+    def _since_failure(self, errors: int) -> int | None:
+        """Return how many seconds ago the last call failed, None: none did."""
+        now = time.monotonic()
+        if errors != self._errors[0]:
+            self._errors = errors, now
+        return int(now - self._errors[1]) if errors else None
 
     def _hanging(self, facts: Any, calls: int) -> list[dict[str, Any]]:
         """Return the problem of a call that does not return, with the line where it is."""
@@ -101,8 +113,9 @@ class LibraryStatus:
         if found is None:
             return []
         line, stack = found
-        text = f"{facts.path}:{line}: {facts.name} has not returned for {seconds:.0f} s, and frames wait for it"
-        problem = problem_of("error", f"{text}; with workers=1 and call-timeout such a call is ended", stack)
+        text = f"{facts.path}:{line}: {facts.name} has not returned for more than {_HANGS_S:g} s, and frames wait for it"
+        advice = "only a new start ends it; with --workers 1 --call-timeout 2000 it would be ended by itself"
+        problem = problem_of("error", f"{text}; {advice}", stack)
         place = {"file": facts.path, "line": line, "around": lines_around(facts.path, line)}
         return [{**problem, **place, "id": f"hanging-{self.index}"}]
 
@@ -123,10 +136,6 @@ class LibraryStatus:
         window = window if window.total[1] else times
         shown = {f"p{percent}": round(window.percentile_ns(percent) / 1e6, 4) for percent in (50, 95)}
         return {**(shown if calls else dict.fromkeys(shown)), "recent": list(self._recent)}
-
-
-def _fails(problems: Sequence[dict[str, Any]]) -> bool:
-    return any(each["kind"] == "error" for each in problems)
 
 
 def _options(given: str | None) -> dict[str, Any]:

@@ -197,7 +197,7 @@ export class Whole extends Base {
     super(id, editor, change, `${id}-about`);
     this.name = "";
     const label = make("label", { for: id, class: "offscreen" }, "Options as JSON");
-    const about = make("p", { class: "about", id: `${id}-about` }, "A JSON object. The library does not declare its options, so nothing is known of them.");
+    const about = make("p", { class: "about", id: `${id}-about` }, "A JSON object. Nothing is known of these options: the library does not declare them, or is not loaded.");
     this.element = make("div", { class: "field whole" }, label, ...editor.inputs, about, this.refused);
   }
 

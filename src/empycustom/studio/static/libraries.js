@@ -17,7 +17,7 @@ class Libraries {
   constructor(element, store, connection) {
     this.store = store;
     this.connection = connection;
-    this.problems = new Problems();
+    this.problems = new Problems((id) => store.dismiss(id));
     this.empty = make("p", { class: "empty" });
     this.list = make("div", { class: "libraries" });
     this.settings = make("div");
@@ -47,7 +47,8 @@ class Libraries {
       old.delete(key);
       this.#cards.set(key, card);
       if (!card.element.isConnected) this.list.append(card.element);
-      card.show(library, stream.frame_ms);
+      const alike = libraries.filter(({ name }) => name === library.name);
+      card.show(library, stream.frame_ms, alike.length > 1 ? ` (${alike.indexOf(library) + 1} of ${alike.length})` : "");
     }
     for (const card of old.values()) card.element.remove();
     this.#drawSettings(stream);
@@ -118,8 +119,8 @@ class Card {
 
   static made = 0;
 
-  show(library, frameMs) {
-    setText(this.name, library.name);
+  show(library, frameMs, which) {
+    setText(this.name, library.name + which);
     setText(this.state, library.state);
     this.element.dataset.state = library.state;
     setText(this.version, library.version > 1 ? `version ${library.version}` : "");

@@ -240,7 +240,7 @@ class Plots {
   }
 
   async #savePng() {
-    const [from, to] = this.#range().map((each) => clock(Math.max(this.samples.streamTime(each), 0)));
+    const [from, to] = this.#range().map((each) => clock(Math.max(each, 0)));
     const legend = (line) => `${line.text}   ${this.#legends.get(line).textContent}`;
     const blob = await picture(this.element, this.#charts, `${this.store.stream ?? ""}, ${from} to ${to}`, legend);
     saveAs(blob, `${this.store.stream}-plots.png`);

@@ -1,14 +1,18 @@
 // What is wrong now, in the libraries and in the streams: each problem with its place in the file, until it is gone.
 
-import { make, setText } from "./dom.js";
+import { icon, make, setText } from "./dom.js";
+import { count } from "./parts.js";
 
 const LOGGED = 10; // news for screen readers
+const LATELY = 5; // seconds
 
 export class Problems {
   #cards = new Map(); // stream, library and id of a problem -> its Problem
   #hasErrors = false;
 
-  constructor() {
+  /** `dismiss` gets the id of a problem that somebody does not want to see any more. */
+  constructor(dismiss) {
+    this.dismiss = dismiss;
     this.list = make("div");
     this.said = make("div", { class: "offscreen", role: "log", "aria-label": "News of problems" });
     this.element = make("section", { id: "problems", "aria-label": "Problems" }, this.list, this.said);
@@ -24,7 +28,7 @@ export class Problems {
     for (const { key, problem, about } of all) {
       let card = old.get(key);
       if (!card) fresh.push(problem);
-      card ??= new Problem();
+      card ??= new Problem(() => this.dismiss(problem.id));
       old.delete(key);
       this.#cards.set(key, card);
       card.show(problem, about);
@@ -57,13 +61,18 @@ function problemsOf(stream, hasOthers) {
   return [...ofLibraries, ...own];
 }
 
-const what = (library, problem) => library.name + (problem.new_version ? " as it was saved last" : "");
+function what({ name, errors, calls, failed_s: ago }, problem) {
+  if (problem.new_version) return `${name} as it was saved last`;
+  return ago > LATELY ? `${name}: ${errors} of ${count(calls, "call")} failed, the last ${count(ago, "second")} ago` : name;
+}
 
 class Problem {
   #around = "";
 
-  constructor() {
+  constructor(dismiss) {
     this.about = make("p", { class: "about" });
+    const away = make("button", { type: "button", class: "icon", "aria-label": "Dismiss this problem", title: "Dismiss", onclick: dismiss }, icon("close"));
+    this.head = make("header", {}, this.about, away);
     this.text = make("p", { class: "sentence" });
     this.place = make("code");
     this.when = make("span", { class: "when" });
@@ -71,7 +80,7 @@ class Problem {
     this.traceback = make("pre", { tabindex: "0" });
     this.details = make("details", {}, make("summary", {}, "Traceback"), this.traceback);
     this.where = make("p", { class: "place" }, this.place, this.when);
-    this.element = make("article", {}, this.about, this.text, this.where, this.around, this.details);
+    this.element = make("article", {}, this.head, this.text, this.where, this.around, this.details);
   }
 
   show(problem, about) {

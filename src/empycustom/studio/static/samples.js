@@ -91,11 +91,6 @@ export class Samples {
     return frame ? this.frames.findLastIndex((about) => about?.number === frame.number) : -1;
   }
 
-  /** The time in the video of a place on the axis. */
-  streamTime(time) {
-    return time - (this.beginnings.findLast((each) => each.at <= time)?.offset ?? 0);
-  }
-
   /** A table: a row for each frame, with its number, its time in nanoseconds, and a column for each line; empty: no number. */
   csv() {
     const head = ["frame_num", "stream_time", ...this.lines.map((line) => line.text)];

@@ -50,9 +50,9 @@ export function rotationOf(object) {
   return Number.isFinite(object.rotation) ? object.rotation : 0;
 }
 
-/** Return a number from 0 to 1 as a percentage, or "". */
+/** Return a number from 0 to 1 as a percentage, or "": 1 is what objects have of which nobody said how sure it is. */
 export function percent(confidence) {
-  return Number.isFinite(confidence) ? `${Math.round(confidence * 100)} %` : "";
+  return Number.isFinite(confidence) && confidence !== 1 ? `${Math.round(confidence * 100)} %` : "";
 }
 
 /** Return the smallest object whose box is at a point; `slack` is how far beside a box counts as in it. */

@@ -35,6 +35,8 @@ export class Store extends EventTarget {
   selected = null; // the selected object as it was last seen
   isSelectedHere = false; // whether it is on the shown frame
   #bytes = 0;
+  #told = []; // streams, with all problems
+  #dismissed = new Set();
 
   get connected() {
     return this.link.state === "open";
@@ -69,8 +71,16 @@ export class Store extends EventTarget {
   }
 
   setStreams(streams) {
-    this.streams = streams;
+    this.#told = streams;
+    const left = ({ problems = [], ...others }) => ({ ...others, problems: problems.filter(({ id }) => !this.#dismissed.has(id)) });
+    this.streams = streams.map((each) => left({ ...each, libraries: (each.libraries ?? []).map(left) }));
     this.#emit("state");
+  }
+
+  /** Show a problem no more, by its id; it comes again with another one. */
+  dismiss(id) {
+    this.#dismissed.add(id);
+    this.setStreams(this.#told);
   }
 
   watch(stream) {

@@ -225,7 +225,7 @@ class Strip {
       ["Picture with boxes", "PNG", () => this.savePicture(true)],
       ["Picture alone", "PNG", () => this.savePicture(false)],
       ["Document", "JSON", () => this.saveDocument()],
-      ["Last seconds", "video", () => this.saveClip()],
+      ["Last seconds, without boxes", "video", () => this.saveClip()],
     ];
     const close = (isFocused) => {
       this.menu.hidden = true;
