@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -275,3 +276,47 @@ def test_a_call_that_does_not_return_is_shown_with_its_line(studio, client, tmp_
     assert "in wait" in problem["traceback"]
     flag.touch()
     page.until_stream(lambda stream: not stream["libraries"][0]["problems"] and stream["frames"] > 20, "frames that go on")
+
+
+OPTIONAL = """
+import empycustom
+
+OPTIONS = {"least": empycustom.Option(1, limits=(0, 9))}
+
+def process_ip(buffer, meta, options):
+    if meta["frame"][0]["frame_num"] == options["least"]:
+        raise ValueError("once")
+    return {"frame": {"least": options["least"]}}
+"""
+
+
+def test_options_that_a_library_does_not_take_can_be_mended_on_the_page(studio, client, tmp_path):
+    (tmp_path / "optional.py").write_text(OPTIONAL)
+    page = client(studio("test", "--lib", "optional.py", "--options", '{"leest": 3}'))
+    stream = page.until_stream(lambda stream: stream["state"] == "waiting", "the refusal")
+    assert "there is no option leest" in stream["libraries"][0]["problems"][0]["text"]
+    assert stream["text"] == "Save optional.py, and it is played again."
+    assert page.set_options({"least": 0}) is None
+    page.until_stream(lambda stream: stream["frames"] > 1, "frames")
+    page.watch()
+    page.frame()
+    assert said(page.frame())["least"] == 0
+
+
+def test_a_library_that_failed_once_fails_no_more(studio, client, tmp_path):
+    (tmp_path / "optional.py").write_text(OPTIONAL)
+    page = client(studio("test", "--lib", "optional.py"))
+    failing = page.until_stream(
+        lambda stream: stream["libraries"] and stream["libraries"][0]["state"] == "failing", "the failure"
+    )
+    assert failing["libraries"][0]["errors"] == 1
+    (library,) = page.until_stream(lambda stream: stream["libraries"][0]["state"] == "running", "calls that succeed")["libraries"]
+    assert library["failed_s"] >= 5
+    assert "raised ValueError: once" in library["problems"][0]["text"]
+
+
+def test_a_package_that_is_missing_is_named_with_what_installs_it(tmp_path):
+    code = "import sys; sys.modules['uvicorn'] = None; from empycustom.app.main import main; sys.exit(main(['studio', 'test']))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr == 'empycustom: error: studio needs uvicorn: pip install "empycustom[studio]"\n'
