@@ -320,3 +320,71 @@ def test_a_package_that_is_missing_is_named_with_what_installs_it(tmp_path):
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr == 'empycustom: error: studio needs uvicorn: pip install "empycustom[studio]"\n'
+
+
+def test_options_that_are_no_json_are_shown_as_text(studio, client, tmp_path):
+    (tmp_path / "odd.py").write_text(
+        "import empycustom\n"
+        'OPTIONS = {"keep": empycustom.Option({"keep": {1, 2}}), "seed": empycustom.Option(2**64),\n'
+        '           "least": empycustom.Option(0.5, limits=(0, float("inf")))}\n'
+        "def process_ip(b, m, o): return {}\n"
+    )
+    page = client(studio("test", "--lib", "odd.py"))
+    page.until_stream(lambda stream: stream["frames"], "a frame")
+    keep, seed, least = page.stream()["libraries"][0]["declared"]
+    assert (seed["default"], least["limits"]) == (2**64, [0, None])
+    assert isinstance(keep["default"]["keep"], str)
+    assert page.set_options({"seed": 99999999999999999999, "least": 0.25}) is None
+    assert page.set_options({"seed": "\ud800"}).endswith("must be a whole number, not '\\ud800'") or page.stream()
+    page.until_stream(
+        lambda stream: stream["libraries"][0]["options"] == {"seed": 99999999999999999999, "least": 0.25}, "the options"
+    )
+
+
+def test_frames_without_documents_are_not_shown(studio, client, numbered, tmp_path):
+    """Also the first one after nobody watched: it has the document of no other frame."""
+    name = configuration(tmp_path, numbered)
+    content = json.loads(name.read_text())
+    content["pipeline_configuration"] |= {"aimeta": {"signal-interval": 10}, "input": {}}
+    name.write_text(json.dumps(content))
+    page = client(studio(name))
+    for _ in range(4):
+        page.watch()
+        frame = page.frame()
+        assert number_in(frame) == said(frame)["n"]
+        page.watch(None)
+        frames = page.stream()["frames"]
+        page.until_stream(lambda stream, frames=frames: stream["frames"] > frames + 65, "frames that nobody sees")
+
+
+def test_a_configuration_that_is_replaced_and_names_another_stream_is_played(studio, client, new_page, tmp_path):
+    library = tmp_path / "names.py"
+    library.write_text("def process_ip(b, m, o):\n    return {'frame': {'n': 1}}\n")
+    name = configuration(tmp_path, library)
+    program = studio(name, "--frames", "10")
+    page = new_page()
+    page.goto(program.url)
+    reader = client(program)
+    reader.until_stream(lambda stream: stream["text"].startswith("It has ended."), "the end")
+    text = name.read_text().replace('"one"', '"uno"')
+    name.rename(tmp_path / "old.json")
+    reader.until_stream(lambda stream: any("No such file" in each["text"] for each in stream["problems"]), "the file is gone")
+    (tmp_path / "new.json").write_text(text)
+    (tmp_path / "new.json").rename(name)
+    reader.until(lambda _: [each["name"] for each in reader.state["streams"]] == ["uno"], "the other stream")
+    reader.until_stream(lambda stream: stream["text"].startswith("It has ended."), "its end")
+    page.wait_for_url("**/")
+    assert page.title() == "uno - empycustom studio"
+
+
+def test_a_thread_of_a_library_is_not_a_call_that_hangs(studio, client, tmp_path):
+    (tmp_path / "works.py").write_text(
+        "import threading, time\n"
+        "def work():\n    while True: time.sleep(0.1)\n"
+        "def start(options):\n    threading.Thread(target=work, daemon=True).start()\n"
+        "def process_ip(b, m, o): return {}\n"
+    )
+    page = client(studio("test", "--lib", "works.py", "--every", "300"))
+    stream = page.until_stream(lambda stream: stream["frames"] > 150, "many frames")
+    assert stream["libraries"][0]["state"] == "running"
+    assert stream["libraries"][0]["problems"] == []

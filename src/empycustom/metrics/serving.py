@@ -60,7 +60,10 @@ class Metrics:
     def _metrics(self, headers: Message) -> Answer:
         from prometheus_client.exposition import choose_encoder
 
-        encode, kind = choose_encoder(headers.get("Accept", ""))
+        try:
+            encode, kind = choose_encoder(headers.get("Accept", ""))
+        except ValueError:  # a version that is not a number
+            encode, kind = choose_encoder("")
         with self._lock:
             body = encode(self._client.REGISTRY)
         return Answer(HTTPStatus.OK, kind, body)

@@ -86,6 +86,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 found = [(name, value) for name, value in message["headers"] if name.decode().title() not in _HEADERS]
                 message["headers"] = [*found, *((name.encode(), value.encode()) for name, value in _HEADERS.items())]
+                message["headers"].append((b"Connection", b"close"))  # who goes on to ask slowly would keep others out
             await send(message)
 
         await (refusal or self._application)(scope, receive, send_with_headers)
@@ -96,6 +97,8 @@ class Guard:
         if not self._is_own(host):
             return PlainTextResponse(f"This page is not served as {host!r}; open the address that the program has printed.", 421)
         if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):  # behind a proxy
+            return PlainTextResponse("Pages of other sites may not use this one.", 403)
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and scope["path"] != "/":  # without Origin
             return PlainTextResponse("Pages of other sites may not use this one.", 403)
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("Only GET is answered.", 405, {"Allow": "GET, HEAD"})

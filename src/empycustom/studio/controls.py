@@ -32,7 +32,8 @@ class Controls:
     def __init__(self) -> None:
         self.session: Session | None = None
         self.settings: tuple[str, ...] = ()
-        self._options: dict[tuple[str, int], str] = {}  # of libraries, by stream and place of the stage
+        self._options: dict[tuple[str, int, str], str] = {}  # of libraries, by stream, place of the stage, and file
+        self._configuration: Configuration | None = None  # the last one
         self._changing = threading.Lock()
         self._has_changed = False
 
@@ -48,16 +49,20 @@ class Controls:
         """
         streams = []
         for stream in configuration.streams:
-            stages = [_adapted(stage, self._options.get((name_of(stream), index))) for index, stage in enumerate(stream.stages)]
+            stages = [
+                _adapted(stage, self._options.get((name_of(stream), index, _file_of(stage))))
+                for index, stage in enumerate(stream.stages)
+            ]
             streams.append(replace(stream, stages=tuple(stages)))
-        return replace(configuration, streams=tuple(streams))
+        self._configuration = replace(configuration, streams=tuple(streams))
+        return self._configuration
 
     def set_options(self, stream: str, library: int, options: Mapping[str, Any]) -> None:
         """Set all options of a library, which are right; where nothing plays, of the next session. Raises ConfigurationError."""
         session = self.session
         with self._changing:
             before = self._options
-            self._options = {**before, (stream, library): json.dumps(options, ensure_ascii=False)}
+            self._options = {**before, self._key(stream, library): json.dumps(options)}
             if not session:
                 self._has_changed = True
                 return
@@ -67,11 +72,20 @@ class Controls:
                 self._options = before
                 raise
 
+    def _key(self, stream: str, library: int) -> tuple[str, int, str]:
+        streams = self._configuration.streams if self._configuration else ()
+        stages = next((each.stages for each in streams if name_of(each) == stream), ())
+        if not 0 <= library < len(stages):
+            raise LaunchError("there is no such library")
+        return stream, library, _file_of(stages[library])
+
     def set(self, stream: str, name: str, value: Any) -> None:
         """Set an option of the configuration file. Raises ConfigurationError, LaunchError, OSError."""
         session = self.session
-        if not session or not session.configuration.file:
+        if not session:
             raise LaunchError(_NOTHING)
+        if not session.configuration.file:
+            raise LaunchError("these are options of a stream configuration, and none is played")
         target = f"{stream}:{name}" if session.configuration.many else name
         with self._changing:
             session.set(f"{target}={value if isinstance(value, str) else json.dumps(value)}")
@@ -106,6 +120,10 @@ def _value(option: Option, stream: Stream) -> Any:
         return stream.aimeta.get(option.key)
     stages = (stage for stage in stream.stages if option.element in (stage.group, stage.element))
     return next((stage.properties.get(option.key) for stage in stages), None)
+
+
+def _file_of(stage: Stage) -> str:
+    return str(stage.properties.get("custom-lib", ""))
 
 
 def _adapted(stage: Stage, options: str | None) -> Stage:

@@ -67,6 +67,7 @@ class Preview:
         self._document: tuple[int, str] | None = None  # of the frame that comes next to the sink, in the same thread
         self._newest: tuple[Any, int, str] | None = None  # a frame that was not shown, with its number and document
         self._has_come = threading.Event()
+        self._is_open = False
         self._wanted = threading.Event()
         self._is_closed = False
         self._encoder: _Encoder | None = None
@@ -75,12 +76,14 @@ class Preview:
 
     def attach(self, branch: Branch | None) -> None:
         """Show this stream from now on; None: nothing."""
+        self._is_open, self._document = False, None
         self._branch = branch
 
     def note(self, document: str) -> None:
         """Keep the document of a frame, which comes before its frame does, in the same thread."""
         self._count += 1
-        self._document = self._count, document
+        if self._is_open:  # else its frame does not come to the sink, and a later one, which has none, would be taken for it
+            self._document = self._count, document
 
     def want(self) -> None:
         """Let one picture be made."""
@@ -122,6 +125,7 @@ class Preview:
 
     def _ignore_frames(self) -> None:
         gate, _ = self._elements()
+        self._is_open, self._document = False, None
         if gate:
             gate.set_property("drop", True)
         self._newest = None  # it would keep a buffer, which upstream may need
@@ -145,8 +149,9 @@ class Preview:
             self._sink = sink
             sink.set_property("emit-signals", True)
             sink.connect("new-sample", self._take_frame)
-        if gate.get_property("drop"):
+        if gate.get_property("drop") or not self._is_open:
             gate.set_property("drop", False)
+            self._document, self._is_open = None, True
         self._has_come.wait(_WAIT_S)
         self._has_come.clear()
         newest, self._newest = self._newest, None

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from empycustom.errors import CallbackOutputError, LibraryError, ReloadError, TracebackError, WorkerError
@@ -38,21 +39,31 @@ def is_failure(error: BaseException) -> bool:
 def lines_around(file: str, line: int) -> list[tuple[int, str]]:
     """Return the lines of a file around one of them, with their numbers."""
     try:
-        lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = Path(file).read_text(encoding="utf-8", errors="replace").split("\n")  # as Python counts them: not at form feeds
     except OSError:  # it is gone; the sentence has its place
         return []
     first = max(0, line - 1 - _AROUND)
     return [(first + number, text[:400]) for number, text in enumerate(lines[first : line + _AROUND], 1)]
 
 
-def where_in(file: str) -> tuple[int, str] | None:
-    """Return the line of a file at which a thread is, and its stack from there on, as text; None: no thread is in it."""
+def where_in(file: str, runner: object) -> tuple[int, str] | None:
+    """Return the line of a library's file where a call of its runner is, and the stack from there; None: there is none."""
     for frame in sys._current_frames().values():
+        if not _is_called_by(frame, runner):
+            continue
         stack = traceback.extract_stack(frame)
         inside = [number for number, entry in enumerate(stack) if entry.filename == file]
         if inside:
             return stack[inside[-1]].lineno or 1, "".join(traceback.format_list(stack[inside[0] :]))
     return None
+
+
+def _is_called_by(frame: FrameType | None, runner: object) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "run" and frame.f_locals.get("self") is runner:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def stamp_of(file: str) -> Any:

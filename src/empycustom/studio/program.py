@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.config.streams import Configuration, Stream
-from empycustom.errors import EmPyCustomError
+from empycustom.errors import ConfigurationError, EmPyCustomError
 from empycustom.outputs.queued import Waiter
 from empycustom.session import PlayOptions
 from empycustom.session.branch import Branch
@@ -106,7 +107,7 @@ class Studio:
                 return None
             try:
                 found = self._read_again()
-            except EmPyCustomError as error:
+            except (EmPyCustomError, OSError) as error:
                 self._fail(error)
                 continue
             if found:
@@ -117,7 +118,10 @@ class Studio:
         """Return what is to be played, with what was set on the page."""
         found = self._read()
         for setting in self._controls.settings if found else ():
-            found = found and found.changed(setting)
+            try:
+                found = found and found.changed(setting)
+            except ConfigurationError as error:  # noqa: PERF203 - each may be right; it was for the file as it was before
+                print_error(f"{error}; what was set on the page is left out", kind="warning", lines=True)
         return found
 
     def _play_once(self, configuration: Configuration) -> int | None:
@@ -131,7 +135,7 @@ class Studio:
                 attached=self._attach,
                 adapt=self._controls.adapted,
             )
-        except EmPyCustomError as error:
+        except (EmPyCustomError, OSError) as error:
             self._fail(error)
             return None
         self._controls.session = session
@@ -141,6 +145,7 @@ class Studio:
             self._controls.session = None
             for preview in self._previews.values():
                 preview.attach(None)
+            gc.collect()  # pipelines are in cycles, and have open files
         if session.interrupts.count:
             return INTERRUPTED
         self._status.wait_for(f"It has ended. {self._again()}" if code == DONE else self._again())
@@ -157,14 +162,20 @@ class Studio:
     def _expect(self, configuration: Configuration) -> None:
         self._configuration = configuration
         names = [name_of(stream) for stream in configuration.streams]
+        for gone in set(self._previews) - set(names):
+            self._previews.pop(gone).close()
         self._status.expect(names)
         for name in names:
             if name not in self._previews:
                 self._previews[name] = Preview(name, self._server.deliver)
 
-    def _fail(self, error: EmPyCustomError) -> None:
-        print_error(error.reported, error.details)
-        self._status.fail(error.reported, error.details, error)
+    def _fail(self, error: EmPyCustomError | OSError) -> None:
+        if isinstance(error, EmPyCustomError):
+            text, details = error.reported, error.details
+        else:
+            text, details = f"{error.filename}: {error.strerror}.", ""
+        print_error(text, details)
+        self._status.fail(text, details, error)
         self._status.wait_for(self._again())
 
     def _again(self) -> str:

@@ -10,6 +10,7 @@ import secrets
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.model.serialize import dumps
+from empycustom.session.console import print_error
 from empycustom.studio.access import Connection, Guard, address_of_this_machine
 from empycustom.studio.preview import Picture
 
@@ -72,6 +74,7 @@ class Server:
         self._clients: set[_Client] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_making_clip = threading.Lock()
+        self._last_state, self._is_reported = dumps({"type": "state", "streams": []}), False
         routes = [
             Route("/", self._index),
             Route("/favicon.svg", self._icon),
@@ -175,7 +178,13 @@ class Server:
                 await asyncio.sleep(_LOOK_EVERY_S / 3)
 
     def _state(self) -> str:
-        return dumps({"type": "state", "streams": self._source.status()})
+        try:
+            self._last_state = dumps({"type": "state", "streams": self._source.status()})
+        except Exception as error:  # noqa: BLE001 - a defect of ours, which must not end the page
+            if not self._is_reported:
+                self._is_reported = True
+                print_error(f"the page is not told how the streams do: {error!r}", traceback.format_exc())
+        return self._last_state
 
     async def _index(self, _request: Request) -> Response:
         return FileResponse(STATIC / "index.html")
@@ -217,6 +226,7 @@ class Server:
         finally:
             self._clients.discard(client)
             sending.cancel()
+            await asyncio.wait([sending])
 
     async def _receive(self, client: _Client, sending: asyncio.Task[None]) -> dict[str, Any] | None:
         """Return the next message; None at the end, and after one that is not allowed."""

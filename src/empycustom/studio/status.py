@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
@@ -24,12 +25,13 @@ from empycustom.library.declared import Option
 from empycustom.session.branch import Branch
 from empycustom.session.parts import exists
 from empycustom.studio.problems import is_failure, lines_around, problem_of, stamp_of, where_in
-from empycustom.text import for_people, without_secrets
+from empycustom.text import for_people, shown, without_secrets
 
 _MOST_PROBLEMS = 20  # of one library, or of one stream
 _RECENT = 60  # points of the plot of call times
 _WINDOW_S = 10.0  # of percentiles
 _LATELY_S = 5.0
+_DEEPEST = 50
 _HANGS_S = 2.0  # a call for so long, while no other begins
 _NUMBER = re.compile(r"\d+")
 
@@ -90,7 +92,7 @@ class LibraryStatus:
             **{name: getattr(tally, name) for name in ("dropped", "errors", "restarts", "skipped", "waited")},
             "workers": workers,
             "call_ms": self._call_ms(tally.times),
-            "options": _options(given),
+            "options": showable(_options(given)),
             "declared": _declared(facts.declared.options) if is_loaded and facts.declared else None,
             "failed_s": failed_s,
             "problems": [*self.problems, *hanging],
@@ -109,7 +111,7 @@ class LibraryStatus:
         if calls != self._seen[0]:
             self._seen = calls, now
         seconds = now - self._seen[1]
-        found = where_in(facts.path) if seconds > _HANGS_S else None
+        found = where_in(facts.path, self.element._runner) if seconds > _HANGS_S else None
         if found is None:
             return []
         line, stack = found
@@ -138,6 +140,19 @@ class LibraryStatus:
         return {**(shown if calls else dict.fromkeys(shown)), "recent": list(self._recent)}
 
 
+def showable(value: Any, depth: int = 0) -> Any:
+    """Return a value of a library such that JSON has it: numbers that are not finite are null, others than JSON's are text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, dict) and depth < _DEEPEST:
+        return {str(name): showable(each, depth + 1) for name, each in value.items()}
+    if isinstance(value, (list, tuple)) and depth < _DEEPEST:
+        return [showable(each, depth + 1) for each in value]
+    return shown(value)
+
+
 def _options(given: str | None) -> dict[str, Any]:
     try:
         return read_object("options", given)
@@ -146,7 +161,7 @@ def _options(given: str | None) -> dict[str, Any]:
 
 
 def _declared(options: dict[str, Option]) -> list[dict[str, Any]]:
-    return [{"name": name, "kind": option.kind, **vars(option)} for name, option in options.items()]
+    return [{"name": name, "kind": option.kind, **showable(vars(option))} for name, option in options.items()]
 
 
 class StreamStatus:

@@ -74,6 +74,7 @@ export class Store extends EventTarget {
     this.#told = streams;
     const left = ({ problems = [], ...others }) => ({ ...others, problems: problems.filter(({ id }) => !this.#dismissed.has(id)) });
     this.streams = streams.map((each) => left({ ...each, libraries: (each.libraries ?? []).map(left) }));
+    if (streams.length && !this.current) this.#switchTo(streams[0].name); // it was renamed
     this.#emit("state");
   }
 
