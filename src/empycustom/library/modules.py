@@ -15,6 +15,7 @@ import linecache
 import os
 import re
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -199,10 +200,23 @@ class _Loader(SourceFileLoader):
         read = _sources.get(_package_in(fullname))
         if read is not None:
             read[self.path] = source
-        tree: Any = compile(source, self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        tree = parsed(source, self.path)
         if self._package:
             _Imports(self._package).visit(tree)
         return self.source_to_code(tree, self.path)
+
+
+_parsing = threading.Lock()
+
+
+def parsed(source: Any, path: str) -> Any:
+    """Return the syntax tree of Python code. Raises SyntaxError, ValueError.
+
+    One thread after another: Python 3.11 before 3.11.5, as Debian 12 has it, counts the depth of trees for all threads together,
+    and raises SystemError.
+    """
+    with _parsing:
+        return compile(source, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
 
 
 class _Imports(ast.NodeTransformer):

@@ -39,9 +39,10 @@ def is_failure(error: BaseException) -> bool:
 def lines_around(file: str, line: int) -> list[tuple[int, str]]:
     """Return the lines of a file around one of them, with their numbers."""
     try:
-        lines = Path(file).read_text(encoding="utf-8", errors="replace").split("\n")  # as Python counts them: not at form feeds
+        text = Path(file).read_text(encoding="utf-8", errors="replace")
     except OSError:  # it is gone; the sentence has its place
         return []
+    lines = text.removesuffix("\n").split("\n")  # as Python counts them: not at form feeds
     first = max(0, line - 1 - _AROUND)
     return [(first + number, text[:400]) for number, text in enumerate(lines[first : line + _AROUND], 1)]
 
