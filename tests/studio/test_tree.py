@@ -70,6 +70,7 @@ def test_long_lists_and_texts_are_shortened_until_one_asks_for_more(document, pa
 
 def test_search_filters_by_keys_and_values_marks_and_counts(document, page):
     search = document.get_by_role("searchbox")
+    expect(page.locator(".node")).not_to_have_count(0)  # it is drawn
     everything = page.locator(".node").count()
     search.fill("HALF")
     expect(document.locator(".hits")).to_have_text("1 hit")
