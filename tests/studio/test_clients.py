@@ -209,7 +209,7 @@ WRONG = {
     "deep objects": '{"a":' * 20_000,
     "without a type": "{}",
     "an unknown type": '{"type":"reload"}',
-    "a type that is no text": '{"type":["watch"]}',
+    "a type that is not a text": '{"type":["watch"]}',
     "a stream that is not there": '{"type":"watch","stream":"nobody"}',
     "a stream that is a list": '{"type":"watch","stream":["test"]}',
     "a stream that is an object": '{"type":"watch","stream":{}}',

@@ -322,7 +322,7 @@ def test_a_package_that_is_missing_is_named_with_what_installs_it(tmp_path):
     assert ended.stderr == 'empycustom: error: studio needs uvicorn: pip install "empycustom[studio]"\n'
 
 
-def test_options_that_are_no_json_are_shown_as_text(studio, client, tmp_path):
+def test_options_that_are_not_json_are_shown_as_text(studio, client, tmp_path):
     (tmp_path / "odd.py").write_text(
         "import empycustom\n"
         'OPTIONS = {"keep": empycustom.Option({"keep": {1, 2}}), "seed": empycustom.Option(2**64),\n'

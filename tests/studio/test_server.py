@@ -221,7 +221,7 @@ def test_a_library_that_cannot_be_loaded_at_the_start(studio: Start, client: Con
 
 
 def test_a_source_that_fails(studio: Start, client: Connect, library: Any, tmp_path: Path) -> None:
-    """It goes on once the file is there, and one that is no video is an error that is shown."""
+    """It goes on once the file is there, and one that is not a video is an error that is shown."""
     video = tmp_path / "video.avi"
     video.write_bytes(b"this is not a video" * 100)
     path = library(SAYS)

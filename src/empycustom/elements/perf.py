@@ -46,9 +46,9 @@ class CallTimes:
             self._counts[step] += count
 
     @property
-    def total(self) -> tuple[int, int]:
-        """The sum of all times, in nanoseconds, and the number of calls."""
-        return self.total_ns, sum(self._counts.copy().values())
+    def calls(self) -> int:
+        """The number of calls."""
+        return sum(self._counts.copy().values())
 
     def copy(self) -> CallTimes:
         """Return a copy, which stays as it is."""
@@ -67,8 +67,8 @@ class CallTimes:
     @property
     def mean_ns(self) -> int:
         """The mean, 0 without calls."""
-        total, calls = self.total
-        return total // calls if calls else 0
+        calls = self.calls
+        return self.total_ns // calls if calls else 0
 
     def percentile_ns(self, percent: int) -> int:
         """Return the time that ``percent`` of the calls do not exceed, to 3 percent; 0 without calls."""

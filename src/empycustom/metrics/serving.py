@@ -47,7 +47,7 @@ class Metrics:
         self._pulses = {label: Pulse(branch) for label, branch in zip(labels, branches, strict=True)}
         self._collector.outputs = outputs
         self._collector.watched = [
-            Watched(label, branch, lambda pulse=self._pulses[label]: pulse.health().is_good)  # type: ignore[misc]
+            Watched(label, branch, lambda pulse=self._pulses[label]: pulse.health().is_good)  # type: ignore[misc]  # mypy infers no type of such a default
             for label, branch in zip(labels, branches, strict=True)
         ]
 

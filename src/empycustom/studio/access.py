@@ -45,7 +45,7 @@ _HEADERS = {
 class Connection(H11Protocol):
     """A connection of a browser. There are few, which leaves files for the pipeline, and each begins with a request soon."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn has the base class of transports
         """Close it at once where there are too many, and later if nothing is asked."""
         super().connection_made(transport)
         if len(self.connections) > _MOST_CONNECTIONS:

@@ -20,7 +20,6 @@ from empycustom.errors import (
     EmPyCustomError,
     LaunchError,
 )
-from empycustom.gstreamer import GstVideo
 from empycustom.library.declared import Option
 from empycustom.session.branch import Branch
 from empycustom.session.parts import exists
@@ -124,7 +123,7 @@ class LibraryStatus:
     def _call_ms(self, times: CallTimes) -> dict[str, Any]:
         """Return percentiles of the last seconds, and the means between the last looks."""
         now = time.monotonic()
-        total, calls = times.total
+        total, calls = times.total_ns, times.calls
         if total < self._before[0]:  # it began anew
             self._before, self._windows = (0, 0), deque()
         spent, made = total - self._before[0], calls - self._before[1]
@@ -135,7 +134,7 @@ class LibraryStatus:
         while len(self._windows) > 2 and now - self._windows[1][0] > _WINDOW_S:
             self._windows.popleft()
         window = times.since(self._windows[0][1]) if len(self._windows) > 1 else times
-        window = window if window.total[1] else times
+        window = window if window.calls else times
         shown = {f"p{percent}": round(window.percentile_ns(percent) / 1e6, 4) for percent in (50, 95)}
         return {**(shown if calls else dict.fromkeys(shown)), "recent": list(self._recent)}
 
@@ -203,7 +202,7 @@ class StreamStatus:
         branch = self.branch
         for library in self.libraries:
             library.update()
-        frames = branch.frames if branch else 0
+        frames, frame_s = (branch.frames, branch.frame_seconds) if branch else (0, None)
         self._speed.append((time.monotonic(), frames))
         (then, before), (now, after) = self._speed[0], self._speed[-1]
         return {
@@ -212,7 +211,7 @@ class StreamStatus:
             "text": self.waiting,
             "frames": frames,
             "rate": round((after - before) / (now - then), 1) if now > then else None,
-            "frame_ms": _frame_ms(branch),
+            "frame_ms": round(float(1000 * frame_s), 3) if frame_s else None,
             "libraries": [library.values() for library in self.libraries],
             "problems": self.problems,
         }
@@ -223,18 +222,9 @@ class StreamStatus:
             return "waiting" if self.waiting else "starting"
         if branch.is_reconnecting:
             return "reconnecting"
-        if branch.outlet and branch.outlet.ended:
+        if branch.has_ended:
             return "ended"
         return "playing" if frames else "starting"
-
-
-def _frame_ms(branch: Branch | None) -> float | None:
-    pad = branch.aimeta.get_static_pad("src") if branch and branch.outlet else None
-    caps = pad.get_current_caps() if pad else None
-    if caps is None:
-        return None
-    info = GstVideo.VideoInfo.new_from_caps(caps)
-    return round(1000 * info.fps_d / info.fps_n, 3) if info and info.fps_n else None
 
 
 class Status:
