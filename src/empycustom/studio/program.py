@@ -250,13 +250,15 @@ class Studio:
 
     def _completed(self, values: dict[str, Any]) -> dict[str, Any]:
         name = values["name"]
-        why = self._previews[name].problem  # there are no pictures
+        preview = self._previews.get(name)  # None: it was renamed just now
+        why = preview.problem if preview else ""  # there are no pictures
         unseen = [{**problem_of("error", why), "id": "preview"}] if why else []
         return {**values, "settings": self._controls.values(name), "problems": [*values["problems"], *unseen]}
 
     def want(self, stream: str) -> None:
         """Let one picture of a stream be made."""
-        self._previews[stream].want()
+        if preview := self._previews.get(stream):  # else it was renamed since the page asked for it
+            preview.want()
 
     def clip(self, stream: str) -> tuple[str, bytes]:
         """Return name and content of a video of the last seconds. Raises LaunchError."""
