@@ -359,7 +359,7 @@ class _Playing:
         self._times.end()
         self._concat.release_request_pad(self._pad)  # a thread of the source may wait at it
         self._decoder.set_state(Gst.State.NULL)
-        del self._decoder, self._pad  # their callbacks refer to this object
+        del self._decoder, self._pad, self._times  # their callbacks refer to this object
 
 
 def _is_at_work(element: Any) -> bool:
