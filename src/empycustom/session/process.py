@@ -229,8 +229,7 @@ class Results(Iterator[Result]):
 
     def _stop(self, *, patient: bool = False) -> Exception | None:
         """Stop the pipeline, and wait: a call of a library may be running, and its ``stop`` may take long. Return its error."""
-        self._closed = True
-        playing, self._playing = self._playing, None  # a program may keep this object
+        playing, self._playing, self._closed = self._playing, None, True  # a program may keep this object
         return playing.stop(patient=patient) if playing else None
 
     def _release_current(self) -> None:
