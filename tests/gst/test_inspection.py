@@ -40,6 +40,7 @@ AIMETA = {
     "signal-aimetas": ("Boolean. Default: true", "live"),
     "signal-interval": ("Integer. Range: 1 - 2147483647 Default: 1", "live"),
     "location": ("String. Default: null", "ready"),
+    "format": ('Enum "GstAIMetaFormat" Default: 0, "document"', "ready"),
     "stats": ('Boxed pointer of type "GstStructure"', None),
 }
 PERF = {

@@ -163,5 +163,5 @@ def test_every_text_that_is_no_json_object_or_array_stays_as_it_is(text):
 )
 def test_attributes_of_a_batch_stand_in_the_messages_of_all_its_frames(of_batch, of_frame, wanted):
     frames = [frame(attributes=of_frame), frame(source_id=1, attributes=of_frame)]
-    made = [json.loads(text) for text in gva.messages_in({"frame": frames, "emcustom": of_batch})]
-    assert made == [{**wanted, "resolution": {"width": 320, "height": 240}, "timestamp": 20}] * 2
+    made = gva.values_in({"frame": frames, "emcustom": of_batch})
+    assert [*made] == [{**wanted, "resolution": {"width": 320, "height": 240}, "timestamp": 20}] * 2

@@ -15,10 +15,12 @@ from empycustom.elements.base import (
     install_fast_path,
 )
 from empycustom.elements.failures import post_error, post_warning
+from empycustom.elements.frames import Messages
 from empycustom.elements.properties import Property, gproperties, install, refuse_started, structure_of
 from empycustom.elements.upstream import StreamWaiter
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
+from empycustom.library.callbacks import trace_this_thread
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.queued import QueuedOutput, reason
 from empycustom.outputs.table import ConsoleOutput, FileOutput, Output, as_line, output_for
@@ -46,6 +48,13 @@ PROPERTIES = (
         name="location",
         kind=str,
         blurb="File that gets every document, one JSON text a line, in place of an old one; or the URI of another output",
+    ),
+    Property(
+        name="format",
+        kind="enum",
+        default="document",
+        choices=(("document", "A document for each buffer"), ("gva", "Messages as DL Streamer's gvametaconvert makes them")),
+        blurb="What is written, printed and given to new-meta and last-meta: documents, or none, one or more messages instead",
     ),
     Property(
         name="stats",
@@ -89,7 +98,7 @@ class AIMeta(VideoTransform):
     def begin(self) -> None:
         """Open the outputs."""
         super().begin()
-        self.work = self._gather
+        self.work = self._gather if self.values["format"] == "document" else self._gather_messages
         self.set_passthrough(True)
         self.documents = 0
         self.waiter.restart()
@@ -119,7 +128,7 @@ class AIMeta(VideoTransform):
         """Let what may change while playing take effect."""
         if name == "signal-interval":
             self.interval_gate.interval = value
-        elif name == "location":
+        elif name in ("location", "format"):
             refuse_started(self, name)
 
     def computed(self, name: str) -> Any:
@@ -151,6 +160,27 @@ class AIMeta(VideoTransform):
         if self.values["signal-aimetas"] and (self.interval_gate.interval == 1 or self.interval_gate.should_process()):
             self.emit_signals()
         return flow
+
+    def _gather_messages(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
+        """Do the same where messages take the place of the document."""
+        self.frames.number += 1
+        is_written = bool(self._outputs) or not self.values["silent"]
+        self.last_meta = messages = Messages(self.frames.document(address, self.report_warnings, is_read=is_written))
+        self.documents += 1
+        flows = [self._write(as_line(text)) for text in messages.texts] if is_written else ()
+        if self.values["signal-aimetas"] and self.interval_gate.should_process():
+            self._emit_messages(messages)
+        return FLOW_ERROR if FLOW_ERROR in flows else FLOW_OK
+
+    def _emit_messages(self, messages: Messages) -> None:
+        """Emit ``aimeta`` once, and ``new-meta`` for each message, as far as anybody listens."""
+        if self._signal_has_listeners():
+            trace_this_thread()
+            self.emit(self.signal)
+        if self._new_meta_has_listeners():
+            trace_this_thread()
+            for text in messages.texts:
+                self.emit("new-meta", text.decode().lstrip())
 
     def _write(self, line: bytes) -> int:
         """Put a document into the queues of all outputs; return the GstFlowReturn. Raises PropertyError."""

@@ -13,6 +13,7 @@ from empycustom.elements.upstream import NO_TIME, StreamTime, beginning_of, stre
 from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
+from empycustom.model.gva import values_in
 from empycustom.model.serialize import assemble, decode
 from empycustom.model.values import name_frames
 from empycustom.model.wire import document, frame_dict, in_meta
@@ -194,6 +195,29 @@ class Document:
     def values(self) -> dict[str, Any]:
         """Return the document as a dict."""
         return decode(self.json)  # type: ignore[no-any-return]
+
+
+class Messages:
+    """A document as the messages of DL Streamer, which are made when they are read."""
+
+    __slots__ = ("_document", "_texts")
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._texts: list[bytes] | None = None
+
+    @property
+    def texts(self) -> list[bytes]:
+        """Each message as JSON in UTF-8; a text that is not a JSON object or array is a JSON string."""
+        made = self._texts
+        if made is None:
+            made = self._texts = [*map(assemble, values_in(self._document.values()))]
+        return made
+
+    @property
+    def text(self) -> str:
+        """The messages, one a line."""
+        return "\n".join(text.decode().lstrip() for text in self.texts)
 
 
 class FrameFormat:

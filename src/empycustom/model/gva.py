@@ -57,19 +57,23 @@ def message_text(value: Any) -> str:
 
 def messages_of(frame: Mapping[str, Any]) -> list[str]:
     """Return the messages of a frame of ``in_meta`` or of a document: its own one, and those that modules have added."""
-    attributes = frame.get(ATTRIBUTES)
-    added = attributes.get(MESSAGES) if isinstance(attributes, dict) else None
-    own = own_message(frame)
-    texts = [message_text(own)] if own is not None else []
-    return [*texts, *map(message_text, added)] if isinstance(added, list) else texts
+    return [*map(message_text, _values_of(frame))]
 
 
-def messages_in(document: Mapping[str, Any]) -> Iterator[str]:
-    """Return the messages of all frames of a document; each frame's attributes are on top of those of the batch."""
+def values_in(document: Mapping[str, Any]) -> Iterator[Any]:
+    """Return the messages of all frames of a document, as they stand in ``messages``.
+
+    Each frame's attributes are on top of those of the batch.
+    """
     of_batch = document.get(ATTRIBUTES, NOTHING)
     for frame in document[FRAMES]:
-        attributes = merge(of_batch, frame.get(ATTRIBUTES, NOTHING))
-        yield from messages_of({**frame, ATTRIBUTES: attributes})
+        yield from _values_of({**frame, ATTRIBUTES: merge(of_batch, frame.get(ATTRIBUTES, NOTHING))})
+
+
+def _values_of(frame: Mapping[str, Any]) -> list[Any]:
+    attributes, own = frame.get(ATTRIBUTES), own_message(frame)
+    added = attributes.get(MESSAGES) if isinstance(attributes, dict) else None
+    return [*([] if own is None else [own]), *(added if isinstance(added, list) else [])]
 
 
 def own_message(frame: Mapping[str, Any]) -> dict[str, Any] | None:
