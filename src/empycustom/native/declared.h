@@ -368,3 +368,12 @@ typedef struct { DLTensor dl_tensor; address manager_ctx, deleter; } DLManagedTe
 typedef struct {
     unsigned version_major, version_minor; address manager_ctx, deleter; uint64_t flags; DLTensor dl_tensor;
 } DLManagedTensorVersioned;
+
+/* emcustom's interface of compiled libraries. Their functions are looked up by dlsym, not declared: three versions of the interface
+ * have functions of the same names. */
+typedef struct { address data; int stride; } video_channel;
+typedef struct { int video_format, width, height; video_channel channels[3]; } video_data;
+address dlopen(const char *file, int flags);
+address dlsym(address library, const char *name);
+char *dlerror(void);
+void free(void *memory);

@@ -15,7 +15,7 @@ from empycustom.errors import NativeError
 from empycustom.native.loading import POINTER, address_of, ffi, glib, gst, reader
 
 _MAP_INFO = ffi.typeof("GstMapInfo *")
-READ, _WRITE, _READ_WRITE = 1, 2, 3  # GstMapFlags
+READ, WRITE, _READ_WRITE = 1, 2, 3  # GstMapFlags
 _REF_MEMORY = 1 << 8  # also one; set by gst_buffer_map since 1.28: the map itself owns its reference to the memory
 _HEAP: Any = gst.gst_allocator_find(b"SystemMemory")
 _HEAP_ADDRESS = address_of(_HEAP)
@@ -123,7 +123,7 @@ class AutoMap:
         # Whatever looks at the bytes keeps the buffer object of cffi, and that keeps the pointer.
         self._pointer = ffi.gc(info.data, lambda _: _unmap(info))
         data = memoryview(ffi.buffer(self._pointer, info.size))
-        self.data = data if flags & _WRITE else data.toreadonly()
+        self.data = data if flags & WRITE else data.toreadonly()
 
     def unmap(self) -> None:
         """End the mapping now. Once more does nothing."""

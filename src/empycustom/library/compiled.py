@@ -1,0 +1,115 @@
+"""Compiled libraries as files: which machine one is for, and which functions it has, without loading it.
+
+Loading runs what its authors let run then, and a program for another machine is only "no such file" to the system's loader.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple
+
+from empycustom.errors import LibraryImportError
+
+SUFFIX = ".so"
+# ELF, as far as it is read: its header, the headers of its sections, and its symbols, all of 64 bits and little-endian.
+_MAGIC, _IDENT, _KIND_AT = b"\x7fELF", b"\x02\x01", 16
+_HEADER, _SECTION, _SYMBOL = struct.Struct("<16x2H4xQQQ4x6H"), struct.Struct("<2I4Q2I2Q"), struct.Struct("<IBBHQQ")
+_KINDS = {1: "an object file: link it with gcc -shared", 2: "a program: build it with gcc -shared -fPIC", 4: "a core dump"}
+_SHARED, _DYNAMIC_SYMBOLS, _LOCAL = 3, 11, 0
+_CODE = (0, 2, 10)  # types of symbols that may be functions: none, a function, one that is chosen when it is loaded
+_MACHINES = {
+    3: "x86",
+    8: "MIPS",
+    21: "PowerPC 64",
+    22: "S390",
+    40: "ARM (32 bits)",
+    62: "x86-64",
+    183: "ARM 64 (aarch64)",
+    243: "RISC-V",
+}
+
+
+class Compiled(NamedTuple):
+    """A compiled library that this machine can load: its file, and the names of the functions that it shows."""
+
+    path: str
+    functions: frozenset[str]
+
+    def lacking(self, name: str) -> str:
+        """Return why a function is not there, as far as the names of others say it, and what to do; as the end of a sentence."""
+        mangled = sorted(other for other in self.functions if other.startswith(f"_Z{len(name)}{name}"))
+        if mangled:
+            return f'it has {mangled[0]}, which is {name} as C++ names it: declare it extern "C"'
+        if not self.functions:
+            return "it shows no function at all: build it without -fvisibility=hidden, and without -s of a static program"
+        close = get_close_matches(name, self.functions, n=1)
+        return f"{close[0]} may be meant" if close else f"it has {_listed(self.functions)}"
+
+
+def is_compiled(path: str) -> bool:
+    """Return whether a file is a compiled library, by its name: ``lib.so``, or ``lib.so.1``."""
+    return SUFFIX in Path(path).suffixes
+
+
+def read_compiled(path: str) -> Compiled:
+    """Read what a file says about itself. Raises LibraryImportError where it is not a library for this machine."""
+    try:
+        content = Path(path).read_bytes()
+        with open("/proc/self/exe", "rb") as program:
+            own = program.read(_KIND_AT + 4)
+    except OSError as error:
+        raise LibraryImportError(f"{path} cannot be read: {error.strerror}", library=path) from error
+    problem = _problem(content[: _KIND_AT + 4], own)
+    if problem:
+        raise LibraryImportError(f"{path} {problem}", library=path)
+    try:
+        return Compiled(path, frozenset(_functions(content)))
+    except (struct.error, ValueError) as error:
+        what = f"{path} is damaged or not complete ({error}): build it, or copy it, again"
+        raise LibraryImportError(what, library=path) from error
+
+
+def _problem(head: bytes, own: bytes) -> str:
+    """Return what keeps a file with this beginning from being loaded by a process whose own file has that beginning."""
+    if not head.startswith(_MAGIC):
+        return "is not a compiled library (ELF), whatever its name says; build it with gcc -shared -fPIC"
+    if len(head) < len(own):
+        return "is damaged or not complete: build it, or copy it, again"
+    kind, machine = struct.unpack_from("<2H", head, _KIND_AT)
+    if head[4:6] != own[4:6] or machine != struct.unpack_from("<2H", own, _KIND_AT)[1]:
+        other = struct.unpack_from("<2H", own, _KIND_AT)[1]
+        return f"is for another machine, {_machine(machine)}, and this one is {_machine(other)}: build it for this one"
+    if kind != _SHARED:
+        return f"is {_KINDS.get(kind, f'of the ELF type {kind}')}, not a shared library"
+    return ""
+
+
+def _machine(number: int) -> str:
+    return _MACHINES.get(number, f"number {number} of ELF")
+
+
+def _functions(content: bytes) -> Iterator[str]:
+    """Yield the names of functions that a library shows to others."""
+    if content[4:6] != _IDENT:
+        raise ValueError("only files of 64 bits, little-endian, are read")
+    _, _, _, _, sections_at, _, _, _, size, count, _ = _HEADER.unpack_from(content)
+    sections = [_SECTION.unpack_from(content, sections_at + index * size) for index in range(count)]
+    for _, kind, _, _, place, length, link, _, _, _ in sections:
+        if kind != _DYNAMIC_SYMBOLS:
+            continue
+        names_at, names_length = sections[link][4:6]
+        names = content[names_at : names_at + names_length]
+        for name, info, _, section, _, _ in _SYMBOL.iter_unpack(content[place : place + length]):
+            if section and info >> 4 != _LOCAL and info & 15 in _CODE:
+                yield names[name : names.index(b"\0", name)].decode("utf-8", "replace")
+
+
+_LISTED = 5
+
+
+def _listed(names: frozenset[str]) -> str:
+    first = sorted(name for name in names if not name.startswith("_"))[:_LISTED] or sorted(names)[:_LISTED]
+    return f"{', '.join(first)}{', …' if len(names) > len(first) else ''}"
