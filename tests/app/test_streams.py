@@ -275,5 +275,5 @@ def test_schema_is_printed(cli):
     assert ended.code == 0
     assert json.loads(ended.out) == schema.json_schema()
     assert json.loads(cli("schema", "--document").out) == document_schema()
-    for select in ("frames", "objects", "changes"):
+    for select in ("frames", "objects", "changes", "gva"):
         assert json.loads(cli("schema", "--message", select).out) == message_schema(select)

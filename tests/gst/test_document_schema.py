@@ -64,7 +64,8 @@ def test_documents_of_foreign_regions_are_valid(play, regions, tmp_path, judge):
 
 @pytest.mark.parametrize("envelope", ["plain", "cloudevents"])
 @pytest.mark.parametrize(
-    ("select", "more", "messages"), [("frames", "", 6), ("objects", "", 6), ("changes", "", 5), ("changes", "&watch=emcustom", 6)]
+    ("select", "more", "messages"),
+    [("frames", "", 6), ("objects", "", 6), ("changes", "", 5), ("changes", "&watch=emcustom", 6), ("gva", "", 6)],
 )
 def test_messages_are_valid(play, library, tmp_path, select, more, messages, envelope):
     lines = tmp_path / "lines.jsonl"

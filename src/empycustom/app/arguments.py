@@ -227,6 +227,7 @@ RELOAD_HELP = "load a library anew when its file, or a module beside it, is save
 WORKERS_HELP = "run the library in so many processes of its own; 0: in that of the pipeline (the default)"
 PACE_HELP = "what happens to a frame if all workers are busy: every waits (the default), skip passes it on, latest: see below"
 TIMEOUT_HELP = "end a call in a worker after so many milliseconds; then --on-error applies; 0: no limit (the default)"
+DOCUMENT_FORMAT_HELP = "what is written: document (the default), or gva: messages as DL Streamer's gvametaconvert makes them"
 PUBLISH_HELP = "send the documents there: mqtt://host/topic, postgresql://…; several times for several"
 METRICS_HELP = "serve metrics for Prometheus, and /healthz, at HOST:PORT, or on this machine alone: PORT"
 SUMMARY_HELP = "write the summary to this file, as JSON, also after an error; - is stdout"
@@ -269,6 +270,7 @@ def _add_played(command: Command, *, policy: str, reload: str) -> None:
     add("--pace", action=OfLibraries, dest="pace", choices=("every", "skip", "latest"), metavar="PACE", help=PACE_HELP)
     add("--call-timeout", action=OfLibraries, dest="call-timeout", type=at_least(0), metavar="MS", help=TIMEOUT_HELP)
     add("--out", type=output, metavar="FILE", help="write the documents to this file, one per line; - is stdout")
+    add("--document-format", choices=("document", "gva"), default="document", metavar="NAME", help=DOCUMENT_FORMAT_HELP)
     add("--publish", action="append", default=[], metavar="URI", help=PUBLISH_HELP)
     add("--save", action="append", default=[], metavar="FILE", help="write the frames to a video, or the last one to a picture")
     add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
@@ -324,7 +326,9 @@ def _add_schema(commands: Any) -> None:
     which = schema.add_mutually_exclusive_group()
     which.add_argument("--document", action="store_true", help="of the documents that `run` and the element aimeta write")
     which.add_argument(
-        "--message", choices=("frames", "objects", "changes"), help="of what the element metapublish sends with this `select`"
+        "--message",
+        choices=("frames", "objects", "changes", "gva"),
+        help="of what the element metapublish sends with this `select`",
     )
 
 

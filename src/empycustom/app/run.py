@@ -91,6 +91,7 @@ def options_of(args: Namespace) -> PlayOptions:
         save=args.save,
         show=args.show,
         out=args.out,
+        document_format=args.document_format,
         events=args.events,
         summary=args.summary_json,
     )
@@ -206,6 +207,8 @@ def dry_run(configuration: Configuration, options: PlayOptions) -> int:
         aimeta = {"location": out if "://" in out else as_text(as_path(out))}
     elif out or configuration.callback or has_only_documents(configuration, options):
         aimeta = {"silent": False}
+    if aimeta and options.document_format != "document":
+        aimeta["format"] = options.document_format
     if options.part:
         _warn("--start and --duration are not in the line: gst-launch-1.0 plays a source from its beginning to its end.")
     locations = [location for stream in configuration.streams for location in (stream.location, *stream.more)]

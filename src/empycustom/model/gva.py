@@ -35,6 +35,8 @@ from empycustom.model.results import merge
 from empycustom.model.serialize import dumps, loads
 from empycustom.model.values import NOTHING, UNTRACKED, is_nothing
 
+KEYS: Final = ("objects", "resolution", "source", "timestamp")
+"""The keys of a frame's own message, beside those of attributes."""
 MESSAGES: Final = "messages"
 """The messages that modules of gvapython have added, in their order: a list in the attributes of the frame."""
 OWN_MESSAGE: Final = "own_message"

@@ -17,7 +17,7 @@ _MOST = 2**31 - 1
 
 # What every destination has.
 SETTINGS: dict[str, Option] = {
-    "select": Option("frames", "what a message is about", choices=("frames", "objects", "changes")),
+    "select": Option("frames", "what a message is about", choices=("frames", "objects", "changes", "gva")),
     "watch": Option("", "with select=changes: the value whose change counts, such as emcustom.count; else the set of objects"),
     "interval": Option(1, "frames from one message to the next", limits=(1, _MOST)),
     "rate": Option(0, "the most frames in a second that are sent; 0: all", limits=(0, _MOST)),

@@ -1,4 +1,4 @@
-"""What is sent: the messages of a document. One a frame, one an object, or one where something has changed."""
+"""What is sent: the messages of a document. One a frame, one an object, one where something has changed, or DL Streamer's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from empycustom.errors import PublishError
 from empycustom.model import keys
+from empycustom.model.gva import KEYS, values_in
 from empycustom.model.serialize import assemble, decode
 from empycustom.model.values import UNTRACKED
 from empycustom.text import suggestion
@@ -19,6 +20,7 @@ _DOCUMENTED = [name for name, its in keys.FRAME_DICT.fields.items() if isinstanc
 _FRAME_FIELDS = [name for name in _DOCUMENTED if name != keys.OBJECTS]
 _OBJECT_FIELDS = (keys.LABEL, keys.CLASS_ID, keys.TRACK_ID, keys.CONFIDENCE, keys.FINDER)
 CHANGE, OBJECT = "change", "object"  # keys of messages about a change, and about an object
+MESSAGE = "message"  # key of one of DL Streamer's messages that is not a JSON object, or has an id of its own
 
 
 class Message(NamedTuple):
@@ -148,17 +150,23 @@ def _listed(objects: Counter[tuple[str, Any]]) -> list[dict[str, Any]]:
     return [{keys.LABEL: label, **({} if track is None else {keys.TRACK_ID: track})} for label, track in objects.elements()]
 
 
+def _gva(_selection: Selection, document: dict[str, Any], _frame: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for message in values_in(document):
+        yield MESSAGE, message if isinstance(message, dict) and "id" not in message else {MESSAGE: message}, {}
+
+
 _SELECTIONS: dict[str, Callable[[Selection, Any, Any], Iterator[tuple[str, Any, Any]]]] = {
     "frames": _frames,
     "objects": _objects,
     "changes": _changes,
+    "gva": _gva,
 }
 
 
 # Keys that are wanted, as paths through dicts, and through each entry of lists.
 
 
-_KNOWN = list(dict.fromkeys([*keys.DOCUMENT_DICT.fields, *_DOCUMENTED, CHANGE]))
+_KNOWN = list(dict.fromkeys([*keys.DOCUMENT_DICT.fields, *_DOCUMENTED, CHANGE, *KEYS]))
 
 
 def _paths(setting: str, text: str) -> list[tuple[str, ...]]:

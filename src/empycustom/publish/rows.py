@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from empycustom.errors import PublishError
 from empycustom.model import keys
 from empycustom.model.serialize import assemble
 from empycustom.model.values import UNTRACKED
@@ -62,7 +63,12 @@ _COUNT = Column("objects", "integer", "INTEGER", lambda frame, _found: len(frame
 
 
 def columns_of(select: str) -> tuple[Column, ...]:
-    """Return the columns for what messages are about, those of the id and of the message itself left out."""
+    """Return the columns for what messages are about, those of the id and of the message itself left out.
+
+    Raises PublishError where there are none.
+    """
+    if select == "gva":
+        raise PublishError("select=gva: messages of DL Streamer have no columns for a table; choose another select, or file://")
     return (*_FRAME, *_OBJECT) if select == "objects" else (*_FRAME, _COUNT)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from empycustom.model import keys
-from empycustom.model.fields import Key
-from empycustom.model.schema import ANYTHING, Array, Object, OneOf, Schema, Text, json_schema
-from empycustom.publish.messages import CHANGE, OBJECT
+from empycustom.model.fields import PIXELS, Key
+from empycustom.model.gva import KEYS
+from empycustom.model.schema import ANYTHING, JSON_OBJECT, Array, Object, OneOf, Schema, Text, json_schema
+from empycustom.publish.messages import CHANGE, MESSAGE, OBJECT
 
 _ID = {"id": Key(Text(), "the same when the message is sent again; no other message has it")}
 _COME_OR_GONE = Array(
@@ -29,6 +30,8 @@ _OF_VALUE = Object(
 )
 _CHANGE = OneOf(((lambda value: "to" in value, _OF_VALUE), (dict, _OF_OBJECTS)), "a change")
 _FRAME_FIELDS = {name: its for name, its in keys.FRAME_DICT.fields.items() if name != keys.OBJECTS}
+_SIZE = Object({side: Key(PIXELS, f"{side} of the frame", unit="pixels") for side in ("width", "height")}, name="Resolution")
+_OF_GVA: dict[str, Schema] = dict(zip(KEYS, (Array(JSON_OBJECT), _SIZE, ANYTHING, ANYTHING), strict=True))
 # What a message has, and what the type of its event says that it is about.
 _MESSAGES = {
     "frames": ("frame", keys.DOCUMENT_DICT.fields),
@@ -41,6 +44,14 @@ _MESSAGES = {
         },
     ),
     "changes": ("change", {**keys.DOCUMENT_DICT.fields, CHANGE: Key(_CHANGE, "what is different from the frame before")}),
+    "gva": (
+        "message",
+        {
+            **{name: Key(schema, f"`{name}` of gvametaconvert", always=False) for name, schema in _OF_GVA.items()},
+            keys.ATTRIBUTES: Key(ANYTHING, "attributes that have no place beside these keys", always=False),
+            MESSAGE: Key(ANYTHING, "a message of a module that is not a JSON object, or has an id of its own", always=False),
+        },
+    ),
 }
 
 

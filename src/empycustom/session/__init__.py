@@ -37,8 +37,9 @@ class PlayOptions:
     is skipped. ``reconnect``: to an endless source that is lost. ``grace_s``: the limit of the end after Ctrl-C or an error.
 
     ``save``: names of videos and pictures, in which ``{stream_id}`` is replaced by the name of the stream. ``show``: a window.
-    ``out``, ``events`` and ``summary`` are paths or URIs, ``-`` for stdout, None for nowhere. ``preview``: somebody may watch the
-    frames while they are played, files at their own speed, again and again.
+    ``out``, ``events`` and ``summary`` are paths or URIs, ``-`` for stdout, None for nowhere. ``document_format``: what
+    ``out`` gets, as the property ``format`` of aimeta. ``preview``: somebody may watch the frames while they are played, files at
+    their own speed, again and again.
     """
 
     frames: int | None = None
@@ -49,6 +50,7 @@ class PlayOptions:
     save: Sequence[str] = ()
     show: bool = False
     out: str | None = None
+    document_format: str = "document"
     events: str | None = None
     summary: str | None = None
     preview: bool = False

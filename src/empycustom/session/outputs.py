@@ -11,7 +11,8 @@ from typing import Any
 
 from empycustom.config.streams import Configuration, Stream
 from empycustom.errors import EmPyCustomError, LaunchError
-from empycustom.model.serialize import dumps
+from empycustom.model.gva import values_in
+from empycustom.model.serialize import dumps, loads
 from empycustom.outputs.queued import Patient, QueuedOutput, Waiter, reason
 from empycustom.outputs.table import ConsoleOutput, as_line, line_of, output_class, output_for, path_of
 from empycustom.session import PlayOptions
@@ -210,6 +211,11 @@ class LineWriter:
             self._stdout = Lines(None, on_closed=on_closed)
             self._events = self._events or self._stdout
             self._documents = self._documents or (self._stdout if shown else None)
+        self._as_messages = options.document_format == "gva"
+        if self._as_messages and not self._documents:
+            raise LaunchError(
+                f"--document-format {options.document_format}: no documents are written; add --out FILE, or --out -"
+            )
 
     def unique_path(self, path: Path) -> Path:
         """Return a name like ``path`` that no output of this run has."""
@@ -237,11 +243,21 @@ class LineWriter:
         return list(dict.fromkeys(filter(None, [self._events, self._documents, self._stdout])))
 
     def document(self, stream: Stream, document: str, waiter: Waiter) -> bool:
-        """Queue a document, the JSON of an object that is not empty; return False if it was dropped."""
+        """Queue a document, the JSON of an object that is not empty, or its messages; return False if anything was dropped."""
         if self._documents is None:
             return True
+        if self._as_messages:
+            messages = [self._named(stream, message) for message in values_in(loads(document))]
+            written = [self._documents.write(line_of(message), waiter) for message in messages]  # each, also if one was dropped
+            return all(written)
         named = f'{{"stream_id":{dumps(stream.name)},{document[1:]}' if self._many else document
         return self._documents.write(as_line(named.encode()), waiter)
+
+    def _named(self, stream: Stream, message: Any) -> Any:
+        """Return a message, with the name of the stream where there are several."""
+        if not self._many:
+            return message
+        return {"stream_id": stream.name, **(message if isinstance(message, dict) else {"message": message})}
 
     def event(self, stream: Stream, event: dict[str, Any], waiter: Waiter) -> bool:
         """Queue an event; a ``stream_id`` of its own stays. Return False if it was dropped."""
