@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 _INSTALL = (
@@ -56,3 +58,16 @@ getattr(GLib, "quark_to_string", None)  # a function that PyGObject 3.58 calls w
 _gi = import_module("gi")
 PYGOBJECT_VERSION: tuple[int, ...] = tuple(_gi.version_info)
 PYGOBJECT_INTERFACE: Any = getattr(_gi._gi, "_PyGObject_API", None)
+
+
+def is_installed(plugin: str) -> bool:
+    """Return whether the file of a plugin lies in a folder of plugins.
+
+    They are looked up as files: this runs while GStreamer makes its registry, when no plugin knows of the others.
+    """
+    paths = [os.environ.get(name, "") for name in ("GST_PLUGIN_PATH_1_0", "GST_PLUGIN_PATH", "GST_PLUGIN_SYSTEM_PATH")]
+    folders = [folder for path in paths for folder in path.split(os.pathsep) if folder]
+    loader = getattr(Gst, "__plugin__", None)
+    if loader is not None and loader.get_filename():
+        folders.append(os.path.dirname(loader.get_filename()))
+    return any(Path(folder, plugin).exists() for folder in folders)

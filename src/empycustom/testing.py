@@ -224,7 +224,7 @@ class Result(DocumentResult):
 
     @property
     def dropped(self) -> bool:
-        """True where ``process`` dropped the frame."""
+        """True where the library dropped the frame."""
         return self.after is None
 
     @property
@@ -297,7 +297,7 @@ class OpenLibrary:
             returned = read_returned(library, itemgetter(1), returned)
             buffer = _new_buffer(library, result.image[0], output)
         made = Result(library, frame, before, returned, result)
-        made.time_ms, made.after, made.format = took_ms, buffer, output
+        made.time_ms, made.after, made.format = took_ms, buffer if result.dropped is None else None, output
         return made
 
     def _output_of(self, library: Library, frame: SampleFrame) -> FrameFormat:

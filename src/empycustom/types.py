@@ -225,6 +225,8 @@ class BufferInfo(TypedDict):
     """Where the pixels are."""
     interlace_mode: str
     """Order of the rows, as caps spell it."""
+    framerate: str
+    """Frames in a second, as caps spell it: ``30/1``; ``0/1``: it varies, or is not known."""
     planes: list[Plane]
     """The planes of pixels."""
 

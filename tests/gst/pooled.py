@@ -95,7 +95,7 @@ def started(path: Any, workers: int = 1, options: dict[str, Any] | None = None, 
 def made_inline(frames: Frames, path: Any, target: FrameFormat) -> tuple[bytes, int] | None:
     """Return the content and the time of the frame that ``process`` makes in this thread; None: it is dropped."""
     library = Library.open(str(path), in_place=False, views=VIEWS)
-    runner = InlineRunner(library, in_place=False)
+    runner = InlineRunner(library)
     new_frames = NewFrames(library, lambda: None)
     new_frames.expect(frames.reader.format, target)
     runner.start({}, None)
@@ -121,6 +121,6 @@ def content(address: int) -> bytes:
 
 def inline(path: Any, options: dict[str, Any] | None = None, events: Any = None) -> InlineRunner:
     """Return a runner of a library in this thread."""
-    runner = InlineRunner(Library.open(str(path), in_place=True, views=VIEWS), in_place=True)
+    runner = InlineRunner(Library.open(str(path), in_place=True, views=VIEWS))
     runner.start(options or {}, events)
     return runner

@@ -20,6 +20,12 @@ MUTABLE = {
 EMPYCUSTOM = {
     "custom-lib": ("String. Default: null", "ready"),
     "in-place": ("Boolean. Default: false", "ready"),
+    "dialect": ('Enum "GstEmPyCustomDialect" Default: 0, "auto"', "ready"),
+    "module": ("String. Default: null", "ready"),
+    "class": ("String. Default: null", "ready"),
+    "function": ("String. Default: null", "ready"),
+    "arg": ("String. Default: null", "ready"),
+    "kwarg": ("String. Default: null", "ready"),
     "last-meta": ("String. Default: null", None),
     "options": ("String. Default: null", "live"),
     "events": ("String. Default: null", "live"),

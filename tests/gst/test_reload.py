@@ -514,10 +514,12 @@ def test_one_of_two_threads_gets_a_change():
     """A change is made by the streaming thread, or taken back by the other, whichever comes first."""
 
     class Library:
+        in_place = True
+
         def call(self, *_given):
             return None
 
-    runner = InlineRunner(Library(), in_place=True)
+    runner = InlineRunner(Library())
     made, taken_back = [], 0
     ends = threading.Event()
     barrier = threading.Barrier(2)

@@ -213,7 +213,7 @@ class Verdicts:
     def names(self, target):
         return {"process_ip"} if hasattr(target, "judge") else set()
 
-    def bind(self, target, path, views, *, in_place, hooks=()):
+    def bind(self, target, path, views, settings, *, in_place, hooks=()):
         if not hasattr(target, "judge"):
             raise CallbackMissingError(f"{path} has no judge; define judge(number)", library=path, callback="judge")
         start = Callback("setup", target.setup, ("**options",), lambda options: target.setup(**options))
@@ -227,11 +227,10 @@ class Verdicts:
 
 
 def test_another_dialect_is_a_class_and_a_row_of_the_table(make, monkeypatch):
-    monkeypatch.setitem(DIALECTS, "verdicts", Verdicts())
+    monkeypatch.setitem(DIALECTS, "verdicts", (__name__, "Verdicts"))
     file = make(
         "least = 0\ndef setup(least):\n    globals()['least'] = 10 // least\ndef judge(number):\n    return number > least"
     )
-    assert callbacks_of(file, "verdicts") == {"process_ip"}
     library = Library.open(file, in_place=True, dialect="verdicts")
     assert (library.name, library.misspelt(), library.line_of("setup")) == ("judge", [], 2)
     library.start({"least": 2})

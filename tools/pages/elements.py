@@ -18,6 +18,7 @@ GUIDES = {
     "aimeta": "[Metadata, in and out](../metadata.md)",
     "metapublish": "[Publishing](../publishing.md)",
     "perf": "[GStreamer without DeepStream](../plain.md)",
+    "gvapython": "[Moving from gvapython](../moving-gvapython.md)",
 }
 KINDS = {"gchararray": "string", "gboolean": "boolean", "gint": "int", "guint": "unsigned int", "gdouble": "double"}
 STATES = {

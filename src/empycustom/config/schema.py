@@ -11,6 +11,7 @@ from typing import Any
 
 from empycustom.frames.formats import FORMATS
 from empycustom.library.declared import Option
+from empycustom.library.dialects import AUTO, DIALECTS
 from empycustom.model.schema import (
     ANYTHING,
     JSON_OBJECT,
@@ -80,6 +81,11 @@ CUSTOM = Object(
         "in-place": Field(Boolean(), "true: process_ip, false: process"),
         "format": Field(FORMAT, "pixel format of the frames that the library gets; default: RGBA"),
         "memory": Field(Text(("CPU", "NVMM")), "memory of these frames; default: CPU"),
+        "dialect": Field(Text((AUTO, *DIALECTS)), "how the library is called; default: as it looks"),
+        "class": Field(Text(filled=True), "gvapython: the class whose object is called"),
+        "function": Field(Text(filled=True), "other dialects: the function or method that is called for each frame"),
+        "arg": Field(Array(ANYTHING), "gvapython: arguments of the class"),
+        "kwarg": Field(JSON_OBJECT, "gvapython: arguments of the class by name"),
         "process-interval": Field(Integer(1, _INT), "call the library for every n-th frame"),
         "options": Field(JSON_OBJECT, "the options of all callbacks"),
         "events": Field(ANYTHING, "the value of `events` of callbacks"),

@@ -178,9 +178,12 @@ class PyTransform(GstBase.BaseTransform):
 
     def do_set_property(self, spec: Any, value: Any) -> None:
         item = self._property(spec)
-        self.refused.pop(item.name, None)
+        if not item.joined:  # else what was refused is still missing
+            self.refused.pop(item.name, None)
         try:
             value = item.checked(value)
+            if item.joined:
+                value = item.joined(self.values[item.name], value)
             self.changed(item.name, value)
             self.values[item.name] = value
         except Exception as error:  # noqa: BLE001 - PyGObject would print it, and take the value for set

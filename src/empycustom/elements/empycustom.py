@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from sys import getrefcount
-from typing import Any
+from typing import Any, ClassVar
 
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.base import (
@@ -18,6 +18,7 @@ from empycustom.elements.base import (
     guarded,
     install_fast_path,
 )
+from empycustom.elements.dialects import OF_DIALECTS, library_in
 from empycustom.elements.failures import post_warning
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.limits import OF_WORKERS, check_properties, open_library
@@ -33,7 +34,7 @@ from empycustom.elements.properties import (
 )
 from empycustom.elements.reloading import OF_RELOADING, Reloading, check_reload
 from empycustom.elements.results import ON_ERROR, LibraryTransform
-from empycustom.errors import LibraryError, MetadataError, NotWritableError, PropertyError, StreamEndedError
+from empycustom.errors import LibraryError, MetadataError, NotWritableError, StreamEndedError
 from empycustom.gstreamer import GObject, Gst, GstBase
 from empycustom.library.dialects import FRAMES
 from empycustom.native.objects import DebugCategory, highest_level
@@ -53,6 +54,7 @@ PROPERTIES = (
         default=False,
         blurb="Process buffer in place (true: process_ip) or not (false: process)",
     ),
+    *OF_DIALECTS,
     *OF_WORKERS,
     Property(name="last-meta", kind=str, writable=False, blurb="The meta that the library returned last, as JSON"),
     Property(
@@ -112,6 +114,7 @@ class EmPyCustom(LibraryTransform):
         "new-meta": (GObject.SignalFlags.RUN_LAST, None, (str,)),
     }
     properties = PROPERTIES
+    defaults: ClassVar[dict[str, Any]] = {}  # of a subclass, in the place of those in the table
     signal = "emcustom"
     library: Any = SetBeforeStart()  # in programs: a function, or an object with callbacks, in the place of custom-lib
     # The listings of the document that asks for this element show both names.
@@ -124,27 +127,23 @@ class EmPyCustom(LibraryTransform):
         self._buffers = CallbackBuffers()
         self._reloading: Reloading | None = None
         super().__init__()
+        self.values.update(self.defaults)
 
     def _chosen(self) -> Any:
-        """Return the library that a program has set, or else the property."""
-        return self.values["custom-lib"] if self.library is None else self.library
+        """Return the library that a program has set, or else the property. Raises PropertyError."""
+        return library_in(self.values, "module" if self.defaults else "custom-lib") if self.library is None else self.library
 
     def begin(self) -> None:
         """Load and check the library, and call its ``start``."""
         custom_lib = self._chosen()
-        if not custom_lib:
-            raise PropertyError("custom-lib is not set; give the path of a Python file: custom-lib=my_lib.py", name="custom-lib")
         if self.values["reload"]:
             check_reload(custom_lib)
         check_properties(self.values)
-        options = read_object("options", self.values["options"])
-        events = read_json("events", self.values["events"])
+        options, events = read_object("options", self.values["options"]), read_json("events", self.values["events"])
         super().begin()
         if is_mixed():
             self.log(WARNING, _MIXED)
-        self.set_in_place(self.values["in-place"])
-        begin = self._begin_workers if self.values["workers"] else self._begin_inline
-        begin(custom_lib, options, events)
+        (self._begin_workers if self.values["workers"] else self._begin_inline)(custom_lib, options, events)
         self._first_call, self._reloading = 1, Reloading(self, self._runner)
         self._reloading.set(wanted=self.values["reload"])
         self.confirm()
@@ -154,12 +153,19 @@ class EmPyCustom(LibraryTransform):
         library = open_library(custom_lib, self.values)
         for error in library.misspelt():
             post_warning(self, error)
-        runner = InlineRunner(library, in_place=self.values["in-place"])
+        runner = InlineRunner(library)
         runner.start(options, events)
-        self._runner, self.library_facts = runner, library
+        self._runner = runner
+        self._take_facts(library)
         self._new_frames = NewFrames(library, self.srcpad.mark_reconfigure)
         self.work, self.work_transform = self._transform_ip, self._transform
         self._output = self._output_of(library)
+
+    def _take_facts(self, library: Any) -> None:
+        """Let frames be changed in place or not, as the library is called: its dialect may know one way alone."""
+        self.library_facts = library
+        self.values["in-place"] = library.in_place
+        self.set_in_place(library.in_place)
 
     def output_of(self, library: Any, ask: Callable[[Any, dict[str, Any]], Any]) -> OutputCaps | None:
         """Return what negotiates the caps of frames that a new version of the library makes; None: they stay as they are."""
@@ -180,7 +186,7 @@ class EmPyCustom(LibraryTransform):
         from empycustom.elements.workers import Workers, start_pool
 
         self._runner = pool = start_pool(custom_lib, self.values, options, events)
-        self.library_facts = pool.library
+        self._take_facts(pool.library)
         for error in pool.hints:
             post_warning(self, error)
         self._new_frames = NewFrames(pool.library, self.srcpad.mark_reconfigure)
@@ -205,8 +211,7 @@ class EmPyCustom(LibraryTransform):
         if self._reloading:
             self._reloading.close()
         self._output = self._reloading = self.library_facts = None
-        runner, self._runner = self._runner, None
-        new_frames, self._new_frames = self._new_frames, None
+        runner, new_frames, self._runner, self._new_frames = self._runner, self._new_frames, None, None
         try:
             if runner is not None:
                 runner.stop()
@@ -305,6 +310,8 @@ class EmPyCustom(LibraryTransform):
             new_frames.fill(source, target, result.image, frame)
         if result is not None and result.returned is not None:
             self.apply(target or source, frame, result)
+        elif result is not None and result.dropped is not None:
+            return self.drop(result.dropped)
         else:
             self.frames.stamp(target or source, frame)
         return FLOW_OK

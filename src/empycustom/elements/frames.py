@@ -255,6 +255,7 @@ class FrameFormat:
             "height": self.height,
             "memory": self.memory,
             "interlace_mode": self.interlace_mode,
+            "framerate": f"{info.fps_n}/{info.fps_d}",
             "planes": [],
         }
         # How long a frame lasts, in nanoseconds; infinite where the caps do not have it.

@@ -7,11 +7,13 @@ from typing import Any
 
 from empycustom.buffers.callback import VIEWS
 from empycustom.carriers.protocol import Frame
+from empycustom.elements.dialects import settings_of
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.properties import Property
 from empycustom.errors import PropertyError
 from empycustom.gstreamer import GObject
 from empycustom.library.callbacks import Library, LibraryFacts
+from empycustom.library.dialects import AUTO
 
 OF_WORKERS = (
     Property(
@@ -80,9 +82,14 @@ def check_mandatory(values: Mapping[str, Any], library: LibraryFacts) -> None:
             )
 
 
+def called(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a library is called as properties say it: the arguments of :meth:`Library.open`."""
+    return {"in_place": values["in-place"], "dialect": values.get("dialect", AUTO), "settings": settings_of(values)}
+
+
 def open_library(custom_lib: Any, values: Mapping[str, Any]) -> Library:
     """Load and check a library for an element in whose thread it runs. Raises LibraryError, PropertyError."""
-    library = Library.open(custom_lib, in_place=values["in-place"], views=VIEWS)
+    library = Library.open(custom_lib, **called(values), views=VIEWS)
     try:
         check_mandatory(values, library)
     except PropertyError:

@@ -6,7 +6,6 @@ element of this name.
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 from empycustom.elements.base import FLOW_OK, PyTransform, always_templates, install_fast_path
 from empycustom.elements.properties import Property, gproperties, install, structure_of
-from empycustom.gstreamer import GLib, GObject, Gst
+from empycustom.gstreamer import GLib, GObject, Gst, is_installed
 from empycustom.native.metas import size_of
 from empycustom.native.objects import DebugCategory
 
@@ -311,16 +310,8 @@ class Perf(PyTransform):
 
     @staticmethod
     def is_elsewhere() -> bool:
-        """Return whether RidgeRun's plugin is installed, whose element goes before this one.
-
-        Plugins are looked up as files: this runs while GStreamer makes its registry, when no plugin knows of the others.
-        """
-        paths = [os.environ.get(name, "") for name in ("GST_PLUGIN_PATH_1_0", "GST_PLUGIN_PATH", "GST_PLUGIN_SYSTEM_PATH")]
-        folders = [folder for path in paths for folder in path.split(os.pathsep) if folder]
-        loader = getattr(Gst, "__plugin__", None)
-        if loader is not None and loader.get_filename():
-            folders.append(os.path.dirname(loader.get_filename()))
-        return any(Path(folder, "libgstperf.so").exists() for folder in folders)
+        """Return whether RidgeRun's plugin is installed, whose element goes before this one."""
+        return is_installed("libgstperf.so")
 
 
 def _clock(nanoseconds: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class Property:
 
     ``kind`` is str, bool, int or GObject's type of the value; ``limits`` are the lowest and highest of an int; ``choices`` make
     an enum of pairs of nick and description, whose value in Python is the nick; ``live``: may change in any state, not only in
-    NULL and READY.
+    NULL and READY. ``joined`` makes one value of an earlier one and of another that is set, in the place of the earlier one.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Property:
     choices: tuple[tuple[str, str], ...] = ()
     live: bool = False
     writable: bool = True
+    joined: Callable[[Any, Any], Any] | None = None
 
     @property
     def flags(self) -> int:

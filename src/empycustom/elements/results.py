@@ -151,6 +151,14 @@ class LibraryTransform(VideoTransform):
         self.tally.dropped += 1
         return FLOW_DROPPED
 
+    def drop(self, why: str) -> int:
+        """Drop a frame because the library wants it; ``why`` is reported once."""
+        self.tally.dropped += 1
+        if why and why not in self.reported:
+            self.reported.add(why)
+            post_warning(self, self.library_facts.error(CallbackOutputError, why))
+        return FLOW_DROPPED
+
     def end_at(self, end: StreamEndedError, frame: str) -> int:
         """End the stream before a frame."""
         end.frame = frame

@@ -15,7 +15,7 @@ from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.latency import Latency
 from empycustom.elements.latest import Newest
-from empycustom.elements.limits import check_format, check_frame, check_library, check_mandatory
+from empycustom.elements.limits import called, check_format, check_frame, check_library, check_mandatory
 from empycustom.elements.output import NewFrames
 from empycustom.elements.results import LibraryTransform
 from empycustom.errors import LibraryError, MetadataError, PropertyError, StreamEndedError
@@ -39,7 +39,7 @@ def start_pool(custom_lib: Any, values: Mapping[str, Any], options: dict[str, An
         custom_lib = os.path.abspath(as_path(custom_lib))  # workers that begin later find it wherever the working directory is
 
     def open_pool(is_new: bool) -> ProcessPool:
-        return ProcessPool(custom_lib, in_place=values["in-place"], workers=values["workers"], is_new=is_new)
+        return ProcessPool(custom_lib, workers=values["workers"], is_new=is_new, **called(values))
 
     pool = ReplaceablePool(open_pool)
     pool.call_timeout_ms = values["call-timeout"]
@@ -238,6 +238,10 @@ class Workers(Asynchronous[Job]):
                 self._new_frames.carry(buffer, job.made, job.frame)
                 unref(buffer)
                 buffer = job.buffer = job.made
+        if result is not None and result.dropped is not None:
+            self._owner.drop(result.dropped)
+            unref(buffer)
+            return 0
         if result is not None and result.returned is not None:
             self._owner.apply(buffer, job.frame, result)
         else:

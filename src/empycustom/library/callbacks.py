@@ -12,7 +12,19 @@ from typing import Any, TypeVar
 
 from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError
 from empycustom.library.declared import Declaration, is_mandatory
-from empycustom.library.dialects import DIALECTS, FRAMES, HOOKS, Callback, Callbacks, Views, code_of, line_of
+from empycustom.library.dialects import (
+    AUTO,
+    FRAMES,
+    HOOKS,
+    Callback,
+    Callbacks,
+    Settings,
+    Views,
+    code_of,
+    dialect,
+    line_of,
+    recognized,
+)
 from empycustom.library.explain import ending_error, is_kind, key_meant, locate_error
 from empycustom.library.load import load, load_again, load_ahead, load_error, names_in, record_shared, sources_of, unload
 from empycustom.library.shared import Tenant, callers
@@ -21,14 +33,14 @@ _E = TypeVar("_E", bound=LibraryError)
 _READ_ONLY = re.compile(r"\barray\b.*read-?only|destination is read-only")  # what NumPy and OpenCV report
 
 
-def callbacks_of(library: Any, dialect: str = "empycustom") -> set[str]:
+def callbacks_of(library: Any) -> set[str]:
     """Return which of the callbacks a library has. Raises LibraryError where it cannot be loaded.
 
     A file is loaded for the next :meth:`Library.open` of it: it runs once.
     """
     target = load_ahead(library) if isinstance(library, str) else library
     try:
-        return DIALECTS[dialect].names(target)
+        return dialect(recognized(target, {})).names(target)
     except BaseException as error:  # from a __getattr__ of the module
         raise load_error(error, _file_of(target)) from error
 
@@ -123,23 +135,32 @@ class Library(LibraryFacts):
     target: Any
     declared: Declaration | None
     mandatory: bool
-    dialect: str = "empycustom"
+    dialect: str
+    settings: Settings
     views: Views = field(default_factory=dict)
     tenant: Tenant = field(default_factory=Tenant)
 
     @classmethod
     def open(
-        cls, library: Any, *, in_place: bool, dialect: str = "empycustom", views: Views | None = None, **settings: Any
+        cls,
+        library: Any,
+        *,
+        in_place: bool,
+        dialect: str = AUTO,
+        settings: Settings | None = None,
+        views: Views | None = None,
+        **loading: Any,
     ) -> Library:
         """Load a library and check its callbacks. Raises LibraryError, whose message has what to fix.
 
         ``library`` is a file or a dotted module name; in programs also an object that has the callbacks, or a function that is
-        the one that sees frames. ``views`` are what callbacks may ask for by name besides ``events`` and ``frame``.
-        ``settings`` are those of :func:`~empycustom.library.load.load`.
+        the one that sees frames. ``dialect`` is how its callbacks are called, ``"auto"``: as it looks; ``settings`` are those of
+        the dialect. ``views`` are what callbacks may ask for by name besides ``events`` and ``frame``. ``loading`` are the
+        arguments of :func:`~empycustom.library.load.load`.
         """
-        target = load(library, **settings) if isinstance(library, str) else library
+        target = load(library, **loading) if isinstance(library, str) else library
         try:
-            return cls._bound(target, dialect, views or {}, in_place=in_place)
+            return cls._bound(target, dialect, settings or {}, views or {}, in_place=in_place)
         except BaseException:
             unload(target)
             raise
@@ -148,32 +169,36 @@ class Library(LibraryFacts):
         """Load the library as its files are now, beside this one, and check it. ``sources``: see :func:`load_again`."""
         target = load_again(self.target, sources)
         try:
-            return self._bound(target, self.dialect, self.views, (*HOOKS, "reloaded"), in_place=self.in_place)
+            return self._bound(target, self.dialect, self.settings, self.views, (*HOOKS, "reloaded"), in_place=self.in_place)
         except BaseException:
             unload(target)
             raise
 
     @classmethod
-    def _bound(cls, target: Any, dialect: str, views: Views, hooks: Iterable[str] = HOOKS, *, in_place: bool) -> Library:
+    def _bound(
+        cls, target: Any, name: str, settings: Settings, views: Views, hooks: Iterable[str] = HOOKS, *, in_place: bool
+    ) -> Library:
         path = _file_of(target)
         try:
-            callbacks = DIALECTS[dialect].bind(target, path, views, in_place=in_place, hooks=hooks)
+            name = recognized(target, settings) if name == AUTO else name
+            callbacks = dialect(name).bind(target, path, views, settings, in_place=in_place, hooks=hooks)
             declared, mandatory = Declaration.of(target, path), is_mandatory(target, path)
         except LibraryError:
             raise
         except BaseException as error:  # the callbacks may be objects of any class
             raise load_error(error, path) from error
-        return cls(path, callbacks.frame.name, in_place, callbacks, target, declared, mandatory, dialect, views)
+        frame, in_place = callbacks.frame.name, callbacks.in_place
+        return cls(path, frame, in_place, callbacks, target, declared, mandatory, name, settings, views)
 
     def called_by(self, name: str) -> Library:
         """Return the same loaded library, to be called by ``process_ip`` or by ``process``. Raises LibraryError."""
-        other = self._bound(self.target, self.dialect, self.views, in_place=name == "process_ip")
+        other = self._bound(self.target, self.dialect, self.settings, self.views, in_place=name == "process_ip")
         return replace(other, declared=self.declared, tenant=self.tenant)
 
     def misspelt(self) -> list[CallbackMissingError]:
         """Return warnings about functions that may be meant to be callbacks: nobody calls them."""
         try:
-            return [*DIALECTS[self.dialect].hints(self.target, self.path)]
+            return [*dialect(self.dialect).hints(self.target, self.path)]
         except (OSError, SyntaxError, ValueError):  # it is only a hint
             return []
 
@@ -213,7 +238,7 @@ class Library(LibraryFacts):
     @property
     def lines(self) -> dict[str, int | None]:
         """Return the lines where callbacks are defined, None where Python does not know."""
-        return {each.name: line_of(each.function) for each in vars(self.callbacks).values() if each}
+        return {each.name: line_of(each.function) for each in vars(self.callbacks).values() if isinstance(each, Callback)}
 
     def line_of(self, callback: str) -> int | None:
         """Return the line where ``callback`` is defined, or None where Python does not know."""

@@ -3,7 +3,8 @@
 Adding one is a file with a class, and a line in DIALECTS.
 
 Ours is a module, or any object, with ``start``, ``process_ip``, ``process``, ``output_caps`` and ``stop``; in programs also a
-function alone. Which arguments a callback gets is decided once, by its signature.
+function alone. Which arguments a callback gets is decided once, by its signature. The others are those of other projects, in the
+room ``dialects/``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
-from types import CodeType
+from functools import cache, partial
+from importlib import import_module
+from types import CodeType, ModuleType
 from typing import Any, Protocol
 
 from empycustom.errors import CallbackMissingError, CallbackSignatureError
@@ -55,6 +57,7 @@ class Callbacks:
     """The callbacks of a library. ``frame`` sees frames, and is the only one that every library has.
 
     ``frame.call`` returns what ``process_ip`` may return; what ``process`` may, where the library is not called in place.
+    ``in_place`` is whether it is.
     """
 
     frame: Callback
@@ -62,6 +65,11 @@ class Callbacks:
     stop: Callback | None = None
     output_caps: Callback | None = None
     reloaded: Callback | None = None
+    in_place: bool = True
+
+
+Settings = Mapping[str, Any]
+"""What a dialect lets users set: values of properties of the element, by their names; those that are not set are left out."""
 
 
 class Dialect(Protocol):
@@ -70,10 +78,13 @@ class Dialect(Protocol):
     def names(self, target: Any) -> set[str]:
         """Return which of the callbacks in ARGUMENTS a library has."""
 
-    def bind(self, target: Any, path: str, views: Views, *, in_place: bool, hooks: Iterable[str] = HOOKS) -> Callbacks:
+    def bind(
+        self, target: Any, path: str, views: Views, settings: Settings, *, in_place: bool, hooks: Iterable[str] = HOOKS
+    ) -> Callbacks:
         """Check the callbacks of the library in the file ``path`` and return them. Raises LibraryError.
 
-        ``hooks`` are those that it may have besides the one that sees frames.
+        ``hooks`` are those that it may have besides the one that sees frames. ``in_place`` is what the property says: a dialect
+        whose libraries know one way alone takes that.
         """
 
     def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:
@@ -89,18 +100,27 @@ class OwnDialect:
             return {"process" if getattr(target, "__name__", "") == "process" else "process_ip"}
         return {name for name in ARGUMENTS if hasattr(target, name)}
 
-    def bind(self, target: Any, path: str, views: Views, *, in_place: bool, hooks: Iterable[str] = HOOKS) -> Callbacks:
+    def bind(
+        self,
+        target: Any,
+        path: str,
+        views: Views,
+        settings: Settings,  # noqa: ARG002 - it has none
+        *,
+        in_place: bool,
+        hooks: Iterable[str] = HOOKS,
+    ) -> Callbacks:
         """Check the callbacks and return them. Raises CallbackMissingError, CallbackSignatureError."""
         name = "process_ip" if in_place else "process"
         if isinstance(target, type) and not isinstance(inspect.getattr_static(target, name, None), (staticmethod, classmethod)):
             what = f"{target.__name__} is a class; give an object, {target.__name__}()"
             raise CallbackSignatureError.at(path, None, what, callback=name)
         if _is_function(target):
-            return Callbacks(_frame_callback(target, path, name, getattr(target, "__name__", name), views))
+            return Callbacks(_frame_callback(target, path, name, getattr(target, "__name__", name), views), in_place=in_place)
         if not hasattr(target, name):
             raise CallbackMissingError(_missing(target, path, name), library=path, callback=name)
         others = {other: _hook(target, path, other) for other in hooks if hasattr(target, other)}
-        return Callbacks(_frame_callback(getattr(target, name), path, name, name, views), **others)
+        return Callbacks(_frame_callback(getattr(target, name), path, name, name, views), **others, in_place=in_place)
 
     def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:
         """Yield warnings about functions whose names are like ``start`` or ``stop``."""
@@ -116,7 +136,49 @@ class OwnDialect:
             )
 
 
-DIALECTS: dict[str, Dialect] = {"empycustom": OwnDialect()}
+AUTO, OWN = "auto", "empycustom"
+DIALECTS = {  # the classes, which are imported when a library needs them
+    OWN: (__name__, "OwnDialect"),
+    "gvapython": ("empycustom.dialects.gvapython", "GvaPython"),
+}
+# How a library shows that it is not of our own dialect: packages that it imports from, and the function that it usually has.
+_MARKS = {"gvapython": ({"gstgva"}, "process_frame")}
+
+
+@cache
+def dialect(name: str) -> Dialect:
+    """Return a dialect by its name."""
+    module, attribute = DIALECTS[name]
+    made: Dialect = getattr(import_module(module), attribute)()
+    return made
+
+
+def recognized(target: Any, settings: Settings) -> str:
+    """Return the name of the dialect of a library, from what it defines and imports, and what is set."""
+    if not isinstance(target, ModuleType) or any(hasattr(target, name) for name in FRAMES):
+        return OWN
+    content = vars(target)
+    used = {each.__name__ if isinstance(each, ModuleType) else each.__module__ for each in content.values() if _has_origin(each)}
+    packages = {part for name in used for part in str(name).split(".")}
+    for name, (marks, _) in _MARKS.items():
+        if marks & packages:
+            return name
+    for name, (_, function) in _MARKS.items():
+        if _takes_one(content.get(function)) or {"class", "function"} & settings.keys():
+            return name
+    return OWN
+
+
+def _takes_one(function: Any) -> bool:
+    """Return whether a value is a function that can be called with one argument."""
+    try:
+        return callable(function) and _binds(inspect.signature(function), 1)
+    except (ValueError, TypeError):
+        return False
+
+
+def _has_origin(value: Any) -> bool:
+    return isinstance(value, (ModuleType, type))
 
 
 def _is_function(target: Any) -> bool:

@@ -242,6 +242,8 @@ def _file(custom_lib: str) -> Path:
         path = absolute(as_path(custom_lib))
     except PathError as error:
         raise LibraryNotFoundError(f"custom-lib={error}", library=custom_lib) from error
+    if not os.path.exists(path) and os.path.isfile(f"{path}.py"):
+        path = path.with_name(f"{path.name}.py")
     problem = ""
     if os.path.isdir(path):
         problem = "is a folder; name the Python file in it"

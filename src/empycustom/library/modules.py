@@ -27,6 +27,8 @@ from empycustom.text import as_native
 
 _ROOT = __name__.rpartition(".")[0]
 _OURS = _ROOT.partition(".")[0]  # the package empycustom itself, of which there is one
+# What import statements of libraries get in the place of packages that are not installed: those of other projects' dialects.
+GIVEN = {"gstgva": f"{_OURS}.dialects.gstgva"}
 # f: a folder whose modules belong to the library; s: one whose modules are everybody's; o: one where one belongs to the library,
 # which is named behind the folder.
 _FOLDER = re.compile(rf"{re.escape(_ROOT)}\.([fso])\d+(\+[0-9A-Za-z_+-]*)")
@@ -225,12 +227,16 @@ class _Imports(ast.NodeTransformer):
     def __init__(self, package: Package) -> None:
         self._package = package
 
-    def _full(self, name: str) -> str:
-        return f"{self._package.name}.{name}"
+    def _full(self, name: str) -> str | None:
+        """Return the name that is meant by one in an import statement, None: it means what it means anywhere."""
+        top, dot, rest = name.partition(".")
+        if self._package.has(top):
+            return f"{self._package.name}.{name}"
+        return f"{GIVEN[top]}{dot}{rest}" if top in GIVEN and not _is_installed(top) else None
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
-        if node.module and not node.level and self._package.has(node.module.partition(".")[0]):
-            node.module = self._full(node.module)
+        if node.module and not node.level:
+            node.module = self._full(node.module) or node.module
         return node
 
     def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
@@ -238,12 +244,14 @@ class _Imports(ast.NodeTransformer):
         return [ast.copy_location(statement, node) for statement in made]
 
     def _imports(self, alias: ast.alias) -> list[ast.Import]:
-        top = alias.name.partition(".")[0]
-        if not self._package.has(top):
+        top, full = alias.name.partition(".")[0], self._full(alias.name)
+        if full is None:
             return [ast.Import([alias])]
         # `import a.b` loads a.b, and then gives a.
-        pairs = [(alias.name, alias.asname or top), *([(top, top)] if alias.name != top and not alias.asname else [])]
-        return [ast.Import([ast.copy_location(ast.alias(self._full(name), given), alias)]) for name, given in pairs]
+        pairs = [(full, alias.asname or top)]
+        if alias.name != top and not alias.asname:
+            pairs.append((full.removesuffix(alias.name.removeprefix(top)), top))
+        return [ast.Import([ast.copy_location(ast.alias(name, given), alias)]) for name, given in pairs]
 
 
 class _Elsewhere(ModuleSpec):

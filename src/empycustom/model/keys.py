@@ -255,6 +255,7 @@ BUFFER_DICT = Object(
         "height": Key(PIXELS, "height of the frame", unit="pixels"),
         "memory": Key(Text(("CPU", "NVMM")), "where the pixels are"),
         "interlace_mode": Key(Text(), "order of the rows, as caps spell it"),
+        "framerate": Key(Text(), "frames in a second, as caps spell it: `30/1`; `0/1`: it varies, or is not known"),
         "planes": Key(Array(PLANE_DICT), "the planes of pixels"),
     },
     name="BufferInfo",

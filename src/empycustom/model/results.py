@@ -76,16 +76,25 @@ class FrameResult:
         return [(without_parent(found, gone), attributes) for index, (found, attributes) in each if index not in self.removed]
 
 
+class Dropped:
+    """What a callback returns in place of a result where the frame is to be dropped. ``why`` is reported once, ``""``: not."""
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
+
+
 class Result:
     """The result about a buffer: ``attributes`` of the batch, the results of its frames.
 
     ``returned`` is all of it, as a list or a dict with JSON (bytes) in it, None: nothing. ``ignored`` are sentences about what
     belongs to nothing. ``image`` is a list with the new frame that ``process`` made, and nothing else, so that
     the references to it can be counted. ``from_frame`` is the number of the frame that it is about, None: the one that has it.
+    ``dropped`` is why the frame is to be dropped, None: it goes on.
     """
 
     attributes: Any = NOTHING
     from_frame: int | None = None
+    dropped: str | None = None
     ignored: Sequence[str] = ()
     image: Any = ()
 
@@ -116,6 +125,10 @@ def read_result(value: Any, object_counts: list[int]) -> Result | None:
     """
     if value is None:
         return None
+    if type(value) is Dropped:
+        result = Result(object_counts)
+        result.dropped = value.why
+        return result
     meta = value if type(value) is list or type(value) is dict else _opened(value)
     if isinstance(meta, list):
         entries = [_own(entry, index, depth=1) for index, entry in enumerate(meta)]

@@ -44,14 +44,14 @@ class Turn:
 class InlineRunner:
     """Runs a library in the streaming thread. ``library`` is loaded and checked.
 
-    ``in_place``: it returns a result, else a pair of the new frame and a result.
+    In place it returns a result, else a pair of the new frame and a result.
     """
 
     took_ns = 0
 
-    def __init__(self, library: Library, *, in_place: bool) -> None:
+    def __init__(self, library: Library) -> None:
         self.library, self.options, self.events = library, dict[str, Any](), None
-        self._read: Callable[[Any, list[int]], Result | None] = read_result if in_place else read_pair
+        self._read: Callable[[Any, list[int]], Result | None] = read_result if library.in_place else read_pair
         self._turn = Turn()
 
     def start(self, options: dict[str, Any], events: Any) -> None:

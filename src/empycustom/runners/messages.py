@@ -157,16 +157,16 @@ def pack_result(result: Result | None) -> Packed | None:
         )
         for each in result.frames
     ]
-    return result.plain, _or_none(result.attributes), [*result.ignored], frames
+    return result.plain, _or_none(result.attributes), [*result.ignored], result.dropped, frames
 
 
 def unpack_result(packed: Packed | None) -> Result | None:
     """Return the result in what :func:`pack_result` returned."""
     if packed is None:
         return None
-    returned, attributes, ignored, frames = packed
+    returned, attributes, ignored, dropped, frames = packed
     result = Result([], returned)
-    result.attributes, result.ignored = _or_nothing(attributes), ignored
+    result.attributes, result.ignored, result.dropped = _or_nothing(attributes), ignored, dropped
     for own, objects, found, changed, removed in frames:
         frame = FrameResult(0)
         frame.attributes, frame.objects = _or_nothing(own), [*map(_or_nothing, objects)]

@@ -39,14 +39,15 @@ def _busyness(worker: Supervisor) -> tuple[bool, bool, bool, int]:
 class ProcessPool:
     """Runs one library in so many processes, see :class:`~empycustom.runners.protocol.Pool`.
 
-    ``is_new``: it is a new version of one that runs, see :mod:`empycustom.runners.versions`.
+    ``is_new``: it is a new version of one that runs, see :mod:`empycustom.runners.versions`. ``called`` is how it is called:
+    ``in_place``, ``dialect`` and ``settings`` of :meth:`Library.open`.
     """
 
     library: LibraryElsewhere
     target: Any = None
 
-    def __init__(self, custom_lib: str, *, in_place: bool, workers: int, is_new: bool = False) -> None:
-        self._custom_lib, self._in_place, self._count, self._is_new = custom_lib, in_place, workers, is_new
+    def __init__(self, custom_lib: str, *, workers: int, is_new: bool = False, **called: Any) -> None:
+        self._custom_lib, self._called, self._count, self._is_new = custom_lib, called, workers, is_new
         self.options, self.events = dict[str, Any](), None
         self.call_timeout_ms = 0
         self._workers: list[Supervisor] = []
@@ -77,7 +78,7 @@ class ProcessPool:
         # One that takes the place of another runs what that has run: what is in the files by then may have been refused.
         kept = {path: source for worker in reversed(self._started) for path, source in worker.sources.items()}
         own = self._is_new or bool(kept)  # then modules that are everybody's belong to it, too
-        about = {"library": self._custom_lib, "in_place": self._in_place, "own": own, "kept": kept}
+        about = {"library": self._custom_lib, "called": self._called, "own": own, "kept": kept}
         return {**about, "options": self.options, "events": self.events}
 
     def start(self, options: dict[str, Any], events: Any, wake_fd: int | None = None) -> None:
@@ -163,7 +164,7 @@ class ProcessPool:
         frame = job.frame
         layout = frame.metas.layout
         wanted = None
-        if not self._in_place:
+        if not self.library.in_place:
             target = self.target
             ticket.target = self._targets.acquire(target.size)
             wanted = target.memory, target.size, target.text, target.described
@@ -286,7 +287,7 @@ class ProcessPool:
             raise unpack_error(packed)
         if times:
             shared.set_times(job.buffer, times)
-        if not self._in_place:
+        if not self.library.in_place:
             self._make(job, ticket, made)
         ticket.drop()
         return unpack_result(packed)

@@ -83,8 +83,9 @@ class Worker:
         self._images: dict[int, _Image] = {}
         self._cores = os.sched_getaffinity(0)
         own, sources = setup["own"], setup["sources"]
-        library = Library.open(setup["library"], in_place=setup["in_place"], views=VIEWS, sources=sources, own=own)
-        self._runner, self._exporter = InlineRunner(library, in_place=setup["in_place"]), ArrayExporter()
+        called = {**setup["called"], "settings": {**setup["called"].get("settings", {}), "in_worker": True}}
+        library = Library.open(setup["library"], **called, views=VIEWS, sources=sources, own=own)
+        self._runner, self._exporter = InlineRunner(library), ArrayExporter()
         facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines, library.mandatory)
         declared = library.declared and library.declared.plain
         self._answer("loaded", facts, declared, [pack_error(each) for each in library.misspelt()])

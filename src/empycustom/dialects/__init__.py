@@ -1,0 +1,1 @@
+"""The dialects of other projects: their libraries run as they are."""

@@ -1,0 +1,216 @@
+"""``gstgva.RegionOfInterest``: an object of ``in_meta``, or one that a module has added."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Mapping
+from typing import Any
+
+from empycustom.dialects.gstgva.tensor import DETECTION, Tensor
+from empycustom.model.arrays import PARENT_ID, ROTATION
+from empycustom.model.keys import ATTRIBUTES, BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, LABEL_NAME, LABELS, TENSORS, TRACK_ID
+from empycustom.model.values import UNKNOWN_CLASS, UNTRACKED
+
+Rect = namedtuple("Rect", "x y w h")
+_EDGES = ("x_min", "y_min", "x_max", "y_max")
+
+
+class RegionOfInterest:
+    """A box with a label and what networks found out about it. ``size`` is that of the frame, in pixels."""
+
+    __slots__ = ("_added", "_changes", "_found", "_number", "_size", "_tensors")
+
+    def __init__(self, found: Mapping[str, Any], size: tuple[int, int], number: int) -> None:
+        self._found, self._size, self._number = found, size, number
+        self._changes: dict[str, Any] = {}
+        self._tensors: list[Tensor] | None = None  # None: nobody has asked
+        self._added: list[Tensor] = []
+
+    def rect(self) -> Rect:
+        """Return the box in pixels, in whole numbers."""
+        box = self._now(BOX)
+        left, top = round(box["left"]), round(box["top"])
+        return Rect(left, top, round(box["left"] + box["width"]) - left, round(box["top"] + box["height"]) - top)
+
+    def normalized_rect(self) -> Rect:
+        """Return the box in parts of the frame."""
+        edges = self.detection()
+        x, y = edges["x_min"], edges["y_min"]
+        return Rect(x, y, edges["x_max"] - x, edges["y_max"] - y)
+
+    def rotation(self) -> float:
+        """Return how far the box is turned, in radians."""
+        return float(self._found.get(ROTATION) or 0.0)
+
+    def label(self) -> str:
+        """Return the label, "" where there is none."""
+        return str(self._now(LABEL))
+
+    def label_id(self) -> int:
+        """Return the number of the class, 0 where it is not known."""
+        return max(0, int(self._found[CLASS_ID]))
+
+    def confidence(self) -> float:
+        """Return the confidence of the detection."""
+        return float(self._now(CONFIDENCE))
+
+    def object_id(self) -> int | None:
+        """Return the number that a tracker gave to the object, None where there is none."""
+        number = self._now(TRACK_ID)
+        return None if number == UNTRACKED else int(number)
+
+    def set_object_id(self, object_id: int) -> None:
+        """Change the number that trackers give."""
+        self._changes[TRACK_ID] = int(object_id)
+
+    def region_id(self) -> int:
+        """Return the number of the region in its frame, from 1."""
+        return self._number
+
+    def parent_id(self) -> int | None:
+        """Return the number of the region that this one is a part of, None where there is none."""
+        return self._found.get(PARENT_ID)
+
+    def tensors(self) -> list[Tensor]:
+        """Return the tensors: how it was found, the labels that classifiers gave, and those that were added."""
+        if self._tensors is None:
+            self._tensors = [self._made_detection(), *self._known()]
+        return self._tensors
+
+    def get_gst_roi_params(self) -> list[Tensor]:
+        """Return the same as :meth:`tensors`."""
+        return self.tensors()
+
+    def detection(self) -> Tensor:
+        """Return the tensor that says how the region was found."""
+        return next(each for each in self.tensors() if each.is_detection())
+
+    def add_tensor(self, tensor: Tensor | str = "") -> Tensor:
+        """Add a tensor, or an empty one of a name, and return it."""
+        made = Tensor(tensor) if isinstance(tensor, str) else tensor
+        if not isinstance(made, Tensor):
+            raise TypeError(f"add_tensor gets a {type(tensor).__name__}; give a Tensor, or the name of a new one")
+        if made.is_detection():
+            known = self.detection()
+            for key, value in made:
+                known[key] = value
+            return known
+        self.tensors().append(made)
+        self._added.append(made)
+        return made
+
+    def meta(self) -> _Meta:
+        """Return the box as a GstVideoRegionOfInterestMeta has it: ``x``, ``y``, ``w``, ``h``, ``id``, ``parent_id``."""
+        return _Meta(self)
+
+    # For the frame.
+
+    def _now(self, key: str) -> Any:
+        return self._changes[key] if key in self._changes else self._found[key]
+
+    def _made_detection(self) -> Tensor:
+        box, (width, height) = self._now(BOX), self._size
+        left, top = box["left"], box["top"]
+        edges = (left / width, top / height, (left + box["width"]) / width, (top + box["height"]) / height)
+        fields = {"confidence": self._now(CONFIDENCE), "label_id": self.label_id(), **dict(zip(_EDGES, edges, strict=True))}
+        return Tensor(DETECTION, fields)
+
+    def _known(self) -> list[Tensor]:
+        """Return the tensors that the object came with: those of modules, and others' labels."""
+        made = [Tensor(each.get("name", ""), _without_name(each)) for each in _listed(self._found)]
+        labels = [label for each in self._found[CLASSIFIERS] for label in each[LABELS]]
+        for tensor in made:
+            same = next((label for label in labels if label[LABEL_NAME] == tensor["label"]), None)
+            if same is not None:
+                labels.remove(same)
+        return [*made, *map(_of_label, labels)]
+
+    def _changed(self) -> dict[str, Any]:
+        """Return what becomes different of the object, as a result has it."""
+        changes = {**self._changes}
+        if self._tensors is None:
+            return changes
+        detection = self.detection()
+        if detection._changed and isinstance(detection["confidence"], (int, float)):
+            changes[CONFIDENCE] = detection["confidence"]
+        if added := [tensor for tensor in self._added if isinstance(tensor["label"], str)]:
+            changes[CLASSIFIERS] = [*self._found[CLASSIFIERS], *map(_classifier, added)]
+        return changes
+
+    def _attributes(self) -> dict[str, Any] | None:
+        """Return the attributes of the object that are new: the tensors of modules."""
+        others = [] if self._tensors is None else [each for each in self._tensors if not each.is_detection()]
+        if not any(tensor._changed for tensor in others) and not self._added:
+            return None
+        kept = len(_listed(self._found))
+        ours = [tensor for index, tensor in enumerate(others) if index < kept or tensor._changed or tensor in self._added]
+        return {TENSORS: [tensor._plain() for tensor in ours]}
+
+
+class _Meta:
+    """The box of a region as fields that can be changed."""
+
+    __slots__ = ("_region",)
+
+    def __init__(self, region: RegionOfInterest) -> None:
+        object.__setattr__(self, "_region", region)
+
+    def __getattr__(self, name: str) -> Any:
+        region = self._region
+        if name in Rect._fields:
+            return getattr(region.rect(), name)
+        if name == "id":
+            return region.region_id()
+        if name == "parent_id":
+            return region.parent_id() or 0
+        raise AttributeError(f"a region's meta has {', '.join(Rect._fields)}, id and parent_id, and no {name}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in Rect._fields:
+            raise AttributeError(f"{name} of a region's meta cannot be changed; {', '.join(Rect._fields)} can")
+        box = self._region.rect()._replace(**{name: value})
+        self._region._changes[BOX] = box_of(*box)
+
+
+def box_of(x: Any, y: Any, width: Any, height: Any) -> dict[str, float]:
+    """Return a box as objects have it."""
+    return {"left": float(x), "top": float(y), "width": float(width), "height": float(height)}
+
+
+def new_region(box: Rect, label: str, confidence: float, size: tuple[int, int], number: int) -> RegionOfInterest:
+    """Return a region for an object that a module has found."""
+    found = {
+        CLASS_ID: UNKNOWN_CLASS,
+        TRACK_ID: UNTRACKED,
+        CONFIDENCE: float(confidence),
+        LABEL: label,
+        BOX: box_of(*box),
+        CLASSIFIERS: [],
+    }
+    return RegionOfInterest(found, size, number)
+
+
+def _listed(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    attributes = found.get(ATTRIBUTES)
+    listed = attributes.get(TENSORS) if isinstance(attributes, dict) else None
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+
+def _without_name(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != "name"}
+
+
+def _of_label(label: Mapping[str, Any]) -> Tensor:
+    fields = {"label": label[LABEL_NAME], "confidence": label["result_prob"], "label_id": label["result_class_id"]}
+    return Tensor("classification", fields)
+
+
+def _classifier(tensor: Tensor) -> dict[str, Any]:
+    """Return the label of a tensor as a classifier's."""
+    confidence, number = tensor["confidence"], tensor["label_id"]
+    label = {
+        LABEL_NAME: tensor["label"],
+        "result_prob": float(confidence) if isinstance(confidence, (int, float)) else 1.0,
+        "result_class_id": number if isinstance(number, int) else 0,
+    }
+    return {LABELS: [label]}

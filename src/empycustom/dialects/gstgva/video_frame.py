@@ -1,0 +1,302 @@
+"""``gstgva.VideoFrame``: a frame as modules of gvapython see it, over ``in_meta`` and the buffer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+from warnings import warn
+
+from empycustom.buffers.mapping import layout_on
+from empycustom.dialects.gstgva.region_of_interest import Rect, RegionOfInterest, new_region
+from empycustom.dialects.gstgva.tensor import Tensor
+from empycustom.dialects.gstgva.util import GVAJSONMetaStr
+from empycustom.frames.formats import FORMATS, Layout, PlaneLayout
+from empycustom.frames.frame import ClosedFrameView, Span
+from empycustom.gstreamer import Gst, GstVideo
+from empycustom.model.gva import MESSAGES, OWN_MESSAGE, message_text, message_value, own_message, region_ids
+from empycustom.model.keys import (
+    ATTRIBUTES,
+    BUFFER,
+    CHANGED_OBJECTS,
+    FRAMES,
+    HEIGHT,
+    NEW_OBJECTS,
+    OBJECTS,
+    REMOVED_OBJECTS,
+    RESULT_ATTRIBUTES,
+    TENSORS,
+    WIDTH,
+)
+from empycustom.native.memory import BufferMap, is_writable
+
+_BYTES = FORMATS["GRAY8"].planes[0]
+_WRITE = int(Gst.MapFlags.WRITE)
+
+
+class VideoFrame:
+    """A frame: its pixels, the regions that were found in it, tensors and messages. It is valid during the call.
+
+    What a module adds, changes and removes is read by the element when the call is over.
+    """
+
+    def __init__(self, *_given: Any, **_named: Any) -> None:
+        raise RuntimeError(
+            "a VideoFrame is made by the element and given to the function; other buffers are read with "
+            "empycustom.document(buffer, caps) and empycustom.map_frame"
+        )
+
+    @classmethod
+    def _of(cls, buffer: Any, in_meta: Any, index: int) -> VideoFrame:
+        """Return the frame of a buffer with this index in ``in_meta``."""
+        made = cls.__new__(cls)
+        made.__buffer, made._about, made._frame = buffer, in_meta[BUFFER], in_meta[FRAMES][index]
+        made._size = made._frame[WIDTH], made._frame[HEIGHT]
+        made._regions = made._given = made._tensors = made._messages = None
+        made._own, made._edited = None, False
+        return made
+
+    __buffer: Any
+    _about: Any
+    _frame: Any
+    _size: tuple[int, int]
+    _regions: list[RegionOfInterest] | None
+    _given: list[RegionOfInterest] | None
+    _tensors: list[Tensor] | None
+    _messages: list[GVAJSONMetaStr] | None
+    _own: GVAJSONMetaStr | None
+    _edited: bool
+
+    def video_info(self) -> Any:
+        """Return the GstVideo.VideoInfo of the caps."""
+        about = self._about
+        return _info(about["format"], about["width"], about["height"], about["framerate"], about["interlace_mode"])
+
+    def video_meta(self) -> Any:
+        """Return the GstVideo.VideoMeta of the buffer, None where it has none."""
+        return GstVideo.buffer_get_video_meta(self.__buffer)
+
+    # Regions.
+
+    def regions(self) -> Iterator[RegionOfInterest]:
+        """Return the regions, those that were added in this call too."""
+        return iter([*self._all_regions()])
+
+    def _all_regions(self) -> list[RegionOfInterest]:
+        if self._regions is None:
+            objects, size = self._frame[OBJECTS], self._size
+            numbers = region_ids(objects)
+            self._given = [RegionOfInterest(found, size, number) for found, number in zip(objects, numbers, strict=True)]
+            self._regions = [*self._given]
+        return self._regions
+
+    def add_region(
+        self,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        label: str = "",
+        confidence: float = 0.0,
+        normalized: bool = False,
+        extra_params: Any = None,
+    ) -> RegionOfInterest:
+        """Add a region, in pixels, or in parts of the frame (``normalized``), and return it. It is cut at the frame's edges."""
+        if normalized:
+            x, w = (int(each * self._size[0]) for each in (x, w))
+            y, h = (int(each * self._size[1]) for each in (y, h))
+        inside = _clipped(x, y, w, h, self._size)
+        if inside != (x, y, w, h):
+            warn(f"the region {[x, y, w, h]} reaches out of the frame, and is cut to {[*inside]}", stacklevel=2)
+        regions = self._all_regions()
+        number = 1 + max((each.region_id() for each in regions), default=0)
+        made = new_region(Rect(*inside), label, confidence, self._size, number)
+        if extra_params is not None:
+            made.add_tensor("extra_params")["extra_params_json"] = json.dumps(extra_params)
+        regions.append(made)
+        return made
+
+    def remove_region(self, roi: RegionOfInterest) -> None:
+        """Remove a region. Raises RuntimeError where it is not one of the frame."""
+        regions = self._all_regions()
+        if not any(each is roi for each in regions):
+            raise RuntimeError("the region is not one of this frame: take it from frame.regions() of the same call")
+        self._regions = [each for each in regions if each is not roi]
+
+    # Tensors and messages.
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Return the tensors of the frame: raw output of networks upstream, and those that modules have added."""
+        return iter([*self._all_tensors()])
+
+    def _all_tensors(self) -> list[Tensor]:
+        if self._tensors is None:
+            added = self._attributes().get(TENSORS)
+            raw = [Tensor(each.get("name", ""), each) for each in self._frame.get(TENSORS, ())]
+            self._raw = len(raw)
+            self._tensors = [*raw, *(Tensor(each.get("name", ""), each) for each in added or () if isinstance(each, dict))]
+        return self._tensors
+
+    def add_tensor(self) -> Tensor:
+        """Add an empty tensor to the frame, and return it."""
+        made = Tensor()
+        made._changed = True
+        self._all_tensors().append(made)
+        return made
+
+    def _attributes(self) -> dict[str, Any]:
+        attributes = self._frame.get(ATTRIBUTES)
+        return attributes if isinstance(attributes, dict) else {}
+
+    def messages(self) -> list[GVAJSONMetaStr]:
+        """Return the messages: the frame's own, where something is known of it, and those that modules have added."""
+        return [*self._all_messages()]
+
+    def _all_messages(self) -> list[GVAJSONMetaStr]:
+        if self._messages is None:
+            own, added = own_message(self._frame), self._attributes().get(MESSAGES)
+            self._own = None if own is None else GVAJSONMetaStr(message_text(own))
+            self._messages = [] if self._own is None else [self._own]
+            self._messages += map(GVAJSONMetaStr, map(message_text, added if isinstance(added, list) else ()))
+        return self._messages
+
+    def add_message(self, message: str) -> None:
+        """Add a message, a text, which should be JSON. Raises TypeError."""
+        if not isinstance(message, str):
+            raise TypeError(f"a message is a text, not a {type(message).__name__}; write frame.add_message(json.dumps(message))")
+        self._all_messages().append(GVAJSONMetaStr(message))
+        self._edited = True
+
+    def remove_message(self, message: str) -> None:
+        """Remove a message that :meth:`messages` returned. Raises RuntimeError where it is not one of the frame."""
+        messages = self._all_messages()
+        index = next((at for at, each in enumerate(messages) if each is message), None)
+        if index is None:
+            index = next((at for at, each in enumerate(messages) if each == message), None)
+        if index is None:
+            raise RuntimeError("the message is not one of this frame: take it from frame.messages() of the same call")
+        del messages[index]
+        self._edited = True
+
+    # Pixels.
+
+    @contextmanager
+    def data(self, flag: Any = Gst.MapFlags.READ) -> Iterator[Any]:
+        """Give the pixels as a NumPy array over the frame's memory, of uint8: (height, width, channels) of packed formats.
+
+        All planes of other formats are one below the other, (rows, width, 1), as I420 and NV12 (rows: 1.5 times the height). If
+        there is padding between them, that is a copy, which is written back at the end where ``flag`` has WRITE. The array can
+        be written whatever the flag is, if the buffer can. Raises RuntimeError.
+        """
+        buffer, about = self.__buffer, self._about
+        if about["memory"] != "CPU":
+            raise RuntimeError(f"frames in {about['memory']} memory cannot be mapped; put nvvideoconvert before the element")
+        writable, wanted = is_writable(hash(buffer)), bool(int(flag) & _WRITE)
+        if wanted and not writable:
+            raise RuntimeError("the buffer cannot be written, because others refer to it too")
+        layout = layout_on(hash(buffer), about["format"], about["width"], about["height"], about["interlace_mode"])
+        plane = _whole(layout, about["width"])
+        mapped, span = BufferMap(hash(buffer), writable=writable), Span()
+        try:
+            if plane is not None:
+                yield span.array(mapped.data, plane)
+            else:
+                yield from _repacked(mapped.data, layout, about["width"], span, write=wanted)
+        finally:
+            span.close(mapped.hold, ClosedFrameView)
+            mapped.unmap()
+
+    # The result of the call.
+
+    def _entry(self) -> dict[str, Any] | None:
+        """Return what was said about the frame, as a result has it, None: nothing."""
+        entry: dict[str, Any] = {}
+        if self._edited:
+            entry[RESULT_ATTRIBUTES] = self._edited_messages()
+        if self._tensors is not None and any(each._changed for each in self._tensors):
+            entry.setdefault(RESULT_ATTRIBUTES, {})[TENSORS] = [each._plain() for each in self._tensors[self._raw :]]
+        if self._regions is not None:
+            self._add_objects(entry)
+        return entry or None
+
+    def _edited_messages(self) -> dict[str, Any]:
+        messages = self._all_messages()
+        is_kept = any(each is self._own for each in messages)
+        made: dict[str, Any] = {MESSAGES: [message_value(str(each)) for each in messages if each is not self._own]}
+        return made if is_kept or self._own is None else {**made, OWN_MESSAGE: False}
+
+    def _add_objects(self, entry: dict[str, Any]) -> None:
+        assert self._given is not None, "somebody has asked for regions"
+        assert self._regions is not None, "the same"
+        here = {id(each) for each in self._regions}
+        given = {id(each) for each in self._given}
+        if removed := [index for index, each in enumerate(self._given) if id(each) not in here]:
+            entry[REMOVED_OBJECTS] = removed
+        changes = [each._changed() if id(each) in here else {} for each in self._given]
+        if any(changes):
+            entry[CHANGED_OBJECTS] = changes
+        attributes = [each._attributes() or {} for each in self._given]
+        if any(attributes):
+            entry[OBJECTS] = attributes
+        if new := [_new_object(each) for each in self._regions if id(each) not in given]:
+            entry[NEW_OBJECTS] = new
+
+
+def _new_object(region: RegionOfInterest) -> dict[str, Any]:
+    attributes = region._attributes()
+    made = {**region._found, **region._changed()}
+    return made if attributes is None else {**made, ATTRIBUTES: attributes}
+
+
+def _clipped(x: float, y: float, w: float, h: float, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    x, y = min(max(x, 0), size[0]), min(max(y, 0), size[1])
+    return x, y, min(max(w, 0), size[0] - x), min(max(h, 0), size[1] - y)
+
+
+@lru_cache(maxsize=16)
+def _info(video_format: str, width: int, height: int, framerate: str, interlace_mode: str) -> Any:
+    caps = (
+        f"video/x-raw,format={video_format},width={width},height={height},framerate={framerate},interlace-mode={interlace_mode}"
+    )
+    return GstVideo.VideoInfo.new_from_caps(Gst.Caps.from_string(caps))
+
+
+@lru_cache(maxsize=64)
+def _whole(layout: Layout, width: int) -> PlaneLayout | None:
+    """Return the planes of a frame as one, None: there is padding between them, or its rows have different lengths."""
+    first, *others = layout.planes
+    size = first.row_bytes // width
+    if not others:
+        return PlaneLayout(_BYTES, (first.shape[0], width, size), (first.strides[0], size, 1), first.offset)
+    end, total = first.offset, 0
+    for plane in sorted(layout.planes, key=lambda each: each.offset):
+        if plane.offset != end or (plane.strides[0] != plane.row_bytes and plane.shape[0] > 1):
+            return None
+        end += plane.shape[0] * plane.row_bytes
+        total += plane.shape[0] * plane.row_bytes
+    row = width * size
+    return None if total % row else PlaneLayout(_BYTES, (total // row, width, size), (row, size, 1), first.offset)
+
+
+def _repacked(data: Any, layout: Layout, width: int, span: Span, *, write: bool) -> Iterator[Any]:
+    """Yield a copy of the planes, one below the other and without padding; write it back afterwards."""
+    import numpy as np
+
+    views = [
+        span.array(data, PlaneLayout(_BYTES, (each.shape[0], each.row_bytes), (each.strides[0], 1), each.offset))
+        for each in sorted(layout.planes, key=lambda each: each.offset)
+    ]
+    packed = np.concatenate([view.reshape(-1) for view in views])
+    row = width * (layout.planes[0].row_bytes // width)
+    rows = -(-packed.size // row)
+    whole = np.zeros(rows * row, np.uint8)
+    whole[: packed.size] = packed
+    yield whole.reshape(rows, width, -1)
+    if not write:
+        return
+    begin = 0
+    for view in views:
+        view[...] = whole[begin : begin + view.size].reshape(view.shape)
+        begin += view.size

@@ -1,0 +1,176 @@
+"""The dialect of DL Streamer's gvapython: a function or a method that gets a VideoFrame; a false result drops the frame."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from empycustom.errors import CallbackMissingError, CallbackSignatureError, FrameError
+from empycustom.gstreamer import Gst
+from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of
+from empycustom.model.keys import BUFFER, FRAMES
+from empycustom.model.results import Dropped
+from empycustom.text import suggestion
+
+USUAL = "process_frame"
+
+
+class _Frames(NamedTuple):
+    """The class of the frames that functions get: how one is made, and what was said by it, as the result has it."""
+
+    make: Callable[[Any, Any, int], Any]
+    entry: Callable[[Any], Any]
+
+
+class GvaPython:
+    """Calls ``function`` of a module, or of an object of its ``class``, which is made with ``arg`` and ``kwarg`` at the start."""
+
+    def names(self, target: Any) -> set[str]:
+        """Return the function that is called where nothing is set."""
+        return {USUAL} & {*vars(target)}
+
+    def bind(
+        self,
+        target: Any,
+        path: str,
+        views: Views,  # noqa: ARG002 - its functions get one argument
+        settings: Settings,
+        *,
+        in_place: bool,  # noqa: ARG002 - always
+        hooks: Iterable[str] = HOOKS,  # noqa: ARG002 - it has others
+    ) -> Callbacks:
+        """Check the function and return the callbacks. Raises CallbackMissingError, CallbackSignatureError."""
+        name, class_name = settings.get("function", USUAL), settings.get("class")
+        frames = _frames(in_worker=bool(settings.get("in_worker")))
+        if class_name is None:
+            function = _found(target, path, name, f"function={name}")
+            _check(function, path, name, 1)
+            return Callbacks(Callback(name, function, ("frame",), _call(function, name, frames)))
+        made = _found(target, path, class_name, f"class={class_name}")
+        if not isinstance(made, type):
+            what = f"class={class_name} is a {type(made).__name__}, not a class; for a function set function={class_name}"
+            raise CallbackSignatureError.at(path, line_of(made), what, callback=class_name)
+        method = _found(made, path, name, f"function={name}", f"the class {class_name}")
+        is_bound = isinstance(inspect.getattr_static(made, name), (staticmethod, classmethod))
+        _check(method, path, name, 1 if is_bound else 2)
+        state = _Instance(made, name, settings.get("arg", ()), settings.get("kwarg", {}), frames)
+        return Callbacks(
+            Callback(name, method, ("frame",), state.call),
+            start=Callback("__init__", vars(made).get("__init__", made), (), state.start),
+            stop=Callback("__del__", getattr(made, "__del__", made), (), state.stop),
+        )
+
+    def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:  # noqa: ARG002 - any function may be one
+        """Yield nothing."""
+        return iter(())
+
+
+class _Instance:
+    """The object of a class of a module, from the start to the stop."""
+
+    def __init__(self, made: Any, name: str, arguments: Iterable[Any], named: Mapping[str, Any], frames: _Frames) -> None:
+        self._class, self._name, self._arguments, self._named, self._frames = made, name, arguments, named, frames
+        self._called: Any = None
+
+    def call(self, buffer: Any, in_meta: Any, options: Any) -> Any:
+        """Call the method for each frame of a buffer."""
+        return self._called(buffer, in_meta, options)
+
+    def start(self, _options: Any) -> None:
+        """Make the object."""
+        function = getattr(self._class(*self._arguments, **self._named), self._name)
+        self._called = _call(function, self._name, self._frames)
+
+    def stop(self, _options: Any) -> None:
+        """Let go of the object, whose ``__del__`` is called unless somebody else keeps it."""
+        self._called = None
+
+
+def _found(target: Any, path: str, name: str, setting: str, where: str = "") -> Any:
+    """Return an attribute of a module or a class. Raises CallbackMissingError."""
+    found = getattr(target, name, None)
+    if found is None:
+        kinds = [each for each, value in vars(target).items() if callable(value) and not each.startswith("_")]
+        advice = suggestion(name, kinds)
+        what = f"{where or path} has no {name}, which {setting} needs; {advice}"
+        raise CallbackMissingError.at(path, line_of(target) if where else None, what, callback=name)
+    return found
+
+
+def _check(function: Any, path: str, name: str, count: int) -> None:
+    """Raise CallbackSignatureError unless a function can be called with so many arguments, the last of which is the frame."""
+    if not callable(function):
+        what = f"{name} is a {type(function).__name__}, not a function"
+        raise CallbackSignatureError.at(path, line_of(function), what, callback=name)
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        return
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        shown = "self, frame" if count > 1 else "frame"
+        what = f"{name} takes {signature}, but is called with a VideoFrame; define {name}({shown})"
+        raise CallbackSignatureError.at(path, line_of(function), what, callback=name) from None
+
+
+def _call(function: Callable[[Any], Any], name: str, frames: _Frames) -> Callable[..., Any]:
+    """Return what is called as ``process_ip`` is, and calls the function for each frame of the buffer."""
+    make, entry_of = frames
+
+    def call(buffer: Any, in_meta: Any, _options: Any) -> Any:
+        if len(in_meta[FRAMES]) > 1:
+            return {FRAMES: [of_batch(buffer, in_meta, index) for index in range(len(in_meta[FRAMES]))]}
+        frame = make(buffer, in_meta, 0)
+        returned = function(frame)
+        if not returned:
+            return Dropped(_why(name, returned))
+        entry = entry_of(frame)
+        return None if entry is None else {FRAMES: [entry]}
+
+    def of_batch(buffer: Any, in_meta: Any, index: int) -> Any:
+        frame = make(buffer, in_meta, index)
+        if not function(frame):
+            raise FrameError(
+                f"{name} returned a false value for one frame of a batch, which cannot be dropped alone; return True"
+            )
+        return entry_of(frame) or {}
+
+    return call
+
+
+def _why(name: str, returned: Any) -> str:
+    """Return what is to be reported of a frame that is dropped: a missing result may be a mistake."""
+    if returned is not None:
+        return ""
+    return f"{name} returned None, so frames are dropped, as gvapython does; return True to let them go on (reported once)"
+
+
+def _frames(*, in_worker: bool) -> _Frames:
+    """Return the class of the frames: DL Streamer's own where it is installed, else ours.
+
+    In a worker it is ours: DL Streamer's writes metadata of the buffer, which would stay there.
+    """
+    if in_worker or find_spec("gstgva") is None:
+        from empycustom.dialects.gstgva import VideoFrame
+
+        return _Frames(VideoFrame._of, VideoFrame._entry)
+    from gstgva import VideoFrame as TheirFrame  # type: ignore[import-not-found]
+
+    return _Frames(lambda buffer, in_meta, _index: TheirFrame(buffer, caps=caps_of(in_meta[BUFFER])), lambda _frame: None)
+
+
+@lru_cache(maxsize=16)
+def _caps(text: str) -> Any:
+    return Gst.Caps.from_string(text)
+
+
+def caps_of(about: Mapping[str, Any]) -> Any:
+    """Return the caps of frames as ``in_meta["buffer"]`` describes them."""
+    return _caps(
+        f"video/x-raw,format={about['format']},width={about['width']},height={about['height']},framerate={about['framerate']},"
+        f"interlace-mode={about['interlace_mode']}"
+    )

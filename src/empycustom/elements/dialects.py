@@ -1,0 +1,71 @@
+"""The properties by which libraries of other projects are called.
+
+Their command lines run as they are: ``gvapython module=my.py class=Counter kwarg='{"line": 3}'``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from empycustom.elements.properties import Property, read_json, read_object
+from empycustom.errors import PropertyError
+from empycustom.library.dialects import AUTO, DIALECTS
+
+
+def _added(earlier: str | None, given: str | None) -> str | None:
+    """Return a JSON list with what is added to it, each a value or a list of them."""
+    values = read_json("arg", given) if given and given.strip() else []
+    before = json.loads(earlier) if earlier else []
+    return json.dumps([*before, *(values if isinstance(values, list) else [values])])
+
+
+def _merged(earlier: str | None, given: str | None) -> str | None:
+    """Return a JSON object with the keys of another one on top."""
+    return json.dumps({**(json.loads(earlier) if earlier else {}), **read_object("kwarg", given)})
+
+
+OF_DIALECTS = (
+    Property(
+        name="dialect",
+        kind="enum",
+        default=AUTO,
+        choices=(
+            (AUTO, "As the library looks"),
+            ("empycustom", "process_ip, process, start, stop"),
+            *((name, f"As libraries for {name} are called") for name in DIALECTS if name != "empycustom"),
+        ),
+        blurb="How the library is called",
+    ),
+    Property(name="module", kind=str, blurb="The same as custom-lib, as other elements call it"),
+    Property(name="class", kind=str, blurb="gvapython: the class whose object is called; left out, the function of the module"),
+    Property(name="function", kind=str, blurb="Other dialects: the function, or the method, that is called for each frame"),
+    Property(
+        name="arg", kind=str, joined=_added, blurb="gvapython: JSON, arguments of the class; each time it is set adds to them"
+    ),
+    Property(
+        name="kwarg",
+        kind=str,
+        joined=_merged,
+        blurb="gvapython: a JSON object, arguments of the class by name; each time it is set adds to them",
+    ),
+)
+_SETTINGS = ("class", "function", "arg", "kwarg")
+_JSON = ("arg", "kwarg")
+
+
+def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is set of the properties of dialects, by their names."""
+    given = {name: values[name] for name in _SETTINGS if values.get(name) not in (None, "")}
+    return {name: json.loads(value) if name in _JSON else value for name, value in given.items()}
+
+
+def library_in(values: Mapping[str, Any], usual: str) -> Any:
+    """Return the library that properties name, usually the one called ``usual``. Raises PropertyError where it is not one."""
+    custom_lib, module = values["custom-lib"], values["module"]
+    if custom_lib and module and custom_lib != module:
+        raise PropertyError(f"module={module} is the same property as custom-lib={custom_lib}; set one of them", name="module")
+    if not (custom_lib or module):
+        raise PropertyError(f"{usual} is not set; give the path of a Python file: {usual}=my_lib.py", name=usual)
+    return custom_lib or module

@@ -1,0 +1,39 @@
+"""Elements that have the names of other projects' elements, so that command lines run as they are."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from empycustom.elements.base import install_fast_path
+from empycustom.elements.empycustom import EmPyCustom
+from empycustom.gstreamer import is_installed
+
+
+class OfOthers(EmPyCustom):
+    """Base of these elements: ``empycustom`` with other defaults. ``plugin`` is the file of the other project's plugin."""
+
+    __gtype_name__ = "GstEmPyOfOthers"
+    plugin: ClassVar[str] = ""
+
+    @classmethod
+    def is_elsewhere(cls) -> bool:
+        """Return whether the plugin of the other project is installed, whose element goes before this one."""
+        return is_installed(cls.plugin)
+
+
+class GvaPython(OfOthers):
+    """``gvapython``: modules for DL Streamer's element of this name."""
+
+    __gtype_name__ = "GstGvaPythonOfEmPyCustom"
+    __gstmetadata__ = (
+        "Python modules for DL Streamer",
+        "Filter/Effect/Video",
+        "Calls a function of a Python module for gvapython; empycustom with dialect=gvapython",
+        "The empycustom developers",
+    )
+    defaults: ClassVar = {"dialect": "gvapython", "in-place": True}
+    plugin = "libgstvideoanalytics.so"
+
+
+for _class in (GvaPython,):
+    install_fast_path(_class, "transform_ip", "transform")
