@@ -69,7 +69,7 @@ class DeepStreamCarrier:
 
     _layout: Layout
     _reader: BatchReader
-    msg_blob, is_portable = False, False
+    msg_blob, writes_messages, is_portable = False, False, False
 
     def accepts(self, metas: Metas) -> bool:
         """Accept buffers with a batch."""

@@ -24,6 +24,7 @@ from typing import Any
 
 from empycustom.carriers.arrays import add_arrays
 from empycustom.carriers.matching import drop_duplicates, matched, moved, rounded, shared, twins
+from empycustom.carriers.messages import HAS_MESSAGES, read_messages, write_messages
 from empycustom.carriers.protocol import (
     NOT_TURNED,
     RESHAPED,
@@ -59,6 +60,7 @@ from empycustom.model.serialize import shorten
 from empycustom.model.turns import UNTURNED
 from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note
+from empycustom.native.gva import message_api
 from empycustom.native.masks import has_masks
 from empycustom.native.metas import remove_meta
 from empycustom.native.own_metas import META_NAME, NO_METAS, JsonMeta, Metas, check_writable, copied, frame_num_at, metas_on
@@ -67,11 +69,15 @@ from empycustom.native.own_metas import META_NAME, NO_METAS, JsonMeta, Metas, ch
 class _Sources(dict[int, ObjectSource | None]):
     """The sources of objects by the API of their metas. What is not known is looked for among those of ``others``, once."""
 
+    messages = 0  # the API of DL Streamer's messages, once there was one
+
     def __init__(self, ours: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
         super().__init__({source.api: source for source in ours if source.api})
         self._others = others
 
     def __missing__(self, api: int) -> ObjectSource | None:
+        if api == message_api():
+            self.messages = api
         found = {source.api: source for source in self._others()}.get(api)
         self[api] = found
         return found
@@ -85,7 +91,7 @@ class _Sources(dict[int, ObjectSource | None]):
 class PlainCarrier:
     """See :class:`~empycustom.carriers.protocol.Carrier`. Buffers of plain GStreamer hold one frame."""
 
-    msg_blob, is_portable = False, True
+    msg_blob, writes_messages, is_portable = False, False, True
 
     def __init__(self, sources: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
         self._json = JsonMeta()
@@ -114,6 +120,8 @@ class PlainCarrier:
             _complete(decoded, earlier)
         elif stamp:
             decoded.has_frame_number = True
+        if self._sources.messages and metas.others:
+            decoded.warnings = [*decoded.warnings, *read_messages(frame, metas.others, self._sources.messages)]
         return decoded
 
     def _decode_objects(self, decoded: Frame, objects: list[Any]) -> None:
@@ -141,7 +149,7 @@ class PlainCarrier:
         number = known.get(text) if text else stamp[0] if stamp else None
         if text and (number is None or _is_reshaped(known.size(text), size)):  # it has to be looked at
             return None
-        if metas.others and any(self._sources[api] is not None for api, _ in metas.others):
+        if metas.others and any(self._sources[api] is not None or api == self._sources.messages for api, _ in metas.others):
             if metas.has_parent:  # a copy would hold another buffer
                 return None
             metas = copied(address)
@@ -187,6 +195,8 @@ class PlainCarrier:
             self._json.replace(address, json_at, frame.frame_num, text)
         else:
             self._json.add(address, frame.frame_num, text)
+        if self.writes_messages and of_frame.attributes is not NOTHING and HAS_MESSAGES in of_frame.attributes:
+            write_messages(address, content.get(keys.ATTRIBUTES))
         return warnings
 
     def _add_earlier(self, address: int, frame: Frame, result: FrameResult, content: dict[str, Any], warnings: list[str]) -> int:

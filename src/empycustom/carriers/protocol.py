@@ -70,6 +70,8 @@ class Carrier(Protocol):
     """
 
     msg_blob: bool
+    writes_messages: bool
+    """``messages`` among attributes of frames become DL Streamer's, too, where it knows how."""
     is_portable: bool
     """What it decodes can be attached to a copy of the pixels, so that another process may have them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from empycustom.carriers.messages import set_messages
 from empycustom.elements.base import (
     FLOW_ERROR,
     FLOW_OK,
@@ -21,6 +22,7 @@ from empycustom.elements.upstream import StreamWaiter
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
 from empycustom.library.callbacks import trace_this_thread
+from empycustom.native.gva import can_add_messages
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.queued import QueuedOutput, reason
 from empycustom.outputs.table import ConsoleOutput, FileOutput, Output, as_line, output_for
@@ -70,7 +72,10 @@ _SLOW = "takes documents more slowly than this live stream makes them; those wit
 
 
 class AIMeta(VideoTransform):
-    """The element. It changes nothing in the stream. ``waiter`` says to outputs of documents whether the stream may wait."""
+    """The element. It changes nothing in the stream, but with ``format=gva`` attaches the messages where DL Streamer is there.
+
+    ``waiter`` says to outputs of documents whether the stream may wait.
+    """
 
     __gtype_name__ = "GstAIMeta"
     __gstmetadata__ = (
@@ -98,8 +103,10 @@ class AIMeta(VideoTransform):
     def begin(self) -> None:
         """Open the outputs."""
         super().begin()
-        self.work = self._gather if self.values["format"] == "document" else self._gather_messages
-        self.set_passthrough(True)
+        has_messages = self.values["format"] == "gva"
+        self.work = self._gather_messages if has_messages else self._gather
+        self._attaches = has_messages and can_add_messages()
+        self.set_passthrough(not self._attaches)
         self.documents = 0
         self.waiter.restart()
         self._outputs = {}
@@ -165,8 +172,11 @@ class AIMeta(VideoTransform):
         """Do the same where messages take the place of the document."""
         self.frames.number += 1
         is_written = bool(self._outputs) or not self.values["silent"]
-        self.last_meta = messages = Messages(self.frames.document(address, self.report_warnings, is_read=is_written))
+        is_read = is_written or self._attaches
+        self.last_meta = messages = Messages(self.frames.document(address, self.report_warnings, is_read=is_read))
         self.documents += 1
+        if self._attaches:
+            set_messages(address, messages.values())
         flows = [self._write(as_line(text)) for text in messages.texts] if is_written else ()
         if self.values["signal-aimetas"] and self.interval_gate.should_process():
             self._emit_messages(messages)

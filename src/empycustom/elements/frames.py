@@ -17,6 +17,7 @@ from empycustom.model.gva import values_in
 from empycustom.model.serialize import assemble, decode
 from empycustom.model.values import name_frames
 from empycustom.model.wire import document, frame_dict, in_meta
+from empycustom.native.gva import can_add_messages
 from empycustom.native.metas import VideoLayout, pts_at
 from empycustom.native.own_metas import NO_METAS, Metas, add_stamp, metas_on
 
@@ -53,6 +54,8 @@ class FrameReader:
 
     def restart(self) -> None:
         """Begin a stream: the next number is 0, and times are not known before its segment."""
+        for carrier in self._carriers:
+            carrier.writes_messages = can_add_messages()
         if self.number >= 0:  # else that stream had no frame
             self._last_number = self.number
         self.number = -1
@@ -206,12 +209,16 @@ class Messages:
         self._document = document
         self._texts: list[bytes] | None = None
 
+    def values(self) -> list[Any]:
+        """Return the messages, as they stand in ``messages`` of attributes."""
+        return [*values_in(self._document.values())]
+
     @property
     def texts(self) -> list[bytes]:
         """Each message as JSON in UTF-8; a text that is not a JSON object or array is a JSON string."""
         made = self._texts
         if made is None:
-            made = self._texts = [*map(assemble, values_in(self._document.values()))]
+            made = self._texts = [*map(assemble, self.values())]
         return made
 
     @property

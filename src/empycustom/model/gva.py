@@ -104,6 +104,11 @@ def own_message(frame: Mapping[str, Any]) -> dict[str, Any] | None:
     return _with_attributes(made, attributes)
 
 
+def is_own(message: Any) -> bool:
+    """Return whether an entry of ``messages`` is the own message of a frame, which gvametaconvert or aimeta have made."""
+    return isinstance(message, dict) and "resolution" in message
+
+
 def region_ids(objects: Iterable[Mapping[str, Any]]) -> list[int]:
     """Return the ``region_id`` of each object of a frame: its ``unique_id``, or else a number, from 1, that no other one has."""
     given = [found.get(arrays.UNIQUE_ID) for found in objects]

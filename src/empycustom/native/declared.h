@@ -171,6 +171,8 @@ GType gst_reference_timestamp_meta_api_get_type(void);
 address gst_buffer_iterate_meta(address buffer, void **state);
 address gst_buffer_get_meta(address buffer, GType api);
 gboolean gst_buffer_remove_meta(address buffer, address meta);
+address gst_buffer_add_meta(address buffer, const GstMetaInfo *info, address parameters);
+typedef struct { GstMeta meta; address message; } GstGVAJSONMeta; /* of DL Streamer; g_malloc has the message */
 const GstMetaInfo *gst_meta_get_info(const char *name);
 const GstMetaInfo *gst_meta_register_custom(const char *name, const char **tags, void *f, void *data, void *destroy);
 gboolean gst_meta_api_type_has_tag(GType api, GQuark tag);
