@@ -112,7 +112,9 @@ class RegionOfInterest:
         box, (width, height) = self._now(BOX), self._size
         left, top = box["left"], box["top"]
         edges = (left / width, top / height, (left + box["width"]) / width, (top + box["height"]) / height)
-        fields = {"confidence": self._now(CONFIDENCE), "label_id": self.label_id(), **dict(zip(_EDGES, edges, strict=True))}
+        fields = {"confidence": self._now(CONFIDENCE), **dict(zip(_EDGES, edges, strict=True))}
+        if self._found[CLASS_ID] >= 0:
+            fields["label_id"] = self._found[CLASS_ID]
         return Tensor(DETECTION, fields)
 
     def _known(self) -> list[Tensor]:
