@@ -81,6 +81,8 @@ class Classifier(TypedDict):
     """Number of the element that classified the object; 0: unknown."""
     label_info: list[LabelInfo]
     """The labels."""
+    classifier_type: NotRequired[str]
+    """What it classifies, such as ``color``: of elements of Hailo's, and for them."""
 
 
 class ObjectMeta(TypedDict):

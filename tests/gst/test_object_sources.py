@@ -28,7 +28,7 @@ class Theirs:
         structure = gst.gst_custom_meta_get_structure(meta)
         return text_in(structure, b"label"), int_in(structure, b"x")
 
-    def decode(self, metas, objects, handles, warnings):
+    def decode(self, metas, size, objects, handles, warnings):
         for label, x in map(self._state, metas):
             objects.append({"class_id": -1, "object_id": -1, "confidence": 1.0, "obj_label": label, "text_params": {"display_text": ""},
                             "rect_params": {"left": x, "top": 0, "width": 4, "height": 4}, "classifier": []})
@@ -43,10 +43,10 @@ class Theirs:
     def claim(self, meta, number, free):
         raise AssertionError("its keys are unique")
 
-    def add(self, address, found, free, warnings):
+    def add(self, address, found, size, free, warnings):
         raise AssertionError("it takes no new objects")
 
-    def change(self, address, meta, changes, warnings):
+    def change(self, address, meta, changes, size, warnings):
         ((number, change),) = changes.items()
         if change is None:
             gst.gst_buffer_remove_meta(address, meta)

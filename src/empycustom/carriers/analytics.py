@@ -11,7 +11,18 @@ from itertools import chain
 from typing import Any
 
 from empycustom.carriers.arrays import object_mask
-from empycustom.carriers.protocol import NATIVE_NUMBERS, Box, Change, Handle, Place, carried, lost_its_number, number_parents
+from empycustom.carriers.protocol import (
+    NATIVE_NUMBERS,
+    Box,
+    Change,
+    Handle,
+    Place,
+    Size,
+    WholeBox,
+    carried,
+    lost_its_number,
+    number_parents,
+)
 from empycustom.model import values as model
 from empycustom.model.arrays import MASK, PARENT_ID, ROTATION
 from empycustom.model.keys import BOX, CLASSIFIERS, CONFIDENCE, LABEL, TRACK_ID
@@ -35,7 +46,7 @@ class Analytics:
     can_add = available
     is_renumbered = True  # where an element drops items, such as masks: numbers are places among what is left
 
-    def decode(self, metas: Sequence[int], objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
+    def decode(self, metas: Sequence[int], size: Size, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:  # noqa: ARG002 - the protocol has it
         """Add the objects of relation metas."""
         begin, parents = len(objects), set()
         for detection in chain.from_iterable(map(detections_at, metas)):
@@ -58,7 +69,7 @@ class Analytics:
         """Return the id: those in a relation meta are unique, and cannot change."""
         return number
 
-    def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002 - the protocol has it
+    def add(self, address: int, found: model.Object, size: Size, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002 - the protocol has it
         """Add an object; its relation meta numbers it."""
         new = detection_of(found)
         classes = _classes(new, warnings)
@@ -67,7 +78,14 @@ class Analytics:
         made = Detection(0, label, *box, new.confidence, _tracking_id(new), classes, rotation, mask)
         return self.key(add_detection(address, made)), box
 
-    def change(self, address: int, meta: int, changes: Mapping[int, Change | None], warnings: list[str]) -> dict[int, Box]:
+    def change(
+        self,
+        address: int,
+        meta: int,
+        changes: Mapping[int, Change | None],
+        size: Size,  # noqa: ARG002 - the protocol has it
+        warnings: list[str],
+    ) -> dict[int, Box]:
         """Change objects of a relation meta: there is a new one then, in which all ids are the same."""
         there = {each.id: each for each in detections_at(meta)}
         made = {number: change and _changed(there[number], change, warnings) for number, change in changes.items()}
@@ -114,7 +132,7 @@ def _pixels(mask: Any) -> Pixels | None:
     return Pixels(mask.shape[1], mask.shape[0], (mask > _SURE).tobytes())
 
 
-def _box(new: model.Detection) -> Box:
+def _box(new: model.Detection) -> WholeBox:
     rect = new.box
     left, top = round(rect.left), round(rect.top)
     width, height = round(rect.left + rect.width) - left, round(rect.top + rect.height) - top

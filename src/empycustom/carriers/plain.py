@@ -33,6 +33,7 @@ from empycustom.carriers.protocol import (
     Handle,
     ObjectSource,
     Place,
+    Size,
     free_numbers,
     rescaled,
     scaled,
@@ -72,13 +73,14 @@ class _Sources(dict[int, ObjectSource | None]):
     messages = 0  # the API of DL Streamer's messages, once there was one
 
     def __init__(self, ours: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
-        super().__init__({source.api: source for source in ours if source.api})
-        self._others = others
+        self._ours, self._others = tuple(ours), others
+        super().__init__({source.api: source for source in self._ours if source.api})
 
     def __missing__(self, api: int) -> ObjectSource | None:
         if api == message_api():
             self.messages = api
-        found = {source.api: source for source in self._others()}.get(api)
+        late = {source.api: source for source in self._ours}  # some APIs are registered when they are first used
+        found = late.get(api) or {source.api: source for source in self._others()}.get(api)
         self[api] = found
         return found
 
@@ -126,17 +128,17 @@ class PlainCarrier:
 
     def _decode_objects(self, decoded: Frame, objects: list[Any]) -> None:
         warnings: list[str] = []
-        handles = self._read_objects(decoded.metas, objects, warnings)
+        handles = self._read_objects(decoded.metas, decoded.size, objects, warnings)
         if any(handle[0] is not handles[0][0] for handle in handles):
             drop_duplicates(objects, handles, self._sources.order)
         decoded.handles, decoded.warnings = [handles], warnings
 
-    def _read_objects(self, metas: Metas, objects: list[Any], warnings: list[str]) -> list[Handle]:
+    def _read_objects(self, metas: Metas, size: Size, objects: list[Any], warnings: list[str]) -> list[Handle]:
         handles: list[Handle] = []
         for api, run in metas.others:
             source = self._sources[api]
             if source is not None:
-                source.decode(run, objects, handles, warnings)
+                source.decode(run, size, objects, handles, warnings)
         return handles
 
     def add_arrays(self, frame: Frame) -> None:
@@ -149,8 +151,10 @@ class PlainCarrier:
         number = known.get(text) if text else stamp[0] if stamp else None
         if text and (number is None or _is_reshaped(known.size(text), size)):  # it has to be looked at
             return None
-        if metas.others and any(self._sources[api] is not None or api == self._sources.messages for api, _ in metas.others):
-            if metas.has_parent:  # a copy would hold another buffer
+        sources = [self._sources[api] for api, _ in metas.others]
+        if any(sources) or any(api == self._sources.messages for api, _ in metas.others):
+            # A copy would hold another buffer; or others may change what both share.
+            if metas.has_parent or any(getattr(source, "is_shared", False) for source in sources):
                 return None
             metas = copied(address)
         return number, metas
@@ -267,11 +271,17 @@ class PlainCarrier:
         changes.pop(None, None)
         if changes:
             self._change(address, changes, records, (size, frame.size), warnings)
+        adds = self._taker(frame.metas)
         for new in result.new_objects:
-            key, box = self._adds.add(address, new, free, warnings)
-            records[key] = record_of(new, key, box, self._adds)
+            key, box = adds.add(address, new, frame.size, free, warnings)
+            records[key] = record_of(new, key, box, adds)
         if any(PARENT_ID in record for record in records.values()):
             relate(self._there(address)[0], records)
+
+    def _taker(self, metas: Metas) -> ObjectSource:
+        """Return the source that new objects go to."""
+        there = (self._sources[api] for api, _ in metas.others)
+        return next((source for source in there if getattr(source, "takes_new", False)), None) or self._adds
 
     def _settle(self, address: int, records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
         """Let records say where arrays of objects are now: what comes is about the frame as it is.
@@ -279,7 +289,7 @@ class PlainCarrier:
         After a turn the objects' own metadata says it, too: GStreamer leaves angles as they were, and drops masks.
         """
         objects: list[Any] = []
-        handles = self._read_objects(metas_on(address), objects, [])
+        handles = self._read_objects(metas_on(address), sizes[1], objects, [])
         metas = [meta for *_, meta, _ in self._there(address)[0]]
         each = [
             (found, source, meta, number, lost)
@@ -295,7 +305,9 @@ class PlainCarrier:
             complete(found, record, source, lost or {}, sizes, turn)
             steps[source, meta][number] = Change(found, {ROTATION, MASK})
         if turn and turn != UNTURNED:
-            regions |= {(source, meta): source.change(address, meta, step, warnings) for (source, meta), step in steps.items()}
+            regions |= {
+                (source, meta): source.change(address, meta, step, sizes[1], warnings) for (source, meta), step in steps.items()
+            }
         for found, source, meta, number, _ in each:
             key = source.key(number)
             records[key] = record_of(found, key, regions[source, meta][number], source)
@@ -303,7 +315,7 @@ class PlainCarrier:
     def _change(self, address: int, changes: dict[Any, Any], records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
         """Change objects by their indices among all that are there, or remove them (None), with those that repeat them."""
         objects: list[Any] = []
-        handles = self._read_objects(metas_on(address), objects, [])
+        handles = self._read_objects(metas_on(address), sizes[1], objects, [])
         metas = [meta for *_, meta, _ in self._there(address)[0]]
         same = twins(objects, handles)
         steps: dict[tuple[ObjectSource, int], dict[int, Change | None]] = defaultdict(dict)
@@ -324,7 +336,7 @@ class PlainCarrier:
                 recorded.append((key, source, metas[index], number, step.found))
             for twin in same[index]:
                 steps[handles[twin][0], metas[twin]][handles[twin][1]] = step
-        boxes = {(source, meta): source.change(address, meta, step, warnings) for (source, meta), step in steps.items()}
+        boxes = {(source, meta): source.change(address, meta, step, sizes[1], warnings) for (source, meta), step in steps.items()}
         for key, source, meta, number, found in recorded:
             records[key] = record_of(found, key, boxes[source, meta][number], source)
         for key in records:

@@ -15,7 +15,15 @@ from empycustom.native.own_metas import Metas
 
 Handle = tuple[Any, int, tuple[Any, ...], str, Any]  # of an object, see ObjectSource.decode
 Place = tuple[tuple[Any, ...], Any, int, int]  # of an object, see ObjectSource.locate
-Box = tuple[int, int, int, int]
+Box = tuple[float, float, float, float]  # left, top, width and height
+WholeBox = tuple[int, int, int, int]
+Size = tuple[int, int]
+
+
+class Important(str):
+    """A warning that goes to the bus, once, rather than to the log alone: something is missing that the user has to install."""
+
+    __slots__ = ()
 
 
 class Change(NamedTuple):
@@ -141,8 +149,11 @@ class ObjectSource(Protocol):
 
     kind: str
     """Begins the keys of its objects: ``"region"`` of ``region/7``."""
-    api: int
-    """The GType of the API of its metas; 0: this GStreamer has none."""
+
+    @property
+    def api(self) -> int:
+        """The GType of the API of its metas; 0: this GStreamer has none, or none was used yet."""
+
     kept: frozenset[str]
     """The keys of an object of in_meta that its metas hold through all conversions; others go beside the attributes."""
     fixed: int
@@ -150,8 +161,10 @@ class ObjectSource(Protocol):
     can_add: bool
     """New objects may become metas of this kind."""
 
-    def decode(self, metas: Sequence[int], objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
+    def decode(self, metas: Sequence[int], size: Size, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
         """Add the objects of the metas at some addresses to ``objects``, as in_meta has them, and to ``handles``.
+
+        ``size`` is that of the frame, in pixels, here and below: some metas have places in parts of it.
 
         A handle is ``(source, number, state, label, lost)``; ``lost`` is a dict of what a conversion would lose, or None. None of
         it may be shared with the objects, which are the library's.
@@ -166,10 +179,12 @@ class ObjectSource(Protocol):
     def claim(self, meta: int, number: int, free: Iterator[int]) -> int:
         """Give the object with a ``number`` that is 0, or shared, a free one; return the number that it has from now on."""
 
-    def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:
+    def add(self, address: int, found: model.Object, size: Size, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:
         """Add an object, with one of the free numbers; return its key, and the box that is there."""
 
-    def change(self, address: int, meta: int, changes: Mapping[int, Change | None], warnings: list[str]) -> Mapping[int, Box]:
+    def change(
+        self, address: int, meta: int, changes: Mapping[int, Change | None], size: Size, warnings: list[str]
+    ) -> Mapping[int, Box]:
         """Change objects of a meta, by their numbers, which they keep; None: remove the object.
 
         Return the boxes that are there, of those that were changed.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from empycustom.carriers.matching import rounded
-from empycustom.carriers.protocol import ELSEWHERE, NATIVE_NUMBERS, Handle, ObjectSource, Place, Relating, stands_for
+from empycustom.carriers.protocol import ELSEWHERE, NATIVE_NUMBERS, Box, Handle, ObjectSource, Place, Relating, stands_for
 from empycustom.model import keys, wire
 from empycustom.model import values as model
 from empycustom.model.arrays import EMBEDDING, IN_BOX, PARENT_ID, ROTATION, UNIQUE_ID
@@ -40,7 +40,7 @@ def opened(records: dict[str, Any], handle: Handle, place: Place, shared: Any, f
     return record
 
 
-def record_of(found: Any, key: str, box: tuple[int, int, int, int], source: ObjectSource) -> dict[str, Any]:
+def record_of(found: Any, key: str, box: Box, source: ObjectSource) -> dict[str, Any]:
     """Return the entry for a new object, which has a ``box`` in its own metadata."""
     own = source.kept | _OWN_KEYS
     record = {name: value for name, value in found.items() if name not in own and value != _DEFAULTS.get(name)}

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from empycustom.carriers.protocol import NATIVE_NUMBERS, Box, Change, Handle, Place, carried, lost_its_number, number_parents
+from empycustom.carriers.protocol import (
+    NATIVE_NUMBERS,
+    Box,
+    Change,
+    Handle,
+    Place,
+    Size,
+    WholeBox,
+    carried,
+    lost_its_number,
+    number_parents,
+)
 from empycustom.model import values as model
 from empycustom.model.arrays import PARENT_ID
 from empycustom.model.keys import BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, TRACK_ID
@@ -43,7 +54,7 @@ class Regions:
     fixed = 3
     can_add = True
 
-    def decode(self, metas: Sequence[int], objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:
+    def decode(self, metas: Sequence[int], size: Size, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:  # noqa: ARG002 - the protocol has it
         """Add the objects of regions."""
         begin, parents = len(objects), set()
         for state in map(region_at, metas):
@@ -74,7 +85,7 @@ class Regions:
         set_region_id(meta, number)
         return number
 
-    def add(self, address: int, found: model.Object, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:
+    def add(self, address: int, found: model.Object, size: Size, free: Iterator[int], warnings: list[str]) -> tuple[str, Box]:  # noqa: ARG002 - the protocol has it
         """Add an object as a region with an id of its own."""
         number, box = next(free), _box(found, warnings)
         params = [*_detection(found), *_tracking(found), *_classifications(found)]
@@ -85,7 +96,14 @@ class Regions:
         """Let a region be a part of another one."""
         set_region_parent(meta, parent)
 
-    def change(self, address: int, meta: int, changes: Mapping[int, Change | None], warnings: list[str]) -> dict[int, Box]:
+    def change(
+        self,
+        address: int,
+        meta: int,
+        changes: Mapping[int, Change | None],
+        size: Size,  # noqa: ARG002 - the protocol has it
+        warnings: list[str],
+    ) -> dict[int, Box]:
         """Change the object of a region, or remove it; parameters of others stay."""
         ((number, change),) = changes.items()
         if change is None:
@@ -116,7 +134,7 @@ class Regions:
         return {number: region_at(meta)[3:7]}
 
 
-def _box(found: Mapping[str, Any], warnings: list[str]) -> Box:
+def _box(found: Mapping[str, Any], warnings: list[str]) -> WholeBox:
     """Return the box of an object as a region can have it."""
     rect = box_of_object(found)
     left, top = max(0, round(rect.left)), max(0, round(rect.top))

@@ -11,13 +11,14 @@ from typing import Any
 
 from empycustom.carriers.analytics import Analytics
 from empycustom.carriers.deepstream import DeepStreamCarrier
+from empycustom.carriers.hailo import Hailo
 from empycustom.carriers.plain import PlainCarrier
 from empycustom.carriers.protocol import Carrier, ObjectSource
 from empycustom.carriers.regions import Regions
 from empycustom.errors import MetadataError
 
 GROUP = "empycustom.object_sources"
-SOURCES: tuple[type[ObjectSource], ...] = (Analytics, Regions)  # the first that can add objects gets the new ones
+SOURCES: tuple[type[ObjectSource], ...] = (Analytics, Regions, Hailo)  # the first that can add objects gets the new ones
 _METHODS = ("decode", "locate", "key", "claim", "add", "change")
 
 

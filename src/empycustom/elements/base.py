@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 from empycustom.buffers.callback import Borrowed, Given
-from empycustom.carriers.protocol import Frame
+from empycustom.carriers.protocol import Frame, Important
 from empycustom.elements.failures import post_error, post_info, post_warning
 from empycustom.elements.frames import FrameFormat, FrameReader
 from empycustom.elements.properties import Property
@@ -331,6 +331,8 @@ class VideoTransform(PyTransform):
         for warning in warnings:
             if warning not in self.reported:
                 self.reported.add(warning)
+                if isinstance(warning, Important):
+                    post_warning(self, MetadataError(warning))
                 self.log(WARNING, f"{warning}{f' (first at {frame})' if frame else ''}", "warn")
 
     def last_text(self) -> str | None:

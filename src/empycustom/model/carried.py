@@ -43,10 +43,10 @@ _TYPES: Final = {"float32": "<f4", "float16": "<f2"}
 # Arrays of objects.
 
 
-def pack(found: Mapping[str, Any], region: Sequence[int] | None = None) -> dict[str, Any]:
+def pack(found: Mapping[str, Any], region: Sequence[float] | None = None) -> dict[str, Any]:
     """Return the arrays and the rotation of an object of in_meta as they are in the JSON on buffers; empty: it has none.
 
-    ``region`` is the box in whole pixels that the object's own metadata has, where elements move that.
+    ``region`` is the box in pixels that the object's own metadata has, where elements move that.
     """
     packed: dict[str, Any] = {}
     if IN_BOX.isdisjoint(found):

@@ -147,6 +147,7 @@ CLASSIFIER_DICT = Object(
         "num_labels": found(INT, "number of labels", default=0, computed=lambda made: len(made[LABELS])),
         "unique_component_id": found(INT, "number of the element that classified the object; 0: unknown", default=0),
         LABELS: found(Array(LABEL_DICT), "the labels", default=[], blank=is_nothing),
+        "classifier_type": _special(Text(), "what it classifies, such as `color`: of elements of Hailo's, and for them"),
     },
     name="Classifier",
     description="The labels that one classifier gave to an object.",

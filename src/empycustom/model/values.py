@@ -45,10 +45,11 @@ class Label(NamedTuple):
 
 
 class Classification(NamedTuple):
-    """The labels of one classifier; ``component_id`` is the number of its element, 0: unknown."""
+    """The labels of one classifier; ``component_id`` is the number of its element, 0: unknown; ``kind`` is what it classifies."""
 
     labels: tuple[Label, ...]
     component_id: int = 0
+    kind: str = ""
 
 
 class Detection(NamedTuple):

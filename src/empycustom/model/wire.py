@@ -51,7 +51,7 @@ LARGEST = 2**31 - 1
 _LEFT, _TOP, _WIDTH, _HEIGHT = keys.BOX_DICT.fields
 (_DISPLAY_TEXT,) = keys.TEXT_DICT.fields
 _NUM_CLASSES, _NAME, _CLASS, _LABEL_ID, _PROBABILITY = keys.LABEL_DICT.fields
-_NUM_LABELS, _COMPONENT, _LABELS = keys.CLASSIFIER_DICT.fields
+_NUM_LABELS, _COMPONENT, _LABELS, _KIND = keys.CLASSIFIER_DICT.fields
 _OF_BATCH = [name for name, its in keys.FRAME_DICT.fields.items() if isinstance(its, keys.Key) and its.by == "DeepStream"]
 
 
@@ -101,7 +101,8 @@ def classifier_dict(each: Classification) -> model.Classifier:
         }
         for label in each.labels
     ]
-    return cast("model.Classifier", {_NUM_LABELS: len(labels), _COMPONENT: each.component_id, _LABELS: labels})
+    made = {_NUM_LABELS: len(labels), _COMPONENT: each.component_id, _LABELS: labels}
+    return cast("model.Classifier", {**made, _KIND: each.kind} if each.kind else made)
 
 
 def detection_of(found: Mapping[str, Any]) -> Detection:
@@ -132,7 +133,7 @@ def label_names(found: Mapping[str, Any]) -> list[str]:
 
 def _classification(each: Mapping[str, Any]) -> Classification:
     labels = (Label(info[_NAME], info[_PROBABILITY], info[_CLASS], info[_LABEL_ID], info[_NUM_CLASSES]) for info in each[_LABELS])
-    return Classification(tuple(labels), each[_COMPONENT])
+    return Classification(tuple(labels), each[_COMPONENT], each.get(_KIND) or "")
 
 
 # Numbers of others, cleaned.

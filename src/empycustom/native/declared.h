@@ -178,6 +178,7 @@ const GstMetaInfo *gst_meta_register_custom(const char *name, const char **tags,
 gboolean gst_meta_api_type_has_tag(GType api, GQuark tag);
 address gst_buffer_add_custom_meta(address buffer, const char *name);
 typedef struct { GstMeta meta; address structure; } GstCustomMeta;
+typedef struct { GstMeta meta; address main_object, owners; } GstHailoMeta; /* of Hailo: a shared_ptr of C++ */
 address gst_custom_meta_get_structure(address meta);
 GstVideoRegionOfInterestMeta *gst_buffer_add_video_region_of_interest_meta(
     address buffer, const char *type, unsigned x, unsigned y, unsigned w, unsigned h);
