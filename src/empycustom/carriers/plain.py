@@ -51,6 +51,7 @@ from empycustom.carriers.records import (
     renumber,
     turn_of,
 )
+from empycustom.carriers.sources import Sources
 from empycustom.errors import MetadataError
 from empycustom.model import keys, wire
 from empycustom.model import values as model
@@ -61,33 +62,9 @@ from empycustom.model.serialize import shorten
 from empycustom.model.turns import UNTURNED
 from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note
-from empycustom.native.gva import message_api
 from empycustom.native.masks import has_masks
 from empycustom.native.metas import remove_meta
 from empycustom.native.own_metas import META_NAME, NO_METAS, JsonMeta, Metas, check_writable, copied, frame_num_at, metas_on
-
-
-class _Sources(dict[int, ObjectSource | None]):
-    """The sources of objects by the API of their metas. What is not known is looked for among those of ``others``, once."""
-
-    messages = 0  # the API of DL Streamer's messages, once there was one
-
-    def __init__(self, ours: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
-        self._ours, self._others = tuple(ours), others
-        super().__init__({source.api: source for source in self._ours if source.api})
-
-    def __missing__(self, api: int) -> ObjectSource | None:
-        if api == message_api():
-            self.messages = api
-        late = {source.api: source for source in self._ours}  # some APIs are registered when they are first used
-        found = late.get(api) or {source.api: source for source in self._others()}.get(api)
-        self[api] = found
-        return found
-
-    @property
-    def order(self) -> list[ObjectSource]:
-        """All that are in use, ours first."""
-        return [source for source in self.values() if source]
 
 
 class PlainCarrier:
@@ -97,7 +74,7 @@ class PlainCarrier:
 
     def __init__(self, sources: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
         self._json = JsonMeta()
-        self._sources = _Sources(sources, others)
+        self._sources = Sources(sources, others)
         self._adds = next(source for source in self._sources.order if source.can_add)
 
     def accepts(self, metas: Metas) -> bool:  # noqa: ARG002 - the protocol has it
@@ -151,10 +128,8 @@ class PlainCarrier:
         number = known.get(text) if text else stamp[0] if stamp else None
         if text and (number is None or _is_reshaped(known.size(text), size)):  # it has to be looked at
             return None
-        sources = [self._sources[api] for api, _ in metas.others]
-        if any(sources) or any(api == self._sources.messages for api, _ in metas.others):
-            # A copy would hold another buffer; or others may change what both share.
-            if metas.has_parent or any(getattr(source, "is_shared", False) for source in sources):
+        if metas.others and self._sources.know(metas):
+            if metas.has_parent or self._sources.are_shared(metas):  # a copy would hold another buffer, or what others may change
                 return None
             metas = copied(address)
         return number, metas
@@ -271,17 +246,12 @@ class PlainCarrier:
         changes.pop(None, None)
         if changes:
             self._change(address, changes, records, (size, frame.size), warnings)
-        adds = self._taker(frame.metas)
+        adds = self._sources.taker(frame.metas) or self._adds
         for new in result.new_objects:
             key, box = adds.add(address, new, frame.size, free, warnings)
             records[key] = record_of(new, key, box, adds)
         if any(PARENT_ID in record for record in records.values()):
             relate(self._there(address)[0], records)
-
-    def _taker(self, metas: Metas) -> ObjectSource:
-        """Return the source that new objects go to."""
-        there = (self._sources[api] for api, _ in metas.others)
-        return next((source for source in there if getattr(source, "takes_new", False)), None) or self._adds
 
     def _settle(self, address: int, records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
         """Let records say where arrays of objects are now: what comes is about the frame as it is.

@@ -142,6 +142,10 @@ class ObjectSource(Protocol):
     An object has a *number* there, which copies and conversions keep, and a *state*, a tuple by which it is found again on a
     buffer.
 
+    Three attributes may be there and true: ``is_renumbered`` (elements may number the objects anew), ``is_shared`` (copies of a
+    buffer have the same objects, which others may change), ``takes_new`` (new objects on a buffer with such a meta become metas
+    of this kind, whatever ``can_add`` is).
+
     What an object has beside its box (``SPECIAL`` in ``model/arrays.py``: rotation, key points, mask, embedding, numbers) is in
     our own record of it, which is what counts. A source whose metas can hold some of it as well reads it in ``decode``, as
     in_meta has it, where others wrote it, and writes it in ``add`` and ``change`` beside our record, for others to read.
