@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from empycustom.errors import FrameError as FrameError
     from empycustom.library.declared import Option as Option
     from empycustom.library.shared import shared as shared
+    from empycustom.session.attach import attach as attach
     from empycustom.session.process import process as process
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "attach": "empycustom.session.attach",
     "map_frame": "empycustom.buffers.mapping",
     "Option": "empycustom.library.declared",
     "shared": "empycustom.library.shared",
@@ -55,8 +57,8 @@ _HOMES = {
     "FrameClosedError": "empycustom.errors",
 }
 __all__ = [
-    "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "Option", "__version__", "document", "from_detections",
-    "from_keypoints", "map_frame", "process", "register", "shared", "to_detections", "to_keypoints",
+    "EmPyCustomError", "EndOfStream", "FrameClosedError", "FrameError", "Option", "__version__", "attach", "document",
+    "from_detections", "from_keypoints", "map_frame", "process", "register", "shared", "to_detections", "to_keypoints",
 ]  # fmt: skip
 
 prefer_libgcc()  # before anything of the package loads GStreamer

@@ -41,7 +41,19 @@ def _fill_in(module: Any) -> None:
         for name in dir(module):
             if name[0].isupper() and not name.isupper():  # neither a function nor a constant
                 with suppress(Exception):  # what cannot be made here is not used here
-                    getattr(module, name)
+                    _mend(module, name, getattr(module, name))
+
+
+def _mend(module: Any, name: str, made: Any) -> None:
+    """Let a module have its own class where PyGObject took one without functions and fields, which it may have made before.
+
+    It makes such a class of an element's base class when a program gets the element (an ``identity``, a ``capsfilter``) while
+    the module of the base class is not loaded.
+    """
+    if hasattr(made, "__gtype__") and not made.__module__.startswith("gi."):
+        made.__gtype__.pytype = None
+        delattr(module, name)
+        getattr(module, name)
 
 
 GLib = _load("GLib")

@@ -1,4 +1,4 @@
-"""docs/errors.md: the messages of the commands and of empycustom.process."""
+"""docs/errors.md: the messages of the commands, of empycustom.process and of empycustom.attach."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from error_rows import compare
 
 import empycustom
-from empycustom.errors import LaunchError, PropertyError, SourceError
-from empycustom.session import process
+from empycustom.errors import FrameError, LaunchError, LibraryError, PropertyError, SourceError
+from empycustom.gstreamer import Gst
+from empycustom.session import attach, process
 
 GOOD = "def process_ip(b, m, o):\n    return []\n"
 
@@ -192,9 +193,10 @@ def test_the_end_and_videos(tmp_path, library):
     )
 
 
-def test_in_a_program(monkeypatch, tmp_path):
+def test_in_a_program(monkeypatch, tmp_path, caplog):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(process, "_GRACE_S", 0.3)
+    monkeypatch.setattr(attach, "_GRACE_S", 0.3)
     for name in ("a.mp4", "b.mp4"):
         Path(name).write_bytes(b"nothing" * 100)
     refused = [
@@ -206,23 +208,43 @@ def test_in_a_program(monkeypatch, tmp_path):
         lambda: empycustom.process("test", workers=-1),
         lambda: empycustom.process("test", reload="yes"),
         lambda: empycustom.process("test", ["a.py", "b.py"], options=[None]),
+        lambda: empycustom.attach(None, late),
+        lambda: empycustom.attach(pad_with("audio/x-raw"), late),
+        lambda: empycustom.attach(pad_with("video/x-raw"), make),
     ]
-    messages = []
-    for call in refused:
-        with pytest.raises((SourceError, PropertyError)) as caught:
-            call()
-        messages.append(str(caught.value))
-
-    free = threading.Event()
+    free, messages = threading.Event(), []
 
     def late(_buffer, in_meta, _options):
         if in_meta["frame"][0]["frame_num"]:
             free.wait(60)
+
+    def make(buffer, _in_meta, _options):
+        return buffer, None
+
+    make.__name__ = "process"
+    for call in refused:
+        with pytest.raises((SourceError, PropertyError, FrameError, LibraryError)) as caught:
+            call()
+        messages.append(str(caught.value))
 
     results = empycustom.process("test", late)
     next(results)
     time.sleep(0.1)
     with pytest.raises(LaunchError) as caught:
         results.close()
+    pipeline = Gst.parse_launch("videotestsrc ! video/x-raw,format=RGB ! fakesink name=end")
+    empycustom.attach(pipeline.get_by_name("end").get_static_pad("sink"), late)
+    pipeline.set_state(Gst.State.PLAYING)
+    time.sleep(0.3)
+    attach._close_all()  # as at the end of the program
     free.set()
-    compare("In a program", [*messages, str(caught.value)])
+    pipeline.set_state(Gst.State.NULL)
+    compare("In a program", [*messages, str(caught.value), caplog.messages[-1]])
+
+
+def pad_with(caps):
+    pad = Gst.Pad.new("pad", Gst.PadDirection.SRC)
+    pad.set_active(True)
+    pad.push_event(Gst.Event.new_stream_start("id"))
+    pad.push_event(Gst.Event.new_caps(Gst.Caps.from_string(caps)))
+    return pad

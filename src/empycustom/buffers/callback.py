@@ -14,6 +14,7 @@ from empycustom.errors import NativeError
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, GObject, Gst, GstVideo, load_allocators
 from empycustom.native.fastpath import boxed_address, boxed_constructor
 from empycustom.native.memory import AutoMap, reference
+from empycustom.native.objects import set_boxed
 from empycustom.native.shared import allocator_type, for_everybody
 
 
@@ -57,6 +58,13 @@ def wrap(buffer: Any) -> Any:
     """Make a Buffer of a ``Gst.Buffer``, in place, and return it."""
     buffer.__class__ = Buffer
     return buffer
+
+
+def object_at(address: int) -> Any:
+    """Return PyGObject's ``Gst.Buffer`` of the buffer at an address, which has a reference of its own."""
+    value = GObject.Value(Gst.Buffer)
+    set_boxed(hash(value), address)
+    return value.get_boxed()
 
 
 class Borrowed:

@@ -319,7 +319,7 @@ class VideoTransform(PyTransform):
         for doubt in frame.doubts:
             if doubt not in self.reported:
                 self.reported.add(doubt)
-                if reason := reason_for(doubt, self.sinkpad):
+                if reason := reason_for(doubt, self.input_pad):
                     post_warning(self, MetadataError(reason))
 
     def warn(self, warnings: Sequence[str], address: int = 0) -> None:
@@ -372,26 +372,39 @@ class VideoTransform(PyTransform):
         post_info(self, why)
         self._until_end = self.work, self.work_transform
         self.set_work(_refuse_buffer, _refuse_buffer)
-        self.srcpad.push_event(Gst.Event.new_eos())
+        self.push_end()
         return FLOW_EOS
+
+    def push_end(self) -> None:
+        """Let what is downstream know that the stream has ended."""
+        self.srcpad.push_event(Gst.Event.new_eos())
 
     def failed(self, error: BaseException) -> int:
         """Report what the work on a buffer raised: also that somebody left a debugger, which ends the stream well."""
         found = error_to_report(error)
         return self.end_stream(found) if isinstance(found, DebuggerLeftError) else super().failed(found)
 
-    def do_sink_event(self, event: Any) -> bool:
+    @property
+    def input_pad(self) -> Any:
+        """The pad that frames come to."""
+        return self.sinkpad
+
+    def take_note(self, event: Any) -> bool:
+        """Read what an event says about the frames behind it; return whether it goes on: nothing comes behind the end."""
         if self._until_end:
             if event.type == Gst.EventType.FLUSH_STOP:  # whoever seeks wants to see more
                 self.set_work(*self._until_end)
                 self._until_end = None
             elif event.type & Gst.EventTypeFlags.SERIALIZED:
-                return True  # nothing comes behind the end
+                return False
         if event.type == Gst.EventType.STREAM_START:
             self.frames.restart()
         elif event.type == Gst.EventType.SEGMENT:
-            self.frames.set_segment(event.parse_segment(), self.sinkpad)
+            self.frames.set_segment(event.parse_segment(), self.input_pad)
         elif origin := origin_in(event):
             self.frames.set_source(*origin)
             self.frames.continue_numbers()
-        return bool(GstBase.BaseTransform.do_sink_event(self, event))
+        return True
+
+    def do_sink_event(self, event: Any) -> bool:
+        return not self.take_note(event) or bool(GstBase.BaseTransform.do_sink_event(self, event))

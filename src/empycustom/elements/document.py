@@ -37,7 +37,7 @@ def document(frame: Any, where: Any = None) -> dict[str, Any]:
     reader.restart()
     reader.format = _format_of(caps)
     if segment is not None:
-        reader.set_segment(segment, _sink_of(pad))
+        reader.set_segment(segment, pad)
     if pad is not None and (origin := origin_of(pad)):
         reader.set_source(*origin)
     decoded = reader.decode(hash(buffer))
@@ -56,14 +56,6 @@ def _seen(frame: Any, where: Any) -> tuple[Any, Any, Any, Any]:
     if not isinstance(buffer, Gst.Buffer):
         raise FrameError(f"document needs a Gst.Sample or a Gst.Buffer, not a {type(frame).__name__}.")
     return buffer, caps, segment, pad
-
-
-def _sink_of(pad: Any) -> Any:
-    """Return the pad at which frames arrive that are seen at ``pad``; None where that is not known."""
-    if pad is None or pad.get_direction() == Gst.PadDirection.SINK:
-        return pad
-    element = pad.get_parent_element()
-    return element.sinkpads[0] if element and len(element.sinkpads) == 1 else None
 
 
 def _reader() -> FrameReader:

@@ -17,13 +17,19 @@ from empycustom.model.values import NO_PTS
 
 
 def upstream_of(pad: Any) -> Iterator[Any]:
-    """Yield the elements upstream of a sink pad, the next one first, up to a source, or one that makes one stream of several."""
-    while (source := _before(pad)) is not None:
+    """Yield the elements upstream of a sink pad, the next one first, up to a source, or one that makes one stream of several.
+
+    Of a source pad, its own element is the next one.
+    """
+    source = pad if pad.direction == Gst.PadDirection.SRC else _before(pad)
+    while isinstance(source, Gst.GhostPad):  # what leaves a bin leaves the element whose pad it stands for
+        source = source.get_target()
+    while source is not None:
         sinks = _linked_inside(source)
         if len(sinks) != 1:
             return
         yield source.get_parent_element()
-        pad = sinks[0]
+        source = _before(sinks[0])
 
 
 def _before(pad: Any) -> Any:

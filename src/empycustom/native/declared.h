@@ -31,6 +31,7 @@ address g_atomic_rc_box_alloc0(size_t size);
 address g_atomic_rc_box_acquire(address box);
 void g_atomic_rc_box_release(address box);
 GQuark g_quark_from_string(const char *text);
+void g_value_set_boxed(address value, address boxed);
 void g_value_set_static_string(address value, const char *text);
 unsigned g_signal_lookup(const char *name, GType type);
 unsigned long g_signal_handler_find(address object, int mask, unsigned signal, GQuark detail, address closure, address function, address data);
@@ -126,7 +127,10 @@ int gst_buffer_pool_acquire_buffer(address pool, address *buffer, address params
 
 /* Pads: what goes through them */
 typedef struct { GstMiniObject mini_object; int type; uint64_t timestamp; unsigned seqnum; } GstEvent;
-typedef struct { int type; unsigned long id; address data; uint64_t offset; unsigned size; } GstPadProbeInfo;
+typedef struct {
+    int type; unsigned long id; address data; uint64_t offset; unsigned size;
+    union { address reserved[4]; struct { int flow_ret; } abi; } ABI;
+} GstPadProbeInfo;
 unsigned long gst_pad_add_probe(address pad, int mask, void *callback, address user_data, void *destroy);
 void gst_pad_remove_probe(address pad, unsigned long id);
 void gst_pad_set_chain_function_full(address pad, void *function, void *user_data, void *destroy);
@@ -136,6 +140,9 @@ gboolean gst_pad_start_task(address pad, void *function, void *user_data, void *
 gboolean gst_pad_pause_task(address pad);
 gboolean gst_pad_stop_task(address pad);
 int gst_pad_push(address pad, address buffer);
+int gst_pad_chain(address pad, address buffer);
+unsigned gst_buffer_list_length(address list);
+address gst_buffer_list_get(address list, unsigned index);
 typedef struct { GstMiniObject mini_object; int type; } GstQuery;
 void gst_query_parse_latency(address query, gboolean *live, uint64_t *least, uint64_t *most);
 void gst_query_set_latency(address query, gboolean live, uint64_t least, uint64_t most);

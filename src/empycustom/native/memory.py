@@ -6,7 +6,8 @@ Mapping is four times as fast as through PyGObject, and able to keep the memory 
 from __future__ import annotations
 
 import ctypes
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from sys import getrefcount
 from typing import Any
@@ -42,6 +43,16 @@ def unref(address: int) -> None:
 def reference(address: int) -> object:
     """Return an object that holds a reference to the buffer or the memory at ``address`` for as long as it lives."""
     return ffi.gc(gst.gst_mini_object_ref(ffi.cast(POINTER, address)), gst.gst_mini_object_unref)
+
+
+@contextmanager
+def uncounted(address: int) -> Iterator[None]:
+    """Leave out one of the references to the buffer at an address for a while, so that another owner may write it."""
+    unref(address)
+    try:
+        yield
+    finally:
+        gst.gst_mini_object_ref(ffi.cast(POINTER, address))
 
 
 def memory_count(address: int) -> int:

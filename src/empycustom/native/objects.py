@@ -34,6 +34,11 @@ def keep_until_exit(address: int) -> None:
         address = gst.gst_object_get_parent(address)  # a reference of one's own
 
 
+def set_boxed(value: int, boxed: int) -> None:
+    """Let the GValue at an address, which is of a boxed type, hold what lies at another one, with a reference of its own."""
+    glib.g_value_set_boxed(value, boxed)
+
+
 def listener_check(address: int, signal: str) -> Callable[[], int]:
     """Return a function that returns whether anybody is connected to a signal of the object at ``address``: 0 if nobody is."""
     (class_address,) = _class_of(address)

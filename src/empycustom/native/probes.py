@@ -1,4 +1,4 @@
-"""Pad probes: buffers that go through a pad are counted or get another time, caps keep their frame rate.
+"""Pad probes: buffers that go through a pad are counted, get another time, or are worked on; caps keep their frame rate.
 
 A probe of PyGObject's has a reference of its own, so that its buffer cannot be written, and it cannot be replaced. It also
 costs three times as much.
@@ -14,10 +14,11 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from empycustom.native.loading import ffi, gst, reader, writer
+from empycustom.native.loading import POINTER, address_of, ffi, gst, reader, writer
 
-_BUFFER, _EVENT = 1 << 4, 1 << 6  # GstPadProbeType: a buffer, an event that goes downstream
-_PASS, _REMOVE = 1, 2  # GstPadProbeReturn
+_BUFFER, _LIST, _EVENT = 1 << 4, 1 << 5, 1 << 6  # GstPadProbeType: a buffer, a list of them, an event that goes downstream
+_DROP, _PASS, _REMOVE, _HANDLED = 0, 1, 2, 4  # GstPadProbeReturn
+_OK, _DROPPED = 0, 100  # GstFlowReturn, and GST_BASE_TRANSFORM_FLOW_DROPPED
 _CAPS = 12814  # GstEventType
 _NONE = (1 << 64) - 1  # GST_CLOCK_TIME_NONE
 _NULL: Any = ffi.NULL
@@ -28,6 +29,7 @@ _type_of = reader("GstEvent", "type")
 _write_times = writer("GstBuffer", "pts", "dts", "duration")
 
 _callbacks: dict[int, Callable[[Any], int]] = {}
+_when_freed: dict[int, Callable[[], None]] = {}  # what to call where a pad is freed before its probe is removed
 _numbers = count(1)
 
 # The pts and the duration that a buffer gets, in ns; (): it keeps its own; None: the probe is removed.
@@ -42,19 +44,30 @@ def _on_probe(_pad: int, info: Any, number: int, callbacks: dict[int, Callable[[
 
 
 @ffi.callback("void(uintptr_t)")  # type: ignore[untyped-decorator]
-def _forget(number: int, callbacks: dict[int, Callable[[Any], int]] = _callbacks) -> None:
+def _forget(
+    number: int,
+    callbacks: dict[int, Callable[[Any], int]] = _callbacks,
+    when_freed: dict[int, Callable[[], None]] = _when_freed,
+) -> None:
     callbacks.pop(number, None)
+    freed = when_freed.pop(number, None)
+    if freed:
+        freed()
 
 
 atexit.register(_callbacks.clear)
+atexit.register(_when_freed.clear)
 
 
-def _add(pad: int, kind: int, callback: Callable[[Any], int]) -> Callable[[], None]:
+def _add(pad: int, kind: int, callback: Callable[[Any], int], freed: Callable[[], None] | None = None) -> Callable[[], None]:
     number = next(_numbers)
     _callbacks[number] = callback
+    if freed:
+        _when_freed[number] = freed
     probe = gst.gst_pad_add_probe(pad, kind, _on_probe, number, _forget)
 
     def remove() -> None:
+        _when_freed.pop(number, None)
         if number in _callbacks:
             gst.gst_pad_remove_probe(pad, probe)
 
@@ -135,6 +148,46 @@ def replace_times(pad: int, times_of: Callable[[int | None, int | None], NewTime
         return _PASS
 
     return _add(pad, _BUFFER, replace)
+
+
+def let_work(pad: int, work: Callable[[int], int], freed: Callable[[], None], *, is_source: bool) -> Callable[[], None]:
+    """Let ``work`` have each buffer at the pad at an address, which can be written, by its address.
+
+    Where somebody else has the same buffer, a twin takes its place. ``work`` returns a GstFlowReturn: with OK the buffer goes
+    on, with DROPPED it does not, and upstream does not see that; any other one ends it here, and is upstream's. The buffers of a
+    list come one by one. ``freed`` is called where the pad is freed before.
+
+    Returns a function that ends it; the pad has to be there when that is called.
+    """
+    give = gst.gst_pad_push if is_source else gst.gst_pad_chain
+
+    def on_data(info: Any) -> int:
+        if not info.type & _BUFFER:
+            return _handled(info, _give_each(info.data, pad, give))
+        info.data = gst.gst_mini_object_make_writable(info.data)
+        flow = work(info.data)
+        if flow == _OK:
+            return _PASS
+        return _DROP if flow == _DROPPED else _handled(info, flow)
+
+    return _add(pad, _BUFFER | _LIST, on_data, freed)
+
+
+def _handled(info: Any, flow: int) -> int:
+    """End what a probe has got here; ``flow`` is what upstream gets."""
+    gst.gst_mini_object_unref(ffi.cast(POINTER, info.data))
+    info.ABI.abi.flow_ret = flow
+    return _HANDLED
+
+
+def _give_each(buffers: int, pad: int, give: Callable[[int, int], int]) -> int:
+    """Give the buffers of a list to a pad, as GStreamer does where an element takes no lists; probes see them again."""
+    for index in range(gst.gst_buffer_list_length(buffers)):
+        buffer = gst.gst_mini_object_ref(ffi.cast(POINTER, gst.gst_buffer_list_get(buffers, index)))
+        flow = give(pad, address_of(buffer))
+        if flow != _OK:
+            return flow
+    return _OK
 
 
 class FixedFrameRate:

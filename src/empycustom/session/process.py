@@ -7,9 +7,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
-from os import PathLike
-from pathlib import Path
+from functools import cache
 from time import monotonic
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -20,23 +18,20 @@ from empycustom.config.launch import AIMETA, describe
 from empycustom.config.streams import library_stage, plain_stream
 from empycustom.elements import register
 from empycustom.elements.document import DocumentResult
-from empycustom.elements.empycustom import PROPERTIES
 from empycustom.elements.frames import FrameFormat
-from empycustom.elements.properties import options_text
 from empycustom.errors import BELOW, EmPyCustomError, FrameClosedError, LaunchError, PropertyError
 from empycustom.frames.formats import check_format
 from empycustom.frames.frame import RESULT_CLOSED, MappedFrame
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
 from empycustom.session.inputs import AHEAD, Input, input_of
+from empycustom.session.libraries import configure, library_of, text_of
 from empycustom.session.parts import Report, build, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.upright import keep_upright
-from empycustom.text import as_text
 
 _log = logging.getLogger("empycustom")
 _LAST = "results"  # the name of the sink that returns frames
-_PROPERTIES = {item.name.replace("-", "_"): item for item in PROPERTIES}
 _Used: TypeAlias = "list[tuple[Any, dict[str, str | None]]]"  # libraries, and what properties of their elements are set to
 _GRACE_S = 10.0  # how long elements may take to stop when a program leaves early
 
@@ -126,8 +121,7 @@ def process(
 def _for_each(argument: str, value: Any, libraries: int) -> list[str | None]:
     """Return what a property of each library is set to, as text. Raises PropertyError."""
     is_list = isinstance(value, (list, tuple))
-    text_of = options_text if argument == "options" else partial(_PROPERTIES[argument].text_of, argument)
-    texts = [text_of(each) for each in (value if is_list else [value])]
+    texts = [text_of(argument, each) for each in (value if is_list else [value])]
     if is_list and len(texts) != libraries:
         what = f"{argument}: there are not as many values as libraries ({len(texts)} and {libraries})"
         raise PropertyError(f"{what}; give one for all, or a list with one for each", name=argument)
@@ -251,8 +245,10 @@ class _Playing(Owner):
     def __init__(self, video: Input, libraries: _Used, format: str | None) -> None:
         register()
         pipeline = build(" ".join(_tokens(video, len(libraries), format)))
-        for number, (library, texts) in enumerate(libraries):
-            _configure(pipeline.get_by_name(f"empycustom{number}"), library, texts)
+        for number, (given, texts) in enumerate(libraries):
+            library = library_of(given)
+            in_place = works_in_place(library, elsewhere=texts["workers"] != "0")
+            configure(pipeline.get_by_name(f"empycustom{number}"), library, texts, in_place=in_place)
         self._video = video
         self._last = pipeline.get_by_name(_LAST)
         self.documents = _documents_at(self._last.get_static_pad("sink"), pipeline.get_by_name(AIMETA))
@@ -384,17 +380,3 @@ def _launch_error(report: Report) -> LaunchError:
     error = LaunchError(f"{report.element}: {report.advised}")
     error.details = report.details
     return error
-
-
-def _configure(element: Any, library: Any, texts: Mapping[str, str | None]) -> None:
-    """Set the properties with which an element runs a library."""
-    if isinstance(library, PathLike):
-        library = as_text(Path(library))
-    element.set_property("in-place", works_in_place(library, elsewhere=texts["workers"] != "0"))
-    if isinstance(library, str):
-        element.set_property("custom-lib", library)
-    else:
-        element.library = library
-    for argument, text in texts.items():
-        if text is not None:
-            Gst.util_set_object_arg(element, argument.replace("_", "-"), text)

@@ -1,0 +1,37 @@
+"""Elements as programs ask for them: a library, and arguments that are properties by other names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from empycustom.elements.empycustom import PROPERTIES
+from empycustom.elements.properties import options_text
+from empycustom.gstreamer import Gst
+from empycustom.text import as_text
+
+_PROPERTIES = {item.name.replace("-", "_"): item for item in PROPERTIES}
+
+
+def text_of(argument: str, value: Any) -> str | None:
+    """Return the value of an argument as text, as GStreamer reads it; None: it is not set. Raises PropertyError."""
+    return options_text(value) if argument == "options" else _PROPERTIES[argument].text_of(argument, value)
+
+
+def library_of(given: Any) -> Any:
+    """Return a library as elements take it: paths are texts."""
+    return as_text(Path(given)) if isinstance(given, PathLike) else given
+
+
+def configure(element: Any, library: Any, texts: Mapping[str, str | None], *, in_place: bool) -> None:
+    """Set the properties with which an element runs a library."""
+    element.set_property("in-place", in_place)
+    if isinstance(library, str):
+        element.set_property("custom-lib", library)
+    else:
+        element.library = library
+    for argument, text in texts.items():
+        if text is not None:
+            Gst.util_set_object_arg(element, argument.replace("_", "-"), text)
