@@ -9,8 +9,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any
 
-from empycustom.elements.at_pad import AtPad, check_caps, name_of
-from empycustom.errors import CallbackMissingError, EmPyCustomError, PropertyError
+from empycustom.elements.at_pad import AtPad, check_caps, name_of, without_process_ip
+from empycustom.errors import EmPyCustomError, PropertyError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
 from empycustom.session.libraries import configure, library_of, text_of
@@ -91,13 +91,7 @@ def attach(
     if caps:
         check_caps(pad, caps)
     if not works_in_place(library, elsewhere=True):
-        what = library if isinstance(library, str) else getattr(library, "__name__", type(library).__name__)
-        raise CallbackMissingError(
-            f"{what} has process, which makes new frames, but no process_ip, and at a pad frames stay as they are; define "
-            "process_ip(io_buffer, in_meta, options), or put the element empycustom into the pipeline",
-            library=what,
-            callback="process_ip",
-        )
+        raise without_process_ip(library if isinstance(library, str) else getattr(library, "__name__", type(library).__name__))
     element = AtPad()
     configure(element, library, texts, in_place=True)
     element.start(name_of(pad))
