@@ -18,7 +18,7 @@ from weakref import WeakSet
 from empycustom.buffers.callback import Borrowed, Given
 from empycustom.carriers.protocol import Frame, Important
 from empycustom.elements.failures import post_error, post_info, post_warning
-from empycustom.elements.frames import FrameFormat, FrameReader
+from empycustom.elements.frames import FrameFormat, FrameReader, IntervalGate
 from empycustom.elements.properties import Property
 from empycustom.elements.upstream import origin_in, reason_for
 from empycustom.errors import DebuggerLeftError, MetadataError, StreamEndedError
@@ -252,30 +252,6 @@ VIDEO_CAPS = f"video/x-raw, format={{ {', '.join(FORMATS)} }}; video/x-raw(memor
 def _refuse_buffer(*_given: Any) -> int:
     """Take no buffer."""
     return FLOW_EOS
-
-
-class IntervalGate:
-    """Choose which buffers are processed: the first, and from there every n-th. ``interval`` (n) may change at any time."""
-
-    def __init__(self) -> None:
-        self.interval = 1
-        self._wait = 0
-
-    def restart(self) -> None:
-        """Begin anew: the next buffer is to be processed."""
-        self._wait = 0
-
-    def should_process(self) -> bool:
-        """Count a buffer, and return whether it is to be processed."""
-        wait, interval = self._wait - 1, self.interval
-        if 0 < wait < interval:
-            self._wait = wait
-            return False
-        if 1 < interval <= wait:  # it was made shorter meanwhile
-            self._wait = interval - 1
-            return False
-        self._wait = interval
-        return True
 
 
 class VideoTransform(PyTransform):

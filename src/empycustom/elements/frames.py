@@ -1,4 +1,4 @@
-"""What an element itself knows about the frames that pass: their number, time, size and layout."""
+"""What an element itself knows about the frames that pass: their number, time, size and layout, and which are its library's."""
 
 from __future__ import annotations
 
@@ -161,6 +161,30 @@ class FrameReader:
             self.number = number
         else:
             add_stamp(address, self.number, time_ns())
+
+
+class IntervalGate:
+    """Choose which buffers are processed: the first, and from there every n-th. ``interval`` (n) may change at any time."""
+
+    def __init__(self) -> None:
+        self.interval = 1
+        self._wait = 0
+
+    def restart(self) -> None:
+        """Begin anew: the next buffer is to be processed."""
+        self._wait = 0
+
+    def should_process(self) -> bool:
+        """Count a buffer, and return whether it is to be processed."""
+        wait, interval = self._wait - 1, self.interval
+        if 0 < wait < interval:
+            self._wait = wait
+            return False
+        if 1 < interval <= wait:  # it was made shorter meanwhile
+            self._wait = interval - 1
+            return False
+        self._wait = interval
+        return True
 
 
 class Document:

@@ -127,10 +127,8 @@ int gst_buffer_pool_acquire_buffer(address pool, address *buffer, address params
 
 /* Pads: what goes through them */
 typedef struct { GstMiniObject mini_object; int type; uint64_t timestamp; unsigned seqnum; } GstEvent;
-typedef struct {
-    int type; unsigned long id; address data; uint64_t offset; unsigned size;
-    union { address reserved[4]; struct { int flow_ret; } abi; } ABI;
-} GstPadProbeInfo;
+typedef struct { int type; unsigned long id; address data; uint64_t offset; unsigned size; } GstPadProbeInfo;
+typedef struct { GstPadProbeInfo info; int flow; } GstPadProbeEnd; /* with the last field, GST_PAD_PROBE_INFO_FLOW_RETURN */
 unsigned long gst_pad_add_probe(address pad, int mask, void *callback, address user_data, void *destroy);
 void gst_pad_remove_probe(address pad, unsigned long id);
 void gst_pad_set_chain_function_full(address pad, void *function, void *user_data, void *destroy);

@@ -176,7 +176,7 @@ def let_work(pad: int, work: Callable[[int], int], freed: Callable[[], None], *,
 def _handled(info: Any, flow: int) -> int:
     """End what a probe has got here; ``flow`` is what upstream gets."""
     gst.gst_mini_object_unref(ffi.cast(POINTER, info.data))
-    info.ABI.abi.flow_ret = flow
+    ffi.cast("GstPadProbeEnd *", info).flow = flow
     return _HANDLED
 
 
