@@ -26,8 +26,8 @@ def called(path, picture, buffer, interface=3, options=NULL, events=NULL):
 
 
 @pytest.mark.parametrize("interface", emcustom.INTERFACES)
-def test_planes_are_where_the_picture_says(library, interface):
-    average = library("average", f"-DINTERFACE={interface}")
+def test_planes_are_where_the_picture_says(compiled, interface):
+    average = compiled("average", f"-DINTERFACE={interface}")
     found = json.loads(called(average, RGBA, buffer_of(bytes([2] * 16 + [99] * 4 + [4] * 16)), interface))
     assert found["frame"][0]["meta"] == {"width": 4, "height": 2, "format": 1, "planes": [3, 0, 0]}
     rows = bytes([*[10] * 4, *[0] * 4, *[20] * 4, *[0] * 4, *[5, 5, 0, 0], *[0] * 4, *[7, 9]])
@@ -35,14 +35,14 @@ def test_planes_are_where_the_picture_says(library, interface):
     assert found["frame"][0]["meta"] == {"width": 4, "height": 2, "format": 0, "planes": [15, 5, 8]}
 
 
-def test_what_is_written_is_in_the_buffer(library):
+def test_what_is_written_is_in_the_buffer(compiled):
     buffer = buffer_of(bytes(36))
-    assert called(library("paint"), RGBA, buffer) is None
+    assert called(compiled("paint"), RGBA, buffer) is None
     assert buffer.extract_dup(0, 36) == b"\xff" * 8 + bytes(12) + b"\xff" * 8 + bytes(8)
 
 
-def test_a_new_picture_is_made_in_another_buffer(library):
-    function = Function(emcustom.load(str(library("invert"))), "process", 3)
+def test_a_new_picture_is_made_in_another_buffer(compiled):
+    function = Function(emcustom.load(str(compiled("invert"))), "process", 3)
     given, made = buffer_of(bytes(range(36))), Gst.Buffer.new_allocate(None, 32, None)
     new = RGBA._replace(planes=((0, 16),), size=32)
     text = function.process(hash(given), RGBA, b"{}", hash(made), new, NULL, NULL)
@@ -51,22 +51,22 @@ def test_a_new_picture_is_made_in_another_buffer(library):
     assert given.extract_dup(0, 36) == bytes(range(36))
 
 
-def test_the_last_argument_is_that_of_the_interface(library):
+def test_the_last_argument_is_that_of_the_interface(compiled):
     buffer = buffer_of(bytes(36))
     second, third = (
-        json.loads(called(library("echo", f"-DINTERFACE={number}"), RGBA, buffer, number, b'{"a": 1}', b"[2]"))["frame"][0][
+        json.loads(called(compiled("echo", f"-DINTERFACE={number}"), RGBA, buffer, number, b'{"a": 1}', b"[2]"))["frame"][0][
             "meta"
         ]
         for number in (2, 3)
     )
     assert second == {"in_meta": {"frame": []}, "options": {"a": 1}, "events": [2], "started": None, "last": 0}
     assert third == {**second, "last": hash(buffer)}
-    first = json.loads(called(library("echo", "-DINTERFACE=1"), RGBA, buffer, 1))
+    first = json.loads(called(compiled("echo", "-DINTERFACE=1"), RGBA, buffer, 1))
     assert first == {"frame": [{"meta": {"in_meta": {"frame": []}}}]}
 
 
-def test_results_are_freed(library):
-    path = library("fixed", f'-DRESULT="{"x" * 100_000}"')
+def test_results_are_freed(compiled):
+    path = compiled("fixed", f'-DRESULT="{"x" * 100_000}"')
     buffer = buffer_of(bytes(36))
     assert called(path, RGBA, buffer) == b"x" * 100_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -75,15 +75,15 @@ def test_results_are_freed(library):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
-def test_a_buffer_that_is_too_small_is_refused(library):
+def test_a_buffer_that_is_too_small_is_refused(compiled):
     with pytest.raises(NativeError, match="the buffer has 35 bytes, but its frame needs 36"):
-        called(library("average"), RGBA, buffer_of(bytes(35)))
+        called(compiled("average"), RGBA, buffer_of(bytes(35)))
 
 
-def test_a_file_that_has_changed_is_refused(library):
-    path = library("average", name="lib.so")
+def test_a_file_that_has_changed_is_refused(compiled):
+    path = compiled("average", name="lib.so")
     assert emcustom.load(str(path)) == emcustom.load(str(path))
     path.unlink()
-    library("paint", name="lib.so")
+    compiled("paint", name="lib.so")
     with pytest.raises(ChangedLibraryError, match=r"lib\.so has changed since this process loaded it"):
         emcustom.load(str(path))

@@ -12,12 +12,13 @@ from textwrap import wrap
 from typing import Any
 
 import empycustom
+from empycustom.app.apart import run_apart
 from empycustom.app.options import is_configuration
 from empycustom.app.pictures import check_picture, real, save_picture
 from empycustom.app.run import as_typed
 from empycustom.config.launch import describe, elements
 from empycustom.config.streams import Configuration, Stage, Stream, read
-from empycustom.elements.limits import open_library
+from empycustom.elements.limits import is_in_place, open_library
 from empycustom.elements.properties import read_object
 from empycustom.elements.workers import start_pool
 from empycustom.errors import (
@@ -54,10 +55,15 @@ _LIMITS_WIDTH = 32
 
 def main(args: Namespace) -> int:
     """Check and report; return 0, or raise the error that the element, or ``run``, would report."""
+    ended = run_apart(args.library)
+    if isinstance(ended, int):
+        return ended
     reserve_stdout()
     facts: dict[str, Any] = {"empycustom": empycustom.__version__}
     check = check_configuration if is_configuration(args.library) else _check_library
     try:
+        if ended:
+            raise ended
         check(args, facts, (lambda *_lines: None) if args.json else _print)
     except (EmPyCustomError, OSError) as error:
         facts["error"] = {"message": for_people(str(error), lines=True), "details": getattr(error, "details", "")}
@@ -211,7 +217,8 @@ def _call(callback: Callback) -> dict[str, Any]:
 
 
 def _call_line(call: dict[str, Any]) -> str:
-    return f"  {call['callback']}({', '.join(call['arguments'])})  line {call['line']}"
+    line = "" if call["line"] is None else f"  line {call['line']}"  # it is not known of a compiled library
+    return f"  {call['callback']}({', '.join(call['arguments'])}){line}"
 
 
 def _save(path: Path, last: Result | None, frame: SampleFrame) -> None:
@@ -334,7 +341,7 @@ def check_configuration(args: Namespace, facts: dict[str, Any], report: Report) 
 
 
 def _library_stages(configuration: Configuration) -> list[Stage]:
-    """Return the stages that are libraries in Python, each once."""
+    """Return the stages that are libraries, each once."""
     stages = (stage for stream in configuration.streams for stage, element in elements(stream, exists) if element == "empycustom")
     return list({repr(stage): stage for stage in stages}.values())
 
@@ -342,8 +349,8 @@ def _library_stages(configuration: Configuration) -> list[Stage]:
 def _start_and_stop(stage: Stage) -> None:
     """Load, start and stop a library as its element does: where it has workers, in one."""
     options, path = dict(stage.properties.get("options", {})), stage.properties["custom-lib"]
-    in_place = stage.properties.get("in-place") is True
     try:
+        in_place = is_in_place(stage.properties)
         if stage.properties.get("workers"):
             start_pool(path, {**stage.properties, "in-place": in_place, "workers": 1, "call-timeout": 0}, options, None).stop()
             return
@@ -374,7 +381,7 @@ def _stream_facts(stream: Stream) -> dict[str, Any]:
 
 def _stage_facts(stage: Stage, element: str) -> dict[str, Any]:
     library = stage.properties.get("custom-lib") if stage.format else None
-    callback = None if library is None else "process_ip" if stage.properties.get("in-place") is True else "process"
+    callback = None if library is None else "process_ip" if is_in_place(stage.properties) else "process"
     caps = {"format": stage.format, "memory": stage.memory}
     return {"path": stage.path, "element": element, "library": library, "callback": callback, **caps}
 

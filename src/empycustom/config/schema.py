@@ -77,8 +77,8 @@ INPUT = {
 FORMAT = Text(tuple(FORMATS))
 CUSTOM = Object(
     {
-        "custom-lib": Field(Text(filled=True), "the Python file, or a dotted module name", required=True),
-        "in-place": Field(Boolean(), "true: process_ip, false: process"),
+        "custom-lib": Field(Text(filled=True), "the Python file, a dotted module name, or a compiled library", required=True),
+        "in-place": Field(Boolean(), "true: process_ip, false: process; default: true for compiled libraries"),
         "format": Field(FORMAT, "pixel format of the frames that the library gets; default: RGBA"),
         "memory": Field(Text(("CPU", "NVMM")), "memory of these frames; default: CPU"),
         "dialect": Field(Text((AUTO, *DIALECTS)), "how the library is called; default: as it looks"),
@@ -86,6 +86,7 @@ CUSTOM = Object(
         "function": Field(Text(filled=True), "other dialects: the function or method that is called for each frame"),
         "arg": Field(Array(ANYTHING), "gvapython: arguments of the class"),
         "kwarg": Field(JSON_OBJECT, "gvapython: arguments of the class by name"),
+        "interface": Field(Integer(1, 3), "emcustom: the version of the interface of a compiled library"),
         "process-interval": Field(Integer(1, _INT), "call the library for every n-th frame"),
         "options": Field(JSON_OBJECT, "the options of all callbacks"),
         "events": Field(ANYTHING, "the value of `events` of callbacks"),

@@ -145,6 +145,7 @@ class PyTransform(GstBase.BaseTransform):
         # PyGObject keeps a Python reference to an element that C made for whoever asks first for its object; nobody may.
         self.srcpad.get_parent_element()
         self.values: dict[str, Any] = {item.name: item.default for item in self.properties}
+        self.given: set[str] = set()  # the properties that were set
         self.refused: dict[str, Exception] = {}
         self.started, self.refusals = False, set[str]()  # what was refused since the start
         for item in self.properties:
@@ -186,6 +187,7 @@ class PyTransform(GstBase.BaseTransform):
                 value = item.joined(self.values[item.name], value)
             self.changed(item.name, value)
             self.values[item.name] = value
+            self.given.add(item.name)
         except Exception as error:  # noqa: BLE001 - PyGObject would print it, and take the value for set
             # No bus in NULL state yet: begin() reports it. While playing it is reported at once, and the old value stays.
             self.refused[item.name] = error

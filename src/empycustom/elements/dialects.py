@@ -11,6 +11,7 @@ from typing import Any
 
 from empycustom.elements.properties import Property, read_json, read_object
 from empycustom.errors import PropertyError
+from empycustom.gstreamer import GObject
 from empycustom.library.dialects import AUTO, DIALECTS
 
 
@@ -50,8 +51,15 @@ OF_DIALECTS = (
         joined=_merged,
         blurb="gvapython: a JSON object, arguments of the class by name; each time it is set adds to them",
     ),
+    Property(
+        name="interface",
+        kind=GObject.TYPE_UINT,
+        default=3,
+        limits=(1, 3),
+        blurb="emcustom: the version of its interface that a compiled library was built for",
+    ),
 )
-_SETTINGS = ("class", "function", "arg", "kwarg")
+_SETTINGS = ("class", "function", "arg", "kwarg", "interface")
 _JSON = ("arg", "kwarg")
 
 

@@ -21,7 +21,7 @@ from empycustom.elements.base import (
 from empycustom.elements.dialects import OF_DIALECTS, library_in
 from empycustom.elements.failures import post_warning
 from empycustom.elements.frames import FrameFormat
-from empycustom.elements.limits import OF_WORKERS, check_properties, open_library
+from empycustom.elements.limits import OF_WORKERS, check_properties, open_library, usual_in_place
 from empycustom.elements.output import NewFrames, OutputCaps
 from empycustom.elements.properties import (
     Property,
@@ -46,13 +46,11 @@ PROPERTIES = (
     Property(
         name="custom-lib",
         kind=str,
-        blurb="Python file with the callbacks (absolute, ~, or relative to the working directory), or a dotted module name",
+        blurb="Python file with the callbacks (absolute, ~, or relative to the working directory), a dotted module name, or a "
+        "compiled library of emcustom (.so)",
     ),
     Property(
-        name="in-place",
-        kind=bool,
-        default=False,
-        blurb="Process buffer in place (true: process_ip) or not (false: process)",
+        name="in-place", kind=bool, default=False, blurb="Process buffer in place (true: process_ip) or not (false: process)"
     ),
     *OF_DIALECTS,
     *OF_WORKERS,
@@ -136,6 +134,8 @@ class EmPyCustom(LibraryTransform):
     def begin(self) -> None:
         """Load and check the library, and call its ``start``."""
         custom_lib = self._chosen()
+        if "in-place" not in self.given:
+            self.values["in-place"] = usual_in_place(custom_lib, default=self.defaults.get("in-place", False))
         if self.values["reload"]:
             check_reload(custom_lib)
         check_properties(self.values)

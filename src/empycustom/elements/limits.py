@@ -12,7 +12,8 @@ from empycustom.elements.frames import FrameFormat
 from empycustom.elements.properties import Property
 from empycustom.errors import PropertyError
 from empycustom.gstreamer import GObject
-from empycustom.library.callbacks import Library, LibraryFacts
+from empycustom.library.callbacks import Library, LibraryFacts, works_in_place
+from empycustom.library.compiled import is_compiled
 from empycustom.library.dialects import AUTO
 
 OF_WORKERS = (
@@ -85,6 +86,20 @@ def check_mandatory(values: Mapping[str, Any], library: LibraryFacts) -> None:
 def called(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a library is called as properties say it: the arguments of :meth:`Library.open`."""
     return {"in_place": values["in-place"], "dialect": values.get("dialect", AUTO), "settings": settings_of(values)}
+
+
+def usual_in_place(library: Any, *, default: bool = False) -> bool:
+    """Return what in-place is where it is not set: true for a compiled library that has process_ip, as for emcustom.
+
+    Raises LibraryError.
+    """
+    return works_in_place(library, elsewhere=True) if is_compiled(library) else default
+
+
+def is_in_place(properties: Mapping[str, Any]) -> bool:
+    """Return what in-place is among properties of an element that are set. Raises LibraryError."""
+    given = properties.get("in-place")
+    return usual_in_place(properties["custom-lib"]) if given is None else given is True
 
 
 def open_library(custom_lib: Any, values: Mapping[str, Any]) -> Library:

@@ -13,6 +13,7 @@ from empycustom.elements.limits import check_mandatory
 from empycustom.elements.output import OutputCaps
 from empycustom.elements.properties import Property
 from empycustom.errors import DeclarationError, EmPyCustomError, LibraryError, PropertyError
+from empycustom.library.compiled import is_compiled
 from empycustom.library.reload import Reloader, is_available
 from empycustom.runners.inline import InlineRunner, Turn
 from empycustom.runners.versions import InlineVersions, VersionsOf
@@ -32,6 +33,12 @@ def check_reload(library: Any) -> None:
         raise PropertyError(
             "reload=true is for libraries that are files, and this one is a function or an object of the program; put it into a "
             "file, and give the name of the file as the library; or set reload=false",
+            name="reload",
+        )
+    if is_compiled(library):
+        raise PropertyError(
+            f"reload=true is for Python files, and a process loads {library} once; set reload=false. With workers=1 each start "
+            "of the element loads it anew",
             name="reload",
         )
     if not is_available():

@@ -10,10 +10,12 @@ from threading import current_thread, getprofile, gettrace
 from types import ModuleType
 from typing import Any, TypeVar
 
-from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError
+from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError, LibraryImportError
+from empycustom.library.compiled import compiled_of
 from empycustom.library.declared import Declaration, is_mandatory
 from empycustom.library.dialects import (
     AUTO,
+    COMPILED,
     FRAMES,
     HOOKS,
     Callback,
@@ -181,6 +183,9 @@ class Library(LibraryFacts):
         path = _file_of(target)
         try:
             name = recognized(target, settings) if name == AUTO else name
+            if compiled_of(target) and name != COMPILED:
+                what = f"dialect={name} is for Python files, and {path} is a compiled library; set dialect=auto"
+                raise LibraryImportError(what, library=path)
             callbacks = dialect(name).bind(target, path, views, settings, in_place=in_place, hooks=hooks)
             declared, mandatory = Declaration.of(target, path), is_mandatory(target, path)
         except LibraryError:
@@ -274,6 +279,8 @@ class Library(LibraryFacts):
                 return callback.call(buffer, in_meta, options, events)
             return callback.call(buffer, in_meta, options)
         except BaseException as error:
+            if isinstance(error, LibraryError) and error.library == self.path:  # it is the dialect that raised it
+                raise
             raise self.failed(error, self.name) from error
 
     def failed(self, error: BaseException, callback: str) -> LibraryError:

@@ -9,11 +9,13 @@ import struct
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from empycustom.errors import LibraryImportError
 
 SUFFIX = ".so"
+_KEPT = "__compiled__"  # of a module in the place of a library
 # ELF, as far as it is read: its header, the headers of its sections, and its symbols, all of 64 bits and little-endian.
 _MAGIC, _IDENT, _KIND_AT = b"\x7fELF", b"\x02\x01", 16
 _HEADER, _SECTION, _SYMBOL = struct.Struct("<16x2H4xQQQ4x6H"), struct.Struct("<2I4Q2I2Q"), struct.Struct("<IBBHQQ")
@@ -38,20 +40,35 @@ class Compiled(NamedTuple):
     path: str
     functions: frozenset[str]
 
+    def mangled(self, name: str) -> str:
+        """Return what to do about a function that is there as C++ names it; empty: it is not."""
+        found = sorted(other for other in self.functions if other.startswith(f"_Z{len(name)}{name}"))
+        return f'it has {found[0]}, which is {name} as C++ names it: declare {name} as extern "C"' if found else ""
+
     def lacking(self, name: str) -> str:
-        """Return why a function is not there, as far as the names of others say it, and what to do; as the end of a sentence."""
-        mangled = sorted(other for other in self.functions if other.startswith(f"_Z{len(name)}{name}"))
-        if mangled:
-            return f'it has {mangled[0]}, which is {name} as C++ names it: declare it extern "C"'
+        """Return what a library has where a function is expected."""
         if not self.functions:
-            return "it shows no function at all: build it without -fvisibility=hidden, and without -s of a static program"
+            return "it shows no functions at all: build it without -fvisibility=hidden"
         close = get_close_matches(name, self.functions, n=1)
         return f"{close[0]} may be meant" if close else f"it has {_listed(self.functions)}"
 
 
-def is_compiled(path: str) -> bool:
-    """Return whether a file is a compiled library, by its name: ``lib.so``, or ``lib.so.1``."""
-    return SUFFIX in Path(path).suffixes
+def is_compiled(path: Any) -> bool:
+    """Return whether a library is the file of a compiled one, by its name: ``lib.so``, or ``lib.so.1``."""
+    return isinstance(path, str) and SUFFIX in Path(path).suffixes
+
+
+def compiled_of(target: Any) -> Compiled | None:
+    """Return what is known of the compiled library that :func:`stand_in` made a module for; None: it is something else."""
+    return getattr(target, _KEPT, None) if isinstance(target, ModuleType) else None
+
+
+def stand_in(path: str) -> ModuleType:
+    """Return a module in the place of a compiled library, which is not loaded yet. Raises LibraryImportError."""
+    module = ModuleType(Path(path).name)
+    module.__file__ = path
+    setattr(module, _KEPT, read_compiled(path))
+    return module
 
 
 def read_compiled(path: str) -> Compiled:

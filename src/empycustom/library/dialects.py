@@ -20,6 +20,7 @@ from types import CodeType, ModuleType
 from typing import Any, Protocol
 
 from empycustom.errors import CallbackMissingError, CallbackSignatureError
+from empycustom.library.compiled import compiled_of
 from empycustom.library.explain import misspelt_others, misspelt_process
 
 # The arguments that each callback gets, as the messages show them.
@@ -136,10 +137,11 @@ class OwnDialect:
             )
 
 
-AUTO, OWN = "auto", "empycustom"
+AUTO, OWN, COMPILED = "auto", "empycustom", "emcustom"
 DIALECTS = {  # the classes, which are imported when a library needs them
     OWN: (__name__, "OwnDialect"),
     "gvapython": ("empycustom.dialects.gvapython", "GvaPython"),
+    COMPILED: ("empycustom.dialects.emcustom", "EmCustom"),
 }
 # How a library shows that it is not of our own dialect: packages that it imports from, and the function that it usually has.
 _MARKS = {"gvapython": ({"gstgva"}, "process_frame")}
@@ -155,6 +157,8 @@ def dialect(name: str) -> Dialect:
 
 def recognized(target: Any, settings: Settings) -> str:
     """Return the name of the dialect of a library, from what it defines and imports, and what is set."""
+    if compiled_of(target):
+        return COMPILED
     if not isinstance(target, ModuleType) or any(hasattr(target, name) for name in FRAMES):
         return OWN
     content = vars(target)

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
+from empycustom.library.compiled import SUFFIX, is_compiled, read_compiled, stand_in
 from empycustom.library.explain import is_kind, locate_error
 from empycustom.library.modules import Package, without_package
 from empycustom.text import absolute, as_path, working_folder
@@ -70,6 +71,8 @@ def names_in(custom_lib: str) -> set[str]:
         if spec is None or spec.origin is None or not spec.has_location:
             raise _no_module(custom_lib, working_folder() or _GONE)
         path = Path(spec.origin)
+    if is_compiled(str(path)):
+        return set(read_compiled(str(path)).functions)
     try:
         table = symtable.symtable(path.read_text(encoding="utf-8"), str(path), "exec")
     except (SyntaxError, ValueError, OSError):
@@ -184,12 +187,15 @@ def _load(
         importlib.invalidate_caches()
     package = _open_package(folder, own=own, only=only, sources=sources)
     try:
-        spec = package.library_spec(str(path)) if path else _module_spec(custom_lib, package)
-        module = _execute(spec)
+        if path and is_compiled(str(path)):
+            module, origin = stand_in(str(path)), str(path)
+        else:
+            spec = package.library_spec(str(path)) if path else _module_spec(custom_lib, package)
+            module, origin = _execute(spec), str(spec.origin)
     except BaseException:
         _close_package(package)
         raise
-    _loaded[id(module)] = _Loaded(package, path, custom_lib, str(spec.origin))
+    _loaded[id(module)] = _Loaded(package, path, custom_lib, origin)
     return module
 
 
@@ -234,7 +240,12 @@ def _is_on_path(folder: str) -> bool:
 
 
 def _is_file(custom_lib: str) -> bool:
-    return os.sep in custom_lib or custom_lib.endswith(".py") or custom_lib.startswith("~") or os.path.exists(as_path(custom_lib))
+    return (
+        os.sep in custom_lib
+        or custom_lib.endswith((".py", SUFFIX))
+        or custom_lib.startswith("~")
+        or os.path.exists(as_path(custom_lib))
+    )
 
 
 def _file(custom_lib: str) -> Path:
@@ -249,10 +260,8 @@ def _file(custom_lib: str) -> Path:
         problem = "is a folder; name the Python file in it"
     elif not os.path.exists(path):  # which takes a name that is too long, too
         problem = _missing(custom_lib, path)
-    elif path.suffix == ".so":
-        problem = "is a compiled library; name a Python file"
-    elif path.suffix != ".py":
-        problem = "is not a Python file; its name must end in .py"
+    elif path.suffix != ".py" and not is_compiled(str(path)):
+        problem = "is neither a Python file nor a compiled library; its name must end in .py, or in .so"
     elif not os.path.isfile(path):
         problem = "is a pipe or a device; name a Python file"
     if problem:

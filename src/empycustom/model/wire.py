@@ -277,6 +277,17 @@ def in_meta(frames: list[model.Frame], buffer: model.BufferInfo, attributes: Any
     return made
 
 
+_OF_FRAMES = frozenset((keys.TENSORS, keys.SEGMENTATION))  # arrays, which callbacks in Python get alone
+
+
+def callback_text(given: Mapping[str, Any]) -> bytes:
+    """Return what a callback gets of a buffer as JSON: arrays of objects are as in documents, those of frames are left out."""
+    frames = [_without_arrays(frame, as_json) for frame in given[FRAMES]]
+    if not all(map(_OF_FRAMES.isdisjoint, frames)):
+        frames = [{key: value for key, value in frame.items() if key not in _OF_FRAMES} for frame in frames]
+    return assemble({**given, FRAMES: frames})
+
+
 def frame_dict(
     number: int,
     pts_ns: int,

@@ -104,7 +104,7 @@ class Function:
 
     def __init__(self, library: int, name: str, interface: int) -> None:
         self._call = ffi.cast(f"void (*)({_BEGIN[name]}{_REST[interface]})", function(library, name))
-        self._interface = interface
+        self.name, self._interface = name, interface
         self._source, self._made, self._out = _VideoData(), _VideoData(), ffi.new("char *[1]")
 
     def process_ip(self, address: int, picture: Picture, in_meta: bytes, options: Any, events: Any) -> bytes | None:

@@ -16,8 +16,9 @@ from empycustom.config.schema import GROUPS
 from empycustom.config.streams import Configuration, Stage, Stream
 from empycustom.elements.limits import check_memory, check_properties
 from empycustom.elements.reloading import check_reload
-from empycustom.errors import ConfigurationError, LaunchError, PropertyError, PublishError, UnknownOutputError
+from empycustom.errors import ConfigurationError, LaunchError, LibraryError, PropertyError, PublishError, UnknownOutputError
 from empycustom.gstreamer import GLib, GObject, Gst
+from empycustom.library.compiled import is_compiled, read_compiled
 from empycustom.model.schema import Integer, Number, Problem, is_number
 from empycustom.outputs.table import output_class, path_of
 from empycustom.packages import how_to_get_any
@@ -81,9 +82,7 @@ def _problems_of(stage: Stage, element: str, options: Sequence[Option]) -> Itera
     yield from _wrong_properties(stage, element, options)
     if element == "empycustom":
         yield from _wrong_together(stage)
-    library = stage.properties.get("custom-lib", "")
-    if element == "empycustom" and library.endswith(".so") and os.path.isfile(library):  # else it is reported as missing
-        yield Problem(stage.path_of("custom-lib"), f"{library} is a compiled library, for emcustom alone; name a Python file")
+        yield from _wrong_compiled(stage)
 
 
 def _instead(stage: Stage) -> str:
@@ -140,12 +139,22 @@ def _wrong_properties(stage: Stage, element: str, options: Sequence[Option]) -> 
 def _wrong_together(stage: Stage) -> Iterator[Problem]:
     """Yield what the element would refuse at its start: properties that do not go together, or what is not installed."""
     given = stage.properties
-    values = {"workers": 0, "pace": "every", "call-timeout": 0, "in-place": False, **given}
+    values = {"workers": 0, "pace": "every", "call-timeout": 0, "in-place": is_compiled(given.get("custom-lib")), **given}
     yield from _refused(stage, check_properties, values)
     if values["workers"]:
         yield from _refused(stage, check_memory, stage.memory or "CPU")
     if given.get("reload"):
         yield from _refused(stage, check_reload, given["custom-lib"])
+
+
+def _wrong_compiled(stage: Stage) -> Iterator[Problem]:
+    """Yield what is wrong with the file of a compiled library, as far as it can be seen without loading it."""
+    library = stage.properties["custom-lib"]
+    if is_compiled(library) and os.path.isfile(library):  # else it is reported as missing
+        try:
+            read_compiled(library)
+        except LibraryError as error:
+            yield Problem(stage.path_of("custom-lib"), str(error))
 
 
 def _refused(stage: Stage, check: Callable[[Any], None], given: Any) -> Iterator[Problem]:

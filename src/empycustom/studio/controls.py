@@ -11,6 +11,7 @@ from typing import Any
 from empycustom.config.options import Option
 from empycustom.config.streams import Configuration, Stage, Stream
 from empycustom.errors import LaunchError, LibraryError
+from empycustom.library.compiled import is_compiled
 from empycustom.library.load import names_in
 from empycustom.session.play import Session
 
@@ -134,6 +135,6 @@ def _adapted(stage: Stage, options: str | None) -> Stage:
         is_mandatory = "MANDATORY" in names_in(str(library))  # no frame may pass it
     except LibraryError:  # which is reported when it is loaded
         is_mandatory = False
-    usual = {"reload": True, "on-error": "drop" if is_mandatory else "pass"}
+    usual = {"reload": not is_compiled(library), "on-error": "drop" if is_mandatory else "pass"}
     given = {"options": options} if options is not None else {}
     return replace(stage, properties={**usual, **stage.properties, **given})
