@@ -75,6 +75,10 @@ class LibraryError(FrameRelatedError):
 class LibraryNotFoundError(LibraryError, FileNotFoundError):
     """The library does not exist: there is no such file or module."""
 
+    def set_by(self, name: str) -> Self:
+        """Return it with ``name`` in the place of ``custom-lib=``: what the user wrote before the name of the file."""
+        return type(self)(str(self).replace("custom-lib=", name, 1), library=self.library, details=self.details)
+
 
 class LibraryImportError(LibraryError, ImportError):
     """The library exists, but cannot be imported: a syntax error, a missing import, an exception at module level."""

@@ -171,7 +171,7 @@ def test_a_function_is_a_library(opened):
     with pytest.raises(CallbackError) as caught:
         library.call("b", META, {"n": 4, "m": 0}, None)
     assert str(caught.value).startswith(f"{__file__}:{line + 1}: found_by raised ZeroDivisionError")
-    assert (library.start({}), library.stop({}), library.has_output_caps, library.misspelt()) == (None, None, False, [])
+    assert (library.start({}), library.stop({}), library.has_output_caps, library.hints()) == (None, None, False, [])
     library.close()
     with pytest.raises(CallbackSignatureError, match=r"<lambda> takes \(b\), but is called as <lambda>\(io_buffer"):
         Library.open(lambda b: b, in_place=True)
@@ -232,7 +232,7 @@ def test_another_dialect_is_a_class_and_a_row_of_the_table(make, monkeypatch):
         "least = 0\ndef setup(least):\n    globals()['least'] = 10 // least\ndef judge(number):\n    return number > least"
     )
     library = Library.open(file, in_place=True, dialect="verdicts")
-    assert (library.name, library.misspelt(), library.line_of("setup")) == ("judge", [], 2)
+    assert (library.name, library.hints(), library.line_of("setup")) == ("judge", [], 2)
     library.start({"least": 2})
     assert library.call("buffer", META, {}, None) == {"frame": {"good": True}}
     with pytest.raises(CallbackError, match=r"lib\.py:3: setup raised ZeroDivisionError"):

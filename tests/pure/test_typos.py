@@ -30,7 +30,7 @@ def hints(library):
     def of(source):
         opened = Library.open(str(library(source)), in_place=True)
         try:
-            return [str(error) for error in opened.misspelt()]
+            return [str(error) for error in opened.hints()]
         finally:
             opened.close()
 
@@ -115,9 +115,9 @@ def test_a_file_that_changed_since_it_was_loaded_is_no_error(library):
     lib = library(f"{GOOD}def on_stop(o):\n    pass\n")
     opened = Library.open(str(lib), in_place=True)
     lib.write_text("def (\n")
-    assert opened.misspelt() == []
+    assert opened.hints() == []
     lib.unlink()
-    assert opened.misspelt() == []
+    assert opened.hints() == []
     opened.close()
 
 
@@ -128,7 +128,7 @@ def test_the_examples_are_without_mistakes(path):
         opened = Library.open(str(path), in_place="def process_ip" in path.read_text())
     except (ImportError, CallbackMissingError):
         pytest.skip("it is a program, or needs another package")
-    assert opened.misspelt() == []
+    assert opened.hints() == []
     opened.close()
 
 

@@ -96,7 +96,7 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
     if opened.library.mandatory:
         report("", "It is mandatory: no frame may go on without it.")
     facts["options"] = _checked(opened)
-    facts["warnings"] = [str(error) for error in opened.library.misspelt()]
+    facts["warnings"] = [str(error) for error in opened.library.hints()]
     for text in facts["warnings"]:
         print_error(text, kind="warning")
     last = _try_all(opened, frame, args.repeat, facts, report)

@@ -186,8 +186,8 @@ def as_typed(error: LibraryNotFoundError, before: str) -> LibraryNotFoundError:
     """Return the error with ``before`` in place of the name of the property, and with a file that may be meant."""
     path = Path(error.library)
     others = [] if os.path.exists(path) else sorted(file.name for file in path.parent.glob("*.py"))
-    message = f"{str(error).replace('custom-lib=', before, 1)}{meant(path.name, others)}"
-    return LibraryNotFoundError(message, library=error.library, details=error.details)
+    found = error.set_by(before)
+    return LibraryNotFoundError(f"{found}{meant(path.name, others)}", library=error.library, details=error.details)
 
 
 def check_format(name: str) -> None:

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from empycustom.errors import CallbackMissingError, CallbackSignatureError, FrameError
 from empycustom.gstreamer import Gst
-from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of
+from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used
 from empycustom.model.keys import BUFFER, FRAMES
 from empycustom.model.results import Dropped
-from empycustom.text import suggestion
+from empycustom.text import shown, suggestion
 
 USUAL = "process_frame"
 
@@ -46,14 +46,18 @@ class GvaPython:
         name, class_name = settings.get("function", USUAL), settings.get("class")
         frames = _frames(in_worker=bool(settings.get("in_worker")))
         if class_name is None:
-            function = _found(target, path, name, f"function={name}")
+            function = _found(target, path, name, "function")
             _check(function, path, name, 1)
-            return Callbacks(Callback(name, function, ("frame",), _call(function, name, frames)))
-        made = _found(target, path, class_name, f"class={class_name}")
+            hints = not_used(
+                settings, ("arg", "kwarg"), path, "it is for the arguments of a class; set class as well, or leave it out"
+            )
+            return Callbacks(Callback(name, function, ("frame",), _call(function, name, frames)), hints=hints)
+        made = _found(target, path, class_name, "class")
         if not isinstance(made, type):
             what = f"class={class_name} is a {type(made).__name__}, not a class; for a function set function={class_name}"
             raise CallbackSignatureError.at(path, line_of(made), what, callback=class_name)
-        method = _found(made, path, name, f"function={name}", f"the class {class_name}")
+        method = _found(made, path, name, "function")
+        _check_arguments(made, path, settings)
         is_bound = isinstance(inspect.getattr_static(made, name), (staticmethod, classmethod))
         _check(method, path, name, 1 if is_bound else 2)
         state = _Instance(made, name, settings.get("arg", ()), settings.get("kwarg", {}), frames)
@@ -89,15 +93,55 @@ class _Instance:
         self._called = None
 
 
-def _found(target: Any, path: str, name: str, setting: str, where: str = "") -> Any:
-    """Return an attribute of a module or a class. Raises CallbackMissingError."""
+def _found(target: Any, path: str, name: str, setting: str) -> Any:
+    """Return what a setting names, of a module or of a class. Raises CallbackMissingError."""
     found = getattr(target, name, None)
-    if found is None:
-        kinds = [each for each, value in vars(target).items() if callable(value) and not each.startswith("_")]
-        advice = suggestion(name, kinds)
-        what = f"{where or path} has no {name}, which {setting} needs; {advice}"
-        raise CallbackMissingError.at(path, line_of(target) if where else None, what, callback=name)
-    return found
+    if found is not None:
+        return found
+    what = f"has no {name}, which {setting}={name} needs; {_instead(target, name, setting)}"
+    if isinstance(target, type):
+        raise CallbackMissingError.at(path, _line_of_class(target), f"the class {target.__name__} {what}", callback=name)
+    raise CallbackMissingError(f"{path} {what}", library=path, callback=name)
+
+
+def _instead(target: Any, name: str, setting: str) -> str:
+    """Return what to do where a module, or a class, does not have what a setting names."""
+    own = {
+        each: value
+        for each, value in vars(target).items()
+        if getattr(value, "__module__", None) == vars(target).get("__module__", vars(target).get("__name__"))
+    }
+    classes = [each for each, value in own.items() if isinstance(value, type)]
+    if setting == "function" and (having := [each for each in classes if hasattr(own[each], name)]):
+        return f"the class {having[0]} has it: set class={having[0]}"
+    known = classes if setting == "class" else [each for each in own if each not in classes and not each.startswith("_")]
+    return suggestion(name, known) if known else f"define a {setting} of this name, or set {setting} to another one"
+
+
+def _line_of_class(made: type) -> int | None:
+    """Return the line where a class is defined, or None where Python does not know."""
+    try:
+        return inspect.findsource(made)[1] + 1
+    except (OSError, TypeError):
+        return None
+
+
+def _check_arguments(made: type, path: str, settings: Settings) -> None:
+    """Raise CallbackSignatureError unless an object of a class can be made with ``arg`` and ``kwarg``."""
+    try:
+        signature = inspect.signature(made, follow_wrapped=False)
+    except (ValueError, TypeError):
+        return
+    try:
+        signature.bind(*settings.get("arg", ()), **settings.get("kwarg", {}))
+    except TypeError as error:
+        given = " and ".join(f"{name}={shown(settings[name])}" for name in ("arg", "kwarg") if name in settings)
+        what = (
+            f"{made.__name__}{signature} cannot be made with {given or 'neither arg nor kwarg'}: {error}; correct arg and kwarg"
+        )
+        raise CallbackSignatureError.at(
+            path, line_of(getattr(made, "__init__", None)) or _line_of_class(made), what, callback="__init__"
+        ) from None
 
 
 def _check(function: Any, path: str, name: str, count: int) -> None:
@@ -106,14 +150,14 @@ def _check(function: Any, path: str, name: str, count: int) -> None:
         what = f"{name} is a {type(function).__name__}, not a function"
         raise CallbackSignatureError.at(path, line_of(function), what, callback=name)
     try:
-        signature = inspect.signature(function)
+        signature = inspect.signature(function, follow_wrapped=False)
     except (ValueError, TypeError):
         return
     try:
         signature.bind(*range(count))
     except TypeError:
-        shown = "self, frame" if count > 1 else "frame"
-        what = f"{name} takes {signature}, but is called with a VideoFrame; define {name}({shown})"
+        arguments = "self, frame" if count > 1 else "frame"
+        what = f"{name} takes {signature}, but is called with a VideoFrame; define {name}({arguments})"
         raise CallbackSignatureError.at(path, line_of(function), what, callback=name) from None
 
 

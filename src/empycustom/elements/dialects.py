@@ -6,11 +6,12 @@ Their command lines run as they are: ``gvapython module=my.py class=Counter kwar
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from empycustom.elements.properties import Property, read_json, read_object
-from empycustom.errors import PropertyError
+from empycustom.errors import LibraryNotFoundError, PropertyError
 from empycustom.gstreamer import GObject
 from empycustom.library.dialects import AUTO, DIALECTS
 
@@ -77,3 +78,14 @@ def library_in(values: Mapping[str, Any], usual: str) -> Any:
     if not (custom_lib or module):
         raise PropertyError(f"{usual} is not set; give the path of a Python file: {usual}=my_lib.py", name=usual)
     return custom_lib or module
+
+
+@contextmanager
+def as_written(values: Mapping[str, Any]) -> Iterator[None]:
+    """Let errors about the file of a library name the property that it was set by."""
+    try:
+        yield
+    except LibraryNotFoundError as error:
+        if values.get("custom-lib"):
+            raise
+        raise error.set_by("module=") from error

@@ -151,7 +151,7 @@ class EmPyCustom(LibraryTransform):
     def _begin_inline(self, custom_lib: Any, options: dict[str, Any], events: Any) -> None:
         """Run the library in the streaming thread."""
         library = open_library(custom_lib, self.values)
-        for error in library.misspelt():
+        for error in library.hints():
             post_warning(self, error)
         runner = InlineRunner(library)
         runner.start(options, events)

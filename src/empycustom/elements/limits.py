@@ -7,7 +7,7 @@ from typing import Any
 
 from empycustom.buffers.callback import VIEWS
 from empycustom.carriers.protocol import Frame
-from empycustom.elements.dialects import settings_of
+from empycustom.elements.dialects import as_written, settings_of
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.properties import Property
 from empycustom.errors import PropertyError
@@ -104,7 +104,8 @@ def is_in_place(properties: Mapping[str, Any]) -> bool:
 
 def open_library(custom_lib: Any, values: Mapping[str, Any]) -> Library:
     """Load and check a library for an element in whose thread it runs. Raises LibraryError, PropertyError."""
-    library = Library.open(custom_lib, **called(values), views=VIEWS)
+    with as_written(values):
+        library = Library.open(custom_lib, **called(values), views=VIEWS)
     try:
         check_mandatory(values, library)
     except PropertyError:

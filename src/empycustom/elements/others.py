@@ -24,7 +24,7 @@ class OfOthers(EmPyCustom):
 class GvaPython(OfOthers):
     """``gvapython``: modules for DL Streamer's element of this name."""
 
-    __gtype_name__ = "GstGvaPythonOfEmPyCustom"
+    __gtype_name__ = "GstGvapython"  # not GstGvaPython, the type of DL Streamer's; elements of both are called gvapython0
     __gstmetadata__ = (
         "Python modules for DL Streamer",
         "Filter/Effect/Video",

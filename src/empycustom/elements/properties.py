@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -196,7 +197,7 @@ def _problem(name: str, source: str, content: str, error: Exception) -> str:
     hint = ""
     if source == name and content.strip().endswith(".json"):
         hint = f" (a file is @{content.strip()})"
-    elif '"' not in content:
+    elif '"' not in content and re.search(r"[^\W\d]", content):
         hint = " (JSON wants double quotes; in a shell write it in single ones)"
     elif source == name and (error.pos >= len(content) or error.msg.startswith("Unterminated")):
         hint = f" (the text ends too early: gst-launch-1.0 cuts values off at some blanks; write {name}=@file.json)"

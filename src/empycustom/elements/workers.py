@@ -12,6 +12,7 @@ from empycustom.buffers.callback import offer_shared_memory_at
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.asynchronous import Asynchronous
 from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
+from empycustom.elements.dialects import as_written
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.latency import Latency
 from empycustom.elements.latest import Newest
@@ -43,7 +44,8 @@ def start_pool(custom_lib: Any, values: Mapping[str, Any], options: dict[str, An
 
     pool = ReplaceablePool(open_pool)
     pool.call_timeout_ms = values["call-timeout"]
-    pool.start(options, events)
+    with as_written(values):
+        pool.start(options, events)
     try:
         check_mandatory(values, pool.library)
     except PropertyError:

@@ -10,7 +10,7 @@ from threading import current_thread, getprofile, gettrace
 from types import ModuleType
 from typing import Any, TypeVar
 
-from empycustom.errors import CallbackError, CallbackMissingError, CallbackTooSlowError, LibraryError, LibraryImportError
+from empycustom.errors import CallbackError, CallbackTooSlowError, LibraryError, LibraryImportError
 from empycustom.library.compiled import compiled_of
 from empycustom.library.declared import Declaration, is_mandatory
 from empycustom.library.dialects import (
@@ -200,12 +200,12 @@ class Library(LibraryFacts):
         other = self._bound(self.target, self.dialect, self.settings, self.views, in_place=name == "process_ip")
         return replace(other, declared=self.declared, tenant=self.tenant)
 
-    def misspelt(self) -> list[CallbackMissingError]:
-        """Return warnings about functions that may be meant to be callbacks: nobody calls them."""
+    def hints(self) -> list[LibraryError]:
+        """Return warnings: about settings, and about functions that may be meant to be callbacks and that nobody calls."""
         try:
-            return [*dialect(self.dialect).hints(self.target, self.path)]
+            return [*self.callbacks.hints, *dialect(self.dialect).hints(self.target, self.path)]
         except (OSError, SyntaxError, ValueError):  # it is only a hint
-            return []
+            return [*self.callbacks.hints]
 
     def all_sources(self) -> dict[str, bytes]:
         """Return the files of the library, those of modules that are everybody's as well, with what was run of each."""

@@ -19,7 +19,7 @@ from importlib import import_module
 from types import CodeType, ModuleType
 from typing import Any, Protocol
 
-from empycustom.errors import CallbackMissingError, CallbackSignatureError
+from empycustom.errors import CallbackMissingError, CallbackSignatureError, LibraryError
 from empycustom.library.compiled import compiled_of
 from empycustom.library.explain import misspelt_others, misspelt_process
 
@@ -58,7 +58,7 @@ class Callbacks:
     """The callbacks of a library. ``frame`` sees frames, and is the only one that every library has.
 
     ``frame.call`` returns what ``process_ip`` may return; what ``process`` may, where the library is not called in place.
-    ``in_place`` is whether it is.
+    ``in_place`` is whether it is. ``hints`` are warnings about the library and its settings.
     """
 
     frame: Callback
@@ -67,6 +67,7 @@ class Callbacks:
     output_caps: Callback | None = None
     reloaded: Callback | None = None
     in_place: bool = True
+    hints: tuple[LibraryError, ...] = ()
 
 
 Settings = Mapping[str, Any]
@@ -106,7 +107,7 @@ class OwnDialect:
         target: Any,
         path: str,
         views: Views,
-        settings: Settings,  # noqa: ARG002 - it has none
+        settings: Settings,
         *,
         in_place: bool,
         hooks: Iterable[str] = HOOKS,
@@ -117,11 +118,14 @@ class OwnDialect:
             what = f"{target.__name__} is a class; give an object, {target.__name__}()"
             raise CallbackSignatureError.at(path, None, what, callback=name)
         if _is_function(target):
-            return Callbacks(_frame_callback(target, path, name, getattr(target, "__name__", name), views), in_place=in_place)
+            callback = _frame_callback(target, path, name, getattr(target, "__name__", name), views)
+            return Callbacks(callback, in_place=in_place)
         if not hasattr(target, name):
             raise CallbackMissingError(_missing(target, path, name), library=path, callback=name)
         others = {other: _hook(target, path, other) for other in hooks if hasattr(target, other)}
-        return Callbacks(_frame_callback(getattr(target, name), path, name, name, views), **others, in_place=in_place)
+        hints = not_used(settings, OF_OTHERS, path, f"it has {name}; set dialect to that of another project, or leave it out")
+        callback = _frame_callback(getattr(target, name), path, name, name, views)
+        return Callbacks(callback, **others, in_place=in_place, hints=hints)
 
     def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:
         """Yield warnings about functions whose names are like ``start`` or ``stop``."""
@@ -135,6 +139,14 @@ class OwnDialect:
                 f"{name} is never called; {callback} may be meant: rename it (to _{name}, if it is a function of your own)",
                 callback=callback,
             )
+
+
+OF_OTHERS = ("class", "function", "arg", "kwarg")  # settings that libraries of our own dialect do not have
+
+
+def not_used(settings: Settings, names: Iterable[str], path: str, why: str) -> tuple[LibraryError, ...]:
+    """Return warnings about settings that a dialect does not use."""
+    return tuple(LibraryError.at(path, None, f"{name} is set, but not used: {why}") for name in names if name in settings)
 
 
 AUTO, OWN, COMPILED = "auto", "empycustom", "emcustom"

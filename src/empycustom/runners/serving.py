@@ -88,7 +88,7 @@ class Worker:
         self._runner, self._exporter = InlineRunner(library), ArrayExporter()
         facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines, library.mandatory)
         declared = library.declared and library.declared.plain
-        self._answer("loaded", facts, declared, [pack_error(each) for each in library.misspelt()])
+        self._answer("loaded", facts, declared, [pack_error(each) for each in library.hints()])
         self._runner.start(setup["options"], setup["events"])
         self._answer("ready", library.all_sources())
         self._sources, self._told_sources = sources, len(sources)

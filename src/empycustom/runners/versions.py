@@ -204,7 +204,7 @@ class InlineVersions(VersionsOf[Library]):
         except BaseException:
             library.close()
             raise
-        for error in library.misspelt():
+        for error in library.hints():
             self._owner.warn(error)
         return library
 
