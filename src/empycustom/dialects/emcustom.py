@@ -21,7 +21,7 @@ from empycustom.errors import (
 from empycustom.frames.formats import layout_of
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.library.compiled import Compiled, compiled_of
-from empycustom.library.dialects import ARGUMENTS, HOOKS, Callback, Callbacks, Settings, Views
+from empycustom.library.dialects import ARGUMENTS, HOOKS, OF_OTHERS, Callback, Callbacks, Settings, Views, not_used
 from empycustom.model.keys import BUFFER, FRAMES, OUT_BATCH_DICT, RESULT_ATTRIBUTES
 from empycustom.model.serialize import assemble, loads, shorten
 from empycustom.model.wire import callback_text
@@ -69,7 +69,8 @@ class EmCustom:
         for other in {"start", "stop"} & {*hooks} & compiled.functions if interface >= WITH_HOOKS else ():
             others[other] = Callback(other, None, ARGUMENTS[other], _hook(library, other))
         frame = Callback(name, None, (*ARGUMENTS[name], "events"), called, takes_events=True)
-        return Callbacks(frame, **others, in_place=in_place)
+        hints = not_used(settings, OF_OTHERS, path, "a compiled library is called by fixed names; leave it out")
+        return Callbacks(frame, **others, in_place=in_place, hints=hints)
 
     def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:
         """Yield warnings about ``start`` and ``stop`` as C++ names them: nobody finds these."""
