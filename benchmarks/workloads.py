@@ -58,6 +58,7 @@ WORKLOADS: dict[str, Workload] = {
         Workload(
             "pixels-1080p-i420", "mean of a 64x64 region of the luma, 1920x1080 I420", "luma", "I420", 1920, 1080, buffers=15_000
         ),
+        Workload("pixels-written", "a 64x64 square is written, 1280x720 BGRx", "written", "BGRx", 1280, 720, buffers=15_000),
         replace(_OBJECTS, name="objects-0", title="the same elements as below, no objects"),
         replace(_OBJECTS, name="objects-10", title="10 objects are read", regions=10, buffers=5_000),
         replace(_OBJECTS, name="objects-100", title="100 objects are read", regions=100, buffers=800, quick=60),
@@ -74,6 +75,7 @@ WORKLOADS: dict[str, Workload] = {
         replace(
             _OBJECTS, name="json-10", title="an attribute of each of 10 objects, and the document", regions=10, buffers=4_000
         ),
+        Workload("attached", "one small attribute of the frame is attached, or one message", buffers=15_000),
         Workload("json-unread", "one small attribute of the frame, and an aimeta whose document nobody reads", buffers=15_000),
         replace(
             _OBJECTS,

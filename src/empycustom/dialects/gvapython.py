@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from empycustom.errors import CallbackMissingError, CallbackSignatureError, FrameError
 from empycustom.gstreamer import Gst
 from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used
-from empycustom.model.keys import BUFFER, FRAMES
+from empycustom.model.keys import BUFFER, FRAMES, RESULT_ATTRIBUTES
 from empycustom.model.results import Dropped
 from empycustom.text import shown, suggestion
 
@@ -173,7 +173,11 @@ def _call(function: Callable[[Any], Any], name: str, frames: _Frames) -> Callabl
         if not returned:
             return Dropped(_why(name, returned))
         entry = entry_of(frame)
-        return None if entry is None else {FRAMES: [entry]}
+        if entry is None:
+            return None
+        return {
+            FRAMES: entry[RESULT_ATTRIBUTES] if [*entry] == [RESULT_ATTRIBUTES] else [entry]
+        }  # the short form takes less time
 
     def of_batch(buffer: Any, in_meta: Any, index: int) -> Any:
         frame = make(buffer, in_meta, index)

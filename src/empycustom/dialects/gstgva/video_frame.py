@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 from warnings import warn
 
 from empycustom.buffers.mapping import layout_on
-from empycustom.dialects.gstgva.region_of_interest import Rect, RegionOfInterest, new_region
+from empycustom.dialects.gstgva.region_of_interest import Rect, RegionOfInterest, new_object
 from empycustom.dialects.gstgva.tensor import Tensor
 from empycustom.dialects.gstgva.util import GVAJSONMetaStr
 from empycustom.frames.formats import FORMATS, Layout, PlaneLayout
@@ -53,21 +53,20 @@ class VideoFrame:
         """Return the frame of a buffer with this index in ``in_meta``."""
         made = cls.__new__(cls)
         made.__buffer, made._about, made._frame = buffer, in_meta[BUFFER], in_meta[FRAMES][index]
-        made._size = made._frame[WIDTH], made._frame[HEIGHT]
-        made._regions = made._given = made._tensors = made._messages = None
-        made._own, made._edited = None, False
         return made
 
     __buffer: Any
     _about: Any
     _frame: Any
-    _size: tuple[int, int]
-    _regions: list[RegionOfInterest] | None
-    _given: list[RegionOfInterest] | None
-    _tensors: list[Tensor] | None
-    _messages: list[GVAJSONMetaStr] | None
-    _own: GVAJSONMetaStr | None
-    _edited: bool
+    # What nobody has asked for yet.
+    _given: Sequence[RegionOfInterest] = ()
+    _regions: list[RegionOfInterest] | None = None
+    _raw = 0  # tensors of networks upstream
+    _tensors: list[Tensor] | None = None
+    _own: GVAJSONMetaStr | None = None
+    _messages: list[GVAJSONMetaStr] | None = None
+    _added: Sequence[str] = ()  # messages, as long as nobody has asked for those before them
+    _is_edited = False
 
     def video_info(self) -> Any:
         """Return the GstVideo.VideoInfo of the caps."""
@@ -86,11 +85,21 @@ class VideoFrame:
 
     def _all_regions(self) -> list[RegionOfInterest]:
         if self._regions is None:
-            objects, size = self._frame[OBJECTS], self._size
-            numbers = region_ids(objects)
-            self._given = [RegionOfInterest(found, size, number) for found, number in zip(objects, numbers, strict=True)]
+            size, number_of = self._size, self._number_of
+            self._given = [RegionOfInterest(found, size, number_of) for found in self._frame[OBJECTS]]
             self._regions = [*self._given]
         return self._regions
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self._frame[WIDTH], self._frame[HEIGHT]
+
+    def _number_of(self, region: RegionOfInterest) -> int:
+        """Return the number of a region: that of messages, or the next ones for those that were added."""
+        numbers = region_ids(self._frame[OBJECTS])
+        regions = [*self._given, *(each for each in self._all_regions() if not any(each is known for known in self._given))]
+        numbers += range(1 + max(numbers, default=0), 1 + max(numbers, default=0) + len(regions) - len(numbers))
+        return next((number for each, number in zip(regions, numbers, strict=True) if each is region), 0)
 
     def add_region(
         self,
@@ -110,12 +119,10 @@ class VideoFrame:
         inside = _clipped(x, y, w, h, self._size)
         if inside != (x, y, w, h):
             warn(f"the region {[x, y, w, h]} reaches out of the frame, and is cut to {[*inside]}", stacklevel=2)
-        regions = self._all_regions()
-        number = 1 + max((each.region_id() for each in regions), default=0)
-        made = new_region(Rect(*inside), label, confidence, self._size, number)
+        made = RegionOfInterest(new_object(Rect(*inside), label, confidence), self._size, self._number_of)
         if extra_params is not None:
             made.add_tensor("extra_params")["extra_params_json"] = json.dumps(extra_params)
-        regions.append(made)
+        self._all_regions().append(made)
         return made
 
     def remove_region(self, roi: RegionOfInterest) -> None:
@@ -156,18 +163,26 @@ class VideoFrame:
 
     def _all_messages(self) -> list[GVAJSONMetaStr]:
         if self._messages is None:
-            own, added = own_message(self._frame), self._attributes().get(MESSAGES)
+            own = own_message(self._frame)
             self._own = None if own is None else GVAJSONMetaStr(message_text(own))
             self._messages = [] if self._own is None else [self._own]
-            self._messages += map(GVAJSONMetaStr, map(message_text, added if isinstance(added, list) else ()))
+            self._messages += map(GVAJSONMetaStr, [*map(message_text, self._before()), *self._added])
         return self._messages
+
+    def _before(self) -> list[Any]:
+        """Return the messages that modules upstream have added, as they stand in the attributes."""
+        found = self._attributes().get(MESSAGES)
+        return found if isinstance(found, list) else []
 
     def add_message(self, message: str) -> None:
         """Add a message, a text, which should be JSON. Raises TypeError."""
         if not isinstance(message, str):
             raise TypeError(f"a message is a text, not a {type(message).__name__}; write frame.add_message(json.dumps(message))")
-        self._all_messages().append(GVAJSONMetaStr(message))
-        self._edited = True
+        if self._messages is None:
+            self._added = [*self._added, message]
+        else:
+            self._messages.append(GVAJSONMetaStr(message))
+        self._is_edited = True
 
     def remove_message(self, message: str) -> None:
         """Remove a message that :meth:`messages` returned. Raises RuntimeError where it is not one of the frame."""
@@ -178,7 +193,7 @@ class VideoFrame:
         if index is None:
             raise RuntimeError("the message is not one of this frame: take it from frame.messages() of the same call")
         del messages[index]
-        self._edited = True
+        self._is_edited = True
 
     # Pixels.
 
@@ -213,7 +228,7 @@ class VideoFrame:
     def _entry(self) -> dict[str, Any] | None:
         """Return what was said about the frame, as a result has it, None: nothing."""
         entry: dict[str, Any] = {}
-        if self._edited:
+        if self._is_edited:
             entry[RESULT_ATTRIBUTES] = self._edited_messages()
         if self._tensors is not None and any(each._changed for each in self._tensors):
             entry.setdefault(RESULT_ATTRIBUTES, {})[TENSORS] = [each._plain() for each in self._tensors[self._raw :]]
@@ -222,14 +237,20 @@ class VideoFrame:
         return entry or None
 
     def _edited_messages(self) -> dict[str, Any]:
-        messages = self._all_messages()
-        is_kept = any(each is self._own for each in messages)
-        made: dict[str, Any] = {MESSAGES: [message_value(str(each)) for each in messages if each is not self._own]}
-        return made if is_kept or self._own is None else {**made, OWN_MESSAGE: False}
+        own, was_removed = self._own, False
+        if self._messages is None:
+            messages = [*self._before(), *map(message_value, self._added)]
+        else:
+            messages = [message_value(str(each)) for each in self._messages if each is not own]
+            was_removed = own is not None and not any(each is own for each in self._messages)
+        if was_removed or self._attributes().get(OWN_MESSAGE) is False:
+            return {MESSAGES: messages, OWN_MESSAGE: False}
+        return {MESSAGES: messages}
 
     def _add_objects(self, entry: dict[str, Any]) -> None:
-        assert self._given is not None, "somebody has asked for regions"
-        assert self._regions is not None, "the same"
+        assert self._regions is not None, "somebody has asked for them"
+        if self._regions == self._given and not any(each._changes or each._tensors for each in self._given):
+            return
         here = {id(each) for each in self._regions}
         given = {id(each) for each in self._given}
         if removed := [index for index, each in enumerate(self._given) if id(each) not in here]:
