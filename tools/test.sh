@@ -16,7 +16,7 @@ if [ "${1:-}" = slow-path ]; then
     for file in fast_path inspection installed; do suite+=(--ignore "tests/gst/test_$file.py"); done
     suite+=(--deselect tests/gst/test_buffers.py::test_memory_is_steady_over_10000_buffers_with_objects_and_attributes)
     export EMPYCUSTOM_FAST_PATH=off
-    set -- tests/gst "$@"
+    set -- tests/gst tests/emcustom "$@"
 elif [ "${1:-}" = workers ]; then
     shift
     # Without: tests of the streaming thread's own ways, of metadata that others write, and of other elements. Single tests that

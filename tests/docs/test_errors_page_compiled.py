@@ -17,6 +17,9 @@ from error_rows import compare
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 
+CPP_START = 'extern "C" void process_ip (void *, const char *, char **) {}\nvoid start (const char *) {}\n'
+
+
 @pytest.fixture
 def said(play, tmp_path, monkeypatch):
     """Play a library, and return the first message on the bus."""
@@ -80,6 +83,7 @@ def test_compiled_libraries(said, library, tmp_path):
         said(build("void proces_ip (void) {}\n", tmp_path / "close.so")),
         said(build("static void process_ip (void) {}\n", tmp_path / "hidden.so")),
         said(build(cpp, tmp_path / "cpp.so", kind="cc")),
+        said(build(CPP_START, tmp_path / "start.so", kind="cc")),
         said(build("invert", tmp_path / "process.so"), "in-place=true"),
         said(build("paint", tmp_path / "paint.so"), "in-place=false"),
         said(build("paint", tmp_path / "paint2.so"), "dialect=empycustom"),

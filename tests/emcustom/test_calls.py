@@ -22,7 +22,8 @@ def buffer_of(content: bytes):
 
 def called(path, picture, buffer, interface=3, options=NULL, events=NULL):
     function = Function(emcustom.load(str(path)), "process_ip", interface)
-    return function.process_ip(hash(buffer), picture, b'{"frame": []}', options, events)
+    function.expect(picture)
+    return function.process_ip(hash(buffer), b'{"frame": []}', options, events)
 
 
 @pytest.mark.parametrize("interface", emcustom.INTERFACES)
@@ -45,7 +46,8 @@ def test_a_new_picture_is_made_in_another_buffer(compiled):
     function = Function(emcustom.load(str(compiled("invert"))), "process", 3)
     given, made = buffer_of(bytes(range(36))), Gst.Buffer.new_allocate(None, 32, None)
     new = RGBA._replace(planes=((0, 16),), size=32)
-    text = function.process(hash(given), RGBA, b"{}", hash(made), new, NULL, NULL)
+    function.expect(RGBA, new)
+    text = function.process(hash(given), b"{}", hash(made), NULL, NULL)
     assert json.loads(text)["frame"][0]["meta"] == {"inverted": True, "size": [1, 4, 2]}
     assert made.extract_dup(0, 32) == bytes(255 - value for value in [*range(16), *range(20, 36)])
     assert given.extract_dup(0, 36) == bytes(range(36))

@@ -60,6 +60,16 @@ def test_pixels_are_those_that_python_gets(played, compiled, library, video, wor
 
 
 @RUNS
+def test_a_converter_makes_what_the_library_takes(played, compiled, workers):
+    for properties in ("", "in-place=false"):
+        lib = compiled("invert" if properties else "average")
+        element = f"empycustom custom-lib={lib} {properties} {workers}"
+        result = played(f"videoconvert ! {element} ! videoconvert ! video/x-raw,format=NV12", video="NV12", count=2)
+        assert len(result.documents) == 2
+        assert of_frame(result).get("width", 64) == 64
+
+
+@RUNS
 def test_what_process_ip_writes_goes_downstream(played, compiled, workers):
     result = played(f"empycustom custom-lib={compiled('paint')} {workers}", pattern="black", size=(8, 4))
 
@@ -208,6 +218,17 @@ def test_a_list_belongs_to_the_objects_in_order(played, compiled, library):
     )
     frame = result.documents[0]["frame"][0]
     assert (frame["object"][0]["emcustom"], frame["emcustom"]["of"]) == ({"of": "object"}, "frame")
+
+
+def test_memory_of_the_gpu_is_refused(compiled):
+    caps = "video/x-raw(memory:NVMM),format=RGBA,width=64,height=48,framerate=30/1"
+    path = compiled("average")
+    pipeline = Gst.parse_launch(f"appsrc name=in format=time caps={caps} ! empycustom custom-lib={path} ! fakesink")
+    pipeline.set_state(Gst.State.PLAYING)
+    pipeline.get_by_name("in").emit("push-buffer", Gst.Buffer.new_allocate(None, 64, None))
+    message = pipeline.get_bus().timed_pop_filtered(10 * Gst.SECOND, Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    assert "in NVMM memory; put nvvideoconvert ! video/x-raw,format=RGBA before the element" in message.parse_error()[0].message
 
 
 SLEEPS = """

@@ -168,20 +168,23 @@ class _InPlace:
             raise self._error(CallbackError, f"{self._function.name} cannot get the frame: {error}") from error
 
     def _called(self, address: int, in_meta: bytes, rest: Any) -> Any:
-        return self._read(self._function.process_ip(address, self._picture, in_meta, *rest))
+        return self._read(self._function.process_ip(address, in_meta, *rest))
 
     def _expect(self, about: Mapping[str, Any]) -> None:
         """Get ready for frames that lie as ``in_meta["buffer"]`` says. Raises CallbackError where it cannot have them."""
         name, memory = about["format"], about["memory"]
         if memory != "CPU" or name not in FORMATS:
             what, element = (f"in {memory} memory", "nvvideoconvert") if memory != "CPU" else (name, "videoconvert")
-            advice = f"put {element} ! video/x-raw,format=RGBA before the element"
+            advice = f'put {element} ! video/x-raw,format=RGBA before the element (in empycustom.process: format="RGBA")'
             raise self._error(CallbackError, f"{self._function.name} takes RGBA and I420, and the frames are {what}; {advice}")
         width, height, planes = about["width"], about["height"], about["planes"]
         offsets, strides = (tuple(plane[key] for plane in planes) for key in ("offset", "stride"))
         size = layout_of(name, width, height, offsets, strides).size
-        self._picture = Picture(FORMATS[name], width, height, tuple(zip(offsets, strides, strict=True)), size)
+        self._expect_picture(Picture(FORMATS[name], width, height, tuple(zip(offsets, strides, strict=True)), size), about)
         self._about = about
+
+    def _expect_picture(self, picture: Picture, _about: Mapping[str, Any]) -> None:
+        self._function.expect(picture)
 
     def _read(self, text: bytes | None) -> Any:
         """Return a result of what it wrote: an object that is none is one of attributes of the frame."""
@@ -207,14 +210,12 @@ class _Making(_InPlace):
 
     def _called(self, address: int, in_meta: bytes, rest: Any) -> Any:
         made = Gst.Buffer.new_allocate(None, self._size, None)
-        text = self._function.process(address, self._picture, in_meta, hash(made), self._new, *rest)
+        text = self._function.process(address, in_meta, hash(made), *rest)
         return made, self._read(text)
 
-    def _expect(self, about: Mapping[str, Any]) -> None:
-        super()._expect(about)
-        name, width, height = about["format"], about["width"], about["height"]
+    def _expect_picture(self, picture: Picture, about: Mapping[str, Any]) -> None:
         info, mode = GstVideo.VideoInfo(), GstVideo.VideoInterlaceMode.from_string(about["interlace_mode"])
-        info.set_interlaced_format(GstVideo.VideoFormat.from_string(name), mode, width, height)
+        info.set_interlaced_format(GstVideo.VideoFormat.from_string(about["format"]), mode, picture.width, picture.height)
         planes = tuple((info.offset[plane], info.stride[plane]) for plane in range(info.finfo.n_planes))
         self._size = int(info.size)
-        self._new = self._picture._replace(planes=planes, size=self._size)
+        self._function.expect(picture, picture._replace(planes=planes, size=self._size))

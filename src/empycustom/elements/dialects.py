@@ -12,7 +12,9 @@ from typing import Any
 
 from empycustom.elements.properties import Property, read_json, read_object
 from empycustom.errors import LibraryNotFoundError, PropertyError
-from empycustom.gstreamer import GObject
+from empycustom.gstreamer import GObject, Gst
+from empycustom.library.callbacks import LibraryFacts
+from empycustom.library.compiled import is_compiled
 from empycustom.library.dialects import AUTO, DIALECTS
 
 
@@ -68,6 +70,22 @@ def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is set of the properties of dialects, by their names."""
     given = {name: values[name] for name in _SETTINGS if values.get(name) not in (None, "")}
     return {name: json.loads(value) if name in _JSON else value for name, value in given.items()}
+
+
+_OF_COMPILED = Gst.Caps.from_string("video/x-raw,format={RGBA,I420}")
+
+
+def taken(possible: Any, limit: Any, library: LibraryFacts | None) -> Any:
+    """Return which of the ``possible`` caps an element takes, of those in ``limit`` if that is set.
+
+    For a compiled library those that it can get, so that a converter upstream makes them. Where there are none the others stay:
+    the error of the first frame says more than that nothing was negotiated.
+    """
+    found = limit.intersect_full(possible, Gst.CapsIntersectMode.FIRST) if limit else possible
+    if library is None or not is_compiled(library.path):
+        return found
+    fitting = found.intersect_full(_OF_COMPILED, Gst.CapsIntersectMode.FIRST)
+    return found if fitting.is_empty() else fitting
 
 
 def library_in(values: Mapping[str, Any], usual: str) -> Any:

@@ -18,7 +18,7 @@ from empycustom.elements.base import (
     guarded,
     install_fast_path,
 )
-from empycustom.elements.dialects import OF_DIALECTS, library_in
+from empycustom.elements.dialects import OF_DIALECTS, library_in, taken
 from empycustom.elements.failures import post_warning
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.limits import OF_WORKERS, check_properties, open_library, usual_in_place
@@ -364,8 +364,7 @@ class EmPyCustom(LibraryTransform):
         # Before the start the caps of the library are not known, and elements are linked already.
         any_caps = self._output or not (self.started or self.values["in-place"])
         any_caps = (self._reloading and self._reloading.accepts_any_caps()) or any_caps
-        possible = Gst.Caps.from_string(VIDEO_CAPS) if any_caps else caps
-        return limit.intersect_full(possible, Gst.CapsIntersectMode.FIRST) if limit else possible
+        return taken(Gst.Caps.from_string(VIDEO_CAPS) if any_caps else caps, limit, self.library_facts)
 
     @guarded(Gst.Caps.new_empty)
     def do_fixate_caps(self, direction: Any, caps: Any, othercaps: Any) -> Any:

@@ -282,10 +282,14 @@ _OF_FRAMES = frozenset((keys.TENSORS, keys.SEGMENTATION))  # arrays, which callb
 
 def callback_text(given: Mapping[str, Any]) -> bytes:
     """Return what a callback gets of a buffer as JSON: arrays of objects are as in documents, those of frames are left out."""
-    frames = [_without_arrays(frame, as_json) for frame in given[FRAMES]]
-    if not all(map(_OF_FRAMES.isdisjoint, frames)):
-        frames = [{key: value for key, value in frame.items() if key not in _OF_FRAMES} for frame in frames]
-    return assemble({**given, FRAMES: frames})
+    for frame in given[FRAMES]:
+        if not (_OF_FRAMES.isdisjoint(frame) and all(map(ARRAYS.isdisjoint, frame[OBJECTS]))):
+            return assemble({**given, FRAMES: [*map(_plain_frame, given[FRAMES])]})
+    return assemble(given)
+
+
+def _plain_frame(frame: Any) -> dict[str, Any]:
+    return {key: value for key, value in _without_arrays(frame, as_json).items() if key not in _OF_FRAMES}
 
 
 def frame_dict(

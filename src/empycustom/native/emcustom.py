@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-from functools import partial
-from struct import Struct
 from typing import Any, NamedTuple
 
 from empycustom.errors import NativeError
 from empycustom.native.deepstream import batch_in, is_deepstream
-from empycustom.native.loading import ffi, pattern_of, text
+from empycustom.native.loading import ffi, text
 from empycustom.native.memory import READ, WRITE, AddressMap
 from empycustom.native.metas import scan
 
@@ -83,54 +81,69 @@ class Picture(NamedTuple):
 
 
 class _VideoData:
-    """A video_data, which is filled for each frame."""
+    """A video_data, whose pointers are set for each frame."""
 
     def __init__(self) -> None:
         self.pointer = ffi.new("video_data *")
-        self._pack = partial(Struct(pattern_of("video_data")).pack_into, ffi.buffer(self.pointer), 0)
+        self._channels = [self.pointer.channels[plane] for plane in range(_PLANES)]
+        self._places: list[tuple[Any, int]] = []
+        self._size = 0
 
-    def fill(self, mapped: AddressMap, picture: Picture) -> None:
-        """Let it be about a picture in a buffer that is mapped. Raises NativeError where the buffer is too small for it."""
+    def expect(self, picture: Picture) -> None:
+        """Let it be about a picture, and those that lie like it."""
+        self.pointer.video_format, self.pointer.width, self.pointer.height = picture[:3]
+        for channel in self._channels:
+            channel.data = channel.stride = 0
+        for channel, (_, stride) in zip(self._channels, picture.planes, strict=False):
+            channel.stride = stride
+        self._places = [(channel, offset) for channel, (offset, _) in zip(self._channels, picture.planes, strict=False)]
+        self._size = picture.size
+
+    def fill(self, mapped: AddressMap) -> None:
+        """Let it be about the picture in a buffer that is mapped. Raises NativeError where the buffer is too small for it."""
         _, data, size = mapped.place
-        if size < picture.size:
-            raise NativeError(f"the buffer has {size} bytes, but its frame needs {picture.size}")
-        channels = [value for offset, stride in picture.planes for value in (data + offset, stride)]
-        channels += [0, 0] * (_PLANES - len(picture.planes))
-        self._pack(picture.video_format, picture.width, picture.height, *channels)
+        if size < self._size:
+            raise NativeError(f"the buffer has {size} bytes, but its frame needs {self._size}")
+        for channel, offset in self._places:
+            channel.data = data + offset
 
 
 class Function:
-    """``process_ip`` or ``process`` of a library, to be called for one frame after the other."""
+    """``process_ip`` or ``process`` of a library, to be called for one frame after the other, in one thread at a time."""
 
     def __init__(self, library: int, name: str, interface: int) -> None:
         self._call = ffi.cast(f"void (*)({_BEGIN[name]}{_REST[interface]})", function(library, name))
         self.name, self._interface = name, interface
         self._source, self._made, self._out = _VideoData(), _VideoData(), ffi.new("char *[1]")
 
-    def process_ip(self, address: int, picture: Picture, in_meta: bytes, options: Any, events: Any) -> bytes | None:
+    def expect(self, picture: Picture, made: Picture | None = None) -> None:
+        """Get ready for pictures that lie like this one; ``made`` is that of ``process``."""
+        self._source.expect(picture)
+        if made:
+            self._made.expect(made)
+
+    def process_ip(self, address: int, in_meta: bytes, options: Any, events: Any) -> bytes | None:
         """Call it with the writable buffer at an address, and return the JSON that it gives; None: nothing.
 
         ``options`` and ``events`` are JSON, or NULL. Raises NativeError where the buffer cannot be mapped.
         """
         mapped = AddressMap(address, READ | WRITE)
         try:
-            self._source.fill(mapped, picture)
-            return self._called(self._source.pointer, in_meta, self._out, rest=self._rest(address, options, events))
+            self._source.fill(mapped)
+            return self._called(self._source.pointer, in_meta, self._out, *self._rest(address, options, events))
         finally:
             mapped.unmap()
 
-    def process(
-        self, address: int, picture: Picture, in_meta: bytes, made: int, new: Picture, options: Any, events: Any
-    ) -> bytes | None:
-        """Call it to make the picture ``new`` in the buffer at ``made`` of the one at ``address``; else as :meth:`process_ip`."""
+    def process(self, address: int, in_meta: bytes, made: int, options: Any, events: Any) -> bytes | None:
+        """Call it to make a picture in the buffer at ``made`` of the one in that at ``address``; else as :meth:`process_ip`."""
         mapped = AddressMap(address, READ)
         try:
             target = AddressMap(made, WRITE)
             try:
-                self._source.fill(mapped, picture)
-                self._made.fill(target, new)
+                self._source.fill(mapped)
+                self._made.fill(target)
                 rest = self._rest(address, options, events)
-                return self._called(self._source.pointer, in_meta, self._made.pointer, self._out, rest=rest)
+                return self._called(self._source.pointer, in_meta, self._made.pointer, self._out, *rest)
             finally:
                 target.unmap()
         finally:
@@ -141,10 +154,10 @@ class Function:
             return options, events, address
         return (options, events, _batch_on(address)) if self._interface == 2 else ()
 
-    def _called(self, *arguments: Any, rest: tuple[Any, ...]) -> bytes | None:
+    def _called(self, *arguments: Any) -> bytes | None:
         out = self._out
         out[0] = NULL
-        self._call(*arguments, *rest)
+        self._call(*arguments)
         made = out[0]
         if not made:
             return None
