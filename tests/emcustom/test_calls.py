@@ -77,6 +77,14 @@ def test_results_are_freed(compiled):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
+def test_a_buffer_of_others_is_refused(compiled):
+    buffer = buffer_of(bytes(36))
+    holder = Gst.Sample.new(buffer, None, None, None)
+    with pytest.raises(NativeError, match="others refer to its buffer, too, so that it cannot be written"):
+        called(compiled("average"), RGBA, buffer)
+    assert holder
+
+
 def test_a_buffer_that_is_too_small_is_refused(compiled):
     with pytest.raises(NativeError, match="the buffer has 35 bytes, but its frame needs 36"):
         called(compiled("average"), RGBA, buffer_of(bytes(35)))

@@ -279,6 +279,22 @@ def test_metadata_and_signals_are_those_of_any_library(play, compiled):
     assert texts == ['{"frame":[{"meta":{"n":1}}]}'] * 3
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_pad_is_attached_to(compiled, shared):
+    """What a tee shares is written in a copy."""
+    tee = "tee name=t ! queue ! appsink name=other sync=false t. ! queue !" if shared else ""
+    pipeline = Gst.parse_launch(
+        f"{SOURCE.format(1, 'black', 'RGBA', 8, 4)} ! {tee} identity name=i ! appsink name=out sync=false"
+    )
+    with empycustom.attach(pipeline.get_by_name("i").get_static_pad("sink"), compiled("paint")):
+        pipeline.set_state(Gst.State.PLAYING)
+        sample = pipeline.get_by_name("out").emit("pull-sample")
+        other = pipeline.get_by_name("other").emit("pull-sample") if shared else None
+    pipeline.set_state(Gst.State.NULL)
+    assert sample.get_buffer().extract_dup(0, 32) == b"\xff" * 16 + b"\0\0\0\xff" * 4
+    assert other is None or other.get_buffer().extract_dup(0, 16) == b"\0\0\0\xff" * 4
+
+
 def test_interval_and_numbers(play, compiled):
     path = compiled("fixed", r'-DRESULT="{\"n\": 1}"')
     line = f"{SOURCE.format(5, 'smpte', 'RGBA', 64, 48)} ! empycustom process-interval=2 custom-lib={path} ! appsink name=out"

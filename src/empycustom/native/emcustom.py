@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from empycustom.errors import NativeError
 from empycustom.native.deepstream import batch_in, is_deepstream
 from empycustom.native.loading import ffi, text
-from empycustom.native.memory import READ, WRITE, AddressMap
+from empycustom.native.memory import READ, WRITE, AddressMap, is_writable
 from empycustom.native.metas import scan
 
 FORMATS = {"I420": 0, "RGBA": 1}  # of video_format, as GStreamer names them
@@ -125,8 +125,10 @@ class Function:
     def process_ip(self, address: int, in_meta: bytes, options: Any, events: Any) -> bytes | None:
         """Call it with the writable buffer at an address, and return the JSON that it gives; None: nothing.
 
-        ``options`` and ``events`` are JSON, or NULL. Raises NativeError where the buffer cannot be mapped.
+        ``options`` and ``events`` are JSON, or NULL. Raises NativeError where the buffer cannot be written or mapped.
         """
+        if not is_writable(address):
+            raise NativeError("others refer to its buffer, too, so that it cannot be written")
         mapped = AddressMap(address, READ | WRITE)
         try:
             self._source.fill(mapped)
