@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from attaching import pad_of
 from programs import PRELUDE, SWITCH
 
+import empycustom
 from empycustom.gstreamer import Gst
 
 
@@ -92,3 +94,36 @@ def detector(library):
 @pytest.fixture
 def namer(library):
     return f"empycustom in-place=true custom-lib={library(NAMER, 'namer.py')}"
+
+
+@pytest.fixture
+def watched(play):
+    """Play a pipeline with probes of the test's own: the attributes of each frame at each ``name.pad``. Return what was watched."""
+
+    def run(description, *places):
+        pipeline = Gst.parse_launch(description) if isinstance(description, str) else description
+        seen = {place: [] for place in places}
+        for place in seen:
+
+            def look(pad, info, place=place):
+                seen[place].append(empycustom.document(info.get_buffer(), pad)["frame"][0])
+                return Gst.PadProbeReturn.OK
+
+            pad_of(pipeline, place).add_probe(Gst.PadProbeType.BUFFER, look)
+        done = play(pipeline)
+        done.seen = seen
+        return done
+
+    return run
+
+
+@pytest.fixture
+def nothing_stays_attached():
+    """What a test attaches it closes, or lets go of."""
+    yield
+    from empycustom.session import attach
+
+    until_closed = [attachment.element.get_name() for attachment in attach._open]
+    for attachment in list(attach._open):
+        attachment.close()
+    assert until_closed == []

@@ -38,7 +38,7 @@ def attach(
         with empycustom.attach(osd.get_static_pad("sink"), "count.py", options={"least": 2}):
             loop.run()
 
-    ``start`` of the library is called now, and ``stop`` by :meth:`Attachment.close`; where nobody calls that, when the pad is
+    ``start`` of the library is called now, and ``stop`` by ``close`` of what is returned; where nobody calls that, when the pad is
     freed, in a thread of its own, or when the program ends. In between the pipeline may go to NULL and back: frames are numbered
     from 0 then. It may be done at any time, in any state, and as often as one likes, also at one pad; libraries are called in
     the order in which they were attached.
