@@ -8,6 +8,7 @@ import time
 import pytest
 
 import empycustom
+from empycustom.errors import CallbackMissingError
 from empycustom.gstreamer import Gst
 
 SOURCE = "videotestsrc num-buffers={} pattern={} ! video/x-raw,format={},width={},height={},framerate=30/1"
@@ -41,6 +42,19 @@ def played(play):
 
 def of_frame(result, index=0):
     return result.documents[index]["frame"][0]["emcustom"]
+
+
+def test_one_at_a_pad(play, compiled):
+    """By `empycustom.attach`, which refuses one that makes new frames."""
+    pipeline = Gst.parse_launch(f"{SOURCE.format(2, 'white', 'RGBA', 64, 48)} ! identity name=i ! appsink name=out")
+    pad = pipeline.get_by_name("i").get_static_pad("src")
+    with pytest.raises(
+        CallbackMissingError, match=r"lib1\.so has process, which makes new frames, but no process_ip, and at a pad"
+    ):
+        empycustom.attach(pad, compiled("invert"))
+    with empycustom.attach(pad, compiled("average")):
+        done = play(pipeline)
+    assert [empycustom.document(each)["frame"][0]["emcustom"]["width"] for each in done.samples] == [64, 64]
 
 
 @RUNS

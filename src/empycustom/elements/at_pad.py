@@ -16,7 +16,7 @@ from empycustom.buffers.callback import object_at
 from empycustom.elements.base import FLOW_EOS, FLOW_OK, SLOW_BECAUSE, VIDEO_CAPS
 from empycustom.elements.empycustom import EmPyCustom
 from empycustom.elements.failures import post_error
-from empycustom.errors import CallbackMissingError, FrameError
+from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
 from empycustom.native.memory import uncounted
 from empycustom.native.probes import let_work
@@ -34,16 +34,6 @@ def check_caps(pad: Any, caps: Any) -> None:
             f"what goes through {name_of(pad)} is no raw video in a format that libraries can get, but {caps.to_string()}; "
             "attach to a pad behind the decoder, or behind a converter to a format that gst-inspect-1.0 empycustom lists"
         )
-
-
-def without_process_ip(library: str) -> CallbackMissingError:
-    """Return the error about a library that only makes new frames."""
-    return CallbackMissingError(
-        f"{library} has process, which makes new frames, but no process_ip, and at a pad frames stay as they are; define "
-        "process_ip(io_buffer, in_meta, options), or put the element empycustom into the pipeline",
-        library=library,
-        callback="process_ip",
-    )
 
 
 def name_of(pad: Any) -> str:
@@ -90,14 +80,6 @@ class AtPad(EmPyCustom):
             assert error, "each error of a start is posted"
             self.stop()
             raise error
-
-    def begin(self) -> None:
-        """Load and check the library, and call its ``start``."""
-        super().begin()
-        if not self.values["in-place"]:  # its dialect knows no other way
-            path = self.library_facts.path
-            self.end()
-            raise without_process_ip(path)
 
     def watch(self, pad: Any, freed: Callable[[], None]) -> None:
         """Work on the buffers at a pad from now on. ``freed`` is called where the pad is freed before :meth:`leave`."""

@@ -9,8 +9,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any
 
-from empycustom.elements.at_pad import AtPad, check_caps, name_of, without_process_ip
-from empycustom.errors import EmPyCustomError, PropertyError
+from empycustom.elements.at_pad import AtPad, check_caps, name_of
+from empycustom.errors import CallbackMissingError, EmPyCustomError, PropertyError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
 from empycustom.session.libraries import configure, library_of, text_of
@@ -38,10 +38,11 @@ def attach(
         with empycustom.attach(osd.get_static_pad("sink"), "count.py", options={"least": 2}):
             loop.run()
 
-    ``start`` of the library is called now, and ``stop`` by ``close`` of what is returned; where nobody calls that, when the pad is
-    freed, in a thread of its own, or when the program ends. In between the pipeline may go to NULL and back: frames are numbered
-    from 0 then. It may be done at any time, in any state, and as often as one likes, also at one pad; libraries are called in
-    the order in which they were attached.
+    ``start`` of the library is called now, and ``stop`` when the attachment is closed, when the pad is freed (in a thread of its
+    own), or when the program ends. In between the pipeline may go to NULL and play again; frames are numbered from 0 then.
+
+    A library can be attached in any state of the pipeline. Several at one pad are called in the order in which they were
+    attached.
 
     If somebody else has the same buffer (a branch of a tee, a program that keeps it), the pad passes on a copy of it, with the
     results; pixels are only copied when the library writes them.
@@ -52,7 +53,7 @@ def attach(
         A pad that raw video goes through, of any element, sink or source. It may have no caps yet.
     library : str, path, function, or object
         A file, the dotted name of a module, a function ``f(buffer, in_meta, options)``, or an object that has the callbacks as
-        methods. It has ``process_ip``: ``process``, which makes new frames, needs an element.
+        methods. It needs ``process_ip``; a library that has ``process`` alone, which makes new frames, is refused.
     options : dict, optional
         What the library gets as ``options``, of JSON values.
     on_error : {"fail", "pass", "drop"}
@@ -91,7 +92,13 @@ def attach(
     if caps:
         check_caps(pad, caps)
     if not works_in_place(library, elsewhere=True):
-        raise without_process_ip(library if isinstance(library, str) else getattr(library, "__name__", type(library).__name__))
+        what = library if isinstance(library, str) else getattr(library, "__name__", type(library).__name__)
+        raise CallbackMissingError(
+            f"{what} has process, which makes new frames, but no process_ip, and at a pad frames stay as they are; define "
+            "process_ip(io_buffer, in_meta, options), or put the element empycustom into the pipeline",
+            library=what,
+            callback="process_ip",
+        )
     element = AtPad()
     configure(element, library, texts, in_place=True)
     element.start(name_of(pad))
