@@ -35,6 +35,7 @@ def test_in_meta_describes_frame_and_buffer(play, library, tmp_path):
         "height": 17,
         "memory": "CPU",
         "interlace_mode": "progressive",
+        "framerate": "30/1",
         "planes": [
             {"offset": 0, "stride": 36, "width": 33, "height": 17},
             {"offset": 648, "stride": 20, "width": 17, "height": 9},
