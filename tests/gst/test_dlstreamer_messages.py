@@ -10,9 +10,12 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from empycustom.gstreamer import Gst
 
 SOURCE = "videotestsrc num-buffers=2 ! video/x-raw,format=RGBA,width=320,height=240,framerate=10/1"
 INSTALL = "for what is written in C: apt install gcc libc6-dev libgstreamer1.0-dev pkg-config"
@@ -168,3 +171,47 @@ def test_attributes_that_are_no_object_are_kept_and_the_log_has_it(gst_launch, g
     )
     assert [json.loads(each)["frame"][0]["emcustom"] for each in read(tmp_path / "lines.jsonl")] == [5, 5]
     assert "messages of DL Streamer are not in in_meta" in launched.err
+
+
+BOTH = """
+import sys
+import empycustom
+from gi.repository import Gst, GstVideo
+empycustom.register()
+line = "{source} ! fakegva add=x ! {libraries} ! appsink name=out sync=false"
+pipeline = Gst.parse_launch(line)
+pipeline.set_state(Gst.State.PLAYING)
+sample = pipeline.get_by_name("out").emit("pull-sample")
+found = empycustom.document(sample)["frame"][0]["object"]
+regions = [GstVideo.buffer_get_video_region_of_interest_meta_id(sample.get_buffer(), number) for number in range(9)]
+print([each["obj_label"] for each in found], [(each.x, each.w, each.id) for each in regions if each])
+pipeline.set_state(Gst.State.NULL)
+"""
+TWO = """
+def process_ip(b, m, o):
+    boxes = [{"left": 8 * n, "top": 2, "width": 4, "height": 4} for n in (1, 2)]
+    return {"frame": [{"new_object": [{"rect_params": box, "obj_label": "car"} for box in boxes]}]}
+"""
+MOVES = """
+def process_ip(b, m, o):
+    first, second = m["frame"][0]["object"]
+    return {"frame": [{"changed_object": [{"rect_params": {**first["rect_params"], "left": 40}}], "removed_object": [1]}]}
+"""
+
+
+@pytest.mark.skipif(Gst.version() < (1, 24), reason="GstAnalytics is in GStreamer 1.24 and later")
+def test_objects_are_regions_too_where_they_are_analytics(library, gst_env, fake_plugin):
+    """DL Streamer 2025.2 looks for a region with the number of each object of GstAnalytics; those before for regions alone."""
+    two, moves = library(TWO, "two.py"), library(MOVES, "moves.py")
+    env = {**gst_env, "GST_PLUGIN_PATH": str(fake_plugin), "G_DEBUG": "fatal-criticals"}
+    seen = {}
+    for files in ([two], [two, moves]):
+        libraries = " ! ".join(f"empycustom in-place=true custom-lib={file}" for file in files)
+        program = BOTH.format(source=SOURCE, libraries=libraries)
+        done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        seen[len(files)] = done.stdout.strip()
+    assert seen[1].startswith("['car', 'car'] [(8, 4, ")
+    assert seen[1].count("(") == 2
+    assert seen[2].startswith("['car'] [(40, 4, ")
+    assert seen[2].count("(") == 1

@@ -291,3 +291,35 @@ def test_programs_and_tests_run_modules_too(module):
 
     with empycustom.process([np.zeros((48, 64, 3), np.uint8)] * 2, str(file)) as results:
         assert [result.attributes for result in results] == [{"messages": ["1"]}] * 2
+
+
+THEIRS = """
+from gi.repository import GstVideo
+class VideoFrame:
+    def __init__(self, buffer, caps=None):
+        self.buffer, self.caps = buffer, caps
+    def add_region(self, x, y, w, h, label):
+        GstVideo.buffer_add_video_region_of_interest_meta(self.buffer, label, x, y, w, h)
+"""
+
+
+def test_the_package_of_dl_streamer_is_used_where_it_is_installed_but_not_in_workers(module, gst_launch, tmp_path):
+    (tmp_path / "site" / "gstgva").mkdir(parents=True)
+    (tmp_path / "site" / "gstgva" / "__init__.py").write_text(THEIRS)
+    file = module(
+        "from gstgva import VideoFrame\n"
+        "def process_frame(frame):\n"
+        "    print(isinstance(frame, VideoFrame), type(frame).__module__.split('.')[0])\n"
+        "    if isinstance(frame, VideoFrame):\n"
+        "        assert frame.caps.to_string().startswith('video/x-raw, format=(string)BGR, width=(int)64')\n"
+        "    frame.add_region(1, 2, 3, 4, 'car')\n"
+        "    return True\n"
+    )
+    source = SOURCE.format(count=1, format="BGR", width=64, height=48)
+    for workers, expected in ((0, "True gstgva"), (1, "False empycustom")):
+        line = f"{source} ! gvapython module={file} workers={workers} ! {DOCUMENTS}"
+        launched = gst_launch(line, PYTHONPATH=str(tmp_path / "site"))
+        assert launched.code == 0, launched.text
+        assert expected in launched.out
+        (found,) = next(json.loads(each) for each in launched.out.splitlines() if each.startswith("{"))["frame"][0]["object"]
+        assert (found["obj_label"], found["rect_params"]["left"]) == ("car", 1)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from empycustom.carriers.arrays import add_arrays
 from empycustom.carriers.matching import drop_duplicates, matched, moved, rounded, shared, twins
@@ -62,6 +62,7 @@ from empycustom.model.serialize import shorten
 from empycustom.model.turns import UNTURNED
 from empycustom.model.values import NOTHING, is_nothing
 from empycustom.model.wire import known, read_note
+from empycustom.native.gva import message_api
 from empycustom.native.masks import has_masks
 from empycustom.native.metas import remove_meta
 from empycustom.native.own_metas import META_NAME, NO_METAS, JsonMeta, Metas, check_writable, copied, frame_num_at, metas_on
@@ -75,7 +76,8 @@ class PlainCarrier:
     def __init__(self, sources: Iterable[ObjectSource], others: Callable[[], Iterable[ObjectSource]]) -> None:
         self._json = JsonMeta()
         self._sources = Sources(sources, others)
-        self._adds = next(source for source in self._sources.order if source.can_add)
+        can_add = [source for source in self._sources.order if source.can_add]
+        self._adds, self._repeats = can_add[0], cast("Any", can_add[-1] if len(can_add) > 1 else None)
 
     def accepts(self, metas: Metas) -> bool:  # noqa: ARG002 - the protocol has it
         """Accept all that others do not."""
@@ -250,6 +252,8 @@ class PlainCarrier:
         for new in result.new_objects:
             key, box = adds.add(address, new, frame.size, free, warnings)
             records[key] = record_of(new, key, box, adds)
+            if adds is self._adds and self._repeats and message_api():
+                self._repeats.repeat(address, new, int(key.rpartition("/")[2]), warnings)
         if any(PARENT_ID in record for record in records.values()):
             relate(self._there(address)[0], records)
 

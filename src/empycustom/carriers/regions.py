@@ -92,6 +92,11 @@ class Regions:
         add_region(address, Region(number, carried(found[LABEL], warnings), *box, params))
         return self.key(number), box
 
+    def repeat(self, address: int, found: model.Object, number: int, warnings: list[str]) -> None:
+        """Add an object that another source has added, with its number there: elements of DL Streamer look for both."""
+        params = [*_detection(found), *_tracking(found), *_classifications(found)]
+        add_region(address, Region(number, carried(found[LABEL], warnings), *_box(found, warnings), params))
+
     def relate(self, meta: int, number: int, parent: int) -> None:  # noqa: ARG002 - the protocol has it
         """Let a region be a part of another one."""
         set_region_parent(meta, parent)
