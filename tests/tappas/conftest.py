@@ -61,7 +61,7 @@ def launch(gst_launch, module_folder):
     """Run a gst-launch command line where the module ``hailo`` is installed."""
 
     def run(line, **extra):
-        return gst_launch(line, PYTHONPATH=str(module_folder), **extra)
+        return gst_launch(line, **{"PYTHONPATH": str(module_folder), **extra})
 
     return run
 

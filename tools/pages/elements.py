@@ -19,6 +19,7 @@ GUIDES = {
     "metapublish": "[Publishing](../publishing.md)",
     "perf": "[GStreamer without DeepStream](../plain.md)",
     "gvapython": "[Moving from gvapython](../moving-gvapython.md)",
+    "hailopython": "[Moving from hailopython](../moving-hailopython.md)",
 }
 KINDS = {"gchararray": "string", "gboolean": "boolean", "gint": "int", "guint": "unsigned int", "gdouble": "double"}
 STATES = {

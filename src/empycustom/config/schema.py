@@ -86,6 +86,7 @@ CUSTOM = Object(
         "function": Field(Text(filled=True), "other dialects: the function or method that is called for each frame"),
         "arg": Field(Array(ANYTHING), "gvapython: arguments of the class"),
         "kwarg": Field(JSON_OBJECT, "gvapython: arguments of the class by name"),
+        "finalize-function": Field(Text(filled=True), "hailopython: the function that is called at the stop"),
         "interface": Field(Integer(1, 3), "emcustom: the version of the interface of a compiled library"),
         "process-interval": Field(Integer(1, _INT), "call the library for every n-th frame"),
         "options": Field(JSON_OBJECT, "the options of all callbacks"),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
+from empycustom.dialects.caps import caps_of
+from empycustom.dialects.functions import check, found_in, line_of_class
 from empycustom.errors import CallbackMissingError, CallbackSignatureError, FrameError
-from empycustom.gstreamer import Gst
 from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used
 from empycustom.model.keys import BUFFER, FRAMES, RESULT_ATTRIBUTES
 from empycustom.model.results import Dropped
-from empycustom.text import shown, suggestion
+from empycustom.text import shown
 
 USUAL = "process_frame"
 
@@ -46,20 +46,20 @@ class GvaPython:
         name, class_name = settings.get("function", USUAL), settings.get("class")
         frames = _frames(in_worker=bool(settings.get("in_worker")))
         if class_name is None:
-            function = _found(target, path, name, "function")
-            _check(function, path, name, 1)
+            function = found_in(target, path, name, "function")
+            check(function, path, name, "frame")
             hints = not_used(
                 settings, ("arg", "kwarg"), path, "it is for the arguments of a class; set class as well, or leave it out"
             )
             return Callbacks(Callback(name, function, ("frame",), _call(function, name, frames)), hints=hints)
-        made = _found(target, path, class_name, "class")
+        made = found_in(target, path, class_name, "class")
         if not isinstance(made, type):
             what = f"class={class_name} is a {type(made).__name__}, not a class; for a function set function={class_name}"
             raise CallbackSignatureError.at(path, line_of(made), what, callback=class_name)
-        method = _found(made, path, name, "function")
+        method = found_in(made, path, name, "function")
         _check_arguments(made, path, settings)
         is_bound = isinstance(inspect.getattr_static(made, name), (staticmethod, classmethod))
-        _check(method, path, name, 1 if is_bound else 2)
+        check(method, path, name, "frame" if is_bound else "self, frame")
         state = _Instance(made, name, settings.get("arg", ()), settings.get("kwarg", {}), frames)
         return Callbacks(
             Callback(name, method, ("frame",), state.call),
@@ -93,39 +93,6 @@ class _Instance:
         self._called = None
 
 
-def _found(target: Any, path: str, name: str, setting: str) -> Any:
-    """Return what a setting names, of a module or of a class. Raises CallbackMissingError."""
-    found = getattr(target, name, None)
-    if found is not None:
-        return found
-    what = f"has no {name}, which {setting}={name} needs; {_instead(target, name, setting)}"
-    if isinstance(target, type):
-        raise CallbackMissingError.at(path, _line_of_class(target), f"the class {target.__name__} {what}", callback=name)
-    raise CallbackMissingError(f"{path} {what}", library=path, callback=name)
-
-
-def _instead(target: Any, name: str, setting: str) -> str:
-    """Return what to do where a module, or a class, does not have what a setting names."""
-    own = {
-        each: value
-        for each, value in vars(target).items()
-        if getattr(value, "__module__", None) == vars(target).get("__module__", vars(target).get("__name__"))
-    }
-    classes = [each for each, value in own.items() if isinstance(value, type)]
-    if setting == "function" and (having := [each for each in classes if hasattr(own[each], name)]):
-        return f"the class {having[0]} has it: set class={having[0]}"
-    known = classes if setting == "class" else [each for each in own if each not in classes and not each.startswith("_")]
-    return suggestion(name, known) if known else f"define a {setting} of this name, or set {setting} to another one"
-
-
-def _line_of_class(made: type) -> int | None:
-    """Return the line where a class is defined, or None where Python does not know."""
-    try:
-        return inspect.findsource(made)[1] + 1
-    except (OSError, TypeError):
-        return None
-
-
 def _check_arguments(made: type, path: str, settings: Settings) -> None:
     """Raise CallbackSignatureError unless an object of a class can be made with ``arg`` and ``kwarg``."""
     try:
@@ -140,25 +107,8 @@ def _check_arguments(made: type, path: str, settings: Settings) -> None:
             f"{made.__name__}{signature} cannot be made with {given or 'neither arg nor kwarg'}: {error}; correct arg and kwarg"
         )
         raise CallbackSignatureError.at(
-            path, line_of(getattr(made, "__init__", None)) or _line_of_class(made), what, callback="__init__"
+            path, line_of(getattr(made, "__init__", None)) or line_of_class(made), what, callback="__init__"
         ) from None
-
-
-def _check(function: Any, path: str, name: str, count: int) -> None:
-    """Raise CallbackSignatureError unless a function can be called with so many arguments, the last of which is the frame."""
-    if not callable(function):
-        what = f"{name} is a {type(function).__name__}, not a function"
-        raise CallbackSignatureError.at(path, line_of(function), what, callback=name)
-    try:
-        signature = inspect.signature(function, follow_wrapped=False)
-    except (ValueError, TypeError):
-        return
-    try:
-        signature.bind(*range(count))
-    except TypeError:
-        arguments = "self, frame" if count > 1 else "frame"
-        what = f"{name} takes {signature}, but is called with a VideoFrame; define {name}({arguments})"
-        raise CallbackSignatureError.at(path, line_of(function), what, callback=name) from None
 
 
 def _call(function: Callable[[Any], Any], name: str, frames: _Frames) -> Callable[..., Any]:
@@ -209,16 +159,3 @@ def _frames(*, in_worker: bool) -> _Frames:
     from gstgva import VideoFrame as TheirFrame  # type: ignore[import-not-found]
 
     return _Frames(lambda buffer, in_meta, _index: TheirFrame(buffer, caps=caps_of(in_meta[BUFFER])), lambda _frame: None)
-
-
-@lru_cache(maxsize=16)
-def _caps(text: str) -> Any:
-    return Gst.Caps.from_string(text)
-
-
-def caps_of(about: Mapping[str, Any]) -> Any:
-    """Return the caps of frames as ``in_meta["buffer"]`` describes them."""
-    return _caps(
-        f"video/x-raw,format={about['format']},width={about['width']},height={about['height']},framerate={about['framerate']},"
-        f"interlace-mode={about['interlace_mode']}"
-    )

@@ -5,18 +5,25 @@ from __future__ import annotations
 from empycustom.elements.aimeta import AIMeta
 from empycustom.elements.empycustom import EmPyCustom
 from empycustom.elements.metapublish import MetaPublish
-from empycustom.elements.others import GvaPython
+from empycustom.elements.others import GvaPython, HailoPython
 from empycustom.elements.perf import Perf
 from empycustom.gstreamer import Gst
 
-ELEMENTS = {"empycustom": EmPyCustom, "aimeta": AIMeta, "metapublish": MetaPublish, "perf": Perf, "gvapython": GvaPython}
+ELEMENTS = {
+    "empycustom": EmPyCustom,
+    "aimeta": AIMeta,
+    "metapublish": MetaPublish,
+    "perf": Perf,
+    "gvapython": GvaPython,
+    "hailopython": HailoPython,
+}
 
 
 def register() -> None:
-    """Make ``empycustom``, ``aimeta``, ``metapublish``, ``perf`` and ``gvapython`` known to this process, without a plugin.
+    """Make ``empycustom``, ``aimeta``, ``metapublish``, ``perf``, ``gvapython`` and ``hailopython`` known to this process.
 
-    An element that another plugin has under one of these names stays, so that an installed ``perf`` wins; call it as often as you
-    like.
+    It needs no plugin. An element that another plugin has under one of these names stays, so that an installed ``perf`` wins;
+    call it as often as you like.
     """
     add_elements()
 

@@ -54,6 +54,7 @@ OF_DIALECTS = (
         joined=_merged,
         blurb="gvapython: a JSON object, arguments of the class by name; each time it is set adds to them",
     ),
+    Property(name="finalize-function", kind=str, blurb="hailopython: the function that is called at the stop; none: no function"),
     Property(
         name="interface",
         kind=GObject.TYPE_UINT,
@@ -62,7 +63,7 @@ OF_DIALECTS = (
         blurb="emcustom: the version of its interface that a compiled library was built for",
     ),
 )
-_SETTINGS = ("class", "function", "arg", "kwarg", "interface")
+_SETTINGS = ("class", "function", "arg", "kwarg", "finalize-function", "interface")
 _JSON = ("arg", "kwarg")
 
 
@@ -88,14 +89,17 @@ def taken(possible: Any, limit: Any, library: LibraryFacts | None) -> Any:
     return found if fitting.is_empty() else fitting
 
 
-def library_in(values: Mapping[str, Any], usual: str) -> Any:
-    """Return the library that properties name, usually the one called ``usual``. Raises PropertyError where it is not one."""
+def library_in(values: Mapping[str, Any], usual: str, default: str = "") -> Any:
+    """Return the library that properties name, usually the one called ``usual``; ``default``: where none does.
+
+    Raises PropertyError where it is not one.
+    """
     custom_lib, module = values["custom-lib"], values["module"]
     if custom_lib and module and custom_lib != module:
         raise PropertyError(f"module={module} is the same property as custom-lib={custom_lib}; set one of them", name="module")
-    if not (custom_lib or module):
+    if not (custom_lib or module or default):
         raise PropertyError(f"{usual} is not set; give the path of a Python file: {usual}=my_lib.py", name=usual)
-    return custom_lib or module
+    return custom_lib or module or default
 
 
 @contextmanager

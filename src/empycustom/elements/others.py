@@ -14,6 +14,7 @@ class OfOthers(EmPyCustom):
 
     __gtype_name__ = "GstEmPyOfOthers"
     plugin: ClassVar[str] = ""
+    usual: ClassVar = ("module", "")
 
     @classmethod
     def is_elsewhere(cls) -> bool:
@@ -35,5 +36,20 @@ class GvaPython(OfOthers):
     plugin = "libgstvideoanalytics.so"
 
 
-for _class in (GvaPython,):
+class HailoPython(OfOthers):
+    """``hailopython``: modules for the element of this name in Hailo's TAPPAS."""
+
+    __gtype_name__ = "GstHailopython"  # not GstHailoPython, the type of TAPPAS
+    __gstmetadata__ = (
+        "Python modules for Hailo's TAPPAS",
+        "Filter/Effect/Video",
+        "Calls a function of a Python module for hailopython; empycustom with dialect=hailopython",
+        "The empycustom developers",
+    )
+    defaults: ClassVar = {"dialect": "hailopython", "in-place": True}
+    plugin = "libgsthailopython.so"
+    usual = ("module", "processor.py")
+
+
+for _class in (GvaPython, HailoPython):
     install_fast_path(_class, "transform_ip", "transform")

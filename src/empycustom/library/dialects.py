@@ -141,7 +141,7 @@ class OwnDialect:
             )
 
 
-OF_OTHERS = ("class", "function", "arg", "kwarg")  # settings that libraries of our own dialect do not have
+OF_OTHERS = ("class", "function", "arg", "kwarg", "finalize-function")  # settings that libraries of our own dialect do not have
 
 
 def not_used(settings: Settings, names: Iterable[str], path: str, why: str) -> tuple[LibraryError, ...]:
@@ -154,9 +154,11 @@ DIALECTS = {  # the classes, which are imported when a library needs them
     OWN: (__name__, "OwnDialect"),
     "gvapython": ("empycustom.dialects.gvapython", "GvaPython"),
     COMPILED: ("empycustom.dialects.emcustom", "EmCustom"),
+    "hailopython": ("empycustom.dialects.hailopython", "HailoPython"),
 }
 # How a library shows that it is not of our own dialect: packages that it imports from, and the function that it usually has.
-_MARKS = {"gvapython": ({"gstgva"}, "process_frame")}
+_MARKS = {"gvapython": ({"gstgva"}, "process_frame"), "hailopython": ({"gsthailo", "hailo"}, "run")}
+_OWN_SETTINGS = {"gvapython": {"class"}, "hailopython": {"finalize-function"}}  # which others do not have
 
 
 @cache
@@ -179,10 +181,13 @@ def recognized(target: Any, settings: Settings) -> str:
     for name, (marks, _) in _MARKS.items():
         if marks & packages:
             return name
-    for name, (_, function) in _MARKS.items():
-        if _takes_one(content.get(function)) or {"class", "function"} & settings.keys():
+    for name, own in _OWN_SETTINGS.items():
+        if own & settings.keys():
             return name
-    return OWN
+    for name, (_, function) in _MARKS.items():
+        if _takes_one(content.get(function)):
+            return name
+    return "gvapython" if "function" in settings else OWN
 
 
 def _takes_one(function: Any) -> bool:

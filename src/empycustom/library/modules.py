@@ -27,8 +27,10 @@ from empycustom.text import as_native
 
 _ROOT = __name__.rpartition(".")[0]
 _OURS = _ROOT.partition(".")[0]  # the package empycustom itself, of which there is one
-# What import statements of libraries get in the place of packages that are not installed: those of other projects' dialects.
+# What import statements of libraries get in the place of packages of other projects' dialects: where those are not installed, or,
+# of the second, always.
 GIVEN = {"gstgva": f"{_OURS}.dialects.gstgva"}
+ALWAYS_GIVEN = {"gsthailo": f"{_OURS}.dialects.gsthailo"}
 # f: a folder whose modules belong to the library; s: one whose modules are everybody's; o: one where one belongs to the library,
 # which is named behind the folder.
 _FOLDER = re.compile(rf"{re.escape(_ROOT)}\.([fso])\d+(\+[0-9A-Za-z_+-]*)")
@@ -232,7 +234,8 @@ class _Imports(ast.NodeTransformer):
         top, dot, rest = name.partition(".")
         if self._package.has(top):
             return f"{self._package.name}.{name}"
-        return f"{GIVEN[top]}{dot}{rest}" if top in GIVEN and not _is_installed(top) else None
+        given = ALWAYS_GIVEN.get(top) or (GIVEN.get(top) if top in GIVEN and not _is_installed(top) else None)
+        return f"{given}{dot}{rest}" if given else None
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
         if node.module and not node.level:

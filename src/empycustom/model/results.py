@@ -83,6 +83,13 @@ class Dropped:
         self.why = why
 
 
+class Refused:
+    """What a dialect returns in place of a result where the library returned what it may not; ``error`` is raised."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
 class Result:
     """The result about a buffer: ``attributes`` of the batch, the results of its frames.
 
@@ -129,6 +136,8 @@ def read_result(value: Any, object_counts: list[int]) -> Result | None:
         result = Result(object_counts)
         result.dropped = value.why
         return result
+    if type(value) is Refused:
+        raise value.error
     meta = value if type(value) is list or type(value) is dict else _opened(value)
     if isinstance(meta, list):
         entries = [_own(entry, index, depth=1) for index, entry in enumerate(meta)]

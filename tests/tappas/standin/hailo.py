@@ -61,6 +61,11 @@ def _normal(value):
     return value
 
 
+def _given(rest, named):
+    names = ("index", "label", "confidence")
+    return {**dict(zip(names[len(names) - len(rest) :], rest, strict=True)), **named}
+
+
 class _Core:
     """What would be in C++; its ``kind`` is the class of its objects in Python."""
 
@@ -187,7 +192,7 @@ class HailoDetection(HailoROI):
     _type = hailo_object_t.HAILO_DETECTION
 
     def __init__(self, bbox, *rest, **named):
-        given = dict(zip(("index", "label", "confidence")[-len(rest) :], rest, strict=True), **named)
+        given = _given(rest, named)
         if not isinstance(bbox, HailoBBox):
             raise TypeError(f"HailoDetection(): incompatible constructor arguments: {bbox!r}")
         self._is(
@@ -218,7 +223,7 @@ class HailoClassification(HailoObject):
     _type = hailo_object_t.HAILO_CLASSIFICATION
 
     def __init__(self, type, *rest, **named):
-        given = dict(zip(("index", "label", "confidence")[-len(rest) :] if rest else (), rest, strict=True), **named)
+        given = _given(rest, named)
         self._is(
             type=_text(type),
             label=_text(given["label"]),

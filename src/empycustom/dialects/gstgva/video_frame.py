@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 from warnings import warn
 
 from empycustom.buffers.mapping import layout_on
+from empycustom.dialects.caps import info_of
 from empycustom.dialects.gstgva.region_of_interest import Rect, RegionOfInterest, new_object
 from empycustom.dialects.gstgva.tensor import Tensor
 from empycustom.dialects.gstgva.util import GVAJSONMetaStr
-from empycustom.frames.formats import FORMATS, Layout, PlaneLayout
+from empycustom.dialects.pixels import repacked, whole
 from empycustom.frames.frame import ClosedFrameView, Span
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model.gva import MESSAGES, OWN_MESSAGE, message_text, message_value, own_message, region_ids
@@ -32,7 +32,6 @@ from empycustom.model.keys import (
 )
 from empycustom.native.memory import BufferMap, is_writable
 
-_BYTES = FORMATS["GRAY8"].planes[0]
 _WRITE = int(Gst.MapFlags.WRITE)
 
 
@@ -70,8 +69,7 @@ class VideoFrame:
 
     def video_info(self) -> Any:
         """Return the GstVideo.VideoInfo of the caps."""
-        about = self._about
-        return _info(about["format"], about["width"], about["height"], about["framerate"], about["interlace_mode"])
+        return info_of(self._about)
 
     def video_meta(self) -> Any:
         """Return the GstVideo.VideoMeta of the buffer, None where it has none."""
@@ -212,13 +210,13 @@ class VideoFrame:
         if wanted and not writable:
             raise RuntimeError("the buffer cannot be written, because others refer to it too")
         layout = layout_on(hash(buffer), about["format"], about["width"], about["height"], about["interlace_mode"])
-        plane = _whole(layout, about["width"])
+        plane = whole(layout, about["width"])
         mapped, span = BufferMap(hash(buffer), writable=writable), Span()
         try:
             if plane is not None:
                 yield span.array(mapped.data, plane)
             else:
-                yield from _repacked(mapped.data, layout, about["width"], span, write=wanted)
+                yield from repacked(mapped.data, layout, about["width"], span, write=wanted)
         finally:
             span.close(mapped.hold, ClosedFrameView)
             mapped.unmap()
@@ -274,50 +272,3 @@ def _new_object(region: RegionOfInterest) -> dict[str, Any]:
 def _clipped(x: float, y: float, w: float, h: float, size: tuple[int, int]) -> tuple[float, float, float, float]:
     x, y = min(max(x, 0), size[0]), min(max(y, 0), size[1])
     return x, y, min(max(w, 0), size[0] - x), min(max(h, 0), size[1] - y)
-
-
-@lru_cache(maxsize=16)
-def _info(video_format: str, width: int, height: int, framerate: str, interlace_mode: str) -> Any:
-    caps = (
-        f"video/x-raw,format={video_format},width={width},height={height},framerate={framerate},interlace-mode={interlace_mode}"
-    )
-    return GstVideo.VideoInfo.new_from_caps(Gst.Caps.from_string(caps))
-
-
-@lru_cache(maxsize=64)
-def _whole(layout: Layout, width: int) -> PlaneLayout | None:
-    """Return the planes of a frame as one, None: there is padding between them, or its rows have different lengths."""
-    first, *others = layout.planes
-    size = first.row_bytes // width
-    if not others:
-        return PlaneLayout(_BYTES, (first.shape[0], width, size), (first.strides[0], size, 1), first.offset)
-    end, total = first.offset, 0
-    for plane in sorted(layout.planes, key=lambda each: each.offset):
-        if plane.offset != end or (plane.strides[0] != plane.row_bytes and plane.shape[0] > 1):
-            return None
-        end += plane.shape[0] * plane.row_bytes
-        total += plane.shape[0] * plane.row_bytes
-    row = width * size
-    return None if total % row else PlaneLayout(_BYTES, (total // row, width, size), (row, size, 1), first.offset)
-
-
-def _repacked(data: Any, layout: Layout, width: int, span: Span, *, write: bool) -> Iterator[Any]:
-    """Yield a copy of the planes, one below the other and without padding; write it back afterwards."""
-    import numpy as np
-
-    views = [
-        span.array(data, PlaneLayout(_BYTES, (each.shape[0], each.row_bytes), (each.strides[0], 1), each.offset))
-        for each in sorted(layout.planes, key=lambda each: each.offset)
-    ]
-    packed = np.concatenate([view.reshape(-1) for view in views])
-    row = width * (layout.planes[0].row_bytes // width)
-    rows = -(-packed.size // row)
-    whole = np.zeros(rows * row, np.uint8)
-    whole[: packed.size] = packed
-    yield whole.reshape(rows, width, -1)
-    if not write:
-        return
-    begin = 0
-    for view in views:
-        view[...] = whole[begin : begin + view.size].reshape(view.shape)
-        begin += view.size
