@@ -26,6 +26,7 @@ EMPYCUSTOM = {
     "function": ("String. Default: null", "ready"),
     "arg": ("String. Default: null", "ready"),
     "kwarg": ("String. Default: null", "ready"),
+    "finalize-function": ("String. Default: null", "ready"),
     "interface": ("Unsigned Integer. Range: 1 - 3 Default: 3", "ready"),
     "last-meta": ("String. Default: null", None),
     "options": ("String. Default: null", "live"),

@@ -12,7 +12,7 @@ from empycustom.dialects.functions import check, found_in, line_of_class
 from empycustom.errors import CallbackMissingError, CallbackSignatureError, FrameError
 from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used
 from empycustom.model.keys import BUFFER, FRAMES, RESULT_ATTRIBUTES
-from empycustom.model.results import Dropped
+from empycustom.model.verdicts import Dropped
 from empycustom.text import shown
 
 USUAL = "process_frame"

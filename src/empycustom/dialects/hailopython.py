@@ -13,7 +13,7 @@ from empycustom.gstreamer import Gst
 from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used
 from empycustom.library.explain import kind_of
 from empycustom.model.keys import BUFFER
-from empycustom.model.results import Dropped, Refused
+from empycustom.model.verdicts import Dropped, Refused
 
 USUAL = "run"
 NO_FUNCTION = "none"  # the default of finalize-function

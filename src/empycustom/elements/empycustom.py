@@ -113,7 +113,6 @@ class EmPyCustom(LibraryTransform):
     }
     properties = PROPERTIES
     defaults: ClassVar[dict[str, Any]] = {}  # of a subclass, in the place of those in the table
-    usual: ClassVar = ("custom-lib", "")  # the property that names the library, and one that is used where none is named
     signal = "emcustom"
     library: Any = SetBeforeStart()  # in programs: a function, or an object with callbacks, in the place of custom-lib
     # The listings of the document that asks for this element show both names.
@@ -130,7 +129,7 @@ class EmPyCustom(LibraryTransform):
 
     def _chosen(self) -> Any:
         """Return the library that a program has set, or else the property. Raises PropertyError."""
-        return library_in(self.values, *self.usual) if self.library is None else self.library
+        return library_in(self.values, "custom-lib") if self.library is None else self.library
 
     def begin(self) -> None:
         """Load and check the library, and call its ``start``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from empycustom.elements.base import install_fast_path
+from empycustom.elements.dialects import library_in
 from empycustom.elements.empycustom import EmPyCustom
 from empycustom.gstreamer import is_installed
 
@@ -14,12 +15,15 @@ class OfOthers(EmPyCustom):
 
     __gtype_name__ = "GstEmPyOfOthers"
     plugin: ClassVar[str] = ""
-    usual: ClassVar = ("module", "")
+    usual: ClassVar[str] = ""  # the module where none is set
 
     @classmethod
     def is_elsewhere(cls) -> bool:
         """Return whether the plugin of the other project is installed, whose element goes before this one."""
         return is_installed(cls.plugin)
+
+    def _chosen(self) -> Any:
+        return library_in(self.values, "module", self.usual) if self.library is None else self.library
 
 
 class GvaPython(OfOthers):
@@ -48,7 +52,7 @@ class HailoPython(OfOthers):
     )
     defaults: ClassVar = {"dialect": "hailopython", "in-place": True}
     plugin = "libgsthailopython.so"
-    usual = ("module", "processor.py")
+    usual = "processor.py"
 
 
 for _class in (GvaPython, HailoPython):

@@ -37,6 +37,7 @@ from empycustom.model.returned import objects_of, plain_object, read_removed, wi
 from empycustom.model.schema import ANYTHING, Array
 from empycustom.model.serialize import assemble, decode, encode, has_numbers, parse, plain, shown
 from empycustom.model.values import NOTHING
+from empycustom.model.verdicts import Dropped, Refused
 from empycustom.text import below
 
 _FORMS = (
@@ -74,20 +75,6 @@ class FrameResult:
         changed = [with_changes(found, self.changed.get(index, {}), []) for index, found in enumerate(objects)]
         each = enumerate(zip(changed, self.objects, strict=True))
         return [(without_parent(found, gone), attributes) for index, (found, attributes) in each if index not in self.removed]
-
-
-class Dropped:
-    """What a callback returns in place of a result where the frame is to be dropped. ``why`` is reported once, ``""``: not."""
-
-    def __init__(self, why: str = "") -> None:
-        self.why = why
-
-
-class Refused:
-    """What a dialect returns in place of a result where the library returned what it may not; ``error`` is raised."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
 
 
 class Result:

@@ -1,0 +1,17 @@
+"""What dialects return in place of a result, where a library of another project says what becomes of the frame."""
+
+from __future__ import annotations
+
+
+class Dropped:
+    """The frame is to be dropped. ``why`` is reported once, ``""``: not."""
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
+
+
+class Refused:
+    """The library returned what it may not; ``error`` is raised."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
