@@ -1,12 +1,15 @@
-"""The ways around an element of one's own: a pad probe, and a loop through the application. Wired to a parsed pipeline."""
+"""The ways around an element of one's own: a probe, a library at a pad, a loop through the application. Wired to a pipeline."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from benchmarks.elements.work import Work, work_of
 from benchmarks.gstreamer import Gst
 from benchmarks.workloads import Workload
+
+LIBRARIES = Path(__file__).parents[1] / "libraries"
 
 
 def probe(pipeline: Any, workload: Workload) -> None:
@@ -19,6 +22,15 @@ def probe(pipeline: Any, workload: Workload) -> None:
 
     for element in _named(pipeline, "probed"):
         element.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, probed)
+
+
+def attach(pipeline: Any, _workload: Workload) -> None:
+    """Attach the library ``name`` to the source pad of each element ``attachedX-name-Y``."""
+    import empycustom
+
+    for element in _named(pipeline, "attached"):
+        library = LIBRARIES / f"{element.get_name().split('-')[1]}.py"
+        empycustom.attach(element.get_static_pad("src"), library)
 
 
 def appsink_to_appsrc(pipeline: Any, workload: Workload) -> None:

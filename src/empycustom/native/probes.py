@@ -23,6 +23,7 @@ _CAPS = 12814  # GstEventType
 _NONE = (1 << 64) - 1  # GST_CLOCK_TIME_NONE
 _NULL: Any = ffi.NULL
 
+_references = reader("GstBuffer", "mini_object.refcount")
 _pts_of = reader("GstBuffer", "pts")
 _times_of = reader("GstBuffer", "pts", "duration")
 _type_of = reader("GstEvent", "type")
@@ -161,16 +162,23 @@ def let_work(pad: int, work: Callable[[int], int], freed: Callable[[], None], *,
     """
     give = gst.gst_pad_push if is_source else gst.gst_pad_chain
 
-    def on_data(info: Any) -> int:
-        if not info.type & _BUFFER:
-            return _handled(info, _give_each(info.data, pad, give))
-        info.data = gst.gst_mini_object_make_writable(info.data)
-        flow = work(info.data)
+    def on_buffer(info: Any) -> int:
+        buffer = info.data
+        if _references(buffer)[0] != 1:
+            info.data = buffer = gst.gst_mini_object_make_writable(buffer)
+        flow = work(buffer)
         if flow == _OK:
             return _PASS
         return _DROP if flow == _DROPPED else _handled(info, flow)
 
-    return _add(pad, _BUFFER | _LIST, on_data, freed)
+    lists = _add(pad, _LIST, lambda info: _handled(info, _give_each(info.data, pad, give)))
+    buffers = _add(pad, _BUFFER, on_buffer, freed)
+
+    def remove() -> None:
+        lists()
+        buffers()
+
+    return remove
 
 
 def _handled(info: Any, flow: int) -> int:

@@ -14,7 +14,6 @@ from empycustom.errors import CallbackMissingError, EmPyCustomError, PropertyErr
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
 from empycustom.session.libraries import configure, library_of, text_of
-from empycustom.session.parts import in_background
 
 _log = logging.getLogger("empycustom")
 _GRACE_S = 10.0  # how long a call may go on when the program ends
@@ -162,7 +161,9 @@ class Attachment:
             self._end_in_background()
 
     def _end_in_background(self) -> None:
-        _ending.append(in_background(self.end))
+        ending = Thread(target=self.end, daemon=True)
+        ending.start()
+        _ending.append(ending)
         _ending[:] = [thread for thread in _ending if thread.is_alive()]
 
     def end(self, patience_s: float = -1) -> None:
