@@ -190,6 +190,23 @@ def test_a_paused_pipeline_does_not_keep_close_waiting():
     pipeline.set_state(Gst.State.NULL)
 
 
+def test_a_flush_waits_for_no_call():
+    inside, go_on = threading.Event(), threading.Event()
+    library = Noting(lambda: (inside.set(), go_on.wait(30)))
+    pipeline = Gst.parse_launch(f"videotestsrc ! {SMALL} ! identity name=i ! fakesink")
+    pad = pipeline.get_by_name("i").get_static_pad("sink")
+    with empycustom.attach(pad, library):
+        pipeline.set_state(Gst.State.PLAYING)
+        assert inside.wait(30)
+        flushing = threading.Thread(target=pad.send_event, args=[Gst.Event.new_flush_start()])
+        flushing.start()
+        flushing.join(30)
+        assert not flushing.is_alive()
+        assert library.notes == ["start", "enter"]
+        go_on.set()
+        pipeline.set_state(Gst.State.NULL)
+
+
 def test_a_library_that_changes_is_loaded_anew(live, library):
     pytest.importorskip("watchfiles")
     lib = library("def process_ip(b, m, o):\n    return {'frame': {'version': 1}}\n")

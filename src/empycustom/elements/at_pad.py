@@ -151,8 +151,11 @@ class AtPad(EmPyCustom):
             self._is_ending = False
 
     def _see(self, _pad: Any, info: Any) -> Any:
+        event = info.get_event()
+        if event.type == Gst.EventType.FLUSH_START:  # it comes beside the buffers, and waits for no call
+            return Gst.PadProbeReturn.OK
         with self.call_lock:
-            goes_on = self._is_ending or self._learn(info.get_event())
+            goes_on = self._is_ending or self._learn(event)
         return Gst.PadProbeReturn.OK if goes_on else Gst.PadProbeReturn.DROP
 
     def _learn(self, event: Any) -> bool:
