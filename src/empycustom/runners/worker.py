@@ -36,7 +36,7 @@ def main(control: socket.socket) -> None:
     """Load the library, and work until the pool has had enough of it."""
     with suppress(EOFError):  # the parent has ended, or does not want to hear more
         (setup,) = at_worker(receive(control)[0])
-        _end_with_parent(setup["lifeline"])
+        end_with_parent(setup["lifeline"])
         for file in (control.fileno(), setup["lifeline"], setup["notes"], setup["bell"], setup["log"]):
             os.set_inheritable(file, False)  # the library's own processes have no part in it
         os.register_at_fork(after_in_child=control.close)
@@ -54,7 +54,7 @@ def main(control: socket.socket) -> None:
             worker.serve()
 
 
-def _end_with_parent(lifeline: int) -> None:
+def end_with_parent(lifeline: int) -> None:
     """Let the kernel end this process and those that it starts when the parent closes a pipe, or ends in whatever way.
 
     A thread that waits for it would not run while a library holds the GIL, and PR_SET_PDEATHSIG is about the thread of the parent

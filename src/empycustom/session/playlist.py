@@ -68,6 +68,11 @@ def is_picture(location: str) -> bool:
     return _ending(location) in _PICTURES
 
 
+def is_played(location: str) -> bool:
+    """Return True if a file is a picture or a video, by its name."""
+    return _ending(location) in _ALL
+
+
 def _ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 

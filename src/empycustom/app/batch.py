@@ -1,0 +1,82 @@
+"""``empycustom batch``: libraries over many recorded videos; the results are tables."""
+
+from __future__ import annotations
+
+import os
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from empycustom.app.run import check_format, stage_of
+from empycustom.batch import Task, Work
+from empycustom.batch.local import LocalExecutor
+from empycustom.batch.progress import Display
+from empycustom.batch.results import FAILED as HAS_FAILED
+from empycustom.batch.results import Results
+from empycustom.batch.run import Summary, fingerprint, left_of, run
+from empycustom.batch.tables import pyarrow
+from empycustom.batch.videos import find_videos
+from empycustom.config.streams import Stage
+from empycustom.errors import LaunchError
+from empycustom.session import PlayOptions
+from empycustom.session.console import DONE, FAILED, INTERRUPTED, ErrorCollector, print_error, print_info, reserve_stdout, show
+from empycustom.session.player import Interrupts
+from empycustom.text import as_path, for_people
+
+
+def main(args: Namespace) -> int:
+    """Work on all videos that are left; return 0, 1 where one has failed, 130 after Ctrl-C."""
+    reserve_stdout()
+    with ErrorCollector() as found:
+        tasks = found(find_videos, args.source, lambda text: print_error(text, kind="warning"))
+        if args.pixel_format:
+            found(check_format, args.pixel_format)
+        if args.format == "parquet":
+            found(pyarrow)
+        stages = [found(stage_of, request.absolute(), PlayOptions()) for request in args.libraries]
+    work = Work([*map(_plain, stages)], args.pixel_format, lines=args.format == "jsonl")
+    about = fingerprint(work)
+    if args.dry_run:
+        for task in tasks:
+            show(for_people(task.name))
+        return DONE
+    results = Results(as_path(args.out).absolute(), about, lines=work.lines, force=args.force)
+    return _work(args, work, tasks, results)
+
+
+def _plain(stage: Stage) -> dict[str, object]:
+    """Return a stage as values that can be sent elsewhere."""
+    others = {name: value for name, value in stage.properties.items() if name not in ("custom-lib", "in-place")}
+    return {"path": stage.properties["custom-lib"], "in_place": stage.properties["in-place"], "properties": others}
+
+
+def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results) -> int:
+    left = left_of(tasks, results.states(), retry_failed=args.retry_failed)
+    jobs = min(args.jobs or os.cpu_count() or 1, max(1, len(left)))
+    executor = LocalExecutor(work, results.folder, jobs, results.columns)
+    display, interrupts, began = Display(executor.slots, quiet=args.quiet), Interrupts(), time.monotonic()
+    display.begun(len(left), len(tasks) - len(left))
+    try:
+        with interrupts.counted():
+            summary = run(left, results, executor, display, is_over=lambda: interrupts.count > 0)
+    except OSError as error:
+        raise LaunchError(f"{error.filename or results.folder}: {error.strerror}; what is done stays.") from error
+    finally:
+        display.close()
+        path = results.summarize()
+    if summary.stopped:
+        print_error(f"{summary.stopped}; stopped. What is done stays: start it again to go on.")
+    states = results.states()
+    failed = sum(states.get(task.key, {}).get("state") == HAS_FAILED for task in tasks)
+    if not args.quiet:
+        print_info(_line(summary, failed, time.monotonic() - began, path))
+    return INTERRUPTED if interrupts.count else FAILED if failed or summary.stopped else DONE
+
+
+def _line(summary: Summary, failed: int, seconds: float, path: Path) -> str:
+    """Return what was done, and where it is."""
+    before = failed - len(summary.failed)
+    told = f", {failed} failed" + (f" ({before} of them before; --retry-failed tries again)" if before else "") if failed else ""
+    rate = f" ({summary.frames / seconds:.0f} a second)" if summary.frames else ""
+    return f"{summary.done} videos done{told}: {summary.frames} frames{rate}, {summary.objects} objects; {path}"

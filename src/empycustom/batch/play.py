@@ -1,0 +1,124 @@
+"""Playing one task: a pipeline with the libraries, as ``empycustom run`` plays it, whose documents become rows aside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from empycustom.batch import Outcome, Progress, Task, Work
+from empycustom.batch.tables import Tables, tables_of
+from empycustom.config.streams import Configuration, Stream, library_stage, plain_stream
+from empycustom.elements import add_elements
+from empycustom.errors import EmPyCustomError
+from empycustom.model.serialize import loads
+from empycustom.session import Part, PlayOptions
+from empycustom.session.play import Session
+from empycustom.text import Moment
+
+_REPORT_EVERY_S = 0.5
+
+
+class _Writer:
+    """Takes the documents of a session, and counts what is in them."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self.error: OSError | None = None
+        self.objects = self.last_ns = 0
+
+    def document(self, _stream: Stream, document: str, _waiter: Any) -> bool:
+        """Take a document. Raises OSError, which ends the stream."""
+        values = loads(document)
+        for frame in values["frame"]:
+            self.objects += len(frame["object"])
+            self.last_ns = max(self.last_ns, frame["stream_time"])
+        try:
+            self._tables.add(document, values)
+        except OSError as error:
+            self.error = error
+            raise
+        return True
+
+    def event(self, _stream: Stream, _event: dict[str, Any], _waiter: Any) -> bool:
+        """Take nothing: there is no signal callback."""
+        return True
+
+    def unique_path(self, path: Path) -> Path:
+        """Return the path."""
+        return path
+
+
+def play(
+    work: Work,
+    task: Task,
+    folder: Path,
+    known: Mapping[str, Mapping[str, str]],
+    report: Callable[[Progress], None] = lambda _progress: None,
+) -> Outcome:
+    """Play a task, and return what became of it; its files lie aside in ``folder``. Raises nothing of the video or the libraries.
+
+    ``known`` are the types of the library's own columns so far. ``report`` is called while it plays.
+    """
+    add_elements()
+    outcome, began = Outcome(task), time.monotonic()
+    stem = f"{task.key}.{task.piece}" if task.duration_ns is not None else task.key
+    try:
+        tables = tables_of(folder, stem, task.name, known, lines=work.lines)
+    except OSError as error:
+        return _failed(outcome, error)
+    try:
+        _play(work, task, tables, outcome, report)
+    except EmPyCustomError as error:
+        outcome.error, outcome.details = error.reported, error.details
+    outcome.seconds = time.monotonic() - began
+    try:
+        tables.close(complete=not outcome.error)
+    except OSError as error:
+        return _failed(outcome, error)
+    if not outcome.error:
+        outcome.files, outcome.columns = dict(tables.files), tables.columns
+    return outcome
+
+
+def _play(work: Work, task: Task, tables: Tables, outcome: Outcome, report: Callable[[Progress], None]) -> None:
+    """Play, and write what happens into the outcome. Raises EmPyCustomError."""
+    stages = [library_stage(stage["path"], in_place=stage["in_place"], **stage["properties"]) for stage in work.stages]
+    part = None
+    if task.duration_ns is not None:
+        part = Part(Moment(task.start_ns, str(task.start_ns / 1e9)), Moment(task.duration_ns, str(task.duration_ns / 1e9)))
+    errors: list[tuple[str, str]] = []
+
+    def notify(_stream: Stream, kind: str, text: str, details: str) -> None:
+        if kind == "error":
+            errors.append((text, details))
+
+    writer = _Writer(tables)
+    configuration = Configuration(None, (plain_stream([task.location], stages, pixels=work.format),))
+    session = Session(configuration, PlayOptions(part=part), lambda _session: writer, notify=notify)
+    (branch,) = session.branches
+    began = last = time.monotonic()
+
+    def tick() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _REPORT_EVERY_S:
+            last = now
+            report(Progress(task, session.frames, branch.expected, session.frames / (now - began)))
+
+    code = session.play(tick)
+    outcome.frames, outcome.objects, outcome.duration_ns = session.frames, writer.objects, writer.last_ns
+    if writer.error is not None:
+        _failed(outcome, writer.error)
+    elif errors:
+        outcome.error, outcome.details = errors[0]
+    elif code:
+        outcome.error = "it was interrupted"
+
+
+def _failed(outcome: Outcome, error: OSError) -> Outcome:
+    """Return the outcome of a task whose rows cannot be written."""
+    where = f"{error.filename}: " if error.filename else ""
+    outcome.error, outcome.is_fatal = f"{where}{error.strerror or error}", True
+    return outcome

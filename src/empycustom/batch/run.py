@@ -1,0 +1,155 @@
+"""One batch: which videos are left, giving them to an executor, and taking what becomes of them into the data set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from empycustom.batch import Executor, Outcome, Progress, Task, Work
+from empycustom.batch.results import DONE, FAILED, Results
+from empycustom.errors import LaunchError
+from empycustom.library.callbacks import Library
+
+_LOOK_EVERY_S = 0.1
+_AHEAD = 2  # tasks for each slot that are given out before they are played
+
+
+class Watcher(Protocol):
+    """Sees how a batch goes on."""
+
+    def begun(self, left: int, done: int) -> None:
+        """Begin: so many videos are left, and so many were done before."""
+
+    def progress(self, progress: Progress) -> None:
+        """See how far a video is."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """See what became of a video."""
+
+    def tick(self) -> None:
+        """Do periodic work."""
+
+
+@dataclass
+class Summary:
+    """What a batch has done: counts of videos, frames and objects; ``stopped`` is why it ended early."""
+
+    done: int = 0
+    failed: list[Outcome] = field(default_factory=list)
+    before: int = 0
+    frames: int = 0
+    objects: int = 0
+    stopped: str = ""
+
+
+def left_of(tasks: Sequence[Task], states: Mapping[str, Mapping[str, Any]], *, retry_failed: bool) -> list[Task]:
+    """Return the tasks that are still to be done."""
+    settled = {DONE} if retry_failed else {DONE, FAILED}
+    return [task for task in tasks if states.get(task.key, {}).get("state") not in settled]
+
+
+def run(
+    tasks: Sequence[Task],
+    results: Results,
+    executor: Executor,
+    watcher: Watcher,
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Work on tasks, and return what was done. What was under way when ``is_over`` becomes true is lost, and nothing else.
+
+    The executor is closed. Raises OSError where the data set cannot be written.
+    """
+    summary = Summary()
+    waiting, under_way = iter(tasks), 0
+    try:
+        while not is_over():
+            for task in _some(waiting, executor.slots * _AHEAD - under_way):
+                executor.submit(task)
+                under_way += 1
+            if not under_way:
+                break
+            for event in executor.events(_LOOK_EVERY_S):
+                if isinstance(event, Progress):
+                    watcher.progress(event)
+                    continue
+                under_way -= 1
+                if event.is_fatal:
+                    summary.stopped = event.error
+                    return summary
+                results.take(event)
+                _count(summary, event)
+                watcher.ended(event)
+            watcher.tick()
+    finally:
+        executor.close()
+    return summary
+
+
+def _some(tasks: Iterator[Task], count: int) -> Iterator[Task]:
+    for _ in range(count):
+        task = next(tasks, None)
+        if task is None:
+            return
+        yield task
+
+
+def _count(summary: Summary, outcome: Outcome) -> None:
+    if outcome.error:
+        summary.failed.append(outcome)
+        return
+    summary.done += 1
+    summary.frames += outcome.frames
+    summary.objects += outcome.objects
+
+
+def fingerprint(work: Work) -> dict[str, Any]:
+    """Return what the results depend on: the contents of the libraries' files, and what is set. Raises LibraryError.
+
+    Each library is loaded for it, which shows what is wrong with it.
+    """
+    libraries = []
+    for stage in work.stages:
+        library = Library.open(stage["path"], **called(stage))
+        try:
+            sources = library.all_sources()
+            files = {_short(path, stage["path"]): hashlib.sha256(source).hexdigest() for path, source in sources.items()}
+        finally:
+            library.close()
+        properties = {name: value for name, value in stage["properties"].items() if name not in _INDIFFERENT}
+        libraries.append({"path": stage["path"], "files": files, "properties": properties})
+    return {"libraries": libraries, "format": work.format, "lines": work.lines}
+
+
+_INDIFFERENT = ("workers", "pace", "call-timeout", "reload")  # the same results come of it
+
+
+def called(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the library of a stage is called: the arguments of :meth:`Library.open`."""
+    from empycustom.buffers.callback import VIEWS
+
+    return {"in_place": stage["in_place"], "views": VIEWS}
+
+
+def _short(path: str, library: str) -> str:
+    """Return a file as it lies beside the library, if it does."""
+    folder = Path(library).parent
+    return str(Path(path).relative_to(folder)) if Path(path).is_relative_to(folder) else path
+
+
+def check_stateful(work: Work, why: str) -> None:
+    """Raise LaunchError where a library declares that it needs all frames in their order."""
+    for stage in work.stages:
+        library = Library.open(stage["path"], **called(stage))
+        try:
+            is_stateful = getattr(library.target, "STATEFUL", False) is True
+        finally:
+            library.close()
+        if is_stateful:
+            raise LaunchError(
+                f"{why} lets pieces of a video be worked on apart, and {stage['path']} declares STATEFUL: it needs all frames in "
+                "their order; leave it out."
+            )

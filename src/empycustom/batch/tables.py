@@ -1,0 +1,184 @@
+"""The tables of one task, written aside: Parquet, or lines of JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from empycustom.batch.values import OTHERS, TABLES, Columns, json_of, rows_of
+from empycustom.errors import EmPyCustomError
+
+AT_ONCE = 4096  # rows that are kept in memory
+LINES = "documents"  # the table that is lines of JSON
+ASIDE = ".tmp"
+INSTALL = "pip install 'empycustom[batch]'"
+
+
+def pyarrow() -> Any:
+    """Return the modules pyarrow and pyarrow.parquet. Raises EmPyCustomError with what to install."""
+    try:
+        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise EmPyCustomError(
+            f"Parquet needs the package pyarrow ({error}); install it: {INSTALL}; or write lines: --format jsonl"
+        ) from error
+    return arrow, parquet
+
+
+class Tables(Protocol):
+    """Takes the documents of a task."""
+
+    files: dict[str, str]
+
+    @property
+    def columns(self) -> dict[str, dict[str, str]]:
+        """The types of the library's own columns that are in the files, by table."""
+
+    def add(self, text: str, document: dict[str, Any]) -> None:
+        """Take a document, as JSON and as a dict. Raises OSError."""
+
+    def close(self, *, complete: bool) -> None:
+        """Write what is left, and sync it; or remove all, where it is not complete. Raises OSError."""
+
+
+class Lines:
+    """Documents as lines of JSON, a file for each video."""
+
+    def __init__(self, folder: Path, stem: str, video: str) -> None:
+        self._path = folder / LINES / f".{stem}.jsonl{ASIDE}"
+        self.files = {LINES: str(self._path)}
+        self._head = f'{{"video":{json_of(video)},'.encode()
+        self._file: IO[bytes] = self._path.open("wb")
+
+    @property
+    def columns(self) -> dict[str, dict[str, str]]:
+        """None: lines have no columns."""
+        return {}
+
+    def add(self, text: str, _document: dict[str, Any]) -> None:
+        """Write a document, with the name of its video first."""
+        self._file.write(self._head + text.strip().encode()[1:] + b"\n")
+
+    def close(self, *, complete: bool) -> None:
+        """Sync the file, or remove it."""
+        with self._file:
+            if complete:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+        if not complete:
+            self._path.unlink(missing_ok=True)
+
+
+class Parquet:
+    """Tables of frames and objects; ``known`` are the types of the library's own columns in the data set so far."""
+
+    def __init__(self, folder: Path, stem: str, video: str, known: Mapping[str, Mapping[str, str]]) -> None:
+        pyarrow()
+        self._video = video
+        self._columns = {name: Columns(fixed, known.get(name)) for name, fixed in TABLES.items()}
+        self._writers = {name: _Writer(folder / name / f".{stem}.parquet{ASIDE}", TABLES[name]) for name in TABLES}
+        self.files = {name: str(writer.path) for name, writer in self._writers.items()}
+
+    @property
+    def columns(self) -> dict[str, dict[str, str]]:
+        """The types of the library's own columns that are in the files, by table."""
+        return {name: writer.own for name, writer in self._writers.items()}
+
+    def add(self, _text: str, document: dict[str, Any]) -> None:
+        """Add the rows of a document."""
+        columns = self._columns
+        for name, row in rows_of(document, self._video, columns["frames"], columns["objects"]):
+            writer = self._writers[name]
+            writer.rows.append(row)
+            if len(writer.rows) >= AT_ONCE:
+                writer.flush(columns[name].types)
+
+    def close(self, *, complete: bool) -> None:
+        """Write what is left, and sync the files; or remove them."""
+        for name, writer in self._writers.items():
+            writer.close(self._columns[name].types, complete=complete)
+
+
+class _Writer:
+    """Writes rows into one Parquet file. Where a later row needs another column, what is written is written anew."""
+
+    def __init__(self, path: Path, fixed: Mapping[str, str]) -> None:
+        self.path, self._fixed = path, dict(fixed)
+        self.own: dict[str, str] = {}
+        self.rows: list[dict[str, Any]] = []
+        self._writer: Any = None
+
+    def flush(self, types: Mapping[str, str]) -> None:
+        """Write the rows that wait."""
+        arrow, parquet = pyarrow()
+        wanted = {name: kind for name, kind in types.items() if name in self.own or any(name in row for row in self.rows)}
+        if self._writer is None:
+            self.own = wanted
+            self._writer = parquet.ParquetWriter(self.path, schema(self._fixed, self.own), compression="zstd")
+        elif wanted != self.own:
+            self._writer.close()
+            self.own = wanted
+            self._writer = rewritten(self.path, schema(self._fixed, self.own))
+        self._writer.write_table(arrow.Table.from_pylist(self.rows, schema=schema(self._fixed, self.own)))
+        self.rows = []
+
+    def close(self, types: Mapping[str, str], *, complete: bool) -> None:
+        """Write what is left and sync the file, or remove it."""
+        try:
+            if complete:
+                self.flush(types)
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+        if complete:
+            sync(self.path)
+        else:
+            self.path.unlink(missing_ok=True)
+
+
+def schema(fixed: Mapping[str, str], own: Mapping[str, str]) -> Any:
+    """Return the schema of a table: what is always there, then the library's own columns."""
+    arrow, _ = pyarrow()
+    types = {"string": arrow.string(), "bool": arrow.bool_(), "double": arrow.float64(), "int64": arrow.int64()}
+    types["int32"] = arrow.int32()
+    named = {**{name: kind for name, kind in fixed.items() if name != OTHERS}, **own, OTHERS: fixed[OTHERS]}
+    return arrow.schema([(name, types[kind]) for name, kind in named.items()])
+
+
+def rewritten(path: Path, wanted: Any, change: Any = lambda table: table) -> Any:
+    """Return a writer that has written what is in a file anew, in another schema, to the same path; ``change`` each part."""
+    arrow, parquet = pyarrow()
+    before = path.with_name(f"{path.name}.before")
+    path.rename(before)
+    writer = parquet.ParquetWriter(path, wanted, compression="zstd")
+    with parquet.ParquetFile(before) as file:
+        for batch in file.iter_batches(AT_ONCE):
+            table = change(arrow.Table.from_batches([batch]))
+            there = {name: table.column(name) for name in table.column_names}
+            empty = {field.name: arrow.nulls(len(table), field.type) for field in wanted if field.name not in there}
+            columns = {**there, **empty}
+            writer.write_table(arrow.table({field.name: columns[field.name].cast(field.type) for field in wanted}))
+    before.unlink()
+    return writer
+
+
+def sync(path: Path) -> None:
+    """Let a file, or a folder, be on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def tables_of(folder: Path, stem: str, video: str, known: Mapping[str, Mapping[str, str]], *, lines: bool) -> Tables:
+    """Return what takes the documents of a task."""
+    return Lines(folder, stem, video) if lines else Parquet(folder, stem, video, known)
+
+
+def names(*, lines: bool) -> Sequence[str]:
+    """Return the tables of a data set."""
+    return (LINES,) if lines else tuple(TABLES)

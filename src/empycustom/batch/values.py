@@ -1,0 +1,130 @@
+"""Rows of the data set: documents become rows of frames and of objects, with the library's own values in columns.
+
+A value that is a number, a text or true/false has a column of its own, whose type is that of the first one; what does not fit
+that type, and everything else, is JSON in the column ``emcustom``. An int fits a column of floats, and the first float makes
+floats of ints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+FRAME_COLUMNS = {
+    "video": "string",
+    "frame_num": "int64",
+    "time": "double",
+    "timestamp": "string",
+    "width": "int32",
+    "height": "int32",
+    "objects": "int32",
+    "emcustom": "string",
+}
+OBJECT_COLUMNS = {
+    "video": "string",
+    "frame_num": "int64",
+    "time": "double",
+    "index": "int32",
+    "class_id": "int32",
+    "label": "string",
+    "confidence": "double",
+    "left": "double",
+    "top": "double",
+    "width": "double",
+    "height": "double",
+    "track": "int64",
+    "unique_id": "int64",
+    "parent_id": "int64",
+    "rotation": "double",
+    "classes": "string",
+    "more": "string",
+    "emcustom": "string",
+}
+OTHERS = "emcustom"
+TABLES = {"frames": FRAME_COLUMNS, "objects": OBJECT_COLUMNS}
+_TYPES: dict[type, str] = {bool: "bool", int: "int64", float: "double", str: "string"}
+_LARGEST = 2**63
+_ARRAYS = ("keypoints", "keypoint_names", "skeleton", "mask", "embedding")
+
+
+def json_of(value: Any) -> str:
+    """Return a value as JSON."""
+    return orjson.dumps(value).decode()
+
+
+class Columns:
+    """The columns of the library's own values in one table, as far as they are known: ``types`` by their names."""
+
+    def __init__(self, fixed: Mapping[str, str], types: Mapping[str, str] | None = None) -> None:
+        self._fixed, self.types = fixed, dict(types or {})
+
+    def place(self, row: dict[str, Any], attributes: Any) -> None:
+        """Put attributes into the columns of a row; what has none goes to ``emcustom``, as JSON."""
+        if attributes is None:
+            return
+        if not isinstance(attributes, dict):
+            row[OTHERS] = json_of(attributes)
+            return
+        rest = {}
+        for name, value in attributes.items():
+            column = f"{name}_" if name in self._fixed else name
+            if value is not None and not self._takes(column, value):
+                rest[name] = value
+            else:
+                row[column] = value
+        if rest:
+            row[OTHERS] = json_of(rest)
+
+    def _takes(self, column: str, value: Any) -> bool:
+        kind = _TYPES.get(type(value))
+        if kind is None or (kind == "int64" and not -_LARGEST <= value < _LARGEST):
+            return False
+        known = self.types.setdefault(column, kind)
+        if known == kind or (known, kind) == ("double", "int64"):
+            return True
+        if (known, kind) == ("int64", "double"):
+            self.types[column] = "double"
+            return True
+        return False
+
+
+def rows_of(document: Mapping[str, Any], video: str, frames: Columns, objects: Columns) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield the rows of a document, each with the name of its table."""
+    for frame in document["frame"]:
+        time = frame["stream_time"] / 1e9 if frame["stream_time"] >= 0 else None
+        head = {"video": video, "frame_num": frame["frame_num"], "time": time}
+        found = frame["object"]
+        row: dict[str, Any] = {
+            **head,
+            "timestamp": frame["timestamp"],
+            "width": frame["source_frame_width"],
+            "height": frame["source_frame_height"],
+            "objects": len(found),
+        }
+        frames.place(row, frame.get("emcustom"))
+        yield "frames", row
+        for index, each in enumerate(found):
+            yield "objects", _object_row(each, {**head, "index": index}, objects)
+
+
+def _object_row(found: Mapping[str, Any], head: dict[str, Any], columns: Columns) -> dict[str, Any]:
+    track = found["object_id"]
+    labels = [label["result_label"] for each in found["classifier"] for label in each["label_info"]]
+    arrays = {name: found[name] for name in _ARRAYS if name in found}
+    row = {
+        **head,
+        "class_id": found["class_id"],
+        "label": found["obj_label"],
+        "confidence": found["confidence"],
+        **found["rect_params"],
+        "track": track if 0 <= track < _LARGEST else None,
+        "unique_id": found.get("unique_id"),
+        "parent_id": found.get("parent_id"),
+        "rotation": found.get("rotation"),
+        "classes": json_of(labels) if labels else None,
+        "more": json_of(arrays) if arrays else None,
+    }
+    columns.place(row, found.get("emcustom"))
+    return row

@@ -1,0 +1,50 @@
+"""``empycustom batch`` as a user types it, over small videos."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+OBJECTS = """
+def process_ip(buffer, in_meta, options):
+    number = in_meta["frame"][0]["frame_num"]
+    box = {"left": number, "top": 1, "width": 8, "height": 4}
+    found = [{"obj_label": "ball", "confidence": 0.5, "rect_params": box, "emcustom": {"score": number / 4}}] * (number % 3)
+    return {"frame": [{"meta": {"number": number, "even": number % 2 == 0, "list": [number]}, "new_object": found}]}
+"""
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A video of ten frames."""
+    path = tmp_path_factory.mktemp("made") / "video.mkv"
+    line = f"videotestsrc num-buffers=10 ! video/x-raw,width=64,height=48,framerate=10/1 ! jpegenc ! matroskamux ! filesink location={path}"
+    subprocess.run(["gst-launch-1.0", "-q", *line.split()], check=True, timeout=60)
+    return path
+
+
+@pytest.fixture
+def videos(tmp_path, made):
+    """Make a folder of so many videos, and return it."""
+
+    def make(count=3, folder="videos"):
+        place = tmp_path / folder
+        place.mkdir(exist_ok=True)
+        for number in range(count):
+            (place / f"{number}.mkv").write_bytes(made.read_bytes())
+        return place
+
+    return make
+
+
+@pytest.fixture
+def batch(env_with, tmp_path):
+    """Run the command, and return how it ended."""
+
+    def run(*arguments, timeout=120):
+        command = [sys.executable, "-m", "empycustom", "batch", *map(str, arguments)]
+        return subprocess.run(command, env=env_with(), cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False)
+
+    return run

@@ -1,0 +1,130 @@
+"""What a batch writes, and what it does when it is started again."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import pytest
+
+from conftest import OBJECTS
+
+
+def rows(query):
+    return duckdb.sql(query).fetchall()
+
+
+def test_frames_and_objects_are_tables(batch, library, videos, tmp_path):
+    folder, out = videos(3), tmp_path / "results"
+    ended = batch(folder, "--lib", library(OBJECTS), "--out", out, "--jobs", 2)
+    assert ended.returncode == 0, ended.stderr
+    frames = rows(f"SELECT video, frame_num, time, objects, number, even, emcustom FROM '{out}/frames/*.parquet' ORDER BY 1, 2")
+    assert frames == [
+        (str(folder / f"{video}.mkv"), number, number / 10, number % 3, number, number % 2 == 0, f'{{"list":[{number}]}}')
+        for video in range(3)
+        for number in range(10)
+    ]
+    found = rows(f"SELECT label, count(*), sum(score), min(\"left\"), max(width) FROM '{out}/objects/*.parquet' GROUP BY 1")
+    assert found == [("ball", 3 * 9, 3 * sum(n / 4 * (n % 3) for n in range(10)), 1.0, 8.0)]
+    done = rows(f"SELECT state, frames, objects, error FROM '{out}/videos.parquet'")
+    assert done == [("done", 10, 9, "")] * 3
+
+
+def test_a_broken_video_costs_that_video_alone(batch, library, videos, tmp_path):
+    folder, out = videos(2), tmp_path / "results"
+    (folder / "broken.mkv").write_bytes(b"no video")
+    ended = batch(folder, "--lib", library(OBJECTS), "--out", out)
+    assert ended.returncode == 1
+    assert "broken.mkv" in ended.stderr
+    assert rows(f"SELECT state, count(*) FROM '{out}/videos.parquet' GROUP BY 1 ORDER BY 1") == [("done", 2), ("failed", 1)]
+    again = batch(folder, "--lib", library(OBJECTS), "--out", out)
+    assert again.returncode == 1
+    assert "3 videos were done before; 0 are left." in again.stderr
+    assert "--retry-failed" in again.stderr
+
+
+CRASHES = """
+import ctypes
+def process_ip(buffer, in_meta, options):
+    if in_meta["frame"][0]["source"].endswith("1.mkv"):
+        ctypes.string_at(0)
+"""
+
+
+def test_a_library_that_ends_its_process_costs_that_video_alone(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    ended = batch(videos(4), "--lib", library(CRASHES), "--out", out, "--jobs", 1)
+    assert ended.returncode == 1
+    states = rows(f"SELECT video, state, error FROM '{out}/videos.parquet' ORDER BY 1")
+    assert [state for _, state, _ in states] == ["done", "failed", "done", "done"]
+    assert states[1][2] == "the process that played it was ended by SIGSEGV"
+
+
+def test_started_again_it_goes_on(batch, library, videos, tmp_path):
+    out, lib = tmp_path / "results", library(OBJECTS)
+    assert batch(videos(2), "--lib", lib, "--out", out).returncode == 0
+    before = {file.name: file.stat().st_mtime_ns for file in (out / "frames").iterdir()}
+    ended = batch(videos(3), "--lib", lib, "--out", out)
+    assert ended.returncode == 0, ended.stderr
+    after = {file.name: file.stat().st_mtime_ns for file in (out / "frames").iterdir()}
+    assert len(after) == 3
+    assert before.items() <= after.items()
+
+
+def test_other_libraries_or_options_are_refused_unless_forced(batch, library, videos, tmp_path):
+    out, folder = tmp_path / "results", videos(1)
+    lib = library(OBJECTS)
+    assert batch(folder, "--lib", lib, "--out", out).returncode == 0
+    lib.write_text(OBJECTS.replace("ball", "cube"))
+    ended = batch(folder, "--lib", lib, "--out", out)
+    assert ended.returncode == 1
+    assert f"{lib.name} has changed" in ended.stderr
+    assert "--force" in ended.stderr
+    assert batch(folder, "--lib", lib, "--out", out, "--force").returncode == 0
+    assert rows(f"SELECT DISTINCT label FROM '{out}/objects/*.parquet'") == [("cube",)]
+    ended = batch(folder, "--lib", lib, "--options", '{"a": 1}', "--out", out)
+    assert "the options of" in ended.stderr
+
+
+def test_a_folder_of_something_else_is_not_touched(batch, library, videos, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("precious")
+    ended = batch(videos(1), "--lib", library(OBJECTS), "--out", tmp_path / "mine")
+    assert ended.returncode == 1
+    assert "it belongs to something else; give a new folder" in ended.stderr
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["file"]
+
+
+def test_lines_instead_of_tables(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    assert batch(videos(1), "--lib", library(OBJECTS), "--out", out, "--format", "jsonl").returncode == 0
+    (file,) = (out / "documents").iterdir()
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["frame"][0]["frame_num"] for line in lines] == [*range(10)]
+    assert lines[0]["video"].endswith("0.mkv")
+    assert json.loads((out / "videos.jsonl").read_text())["state"] == "done"
+
+
+@pytest.mark.parametrize("wrong", ["def process_ip(b, m, o)\n", "import nothing_there\n"])
+def test_a_library_that_cannot_be_loaded_is_reported_before_any_video_is_touched(batch, library, videos, tmp_path, wrong):
+    ended = batch(videos(1), "--lib", library(wrong), "--out", tmp_path / "results")
+    assert ended.returncode == 1
+    assert "lib.py:1" in ended.stderr
+    assert not (tmp_path / "results").exists()
+
+
+VALUES = """
+VALUES = {"0": 1, "1": 2.5, "2": "text"}
+def process_ip(buffer, in_meta, options):
+    name = in_meta["frame"][0]["source"][-5]
+    return {"frame": {"value": VALUES[name]}}
+"""
+
+
+def test_a_column_has_one_type_and_what_does_not_fit_is_json(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    ended = batch(videos(3), "--lib", library(VALUES), "--out", out, "--jobs", 1)
+    assert ended.returncode == 0, ended.stderr
+    read = f"read_parquet('{out}/frames/*.parquet', union_by_name=true)"
+    found = rows(f"SELECT DISTINCT right(video, 5), value, emcustom FROM {read} ORDER BY 1")
+    assert found == [("0.mkv", 1.0, None), ("1.mkv", 2.5, None), ("2.mkv", None, '{"value":"text"}')]
