@@ -7,14 +7,6 @@ import sys
 
 import pytest
 
-OBJECTS = """
-def process_ip(buffer, in_meta, options):
-    number = in_meta["frame"][0]["frame_num"]
-    box = {"left": number, "top": 1, "width": 8, "height": 4}
-    found = [{"obj_label": "ball", "confidence": 0.5, "rect_params": box, "emcustom": {"score": number / 4}}] * (number % 3)
-    return {"frame": [{"meta": {"number": number, "even": number % 2 == 0, "list": [number]}, "new_object": found}]}
-"""
-
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):

@@ -6,8 +6,7 @@ import json
 
 import duckdb
 import pytest
-
-from conftest import OBJECTS
+from batch_helpers import OBJECTS
 
 
 def rows(query):

@@ -50,7 +50,12 @@ def test_config_knows_nothing_of_ours_but_model_formats_settings_errors_and_text
     settings = "empycustom.publish.address", "empycustom.library.declared", "empycustom.library.dialects"
     known = *PLAIN, "empycustom.model", "empycustom.frames.formats", "empycustom.config", *settings
     assert [found for found in ours if not is_of(found[1], *known)] == []
-    assert {found[0].partition("/")[0] for found in of_others("config", "empycustom.config")} <= {"app", "session", "studio"}
+    assert {found[0].partition("/")[0] for found in of_others("config", "empycustom.config")} <= {
+        "app",
+        "batch",
+        "session",
+        "studio",
+    }
 
 
 def test_outputs_know_nothing_of_ours_but_model_errors_and_text():
@@ -98,6 +103,7 @@ def test_only_the_command_line_its_page_its_metrics_and_the_package_itself_know_
     assert {path.partition("/")[0] for path, _ in of_others("session", "empycustom.session")} <= {
         "app",
         "metrics",
+        "batch",
         "studio",
         "__init__.py",
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import empycustom
 from empycustom.app import options as checked
+from empycustom.app import recorded
 from empycustom.app.options import (
     OUTSIDE_HELP,
     AddLibrary,
@@ -219,20 +220,6 @@ example:
   empycustom doctor --json | jq -r '.findings[] | select(.fix != "").fix'"""
 
 SOURCE_HELP = "files, folders, globs; or a URI, a camera, `test`, - for stdin; see below"
-BATCH = """\
-Play recorded videos through libraries, several at once, and write tables: a row
-for each frame, a row for each object. A video that fails, or a library that ends
-its process, costs that video alone. Results of a video appear when it is
-complete; after Ctrl-C, or a power cut, start it again: it goes on."""
-
-BATCH_MORE = """\
-examples:
-  empycustom batch archive/ --lib detect.py --lib measure.py --out results/
-  empycustom batch @list.txt --lib detect.py --out results/ --jobs 8
-  duckdb -c "SELECT label, count(*) FROM 'results/objects/*.parquet' GROUP BY 1"
-"""
-
-RESULTS_HELP = "what is written: parquet (the default), or jsonl: documents, one a line"
 OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 DRY_RUN_HELP = "print the equivalent gst-launch-1.0 command (ready to be typed: with passwords), and play nothing"
 EVERY_HELP = "call the --lib before it for every n-th frame (default: 1)"
@@ -329,22 +316,10 @@ def _check_studio(parser: argparse.ArgumentParser, args: Any) -> None:
 
 
 def _add_batch(commands: Any) -> None:
-    batch = _add(commands, "batch", short="work on many recorded videos; the results are tables", text=BATCH, more=BATCH_MORE)
-    add = batch.add_argument
-    add("source", nargs="+", metavar="SOURCE", help="files, folders, globs, URIs, or @list.txt, one of them a line")
-    add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
-    add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
-    add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=EVERY_HELP)
-    add("--out", required=True, metavar="FOLDER", help="the folder of the results; started again, it goes on with what is left")
-    add("--format", choices=("parquet", "jsonl"), default="parquet", metavar="NAME", help=RESULTS_HELP)
-    add("--jobs", type=at_least(1, maximum=1024), metavar="N", help="play so many videos at once (default: as many as cores)")
-    add("--pixel-format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
-    add("--retry-failed", action="store_true", help="work on videos again that have failed before")
-    add("--force", action="store_true", help="work on all videos anew, and remove the results before")
-    add("--dry-run", action="store_true", help="list the videos, and play nothing")
-    add("--quiet", "-q", action="store_true", help="no progress, no summary")
+    short = "work on many recorded videos; the results are tables"
+    batch = _add(commands, "batch", short=short, text=recorded.TEXT, more=recorded.MORE)
+    recorded.add_batch(batch, OPTIONS_HELP, EVERY_HELP)
     _add_log_level(batch)
-    batch.set_defaults(defaults={})
 
 
 def _add_schema(commands: Any) -> None:

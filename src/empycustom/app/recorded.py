@@ -1,0 +1,40 @@
+"""The arguments of ``empycustom batch``."""
+
+from __future__ import annotations
+
+import argparse
+
+from empycustom.app.options import AddLibrary, OfLibrary, at_least
+
+TEXT = """\
+Play recorded videos through libraries, several at once, and write tables: a row
+for each frame, a row for each object. A video that fails, or a library that ends
+its process, costs that video alone. Results of a video appear when it is
+complete; after Ctrl-C, or a power cut, start it again: it goes on."""
+
+MORE = """\
+examples:
+  empycustom batch archive/ --lib detect.py --lib measure.py --out results/
+  empycustom batch @list.txt --lib detect.py --out results/ --jobs 8
+  duckdb -c "SELECT label, count(*) FROM 'results/objects/*.parquet' GROUP BY 1"
+"""
+
+_FORMAT_HELP = "what is written: parquet (the default), or jsonl: documents, one a line"
+
+
+def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str) -> None:
+    """Add the arguments."""
+    add = batch.add_argument
+    add("source", nargs="+", metavar="SOURCE", help="files, folders, globs, URIs, or @list.txt, one of them a line")
+    add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
+    add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{options_help}; for the --lib before it")
+    add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=every_help)
+    add("--out", required=True, metavar="FOLDER", help="the folder of the results; started again, it goes on with what is left")
+    add("--format", choices=("parquet", "jsonl"), default="parquet", metavar="NAME", help=_FORMAT_HELP)
+    add("--jobs", type=at_least(1, maximum=1024), metavar="N", help="play so many videos at once (default: as many as cores)")
+    add("--pixel-format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    add("--retry-failed", action="store_true", help="work on videos again that have failed before")
+    add("--force", action="store_true", help="work on all videos anew, and remove the results before")
+    add("--dry-run", action="store_true", help="list the videos, and play nothing")
+    add("--quiet", "-q", action="store_true", help="no progress, no summary")
+    batch.set_defaults(defaults={})
