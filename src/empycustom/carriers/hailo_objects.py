@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from empycustom.carriers.protocol import Box
 from empycustom.model import values as model
 from empycustom.model.arrays import KEYPOINTS, SKELETON
-from empycustom.model.keys import CLASS_ID, CONFIDENCE, LABEL, TRACK_ID
-from empycustom.model.wire import clean_box, detection_of, object_dict, usable
+from empycustom.model.keys import CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, TRACK_ID
+from empycustom.model.wire import classifier_dict, clean_box, detection_of, plain_object, usable
 from empycustom.native.loading import single
 
 _LARGEST = 2**31 - 1  # an int of C
@@ -43,7 +43,8 @@ def _walk(hailo: Any, owner: Any, objects: Iterable[Any], area: Box, parent: Any
         if isinstance(found, hailo.HailoDetection):
             parts = found.get_objects()
             yield Seen(found, owner, area, parts, parent)
-            yield from _walk(hailo, found, parts, box_in(found, area), found, depth - 1)
+            if parts:
+                yield from _walk(hailo, found, parts, box_in(found, area), found, depth - 1)
         elif isinstance(found, hailo.HailoROI):  # a tile
             yield from _walk(hailo, found, found.get_objects(), box_in(found, area), parent, depth - 1)
 
@@ -56,8 +57,8 @@ def box_in(roi: Any, area: Box) -> Box:
 
 def rounded_in(roi: Any, area: Box) -> Box:
     """Return the box of a ROI in pixels as it was written, rather than as 32 bits hold it."""
-    left, top, width, height = (round(side, _PIXELS) for side in box_in(roi, area))
-    return left, top, width, height
+    left, top, width, height = box_in(roi, area)
+    return round(left, _PIXELS), round(top, _PIXELS), round(width, _PIXELS), round(height, _PIXELS)
 
 
 # Reading.
@@ -65,22 +66,24 @@ def rounded_in(roi: Any, area: Box) -> Box:
 
 def read(hailo: Any, seen: Seen, warnings: list[str]) -> model.Object:
     """Return a detection as in_meta has it."""
-    detection = seen.detection
+    detection, parts, confidence = seen.detection, seen.parts, single(seen.detection.get_confidence())
+    made: Any = plain_object(_text(detection.get_label), *clean_box(*rounded_in(detection, seen.area), warnings))
+    made[CLASS_ID] = detection.get_class_id()
+    made[CONFIDENCE] = confidence if 0 <= confidence <= 1 else usable(confidence, "a confidence", warnings)
+    if parts:
+        _read_parts(hailo, seen, made, warnings)
+    return made  # type: ignore[no-any-return]
+
+
+def _read_parts(hailo: Any, seen: Seen, made: dict[str, Any], warnings: list[str]) -> None:
     tracks = [part.get_id() for part in seen.parts if is_track(hailo, part)]
-    found = model.Detection(
-        _text(detection.get_label),
-        clean_box(*box_in(detection, seen.area), warnings),
-        detection.get_class_id(),
-        tracks[0] if tracks and tracks[0] >= 0 else model.UNTRACKED,
-        usable(single(detection.get_confidence()), "a confidence", warnings),
-        classifications=tuple(_classification(part) for part in seen.parts if isinstance(part, hailo.HailoClassification)),
-    )
-    found = found._replace(box=model.Box(*(round(side, _PIXELS) for side in found.box)))
-    made: Any = object_dict(found)
+    if tracks and tracks[0] >= 0:
+        made[TRACK_ID] = tracks[0]
+    classes = (part for part in seen.parts if isinstance(part, hailo.HailoClassification))
+    made[CLASSIFIERS] = [*map(classifier_dict, map(_classification, classes))]
     landmarks = landmarks_of(hailo, seen.parts)
     if landmarks is not None:
-        made |= _keypoints(landmarks, box_in(detection, seen.area), warnings)
-    return made  # type: ignore[no-any-return]
+        made |= _keypoints(landmarks, box_in(seen.detection, seen.area), warnings)
 
 
 def is_track(hailo: Any, part: Any) -> bool:
