@@ -1,0 +1,134 @@
+"""Each row of the table in the page for those who come from hailopython is what happens."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from empycustom.frames.formats import FORMATS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "moving-hailopython.md").read_text()
+_TABLE = PAGE.partition("## Theirs and ours")[2].partition("\n## ")[0]
+ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", _TABLE, re.MULTILINE)[1:])
+HEAD = "import hailo\nfrom gsthailo import VideoFrame\nfrom gi.repository import Gst\n"
+OK = "    return Gst.FlowReturn.OK\n"
+MAPPED = (
+    "    with video_frame.map_buffer() as map_info:\n"
+    "        pixels = VideoFrame.numpy_array_from_buffer(map_info, video_info=video_frame.video_info)\n"
+)
+
+
+def frame(text="", last=OK):
+    """Return a module whose function does something with a frame."""
+    return f"{HEAD}def run(video_frame: VideoFrame):\n{text}{last}"
+
+
+# By the beginning of the first cell: the properties, the module, and what is printed, or is not. "@" is the module's file.
+CASES = {
+    "`hailopython module=lib.py`": [("hailopython module=@", frame(), 2, ""), ("empycustom custom-lib=@", frame(), 2, "")],
+    "`processor.py` in": [("hailopython", frame("    print('usual')\n"), 2, "usual")],
+    "`function=work`": [("hailopython module=@ function=work", frame().replace("def run", "def work"), 2, "")],
+    "`finalize-function=end`": [
+        ("hailopython module=@ finalize-function=end", frame() + "def end():\n    print('ended')\n    return 5\n", 2, "ended")
+    ],
+    "`finalize-function=none`": [("hailopython module=@ finalize-function=none", frame(), 2, "")],
+    "`qos` is true": [("hailopython name=e module=@", frame("    print('qos', video_frame is not None)\n"), 2, "qos True")],
+    "RGB, RGBA, YUY2": [("hailopython module=@", frame(f"    print({len(FORMATS)}, 'formats')\n"), 2, "28 formats")],
+    "modules are imported by name": [
+        (
+            "hailopython module=@ ! hailopython module=@",
+            "calls = []\ndef run(video_frame):\n    calls.append(1)\n    print('calls', len(calls))\n    return 0\n",
+            2,
+            "!calls 3",
+        )
+    ],
+    "`import hailo`": [("hailopython module=@", frame("    print('id', hailo.HailoUniqueID(5).get_id())\n"), 2, "id 5")],
+    "`from gsthailo import VideoFrame`": [
+        ("hailopython module=@", frame("    print(VideoFrame.__module__, isinstance(video_frame, VideoFrame))\n"), 2, "True"),
+    ],
+    "`video_frame.roi`": [
+        ("hailopython module=@", frame("    print('box', video_frame.roi.get_bbox().xmax())\n"), 2, "box 1.0"),
+        ("hailopython module=@ workers=1", frame("    video_frame.roi\n"), None, "is in the process of the pipeline"),
+    ],
+    "`video_frame.buffer`": [
+        ("hailopython module=@", frame("    print('bytes', video_frame.buffer.get_size())\n"), 2, "bytes 9216")
+    ],
+    "`video_frame.video_info`": [
+        (
+            "hailopython module=@",
+            frame("    info = video_frame.video_info\n    print('info', info.width, info.height, info.fps_n)\n"),
+            2,
+            "info 64 48 30",
+        )
+    ],
+    "`video_frame.map_buffer()`": [
+        (
+            "hailopython module=@",
+            frame("    with video_frame.map_buffer() as m:\n        print('size', m.size)\n"),
+            2,
+            "size 9216",
+        ),
+        ("hailopython module=@", frame(MAPPED, "    return pixels.sum()\n"), None, "used after its with block"),
+    ],
+    "`numpy_array_from_buffer(": [
+        ("hailopython module=@", frame(f"{MAPPED}        print('shape', *pixels.shape)\n"), 2, "shape 48 64 3"),
+    ],
+    "returns `Gst.FlowReturn.OK`": [("hailopython module=@", frame(), 2, "")],
+    "returns `False` or 0": [
+        ("hailopython module=@", frame(last="    return False\n"), 2, ""),
+        ("hailopython module=@", frame(last="    return 0\n"), 2, ""),
+    ],
+    "returns `Gst.FlowReturn.EOS`": [("hailopython module=@", frame(last="    return Gst.FlowReturn.EOS\n"), 0, "!ERROR")],
+    "returns `Gst.FlowReturn.CUSTOM_SUCCESS`": [
+        ("hailopython module=@", frame(last="    return Gst.FlowReturn.CUSTOM_SUCCESS\n"), 0, "!ERROR")
+    ],
+    "returns `Gst.FlowReturn.ERROR`": [
+        (
+            "hailopython module=@",
+            frame(last="    return Gst.FlowReturn.ERROR\n"),
+            None,
+            "lib.py:4: run returned Gst.FlowReturn.ERROR",
+        )
+    ],
+    "returns nothing": [
+        ("hailopython module=@", frame(last="    pass\n"), None, "lib.py:4: run returned None"),
+        ("hailopython module=@", frame(last="    pass\n"), None, "; return Gst.FlowReturn.OK"),
+        ("hailopython module=@ on-error=pass", frame(last="    pass\n"), 2, ""),
+    ],
+    "a function that raises": [
+        ("hailopython module=@", frame("    raise ValueError('no')\n"), None, "lib.py:5: run raised ValueError: no"),
+        ("hailopython module=@", frame("    raise ValueError('no')\n"), None, "Traceback (most recent call last)"),
+    ],
+    "a missing function": [("hailopython module=@ function=walk", frame(), None, "lib.py has no walk")],
+    "a missing module": [("hailopython module=other.py", frame(), None, "other.py does not exist")],
+}
+
+
+def test_each_row_has_a_case():
+    assert len(ROWS) == len(CASES)
+    for row in ROWS:
+        assert [begin for begin in CASES if row.startswith(begin)], row
+
+
+@pytest.mark.parametrize(("row", "index"), [(row, index) for row, cases in CASES.items() for index in range(len(cases))])
+def test_a_row_is_what_happens(launch, library, row, index):
+    elements, text, documents, printed = CASES[row][index]
+    file = library(text, "lib.py" if "@" in elements else "processor.py")
+    done = launch(
+        "videotestsrc num-buffers=2 ! video/x-raw,format=RGB,width=64,height=48,framerate=30/1 ! "
+        f"{elements.replace('@', str(file))} ! aimeta silent=false ! fakesink"
+    )
+    assert (done.code == 0) == (documents is not None), done.text
+    if documents is not None:
+        assert len(done.documents) == documents
+    assert (printed.lstrip("!") in done.text) != printed.startswith("!"), done.text
+
+
+def test_qos_is_false():
+    import empycustom
+    from empycustom.gstreamer import Gst
+
+    empycustom.register()
+    assert not Gst.ElementFactory.make("hailopython").get_property("qos")
