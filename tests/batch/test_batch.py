@@ -85,15 +85,6 @@ def test_other_libraries_or_options_are_refused_unless_forced(batch, library, vi
     assert "the options of" in ended.stderr
 
 
-def test_a_folder_of_something_else_is_not_touched(batch, library, videos, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "file").write_text("precious")
-    ended = batch(videos(1), "--lib", library(OBJECTS), "--out", tmp_path / "mine")
-    assert ended.returncode == 1
-    assert "it belongs to something else; give a new folder" in ended.stderr
-    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["file"]
-
-
 def test_lines_instead_of_tables(batch, library, videos, tmp_path):
     out = tmp_path / "results"
     assert batch(videos(1), "--lib", library(OBJECTS), "--out", out, "--format", "jsonl").returncode == 0
@@ -127,3 +118,93 @@ def test_a_column_has_one_type_and_what_does_not_fit_is_json(batch, library, vid
     read = f"read_parquet('{out}/frames/*.parquet', union_by_name=true)"
     found = rows(f"SELECT DISTINCT right(video, 5), value, emcustom FROM {read} ORDER BY 1")
     assert found == [("0.mkv", 1.0, None), ("1.mkv", 2.5, None), ("2.mkv", None, '{"value":"text"}')]
+
+
+def test_a_dry_run_lists_each_video_with_its_state(batch, library, videos, tmp_path):
+    out, lib, folder = tmp_path / "results", library(OBJECTS), videos(2)
+    broken = folder / "broken.mkv"
+    broken.write_bytes(b"no video")
+    ended = batch(folder, "--lib", lib, "--out", out, "--dry-run")
+    assert ended.returncode == 0, ended.stderr
+    assert [line.split() for line in ended.stdout.splitlines()] == [["new", str(folder / name)] for name in FOLDER]
+    assert ended.stderr == "3 new: 3 videos would be played.\n"
+    assert not out.exists()
+    batch(folder / "0.mkv", broken, "--lib", lib, "--out", out)
+    ended = batch(folder, "--lib", lib, "--out", out, "--dry-run")
+    states = zip(("done", "new", "failed"), FOLDER, strict=True)
+    assert [line.split() for line in ended.stdout.splitlines()] == [[state, str(folder / name)] for state, name in states]
+    assert ended.stderr == (
+        "1 new, 1 done before, 1 failed before (left out; --retry-failed tries them again): 1 video would be played.\n"
+    )
+    ended = batch(folder, "--lib", lib, "--out", out, "--dry-run", "--retry-failed")
+    assert ended.stderr == "1 new, 1 done before, 1 failed before (tried again): 2 videos would be played.\n"
+    assert batch(folder, "--lib", lib, "--out", out, "--dry-run", "--force").stderr == "3 new: 3 videos would be played.\n"
+    lib.write_text(OBJECTS.replace("ball", "cube"))
+    ended = batch(folder, "--lib", lib, "--out", out, "--dry-run")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "lib.py has changed" in ended.stderr
+
+
+FOLDER = ("0.mkv", "1.mkv", "broken.mkv")
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (["nothing"], "There is no file or folder nothing."),
+        (["*.mp4"], "There is no file that *.mp4 matches."),
+        (["test"], "test is not a recorded video; name files, folders, globs or URIs."),
+        (
+            ["@none.txt"],
+            "@none.txt: the list cannot be read (No such file or directory); give a text file with one source a line.",
+        ),
+        (["@empty.txt"], "There is no video in @empty.txt."),
+        (["@bytes.txt"], "@bytes.txt: the list cannot be read ("),
+        (["@lists.txt"], "@lists.txt, line 2: @empty.txt is a list itself; name it on the command line."),
+        (["folder"], "folder has no pictures or videos, it is empty; "),
+    ],
+)
+def test_sources_without_videos_are_refused_before_anything_is_written(batch, library, tmp_path, sources, message):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "lists.txt").write_text("# others\n@empty.txt\n")
+    for dry in ([], ["--dry-run"]):
+        ended = batch(*sources, "--lib", library(OBJECTS), "--out", "results", *dry)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"empycustom: error: {message}")
+        assert not (tmp_path / "results").exists()
+
+
+def test_a_video_of_a_list_that_is_missing_costs_that_video_alone(batch, library, videos, tmp_path):
+    (tmp_path / "list.txt").write_text(f"{videos(1) / '0.mkv'}\nmissing.mkv\n")
+    ended = batch("@list.txt", "--lib", library(OBJECTS), "--out", "results")
+    assert ended.returncode == 1
+    assert "missing.mkv" in ended.stderr
+    states = rows(f"SELECT state, error FROM '{tmp_path}/results/videos.parquet' ORDER BY state")
+    assert [state for state, _ in states] == ["done", "failed"]
+    assert "missing.mkv" in states[1][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("notes.txt", "mine", "has files, but no batch.json: they are not results of `empycustom batch`; give another folder."),
+        ("batch.json", "{", "batch.json cannot be read (Expecting property name"),
+        ("batch.json", '{"mine": 1}', "batch.json was not written by `empycustom batch`; give another folder."),
+        (None, "mine", "is a file; give a folder."),
+    ],
+)
+def test_an_out_folder_of_something_else_is_refused_as_it_is(batch, library, videos, tmp_path, name, content, message):
+    out = tmp_path / "mine"
+    if name:
+        out.mkdir()
+    file = out / name if name else out
+    file.write_text(content)
+    for more in ([], ["--dry-run"], ["--force"]):
+        ended = batch(videos(1), "--lib", library(OBJECTS), "--out", out, *more)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"empycustom: error: --out {out}")
+        assert message in ended.stderr
+        assert file.read_text() == content
+        assert not name or [*out.iterdir()] == [file]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from empycustom.app.run import check_format, stage_of
 from empycustom.batch import Task, Work
 from empycustom.batch.local import LocalExecutor
 from empycustom.batch.progress import Display
+from empycustom.batch.results import DONE as HAS_DONE
 from empycustom.batch.results import FAILED as HAS_FAILED
-from empycustom.batch.results import Results
+from empycustom.batch.results import Results, states_before
 from empycustom.batch.run import Summary, fingerprint, left_of, run
 from empycustom.batch.tables import pyarrow
 from empycustom.batch.videos import find_videos
@@ -23,6 +25,8 @@ from empycustom.session import PlayOptions
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, ErrorCollector, print_error, print_info, reserve_stdout, show
 from empycustom.session.player import Interrupts
 from empycustom.text import as_path, for_people
+
+_NEW = "new"
 
 
 def main(args: Namespace) -> int:
@@ -37,11 +41,10 @@ def main(args: Namespace) -> int:
         stages = [found(stage_of, request.absolute(), PlayOptions()) for request in args.libraries]
     work = Work([*map(_plain, stages)], args.pixel_format, lines=args.format == "jsonl")
     about = fingerprint(work)
+    folder = as_path(args.out).absolute()
     if args.dry_run:
-        for task in tasks:
-            show(for_people(task.name))
-        return DONE
-    results = Results(as_path(args.out).absolute(), about, lines=work.lines, force=args.force)
+        return _list(tasks, states_before(folder, about, force=args.force), retry_failed=args.retry_failed)
+    results = Results(folder, about, lines=work.lines, force=args.force)
     return _work(args, work, tasks, results)
 
 
@@ -49,6 +52,25 @@ def _plain(stage: Stage) -> dict[str, object]:
     """Return a stage as values that can be sent elsewhere."""
     others = {name: value for name, value in stage.properties.items() if name not in ("custom-lib", "in-place")}
     return {"path": stage.properties["custom-lib"], "in_place": stage.properties["in-place"], "properties": others}
+
+
+def _list(tasks: Sequence[Task], states: Mapping[str, Mapping[str, Any]], *, retry_failed: bool) -> int:
+    """Print each video with its state, and how many there are of each."""
+    counts = dict.fromkeys((_NEW, HAS_DONE, HAS_FAILED), 0)
+    for task in tasks:
+        state = states.get(task.key, {}).get("state", _NEW)
+        counts[state] += 1
+        show(f"{state:8}{for_people(task.name)}")
+    again = "tried again" if retry_failed else "left out; --retry-failed tries them again"
+    said = {_NEW: "new", HAS_DONE: "done before", HAS_FAILED: f"failed before ({again})"}
+    parts = ", ".join(f"{count} {said[state]}" for state, count in counts.items() if count)
+    left = len(left_of(tasks, states, retry_failed=retry_failed))
+    print_info(f"{parts}: {_videos(left)} would be played.")
+    return DONE
+
+
+def _videos(count: int) -> str:
+    return f"{count} video{'' if count == 1 else 's'}"
 
 
 def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results) -> int:

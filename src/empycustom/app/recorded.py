@@ -35,6 +35,6 @@ def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str
     add("--pixel-format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--retry-failed", action="store_true", help="work on videos again that have failed before")
     add("--force", action="store_true", help="work on all videos anew, and remove the results before")
-    add("--dry-run", action="store_true", help="list the videos, and play nothing")
+    add("--dry-run", action="store_true", help="list the videos, each with its state (new, done, failed), and play nothing")
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
     batch.set_defaults(defaults={})

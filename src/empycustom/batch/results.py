@@ -30,7 +30,7 @@ class Results:
         """Open a folder, or make it. Raises LaunchError where it is something else's, or of other libraries or options."""
         self.folder, self._lines, self._about = folder, lines, dict(about)
         self.columns: dict[str, dict[str, str]] = {}
-        before = self._read()
+        before = mark_of(folder)
         if before is not None and not force:
             _refuse_changes(folder, before, self._about)
         if before is not None and before.get("about") == self._about:
@@ -43,22 +43,6 @@ class Results:
         else:
             self._remove_aside()
         self._write_mark()
-
-    def _read(self) -> dict[str, Any] | None:
-        """Return what the mark says, None: the folder is new, or empty."""
-        mark = self.folder / MARK
-        if not self.folder.exists() or (self.folder.is_dir() and not any(self.folder.iterdir())):
-            return None
-        try:
-            found = json.loads(mark.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            what = "is not a folder" if not self.folder.is_dir() else f"has files, and no {MARK}: it belongs to something else"
-            raise LaunchError(f"--out {self.folder} {what}; give a new folder.") from None
-        except (ValueError, OSError) as error:
-            raise LaunchError(f"--out {self.folder}: {MARK} cannot be read ({error}); give a new folder.") from error
-        if not isinstance(found, dict) or "about" not in found:
-            raise LaunchError(f"--out {self.folder}: {MARK} is not one of `empycustom batch`; give a new folder.")
-        return found
 
     def _write_mark(self) -> None:
         _write(self.folder / MARK, {"empycustom": empycustom.__version__, "about": self._about, "columns": self.columns})
@@ -78,7 +62,7 @@ class Results:
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Return what is known of videos, by their keys."""
-        return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (self.folder / _STATE).glob("*.json")}
+        return states_in(self.folder)
 
     def take(self, outcome: Outcome) -> None:
         """Make a video that is complete, or has failed, a part of the data set. Raises OSError."""
@@ -144,6 +128,39 @@ class Results:
         os.replace(aside, path)
         sync(self.folder)
         return path
+
+
+def mark_of(folder: Path, option: str = "--out ") -> dict[str, Any] | None:
+    """Return what the mark of a folder says, None: the folder is new, or empty. Raises LaunchError for that of something else."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    try:
+        found = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except NotADirectoryError:
+        raise LaunchError(f"{option}{folder} is a file; give a folder.") from None
+    except FileNotFoundError:
+        raise LaunchError(
+            f"{option}{folder} has files, but no {MARK}: they are not results of `empycustom batch`; give another folder."
+        ) from None
+    except (ValueError, OSError) as error:
+        raise LaunchError(f"{option}{folder}: {MARK} cannot be read ({error}); give another folder.") from error
+    if not isinstance(found, dict) or "about" not in found:
+        raise LaunchError(f"{option}{folder}: {MARK} was not written by `empycustom batch`; give another folder.")
+    return found
+
+
+def states_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what is known of the videos of a data set, by their keys."""
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (folder / _STATE).glob("*.json")}
+
+
+def states_before(folder: Path, about: Mapping[str, Any], *, force: bool) -> dict[str, dict[str, Any]]:
+    """Return the states with which a batch into a folder would begin, and change nothing. Raises LaunchError as Results does."""
+    before = mark_of(folder)
+    if before is None or force:
+        return {}
+    _refuse_changes(folder, before, about)
+    return states_in(folder)
 
 
 def _moved(part: Any, misfits: set[str]) -> Any:

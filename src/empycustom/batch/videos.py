@@ -11,6 +11,7 @@ from pathlib import Path
 from empycustom.batch import Task
 from empycustom.errors import LaunchError
 from empycustom.session.playlist import expand, is_picture, is_played
+from empycustom.session.sources import is_file
 from empycustom.text import as_path, as_text
 
 _LONGEST = 80  # characters of a name in the name of a file
@@ -24,12 +25,13 @@ def find_videos(sources: Iterable[str], warn: Callable[[str], None]) -> list[Tas
     meant, in its folders, too; a folder of pictures is one video.
     """
     found: dict[str, Task] = {}
-    for source in sources:
+    named = list(sources)
+    for source in named:
         for location in _listed(source):
-            for each in _videos_at(location, warn):
+            for each in _videos_at(location, warn, is_typed=location == source):
                 found.setdefault(each, _task(each))
     if not found:
-        raise LaunchError("There is no video to work on: the sources name none.")
+        raise LaunchError(f"There is no video in {', '.join(named)}.")
     return [*found.values()]
 
 
@@ -50,15 +52,20 @@ def _listed(source: str) -> Iterator[str]:
             yield text
 
 
-def _videos_at(location: str, warn: Callable[[str], None]) -> Iterator[str]:
+def _videos_at(location: str, warn: Callable[[str], None], *, is_typed: bool) -> Iterator[str]:
     if "://" in location:
         yield location
         return
+    if not is_file(location):
+        raise LaunchError(f"{location} is not a recorded video; name files, folders, globs or URIs.")
     path = as_path(location)
-    if not os.path.isdir(path):
-        yield from (os.path.abspath(as_path(name)) for name in expand(location, warn))
+    if os.path.isdir(path):
+        yield from _in_folder(path, warn)
         return
-    yield from _in_folder(path, warn)
+    names = expand(location, warn)
+    if is_typed and names == [location] and not path.exists():  # one that a list names fails alone
+        raise LaunchError(f"There is no file or folder {location}.")
+    yield from (os.path.abspath(as_path(name)) for name in names)
 
 
 def _in_folder(folder: Path, warn: Callable[[str], None]) -> Iterator[str]:
