@@ -14,10 +14,8 @@ With a pipeline: ``empycustom.process([frame.pixels], [frame.find_objects, "my_l
 
 from __future__ import annotations
 
-import json
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +26,7 @@ import numpy as np
 from empycustom.buffers.callback import VIEWS, wrap
 from empycustom.buffers.mapping import map_frame, write_frame
 from empycustom.elements.base import VIDEO_CAPS
+from empycustom.elements.dialects import call_of, call_texts
 from empycustom.elements.document import DocumentResult
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.output import OutputCaps
@@ -39,11 +38,13 @@ from empycustom.library.callbacks import Library, callbacks_of
 from empycustom.library.explain import is_kind
 from empycustom.model import values as model
 from empycustom.model.carried import as_plain
+from empycustom.model.doubts import doubts
 from empycustom.model.keys import new_object
 from empycustom.model.results import Result as CallbackResult
-from empycustom.model.results import is_padded, merge, not_finite, read_result, too_short, value_of
+from empycustom.model.results import merge, read_result, value_of
 from empycustom.model.serialize import loads
 from empycustom.model.values import NOTHING
+from empycustom.model.verdicts import Dropped
 from empycustom.model.wire import document
 from empycustom.native.metas import video_layout
 from empycustom.runners.inline import read_pair, read_returned
@@ -54,7 +55,6 @@ LABELS = ("car", "bicycle", "person")  # of objects that are only counted, by cl
 _DURATION = Gst.SECOND // 30  # if the duration of a frame is unknown
 _TIMEOUT = 10 * Gst.SECOND
 _FORMATS = {1: "GRAY8", 3: "RGB", 4: "RGBA"}  # of arrays of uint8, by the number of channels
-_NOT_FINITE = re.compile(r"(?<![\w'\"])(nan|NaN|-?inf|-?Infinity)\b")
 
 
 def make_frame(
@@ -114,7 +114,14 @@ def make_frame(
     return SampleFrame(caps, picture, objects)
 
 
-def run(library: Any, frame: SampleFrame | None = None, *, options: dict[str, Any] | None = None, events: Any = None) -> Result:
+def run(
+    library: Any,
+    frame: SampleFrame | None = None,
+    *,
+    options: dict[str, Any] | None = None,
+    events: Any = None,
+    call: Mapping[str, Any] | None = None,
+) -> Result:
     """Load a library, call ``start``, its callback for one frame, and ``stop``, and return the result.
 
     Parameters
@@ -125,6 +132,8 @@ def run(library: Any, frame: SampleFrame | None = None, *, options: dict[str, An
         See :func:`make_frame`; left out: the test picture, without objects.
     options, events
         What the callbacks get.
+    call : dict, optional
+        How a module of another project is called, as for :func:`empycustom.process`.
 
     Returns
     -------
@@ -137,7 +146,7 @@ def run(library: Any, frame: SampleFrame | None = None, *, options: dict[str, An
     FrameError, PropertyError
         ``frame`` is not a SampleFrame; options are not JSON.
     """
-    with OpenLibrary(library, options=options, events=events) as opened:
+    with OpenLibrary(library, options=options, events=events, call=call) as opened:
         return opened.run(frame)
 
 
@@ -218,7 +227,7 @@ class Result(DocumentResult):
         super().__init__(_document(in_meta, result))
         self.callback, self.returned, self.result, self.meta = library.name, returned, result, loads(result.text)
         self.new_objects = list(result.frames[0].new_objects)
-        self.warnings: list[str] = read_returned(library, lambda: list(_warnings(self, frame.objects)))
+        self.warnings: list[str] = read_returned(library, lambda: [*doubts(returned, result, frame.objects)])
         self.time_ms = 0.0
         self.format, self.before, self.after = frame.format, frame.buffer(), None
 
@@ -248,13 +257,21 @@ class OpenLibrary:
             results = [library.run(frame) for frame in frames]
     """
 
-    def __init__(self, library: Any, *, options: dict[str, Any] | None = None, events: Any = None) -> None:
+    def __init__(
+        self,
+        library: Any,
+        *,
+        options: dict[str, Any] | None = None,
+        events: Any = None,
+        call: Mapping[str, Any] | None = None,
+    ) -> None:
         options_text(options)  # refuses what a pipeline would
+        called = call_of(call_texts(call))
         self.options, self.events = options or {}, events
         library = as_text(library) if isinstance(library, Path) else library
         callbacks = callbacks_of(library)
         first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
-        self.library = Library.open(library, in_place=first == "process_ip", views=VIEWS)
+        self.library = Library.open(library, in_place=first == "process_ip", **called, views=VIEWS)
         try:
             self.callbacks = [self.library, *map(self.library.called_by, others)]
         except BaseException:
@@ -293,6 +310,7 @@ class OpenLibrary:
         took_ms = (time.perf_counter() - began) * 1000
         read = read_result if library.in_place else read_pair
         result = read_returned(library, read, returned, counts) or CallbackResult(counts)
+        returned = returned.returned if type(returned) is Dropped else returned
         if not library.in_place:
             returned = read_returned(library, itemgetter(1), returned)
             buffer = _new_buffer(library, result.image[0], output)
@@ -376,25 +394,3 @@ def _object(index: int, count: int, width: int, height: int) -> dict[str, Any]:
         "rect_params": dict(zip(("left", "top", "width", "height"), box, strict=True)),
         "text_params": {"display_text": f"{LABELS[class_id]} {index + 1}"},
     }
-
-
-def _warnings(made: Result, objects: Sequence[model.Object]) -> Iterator[str]:
-    yield from made.result.ignored
-    if isinstance(made.returned, str) and made.returned.strip():
-        yield from _about_text(made)
-    elif places := list(not_finite(made.returned, "")):
-        yield f"{', '.join(places)}: NaN and infinities are not JSON and become null."
-    entries = made.result.returned
-    if isinstance(entries, list) and len(entries) < len(objects) and not is_padded(entries, len(objects)):
-        yield f"It returned {too_short(len(entries), len(objects), objects[0]['obj_label'])}."
-    if made.result.image and made.result.image[0] is None:
-        yield "process returned None as out_buffer: with in-place=false the frame is dropped."
-
-
-def _about_text(made: Result) -> Iterator[str]:
-    try:
-        json.loads(made.returned)
-    except ValueError:
-        yield "It is text in Python's notation, as str(list) writes it: it is accepted, but return the list itself instead."
-    if _NOT_FINITE.search(made.returned) and "null" in made.result.text:
-        yield "It contains NaN or an infinity: these are not JSON and become null."

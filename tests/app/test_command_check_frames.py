@@ -222,7 +222,8 @@ def test_as_json(cli, library):
     assert (ended.code, ended.err) == (0, "imported\n" + "called\n" * 2)
     assert ended.out.count("\n") == 1
     whole = json.loads(ended.out)
-    assert list(whole) == ["empycustom", "library", "options", "frame", "declared", "mandatory", "warnings", "calls", "results"]
+    keys = ["empycustom", "library", "options", "frame", "declared", "mandatory", "dialect", "call", "missing", "warnings"]
+    assert list(whole) == [*keys, "calls", "results"]
     assert (whole["library"], whole["options"]) == (str(path), {"w": 7})
     assert [found["obj_label"] for found in whole["frame"]["objects"]] == ["person", "car", "bicycle"]
     assert whole["calls"] == [
@@ -240,6 +241,7 @@ def test_as_json(cli, library):
         "callback": "process_ip",
         "type": "list",
         "returned": [{"n": None}, {}],
+        "dropped": None,
         "objects": [{"n": None}, None, None],
         "frame": None,
         "batch": None,

@@ -323,3 +323,45 @@ def test_the_package_of_dl_streamer_is_used_where_it_is_installed_but_not_in_wor
         assert expected in launched.out
         (found,) = next(json.loads(each) for each in launched.out.splitlines() if each.startswith("{"))["frame"][0]["object"]
         assert (found["obj_label"], found["rect_params"]["left"]) == ("car", 1)
+
+
+CLASS = """\
+class Counter:
+    def __init__(self, *names, line=1):
+        self.said = f"{names} {line}"
+    def process(self, frame):
+        frame.add_message(self.said)
+        return True
+"""
+
+
+def test_programs_say_how_a_module_is_called(module):
+    import empycustom
+
+    file, other = module(CLASS), module("def process_ip(b, m, o):\n    return {'frame': {'own': True}}\n", "own.py")
+    call = {"dialect": "gvapython", "class": "Counter", "function": "process", "arg": ["a"], "kwarg": {"line": 2}}
+    expected = ["('a',) 2"]
+    with testing.OpenLibrary(file, call=call) as opened:
+        assert [opened.run().attributes for _ in range(2)] == [{"messages": expected}] * 2
+    for workers in (0, 1):
+        libraries = {"workers": [workers, 0], "call": [call, None]}
+        with empycustom.process([np.zeros((48, 64, 3), np.uint8)] * 2, [str(file), str(other)], **libraries) as results:
+            assert [result.attributes for result in results] == [{"messages": expected, "own": True}] * 2
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        ([1], "call has to be a dict, not a list"),
+        ({"clas": "A"}, "call has no 'clas'; class may be meant; it may have dialect, class, function, arg, kwarg"),
+        ({"class": 3}, r"call\['class'\] has to be a str, not a int"),
+        ({"kwarg": {"a": {1}}}, r"call\['kwarg'\] holds what JSON does not: "),
+        ({"kwarg": [1]}, "kwarg is not a JSON object but list"),
+        ({"dialect": "gva"}, r"call\['dialect'\] is one of auto, empycustom, gvapython, .*, not 'gva'"),
+    ],
+)
+def test_a_call_that_cannot_be_is_refused(module, call, complaint):
+    from empycustom.errors import PropertyError
+
+    with pytest.raises(PropertyError, match=complaint):
+        testing.run(module(CLASS), call=call)

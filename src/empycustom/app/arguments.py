@@ -6,8 +6,9 @@ import argparse
 from typing import Any
 
 import empycustom
-from empycustom.app import options as checked
+from empycustom.app import check_options as checked
 from empycustom.app import recorded
+from empycustom.app.calling import add_called_of_library
 from empycustom.app.options import (
     OUTSIDE_HELP,
     AddLibrary,
@@ -270,6 +271,7 @@ def _add_played(command: Command, *, policy: str, reload: str) -> None:
     add("--workers", action=OfLibraries, dest="workers", type=at_least(0), metavar="N", help=WORKERS_HELP)
     add("--pace", action=OfLibraries, dest="pace", choices=("every", "skip", "latest"), metavar="PACE", help=PACE_HELP)
     add("--call-timeout", action=OfLibraries, dest="call-timeout", type=at_least(0), metavar="MS", help=TIMEOUT_HELP)
+    add_called_of_library(command)
     add("--out", type=output, metavar="FILE", help="write the documents to this file, one per line; - is stdout")
     add("--document-format", choices=("document", "gva"), default="document", metavar="NAME", help=DOCUMENT_FORMAT_HELP)
     add("--publish", action="append", default=[], metavar="URI", help=PUBLISH_HELP)

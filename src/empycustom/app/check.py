@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from statistics import median
 from textwrap import wrap
 from typing import Any
 
 import empycustom
 from empycustom.app.apart import run_apart
+from empycustom.app.explained import explained, facts_of
+from empycustom.app.foreign import about_dialect, given_to, missing_in, print_missing, without_result
 from empycustom.app.options import is_configuration
 from empycustom.app.pictures import check_picture, real, save_picture
 from empycustom.app.run import as_typed
@@ -27,6 +28,7 @@ from empycustom.errors import (
     EmPyCustomError,
     LaunchError,
     LibraryError,
+    LibraryImportError,
     LibraryNotFoundError,
     OptionError,
     PropertyError,
@@ -35,11 +37,7 @@ from empycustom.errors import (
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library
 from empycustom.library.declared import Option
-from empycustom.library.dialects import Callback, line_of
-from empycustom.model import values as model
-from empycustom.model.carried import as_plain
-from empycustom.model.results import value_of
-from empycustom.model.values import NOTHING
+from empycustom.library.dialects import OWN, Callback, line_of
 from empycustom.session.checks import missing_sources, places_outside, problems
 from empycustom.session.console import ErrorCollector, print_error, reserve_stdout, show
 from empycustom.session.documents import SignalCallback
@@ -84,7 +82,7 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
         options = found(read_object, "options", args.options and unquoted(args.options))
         saved = found(_picture, args)
         frame = found(_frame, args)
-        opened = found(_open, args.library, options)
+        opened = found(_open, args, options)
     declared = opened.library.declared
     facts |= {"options": options, "frame": _frame_facts(frame)}
     facts["declared"] = None if declared is None else {name: vars(option) for name, option in declared.options.items()}
@@ -95,8 +93,11 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
         report("", "options that it declares:", *_table(declared.options))
     if opened.library.mandatory:
         report("", "It is mandatory: no frame may go on without it.")
+    report(*about_dialect(opened.library, facts))
     facts["options"] = _checked(opened)
-    facts["warnings"] = [str(error) for error in opened.library.hints()]
+    facts["missing"] = missing_in(opened.library.path, opened.library.dialect, args.call)
+    facts["warnings"] = [*map(str, opened.library.hints()), *without_result(opened.library, args.call)]
+    print_missing(opened.library.path, facts["missing"])
     for text in facts["warnings"]:
         print_error(text, kind="warning")
     last = _try_all(opened, frame, args.repeat, facts, report)
@@ -142,11 +143,14 @@ def _picture(args: Namespace) -> Path | None:
     return saved
 
 
-def _open(library: str, options: dict[str, Any] | None) -> OpenLibrary:
+def _open(args: Namespace, options: dict[str, Any] | None) -> OpenLibrary:
     try:
-        return OpenLibrary(library, options=options, events={})
+        return OpenLibrary(args.library, options=options, events={}, call=args.call)
     except LibraryNotFoundError as error:
         raise as_typed(error, "") from error
+    except LibraryImportError as error:
+        print_missing(error.library, missing_in(error.library, None, args.call))
+        raise
 
 
 def _frame(args: Namespace) -> SampleFrame:
@@ -174,15 +178,16 @@ def _frame_line(frame: SampleFrame, at: str) -> str:
 def _try_all(opened: OpenLibrary, frame: SampleFrame, repeat: int, facts: dict[str, Any], report: Report) -> Result | None:
     """Call the callbacks, report what came of them, and return the last result of the first one."""
     facts["calls"] = _calls(opened.callbacks)
-    report("", "calls, in this order:", *map(_call_line, facts["calls"]), f"  with options = {facts['options']}")
+    given = given_to(opened.library, facts["options"])
+    report("", "calls, in this order:", *map(_call_line, facts["calls"]), *given)
     with ErrorCollector() as found, opened:
         tried = [found(_try, opened, callback, frame, repeat, facts, report) for callback in opened.callbacks]
     facts["results"] = []
     first: Result | None = tried[0][0]
     for last, times_ms in tried:
         if last:
-            facts["results"].append(_facts_of(last, times_ms))
-            report(*_explain(facts["results"][-1], frame.objects))
+            facts["results"].append(facts_of(last, times_ms))
+            report(*explained(facts["results"][-1], frame.objects, is_own=opened.library.dialect == OWN))
     return first
 
 
@@ -209,7 +214,7 @@ def _calls(callbacks: list[Library]) -> list[dict[str, Any]]:
     """Return the callbacks that are called, in order, with their arguments."""
     hooks = callbacks[0].callbacks
     called = [hooks.start, *(each.callbacks.frame for each in callbacks), hooks.stop]
-    return [_call(each) for each in called if each]
+    return [_call(each) for each in called if each and each.name]
 
 
 def _call(callback: Callback) -> dict[str, Any]:
@@ -226,83 +231,6 @@ def _save(path: Path, last: Result | None, frame: SampleFrame) -> None:
         why = "process returned None as its new frame" if last else "the library ended the stream before"
         raise LaunchError(f"--save {path}: there is no frame to save, because {why}.")
     save_picture(path, last, frame.objects, (frame.format.width, frame.format.height))
-
-
-# The explanation of a result.
-
-
-_FRAME_MS = 1000 / 30
-
-
-def _facts_of(last: Result, times_ms: list[float]) -> dict[str, Any]:
-    """Return the facts of the calls of a callback as JSON values: the last result, what it means, warnings, and times."""
-    frame = last.result.frames[0]
-    times = [round(time_ms, 4) for time_ms in times_ms]
-    return {
-        "callback": last.callback,
-        "type": type(last.returned).__name__,
-        "returned": last.meta,
-        "objects": [_or_null(attributes) for attributes in frame.objects],
-        "frame": _or_null(frame.attributes),
-        "batch": _or_null(last.result.attributes),
-        "new_objects": [*map(as_plain, last.new_objects)],
-        "changed_objects": [as_plain(frame.changed.get(index, {})) for index in range(len(frame.objects))],
-        "removed_objects": sorted(frame.removed),
-        "pixels": "dropped" if last.dropped else "changed" if last.changed else "unchanged",
-        "warnings": last.warnings,
-        "time_ms": {"best": min(times), "median": median(times), "worst": max(times), "calls": len(times)},
-    }
-
-
-def _explain(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> list[str]:
-    """Return the lines of a report about the result of :func:`_facts_of`."""
-    shown = "nothing" if facts["returned"] is None else json.dumps(facts["returned"], indent=2, ensure_ascii=False)
-    lines = ["", f"{facts['callback']} returned, as {facts['type']}:", _indented(shown), "", "which means:"]
-    lines += [f"  {line}" for line in _meaning(facts, objects)]
-    if facts["warnings"]:
-        lines += ["", "warnings:", *(f"  {line}" for line in facts["warnings"])]
-    return [*lines, "", _timing(facts["time_ms"])]
-
-
-def _meaning(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> Iterator[str]:
-    for index, (found, attributes) in enumerate(zip(objects, facts["objects"], strict=True)):
-        name = f"object {index} ({found['obj_label']})"
-        yield f"{name}: {_text(attributes)}"
-        if index in facts["removed_objects"]:
-            yield f"{name} is removed"
-        elif change := facts["changed_objects"][index]:
-            yield f"{name} is changed: {_text(change)}"
-    yield f"the frame: {_text(facts['frame'])}"
-    if facts["batch"] is not None:
-        yield f"the batch: {_text(facts['batch'])}"
-    for new in facts["new_objects"]:
-        yield f"a new object: {_text(new)}"
-    yield f"the pixels: {_PIXELS[facts['pixels']]}"
-
-
-def _text(attributes: Any) -> str:
-    return "nothing" if attributes is None else json.dumps(attributes, ensure_ascii=False)
-
-
-def _or_null(attributes: Any) -> Any:
-    return None if attributes is NOTHING else value_of(attributes)
-
-
-_PIXELS = {
-    "dropped": "the frame is dropped",
-    "unchanged": "unchanged",
-    "changed": "changed; the changes go downstream",
-}
-
-
-def _timing(times: Mapping[str, Any]) -> str:
-    best, median_, worst = (f"{times[key]:.3f} ms" for key in ("best", "median", "worst"))
-    share = f"{100 * times['median'] / _FRAME_MS:.1f} % of a frame at 30 fps"
-    return f"time of a call: best {best}, median {median_}, worst {worst}, of {times['calls']} calls; {share}"
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
 
 
 # Stream configurations.

@@ -63,8 +63,8 @@ class GvaPython:
         state = _Instance(made, name, settings.get("arg", ()), settings.get("kwarg", {}), frames)
         return Callbacks(
             Callback(name, method, ("frame",), state.call),
-            start=Callback("__init__", vars(made).get("__init__", made), (), state.start),
-            stop=Callback("__del__", getattr(made, "__del__", made), (), state.stop),
+            start=Callback("__init__", getattr(made, "__init__", None), ("*arg", "**kwarg"), state.start),
+            stop=Callback("__del__" if hasattr(made, "__del__") else "", getattr(made, "__del__", None), (), state.stop),
         )
 
     def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:  # noqa: ARG002 - any function may be one
@@ -121,7 +121,7 @@ def _call(function: Callable[[Any], Any], name: str, frames: _Frames) -> Callabl
         frame = make(buffer, in_meta, 0)
         returned = function(frame)
         if not returned:
-            return Dropped(_why(name, returned))
+            return Dropped(_why(name, returned), returned)
         entry = entry_of(frame)
         if entry is None:
             return None
@@ -144,7 +144,7 @@ def _why(name: str, returned: Any) -> str:
     """Return what is to be reported of a frame that is dropped: a missing result may be a mistake."""
     if returned is not None:
         return ""
-    return f"{name} returned None, so frames are dropped, as gvapython does; return True to let them go on (reported once)"
+    return f"{name} returned None, so frames are dropped, as gvapython does; return True to let them go on"
 
 
 def _frames(*, in_worker: bool) -> _Frames:

@@ -77,7 +77,9 @@ _NO_NUMBER = 1  # which none of them is
 _MEANINGS: dict[int, Callable[[str], Any]] = {
     int(Gst.FlowReturn.OK): lambda _name: None,
     int(Gst.FlowReturn.EOS): _end,
-    int(Gst.FlowReturn.CUSTOM_SUCCESS): lambda _name: Dropped(),  # GST_BASE_TRANSFORM_FLOW_DROPPED
+    int(Gst.FlowReturn.CUSTOM_SUCCESS): lambda _name: Dropped(
+        "", Gst.FlowReturn.CUSTOM_SUCCESS
+    ),  # GST_BASE_TRANSFORM_FLOW_DROPPED
 }
 _FAILURES = {
     int(getattr(Gst.FlowReturn, name)): name

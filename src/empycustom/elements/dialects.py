@@ -16,6 +16,8 @@ from empycustom.gstreamer import GObject, Gst
 from empycustom.library.callbacks import LibraryFacts
 from empycustom.library.compiled import is_compiled
 from empycustom.library.dialects import AUTO, DIALECTS
+from empycustom.library.explain import kind_of
+from empycustom.text import meant
 
 
 def _added(earlier: str | None, given: str | None) -> str | None:
@@ -63,14 +65,16 @@ OF_DIALECTS = (
         blurb="emcustom: the version of its interface that a compiled library was built for",
     ),
 )
+CALL = {item.name: item for item in OF_DIALECTS if item.name != "module"}
+"""How a library is called: what programs set in a dict, and the command line by options of the same names."""
 _SETTINGS = ("class", "function", "arg", "kwarg", "finalize-function", "interface")
 _JSON = ("arg", "kwarg")
 
 
 def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is set of the properties of dialects, by their names."""
+    """Return what is set of the properties of dialects, by their names: JSON, or, in configurations, the values."""
     given = {name: values[name] for name in _SETTINGS if values.get(name) not in (None, "")}
-    return {name: json.loads(value) if name in _JSON else value for name, value in given.items()}
+    return {name: json.loads(value) if name in _JSON and isinstance(value, str) else value for name, value in given.items()}
 
 
 _OF_COMPILED = Gst.Caps.from_string("video/x-raw,format={RGBA,I420}")
@@ -100,6 +104,38 @@ def library_in(values: Mapping[str, Any], usual: str, default: str = "") -> Any:
     if not (custom_lib or module or default):
         raise PropertyError(f"{usual} is not set; give the path of a Python file: {usual}=my_lib.py", name=usual)
     return custom_lib or module or default
+
+
+def call_texts(call: Any) -> dict[str, str]:
+    """Return ``call`` of a program, a dict of how a library is called, as texts of properties. Raises PropertyError."""
+    if not isinstance(call, (Mapping, type(None))):
+        raise PropertyError(f"call has to be a dict, not a {kind_of(call)}", name="call")
+    return {name: _call_text(name, value) for name, value in (call or {}).items()}
+
+
+def _call_text(name: Any, value: Any) -> str:
+    if name not in CALL:
+        raise PropertyError(f"call has no {name!r}{meant(str(name), CALL)}; it may have {', '.join(CALL)}", name="call")
+    argument, item = f"call[{name!r}]", CALL[name]
+    if name in _JSON:
+        try:
+            return json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise PropertyError(f"{argument} holds what JSON does not: {error}", name="call") from None
+    if item.kind is not str:
+        return item.text_of(argument, value)
+    if not isinstance(value, str):
+        raise PropertyError(f"{argument} has to be a str, not a {kind_of(value)}", name="call")
+    return value
+
+
+def call_of(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return how a library is called, from texts of properties: arguments of :meth:`Library.open`. Raises PropertyError."""
+    values: dict[str, Any] = {}
+    for name, text in texts.items():
+        item = CALL[name]
+        values[name] = item.joined(None, text) if item.joined else int(text) if item.limits else text
+    return {"dialect": values.pop("dialect", AUTO), "settings": settings_of(values)}
 
 
 @contextmanager

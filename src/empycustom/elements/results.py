@@ -156,7 +156,7 @@ class LibraryTransform(VideoTransform):
         self.tally.dropped += 1
         if why and why not in self.reported:
             self.reported.add(why)
-            post_warning(self, self.library_facts.error(CallbackOutputError, why))
+            post_warning(self, self.library_facts.error(CallbackOutputError, why, " (reported once)"))
         return FLOW_DROPPED
 
     def end_at(self, end: StreamEndedError, frame: str) -> int:

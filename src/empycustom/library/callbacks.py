@@ -42,7 +42,7 @@ def callbacks_of(library: Any) -> set[str]:
     """
     target = load_ahead(library) if isinstance(library, str) else library
     try:
-        return dialect(recognized(target, {})).names(target)
+        return dialect(recognized(target, {}).name).names(target)
     except BaseException as error:  # from a __getattr__ of the module
         raise load_error(error, _file_of(target)) from error
 
@@ -127,7 +127,7 @@ class Library(LibraryFacts):
 
     ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may. ``target`` is its module, or the object,
     or the function, that was given in the place of one. What is called ``options`` here is what was set; callbacks get what the
-    library declares, filled with that.
+    library declares, filled with that. ``why`` it is of its dialect is the end of a sentence.
     """
 
     path: str
@@ -140,6 +140,7 @@ class Library(LibraryFacts):
     dialect: str
     settings: Settings
     views: Views = field(default_factory=dict)
+    why: str = ""
     tenant: Tenant = field(default_factory=Tenant)
 
     @classmethod
@@ -182,7 +183,7 @@ class Library(LibraryFacts):
     ) -> Library:
         path = _file_of(target)
         try:
-            name = recognized(target, settings) if name == AUTO else name
+            name, why = recognized(target, settings) if name == AUTO else (name, "dialect is set")
             if compiled_of(target) and name != COMPILED:
                 what = f"dialect={name} is for Python files, and {path} is a compiled library; set dialect=auto"
                 raise LibraryImportError(what, library=path)
@@ -193,7 +194,7 @@ class Library(LibraryFacts):
         except BaseException as error:  # the callbacks may be objects of any class
             raise load_error(error, path) from error
         frame, in_place = callbacks.frame.name, callbacks.in_place
-        return cls(path, frame, in_place, callbacks, target, declared, mandatory, name, settings, views)
+        return cls(path, frame, in_place, callbacks, target, declared, mandatory, name, settings, views, why=why)
 
     def called_by(self, name: str) -> Library:
         """Return the same loaded library, to be called by ``process_ip`` or by ``process``. Raises LibraryError."""

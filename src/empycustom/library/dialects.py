@@ -17,11 +17,12 @@ from difflib import get_close_matches
 from functools import cache, partial
 from importlib import import_module
 from types import CodeType, ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from empycustom.errors import CallbackMissingError, CallbackSignatureError, LibraryError
 from empycustom.library.compiled import compiled_of
 from empycustom.library.explain import misspelt_others, misspelt_process
+from empycustom.library.surface import Surface
 
 # The arguments that each callback gets, as the messages show them.
 ARGUMENTS = {
@@ -158,6 +159,7 @@ DIALECTS = {  # the classes, which are imported when a library needs them
 }
 # How a library shows that it is not of our own dialect: packages that it imports from, and the function that it usually has.
 _MARKS = {"gvapython": ({"gstgva"}, "process_frame"), "hailopython": ({"gsthailo", "hailo"}, "run")}
+USUAL_METHOD = "process_frame"  # of classes for gvapython
 _OWN_SETTINGS = {"gvapython": {"class"}, "hailopython": {"finalize-function"}}  # which others do not have
 
 
@@ -169,25 +171,53 @@ def dialect(name: str) -> Dialect:
     return made
 
 
-def recognized(target: Any, settings: Settings) -> str:
-    """Return the name of the dialect of a library, from what it defines and imports, and what is set."""
+# What there is of the packages that libraries of a dialect import: functions that return a Surface, or None: all of it.
+_SURFACES = {name: ("empycustom.dialects.surfaces", name) for name in ("gvapython", "hailopython")}
+
+
+def surface_of(name: str) -> Surface | None:
+    """Return what there is of the package of a dialect, None: all of it, or it has none."""
+    if name not in _SURFACES:
+        return None
+    module, attribute = _SURFACES[name]
+    found: Surface | None = getattr(import_module(module), attribute)()
+    return found
+
+
+class Recognized(NamedTuple):
+    """The name of a dialect, and why a library is of it: the end of a sentence."""
+
+    name: str
+    why: str
+
+
+def recognized(target: Any, settings: Settings) -> Recognized:
+    """Return the dialect of a library, from what it defines and imports, and what is set."""
     if compiled_of(target):
-        return COMPILED
-    if not isinstance(target, ModuleType) or any(hasattr(target, name) for name in FRAMES):
-        return OWN
+        return Recognized(COMPILED, "it is a compiled library")
+    if not isinstance(target, ModuleType):
+        return Recognized(OWN, "it is not a file")
+    for name in FRAMES:
+        if hasattr(target, name):
+            return Recognized(OWN, f"it has {name}")
     content = vars(target)
     used = {each.__name__ if isinstance(each, ModuleType) else each.__module__ for each in content.values() if _has_origin(each)}
     packages = {part for name in used for part in str(name).split(".")}
     for name, (marks, _) in _MARKS.items():
-        if marks & packages:
-            return name
+        for package in sorted(marks & packages):
+            return Recognized(name, f"it imports {package}")
     for name, own in _OWN_SETTINGS.items():
-        if own & settings.keys():
-            return name
+        for setting in sorted(own & settings.keys()):
+            return Recognized(name, f"{setting} is set")
     for name, (_, function) in _MARKS.items():
         if _takes_one(content.get(function)):
-            return name
-    return "gvapython" if "function" in settings else OWN
+            return Recognized(name, f"it has {function} with one argument")
+    if "function" in settings:
+        return Recognized("gvapython", "function is set")
+    for each, value in content.items():
+        if isinstance(value, type) and value.__module__ == content.get("__name__") and USUAL_METHOD in vars(value):
+            return Recognized("gvapython", f"its class {each} has {USUAL_METHOD}")
+    return Recognized(OWN, "it is of no other project")
 
 
 def _takes_one(function: Any) -> bool:

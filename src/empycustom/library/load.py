@@ -21,7 +21,7 @@ from typing import NamedTuple
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
 from empycustom.library.compiled import SUFFIX, is_compiled, read_compiled, stand_in
 from empycustom.library.explain import is_kind, locate_error
-from empycustom.library.modules import Package, without_package
+from empycustom.library.modules import Package, given_in, without_package
 from empycustom.text import absolute, as_path, working_folder
 
 
@@ -312,7 +312,9 @@ def load_error(error: BaseException, library: str) -> LibraryError:
     found = locate_error(error, library)
     verb = "has a syntax error" if is_kind(error, SyntaxError) else "cannot be loaded"
     advice = ". That is how Ctrl-C ends it" if is_kind(error, KeyboardInterrupt) else ""
-    if type(error) is ModuleNotFoundError and type(error.name) is str:
+    if is_kind(error, ImportError) and (package := given_in(getattr(error, "name", None))):
+        advice = f". {package} is empycustom's own here, and does not have that; 'empycustom check' lists all that is missing"
+    elif type(error) is ModuleNotFoundError and type(error.name) is str:
         advice = (
             f". The module {without_package(error.name)!r} is missing, not the library: install it for {sys.prefix} (Python "
             f"{sys.version_info.major}.{sys.version_info.minor}), or correct the import"

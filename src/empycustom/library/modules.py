@@ -39,7 +39,14 @@ _INSIDE = re.compile(rf"{_FOLDER.pattern}\.(?:\+([0-9A-Za-z_+-]+))?")
 
 def without_package(text: str) -> str:
     """Return ``text`` with the names of modules as the user wrote them."""
+    for name, ours in (GIVEN | ALWAYS_GIVEN).items():
+        text = text.replace(ours, name)
     return _INSIDE.sub(lambda found: _read(found[3] or "", "."), text)
+
+
+def given_in(name: Any) -> str:
+    """Return the package in whose place empycustom gives the module of this name; ``""``: it is another one."""
+    return next((package for package, ours in (GIVEN | ALWAYS_GIVEN).items() if f"{name}.".startswith(f"{ours}.")), "")
 
 
 # What may stand in a name: also GObject makes names of types from names of modules.

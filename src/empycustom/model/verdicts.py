@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Dropped:
-    """The frame is to be dropped. ``why`` is reported once, ``""``: not."""
+    """The frame is to be dropped. ``why`` is reported once, ``""``: not. ``returned`` is what the library itself returned."""
 
-    def __init__(self, why: str = "") -> None:
-        self.why = why
+    def __init__(self, why: str = "", returned: Any = None) -> None:
+        self.why, self.returned = why, returned
 
 
 class Refused:

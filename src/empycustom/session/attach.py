@@ -13,7 +13,7 @@ from empycustom.elements.at_pad import AtPad, check_caps, name_of
 from empycustom.errors import CallbackMissingError, EmPyCustomError, PropertyError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
-from empycustom.session.libraries import configure, library_of, text_of
+from empycustom.session.libraries import configure, library_of, texts_of
 
 _log = logging.getLogger("empycustom")
 _GRACE_S = 10.0  # how long a call may go on when the program ends
@@ -86,7 +86,7 @@ def attach(
         )
     library = library_of(library)
     given = {"options": options, "on_error": on_error, "process_interval": process_interval, "reload": reload}
-    texts = {argument: text_of(argument, value) for argument, value in given.items()}
+    texts = {name: text for argument, value in given.items() for name, text in texts_of(argument, value).items()}
     caps = pad.get_current_caps()
     if caps:
         check_caps(pad, caps)

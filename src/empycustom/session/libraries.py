@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from empycustom.elements.dialects import call_texts
 from empycustom.elements.empycustom import PROPERTIES
 from empycustom.elements.properties import options_text
 from empycustom.gstreamer import Gst
@@ -15,9 +16,11 @@ from empycustom.text import as_text
 _PROPERTIES = {item.name.replace("-", "_"): item for item in PROPERTIES}
 
 
-def text_of(argument: str, value: Any) -> str | None:
-    """Return the value of an argument as text, as GStreamer reads it; None: it is not set. Raises PropertyError."""
-    return options_text(value) if argument == "options" else _PROPERTIES[argument].text_of(argument, value)
+def texts_of(argument: str, value: Any) -> dict[str, str | None]:
+    """Return the properties that an argument sets, as texts as GStreamer reads them; None: not set. Raises PropertyError."""
+    if argument == "call":
+        return {**call_texts(value)}
+    return {argument: options_text(value) if argument == "options" else _PROPERTIES[argument].text_of(argument, value)}
 
 
 def library_of(given: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import math
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from time import monotonic
@@ -25,7 +25,7 @@ from empycustom.frames.frame import RESULT_CLOSED, MappedFrame
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
 from empycustom.session.inputs import AHEAD, Input, input_of
-from empycustom.session.libraries import configure, library_of, text_of
+from empycustom.session.libraries import configure, library_of, texts_of
 from empycustom.session.parts import Report, build, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.upright import keep_upright
@@ -48,6 +48,7 @@ def process(
     pace: str | Sequence[str] = "every",
     call_timeout: int | Sequence[int] = 0,
     reload: bool | Sequence[bool] = False,
+    call: Any = None,
 ) -> Results:
     """Play a video through libraries and return an iterator of the results, one for each frame.
 
@@ -71,7 +72,7 @@ def process(
         that has the callbacks as methods.
     options : dict, or list of dicts
         What the libraries get as ``options``, of JSON values; in a list, one for each. ``on_error``, ``workers``, ``pace``,
-        ``call_timeout`` and ``reload`` may be lists, too.
+        ``call_timeout``, ``reload`` and ``call`` may be lists, too.
     format : str, optional
         Pixel format of the frames that libraries get, and of ``result.pixels``; None: as they are decoded.
     on_error : {"fail", "pass", "drop"}
@@ -89,6 +90,9 @@ def process(
         Milliseconds that a call in a worker may take; then its process is ended, and ``on_error`` applies. 0: no limit.
     reload : bool
         Load a library anew when its file, or a module beside it, has changed. It needs the package watchfiles.
+    call : dict, or list of dicts
+        How a module of another project is called, by properties of ``empycustom``: ``{"class": "Counter", "kwarg": {"n": 3}}``;
+        with ``dialect`` where the module does not show it.
 
     Returns
     -------
@@ -112,16 +116,16 @@ def process(
         check_format(format)
     libraries = list(library) if isinstance(library, (list, tuple)) else [] if library is None else [library]
     given = {"options": options, "on_error": on_error, "workers": workers, "pace": pace}
-    given |= {"call_timeout": call_timeout, "reload": reload}
-    texts = {argument: _for_each(argument, value, len(libraries)) for argument, value in given.items()}
-    used = [(library, {name: each[number] for name, each in texts.items()}) for number, library in enumerate(libraries)]
+    given |= {"call_timeout": call_timeout, "reload": reload, "call": call}
+    texts = [_for_each(argument, value, len(libraries)) for argument, value in given.items()]
+    used = [(library, dict(ChainMap(*each))) for library, *each in zip(libraries, *texts, strict=True)]
     return Results(input_of(video, every_frame=every_frame), used, format)
 
 
-def _for_each(argument: str, value: Any, libraries: int) -> list[str | None]:
-    """Return what a property of each library is set to, as text. Raises PropertyError."""
+def _for_each(argument: str, value: Any, libraries: int) -> list[dict[str, str | None]]:
+    """Return the properties that an argument sets of each library, as texts. Raises PropertyError."""
     is_list = isinstance(value, (list, tuple))
-    texts = [text_of(argument, each) for each in (value if is_list else [value])]
+    texts = [texts_of(argument, each) for each in (value if is_list else [value])]
     if is_list and len(texts) != libraries:
         what = f"{argument}: there are not as many values as libraries ({len(texts)} and {libraries})"
         raise PropertyError(f"{what}; give one for all, or a list with one for each", name=argument)
