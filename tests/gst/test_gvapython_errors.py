@@ -182,4 +182,4 @@ def test_each_start_makes_a_new_object(library, play):
     pipeline = Gst.parse_launch(LINE.format(element=f"gvapython name=e module={file} class=Counter"))
     for _ in range(2):
         assert play(pipeline).ended
-        assert pipeline.get_by_name("e").get_property("last-meta") == '{"frame":[{"meta":{"messages":["1 made, 3 calls"]}}]}'
+        assert '["1 made, 3 calls"]' in pipeline.get_by_name("e").get_property("last-meta")
