@@ -16,11 +16,10 @@ from empycustom.batch.progress import Display
 from empycustom.batch.results import DONE as HAS_DONE
 from empycustom.batch.results import FAILED as HAS_FAILED
 from empycustom.batch.results import Results, states_before
-from empycustom.batch.run import Summary, fingerprint, left_of, run
+from empycustom.batch.run import Summary, fingerprint, left_of, reason, run
 from empycustom.batch.tables import pyarrow
 from empycustom.batch.videos import find_videos
 from empycustom.config.streams import Stage
-from empycustom.errors import LaunchError
 from empycustom.session import PlayOptions
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, ErrorCollector, print_error, print_info, reserve_stdout, show
 from empycustom.session.player import Interrupts
@@ -78,27 +77,36 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results) 
     jobs = min(args.jobs or os.cpu_count() or 1, max(1, len(left)))
     executor = LocalExecutor(work, results.folder, jobs, results.columns)
     display, interrupts, began = Display(executor.slots, quiet=args.quiet), Interrupts(), time.monotonic()
+    if results.lost:
+        some = ", ".join(results.lost[:3]) + (", …" if len(results.lost) > 3 else "")
+        print_error(f"files of {len(results.lost)} videos are gone or cut off; they are worked on again: {some}", kind="warning")
     display.begun(len(left), len(tasks) - len(left))
-    try:
-        with interrupts.counted():
+    with interrupts.counted():
+        try:
             summary = run(left, results, executor, display, is_over=lambda: interrupts.count > 0)
-    except OSError as error:
-        raise LaunchError(f"{error.filename or results.folder}: {error.strerror}; what is done stays.") from error
-    finally:
-        display.close()
-        path = results.summarize()
+        finally:
+            display.close()
+        states = _finish(results, summary)
     if summary.stopped:
         print_error(f"{summary.stopped}; stopped. What is done stays: start it again to go on.")
-    states = results.states()
     failed = sum(states.get(task.key, {}).get("state") == HAS_FAILED for task in tasks)
     if not args.quiet:
-        print_info(_line(summary, failed, time.monotonic() - began, path))
+        print_info(_line(summary, failed, time.monotonic() - began, results.overview))
     return INTERRUPTED if interrupts.count else FAILED if failed or summary.stopped else DONE
+
+
+def _finish(results: Results, summary: Summary) -> Mapping[str, Mapping[str, Any]]:
+    """Write the table of videos, and close the data set; return the states of the videos."""
+    try:
+        results.close()
+    except OSError as error:
+        summary.stopped = summary.stopped or reason(error, results.folder)
+    return results.states()
 
 
 def _line(summary: Summary, failed: int, seconds: float, path: Path) -> str:
     """Return what was done, and where it is."""
-    before = failed - len(summary.failed)
+    before = failed - summary.failed
     told = f", {failed} failed" + (f" ({before} of them before; --retry-failed tries again)" if before else "") if failed else ""
     rate = f" ({summary.frames / seconds:.0f} a second)" if summary.frames else ""
     return f"{summary.done} videos done{told}: {summary.frames} frames{rate}, {summary.objects} objects; {path}"

@@ -1,7 +1,7 @@
 """The folder with the data set: what is done, what belongs to it, and how a video becomes a part of it.
 
 ``batch.json`` says whose folder it is: a fingerprint of libraries and options, and the types of the library's own columns.
-``state/`` has a file for each video that is done or has failed, written last: what has none there is worked on again.
+``journal.jsonl`` has a line for each video that is done or has failed, written last: what has none there is worked on again.
 """
 
 from __future__ import annotations
@@ -14,70 +14,123 @@ from typing import Any
 
 import empycustom
 from empycustom.batch import Outcome, Task
-from empycustom.batch.tables import ASIDE, names, pyarrow, rewritten, schema, sync
+from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, states_in
+from empycustom.batch.tables import ASIDE, BEFORE, names, pyarrow, rewritten, schema, sync
 from empycustom.batch.values import OTHERS, TABLES, json_of
 from empycustom.errors import LaunchError
 
 MARK = "batch.json"
-_STATE = "state"
 DONE, FAILED = "done", "failed"
+_FIRST = (LOCK, f".{MARK}{ASIDE}")  # what is written before the mark
 
 
 class Results:
-    """The folder of a data set, opened for one batch. ``columns`` are the types of the library's own columns, by table."""
+    """The folder of a data set, opened for one batch. ``columns`` are the types of the library's own columns, by table.
+
+    ``lost`` are videos that were done, and whose files are not there as they were written: they are worked on again.
+    """
 
     def __init__(self, folder: Path, about: Mapping[str, Any], *, lines: bool, force: bool = False) -> None:
         """Open a folder, or make it. Raises LaunchError where it is something else's, or of other libraries or options."""
         self.folder, self._lines, self._about = folder, lines, dict(about)
         self.columns: dict[str, dict[str, str]] = {}
-        before = mark_of(folder)
+        self.lost: list[str] = []
+        self.tables = names(lines=lines)
+        self._suffix = ".jsonl" if lines else ".parquet"
+        self._renamed: set[Path] = set()  # folders whose entries are not on the disk yet
+        mark_of(folder)  # first, since nothing is written into a folder of something else
+        self._lock = locked(folder)
+        try:
+            self._open(force=force)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _open(self, *, force: bool) -> None:
+        before = mark_of(self.folder)
         if before is not None and not force:
-            _refuse_changes(folder, before, self._about)
+            _refuse_changes(self.folder, before, self._about)
         if before is not None and before.get("about") == self._about:
             self.columns = before.get("columns", {})
-        self.tables = names(lines=lines)
-        for name in (*self.tables, _STATE):
-            (folder / name).mkdir(parents=True, exist_ok=True)
         if before is None or force:
             self._clear()
-        else:
-            self._remove_aside()
         self._write_mark()
+        for name in self.tables:
+            (self.folder / name).mkdir(exist_ok=True)
+        lost = self._tidy()
+        self.lost = [state["video"] for key, state in self.states().items() if key in lost]
+        self._journal = Journal(self.folder, lost)
+
+    def close(self) -> None:
+        """Remove what lies aside, write the table of videos, and let others work on the folder. Raises OSError."""
+        self._journal.close()
+        self._tidy()
+        self._summarize()
+        self._lock.close()
+
+    @property
+    def overview(self) -> Path:
+        """The table of videos."""
+        return self.folder / f"videos{self._suffix}"
 
     def _write_mark(self) -> None:
-        _write(self.folder / MARK, {"empycustom": empycustom.__version__, "about": self._about, "columns": self.columns})
+        mark = {"empycustom": empycustom.__version__, "about": self._about, "columns": self.columns}
+        replace(self.folder / MARK, json.dumps(mark, indent=1).encode())
 
     def _clear(self) -> None:
-        for name in (*names(lines=True), *names(lines=False), _STATE):
-            for file in (self.folder / name).glob("*") if (self.folder / name).is_dir() else ():
-                file.unlink()
-
-    def _remove_aside(self) -> None:
-        """Remove what was under way when a batch ended."""
-        states = {file.stem for file in (self.folder / _STATE).glob("*.json")}
-        for name in self.tables:
-            for file in (self.folder / name).iterdir():
-                if file.name.startswith(".") or file.stem not in states:
+        """Remove all results: the journal first, so that it has nothing that is not there."""
+        (self.folder / JOURNAL).unlink(missing_ok=True)
+        for tables in (names(lines=True), names(lines=False)):
+            for name in tables:
+                for file in self._files(name):
                     file.unlink()
+
+    def _files(self, table: str) -> list[Path]:
+        """Return the files in the folder of a table that are a batch's."""
+        folder = self.folder / table
+        ours = (".jsonl", ".parquet", ASIDE, BEFORE)
+        return [file for file in folder.iterdir() if file.suffix in ours] if folder.is_dir() else []
+
+    def _tidy(self) -> set[str]:
+        """Remove what was under way when a batch ended; return the videos whose files are not as they were written."""
+        states = self.states()
+        done = {key: state.get("bytes", {}) for key, state in states.items() if state.get("state") == DONE}
+        lost = set[str]()
+        for table in self.tables:
+            there = {}
+            for file in self._files(table):
+                if file.suffix == self._suffix and not file.name.startswith(".") and file.stem in done:
+                    there[file.stem] = file.stat().st_size
+                else:
+                    file.unlink()
+            lost |= {key for key, sizes in done.items() if table not in sizes or sizes[table] != there.get(key)}
+        return lost
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Return what is known of videos, by their keys."""
         return states_in(self.folder)
 
     def take(self, outcome: Outcome) -> None:
-        """Make a video that is complete, or has failed, a part of the data set. Raises OSError."""
+        """Make a video that is complete, or has failed, a part of the data set, with the next :meth:`commit`. Raises OSError."""
         task = outcome.task
-        state = {"video": task.name, "location": task.location, "state": FAILED if outcome.error else DONE}
+        state: dict[str, Any] = {"video": task.name, "location": task.location, "state": FAILED if outcome.error else DONE}
         state |= {key: getattr(outcome, key) for key in ("frames", "objects", "duration_ns", "seconds", "error", "details")}
         if not outcome.error:
-            for table, given in outcome.files.items():
-                self._settle(table, task, given, outcome.columns.get(table, {}))
-        _write(self.folder / _STATE / f"{task.key}.json", state)
+            state["bytes"] = {
+                table: self._settle(table, task, given, outcome.columns.get(table, {})) for table, given in outcome.files.items()
+            }
+        self._journal.add(task.key, state)
 
-    def _settle(self, table: str, task: Task, given: Any, own: Mapping[str, str]) -> None:
-        """Let a file that lies aside be one of the table, with the types that the table has."""
-        suffix = "jsonl" if self._lines else "parquet"
-        place = self.folder / table / f"{task.key}.{suffix}"
+    def commit(self) -> None:
+        """Let all that was taken be on the disk, the files before the journal. Raises OSError."""
+        for folder in self._renamed:
+            sync(folder)
+        self._renamed.clear()
+        self._journal.commit()
+
+    def _settle(self, table: str, task: Task, given: Any, own: Mapping[str, str]) -> int:
+        """Let a file that lies aside be one of the table, with the types that the table has; return its size."""
+        place = self.folder / table / f"{task.key}{self._suffix}"
         aside = place.with_name(f".{place.name}{ASIDE}")
         if isinstance(given, bytes):
             aside.write_bytes(given)
@@ -87,7 +140,8 @@ class Results:
         if not self._lines:
             self._fit(table, aside, own)
         os.replace(aside, place)
-        sync(place.parent)
+        self._renamed.add(place.parent)
+        return place.stat().st_size
 
     def _fit(self, table: str, aside: Path, own: Mapping[str, str]) -> None:
         """Give the columns of a file the types that the data set has decided on; values that do not fit become JSON."""
@@ -108,31 +162,26 @@ class Results:
             rewritten(aside, schema(TABLES[table], kept), lambda part: _moved(part, misfits)).close()
             sync(aside)
 
-    def summarize(self) -> Path:
-        """Write ``videos.parquet`` (or ``videos.jsonl``), with a row for each video; return its path."""
+    def _summarize(self) -> None:
+        """Write the table of videos, with a row for each."""
         rows = [{"key": key, **state} for key, state in sorted(self.states().items(), key=lambda each: each[1]["video"])]
         if self._lines:
-            path = self.folder / "videos.jsonl"
-            _replace(path, b"".join(json_of(row).encode() + b"\n" for row in rows))
-            return path
+            replace(self.overview, b"".join(json_of(row).encode() + b"\n" for row in rows))
+            return
         arrow, parquet = pyarrow()
         types = {"frames": arrow.int64(), "objects": arrow.int64(), "duration": arrow.float64(), "seconds": arrow.float64()}
         texts = dict.fromkeys(("video", "key", "location", "state", "error", "traceback"), arrow.string())
         columns = ("video", "state", "duration", "frames", "objects", "seconds", "error", "traceback", "location", "key")
         made = [{**row, "duration": row["duration_ns"] / 1e9, "traceback": row["details"]} for row in rows]
         table = arrow.Table.from_pylist(made, schema=arrow.schema([(name, {**types, **texts}[name]) for name in columns]))
-        path = self.folder / "videos.parquet"
-        aside = path.with_name(f".{path.name}{ASIDE}")
-        parquet.write_table(table, aside, compression="zstd")
-        sync(aside)
-        os.replace(aside, path)
-        sync(self.folder)
-        return path
+        content = arrow.BufferOutputStream()
+        parquet.write_table(table, content, compression="zstd")
+        replace(self.overview, content.getvalue())
 
 
 def mark_of(folder: Path, option: str = "--out ") -> dict[str, Any] | None:
     """Return what the mark of a folder says, None: the folder is new, or empty. Raises LaunchError for that of something else."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (folder.is_dir() and all(each.name in _FIRST for each in folder.iterdir())):
         return None
     try:
         found = json.loads((folder / MARK).read_text(encoding="utf-8"))
@@ -147,11 +196,6 @@ def mark_of(folder: Path, option: str = "--out ") -> dict[str, Any] | None:
     if not isinstance(found, dict) or "about" not in found:
         raise LaunchError(f"{option}{folder}: {MARK} was not written by `empycustom batch`; give another folder.")
     return found
-
-
-def states_in(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return what is known of the videos of a data set, by their keys."""
-    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (folder / _STATE).glob("*.json")}
 
 
 def states_before(folder: Path, about: Mapping[str, Any], *, force: bool) -> dict[str, dict[str, Any]]:
@@ -201,18 +245,3 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
     for key in before.keys() | now.keys():
         if key != "libraries" and before.get(key) != now.get(key):
             yield f"{key} was {before.get(key)}"
-
-
-def _write(path: Path, value: Any) -> None:
-    _replace(path, json.dumps(value, indent=1).encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file aside, sync it, and rename it."""
-    aside = path.with_name(f".{path.name}{ASIDE}")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-    sync(path.parent)

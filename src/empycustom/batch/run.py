@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,8 +38,7 @@ class Summary:
     """What a batch has done: counts of videos, frames and objects; ``stopped`` is why it ended early."""
 
     done: int = 0
-    failed: list[Outcome] = field(default_factory=list)
-    before: int = 0
+    failed: int = 0
     frames: int = 0
     objects: int = 0
     stopped: str = ""
@@ -61,7 +60,7 @@ def run(
 ) -> Summary:
     """Work on tasks, and return what was done. What was under way when ``is_over`` becomes true is lost, and nothing else.
 
-    The executor is closed. Raises OSError where the data set cannot be written.
+    The executor is closed. Where the data set cannot be written, or no process can be started, it stops and returns the reason.
     """
     summary = Summary()
     waiting, under_way = iter(tasks), 0
@@ -72,21 +71,40 @@ def run(
                 under_way += 1
             if not under_way:
                 break
-            for event in executor.events(_LOOK_EVERY_S):
-                if isinstance(event, Progress):
-                    watcher.progress(event)
-                    continue
-                under_way -= 1
-                if event.is_fatal:
-                    summary.stopped = event.error
-                    return summary
-                results.take(event)
-                _count(summary, event)
-                watcher.ended(event)
+            under_way -= _handle(executor.events(_LOOK_EVERY_S), results, watcher, summary)
+            if summary.stopped:
+                break
             watcher.tick()
+    except OSError as error:
+        summary.stopped = reason(error, results.folder)
     finally:
         executor.close()
     return summary
+
+
+def reason(error: OSError, folder: Path) -> str:
+    """Return why something in a folder cannot be written."""
+    return f"{error.filename or folder}: {error.strerror or error}"
+
+
+def _handle(events: Iterator[Progress | Outcome], results: Results, watcher: Watcher, summary: Summary) -> int:
+    """Take what has happened into the data set; return how many tasks have ended. Raises OSError."""
+    ended = 0
+    try:
+        for event in events:
+            if isinstance(event, Progress):
+                watcher.progress(event)
+                continue
+            ended += 1
+            if event.is_fatal:
+                summary.stopped = event.error
+                break
+            results.take(event)
+            _count(summary, event)
+            watcher.ended(event)
+    finally:
+        results.commit()  # one for all: to be on the disk takes its time
+    return ended
 
 
 def _some(tasks: Iterator[Task], count: int) -> Iterator[Task]:
@@ -99,7 +117,7 @@ def _some(tasks: Iterator[Task], count: int) -> Iterator[Task]:
 
 def _count(summary: Summary, outcome: Outcome) -> None:
     if outcome.error:
-        summary.failed.append(outcome)
+        summary.failed += 1
         return
     summary.done += 1
     summary.frames += outcome.frames

@@ -13,7 +13,7 @@ from empycustom.errors import EmPyCustomError
 
 AT_ONCE = 4096  # rows that are kept in memory
 LINES = "documents"  # the table that is lines of JSON
-ASIDE = ".tmp"
+ASIDE, BEFORE = ".tmp", ".before"
 INSTALL = "pip install 'empycustom[batch]'"
 
 
@@ -151,7 +151,7 @@ def schema(fixed: Mapping[str, str], own: Mapping[str, str]) -> Any:
 def rewritten(path: Path, wanted: Any, change: Any = lambda table: table) -> Any:
     """Return a writer that has written what is in a file anew, in another schema, to the same path; ``change`` each part."""
     arrow, parquet = pyarrow()
-    before = path.with_name(f"{path.name}.before")
+    before = path.with_name(f"{path.name}{BEFORE}")
     path.rename(before)
     writer = parquet.ParquetWriter(path, wanted, compression="zstd")
     with parquet.ParquetFile(before) as file:
