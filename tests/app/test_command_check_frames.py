@@ -222,8 +222,8 @@ def test_as_json(cli, library):
     assert (ended.code, ended.err) == (0, "imported\n" + "called\n" * 2)
     assert ended.out.count("\n") == 1
     whole = json.loads(ended.out)
-    keys = ["empycustom", "library", "options", "frame", "declared", "mandatory", "dialect", "call", "missing", "warnings"]
-    assert list(whole) == [*keys, "calls", "results"]
+    keys = ["empycustom", "library", "options", "frame", "declared", "mandatory", "stateful", "dialect", "call", "missing"]
+    assert list(whole) == [*keys, "warnings", "calls", "results"]
     assert (whole["library"], whole["options"]) == (str(path), {"w": 7})
     assert [found["obj_label"] for found in whole["frame"]["objects"]] == ["person", "car", "bicycle"]
     assert whole["calls"] == [

@@ -72,6 +72,14 @@ def test_check_says_which_library_is_mandatory(cli, library):
         assert json.loads(cli("check", path, "--json").out)["mandatory"] == value
 
 
+def test_check_says_which_library_is_stateful(cli, library):
+    source = "STATEFUL = {}\n\n\ndef process_ip(b, m, o):\n    pass\n"
+    for value in (True, False):
+        path = library(source.format(value))
+        assert ("It is stateful: it needs all frames of a video in their order.\n" in cli("check", path).out) == value
+        assert json.loads(cli("check", path, "--json").out)["stateful"] == value
+
+
 def test_many_choices_take_several_lines_of_the_table(cli, library):
     names = [f"choice-number-{number}" for number in range(5)]
     path = library(

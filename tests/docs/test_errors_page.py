@@ -231,6 +231,7 @@ def test_a_property_is_refused(said, play, monkeypatch, library, tmp_path):
         patched.setattr(sys, "stdout", Full())
         messages.append(play(f"{SOURCE.format('RGBA')} ! aimeta silent=false ! fakesink").error)
     messages.append(said(f"MANDATORY = True\n{GOOD}", "in-place=true on-error=pass"))
+    messages.append(said(f"STATEFUL = True\n{GOOD}", "in-place=true workers=2"))
     messages.append(too_slow(play, tmp_path / "fifo"))
     compare("A property is refused", messages)
 

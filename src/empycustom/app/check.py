@@ -49,6 +49,10 @@ from empycustom.text import as_path, for_people, shown, unquoted, visible_json, 
 
 Report = Callable[..., None]
 _LIMITS_WIDTH = 32
+_SWITCHES = {
+    "mandatory": "It is mandatory: no frame may go on without it.",
+    "stateful": "It is stateful: it needs all frames of a video in their order.",
+}
 
 
 def main(args: Namespace) -> int:
@@ -86,13 +90,14 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
     declared = opened.library.declared
     facts |= {"options": options, "frame": _frame_facts(frame)}
     facts["declared"] = None if declared is None else {name: vars(option) for name, option in declared.options.items()}
-    facts["mandatory"] = opened.library.mandatory
+    facts |= {name: getattr(opened.library, name) for name in _SWITCHES}
     at = f" at {frame.stream_time / Gst.SECOND:.3f} s" if args.video else ""
     report(f"{for_people(args.library)}: {_frame_line(frame, at)}")
     if declared is not None:
         report("", "options that it declares:", *_table(declared.options))
-    if opened.library.mandatory:
-        report("", "It is mandatory: no frame may go on without it.")
+    for name, text in _SWITCHES.items():
+        if facts[name]:
+            report("", text)
     report(*about_dialect(opened.library, facts))
     facts["options"] = _checked(opened)
     facts["missing"] = missing_in(opened.library.path, opened.library.dialect, args.call)

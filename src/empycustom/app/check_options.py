@@ -31,6 +31,7 @@ The object of --json has:
   declared               by name: default, description, limits, choices and unit of
                          each option that the library declares; null: it does not
   mandatory              whether no frame may go on without the library
+  stateful               whether the library needs all frames in their order
   dialect                name, and why: how the library is called
   call                   --class, --function, --arg, --kwarg and the like
   missing                line and text of each use of what is not there, in

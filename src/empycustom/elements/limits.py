@@ -65,22 +65,21 @@ def check_properties(values: Mapping[str, Any]) -> None:
         )
 
 
-_WHILE_MANDATORY: dict[str, tuple[tuple[Any, ...], str]] = {  # the values by which no frame passes a library
-    "process-interval": ((1,), "process-interval=1"),
-    "pace": (("every",), "pace=every"),
-    "on-error": (("fail", "drop"), "on-error=fail, or on-error=drop"),
-}
+_PASSES = "lets frames go on that {} has not worked on, and it declares MANDATORY"
+_SPREADS = "gives each process a part of the frames, and {} declares STATEFUL: it needs all of them in their order"
+_DECLARED = (  # what is declared, a property, its values that go together with that, what others do, and what to set
+    ("mandatory", "process-interval", (1,), _PASSES, "process-interval=1"),
+    ("mandatory", "pace", ("every",), _PASSES, "pace=every"),
+    ("mandatory", "on-error", ("fail", "drop"), _PASSES, "on-error=fail, or on-error=drop"),
+    ("stateful", "workers", (0, 1), _SPREADS, "workers=1"),
+)
 
 
-def check_mandatory(values: Mapping[str, Any], library: LibraryFacts) -> None:
-    """Raise PropertyError where properties of an element let frames go on that a library has to work on, and has not."""
-    for name, (safe, advice) in _WHILE_MANDATORY.items():
-        if library.mandatory and values.get(name, safe[0]) not in safe:
-            raise PropertyError(
-                f"{name}={values[name]} lets frames go on that {library.path} has not worked on, and it declares MANDATORY; "
-                f"set {advice}",
-                name=name,
-            )
+def check_declared(values: Mapping[str, Any], library: LibraryFacts) -> None:
+    """Raise PropertyError where properties of an element do not go together with what the library declares."""
+    for declared, name, safe, why, advice in _DECLARED:
+        if getattr(library, declared) and values.get(name, safe[0]) not in safe:
+            raise PropertyError(f"{name}={values[name]} {why.format(library.path)}; set {advice}", name=name)
 
 
 def called(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def open_library(custom_lib: Any, values: Mapping[str, Any]) -> Library:
     with as_written(values):
         library = Library.open(custom_lib, **called(values), views=VIEWS)
     try:
-        check_mandatory(values, library)
+        check_declared(values, library)
     except PropertyError:
         library.close()
         raise

@@ -9,7 +9,7 @@ from typing import Any
 
 from empycustom.elements.base import WARNING
 from empycustom.elements.failures import post_error, post_info, post_warning
-from empycustom.elements.limits import check_mandatory
+from empycustom.elements.limits import check_declared
 from empycustom.elements.output import OutputCaps
 from empycustom.elements.properties import Property
 from empycustom.errors import DeclarationError, EmPyCustomError, LibraryError, PropertyError
@@ -123,7 +123,7 @@ class Reloading:
         """Raise LibraryError where a new version does not take the options, or downstream does not take its frames."""
         library.check_options(self._runner.options)
         try:
-            check_mandatory(self._element.values, library)
+            check_declared(self._element.values, library)
         except PropertyError as error:
             raise DeclarationError(str(error), library=library.path) from error
         if self._output and self._caps:

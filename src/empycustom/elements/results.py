@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from empycustom.carriers.protocol import Frame
 from empycustom.elements.base import DEBUG, ERROR, FLOW_DROPPED, FLOW_ERROR, FLOW_OK, LOG, WARNING, VideoTransform
 from empycustom.elements.failures import details, post_error, post_warning, sentence
-from empycustom.elements.limits import check_mandatory, check_properties
+from empycustom.elements.limits import check_declared, check_properties
 from empycustom.elements.perf import Tally
 from empycustom.elements.properties import Property
 from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, PropertyError, StreamEndedError
@@ -87,7 +87,7 @@ class LibraryTransform(VideoTransform):
         """Raise PropertyError, and end, where properties do not go together any more: they may change while a library starts."""
         try:
             check_properties(self.values)
-            check_mandatory(self.values, self.library_facts)
+            check_declared(self.values, self.library_facts)
         except PropertyError:
             self.end()
             raise
@@ -96,7 +96,7 @@ class LibraryTransform(VideoTransform):
         """Raise PropertyError where new values of properties do not go together with others, or with the library."""
         if self.started:  # before it is, begin() checks them together
             check_properties({**self.values, **changed})
-            check_mandatory({**self.values, **changed}, self.library_facts)
+            check_declared({**self.values, **changed}, self.library_facts)
 
     def is_due(self, function: str) -> bool:
         """Count a buffer, and return whether the library gets it. ``function`` is where it came, for the log."""

@@ -16,7 +16,7 @@ from empycustom.elements.dialects import as_written
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.latency import Latency
 from empycustom.elements.latest import Newest
-from empycustom.elements.limits import called, check_format, check_frame, check_library, check_mandatory
+from empycustom.elements.limits import called, check_declared, check_format, check_frame, check_library
 from empycustom.elements.output import NewFrames
 from empycustom.elements.results import LibraryTransform
 from empycustom.errors import LibraryError, MetadataError, PropertyError, StreamEndedError
@@ -47,7 +47,7 @@ def start_pool(custom_lib: Any, values: Mapping[str, Any], options: dict[str, An
     with as_written(values):
         pool.start(options, events)
     try:
-        check_mandatory(values, pool.library)
+        check_declared(values, pool.library)
     except PropertyError:
         pool.stop()
         raise

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from empycustom.errors import CallbackError, CallbackTooSlowError, LibraryError, LibraryImportError
 from empycustom.library.compiled import compiled_of
-from empycustom.library.declared import Declaration, is_mandatory
+from empycustom.library.declared import Declaration, is_declared
 from empycustom.library.dialects import (
     AUTO,
     COMPILED,
@@ -60,7 +60,7 @@ class LibraryFacts:
     """What messages say about a library, wherever it runs: its ``path``, and the ``name`` of the callback that sees frames.
 
     ``in_place``: it returns what ``process_ip`` may return, else what ``process`` may. ``declared`` are its options, None: it
-    does not say which there are. ``mandatory``: no frame may go on without it.
+    does not say which there are. ``mandatory``: no frame may go on without it. ``stateful``: it needs all frames in their order.
     """
 
     path: str
@@ -68,6 +68,7 @@ class LibraryFacts:
     in_place: bool
     declared: Declaration | None
     mandatory: bool
+    stateful: bool
 
     def check_options(self, options: dict[str, Any]) -> None:
         """Raise OptionError where the library does not take these options."""
@@ -114,6 +115,7 @@ class LibraryElsewhere(LibraryFacts):
     has_output_caps: bool
     lines: dict[str, int | None]
     mandatory: bool
+    stateful: bool
     declared: Declaration | None
 
     def line_of(self, callback: str) -> int | None:
@@ -137,6 +139,7 @@ class Library(LibraryFacts):
     target: Any
     declared: Declaration | None
     mandatory: bool
+    stateful: bool
     dialect: str
     settings: Settings
     views: Views = field(default_factory=dict)
@@ -188,13 +191,14 @@ class Library(LibraryFacts):
                 what = f"dialect={name} is for Python files, and {path} is a compiled library; set dialect=auto"
                 raise LibraryImportError(what, library=path)
             callbacks = dialect(name).bind(target, path, views, settings, in_place=in_place, hooks=hooks)
-            declared, mandatory = Declaration.of(target, path), is_mandatory(target, path)
+            declared = Declaration.of(target, path)
+            mandatory, stateful = (is_declared(target, path, each) for each in ("MANDATORY", "STATEFUL"))
         except LibraryError:
             raise
         except BaseException as error:  # the callbacks may be objects of any class
             raise load_error(error, path) from error
         frame, in_place = callbacks.frame.name, callbacks.in_place
-        return cls(path, frame, in_place, callbacks, target, declared, mandatory, name, settings, views, why=why)
+        return cls(path, frame, in_place, callbacks, target, declared, mandatory, stateful, name, settings, views, why=why)
 
     def called_by(self, name: str) -> Library:
         """Return the same loaded library, to be called by ``process_ip`` or by ``process``. Raises LibraryError."""

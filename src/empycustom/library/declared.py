@@ -1,4 +1,4 @@
-"""What a library declares besides its callbacks: its ``OPTIONS``, their defaults and what they may be, and ``MANDATORY``."""
+"""What a library declares besides its callbacks: ``OPTIONS`` with their defaults and limits, ``MANDATORY``, ``STATEFUL``."""
 
 from __future__ import annotations
 
@@ -140,12 +140,18 @@ class Option:
         return value if self.default is None or self.choices or type(value) is made else made(value)
 
 
-def is_mandatory(target: Any, path: str) -> bool:
-    """Return whether a library declares that no frame may go on without it: ``MANDATORY = True``. Raises DeclarationError."""
-    declared = inspect.getattr_static(target, "MANDATORY", False)
+_WHERE = {  # what is declared by True, and where
+    "MANDATORY": "no frame may go on without this library",
+    "STATEFUL": "this library needs all frames of a video in their order",
+}
+
+
+def is_declared(target: Any, path: str, name: str) -> bool:
+    """Return whether a library declares something by True: ``"MANDATORY"``, ``"STATEFUL"``. Raises DeclarationError."""
+    declared = inspect.getattr_static(target, name, False)
     if type(declared) is not bool:
-        what = f"MANDATORY is {shown(declared)}; write MANDATORY = True where no frame may go on without this library"
-        raise DeclarationError.at(path, _line_in(path, "MANDATORY"), what)
+        what = f"{name} is {shown(declared)}; write {name} = True where {_WHERE[name]}"
+        raise DeclarationError.at(path, _line_in(path, name), what)
     return declared
 
 

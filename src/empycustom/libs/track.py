@@ -29,6 +29,7 @@ OPTIONS = {
     "per_class": Option(True, "a track has objects of one class_id alone"),
     "frame_rate": Option(0.0, "of the video; 0: the timestamps of the frames say it", limits=(0, 1000), unit="frames/s"),
 }
+STATEFUL: Final = True  # a track goes on from frame to frame
 UNTRACKED: Final = -1
 _USUAL_RATE: Final = 30.0  # frames/s, until the second frame says it
 _HIGHEST_RATE: Final = 1000.0

@@ -28,6 +28,7 @@ POINTS: Final = {  # of the upright box, in parts of its width and height
     "left": (0.0, 0.5),
     "right": (1.0, 0.5),
 }
+STATEFUL = True  # who was where, and how many have crossed
 UNTRACKED = -1
 _PATIENCE = 30  # frames with objects without numbers, before a warning
 _log = logging.getLogger(__name__)

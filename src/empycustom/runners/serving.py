@@ -86,7 +86,8 @@ class Worker:
         called = {**setup["called"], "settings": {**setup["called"].get("settings", {}), "in_worker": True}}
         library = Library.open(setup["library"], **called, views=VIEWS, sources=sources, own=own)
         self._runner, self._exporter = InlineRunner(library), ArrayExporter()
-        facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines, library.mandatory)
+        switches = library.mandatory, library.stateful
+        facts = (library.path, library.name, library.in_place, library.has_output_caps, library.lines, *switches)
         declared = library.declared and library.declared.plain
         self._answer("loaded", facts, declared, [pack_error(each) for each in library.hints()])
         self._runner.start(setup["options"], setup["events"])
