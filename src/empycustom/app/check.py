@@ -77,7 +77,8 @@ def main(args: Namespace) -> int:
 
 
 def _print(*lines: str) -> None:
-    show(for_people("\n".join(lines), lines=True))
+    if lines:
+        show(for_people("\n".join(lines), lines=True))
 
 
 def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> None:
