@@ -297,8 +297,11 @@ class Moment(NamedTuple):
 
 
 def parse_time(text: str) -> Moment:
-    """Read a time that was typed: seconds, m:ss or h:mm:ss, with a fraction or without. Raises ArgumentTypeError."""
-    *whole, last = text.split(":")
+    """Read a time that was typed: seconds (12.5 or 12.5s), m:ss or h:mm:ss, with a fraction or without.
+
+    Raises ArgumentTypeError.
+    """
+    *whole, last = (text if ":" in text else text.removesuffix("s")).split(":")
     if len(whole) < 3 and all(map(_WHOLE.fullmatch, whole)) and _FRACTION.fullmatch(last):
         numbers = [Decimal(part) for part in (*whole, last)]
         seconds = reduce(lambda sum, number: sum * 60 + number, numbers)
@@ -313,3 +316,10 @@ def parse_duration(text: str) -> Moment:
     if not read.ns:
         raise ArgumentTypeError(f"{text} is not a duration; write one such as 12.5, or 1:20, or 1:00:03.5")
     return read
+
+
+def clock(ns: int) -> str:
+    """Return a time or a duration as text: 1:20.5."""
+    tenths = ns * 10 // _NS
+    minutes, rest = divmod(tenths, 600)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest / 10:04.1f}" if minutes >= 60 else f"{minutes}:{rest / 10:04.1f}"

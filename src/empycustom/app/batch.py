@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -12,16 +13,18 @@ from typing import Any
 from empycustom.app.run import check_format, stage_of
 from empycustom.batch import Task, Work
 from empycustom.batch.local import LocalExecutor
+from empycustom.batch.pieces import Pieces
 from empycustom.batch.progress import Display
 from empycustom.batch.results import DONE as HAS_DONE
 from empycustom.batch.results import FAILED as HAS_FAILED
 from empycustom.batch.results import Results, states_before
-from empycustom.batch.run import Summary, fingerprint, left_of, reason, run
+from empycustom.batch.run import Summary, check_stateful, fingerprint, left_of, reason, run
 from empycustom.batch.tables import pyarrow
 from empycustom.batch.videos import find_videos
 from empycustom.config.streams import Stage
 from empycustom.session import PlayOptions
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, ErrorCollector, print_error, print_info, reserve_stdout, show
+from empycustom.session.lengths import length_of
 from empycustom.session.player import Interrupts
 from empycustom.text import as_path, for_people
 
@@ -38,8 +41,12 @@ def main(args: Namespace) -> int:
         if args.format == "parquet":
             found(pyarrow)
         stages = [found(stage_of, request.absolute(), PlayOptions()) for request in args.libraries]
-    work = Work([*map(_plain, stages)], args.pixel_format, lines=args.format == "jsonl")
+    pixels = args.pixel_format or ("RGBA" if stages else None)
+    work = Work([*map(_plain, stages)], pixels, lines=args.format == "jsonl")
     about = fingerprint(work)
+    if args.segment:
+        check_stateful(work, f"--segment {args.segment.text}")
+        _warn_of_every(work, args.segment.text)
     folder = as_path(args.out).absolute()
     if args.dry_run:
         return _list(tasks, states_before(folder, about, force=args.force), retry_failed=args.retry_failed)
@@ -51,6 +58,15 @@ def _plain(stage: Stage) -> dict[str, object]:
     """Return a stage as values that can be sent elsewhere."""
     others = {name: value for name, value in stage.properties.items() if name not in ("custom-lib", "in-place")}
     return {"path": stage.properties["custom-lib"], "in_place": stage.properties["in-place"], "properties": others}
+
+
+def _warn_of_every(work: Work, segment: str) -> None:
+    """Warn that a library does not get the frames that it would get of whole videos."""
+    for stage in work.stages:
+        every = stage["properties"].get("process-interval", 1)
+        if every != 1:
+            text = f"--every {every} counts from the first frame of each piece (--segment {segment}), not of each video"
+            print_error(text, kind="warning")
 
 
 def _list(tasks: Sequence[Task], states: Mapping[str, Mapping[str, Any]], *, retry_failed: bool) -> int:
@@ -74,7 +90,9 @@ def _videos(count: int) -> str:
 
 def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results) -> int:
     left = left_of(tasks, results.states(), retry_failed=args.retry_failed)
-    jobs = min(args.jobs or os.cpu_count() or 1, max(1, len(left)))
+    pieces = Pieces(results, args.segment and args.segment.ns, length_of, lambda text: print_error(text, kind="warning"))
+    most = sys.maxsize if args.segment else max(1, len(left))
+    jobs = min(args.jobs or os.cpu_count() or 1, most)
     executor = LocalExecutor(work, results.folder, jobs, results.columns)
     display, interrupts, began = Display(executor.slots, quiet=args.quiet), Interrupts(), time.monotonic()
     if results.lost:
@@ -83,7 +101,7 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results) 
     display.begun(len(left), len(tasks) - len(left))
     with interrupts.counted():
         try:
-            summary = run(left, results, executor, display, is_over=lambda: interrupts.count > 0)
+            summary = run(left, results, executor, display, pieces=pieces, is_over=lambda: interrupts.count > 0)
         finally:
             display.close()
         states = _finish(results, summary)

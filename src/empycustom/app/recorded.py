@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from empycustom.app.options import AddLibrary, OfLibrary, at_least
+from empycustom.text import parse_duration
 
 TEXT = """\
 Play recorded videos through libraries, several at once, and write tables: a row
@@ -21,6 +22,8 @@ examples:
 
 _FORMAT_HELP = "what is written: parquet (the default), or jsonl: documents, one a line"
 
+_SEGMENT_HELP = "work on pieces of long videos side by side, each so long: seconds, as 60 or 60s, or 1:30"
+
 
 def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str) -> None:
     """Add the arguments."""
@@ -32,6 +35,7 @@ def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str
     add("--out", required=True, metavar="FOLDER", help="the folder of the results; started again, it goes on with what is left")
     add("--format", choices=("parquet", "jsonl"), default="parquet", metavar="NAME", help=_FORMAT_HELP)
     add("--jobs", type=at_least(1, maximum=1024), metavar="N", help="play so many videos at once (default: as many as cores)")
+    add("--segment", type=parse_duration, metavar="TIME", help=_SEGMENT_HELP)
     add("--pixel-format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--retry-failed", action="store_true", help="work on videos again that have failed before")
     add("--force", action="store_true", help="work on all videos anew, and remove the results before")

@@ -28,14 +28,15 @@ class Work:
 class Task:
     """One video, or a piece of it. ``name`` is the video's in the data set, ``key`` the name of its files.
 
-    ``location`` is what is played: a file, a folder, a URI. ``start_ns`` and ``duration_ns`` are those of a piece, ``piece`` its
-    number.
+    ``location`` is what is played: a file, a folder, a URI. ``pieces`` is how many it has been cut into, ``piece`` the number of
+    this one, ``start_ns`` and ``duration_ns`` where it lies, None: to the end.
     """
 
     name: str
     key: str
     location: str
     piece: int = 0
+    pieces: int = 1
     start_ns: int = 0
     duration_ns: int | None = None
 
@@ -45,11 +46,13 @@ class Outcome:
     """What became of a task. ``error`` is empty where all went well.
 
     ``files`` are where its rows lie, by table: a path, or the bytes themselves where they come from elsewhere.
-    ``columns`` are the types of the library's own values, by table.
+    ``columns`` are the types of the library's own values, by table. ``numbered`` are the frames that have got a number: also
+    those that a library has dropped.
     """
 
     task: Task
     frames: int = 0
+    numbered: int = 0
     objects: int = 0
     duration_ns: int = 0
     seconds: float = 0.0

@@ -63,7 +63,7 @@ def play(
     """
     add_elements()
     outcome, began = Outcome(task), time.monotonic()
-    stem = f"{task.key}.{task.piece}" if task.duration_ns is not None else task.key
+    stem = f"{task.key}.{task.piece}" if task.pieces > 1 else task.key
     try:
         tables = tables_of(folder, stem, task.name, known, lines=work.lines)
     except OSError as error:
@@ -85,9 +85,6 @@ def play(
 def _play(work: Work, task: Task, tables: Tables, outcome: Outcome, report: Callable[[Progress], None]) -> None:
     """Play, and write what happens into the outcome. Raises EmPyCustomError."""
     stages = [library_stage(stage["path"], in_place=stage["in_place"], **stage["properties"]) for stage in work.stages]
-    part = None
-    if task.duration_ns is not None:
-        part = Part(Moment(task.start_ns, str(task.start_ns / 1e9)), Moment(task.duration_ns, str(task.duration_ns / 1e9)))
     errors: list[tuple[str, str]] = []
 
     def notify(_stream: Stream, kind: str, text: str, details: str) -> None:
@@ -96,7 +93,7 @@ def _play(work: Work, task: Task, tables: Tables, outcome: Outcome, report: Call
 
     writer = _Writer(tables)
     configuration = Configuration(None, (plain_stream([task.location], stages, pixels=work.format),))
-    session = Session(configuration, PlayOptions(part=part), lambda _session: writer, notify=notify)
+    session = Session(configuration, PlayOptions(part=_part(task)), lambda _session: writer, notify=notify)
     (branch,) = session.branches
     began = last = time.monotonic()
 
@@ -109,12 +106,22 @@ def _play(work: Work, task: Task, tables: Tables, outcome: Outcome, report: Call
 
     code = session.play(tick)
     outcome.frames, outcome.objects, outcome.duration_ns = session.frames, writer.objects, writer.last_ns
+    libraries = branch.work.libraries()
+    outcome.numbered = libraries[0].tally.buffers if libraries else session.frames
     if writer.error is not None:
         _failed(outcome, writer.error)
     elif errors:
         outcome.error, outcome.details = errors[0]
     elif code:
         outcome.error = "it was interrupted"
+
+
+def _part(task: Task) -> Part | None:
+    """Return the part of the video that a task plays, None: all of it."""
+    if task.pieces == 1:
+        return None
+    start, duration = (None if not ns else Moment(ns, str(ns / 1e9)) for ns in (task.start_ns, task.duration_ns))
+    return Part(start, duration, may_be_empty=True)
 
 
 def _failed(outcome: Outcome, error: OSError) -> Outcome:

@@ -51,13 +51,17 @@ class Display:
             )
         bar.update(progress.frames - bar.n)
 
+    def piece_ended(self, outcome: Outcome) -> None:
+        """Take the bar of a piece away."""
+        bar = self._bars.pop(f"{outcome.task.key}.{outcome.task.piece}", None)
+        if bar is not None:
+            bar.close()
+
     def ended(self, outcome: Outcome) -> None:
         """Show what became of a video."""
         self._ended += 1
         self._frames += outcome.frames
-        bar = self._bars.pop(f"{outcome.task.key}.{outcome.task.piece}", None)
-        if bar is not None:
-            bar.close()
+        self.piece_ended(outcome)
         if self._bar is not None:
             self._bar.update(1)
         if outcome.error:

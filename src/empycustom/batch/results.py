@@ -15,8 +15,8 @@ from typing import Any
 import empycustom
 from empycustom.batch import Outcome, Task
 from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, states_in
-from empycustom.batch.tables import ASIDE, BEFORE, names, pyarrow, rewritten, schema, sync
-from empycustom.batch.values import OTHERS, TABLES, json_of
+from empycustom.batch.tables import ASIDE, BEFORE, moved, names, pyarrow, rewritten, schema, sync
+from empycustom.batch.values import TABLES, fitted, json_of
 from empycustom.errors import LaunchError
 
 MARK = "batch.json"
@@ -121,6 +121,10 @@ class Results:
             }
         self._journal.add(task.key, state)
 
+    def aside(self, table: str, stem: str) -> Path:
+        """Return where a file lies that is to be one of a table."""
+        return self.folder / table / f".{stem}{self._suffix}{ASIDE}"
+
     def commit(self) -> None:
         """Let all that was taken be on the disk, the files before the journal. Raises OSError."""
         for folder in self._renamed:
@@ -130,8 +134,7 @@ class Results:
 
     def _settle(self, table: str, task: Task, given: Any, own: Mapping[str, str]) -> int:
         """Let a file that lies aside be one of the table, with the types that the table has; return its size."""
-        place = self.folder / table / f"{task.key}{self._suffix}"
-        aside = place.with_name(f".{place.name}{ASIDE}")
+        place, aside = self.folder / table / f"{task.key}{self._suffix}", self.aside(table, task.key)
         if isinstance(given, bytes):
             aside.write_bytes(given)
             sync(aside)
@@ -146,20 +149,12 @@ class Results:
     def _fit(self, table: str, aside: Path, own: Mapping[str, str]) -> None:
         """Give the columns of a file the types that the data set has decided on; values that do not fit become JSON."""
         known = self.columns.setdefault(table, {})
-        before, kept, misfits = dict(known), dict(own), set[str]()
-        for name, kind in own.items():
-            decided = known.setdefault(name, kind)
-            if (decided, kind) == ("int64", "double"):
-                known[name] = kind  # files before it have ints, which readers take for floats
-            elif (decided, kind) == ("double", "int64"):
-                kept[name] = decided
-            elif decided != kind:
-                misfits.add(name)
-                del kept[name]
+        before = dict(known)
+        kept, misfits = fitted(known, own)
         if known != before:
             self._write_mark()
         if kept != dict(own):
-            rewritten(aside, schema(TABLES[table], kept), lambda part: _moved(part, misfits)).close()
+            rewritten(aside, schema(TABLES[table], kept), lambda part: moved(part, misfits)).close()
             sync(aside)
 
     def _summarize(self) -> None:
@@ -205,18 +200,6 @@ def states_before(folder: Path, about: Mapping[str, Any], *, force: bool) -> dic
         return {}
     _refuse_changes(folder, before, about)
     return states_in(folder)
-
-
-def _moved(part: Any, misfits: set[str]) -> Any:
-    """Return a part of a table in which the values of some columns are in that of JSON."""
-    arrow, _ = pyarrow()
-    rows = part.to_pylist()
-    for row in rows:
-        rest = {name: value for name in sorted(misfits) if (value := row.pop(name, None)) is not None}
-        if rest:
-            row[OTHERS] = json_of({**(json.loads(row[OTHERS]) if row.get(OTHERS) else {}), **rest})
-    left = arrow.schema([field for field in part.schema if field.name not in misfits])
-    return arrow.Table.from_pylist(rows, schema=left)
 
 
 def _refuse_changes(folder: Path, before: Mapping[str, Any], about: Mapping[str, Any]) -> None:

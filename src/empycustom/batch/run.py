@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from empycustom.batch import Executor, Outcome, Progress, Task, Work
+from empycustom.batch.pieces import Pieces
 from empycustom.batch.results import DONE, FAILED, Results
 from empycustom.errors import LaunchError
 from empycustom.library.callbacks import Library
@@ -25,6 +26,9 @@ class Watcher(Protocol):
 
     def progress(self, progress: Progress) -> None:
         """See how far a video is."""
+
+    def piece_ended(self, outcome: Outcome) -> None:
+        """See what became of a piece of a video."""
 
     def ended(self, outcome: Outcome) -> None:
         """See what became of a video."""
@@ -56,14 +60,17 @@ def run(
     executor: Executor,
     watcher: Watcher,
     *,
+    pieces: Pieces | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Work on tasks, and return what was done. What was under way when ``is_over`` becomes true is lost, and nothing else.
 
+    ``pieces`` cuts the videos that are long, None: no video is cut.
     The executor is closed. Where the data set cannot be written, or no process can be started, it stops and returns the reason.
     """
     summary = Summary()
-    waiting, under_way = iter(tasks), 0
+    pieces = pieces or Pieces(results)
+    waiting, under_way = pieces.cut(tasks), 0
     try:
         while not is_over():
             for task in _some(waiting, executor.slots * _AHEAD - under_way):
@@ -71,7 +78,7 @@ def run(
                 under_way += 1
             if not under_way:
                 break
-            under_way -= _handle(executor.events(_LOOK_EVERY_S), results, watcher, summary)
+            under_way -= _handle(executor.events(_LOOK_EVERY_S), results, pieces, watcher, summary)
             if summary.stopped:
                 break
             watcher.tick()
@@ -87,7 +94,7 @@ def reason(error: OSError, folder: Path) -> str:
     return f"{error.filename or folder}: {error.strerror or error}"
 
 
-def _handle(events: Iterator[Progress | Outcome], results: Results, watcher: Watcher, summary: Summary) -> int:
+def _handle(events: Iterator[Progress | Outcome], results: Results, pieces: Pieces, watcher: Watcher, summary: Summary) -> int:
     """Take what has happened into the data set; return how many tasks have ended. Raises OSError."""
     ended = 0
     try:
@@ -99,9 +106,13 @@ def _handle(events: Iterator[Progress | Outcome], results: Results, watcher: Wat
             if event.is_fatal:
                 summary.stopped = event.error
                 break
-            results.take(event)
-            _count(summary, event)
-            watcher.ended(event)
+            if event.task.pieces > 1:
+                watcher.piece_ended(event)
+            video = pieces.take(event)
+            if video:
+                results.take(video)
+                _count(summary, video)
+                watcher.ended(video)
     finally:
         results.commit()  # one for all: to be on the disk takes its time
     return ended
@@ -163,11 +174,11 @@ def check_stateful(work: Work, why: str) -> None:
     for stage in work.stages:
         library = Library.open(stage["path"], **called(stage))
         try:
-            is_stateful = getattr(library.target, "STATEFUL", False) is True
+            is_stateful = library.stateful
         finally:
             library.close()
         if is_stateful:
             raise LaunchError(
-                f"{why} lets pieces of a video be worked on apart, and {stage['path']} declares STATEFUL: it needs all frames in "
-                "their order; leave it out."
+                f"{why} lets pieces of a video be worked on side by side, and {library.path} declares STATEFUL: it needs all "
+                "frames in their order; leave --segment out."
             )

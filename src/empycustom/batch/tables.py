@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -156,13 +157,30 @@ def rewritten(path: Path, wanted: Any, change: Any = lambda table: table) -> Any
     writer = parquet.ParquetWriter(path, wanted, compression="zstd")
     with parquet.ParquetFile(before) as file:
         for batch in file.iter_batches(AT_ONCE):
-            table = change(arrow.Table.from_batches([batch]))
-            there = {name: table.column(name) for name in table.column_names}
-            empty = {field.name: arrow.nulls(len(table), field.type) for field in wanted if field.name not in there}
-            columns = {**there, **empty}
-            writer.write_table(arrow.table({field.name: columns[field.name].cast(field.type) for field in wanted}))
+            writer.write_table(shaped(change(arrow.Table.from_batches([batch])), wanted))
     before.unlink()
     return writer
+
+
+def shaped(table: Any, wanted: Any) -> Any:
+    """Return a table with the columns of another schema; those that it does not have are empty."""
+    arrow, _ = pyarrow()
+    there = {name: table.column(name) for name in table.column_names}
+    empty = {field.name: arrow.nulls(len(table), field.type) for field in wanted if field.name not in there}
+    columns = {**there, **empty}
+    return arrow.table({field.name: columns[field.name].cast(field.type) for field in wanted}, schema=wanted)
+
+
+def moved(part: Any, misfits: Collection[str]) -> Any:
+    """Return a part of a table in which the values of some columns are in that of JSON."""
+    arrow, _ = pyarrow()
+    rows = part.to_pylist()
+    for row in rows:
+        rest = {name: value for name in sorted(misfits) if (value := row.pop(name, None)) is not None}
+        if rest:
+            row[OTHERS] = json_of({**(json.loads(row[OTHERS]) if row.get(OTHERS) else {}), **rest})
+    left = arrow.schema([field for field in part.schema if field.name not in misfits])
+    return arrow.Table.from_pylist(rows, schema=left)
 
 
 def sync(path: Path) -> None:

@@ -90,6 +90,24 @@ class Columns:
         return False
 
 
+def fitted(known: dict[str, str], own: Mapping[str, str]) -> tuple[dict[str, str], set[str]]:
+    """Decide on the types of columns that come to those that are ``known``, which is changed.
+
+    Return the types that the new ones get, and the names of those that cannot have the type that is known.
+    """
+    kept, misfits = dict(own), set[str]()
+    for name, kind in own.items():
+        decided = known.setdefault(name, kind)
+        if (decided, kind) == ("int64", "double"):
+            known[name] = kind  # files before it have ints, which readers take for floats
+        elif (decided, kind) == ("double", "int64"):
+            kept[name] = decided
+        elif decided != kind:
+            misfits.add(name)
+            del kept[name]
+    return kept, misfits
+
+
 def rows_of(document: Mapping[str, Any], video: str, frames: Columns, objects: Columns) -> Iterable[tuple[str, dict[str, Any]]]:
     """Yield the rows of a document, each with the name of its table."""
     for frame in document["frame"]:

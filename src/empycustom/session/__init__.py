@@ -13,10 +13,14 @@ from empycustom.text import Moment
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a video to be played: its start and duration; None: from the beginning, to the end."""
+    """The part of a video to be played: its start and duration; None: from the beginning, to the end.
+
+    ``may_be_empty``: it is no error that there is no frame in it.
+    """
 
     start: Moment | None = None
     duration: Moment | None = None
+    may_be_empty: bool = False
 
     @property
     def start_ns(self) -> int:

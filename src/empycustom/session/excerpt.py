@@ -15,6 +15,7 @@ from empycustom.session import Part
 from empycustom.session.parts import in_background
 from empycustom.session.sinks import show_at_once
 from empycustom.session.sources import SOURCE, Source, has_length, shown
+from empycustom.text import clock
 
 _MANY = 10  # so many may be skipped without a warning
 _LIVE_SCHEMES = ("rtsp", "rtsps", "rtspt", "rtspu", "rtp", "srt", "udp")
@@ -193,8 +194,8 @@ class Excerpt:
             return _DROP
         if self._places is None:
             start = self._part.start_ns
-            has_index = start and _has_index(pad, self._segment)
-            self._places = [*(start - back for back in _BACK_NS if back < start), 0] if has_index else []
+            is_indexed = start and has_index(pad, self._segment)
+            self._places = [*(start - back for back in _BACK_NS if back < start), 0] if is_indexed else []
             if self._seek_next(pad):
                 return _DROP
         time = self._stream_time(pts)
@@ -208,7 +209,7 @@ class Excerpt:
 
     def _begins_with(self, pad: Any, pts: int, time: int) -> bool:
         """Return True if the part begins with this frame; a new segment begins with it then."""
-        if time < self._part.start_ns:
+        if time < self._part.start_ns and self._part.start_ns:  # without a start, frames without a time are played, too
             self._saw_earlier = True
             return False
         if self._at and not self._saw_earlier and self._seek_next(pad):
@@ -242,13 +243,14 @@ class Excerpt:
         known, duration = pad.peer_query_duration(Gst.Format.TIME)
         if not (known and 0 < duration <= self._part.start_ns) and self._seek_next(pad):
             return _DROP
-        self._fail(pad)
+        if not self._part.may_be_empty:
+            self._fail(pad)
         return _PASS
 
     def _fail(self, pad: Any) -> None:
         source = pad.get_parent_element().get_parent().get_by_name(SOURCE)
         known, duration = pad.peer_query_duration(Gst.Format.TIME)
-        long = f", which is {_shown(duration)} long" if known and duration > 0 else ""
+        long = f", which is {clock(duration)} long" if known and duration > 0 else ""
         start = self._part.start.text if self._part.start else "0"
         if known and duration > self._part.start_ns:
             text = f"--start {start}: the last frame of the video{long}, begins before; there is no frame to play."
@@ -258,7 +260,7 @@ class Excerpt:
         source.post_message(Gst.Message.new_error(source, error, ""))
 
 
-def _has_index(pad: Any, segment: Any) -> bool:
+def has_index(pad: Any, segment: Any) -> bool:
     """Return True if the source of a pad can seek to a time exactly."""
     query = Gst.Query.new_seeking(Gst.Format.TIME)
     if not pad.peer_query(query) or not query.parse_seeking()[1]:
@@ -266,10 +268,3 @@ def _has_index(pad: Any, segment: Any) -> bool:
     names = {element.get_factory().get_name() for element in upstream_of(pad) if element.get_factory()}
     # A fragmented .mp4 does not have its duration, and its frames have other times after a seek.
     return not _INDEXED.isdisjoint(names) and not ("qtdemux" in names and segment.stop == NO_TIME)
-
-
-def _shown(ns: int) -> str:
-    """Return a duration as text: 1:20.5."""
-    tenths = ns * 10 // Gst.SECOND
-    minutes, rest = divmod(tenths, 600)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest / 10:04.1f}" if minutes >= 60 else f"{minutes}:{rest / 10:04.1f}"
