@@ -27,6 +27,7 @@ def attach(
     on_error: str = "fail",
     process_interval: int = 1,
     reload: bool = False,
+    call: Any = None,
 ) -> Attachment:
     """Let a library work on every frame at a pad, for a program that does not put an element into its pipeline.
 
@@ -63,6 +64,8 @@ def attach(
         Call the library for every n-th frame.
     reload : bool
         Load the library anew when its file, or a module beside it, has changed. It needs the package watchfiles.
+    call : dict, optional
+        How a module of another project is called, as for :func:`empycustom.process`.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def attach(
             f"attach needs a Gst.Pad, as element.get_static_pad('sink') returns it, not {pad!r}{hint}", name="pad"
         )
     library = library_of(library)
-    given = {"options": options, "on_error": on_error, "process_interval": process_interval, "reload": reload}
+    given = {"options": options, "on_error": on_error, "process_interval": process_interval, "reload": reload, "call": call}
     texts = {name: text for argument, value in given.items() for name, text in texts_of(argument, value).items()}
     caps = pad.get_current_caps()
     if caps:
