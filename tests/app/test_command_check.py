@@ -39,7 +39,7 @@ def test_it_shows_the_result_and_what_it_belongs_to(cli, library):
     ended = cli("check", library(source), "--options", '{"w": 7}')
 
     assert ended.code == 0, ended.err
-    assert "start(options)  line 1" in ended.out
+    assert ended.out.splitlines()[1:4] == ["", "calls, in this order:", "  start(options)  line 1"]
     assert "process_ip(io_buffer, in_meta, options, events)  line 2" in ended.out
     assert 'object 0 (person): {"n": 1}' in ended.out
     assert "object 1 (car): nothing" in ended.out

@@ -336,6 +336,6 @@ def test_the_log(gst_launch, library):
 
 def test_every_table_of_messages_is_compared():
     """No section is forgotten here."""
-    texts = [file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_errors_page*.py")]
+    texts = [file.read_text(encoding="utf-8") for file in Path(__file__).parents[1].rglob("test_errors*.py")]
     tested = {name for text in texts for name in re.findall(r'compare\(\s*"([^"]*)"', text)}
     assert {name for name in SECTIONS if rows(name)} == tested

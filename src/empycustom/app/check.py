@@ -99,7 +99,8 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
     for name, text in _SWITCHES.items():
         if facts[name]:
             report("", text)
-    report(*about_dialect(opened.library, facts))
+    if lines := about_dialect(opened.library, facts):
+        report(*lines)
     facts["options"] = _checked(opened)
     facts["missing"] = missing_in(opened.library.path, opened.library.dialect, args.call)
     facts["warnings"] = [*map(str, opened.library.hints()), *without_result(opened.library, args.call)]
