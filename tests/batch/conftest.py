@@ -33,10 +33,11 @@ def videos(tmp_path, made):
 
 @pytest.fixture
 def batch(env_with, tmp_path):
-    """Run the command, and return how it ended."""
+    """Run the command, and return how it ended; ``place`` is the working directory, ``env`` adds variables."""
 
-    def run(*arguments, timeout=120):
+    def run(*arguments, timeout=120, place=tmp_path, env=None, **more):
         command = [sys.executable, "-m", "empycustom", "batch", *map(str, arguments)]
-        return subprocess.run(command, env=env_with(), cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False)
+        given = {"env": {**env_with(), **(env or {})}, "cwd": place, **more}
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **given)
 
     return run

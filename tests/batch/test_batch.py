@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 
-import duckdb
 import pytest
-from batch_helpers import OBJECTS
-
-
-def rows(query):
-    return duckdb.sql(query).fetchall()
+from batch_helpers import OBJECTS, rows
 
 
 def test_frames_and_objects_are_tables(batch, library, videos, tmp_path):

@@ -18,8 +18,8 @@ from empycustom.batch.progress import Display
 from empycustom.batch.results import DONE as HAS_DONE
 from empycustom.batch.results import FAILED as HAS_FAILED
 from empycustom.batch.results import Results, states_before
-from empycustom.batch.run import Summary, check_stateful, fingerprint, left_of, reason, run
-from empycustom.batch.tables import pyarrow
+from empycustom.batch.run import Summary, check_stateful, fingerprint, left_of, run
+from empycustom.batch.tables import pyarrow, reason
 from empycustom.batch.videos import find_videos
 from empycustom.config.streams import Stage
 from empycustom.session import PlayOptions
@@ -93,7 +93,7 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results) 
     pieces = Pieces(results, args.segment and args.segment.ns, length_of, lambda text: print_error(text, kind="warning"))
     most = sys.maxsize if args.segment else max(1, len(left))
     jobs = min(args.jobs or os.cpu_count() or 1, most)
-    executor = LocalExecutor(work, results.folder, jobs, results.columns)
+    executor = LocalExecutor(work, results.folder, jobs, results.columns, args.timeout)
     display, interrupts, began = Display(executor.slots, quiet=args.quiet), Interrupts(), time.monotonic()
     if results.lost:
         some = ", ".join(results.lost[:3]) + (", …" if len(results.lost) > 3 else "")

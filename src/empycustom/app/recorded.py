@@ -21,6 +21,7 @@ examples:
 """
 
 _FORMAT_HELP = "what is written: parquet (the default), or jsonl: documents, one a line"
+_TIMEOUT_HELP = "a video from which no frame comes for so long has failed; 0: no limit (the default)"
 
 _SEGMENT_HELP = "work on pieces of long videos side by side, each so long: seconds, as 60 or 60s, or 1:30"
 
@@ -37,6 +38,7 @@ def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str
     add("--jobs", type=at_least(1, maximum=1024), metavar="N", help="play so many videos at once (default: as many as cores)")
     add("--segment", type=parse_duration, metavar="TIME", help=_SEGMENT_HELP)
     add("--pixel-format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    add("--timeout", type=at_least(0, float), default=0, metavar="SECONDS", help=_TIMEOUT_HELP)
     add("--retry-failed", action="store_true", help="work on videos again that have failed before")
     add("--force", action="store_true", help="work on all videos anew, and remove the results before")
     add("--dry-run", action="store_true", help="list the videos, each with its state (new, done, failed), and play nothing")

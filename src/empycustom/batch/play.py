@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.batch import Outcome, Progress, Task, Work
-from empycustom.batch.tables import Tables, tables_of
+from empycustom.batch.tables import Tables, reason, tables_of
 from empycustom.config.streams import Configuration, Stream, library_stage, plain_stream
 from empycustom.elements import add_elements
 from empycustom.errors import EmPyCustomError
@@ -67,23 +67,25 @@ def play(
     try:
         tables = tables_of(folder, stem, task.name, known, lines=work.lines)
     except OSError as error:
-        return _failed(outcome, error)
+        return _failed(outcome, error, folder)
     try:
         _play(work, task, tables, outcome, report)
     except EmPyCustomError as error:
         outcome.error, outcome.details = error.reported, error.details
+    except OSError as error:
+        _failed(outcome, error, folder)
     outcome.seconds = time.monotonic() - began
     try:
         tables.close(complete=not outcome.error)
     except OSError as error:
-        return _failed(outcome, error)
+        return _failed(outcome, error, folder)
     if not outcome.error:
         outcome.files, outcome.columns = dict(tables.files), tables.columns
     return outcome
 
 
 def _play(work: Work, task: Task, tables: Tables, outcome: Outcome, report: Callable[[Progress], None]) -> None:
-    """Play, and write what happens into the outcome. Raises EmPyCustomError."""
+    """Play, and write what happens into the outcome. Raises EmPyCustomError, and OSError where rows cannot be written."""
     stages = [library_stage(stage["path"], in_place=stage["in_place"], **stage["properties"]) for stage in work.stages]
     errors: list[tuple[str, str]] = []
 
@@ -109,8 +111,8 @@ def _play(work: Work, task: Task, tables: Tables, outcome: Outcome, report: Call
     libraries = branch.work.libraries()
     outcome.numbered = libraries[0].tally.buffers if libraries else session.frames
     if writer.error is not None:
-        _failed(outcome, writer.error)
-    elif errors:
+        raise writer.error
+    if errors:
         outcome.error, outcome.details = errors[0]
     elif code:
         outcome.error = "it was interrupted"
@@ -124,8 +126,7 @@ def _part(task: Task) -> Part | None:
     return Part(start, duration, may_be_empty=True)
 
 
-def _failed(outcome: Outcome, error: OSError) -> Outcome:
+def _failed(outcome: Outcome, error: OSError, folder: Path) -> Outcome:
     """Return the outcome of a task whose rows cannot be written."""
-    where = f"{error.filename}: " if error.filename else ""
-    outcome.error, outcome.is_fatal = f"{where}{error.strerror or error}", True
+    outcome.error, outcome.is_fatal = reason(error, folder), True
     return outcome

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import empycustom
 from empycustom.batch import Outcome, Task
 from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, states_in
-from empycustom.batch.tables import ASIDE, BEFORE, moved, names, pyarrow, rewritten, schema, sync
+from empycustom.batch.tables import ASIDE, BEFORE, moved, names, pyarrow, reason, rewritten, schema, sync
 from empycustom.batch.values import TABLES, fitted, json_of
 from empycustom.errors import LaunchError
 
@@ -39,12 +40,13 @@ class Results:
         self._suffix = ".jsonl" if lines else ".parquet"
         self._renamed: set[Path] = set()  # folders whose entries are not on the disk yet
         mark_of(folder)  # first, since nothing is written into a folder of something else
-        self._lock = locked(folder)
-        try:
-            self._open(force=force)
-        except BaseException:
-            self._lock.close()
-            raise
+        with ExitStack() as opened:
+            self._lock = opened.enter_context(locked(folder))
+            try:
+                self._open(force=force)
+            except OSError as error:
+                raise LaunchError(f"--out {reason(error, folder)}.") from error
+            opened.pop_all()
 
     def _open(self, *, force: bool) -> None:
         before = mark_of(self.folder)
@@ -188,7 +190,7 @@ def mark_of(folder: Path, option: str = "--out ") -> dict[str, Any] | None:
         ) from None
     except (ValueError, OSError) as error:
         raise LaunchError(f"{option}{folder}: {MARK} cannot be read ({error}); give another folder.") from error
-    if not isinstance(found, dict) or "about" not in found:
+    if not isinstance(found, dict) or not isinstance(found.get("about"), dict):
         raise LaunchError(f"{option}{folder}: {MARK} was not written by `empycustom batch`; give another folder.")
     return found
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from empycustom.batch import Executor, Outcome, Progress, Task, Work
 from empycustom.batch.pieces import Pieces
 from empycustom.batch.results import DONE, FAILED, Results
+from empycustom.batch.tables import reason
 from empycustom.errors import LaunchError
 from empycustom.library.callbacks import Library
 
@@ -82,16 +83,13 @@ def run(
             if summary.stopped:
                 break
             watcher.tick()
+    except LaunchError as error:
+        summary.stopped = str(error)
     except OSError as error:
         summary.stopped = reason(error, results.folder)
     finally:
         executor.close()
     return summary
-
-
-def reason(error: OSError, folder: Path) -> str:
-    """Return why something in a folder cannot be written."""
-    return f"{error.filename or folder}: {error.strerror or error}"
 
 
 def _handle(events: Iterator[Progress | Outcome], results: Results, pieces: Pieces, watcher: Watcher, summary: Summary) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -65,12 +66,14 @@ class Lines:
 
     def close(self, *, complete: bool) -> None:
         """Sync the file, or remove it."""
-        with self._file:
-            if complete:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-        if not complete:
-            self._path.unlink(missing_ok=True)
+        try:
+            with self._file:
+                if complete:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+        finally:
+            if not complete:
+                self._path.unlink(missing_ok=True)
 
 
 class Parquet:
@@ -99,8 +102,9 @@ class Parquet:
 
     def close(self, *, complete: bool) -> None:
         """Write what is left, and sync the files; or remove them."""
-        for name, writer in self._writers.items():
-            writer.close(self._columns[name].types, complete=complete)
+        with ExitStack() as each:  # where one fails, the others are closed nevertheless
+            for name, writer in self._writers.items():
+                each.callback(writer.close, self._columns[name].types, complete=complete)
 
 
 class _Writer:
@@ -129,15 +133,17 @@ class _Writer:
     def close(self, types: Mapping[str, str], *, complete: bool) -> None:
         """Write what is left and sync the file, or remove it."""
         try:
+            try:
+                if complete:
+                    self.flush(types)
+            finally:
+                if self._writer is not None:
+                    self._writer.close()
             if complete:
-                self.flush(types)
+                sync(self.path)
         finally:
-            if self._writer is not None:
-                self._writer.close()
-        if complete:
-            sync(self.path)
-        else:
-            self.path.unlink(missing_ok=True)
+            if not complete:
+                self.path.unlink(missing_ok=True)
 
 
 def schema(fixed: Mapping[str, str], own: Mapping[str, str]) -> Any:
@@ -181,6 +187,12 @@ def moved(part: Any, misfits: Collection[str]) -> Any:
             row[OTHERS] = json_of({**(json.loads(row[OTHERS]) if row.get(OTHERS) else {}), **rest})
     left = arrow.schema([field for field in part.schema if field.name not in misfits])
     return arrow.Table.from_pylist(rows, schema=left)
+
+
+def reason(error: OSError, folder: Path) -> str:
+    """Return why results cannot be written."""
+    text = os.strerror(error.errno) if error.errno else str(error)  # the texts of pyarrow are long
+    return f"{folder} cannot be written ({text})"
 
 
 def sync(path: Path) -> None:

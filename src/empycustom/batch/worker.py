@@ -17,11 +17,17 @@ def main() -> None:
     """Play until there is nothing more on stdin."""
     from empycustom.runners.worker import end_with_parent
 
-    end_with_parent(int(sys.argv[1]))
-    answers = os.dup(1)
-    os.dup2(2, 1)  # what libraries print is no answer
-    faulthandler.enable()
-    tasks = open(0, "rb", closefd=False)  # noqa: SIM115 - until the end of the process
+    lifeline, notes = map(int, sys.argv[1:])
+    end_with_parent(lifeline)
+    tasks, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)  # what libraries read is no task
+    os.close(null)
+    os.dup2(2, 1)  # what they print is no answer
+    for file in (lifeline, notes):
+        os.set_inheritable(file, False)
+    faulthandler.enable(notes)
+    here = os.open(".", os.O_PATH)
     setup = json.loads(tasks.readline())
     work, folder = Work(**setup["work"]), Path(setup["folder"])
 
@@ -35,8 +41,10 @@ def main() -> None:
     def report(progress: Progress) -> None:
         say("progress", (progress.frames, progress.expected, progress.per_second))
 
+    say("ready", None)
     for line in tasks:
         message = json.loads(line)
+        os.fchdir(here)  # a library may have gone elsewhere
         outcome: Outcome = play(work, Task(**message["task"]), folder, message["known"], report)
         say("outcome", {key: value for key, value in asdict(outcome).items() if key != "task"})
 

@@ -1,0 +1,196 @@
+"""Libraries and disks that fail: they cost one video, or the batch stops and what is done stays."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+
+import duckdb
+import pytest
+from batch_helpers import OBJECTS, rows
+
+
+def states(out):
+    """Return state, error and traceback of the videos 0.mkv to 3.mkv."""
+    found = duckdb.sql(f"SELECT right(video, 5), state, error, traceback FROM '{out}/videos.parquet' ORDER BY 1").fetchall()
+    return {name: tuple(rest) for name, *rest in found}
+
+
+AT_ONE = """
+import ctypes, os, resource, signal, sys, time
+def process_ip(buffer, in_meta, options):
+    if in_meta["frame"][0]["source"].endswith("1.mkv") and in_meta["frame"][0]["frame_num"] == 3:
+        {what}
+    return {{"frame": {{"seen": True}}}}
+"""
+ENDS = {
+    "raises": ("raise ValueError('no ball')", "no ball"),
+    "exits": ("sys.exit(3)", "process_ip raised SystemExit: 3 at frame 3"),
+    "memory_error": ("resource.setrlimit(resource.RLIMIT_AS, (2 << 30,) * 2); bytearray(4 << 30)", "MemoryError"),
+    "os_exit": ("os._exit(7)", "the process that played it ended with exit code 7"),
+    "os_exit_0": ("os._exit(0)", "the process that played it ended with exit code 0"),
+    "segfault": ("ctypes.string_at(0)", "the process that played it was ended by SIGSEGV"),
+    "abort": ("os.abort()", "the process that played it was ended by SIGABRT"),
+    "killed": ("os.kill(os.getpid(), 9)", "was ended by SIGKILL (as the kernel does it where memory runs out)"),
+    "closes_all": ("os.closerange(3, 1000); time.sleep(60)", "ended with exit code 1"),
+    "child_outlives": ("os.system('sleep 300 & '); os._exit(1)", "ended with exit code 1"),
+    "fork_outlives": ("os.fork() or time.sleep(300); os._exit(1)", "ended with exit code 1"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_library_costs_the_video_at_which_it_fails(batch, library, videos, tmp_path, kind):
+    what, error = ENDS[kind]
+    out = tmp_path / "results"
+    ended = batch(videos(4), "--lib", library(AT_ONE.format(what=what)), "--out", out, "--jobs", 1)
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout == ""
+    found = states(out)
+    assert [state for state, _, _ in found.values()] == ["done", "failed", "done", "done"]
+    assert error in found["1.mkv"][1]
+    assert f"1.mkv: {found['1.mkv'][1]}" in ended.stderr.replace("\n", " ")
+    assert rows(f"SELECT count(*) FROM '{out}/frames/*.parquet'") == [(30,)]
+
+
+def test_where_a_library_segfaults_is_in_the_table(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    batch(videos(2), "--lib", library(AT_ONE.format(what="ctypes.string_at(0)")), "--out", out, "--jobs", 1)
+    assert 'lib.py", line 5 in process_ip' in states(out)["1.mkv"][2]
+
+
+def test_a_library_that_hangs_is_ended_by_timeout(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    source = AT_ONE.format(what="ctypes.PyDLL(None).sleep(300)")  # holds the GIL
+    ended = batch(videos(3), "--lib", library(source), "--out", out, "--jobs", 1, "--timeout", 2, timeout=60)
+    assert ended.returncode == 1
+    state, error, traceback = states(out)["1.mkv"]
+    assert (state, error) == ("failed", "no frame came for 2 s (--timeout)")
+    assert 'lib.py", line 5 in process_ip' in traceback
+    assert [state for state, _, _ in states(out).values()] == ["done", "failed", "done"]
+
+
+PRINTS = """
+import os, sys
+def process_ip(buffer, in_meta, options):
+    for number in range(100):
+        print("x" * 1000)
+        print("y" * 1000, file=sys.stderr)
+        os.write(1, b"z" * 1000)
+    if sys.stdin.read():
+        raise ValueError("it was given input")
+    os.chdir("/")
+    return {"frame": {"here": os.path.exists("beside.txt")}}
+"""
+
+
+def test_what_a_library_prints_goes_to_stderr_and_where_it_goes_does_not_matter(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    (tmp_path / "beside.txt").touch()
+    source = PRINTS.replace(
+        '    os.chdir("/")\n    return', '    here = os.path.exists("beside.txt")\n    os.chdir("/")\n    return'
+    )
+    source = source.replace('os.path.exists("beside.txt")}}', "here}}")
+    ended = batch("videos", "--lib", library(source).name, "--out", "results", "--jobs", 1, place=videos(2).parent)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert ended.stdout == ""
+    assert ended.stderr.count("x" * 1000) == ended.stderr.count("y" * 1000) == 2 * 10 * 100
+    assert rows(f"SELECT count(*) FROM '{out}/frames/*.parquet' WHERE frame_num = 0 AND here") == [(2,)]
+
+
+LEAKS = """
+import os
+kept = []
+def process_ip(buffer, in_meta, options):
+    if in_meta["frame"][0]["frame_num"] == 0:
+        import builtins
+        builtins.kept = getattr(builtins, "kept", []) + [os.urandom(200 << 20)]
+    return {"frame": {"pid": os.getpid()}}
+"""
+
+
+def test_a_process_that_grows_is_replaced(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    ended = batch(videos(6), "--lib", library(LEAKS), "--out", out, "--jobs", 1)
+    assert ended.returncode == 0, ended.stderr
+    assert rows(f"SELECT count(DISTINCT pid), count(DISTINCT video) FROM '{out}/frames/*.parquet'") == [(2, 6)]
+
+
+def test_a_process_that_cannot_start_stops_the_batch(batch, library, videos, tmp_path):
+    """It is no fault of the videos."""
+    out = tmp_path / "results"
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import sys\nif 'empycustom.batch.worker' in sys.orig_argv: sys.exit('no worker')\n"
+    )
+    ended = batch(videos(3), "--lib", library(OBJECTS), "--out", out, env={"PYTHONPATH": str(tmp_path / "site")})
+    assert ended.returncode == 1
+    assert "no worker" in ended.stderr
+    assert "a process that is to play videos ended with exit code 1 at its start; stopped." in ended.stderr
+    assert "0 videos done" in ended.stderr
+    assert batch(videos(3), "--lib", library(OBJECTS), "--out", out).returncode == 0
+    assert rows(f"SELECT count(*) FROM '{out}/frames/*.parquet'") == [(30,)]
+
+
+BIG = """
+import os
+def process_ip(buffer, in_meta, options):
+    number = in_meta["frame"][0]["frame_num"]
+    return {"frame": {"noise": os.urandom(200_000).hex() if in_meta["frame"][0]["source"][-5] >= "2" else ""}}
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no disk can be mounted: {made.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_a_full_disk_stops_it_and_what_is_done_stays(batch, library, videos, small_disk, form):
+    folder, out = videos(4), small_disk / "results"
+    arguments = [folder, "--lib", library(BIG), "--out", out, "--jobs", 1, "--format", form]
+    ended = batch(*arguments)
+    assert ended.returncode == 1, ended.stderr
+    assert f"{out} cannot be written (No space left on device); stopped. What is done stays" in ended.stderr.replace("\n", " ")
+    assert "2 videos done" in ended.stderr
+    table = "documents" if form == "jsonl" else "frames"
+    assert len([*(out / table).iterdir()]) == 2  # nothing lies aside
+    subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
+    again = batch(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert "2 videos were done before; 2 are left." in again.stderr
+    assert len([*(out / table).iterdir()]) == 4
+
+
+def test_a_limit_of_files_is_as_a_full_disk(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000,) * 2)
+
+    ended = batch(videos(4), "--lib", library(BIG), "--out", out, "--jobs", 1, preexec_fn=limit)
+    assert ended.returncode == 1
+    assert f"{out} cannot be written (File too large); stopped." in ended.stderr.replace("\n", " ")
+    assert [state for state, _, _ in states(out).values()] == ["done", "done"]
+
+
+def test_a_disk_that_is_full_from_the_start(batch, library, videos, small_disk):
+    filled = subprocess.run(["dd", "if=/dev/zero", f"of={small_disk / 'ballast'}"], capture_output=True, text=True, check=False)
+    assert "No space left" in filled.stderr
+    ended = batch(videos(1), "--lib", library(OBJECTS), "--out", small_disk / "results")
+    assert ended.returncode == 1
+    assert f"{small_disk / 'results'} cannot be written (No space left on device)" in ended.stderr.replace("\n", " ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_that_cannot_be_written(batch, library, videos, small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    ended = batch(videos(1), "--lib", library(OBJECTS), "--out", small_disk / "results")
+    assert ended.returncode == 1
+    assert f"--out {small_disk / 'results'} cannot be written (Read-only file system); give another folder." in ended.stderr
