@@ -322,6 +322,7 @@ def _add_batch(commands: Any) -> None:
     batch = _add(commands, "batch", short=short, text=recorded.TEXT, more=recorded.MORE)
     recorded.add_batch(batch, OPTIONS_HELP, EVERY_HELP)
     _add_log_level(batch)
+    batch.check = recorded.check_recorded
 
 
 def _add_schema(commands: Any) -> None:

@@ -6,13 +6,14 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from empycustom.app.run import check_format, stage_of
-from empycustom.batch import Task, Work
+from empycustom.batch import Executor, Task, Work
 from empycustom.batch.local import LocalExecutor
+from empycustom.batch.on_ray import Cluster, RayExecutor, ray_module
 from empycustom.batch.pieces import Pieces
 from empycustom.batch.progress import Display
 from empycustom.batch.results import DONE as HAS_DONE
@@ -40,6 +41,8 @@ def main(args: Namespace) -> int:
             found(check_format, args.pixel_format)
         if args.format == "parquet":
             found(pyarrow)
+        if args.ray:
+            found(ray_module)
         stages = [found(stage_of, request.absolute(), PlayOptions()) for request in args.libraries]
     pixels = args.pixel_format or ("RGBA" if stages else None)
     work = Work([*map(_plain, stages)], pixels, lines=args.format == "jsonl")
@@ -50,8 +53,19 @@ def main(args: Namespace) -> int:
     folder = as_path(args.out).absolute()
     if args.dry_run:
         return _list(tasks, states_before(folder, about, force=args.force), retry_failed=args.retry_failed)
+    cluster = _cluster(args, work, {*(task.location for task in tasks), str(folder)}) if args.ray else None
     results = Results(folder, about, lines=work.lines, force=args.force)
-    return _work(args, work, tasks, results)
+    return _work(args, work, tasks, results, cluster)
+
+
+def _cluster(args: Namespace, work: Work, without: Collection[str]) -> Cluster:
+    """Return the cluster that plays."""
+    address = None if args.ray is True else args.ray
+    cpus = 1.0 if args.cpus_per_video is None else args.cpus_per_video
+    cluster = Cluster(work, address, cpus=cpus, gpus=args.gpus_per_video or 0.0, without=without)
+    if not args.quiet:
+        print_info(cluster.describe())
+    return cluster
 
 
 def _plain(stage: Stage) -> dict[str, object]:
@@ -88,12 +102,15 @@ def _videos(count: int) -> str:
     return f"{count} video{'' if count == 1 else 's'}"
 
 
-def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results) -> int:
+def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, cluster: Cluster | None) -> int:
     left = left_of(tasks, results.states(), retry_failed=args.retry_failed)
     pieces = Pieces(results, args.segment and args.segment.ns, length_of, lambda text: print_error(text, kind="warning"))
-    most = sys.maxsize if args.segment else max(1, len(left))
-    jobs = min(args.jobs or os.cpu_count() or 1, most)
-    executor = LocalExecutor(work, results.folder, jobs, results.columns, args.timeout)
+    if cluster:
+        executor: Executor = RayExecutor(cluster, results.columns, args.timeout)
+    else:
+        most = sys.maxsize if args.segment else max(1, len(left))
+        jobs = min(args.jobs or os.cpu_count() or 1, most)
+        executor = LocalExecutor(work, results.folder, jobs, results.columns, args.timeout)
     display, interrupts, began = Display(executor.slots, quiet=args.quiet), Interrupts(), time.monotonic()
     if results.lost:
         some = ", ".join(results.lost[:3]) + (", …" if len(results.lost) > 3 else "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
+from typing import Any
 
-from empycustom.app.options import AddLibrary, OfLibrary, at_least
+from empycustom.app.options import AddLibrary, OfLibrary, at_least, refuse_others
 from empycustom.text import parse_duration
 
 TEXT = """\
@@ -17,9 +19,11 @@ MORE = """\
 examples:
   empycustom batch archive/ --lib detect.py --lib measure.py --out results/
   empycustom batch @list.txt --lib detect.py --out results/ --jobs 8
+  empycustom batch /mnt/archive --lib detect.py --out results/ --ray 10.0.0.5:6379
   duckdb -c "SELECT label, count(*) FROM 'results/objects/*.parquet' GROUP BY 1"
 """
 
+_RAY_HELP = "play on a cluster of Ray: at this address, or the one that runs, or one that Ray starts here"
 _FORMAT_HELP = "what is written: parquet (the default), or jsonl: documents, one a line"
 _TIMEOUT_HELP = "a video from which no frame comes for so long has failed; 0: no limit (the default)"
 
@@ -43,4 +47,30 @@ def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str
     add("--force", action="store_true", help="work on all videos anew, and remove the results before")
     add("--dry-run", action="store_true", help="list the videos, each with its state (new, done, failed), and play nothing")
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
+    ray = batch.add_argument_group("for a cluster").add_argument
+    ray("--ray", nargs="?", const=True, type=_cluster, metavar="ADDRESS", help=_RAY_HELP)
+    ray("--cpus-per-video", type=at_least(0.01, float, maximum=1024), metavar="N", help="cores for each video (default: 1)")
+    ray("--gpus-per-video", type=_gpus, metavar="N", help="GPUs for each video: 1, or 0.25 where four share one (default: 0)")
     batch.set_defaults(defaults={})
+
+
+def _cluster(text: str) -> str:
+    """Return the address of a cluster."""
+    if not re.fullmatch(r"auto|local|(ray://)?[^/\s]+:\d+", text):
+        raise argparse.ArgumentTypeError(f"{text} is no address of a cluster, as 10.0.0.5:6379; SOURCE goes before --ray")
+    return text
+
+
+def _gpus(text: str) -> float:
+    value: float = at_least(0, float, maximum=1024)(text)
+    if value > 1 and value != int(value):
+        raise argparse.ArgumentTypeError(f"{text}: a GPU can be shared, and more than one are a whole number")
+    return value
+
+
+def check_recorded(parser: argparse.ArgumentParser, args: Any) -> None:
+    """End with a usage error where options do not go together."""
+    if args.ray is None:
+        refuse_others(parser, args, {"cpus_per_video": "--cpus-per-video", "gpus_per_video": "--gpus-per-video"}, "is for --ray")
+    else:
+        refuse_others(parser, args, {"jobs": "--jobs"}, "is for this machine; with --ray, --cpus-per-video says how many fit")

@@ -153,14 +153,14 @@ def _own_place(loaded: _Loaded) -> tuple[str, str]:
     """Return the folder of a library, and the module or the package there that belongs to it; "": all of them."""
     if not loaded.is_copied:
         folder, only = loaded.package.folder, loaded.package.only
-        return folder, Path(loaded.origin).stem if loaded.package.shared and _is_installed(folder) else only
+        return folder, Path(loaded.origin).stem if loaded.package.shared and is_installed(folder) else only
     parts = loaded.custom_lib.split(".")
     path = Path(loaded.origin)
     folder = str((path.parent if path.stem == "__init__" else path).parents[len(parts) - 1])
-    return folder, "" if _is_on_path(folder) and not _is_installed(folder) else parts[0]
+    return folder, "" if _is_on_path(folder) and not is_installed(folder) else parts[0]
 
 
-def _is_installed(folder: str) -> bool:
+def is_installed(folder: str) -> bool:
     """Return whether packages of others are installed in a folder."""
     try:
         return folder == os.path.dirname(os.__file__) or any(name.endswith(".dist-info") for name in os.listdir(folder))
