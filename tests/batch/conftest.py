@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from ray_helpers import environment, home_of_ray, started_ray
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +42,33 @@ def batch(env_with, tmp_path):
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **given)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ray_environment(env_with):
+    """What a process needs to use the Ray of the tests."""
+    with home_of_ray() as home:
+        yield env_with() | environment(home)
+
+
+@pytest.fixture(scope="session")
+def cluster(ray_environment):
+    """The address of a Ray that is started once."""
+    with started_ray(ray_environment) as address:
+        yield address
+
+
+@pytest.fixture(params=["local", "ray"])
+def work(request, batch):
+    """Run the command with two videos at once, on this machine and on Ray, and return how it ended."""
+    if request.param == "local":
+        return lambda *arguments: batch(*arguments, "--jobs", 2)
+    return request.getfixturevalue("on_ray")
+
+
+@pytest.fixture
+def on_ray(batch, cluster, ray_environment, monkeypatch):
+    """Run the command on Ray."""
+    for name, value in ray_environment.items():
+        monkeypatch.setenv(name, value)
+    return lambda *arguments: batch(*arguments, "--ray", cluster)

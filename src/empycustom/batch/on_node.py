@@ -1,7 +1,7 @@
 """What a node of a cluster does: Ray calls :func:`play_task` in its workers, each for one task after another.
 
-A process of its own plays, and lives on from task to task. So a library that crashes is told from a node that goes away: the first
-is the outcome of its video, at once; only the second ends Ray's worker, and Ray tries the task again.
+A process of its own plays, and lives on from task to task. So a library that crashes is told from a node that goes away: the
+first is the outcome of its video, at once; only the second ends Ray's worker, and Ray tries the task again.
 """
 
 from __future__ import annotations
@@ -77,11 +77,14 @@ def play_task(version: str, shipment: Shipment, task: Task, known: Mapping[str, 
     player.known.clear()
     player.known.update(known)
     player.executor.submit(task)
-    while True:
+    outcome: Outcome | None = None
+    while outcome is None:
         for event in player.executor.events(_LOOK_EVERY_S):
-            if isinstance(event, Outcome):
-                return _sent(event, shipment)
-            board.show.remote(event)
+            if isinstance(event, Progress):
+                board.show.remote(event)
+            else:
+                outcome = event
+    return _sent(outcome, shipment)
 
 
 def _sent(outcome: Outcome, shipment: Shipment) -> Outcome:
