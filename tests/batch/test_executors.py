@@ -87,12 +87,12 @@ def process_ip(buffer, in_meta, options):
 """
 
 
-def test_started_again_with_a_library_that_has_what_lies_beside_it(work, library, videos, tmp_path):
+def test_started_again_in_pieces_with_a_library_that_has_what_lies_beside_it(work, library, videos, tmp_path):
     out, lib = tmp_path / "results", library(HELPED, "libs/lib.py")
     library("NAME = 'helped'", "libs/shape/names.py")
     (lib.parent / "label.txt").write_text("read")
     (tmp_path / "options.json").write_text('{"a": 1.5}')
-    arguments = ("--lib", lib, "--options", "@options.json", "--out", out)
+    arguments = ("--lib", lib, "--options", "@options.json", "--out", out, "--segment", "0.5s")
     assert work(videos(1), *arguments).returncode == 0
     ended = work(videos(3), *arguments)
     assert ended.returncode == 0, ended.stderr
@@ -101,6 +101,7 @@ def test_started_again_with_a_library_that_has_what_lies_beside_it(work, library
     assert rows(f"SELECT DISTINCT name, label, option FROM {read}") == [("helped", "read", 1.5)]
     values = rows(f"SELECT DISTINCT right(video, 5), value, emcustom FROM {read} ORDER BY 1")
     assert values == [("0.mkv", 1.0, None), ("1.mkv", 2.5, None), ("2.mkv", None, '{"value":"text"}')]
+    assert numbers(out) == {f"{video}.mkv": [*range(10)] for video in range(3)}
 
 
 # Ray alone.

@@ -114,7 +114,7 @@ class RayExecutor:
     def events(self, timeout_s: float) -> Iterator[Progress | Outcome]:
         """Yield what has happened, and wait for something for so long at most."""
         refs = [*self._under_way]
-        if self._ray.wait(refs, timeout=timeout_s)[0]:
+        if refs and self._ray.wait(refs, timeout=timeout_s)[0]:
             for ref in self._ray.wait(refs, num_returns=len(refs), timeout=0)[0]:
                 yield self._outcome(ref, self._under_way.pop(ref))
         yield from self._progress()
