@@ -46,7 +46,7 @@ class _Player:
 
     current: _Player | None = None
 
-    def __init__(self, shipment: Shipment) -> None:
+    def __init__(self, shipment: Shipment, timeout_s: float) -> None:
         self.devices = os.environ.get(_DEVICES)
         self.known: dict[str, dict[str, str]] = {}
         shipped = os.getcwd()  # Ray has unpacked it, and removes it, with what is left here by a worker that was killed
@@ -55,25 +55,27 @@ class _Player:
             (folder / table).mkdir()
         found_in = [os.path.join(shipped, place) for place in shipment.found_in]
         os.environ["PYTHONPATH"] = os.pathsep.join([*found_in, *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.executor = LocalExecutor(shipment.work_at(shipped), folder, 1, self.known)
+        self.executor = LocalExecutor(shipment.work_at(shipped), folder, 1, self.known, timeout_s)
 
     @classmethod
-    def of(cls, shipment: Shipment) -> _Player:
+    def of(cls, shipment: Shipment, timeout_s: float) -> _Player:
         """Return that of this worker. One that was started for other GPUs is replaced."""
         if cls.current and cls.current.devices != os.environ.get(_DEVICES):
             cls.current.executor.close()
             cls.current = None
-        cls.current = cls.current or cls(shipment)
+        cls.current = cls.current or cls(shipment, timeout_s)
         return cls.current
 
 
-def play_task(version: str, shipment: Shipment, task: Task, known: Mapping[str, dict[str, str]], board: Any) -> Outcome:
+def play_task(
+    version: str, shipment: Shipment, timeout_s: float, task: Task, known: Mapping[str, dict[str, str]], board: Any
+) -> Outcome:
     """Play a task, and return its outcome with the bytes of its files. Raises LaunchError where the node does not fit."""
     if version != empycustom.__version__:
         raise LaunchError(
             f"{platform.node()} has empycustom {empycustom.__version__}, and this machine {version}; install the same."
         )
-    player = _Player.of(shipment)
+    player = _Player.of(shipment, timeout_s)
     player.known.clear()
     player.known.update(known)
     player.executor.submit(task)

@@ -93,13 +93,13 @@ class Cluster:
 
 
 class RayExecutor:
-    """Plays tasks on a cluster. ``known`` are the types of columns so far, which may grow from task to task."""
+    """Plays tasks on a cluster. ``known`` and ``timeout_s`` are as for :class:`~empycustom.batch.local.LocalExecutor`."""
 
-    def __init__(self, cluster: Cluster, known: dict[str, dict[str, str]]) -> None:
+    def __init__(self, cluster: Cluster, known: dict[str, dict[str, str]], timeout_s: float = 0) -> None:
         self._cluster, self._known, self._ray = cluster, known, cluster.ray
         cpus, gpus = cluster.needs["CPU"], cluster.needs["GPU"]
         self._play = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=_RETRIES)(play_task)
-        self._shipment = self._ray.put(cluster.shipment)
+        self._given = empycustom.__version__, self._ray.put(cluster.shipment), timeout_s
         self._board = self._ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Board).remote()
         self._under_way: dict[Any, Task] = {}
         self._asked: Any = None
@@ -109,7 +109,7 @@ class RayExecutor:
     def submit(self, task: Task) -> None:
         """Play a task, as soon as there is room."""
         known = {table: dict(types) for table, types in self._known.items()}
-        self._under_way[self._play.remote(empycustom.__version__, self._shipment, task, known, self._board)] = task
+        self._under_way[self._play.remote(*self._given, task, known, self._board)] = task
 
     def events(self, timeout_s: float) -> Iterator[Progress | Outcome]:
         """Yield what has happened, and wait for something for so long at most."""
