@@ -193,7 +193,7 @@ def test_a_row_is_what_happens(gst_launch, library, row, index):
     library(of(), "a/json.py")
     line = elements.replace("MODULE", str(file)).replace("FINDS", f"empycustom custom-lib={finds} in-place=true")
     source = f"videotestsrc num-buffers=2 ! video/x-raw,format={caps[0] if caps else 'BGR,width=64'},height=48,framerate=30/1"
-    done = gst_launch(f"{source} ! {line} ! aimeta silent=false ! fakesink")
+    done = gst_launch(f"{source} ! {line} ! aimeta silent=false ! fakesink async=false")  # see test_gvapython_errors.py
     assert (done.code == 0) == (documents is not None), done.text
     if documents is not None:
         assert len(done.documents) == documents
