@@ -105,13 +105,13 @@ def _videos(count: int) -> str:
 def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, cluster: Cluster | None) -> int:
     left = left_of(tasks, results.states(), retry_failed=args.retry_failed)
     pieces = Pieces(results, args.segment and args.segment.ns, length_of, lambda text: print_error(text, kind="warning"))
+    display, interrupts, began = Display(quiet=args.quiet), Interrupts(), time.monotonic()
     if cluster:
         executor: Executor = RayExecutor(cluster, results.columns, args.timeout)
     else:
         most = sys.maxsize if args.segment else max(1, len(left))
         jobs = min(args.jobs or os.cpu_count() or 1, most)
-        executor = LocalExecutor(work, results.folder, jobs, results.columns, args.timeout)
-    display, interrupts, began = Display(executor.slots, quiet=args.quiet), Interrupts(), time.monotonic()
+        executor = LocalExecutor(work, results.folder, jobs, results.columns, timeout_s=args.timeout, stderr=display.stderr)
     if results.lost:
         some = ", ".join(results.lost[:3]) + (", …" if len(results.lost) > 3 else "")
         print_error(f"files of {len(results.lost)} videos are gone or cut off; they are worked on again: {some}", kind="warning")

@@ -19,12 +19,22 @@ _ENDS_S = 5.0
 class LocalExecutor:
     """Plays tasks in ``jobs`` processes. ``known`` are the types of columns so far, which may grow from task to task.
 
-    A process from which no frame comes for ``timeout_s`` is ended; 0: none is.
+    A process from which no frame comes for ``timeout_s`` is ended; 0: none is. What they print goes to the
+    file descriptor ``stderr``, None: that of this process.
     """
 
-    def __init__(self, work: Work, folder: Path, jobs: int, known: dict[str, dict[str, str]], timeout_s: float = 0) -> None:
+    def __init__(
+        self,
+        work: Work,
+        folder: Path,
+        jobs: int,
+        known: dict[str, dict[str, str]],
+        *,
+        timeout_s: float = 0,
+        stderr: int | None = None,
+    ) -> None:
         self.slots, self._setup = jobs, {"work": asdict(work), "folder": str(folder)}
-        self._known, self._timeout_s = known, timeout_s
+        self._known, self._timeout_s, self._stderr = known, timeout_s, stderr
         self._waiting: deque[Task] = deque()
         self._processes: list[Process] = []
         self._selector = selectors.DefaultSelector()
@@ -39,7 +49,7 @@ class LocalExecutor:
             working = [each for each in self._processes if not each.is_retired]
             free = next((each for each in working if each.task is None), None)
             if free is None and len(working) < self.slots:
-                free = Process(self._setup, self._timeout_s)
+                free = Process(self._setup, self._timeout_s, self._stderr)
                 self._processes.append(free)
                 self._selector.register(free.answers, selectors.EVENT_READ, free)
             if free is None:

@@ -55,7 +55,7 @@ class _Player:
             (folder / table).mkdir()
         found_in = [os.path.join(shipped, place) for place in shipment.found_in]
         os.environ["PYTHONPATH"] = os.pathsep.join([*found_in, *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.executor = LocalExecutor(shipment.work_at(shipped), folder, 1, self.known, timeout_s)
+        self.executor = LocalExecutor(shipment.work_at(shipped), folder, 1, self.known, timeout_s=timeout_s)
 
     @classmethod
     def of(cls, shipment: Shipment, timeout_s: float) -> _Player:

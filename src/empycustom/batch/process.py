@@ -23,12 +23,12 @@ _DETAILS = 20_000  # characters of a traceback that are kept
 
 
 class Process:
-    """Plays one task after another. What libraries print goes to stderr.
+    """Plays one task after another. What libraries print goes to ``stderr``, None: that of this process.
 
     ``is_silent``: nothing more comes from it; ``is_retired``: it gets no further task; ``is_gone``: it has ended.
     """
 
-    def __init__(self, setup: dict[str, Any], timeout_s: float) -> None:
+    def __init__(self, setup: dict[str, Any], timeout_s: float, stderr: int | None) -> None:
         """Start it. Raises LaunchError."""
         self.task: Task | None = None
         self.is_silent = self.is_retired = self.is_gone = False
@@ -47,6 +47,7 @@ class Process:
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=stderr,
                 pass_fds=[lifeline, self._notes],
                 start_new_session=True,
             )

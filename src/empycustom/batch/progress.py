@@ -2,83 +2,162 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sys
+import threading
 import time
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
-from empycustom.batch import Outcome, Progress
-from empycustom.session.console import print_error, print_info
+from empycustom.batch import Outcome, Progress, Task
+from empycustom.session.console import line_guard, print_error, print_info, write_stderr
 from empycustom.text import for_people
 
 _LINE_EVERY_S = 10.0
+_LAST_WORDS_S = 1.0
+_NAME = 30  # characters of a video's name beside its bar
+_AT_ONCE = 1 << 16
 
 
 class Display:
-    """Shows how a batch goes on, on stderr. ``slots`` is how many videos are worked on at once."""
+    """Shows how a batch goes on, on stderr.
 
-    def __init__(self, slots: int, *, quiet: bool = False) -> None:
-        self._is_shown, self._slots = not quiet and sys.stderr.isatty(), slots
+    ``stderr`` is a file descriptor for processes that play videos, whose lines stand above the bars; None: there are no bars.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._bars = None if quiet or not sys.stderr.isatty() else _Bars()
         self._quiet = quiet
-        self._bar: Any = None
-        self._bars: dict[str, Any] = {}
-        self._left = self._ended = self._failed = self._frames = 0
-        self._last = self._began = time.monotonic()
+        self._running: dict[tuple[str, int], Progress] = {}
+        self._left = self._ended = self._failed = 0
+        self._frames = self._frames_then = 0  # of what has ended; of all, when the last line was printed
+        self._last = time.monotonic()
+
+    @property
+    def stderr(self) -> int | None:
+        """Where processes are to print."""
+        return self._bars.stderr if self._bars else None
 
     def begun(self, left: int, done: int) -> None:
         """Begin: so many videos are left, and so many were done before."""
         self._left = left
         if done and not self._quiet:
             print_info(f"{done} videos were done before; {left} are left.")
-        if self._is_shown:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=left, unit="video", desc="videos", position=0, leave=False, dynamic_ncols=True)
+        if self._bars:
+            self._bars.begin(left)
 
     def progress(self, progress: Progress) -> None:
         """Show how far a video is."""
-        if not self._is_shown:
-            return
-        from tqdm import tqdm
-
-        key = f"{progress.task.key}.{progress.task.piece}"
-        bar = self._bars.get(key)
-        if bar is None:
-            used = {each.pos for each in self._bars.values()}
-            place = next(number for number in range(1, self._slots + len(used) + 2) if -number not in used)
-            name = for_people(progress.task.key)[:30]
-            bar = self._bars[key] = tqdm(
-                total=progress.expected, unit="frame", desc=name, position=place, leave=False, dynamic_ncols=True
-            )
-        bar.update(progress.frames - bar.n)
+        self._running[_key(progress.task)] = progress
+        if self._bars:
+            self._bars.show(progress)
 
     def piece_ended(self, outcome: Outcome) -> None:
         """Take the bar of a piece away."""
-        bar = self._bars.pop(f"{outcome.task.key}.{outcome.task.piece}", None)
-        if bar is not None:
-            bar.close()
+        self._running.pop(_key(outcome.task), None)
+        if self._bars:
+            self._bars.remove(outcome.task)
 
     def ended(self, outcome: Outcome) -> None:
         """Show what became of a video."""
         self._ended += 1
         self._frames += outcome.frames
         self.piece_ended(outcome)
-        if self._bar is not None:
-            self._bar.update(1)
         if outcome.error:
             self._failed += 1
-            print_error(f"{outcome.task.name}: {outcome.error}", outcome.details)
+            name = f"{for_people(outcome.task.name)}: "
+            print_error(outcome.error if outcome.error.startswith(name) else f"{name}{outcome.error}", outcome.details)
+        if self._bars:
+            self._bars.count(self._ended, self._failed)
 
     def tick(self) -> None:
         """Print a line now and then, where there is no terminal."""
         now = time.monotonic()
-        if self._is_shown or self._quiet or now - self._last < _LINE_EVERY_S:
+        if self._bars or self._quiet or now - self._last < _LINE_EVERY_S:
             return
-        self._last = now
-        rate = self._frames / (now - self._began)
-        print_info(f"{self._ended} of {self._left} videos, {self._failed} failed; {rate:.0f} frames a second")
+        frames = self._frames + sum(each.frames for each in self._running.values())
+        rate = max(0, frames - self._frames_then) / (now - self._last)
+        self._last, self._frames_then = now, frames
+        failed = f", {self._failed} failed" if self._failed else ""
+        print_info(f"{self._ended} of {self._left} videos{failed}, {len(self._running)} under way: {rate:.0f} frames a second")
 
     def close(self) -> None:
         """Take the bars away."""
-        for bar in (*self._bars.values(), self._bar):
+        if self._bars:
+            self._bars.close()
+
+
+def _key(task: Task) -> tuple[str, int]:
+    return task.key, task.piece
+
+
+class _Bars:
+    """Bars on a terminal: one for all videos, and one for each that is played."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        class Bar(tqdm):
+            monitor_interval = 0  # no thread that shows bars again
+
+        self._bar_type = Bar
+        self._all: Any = None
+        self._bars: dict[tuple[str, int], Any] = {}
+        reading, self.stderr = os.pipe()
+        self._forwarder = threading.Thread(target=_forward, args=(reading,), daemon=True)
+        self._forwarder.start()
+        line_guard[0] = self._hidden
+
+    def _hidden(self) -> AbstractContextManager[Any]:
+        """Return a context in which lines are written above the bars."""
+        guard: AbstractContextManager[Any] = self._bar_type.external_write_mode(file=sys.stderr)
+        return guard
+
+    def _bar(self, total: int | None, unit: str, name: str, place: int) -> Any:
+        named = {"total": total, "unit": unit, "desc": name, "position": place}
+        return self._bar_type(file=sys.stderr, leave=False, dynamic_ncols=True, **named)
+
+    def begin(self, left: int) -> None:
+        self._all = self._bar(left, " videos", "all", 0)
+
+    def count(self, ended: int, failed: int) -> None:
+        if failed:
+            self._all.set_postfix_str(f"{failed} failed", refresh=False)
+        self._all.update(ended - self._all.n)
+
+    def show(self, progress: Progress) -> None:
+        bar = self._bars.get(_key(progress.task))
+        if bar is None:
+            used = {-each.pos for each in self._bars.values()}
+            place = next(number for number in itertools.count(1) if number not in used)
+            name = for_people(os.path.basename(progress.task.name) or progress.task.name)[-_NAME:]
+            bar = self._bars[_key(progress.task)] = self._bar(progress.expected, " frames", name, place)
+        bar.total = progress.expected and max(progress.expected, progress.frames)
+        bar.update(progress.frames - bar.n)
+
+    def remove(self, task: Task) -> None:
+        bar = self._bars.pop(_key(task), None)
+        if bar is not None:
+            bar.close()
+
+    def close(self) -> None:
+        os.close(self.stderr)
+        self._forwarder.join(_LAST_WORDS_S)  # what a library has started may have the other end
+        line_guard[0] = nullcontext
+        for bar in (*self._bars.values(), self._all):
             if bar is not None:
-                bar.close()
+                with suppress(OSError, ValueError):  # the terminal is closed
+                    bar.close()
+
+
+def _forward(reading: int) -> None:
+    """Print the lines that processes print."""
+    rest = b""
+    while data := os.read(reading, _AT_ONCE):
+        *lines, rest = (rest + data).split(b"\n")
+        if lines:
+            write_stderr(b"\n".join(lines).decode(errors="backslashreplace"))
+    if rest:
+        write_stderr(rest.decode(errors="backslashreplace"))
+    os.close(reading)
