@@ -358,3 +358,21 @@ def test_metrics_are_measured_beside_a_stream_without():
     assert rows[0][2] == rows[0][4] == "1.000"
     assert (rows[0][5], rows[1][5]) == ("0", "0")
     assert int(rows[3][5]) > 1
+
+
+def test_batches_are_measured_beside_what_they_are_compared_with():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.batch", "--scale", "0.005", "--rounds", "1", "--jobs", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = {text: float(value) for value, text in (line.split(maxsplit=1) for line in done.stdout.splitlines()[1:-1])}
+    assert all(value > 0 for text, value in found.items() if "[s]" in text or "[times]" in text)
+    assert "2 jobs, to one [times]" in found
+    assert "speed of batch, to that of gst-launch-1.0, as decoded [times]" in found
+    assert "CPU beyond decoding [ms]" in found
+    assert "5050 rows of one video [s]" in found

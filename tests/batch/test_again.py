@@ -211,3 +211,16 @@ def test_the_lock_ends_with_the_process(batch, library, videos, tmp_path):
     assert batch(videos(1), "--lib", library(OBJECTS), "--out", out).returncode == 0
     with (out / ".lock").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_process_that_gives_out_videos_keeps_no_files_of_those_that_crash(begin, library, videos, tmp_path):
+    out = tmp_path / "results"
+    lib = library("import os\ndef process_ip(buffer, in_meta, options):\n    os.abort()\n")
+    counts = []
+    with begin(videos(12), "--lib", lib, "--out", out, "--jobs", 1) as process:
+        for done in range(2, 11, 2):
+            wait_for(lambda done=done: done_in(out) >= done)
+            counts.append(len(os.listdir(f"/proc/{process.pid}/fd")))
+        process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert max(counts[1:]) <= counts[0] + 4  # one process more, at its start

@@ -62,6 +62,7 @@ class Results:
         lost = self._tidy()
         self.lost = [state["video"] for key, state in self.states().items() if key in lost]
         self._journal = Journal(self.folder, lost)
+        sync(self.folder)  # the folders and the journal are new
 
     def close(self) -> None:
         """Remove what lies aside, write the table of videos, and let others work on the folder. Raises OSError."""
