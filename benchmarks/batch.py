@@ -148,7 +148,12 @@ def cores(folder: Path, jobs: int, rounds: int, scale: float) -> dict[str, float
 
 def decode(folder: Path, jobs: int, rounds: int, scale: float) -> dict[str, float]:
     """A library that does nothing, and plain decoders."""
-    make(folder / "h264" / "00000.mkv", max(4, round(1800 * scale)), "width=1280,height=720", "x264enc speed-preset=veryfast")
+    make(
+        folder / "h264" / "00000.mkv",
+        max(4, round(1800 * scale)),
+        "format=I420,width=1280,height=720",
+        "x264enc speed-preset=veryfast",
+    )
     copies(folder / "h264" / "00000.mkv", 16)
     found = {}
     for name, pixels, convert in (("as decoded", "I420", ""), ("RGBA", "RGBA", RGBA)):
