@@ -241,7 +241,18 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=Plain)
     parser.add_argument("--version", action="version", version=f"empycustom {empycustom.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=Command)
-    for add in (_add_run, _add_studio, _add_batch, _add_launch, _add_check, _add_new, _add_schema, _add_plugin_path, _add_doctor):
+    for add in (
+        _add_run,
+        _add_studio,
+        _add_batch,
+        _add_report,
+        _add_launch,
+        _add_check,
+        _add_new,
+        _add_schema,
+        _add_plugin_path,
+        _add_doctor,
+    ):
         add(commands)
     return parser
 
@@ -323,6 +334,11 @@ def _add_batch(commands: Any) -> None:
     recorded.add_batch(batch, OPTIONS_HELP, EVERY_HELP)
     _add_log_level(batch)
     batch.check = recorded.check_recorded
+
+
+def _add_report(commands: Any) -> None:
+    short = "make a page for people about the results of `batch`"
+    recorded.add_report(_add(commands, "report", short=short, text=recorded.REPORT, more=recorded.REPORT_MORE))
 
 
 def _add_schema(commands: Any) -> None:

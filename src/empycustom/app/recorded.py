@@ -1,4 +1,4 @@
-"""The arguments of ``empycustom batch``."""
+"""The arguments of ``empycustom batch`` and ``empycustom report``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ examples:
 """
 
 _RAY_HELP = "play on a cluster of Ray: at this address, or the one that runs, or one that Ray starts here"
+REPORT = """\
+Write one page of HTML about the results of `batch`: totals, objects over time,
+a histogram of each value of the libraries, the frames with most objects, the
+slowest videos, and those that failed, with their errors. The page needs nothing
+else: it can be sent and kept."""
+
+REPORT_MORE = """\
+examples:
+  empycustom report results/
+  empycustom report results/ --out monday.html --pictures 0"""
+
 _FORMAT_HELP = "what is written: parquet (the default), or jsonl: documents, one a line"
 _TIMEOUT_HELP = "a video from which no frame comes for so long has failed; 0: no limit (the default)"
 
@@ -74,3 +85,12 @@ def check_recorded(parser: argparse.ArgumentParser, args: Any) -> None:
         refuse_others(parser, args, {"cpus_per_video": "--cpus-per-video", "gpus_per_video": "--gpus-per-video"}, "is for --ray")
     else:
         refuse_others(parser, args, {"jobs": "--jobs"}, "is for this machine; with --ray, --cpus-per-video says how many fit")
+
+
+def add_report(report: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``report``."""
+    add = report.add_argument
+    add("results", metavar="FOLDER", help="the folder that was --out of `batch`")
+    add("--out", metavar="FILE", help="the page (default: report.html in FOLDER)")
+    pictures = "show so many frames with most objects, decoded from the videos (default: %(default)s)"
+    add("--pictures", type=at_least(0, maximum=1000), default=12, metavar="N", help=pictures)
