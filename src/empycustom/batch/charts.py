@@ -19,7 +19,8 @@ from empycustom.text import for_people
 COLOURS = 7  # of classes
 _OTHERS = "others"
 _MOST_BARS = 30
-_FAR = 3.0  # times the range of 99 % of the values: what is farther away is not shown
+_FAR = 3.0  # times the range of 98 % of the values: what is farther away is not shown
+_SHORT_S = 20.0
 _TICKS = (1.0, 2.0, 2.5, 4.0, 5.0, 10.0)
 
 
@@ -30,17 +31,17 @@ def text(value: object) -> str:
 
 def number(value: float) -> str:
     """Return a number for people: four digits, or all of a whole number."""
-    if value == int(value) or abs(value) >= 10_000:
+    if value == int(value) or abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3e}"
     return f"{value:.4g}"
 
 
-def clock(seconds: float) -> str:
-    """Return a time in a video: ``1:02:03``, ``0:04.5``."""
-    tenths = round(seconds * 10)
+def clock(seconds: float, *, exact: bool = True) -> str:
+    """Return a time in a video: ``1:02:03``, ``0:04.5``; ``exact``: with tenths of a second, where it is short."""
+    tenths = round(seconds * 10) if exact else round(seconds) * 10
     hours, minutes, rest = tenths // 36_000, tenths // 600 % 60, tenths % 600
-    exact = f".{rest % 10}" if rest % 10 and seconds < 600 else ""
-    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{rest // 10:02d}{exact}"
+    fraction = f".{rest % 10}" if rest % 10 and seconds < 600 else ""
+    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{rest // 10:02d}{fraction}"
 
 
 def timeline(timeline: Timeline, classes: Sequence[str], at: Callable[[float], str]) -> str:
@@ -64,7 +65,7 @@ def timeline(timeline: Timeline, classes: Sequence[str], at: Callable[[float], s
         title = f"{where}: {values} a frame" if frames[place] else f"{where}: no frames"
         paths.append(f'<rect class="hover" x="{place}" width="1" height="100"><title>{text(title)}</title></rect>')
     label = "objects on a frame, over time, by class"
-    ticks = [clock(timeline.span_s * part / 4) for part in range(5)]
+    ticks = [clock(timeline.span_s * part / 4, exact=timeline.span_s < _SHORT_S) for part in range(5)]
     return _legend(means) + _frame("".join(paths), bins, [number(top), number(top / 2), "0"], ticks, label)
 
 
@@ -135,8 +136,8 @@ def histogram(values: Numbers, label: str) -> str:
 
 
 def _range(values: Numbers) -> tuple[float, float]:
-    """Return what is shown: all, or 99 % where a few are far away."""
-    low, high = (float(value) for value in np.quantile(values.sample, (0.005, 0.995)))
+    """Return what is shown: all, or 98 % where a few are far away."""
+    low, high = (float(value) for value in np.quantile(values.sample, (0.01, 0.99)))
     is_near = values.most - values.least <= _FAR * (high - low)
     return (values.least, values.most) if is_near or low == high else (low, high)
 
@@ -174,14 +175,15 @@ def bars(counts: Sequence[tuple[str, int]], *, coloured: Sequence[str] = ()) -> 
     most = max((count for _, count in counts), default=1) or 1
     rows = [
         f'<tr><th scope="row">{text(name) or "<em>empty</em>"}</th><td class="number">{number(count)}</td><td class="wide">'
-        f'<i class="{_colour(name, coloured)}" style="width:{100 * count / most:.4g}%"></i></td></tr>'
+        f'<i class="{colour(name, coloured) if coloured else "bar"}" style="width:{100 * count / most:.4g}%"></i></td></tr>'
         for name, count in counts
     ]
     return f'<table class="bars">{"".join(rows)}</table>'
 
 
-def _colour(name: str, coloured: Sequence[str]) -> str:
-    return f"k{coloured.index(name)}" if name in coloured else f"k{COLOURS}" if coloured else "bar"
+def colour(name: str, classes: Sequence[str]) -> str:
+    """Return the name of a class's colour in the style sheet."""
+    return f"k{classes.index(name) if name in classes else COLOURS}"
 
 
 def picture(jpeg: bytes, frame: Crowded, objects: Sequence[Mapping[str, Any]], classes: Sequence[str], label: str) -> str:
@@ -190,15 +192,13 @@ def picture(jpeg: bytes, frame: Crowded, objects: Sequence[Mapping[str, Any]], c
     image = f'<image width="{width}" height="{height}" preserveAspectRatio="none" href="data:image/jpeg;base64,'
     parts = [f'{image}{b64encode(jpeg).decode()}"/>']
     for each in objects:
-        name, size = each["name"], max(width / 26, 6)
-        colour = f"k{classes.index(name) if name in classes else COLOURS}"
+        name = each["name"]
         left, top, wide, high = (each[key] or 0.0 for key in ("left", "top", "width", "height"))
         turn = math.degrees(each["rotation"] or 0.0)
         turned = f' transform="rotate({turn:.4g} {left + wide / 2:.4g} {top + high / 2:.4g})"' if turn else ""
         sure = f" {each['confidence']:.0%}" if each["confidence"] is not None else ""
         parts.append(
-            f'<g class="{colour}"><rect x="{left:.5g}" y="{top:.5g}" width="{wide:.5g}" height="{high:.5g}"{turned}>'
+            f'<rect class="{colour(name, classes)}" x="{left:.5g}" y="{top:.5g}" width="{wide:.5g}" height="{high:.5g}"{turned}>'
             f"<title>{text(name + sure)}</title></rect>"
-            f'<text x="{left:.5g}" y="{max(top - size / 4, size):.5g}" font-size="{size:.4g}">{text(name[:24])}</text></g>'
         )
     return f'<svg class="picture" viewBox="0 0 {width} {height}" role="img" aria-label="{text(label)}">{"".join(parts)}</svg>'

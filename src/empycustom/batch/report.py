@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import nlargest
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import empycustom
-from empycustom.batch.charts import COLOURS, bars, clock, histogram, number, picture, text, timeline
+from empycustom.batch.charts import COLOURS, bars, clock, colour, histogram, number, picture, text, timeline
 from empycustom.batch.results import DONE
 from empycustom.batch.statistics import MOST_TEXTS, Counts, Crowded, Numbers, Statistics, objects_on
 from empycustom.errors import EmPyCustomError
@@ -98,7 +99,7 @@ def _over_time(found: Statistics, classes: Sequence[str]) -> Iterator[str]:
     )
     yield timeline(found.in_order, classes, at)
     if len(names) > 1:
-        yield "<p>The same, by the time in the video: the mean of the videos that are so long.</p>"
+        yield "<p>The same by the time in the video: the mean of all videos that are that long.</p>"
         yield timeline(found.beginnings, classes, clock)
 
 
@@ -135,8 +136,10 @@ def _crowded(found: Statistics, classes: Sequence[str], decode: Decode) -> Itera
             shown = picture(decode(state["location"], frame), frame, objects[frame.key, frame.frame_num], classes, title)
         except EmPyCustomError as error:
             shown = f'<p class="missing">{text(error)}</p>'
-        caption = f'{text(title)}<span class="number">{number(frame.objects)} objects</span>'
-        yield f'<figure>{shown}<figcaption title="{text(state["video"])}">{caption}</figcaption></figure>'
+        counts = Counter(each["name"] for each in objects[frame.key, frame.frame_num]).most_common(COLOURS)
+        names = "".join(f'<li><i class="{colour(name, classes)}"></i>{text(name)} {count}</li>' for name, count in counts)
+        caption = f'<p title="{text(state["video"])}">{text(title)}</p><ul class="legend">{names}</ul>'
+        yield f"<figure>{shown}<figcaption>{caption}</figcaption></figure>"
     yield "</div>"
 
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from empycustom.batch.results import DONE, mark_of, states_in
+from empycustom.batch.journal import states_in
+from empycustom.batch.results import DONE, mark_of
 from empycustom.batch.tables import LINES, pyarrow
 from empycustom.batch.values import TABLES, Columns, rows_of
 from empycustom.errors import LaunchError
@@ -278,10 +279,9 @@ def _of_values(values: list[Any], kind: str) -> Any:
 
 
 def _unreadable(path: Path, error: Exception) -> LaunchError:
-    state = path.parents[1] / "state" / f"{path.stem}.json"
     reason = getattr(error, "strerror", None) or str(error)
     return LaunchError(
-        f"{path} cannot be read ({reason}). To write it anew, remove {state}, and start the same `empycustom batch` again."
+        f"{path} cannot be read ({reason}); remove it and start the same `empycustom batch` again, which plays that video anew."
     )
 
 
