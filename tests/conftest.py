@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["browser"]
+
 PACKAGE = Path(__file__).parents[1] / "src" / "empycustom"
 PLUGIN_PATH = PACKAGE / "gstreamer-1.0"
 TIMEOUT_S = 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from ray_helpers import environment, home_of_ray, started_ray
@@ -33,11 +34,17 @@ def videos(tmp_path, made):
 
 
 @pytest.fixture
-def batch(env_with, tmp_path):
-    """Run the command, and return how it ended; ``place`` is the working directory, ``env`` adds variables."""
+def batch(command):
+    """Run `empycustom batch`, and return how it ended; ``place`` is the working directory, ``env`` adds variables."""
+    return partial(command, "batch")
+
+
+@pytest.fixture
+def command(env_with, tmp_path):
+    """Run a command, and return how it ended; see ``batch``."""
 
     def run(*arguments, timeout=120, place=tmp_path, env=None, **more):
-        command = [sys.executable, "-m", "empycustom", "batch", *map(str, arguments)]
+        command = [sys.executable, "-m", "empycustom", *map(str, arguments)]
         given = {"env": {**env_with(), **(env or {})}, "cwd": place, **more}
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **given)
 

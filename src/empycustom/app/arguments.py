@@ -329,16 +329,15 @@ def _check_studio(parser: argparse.ArgumentParser, args: Any) -> None:
 
 
 def _add_batch(commands: Any) -> None:
-    short = "work on many recorded videos; the results are tables"
-    batch = _add(commands, "batch", short=short, text=recorded.TEXT, more=recorded.MORE)
+    batch = _add(commands, "batch", short=recorded.SHORT, text=recorded.TEXT, more=recorded.MORE)
     recorded.add_batch(batch, OPTIONS_HELP, EVERY_HELP)
     _add_log_level(batch)
     batch.check = recorded.check_recorded
 
 
 def _add_report(commands: Any) -> None:
-    short = "make a page for people about the results of `batch`"
-    recorded.add_report(_add(commands, "report", short=short, text=recorded.REPORT, more=recorded.REPORT_MORE))
+    report = _add(commands, "report", short=recorded.REPORT_SHORT, text=recorded.REPORT, more=recorded.REPORT_MORE)
+    recorded.add_report(report)
 
 
 def _add_schema(commands: Any) -> None:

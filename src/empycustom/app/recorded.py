@@ -9,6 +9,8 @@ from typing import Any
 from empycustom.app.options import AddLibrary, OfLibrary, at_least, refuse_others
 from empycustom.text import parse_duration
 
+SHORT = "work on many recorded videos; the results are tables"
+
 TEXT = """\
 Play recorded videos through libraries, several at once, and write tables: a row
 for each frame, a row for each object. A video that fails, or a library that ends
@@ -23,7 +25,8 @@ examples:
   duckdb -c "SELECT label, count(*) FROM 'results/objects/*.parquet' GROUP BY 1"
 """
 
-_RAY_HELP = "play on a cluster of Ray: at this address, or the one that runs, or one that Ray starts here"
+REPORT_SHORT = "make a page for people about the results of `batch`"
+
 REPORT = """\
 Write one page of HTML about the results of `batch`: totals, objects over time,
 a histogram of each value of the libraries, the frames with most objects, the
@@ -35,6 +38,7 @@ examples:
   empycustom report results/
   empycustom report results/ --out monday.html --pictures 0"""
 
+_RAY_HELP = "play on a cluster of Ray: at this address, or the one that runs, or one that Ray starts here"
 _FORMAT_HELP = "what is written: parquet (the default), or jsonl: documents, one a line"
 _TIMEOUT_HELP = "a video from which no frame comes for so long has failed; 0: no limit (the default)"
 

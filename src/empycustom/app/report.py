@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from empycustom.app.pictures import real
@@ -27,7 +28,7 @@ def main(args: Namespace) -> int:
     path = as_path(args.out).absolute() if args.out else folder / "report.html"
     if path.is_dir():
         raise LaunchError(f"--out {path} is a folder; name a file in it.")
-    found = statistics(folder, args.pictures)
+    found = statistics(folder, args.pictures, _watched)
     aside = path.with_name(f".{path.name}.tmp")
     try:
         with aside.open("w", encoding="utf-8", errors="backslashreplace") as file:
@@ -36,8 +37,17 @@ def main(args: Namespace) -> int:
     finally:
         aside.unlink(missing_ok=True)
     shown = args.out or as_text(as_path(args.results) / path.name)
-    show(f"{for_people(shown)} is written: {len(found.videos)} videos")
+    count = len(found.videos)
+    show(f"{for_people(shown)} is written: {count} video{'' if count == 1 else 's'}")
     return DONE
+
+
+def _watched(keys: Collection[str]) -> Iterable[str]:
+    """Return what shows on a terminal how many are read."""
+    from tqdm import tqdm
+
+    watched: Iterable[str] = tqdm(keys, unit="video", desc="reading", leave=False, disable=None)
+    return watched
 
 
 def _decoded(location: str, frame: Crowded) -> bytes:

@@ -60,9 +60,9 @@ def timeline(timeline: Timeline, classes: Sequence[str], at: Callable[[float], s
         paths.append(f'<path class="k{min(index, COLOURS)}" d="{_steps(lower / top, (lower + row) / top)}"/>')
         lower = lower + row
     for place in range(bins):
-        values = ", ".join(f"{name} {number(row[place])}" for name, row in means.items() if row[place]) or "no objects"
-        where = at((place + 0.5) * timeline.span_s / bins)
-        title = f"{where}: {values} a frame" if frames[place] else f"{where}: no frames"
+        values = [f"{name} {number(row[place])}" for name, row in means.items() if row[place]]
+        what = f"{', '.join(values)} a frame" if values else "no objects" if frames[place] else "no frames"
+        title = f"{at((place + 0.5) * timeline.span_s / bins)}: {what}"
         paths.append(f'<rect class="hover" x="{place}" width="1" height="100"><title>{text(title)}</title></rect>')
     label = "objects on a frame, over time, by class"
     ticks = [clock(timeline.span_s * part / 4, exact=timeline.span_s < _SHORT_S) for part in range(5)]

@@ -130,7 +130,7 @@ def _crowded(found: Statistics, classes: Sequence[str], decode: Decode) -> Itera
     yield '<div class="pictures">'
     for frame in found.crowded:
         state = found.videos[frame.key]
-        when = clock(frame.time) if frame.time == frame.time else f"frame {frame.frame_num}"
+        when = clock(frame.time) if frame.time > 0 or not frame.frame_num else f"frame {frame.frame_num}"
         title = f"{_last(state['video'])}, {when}"
         try:
             shown = picture(decode(state["location"], frame), frame, objects[frame.key, frame.frame_num], classes, title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nlargest
 from pathlib import Path
@@ -24,6 +24,7 @@ SAMPLE = 20_000  # values of a column that are kept
 MOST_TEXTS = 10_000  # different texts of a column that are counted
 _MOST_CLASSES = 500  # that have their own timeline
 _ROWS = 16_384
+_IN_PARTS: dict[str, Any] = {"buffer_size": 1 << 16, "pre_buffer": False}  # by default pyarrow reads a file's columns at once
 _WINDOW_S, _OF_A_VIDEO = 10.0, 3  # the frames with most objects: one of each window, so many of a video
 _READ = {"frames": ("frame_num", "time", "width", "height", "objects"), "objects": ("time", "class_id", "label", "confidence")}
 
@@ -82,7 +83,7 @@ class Timeline:
         self.classes: dict[str, Any] = {}
 
     def _bins(self, times: Any) -> Any:
-        return np.clip(times / (self.span_s or 1.0) * BINS, 0, BINS - 1).astype(int)
+        return np.clip(times / (self.span_s or 1.0) * BINS + 1e-6, 0, BINS - 1).astype(int)
 
     def add_frames(self, times: Any) -> None:
         """Add frames at these times; NaN: none."""
@@ -141,8 +142,11 @@ class Statistics:
         return {key: state for key, state in self.videos.items() if state["state"] == DONE}
 
 
-def statistics(folder: Path, most_crowded: int) -> Statistics:
-    """Read a data set. Raises LaunchError where it is none, or a file of it cannot be read."""
+def statistics(folder: Path, most_crowded: int, watched: Callable[[Collection[str]], Iterable[str]] = iter) -> Statistics:
+    """Read a data set. Raises LaunchError where it is none, or a file of it cannot be read.
+
+    ``watched`` gets the keys of the videos that are read, and returns them one by one.
+    """
     mark = mark_of(folder, "")
     if mark is None:
         raise LaunchError(f"{folder} has no results of `empycustom batch`; give the folder that was its --out.")
@@ -151,7 +155,7 @@ def statistics(folder: Path, most_crowded: int) -> Statistics:
     timelines = Timeline(sum(lengths.values())), Timeline(max(lengths.values(), default=0.0))
     found, begin = Statistics(folder, mark, videos, *timelines), 0.0
     own = {table: Columns(fixed) for table, fixed in TABLES.items()} if found.has_lines else None
-    for key, length in lengths.items():
+    for key in watched(lengths):
         found.begins[key] = begin
         best: dict[float, Crowded] = {}
         for table, columns in _rows(folder, key, own):
@@ -160,7 +164,7 @@ def statistics(folder: Path, most_crowded: int) -> Statistics:
                 _add_crowded(best, key, columns)
         chosen = nlargest(_OF_A_VIDEO, best.values(), key=lambda each: each.objects)
         found.crowded = nlargest(most_crowded, [*found.crowded, *chosen], key=lambda each: each.objects)
-        begin += length
+        begin += lengths[key]
     return found
 
 
@@ -203,8 +207,9 @@ def _named(labels: Texts, class_ids: Any) -> Texts:
 
 def _add_crowded(best: dict[float, Crowded], key: str, columns: Mapping[str, Any]) -> None:
     """Keep the first frame with most objects of each window."""
-    times, objects = columns["time"], columns["objects"]
-    windows = np.where(np.isfinite(times), times, columns["frame_num"] / 25) // _WINDOW_S
+    times, objects, numbers = columns["time"], columns["objects"], columns["frame_num"]
+    has_time = np.isfinite(times) & ((times > 0) | (numbers == 0))  # pictures of a folder have none, or 0 each
+    windows = np.where(has_time, times, numbers / 25) // _WINDOW_S
     for window in np.unique(windows[objects > 0]).tolist():
         rows = np.flatnonzero(windows == window)
         row = rows[np.argmax(objects[rows])]
@@ -231,7 +236,7 @@ def _rows(folder: Path, key: str, own: dict[str, Columns] | None) -> Iterator[tu
 def _of_parquet(path: Path, table: str) -> Iterator[dict[str, Any]]:
     arrow, parquet = pyarrow()
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, **_IN_PARTS) as file:
             names = [name for name in file.schema_arrow.names if name in _READ[table] or name not in TABLES[table]]
             for batch in file.iter_batches(_ROWS, columns=names):
                 yield {name: _column(arrow, column) for name, column in zip(names, batch.columns, strict=True)}
@@ -308,7 +313,7 @@ def objects_on(found: Statistics) -> dict[tuple[str, int], list[dict[str, Any]]]
 
 def _boxes(folder: Path, key: str, numbers: list[int]) -> Iterator[dict[str, Any]]:
     arrow, parquet = pyarrow()
-    with parquet.ParquetFile(folder / "objects" / f"{key}.parquet") as file:
+    with parquet.ParquetFile(folder / "objects" / f"{key}.parquet", **_IN_PARTS) as file:
         for batch in file.iter_batches(_ROWS, columns=list(_BOXES)):
             there = np.isin(batch.column("frame_num").to_numpy(), numbers)
             yield from batch.take(arrow.array(np.flatnonzero(there))).to_pylist()
