@@ -268,10 +268,9 @@ def rows_of(folder, objects):
         columns = {**{field.name: pyarrow.nulls(count, field.type) for field in wanted}, **columns}
         files[name] = folder / name / ".video.parquet.tmp"
         parquet.write_table(pyarrow.table(columns, schema=wanted), files[name], row_group_size=AT_ONCE)
-    seconds = frames[-1] / 25
-    results.take(
-        Outcome(task, len(frames), objects, int(seconds * 1e9), 60.0, files=files, columns={"objects": {"area": "double"}})
-    )
+    outcome = Outcome(task, frames=len(frames), objects=objects, duration_ns=int(frames[-1]) * 40_000_000, seconds=60.0)
+    outcome.files, outcome.columns = files, {"objects": {"area": "double"}}
+    results.take(outcome)
     results.commit()
     results.close()
 
