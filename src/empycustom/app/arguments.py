@@ -341,14 +341,8 @@ def _add_report(commands: Any) -> None:
 
 
 def _add_schema(commands: Any) -> None:
-    schema = _add(
-        commands,
-        "schema",
-        short="print the JSON Schema of the stream configuration",
-        text=SCHEMA,
-        more=SCHEMA_MORE,
-        target="commands:schema",
-    )
+    short = "print the JSON Schema of the stream configuration"
+    schema = _add(commands, "schema", short=short, text=SCHEMA, more=SCHEMA_MORE, target="commands:schema")
     which = schema.add_mutually_exclusive_group()
     which.add_argument("--document", action="store_true", help="of the documents that `run` and the element aimeta write")
     which.add_argument(
@@ -386,14 +380,8 @@ def _add_new(commands: Any) -> None:
 
 
 def _add_plugin_path(commands: Any) -> None:
-    _add(
-        commands,
-        "plugin-path",
-        short="print the folder for GST_PLUGIN_PATH",
-        text=PATH,
-        more=PATH_MORE,
-        target="commands:print_plugin_path",
-    )
+    short, target = "print the folder for GST_PLUGIN_PATH", "commands:print_plugin_path"
+    _add(commands, "plugin-path", short=short, text=PATH, more=PATH_MORE, target=target)
 
 
 def _add_doctor(commands: Any) -> None:
