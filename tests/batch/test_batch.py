@@ -203,3 +203,21 @@ def test_an_out_folder_of_something_else_is_refused_as_it_is(batch, library, vid
         assert message in ended.stderr
         assert file.read_text() == content
         assert not name or [*out.iterdir()] == [file]
+
+
+def test_modules_of_gvapython_work_on_videos_too(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    module = library(
+        "class Finds:\n"
+        "    def __init__(self, label):\n"
+        "        self.label = label\n"
+        "    def process_frame(self, frame):\n"
+        "        frame.add_region(1, 2, 3, 4, self.label, 0.5)\n"
+        "        return True\n"
+    )
+    folder = videos(2)
+    ended = batch(folder, "--lib", module, "--class", "Finds", "--kwarg", '{"label": "car"}', "--out", out)
+    assert ended.returncode == 0, ended.stderr
+    assert rows(f"SELECT label, count(*) FROM '{out}/objects/*.parquet' GROUP BY 1") == [("car", 20)]
+    ended = batch(folder, "--lib", module, "--class", "Finds", "--kwarg", '{"label": "bus"}', "--out", out)
+    assert (ended.returncode, "the options of" in ended.stderr) == (1, True)

@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import Any
 
+from empycustom.app.calling import add_called_of_library
 from empycustom.app.options import AddLibrary, OfLibrary, at_least, refuse_others
 from empycustom.text import parse_duration
 
@@ -52,6 +53,7 @@ def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{options_help}; for the --lib before it")
     add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=every_help)
+    add_called_of_library(batch)
     add("--out", required=True, metavar="FOLDER", help="the folder of the results; started again, it goes on with what is left")
     add("--format", choices=("parquet", "jsonl"), default="parquet", metavar="NAME", help=_FORMAT_HELP)
     add("--jobs", type=at_least(1, maximum=1024), metavar="N", help="play so many videos at once (default: as many as cores)")

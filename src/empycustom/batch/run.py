@@ -12,6 +12,8 @@ from empycustom.batch import Executor, Outcome, Progress, Task, Work
 from empycustom.batch.pieces import Pieces
 from empycustom.batch.results import DONE, FAILED, Results
 from empycustom.batch.tables import reason
+from empycustom.buffers.callback import VIEWS
+from empycustom.elements.limits import called
 from empycustom.errors import LaunchError
 from empycustom.library.callbacks import Library
 
@@ -140,7 +142,7 @@ def fingerprint(work: Work) -> dict[str, Any]:
     """
     libraries = []
     for stage in work.stages:
-        library = Library.open(stage["path"], **called(stage))
+        library = open_library(stage)
         try:
             sources = library.all_sources()
             files = {_short(path, stage["path"]): hashlib.sha256(source).hexdigest() for path, source in sources.items()}
@@ -154,11 +156,10 @@ def fingerprint(work: Work) -> dict[str, Any]:
 _INDIFFERENT = ("workers", "pace", "call-timeout", "reload")  # the same results come of it
 
 
-def called(stage: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the library of a stage is called: the arguments of :meth:`Library.open`."""
-    from empycustom.buffers.callback import VIEWS
-
-    return {"in_place": stage["in_place"], "views": VIEWS}
+def open_library(stage: Mapping[str, Any]) -> Library:
+    """Load the library of a stage, as the element does. Raises LibraryError."""
+    values = {**stage["properties"], "in-place": stage["in_place"]}
+    return Library.open(stage["path"], **called(values), views=VIEWS)
 
 
 def _short(path: str, library: str) -> str:
@@ -170,7 +171,7 @@ def _short(path: str, library: str) -> str:
 def check_stateful(work: Work, why: str) -> None:
     """Raise LaunchError where a library declares that it needs all frames in their order."""
     for stage in work.stages:
-        library = Library.open(stage["path"], **called(stage))
+        library = open_library(stage)
         try:
             is_stateful = library.stateful
         finally:
