@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -34,6 +35,7 @@ _HOST_PORT = re.compile(r"(?:ray://)?\[?([^/\]]+)\]?:(\d+)")
 def ray_module() -> Any:
     """Return the module ray, which then sends no usage statistics. Raises EmPyCustomError with what to install."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_COLOR_PREFIX", "1" if sys.stderr.isatty() else "0")
     try:
         return import_module("ray")
     except ImportError as error:
@@ -87,6 +89,12 @@ class Cluster:
         where = self.ray.get_runtime_context().gcs_address
         return f"Ray at {where}: {count} node{'' if count == 1 else 's'}, {self.room()} videos at once"
 
+    def start_here(self, kind: type) -> Any:
+        """Return an actor on this machine, which takes no CPU from videos, and is started again when it ends."""
+        here = self.ray.get_runtime_context().get_node_id()
+        only = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(here, soft=False)
+        return self.ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=only)(kind).remote()
+
     def close(self) -> None:
         """Leave it; one that was started here ends. What is played for us ends in both cases."""
         self.ray.shutdown()
@@ -100,7 +108,7 @@ class RayExecutor:
         cpus, gpus = cluster.needs["CPU"], cluster.needs["GPU"]
         self._play = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=_RETRIES)(play_task)
         self._given = empycustom.__version__, self._ray.put(cluster.shipment), timeout_s
-        self._board = self._ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Board).remote()
+        self._board = cluster.start_here(Board)
         self._under_way: dict[Any, Task] = {}
         self._asked: Any = None
         self._last_asked = self._last_counted = time.monotonic()
@@ -131,12 +139,14 @@ class RayExecutor:
         return outcome
 
     def _progress(self) -> Iterator[Progress]:
-        """Yield how far tasks are, without waiting for it."""
+        """Yield how far tasks are, without waiting for it. Raises LaunchError where Ray cannot run our code on this machine."""
         if self._asked and self._ray.wait([self._asked], timeout=0)[0]:
-            for progress in self._ray.get(self._asked):
-                if progress.task in self._under_way.values():
-                    yield progress
-            self._asked = None
+            asked, self._asked = self._asked, None
+            try:
+                latest = self._ray.get(asked)
+            except self._ray.exceptions.RayError as error:
+                raise LaunchError(_unusable(error)) from error
+            yield from (progress for progress in latest if progress.task in self._under_way.values())
         now = time.monotonic()
         if self._asked is None and now - self._last_asked > _ASK_EVERY_S:
             self._asked, self._last_asked = self._board.take.remote(), now
@@ -149,12 +159,19 @@ class RayExecutor:
 
 def _lost(task: Task, error: Any) -> Outcome:
     """Return the outcome of a task that Ray has given up."""
-    names = {each.__name__ for each in type(error).__mro__}
+    if {each.__name__ for each in type(error).__mro__} & {*_LOST}:
+        first, _, more = str(error).strip().partition("\n")
+        return Outcome(task, error=f"Ray has given it up after {_RETRIES + 1} tries: {first}", details=more)
+    return Outcome(task, error=_unusable(error).removesuffix("."), details=str(error).strip(), is_fatal=True)
+
+
+def _unusable(error: Any) -> str:
+    """Return why Ray cannot run our code."""
     cause = getattr(error, "cause", None)
-    text = str(cause if isinstance(cause, EmPyCustomError) else error).strip()
-    if names & {*_LOST}:
-        return Outcome(task, error=f"Ray has given it up after {_RETRIES + 1} tries: {text.partition(chr(10))[0]}", details=text)
-    return Outcome(task, error=f"Ray cannot play on its nodes: {text.splitlines()[-1]}", details=text, is_fatal=True)
+    if isinstance(cause, EmPyCustomError):
+        return str(cause)
+    reason = str(error).strip().splitlines()[-1]
+    return f"Ray cannot play on its nodes: {reason}. Each needs empycustom {empycustom.__version__} in the Python that runs Ray."
 
 
 def _fits(has: Mapping[str, float], needs: Mapping[str, float]) -> int:
