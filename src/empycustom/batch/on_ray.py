@@ -59,8 +59,10 @@ class Cluster:
             try:
                 self.ray.init(address, runtime_env={"working_dir": folder}, include_dashboard=False, logging_level="ERROR")
             except Exception as error:  # Ray raises errors of many classes
-                reason = str(error).strip().partition("\n")[0]
-                raise LaunchError(f"--ray: Ray cannot be used: {reason or type(error).__name__}") from error
+                reason = str(error).strip().partition("\n")[0].rstrip(".")
+                raise LaunchError(
+                    f"--ray: Ray cannot be used: {reason or type(error).__name__}; its messages are above."
+                ) from error
         self._check_needs()
 
     def _nodes(self) -> list[Mapping[str, Any]]:
