@@ -16,6 +16,7 @@ from empycustom.batch.local import LocalExecutor
 from empycustom.batch.on_ray import Cluster, RayExecutor, ray_module
 from empycustom.batch.pieces import Pieces
 from empycustom.batch.progress import Display
+from empycustom.batch.remote import is_remote
 from empycustom.batch.results import DONE as HAS_DONE
 from empycustom.batch.results import FAILED as HAS_FAILED
 from empycustom.batch.results import Results, states_before
@@ -74,6 +75,10 @@ def _plain(stage: Stage) -> dict[str, object]:
     return {"path": stage.properties["custom-lib"], "in_place": stage.properties["in-place"], "properties": others}
 
 
+def _length(location: str) -> tuple[int, str]:
+    return (0, "it is played from a copy") if is_remote(location) else length_of(location)
+
+
 def _warn_of_every(work: Work, segment: str) -> None:
     """Warn that a library does not get the frames that it would get of whole videos."""
     for stage in work.stages:
@@ -104,7 +109,7 @@ def _videos(count: int) -> str:
 
 def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, cluster: Cluster | None) -> int:
     left = left_of(tasks, results.states(), retry_failed=args.retry_failed)
-    pieces = Pieces(results, args.segment and args.segment.ns, length_of, lambda text: print_error(text, kind="warning"))
+    pieces = Pieces(results, args.segment and args.segment.ns, _length, lambda text: print_error(text, kind="warning"))
     display, interrupts, began = Display(quiet=args.quiet), Interrupts(), time.monotonic()
     if cluster:
         executor: Executor = RayExecutor(cluster, results.columns, args.timeout)

@@ -22,6 +22,8 @@ MORE = """\
 examples:
   empycustom batch archive/ --lib detect.py --lib measure.py --out results/
   empycustom batch @list.txt --lib detect.py --out results/ --jobs 8
+  empycustom batch s3://bucket/2026/ --lib detect.py --out results/
+  empycustom batch long.mp4 --lib detect.py --out results/ --segment 60s
   empycustom batch /mnt/archive --lib detect.py --out results/ --ray 10.0.0.5:6379
   duckdb -c "SELECT label, count(*) FROM 'results/objects/*.parquet' GROUP BY 1"
 """
@@ -49,7 +51,7 @@ _SEGMENT_HELP = "work on pieces of long videos side by side, each so long: secon
 def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str) -> None:
     """Add the arguments."""
     add = batch.add_argument
-    add("source", nargs="+", metavar="SOURCE", help="files, folders, globs, URIs, or @list.txt, one of them a line")
+    add("source", nargs="+", metavar="SOURCE", help="files, folders, globs, URLs, or @list.txt, one of them a line")
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{options_help}; for the --lib before it")
     add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=every_help)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from empycustom.batch import Outcome, Progress, Task, Work
 from empycustom.batch.process import Process
+from empycustom.batch.remote import copy_of, remove
 
 _SOON_S = 0.005
 _ENDS_S = 5.0
@@ -34,7 +35,8 @@ class LocalExecutor:
         stderr: int | None = None,
     ) -> None:
         self.slots, self._setup = jobs, {"work": asdict(work), "folder": str(folder)}
-        self._known, self._timeout_s, self._stderr = known, timeout_s, stderr
+        self._folder, self._known = folder, known
+        self._timeout_s, self._stderr = timeout_s, stderr
         self._waiting: deque[Task] = deque()
         self._processes: list[Process] = []
         self._selector = selectors.DefaultSelector()
@@ -63,7 +65,9 @@ class LocalExecutor:
             process: Process = key.data
             yield from process.read()
         for process in [*self._processes]:
-            yield from process.look()
+            for event in process.look():
+                remove(copy_of(event.task, self._folder))  # it has ended before it could
+                yield event
             if (process.is_silent or process.is_gone) and process.answers in self._selector.get_map():
                 self._selector.unregister(process.answers)
             if process.is_gone:

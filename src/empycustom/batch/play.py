@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from empycustom.batch import Outcome, Progress, Task, Work
+from empycustom.batch.remote import copied, is_remote
 from empycustom.batch.tables import Tables, reason, tables_of
 from empycustom.config.streams import Configuration, Stream, library_stage, plain_stream
 from empycustom.elements import add_elements
@@ -69,7 +71,11 @@ def play(
     except OSError as error:
         return _failed(outcome, error, folder)
     try:
-        _play(work, task, tables, outcome, report)
+        if is_remote(task.location):
+            with copied(task, folder) as place:
+                _play(work, task, place, tables, outcome, report)
+        else:
+            _play(work, task, task.location, tables, outcome, report)
     except EmPyCustomError as error:
         outcome.error, outcome.details = error.reported, error.details
     except OSError as error:
@@ -84,17 +90,18 @@ def play(
     return outcome
 
 
-def _play(work: Work, task: Task, tables: Tables, outcome: Outcome, report: Callable[[Progress], None]) -> None:
-    """Play, and write what happens into the outcome. Raises EmPyCustomError, and OSError where rows cannot be written."""
+def _play(work: Work, task: Task, place: str, tables: Tables, outcome: Outcome, report: Callable[[Progress], None]) -> None:
+    """Play what is at a place, and write what happens into the outcome. Raises EmPyCustomError; OSError: there is no room."""
     stages = [library_stage(stage["path"], in_place=stage["in_place"], **stage["properties"]) for stage in work.stages]
     errors: list[tuple[str, str]] = []
 
     def notify(_stream: Stream, kind: str, text: str, details: str) -> None:
         if kind == "error":
-            errors.append((text, details))
+            errors.append((text.replace(place, task.name), details.replace(place, task.name)))
 
     writer = _Writer(tables)
-    configuration = Configuration(None, (plain_stream([task.location], stages, pixels=work.format),))
+    stream = plain_stream([place], stages, pixels=work.format)
+    configuration = Configuration(None, (replace(stream, name="" if place == task.location else task.name),))
     session = Session(configuration, PlayOptions(part=_part(task)), lambda _session: writer, notify=notify)
     (branch,) = session.branches
     began = last = time.monotonic()

@@ -16,9 +16,11 @@ from typing import Any
 import empycustom
 from empycustom.batch import Outcome, Task
 from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, states_in
+from empycustom.batch.remote import COPIES, remove
 from empycustom.batch.tables import ASIDE, BEFORE, moved, names, pyarrow, reason, rewritten, schema, sync
 from empycustom.batch.values import TABLES, fitted, json_of
 from empycustom.errors import LaunchError
+from empycustom.text import as_native, visible, without_password
 
 MARK = "batch.json"
 DONE, FAILED = "done", "failed"
@@ -96,6 +98,7 @@ class Results:
 
     def _tidy(self) -> set[str]:
         """Remove what was under way when a batch ended; return the videos whose files are not as they were written."""
+        remove(self.folder / COPIES)
         states = self.states()
         done = {key: state.get("bytes", {}) for key, state in states.items() if state.get("state") == DONE}
         lost = set[str]()
@@ -116,7 +119,7 @@ class Results:
     def take(self, outcome: Outcome) -> None:
         """Make a video that is complete, or has failed, a part of the data set, with the next :meth:`commit`. Raises OSError."""
         task = outcome.task
-        state: dict[str, Any] = {"video": task.name, "location": task.location, "state": FAILED if outcome.error else DONE}
+        state: dict[str, Any] = {"video": task.name, "location": _kept(task.location), "state": FAILED if outcome.error else DONE}
         state |= {key: getattr(outcome, key) for key in ("frames", "objects", "duration_ns", "seconds", "error", "details")}
         if not outcome.error:
             state["bytes"] = {
@@ -175,6 +178,13 @@ class Results:
         content = arrow.BufferOutputStream()
         parquet.write_table(table, content, compression="zstd")
         replace(self.overview, content.getvalue())
+
+
+def _kept(location: str) -> str:
+    """Return a location without secrets; a name that is not UTF-8 as a URI, which is text everywhere."""
+    if "://" in location:
+        return without_password(location)
+    return location if location == visible(location) else Path(as_native(location)).as_uri()
 
 
 def mark_of(folder: Path, option: str = "--out ") -> dict[str, Any] | None:

@@ -5,54 +5,72 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from empycustom.batch import Task
+from empycustom.batch.remote import find, is_remote
 from empycustom.errors import LaunchError
 from empycustom.session.playlist import expand, is_picture, is_played
 from empycustom.session.sources import is_file
-from empycustom.text import as_path, as_text
+from empycustom.text import as_path, as_text, visible, without_password
 
-_LONGEST = 80  # characters of a name in the name of a file
-_PLAYED = ("file", "http", "https", "rtsp", "rtsps")  # schemes that GStreamer reads itself
+_LONGEST = 100  # bytes of a name in the name of a file
 
 
 def find_videos(sources: Iterable[str], warn: Callable[[str], None]) -> list[Task]:
     """Return a task for each video, in the order of the sources, each once. Raises LaunchError.
 
-    A source is a file, a folder, a glob, a URI, or ``@list.txt``, a file with one of these a line. Of a folder all videos are
-    meant, in its folders, too; a folder of pictures is one video.
+    A source is a file, a folder, a glob, a URI, a URL that fsspec reads, or ``@list.txt``, a file with one of these a line. Of a
+    folder all videos are meant, in its folders, too; a folder of pictures is one video.
     """
     found: dict[str, Task] = {}
     named = list(sources)
     for source in named:
-        for location in _listed(source):
-            for each in _videos_at(location, warn, is_typed=location == source):
-                found.setdefault(each, _task(each))
+        for location, where in _listed(source):
+            with _placed(where):
+                for each in _videos_at(location, warn, is_typed=not where):
+                    found.setdefault(each, _task(each))
     if not found:
-        raise LaunchError(f"There is no video in {', '.join(named)}.")
+        raise LaunchError(f"There is no video in {', '.join(map(without_password, named))}.")
     return [*found.values()]
 
 
-def _listed(source: str) -> Iterator[str]:
+def _listed(source: str) -> Iterator[tuple[str, str]]:
+    """Yield the sources that one stands for, each with where it is named, ``""``: on the command line."""
     if not source.startswith("@"):
-        yield source
+        yield source, ""
         return
     try:
-        lines = as_path(source[1:]).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        content = as_path(source[1:]).read_bytes()
+        if b"\0" in content or content.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
+            raise ValueError("it is not a text in UTF-8")
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise LaunchError(f"{source}: the list cannot be read ({reason}); give a text file with one source a line.") from error
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
+    for number, line in enumerate(content.decode("utf-8-sig", "surrogateescape").split("\n"), 1):
+        text, where = line.strip(), f"{source}, line {number}: "
         if text.startswith("@"):
-            raise LaunchError(f"{source}, line {number}: {text} is a list itself; name it on the command line.")
+            raise LaunchError(f"{where}{text} is a list itself; name it on the command line.")
         if text and not text.startswith("#"):
-            yield text
+            yield text, where
+
+
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Let an error begin with where its source is named."""
+    try:
+        yield
+    except LaunchError as error:
+        raise LaunchError(f"{where}{error}") from error
 
 
 def _videos_at(location: str, warn: Callable[[str], None], *, is_typed: bool) -> Iterator[str]:
+    if is_remote(location):
+        yield from find(location, is_typed=is_typed)
+        return
     if "://" in location:
         yield location
         return
@@ -68,7 +86,8 @@ def _videos_at(location: str, warn: Callable[[str], None], *, is_typed: bool) ->
     yield from (os.path.abspath(as_path(name)) for name in names)
 
 
-def _in_folder(folder: Path, warn: Callable[[str], None]) -> Iterator[str]:
+def _in_folder(folder: Path, warn: Callable[[str], None], above: tuple[str, ...] = ()) -> Iterator[str]:
+    above = (*above, os.path.realpath(folder))
     inside = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
     folders, files = [each for each in inside if each.is_dir()], [each for each in inside if not each.is_dir()]
     names = expand(as_text(folder), warn) if any(map(is_played, map(as_text, files))) or not folders else []
@@ -77,13 +96,16 @@ def _in_folder(folder: Path, warn: Callable[[str], None]) -> Iterator[str]:
     else:
         yield from map(os.path.abspath, map(as_path, names))
     for each in folders:
-        if any(is_played(name) for _, _, found in os.walk(each) for name in found):
-            yield from _in_folder(each, warn)
+        is_loop = os.path.realpath(each) in above
+        if not is_loop and any(is_played(name) for _, _, found in os.walk(each) for name in found):
+            yield from _in_folder(each, warn, above)
 
 
 def _task(location: str) -> Task:
     """Return the task of a video; its key is its name and a short hash of where it is, so that no two have the same."""
-    name = location.rstrip("/").rpartition("/")[2] or location
-    readable = re.sub(r"[^\w.-]+", "_", name.rpartition(".")[0] or name)[:_LONGEST]
-    short = hashlib.sha256(os.fsencode(location)).hexdigest()[:8]
-    return Task(location, f"{readable}-{short}", location)
+    shown = without_password(location) if "://" in location else visible(location)
+    last = shown.partition("::")[0].partition("?")[0] if "://" in location else shown
+    last = last.rstrip("/").rpartition("/")[2] or last
+    readable = re.sub(r"[^\w.-]+", "_", last.rpartition(".")[0] or last).encode()[:_LONGEST].decode(errors="ignore")
+    short = hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return Task(shown, f"{readable}-{short}", location)
