@@ -143,10 +143,25 @@ WINDOWS = {"DISPLAY": ("xvimagesink", "ximagesink", "glimagesink"), "WAYLAND_DIS
 
 
 _DEEPSTREAM = re.compile(r"nv\w+")
+_LIBRARY = "put empycustom custom-lib=empycustom.libs.{} in its place"
+_DOCUMENTS = "put aimeta format=gva in the place of gvametaconvert and gvametapublish"
+# What takes the place of elements of other projects.
+_OURS = {
+    "emcustom": "put empycustom in its place",
+    "gvadetect": _LIBRARY.format("detect"),
+    "gvaclassify": _LIBRARY.format("classify"),
+    "gvatrack": _LIBRARY.format("track"),
+    "gvawatermark": _LIBRARY.format("draw"),
+    "gvafpscounter": "put perf in its place",
+    "gvametaconvert": _DOCUMENTS,
+    "gvametapublish": _DOCUMENTS,
+}
 
 
 def how_to_get_any(factory: str) -> str:
-    """Return how to install an element: apt is queried for one that is not in the table, which takes a second the first time."""
+    """Return how to install an element, or what takes its place. For one in no table apt is queried, a second the first time."""
+    if factory in _OURS:
+        return _OURS[factory]
     if factory not in PACKAGES:
         if package := _packages_in_apt().get(factory):
             return f"install it with: apt install {package}"

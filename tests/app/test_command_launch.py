@@ -87,6 +87,7 @@ def test_a_single_element_is_a_pipeline_too(cli):
     ("description", "complaint"),
     [
         ("nosuch ! fakesink", 'no element "nosuch"; check its spelling'),
+        ("emcustom ! fakesink", 'no element "emcustom"; check its spelling, or put empycustom in its place.'),
         ("fakesrc nosuch=1 ! fakesink", 'no property "nosuch" in element "fakesrc"; `gst-inspect-1.0 fakesrc`'),
         ("fakesrc num-buffers=x ! fakesink", 'could not set property "num-buffers" in element "fakesrc" to "x".'),
         ("videotestsrc ! audioconvert ! fakesink", "could not link videotestsrc0 to audioconvert0; their formats"),

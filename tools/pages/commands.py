@@ -66,9 +66,20 @@ def _text(text: str) -> Iterator[str]:
         if not indented:
             yield re.sub(r"(^|\n\n)[a-z]", lambda found: found[0].upper(), _marked(part)) + "\n"
         elif any(len(row) == 2 and row[0] for row in rows):
-            yield "\n".join(f"- `{row[0]}`" + "".join(f": {_marked(cell)}" for cell in row[1:]) for row in rows) + "\n"
+            yield "".join(f"- `{row[0]}`" + "".join(f": {_marked(cell)}" for cell in row[1:]) + "\n" for row in _joined(rows))
         else:
             yield f"<!-- shown -->\n```sh\n{part}\n```\n"
+
+
+def _joined(rows: list[list[str]]) -> list[list[str]]:
+    """Return the rows of two columns; a line with nothing in the first one goes on with the row before."""
+    joined: list[list[str]] = []
+    for row in rows:
+        if row[0]:
+            joined.append(row)
+        else:
+            joined[-1][-1] += f" {row[-1]}"
+    return joined
 
 
 def _marked(text: str) -> str:

@@ -90,6 +90,6 @@ _FAILURES = {
 def _refused(function: Any, name: str, path: str, returned: Any) -> Refused:
     """Return the error about a value that ends the stream, or has no meaning."""
     failure = _FAILURES.get(returned) if isinstance(returned, int) else None
-    shown = f"Gst.FlowReturn.{failure}" if failure else kind_of(returned)
+    shown = f"Gst.FlowReturn.{failure}" if failure else "None" if returned is None else kind_of(returned)
     advice = "" if failure else "; return Gst.FlowReturn.OK"
     return Refused(CallbackOutputError.at(path, line_of(function), f"{name} returned {shown}", advice, callback=name))
