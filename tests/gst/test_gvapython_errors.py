@@ -90,6 +90,36 @@ ERRORS = {
         "",
         ":4: process_frame raised AttributeError: 'VideoFrame' object has no attribute 'rect' at frame 1 (0:00:00.033)",
     ),
+    "async def": (
+        "\nasync def process_frame(frame):\n    return True\n",
+        "",
+        ":2: process_frame is a coroutine (async def); define process_frame(frame), which returns its result",
+    ),
+    "async def in a class": (
+        "class Counter:\n    async def process_frame(self, frame):\n        return True\n",
+        "class=Counter",
+        ":2: process_frame is a coroutine (async def); define process_frame(self, frame), which returns its result",
+    ),
+    "generator": (
+        "def process_frame(frame):\n    yield True\n",
+        "",
+        ":1: process_frame is a generator (it contains yield); define process_frame(frame), which returns its result",
+    ),
+    "NaN": (
+        "def process_frame(frame):\n    frame.add_region(0, float('nan'), 2, 2)\n    return True\n",
+        "",
+        ":2: process_frame raised ValueError: add_region gets NaN as y, which is no number; leave such a region out at frame 0",
+    ),
+    "label": (
+        "def process_frame(frame):\n    frame.add_region(0, 0, 2, 2, label=7)\n    return True\n",
+        "",
+        ":2: process_frame raised TypeError: add_region gets a int as label, which is a text; write label=str(label) at frame 0",
+    ),
+    "name of a tensor": (
+        "def process_frame(frame):\n    frame.add_tensor().set_name(7)\n    return True\n",
+        "",
+        ":2: process_frame raised TypeError: the name of a tensor is a text, not a int; write set_name(str(name)) at frame 0",
+    ),
     "SystemExit": (
         "import sys\ndef process_frame(frame):\n    sys.exit(7)\n",
         "",
@@ -103,6 +133,7 @@ WARNINGS = {
         "kwarg is set, but not used: it is for the arguments of a class; set class as well",
     ),
     "arg without class": (FUNCTION, "arg=1", "arg is set, but not used: it is for the arguments of a class; set class as well"),
+    "finalize-function": (FUNCTION, "finalize-function=end", "finalize-function is set, but not used: it is for hailopython"),
     "class for a library of ours": (
         "def process_ip(b, m, o):\n    pass\n",
         "dialect=empycustom class=Counter",

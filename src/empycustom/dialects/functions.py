@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from empycustom.errors import CallbackMissingError, CallbackSignatureError
-from empycustom.library.dialects import line_of
+from empycustom.library.dialects import line_of, problem_of
 from empycustom.text import suggestion
 
 
@@ -45,9 +45,9 @@ def line_of_class(made: type) -> int | None:
 
 def check(function: Any, path: str, name: str, arguments: str) -> None:
     """Raise CallbackSignatureError unless a function can be called with ``arguments``, named as where it is defined."""
-    if not callable(function):
-        what = f"{name} is a {type(function).__name__}, not a function"
-        raise CallbackSignatureError.at(path, line_of(function), what, callback=name)
+    if problem := problem_of(function):
+        advice = f"; define {name}({arguments}), which returns its result" if callable(function) else ""
+        raise CallbackSignatureError.at(path, line_of(function), f"{name} {problem}{advice}", callback=name)
     try:
         signature = inspect.signature(function, follow_wrapped=False)
     except (ValueError, TypeError):

@@ -45,13 +45,19 @@ class GvaPython:
         """Check the function and return the callbacks. Raises CallbackMissingError, CallbackSignatureError."""
         name, class_name = settings.get("function", USUAL), settings.get("class")
         frames = _frames(in_worker=bool(settings.get("in_worker")))
+        others = not_used(
+            settings,
+            ("finalize-function",),
+            path,
+            "it is for hailopython; write what is to be done at the stop into __del__ of a class",
+        )
         if class_name is None:
             function = found_in(target, path, name, "function")
             check(function, path, name, "frame")
             hints = not_used(
                 settings, ("arg", "kwarg"), path, "it is for the arguments of a class; set class as well, or leave it out"
             )
-            return Callbacks(Callback(name, function, ("frame",), _call(function, name, frames)), hints=hints)
+            return Callbacks(Callback(name, function, ("frame",), _call(function, name, frames)), hints=hints + others)
         made = found_in(target, path, class_name, "class")
         if not isinstance(made, type):
             what = f"class={class_name} is a {type(made).__name__}, not a class; for a function set function={class_name}"
@@ -65,6 +71,7 @@ class GvaPython:
             Callback(name, method, ("frame",), state.call),
             start=Callback("__init__", getattr(made, "__init__", None), ("*arg", "**kwarg"), state.start),
             stop=Callback("__del__" if hasattr(made, "__del__") else "", getattr(made, "__del__", None), (), state.stop),
+            hints=others,
         )
 
     def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:  # noqa: ARG002 - any function may be one

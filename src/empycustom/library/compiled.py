@@ -19,7 +19,11 @@ _KEPT = "__compiled__"  # of a module in the place of a library
 # ELF, as far as it is read: its header, the headers of its sections, and its symbols, all of 64 bits and little-endian.
 _MAGIC, _IDENT, _KIND_AT = b"\x7fELF", b"\x02\x01", 16
 _HEADER, _SECTION, _SYMBOL = struct.Struct("<16x2H4xQQQ4x6H"), struct.Struct("<2I4Q2I2Q"), struct.Struct("<IBBHQQ")
-_KINDS = {1: "an object file: link it with gcc -shared", 2: "a program: build it with gcc -shared -fPIC", 4: "a core dump"}
+_KINDS = {
+    1: ("an object file", "; link it with gcc -shared"),
+    2: ("a program", "; build it with gcc -shared -fPIC"),
+    4: ("a core dump", ""),
+}
 _SHARED, _DYNAMIC_SYMBOLS, _LOCAL = 3, 11, 0
 _CODE = (0, 2, 10)  # types of symbols that may be functions: none, a function, one that is chosen when it is loaded
 _MACHINES = {
@@ -100,7 +104,8 @@ def _problem(head: bytes, own: bytes) -> str:
         other = struct.unpack_from("<2H", own, _KIND_AT)[1]
         return f"is for another machine, {_machine(machine)}, and this one is {_machine(other)}: build it for this one"
     if kind != _SHARED:
-        return f"is {_KINDS.get(kind, f'of the ELF type {kind}')}, not a shared library"
+        found, advice = _KINDS.get(kind, (f"of the ELF type {kind}", ""))
+        return f"is {found}, not a shared library{advice}"
     return ""
 
 

@@ -316,7 +316,7 @@ def _compiled(function: Any, count: int, named: tuple[str, ...], views: Views) -
 
 def _signature(function: Any, path: str, name: str, arguments: tuple[str, ...]) -> inspect.Signature | None:
     """Return the signature of a callback, None where it has none. Raises CallbackSignatureError."""
-    problem = _problem(function)
+    problem = problem_of(function)
     if problem:
         raise _not_callable(function, path, name, problem, arguments)
     try:
@@ -325,7 +325,8 @@ def _signature(function: Any, path: str, name: str, arguments: tuple[str, ...]) 
         return None
 
 
-def _problem(function: Any) -> str | None:
+def problem_of(function: Any) -> str | None:
+    """Return why a value cannot be called as a callback, the end of a sentence; None: it can, as far as its kind goes."""
     if not callable(function):
         return f"is a {type(function).__name__}, not a function"
     # The second is for objects that can be called.

@@ -199,7 +199,10 @@ class _Folder:
 
 
 class _Loader(SourceFileLoader):
-    """Runs a file whose import statements mean the modules of a package first, or (None) what they mean anywhere."""
+    """Runs a file whose import statements mean the modules of a package first, or (None) what they mean anywhere.
+
+    Packages that are GIVEN are given in both cases.
+    """
 
     def __init__(self, name: str, path: str, package: Package | None) -> None:
         super().__init__(name, path)
@@ -212,9 +215,18 @@ class _Loader(SourceFileLoader):
         if read is not None:
             read[self.path] = source
         tree = parsed(source, self.path)
-        if self._package:
-            _Imports(self._package).visit(tree)
+        _Imports(self._package).visit(tree)
         return self.source_to_code(tree, self.path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        before, _running.is_library = getattr(_running, "is_library", False), True
+        try:
+            super().exec_module(module)
+        finally:
+            _running.is_library = before
+
+
+_running = threading.local()  # is_library: this thread runs a file of a library, whose imports may need what is given
 
 
 _parsing = threading.Lock()
@@ -233,13 +245,13 @@ def parsed(source: Any, path: str) -> Any:
 class _Imports(ast.NodeTransformer):
     """Makes import statements that name modules beside the library name these modules in full."""
 
-    def __init__(self, package: Package) -> None:
+    def __init__(self, package: Package | None) -> None:
         self._package = package
 
     def _full(self, name: str) -> str | None:
         """Return the name that is meant by one in an import statement, None: it means what it means anywhere."""
         top, dot, rest = name.partition(".")
-        if self._package.has(top):
+        if self._package and self._package.has(top):
             return f"{self._package.name}.{name}"
         given = ALWAYS_GIVEN.get(top) or (GIVEN.get(top) if top in GIVEN and not _is_installed(top) else None)
         return f"{given}{dot}{rest}" if given else None
@@ -307,4 +319,26 @@ def _copied(name: str, module: str) -> ModuleSpec | None:
     return _Elsewhere(name, found.parent, loader, found.origin)
 
 
+class _HelperFinder:
+    """Finds what libraries import from elsewhere, where that imports what is given in its turn: it gets that, too.
+
+    Such a module keeps its own name, and is everybody's. Only what a library imports while it is loaded is looked at.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG004 - importlib's
+        given = GIVEN | ALWAYS_GIVEN
+        if not getattr(_running, "is_library", False) or name.partition(".")[0] in {*given, _OURS}:
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec is None or not isinstance(spec.loader, SourceFileLoader):
+            return None
+        source = spec.loader.get_data(spec.loader.path)
+        if not any(package.encode() in source for package in given):
+            return None
+        spec.loader = _Loader(name, spec.loader.path, None)
+        return spec
+
+
 sys.meta_path.insert(0, _Finder)
+sys.meta_path.insert(1, _HelperFinder)

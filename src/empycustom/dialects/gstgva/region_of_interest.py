@@ -9,7 +9,7 @@ from typing import Any
 
 from empycustom.dialects.gstgva.tensor import DETECTION, Tensor
 from empycustom.model.arrays import PARENT_ID, ROTATION
-from empycustom.model.keys import ATTRIBUTES, BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, LABEL_NAME, LABELS, TENSORS, TRACK_ID
+from empycustom.model.keys import BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, LABEL_NAME, LABELS, TENSORS, TRACK_ID
 from empycustom.model.values import UNKNOWN_CLASS, UNTRACKED
 
 Rect = namedtuple("Rect", "x y w h")
@@ -79,6 +79,10 @@ class RegionOfInterest:
 
     def tensors(self) -> list[Tensor]:
         """Return the tensors: how it was found, the labels that classifiers gave, and those that were added."""
+        return [*self._all_tensors()]
+
+    def _all_tensors(self) -> list[Tensor]:
+        """Return the tensors; the first one is the detection."""
         if self._tensors is None:
             self._tensors = [self._made_detection(), *self._known()]
         return self._tensors
@@ -89,7 +93,7 @@ class RegionOfInterest:
 
     def detection(self) -> Tensor:
         """Return the tensor that says how the region was found."""
-        return next(each for each in self.tensors() if each.is_detection())
+        return self._all_tensors()[0]
 
     def add_tensor(self, tensor: Tensor | str = "") -> Tensor:
         """Add a tensor, or an empty one of a name, and return it."""
@@ -101,7 +105,7 @@ class RegionOfInterest:
             for key, value in made:
                 known[key] = value
             return known
-        self.tensors().append(made)
+        self._all_tensors().append(made)
         self._added = [*self._added, made]
         return made
 
@@ -128,7 +132,7 @@ class RegionOfInterest:
 
     def _known(self) -> list[Tensor]:
         """Return the tensors that the object came with: those of modules, and others' labels."""
-        made = [Tensor(each.get("name", ""), _without_name(each)) for each in _listed(self._found)]
+        made = Tensor._listed(self._found)
         labels = [label for each in self._found[CLASSIFIERS] for label in each[LABELS]]
         for tensor in made:
             same = next((label for label in labels if label[LABEL_NAME] == tensor["label"]), None)
@@ -150,10 +154,10 @@ class RegionOfInterest:
 
     def _attributes(self) -> dict[str, Any] | None:
         """Return the attributes of the object that are new: the tensors of modules."""
-        others = [] if self._tensors is None else [each for each in self._tensors if not each.is_detection()]
+        others = [] if self._tensors is None else self._tensors[1:]
         if not any(tensor._changed for tensor in others) and not self._added:
             return None
-        kept = len(_listed(self._found))
+        kept = len(Tensor._listed(self._found))
         ours = [tensor for index, tensor in enumerate(others) if index < kept or tensor._changed or tensor in self._added]
         return {TENSORS: [tensor._plain() for tensor in ours]}
 
@@ -198,16 +202,6 @@ def new_object(box: Rect, label: str, confidence: float) -> dict[str, Any]:
         BOX: box_of(*box),
         CLASSIFIERS: [],
     }
-
-
-def _listed(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    attributes = found.get(ATTRIBUTES)
-    listed = attributes.get(TENSORS) if isinstance(attributes, dict) else None
-    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-
-
-def _without_name(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if key != "name"}
 
 
 def _of_label(label: Mapping[str, Any]) -> Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
+from empycustom.model.keys import ATTRIBUTES, TENSORS
+
 DETECTION = "detection"
 
 
@@ -67,7 +69,9 @@ class Tensor:
         return self._name
 
     def set_name(self, name: str) -> None:
-        """Change the name."""
+        """Change the name. Raises TypeError where it is not a text."""
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a tensor is a text, not a {type(name).__name__}; write set_name(str(name))")
         self._name, self._changed = name, True
 
     def fields(self) -> list[str]:
@@ -189,6 +193,17 @@ class Tensor:
     def type(self) -> Any:
         """Return the field ``type``."""
         return self["type"]
+
+    @classmethod
+    def _listed(cls, found: Mapping[str, Any]) -> list[Tensor]:
+        """Return the tensors that modules have added to an object, or a frame, of ``in_meta``; others' attributes are none."""
+        attributes = found.get(ATTRIBUTES)
+        listed = attributes.get(TENSORS) if isinstance(attributes, dict) else None
+        entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        return [
+            cls(name if isinstance(name := each.get("name"), str) else "", {key: each[key] for key in each if key != "name"})
+            for each in entries
+        ]
 
     def _plain(self) -> dict[str, Any]:
         """Return it as attributes have it."""

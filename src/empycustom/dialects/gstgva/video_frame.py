@@ -60,6 +60,7 @@ class VideoFrame:
     # What nobody has asked for yet.
     _given: Sequence[RegionOfInterest] = ()
     _regions: list[RegionOfInterest] | None = None
+    _numbers: dict[int, int] | None = None  # of regions, by their id()
     _raw = 0  # tensors of networks upstream
     _tensors: list[Tensor] | None = None
     _own: GVAJSONMetaStr | None = None
@@ -94,10 +95,12 @@ class VideoFrame:
 
     def _number_of(self, region: RegionOfInterest) -> int:
         """Return the number of a region: that of messages, or the next ones for those that were added."""
-        numbers = region_ids(self._frame[OBJECTS])
-        regions = [*self._given, *(each for each in self._all_regions() if not any(each is known for known in self._given))]
-        numbers += range(1 + max(numbers, default=0), 1 + max(numbers, default=0) + len(regions) - len(numbers))
-        return next((number for each, number in zip(regions, numbers, strict=True) if each is region), 0)
+        if self._numbers is None:
+            given, numbers = {id(each) for each in self._given}, region_ids(self._frame[OBJECTS])
+            new = [each for each in self._all_regions() if id(each) not in given]
+            numbers += range(first := 1 + max(numbers, default=0), first + len(new))
+            self._numbers = {id(each): number for each, number in zip([*self._given, *new], numbers, strict=True)}
+        return self._numbers.get(id(region), 0)
 
     def add_region(
         self,
@@ -110,7 +113,11 @@ class VideoFrame:
         normalized: bool = False,
         extra_params: Any = None,
     ) -> RegionOfInterest:
-        """Add a region, in pixels, or in parts of the frame (``normalized``), and return it. It is cut at the frame's edges."""
+        """Add a region, in pixels, or in parts of the frame (``normalized``), and return it. It is cut at the frame's edges.
+
+        Raises ValueError where a number is NaN, TypeError where the label is not a text.
+        """
+        _check(label, x=x, y=y, w=w, h=h, confidence=confidence)
         if normalized:
             x, w = (int(each * self._size[0]) for each in (x, w))
             y, h = (int(each * self._size[1]) for each in (y, h))
@@ -121,6 +128,7 @@ class VideoFrame:
         if extra_params is not None:
             made.add_tensor("extra_params")["extra_params_json"] = json.dumps(extra_params)
         self._all_regions().append(made)
+        self._numbers = None
         return made
 
     def remove_region(self, roi: RegionOfInterest) -> None:
@@ -128,7 +136,7 @@ class VideoFrame:
         regions = self._all_regions()
         if not any(each is roi for each in regions):
             raise RuntimeError("the region is not one of this frame: take it from frame.regions() of the same call")
-        self._regions = [each for each in regions if each is not roi]
+        self._regions, self._numbers = [each for each in regions if each is not roi], None
 
     # Tensors and messages.
 
@@ -138,10 +146,9 @@ class VideoFrame:
 
     def _all_tensors(self) -> list[Tensor]:
         if self._tensors is None:
-            added = self._attributes().get(TENSORS)
             raw = [Tensor(each.get("name", ""), each) for each in self._frame.get(TENSORS, ())]
             self._raw = len(raw)
-            self._tensors = [*raw, *(Tensor(each.get("name", ""), each) for each in added or () if isinstance(each, dict))]
+            self._tensors = [*raw, *Tensor._listed(self._frame)]
         return self._tensors
 
     def add_tensor(self) -> Tensor:
@@ -267,6 +274,15 @@ def _new_object(region: RegionOfInterest) -> dict[str, Any]:
     attributes = region._attributes()
     made = {**region._found, **region._changed()}
     return made if attributes is None else {**made, ATTRIBUTES: attributes}
+
+
+def _check(label: Any, **numbers: Any) -> None:
+    """Raise for what a region cannot have: here, where the module's own line is in the traceback."""
+    for name, number in numbers.items():
+        if number != number:
+            raise ValueError(f"add_region gets NaN as {name}, which is no number; leave such a region out")
+    if not isinstance(label, (str, type(None))):
+        raise TypeError(f"add_region gets a {type(label).__name__} as label, which is a text; write label=str(label)")
 
 
 def _clipped(x: float, y: float, w: float, h: float, size: tuple[int, int]) -> tuple[float, float, float, float]:
