@@ -16,6 +16,7 @@ MODULES = [
     ("", "def walk(f):\n    pass\n"),
     ("finalize-function=end", "def run(f):\n    pass\n"),
     ("", "run = 3\n"),
+    ("", "async def run(f):\n    return 0\n"),
     ("", "def run():\n    pass\n"),
     ("finalize-function=end", "def run(f):\n    pass\ndef end(x):\n    pass\n"),
     ("", "def run(f):\n    pass\n"),
