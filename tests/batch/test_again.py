@@ -107,7 +107,7 @@ def test_ended_in_the_middle_it_goes_on(batch, begin, library, videos, tmp_path,
     before = {file.name: file.stat().st_mtime_ns for file in (out / "frames").glob("[!.]*")}
     again = batch(*arguments)
     assert again.returncode == 0, again.stderr
-    assert f"{done} videos were done before; {12 - done} are left." in again.stderr
+    assert f"Videos done before: {done}; left: {12 - done}." in again.stderr
     assert contents(out) == contents(tmp_path / "undisturbed")
     after = {file.name: file.stat().st_mtime_ns for file in (out / "frames").iterdir()}
     kept = sum(after[name] == when for name, when in before.items())

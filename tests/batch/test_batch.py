@@ -33,7 +33,7 @@ def test_a_broken_video_costs_that_video_alone(batch, library, videos, tmp_path)
     assert rows(f"SELECT state, count(*) FROM '{out}/videos.parquet' GROUP BY 1 ORDER BY 1") == [("done", 2), ("failed", 1)]
     again = batch(folder, "--lib", library(OBJECTS), "--out", out)
     assert again.returncode == 1
-    assert "3 videos were done before; 0 are left." in again.stderr
+    assert "Videos done before: 3; left: 0." in again.stderr
     assert "--retry-failed" in again.stderr
 
 

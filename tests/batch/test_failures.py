@@ -164,7 +164,7 @@ def test_a_full_disk_stops_it_and_what_is_done_stays(batch, library, videos, sma
     subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
     again = batch(*arguments)
     assert again.returncode == 0, again.stderr
-    assert "2 videos were done before; 2 are left." in again.stderr
+    assert "Videos done before: 2; left: 2." in again.stderr
     assert len([*(out / table).iterdir()]) == 4
 
 

@@ -103,5 +103,5 @@ def test_lines_without_a_terminal(batch, library, videos, tmp_path):
     lines = ended.stderr.splitlines()
     assert re.fullmatch(r"0 of 1 videos, 1 under way: 0 frames a second", lines[0])
     assert len(lines) == 3
-    assert lines[-1].startswith("1 videos done: 10 frames")
+    assert lines[-1].startswith("1 video done: 10 frames")
     assert "\r" not in ended.stderr

@@ -149,4 +149,4 @@ def _line(summary: Summary, failed: int, seconds: float, path: Path) -> str:
     before = failed - summary.failed
     told = f", {failed} failed" + (f" ({before} of them before; --retry-failed tries again)" if before else "") if failed else ""
     rate = f" ({summary.frames / seconds:.0f} a second)" if summary.frames else ""
-    return f"{summary.done} videos done{told}: {summary.frames} frames{rate}, {summary.objects} objects; {path}"
+    return f"{_videos(summary.done)} done{told}: {summary.frames} frames{rate}, {summary.objects} objects; {path}"
