@@ -124,7 +124,7 @@ def _call(function: Callable[[Any], Any], name: str, frames: _Frames) -> Callabl
 
     def call(buffer: Any, in_meta: Any, _options: Any) -> Any:
         if len(in_meta[FRAMES]) > 1:
-            return {FRAMES: [of_batch(buffer, in_meta, index) for index in range(len(in_meta[FRAMES]))]}
+            return of_batch([make(buffer, in_meta, index) for index in range(len(in_meta[FRAMES]))])
         frame = make(buffer, in_meta, 0)
         returned = function(frame)
         if not returned:
@@ -132,17 +132,18 @@ def _call(function: Callable[[Any], Any], name: str, frames: _Frames) -> Callabl
         entry = entry_of(frame)
         if entry is None:
             return None
-        return {
-            FRAMES: entry[RESULT_ATTRIBUTES] if [*entry] == [RESULT_ATTRIBUTES] else [entry]
-        }  # the short form takes less time
+        is_short = [*entry] == [RESULT_ATTRIBUTES]  # that form takes less time
+        return {FRAMES: entry[RESULT_ATTRIBUTES] if is_short else [entry]}
 
-    def of_batch(buffer: Any, in_meta: Any, index: int) -> Any:
-        frame = make(buffer, in_meta, index)
-        if not function(frame):
+    def of_batch(frames: list[Any]) -> Any:
+        returned = [function(frame) for frame in frames]
+        if not any(returned):
+            return Dropped(_why(name, returned[0]), returned[0])
+        if not all(returned):
             raise FrameError(
                 f"{name} returned a false value for one frame of a batch, which cannot be dropped alone; return True"
             )
-        return entry_of(frame) or {}
+        return {FRAMES: [entry_of(frame) or {} for frame in frames]}
 
     return call
 

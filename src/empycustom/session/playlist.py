@@ -137,6 +137,7 @@ def _listed(names: Iterable[str]) -> str:
 
 _AT_ONCE = 3  # one plays, the others get ready
 _LOOK_EVERY_S, _IDLE_S = 0.5, 2.0  # a source without a working thread for that long has ended
+_GIVEN_UP_S = 20.0  # and one alone, which may just be starting, for that long
 _MAX_PRINTED = 100
 _NUMBER = re.compile(f":{SOURCE}([0-9]+)")
 
@@ -176,7 +177,19 @@ class Single(Feeder):
     def __init__(self, pipeline: Any, pad: Any, source: Source) -> None:
         self._source, element = source, pipeline.get_by_name(SOURCE)
         expect_video(element, pad, shown(source.name))
-        self.end = Times(element, pad).end  # type: ignore[method-assign]
+        self._idle = _Idleness(element, pad, _GIVEN_UP_S) if source.path else None
+        self._end_times = Times(element, pad).end
+
+    def tick(self) -> None:
+        """Report a file whose elements have given up without an error, as happens with a damaged one."""
+        if self._idle and self._idle.is_idle():
+            post_no_video(self._idle.element, "No frame of it can be decoded; the file may be damaged.")
+            self._idle = None
+
+    def end(self) -> None:
+        """Let go of the elements."""
+        self._idle = None
+        self._end_times()
 
     def source_of(self, _element: str) -> Source:
         """Return the source."""
@@ -315,7 +328,7 @@ class _Playing:
         self._times = Times(self._decoder, self._pad, durations=True)
         expect_video(self._decoder, self._pad, source.name)
         self._decoder.connect("pad-added", self._link)
-        self._idle_since: float | None = None
+        self._idle = _Idleness(self._decoder, self._pad, _IDLE_S)
         self.has_frames = False
 
     def start(self) -> None:
@@ -343,11 +356,7 @@ class _Playing:
 
     def is_idle(self) -> bool:
         """Return True if no thread has worked on the source for a while and there is no video."""
-        if self._pad.is_linked() or _is_at_work(self._decoder):
-            self._idle_since = None
-            return False
-        self._idle_since = self._idle_since or time.monotonic()
-        return time.monotonic() - self._idle_since > _IDLE_S
+        return self._idle.is_idle()
 
     def post_no_frame(self) -> None:
         """Post an error: the source has come to its end without a frame. GStreamer may have lost the error with the cause."""
@@ -364,7 +373,23 @@ class _Playing:
         self._times.end()
         self._concat.release_request_pad(self._pad)  # a thread of the source may wait at it
         self._decoder.set_state(Gst.State.NULL)
-        del self._decoder, self._pad, self._times  # their callbacks refer to this object
+        del self._decoder, self._pad, self._times, self._idle  # their callbacks refer to this object
+
+
+class _Idleness:
+    """Whether no thread has worked on a source, ``element``, for so long, and its video has not come to ``pad``."""
+
+    def __init__(self, element: Any, pad: Any, patience_s: float) -> None:
+        self.element, self._pad, self._patience_s = element, pad, patience_s
+        self._since: float | None = None
+
+    def is_idle(self) -> bool:
+        """Return True if it is so."""
+        if self._pad.is_linked() or _is_at_work(self.element):
+            self._since = None
+            return False
+        self._since = self._since or time.monotonic()
+        return time.monotonic() - self._since > self._patience_s
 
 
 def _is_at_work(element: Any) -> bool:
