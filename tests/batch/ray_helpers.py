@@ -34,7 +34,20 @@ def home_of_ray():
 def started_ray(env):
     """Start a Ray with two CPUs as an administrator does, and yield its address."""
     place = Path(env["HOME"]) / "ray" / "ray_current_cluster"
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2", "--port=0"]
+    # It ends with the tests, even where these are killed.
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "TERM",
+        sys.executable,
+        "-m",
+        "ray.scripts.scripts",
+        "start",
+        "--head",
+        "--block",
+        "--num-cpus=2",
+        "--port=0",
+    ]
     command += ["--include-dashboard=false", "--disable-usage-stats"]
     log = (Path(env["HOME"]) / "log").open("w")
     process = subprocess.Popen(command, env=os.environ | env, stdout=log, stderr=log, start_new_session=True)
