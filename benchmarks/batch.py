@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -107,11 +108,11 @@ def growth(samples: Sequence[float]) -> float:
     return median(samples[-tenth:]) - median(samples[2 * tenth : 3 * tenth] or samples)
 
 
-def make(path: Path, frames: int, size: str, encoder: str) -> None:
+def make(path: Path, frames: int, size: str, encoder: str, pattern: str = "ball") -> None:
     """Write a video."""
     path.parent.mkdir(exist_ok=True)
     caps = f"video/x-raw,{size},framerate=30/1"
-    line = f"videotestsrc pattern=ball num-buffers={frames} ! {caps} ! {encoder} ! matroskamux ! filesink location={path}"
+    line = f"videotestsrc pattern={pattern} num-buffers={frames} ! {caps} ! {encoder} ! matroskamux ! filesink location={path}"
     subprocess.run(["gst-launch-1.0", "-q", *line.split()], check=True)
 
 
@@ -121,16 +122,17 @@ def copies(path: Path, count: int) -> None:
         os.link(path, path.with_name(f"{number:05}{path.suffix}"))
 
 
-def decoders(folder: Path, jobs: int, convert: str) -> float:
-    """Return the seconds that so many plain decoders take, side by side, for all videos in a folder."""
+def decoders(folder: Path, jobs: int, convert: str) -> Ran:
+    """Play all videos in a folder with so many plain decoders side by side."""
 
     def decode(path: Path) -> None:
         subprocess.run(["gst-launch-1.0", "-q", *PLAIN.format(path=path, convert=convert).split()], check=True)
 
-    began = time.monotonic()
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(decode, sorted(folder.iterdir())))
-    return time.monotonic() - began
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Ran(time.monotonic() - began, now.ru_utime + now.ru_stime - before.ru_utime - before.ru_stime)
 
 
 def cores(folder: Path, jobs: int, rounds: int, scale: float) -> dict[str, float]:
@@ -148,12 +150,9 @@ def cores(folder: Path, jobs: int, rounds: int, scale: float) -> dict[str, float
 
 def decode(folder: Path, jobs: int, rounds: int, scale: float) -> dict[str, float]:
     """A library that does nothing, and plain decoders."""
-    make(
-        folder / "h264" / "00000.mkv",
-        max(4, round(1800 * scale)),
-        "format=I420,width=1280,height=720",
-        "x264enc speed-preset=veryfast",
-    )
+    # As much to decode as a camera makes: 4 Mbit/s, and all of the picture moves.
+    encoder, pattern = "x264enc bitrate=4000 speed-preset=veryfast", "zone-plate kx2=20 ky2=20 kt=1"
+    make(folder / "h264" / "00000.mkv", max(4, round(1800 * scale)), "format=I420,width=1280,height=720", encoder, pattern)
     copies(folder / "h264" / "00000.mkv", 16)
     found = {}
     for name, pixels, convert in (("as decoded", "I420", ""), ("RGBA", "RGBA", RGBA)):
@@ -162,10 +161,11 @@ def decode(folder: Path, jobs: int, rounds: int, scale: float) -> dict[str, floa
             lambda convert=convert: decoders(folder / "h264", jobs, convert),
             lambda pixels=pixels: play(folder, "h264", "nothing", jobs, "--pixel-format", pixels),
         )
-        found[f"16 videos of 720p, {name}: {jobs} gst-launch-1.0 side by side [s]"] = median(plain)
+        found[f"16 videos of 720p, {name}: {jobs} gst-launch-1.0 side by side [s]"] = median(ran.wall_s for ran in plain)
         found[f"16 videos of 720p, {name}: batch with {jobs} jobs [s]"] = median(ran.wall_s for ran in ours)
-        ratios = [a / b.wall_s for a, b in zip(plain, ours, strict=True)]
-        found[f"speed of batch, to that of gst-launch-1.0, {name} [times]"] = median(ratios)
+        pairs = [*zip(plain, ours, strict=True)]
+        found[f"speed of batch, to that of gst-launch-1.0, {name} [times]"] = median(a.wall_s / b.wall_s for a, b in pairs)
+        found[f"CPU of gst-launch-1.0, to that of batch, {name} [times]"] = median(a.cpu_s / b.cpu_s for a, b in pairs)
     return found
 
 
@@ -205,9 +205,9 @@ def _memory_of(ran: Ran) -> dict[str, float]:
     }
 
 
-def _in_turns(rounds: int, one: Callable[[], object], other: Callable[[], object]) -> tuple[list, list]:
+def _in_turns(rounds: int, one: Callable[[], Ran], other: Callable[[], Ran]) -> tuple[list[Ran], list[Ran]]:
     """Return what two functions return, called in turns."""
-    found: tuple[list, list] = [], []
+    found: tuple[list[Ran], list[Ran]] = [], []
     for number in range(rounds):
         for which in (0, 1) if number % 2 else (1, 0):
             found[which].append((one, other)[which]())
