@@ -61,10 +61,10 @@ def test_where_a_library_segfaults_is_in_the_table(batch, library, videos, tmp_p
 def test_a_library_that_hangs_is_ended_by_timeout(batch, library, videos, tmp_path):
     out = tmp_path / "results"
     source = AT_ONE.format(what="ctypes.PyDLL(None).sleep(300)")  # holds the GIL
-    ended = batch(videos(3), "--lib", library(source), "--out", out, "--jobs", 1, "--timeout", 2, timeout=60)
+    ended = batch(videos(3), "--lib", library(source), "--out", out, "--jobs", 1, "--timeout", 8, timeout=90)
     assert ended.returncode == 1
     state, error, traceback = states(out)["1.mkv"]
-    assert (state, error) == ("failed", "no frame came for 2 s (--timeout)")
+    assert (state, error) == ("failed", "no frame came for 8 s (--timeout)")
     assert 'lib.py", line 5 in process_ip' in traceback
     assert [state for state, _, _ in states(out).values()] == ["done", "failed", "done"]
 
