@@ -133,6 +133,9 @@ def test_a_dry_run_lists_each_video_with_its_state(batch, library, videos, tmp_p
     )
     ended = batch(folder, "--lib", lib, "--out", out, "--dry-run", "--retry-failed")
     assert ended.stderr == "1 new, 1 done before, 1 failed before (tried again): 2 videos would be played.\n"
+    (gone,) = (out / "objects").iterdir()
+    gone.write_bytes(gone.read_bytes()[:-10])  # which is noticed, and done again
+    assert batch(folder / "0.mkv", "--lib", lib, "--out", out, "--dry-run").stdout.startswith("new ")
     assert batch(folder, "--lib", lib, "--out", out, "--dry-run", "--force").stderr == "3 new: 3 videos would be played.\n"
     lib.write_text(OBJECTS.replace("ball", "cube"))
     ended = batch(folder, "--lib", lib, "--out", out, "--dry-run")

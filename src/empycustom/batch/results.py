@@ -212,7 +212,17 @@ def states_before(folder: Path, about: Mapping[str, Any], *, force: bool) -> dic
     if before is None or force:
         return {}
     _refuse_changes(folder, before, about)
-    return states_in(folder)
+    lines = bool(about.get("lines"))
+    return {key: state for key, state in states_in(folder).items() if _is_there(folder, key, state, lines=lines)}
+
+
+def _is_there(folder: Path, key: str, state: Mapping[str, Any], *, lines: bool) -> bool:
+    """Return False for a video that is done and whose files are not as they were written."""
+    if state["state"] != DONE:
+        return True
+    sizes, suffix = state.get("bytes", {}), ".jsonl" if lines else ".parquet"
+    files = {table: folder / table / f"{key}{suffix}" for table in names(lines=lines)}
+    return all(file.exists() and file.stat().st_size == sizes.get(table) for table, file in files.items())
 
 
 def _refuse_changes(folder: Path, before: Mapping[str, Any], about: Mapping[str, Any]) -> None:

@@ -285,9 +285,7 @@ def _of_values(values: list[Any], kind: str) -> Any:
 
 def _unreadable(path: Path, error: Exception) -> LaunchError:
     reason = getattr(error, "strerror", None) or str(error)
-    return LaunchError(
-        f"{path} cannot be read ({reason}); remove it and start the same `empycustom batch` again, which plays that video anew."
-    )
+    return LaunchError(f"{path} cannot be read ({reason}); remove it, and the same `empycustom batch` plays that video anew.")
 
 
 # The objects on some frames.
