@@ -178,7 +178,7 @@ def test_what_is_damaged_is_worked_on_again(batch, library, videos, tmp_path, wh
         "1.mkv",
         "2.mkv",
     ]
-    assert "0 are left" in batch(*arguments).stderr
+    assert "left: 0." in batch(*arguments).stderr
 
 
 def test_a_mark_that_is_cut_off(batch, library, videos, tmp_path):
