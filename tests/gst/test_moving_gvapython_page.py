@@ -165,6 +165,8 @@ CASES = {
     "`gvametapublish method=mqtt": [],  # tests/publish has servers
     "`gvametapublish method=kafka": [],
     "`max-connect-attempts`": [],
+    "`gvadetect`, `gvaclassify`": [],  # tests/libs has them
+    "`gvafpscounter`": [("perf", of(), 2, "")],
 }
 FINDS = """
 def process_ip(io_buffer, in_meta, options):
