@@ -284,7 +284,7 @@ class Library(LibraryFacts):
                 return callback.call(buffer, in_meta, options, events)
             return callback.call(buffer, in_meta, options)
         except BaseException as error:
-            if isinstance(error, LibraryError) and error.library == self.path:  # it is the dialect that raised it
+            if is_kind(error, LibraryError) and getattr(error, "library", None) == self.path:  # it is the dialect that raised it
                 raise
             raise self.failed(error, self.name) from error
 
