@@ -77,7 +77,7 @@ def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: json.loads(value) if name in _JSON and isinstance(value, str) else value for name, value in given.items()}
 
 
-_OF_COMPILED = Gst.Caps.from_string("video/x-raw,format={RGBA,I420}")
+_OF_COMPILED = "video/x-raw,format={RGBA,I420}"
 
 
 def taken(possible: Any, limit: Any, library: LibraryFacts | None) -> Any:
@@ -89,7 +89,7 @@ def taken(possible: Any, limit: Any, library: LibraryFacts | None) -> Any:
     found = limit.intersect_full(possible, Gst.CapsIntersectMode.FIRST) if limit else possible
     if library is None or not is_compiled(library.path):
         return found
-    fitting = found.intersect_full(_OF_COMPILED, Gst.CapsIntersectMode.FIRST)
+    fitting = found.intersect_full(Gst.Caps.from_string(_OF_COMPILED), Gst.CapsIntersectMode.FIRST)
     return found if fitting.is_empty() else fitting
 
 
