@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -117,6 +118,17 @@ def test_what_keeps_a_module_from_being_loaded_is_listed_too(cli, library):
     assert error.endswith(
         ". gstgva is empycustom's own here, and does not have that; 'empycustom check' lists all that is missing"
     )
+
+
+def test_what_is_given_to_import_statements_alone_is_said(cli, library):
+    file = library(
+        "import importlib\nutil = importlib.import_module('gstgva.util')\ndef process_frame(frame):\n    return True\n"
+    )
+    ended = cli("check", file)
+    assert ended.code == 1
+    error = ended.err.splitlines()[0]
+    assert error.startswith(f"empycustom: error: {file}:2 cannot be loaded: ModuleNotFoundError: No module named 'gstgva'")
+    assert error.endswith(f". empycustom gives gstgva to import statements alone: write one, or install it for {sys.prefix}")
 
 
 def test_modules_of_hailopython_are_checked_too(cli, library):

@@ -24,6 +24,20 @@ def test_frames_and_objects_are_tables(batch, library, videos, tmp_path):
     assert done == [("done", 10, 9, "")] * 3
 
 
+ODD = """
+def process_ip(buffer, in_meta, options):
+    return {"frame": [{"meta": {"time": 1, "time_": 2, "big": 2**70}}]}
+"""
+
+
+def test_values_that_no_column_takes_are_kept_as_json(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    ended = batch(videos(1), "--lib", library(ODD), "--out", out)
+    assert ended.returncode == 0, ended.stderr
+    found = rows(f"SELECT DISTINCT time_, emcustom FROM '{out}/frames/*.parquet'")
+    assert found == [(1, f'{{"time_":2,"big":{2**70}}}')]
+
+
 def test_a_broken_video_costs_that_video_alone(batch, library, videos, tmp_path):
     folder, out = videos(2), tmp_path / "results"
     (folder / "broken.mkv").write_bytes(b"no video")

@@ -181,7 +181,7 @@ def test_one_that_ray_starts_here(batch, library, videos, tmp_path, monkeypatch)
         (["--cpus-per-video", "2"], 2, "--cpus-per-video is for --ray"),
         (["--ray", "--jobs", "2"], 2, "--jobs is for this machine; with --ray, --cpus-per-video says how many fit"),
         (["--ray", "--gpus-per-video", "1.5"], 2, "1.5: a GPU can be shared, and more than one are a whole number"),
-        (["--ray", "more/"], 2, "more/ is no address of a cluster, as 10.0.0.5:6379; SOURCE goes before --ray"),
+        (["--ray", "more/"], 2, "more/ is not the address of a cluster, as 10.0.0.5:6379; SOURCE goes before --ray"),
     ],
 )
 def test_what_cannot_be_is_refused(batch, library, videos, tmp_path, arguments, code, text):

@@ -27,6 +27,7 @@ CASES = [  # the properties, with the module in the place of "@", and the module
     ('module=@ kwarg={\\"line\\":1}', GOOD),
     ("module=@", "def process_frame(frame):\n    pass\n"),
     ("module=@", "from gstgva import AudioFrame\n"),
+    ("module=@", "import importlib\nimportlib.import_module('gstgva')\n"),
     ("module=@", "async def process_frame(frame):\n    return True\n"),
 ]
 

@@ -127,13 +127,13 @@ def test_a_pad_without_raw_video(source, caps, watched, library):
     pad = pad_of(pipeline, "end.sink")
     with empycustom.attach(pad, library(COUNTS)):
         done = watched(pipeline)
-    assert done.error.startswith(f"what goes through end:sink is no raw video in a format that libraries can get, but {caps}")
+    assert done.error.startswith(f"what goes through end:sink is not raw video in a format that libraries can get, but {caps}")
     assert done.error.endswith(
         "attach to a pad behind the decoder, or behind a converter to a format that gst-inspect-1.0 empycustom lists"
     )
     pipeline.set_state(Gst.State.PAUSED)
     pipeline.get_state(10 * Gst.SECOND)
-    with pytest.raises(FrameError, match="what goes through end:sink is no raw video"):
+    with pytest.raises(FrameError, match="what goes through end:sink is not raw video"):
         empycustom.attach(pad, library(COUNTS))
     pipeline.set_state(Gst.State.NULL)
 

@@ -108,7 +108,7 @@ ERRORS = {
     "NaN": (
         "def process_frame(frame):\n    frame.add_region(0, float('nan'), 2, 2)\n    return True\n",
         "",
-        ":2: process_frame raised ValueError: add_region gets NaN as y, which is no number; leave such a region out at frame 0",
+        ":2: process_frame raised ValueError: add_region gets NaN as y, which is not a number; leave such a region out at frame 0",
     ),
     "label": (
         "def process_frame(frame):\n    frame.add_region(0, 0, 2, 2, label=7)\n    return True\n",

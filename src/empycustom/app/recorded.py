@@ -76,7 +76,7 @@ def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str
 def _cluster(text: str) -> str:
     """Return the address of a cluster."""
     if not re.fullmatch(r"auto|local|(ray://)?[^/\s]+:\d+", text):
-        raise argparse.ArgumentTypeError(f"{text} is no address of a cluster, as 10.0.0.5:6379; SOURCE goes before --ray")
+        raise argparse.ArgumentTypeError(f"{text} is not the address of a cluster, as 10.0.0.5:6379; SOURCE goes before --ray")
     return text
 
 

@@ -18,8 +18,9 @@ from empycustom.batch import Outcome, Task
 from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, states_in
 from empycustom.batch.remote import COPIES, remove
 from empycustom.batch.tables import ASIDE, BEFORE, moved, names, pyarrow, reason, rewritten, schema, sync
-from empycustom.batch.values import TABLES, fitted, json_of
+from empycustom.batch.values import TABLES, fitted
 from empycustom.errors import LaunchError
+from empycustom.model.serialize import dumps
 from empycustom.text import as_native, visible, without_password
 
 MARK = "batch.json"
@@ -167,7 +168,7 @@ class Results:
         """Write the table of videos, with a row for each."""
         rows = [{"key": key, **state} for key, state in sorted(self.states().items(), key=lambda each: each[1]["video"])]
         if self._lines:
-            replace(self.overview, b"".join(json_of(row).encode() + b"\n" for row in rows))
+            replace(self.overview, b"".join(dumps(row).encode() + b"\n" for row in rows))
             return
         arrow, parquet = pyarrow()
         types = {"frames": arrow.int64(), "objects": arrow.int64(), "duration": arrow.float64(), "seconds": arrow.float64()}

@@ -10,8 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from empycustom.batch.values import OTHERS, TABLES, Columns, json_of, rows_of
+from empycustom.batch.values import OTHERS, TABLES, Columns, rows_of
 from empycustom.errors import EmPyCustomError
+from empycustom.model.serialize import dumps
 
 AT_ONCE = 4096  # rows that are kept in memory
 LINES = "documents"  # the table that is lines of JSON
@@ -52,7 +53,7 @@ class Lines:
     def __init__(self, folder: Path, stem: str, video: str) -> None:
         self._path = folder / LINES / f".{stem}.jsonl{ASIDE}"
         self.files = {LINES: str(self._path)}
-        self._head = f'{{"video":{json_of(video)},'.encode()
+        self._head = f'{{"video":{dumps(video)},'.encode()
         self._file: IO[bytes] = self._path.open("wb")
 
     @property
@@ -184,7 +185,7 @@ def moved(part: Any, misfits: Collection[str]) -> Any:
     for row in rows:
         rest = {name: value for name in sorted(misfits) if (value := row.pop(name, None)) is not None}
         if rest:
-            row[OTHERS] = json_of({**(json.loads(row[OTHERS]) if row.get(OTHERS) else {}), **rest})
+            row[OTHERS] = dumps({**(json.loads(row[OTHERS]) if row.get(OTHERS) else {}), **rest})
     left = arrow.schema([field for field in part.schema if field.name not in misfits])
     return arrow.Table.from_pylist(rows, schema=left)
 

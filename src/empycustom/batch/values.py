@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
+from empycustom.model.serialize import dumps
 
 FRAME_COLUMNS = {
     "video": "string",
@@ -49,11 +49,6 @@ _LARGEST = 2**63
 _ARRAYS = ("keypoints", "keypoint_names", "skeleton", "mask", "embedding")
 
 
-def json_of(value: Any) -> str:
-    """Return a value as JSON."""
-    return orjson.dumps(value).decode()
-
-
 class Columns:
     """The columns of the library's own values in one table, as far as they are known: ``types`` by their names."""
 
@@ -65,17 +60,17 @@ class Columns:
         if attributes is None:
             return
         if not isinstance(attributes, dict):
-            row[OTHERS] = json_of(attributes)
+            row[OTHERS] = dumps(attributes)
             return
         rest = {}
         for name, value in attributes.items():
             column = f"{name}_" if name in self._fixed else name
-            if value is not None and not self._takes(column, value):
+            if column in row or (value is not None and not self._takes(column, value)):
                 rest[name] = value
             else:
                 row[column] = value
         if rest:
-            row[OTHERS] = json_of(rest)
+            row[OTHERS] = dumps(rest)
 
     def _takes(self, column: str, value: Any) -> bool:
         kind = _TYPES.get(type(value))
@@ -141,8 +136,8 @@ def _object_row(found: Mapping[str, Any], head: dict[str, Any], columns: Columns
         "unique_id": found.get("unique_id"),
         "parent_id": found.get("parent_id"),
         "rotation": found.get("rotation"),
-        "classes": json_of(labels) if labels else None,
-        "more": json_of(arrays) if arrays else None,
+        "classes": dumps(labels) if labels else None,
+        "more": dumps(arrays) if arrays else None,
     }
     columns.place(row, found.get("emcustom"))
     return row

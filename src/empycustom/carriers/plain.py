@@ -19,7 +19,7 @@ and time are a stamp (:func:`empycustom.native.own_metas.add_stamp`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from empycustom.carriers.arrays import add_arrays
@@ -248,14 +248,26 @@ class PlainCarrier:
         changes.pop(None, None)
         if changes:
             self._change(address, changes, records, (size, frame.size), warnings)
+        self._add(address, result.new_objects, frame, records, free, warnings)
+        if any(PARENT_ID in record for record in records.values()):
+            relate(self._there(address)[0], records)
+
+    def _add(
+        self,
+        address: int,
+        objects: Iterable[model.Object],
+        frame: Frame,
+        records: dict[str, Any],
+        free: Iterator[int],
+        warnings: list[str],
+    ) -> None:
+        """Add objects, where this buffer has them, with free numbers."""
         adds = self._sources.taker(frame.metas) or self._adds
-        for new in result.new_objects:
+        for new in objects:
             key, box = adds.add(address, new, frame.size, free, warnings)
             records[key] = record_of(new, key, box, adds)
             if adds is self._adds and self._repeats and message_api():
                 self._repeats.repeat(address, new, int(key.rpartition("/")[2]), warnings)
-        if any(PARENT_ID in record for record in records.values()):
-            relate(self._there(address)[0], records)
 
     def _settle(self, address: int, records: dict[str, Any], sizes: Any, warnings: list[str]) -> None:
         """Let records say where arrays of objects are now: what comes is about the frame as it is.

@@ -58,25 +58,31 @@ class GvaPython:
                 settings, ("arg", "kwarg"), path, "it is for the arguments of a class; set class as well, or leave it out"
             )
             return Callbacks(Callback(name, function, ("frame",), _call(function, name, frames)), hints=hints + others)
-        made = found_in(target, path, class_name, "class")
-        if not isinstance(made, type):
-            what = f"class={class_name} is a {type(made).__name__}, not a class; for a function set function={class_name}"
-            raise CallbackSignatureError.at(path, line_of(made), what, callback=class_name)
-        method = found_in(made, path, name, "function")
-        _check_arguments(made, path, settings)
-        is_bound = isinstance(inspect.getattr_static(made, name), (staticmethod, classmethod))
-        check(method, path, name, "frame" if is_bound else "self, frame")
-        state = _Instance(made, name, settings.get("arg", ()), settings.get("kwarg", {}), frames)
-        return Callbacks(
-            Callback(name, method, ("frame",), state.call),
-            start=Callback("__init__", getattr(made, "__init__", None), ("*arg", "**kwarg"), state.start),
-            stop=Callback("__del__" if hasattr(made, "__del__") else "", getattr(made, "__del__", None), (), state.stop),
-            hints=others,
-        )
+        return _of_class(found_in(target, path, class_name, "class"), path, settings, frames, others)
 
     def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:  # noqa: ARG002 - any function may be one
         """Yield nothing."""
         return iter(())
+
+
+def _of_class(made: Any, path: str, settings: Settings, frames: _Frames, hints: Any) -> Callbacks:
+    """Check a class, its arguments and its method, and return the callbacks."""
+    if not isinstance(made, type):
+        class_name = settings["class"]
+        what = f"class={class_name} is a {type(made).__name__}, not a class; for a function set function={class_name}"
+        raise CallbackSignatureError.at(path, line_of(made), what, callback=class_name)
+    name = settings.get("function", USUAL)
+    method = found_in(made, path, name, "function")
+    _check_arguments(made, path, settings)
+    is_bound = isinstance(inspect.getattr_static(made, name), (staticmethod, classmethod))
+    check(method, path, name, "frame" if is_bound else "self, frame")
+    state = _Instance(made, name, settings.get("arg", ()), settings.get("kwarg", {}), frames)
+    return Callbacks(
+        Callback(name, method, ("frame",), state.call),
+        start=Callback("__init__", getattr(made, "__init__", None), ("*arg", "**kwarg"), state.start),
+        stop=Callback("__del__" if hasattr(made, "__del__") else "", getattr(made, "__del__", None), (), state.stop),
+        hints=hints,
+    )
 
 
 class _Instance:

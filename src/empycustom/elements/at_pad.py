@@ -31,7 +31,7 @@ def check_caps(pad: Any, caps: Any) -> None:
     """Raise FrameError where caps at a pad are not those of frames."""
     if not caps.can_intersect(_VIDEO):
         raise FrameError(
-            f"what goes through {name_of(pad)} is no raw video in a format that libraries can get, but {caps.to_string()}; "
+            f"what goes through {name_of(pad)} is not raw video in a format that libraries can get, but {caps.to_string()}; "
             "attach to a pad behind the decoder, or behind a converter to a format that gst-inspect-1.0 empycustom lists"
         )
 

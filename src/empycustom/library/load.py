@@ -21,7 +21,7 @@ from typing import NamedTuple
 from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundError, PathError
 from empycustom.library.compiled import SUFFIX, is_compiled, read_compiled, stand_in
 from empycustom.library.explain import is_kind, locate_error
-from empycustom.library.modules import Package, given_in, without_package
+from empycustom.library.modules import Package, given_in, is_given, without_package
 from empycustom.text import absolute, as_path, working_folder
 
 
@@ -314,6 +314,8 @@ def load_error(error: BaseException, library: str) -> LibraryError:
     advice = ". That is how Ctrl-C ends it" if is_kind(error, KeyboardInterrupt) else ""
     if is_kind(error, ImportError) and (package := given_in(getattr(error, "name", None))):
         advice = f". {package} is empycustom's own here, and does not have that; 'empycustom check' lists all that is missing"
+    elif type(error) is ModuleNotFoundError and is_given(error.name):
+        advice = f". empycustom gives {error.name} to import statements alone: write one, or install it for {sys.prefix}"
     elif type(error) is ModuleNotFoundError and type(error.name) is str:
         advice = (
             f". The module {without_package(error.name)!r} is missing, not the library: install it for {sys.prefix} (Python "

@@ -49,6 +49,11 @@ def given_in(name: Any) -> str:
     return next((package for package, ours in (GIVEN | ALWAYS_GIVEN).items() if f"{name}.".startswith(f"{ours}.")), "")
 
 
+def is_given(name: Any) -> bool:
+    """Return whether import statements that name this module get empycustom's own, where it is not installed."""
+    return str(name).partition(".")[0] in GIVEN | ALWAYS_GIVEN
+
+
 # What may stand in a name: also GObject makes names of types from names of modules.
 def _spelled(text: str, separator: str) -> str:
     spelled = re.sub(rb"[^0-9A-Za-z_]", lambda found: b"-%02X" % found[0][0], os.fsencode(text)).decode()

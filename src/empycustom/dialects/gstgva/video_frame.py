@@ -280,7 +280,7 @@ def _check(label: Any, **numbers: Any) -> None:
     """Raise for what a region cannot have: here, where the module's own line is in the traceback."""
     for name, number in numbers.items():
         if number != number:
-            raise ValueError(f"add_region gets NaN as {name}, which is no number; leave such a region out")
+            raise ValueError(f"add_region gets NaN as {name}, which is not a number; leave such a region out")
     if not isinstance(label, (str, type(None))):
         raise TypeError(f"add_region gets a {type(label).__name__} as label, which is a text; write label=str(label)")
 
