@@ -31,6 +31,7 @@ _OURS = _ROOT.partition(".")[0]  # the package empycustom itself, of which there
 # of the second, always.
 GIVEN = {"gstgva": f"{_OURS}.dialects.gstgva"}
 ALWAYS_GIVEN = {"gsthailo": f"{_OURS}.dialects.gsthailo"}
+_ALL_GIVEN = GIVEN | ALWAYS_GIVEN
 # f: a folder whose modules belong to the library; s: one whose modules are everybody's; o: one where one belongs to the library,
 # which is named behind the folder.
 _FOLDER = re.compile(rf"{re.escape(_ROOT)}\.([fso])\d+(\+[0-9A-Za-z_+-]*)")
@@ -39,19 +40,19 @@ _INSIDE = re.compile(rf"{_FOLDER.pattern}\.(?:\+([0-9A-Za-z_+-]+))?")
 
 def without_package(text: str) -> str:
     """Return ``text`` with the names of modules as the user wrote them."""
-    for name, ours in (GIVEN | ALWAYS_GIVEN).items():
+    for name, ours in _ALL_GIVEN.items():
         text = text.replace(ours, name)
     return _INSIDE.sub(lambda found: _read(found[3] or "", "."), text)
 
 
 def given_in(name: Any) -> str:
     """Return the package in whose place empycustom gives the module of this name; ``""``: it is another one."""
-    return next((package for package, ours in (GIVEN | ALWAYS_GIVEN).items() if f"{name}.".startswith(f"{ours}.")), "")
+    return next((package for package, ours in _ALL_GIVEN.items() if f"{name}.".startswith(f"{ours}.")), "")
 
 
 def is_given(name: Any) -> bool:
     """Return whether import statements that name this module get empycustom's own, where it is not installed."""
-    return str(name).partition(".")[0] in GIVEN | ALWAYS_GIVEN
+    return str(name).partition(".")[0] in _ALL_GIVEN
 
 
 # What may stand in a name: also GObject makes names of types from names of modules.
@@ -332,7 +333,7 @@ class _HelperFinder:
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG004 - importlib's
-        given = GIVEN | ALWAYS_GIVEN
+        given = _ALL_GIVEN
         if not getattr(_running, "is_library", False) or name.partition(".")[0] in {*given, _OURS}:
             return None
         spec = PathFinder.find_spec(name, path)
