@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import _cffi_backend
 import orjson
 import pytest
 from command_helpers import SRC
@@ -142,7 +143,8 @@ def test_an_environment_without_the_systems_packages(begin, tmp_path):
 def test_every_command_reports_that_gi_is_missing(begin, tmp_path, library):
     python = make_venv(tmp_path / "venv")
     (tmp_path / "packages").mkdir()
-    (tmp_path / "packages" / "orjson").symlink_to(Path(orjson.__file__).parent)
+    for installed in (Path(orjson.__file__).parent, Path(_cffi_backend.__file__)):  # by pip, as the package needs them
+        (tmp_path / "packages" / installed.name).symlink_to(installed)
     path = f"{tmp_path / 'packages'}{os.pathsep}{SRC}"
     run = ("run", "test", "--lib", library("def process_ip(b, m, o): pass\n"))
     ended = begin(*run, python=str(python), PYTHONPATH=path).end()

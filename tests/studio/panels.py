@@ -43,7 +43,9 @@ def row(page, key, level=None):
 
 def value(page, key, level=None):
     """What a row of the document says of its value, read as JSON."""
-    return json.loads(row(page, key, level).locator(".value").inner_text())
+    shown = row(page, key, level).locator(".value")
+    expect(shown).not_to_be_empty()  # while the document of another frame is drawn, it may be
+    return json.loads(shown.inner_text())
 
 
 def frame_shown(page):
