@@ -37,16 +37,18 @@ def main() -> None:
             left = left[os.write(answers, left) :]
 
     from empycustom.batch.play import play
+    from empycustom.library.shared import keep
 
     def report(progress: Progress) -> None:
         say("progress", (progress.frames, progress.expected, progress.per_second))
 
     say("ready", None)
-    for line in tasks:
-        message = json.loads(line)
-        os.fchdir(here)  # a library may have gone elsewhere
-        outcome: Outcome = play(work, Task(**message["task"]), folder, message["known"], report)
-        say("outcome", {key: value for key, value in asdict(outcome).items() if key != "task"})
+    with keep():  # models, which take longer to load than short videos to play
+        for line in tasks:
+            message = json.loads(line)
+            os.fchdir(here)  # a library may have gone elsewhere
+            outcome: Outcome = play(work, Task(**message["task"]), folder, message["known"], report)
+            say("outcome", {key: value for key, value in asdict(outcome).items() if key != "task"})
 
 
 if __name__ == "__main__":

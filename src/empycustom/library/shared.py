@@ -1,10 +1,14 @@
-"""Objects that the libraries of a process share: each is loaded once, and released after the last library that asked for it."""
+"""Objects that the libraries of a process share: each is loaded once, and released after the last library that asked for it.
+
+A process that runs libraries one after the other may keep them until its end: :func:`keep`.
+"""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from types import CodeType
 from typing import Any, TypeVar
 
@@ -27,21 +31,23 @@ class _Entry:
 
 
 _entries: dict[Hashable, _Entry] = {}
+_keepers: list[Tenant] = []  # who have all objects
 _changed = threading.Condition()  # also the lock of all that is here
 _waits: dict[int, _Entry] = {}  # what threads wait for
 
 
 class Tenant:
-    """A library that was opened, as one that may have shared objects."""
+    """A library that was opened, as one that may have shared objects; or who keeps them for others."""
 
     def __init__(self) -> None:
         self.entries: list[_Entry] = []
 
     def take(self, entry: _Entry) -> Any:
         """Have an object from now on, and return it."""
-        if self not in entry.tenants:
-            entry.tenants.add(self)
-            self.entries.append(entry)
+        for tenant in (self, *_keepers):
+            if tenant not in entry.tenants:
+                entry.tenants.add(tenant)
+                tenant.entries.append(entry)
         return entry.object
 
     def release(self) -> None:
@@ -74,6 +80,20 @@ def _close(entry: _Entry) -> BaseException | None:
     return None
 
 
+@contextmanager
+def keep() -> Iterator[None]:
+    """Keep each object that a library asks for, until the end of the context. Raises then what a ``close`` raises."""
+    keeper = Tenant()
+    with _changed:
+        _keepers.append(keeper)
+    try:
+        yield
+    finally:
+        with _changed:
+            _keepers.remove(keeper)
+        keeper.release()
+
+
 def shared(key: Hashable, load: Callable[[], _T]) -> _T:
     """Return the object that all libraries of this process have under a key; the first one that asks loads it.
 
@@ -84,7 +104,8 @@ def shared(key: Hashable, load: Callable[[], _T]) -> _T:
             session = empycustom.shared(("yolo", options["model"]), lambda: load_session(options["model"]))
 
     Others that ask while it is loaded wait. It is released when the last library that asked for it has stopped; if it has a
-    method ``close``, that is called then. With ``workers`` each process has its own.
+    method ``close``, that is called then. With ``workers`` each process has its own. A process of ``empycustom batch`` keeps it
+    from video to video, until the process ends, or a video has failed.
 
     Several threads may use it at the same time.
 
