@@ -119,7 +119,6 @@ def test_every_frame_is_there_once_with_its_number_and_its_time(batch, library, 
     assert totals[0] == totals[1]
 
 
-@pytest.mark.xfail(Gst.version() >= (1, 24), reason="the last frame is lost there after a seek", strict=False)
 @pytest.mark.parametrize("name", WITHOUT_RATE)
 def test_every_frame_is_there_where_frames_have_no_rate(batch, library, tmp_path, name):
     (rate, times), encoder = WITHOUT_RATE[name]

@@ -196,6 +196,8 @@ class Excerpt:
             start = self._part.start_ns
             is_indexed = start and has_index(pad, self._segment)
             self._places = [*(start - back for back in _BACK_NS if back < start), 0] if is_indexed else []
+            if is_indexed and self._segment.stop == NO_TIME:
+                _leave_open(pad)
             if self._seek_next(pad):
                 return _DROP
         time = self._stream_time(pts)
@@ -258,6 +260,29 @@ class Excerpt:
             text = f"--start {start} is behind the end of the video{long}: there is no frame to play."
         error = GLib.Error.new_literal(Gst.ResourceError.quark(), text, Gst.ResourceError.SEEK)
         source.post_message(Gst.Message.new_error(source, error, ""))
+
+
+def _leave_open(pad: Any) -> None:
+    """Let segments of a source have no end, as before the seek.
+
+    After one, matroskademux ends its segment with the time of the last frame, and decoders of GStreamer 1.26 drop that frame.
+    """
+    for element in upstream_of(pad):
+        if element.get_factory() and element.get_factory().get_name() in _INDEXED:
+            for peer in filter(None, (each.get_peer() for each in element.srcpads)):
+                peer.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _without_end)
+
+
+def _without_end(pad: Any, info: Any) -> Any:
+    event = info.get_event()
+    if event.type != Gst.EventType.SEGMENT or event.parse_segment().stop == NO_TIME:
+        return _PASS
+    segment = event.parse_segment().copy()
+    segment.stop = NO_TIME
+    open_ended = Gst.Event.new_segment(segment)
+    open_ended.set_seqnum(event.get_seqnum())
+    pad.send_event(open_ended)
+    return _DROP
 
 
 def has_index(pad: Any, segment: Any) -> bool:
