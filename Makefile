@@ -16,7 +16,7 @@ COUNT ?= 20000
 # warnings are errors, and so is a name in the docstrings that leads nowhere; what tools/pages makes is as it makes it
 BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
-.PHONY: help demo studio test test-slow-path test-workers wild test-gpu test-matrix check bench docs format setup clean
+.PHONY: help demo studio test test-slow-path test-workers wild test-gpu test-matrix check bench docs release format setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ check: setup ## format, lint, strict types, documentation and tests: what has to
 	@$(BUILD_DOCS)
 	@tools/test.sh
 	@tools/test.sh slow-path
+
+release: ## check, build twice, install and try the last commit, into dist/ (ARGS=--tag makes the tag, too)
+	@python3 tools/release.py $(ARGS)
 
 docs: ## the documentation, into build/docs/index.html
 	@tools/setup.sh docs

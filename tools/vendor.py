@@ -26,6 +26,7 @@ class Package:
 
     name: str
     version: str
+    license: str  # its name in SPDX
     sha512: str
     files: dict[str, str]
 
@@ -38,6 +39,7 @@ PACKAGES = [
     Package(  # lines over time on a canvas, 50 KB: draws thousands of points in a few milliseconds; MIT, no dependencies
         "uplot",
         "1.6.32",
+        "MIT",
         "KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==",
         {
             "dist/uPlot.esm.js": "5dd9b3281aa64b461b42d9945f6adb2649d346502b12281a9ae0d46599a80eba",

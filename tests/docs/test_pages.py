@@ -21,7 +21,8 @@ WITH_TESTS_OF_THEIR_OWN = {
     "stream-configuration.md",
 }
 README = DOCS.parent / "README.md"
-PAGES = [*sorted(DOCS.rglob("*.md")), README]
+FOR_CONTRIBUTORS = [README.with_name(f"{name}.md") for name in ("CODE_OF_CONDUCT", "CONTRIBUTING", "SECURITY", "THIRD_PARTY")]
+PAGES = [*sorted(DOCS.rglob("*.md")), README, *FOR_CONTRIBUTORS]
 RUN = [page for page in PAGES if page.name not in WITH_TESTS_OF_THEIR_OWN and blocks_of(page)]
 MOST_COLUMNS = 90  # what the site shows of a line of code where a window is 1312 pixels wide, its narrowest with two sidebars
 DETECTOR = """
