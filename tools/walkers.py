@@ -1,10 +1,10 @@
-"""Draw a video of people who walk over a square: ``walkers.py FILE [FRAMES]``.
+"""Draw a video of people who walk over a square: ``walkers.py FILE [FRAMES [MORE]]``.
 
     python tools/walkers.py walkers.mp4
     empycustom run walkers.mp4 --lib examples/people.py --lib empycustom.libs.draw --save people.mp4
 
 Nobody was filmed for it, so its pictures may be shown anywhere: docs/pictures/people.jpg is the last one that the demo leaves of
-it (make demo VIDEO=walkers.mp4).
+it (make demo VIDEO=walkers.mp4). With MORE frames behind that one they walk on, and pass each other in the middle.
 """
 
 # ruff: noqa: T201 - a script prints
@@ -130,23 +130,23 @@ def shadows(picture, time):
     picture[mask > 0] = picture[mask > 0] * 0.72
 
 
-def main(path, frames=FRAMES):
-    """Write the video."""
+def main(path, frames=FRAMES, more=0):
+    """Write the video: so many frames until all have come, and more of them behind."""
     writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), RATE, (WIDTH, HEIGHT))
     if not writer.isOpened():
         sys.exit(f"walkers: error: {path} cannot be written; it has to end in .mp4")
     ground = square()
-    for left in reversed(range(int(frames))):
+    for left in range(int(frames) - 1, -int(more) - 1, -1):
         picture = ground.copy()
         shadows(picture, left / RATE)
         for who in WALKERS:
             draw(picture, who, left / RATE)
         writer.write(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
     writer.release()
-    print(f"{path} is written: {frames} frames of people who walk")
+    print(f"{path} is written: {int(frames) + int(more)} frames of people who walk")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) not in (2, 3, 4):
         sys.exit(__doc__)
     main(*sys.argv[1:])
