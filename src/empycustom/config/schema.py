@@ -252,6 +252,7 @@ STREAM = Object(
 )
 CONFIGURATION = Object(
     {
+        "$schema": Field(Text(), "where the JSON Schema is, for editors; not read"),
         "developer_name": Field(Text(), "its author"),
         "application_name": Field(Text(one_line=True), "its name"),
         "application_version": Field(Text(), "its version"),
