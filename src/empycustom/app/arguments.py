@@ -7,26 +7,9 @@ from typing import Any
 
 import empycustom
 from empycustom.app import check_options as checked
+from empycustom.app import help_texts as texts
 from empycustom.app import recorded
 from empycustom.app.calling import add_called_of_library
-from empycustom.app.help_texts import (
-    DESCRIPTION,
-    DOCTOR,
-    DOCTOR_MORE,
-    LAUNCH,
-    LAUNCH_MORE,
-    NEW,
-    NEW_MORE,
-    OVERVIEW,
-    PATH,
-    PATH_MORE,
-    RUN,
-    RUN_MORE,
-    SCHEMA,
-    SCHEMA_MORE,
-    STUDIO,
-    STUDIO_MORE,
-)
 from empycustom.app.new import KINDS
 from empycustom.app.options import (
     OUTSIDE_HELP,
@@ -66,7 +49,7 @@ GRACE_HELP = "how long to wait, after Ctrl-C or an error, until files are finish
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; ``target`` of its namespace is the function of ``app`` that runs the command."""
-    parser = Parser("empycustom", description=DESCRIPTION, epilog=OVERVIEW, formatter_class=Plain)
+    parser = Parser("empycustom", description=texts.DESCRIPTION, epilog=texts.OVERVIEW, formatter_class=Plain)
     parser.add_argument("--version", action="version", version=f"empycustom {empycustom.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=Command)
     for add in (
@@ -128,7 +111,7 @@ def _add_played(command: Command, *, policy: str, reload: str) -> None:
 
 
 def _add_run(commands: Any) -> None:
-    run = _add(commands, "run", short="play a file, stream or camera through libraries", text=RUN, more=RUN_MORE)
+    run = _add(commands, "run", short="play a file, stream or camera through libraries", text=texts.RUN, more=texts.RUN_MORE)
     _add_played(run, policy="fail", reload="no")
     add = run.add_argument
     add("--show", action="store_true", help="show the frames in a window, at their own speed")
@@ -139,7 +122,9 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_studio(commands: Any) -> None:
-    studio = _add(commands, "studio", short="show a video and what libraries say in the browser", text=STUDIO, more=STUDIO_MORE)
+    studio = _add(
+        commands, "studio", short="show a video and what libraries say in the browser", text=texts.STUDIO, more=texts.STUDIO_MORE
+    )
     _add_played(studio, policy="pass", reload="yes")
     page = studio.add_argument_group("for the page").add_argument
     page("--host", default="127.0.0.1", metavar="HOST", help="serve it on this address; others than 127.0.0.1 need a token")
@@ -170,7 +155,7 @@ def _add_report(commands: Any) -> None:
 
 def _add_schema(commands: Any) -> None:
     short = "print the JSON Schema of the stream configuration"
-    schema = _add(commands, "schema", short=short, text=SCHEMA, more=SCHEMA_MORE, target="commands:schema")
+    schema = _add(commands, "schema", short=short, text=texts.SCHEMA, more=texts.SCHEMA_MORE, target="commands:schema")
     which = schema.add_mutually_exclusive_group()
     which.add_argument("--document", action="store_true", help="of the documents that `run` and the element aimeta write")
     which.add_argument(
@@ -182,7 +167,7 @@ def _add_schema(commands: Any) -> None:
 
 def _add_launch(commands: Any) -> None:
     short = "play a gst-launch description with our elements"
-    launch = _add(commands, "launch", short=short, text=LAUNCH, more=LAUNCH_MORE, target="commands:launch")
+    launch = _add(commands, "launch", short=short, text=texts.LAUNCH, more=texts.LAUNCH_MORE, target="commands:launch")
     launch.add_argument("description", nargs="+", type=str, metavar="DESCRIPTION", help="elements, with ! between them")
     launch.add_argument(
         "-e", action="store_true", help="accepted for compatibility with gst-launch-1.0; Ctrl-C always ends the stream first"
@@ -203,7 +188,13 @@ def _add_check(commands: Any) -> None:
 
 def _add_new(commands: Any) -> None:
     kinds = "\n".join(f"  {name:9}  {kind.what}" for name, kind in KINDS.items())
-    new = _add(commands, "new", short="write a library to start from, or a whole project", text=NEW, more=NEW_MORE.format(kinds))
+    new = _add(
+        commands,
+        "new",
+        short="write a library to start from, or a whole project",
+        text=texts.NEW,
+        more=texts.NEW_MORE.format(kinds),
+    )
     new.add_argument("file", metavar="FILE", help="the file to write, for example my_lib.py; of a project the folder")
     new.add_argument("--kind", choices=list(KINDS), default="measure", metavar="KIND", help=f"what it is: {', '.join(KINDS)}")
     new.add_argument("--force", action="store_true", help="overwrite existing files")
@@ -211,9 +202,11 @@ def _add_new(commands: Any) -> None:
 
 def _add_plugin_path(commands: Any) -> None:
     short, target = "print the folder for GST_PLUGIN_PATH", "commands:print_plugin_path"
-    _add(commands, "plugin-path", short=short, text=PATH, more=PATH_MORE, target=target)
+    _add(commands, "plugin-path", short=short, text=texts.PATH, more=texts.PATH_MORE, target=target)
 
 
 def _add_doctor(commands: Any) -> None:
-    doctor = _add(commands, "doctor", short="report what is missing, and how to fix it", text=DOCTOR, more=DOCTOR_MORE)
+    doctor = _add(
+        commands, "doctor", short="report what is missing, and how to fix it", text=texts.DOCTOR, more=texts.DOCTOR_MORE
+    )
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
