@@ -15,6 +15,7 @@ from blocks import DOCS, Reader, blocks_of, clone, documents, masked, pattern, u
 WITH_TESTS_OF_THEIR_OWN = {
     "deepstream.md",
     "door.md",
+    "gallery.md",
     "metrics.md",
     "performance.md",
     "pixels.md",
