@@ -76,7 +76,22 @@ def test_two_parses_share_nothing():
         ("check a.py --options {} --options []", "--options is there twice"),
         ("run lib.py --lib lib.py", "lib.py is a Python file, not a video; libraries come after --lib"),
         ("run a.json --source lib.py", "lib.py is a Python file, not a video"),
-        ("bogus", "bogus"),
+        ("bogus", "empycustom: error: there is no command bogus; the commands are run, studio, "),
+        ("rnu test", "there is no command rnu; run may be meant; the commands are "),
+        ("Check a.py", "there is no command Check; check may be meant; "),
+        ("plugin_path", "there is no command plugin_path; plugin-path may be meant; "),
+        ("--lib a.py run test", "--lib comes after a command"),
+        ("--verison", "--verison comes after a command; --version may be meant"),
+        ("run test --libb a.py", "run has no option --libb; --lib may be meant. See"),
+        ("run --libb a.py", "run has no option --libb; --lib may be meant. See"),
+        ("batch a.mp4 --lib a.py --outt b", "batch has no option --outt; --out may be meant. See"),
+        ("run test --lib a.py --frams 3 --every x", "run has no option --frams; --frames may be meant. See"),
+        ("run test --lib a.py --on-error dropp", "argument --on-error: dropp is not one of fail, pass, drop; drop may be meant"),
+        ("run test --lib a.py --on-error DROP", "DROP is not one of fail, pass, drop; drop may be meant"),
+        ("run test --log-level warn", "--log-level: warn is not one of error, warning, info, debug; warning may be meant"),
+        ("new a.py --kind detect", "argument --kind: detect is not one of measure, detector, draw, "),
+        ("schema --message object", "--message: object is not one of frames, objects, changes, gva; objects may be meant"),
+        ("run test --lib a.py --interface 4", "argument --interface: 4 is not one of 1, 2, 3"),
         ("", "COMMAND"),
     ],
 )
@@ -86,6 +101,11 @@ def test_a_usage_error_exits_with_2(line, complaint, capsys):
 
     assert ended.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_words_behind_two_dashes_are_not_options():
+    assert parse("run -- --odd.mp4").source == ["--odd.mp4"]
+    assert parse("launch -- a ! --b").description == ["a", "!", "--b"]
 
 
 def test_the_same_value_twice_is_one_value():

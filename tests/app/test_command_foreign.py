@@ -183,7 +183,7 @@ def test_a_configuration_names_them_too(cli, library, tmp_path):
         (("--kwarg", "[1]"), "argument --kwarg: [1] is not a JSON object; write '{\"key\": 1}'"),
         (("--kwarg", "{"), "argument --kwarg: { is not JSON, nor @file.json (Expecting"),
         (("--arg", "@none.json"), "argument --arg: @none.json is not JSON, nor @file.json ("),
-        (("--dialect", "gva"), "argument --dialect: invalid choice: 'gva' (choose from "),
+        (("--dialect", "gva"), "argument --dialect: gva is not one of auto, "),
         (("--class", "A", "--class", "B"), "--class is there twice, with different values; give it once"),
     ],
 )

@@ -34,11 +34,27 @@ class Parser(argparse.ArgumentParser):
             super()._print_message(message, file)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse; ``--save=--``, for which argparse returns an empty list, is a usage error."""
+        """Parse; ``--save=--``, for which argparse returns an empty list, is a usage error, as is an option before a command."""
         for argument in args:
             if _NO_VALUE.fullmatch(argument):
                 self.error(f"{argument}: -- is not a value")
+        if args and (first := args[0].partition("=")[0]).startswith("--") and first not in self.known_options():
+            self.error(f"{first} comes after a command{meant(first, self.known_options())}")
         return super().parse_args(args, namespace)
+
+    def known_options(self) -> list[str]:
+        """Return all spellings of the options."""
+        return [option for action in self._actions for option in action.option_strings]
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Check that a value is one of the choices: the text of argparse differs between Pythons, and has no hint."""
+        if action.choices is None or value in action.choices:
+            return
+        names = [str(choice) for choice in action.choices]
+        hint = meant(str(value).lower(), names)
+        if isinstance(action, argparse._SubParsersAction):
+            self.error(f"there is no command {value}{hint}; the commands are {', '.join(names)}")
+        raise argparse.ArgumentError(action, f"{value} is not one of {', '.join(names)}{hint}")
 
 
 class Command(Parser):
@@ -52,22 +68,28 @@ class Command(Parser):
         self.register("action", None, Once)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Parse, and check."""
+        """Parse, and check. A misspelt option is reported first: what argparse reports may follow from it."""
+        words = list(args or ())
+        options = words[: words.index("--")] if "--" in words else words
+        self._refuse([word for word in options if word.startswith("--") and " " not in word], others_too=False)
         parsed, rest = super().parse_known_args(args, namespace)
         parsed.__dict__.pop(_GIVEN, None)
-        if rest:
-            name = self.prog.rpartition(" ")[2]
-            self.exit(2, f"{self.prog}: error: {for_people(self._surplus(name, rest))}. See `{self.prog} --help`.\n")
+        self._refuse(rest)
         if self.check:
             self.check(self, parsed)
         return parsed, rest
 
-    def _surplus(self, name: str, rest: Sequence[str]) -> str:
-        """Return what is wrong with arguments that are left: a misspelt option, or too many."""
-        known = [option for action in self._actions for option in action.option_strings]
-        for option in (word.partition("=")[0] for word in rest if word.startswith("-")):
-            return f"{name} has no option {option}{meant(option, known)}"
-        return f"{rest[0]} is one argument too many for {name}"
+    def _refuse(self, words: Sequence[str], *, others_too: bool = True) -> None:
+        """End with a usage error about an option that is not known; or about other words, which are too many."""
+        name, known = self.prog.rpartition(" ")[2], self.known_options()
+        unknown = [option for word in words if word.startswith("-") and (option := word.partition("=")[0]) not in known]
+        if unknown:
+            text = f"{name} has no option {unknown[0]}{meant(unknown[0], known)}"
+        elif words and others_too:
+            text = f"{words[0]} is one argument too many for {name}"
+        else:
+            return
+        self.exit(2, f"{self.prog}: error: {for_people(text)}. See `{self.prog} --help`.\n")
 
 
 _GIVEN = "_given"
