@@ -30,10 +30,11 @@ packages=(
 with_tests() { [ "$extra" = dev ] || [ "$extra" = gpu ]; }
 
 # C programs of the tests read DeepStream metadata, and stand for NVIDIA's driver; an RTSP server goes away and comes back; a window
-# is shown on a display that nobody sees; docs/results.md pipes documents to jq, docs/metrics.md asks with curl. tests/publish and
+# is shown on a display that nobody sees; docs/results.md pipes documents to jq, docs/metrics.md asks with curl; commands are completed
+# in bash and zsh. tests/publish and
 # the benchmarks start brokers and databases of their own, the tests of docs/metrics.md a Prometheus (19 MB).
 ! with_tests || packages+=(gcc libc6-dev libgstreamer1.0-dev pkg-config gir1.2-gst-rtsp-server-1.0 xvfb x11-utils
-    jq curl mosquitto mosquitto-clients redis-server postgresql prometheus)
+    jq curl mosquitto mosquitto-clients redis-server postgresql prometheus bash-completion zsh)
 
 did_something=
 say() { echo "set-up: $*"; }

@@ -61,6 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
         _add_check,
         _add_new,
         _add_schema,
+        _add_completion,
         _add_plugin_path,
         _add_doctor,
     ):
@@ -198,6 +199,12 @@ def _add_new(commands: Any) -> None:
     new.add_argument("file", metavar="FILE", help="the file to write, for example my_lib.py; of a project the folder")
     new.add_argument("--kind", choices=list(KINDS), default="measure", metavar="KIND", help=f"what it is: {', '.join(KINDS)}")
     new.add_argument("--force", action="store_true", help="overwrite existing files")
+
+
+def _add_completion(commands: Any) -> None:
+    short = "print the script that completes commands in bash or zsh"
+    completion = _add(commands, "completion", short=short, text=texts.COMPLETION, more=texts.COMPLETION_MORE)
+    completion.add_argument("shell", choices=("bash", "zsh"), metavar="SHELL", help="bash or zsh")
 
 
 def _add_plugin_path(commands: Any) -> None:

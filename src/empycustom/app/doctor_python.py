@@ -96,6 +96,7 @@ _WANTED_BY = {
     "uvicorn": "studio",
     "websockets": "studio",
     "prometheus-client": "run --metrics",
+    "shtab": "completion",
 }
 
 

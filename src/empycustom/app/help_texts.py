@@ -154,6 +154,29 @@ examples:
   empycustom launch videotestsrc ! empycustom custom-lib=my_lib.py \\
       in-place=true options='{"level": 3}' ! perf ! fakesink"""
 
+COMPLETION = """\
+Print the script with which the Tab key completes commands, options, their values
+and files. It is read once by the shell: completion starts no Python."""
+
+COMPLETION_MORE = """\
+It needs the package shtab, once: pip install 'empycustom[completion]'.
+
+Bash reads the script from this file, where the package bash-completion is
+installed:
+  mkdir -p ~/.local/share/bash-completion/completions
+  cd ~/.local/share/bash-completion/completions
+  empycustom completion bash > empycustom
+
+Zsh reads it from a folder that ~/.zshrc names before it calls compinit, with
+fpath=(~/.zfunc $fpath):
+  mkdir -p ~/.zfunc
+  empycustom completion zsh > ~/.zfunc/_empycustom
+
+For one session:
+  eval "$(empycustom completion bash)"
+
+After an upgrade of empycustom, write the file again."""
+
 PATH = """\
 Print the folder that GST_PLUGIN_PATH needs, so that gst-launch-1.0 and other
 programs find the elements."""
