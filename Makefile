@@ -69,6 +69,9 @@ docs: ## the documentation, into build/docs/index.html
 	@$(BUILD_DOCS)
 	@echo "build/docs/index.html is written"
 
+docs-pictures: setup docs ## a picture of each page in build/pages, wide and narrow, and what does not fit (ARGS='howto' for some)
+	@python tools/site_pictures.py $(ARGS)
+
 format: setup ## write the code the way `check` wants it
 	@python tools/declare.py
 	@python tools/pages

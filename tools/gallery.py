@@ -96,11 +96,11 @@ def make(name: str, folder: Path) -> None:
     clip, played = CLIPS[name], folder / f"{name}.mp4"
     command = [sys.executable, "-m", "empycustom", "run", folder / "walkers.mp4", *words(clip), "--save", played, "--quiet"]
     subprocess.run(command, cwd=ROOT, check=True)
-    first, *others = frames(played, clip)
+    *others, last = frames(played, clip)
     path = PICTURES / f"{name}.webp"
-    lasts_ms = [1000 * clip.every // VIDEO_RATE] * len(others) + [1500]  # the last one stays for a moment
-    first.save(path, save_all=True, append_images=others, duration=lasts_ms, loop=0, quality=clip.quality, method=6)
-    print(f"docs/pictures/{path.name}: {first.width}x{first.height}, {len(lasts_ms)} frames, {path.stat().st_size // 1024} KB")
+    lasts_ms = [1500] + [1000 * clip.every // VIDEO_RATE] * len(others)  # the last one is first, for who sees nothing move
+    last.save(path, save_all=True, append_images=others, duration=lasts_ms, loop=0, quality=clip.quality, method=6)
+    print(f"docs/pictures/{path.name}: {last.width}x{last.height}, {len(lasts_ms)} frames, {path.stat().st_size // 1024} KB")
 
 
 def main(names: list[str]) -> None:
