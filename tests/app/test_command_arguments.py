@@ -126,17 +126,6 @@ def test_a_name_that_is_nearly_right_is_explained(cli, library):
     assert "(a file is @o.json)" in cli("check", "lib.py", "--options", "o.json").err
 
 
-@pytest.mark.parametrize("command", ["run", "launch", "check", "new", "schema", "plugin-path", "doctor"])
-def test_every_command_has_help_in_80_columns(command, capsys):
-    with pytest.raises(SystemExit) as ended:
-        parse(f"{command} --help")
-
-    text = capsys.readouterr().out
-    assert ended.value.code == 0
-    assert command in text
-    assert max(map(len, text.splitlines())) <= 84
-
-
 def test_version(cli):
     assert cli("--version").out == f"empycustom {empycustom.__version__}\n"
 

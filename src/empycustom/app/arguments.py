@@ -10,6 +10,7 @@ from empycustom.app import check_options as checked
 from empycustom.app import help_texts as texts
 from empycustom.app import recorded
 from empycustom.app.calling import add_called_of_library
+from empycustom.app.help_format import Plain
 from empycustom.app.new import KINDS
 from empycustom.app.options import (
     OUTSIDE_HELP,
@@ -18,7 +19,6 @@ from empycustom.app.options import (
     OfLibraries,
     OfLibrary,
     Parser,
-    Plain,
     add_configured,
     at_least,
     check_run,
@@ -51,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; ``target`` of its namespace is the function of ``app`` that runs the command."""
     parser = Parser("empycustom", description=texts.DESCRIPTION, epilog=texts.OVERVIEW, formatter_class=Plain)
     parser.add_argument("--version", action="version", version=f"empycustom {empycustom.__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=Command)
+    commands = parser.add_subparsers(metavar="COMMAND", prog="empycustom", required=True, title="commands", parser_class=Command)
     for add in (
         _add_run,
         _add_studio,

@@ -118,13 +118,6 @@ def filled(text: str) -> str:
     return text
 
 
-class Plain(argparse.RawDescriptionHelpFormatter):
-    """Formatter that keeps texts as they are, with room for the names of the options."""
-
-    def __init__(self, prog: str, **settings: Any) -> None:
-        super().__init__(prog, **{**settings, "max_help_position": 28})
-
-
 # Arguments of ``empycustom run emi_stream_config.json``, and what does not go with it.
 
 
