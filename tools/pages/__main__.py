@@ -11,6 +11,7 @@ from pathlib import Path
 
 import commands
 import elements
+import explained
 import model
 import pictures
 import pixels
@@ -22,7 +23,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def main() -> int:
     """Write or check, according to the arguments."""
     wrong = []
-    modules = (model, elements, commands, pictures, pixels, publishing)
+    modules = (model, elements, commands, pictures, explained, pixels, publishing)
     for name, text in {name: text for module in modules for name, text in module.made().items()}.items():
         path = DOCS / name
         if "--check" not in sys.argv:
