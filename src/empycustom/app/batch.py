@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import empycustom
 from empycustom.app.run import check_format, stage_of
 from empycustom.batch import Executor, Task, Work
 from empycustom.batch.local import LocalExecutor
@@ -53,7 +55,7 @@ def main(args: Namespace) -> int:
         _warn_of_every(work, args.segment.text)
     folder = as_path(args.out).absolute()
     if args.dry_run:
-        return _list(tasks, states_before(folder, about, force=args.force), retry_failed=args.retry_failed)
+        return _list(args, tasks, states_before(folder, about, force=args.force))
     cluster = _cluster(args, work, {*(task.location for task in tasks), str(folder)}) if args.ray else None
     results = Results(folder, about, lines=work.lines, force=args.force)
     return _work(args, work, tasks, results, cluster)
@@ -88,19 +90,28 @@ def _warn_of_every(work: Work, segment: str) -> None:
             print_error(text, kind="warning")
 
 
-def _list(tasks: Sequence[Task], states: Mapping[str, Mapping[str, Any]], *, retry_failed: bool) -> int:
+def _list(args: Namespace, tasks: Sequence[Task], states: Mapping[str, Mapping[str, Any]]) -> int:
     """Print each video with its state, and how many there are of each."""
-    counts = dict.fromkeys((_NEW, HAS_DONE, HAS_FAILED), 0)
-    for task in tasks:
-        state = states.get(task.key, {}).get("state", _NEW)
-        counts[state] += 1
-        show(f"{state:8}{for_people(task.name)}")
-    again = "tried again" if retry_failed else "left out; --retry-failed tries them again"
+    listed = [(for_people(task.name), states.get(task.key, {}).get("state", _NEW)) for task in tasks]
+    counts = {state: [each for _, each in listed].count(state) for state in (_NEW, HAS_DONE, HAS_FAILED)}
+    left = len(left_of(tasks, states, retry_failed=args.retry_failed))
+    if args.json:
+        videos = [{"video": name, "state": state} for name, state in listed]
+        _print_object(args, **counts, left=left, videos=videos)
+        return DONE
+    for name, state in listed:
+        show(f"{state:8}{name}")
+    again = "tried again" if args.retry_failed else "left out; --retry-failed tries them again"
     said = {_NEW: "new", HAS_DONE: "done before", HAS_FAILED: f"failed before ({again})"}
     parts = ", ".join(f"{count} {said[state]}" for state, count in counts.items() if count)
-    left = len(left_of(tasks, states, retry_failed=retry_failed))
     print_info(f"{parts}: {_videos(left)} would be played.")
     return DONE
+
+
+def _print_object(args: Namespace, **values: object) -> None:
+    """Print the object of --json."""
+    whole = {"empycustom": empycustom.__version__, "out": for_people(args.out), **values}
+    show(json.dumps(whole, indent=2, ensure_ascii=False))
 
 
 def _videos(count: int) -> str:
@@ -129,10 +140,19 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, 
         states = _finish(results, summary)
     if summary.stopped:
         print_error(f"{summary.stopped}; stopped. What is done stays: start it again to go on.")
-    failed = sum(states.get(task.key, {}).get("state") == HAS_FAILED for task in tasks)
+    of_tasks = [state for task in tasks if (state := states.get(task.key))]
+    failures = [
+        {"video": state["video"], "error": for_people(state["error"])} for state in of_tasks if state["state"] == HAS_FAILED
+    ]
+    seconds = time.monotonic() - began
     if not args.quiet:
-        print_info(_line(summary, failed, time.monotonic() - began, results.overview))
-    return INTERRUPTED if interrupts.count else FAILED if failed or summary.stopped else DONE
+        print_info(_line(summary, len(failures), seconds, results.overview))
+    code = INTERRUPTED if interrupts.count else FAILED if failures or summary.stopped else DONE
+    if args.json:
+        counts = {"done": summary.done, "failed": len(failures), "frames": summary.frames, "objects": summary.objects}
+        stopped = for_people(summary.stopped) or None
+        _print_object(args, **counts, seconds=round(seconds, 3), stopped=stopped, failures=failures, exit_code=code)
+    return code
 
 
 def _finish(results: Results, summary: Summary) -> Mapping[str, Mapping[str, Any]]:

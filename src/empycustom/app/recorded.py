@@ -19,12 +19,31 @@ its process, costs that video alone. Results of a video appear when it is
 complete; after Ctrl-C, or a power cut, start it again: it goes on."""
 
 MORE = """\
+The object of --json has:
+  empycustom  the version
+  out         the folder of the results
+  done        how many videos are done now
+  failed      how many have failed, now or before
+  frames      how many frames the videos have that are done now
+  objects     how many objects
+  seconds     how long it took
+  stopped     why it ended early, such as a full disk; null: it did not
+  failures    a list of video and error
+  exit_code   0; 1 where a video has failed or it ended early; 130 after Ctrl-C
+With --dry-run it has:
+  empycustom  the version
+  out         the folder of the results
+  new, done, failed  how many videos have this state
+  left        how many would be played
+  videos      a list of video and state
+
 examples:
   empycustom batch archive/ --lib detect.py --lib measure.py --out results/
   empycustom batch @list.txt --lib detect.py --out results/ --jobs 8
   empycustom batch s3://bucket/2026/ --lib detect.py --out results/
   empycustom batch long.mp4 --lib detect.py --out results/ --segment 60s
   empycustom batch /mnt/archive --lib detect.py --out results/ --ray 10.0.0.5:6379
+  empycustom batch archive/ --lib detect.py --out results/ --json | jq .failed
   duckdb -c "SELECT label, count(*) FROM 'results/objects/*.parquet' GROUP BY 1"
 """
 
@@ -66,6 +85,7 @@ def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str
     add("--force", action="store_true", help="work on all videos anew, and remove the results before")
     add("--dry-run", action="store_true", help="list the videos, each with its state (new, done, failed), and play nothing")
     add("--quiet", "-q", action="store_true", help="no progress, no summary")
+    add("--json", action="store_true", help="print one JSON object at the end; see below")
     ray = batch.add_argument_group("for a cluster").add_argument
     ray("--ray", nargs="?", const=True, type=_cluster, metavar="ADDRESS", help=_RAY_HELP)
     ray("--cpus-per-video", type=at_least(0.01, float, maximum=1024), metavar="N", help="cores for each video (default: 1)")
