@@ -124,9 +124,27 @@ def test_a_column_has_one_type_and_what_does_not_fit_is_json(batch, library, vid
     out = tmp_path / "results"
     ended = batch(videos(3), "--lib", library(VALUES), "--out", out, "--jobs", 1)
     assert ended.returncode == 0, ended.stderr
-    read = f"read_parquet('{out}/frames/*.parquet', union_by_name=true)"
-    found = rows(f"SELECT DISTINCT right(video, 5), value, emcustom FROM {read} ORDER BY 1")
+    found = rows(f"SELECT DISTINCT right(video, 5), value, emcustom FROM '{out}/frames/*.parquet' ORDER BY 1")
     assert found == [("0.mkv", 1.0, None), ("1.mkv", 2.5, None), ("2.mkv", None, '{"value":"text"}')]
+
+
+MANY = """
+def process_ip(buffer, in_meta, options):
+    video, number = int(in_meta["frame"][0]["source"][-5]), in_meta["frame"][0]["frame_num"]
+    return {"frame": {f"of_{video}_{number}_{each}": each for each in range(40)}}
+"""
+
+
+def test_names_without_end_fill_no_table(batch, library, videos, tmp_path):
+    """A library that puts numbers into its names has as many names as values."""
+    out = tmp_path / "results"
+    ended = batch(videos(2), "--lib", library(MANY), "--out", out, "--jobs", 1)
+    assert ended.returncode == 0, ended.stderr
+    (columns,) = rows(f"SELECT count(*) FROM (DESCRIBE SELECT * FROM '{out}/frames/*.parquet')")
+    assert columns == (500 + 8,)
+    assert rows(f"SELECT sum(of_0_9_39), count(emcustom) FROM '{out}/frames/*.parquet'") == [(39, 8)]
+    ((text,),) = rows(f"SELECT emcustom FROM '{out}/frames/*.parquet' WHERE frame_num = 9 AND right(video, 5) = '1.mkv'")
+    assert json.loads(text) == {f"of_1_9_{each}": each for each in range(40)}
 
 
 def test_a_dry_run_lists_each_video_with_its_state(batch, library, videos, tmp_path):

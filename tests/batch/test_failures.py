@@ -168,6 +168,46 @@ def test_a_full_disk_stops_it_and_what_is_done_stays(batch, library, videos, sma
     assert len([*(out / table).iterdir()]) == 4
 
 
+LATE = """
+import os
+def process_ip(buffer, in_meta, options):
+    is_last = in_meta["frame"][0]["source"].endswith("2.mkv")
+    number = in_meta["frame"][0]["frame_num"]
+    return {"frame": {"late": 1} if is_last else {"noise": os.urandom(150_000).hex() if not number else ""}}
+"""
+
+
+def test_a_disk_that_is_full_when_files_get_columns_that_have_come_later(batch, library, videos, small_disk):
+    folder, out = videos(3), small_disk / "results"
+    subprocess.run(["mount", "-o", "remount,size=500k", small_disk], check=True)
+    arguments = [folder, "--lib", library(LATE), "--out", out, "--jobs", 1]
+    ended = batch(*arguments)
+    assert ended.returncode == 1, ended.stderr
+    assert f"{out} cannot be written (No space left on device); stopped." in ended.stderr.replace("\n", " ")
+    assert [state for state, _, _ in states(out).values()] == ["done"] * 3
+    assert len([*(out / "frames").iterdir()]) == 3  # nothing lies aside
+    subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
+    again = batch(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert "Videos done before: 3; left: 0." in again.stderr
+    assert rows(f"SELECT count(noise), count(late) FROM '{out}/frames/*.parquet'") == [(20, 10)]
+
+
+def test_a_file_that_cannot_be_read_when_it_is_to_get_a_column(batch, library, videos, tmp_path):
+    out, lib = tmp_path / "results", library(LATE)
+    assert batch(videos(2), "--lib", lib, "--out", out).returncode == 0
+    damaged, whole = sorted((out / "frames").iterdir())
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    ended = batch(videos(3), "--lib", lib, "--out", out)
+    assert ended.returncode == 1
+    assert f"{damaged} cannot be read (" in ended.stderr
+    assert "remove it, and the same command plays that video anew; stopped." in ended.stderr.replace("\n", " ")
+    assert rows(f"SELECT count(*), count(noise), count(late) FROM '{whole}'") == [(10, 10, 0)]
+    damaged.unlink()
+    assert batch(videos(3), "--lib", lib, "--out", out).returncode == 0
+    assert rows(f"SELECT count(noise), count(late) FROM '{out}/frames/*.parquet'") == [(20, 10)]
+
+
 def test_a_limit_of_files_is_as_a_full_disk(batch, library, videos, tmp_path):
     out = tmp_path / "results"
 

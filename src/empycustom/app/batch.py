@@ -26,6 +26,7 @@ from empycustom.batch.run import Summary, check_stateful, fingerprint, left_of, 
 from empycustom.batch.tables import pyarrow, reason
 from empycustom.batch.videos import find_videos
 from empycustom.config.streams import Stage
+from empycustom.errors import LaunchError
 from empycustom.session import PlayOptions
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, ErrorCollector, print_error, print_info, reserve_stdout, show
 from empycustom.session.lengths import length_of
@@ -33,6 +34,7 @@ from empycustom.session.player import Interrupts
 from empycustom.text import as_path, for_people
 
 _NEW = "new"
+_MANY = 200  # videos whose tables take longer than a moment
 
 
 def main(args: Namespace) -> int:
@@ -137,7 +139,7 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, 
             summary = run(left, results, executor, display, pieces=pieces, is_over=lambda: interrupts.count > 0)
         finally:
             display.close()
-        states = _finish(results, summary)
+        states = _finish(results, summary, interrupts, quiet=args.quiet)
     if summary.stopped:
         print_error(f"{summary.stopped}; stopped. What is done stays: start it again to go on.")
     of_tasks = [state for task in tasks if (state := states.get(task.key))]
@@ -155,12 +157,20 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, 
     return code
 
 
-def _finish(results: Results, summary: Summary) -> Mapping[str, Mapping[str, Any]]:
-    """Write the table of videos, and close the data set; return the states of the videos."""
+def _finish(results: Results, summary: Summary, interrupts: Interrupts, *, quiet: bool) -> Mapping[str, Mapping[str, Any]]:
+    """Complete the tables, and close the data set; return the states of the videos. Another Ctrl-C leaves tables as they are."""
+    before = interrupts.count
+
+    def begun(count: int) -> None:
+        if count >= _MANY and not quiet:
+            print_info(f"The tables of {_videos(count)} get the columns that have come later.")
+
     try:
-        results.close()
+        results.close(lambda: interrupts.count > before, begun)
     except OSError as error:
         summary.stopped = summary.stopped or reason(error, results.folder)
+    except LaunchError as error:
+        summary.stopped = summary.stopped or str(error)
     return results.states()
 
 

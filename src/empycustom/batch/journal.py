@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
-from empycustom.batch.tables import ASIDE, sync
+from empycustom.batch.tables import aside, sync
 from empycustom.errors import LaunchError
 
 JOURNAL = "journal.jsonl"
@@ -22,6 +23,11 @@ LOCK = ".lock"
 def states_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Return what is known of the videos of a data set, by their keys."""
     return _read(folder / JOURNAL)[0]
+
+
+def sizes_of(state: Mapping[str, Any], table: str) -> set[int]:
+    """Return the sizes that the file of a video that is done may have: two, while it is written anew."""
+    return {each[table] for name in ("bytes", "rewritten") if table in (each := state.get(name, {}))}
 
 
 def _read(path: Path) -> tuple[dict[str, dict[str, Any]], bool]:
@@ -60,13 +66,18 @@ class Journal:
         self._waiting.append(_line(key, state))
 
     def commit(self) -> None:
-        """Let all that was added be on the disk. Raises OSError; then none of it is in the journal for sure."""
-        if self._waiting:
-            left = memoryview(b"".join(self._waiting))
-            self._waiting.clear()
+        """Let all that was added be on the disk. Raises OSError; then none of it is in the journal."""
+        if not self._waiting:
+            return
+        left, size = memoryview(b"".join(self._waiting)), os.fstat(self._file.fileno()).st_size
+        self._waiting.clear()
+        try:
             while left:
                 left = left[self._file.write(left) :]
             os.fsync(self._file.fileno())
+        except OSError:
+            os.ftruncate(self._file.fileno(), size)  # more may be added
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -95,10 +106,10 @@ def locked(folder: Path) -> IO[bytes]:
 
 def replace(path: Path, content: bytes) -> None:
     """Write a file aside, sync it, and rename it. Raises OSError."""
-    aside = path.with_name(f".{path.name}{ASIDE}")
-    with aside.open("wb") as file:
+    new = aside(path)
+    with new.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(aside, path)
+    os.replace(new, path)
     sync(path.parent)

@@ -16,7 +16,7 @@ from typing import Any
 
 from empycustom.batch import Outcome, Task
 from empycustom.batch.results import Results
-from empycustom.batch.tables import moved, pyarrow, schema, shaped, sync
+from empycustom.batch.tables import pyarrow, schema, shaped, sync
 from empycustom.batch.values import TABLES, fitted
 from empycustom.text import clock
 
@@ -154,15 +154,15 @@ def _join_tables(table: str, pieces: Sequence[Outcome], path: Path) -> dict[str,
     arrow, parquet = pyarrow()
     compute = import_module("pyarrow.compute")
     own: dict[str, str] = {}
-    misfits = [fitted(own, piece.columns.get(table, {}))[1] for piece in pieces]
+    for piece in pieces:
+        fitted(own, piece.columns.get(table, {}))
     wanted = schema(TABLES[table], own)
     before = 0
     with parquet.ParquetWriter(path, wanted, compression="zstd") as whole:
-        for piece, others in zip(pieces, misfits, strict=True):
+        for piece in pieces:
             with parquet.ParquetFile(piece.files[table]) as file:
                 for batch in file.iter_batches(_AT_ONCE):
                     part = arrow.Table.from_batches([batch])
-                    part = moved(part, others) if others else part
                     at = part.schema.get_field_index("frame_num")
                     part = part.set_column(at, part.schema.field(at), compute.add(part.column(at), before))
                     whole.write_table(shaped(part, wanted))

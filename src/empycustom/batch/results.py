@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import empycustom
 from empycustom.batch import Outcome, Task
-from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, states_in
+from empycustom.batch.even import Evening, short_of, uneven
+from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, sizes_of, states_in
 from empycustom.batch.remote import COPIES, remove
-from empycustom.batch.tables import ASIDE, BEFORE, moved, names, pyarrow, reason, rewritten, schema, sync
+from empycustom.batch.tables import ASIDE, BEFORE, aside, names, pyarrow, reason, rewritten, schema, sync
 from empycustom.batch.values import TABLES, fitted
 from empycustom.errors import LaunchError
 from empycustom.model.serialize import dumps
@@ -55,10 +56,10 @@ class Results:
         before = mark_of(self.folder)
         if before is not None and not force:
             _refuse_changes(self.folder, before, self._about)
-        if before is not None and before.get("about") == self._about:
-            self.columns = before.get("columns", {})
         if before is None or force:
             self._clear()
+        else:
+            self.columns = before.get("columns", {})
         self._write_mark()
         for name in self.tables:
             (self.folder / name).mkdir(exist_ok=True)
@@ -67,12 +68,28 @@ class Results:
         self._journal = Journal(self.folder, lost)
         sync(self.folder)  # the folders and the journal are new
 
-    def close(self) -> None:
-        """Remove what lies aside, write the table of videos, and let others work on the folder. Raises OSError."""
-        self._journal.close()
-        self._tidy()
-        self._summarize()
-        self._lock.close()
+    def close(self, is_over: Callable[[], bool] = lambda: False, begun: Callable[[int], None] = lambda _count: None) -> None:
+        """Give files the same columns, remove what lies aside, write the table of videos, and let others work on the folder.
+
+        ``begun`` gets how many videos have files with other columns; these stay so when ``is_over`` becomes true. Raises OSError,
+        and LaunchError where a file cannot be read.
+        """
+        with ExitStack() as last:
+            for work in (self._lock.close, self._summarize, self._tidy, self._journal.close):
+                last.callback(work)
+            if not self._lines:
+                self._even_out(is_over, begun)
+
+    def _even_out(self, is_over: Callable[[], bool], begun: Callable[[int], None]) -> None:
+        states = self.states()
+        count = len(uneven(states, self.columns))
+        if not count:
+            return
+        begun(count)
+        evening = Evening(self.folder, self._journal, self.columns)
+        evening.run(states, is_over)
+        for path, why in evening.unreadable[:1]:
+            raise LaunchError(f"{path} cannot be read ({why}); remove it, and the same command plays that video anew")
 
     @property
     def overview(self) -> Path:
@@ -101,7 +118,7 @@ class Results:
         """Remove what was under way when a batch ended; return the videos whose files are not as they were written."""
         remove(self.folder / COPIES)
         states = self.states()
-        done = {key: state.get("bytes", {}) for key, state in states.items() if state.get("state") == DONE}
+        done = {key: state for key, state in states.items() if state.get("state") == DONE}
         lost = set[str]()
         for table in self.tables:
             there = {}
@@ -110,7 +127,7 @@ class Results:
                     there[file.stem] = file.stat().st_size
                 else:
                     file.unlink()
-            lost |= {key for key, sizes in done.items() if table not in sizes or sizes[table] != there.get(key)}
+            lost |= {key for key, state in done.items() if there.get(key) not in sizes_of(state, table)}
         return lost
 
     def states(self) -> dict[str, dict[str, Any]]:
@@ -123,14 +140,14 @@ class Results:
         state: dict[str, Any] = {"video": task.name, "location": _kept(task.location), "state": FAILED if outcome.error else DONE}
         state |= {key: getattr(outcome, key) for key in ("frames", "objects", "duration_ns", "seconds", "error", "details")}
         if not outcome.error:
-            state["bytes"] = {
-                table: self._settle(table, task, given, outcome.columns.get(table, {})) for table, given in outcome.files.items()
-            }
+            settled = {table: self._settle(table, task, given, outcome.columns) for table, given in outcome.files.items()}
+            state["bytes"] = {table: size for table, (size, _) in settled.items()}
+            state["columns"] = {table: columns for table, (_, columns) in settled.items()}
         self._journal.add(task.key, state)
 
     def aside(self, table: str, stem: str) -> Path:
         """Return where a file lies that is to be one of a table."""
-        return self.folder / table / f".{stem}{self._suffix}{ASIDE}"
+        return aside(self.folder / table / f"{stem}{self._suffix}")
 
     def commit(self) -> None:
         """Let all that was taken be on the disk, the files before the journal. Raises OSError."""
@@ -139,30 +156,30 @@ class Results:
         self._renamed.clear()
         self._journal.commit()
 
-    def _settle(self, table: str, task: Task, given: Any, own: Mapping[str, str]) -> int:
-        """Let a file that lies aside be one of the table, with the types that the table has; return its size."""
-        place, aside = self.folder / table / f"{task.key}{self._suffix}", self.aside(table, task.key)
+    def _settle(self, table: str, task: Task, given: Any, columns: Mapping[str, Mapping[str, str]]) -> tuple[int, str]:
+        """Let a file that lies aside be one of the table, with the types that the table has; return its size and its columns."""
+        place, new = self.folder / table / f"{task.key}{self._suffix}", self.aside(table, task.key)
         if isinstance(given, bytes):
-            aside.write_bytes(given)
-            sync(aside)
-        elif Path(given) != aside:
-            os.replace(given, aside)
-        if not self._lines:
-            self._fit(table, aside, own)
-        os.replace(aside, place)
+            new.write_bytes(given)
+            sync(new)
+        elif Path(given) != new:
+            os.replace(given, new)
+        has = {} if self._lines else self._fit(table, new, columns.get(table, {}))
+        os.replace(new, place)
         self._renamed.add(place.parent)
-        return place.stat().st_size
+        return place.stat().st_size, short_of(has)
 
-    def _fit(self, table: str, aside: Path, own: Mapping[str, str]) -> None:
-        """Give the columns of a file the types that the data set has decided on; values that do not fit become JSON."""
+    def _fit(self, table: str, new: Path, own: Mapping[str, str]) -> Mapping[str, str]:
+        """Give the columns of a file the types that the data set has decided on, and return them."""
         known = self.columns.setdefault(table, {})
         before = dict(known)
-        kept, misfits = fitted(known, own)
+        kept = fitted(known, own)
         if known != before:
             self._write_mark()
         if kept != dict(own):
-            rewritten(aside, schema(TABLES[table], kept), lambda part: moved(part, misfits)).close()
-            sync(aside)
+            rewritten(new, schema(TABLES[table], kept)).close()
+            sync(new)
+        return kept
 
     def _summarize(self) -> None:
         """Write the table of videos, with a row for each."""
@@ -221,9 +238,9 @@ def _is_there(folder: Path, key: str, state: Mapping[str, Any], *, lines: bool) 
     """Return False for a video that is done and whose files are not as they were written."""
     if state["state"] != DONE:
         return True
-    sizes, suffix = state.get("bytes", {}), ".jsonl" if lines else ".parquet"
+    suffix = ".jsonl" if lines else ".parquet"
     files = {table: folder / table / f"{key}{suffix}" for table in names(lines=lines)}
-    return all(file.exists() and file.stat().st_size == sizes.get(table) for table, file in files.items())
+    return all(file.exists() and file.stat().st_size in sizes_of(state, table) for table, file in files.items())
 
 
 def _refuse_changes(folder: Path, before: Mapping[str, Any], about: Mapping[str, Any]) -> None:

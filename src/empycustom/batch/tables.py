@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from empycustom.batch.values import OTHERS, TABLES, Columns, rows_of
+from empycustom.batch.values import EXACT, OTHERS, TABLES, Columns, rows_of
 from empycustom.errors import EmPyCustomError
 from empycustom.model.serialize import dumps
 
@@ -51,7 +51,7 @@ class Lines:
     """Documents as lines of JSON, a file for each video."""
 
     def __init__(self, folder: Path, stem: str, video: str) -> None:
-        self._path = folder / LINES / f".{stem}.jsonl{ASIDE}"
+        self._path = aside(folder / LINES / f"{stem}.jsonl")
         self.files = {LINES: str(self._path)}
         self._head = f'{{"video":{dumps(video)},'.encode()
         self._file: IO[bytes] = self._path.open("wb")
@@ -84,7 +84,7 @@ class Parquet:
         pyarrow()
         self._video = video
         self._columns = {name: Columns(fixed, known.get(name)) for name, fixed in TABLES.items()}
-        self._writers = {name: _Writer(folder / name / f".{stem}.parquet{ASIDE}", TABLES[name]) for name in TABLES}
+        self._writers = {name: _Writer(aside(folder / name / f"{stem}.parquet"), TABLES[name]) for name in TABLES}
         self.files = {name: str(writer.path) for name, writer in self._writers.items()}
 
     @property
@@ -120,7 +120,7 @@ class _Writer:
     def flush(self, types: Mapping[str, str]) -> None:
         """Write the rows that wait."""
         arrow, parquet = pyarrow()
-        wanted = {name: kind for name, kind in types.items() if name in self.own or any(name in row for row in self.rows)}
+        wanted = dict(types)
         if self._writer is None:
             self.own = wanted
             self._writer = parquet.ParquetWriter(self.path, schema(self._fixed, self.own), compression="zstd")
@@ -156,38 +156,70 @@ def schema(fixed: Mapping[str, str], own: Mapping[str, str]) -> Any:
     return arrow.schema([(name, types[kind]) for name, kind in named.items()])
 
 
-def rewritten(path: Path, wanted: Any, change: Any = lambda table: table) -> Any:
-    """Return a writer that has written what is in a file anew, in another schema, to the same path; ``change`` each part."""
-    arrow, parquet = pyarrow()
+def rewritten(path: Path, wanted: Any) -> Any:
+    """Return a writer that has written what is in a file anew, in another schema, to the same path."""
     before = path.with_name(f"{path.name}{BEFORE}")
     path.rename(before)
-    writer = parquet.ParquetWriter(path, wanted, compression="zstd")
-    with parquet.ParquetFile(before) as file:
-        for batch in file.iter_batches(AT_ONCE):
-            writer.write_table(shaped(change(arrow.Table.from_batches([batch])), wanted))
+    writer = copied(before, path, wanted)
     before.unlink()
     return writer
 
 
+def copied(path: Path, to: Path, wanted: Any) -> Any:
+    """Return a writer that has written what is in a file to another one, in another schema."""
+    arrow, parquet = pyarrow()
+    with parquet.ParquetFile(path) as file:
+        writer = parquet.ParquetWriter(to, wanted, compression="zstd")
+        for batch in file.iter_batches(AT_ONCE):
+            writer.write_table(shaped(arrow.Table.from_batches([batch]), wanted))
+    return writer
+
+
 def shaped(table: Any, wanted: Any) -> Any:
-    """Return a table with the columns of another schema; those that it does not have are empty."""
+    """Return a table with the columns of another schema. What it does not have is empty, and values that do not fit are JSON."""
     arrow, _ = pyarrow()
+    types = {field.name: field.type for field in wanted}
+    differ = {field.name for field in table.schema if field.type != types.get(field.name)}
+    masks = {name: _misfits(table.column(name), types.get(name)) for name in differ}
+    table = _moved(table, {name: mask for name, mask in masks.items() if mask.true_count})
     there = {name: table.column(name) for name in table.column_names}
-    empty = {field.name: arrow.nulls(len(table), field.type) for field in wanted if field.name not in there}
-    columns = {**there, **empty}
-    return arrow.table({field.name: columns[field.name].cast(field.type) for field in wanted}, schema=wanted)
+    columns = [there[name].cast(kind) if name in there else arrow.nulls(len(table), kind) for name, kind in types.items()]
+    return arrow.table(columns, schema=wanted)
 
 
-def moved(part: Any, misfits: Collection[str]) -> Any:
-    """Return a part of a table in which the values of some columns are in that of JSON."""
+def _misfits(column: Any, kind: Any) -> Any:
+    """Return for each value of a column if it cannot be one of another type, None: of no column."""
     arrow, _ = pyarrow()
-    rows = part.to_pylist()
-    for row in rows:
-        rest = {name: value for name in sorted(misfits) if (value := row.pop(name, None)) is not None}
+    compute = import_module("pyarrow.compute")
+    column = column.combine_chunks()
+    if kind is not None and arrow.types.is_integer(column.type) and arrow.types.is_floating(kind):
+        found = compute.or_(compute.less(column, -EXACT), compute.greater(column, EXACT))
+        return compute.fill_null(found, fill_value=False)
+    return compute.is_valid(column)
+
+
+def _moved(table: Any, misfits: Mapping[str, Any]) -> Any:
+    """Return a table in which some values of some columns are in that of JSON."""
+    arrow, _ = pyarrow()
+    if not misfits:
+        return table
+    compute = import_module("pyarrow.compute")
+    texts = table.column(OTHERS).to_pylist()
+    values = {name: table.column(name).to_pylist() for name in sorted(misfits)}
+    for row, text in enumerate(texts):
+        rest = {name: values[name][row] for name in values if misfits[name][row].as_py()}
         if rest:
-            row[OTHERS] = dumps({**(json.loads(row[OTHERS]) if row.get(OTHERS) else {}), **rest})
-    left = arrow.schema([field for field in part.schema if field.name not in misfits])
-    return arrow.Table.from_pylist(rows, schema=left)
+            texts[row] = dumps({**(json.loads(text) if text else {}), **rest})
+    for name, mask in misfits.items():
+        at, column = table.schema.get_field_index(name), table.column(name)
+        table = table.set_column(at, table.schema.field(at), compute.if_else(mask, arrow.scalar(None, column.type), column))
+    at = table.schema.get_field_index(OTHERS)
+    return table.set_column(at, table.schema.field(at), arrow.array(texts, arrow.string()))
+
+
+def aside(path: Path) -> Path:
+    """Return where a file lies until it is complete."""
+    return path.with_name(f".{path.name}{ASIDE}")
 
 
 def reason(error: OSError, folder: Path) -> str:

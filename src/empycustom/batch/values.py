@@ -2,7 +2,7 @@
 
 A value that is a number, a text or true/false has a column of its own, whose type is that of the first one; what does not fit
 that type, and everything else, is JSON in the column ``emcustom``. An int fits a column of floats, and the first float makes
-floats of ints.
+floats of ints, as far as they are exact.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ OTHERS = "emcustom"
 TABLES = {"frames": FRAME_COLUMNS, "objects": OBJECT_COLUMNS}
 _TYPES: dict[type, str] = {bool: "bool", int: "int64", float: "double", str: "string"}
 _LARGEST = 2**63
+EXACT = 2**53  # the largest int of those that floats are exact for
+_MOST = 500  # columns of a table for the library's own values: each is in each file
 _ARRAYS = ("keypoints", "keypoint_names", "skeleton", "mask", "embedding")
 
 
@@ -54,6 +56,7 @@ class Columns:
 
     def __init__(self, fixed: Mapping[str, str], types: Mapping[str, str] | None = None) -> None:
         self._fixed, self.types = fixed, dict(types or {})
+        self._large = set[str]()  # columns of ints that have some for which no float is exact
 
     def place(self, row: dict[str, Any], attributes: Any) -> None:
         """Put attributes into the columns of a row; what has none goes to ``emcustom``, as JSON."""
@@ -74,33 +77,35 @@ class Columns:
 
     def _takes(self, column: str, value: Any) -> bool:
         kind = _TYPES.get(type(value))
-        if kind is None or (kind == "int64" and not -_LARGEST <= value < _LARGEST):
+        is_large = kind == "int64" and not -EXACT <= value <= EXACT
+        if kind is None or (is_large and not -_LARGEST <= value < _LARGEST):
+            return False
+        if column not in self.types and len(self.types) >= _MOST:
             return False
         known = self.types.setdefault(column, kind)
-        if known == kind or (known, kind) == ("double", "int64"):
-            return True
-        if (known, kind) == ("int64", "double"):
+        if (known, kind) == ("int64", "double") and column not in self._large:
             self.types[column] = "double"
             return True
-        return False
+        if is_large and known == "int64":
+            self._large.add(column)
+        return known == kind or ((known, kind) == ("double", "int64") and not is_large)
 
 
-def fitted(known: dict[str, str], own: Mapping[str, str]) -> tuple[dict[str, str], set[str]]:
+def fitted(known: dict[str, str], own: Mapping[str, str]) -> dict[str, str]:
     """Decide on the types of columns that come to those that are ``known``, which is changed.
 
-    Return the types that the new ones get, and the names of those that cannot have the type that is known.
+    Return the types that the new ones get. What is missing there cannot have the type that is known.
     """
-    kept, misfits = dict(own), set[str]()
+    kept = {}
     for name, kind in own.items():
+        if name not in known and len(known) >= _MOST:
+            continue
         decided = known.setdefault(name, kind)
         if (decided, kind) == ("int64", "double"):
-            known[name] = kind  # files before it have ints, which readers take for floats
-        elif (decided, kind) == ("double", "int64"):
+            known[name] = decided = kind
+        if decided == kind or (decided, kind) == ("double", "int64"):
             kept[name] = decided
-        elif decided != kind:
-            misfits.add(name)
-            del kept[name]
-    return kept, misfits
+    return kept
 
 
 def rows_of(document: Mapping[str, Any], video: str, frames: Columns, objects: Columns) -> Iterable[tuple[str, dict[str, Any]]]:
