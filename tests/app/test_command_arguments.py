@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 import empycustom
 from empycustom.app.arguments import make_parser
-from empycustom.app.options import Request
+from empycustom.app.options import OfLibrary, Request
 
 
 def parse(line: str):
@@ -24,6 +25,24 @@ def test_options_and_every_belong_to_the_library_before_them():
         Request("b.py", {"options": '{"x":1}'}),
         Request("c.py"),
     ]
+
+
+@pytest.mark.parametrize("line", ["run test --lib a.py {}", "studio test --lib a.py {}", "batch test --out o --lib a.py {}"])
+def test_options_of_libraries_have_the_names_of_properties(line):
+    """So has what is in configurations; --every is shorter."""
+    parser = make_parser()
+    (commands,) = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    of_library = [each for each in commands.choices[line.split()[0]]._actions if isinstance(each, OfLibrary)]
+
+    assert of_library
+    assert [each for each in of_library if f"--{each.property}" not in each.option_strings] == []
+    assert parse(line.format("--process-interval 3")).libraries == parse(line.format("--every 3")).libraries
+
+
+@pytest.mark.parametrize("line", ["run test --lib a.py {} BGR", "studio test --lib a.py {} BGR", "check a.py {} BGR"])
+def test_the_pixel_format_has_one_name_in_all_commands(line):
+    assert parse(line.format("--pixel-format")).format == parse(line.format("--format")).format == "BGR"
+    assert parse("batch test --out o --pixel-format BGR").pixel_format == "BGR"
 
 
 def test_the_format_is_rgba_by_default():
@@ -54,7 +73,7 @@ def test_two_parses_share_nothing():
         ("check a.py --save=", "argument --save: it must not be empty"),
         ("run test --out=", "argument --out: it must not be empty"),
         ("run test --save=", "argument --save: it must not be empty"),
-        ("run test --format=", "argument --format: it must not be empty"),
+        ("run test --format=", "argument --format/--pixel-format: it must not be empty"),
         ("run test --summary-json=", "argument --summary-json: it must not be empty"),
         ("run test --lib=", "argument --lib: it must not be empty"),
         (
@@ -68,6 +87,8 @@ def test_two_parses_share_nothing():
         ("run test --out a.jsonl --out b.jsonl", "run: error: --out is there twice, with different values; give it once"),
         ("run test --lib a.py --format RGB --format BGR", "--format is there twice"),
         ("run test --lib a.py --every 2 --every 3", "--every of --lib a.py is there twice"),
+        ("run test --lib a.py --every 2 --process-interval 3", "--every of --lib a.py is there twice"),
+        ("run test --lib a.py --format RGB --pixel-format BGR", "--format is there twice"),
         ("run test --lib a.py --options {} --options []", "--options of --lib a.py is there twice"),
         ("run test --on-error pass --on-error drop --lib a.py", "--on-error before the first --lib is there twice"),
         ("run test --grace 10 --grace 5", "--grace is there twice"),

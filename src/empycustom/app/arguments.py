@@ -88,7 +88,9 @@ def _add_played(command: Command, *, policy: str, reload: str) -> None:
     add("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
-    add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=EVERY_HELP)
+    add(
+        "--every", "--process-interval", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=EVERY_HELP
+    )
     add("--on-error", action=OfLibraries, dest="on-error", choices=("fail", "pass", "drop"), metavar="POLICY", help=on_error)
     add("--reload", action=OfLibraries, dest="reload", nargs=0, const=True, help=RELOAD_HELP.format(reload))
     add("--workers", action=OfLibraries, dest="workers", type=at_least(0), metavar="N", help=WORKERS_HELP)
@@ -103,7 +105,7 @@ def _add_played(command: Command, *, policy: str, reload: str) -> None:
     add("--start", type=parse_time, metavar="TIME", help="begin at this time of the video: 80, 1:20 or 0:01:20.5")
     add("--duration", type=parse_duration, metavar="TIME", help="play only this long: 10, 1:20 or 0.5")
     add("--every-frame", action="store_true", help="call libraries for every frame, also of a live source; see below")
-    add("--format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    add("--format", "--pixel-format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     _add_log_level(command)
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(command)

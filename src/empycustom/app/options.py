@@ -258,7 +258,7 @@ class OfLibrary(argparse.Action):
         if not requests:
             parser.error(f"{option} belongs to the --lib before it, and there is none; write --lib FILE {option} {values}")
         value = self.const if self.nargs == 0 else values
-        give_once(parser, requests[-1].given, f"{option} of --lib {requests[-1].path}", value)
+        give_once(parser, requests[-1].given, f"{self.option_strings[0]} of --lib {requests[-1].path}", value)
         requests[-1].properties[self.property] = value
 
 

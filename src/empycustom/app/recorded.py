@@ -73,7 +73,9 @@ def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str
     add("source", nargs="+", metavar="SOURCE", help="files, folders, globs, URLs, or @list.txt, one of them a line")
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{options_help}; for the --lib before it")
-    add("--every", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=every_help)
+    add(
+        "--every", "--process-interval", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=every_help
+    )
     add_called_of_library(batch)
     add("--out", required=True, metavar="FOLDER", help="the folder of the results; started again, it goes on with what is left")
     add("--format", choices=("parquet", "jsonl"), default="parquet", metavar="NAME", help=_FORMAT_HELP)
