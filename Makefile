@@ -72,6 +72,10 @@ docs: ## the documentation, into build/docs/index.html
 docs-pictures: setup docs ## a picture of each page in build/pages, wide and narrow, and what does not fit (ARGS='howto' for some)
 	@python tools/site_pictures.py $(ARGS)
 
+docs-links: ## every link of the pages that leads elsewhere, and whether it answers (needs the internet)
+	@tools/setup.sh docs
+	@python -m sphinx -q -b linkcheck docs build/links 2>/dev/null; state=$$?; cat build/links/output.txt; exit $$state
+
 format: setup ## write the code the way `check` wants it
 	@python tools/declare.py
 	@python tools/pages
