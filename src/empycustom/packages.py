@@ -22,6 +22,30 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 _TIMEOUT_S = 60
 
 
+class Fix(str):
+    """What to do about a finding, in words; ``repair`` is what ``doctor --fix`` does.
+
+    It is ``("apt", package, …)``, ``("pip", interpreter, package, …)``, or a command; () where it is left to the user.
+    """
+
+    __slots__ = ("repair",)
+    repair: tuple[str, ...]
+
+    def __new__(cls, text: str, *repair: str) -> Fix:
+        """Make the text; without ``repair`` it is a text only."""
+        made = super().__new__(cls, text)
+        made.repair = repair
+        return made
+
+    def __deepcopy__(self, memo: object) -> Fix:
+        return self  # which is immutable
+
+
+def apt(*packages: str, text: str = "{}") -> Fix:
+    """Return the fix that installs packages of Debian; ``text`` has {} for the command."""
+    return Fix(text.format(f"apt install {' '.join(packages)}"), "apt", *packages)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One line of ``empycustom doctor``. ``level`` is OK, WARNING or PROBLEM, ``fix`` what to do; ``details`` come below it."""
@@ -184,7 +208,9 @@ def _packages_in_apt() -> dict[str, str]:
     return found
 
 
-def how_to_get(factories: list[str]) -> str:
+def how_to_get(factories: list[str]) -> Fix:
     """Return how to install one of ``factories``, as the second half of a sentence."""
     packages = list(dict.fromkeys(PACKAGES[factory] for factory in factories if factory in PACKAGES))
-    return f"install it with: apt install {' (or) '.join(packages)}" if packages else "install the plugin that has it"
+    if not packages:
+        return Fix("install the plugin that has it")
+    return Fix(f"install it with: apt install {' (or) '.join(packages)}", "apt", packages[0])

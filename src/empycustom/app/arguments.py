@@ -219,3 +219,13 @@ def _add_doctor(commands: Any) -> None:
         commands, "doctor", short="report what is missing, and how to fix it", text=texts.DOCTOR, more=texts.DOCTOR_MORE
     )
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument("--fix", action="store_true", help="show what can be done about it, ask, and do it; see below")
+    doctor.add_argument("--yes", "-y", action="store_true", help="--fix: do it without a question")
+    doctor.check = _check_doctor
+
+
+def _check_doctor(parser: argparse.ArgumentParser, args: Any) -> None:
+    if args.yes and not args.fix:
+        parser.error("--yes belongs to --fix, and there is none")
+    if args.json and args.fix:
+        parser.error("--json only reports; do it without --fix")

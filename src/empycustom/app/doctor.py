@@ -22,20 +22,22 @@ from typing import Any
 import empycustom
 from empycustom.app import doctor_python as python
 from empycustom.app.commands import plugin_path
+from empycustom.app.doctor_fix import check_again, fix
 from empycustom.errors import DeepStreamError, EmPyCustomError
 from empycustom.native.unwind import path_of
-from empycustom.packages import ESSENTIAL, OK, PROBLEM, WARNING, WINDOWS, Finding, how_to_get, run
+from empycustom.packages import ESSENTIAL, OK, PROBLEM, WARNING, WINDOWS, Finding, apt, how_to_get, run
 from empycustom.session.console import reserve_stdout, show
 from empycustom.text import for_people
 
 
 def main(args: Namespace) -> int:
-    """Print the findings; return 1 if there is a problem, else 0."""
+    """Print the findings, and fix what can be fixed if that is wanted; return 1 if there is a problem, else 0."""
     reserve_stdout()
     counts = {OK: 0, WARNING: 0, PROBLEM: 0}
-    listed = []
+    found, listed = [], []
     for check in CHECKS:
         for finding in check():
+            found.append(finding)
             counts[finding.level] += 1
             if args.json:
                 listed.append({"check": check.__name__.removeprefix("check_"), **_fit(asdict(finding))})
@@ -46,6 +48,8 @@ def main(args: Namespace) -> int:
         show(json.dumps({**whole, "findings": listed}, indent=2, ensure_ascii=False))
     else:
         show(f"\n{_plural(counts[PROBLEM], 'problem')}, {_plural(counts[WARNING], 'warning')}.")
+    if args.fix and fix(found, yes=args.yes):
+        return check_again()
     return 1 if counts[PROBLEM] else 0
 
 
@@ -108,7 +112,7 @@ def check_bindings() -> Iterator[Finding]:
         return  # reported by the checks of Python
     lacks = {name: lack for name in _INTROSPECTION if (lack := _lack(name))}
     for name, lack in lacks.items():
-        yield Finding(PROBLEM, f"{name} cannot be used from Python: {lack}.", f"apt install {_INTROSPECTION[name]}")
+        yield Finding(PROBLEM, f"{name} cannot be used from Python: {lack}.", apt(_INTROSPECTION[name]))
     if lacks:
         return
     version = _gstreamer().version()
@@ -132,7 +136,7 @@ def check_overrides() -> Iterator[Finding]:
         yield Finding(OK, "Gst.Buffer.map gives views of the memory (python3-gst-1.0).")
     else:
         text = f"Gst.Buffer.map gives a copy ({type(data).__name__}), because GStreamer's Python overrides are missing."
-        yield Finding(PROBLEM, text, "apt install python3-gst-1.0")
+        yield Finding(PROBLEM, text, apt("python3-gst-1.0"))
 
 
 def check_exceptions() -> Iterator[Finding]:
@@ -177,7 +181,7 @@ def check_analytics() -> Iterator[Finding]:
         yield Finding(OK, "No GstAnalytics before GStreamer 1.24; objects are region-of-interest metas.")
         return
     if lack := _lack("GstAnalytics"):
-        yield Finding(WARNING, f"GstAnalytics cannot be used from Python: {lack}.", "apt install gir1.2-gst-plugins-bad-1.0")
+        yield Finding(WARNING, f"GstAnalytics cannot be used from Python: {lack}.", apt("gir1.2-gst-plugins-bad-1.0"))
     else:
         yield Finding(OK, "GstAnalytics")
 

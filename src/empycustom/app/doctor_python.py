@@ -31,7 +31,9 @@ from empycustom.packages import (
     SYSTEM_PYTHON,
     WARNING,
     Finding,
+    Fix,
     Output,
+    apt,
     can_import,
     own_command,
     python_version,
@@ -52,7 +54,7 @@ def check_python() -> Iterator[Finding]:
     if sys.version_info < _OLDEST:
         yield Finding(PROBLEM, f"{name} is too old; {_OLDEST[0]}.{_OLDEST[1]} is the oldest that works.", _MAKE_ENVIRONMENT)
     elif not system:
-        yield Finding(WARNING, f"{name}; there is no {SYSTEM_PYTHON}, for which Debian has python3-gi.", "apt install python3")
+        yield Finding(WARNING, f"{name}; there is no {SYSTEM_PYTHON}, for which Debian has python3-gi.", apt("python3"))
     elif not is_system_python():
         yield Finding(WARNING, f"{name} is not the system's, {SYSTEM_PYTHON} ({system}).", _MAKE_ENVIRONMENT)
     else:
@@ -75,8 +77,18 @@ def check_environment() -> Iterator[Finding]:
         yield Finding(
             WARNING if gi else PROBLEM,
             f"The virtual environment {sys.prefix} does not see the system's packages, such as python3-gi.{gi}",
-            f"write include-system-site-packages = true into {sys.prefix}/pyvenv.cfg, or {_MAKE_ENVIRONMENT}",
+            _see_system_packages(
+                f"write include-system-site-packages = true into {sys.prefix}/pyvenv.cfg, or {_MAKE_ENVIRONMENT}"
+            ),
         )
+
+
+_SEE = "s/^include-system-site-packages.*/include-system-site-packages = true/"
+
+
+def _see_system_packages(text: str) -> Fix:
+    """Return the fix that lets this virtual environment see the system's packages."""
+    return Fix(text, "sed", "-i", _SEE, f"{sys.prefix}/pyvenv.cfg")
 
 
 def _sees_system_packages() -> bool:
@@ -143,9 +155,11 @@ def _package(name: str, module: str) -> Finding:
     return Finding(OK, f"{name} {found.__version__}")
 
 
-def install(module: str, executable: str, prefix: str) -> str:
+def install(module: str, executable: str, prefix: str) -> Fix:
     """Return the command that installs ``module`` for an interpreter; for Debian's own Python it is apt."""
-    return f"apt install python3-{module}" if prefix == "/usr" else f"{executable} -m pip install {module}"
+    if prefix == "/usr":
+        return apt(f"python3-{module}")
+    return Fix(f"{executable} -m pip install {module}", "pip", executable, module)
 
 
 def check_gi() -> Iterator[Finding]:
@@ -158,12 +172,14 @@ def check_gi() -> Iterator[Finding]:
         yield Finding(OK, f"PyGObject {gi.__version__} ({Path(gi.__file__ or '').parent})")
 
 
-def _fix_gi() -> str:
+def _fix_gi() -> Fix:
     if not can_import(SYSTEM_PYTHON, "gi"):
-        return "apt install python3-gi python3-gst-1.0"
+        return apt("python3-gi", "python3-gst-1.0")
     if is_system_python():
-        return f"it is installed for {SYSTEM_PYTHON}; write include-system-site-packages = true into pyvenv.cfg"
-    return f"it is installed for {SYSTEM_PYTHON}, not for this Python; {_MAKE_ENVIRONMENT}"
+        return _see_system_packages(
+            f"it is installed for {SYSTEM_PYTHON}; write include-system-site-packages = true into pyvenv.cfg"
+        )
+    return Fix(f"it is installed for {SYSTEM_PYTHON}, not for this Python; {_MAKE_ENVIRONMENT}")
 
 
 def check_libgomp() -> Iterator[Finding]:
@@ -244,7 +260,7 @@ def check_loader() -> Iterator[Finding]:
     """Check that the loader works, its Python has the packages, and it loads the element."""
     if run("gst-inspect-1.0", "--version").code is None:
         yield Finding(
-            PROBLEM, "gst-inspect-1.0 is missing, so that the other checks are not possible.", "apt install gstreamer1.0-tools"
+            PROBLEM, "gst-inspect-1.0 is missing, so that the other checks are not possible.", apt("gstreamer1.0-tools")
         )
         return
     loader = _ask_loader()
@@ -252,7 +268,7 @@ def check_loader() -> Iterator[Finding]:
         yield (
             _broken_loader(loader)
             if _is_installed()
-            else Finding(PROBLEM, "GStreamer has no loader for elements in Python.", f"apt install {_LOADER}")
+            else Finding(PROBLEM, "GStreamer has no loader for elements in Python.", apt(_LOADER))
         )
         return
     yield Finding(OK, "The loader for elements in Python is installed.")
@@ -283,18 +299,17 @@ def _is_installed() -> bool:
 def _broken_loader(loader: Loader) -> Finding:
     first = shutil.which("python3") or "none"
     if can_import(first, "gi"):
-        fix = f"some versions of it need libpython's development package: apt install libpython{python_version(first)}-dev"
+        text = "some versions of it need libpython's development package: {}"
+        fix = apt(f"libpython{python_version(first)}-dev", text=text)
     else:
-        fix = f"{first} cannot import gi; put an environment first on PATH that can: {_NEW_ENVIRONMENT}"
+        fix = Fix(f"{first} cannot import gi; put an environment first on PATH that can: {_NEW_ENVIRONMENT}")
     text = f"The loader for elements in Python is installed, but does not work with the first python3 on PATH, {first}."
     return Finding(PROBLEM, text, fix, loader.element.stderr.strip())
 
 
 def _about_its_python(loader: Loader) -> Iterator[Finding]:
     if loader.answer is None:
-        yield Finding(
-            PROBLEM, "The loader does not run any Python file.", f"apt install --reinstall {_LOADER}", loader.element.stderr
-        )
+        yield Finding(PROBLEM, "The loader does not run any Python file.", apt("--reinstall", _LOADER), loader.element.stderr)
         return
     version, prefix = loader.answer["version"], loader.answer["prefix"]
     first = shutil.which("python3") or "no python3"
@@ -328,9 +343,9 @@ def _about_its_packages(answer: dict[str, Any]) -> Iterator[Finding]:
     prefix = answer["prefix"]
     missing = {name: error for name, error in answer["errors"].items() if error}
     for name, error in missing.items():
-        fix = "apt install python3-gi" if name == "gi" else install(name, f"{prefix}/bin/python3", prefix)
+        fix = apt("python3-gi") if name == "gi" else install(name, f"{prefix}/bin/python3", prefix)
         if name != "gi" and sys.prefix != sys.base_prefix and not same_folder(prefix, sys.prefix):
-            fix = _ACTIVATE
+            fix = Fix(_ACTIVATE)
         yield Finding(PROBLEM, f"The loader's Python cannot import {name}: {error}.", fix)
     if not missing:
         yield Finding(OK, f"The loader's Python has {', '.join(_PACKAGES)}.")
@@ -365,7 +380,8 @@ def _about_element(loader: Loader) -> Iterator[Finding]:
         yield Finding(OK, f"It also does with your registry, {registry}.")
     elif any(folder and same_folder(folder, plugin_path()) for folder in path.split(os.pathsep)):
         text = f"Your registry remembers that the element could not be loaded once: {registry}."
-        yield Finding(PROBLEM, text, f"rm {registry}\nor: touch {plugin_path()}/python")
+        fix = Fix(f"rm {registry}\nor: touch {plugin_path()}/python", "rm", str(registry))
+        yield Finding(PROBLEM, text, fix)
 
 
 def _traceback(loader: Loader) -> str:

@@ -206,10 +206,16 @@ DOCTOR = """\
 Check everything that the elements need: Python, its virtual environment,
 PyGObject, GStreamer, NumPy, the plugin that loads Python elements, and the
 registry. Each line begins with ok, warning or problem, and has a fix. Nothing is
-changed."""
+changed without --fix."""
 
 DOCTOR_MORE = """\
-The exit code is 1 if there is a problem. The object of --json has:
+--fix prints the commands that it would run, and what is left to you, such as
+variables of your shell. Then it asks. On a yes it runs them: apt-get, with sudo
+where you are not root, pip, and small changes of files. Where stdin is not a
+terminal it changes nothing without --yes. Then everything is checked again.
+
+The exit code is 1 if there is a problem, also after --fix, and if a command of
+--fix fails. The object of --json has:
   empycustom  the version
   problems    how many there are
   warnings    how many there are
@@ -220,5 +226,6 @@ The exit code is 1 if there is a problem. The object of --json has:
   fix         what to do, "" if nothing has to be done
   details     a traceback, for example, or ""
 
-example:
+examples:
+  empycustom doctor --fix
   empycustom doctor --json | jq -r '.findings[] | select(.fix != "").fix'"""
