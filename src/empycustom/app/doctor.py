@@ -1,7 +1,7 @@
 """``empycustom doctor``: run every check, and print each finding as soon as it is known, or all as JSON.
 
-The checks of GStreamer and of NVIDIA's software are here, those of Python in ``doctor_python``. It must work where anything else
-is missing: gi, NumPy and cffi are not imported at the top.
+The checks of GStreamer and of NVIDIA's software are here, those of Python in ``doctor_python``, and those of GStreamer's loader of
+Python elements in ``doctor_loader``. It must work where anything else is missing: gi, NumPy and cffi are not imported at the top.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import empycustom
 from empycustom.app import doctor_python as python
 from empycustom.app.commands import plugin_path
 from empycustom.app.doctor_fix import check_again, fix
+from empycustom.app.doctor_loader import check_loader
 from empycustom.errors import DeepStreamError, EmPyCustomError
 from empycustom.native.unwind import path_of
 from empycustom.packages import ESSENTIAL, OK, PROBLEM, WARNING, WINDOWS, Finding, apt, how_to_get, run
@@ -342,5 +343,5 @@ CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     check_windows,
     check_deepstream,
     check_nvidia,
-    python.check_loader,
+    check_loader,
 )
