@@ -60,6 +60,7 @@ CLIPS = {
         every=2,
         first=20,
     ),
+    "found": Clip((PEOPLE, DRAW), width=640),
     "brightness": Clip((PEOPLE, (EXAMPLES + "average_intensity.py", {}), DRAW)),
     "near": Clip((PEOPLE, (EXAMPLES + "draw.py", {"height": 0.3}))),
     "tails": Clip((PEOPLE, TRACK, (LIBS + "draw", {"tail": 90}))),
