@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas
 import pytest
 from batch_helpers import OBJECTS, rows
 
@@ -110,6 +111,75 @@ def test_a_library_that_cannot_be_loaded_is_reported_before_any_video_is_touched
     assert ended.returncode == 1
     assert "lib.py:1" in ended.stderr
     assert not (tmp_path / "results").exists()
+
+
+DECLARES = """
+from empycustom import Option
+OPTIONS = {"threshold": Option(0.5, "how sure", limits=(0, 1))}
+MANDATORY = True
+def process_ip(buffer, in_meta, options):
+    return {"frame": {"threshold": options["threshold"]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--options", '{"threshold": 7}'], "lib.py:3: the option threshold must be a number, 0 to 1, not 7"),
+        (["--options", '{"treshold": 0.7}'], "there is no option treshold; threshold may be meant"),
+        (["--options", "[1]"], "options is not a JSON object but list: [1]"),
+        (["--options", "@none.json"], "none.json cannot be read (No such file or directory)"),
+        (["--every", "2"], "process-interval=2 lets frames go on that"),
+        (["--pixel-format", "XYZ"], '--pixel-format "XYZ" must be one of RGBA'),
+    ],
+)
+def test_what_is_wrong_with_every_video_is_reported_before_any_is_touched(batch, library, videos, tmp_path, arguments, message):
+    for dry in ([], ["--dry-run"]):
+        ended = batch(videos(1), "--lib", library(DECLARES), *arguments, "--out", "results", *dry)
+        assert ended.returncode == 1
+        assert message in ended.stderr
+        assert ended.stderr.count("error:") == 1
+        assert not (tmp_path / "results").exists()
+
+
+def test_options_in_a_file_are_those_of_its_content(batch, library, videos, tmp_path):
+    (tmp_path / "options.json").write_text('{"threshold": 0.25}')
+    arguments = (videos(1), "--lib", library(DECLARES), "--options", "@options.json", "--out", "results")
+    assert batch(*arguments).returncode == 0
+    assert rows(f"SELECT DISTINCT threshold FROM '{tmp_path}/results/frames/*.parquet'") == [(0.25,)]
+    assert batch(*arguments).returncode == 0
+    (tmp_path / "options.json").write_text('{"threshold": 0.75}')
+    ended = batch(*arguments)
+    assert ended.returncode == 1
+    assert "has results of other work: the options of" in ended.stderr
+
+
+HIDDEN = ("_1.mkv", ".2.mkv", "(3).mkv", "__.mkv")
+
+
+def test_no_name_of_a_video_hides_it_from_readers(batch, library, made, tmp_path):
+    """What begins with a point or an underscore is left out by pyarrow, Spark and others where they read a folder."""
+    for name in HIDDEN:
+        (tmp_path / name).write_bytes(made.read_bytes())
+    arguments = (*HIDDEN, "--lib", library(OBJECTS), "--out", "results")
+    assert batch(*arguments).returncode == 0
+    found = pandas.read_parquet(tmp_path / "results" / "frames")
+    assert set(found["video"]) == {str(tmp_path / name) for name in HIDDEN}
+    again = batch(*arguments)
+    assert again.stderr.startswith("Videos done before: 4; left: 0.")
+
+
+CASES = """
+def process_ip(buffer, in_meta, options):
+    return {"frame": {"Time": "noon", "Speed": 1, "speed": 2, "": 3}}
+"""
+
+
+def test_no_two_columns_differ_by_case_alone(batch, library, videos, tmp_path):
+    """DuckDB would give one of them another name."""
+    assert batch(videos(1), "--lib", library(CASES), "--out", "results").returncode == 0
+    found = rows(f"SELECT DISTINCT Time_, Speed, emcustom FROM '{tmp_path}/results/frames/*.parquet'")
+    assert found == [("noon", 1, '{"speed":2,"":3}')]
 
 
 VALUES = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 
@@ -67,6 +68,37 @@ def test_a_library_that_hangs_is_ended_by_timeout(batch, library, videos, tmp_pa
     assert (state, error) == ("failed", "no frame came for 8 s (--timeout)")
     assert 'lib.py", line 5 in process_ip' in traceback
     assert [state for state, _, _ in states(out).values()] == ["done", "failed", "done"]
+
+
+STARTS = """
+def start(options):
+    with open(options["starts"], "a+") as file:
+        file.write("x")
+        file.seek(0)
+        if len(file.read()) in options["fails"]:
+            raise ValueError("no model")
+def process_ip(buffer, in_meta, options):
+    return {"frame": {"seen": True}}
+"""
+
+
+def test_a_library_that_cannot_start_stops_the_batch_before_a_video_is_done(batch, library, videos, tmp_path):
+    """It is no fault of the videos: it would be the same with all of them."""
+    out, starts = tmp_path / "results", tmp_path / "starts"
+    options = json.dumps({"starts": str(starts), "fails": [1, 3]})
+    arguments = (videos(5), "--options", options, "--out", out, "--jobs", 1)
+    ended = batch(arguments[0], "--lib", library(STARTS), *arguments[1:])
+    assert ended.returncode == 1
+    assert "lib.py:7: start raised ValueError: no model" in ended.stderr
+    assert "stopped. What is done stays" in ended.stderr
+    assert ended.stderr.count('raise ValueError("no model")') == 1
+    assert "0 videos done: 0 frames" in ended.stderr
+    assert len(starts.read_text()) == 1
+    # Nothing is done, so a library that is repaired is no other work; and later it costs one video.
+    again = batch(arguments[0], "--lib", library(STARTS.replace("True", "1")), *arguments[1:])
+    assert again.returncode == 1
+    assert "4 videos done, 1 failed" in again.stderr
+    assert [state for state, _, _ in states(out).values()] == ["done", "failed", "done", "done", "done"]
 
 
 PRINTS = """

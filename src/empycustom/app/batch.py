@@ -22,7 +22,7 @@ from empycustom.batch.remote import is_remote
 from empycustom.batch.results import DONE as HAS_DONE
 from empycustom.batch.results import FAILED as HAS_FAILED
 from empycustom.batch.results import Results, states_before
-from empycustom.batch.run import Summary, check_stateful, fingerprint, left_of, run
+from empycustom.batch.run import Summary, check_stateful, fingerprint, left_of, run, with_options
 from empycustom.batch.tables import pyarrow, reason
 from empycustom.batch.videos import find_videos
 from empycustom.config.streams import Stage
@@ -43,14 +43,14 @@ def main(args: Namespace) -> int:
     with ErrorCollector() as found:
         tasks = found(find_videos, args.source, lambda text: print_error(text, kind="warning"))
         if args.pixel_format:
-            found(check_format, args.pixel_format)
+            found(check_format, args.pixel_format, "--pixel-format")
         if args.format == "parquet":
             found(pyarrow)
         if args.ray:
             found(ray_module)
         stages = [found(stage_of, request.absolute(), PlayOptions()) for request in args.libraries]
     pixels = args.pixel_format or ("RGBA" if stages else None)
-    work = Work([*map(_plain, stages)], pixels, lines=args.format == "jsonl")
+    work = with_options(Work([*map(_plain, stages)], pixels, lines=args.format == "jsonl"))
     about = fingerprint(work)
     if args.segment:
         check_stateful(work, f"--segment {args.segment.text}")
@@ -141,7 +141,7 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, 
             display.close()
         states = _finish(results, summary, interrupts, quiet=args.quiet)
     if summary.stopped:
-        print_error(f"{summary.stopped}; stopped. What is done stays: start it again to go on.")
+        print_error(f"{summary.stopped}; stopped. What is done stays: start it again to go on.", summary.details)
     of_tasks = [state for task in tasks if (state := states.get(task.key))]
     failures = [
         {"video": state["video"], "error": for_people(state["error"])} for state in of_tasks if state["state"] == HAS_FAILED

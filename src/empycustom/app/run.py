@@ -190,10 +190,10 @@ def as_typed(error: LibraryNotFoundError, before: str) -> LibraryNotFoundError:
     return LibraryNotFoundError(f"{found}{meant(path.name, others)}", library=error.library, details=error.details)
 
 
-def check_format(name: str) -> None:
+def check_format(name: str, option: str = "--format") -> None:
     """Raise LaunchError, which lists the formats, unless the element takes frames of the format ``name``."""
     if problem := schema.FORMAT.problem(name):
-        raise LaunchError(f"--format {problem}.")
+        raise LaunchError(f"{option} {problem}.")
 
 
 # The lines of gst-launch-1.0.

@@ -59,6 +59,7 @@ class Outcome:
     error: str = ""
     details: str = ""
     is_fatal: bool = False  # nothing else can be written, either
+    at_start: bool = False  # it is `start` of a library that has failed, which gets nothing of the video
     files: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
 

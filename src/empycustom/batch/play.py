@@ -13,6 +13,7 @@ from empycustom.batch.remote import copied, is_remote
 from empycustom.batch.tables import Tables, reason, tables_of
 from empycustom.config.streams import Configuration, Stream, library_stage, plain_stream
 from empycustom.elements import add_elements
+from empycustom.elements.failures import observers
 from empycustom.errors import EmPyCustomError
 from empycustom.model.serialize import loads
 from empycustom.session import Part, PlayOptions
@@ -113,7 +114,14 @@ def _play(work: Work, task: Task, place: str, tables: Tables, outcome: Outcome, 
             last = now
             report(Progress(task, session.frames, branch.expected, session.frames / (now - began)))
 
-    code = session.play(tick)
+    def observe(_element: Any, kind: str, error: BaseException) -> None:
+        outcome.at_start |= kind == "error" and getattr(error, "callback", None) == "start"
+
+    observers.append(observe)
+    try:
+        code = session.play(tick)
+    finally:
+        observers.remove(observe)
     outcome.frames, outcome.objects, outcome.duration_ns = session.frames, writer.objects, writer.last_ns
     libraries = branch.work.libraries()
     outcome.numbered = libraries[0].tally.buffers if libraries else session.frames

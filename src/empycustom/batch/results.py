@@ -54,9 +54,7 @@ class Results:
 
     def _open(self, *, force: bool) -> None:
         before = mark_of(self.folder)
-        if before is not None and not force:
-            _refuse_changes(self.folder, before, self._about)
-        if before is None or force:
+        if before is None or force or _has_changed(self.folder, before, self._about):
             self._clear()
         else:
             self.columns = before.get("columns", {})
@@ -227,9 +225,8 @@ def mark_of(folder: Path, option: str = "--out ") -> dict[str, Any] | None:
 def states_before(folder: Path, about: Mapping[str, Any], *, force: bool) -> dict[str, dict[str, Any]]:
     """Return the states with which a batch into a folder would begin, and change nothing. Raises LaunchError as Results does."""
     before = mark_of(folder)
-    if before is None or force:
+    if before is None or force or _has_changed(folder, before, about):
         return {}
-    _refuse_changes(folder, before, about)
     lines = bool(about.get("lines"))
     return {key: state for key, state in states_in(folder).items() if _is_there(folder, key, state, lines=lines)}
 
@@ -243,14 +240,15 @@ def _is_there(folder: Path, key: str, state: Mapping[str, Any], *, lines: bool) 
     return all(file.exists() and file.stat().st_size in sizes_of(state, table) for table, file in files.items())
 
 
-def _refuse_changes(folder: Path, before: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """Raise LaunchError where the data set is of other libraries, or other options."""
+def _has_changed(folder: Path, before: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    """Return True where nothing is done with libraries or options that were others. Raises LaunchError where something is."""
     changed = [*_differences(before["about"], about)]
-    if changed:
+    if changed and any(state.get("state") == DONE for state in states_in(folder).values()):
         raise LaunchError(
             f"--out {folder} has results of other work: {'; '.join(changed)}. Give another folder, or --force to work on all "
             "videos anew."
         )
+    return bool(changed)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

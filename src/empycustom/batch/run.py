@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +14,8 @@ from empycustom.batch.pieces import Pieces
 from empycustom.batch.results import DONE, FAILED, Results
 from empycustom.batch.tables import reason
 from empycustom.buffers.callback import VIEWS
-from empycustom.elements.limits import called
+from empycustom.elements.limits import called, check_declared
+from empycustom.elements.properties import read_object
 from empycustom.errors import LaunchError
 from empycustom.library.callbacks import Library
 
@@ -42,13 +44,14 @@ class Watcher(Protocol):
 
 @dataclass
 class Summary:
-    """What a batch has done: counts of videos, frames and objects; ``stopped`` is why it ended early."""
+    """What a batch has done: counts of videos, frames and objects; ``stopped`` is why it ended early, with ``details``."""
 
     done: int = 0
     failed: int = 0
     frames: int = 0
     objects: int = 0
     stopped: str = ""
+    details: str = ""
 
 
 def left_of(tasks: Sequence[Task], states: Mapping[str, Mapping[str, Any]], *, retry_failed: bool) -> list[Task]:
@@ -103,8 +106,8 @@ def _handle(events: Iterator[Progress | Outcome], results: Results, pieces: Piec
                 watcher.progress(event)
                 continue
             ended += 1
-            if event.is_fatal:
-                summary.stopped = event.error
+            if event.is_fatal or (event.at_start and not summary.done):  # others would fail as well
+                summary.stopped, summary.details = event.error, event.details
                 break
             if event.task.pieces > 1:
                 watcher.piece_ended(event)
@@ -135,15 +138,28 @@ def _count(summary: Summary, outcome: Outcome) -> None:
     summary.objects += outcome.objects
 
 
-def fingerprint(work: Work) -> dict[str, Any]:
-    """Return what the results depend on: the contents of the libraries' files, and what is set. Raises LibraryError.
+def with_options(work: Work) -> Work:
+    """Return the work with what is in the files that options name, which may change while it goes on. Raises PropertyError."""
+    stages = []
+    for stage in work.stages:
+        properties = dict(stage["properties"])
+        if (options := properties.get("options", "")).startswith("@"):
+            properties["options"] = json.dumps(read_object("options", options))
+        stages.append({**stage, "properties": properties})
+    return replace(work, stages=stages)
 
-    Each library is loaded for it, which shows what is wrong with it.
+
+def fingerprint(work: Work) -> dict[str, Any]:
+    """Return what the results depend on: the contents of the libraries' files, and what is set.
+
+    Each library is loaded for it, which shows what is wrong with it, or with what is set. Raises LibraryError, PropertyError.
     """
     libraries = []
     for stage in work.stages:
         library = open_library(stage)
         try:
+            library.options_for(read_object("options", stage["properties"].get("options")))
+            check_declared(stage["properties"], library)
             sources = library.all_sources()
             files = {_short(path, stage["path"]): hashlib.sha256(source).hexdigest() for path, source in sources.items()}
         finally:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from empycustom.batch import Work
 from empycustom.batch.results import MARK
-from empycustom.elements.properties import read_object
 from empycustom.errors import LaunchError
 from empycustom.library.compiled import SUFFIX
 from empycustom.library.load import is_installed
@@ -58,7 +57,7 @@ class Shipment:
 def ship(work: Work, into: Path, without: Collection[str]) -> Shipment:
     """Copy what the libraries of ``work`` need into a folder. ``without`` are paths that stay here: sources and results.
 
-    Options of a file become what is in it. Raises LaunchError where a folder has too much, or cannot be read.
+    Raises LaunchError where a folder has too much, or cannot be read.
     """
     places: dict[str, str] = {}  # by the folder here
     found_in, stages = [], []
@@ -66,9 +65,6 @@ def ship(work: Work, into: Path, without: Collection[str]) -> Shipment:
         path, is_dotted = stage["path"], _is_dotted(stage["path"])
         file = None if is_dotted else _file(path)
         folder = _root(path) if file is None else str(file.parent)
-        properties = dict(stage["properties"])
-        if properties.get("options"):
-            properties["options"] = _inline(properties["options"])
         if folder is not None:
             if folder not in places:
                 places[folder] = str(len(places))
@@ -77,14 +73,8 @@ def ship(work: Work, into: Path, without: Collection[str]) -> Shipment:
                 found_in.append(places[folder])
             else:
                 path = os.path.join(places[folder], file.name)
-        stages.append({**stage, "path": path, "properties": properties})
+        stages.append({**stage, "path": path})
     return Shipment(replace(work, stages=stages), {place: folder for folder, place in places.items()}, found_in)
-
-
-def _inline(options: str) -> str:
-    import json
-
-    return json.dumps(read_object("options", options)) if options.startswith("@") else options
 
 
 def _is_dotted(path: str) -> bool:

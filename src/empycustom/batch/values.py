@@ -67,7 +67,7 @@ class Columns:
             return
         rest = {}
         for name, value in attributes.items():
-            column = f"{name}_" if name in self._fixed else name
+            column = f"{name}_" if name.lower() in self._fixed else name
             if column in row or (value is not None and not self._takes(column, value)):
                 rest[name] = value
             else:
@@ -80,7 +80,7 @@ class Columns:
         is_large = kind == "int64" and not -EXACT <= value <= EXACT
         if kind is None or (is_large and not -_LARGEST <= value < _LARGEST):
             return False
-        if column not in self.types and len(self.types) >= _MOST:
+        if column not in self.types and not _may_be_new(column, self.types):
             return False
         known = self.types.setdefault(column, kind)
         if (known, kind) == ("int64", "double") and column not in self._large:
@@ -91,6 +91,11 @@ class Columns:
         return known == kind or ((known, kind) == ("double", "int64") and not is_large)
 
 
+def _may_be_new(column: str, types: Mapping[str, str]) -> bool:
+    """Return True if there may be a column of this name. DuckDB takes no name twice, whatever its case."""
+    return bool(column) and len(types) < _MOST and column.lower() not in map(str.lower, types)
+
+
 def fitted(known: dict[str, str], own: Mapping[str, str]) -> dict[str, str]:
     """Decide on the types of columns that come to those that are ``known``, which is changed.
 
@@ -98,7 +103,7 @@ def fitted(known: dict[str, str], own: Mapping[str, str]) -> dict[str, str]:
     """
     kept = {}
     for name, kind in own.items():
-        if name not in known and len(known) >= _MOST:
+        if name not in known and not _may_be_new(name, known):
             continue
         decided = known.setdefault(name, kind)
         if (decided, kind) == ("int64", "double"):

@@ -107,5 +107,6 @@ def _task(location: str) -> Task:
     last = shown.partition("::")[0].partition("?")[0] if "://" in location else shown
     last = last.rstrip("/").rpartition("/")[2] or last
     readable = re.sub(r"[^\w.-]+", "_", last.rpartition(".")[0] or last).encode()[:_LONGEST].decode(errors="ignore")
+    readable = readable.lstrip("._") or "video"  # readers of folders leave out what begins so
     short = hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return Task(shown, f"{readable}-{short}", location)
