@@ -105,6 +105,22 @@ def test_lines_instead_of_tables(batch, library, videos, tmp_path):
     assert json.loads((out / "videos.jsonl").read_text())["state"] == "done"
 
 
+def test_another_format_is_refused_and_with_force_nothing_of_the_one_before_is_left(batch, library, videos, tmp_path):
+    out = tmp_path / "results"
+    arguments = (videos(1), "--lib", library(OBJECTS), "--out", out)
+    assert batch(*arguments).returncode == 0
+    for given, before in (
+        (("--format", "jsonl"), "it was --format parquet"),
+        (("--pixel-format", "RGB"), "--pixel-format was RGBA"),
+    ):
+        ended = batch(*arguments, *given)
+        assert (ended.returncode, f"has results of other work: {before}. Give another folder" in ended.stderr) == (1, True)
+    assert batch(*arguments, "--format", "jsonl", "--force").returncode == 0
+    assert {file.name for file in out.glob("[!.]*")} == {"batch.json", "journal.jsonl", "documents", "videos.jsonl"}
+    assert batch(*arguments, "--force").returncode == 0
+    assert {file.name for file in out.glob("[!.]*")} == {"batch.json", "journal.jsonl", "frames", "objects", "videos.parquet"}
+
+
 @pytest.mark.parametrize("wrong", ["def process_ip(b, m, o)\n", "import nothing_there\n"])
 def test_a_library_that_cannot_be_loaded_is_reported_before_any_video_is_touched(batch, library, videos, tmp_path, wrong):
     ended = batch(videos(1), "--lib", library(wrong), "--out", tmp_path / "results")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from empycustom.errors import LaunchError
 from empycustom.model.serialize import dumps
 from empycustom.text import as_native, visible, without_password
 
-MARK = "batch.json"
+MARK, OVERVIEW = "batch.json", "videos"
 DONE, FAILED = "done", "failed"
 _FIRST = (LOCK, f".{MARK}{ASIDE}")  # what is written before the mark
 
@@ -92,7 +92,7 @@ class Results:
     @property
     def overview(self) -> Path:
         """The table of videos."""
-        return self.folder / f"videos{self._suffix}"
+        return self.folder / f"{OVERVIEW}{self._suffix}"
 
     def _write_mark(self) -> None:
         mark = {"empycustom": empycustom.__version__, "about": self._about, "columns": self.columns}
@@ -101,10 +101,13 @@ class Results:
     def _clear(self) -> None:
         """Remove all results: the journal first, so that it has nothing that is not there."""
         (self.folder / JOURNAL).unlink(missing_ok=True)
-        for tables in (names(lines=True), names(lines=False)):
-            for name in tables:
+        for lines, suffix in ((True, ".jsonl"), (False, ".parquet")):
+            (self.folder / f"{OVERVIEW}{suffix}").unlink(missing_ok=True)
+            for name in names(lines=lines):
                 for file in self._files(name):
                     file.unlink()
+                with suppress(OSError):  # it is not there, or has files of others
+                    (self.folder / name).rmdir()
 
     def _files(self, table: str) -> list[Path]:
         """Return the files in the folder of a table that are a batch's."""
@@ -264,6 +267,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
                 yield f"{', '.join(names_)} has changed"
             if one["properties"] != other["properties"]:
                 yield f"the options of {one['path']} were {json.dumps(one['properties'])}"
-    for key in before.keys() | now.keys():
-        if key != "libraries" and before.get(key) != now.get(key):
-            yield f"{key} was {before.get(key)}"
+    if bool(before.get("lines")) != bool(now.get("lines")):
+        yield f"it was --format {'jsonl' if before.get('lines') else 'parquet'}"
+    if before.get("format") != now.get("format"):
+        yield f"--pixel-format was {before.get('format') or 'that of each video'}"
