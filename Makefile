@@ -16,7 +16,7 @@ COUNT ?= 20000
 # warnings are errors, and so is a name in the docstrings that leads nowhere; what tools/pages makes is as it makes it
 BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
-.PHONY: help demo studio test test-slow-path test-workers wild test-gpu test-matrix check bench docs release format setup clean
+.PHONY: help demo studio test test-slow-path test-workers wild test-gpu test-matrix check bench deb container docs release format setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,13 @@ check: setup ## format, lint, strict types, documentation and tests: what has to
 
 release: ## check, build twice, install and try the last commit, into dist/ (ARGS=--tag makes the tag, too)
 	@python3 tools/release.py $(ARGS)
+
+deb: ## the Debian package, built and tried in Debian 13, into dist/ (root, 2 GB; ARGS=forky is another release)
+	@tools/deb.sh $(ARGS)
+
+container: ## the steps of packaging/Containerfile and compose.yaml without a registry, and tries of both (root, 2 GB)
+	@tools/setup.sh dev
+	@tools/container.sh
 
 docs: ## the documentation, into build/docs/index.html
 	@tools/setup.sh docs

@@ -59,6 +59,8 @@ def _use_interpreter() -> None:
 
 def use_environment() -> None:
     """Let the packages of the environment be found although it is not active, and before the system's, as if it were."""
+    if _ENVIRONMENT in site.getsitepackages():
+        return  # it is active, or this is the system's own package, which another environment's packages go before
     before = [folder for folder in sys.path if folder != _ENVIRONMENT]
     sys.path[:] = before
     site.addsitedir(_ENVIRONMENT)

@@ -81,7 +81,7 @@ def check_loader() -> Iterator[Finding]:
     if not loader.works:
         yield (
             _broken_loader(loader)
-            if _is_installed()
+            if _is_beside_plugins("libgstpython.so")
             else Finding(PROBLEM, "GStreamer has no loader for elements in Python.", apt(_LOADER))
         )
         return
@@ -104,10 +104,10 @@ def _ask_loader() -> Loader:
         return Loader(works, json.loads(answer.read_text()) if answer.exists() else None, element)
 
 
-def _is_installed() -> bool:
-    """Return whether the loader's file is beside GStreamer's other plugins."""
+def _is_beside_plugins(name: str) -> bool:
+    """Return whether a file is in the folder of GStreamer's own plugins, as that of the loader is."""
     core = re.search(r"Filename\s+(\S+)", run("gst-inspect-1.0", "coreelements").stdout)
-    return core is not None and Path(core[1]).with_name("libgstpython.so").exists()
+    return core is not None and (Path(core[1]).parent / name).exists()
 
 
 def _broken_loader(loader: Loader) -> Finding:
@@ -169,6 +169,8 @@ def _about_path() -> Iterator[Finding]:
     folders = os.environ.get(_PLUGIN_PATH, "").split(os.pathsep)
     if any(folder and same_folder(folder, plugin_path()) for folder in folders):
         yield Finding(OK, f"{_PLUGIN_PATH} contains {plugin_path()}")
+    elif sys.prefix == sys.base_prefix and _is_beside_plugins("python/gstempycustom.py"):  # the Debian package
+        yield Finding(OK, f"Every program that uses GStreamer finds the elements, without {_PLUGIN_PATH}.")
     else:
         text = f"{_PLUGIN_PATH} does not contain {plugin_path()}. Only gst-launch-1.0 needs it; `empycustom` does not."
         yield Finding(WARNING, text, f"export {_PLUGIN_PATH}=$({own_command()} plugin-path)${{{_PLUGIN_PATH}:+:${_PLUGIN_PATH}}}")
