@@ -1,7 +1,8 @@
 """``empycustom doctor``: run every check, and print each finding as soon as it is known, or all as JSON.
 
-The checks of GStreamer and of NVIDIA's software are here, those of Python in ``doctor_python``, and those of GStreamer's loader of
-Python elements in ``doctor_loader``. It must work where anything else is missing: gi, NumPy and cffi are not imported at the top.
+The checks of GStreamer and of NVIDIA's software are here, those of Python in ``doctor_python``, and those of the loader of
+Python elements in ``doctor_loader``. It must work where anything else is missing: gi, NumPy and cffi are not imported at
+the top.
 """
 
 from __future__ import annotations
