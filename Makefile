@@ -13,6 +13,7 @@ SUITES ?=
 ARGS ?=
 # make wild COUNT=1000 tries so many inputs in each test
 COUNT ?= 20000
+PIP = python -m pip install --quiet --disable-pip-version-check --no-input
 # warnings are errors, and so is a name in the docstrings that leads nowhere; what tools/pages makes is as it makes it
 BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
@@ -56,6 +57,8 @@ check: setup ## format, lint, strict types, documentation and tests: what has to
 	@ruff format --check .
 	@ruff check .
 	@mypy
+	@basedpyright --version >/dev/null 2>&1 || $(PIP) --editable '.[pyright]'
+	@basedpyright -p tests/typed
 	@python tools/declare.py --check
 	@$(BUILD_DOCS)
 	@tools/test.sh

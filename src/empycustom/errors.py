@@ -34,7 +34,7 @@ class FrameRelatedError(EmPyCustomError):
 
     def __init__(self, message: str, rest: str = "") -> None:
         super().__init__(message + rest)
-        self.parts = (message, rest) if rest else (message,)
+        self.parts: tuple[str, ...] = (message, rest) if rest else (message,)
 
     def __str__(self) -> str:
         if not self.frame or len(self.parts) < 2:
@@ -61,7 +61,10 @@ class LibraryError(FrameRelatedError):
         details: str = "",
     ) -> None:
         super().__init__(message, rest)
-        self.library, self.line, self.callback, self.details = library, line, callback, details
+        self.library: str = library
+        self.line: int | None = line
+        self.callback: str | None = callback
+        self.details: str = details
 
     @classmethod
     def at(
@@ -261,7 +264,8 @@ class EventError(EmPyCustomError, ValueError):
 
     def __init__(self, message: str, *, index: int | None = None, key: str | None = None) -> None:
         super().__init__(message)
-        self.index, self.key = index, key
+        self.index: int | None = index
+        self.key: str | None = key
 
 
 class PublishError(EmPyCustomError, ValueError):

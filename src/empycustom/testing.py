@@ -169,7 +169,7 @@ class SampleFrame:
         stream_time: int | None = None,
     ) -> None:
         self.caps, self.source = caps, source
-        self.format = FrameFormat(caps)
+        self.format: FrameFormat = FrameFormat(caps)
         self._picture = picture
         self._pts = picture.pts if picture.pts != Gst.CLOCK_TIME_NONE else 0
         self._shift = (self._pts if stream_time is None else stream_time) - self._pts
@@ -177,7 +177,7 @@ class SampleFrame:
         self._duration = round(lasts) if lasts < Gst.SECOND else _DURATION
         width, height = self.format.width, self.format.height
         given = _given(objects, width, height)
-        self.objects = [new_object(each, f"objects[{index}]") for index, each in enumerate(given)]
+        self.objects: list[model.Object] = [new_object(each, f"objects[{index}]") for index, each in enumerate(given)]
 
     @property
     def stream_time(self) -> int:
@@ -225,11 +225,14 @@ class Result(DocumentResult):
 
     def __init__(self, library: Library, frame: SampleFrame, in_meta: Any, returned: Any, result: CallbackResult) -> None:
         super().__init__(_document(in_meta, result))
-        self.callback, self.returned, self.result, self.meta = library.name, returned, result, loads(result.text)
-        self.new_objects = list(result.frames[0].new_objects)
+        self.callback: str = library.name
+        self.returned: Any = returned
+        self.result, self.meta = result, loads(result.text)
+        self.new_objects: list[model.Object] = list(result.frames[0].new_objects)
         self.warnings: list[str] = read_returned(library, lambda: [*doubts(returned, result, frame.objects)])
-        self.time_ms = 0.0
-        self.format, self.before, self.after = frame.format, frame.buffer(), None
+        self.time_ms: float = 0.0
+        self.format, self.before = frame.format, frame.buffer()
+        self.after: Any = None
 
     @property
     def dropped(self) -> bool:
@@ -271,9 +274,9 @@ class OpenLibrary:
         library = as_text(library) if isinstance(library, Path) else library
         callbacks = callbacks_of(library)
         first, *others = [name for name in ("process_ip", "process") if name in callbacks] or ["process_ip"]
-        self.library = Library.open(library, in_place=first == "process_ip", **called, views=VIEWS)
+        self.library: Library = Library.open(library, in_place=first == "process_ip", **called, views=VIEWS)
         try:
-            self.callbacks = [self.library, *map(self.library.called_by, others)]
+            self.callbacks: list[Library] = [self.library, *map(self.library.called_by, others)]
         except BaseException:
             self.library.close()
             raise

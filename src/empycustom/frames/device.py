@@ -192,15 +192,50 @@ class DeviceView:
             raise FrameClosedError(_CLOSED)
         return self
 
-    address = property(lambda self: self._opened()._address)
-    shape = property(lambda self: self._opened()._shape)
-    strides = property(lambda self: self._opened()._strides)
-    dtype = property(lambda self: self._opened()._dtype)
-    gpu = property(lambda self: self._opened()._span.device[1])
-    readonly = property(lambda self: self._opened()._span.readonly)
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: prod(self.shape))
-    nbytes = property(lambda self: self.size * self.dtype.itemsize)
+    @property
+    def address(self) -> int:
+        """The address of the first sample."""
+        return self._opened()._address
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, columns and, where there are several, channels."""
+        return self._opened()._shape
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """In bytes."""
+        return self._opened()._strides
+
+    @property
+    def dtype(self) -> Any:
+        """The type of a sample."""
+        return self._opened()._dtype
+
+    @property
+    def gpu(self) -> int:
+        """The number of the GPU."""
+        return self._opened()._span.device[1]
+
+    @property
+    def readonly(self) -> bool:
+        """Whether it cannot be written to."""
+        return self._opened()._span.readonly
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions there are."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many samples there are."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Their bytes."""
+        return self.size * int(self.dtype.itemsize)
 
     def __len__(self) -> int:
         return int(self.shape[0])

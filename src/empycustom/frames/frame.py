@@ -186,6 +186,10 @@ class MappedFrame(Generic[V]):
     """
 
     __slots__ = ("_closed", "_layout", "_planes", "format", "height", "of_result", "width")
+    format: str
+    width: int
+    height: int
+    of_result: bool
     _layout: Layout
     _CONVERT: ClassVar[str] = "or put videoconvert ! 'video/x-raw,format={}' before the element"
     _GRAY: ClassVar[str] = "GRAY8"

@@ -78,7 +78,7 @@ class Address:
     """
 
     def __init__(self, uri: str, own: Mapping[str, Option], given: Mapping[str, Any] = {}) -> None:
-        self.scheme = scheme_of(uri)
+        self.scheme: str = scheme_of(uri)
         found = _URI.fullmatch(uri)
         assert found, "it has a scheme"
         at, path, query = found[2], found[3], found[4] or ""
@@ -89,13 +89,13 @@ class Address:
             )
         user, _, hosts = at.rpartition("@")
         name, _, password = user.partition(":")
-        self.name = f"{self.scheme}://{hosts}{path}"
-        self.user, self.password = (self._expanded(unquote(each)) for each in (name, password))
-        self.hosts = [self._host(each) for each in hosts.split(",")]
-        self.path = self._expanded(unquote(path)).removeprefix("/")
-        self.settings = self._settings(query, {**SETTINGS, **own}, given)
-        self.user = self.settings.get("user") or self.user
-        self.password = self.settings.get("password") or self.password
+        self.name: str = f"{self.scheme}://{hosts}{path}"
+        typed_user, typed_password = (self._expanded(unquote(each)) for each in (name, password))
+        self.hosts: list[tuple[str, int]] = [self._host(each) for each in hosts.split(",")]
+        self.path: str = self._expanded(unquote(path)).removeprefix("/")
+        self.settings: dict[str, Any] = self._settings(query, {**SETTINGS, **own}, given)
+        self.user: str = self.settings.get("user") or typed_user
+        self.password: str = self.settings.get("password") or typed_password
 
     @property
     def host(self) -> str:

@@ -117,7 +117,7 @@ class Attachment:
         attached.element.connect("new-meta", lambda _element, text: print(text))
     """
 
-    def __init__(self, element: AtPad, pad: Any) -> None:
+    def __init__(self, element: Any, pad: Any) -> None:
         self.element: Any = element
         _open.add(self)
         _close_at_exit()

@@ -8,6 +8,8 @@ The types are for your editor: it completes the keys of in_meta, and mypy finds 
 
 from __future__ import annotations
 
+from typing import Any
+
 import empycustom
 from empycustom.types import Buffer, InMeta, Options, OutMeta
 
@@ -17,7 +19,7 @@ OPTIONS = {"dark_below": empycustom.Option(64, "an object is dark if its mean is
 
 def process_ip(io_buffer: Buffer, in_meta: InMeta, options: Options) -> OutMeta:
     """Return attributes of the frame ("meta"), and of each object, in their order ("object")."""
-    results = []
+    results: list[dict[str, Any]] = []
     with empycustom.map_frame(io_buffer, in_meta) as frame:
         for found in in_meta["frame"][0]["object"]:
             pixels = frame.crop(found)[..., :3]  # a view of (height, width, 3); empty where the box is outside the frame
