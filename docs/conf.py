@@ -1,5 +1,7 @@
 """The site of the documentation: `make docs` builds it into build/docs."""
 
+from importlib.metadata import metadata
+
 import empycustom
 
 project = "empycustom"
@@ -23,4 +25,14 @@ html_use_index = html_domain_indices = False  # no page leads to them
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
+# Each page has a link to its source, where pyproject.toml names the repository:
+# urls = { Repository = "https://…" }
+named = metadata("empycustom").get_all("Project-URL") or []
+urls = dict(url.split(", ", 1) for url in named)
+if "Repository" in urls:
+    html_theme_options = {
+        "source_repository": urls["Repository"],
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
 pygments_dark_style = "a11y-dark"  # furo's underlines modules, as if they were links
