@@ -9,6 +9,8 @@ VIDEO ?=
 LINE ?=
 # make test-matrix SUITES='trixie forky' takes these releases of Debian
 SUITES ?=
+# make walk-tutorials TUTORIALS='door probe' walks these
+TUTORIALS ?=
 # make test ARGS='-k crop -x' hands arguments to pytest
 ARGS ?=
 # make wild COUNT=1000 tries so many inputs in each test
@@ -17,7 +19,7 @@ PIP = python -m pip install --quiet --disable-pip-version-check --no-input
 # warnings are errors, and so is a name in the docstrings that leads nowhere; what tools/pages makes is as it makes it
 BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
-.PHONY: help demo studio test test-slow-path test-workers wild test-gpu test-matrix check bench deb container docs release format setup clean
+.PHONY: help demo studio test test-slow-path test-workers wild test-gpu test-matrix walk-tutorials check bench deb container docs release format setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +50,9 @@ test-gpu: ## all tests about GPU memory; those that need a GPU are skipped, with
 
 test-matrix: ## all tests on GStreamer 1.22, 1.26 and 1.28 (Debian 12, 13, testing; SUITES=trixie for one; root, 3 GB each)
 	@tools/test_matrix.sh $(SUITES) -- $(ARGS)
+
+walk-tutorials: ## type the tutorials as printed, each in a fresh root file system of Debian (TUTORIALS='door probe'; root, 4 GB)
+	@tools/walk_tutorials.sh $(TUTORIALS)
 
 bench: ## what a buffer costs, here and in other ways (ARGS='--quick', '--only pixels', '--against COMMIT', '--help')
 	@tools/setup.sh bench
