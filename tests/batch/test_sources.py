@@ -43,6 +43,47 @@ def names(sources, warned=None):
     return [task.name for task in find_videos(map(str, sources), (warned if warned is not None else []).append)]
 
 
+# Files.
+
+
+def test_a_uri_of_a_file_is_that_file(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "more").mkdir()
+    for name in ("a #%41.mkv", "more/b.mkv"):
+        (tmp_path / name).write_bytes(made.read_bytes())
+    first, second = str(tmp_path / "a #%41.mkv"), str(tmp_path / "more" / "b.mkv")
+    localhost = (tmp_path / "more").as_uri().replace("file:///", "FILE://localhost/")
+    assert names(["a #%41.mkv", (tmp_path / "a #%41.mkv").as_uri(), localhost, "more", "*/*.mkv"]) == [first, second]
+    with pytest.raises(LaunchError, match=r"There is no file or folder file:///nothing\.mkv\."):
+        names(["file:///nothing.mkv"])
+
+
+def test_pipes_and_links_to_nowhere_do_not_stop_a_batch(batch, library, videos, tmp_path):
+    """A pipe has what somebody writes; opening it would wait for that."""
+    folder = videos(1)
+    os.mkfifo(folder / "pipe.mkv")
+    (folder / "round.mkv").symlink_to("round.mkv")
+    (folder / "here").symlink_to(".")
+    (folder / "self").symlink_to("self")
+    ended = batch(folder, "--lib", library(LIB), "--out", "results")
+    assert ended.returncode == 1
+    assert f"left out of {folder}, because it is a pipe or a device: pipe.mkv" in ended.stderr
+    assert states_in(tmp_path / "results") == {str(folder / "0.mkv"): "done", str(folder / "round.mkv"): "failed"}
+    ended = batch(folder / "pipe.mkv", "--lib", library(LIB), "--out", "other")
+    assert f"{folder}/pipe.mkv is not a recorded video; name files, folders, globs or URIs." in ended.stderr
+    assert not (tmp_path / "other").exists()
+
+
+def test_results_in_a_folder_that_pyarrow_cannot_name(batch, library, videos, tmp_path):
+    out = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n")
+    ended = batch(videos(1), "--lib", library(LIB), "--out", out)
+    assert ended.returncode == 1
+    assert "Parquet needs names in UTF-8; give another folder, or --format jsonl." in ended.stderr
+    assert not os.path.exists(out)
+    assert batch(videos(1), "--lib", library(LIB), "--out", out, "--format", "jsonl").returncode == 0
+    assert batch(videos(1), "--lib", library(LIB), "--out", f"{tmp_path}/a\n#%41").returncode == 0
+
+
 # Lists.
 
 

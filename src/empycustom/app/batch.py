@@ -31,7 +31,7 @@ from empycustom.session import PlayOptions
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, ErrorCollector, print_error, print_info, reserve_stdout, show
 from empycustom.session.lengths import length_of
 from empycustom.session.player import Interrupts
-from empycustom.text import as_path, for_people
+from empycustom.text import as_path, for_people, visible
 
 _NEW = "new"
 _MANY = 200  # videos whose tables take longer than a moment
@@ -56,6 +56,8 @@ def main(args: Namespace) -> int:
         check_stateful(work, f"--segment {args.segment.text}")
         _warn_of_every(work, args.segment.text)
     folder = as_path(args.out).absolute()
+    if not work.lines and any("\ud800" <= letter <= "\udfff" for letter in str(folder)):  # pyarrow takes no such name
+        raise LaunchError(f"--out {visible(str(folder))}: Parquet needs names in UTF-8; give another folder, or --format jsonl.")
     if args.dry_run:
         return _list(args, tasks, states_before(folder, about, force=args.force))
     cluster = _cluster(args, work, {*(task.location for task in tasks), str(folder)}) if args.ray else None

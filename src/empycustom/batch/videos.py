@@ -14,7 +14,7 @@ from empycustom.batch import Task
 from empycustom.batch.remote import find, is_remote
 from empycustom.errors import LaunchError
 from empycustom.session.playlist import expand, is_picture, is_played
-from empycustom.session.sources import is_file
+from empycustom.session.sources import is_file, path_in
 from empycustom.text import as_path, as_text, visible, without_password
 
 _LONGEST = 100  # bytes of a name in the name of a file
@@ -71,19 +71,25 @@ def _videos_at(location: str, warn: Callable[[str], None], *, is_typed: bool) ->
     if is_remote(location):
         yield from find(location, is_typed=is_typed)
         return
-    if "://" in location:
+    is_uri = "://" in location
+    if is_uri and not is_file(location):
         yield location
         return
-    if not is_file(location):
+    path = path_in(location) if is_uri else as_path(location)
+    if not is_file(location) or _is_special(path):
         raise LaunchError(f"{location} is not a recorded video; name files, folders, globs or URIs.")
-    path = as_path(location)
     if os.path.isdir(path):
         yield from _in_folder(path, warn)
         return
-    names = expand(location, warn)
-    if is_typed and names == [location] and not path.exists():  # one that a list names fails alone
+    names = [as_text(path)] if is_uri else expand(location, warn)
+    if is_typed and names in ([location], [as_text(path)]) and not path.exists():  # one that a list names fails alone
         raise LaunchError(f"There is no file or folder {location}.")
     yield from (os.path.abspath(as_path(name)) for name in names)
+
+
+def _is_special(path: Path) -> bool:
+    """Return True for what has another content whenever it is read: a pipe, a socket, a device."""
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
 
 
 def _in_folder(folder: Path, warn: Callable[[str], None], above: tuple[str, ...] = ()) -> Iterator[str]:
@@ -91,6 +97,9 @@ def _in_folder(folder: Path, warn: Callable[[str], None], above: tuple[str, ...]
     inside = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
     folders, files = [each for each in inside if each.is_dir()], [each for each in inside if not each.is_dir()]
     names = expand(as_text(folder), warn) if any(map(is_played, map(as_text, files))) or not folders else []
+    for name in filter(_is_special, map(as_path, names)):
+        warn(f"left out of {folder}, because it is a pipe or a device: {name.name}")
+    names = [name for name in names if not _is_special(as_path(name))]
     if names and all(map(is_picture, names)):
         yield os.path.abspath(folder)
     else:

@@ -279,6 +279,7 @@ _VAGUE = ((Gst.StreamError, Gst.StreamError.FAILED), (Gst.ResourceError, Gst.Res
 _SLOW = (Gst.CoreError, Gst.CoreError.CLOCK)
 # Which errors mean that a plugin is not installed.
 _LACKS = ((Gst.CoreError, Gst.CoreError.MISSING_PLUGIN), (Gst.StreamError, Gst.StreamError.CODEC_NOT_FOUND))
+_BYTES = re.compile(r"([0-9a-f]{32})[0-9a-f]{128,}")  # of a codec, in caps
 
 
 @dataclass(frozen=True)
@@ -308,8 +309,8 @@ class Report:
 
     @property
     def details(self) -> str:
-        """``debug`` without its first line, which is the place in the element's source."""
-        details = self.debug.partition("\n")[2]
+        """``debug`` without its first line, which is the place in the element's source, and with the beginnings of bytes."""
+        details = _BYTES.sub(r"\1…", self.debug.partition("\n")[2])
         return "" if details == self.text else details
 
 

@@ -84,12 +84,12 @@ def natural_key(name: str) -> list[str | int]:
 
 def _in_folder(folder: Path, warn: Callable[[str], None]) -> list[str]:
     entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-    files = [entry.name for entry in entries if not entry.is_dir()]
+    files = [entry.name for entry in entries if not os.path.isdir(entry)]  # not entry.is_dir(): a link to itself is none
     never_end = [name for name in files if not endless.ENDS and _ending(name) in endless.ENDINGS]
     found = [name for name in files if _ending(name) in _ALL and name not in never_end] or never_end  # alone, they are refused
     others = sorted(set(files) - {*found, *never_end}, key=natural_key)
     if not found:
-        folders = [f"{entry.name}/" for entry in entries if entry.is_dir()]
+        folders = [f"{entry.name}/" for entry in entries if os.path.isdir(entry)]
         there = _listed([*sorted(folders, key=natural_key), *others])
         what = f"what it has is {there}" if there else "it is empty"
         raise LaunchError(f"{folder} has no pictures or videos, {what}; a glob names files of any kind: '{folder}/*/*.jpg'.")

@@ -61,7 +61,7 @@ class Source:
     @property
     def path(self) -> Path | None:
         """The path of a file, None for other sources."""
-        return _named(self.target) if self.target.startswith("file://") else None
+        return path_in(self.target) if self.target.startswith("file://") else None
 
 
 def locate(location: str) -> Source:
@@ -78,7 +78,7 @@ def locate(location: str) -> Source:
     scheme = _URI.match(location)
     if scheme and scheme[1].lower() != "file":
         return _uri(location, scheme[1].lower())
-    return _at(_named(location) if scheme else as_path(location), location)
+    return _at(path_in(location) if scheme else as_path(location), location)
 
 
 def is_stdin(location: str) -> bool:
@@ -112,9 +112,10 @@ def _uri(uri: str, scheme: str) -> Source:
     return Source("uri", name, uri)
 
 
-def _named(uri: str) -> Path:
+def path_in(uri: str) -> Path:
     """Return the path in the URI of a file."""
     text = unquote(uri.partition("://")[2], errors="surrogateescape")
+    text = text.removeprefix("localhost") if text.startswith("localhost/") else text
     if "\0" in text:
         raise LaunchError(f"{uri} is not the URI of a file: the name of a file cannot contain %00.")
     return Path(as_native(text))
@@ -245,7 +246,7 @@ def is_same_file(location: str, path: Path) -> bool:
     """Return True if ``path`` is the file that ``location``, a path or a URI, names."""
     if location == "test" or is_stdin(location):
         return False
-    named = _named(location) if location.startswith("file://") else as_path(location)
+    named = path_in(location) if location.startswith("file://") else as_path(location)
     return os.path.exists(path) and os.path.exists(named) and path.samefile(named)  # exists: also for names that are too long
 
 
