@@ -25,3 +25,10 @@ def test_only_errors_of_the_connection_are_losses(element, debug, lacks, loss):
     report = Report("error", element, "text", debug, lacks)
     assert is_connection_error(report) == loss
     assert is_from_removed(report) == (PIPELINE not in element)
+
+
+@pytest.mark.parametrize(("digits", "shown"), [("ab" * 32, "ab" * 32), ("ab" * 2000, "ab" * 16 + "…")])
+def test_details_have_the_beginning_of_a_codecs_bytes(digits, shown):
+    """Caps hold tables of a codec, which say nothing to people; a checksum stays whole."""
+    report = Report("error", "decoder", "text", f"element.c(1): where\nno decoder: (buffer)< {digits}, 05 >")
+    assert report.details == f"no decoder: (buffer)< {shown}, 05 >"
