@@ -141,6 +141,13 @@ def test_what_an_editor_gets(cli, tmp_path):
         compile(re.sub(r"\$(\w+)|\$\{\d+:((?:[^{}]|\{[^{}]*\})*)\}", lambda found: found[2] or "x", body), "snippet", "exec")
 
 
+def test_a_project_in_the_folder_itself(cli, tmp_path):
+    ended = cli("new", ".", "--kind", "project")
+
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "README.md").read_text().startswith(f"# {tmp_path.name}\n")
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -73,7 +73,7 @@ def main(args: Namespace) -> int:
     kind, typed = KINDS[args.kind], as_path(args.file)
     _check_name(kind, typed)
     folder = typed.parent if kind.ending else typed
-    texts = {(folder / name if name else typed): _text(template, typed.name) for name, template in kind.files.items()}
+    texts = {(folder / name if name else typed): _text(template, typed.absolute().name) for name, template in kind.files.items()}
     kept = [folder / name for name in kind.kept if (folder / name).exists()]
     for path in texts:
         if path.exists() and path not in kept and not args.force:
