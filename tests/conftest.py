@@ -30,6 +30,7 @@ NO_PREROLL = "want to preroll"
 # One process runs all of a folder, or all of a file, whose tests share what takes long to make; all other tests go to whoever is free.
 SHARING = (
     "tests/batch/test_executors.py",  # one Ray
+    "tests/docs/test_site.py",  # one site
     "tests/examples/",
     "tests/test_benchmarks.py",
     "tests/test_types.py",
