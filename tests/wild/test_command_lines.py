@@ -126,7 +126,9 @@ def other_line(choose: random.Random) -> list[str]:
     usual = ["new", "new", "new", "schema", "plugin-path", "--version", "--help", "nosuch", "doctor"]
     first = pick(choose, usual, 0.9)
     more = [pick(choose, PATHS, 0.3) for _ in range(choose.randrange(3))]
-    return [first, *(more or ["x"] if first == "doctor" else more), *(["--force"] if choose.random() < 0.2 else [])]
+    kinds = ["detector", "draw", "sink", "process", "config", "kind"]  # a project would be written to / as well
+    kind = ["--kind", choose.choice(kinds)] if first == "new" and choose.random() < 0.5 else []
+    return [first, *(more or ["x"] if first == "doctor" else more), *kind, *(["--force"] if choose.random() < 0.2 else [])]
 
 
 def line(seed: int) -> list[str]:
