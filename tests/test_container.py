@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,13 @@ def test_the_script_has_each_instruction_once(tool):
     assert len(runs) == 3
     assert [both.count(text) for text in runs] == [1, 1, 1]
     assert "cp -r /.context/src/. /src/src" in both
+
+
+def test_the_image_has_the_packages_of_the_set_up(tool):
+    """All but those for windows, which nobody sees there."""
+    setup = (ROOT / "tools/setup.sh").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"^packages=\((.*?)\)$", setup, re.MULTILINE | re.DOTALL)
+    assert {*listed.split(), "libpython3-dev"} - {"gstreamer1.0-x"} <= set(tool.script("kept").split())
 
 
 def test_programs_run_without_rights(tool):

@@ -133,8 +133,11 @@ class Services:
         places = dict(reversed(volume.split(":")[:2]) for volume in service["volumes"])
         return [str(COMPOSE / places[part]) if part in places else part for part in service["command"]]
 
-    def _contained(self, service: dict[str, Any]) -> list[str]:
-        """Return the command of one of ours: without rights, in a root that can only be read but where the file says."""
+    def _contained(self, service: dict[str, Any], *program: str) -> list[str]:
+        """Return the command of one of ours, or ``program`` in its place.
+
+        It has no rights, in a root that can only be read but where the file says otherwise.
+        """
         wanted = {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
         if lacking := {key for key, value in wanted.items() if service.get(key) != value}:
             raise ContainerError(f"compose.yaml: a service lacks {lacking}")
@@ -146,9 +149,9 @@ class Services:
             mounts.append(f"mount -t tmpfs -o {options or 'mode=1777'} tmpfs {root}{path}")
         env = {**self._image.env, "HOME": self._home, "LANG": "C.UTF-8"}
         rights = f"--reuid={self._uid} --regid={self._uid} --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all"
-        program = [*service.get("entrypoint", self._image.entrypoint), *service.get("command", [])]
+        usual = [*service.get("entrypoint", self._image.entrypoint), *service.get("command", [])]
         line = shlex.join(
-            ["env", "-i", f"--chdir={self._image.folder}", *(f"{key}={value}" for key, value in env.items()), *program]
+            ["env", "-i", f"--chdir={self._image.folder}", *(f"{key}={value}" for key, value in env.items()), *(program or usual)]
         )
         inner = "\n".join(["set -e", f"mount -o remount,bind,ro {root}", *mounts, f"exec chroot {root} setpriv {rights} {line}"])
         return ["unshare", "--mount", "sh", "-c", inner]
@@ -163,6 +166,12 @@ class Services:
         volume.mkdir(exist_ok=True)
         os.chown(volume, self._uid, self._uid)
         return volume
+
+    def is_healthy(self, name: str) -> bool:
+        """Return whether the health check of a service succeeds."""
+        kind, *program = self.services[name]["healthcheck"]["test"]
+        assert kind == "CMD"
+        return subprocess.run(self._contained(self.services[name], *program), capture_output=True, check=False).returncode == 0
 
     def said(self, name: str) -> str:
         """Return what a service has printed."""
@@ -219,7 +228,7 @@ def try_out(root: Path, scratch: Path) -> None:
     running = Services(root, scratch)
     check_ports(running.services)
     running.start()
-    running.wait_for("frames flow (/healthz of count)", lambda: status_of("http://127.0.0.1:9464/healthz") == 200)
+    running.wait_for("frames flow (the health check of count)", lambda: running.is_healthy("count"))
     message = running.wait_for("the broker gets messages", message_of_broker)
     if "ball" not in json.dumps(message):
         raise ContainerError(f"the message of the broker has no ball: {message}")

@@ -89,7 +89,7 @@ def test_a_page_without_tests_of_its_own_is_run():
     assert {"README.md", "start.md", "library.md", "metadata.md", "plain.md"} <= {page.name for page in RUN}
 
 
-@pytest.mark.parametrize("page", [README, DOCS / "start.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [README, DOCS / "start.md", DOCS / "install.md"], ids=lambda page: page.stem)
 def test_the_packages_to_install_are_those_of_the_set_up(page):
     """And libpython, which tools/setup.sh installs where GStreamer's loader of Python elements wants it."""
     (listed,) = re.findall(r"^packages=\((.*?)\)$", (README.parent / "tools" / "setup.sh").read_text(), re.MULTILINE | re.DOTALL)
