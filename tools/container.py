@@ -11,10 +11,13 @@ namespaces of its own for mounts, processes and the network (unshare), where ROO
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shlex
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -223,8 +226,16 @@ def check_ports(services: dict[str, dict[str, Any]]) -> None:
         raise ContainerError(f"compose.yaml: ports should be those of the page on 127.0.0.1 alone, not {ports}")
 
 
+def raise_loopback() -> None:
+    """Let this machine reach itself: in a new namespace of the network nothing is up, and iproute2 may not be installed."""
+    flags = struct.pack("16sh22x", b"lo", 0x1)  # IFF_UP
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, flags)  # SIOCSIFFLAGS
+
+
 def try_out(root: Path, scratch: Path) -> None:
     """Start the services and look whether frames, messages and the page arrive. Raises ContainerError."""
+    raise_loopback()
     running = Services(root, scratch)
     check_ports(running.services)
     running.start()
