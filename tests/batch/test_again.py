@@ -171,7 +171,8 @@ def test_what_is_damaged_is_worked_on_again(batch, library, videos, tmp_path, wh
     again = batch(*arguments)
     assert again.returncode == 0, again.stderr
     assert "Videos done before: 2; left: 1." in again.stderr
-    assert ("files of 1 videos are gone or cut off; they are worked on again: " in again.stderr) == what.startswith("a_table")
+    warning = "files of 1 video are gone or cut off; what SOURCE names of them is worked on again: "
+    assert (warning in again.stderr) == what.startswith("a_table")
     assert contents(out) == whole
     assert sorted(json.loads(line)["video"][-5:] for line in (out / "journal.jsonl").read_text().splitlines()) == [
         "0.mkv",

@@ -337,3 +337,11 @@ def test_a_file_that_cannot_be_read_is_named_with_what_to_do(batch, command, lib
     assert batch(folder, "--lib", lib, "--out", out).returncode == 0
     assert command("report", out, "--out", "page.html").stdout == "page.html is written: 1 video\n"
     assert (tmp_path / "page.html").stat().st_size > 5000
+
+
+def test_a_page_that_cannot_be_written_is_named(batch, command, library, videos, tmp_path):
+    out, page = tmp_path / "results", tmp_path / "nowhere" / "page.html"
+    assert batch(videos(1), "--lib", library(OBJECTS), "--out", out).returncode == 0
+    ended = command("report", out, "--out", page)
+    said = f"{page} cannot be written (No such file or directory); name another file: --out FILE."
+    assert (ended.returncode, ended.stderr) == (1, f"empycustom: error: {said}\n")

@@ -134,7 +134,8 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, 
         executor = LocalExecutor(work, results.folder, jobs, results.columns, timeout_s=args.timeout, stderr=display.stderr)
     if results.lost:
         some = ", ".join(results.lost[:3]) + (", …" if len(results.lost) > 3 else "")
-        print_error(f"files of {len(results.lost)} videos are gone or cut off; they are worked on again: {some}", kind="warning")
+        what = f"files of {_videos(len(results.lost))} are gone or cut off"
+        print_error(f"{what}; what SOURCE names of them is worked on again: {some}", kind="warning")
     display.begun(len(left), len(tasks) - len(left))
     with interrupts.counted():
         try:

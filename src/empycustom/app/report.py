@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from empycustom.app.pictures import real
@@ -22,24 +24,31 @@ _SHAPE = 0.02  # how far a picture's shape may be from that of the frames, as a 
 
 
 def main(args: Namespace) -> int:
-    """Write the page; return 0. Raises LaunchError where there are no results, OSError where it cannot be written."""
+    """Write the page; return 0. Raises LaunchError where there are no results, or it cannot be written."""
     reserve_stdout()
     folder = as_path(args.results).absolute()
     path = as_path(args.out).absolute() if args.out else folder / "report.html"
     if path.is_dir():
         raise LaunchError(f"--out {path} is a folder; name a file in it.")
     found = statistics(folder, args.pictures, _watched)
-    aside = path.with_name(f".{path.name}.tmp")
-    try:
-        with aside.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(page(found, _decoded))
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    _write(path, "".join(page(found, _decoded)))
     shown = args.out or as_text(as_path(args.results) / path.name)
     count = len(found.videos)
     show(f"{for_people(shown)} is written: {count} video{'' if count == 1 else 's'}")
     return DONE
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file aside, and rename it. Raises LaunchError."""
+    aside = path.with_name(f".{path.name}.tmp")
+    try:
+        with aside.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        os.replace(aside, path)
+    except OSError as error:
+        with suppress(OSError):  # it is not there
+            aside.unlink()
+        raise LaunchError(f"{path} cannot be written ({error.strerror}); name another file: --out FILE.") from error
 
 
 def _watched(keys: Collection[str]) -> Iterable[str]:
