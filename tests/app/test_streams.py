@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from empycustom.config import schema, streams
 from empycustom.config.launch import Description, assignments
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import GLib, Gst
 from empycustom.model.keys import document_schema
 from empycustom.publish.schema import message_schema
 from empycustom.session import PlayOptions
@@ -86,6 +86,34 @@ def test_whoever_looks_on_gets_each_stream_with_its_elements_before_it_plays(con
 
     assert sorted(looked) == [("stream-1", Gst.State.NULL, 0), ("stream-2", Gst.State.NULL, 0)]
     assert session.frames == 4
+
+
+def test_an_error_of_a_source_behind_the_end_is_none(configured, tmp_path):
+    """A source that still pushes while the elements stop finds an end that it has not sent, as with --frames."""
+    import empycustom
+
+    empycustom.register()
+    seen = []
+
+    def say(bus, message, pipeline):
+        """Report an error while the elements stop: when the first of them has, after the end."""
+        is_stopped = message.type == Gst.MessageType.STATE_CHANGED and message.parse_state_changed()[1] == Gst.State.READY
+        if message.type == Gst.MessageType.EOS or (seen == ["end"] and is_stopped):
+            seen.append("end" if not seen else "error")
+            if seen[1:]:
+                error = GLib.Error.new_literal(Gst.StreamError.quark(), "Internal data stream error.", Gst.StreamError.FAILED)
+                bus.post(Gst.Message.new_error(pipeline.children[-1], error, "streaming stopped, reason error (-5)"))
+
+    def listen(branch):
+        bus = branch.head.get_bus()
+        bus.enable_sync_message_emission()
+        bus.connect("sync-message", say, branch.head)
+
+    name = tmp_path / configured({"empycustom": {**LIB, "custom-lib": str(tmp_path / "lib.py")}})
+    output = Namespace(document=lambda *_: True, unique_path=None)
+    configuration = streams.read(name, sources=["test"])
+    session = Session(configuration, PlayOptions(frames=2), lambda _session: output, attached=listen)
+    assert (session.play(), session.frames, seen) == (0, 2, ["end", "error"])
 
 
 def test_a_file_with_live_source_keeps_its_own_speed(cli, configured, video):

@@ -263,7 +263,8 @@ class Player:
         return bool(known and duration > 0)
 
     def _report(self, report: Report, element: Any) -> None:
-        if report.is_echo and self.failed:
+        # Of a source that still pushes while the elements stop behind the end that --frames has sent.
+        if report.is_echo and (self.failed or self.complete):
             return
         if report.is_slow and not self.owner.can_fall_behind(live=self._states.live):
             return  # the progress shows the speed
