@@ -100,11 +100,12 @@ def environment(folder: Path, *packages: str | Path, system: bool = False) -> Pa
 
 def unpack(archive: Path, folder: Path, *, mask: int, time: int) -> None:
     """Unpack the last commit, with permissions and times that differ from those of another unpacking."""
+    trusted = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}  # there since Python 3.11.4
     with tarfile.open(archive) as files:
         for member in files:
             member.mtime = time
             member.mode &= ~mask
-            files.extract(member, folder, filter="fully_trusted")
+            files.extract(member, folder, **trusted)
 
 
 def build(tools: Path, scratch: Path) -> list[Path]:
