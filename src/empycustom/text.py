@@ -7,6 +7,7 @@ these a path that the functions of this Python take.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import select
 import shlex
 import stat
 import sys
+import threading
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator, Sequence
@@ -323,3 +325,20 @@ def clock(ns: int) -> str:
     tenths = ns * 10 // _NS
     minutes, rest = divmod(tenths, 600)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest / 10:04.1f}" if minutes >= 60 else f"{minutes}:{rest / 10:04.1f}"
+
+
+_parsing = threading.RLock()
+_TRIES = 100
+
+
+def syntax_tree(source: Any, path: str = "<text>", mode: str = "exec") -> Any:
+    """Return the syntax tree of Python code, a text or bytes. Raises SyntaxError, ValueError, RecursionError, MemoryError.
+
+    Python 3.11 before 3.11.5, as Debian 12 has it, counts the depth of trees for all threads together, and raises SystemError
+    where two make one at the same time. So one thread after another makes one here, and again where others' code makes one.
+    """
+    with _parsing:
+        for _ in range(_TRIES):
+            with suppress(SystemError):
+                return compile(source, path, mode, ast.PyCF_ONLY_AST, dont_inherit=True)
+        return compile(source, path, mode, ast.PyCF_ONLY_AST, dont_inherit=True)

@@ -1,13 +1,16 @@
 """Text that leaves the process: nothing that a terminal obeys, no passwords, and JSON that means the same."""
 
+import ast
+import gc
 import json
+import threading
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empycustom.text import for_people, visible, visible_json, without_password, without_secrets
+from empycustom.text import for_people, syntax_tree, visible, visible_json, without_password, without_secrets
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 WILD = st.text(
@@ -109,3 +112,47 @@ def test_json_means_the_same_and_is_plain(text):
     assert json.loads(line) == {text: text}
     assert visible(line) == line
     line.encode()
+
+
+@pytest.fixture
+def collecting():
+    """Let Python collect garbage often, and call a function each time."""
+    before = gc.get_threshold()
+    gc.set_threshold(100)
+
+    def begin(function):
+        gc.callbacks.append(function)
+
+    yield begin
+    gc.callbacks.pop()
+    gc.set_threshold(*before)
+
+
+def test_a_syntax_tree_that_is_made_while_another_one_is_made_spoils_neither(collecting):
+    source = "\n".join(f"def f{number}(a): return [a + {number} * (a - 1), {{'k': a}}]" for number in range(100))
+    made = []
+
+    def between(phase, _info):
+        if len(made) < 20:
+            made.append(phase)
+            syntax_tree("f(1)")
+
+    collecting(between)
+    assert len(syntax_tree(source).body) == 100
+    assert len(made) == 20
+    assert ast.unparse(syntax_tree("f( 1)", mode="eval")) == "f(1)"
+
+
+def test_threads_that_make_syntax_trees_at_the_same_time_get_them():
+    together, made = threading.Barrier(8), []
+
+    def make(number):
+        together.wait(60)
+        made.extend(len(syntax_tree("x\n" * number).body) for _ in range(50))
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(made) == sorted(50 * [*range(8)])

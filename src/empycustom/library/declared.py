@@ -14,8 +14,7 @@ from typing import Any
 
 from empycustom.errors import DeclarationError, OptionError
 from empycustom.library.explain import kind_of, locate_error
-from empycustom.library.modules import parsed
-from empycustom.text import shown, suggestion
+from empycustom.text import shown, suggestion, syntax_tree
 
 # By the type of the default: its name in tables, what values are, and what they may be instead, which is made that type.
 _KINDS: dict[type, tuple[str, str, tuple[type, ...]]] = {
@@ -253,7 +252,7 @@ def _option_of(field: dataclasses.Field[Any]) -> Option:
 def _line_in(path: str, name: str = "OPTIONS") -> int | None:
     """Return the line where a file of Python binds a name, None where that cannot be found."""
     try:
-        tree = parsed(Path(path).read_bytes(), path)
+        tree = syntax_tree(Path(path).read_bytes(), path)
     except (OSError, SyntaxError, ValueError):
         return None
     lines = [statement.lineno for statement in tree.body if name in _bound_by(statement)]

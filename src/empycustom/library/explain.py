@@ -13,9 +13,9 @@ from types import FunctionType, TracebackType
 from typing import Any, NamedTuple
 
 from empycustom.errors import CallbackError, DebuggerLeftError, EmPyCustomError, EndOfStream, LibraryError, StreamEndedError
-from empycustom.library.modules import file_of_library, parsed, without_package
+from empycustom.library.modules import file_of_library, without_package
 from empycustom.model.keys import IN_META_KEYS
-from empycustom.text import for_people
+from empycustom.text import for_people, syntax_tree
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _IMPORTING = (os.path.dirname(__file__) + os.sep, "<frozen importlib")
@@ -213,7 +213,7 @@ def _is_typo(name: str, callback: str) -> bool:
 def _is_unused(path: str, name: str) -> bool:
     """Return whether a function, defined at module level without a decorator, is never named in the file."""
     with open(path, "rb") as file:
-        tree = parsed(file.read(), path)
+        tree = syntax_tree(file.read(), path)
     defined = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
     if not defined or defined[-1].decorator_list:
         return False

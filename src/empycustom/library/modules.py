@@ -23,7 +23,7 @@ from itertools import count
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from empycustom.text import as_native
+from empycustom.text import as_native, syntax_tree
 
 _ROOT = __name__.rpartition(".")[0]
 _OURS = _ROOT.partition(".")[0]  # the package empycustom itself, of which there is one
@@ -220,7 +220,7 @@ class _Loader(SourceFileLoader):
         read = _sources.get(_package_in(fullname))
         if read is not None:
             read[self.path] = source
-        tree = parsed(source, self.path)
+        tree = syntax_tree(source, self.path)
         _Imports(self._package).visit(tree)
         return self.source_to_code(tree, self.path)
 
@@ -233,19 +233,6 @@ class _Loader(SourceFileLoader):
 
 
 _running = threading.local()  # is_library: this thread runs a file of a library, whose imports may need what is given
-
-
-_parsing = threading.Lock()
-
-
-def parsed(source: Any, path: str) -> Any:
-    """Return the syntax tree of Python code. Raises SyntaxError, ValueError.
-
-    One thread after another: Python 3.11 before 3.11.5, as Debian 12 has it, counts the depth of trees for all threads together,
-    and raises SystemError.
-    """
-    with _parsing:
-        return compile(source, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
 
 
 class _Imports(ast.NodeTransformer):

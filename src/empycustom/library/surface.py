@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from empycustom.library.modules import parsed
+from empycustom.text import syntax_tree
 
 _CATCHING = {"AttributeError", "ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 _SEQUENCES = {"list", "tuple", "sorted", "reversed", "iter", "set"}  # builtins that give the elements of what they get
@@ -62,7 +62,7 @@ class Reading:
 
     def __init__(self, path: str, function: str, class_name: str | None) -> None:
         with open(path, "rb") as file:
-            self._tree = parsed(file.read(), path)
+            self._tree = syntax_tree(file.read(), path)
         self._function = _defined(self._tree, function, class_name)
         self._is_method = class_name is not None
 

@@ -15,6 +15,7 @@ import numpy as np
 from empycustom import Option
 from empycustom.libs.batching import Batcher
 from empycustom.libs.shapes import Array
+from empycustom.text import syntax_tree
 
 PROVIDERS = {  # by name: what onnxruntime calls it, and the package that has it
     "cpu": ("CPUExecutionProvider", "onnxruntime"),
@@ -169,7 +170,7 @@ def _metadata(session: Any) -> dict[str, Any]:
 
 def _literal(text: str) -> Any:
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(syntax_tree(text.strip(), mode="eval"))
     except (ValueError, SyntaxError):
         return text
 

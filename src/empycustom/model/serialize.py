@@ -25,6 +25,7 @@ from uuid import UUID
 import orjson
 
 from empycustom.errors import FrameClosedError, OutputError
+from empycustom.text import syntax_tree
 
 _SHOWN = 200  # characters of a text that an error message shows
 _INTEGER_BITS = 1024  # as far as a double reaches; Python itself refuses to print integers of thousands of digits
@@ -177,12 +178,12 @@ def _literal(text: str, as_json: str) -> Any:
         ) from None
 
 
-def _tree(text: str) -> ast.expr:
+def _tree(text: str) -> Any:
     if not _MAY_WARN.search(text):
-        return ast.parse(text, mode="eval").body
+        return syntax_tree(text, mode="eval").body
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(text, mode="eval").body
+        return syntax_tree(text, mode="eval").body
 
 
 # Python's parser warns of unknown escapes and of keywords behind a number. Only then are the filters changed: they are the
