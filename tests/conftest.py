@@ -27,6 +27,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "empycustom"
 PLUGIN_PATH = PACKAGE / "gstreamer-1.0"
 TIMEOUT_S = 60
 NO_PREROLL = "want to preroll"
+HUNG_S, TRIES = 10, 5  # of gst-launch, see _launched
 # One process runs all of a folder, or all of a file, whose tests share what takes long to make; all other tests go to whoever is free.
 SHARING = (
     "tests/batch/test_executors.py",  # one Ray
@@ -187,21 +188,37 @@ def gst_env(env_with) -> dict[str, str]:
 def gst_launch(gst_env: dict[str, str], tmp_path: Path):
     """Run a gst-launch command line, written as in a shell, in a folder of the test's own; a hang fails the test."""
 
-    def run(command: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **more)
-
     def launch(line: str, *, tool: str = "gst-launch-1.0", cwd: Path | None = None, **extra: str) -> Launched:
-        typed = {"command": [tool, *shlex.split(with_workers(line))], "env": {**gst_env, **extra}, "cwd": cwd or tmp_path}
-        try:
-            done = run(**typed)
-        except subprocess.TimeoutExpired as hung:
-            # That of GStreamer 1.22 hangs now and then where the first buffer fails, whatever the element; once more, then.
-            if NO_PREROLL not in str(hung.stderr):
-                raise
-            done = run(**typed)
-        return Launched(done.returncode, done.stdout, done.stderr)
+        command = [tool, *shlex.split(with_workers(line))]
+        for _ in range(TRIES):
+            done = _launched(command, env={**gst_env, **extra}, cwd=cwd or tmp_path)
+            if done:
+                return done
+        pytest.fail(f"{shlex.join(command)} hung {TRIES} times, after it had reported that it does not preroll")
 
     return launch
+
+
+def _launched(command: list[str], **more: Any) -> Launched | None:
+    """Run a command line of gst-launch; None: it reported an error and hung.
+
+    That of GStreamer 1.22 does so now and then where the first buffer fails, whatever the element, and more often on a busy machine.
+    """
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    failed_s = 0
+    for _ in range(TIMEOUT_S):
+        try:
+            out, err = process.communicate(timeout=1)
+            return Launched(process.returncode, out, err)
+        except subprocess.TimeoutExpired as waiting:  # noqa: PERF203 - one second after the other
+            failed_s += NO_PREROLL in str(waiting.stderr)
+            if failed_s >= HUNG_S:
+                break
+    process.kill()
+    out, err = process.communicate()
+    if failed_s:
+        return None
+    raise subprocess.TimeoutExpired(command, TIMEOUT_S, out, err)
 
 
 @dataclass

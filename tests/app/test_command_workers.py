@@ -93,7 +93,7 @@ def test_the_keys_of_a_configuration(cli, configured, library, tmp_path):
 
 def test_latest_says_which_frame_it_is_about(cli, library, tmp_path):
     out = tmp_path / "meta.jsonl"
-    words = ("--workers", 1, "--pace", "latest", "--frames", 200, "--out", out)
+    words = ("--workers", 1, "--pace", "latest", "--frames", 3000, "--out", out)
     ended = cli("run", "test", "--lib", library(CRASHES.replace("number == 3", "False")), *words)
     assert ended.code == 0, ended.err
     found = [json.loads(line)["frame"][0] for line in out.read_text().splitlines()]
