@@ -11,9 +11,14 @@ suite=(-n auto)
 
 if [ "${1:-}" = slow-path ]; then
     shift
-    # Without: tests that select the path themselves; tests that show, find or install elements and send no buffers; and the
-    # longest test, which is similar to one of the first.
-    for file in fast_path inspection installed; do suite+=(--ignore "tests/gst/test_$file.py"); done
+    # Without: tests that select the path themselves; tests that show, find or install elements and send no buffers; what goes
+    # on in workers, around the element or before the first buffer, which is the same; and the longest test, which is similar to
+    # one of the first.
+    for file in fast_path inspection installed reload process attach attach_ends attach_errors testing shared \
+        declared_options options_files dotted_names late_import c_locale quotes gvapython_errors moving_gvapython_page; do
+        suite+=(--ignore "tests/gst/test_$file.py")
+    done
+    for names in worker_ workers_ reload_ processes; do suite+=(--ignore-glob "tests/gst/test_$names*.py"); done
     suite+=(--deselect tests/gst/test_buffers.py::test_memory_is_steady_over_10000_buffers_with_objects_and_attributes)
     export EMPYCUSTOM_FAST_PATH=off
     set -- tests/gst tests/emcustom "$@"
