@@ -28,13 +28,13 @@ def process_ip(buffer, in_meta, options):
 def on_terminal(env_with, tmp_path):
     """Run the command with a terminal as stderr; return its exit code, stdout, and what came to the terminal."""
 
-    def run(*arguments):
+    def run(*arguments, columns=100, term="xterm"):
         ours, theirs = os.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         command = [sys.executable, "-m", "empycustom", "batch", *map(str, arguments)]
         said = b""
         with subprocess.Popen(
-            command, env={**env_with(), "TERM": "xterm"}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs
+            command, env={**env_with(), "TERM": term}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs
         ) as process:
             os.close(theirs)
             with suppress(OSError):  # it has been closed at the other end
@@ -105,3 +105,13 @@ def test_lines_without_a_terminal(batch, library, videos, tmp_path):
     assert len(lines) == 3
     assert lines[-1].startswith("1 video done: 10 frames")
     assert "\r" not in ended.stderr
+
+
+@pytest.mark.parametrize("terminal", [{"columns": 0}, {"term": "dumb"}], ids=str)
+def test_a_terminal_that_takes_no_bars_gets_lines(on_terminal, library, videos, tmp_path, terminal):
+    """A serial line has no size, with which bars are empty."""
+    slow = library(LIBRARY.replace("0.1", "0.6"))
+    code, _, said = on_terminal(videos(2), "--lib", slow, "--out", tmp_path / "results", "--jobs", 1, **terminal)
+    assert code == 1
+    assert re.search(r"^[01] of 2 videos, 1 under way: \d+ frames a second\r$", said, re.MULTILINE), said
+    assert "\x1b" not in said

@@ -27,7 +27,7 @@ class Display:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._bars = None if quiet or not sys.stderr.isatty() else _Bars()
+        self._bars = _Bars() if not quiet and _takes_bars() else None
         self._quiet = quiet
         self._running: dict[tuple[str, int], Progress] = {}
         self._left = self._ended = self._failed = 0
@@ -86,6 +86,11 @@ class Display:
         """Take the bars away."""
         if self._bars:
             self._bars.close()
+
+
+def _takes_bars() -> bool:
+    """Return True if stderr is a terminal that can go back to lines, and has a size, which those of some CI do not have."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and os.get_terminal_size(sys.stderr.fileno()).columns > 0
 
 
 def _key(task: Task) -> tuple[str, int]:
