@@ -7,6 +7,7 @@ import json
 import pandas
 import pytest
 from batch_helpers import OBJECTS, rows
+from pyarrow.parquet import ParquetFile
 
 
 def test_frames_and_objects_are_tables(batch, library, videos, tmp_path):
@@ -183,6 +184,27 @@ def test_no_name_of_a_video_hides_it_from_readers(batch, library, made, tmp_path
     assert set(found["video"]) == {str(tmp_path / name) for name in HIDDEN}
     again = batch(*arguments)
     assert again.stderr.startswith("Videos done before: 4; left: 0.")
+
+
+LARGE = """
+def process_ip(buffer, in_meta, options):
+    number = in_meta["frame"][0]["frame_num"]
+    return {"frame": {"text": str(number) * 3_000_000} | ({"late": number} if number in options["late"] else {})}
+"""
+
+
+@pytest.mark.parametrize("segment", [[], ["--segment", "0.5"]], ids=["whole", "pieces"])
+def test_large_values_are_written_before_they_fill_the_memory(batch, library, videos, tmp_path, segment):
+    late = [3] if segment else [8]
+    options = json.dumps({"late": late})
+    assert batch(videos(1), "--lib", library(LARGE), "--options", options, "--out", "results", *segment).returncode == 0
+    (path,) = (tmp_path / "results" / "frames").iterdir()
+    assert ParquetFile(path).num_row_groups == 2
+    found = rows(f"SELECT frame_num, text[1:1], len(text), late FROM '{path}' ORDER BY 1")
+    each = [number if not segment else number % 5 for number in range(10)]
+    assert found == [(at, str(number), 3_000_000, number if number in late else None) for at, number in enumerate(each)]
+    (objects,) = (tmp_path / "results" / "objects").iterdir()
+    assert ParquetFile(objects).metadata.num_rows == 0
 
 
 CASES = """

@@ -21,7 +21,6 @@ from empycustom.batch.values import TABLES, fitted
 from empycustom.text import clock
 
 _AHEAD = 4  # videos whose length is found out before their turn
-_AT_ONCE = 1 << 16  # rows that are in memory
 _NUMBER = re.compile(rb'("frame":\[\{"frame_num":)([0-9]+)')  # the first one in a line
 
 
@@ -151,7 +150,7 @@ def _join_lines(table: str, pieces: Sequence[Outcome], path: Path) -> None:
 
 def _join_tables(table: str, pieces: Sequence[Outcome], path: Path) -> dict[str, str]:
     """Write the rows of all pieces, with the numbers of the frames in the whole video; return the types of own columns."""
-    arrow, parquet = pyarrow()
+    _, parquet = pyarrow()
     compute = import_module("pyarrow.compute")
     own: dict[str, str] = {}
     for piece in pieces:
@@ -161,8 +160,8 @@ def _join_tables(table: str, pieces: Sequence[Outcome], path: Path) -> dict[str,
     with parquet.ParquetWriter(path, wanted, compression="zstd") as whole:
         for piece in pieces:
             with parquet.ParquetFile(piece.files[table]) as file:
-                for batch in file.iter_batches(_AT_ONCE):
-                    part = arrow.Table.from_batches([batch])
+                for group in range(file.num_row_groups):
+                    part = file.read_row_group(group)
                     at = part.schema.get_field_index("frame_num")
                     part = part.set_column(at, part.schema.field(at), compute.add(part.column(at), before))
                     whole.write_table(shaped(part, wanted))

@@ -14,7 +14,7 @@ from empycustom.batch.values import EXACT, OTHERS, TABLES, Columns, rows_of
 from empycustom.errors import EmPyCustomError
 from empycustom.model.serialize import dumps
 
-AT_ONCE = 4096  # rows that are kept in memory
+_AT_ONCE, _LARGEST = 4096, 16 << 20  # rows, and bytes of documents, that are kept in memory
 LINES = "documents"  # the table that is lines of JSON
 ASIDE, BEFORE = ".tmp", ".before"
 INSTALL = "pip install 'empycustom[batch]'"
@@ -84,6 +84,7 @@ class Parquet:
         pyarrow()
         self._video = video
         self._columns = {name: Columns(fixed, known.get(name)) for name, fixed in TABLES.items()}
+        self._waiting = 0  # bytes of documents
         self._writers = {name: _Writer(aside(folder / name / f"{stem}.parquet"), TABLES[name]) for name in TABLES}
         self.files = {name: str(writer.path) for name, writer in self._writers.items()}
 
@@ -92,14 +93,20 @@ class Parquet:
         """The types of the library's own columns that are in the files, by table."""
         return {name: writer.own for name, writer in self._writers.items()}
 
-    def add(self, _text: str, document: dict[str, Any]) -> None:
+    def add(self, text: str, document: dict[str, Any]) -> None:
         """Add the rows of a document."""
         columns = self._columns
+        self._waiting += len(text)
         for name, row in rows_of(document, self._video, columns["frames"], columns["objects"]):
             writer = self._writers[name]
             writer.rows.append(row)
-            if len(writer.rows) >= AT_ONCE:
+            if len(writer.rows) >= _AT_ONCE:
                 writer.flush(columns[name].types)
+        if self._waiting > _LARGEST:
+            self._waiting = 0
+            for name, writer in self._writers.items():
+                if writer.rows:
+                    writer.flush(columns[name].types)
 
     def close(self, *, complete: bool) -> None:
         """Write what is left, and sync the files; or remove them."""
@@ -118,7 +125,9 @@ class _Writer:
         self._writer: Any = None
 
     def flush(self, types: Mapping[str, str]) -> None:
-        """Write the rows that wait."""
+        """Write the rows that wait; a file is there then, also without any."""
+        if self._writer is not None and not self.rows:
+            return
         arrow, parquet = pyarrow()
         wanted = dict(types)
         if self._writer is None:
@@ -167,11 +176,11 @@ def rewritten(path: Path, wanted: Any) -> Any:
 
 def copied(path: Path, to: Path, wanted: Any) -> Any:
     """Return a writer that has written what is in a file to another one, in another schema."""
-    arrow, parquet = pyarrow()
+    _, parquet = pyarrow()
     with parquet.ParquetFile(path) as file:
         writer = parquet.ParquetWriter(to, wanted, compression="zstd")
-        for batch in file.iter_batches(AT_ONCE):
-            writer.write_table(shaped(arrow.Table.from_batches([batch]), wanted))
+        for group in range(file.num_row_groups):  # of which each was in memory when it was written
+            writer.write_table(shaped(file.read_row_group(group), wanted))
     return writer
 
 
