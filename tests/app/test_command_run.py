@@ -299,3 +299,17 @@ def test_published_documents_are_printed_only_where_that_is_asked_for(cli, libra
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
     assert [json.loads(line)["frame"][0]["frame_num"] for line in lines] == [0, 1, 2]
     assert len(cli(*run, "--out", "-").documents) == 3
+
+
+@pytest.mark.parametrize(("muxer", "suffix"), [("mp4mux", "mp4"), ("matroskamux", "mkv"), ("avimux", "avi"), ("flvmux", "flv")])
+def test_a_file_that_is_cut_off_is_one_error_with_its_name(cli, library, tmp_path, muxer, suffix):
+    file = tmp_path / f"cut.{suffix}"
+    caps = "video/x-raw,width=64,height=48"
+    line = f"videotestsrc num-buffers=30 ! {caps} ! x264enc ! {muxer} ! filesink location={file}"
+    subprocess.run(["gst-launch-1.0", "-q", *line.split()], check=True)
+    os.truncate(file, 300)
+    ended = cli("run", file, "--lib", library(SAYS), "--quiet")
+
+    assert ended.code == 1
+    (error,) = [text for text in ended.err.splitlines() if text.startswith("empycustom: ")]
+    assert error.startswith(f"empycustom: error: {file}: ")

@@ -308,6 +308,11 @@ class Report:
         return f"{self.text} {_ADVICE}" if self.lacks_plugin else self.text
 
     @property
+    def is_from_removed(self) -> bool:
+        """True if it comes from an element that was removed from the pipeline."""
+        return not self.element.startswith("/GstPipeline:")
+
+    @property
     def details(self) -> str:
         """``debug`` without its first line, which is the place in the element's source, and with the beginnings of bytes."""
         details = _BYTES.sub(r"\1…", self.debug.partition("\n")[2])

@@ -24,7 +24,6 @@ from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, se
 from empycustom.session.documents import Notifier, Publisher, SignalCallback, StreamNotify, Writer
 from empycustom.session.parts import Report, build, build_bin, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
-from empycustom.session.reconnect import is_from_removed
 
 _LOOK_EVERY_S = 0.1
 
@@ -172,7 +171,7 @@ class StreamPipeline(Owner):
         """Return True for an error after which the streams, or the other streams, go on."""
         branch = self._branch_of(element)
         if branch is None:
-            return any(each.handle_error(report) for each in self.branches if is_from_removed(report))
+            return any(each.handle_error(report) for each in self.branches if report.is_from_removed)
         if branch.handle_error(report):
             return True
         if len(self.branches) == 1:

@@ -266,6 +266,8 @@ class Player:
         # Of a source that still pushes while the elements stop behind the end that --frames has sent.
         if report.is_echo and (self.failed or self.complete):
             return
+        if report.kind == "error" and self.failed and report.is_from_removed:
+            return  # of a demuxer, whose bin has removed it and reported that
         if report.is_slow and not self.owner.can_fall_behind(live=self._states.live):
             return  # the progress shows the speed
         self._left_debugger |= report.is_left

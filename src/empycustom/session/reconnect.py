@@ -175,7 +175,7 @@ class Reconnection(Feeder):
 
     def handle_error(self, report: Report) -> bool:
         """Return True for an error of the connection, or of a source that has been replaced."""
-        if is_from_removed(report):
+        if report.is_from_removed:
             return True
         if not is_connection_error(report):
             return False
@@ -256,11 +256,6 @@ class Reconnection(Feeder):
             return Gst.PadProbeReturn.OK
         self._mark_lost("it ended")
         return Gst.PadProbeReturn.DROP
-
-
-def is_from_removed(report: Report) -> bool:
-    """Return True if a report comes from an element that was removed from the pipeline."""
-    return not report.element.startswith("/GstPipeline:")
 
 
 def is_connection_error(report: Report) -> bool:
