@@ -238,8 +238,9 @@ def _of_parquet(path: Path, table: str) -> Iterator[dict[str, Any]]:
     try:
         with parquet.ParquetFile(path, **_IN_PARTS) as file:
             names = [name for name in file.schema_arrow.names if name in _READ[table] or name not in TABLES[table]]
-            for batch in file.iter_batches(_ROWS, columns=names):
-                yield {name: _column(arrow, column) for name, column in zip(names, batch.columns, strict=True)}
+            for group in range(file.num_row_groups):  # which is small where rows are large
+                for batch in file.iter_batches(_ROWS, [group], columns=names):
+                    yield {name: _column(arrow, column) for name, column in zip(names, batch.columns, strict=True)}
     except (OSError, arrow.ArrowException) as error:
         raise _unreadable(path, error) from error
 

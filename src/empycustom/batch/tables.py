@@ -14,7 +14,7 @@ from empycustom.batch.values import EXACT, OTHERS, TABLES, Columns, rows_of
 from empycustom.errors import EmPyCustomError
 from empycustom.model.serialize import dumps
 
-_AT_ONCE, _LARGEST = 4096, 16 << 20  # rows, and bytes of documents, that are kept in memory
+AT_ONCE, _LARGEST = 4096, 16 << 20  # rows, and bytes of documents, that are kept in memory
 LINES = "documents"  # the table that is lines of JSON
 ASIDE, BEFORE = ".tmp", ".before"
 INSTALL = "pip install 'empycustom[batch]'"
@@ -100,7 +100,7 @@ class Parquet:
         for name, row in rows_of(document, self._video, columns["frames"], columns["objects"]):
             writer = self._writers[name]
             writer.rows.append(row)
-            if len(writer.rows) >= _AT_ONCE:
+            if len(writer.rows) >= AT_ONCE:
                 writer.flush(columns[name].types)
         if self._waiting > _LARGEST:
             self._waiting = 0
