@@ -107,7 +107,7 @@ def test_ended_in_the_middle_it_goes_on(batch, begin, library, videos, tmp_path,
     before = {file.name: file.stat().st_mtime_ns for file in (out / "frames").glob("[!.]*")}
     again = batch(*arguments)
     assert again.returncode == 0, again.stderr
-    assert f"Videos done before: {done}; left: {12 - done}." in again.stderr
+    assert f"Videos finished before: {done}; left: {12 - done}." in again.stderr
     assert contents(out) == contents(tmp_path / "undisturbed")
     after = {file.name: file.stat().st_mtime_ns for file in (out / "frames").iterdir()}
     kept = sum(after[name] == when for name, when in before.items())
@@ -170,7 +170,7 @@ def test_what_is_damaged_is_worked_on_again(batch, library, videos, tmp_path, wh
     CUTS[what](out)
     again = batch(*arguments)
     assert again.returncode == 0, again.stderr
-    assert "Videos done before: 2; left: 1." in again.stderr
+    assert "Videos finished before: 2; left: 1." in again.stderr
     warning = "files of 1 video are gone or cut off; what SOURCE names of them is worked on again: "
     assert (warning in again.stderr) == what.startswith("a_table")
     assert contents(out) == whole

@@ -49,8 +49,11 @@ def test_a_broken_video_costs_that_video_alone(batch, library, videos, tmp_path)
     assert rows(f"SELECT state, count(*) FROM '{out}/videos.parquet' GROUP BY 1 ORDER BY 1") == [("done", 2), ("failed", 1)]
     again = batch(folder, "--lib", library(OBJECTS), "--out", out)
     assert again.returncode == 1
-    assert "Videos done before: 3; left: 0." in again.stderr
-    assert "--retry-failed" in again.stderr
+    assert "Videos finished before: 3; left: 0." in again.stderr
+    assert "Nothing is left to do, 1 failed (1 of them before; --retry-failed tries again); " in again.stderr
+    quiet = batch(folder, "--lib", library(OBJECTS), "--out", out, "--quiet")
+    assert quiet.returncode == 1
+    assert quiet.stderr == "empycustom: error: 1 video failed before; --retry-failed tries again.\n"
 
 
 CRASHES = """
@@ -183,7 +186,7 @@ def test_no_name_of_a_video_hides_it_from_readers(batch, library, made, tmp_path
     found = pandas.read_parquet(tmp_path / "results" / "frames")
     assert set(found["video"]) == {str(tmp_path / name) for name in HIDDEN}
     again = batch(*arguments)
-    assert again.stderr.startswith("Videos done before: 4; left: 0.")
+    assert again.stderr.startswith("Videos finished before: 4; left: 0.")
 
 
 LARGE = """

@@ -96,7 +96,7 @@ def test_started_again_in_pieces_with_a_library_that_has_what_lies_beside_it(wor
     assert work(videos(1), *arguments).returncode == 0
     ended = work(videos(3), *arguments)
     assert ended.returncode == 0, ended.stderr
-    assert "Videos done before: 1; left: 2." in ended.stderr
+    assert "Videos finished before: 1; left: 2." in ended.stderr
     read = f"'{out}/frames/*.parquet'"
     assert rows(f"SELECT DISTINCT name, label, option FROM {read}") == [("helped", "read", 1.5)]
     values = rows(f"SELECT DISTINCT right(video, 5), value, emcustom FROM {read} ORDER BY 1")

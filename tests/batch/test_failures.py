@@ -196,7 +196,7 @@ def test_a_full_disk_stops_it_and_what_is_done_stays(batch, library, videos, sma
     subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
     again = batch(*arguments)
     assert again.returncode == 0, again.stderr
-    assert "Videos done before: 2; left: 2." in again.stderr
+    assert "Videos finished before: 2; left: 2." in again.stderr
     assert len([*(out / table).iterdir()]) == 4
 
 
@@ -221,7 +221,7 @@ def test_a_disk_that_is_full_when_files_get_columns_that_have_come_later(batch, 
     subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
     again = batch(*arguments)
     assert again.returncode == 0, again.stderr
-    assert "Videos done before: 3; left: 0." in again.stderr
+    assert "Videos finished before: 3; left: 0." in again.stderr
     assert rows(f"SELECT count(noise), count(late) FROM '{out}/frames/*.parquet'") == [(20, 10)]
 
 

@@ -106,7 +106,7 @@ def test_every_reader_takes_the_files_as_one_table(batch, library, videos, tmp_p
         assert objects["4", 3] == (2**60, None, None, None, {"text": 7, "big": 2**53 + 1})
     before = changed(out)
     again = batch(videos(6), *arguments)
-    assert "Videos done before: 6; left: 0." in again.stderr
+    assert "Videos finished before: 6; left: 0." in again.stderr
     assert changed(out) == before
 
 
@@ -116,7 +116,7 @@ def test_columns_that_come_with_a_later_start(work, library, videos, tmp_path):
     first = {key: when for key, when in changed(out).items() if key[0] == "0"}
     ended = work(videos(6), "--lib", lib, "--out", out)
     assert ended.returncode == 0, ended.stderr
-    assert "Videos done before: 2; left: 4." in ended.stderr
+    assert "Videos finished before: 2; left: 4." in ended.stderr
     assert [len(each) for each in schemas(out)] == [1, 1]
     assert {(key, changed(out)[key] == when) for key, when in first.items()} == {(key, False) for key in first}
     for reader in READERS:
@@ -157,7 +157,7 @@ def test_killed_while_files_are_written_anew_nothing_is_lost(batch, library, vid
     for place in places:
         ended = batch(*arguments, env={"PYTHONPATH": str(tmp_path / "site"), "ENDS_AT": place})
         assert ended.returncode == -9, (place, ended.stderr)
-        assert "Videos done before" not in ended.stderr or "Videos done before: 3; left: 0." in ended.stderr
+        assert "Videos finished before" not in ended.stderr or "Videos finished before: 3; left: 0." in ended.stderr
     ended = batch(*arguments)
     assert ended.returncode == 0, ended.stderr
     assert played.read_text() == "012"

@@ -197,7 +197,7 @@ def test_names_that_are_alike_odd_or_not_text(batch, library, made, tmp_path):
     locations = duckdb.sql(f"SELECT location FROM '{tmp_path}/out/videos.parquet' WHERE video LIKE '%utf-8%'").fetchall()
     assert sorted(locations) == [(f"file://{tmp_path}/in/not-%FF%{last}-utf-8.mkv",) for last in ("FD", "FE")]
     again = batch("in", "--lib", library(LIB), "--out", "out")
-    assert f"Videos done before: {len(odd)}; left: 0." in again.stderr
+    assert f"Videos finished before: {len(odd)}; left: 0." in again.stderr
 
 
 def test_links(made, tmp_path):
@@ -331,7 +331,7 @@ def test_videos_in_an_archive(batch, library, archive, tmp_path):
     assert all(video == source for video, source in duckdb.sql(query).fetchall())
     assert not (tmp_path / "out" / ".copies").exists()
     again = batch(f"zip://sub/*.mkv::{archive}", f"zip://a b.mkv::{archive}", "--lib", library(LIB), "--out", "out")
-    assert "Videos done before: 2; left: 0." in again.stderr
+    assert "Videos finished before: 2; left: 0." in again.stderr
 
 
 def test_globs_and_folders_of_a_file_system(archive, made):

@@ -72,6 +72,7 @@ def test_the_library_cannot_be_loaded(said, tmp_path, monkeypatch):
                 "none.py",
                 "/no/such.py",
                 "~nosuchuser/lib.py",
+                "no/such.py",
                 "/usr",
                 "./lib.txt",
                 "./pipe.py",

@@ -119,7 +119,10 @@ def test_an_installed_module_is_loaded_anew_and_keeps_its_package(loaded, tmp_pa
     ("name", "what"),
     [
         ("missing.py", "custom-lib=missing.py does not exist in {cwd}; give a path that is right from there, or an absolute one"),
-        ("sub/missing.py", "does not exist in {cwd}/sub"),
+        (
+            "sub/missing.py",
+            "does not exist: there is no folder {cwd}/sub; give a path that is right from {cwd}, or an absolute one",
+        ),
         ("/no/such/lib.py", "custom-lib=/no/such/lib.py does not exist; give the path of a Python file"),
         ("~/no/such/lib.py", "does not exist; give the path of a Python file"),
         ("~no-such-user/lib.py", "custom-lib=~no-such-user/lib.py does not exist"),

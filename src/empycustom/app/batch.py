@@ -150,8 +150,12 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, 
         {"video": state["video"], "error": for_people(state["error"])} for state in of_tasks if state["state"] == HAS_FAILED
     ]
     seconds = time.monotonic() - began
+    if interrupts.count and not args.quiet:
+        print_info("Interrupted. What is done stays: start it again to go on.")
     if not args.quiet:
-        print_info(_line(summary, len(failures), seconds, results.overview))
+        print_info(_line(summary, len(failures), seconds, results.overview, is_nothing_left=not left))
+    elif len(failures) > summary.failed:
+        print_error(f"{_videos(len(failures) - summary.failed)} failed before; --retry-failed tries again.")
     code = INTERRUPTED if interrupts.count else FAILED if failures or summary.stopped else DONE
     if args.json:
         counts = {"done": summary.done, "failed": len(failures), "frames": summary.frames, "objects": summary.objects}
@@ -177,9 +181,11 @@ def _finish(results: Results, summary: Summary, interrupts: Interrupts, *, quiet
     return results.states()
 
 
-def _line(summary: Summary, failed: int, seconds: float, path: Path) -> str:
+def _line(summary: Summary, failed: int, seconds: float, path: Path, *, is_nothing_left: bool) -> str:
     """Return what was done, and where it is."""
     before = failed - summary.failed
     told = f", {failed} failed" + (f" ({before} of them before; --retry-failed tries again)" if before else "") if failed else ""
+    if is_nothing_left:
+        return f"Nothing is left to do{told}; {path}"
     rate = f" ({summary.frames / seconds:.0f} a second)" if summary.frames else ""
     return f"{_videos(summary.done)} done{told}: {summary.frames} frames{rate}, {summary.objects} objects; {path}"

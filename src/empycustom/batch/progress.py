@@ -43,7 +43,7 @@ class Display:
         """Begin: so many videos are left, and so many were done before."""
         self._left = left
         if done and not self._quiet:
-            print_info(f"Videos done before: {done}; left: {left}.")
+            print_info(f"Videos finished before: {done}; left: {left}.")
         if self._bars:
             self._bars.begin(left)
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import empycustom
 from empycustom.batch import Outcome, Task
-from empycustom.batch.even import Evening, short_of, uneven
 from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, sizes_of, states_in
 from empycustom.batch.remote import COPIES, remove
 from empycustom.batch.tables import ASIDE, BEFORE, aside, names, pyarrow, reason, rewritten, schema, sync
+from empycustom.batch.unify import Unification, differing, short_of
 from empycustom.batch.values import TABLES, fitted
 from empycustom.errors import LaunchError
 from empycustom.model.serialize import dumps
@@ -76,17 +76,17 @@ class Results:
             for work in (self._lock.close, self._summarize, self._tidy, self._journal.close):
                 last.callback(work)
             if not self._lines:
-                self._even_out(is_over, begun)
+                self._unify(is_over, begun)
 
-    def _even_out(self, is_over: Callable[[], bool], begun: Callable[[int], None]) -> None:
+    def _unify(self, is_over: Callable[[], bool], begun: Callable[[int], None]) -> None:
         states = self.states()
-        count = len(uneven(states, self.columns))
+        count = len(differing(states, self.columns))
         if not count:
             return
         begun(count)
-        evening = Evening(self.folder, self._journal, self.columns)
-        evening.run(states, is_over)
-        for path, why in evening.unreadable[:1]:
+        unification = Unification(self.folder, self._journal, self.columns)
+        unification.run(states, is_over)
+        for path, why in unification.unreadable[:1]:
             raise LaunchError(f"{path} cannot be read ({why}); remove it, and the same command plays that video anew")
 
     @property

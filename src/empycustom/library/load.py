@@ -274,6 +274,10 @@ def _missing(custom_lib: str, path: Path) -> str:
         return "does not exist; give the path of a Python file"
     if not path.is_absolute():
         return "does not exist: the working directory is gone; give an absolute path"
+    if not os.path.isdir(path.parent):
+        return (
+            f"does not exist: there is no folder {path.parent}; give a path that is right from {Path.cwd()}, or an absolute one"
+        )
     return f"does not exist in {path.parent}; give a path that is right from there, or an absolute one"
 
 

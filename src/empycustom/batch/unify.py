@@ -27,7 +27,7 @@ def short_of(columns: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps([*columns.items()]).encode()).hexdigest()[:8]
 
 
-def uneven(states: Mapping[str, Mapping[str, Any]], columns: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+def differing(states: Mapping[str, Mapping[str, Any]], columns: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
     """Return the tables in which the file of a video does not have these columns, by the keys of the videos."""
     wanted = {table: short_of(columns.get(table, {})) for table in TABLES}
     found: dict[str, list[str]] = {}
@@ -38,7 +38,7 @@ def uneven(states: Mapping[str, Mapping[str, Any]], columns: Mapping[str, Mappin
     return found
 
 
-class Evening:
+class Unification:
     """Writes files anew that do not have these columns. ``unreadable`` are files that stay as they are, each with the reason."""
 
     def __init__(self, folder: Path, journal: Journal, columns: Mapping[str, Mapping[str, str]]) -> None:
@@ -48,7 +48,7 @@ class Evening:
 
     def run(self, states: Mapping[str, dict[str, Any]], is_over: Callable[[], bool]) -> None:
         """Write the files of these videos anew, until ``is_over``. Raises OSError; what lies aside then is nobody's."""
-        left = iter(uneven(states, self._columns).items())
+        left = iter(differing(states, self._columns).items())
         while some := dict(self._written(left, is_over)):
             for key, sizes in some.items():
                 states[key]["bytes"] |= {table: self._file(table, key).stat().st_size for table in sizes}
