@@ -67,6 +67,16 @@ def own_command() -> str:
     return f"{shell_word(sys.executable)} -m empycustom"
 
 
+def python_that_calls(target: str) -> list[str]:
+    """Return the command of a process that finds the modules that this one finds, and calls ``module:function``.
+
+    With ``-m`` the current folder would come first, where a ``json.py`` of the user would be everybody's.
+    """
+    module, _, function = target.partition(":")
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import {function}; sys.exit({function}())"
+    return [sys.executable, "-c", code]
+
+
 @dataclass(frozen=True)
 class Output:
     """The output of a child process; ``code`` is its exit code, None if there is no such program or it ran too long."""

@@ -82,3 +82,21 @@ def test_after_a_video_that_failed_it_is_loaded_again(play, videos, tmp_path):
     assert sorted(said) == sorted([[first, "loaded"], [first, "closed"], [second, "loaded"], [second, "closed"]])
     found = rows(f"SELECT DISTINCT pid, right(video, 5) FROM '{tmp_path}/results/frames/*.parquet' ORDER BY 2")
     assert found == [(int(first), "0.mkv"), (int(second), "2.mkv"), (int(second), "3.mkv")]
+
+
+@pytest.mark.parametrize(
+    ("ends", "error"),
+    [
+        ("raise OSError('full')", "a process ended with exit code 1 while it closed what libraries share"),
+        ("os._exit(3)", "a process ended with exit code 3 while it closed what libraries share"),
+        ("import time; time.sleep(60)", "a process had not closed what libraries share after 5 s, and was ended"),
+    ],
+)
+def test_what_cannot_be_closed_is_an_error(batch, library, videos, tmp_path, ends, error):
+    model = f"class Model:\n    def close(self):\n        {ends}\n"
+    start = "def start(options):\n    empycustom.shared('model', Model)\n"
+    lib = library(f"import os\nimport empycustom\n{model}{start}def process_ip(b, m, o):\n    pass\n")
+    ended = batch(videos(2), "--lib", lib, "--out", tmp_path / "results", "--jobs", 1)
+    assert ended.returncode == 1
+    assert f"empycustom: error: {error}. The results are complete.\n" in ended.stderr
+    assert "2 videos done" in ended.stderr

@@ -6,9 +6,11 @@ import base64
 import json
 import os
 import subprocess
+import sys
 import threading
 import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import duckdb
 import fsspec
@@ -403,3 +405,12 @@ def test_the_copy_of_a_video_whose_library_crashes_is_removed_at_once(batch, lib
     ((copies,),) = duckdb.sql(f"SELECT DISTINCT emcustom FROM '{tmp_path}/out/frames/*.parquet'").fetchall()
     assert [name.partition("-")[0] for name in json.loads(copies)["copies"]] == ["a_b"]
     assert not (tmp_path / "out" / ".copies").exists()
+
+
+def test_files_of_the_current_folder_are_not_taken_for_modules(env_with, library, videos, tmp_path):
+    for name in ("json", "queue", "numpy", "empycustom"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('a file of the user')\n")
+    lib = library("def process_ip(b, m, o):\n    pass\n")
+    command = [Path(sys.executable).with_name("empycustom"), "batch", videos(1), "--lib", lib, "--out", "results"]
+    ended = subprocess.run(command, env=env_with(), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr

@@ -10,6 +10,7 @@ import sys
 
 from empycustom.errors import LibraryError
 from empycustom.library.compiled import is_compiled
+from empycustom.packages import python_that_calls
 
 _ENDS = (0, 1, 2, 130)  # exit codes of the command
 _VARIABLE = "EMPYCUSTOM_CHECK_APART"
@@ -22,7 +23,7 @@ def run_apart(library: str) -> int | LibraryError | None:
     """
     if _VARIABLE in os.environ or not is_compiled(library):
         return None
-    command = [sys.executable, "-m", "empycustom", *sys.argv[1:]]
+    command = [*python_that_calls("empycustom.app.main:main"), *sys.argv[1:]]
     code = subprocess.run(command, env={**os.environ, _VARIABLE: "1"}, check=False).returncode
     return code if code in _ENDS else _death(library, code)
 

@@ -143,8 +143,7 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, 
         finally:
             display.close()
         states = _finish(results, summary, interrupts, quiet=args.quiet)
-    if summary.stopped:
-        print_error(f"{summary.stopped}; stopped. What is done stays: start it again to go on.", summary.details)
+    _print_problems(summary)
     of_tasks = [state for task in tasks if (state := states.get(task.key))]
     failures = [
         {"video": state["video"], "error": for_people(state["error"])} for state in of_tasks if state["state"] == HAS_FAILED
@@ -156,12 +155,20 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, 
         print_info(_line(summary, len(failures), seconds, results.overview, is_nothing_left=not left))
     elif len(failures) > summary.failed:
         print_error(f"{_videos(len(failures) - summary.failed)} failed before; --retry-failed tries again.")
-    code = INTERRUPTED if interrupts.count else FAILED if failures or summary.stopped else DONE
+    code = INTERRUPTED if interrupts.count else FAILED if failures or summary.stopped or summary.unclosed else DONE
     if args.json:
         counts = {"done": summary.done, "failed": len(failures), "frames": summary.frames, "objects": summary.objects}
         stopped = for_people(summary.stopped) or None
         _print_object(args, **counts, seconds=round(seconds, 3), stopped=stopped, failures=failures, exit_code=code)
     return code
+
+
+def _print_problems(summary: Summary) -> None:
+    """Print why a batch ended early, and what went wrong behind its last video."""
+    if summary.stopped:
+        print_error(f"{summary.stopped}; stopped. What is done stays: start it again to go on.", summary.details)
+    if summary.unclosed:
+        print_error(f"{summary.unclosed}. The results are complete.")
 
 
 def _finish(results: Results, summary: Summary, interrupts: Interrupts, *, quiet: bool) -> Mapping[str, Mapping[str, Any]]:

@@ -86,5 +86,5 @@ class Executor(Protocol):
     def events(self, timeout_s: float) -> Iterator[Progress | Outcome]:
         """Yield what has happened, and wait for something for so long at most. Each task that was submitted has one outcome."""
 
-    def close(self) -> None:
-        """End all that is played, at once."""
+    def close(self) -> str:
+        """End all that is played, at once; return what went wrong where processes that played nothing have ended, else ``""``."""

@@ -75,8 +75,9 @@ class LocalExecutor:
                 self._processes.remove(process)
         self._assign()
 
-    def close(self) -> None:
-        """End all that is played, at once; processes that play nothing end by themselves, as they like to."""
+    def close(self) -> str:
+        """End all that is played, at once; processes that play nothing end by themselves. Return what went wrong there."""
+        wrong = ""
         for process in self._processes:
             if not process.task:
                 process.retire()
@@ -86,7 +87,9 @@ class LocalExecutor:
         for process in self._processes:
             while not process.has_ended and time.monotonic() < deadline:
                 time.sleep(_SOON_S)
+            wrong = process.ended_badly(_ENDS_S) or wrong
             process.bury()
             process.close()
         self._processes.clear()
         self._selector.close()
+        return wrong

@@ -153,10 +153,11 @@ class RayExecutor:
         if self._asked is None and now - self._last_asked > _ASK_EVERY_S:
             self._asked, self._last_asked = self._board.take.remote(), now
 
-    def close(self) -> None:
-        """End all that is played, at once, and leave the cluster."""
+    def close(self) -> str:
+        """End all that is played, at once, and leave the cluster. Return ``""``: Ray ends its processes as it likes."""
         self._under_way.clear()
         self._cluster.close()
+        return ""
 
 
 def _lost(task: Task, error: Any) -> Outcome:

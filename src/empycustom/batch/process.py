@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any
 
 from empycustom.batch import Outcome, Progress, Task
 from empycustom.errors import LaunchError
+from empycustom.packages import python_that_calls
 
 _AT_ONCE = 1 << 16
 _PATIENCE_S = 2.0  # for what ends by itself
@@ -40,7 +40,7 @@ class Process:
         self._memory = 0  # bytes after its first task
         self._notes = os.memfd_create("traceback")  # of what ends the process
         lifeline, self._lifeline = os.pipe()
-        command = [sys.executable, "-m", "empycustom.batch.worker", str(lifeline), str(self._notes)]
+        command = [*python_that_calls("empycustom.batch.worker:main"), str(lifeline), str(self._notes)]
         try:
             # In a group of its own: Ctrl-C is for the process that gives out tasks.
             self._popen = subprocess.Popen(
@@ -140,6 +140,15 @@ class Process:
         if not self._is_ready:
             outcome.error, outcome.is_fatal = f"a process that is to play videos {how} at its start", True
         yield outcome
+
+    def ended_badly(self, waited_s: float) -> str:
+        """Return what went wrong where a process without a task was to end, within so many seconds; else ``""``."""
+        if self.task or self.is_gone:
+            return ""
+        if not self.has_ended:
+            return f"a process had not closed what libraries share after {waited_s:g} s, and was ended"
+        code = self.bury()
+        return f"a process {_how(code)} while it closed what libraries share" if code else ""
 
     def _traceback(self) -> str:
         text = os.pread(self._notes, _DETAILS * 4, 0).decode(errors="replace")

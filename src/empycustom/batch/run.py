@@ -51,6 +51,7 @@ class Summary:
     frames: int = 0
     objects: int = 0
     stopped: str = ""
+    unclosed: str = ""  # what went wrong behind the last video
     details: str = ""
 
 
@@ -93,7 +94,7 @@ def run(
     except OSError as error:
         summary.stopped = reason(error, results.folder)
     finally:
-        executor.close()
+        summary.unclosed = executor.close()
     return summary
 
 

@@ -7,6 +7,7 @@ may have one of two sizes, then the file is renamed: whenever that is interrupte
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -48,8 +49,9 @@ class Unification:
 
     def run(self, states: Mapping[str, dict[str, Any]], is_over: Callable[[], bool]) -> None:
         """Write the files of these videos anew, until ``is_over``. Raises OSError; what lies aside then is nobody's."""
-        left = iter(differing(states, self._columns).items())
-        while some := dict(self._written(left, is_over)):
+        left = [*differing(states, self._columns).items()]
+        while left and not is_over():
+            some = dict(self._written(left, is_over))
             for key, sizes in some.items():
                 states[key]["bytes"] |= {table: self._file(table, key).stat().st_size for table in sizes}
                 self._journal.add(key, {**states[key], "rewritten": sizes})
@@ -68,14 +70,13 @@ class Unification:
     def _file(self, table: str, key: str) -> Path:
         return self._folder / table / f"{key}.parquet"
 
-    def _written(
-        self, left: Iterator[tuple[str, list[str]]], is_over: Callable[[], bool]
-    ) -> Iterator[tuple[str, dict[str, int]]]:
-        """Write some videos aside; yield the key of each, with the sizes of its files."""
+    def _written(self, left: list[tuple[str, list[str]]], is_over: Callable[[], bool]) -> Iterator[tuple[str, dict[str, int]]]:
+        """Write some videos aside, and take them from what is left; yield the key of each, with the sizes of its files."""
         size, (largest, most) = 0, _AT_ONCE
-        for _, (key, tables) in zip(range(most), left, strict=False):
+        for _ in range(min(most, len(left))):
             if is_over():
                 return
+            key, tables = left.pop(0)
             with suppress(_UnreadableError):
                 sizes = {table: self._write(table, key) for table in tables}
                 yield key, sizes
@@ -90,7 +91,9 @@ class Unification:
         new = aside(path)
         try:
             copied(path, new, schema(TABLES[table], self._columns[table])).close()
-        except (arrow.ArrowException, FileNotFoundError) as error:
+        except (arrow.ArrowException, OSError) as error:
+            if getattr(error, "errno", None) not in (None, errno.ENOENT):  # it cannot be written; pyarrow's own have no number
+                raise
             self.unreadable.append((path, str(error)))
             raise _UnreadableError from error
         sync(new)

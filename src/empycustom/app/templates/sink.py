@@ -63,5 +63,5 @@ def send_rows():
         if state["error"] is None:
             try:
                 writer.writerow(row)
-            except OSError as error:  # the disk is full, for example
+            except Exception as error:  # noqa: BLE001 - whatever it is: the disk is full, for example
                 state["error"] = error
