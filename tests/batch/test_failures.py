@@ -225,11 +225,13 @@ def test_a_disk_that_is_full_when_files_get_columns_that_have_come_later(batch, 
     assert rows(f"SELECT count(noise), count(late) FROM '{out}/frames/*.parquet'") == [(20, 10)]
 
 
-def test_a_file_that_cannot_be_read_when_it_is_to_get_a_column(batch, library, videos, tmp_path):
+@pytest.mark.parametrize("last", [None, 400], ids=["all of it", "its first page"])
+def test_a_file_that_cannot_be_read_when_it_is_to_get_a_column(batch, library, videos, tmp_path, last):
     out, lib = tmp_path / "results", library(LATE)
     assert batch(videos(2), "--lib", lib, "--out", out).returncode == 0
     damaged, whole = sorted((out / "frames").iterdir())
-    damaged.write_bytes(bytes(damaged.stat().st_size))
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:4] + b"x" * len(content[4:last]) + content[len(content[:last]) :])
     ended = batch(videos(3), "--lib", lib, "--out", out)
     assert ended.returncode == 1
     assert f"{damaged} cannot be read (" in ended.stderr
