@@ -108,10 +108,10 @@ def unpack(archive: Path, folder: Path, *, mask: int, time: int) -> None:
             files.extract(member, folder, **trusted)
 
 
-def build(tools: Path, scratch: Path) -> list[Path]:
-    """Build twice, compare, and return the two files in ``dist/``."""
-    archive, epoch = scratch / "commit.tar", run("git", "log", "-1", "--format=%ct").strip()
-    run("git", "archive", "--output", archive, "HEAD")
+def build(tools: Path, scratch: Path, commit: str) -> list[Path]:
+    """Build a commit twice, compare, and return the two files in ``dist/``."""
+    archive, epoch = scratch / "commit.tar", run("git", "log", "-1", "--format=%ct", commit).strip()
+    run("git", "archive", "--output", archive, commit)
     made = []
     for name, mask, time in (("one", 0o022, 1_000_000_000), ("another/and deeper", 0o077, 1_600_000_000)):
         source, out = scratch / name / "source", scratch / name / "dist"
@@ -200,6 +200,7 @@ def release(arguments: argparse.Namespace) -> None:
     number = version()
     check_changelog(number, dated=arguments.tag)
     check_tree()
+    commit = run("git", "rev-parse", "HEAD").strip()  # others may follow while this one is tried
     if arguments.tag:
         check_no_tag(f"v{number}")
     if arguments.check:
@@ -207,7 +208,7 @@ def release(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="empycustom-release-") as folder:
         scratch = Path(folder)
         tools = environment(scratch / "tools", *TOOLS)
-        files = build(tools, scratch)
+        files = build(tools, scratch, commit)
         print(f"two builds of {number} have the same bytes")
         run(tools / "python", "-m", "twine", "check", "--strict", *files)
         wheel = next(file for file in files if file.suffix == ".whl")
@@ -215,7 +216,7 @@ def release(arguments: argparse.Namespace) -> None:
         files.append(bill_of_materials(tools, wheel, scratch))
     write_hashes(files)
     if arguments.tag:
-        run("git", "tag", "--annotate", f"v{number}", "--message", f"empycustom {number}")
+        run("git", "tag", "--annotate", f"v{number}", "--message", f"empycustom {number}", commit)
         print(f"the tag v{number} is made; `git push origin v{number}` publishes it")
 
 

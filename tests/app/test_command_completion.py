@@ -97,6 +97,7 @@ def _read_until(terminal, expected):
         (f"empycustom run test --lib dete{TAB}", "--lib detector.py "),
         (f"empycustom run test --lib detector.py --lib empycustom.libs.tr{TAB}", "--lib empycustom.libs.track "),
         (f"empycustom check str{TAB}", "empycustom check stream.json "),
+        (f"empycustom batch @deta{TAB}", "@details.txt "),
         (f"empycustom new mine.py --kind proj{TAB}", "--kind project "),
     ],
 )

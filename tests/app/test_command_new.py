@@ -154,6 +154,14 @@ def test_a_project_in_the_folder_itself(cli, tmp_path):
         (["a.py", "--kind", "config"], "a.py must end in .json, because it is a JSON file; try a.json."),
         (["a.json", "--kind", "draw"], "a.json must end in .py, because it is a Python file; try a.py."),
         (["there.py", "--kind", "project"], "there.py is a file; a project is a folder: choose another name."),
+        (
+            ["emi_stream_config.schema.json", "--kind", "config"],
+            "emi_stream_config.schema.json is the name of the schema, which is written as well; try emi_stream_config.json.",
+        ),
+        (
+            ["half", "--kind", "project", "--force"],
+            "half/.vscode/launch.json is a folder, and a file is to be written there; choose another name.",
+        ),
         (["full", "--kind", "project"], "full/my_lib.py exists; choose another name, or overwrite it with --force."),
     ],
 )
@@ -161,12 +169,47 @@ def test_what_cannot_be_written(cli, tmp_path, words, complaint):
     (tmp_path / "there.py").touch()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "my_lib.py").touch()
+    (tmp_path / "half" / ".vscode" / "launch.json").mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))
     ended = cli("new", *words)
 
     assert (ended.code, ended.err) == (1, f"empycustom: error: {complaint}\n")
     assert sorted(tmp_path.rglob("*")) == before, "nothing is half written"
     assert (tmp_path / "full" / "my_lib.py").read_text() == ""
+
+
+def test_a_file_that_cannot_be_written_leaves_none(cli, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".vscode").touch()  # a file, where a folder has to be
+    ended = cli("new", "mine", "--kind", "project")
+
+    assert ended.code == 1
+    assert ended.err.startswith("empycustom: error: mine/.vscode: ")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [".vscode"]
+
+
+def test_configurations_of_a_folder_share_its_schema(cli, tmp_path):
+    assert cli("new", "one.json", "--kind", "config").code == 0
+    ended = cli("new", "two.json", "--kind", "config")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert "emi_stream_config.schema.json is there already, and stays as it is." in ended.out
+    assert json.loads((tmp_path / "two.json").read_text())["$schema"] == "./emi_stream_config.schema.json"
+
+
+def test_a_name_that_begins_with_a_dash(cli, shell):
+    made = cli("new", "--", "-x.py")
+
+    assert "check ./-x.py" in made.out
+    assert shell(made.out.partition("Next:\n")[2].splitlines()[0].strip()).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["json.py", "numpy.py", "empycustom.py"])
+def test_the_name_of_a_module_is_a_warning(cli, tmp_path, name):
+    ended = cli("new", tmp_path / name)
+
+    assert ended.code == 0
+    assert f"{name} has the name of a module, which programs in that folder would import in its place" in ended.err
 
 
 def test_every_template_is_written_by_a_kind():

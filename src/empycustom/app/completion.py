@@ -17,20 +17,23 @@ from empycustom.session.console import show
 _NO_LIBRARIES = ("batching", "chosen", "network", "shapes", "sources")  # modules that our libraries share
 _LIBS = " ".join(f"empycustom.libs.{each.name}" for each in iter_modules(libs.__path__) if each.name not in _NO_LIBRARIES)
 _BASH = f"""
-_empycustom_file() {{ compgen -f -- "$1"; }}
+_empycustom_file() {{
+  # Bash takes @ for the beginning of a word, and of a part of it that is replaced.
+  if [[ $1 == @* || ${{COMP_WORDS[COMP_CWORD-1]}} == @ ]]; then compgen -P @ -f -- "${{1#@}}"; else compgen -f -- "$1"; fi
+}}
 _empycustom_file_dir() {{ compgen -d -- "$1"; }}
 _empycustom_file_library() {{
   compgen -W "{_LIBS}" -- "$1"; compgen -f -X '!*.py' -- "$1"; compgen -f -X '!*.so' -- "$1"; compgen -d -- "$1"
 }}
 _empycustom_file_checked() {{ _empycustom_file_library "$1"; compgen -f -X '!*.json' -- "$1"; }}
-_empycustom_file_source() {{ compgen -W "test camera" -- "$1"; compgen -f -- "$1"; }}
+_empycustom_file_source() {{ compgen -W "test camera" -- "$1"; _empycustom_file "$1"; }}
 """
 _ZSH = f"""
-_empycustom_file() {{ _files }}
+_empycustom_file() {{ compset -P @; _files }}
 _empycustom_file_dir() {{ _files -/ }}
 _empycustom_file_library() {{ _alternative 'modules:module:({_LIBS})' 'files:library:_files -g "*.(py|so)"' }}
 _empycustom_file_checked() {{ _alternative 'modules:module:({_LIBS})' 'files:file:_files -g "*.(py|so|json)"' }}
-_empycustom_file_source() {{ _alternative 'words:source:(test camera)' 'files:file:_files' }}
+_empycustom_file_source() {{ _alternative 'words:source:(test camera)' 'files:file:_empycustom_file' }}
 """
 # The function above that completes an argument, by where its value goes, or else by its metavar.
 _BY_DEST = {"libraries": "_library", "library": "_checked", "source": "_source", "sources": "_source"}

@@ -34,7 +34,7 @@ class Plain(argparse.RawDescriptionHelpFormatter):
         return textwrap.indent("\n".join(_fitted(text, max(width, 11))), indent)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return _filled(" ".join(text.split()), width).splitlines()
+        return _filled(" ".join(text.split()), max(width, 11)).splitlines()
 
 
 def _filled(text: str, width: int, indent: str = "", first: str = "") -> str:

@@ -6,17 +6,20 @@ import json
 import shutil
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from empycustom.errors import LaunchError
 from empycustom.packages import own_command, same_folder
-from empycustom.session.console import show
+from empycustom.session.console import print_error, show
 from empycustom.text import as_path, as_text, shell_word, visible
 
 TEMPLATES = Path(__file__).with_name("templates")
 CONFIGURATION, SCHEMA = "emi_stream_config.json", "emi_stream_config.schema.json"
 _LIBRARY = "my_lib.py"  # the name in the templates
+_MODULES = {*sys.stdlib_module_names, "cffi", "empycustom", "gi", "numpy", "orjson", "tqdm"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ KINDS = {
         {"": "config.json", SCHEMA: "", _LIBRARY: "measure.py"},
         (_CHECK, "{empycustom} run {name} --frames 3"),
         ending=".json",
-        kept=(_LIBRARY,),
+        kept=(_LIBRARY, SCHEMA),
     ),
     "project": Kind(
         "a folder with library, tests, configuration and .vscode",
@@ -75,20 +78,43 @@ def main(args: Namespace) -> int:
     folder = typed.parent if kind.ending else typed
     texts = {(folder / name if name else typed): _text(template, typed.absolute().name) for name, template in kind.files.items()}
     kept = [folder / name for name in kind.kept if (folder / name).exists()]
-    for path in texts:
-        if path.exists() and path not in kept and not args.force:
-            raise LaunchError(f"{path} exists; choose another name, or overwrite it with --force.")
-    for path, text in texts.items():
-        if path in kept:
-            show(f"{visible(str(path))} is there already, and stays as it is.")
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    for path in kept:
+        show(f"{visible(str(path))} is there already, and stays as it is.")
+    _write({path: text for path, text in texts.items() if path not in kept}, force=args.force)
+    _warn_of_module(kind, typed)
     show(_written([path for path in texts if path not in kept], folder=None if kind.ending else typed))
-    places = {"empycustom": own_command(), "python": _own_python(), "name": shell_word(as_text(typed))}
+    name = as_text(typed)
+    name = f"./{name}" if name.startswith("-") else name  # which is no option
+    places = {"empycustom": own_command(), "python": _own_python(), "name": shell_word(name)}
     for command in kind.after:
         show(f"  {command.format(**places)}")
     return 0
+
+
+def _write(texts: Mapping[Path, str], *, force: bool) -> None:
+    """Write all files, or none. Raises LaunchError, OSError."""
+    for path in texts:
+        if path.is_dir():
+            raise LaunchError(f"{path} is a folder, and a file is to be written there; choose another name.")
+        if path.exists() and not force:
+            raise LaunchError(f"{path} exists; choose another name, or overwrite it with --force.")
+    new = [path for path in texts if not path.exists()]
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError:
+        for path in new:
+            with suppress(OSError):  # that one was not written
+                path.unlink()
+        raise
+
+
+def _warn_of_module(kind: Kind, typed: Path) -> None:
+    """Print a warning where programs in the folder would take the file for a module that they need."""
+    if kind.ending == ".py" and typed.stem in _MODULES:
+        what = f"{visible(str(typed))} has the name of a module, which programs in that folder would import in its place"
+        print_error(f"{what}; a name that is its own is better", kind="warning")
 
 
 def _check_name(kind: Kind, typed: Path) -> None:
@@ -98,6 +124,8 @@ def _check_name(kind: Kind, typed: Path) -> None:
         better = typed.with_suffix(kind.ending) if typed.name.strip(".") else typed / example
         language = "Python" if kind.ending == ".py" else "JSON"
         raise LaunchError(f"{typed} must end in {kind.ending}, because it is a {language} file; try {better}.")
+    if kind.ending == ".json" and typed.name == SCHEMA:
+        raise LaunchError(f"{typed} is the name of the schema, which is written as well; try {typed.with_name(CONFIGURATION)}.")
     if kind.ending and typed.is_dir():
         raise LaunchError(f"{typed} is a folder; name a file in it.")
     if not kind.ending and typed.exists() and not typed.is_dir():
