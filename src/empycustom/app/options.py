@@ -39,7 +39,10 @@ class Parser(argparse.ArgumentParser):
             if _NO_VALUE.fullmatch(argument):
                 self.error(f"{argument}: -- is not a value")
         if args and (first := args[0].partition("=")[0]).startswith("--") and first not in self.known_options():
-            self.error(f"{first} comes after a command{meant(first, self.known_options())}")
+            commands = [each for action in self._actions if isinstance(action.choices, dict) for each in action.choices.values()]
+            if any(first in command.known_options() for command in commands):
+                self.error(f"{first} comes after a command")
+            self.error(f"there is no option {first}{meant(first, self.known_options())}")
         return super().parse_args(args, namespace)
 
     def known_options(self) -> list[str]:
