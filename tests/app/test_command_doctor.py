@@ -113,7 +113,7 @@ def test_whether_a_library_can_have_workers(cli, env, tmp_path):
 def test_whether_libraries_can_be_reloaded(cli, begin, env, tmp_path):
     assert found(cli("doctor"), "ok", "watchfiles ")
     ended = begin("doctor", python=str(make_venv(tmp_path / "venv", "--system-site-packages"))).end()
-    assert found(ended, "ok", "No watchfiles, which reload=true needs: ")
+    assert found(ended, "ok", "watchfiles is not installed, and only reload=true needs it: ")
 
 
 def test_which_clients_of_publishing_are_there(cli, begin, tmp_path):
@@ -125,7 +125,7 @@ def test_which_clients_of_publishing_are_there(cli, begin, tmp_path):
     assert names == {re.search(rf'^{scheme} = \[\s*"([\w-]+)', project, re.MULTILINE)[1] for scheme in schemes}
     ended = begin("doctor", python=str(make_venv(tmp_path / "venv", "--system-site-packages"))).end()
     for scheme in schemes:
-        assert found(ended, "ok", f", which {scheme}:// of metapublish needs: ")
+        assert found(ended, "ok", f" is not installed, and only {scheme}:// needs it: ")
 
 
 def test_an_environment_without_the_systems_packages(begin, tmp_path):

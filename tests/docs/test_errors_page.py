@@ -77,6 +77,7 @@ def test_the_library_cannot_be_loaded(said, tmp_path, monkeypatch):
                 "./lib.txt",
                 "./pipe.py",
                 "no.such",
+                "empycustom.libs.darw",
             )
         ),
     ]

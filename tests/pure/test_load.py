@@ -137,6 +137,7 @@ def test_an_installed_module_is_loaded_anew_and_keeps_its_package(loaded, tmp_pa
         ("nothing.at.all", "is neither a file in {cwd} nor a module"),
         ("json.nothing", "is neither a file in {cwd} nor a module"),
         ("folder.nothing", "is neither a file in {cwd} nor a module"),
+        ("json.decodr", "nor a module that Python finds; give the path of a Python file; json.decoder may be meant"),
         ("sys", "is neither a file in {cwd} nor a module"),
         ("folder", "is a folder"),
     ],

@@ -106,7 +106,7 @@ def check_extras() -> Iterator[Finding]:
         if found := _version_of(dist):
             yield Finding(OK, f"{dist} {found}")
         else:
-            yield Finding(OK, f"No {dist}, which {option} needs: {install(dist, sys.executable, sys.prefix)}")
+            yield Finding(OK, f"{dist} is not installed, and only {option} needs it: {install(dist, sys.executable, sys.prefix)}")
 
 
 _CLIENTS = {  # of publishing, by the schemes that need them
@@ -125,7 +125,9 @@ def check_clients() -> Iterator[Finding]:
         yield Finding(OK, f"Clients of metapublish: {', '.join(map(' '.join, there.items()))}")
     for scheme, dist in _CLIENTS.items():
         if dist not in there:
-            yield Finding(OK, f"No {dist}, which {scheme}:// of metapublish needs: {install(dist, sys.executable, sys.prefix)}")
+            yield Finding(
+                OK, f"{dist} is not installed, and only {scheme}:// needs it: {install(dist, sys.executable, sys.prefix)}"
+            )
 
 
 def _version_of(dist: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import pkgutil
 import symtable
 import sys
 import threading
@@ -22,7 +23,7 @@ from empycustom.errors import LibraryError, LibraryImportError, LibraryNotFoundE
 from empycustom.library.compiled import SUFFIX, is_compiled, read_compiled, stand_in
 from empycustom.library.explain import is_kind, locate_error
 from empycustom.library.modules import Package, given_in, is_given, without_package
-from empycustom.text import absolute, as_path, working_folder
+from empycustom.text import absolute, as_path, meant, working_folder
 
 
 class _Loaded(NamedTuple):
@@ -297,7 +298,19 @@ def _module_spec(name: str, package: Package) -> ModuleSpec:
 def _no_module(name: str, folder: str) -> LibraryNotFoundError:
     place = "the working directory, which is gone," if folder == _GONE else folder
     what = f"custom-lib={name} is neither a file in {place} nor a module that Python finds; give the path of a Python file"
-    return LibraryNotFoundError(what, library=name)
+    return LibraryNotFoundError(f"{what}{_meant(name)}", library=name)
+
+
+def _meant(name: str) -> str:
+    """Return which module beside one that does not exist may be meant, if any has a similar name."""
+    while "." in name:
+        package, _, missing = name.rpartition(".")
+        found = sys.modules.get(package)
+        if places := getattr(found, "__path__", None):
+            text = meant(missing, [each.name for each in pkgutil.iter_modules(places) if not each.name.startswith("_")])
+            return text.replace("; ", f"; {package}.", 1)
+        name = package
+    return ""
 
 
 def _execute(spec: ModuleSpec) -> ModuleType:
