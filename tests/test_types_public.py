@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import subprocess
 import sys
@@ -21,8 +22,11 @@ def said(common, tmp_path):
     """Return what mypy --strict prints about a file beside the installed package; what it finds out is kept for the next one."""
 
     def check(text):
-        (tmp_path / "user.py").write_text(text)
-        command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(common / "mypy"), "user.py"]
+        name = (
+            f"user_{hashlib.sha256(text.encode()).hexdigest()}.py"  # mypy takes a file of the same second and size for the same
+        )
+        (tmp_path / name).write_text(text)
+        command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(common / "mypy"), name]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False).stdout
 
     return check

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from empycustom.session.parts import Report
-from empycustom.session.reconnect import is_connection_error, is_from_removed
+from empycustom.session.reconnect import is_connection_error
 
 PIPELINE = "/GstPipeline:pipeline0"
 
@@ -24,7 +24,7 @@ PIPELINE = "/GstPipeline:pipeline0"
 def test_only_errors_of_the_connection_are_losses(element, debug, lacks, loss):
     report = Report("error", element, "text", debug, lacks)
     assert is_connection_error(report) == loss
-    assert is_from_removed(report) == (PIPELINE not in element)
+    assert report.is_from_removed == (PIPELINE not in element)
 
 
 @pytest.mark.parametrize(("digits", "shown"), [("ab" * 32, "ab" * 32), ("ab" * 2000, "ab" * 16 + "…")])

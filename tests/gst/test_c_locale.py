@@ -60,7 +60,7 @@ def test_home_may_have_any_name(c_locale, library, tmp_path):
 @pytest.mark.parametrize(
     ("properties", "behind", "complaint"),
     [
-        ("custom-lib=ö/none.py", "", "none.py does not exist in "),
+        ("custom-lib=ö/none.py", "", "none.py does not exist: there is no folder "),
         ("custom-lib=lib.py options=@ö.json", "", ".json cannot be read (No such file or directory)"),
         ("custom-lib=lib.py", "aimeta location=ö/none.jsonl !", "none.jsonl cannot be written (No such file or directory)"),
         ("custom-lib=raises_ü.py", "", ".py:2: process_ip raised ValueError: no "),

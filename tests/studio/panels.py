@@ -44,8 +44,8 @@ def row(page, key, level=None):
 def value(page, key, level=None):
     """What a row of the document says of its value, read as JSON."""
     shown = row(page, key, level).locator(".value")
-    expect(shown).not_to_be_empty()  # while the document of another frame is drawn, it may be
-    return json.loads(shown.inner_text())
+    expect(shown).to_have_text(re.compile("."))  # while the document of another frame is drawn, it may be empty
+    return json.loads(shown.text_content())
 
 
 def frame_shown(page):
