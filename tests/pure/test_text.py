@@ -3,6 +3,7 @@
 import ast
 import gc
 import json
+import sys
 import threading
 import unicodedata
 
@@ -139,7 +140,7 @@ def test_a_syntax_tree_that_is_made_while_another_one_is_made_spoils_neither(col
 
     collecting(between)
     assert len(syntax_tree(source).body) == 100
-    assert len(made) == 20
+    assert len(made) == 20 or sys.version_info >= (3, 12)  # which collects garbage between instructions alone
     assert ast.unparse(syntax_tree("f( 1)", mode="eval")) == "f(1)"
 
 
