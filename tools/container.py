@@ -198,7 +198,7 @@ class Services:
         found: dict[str, set[int]] = {}
         for name, process in self._running.items():
             status = Path(f"/proc/{process.pid}/status").read_text()
-            found[name] = set(map(int, re.search(r"^Uid:\s+(.*)$", status, re.MULTILINE)[1].split()))  # type: ignore[index]
+            found[name] = set(map(int, re.search(r"^Uid:\s+(.*)$", status, re.MULTILINE)[1].split()))  # type: ignore[index]  # each status has that line
         return found
 
 

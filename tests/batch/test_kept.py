@@ -84,6 +84,20 @@ def test_after_a_video_that_failed_it_is_loaded_again(play, videos, tmp_path):
     assert found == [(int(first), "0.mkv"), (int(second), "2.mkv"), (int(second), "3.mkv")]
 
 
+@pytest.fixture
+def play_closing(batch, library, tmp_path):
+    """Play a folder of videos by one process, with a model whose ``close`` ends as it is told, and return how it ended."""
+
+    def run(folder, ends, *arguments, fails="none"):
+        model = f"class Model:\n    def close(self):\n        {ends}\n"
+        start = "def start(options):\n    empycustom.shared('model', Model)\n"
+        call = f"def process_ip(b, m, o):\n    assert not m['frame'][0]['source'].endswith({fails!r})\n"
+        lib = library(f"import os\nimport empycustom\n{model}{start}{call}")
+        return batch(folder, "--lib", lib, "--out", tmp_path / "results", "--jobs", 1, *arguments)
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("ends", "error"),
     [
@@ -92,11 +106,22 @@ def test_after_a_video_that_failed_it_is_loaded_again(play, videos, tmp_path):
         ("import time; time.sleep(60)", "a process had not closed what libraries share after 5 s, and was ended"),
     ],
 )
-def test_what_cannot_be_closed_is_an_error(batch, library, videos, tmp_path, ends, error):
-    model = f"class Model:\n    def close(self):\n        {ends}\n"
-    start = "def start(options):\n    empycustom.shared('model', Model)\n"
-    lib = library(f"import os\nimport empycustom\n{model}{start}def process_ip(b, m, o):\n    pass\n")
-    ended = batch(videos(2), "--lib", lib, "--out", tmp_path / "results", "--jobs", 1)
+def test_what_cannot_be_closed_is_an_error(play_closing, videos, ends, error):
+    ended = play_closing(videos(2), ends)
     assert ended.returncode == 1
-    assert f"empycustom: error: {error}. The results are complete.\n" in ended.stderr
+    assert f"empycustom: error: {error}. Results of videos that are done are there.\n" in ended.stderr
     assert "2 videos done" in ended.stderr
+
+
+def test_neither_is_it_in_a_process_that_is_replaced(play_closing, videos):
+    ended = play_closing(videos(3), "raise OSError('full')", fails="1.mkv")
+    assert ended.returncode == 1
+    assert "a process ended with exit code 1 while it closed what libraries share" in ended.stderr
+    assert "2 videos done, 1 failed" in ended.stderr
+
+
+def test_programs_get_why_it_is_not_closed(play_closing, videos):
+    ended = play_closing(videos(1), "os._exit(3)", "--json", "--quiet")
+    found = json.loads(ended.stdout)
+    assert (found["exit_code"], found["failed"], found["stopped"]) == (1, 0, None)
+    assert found["unclosed"] == "a process ended with exit code 3 while it closed what libraries share"

@@ -345,3 +345,11 @@ def test_a_page_that_cannot_be_written_is_named(batch, command, library, videos,
     ended = command("report", out, "--out", page)
     said = f"{page} cannot be written (No such file or directory); name another file: --out FILE."
     assert (ended.returncode, ended.stderr) == (1, f"empycustom: error: {said}\n")
+
+
+def test_a_chart_has_no_holes_where_videos_of_one_rate_lie_over_each_other(batch, report, library, videos, tmp_path):
+    """Many short videos have more frames than there are times of frames."""
+    assert batch(videos(12), "--lib", library(OBJECTS), "--out", tmp_path / "results").returncode == 0
+    shown = titles(report(tmp_path / "results"), "svg .hover")
+    assert shown
+    assert [each for each in shown if each.endswith("no frames")] == []

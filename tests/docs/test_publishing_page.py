@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tempfile import mkdtemp
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "publish"))
 
 from blocks import DOCS, Reader, blocks_of, clone, user_env
 from servers import Mqtt, PostgreSql
-
-
-@pytest.fixture
-def serve():
-    """Return a function that starts a server; all are stopped in the end."""
-    made = []
-
-    def start(kind):
-        folder = Path(mkdtemp(prefix="empycustom-page-"))  # where PostgreSQL may enter, which runs as another user
-        folder.chmod(0o755)
-        made.append(kind(folder))
-        made[-1].start()
-        return made[-1]
-
-    yield start
-    for server in made:
-        server.stop()
-        shutil.rmtree(server.folder)
 
 
 def installed(project, folder, site):

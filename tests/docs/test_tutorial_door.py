@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tempfile import mkdtemp
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "publish"))
@@ -20,24 +16,6 @@ from servers import Mqtt, PostgreSql
 TUTORIALS = DOCS / "tutorials"
 # What Grafana makes of these, where all cameras are chosen.
 STANDS_FOR = {"$__timeFilter(time)": "time BETWEEN now() - interval '1 hour' AND now()", "($camera)": "('door.mp4')"}
-
-
-@pytest.fixture
-def serve():
-    """Return a function that starts a server; all are stopped in the end."""
-    made = []
-
-    def start(kind):
-        folder = Path(mkdtemp(prefix="empycustom-door-"))  # where PostgreSQL may enter, which runs as another user
-        folder.chmod(0o755)
-        made.append(kind(folder))
-        made[-1].start()
-        return made[-1]
-
-    yield start
-    for server in made:
-        server.stop()
-        shutil.rmtree(server.folder)
 
 
 def rows_of_panels(database):

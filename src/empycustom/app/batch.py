@@ -158,8 +158,8 @@ def _work(args: Namespace, work: Work, tasks: Sequence[Task], results: Results, 
     code = INTERRUPTED if interrupts.count else FAILED if failures or summary.stopped or summary.unclosed else DONE
     if args.json:
         counts = {"done": summary.done, "failed": len(failures), "frames": summary.frames, "objects": summary.objects}
-        stopped = for_people(summary.stopped) or None
-        _print_object(args, **counts, seconds=round(seconds, 3), stopped=stopped, failures=failures, exit_code=code)
+        problems = {key: for_people(getattr(summary, key)) or None for key in ("stopped", "unclosed")}
+        _print_object(args, **counts, seconds=round(seconds, 3), **problems, failures=failures, exit_code=code)
     return code
 
 
@@ -168,7 +168,7 @@ def _print_problems(summary: Summary) -> None:
     if summary.stopped:
         print_error(f"{summary.stopped}; stopped. What is done stays: start it again to go on.", summary.details)
     if summary.unclosed:
-        print_error(f"{summary.unclosed}. The results are complete.")
+        print_error(f"{summary.unclosed}. Results of videos that are done are there.")
 
 
 def _finish(results: Results, summary: Summary, interrupts: Interrupts, *, quiet: bool) -> Mapping[str, Mapping[str, Any]]:

@@ -101,7 +101,8 @@ def _typed(command: Command) -> str:
 
 def check_again() -> int:
     """Run the doctor anew, in a process that finds what is installed now; return its exit code."""
-    done = subprocess.run([sys.executable, "-m", "empycustom", "doctor"], stdout=subprocess.PIPE, text=True, check=False)
+    command = [sys.executable, "-m", "empycustom", "doctor"]
+    done = subprocess.run(command, cwd="/", stdout=subprocess.PIPE, text=True, check=False)  # -m takes modules of its folder
     show("\nAfter it:\n")
     show(done.stdout.rstrip("\n"))
     if done.returncode:

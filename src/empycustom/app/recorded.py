@@ -28,8 +28,9 @@ The object of --json has:
   objects     how many objects
   seconds     how long it took
   stopped     why it ended early, such as a full disk; null: it did not
+  unclosed    why a process could not close what libraries share; null: it could
   failures    a list of video and error
-  exit_code   0; 1 where a video has failed or it ended early; 130 after Ctrl-C
+  exit_code   0; 1 where a video has failed, or for the two above; 130 after Ctrl-C
 With --dry-run it has:
   empycustom  the version
   out         the folder of the results

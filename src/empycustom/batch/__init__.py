@@ -87,4 +87,4 @@ class Executor(Protocol):
         """Yield what has happened, and wait for something for so long at most. Each task that was submitted has one outcome."""
 
     def close(self) -> str:
-        """End all that is played, at once; return what went wrong where processes that played nothing have ended, else ``""``."""
+        """End all that is played, at once; return why what libraries share could not be closed, else ``""``."""

@@ -70,9 +70,10 @@ def timeline(timeline: Timeline, classes: Sequence[str], at: Callable[[float], s
 
 
 def _fitting(frames: Any) -> int:
-    """Return how many bins there may be so that each has some frames, if that can be."""
+    """Return how many bins there may be so that each has some frames; where videos have gaps, nearly as many as have any."""
     wanted = min(BINS, max(1, int(frames.sum()) // 2))
-    return next(bins for bins in range(BINS, 0, -1) if BINS % bins == 0 and bins <= wanted)
+    possible = [bins for bins in range(wanted, 0, -1) if BINS % bins == 0]
+    return next((bins for bins in possible if 8 * bins >= possible[0] and _joined(frames, bins).all()), possible[0])
 
 
 def _joined(row: Any, bins: int) -> Any:

@@ -10,11 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from empycustom.batch import Outcome, Progress, Task, Work
-from empycustom.batch.process import Process
+from empycustom.batch.process import CLOSES_S, Process
 from empycustom.batch.remote import copy_of, remove
 
 _SOON_S = 0.005
-_ENDS_S = 5.0
 
 
 class LocalExecutor:
@@ -40,6 +39,7 @@ class LocalExecutor:
         self._waiting: deque[Task] = deque()
         self._processes: list[Process] = []
         self._selector = selectors.DefaultSelector()
+        self._unclosed = ""
 
     def submit(self, task: Task) -> None:
         """Play a task, as soon as there is room. Raises LaunchError if no process can be started."""
@@ -71,25 +71,29 @@ class LocalExecutor:
             if (process.is_silent or process.is_gone) and process.answers in self._selector.get_map():
                 self._selector.unregister(process.answers)
             if process.is_gone:
-                process.close()
+                self._bury(process)
                 self._processes.remove(process)
         self._assign()
 
     def close(self) -> str:
         """End all that is played, at once; processes that play nothing end by themselves. Return what went wrong there."""
-        wrong = ""
         for process in self._processes:
             if not process.task:
                 process.retire()
             elif not process.is_gone:
                 process.kill()
-        deadline = time.monotonic() + _ENDS_S
+        deadline = time.monotonic() + CLOSES_S
         for process in self._processes:
             while not process.has_ended and time.monotonic() < deadline:
                 time.sleep(_SOON_S)
-            wrong = process.ended_badly(_ENDS_S) or wrong
-            process.bury()
-            process.close()
+            self._bury(process)
         self._processes.clear()
         self._selector.close()
-        return wrong
+        return self._unclosed
+
+    def _bury(self, process: Process) -> None:
+        for _ in process.read():  # whether it has closed all; what its task has become is lost
+            pass
+        process.bury()
+        process.close()
+        self._unclosed = process.unclosed or self._unclosed

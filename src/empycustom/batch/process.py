@@ -18,6 +18,7 @@ from empycustom.packages import python_that_calls
 
 _AT_ONCE = 1 << 16
 _PATIENCE_S = 2.0  # for what ends by itself
+CLOSES_S = 5.0  # for what libraries share
 _GROWS_BY = 256 << 20  # bytes of memory after which a process is replaced, which costs half a second
 _DETAILS = 20_000  # characters of a traceback that are kept
 
@@ -26,13 +27,15 @@ class Process:
     """Plays one task after another. What libraries print goes to ``stderr``, None: that of this process.
 
     ``is_silent``: nothing more comes from it; ``is_retired``: it gets no further task; ``is_gone``: it has ended.
+    ``unclosed``: what went wrong where it was to end without a task, and had not closed what libraries share.
     """
 
     def __init__(self, setup: dict[str, Any], timeout_s: float, stderr: int | None) -> None:
         """Start it. Raises LaunchError."""
         self.task: Task | None = None
         self.is_silent = self.is_retired = self.is_gone = False
-        self._is_ready = False
+        self._is_ready = self._has_closed = False
+        self.unclosed = ""
         self._timeout_s, self._frames, self._moved = timeout_s, 0, time.monotonic()
         self._deadline: float | None = None  # when it is killed
         self._why = ""  # it is ended
@@ -86,6 +89,8 @@ class Process:
                 message = json.loads(line)
                 if message["kind"] == "ready":
                     self._is_ready, self._moved = True, time.monotonic()
+                elif message["kind"] == "closed":
+                    self._has_closed = True
                 elif self.task:
                     yield self._said(self.task, message["kind"], message["values"])
 
@@ -141,15 +146,6 @@ class Process:
             outcome.error, outcome.is_fatal = f"a process that is to play videos {how} at its start", True
         yield outcome
 
-    def ended_badly(self, waited_s: float) -> str:
-        """Return what went wrong where a process without a task was to end, within so many seconds; else ``""``."""
-        if self.task or self.is_gone:
-            return ""
-        if not self.has_ended:
-            return f"a process had not closed what libraries share after {waited_s:g} s, and was ended"
-        code = self.bury()
-        return f"a process {_how(code)} while it closed what libraries share" if code else ""
-
     def _traceback(self) -> str:
         text = os.pread(self._notes, _DETAILS * 4, 0).decode(errors="replace")
         return text[:_DETAILS].strip()
@@ -157,7 +153,7 @@ class Process:
     def retire(self) -> None:
         """Give it no further task: it ends by itself, or is ended later."""
         self.is_retired = True
-        self._deadline = time.monotonic() + _PATIENCE_S
+        self._deadline = time.monotonic() + CLOSES_S
         with suppress(BrokenPipeError):
             self._in.close()
 
@@ -168,10 +164,15 @@ class Process:
 
     def bury(self) -> int:
         """Wait for its end, end the processes that it has started, and return its exit code."""
+        is_late = bool(self._why) or not self.has_ended
         if not self.is_gone:
             self.kill()
             self.is_gone = True
-        return self._popen.wait()
+        code = self._popen.wait()
+        if self.task is None and not self._has_closed:
+            how = f"had not closed what libraries share after {CLOSES_S:g} s, and was ended"
+            self.unclosed = f"a process {how if is_late else f'{_how(code)} while it closed what libraries share'}"
+        return code
 
     def close(self) -> None:
         """Close all that belongs to it."""

@@ -18,7 +18,7 @@ from empycustom.batch import Outcome, Task
 from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, sizes_of, states_in
 from empycustom.batch.remote import COPIES, remove
 from empycustom.batch.tables import ASIDE, BEFORE, aside, names, pyarrow, reason, rewritten, schema, sync
-from empycustom.batch.unify import Unification, differing, short_of
+from empycustom.batch.unify import Unification, differing, hash_of
 from empycustom.batch.values import TABLES, fitted
 from empycustom.errors import LaunchError
 from empycustom.model.serialize import dumps
@@ -80,12 +80,12 @@ class Results:
 
     def _unify(self, is_over: Callable[[], bool], begun: Callable[[int], None]) -> None:
         states = self.states()
-        count = len(differing(states, self.columns))
-        if not count:
+        tables = differing(states, self.columns)
+        if not tables:
             return
-        begun(count)
+        begun(len(tables))
         unification = Unification(self.folder, self._journal, self.columns)
-        unification.run(states, is_over)
+        unification.run(states, tables, is_over)
         for path, why in unification.unreadable[:1]:
             raise LaunchError(f"{path} cannot be read ({why}); remove it, and the same command plays that video anew")
 
@@ -168,7 +168,7 @@ class Results:
         has = {} if self._lines else self._fit(table, new, columns.get(table, {}))
         os.replace(new, place)
         self._renamed.add(place.parent)
-        return place.stat().st_size, short_of(has)
+        return place.stat().st_size, hash_of(has)
 
     def _fit(self, table: str, new: Path, own: Mapping[str, str]) -> Mapping[str, str]:
         """Give the columns of a file the types that the data set has decided on, and return them."""

@@ -44,15 +44,18 @@ class Watcher(Protocol):
 
 @dataclass
 class Summary:
-    """What a batch has done: counts of videos, frames and objects; ``stopped`` is why it ended early, with ``details``."""
+    """What a batch has done: counts of videos, frames and objects.
+
+    ``stopped`` is why it ended early, with ``details``; ``unclosed`` why what libraries share could not be closed.
+    """
 
     done: int = 0
     failed: int = 0
     frames: int = 0
     objects: int = 0
     stopped: str = ""
-    unclosed: str = ""  # what went wrong behind the last video
     details: str = ""
+    unclosed: str = ""
 
 
 def left_of(tasks: Sequence[Task], states: Mapping[str, Mapping[str, Any]], *, retry_failed: bool) -> list[Task]:

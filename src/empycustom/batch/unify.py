@@ -23,14 +23,14 @@ from empycustom.batch.values import TABLES
 _AT_ONCE = 64 << 20, 500  # bytes and videos that lie aside
 
 
-def short_of(columns: Mapping[str, str]) -> str:
+def hash_of(columns: Mapping[str, str]) -> str:
     """Return a text for the names, types and order of columns, short enough for each line of the journal."""
     return hashlib.sha256(json.dumps([*columns.items()]).encode()).hexdigest()[:8]
 
 
 def differing(states: Mapping[str, Mapping[str, Any]], columns: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
     """Return the tables in which the file of a video does not have these columns, by the keys of the videos."""
-    wanted = {table: short_of(columns.get(table, {})) for table in TABLES}
+    wanted = {table: hash_of(columns.get(table, {})) for table in TABLES}
     found: dict[str, list[str]] = {}
     for key, state in states.items():
         has = state.get("columns", {})
@@ -47,9 +47,12 @@ class Unification:
         self._columns = {table: columns.get(table, {}) for table in TABLES}
         self.unreadable: list[tuple[Path, str]] = []
 
-    def run(self, states: Mapping[str, dict[str, Any]], is_over: Callable[[], bool]) -> None:
-        """Write the files of these videos anew, until ``is_over``. Raises OSError; what lies aside then is nobody's."""
-        left = [*differing(states, self._columns).items()]
+    def run(self, states: Mapping[str, dict[str, Any]], tables: Mapping[str, list[str]], is_over: Callable[[], bool]) -> None:
+        """Write the files of videos in these tables anew, until ``is_over``.
+
+        Raises OSError; what lies aside then is nobody's.
+        """
+        left = [*tables.items()]
         while left and not is_over():
             some = dict(self._written(left, is_over))
             for key, sizes in some.items():
@@ -63,7 +66,7 @@ class Unification:
                 sync(self._folder / table)
             for key, sizes in some.items():
                 state = {name: value for name, value in states[key].items() if name != "rewritten"}
-                shorts = {table: short_of(self._columns[table]) for table in sizes}
+                shorts = {table: hash_of(self._columns[table]) for table in sizes}
                 self._journal.add(key, {**state, "bytes": state["bytes"] | sizes, "columns": state.get("columns", {}) | shorts})
             self._journal.commit()
 

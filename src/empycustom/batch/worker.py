@@ -49,6 +49,7 @@ def main() -> None:
             os.fchdir(here)  # a library may have gone elsewhere
             outcome: Outcome = play(work, Task(**message["task"]), folder, message["known"], report)
             say("outcome", {key: value for key, value in asdict(outcome).items() if key != "task"})
+    say("closed", None)  # what ends it from here on costs nothing
 
 
 if __name__ == "__main__":
