@@ -47,7 +47,7 @@ def test_a_batch(batch, video, tmp_path):
 
     assert whole == {
         "empycustom": empycustom.__version__, "out": "results", "done": 1, "failed": 1, "frames": 40, "objects": 0,
-        "stopped": None, "exit_code": 1,
+        "stopped": None, "unclosed": None, "exit_code": 1,
     }  # fmt: skip
     assert (ended.code, 0 < seconds < 60) == (1, True)
     assert failure == {"video": str(tmp_path / "broken.avi"), "error": failure["error"]}

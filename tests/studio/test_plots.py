@@ -33,9 +33,9 @@ def add(plots, path):
     plots.get_by_role("button", name="Add").click()
 
 
-def stop_later(page, plots):
+def stop_later(page, plots, more=10):
     """Stop when there are some frames more."""
-    frames = int(plots.locator(".about").inner_text().split()[0]) + 10
+    frames = int(plots.locator(".about").inner_text().split()[0]) + more
     expect(plots.locator(".about")).to_have_text(re.compile("|".join(rf"^{each} frames" for each in range(frames, frames + 400))))
     stop(page)
 
@@ -154,7 +154,7 @@ def test_the_plot_stands_still_with_the_strip_and_a_click_shows_the_frame(plots,
 def test_a_part_of_the_time_can_be_chosen_with_the_mouse(plots, page):
     add(plots, "frame[0].emcustom.twice")
     add(plots, "frame[0].emcustom.odd")
-    stop_later(page, plots)
+    stop_later(page, plots, more=40)  # of 30 a second: a plot is at least a second wide, so that the lines reach from end to end
     box = plots.locator(".u-over").last.bounding_box()
     number = number_shown(page)
 
