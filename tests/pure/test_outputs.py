@@ -47,6 +47,19 @@ def test_documents_come_together(gate):
     assert gate.calls < 300
 
 
+def test_no_more_are_gathered_where_the_stream_would_have_to_wait_for_room(gate, monkeypatch):
+    monkeypatch.setattr(queued, "_GATHER_S", 3600)
+    gate.passing.set()
+    output = queue_of(gate, most=10)
+    thread = threading.Thread(target=put_all, args=(output, lines(50)), daemon=True)
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    output.close()
+    assert gate.lines == lines(50)
+
+
 def test_one_alone_is_not_kept_back(gate):
     gate.passing.set()
     output = queue_of(gate)

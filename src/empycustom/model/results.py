@@ -230,8 +230,8 @@ def _read_frames(value: Any, result: Result) -> Any:
     if isinstance(value, dict):
         returned: Any = _only_frame(value, result.frames)
     elif isinstance(value, list):
-        frames = [*result.frames, *(FrameResult(0) for _ in value[len(result.frames) :])]
         count = len(result.frames)
+        frames = [*result.frames, *map(FrameResult, [0] * (len(value) - count))]
         returned = [
             _read_frame(entry, f"frame[{n}]", frame, is_there=n < count)
             for n, (entry, frame) in enumerate(zip(value, frames, strict=False))
@@ -270,9 +270,10 @@ def _read_frame(entry: Any, path: str, frame: FrameResult, *, is_there: bool) ->
     entry = _dict_in(entry, path, 2)
     if text := OUT_FRAME_DICT.problem(entry):
         raise OutputError(text, path=path)
-    for key in entry.keys() - OUT_FRAME_DICT.fields.keys():
-        advice = f"Attributes of your own belong under {path}.{RESULT_ATTRIBUTES}"
-        raise OutputError(f"{OUT_FRAME_DICT.unknown(key)}. {advice}", path=below(path, key))
+    for key in entry:
+        if key not in OUT_FRAME_DICT.fields:
+            advice = f"Attributes of your own belong under {path}.{RESULT_ATTRIBUTES}"
+            raise OutputError(f"{OUT_FRAME_DICT.unknown(key)}. {advice}", path=below(path, key))
     returned: dict[str, Any] = {}
     if RESULT_ATTRIBUTES in entry:
         returned[RESULT_ATTRIBUTES] = whole = encode(entry[RESULT_ATTRIBUTES], f"{path}.{RESULT_ATTRIBUTES}", depth=3)
@@ -280,10 +281,10 @@ def _read_frame(entry: Any, path: str, frame: FrameResult, *, is_there: bool) ->
     for key, read in _LISTS:
         if key in entry:
             returned[key] = _each(entry[key], f"{path}.{key}", read)
-    _distribute(returned.get(OBJECTS) or [], frame)
-    found = returned.get(NEW_OBJECTS) or ()
-    frame.new_objects = [new_object(item, f"{path}.{NEW_OBJECTS}[{index}]") for index, item in enumerate(found)]
-    if found:
+    if entries := returned.get(OBJECTS):
+        _distribute(entries, frame)
+    if found := returned.get(NEW_OBJECTS):
+        frame.new_objects = [new_object(item, f"{path}.{NEW_OBJECTS}[{index}]") for index, item in enumerate(found)]
         returned[NEW_OBJECTS] = with_own_arrays(found, frame.new_objects)
     if changes := returned.get(CHANGED_OBJECTS):
         at = f"{path}.{CHANGED_OBJECTS}"
@@ -348,9 +349,12 @@ _LISTS = (
 
 def _dict_in(value: Any, path: str, depth: int) -> Any:
     """Return a dict whose keys are texts as it is, and anything else as plain values."""
-    if type(value) is dict and all(type(key) is str for key in value):
-        return value
-    return plain(value, path, around=-depth)
+    if type(value) is not dict:
+        return plain(value, path, around=-depth)
+    for key in value:
+        if type(key) is not str:
+            return plain(value, path, around=-depth)
+    return value
 
 
 def _advice(key: str) -> str:

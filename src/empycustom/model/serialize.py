@@ -337,7 +337,7 @@ def _of_numpy(value: Any) -> Any:
 
 def is_exact(text: bytes) -> bool:
     """Return whether :func:`decode` gives back what a text was made of, whose fragments are :func:`marked`."""
-    return text[:1] != _EXACT and b"\t " not in text
+    return text[:1] != _EXACT and text.find(b"\t ") < 0  # `in` tries it as an integer first, and makes an exception of that
 
 
 def decode(text: bytes) -> Any:

@@ -83,6 +83,7 @@ class QueuedOutput:
     ) -> None:
         self._output, self._on_error, self.name = output, on_error, output.name
         self._most, self._most_bytes = most, most_bytes
+        self._enough = most // 2  # documents that are written at once: the stream is not to wait until more are gathered
         self.accepted = self.written = self.dropped = self.lost = 0
         self.failed: BaseException | None = None
         self._queue: deque[bytes] = deque()
@@ -129,9 +130,9 @@ class QueuedOutput:
                 self.lost += 1
                 return False
             self._bytes += size
-            if not queue:
-                self._more.notify()
             queue.append(line)
+            if len(queue) == 1 or len(queue) == self._enough:
+                self._more.notify()
         return True
 
     @property
@@ -222,7 +223,8 @@ class QueuedOutput:
         with self._lock:
             while not self._queue and not self._is_over:
                 self._more.wait()
-            if self._bytes < self._output.batch_bytes and not self._hurried and not self._is_over:
+            is_little = self._bytes < self._output.batch_bytes and len(self._queue) < self._enough
+            if is_little and not self._hurried and not self._is_over:
                 self._more.wait(_GATHER_S)
             batch: list[bytes] = []
             room = self._output.batch_bytes

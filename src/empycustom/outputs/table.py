@@ -36,9 +36,12 @@ def line_of(document: Any) -> bytes:
     return as_line(assemble(document))
 
 
+_DELETE = 0x7F
+
+
 def as_line(json: bytes) -> bytes:
     """Return the JSON of a document as a line in UTF-8; control characters are escaped."""
-    if not json.isascii() or b"\x7f" in json:  # JSON itself escapes what is below a blank
+    if not json.isascii() or _DELETE in json:  # JSON itself escapes what is below a blank
         json = visible_json(json.decode()).encode()
     return json.lstrip() + b"\n"
 
