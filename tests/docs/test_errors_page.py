@@ -81,7 +81,7 @@ def test_the_library_cannot_be_loaded(said, tmp_path, monkeypatch):
             )
         ),
     ]
-    sources = ["def process_ip(b, m, o)\n", "import no_such_package\n", "1 / 0\n"]
+    sources = ["def process_ip(b, m, o)\n", "import no_such_package\n", "import pyds\n", "1 / 0\n"]
     messages = [*(said(properties=f"in-place=true {text}") for text in properties), *(said(source) for source in sources)]
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
@@ -128,11 +128,13 @@ def test_a_callback_raised_or_is_too_slow(said):
     slow = "import time\ndef process_ip(b, m, o):\n    time.sleep(0.05)\n"
     kept = "kept = []\ndef process_ip(b, m, o):\n    kept.append(b.copy())\n    return [{'a': 1}]\n"
     end = f"import empycustom\ndef start(options):\n    raise empycustom.EndOfStream\n{GOOD}"
+    drawn = "import cv2, empycustom\ndef process_ip(b, m, o):\n    with empycustom.map_frame(b, m, writable=True) as frame:\n"
+    drawn += "        cv2.line(frame.bgr, (0, 0), (5, 5), (255, 0, 0))\n"
     trace = f"import sys\ndef trace(*_):\n    raise ValueError\ndef start(options):\n    sys.settrace(trace)\n{GOOD}"
     try:
         messages = [
             said(text)
-            for text in (returned("1 / 0"), f"{GOOD}def start(o):\n    raise KeyboardInterrupt\n", slow, kept, end, trace)
+            for text in (returned("1 / 0"), f"{GOOD}def start(o):\n    raise KeyboardInterrupt\n", drawn, slow, kept, end, trace)
         ]
     finally:
         sys.settrace(None)

@@ -68,6 +68,19 @@ def test_writing_to_the_image_says_how(library, write):
         testing.run(lib, testing.make_frame(np.zeros((2, 2, 3), np.uint8)))
 
 
+@pytest.mark.parametrize("array", ["frame.rgb", "frame.bgr", "frame.pixels[:, ::-1]"])
+def test_drawing_with_opencv_into_a_view_that_it_cannot_write_says_where_to_draw(library, array):
+    draw = "    with empycustom.map_frame(a, b, writable=True) as frame:\n        cv2.line({}, (0, 0), (5, 5), (255, 0, 0))\n"
+    text = "import cv2\nimport empycustom\n\n\ndef process_ip(a, b, c):\n" + draw
+    frame = np.zeros((8, 8, 4), np.uint8)
+    with pytest.raises(CallbackError) as caught:
+        testing.run(library(text.format(array)), testing.make_frame(frame))
+    assert str(caught.value).endswith("; draw into frame.pixels, with a value for each of its channels")
+    assert "Layout of the output array" in caught.value.details
+
+    assert testing.run(library(text.format("frame.pixels")), testing.make_frame(frame)).pixels[3, 3, 0] == 255
+
+
 def test_what_an_object_raises_while_it_is_read_names_the_library(library):
     lib = library(
         "class Late(list):\n    def __init__(self, image): self.image = image\n    def __iter__(self): return iter(self.image.pixels)\n"

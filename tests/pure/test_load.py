@@ -168,6 +168,7 @@ def test_odd_names_are_errors_of_ours(name):
             "The module 'no_such_module_anywhere' is missing, not the library: install it for",
         ),
         ("\nimport helper_of_mine.nothing\n", 2, "The module 'helper_of_mine.nothing' is missing, not the library"),
+        ("import pyds.nothing\n", 1, "what pyds reads, process_ip(io_buffer, in_meta, options) gets as in_meta"),
         ("\nfrom helper_of_mine import nothing\n", 2, "ImportError: cannot import name 'nothing' from 'helper_of_mine'"),
         ("\n\nimport broken_helper\n", 3, "has a syntax error: SyntaxError"),
         ("\nimport raising_helper\n", 2, "cannot be loaded: ZeroDivisionError: division by zero"),

@@ -27,12 +27,13 @@ from empycustom.library.dialects import (
     line_of,
     recognized,
 )
-from empycustom.library.explain import ending_error, is_kind, key_meant, locate_error
+from empycustom.library.explain import ErrorLocation, ending_error, is_kind, key_meant, locate_error
 from empycustom.library.load import load, load_again, load_ahead, load_error, names_in, record_shared, sources_of, unload
 from empycustom.library.shared import Tenant, callers
 
 _E = TypeVar("_E", bound=LibraryError)
 _READ_ONLY = re.compile(r"\barray\b.*read-?only|destination is read-only")  # what NumPy and OpenCV report
+_NOT_IN_ORDER = re.compile(r"Layout of the \S+ array \S+ is incompatible with cv::Mat")
 
 
 def callbacks_of(library: Any) -> set[str]:
@@ -292,7 +293,7 @@ class Library(LibraryFacts):
         """Return the exception that names the place where ``callback`` raised ``error``, which may end the stream well."""
         found = locate_error(error, self.path)
         meant = key_meant(error) if type(error) is KeyError else ""
-        advice = f": if that is a key of in_meta, {meant} may be meant" if meant else self._about_writing(found.text)
+        advice = f": if that is a key of in_meta, {meant} may be meant" if meant else self._about_writing(found)
         advice = "that is how Ctrl-C ends a call" if is_kind(error, KeyboardInterrupt) else f"fix the library{advice}"
         frame = ", and this frame is not passed on" if callback == self.name else None
         return ending_error(error, found, callback, frame=frame) or CallbackError.at(
@@ -304,9 +305,14 @@ class Library(LibraryFacts):
             details=found.traceback,
         )
 
-    def _about_writing(self, text: str) -> str:
-        """Return what to do after writing into pixels that are read-only; empty if the text of the exception is about others."""
-        if not _READ_ONLY.search(text):
+    def _about_writing(self, found: ErrorLocation) -> str:
+        """Return how to write into pixels, where an exception shows that it was tried in another way; else an empty text."""
+        if _NOT_IN_ORDER.search(found.traceback):  # OpenCV's text has several lines
+            return (
+                ": OpenCV draws only into pixels as they lie in memory, which frame.rgb, frame.bgr and flipped crops are not; "
+                "draw into frame.pixels, with a value for each of its channels"
+            )
+        if not _READ_ONLY.search(found.text):
             return ""
         if not self.in_place:
             return ": a view of in_buffer is read-only; return a new frame"

@@ -338,6 +338,8 @@ def load_error(error: BaseException, library: str) -> LibraryError:
             f". The module {without_package(error.name)!r} is missing, not the library: install it for {sys.prefix} (Python "
             f"{sys.version_info.major}.{sys.version_info.minor}), or correct the import"
         )
+        if error.name.partition(".")[0] == "pyds":
+            advice += ". A library can do without it: what pyds reads, process_ip(io_buffer, in_meta, options) gets as in_meta"
     return LibraryImportError(
         f"{found.place} {verb}: {found.text}{advice}", library=library, line=found.line, details=found.traceback
     )
