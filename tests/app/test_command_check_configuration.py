@@ -26,7 +26,7 @@ def test_what_is_played_is_shown_and_libraries_are_started_and_stopped(cli, conf
         "primary": {"empycustom": {"custom-lib": "hooks.py", "in-place": True, "options": {"n": 1}}},
         "empycustom": [{"custom-lib": "hooks.py", "in-place": True, "format": "GRAY8", "options": {"n": 2}}],
         "overlay": {"clockoverlay": {}},
-        "publish": [f"file://{tmp_path}/a.jsonl", {"uri": "mqtt://me:secret@nowhere/a?qos=2", "select": "objects"}],
+        "publish": [f"file://{tmp_path}/{{stream_id}}.jsonl", {"uri": "mqtt://me:secret@nowhere/a?qos=2", "select": "objects"}],
     }
     streams = [{"stream_id": "garden", "location": "rtsp://me:secret@nowhere/garden"}, {"stream_id": "b", "location": "test"}]
     name = configured(pipeline, callback=COUNTS, streams=streams)
@@ -35,11 +35,10 @@ def test_what_is_played_is_shown_and_libraries_are_started_and_stopped(cli, conf
     assert (ended.code, ended.err) == (0, "")
     lib = tmp_path / "hooks.py"
     stages = f"  empycustom {lib}: process_ip, RGBA\n  empycustom {lib}: process_ip, GRAY8\n  clockoverlay\n"
-    stages += f"  metapublish file://{tmp_path}/a.jsonl\n  metapublish mqtt://me:***@nowhere/a?qos=2 select=objects\n"
+    stages += f"  metapublish file://{tmp_path}/NAME.jsonl\n  metapublish mqtt://me:***@nowhere/a?qos=2 select=objects\n"
     stages += "  aimeta, whose documents update gets\n"
-    assert ended.out == (
-        f"{name}: 2 streams, nothing is wrong\n\ngarden: rtsp://me:***@nowhere/garden\n{stages}\nb: test\n{stages}"
-    )
+    garden, b = (stages.replace("NAME", each) for each in ("garden", "b"))
+    assert ended.out == (f"{name}: 2 streams, nothing is wrong\n\ngarden: rtsp://me:***@nowhere/garden\n{garden}\nb: test\n{b}")
     assert [(tmp_path / name).read_text() for name in ("started", "stopped")] == ["1 2 "] * 2
     assert not (tmp_path / "called").exists()
 

@@ -39,6 +39,7 @@ AT_START = (
     "uri=file:///tmp/x.jsonl fields=frame_nun",
     'uri="mqtt://localhost/{sorce_id}"',
     'uri="mqtt://localhost/{obj_label}"',
+    'uri="file:///tmp/{source}.jsonl"',
     "uri=file:///tmp/x.jsonl watch=emcustom.n",
     "uri=mqtts://localhost/x?ca=/proc/nothing",
     "uri=file:///tmp/x.jsonl spool=/proc/nothing",

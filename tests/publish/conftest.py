@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any, NamedTuple
 
 import pytest
 from servers import SERVERS, Server
+
+import empycustom
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +42,24 @@ def serve() -> Iterator[Callable[[str], Server]]:
     for server in made:
         server.stop()
         shutil.rmtree(server.folder)
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(env_with: Callable[..., dict[str, str]], state: Path, tmp_path: Path) -> Callable[..., Ended]:
+    """Return a function that runs a command of ``empycustom`` as a user types it, in the folder of the test."""
+    env = {**env_with(), "PYTHONPATH": str(Path(empycustom.__file__).parents[1]), "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"]}
+
+    def run(*words: Any, **how: Any) -> Ended:
+        command = [sys.executable, "-m", "empycustom", *map(str, words)]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False, **how)
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from empycustom.config import file as files
 from empycustom.config import schema
@@ -31,6 +32,7 @@ _USUAL = {"primary": "nvinfer", "tracker": "nvtracker", "secondary": "nvinfer", 
 _CUSTOM = ("emcustom", "empycustom")
 _CLOSED = {"aimeta": schema.AIMETA, **dict.fromkeys(_CUSTOM, schema.CUSTOM)}  # elements all of whose keys are known
 _ROOT = "$.pipeline_configuration"
+PLACE = "{stream_id}"  # the name of the stream, in what is written for each stream
 
 
 @dataclass(frozen=True)
@@ -261,14 +263,22 @@ def _stream(
         options,
         set_at.get(f"{_ROOT}.aimeta", {}),
         stream["location_path"],
-        publish=_publish(pipeline.get("publish", ())),
+        publish=_publish(pipeline.get("publish", ()), stream["stream_id"]),
     )
 
 
-def _publish(given: Any) -> tuple[Mapping[str, Any], ...]:
-    """Return the properties of each element that sends documents."""
+def _publish(given: Any, name: str) -> tuple[Mapping[str, Any], ...]:
+    """Return the properties of each element that sends documents of the stream with this name."""
     listed = given if isinstance(given, (list, tuple)) else [given]
-    return tuple({"uri": each} if isinstance(each, str) else each for each in listed)
+    return tuple(
+        {key: _placed(key, value, name) for key, value in ({"uri": each} if isinstance(each, str) else each).items()}
+        for each in listed
+    )
+
+
+def _placed(key: str, value: Any, name: str) -> Any:
+    """Return a property with the name of the stream in its place, escaped where that is a URI."""
+    return value.replace(PLACE, quote(name, safe="") if key == "uri" else name) if isinstance(value, str) else value
 
 
 def _with_property(

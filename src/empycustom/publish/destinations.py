@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,7 @@ DESTINATIONS = {
 }
 ENTRY_POINTS = "empycustom.destinations"
 TRANSPORT_S = 5.0  # for a connection, or an answer
+_FIELD = re.compile(r"(?<!\$)\{([^{}]*)\}")  # and not ${NAME}
 
 
 class Destination:
@@ -43,6 +45,8 @@ class Destination:
         Template of the topic of messages, ``""``: there are no topics.
     path : Path or None
         The file that messages are written to, if it is one.
+    is_exclusive : bool
+        True where only one can write to this file at a time.
     places : tuple of str
         The settings that say, beside the URI, where messages go.
     is_cluster : bool
@@ -53,6 +57,7 @@ class Destination:
     most = 200
     topic = ""
     path: Path | None = None
+    is_exclusive = False
     places: ClassVar[tuple[str, ...]] = ()
     is_cluster = False
 
@@ -105,15 +110,24 @@ def destination_class(uri: str) -> type[Destination]:
     )
 
 
-def check_uri(uri: str, given: Mapping[str, Any] = {}) -> Path | None:
-    """Raise PublishError if nothing can be sent to a URI, as far as that can be seen without a connection.
+def check_uri(uri: str, given: Mapping[str, Any] = {}) -> Destination:
+    """Return the destination at a URI, which is not connected.
 
-    Return the file that messages are written to, None: they go elsewhere.
+    Raises PublishError if nothing can be sent there, as far as that can be seen without a connection.
     """
     kind = destination_class(uri)
     destination = kind(Address(uri, kind.settings, given))
     selection_of(destination)
-    return destination.path
+    return destination
+
+
+def refuse_fields(address: Address) -> None:
+    """Raise PublishError where the path of an address has a ``{field}``, and is no topic that a message could fill it in."""
+    if found := _FIELD.search(address.name):
+        raise address.error(
+            f"{{{found[1]}}} can stand in a topic only, not here; in a stream configuration {{stream_id}} is the name of each "
+            "stream. If the braces are meant as they are, write them as %7B and %7D"
+        )
 
 
 def selection_of(destination: Destination) -> Selection:

@@ -17,7 +17,7 @@ from empycustom.errors import AwayError, MessageRefusedError, PathError, Publish
 from empycustom.library.declared import Option
 from empycustom.outputs.table import write_all
 from empycustom.publish.address import Address
-from empycustom.publish.destinations import TRANSPORT_S, Destination
+from empycustom.publish.destinations import TRANSPORT_S, Destination, refuse_fields
 from empycustom.publish.messages import Message
 from empycustom.publish.rows import SAMPLE, columns_of, row_of
 from empycustom.text import as_native, as_path, shown
@@ -26,6 +26,7 @@ _LAST = 1 << 16  # bytes at the end of a file in which its last line is looked f
 
 
 def _file_of(address: Address) -> Path:
+    refuse_fields(address)
     if address.hosts not in ([("", 0)], [("localhost", 0)]):
         raise address.error(f"a file has no host: write {address.scheme}:///absolute/path")
     if not address.path:
@@ -54,6 +55,7 @@ class Lines(Destination):
         "rotate": Option("0", "size from which on a new file is begun, such as 100MB; 0: never", unit="bytes"),
         "keep": Option(10, "how many older files are kept", limits=(1, 100_000)),
     }
+    is_exclusive = True
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from empycustom.errors import AwayError, MessageRefusedError
 from empycustom.library.declared import Option
 from empycustom.publish.address import CREDENTIALS, TLS, Address
-from empycustom.publish.destinations import TRANSPORT_S, Destination, client
+from empycustom.publish.destinations import TRANSPORT_S, Destination, client, refuse_fields
 from empycustom.publish.messages import Message
 from empycustom.publish.tls import distrust, tls_context
 
@@ -53,6 +53,7 @@ class Http(Destination):
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
+        refuse_fields(address)
         self._httpx, settings = client("httpx", address.scheme, "http"), address.settings
         if not address.hosts[0][0]:
             raise address.error(f"no host is named: write {address.scheme}://host/path")

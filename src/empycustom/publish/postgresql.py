@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from empycustom.errors import AwayError, MessageRefusedError
 from empycustom.library.declared import Option
 from empycustom.publish.address import CREDENTIALS, TLS, Address
-from empycustom.publish.destinations import TRANSPORT_S, Destination, client
+from empycustom.publish.destinations import TRANSPORT_S, Destination, client, refuse_fields
 from empycustom.publish.messages import Message
 from empycustom.publish.rows import SAMPLE, columns_of, row_of
 from empycustom.publish.tls import distrust
@@ -39,6 +39,7 @@ class PostgreSql(Destination):
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
+        refuse_fields(address)
         self._psycopg = client("psycopg", "postgresql", "postgresql")
         table = address.settings["table"]
         if not _TABLE.fullmatch(table):

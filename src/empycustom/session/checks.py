@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from empycustom.config.file import raise_problems
 from empycustom.config.launch import AIMETA, FIRST, STREAMMUX, UPRIGHT, assignments, changes, describe, elements, properties_of
 from empycustom.config.options import Option
 from empycustom.config.schema import GROUPS
-from empycustom.config.streams import Configuration, Stage, Stream
+from empycustom.config.streams import PLACE, Configuration, Stage, Stream
 from empycustom.elements.limits import check_memory, check_properties
 from empycustom.elements.reloading import check_reload
 from empycustom.errors import ConfigurationError, LaunchError, LibraryError, PropertyError, PublishError, UnknownOutputError
@@ -273,13 +273,30 @@ def _wrong_destinations(configuration: Configuration, *, allowed: bool) -> Itera
     Files outside of the folders of :func:`places_outside` are among them, unless they are ``allowed``.
     """
     assert configuration.file
-    for index, properties in enumerate(configuration.streams[0].publish):
-        given = dict(properties)
-        uri = given.pop("uri")
-        try:
-            path = check_uri(uri, given)
-        except PublishError as error:
-            yield Problem(f"{_PUBLISH}[{index}]", str(error))
-            continue
-        if path and not allowed and not _is_inside(path, configuration.file):
-            yield Problem(f"{_PUBLISH}[{index}]", f"{uri} {_OUTSIDE}, or give --allow-outside if it is to be written")
+    writers: dict[str, str] = {}  # of files for one writer: the streams
+    found: dict[Problem, None] = {}  # each once: what is wrong for one stream mostly is for all
+    for stream in configuration.streams:
+        for index, properties in enumerate(stream.publish):
+            found |= dict.fromkeys(_wrong_destination(configuration.file, stream, index, properties, writers, allowed=allowed))
+    yield from found
+
+
+def _wrong_destination(
+    file: Path, stream: Stream, index: int, properties: Mapping[str, Any], writers: dict[str, str], *, allowed: bool
+) -> Iterator[Problem]:
+    """Yield why a stream cannot publish there; its file is added to ``writers``."""
+    given, at = dict(properties), f"{_PUBLISH}[{index}]"
+    uri = given.pop("uri")
+    try:
+        destination = check_uri(uri, given)
+    except PublishError as error:
+        yield Problem(at, str(error))
+        return
+    path = destination.path
+    if path and not allowed and not _is_inside(path, file):
+        yield Problem(at, f"{uri} {_OUTSIDE}, or give --allow-outside if it is to be written")
+    if path and destination.is_exclusive:
+        other = writers.setdefault(os.path.realpath(path), stream.name)
+        if other != stream.name:
+            better = f"{path.stem}-{PLACE}{path.suffix}"
+            yield Problem(at, f"{uri}: {other} and {stream.name} cannot write one file; write {PLACE} into its name: {better}")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from empycustom.config.streams import Configuration, Stream
+from empycustom.config.streams import PLACE, Configuration, Stream
 from empycustom.errors import EmPyCustomError, LaunchError
 from empycustom.model.gva import values_in
 from empycustom.model.serialize import dumps, loads
@@ -18,7 +18,7 @@ from empycustom.outputs.table import ConsoleOutput, as_line, line_of, output_cla
 from empycustom.session import PlayOptions
 from empycustom.session.console import FAILED, exit_code_of, print_error, reserved_stdout
 from empycustom.session.playlist import expand
-from empycustom.session.sinks import PLACE, sinks_of_all
+from empycustom.session.sinks import sinks_of_all
 from empycustom.session.sources import is_same_file
 from empycustom.session.summary import LOST, Work, written
 from empycustom.text import as_text

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.config.launch import quoted
-from empycustom.config.streams import Configuration, Stream
+from empycustom.config.streams import PLACE, Configuration, Stream
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.native import probes
@@ -225,7 +225,6 @@ def _expect(path: Path, factories: list[str]) -> None:
 # The sinks of a stream: names of files.
 
 
-PLACE = "{stream_id}"  # in the name of a file
 _LONGEST = 200  # bytes of a stream's name in that of a file, which may have 255
 
 

@@ -1,0 +1,68 @@
+"""Several streams of a configuration, as `empycustom` plays and checks them: each has a place of its own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sent import NUMBER
+from servers import Server
+
+STREAMS = [{"stream_id": "gate", "location": "test"}, {"stream_id": "back yard+", "location": "test"}]
+
+
+@pytest.fixture
+def configured(tmp_path: Path, library: Callable[..., Path]) -> Callable[[Any], str]:
+    """Return a function that writes a configuration of two streams, which publish there."""
+    library(NUMBER, "number.py")
+
+    def write(publish: Any) -> str:
+        pipeline = {"empycustom": {"custom-lib": "number.py", "in-place": True}, "publish": publish}
+        (tmp_path / "cameras.json").write_text(json.dumps({"pipeline_configuration": pipeline, "streams": STREAMS}))
+        return "cameras.json"
+
+    return write
+
+
+def test_each_stream_has_a_file_of_its_own(cli: Any, configured: Any, tmp_path: Path) -> None:
+    ended = cli("run", configured({"uri": f"file://{tmp_path}/{{stream_id}}.jsonl"}), "--frames", 5, "--quiet")
+    assert (ended.code, ended.err) == (0, "")
+    for stream in STREAMS:
+        lines = [json.loads(line) for line in (tmp_path / f"{stream['stream_id']}.jsonl").read_text().splitlines()]
+        assert [(line["frame"][0]["source"], line["frame"][0]["frame_num"]) for line in lines] == [
+            (stream["stream_id"], n) for n in range(5)
+        ]
+
+
+def test_streams_share_a_table(cli: Any, configured: Any, tmp_path: Path) -> None:
+    assert cli("run", configured(f"sqlite://{tmp_path}/all.db"), "--frames", 5, "--quiet").code == 0
+    with closing(sqlite3.connect(tmp_path / "all.db")) as db:
+        assert db.execute("SELECT source, count(*) FROM results GROUP BY source ORDER BY source").fetchall() == [
+            ("back yard+", 5),
+            ("gate", 5),
+        ]
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_streams_that_would_write_one_file(cli: Any, configured: Any, tmp_path: Path, command: str) -> None:
+    uri = f"file://{tmp_path}/all.jsonl"
+    ended = cli(command, configured(["mqtt://localhost/x", uri]))
+    assert ended.code == 1
+    at = "$.pipeline_configuration.publish[1]"
+    assert (
+        f"{at}: {uri}: gate and back yard+ cannot write one file; write {{stream_id}} into its name: all-{{stream_id}}.jsonl"
+        in ended.err
+    )
+    assert not (tmp_path / "all.jsonl").exists()
+
+
+def test_topics_have_the_name_of_the_stream(cli: Any, configured: Any, serve: Callable[[str], Server]) -> None:
+    server = serve("mqtt")
+    uri = f"{server.uri.rpartition('/')[0]}/cameras/{{source}}"
+    assert cli("run", configured(uri), "--frames", 3, "--quiet").code == 0
+    assert sorted(set(server.topics())) == ["cameras/back yard_", "cameras/gate"]  # type: ignore[attr-defined]
