@@ -20,6 +20,13 @@ _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 _LOG = logging.getLogger(__name__)
 
 
+class _DebugLog:
+    """Where librdkafka logs. It repeats for each broker and attempt what our own warning has once, so all of it is for debugging."""
+
+    def log(self, _level: int, text: str, *values: Any) -> None:
+        _LOG.debug(text, *values)
+
+
 class Kafka(Destination):
     """A topic of a cluster. Messages with the same key stay in order; without one all of a stream have the same."""
 
@@ -53,7 +60,7 @@ class Kafka(Destination):
         kafka, address = self._kafka, self.address
         self._failure = None
         try:
-            self._producer = kafka.Producer(self._configuration(), logger=_LOG)
+            self._producer = kafka.Producer(self._configuration(), logger=_DebugLog())
         except (kafka.KafkaException, ValueError) as error:  # a file that is not there, a mechanism that is not known
             raise address.error(f"Kafka cannot be set up so ({address.reason(error)})") from error
         try:

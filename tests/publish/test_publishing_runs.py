@@ -1,4 +1,4 @@
-"""Several streams of a configuration, as `empycustom` plays and checks them: each has a place of its own."""
+"""Publishing by `empycustom`, as a user types it: each stream of a configuration has a place of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sent import NUMBER
-from servers import Server
+from servers import Server, free_port
 
 STREAMS = [{"stream_id": "gate", "location": "test"}, {"stream_id": "back yard+", "location": "test"}]
 
@@ -66,3 +66,14 @@ def test_topics_have_the_name_of_the_stream(cli: Any, configured: Any, serve: Ca
     uri = f"{server.uri.rpartition('/')[0]}/cameras/{{source}}"
     assert cli("run", configured(uri), "--frames", 3, "--quiet").code == 0
     assert sorted(set(server.topics())) == ["cameras/back yard_", "cameras/gate"]  # type: ignore[attr-defined]
+
+
+def test_a_kafka_that_is_away_is_one_warning(cli: Any, library: Callable[..., Path]) -> None:
+    """The log of its client, hundreds of lines, is not for the user's terminal."""
+    library(NUMBER, "number.py")
+    uri = f"kafka://localhost:{free_port()}/people?drain-timeout=3"
+    ended = cli("run", "test", "--lib", "number.py", "--frames", 5, "--quiet", "--publish", uri)
+    assert ended.code == 0
+    away, left = ended.err.splitlines()
+    assert away.startswith(f"empycustom: warning: {uri.partition('?')[0]} cannot be reached (")
+    assert "5 messages have not arrived at" in left
