@@ -304,6 +304,17 @@ def test_versions_of_mqtt(serve: Serve, version: str) -> None:
     assert numbers(server) == list(range(200))
 
 
+def test_a_camera_keeps_its_partition_in_kafka(serve: Serve) -> None:
+    server = serve("kafka")
+    for first in (0, 20):
+        publish(server.uri, first, first + 20)
+    wait_for(lambda: server.count() == 40, "40 messages", 60)
+    messages = server._messages  # type: ignore[attr-defined]
+    assert {message.key() for message in messages} == {b"gate.mp4"}  # the source of the documents
+    assert len({message.partition() for message in messages}) == 1
+    assert numbers(server) == list(range(40))
+
+
 def test_kafka_keys_and_their_order(serve: Serve) -> None:
     server, told = serve("kafka"), Told()
     uri = server.uri.replace("results", "{obj_label}")

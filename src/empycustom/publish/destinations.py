@@ -43,6 +43,8 @@ class Destination:
         The most messages that one call of :meth:`send` gets.
     topic : str
         Template of the topic of messages, ``""``: there are no topics.
+    key : str
+        Template of the key of messages where the setting ``key`` is not there.
     path : Path or None
         The file that messages are written to, if it is one.
     is_exclusive : bool
@@ -56,6 +58,7 @@ class Destination:
     settings: ClassVar[Mapping[str, Option]] = {}
     most = 200
     topic = ""
+    key = ""
     path: Path | None = None
     is_exclusive = False
     places: ClassVar[tuple[str, ...]] = ()
@@ -134,7 +137,7 @@ def selection_of(destination: Destination) -> Selection:
     """Return what makes messages for a destination, as the settings of its address say. Raises PublishError."""
     address = destination.address
     try:
-        return Selection(address.settings, destination.topic, clean=destination.clean)
+        return Selection(address.settings, destination.topic, destination.key, clean=destination.clean)
     except PublishError as error:
         raise address.error(str(error)) from error
 

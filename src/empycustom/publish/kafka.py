@@ -28,7 +28,7 @@ class _DebugLog:
 
 
 class Kafka(Destination):
-    """A topic of a cluster. Messages with the same key stay in order; without one all of a stream have the same."""
+    """A topic of a cluster. Messages with the same key stay in order; without one the source is it, as long as it is known."""
 
     settings: ClassVar[Mapping[str, Option]] = {
         **CREDENTIALS,
@@ -37,6 +37,7 @@ class Kafka(Destination):
         "mechanism": Option("PLAIN", "sasl.mechanism of Kafka, for the login"),
         "compression": Option("none", "of batches", choices=("none", "gzip", "snappy", "lz4", "zstd")),
     }
+    key = "{source}"  # so that a camera keeps its partition, whichever process publishes
     most = 1000
     is_cluster = True
 

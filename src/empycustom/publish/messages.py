@@ -76,10 +76,10 @@ Draft = tuple[str, str, bytes]
 class Selection:
     """Makes messages of documents, as settings say. It remembers what it saw, so one for each stream. Raises PublishError."""
 
-    def __init__(self, settings: Mapping[str, Any], topic: str = "", *, clean: Callable[[str], str] = str) -> None:
+    def __init__(self, settings: Mapping[str, Any], topic: str = "", key: str = "", *, clean: Callable[[str], str] = str) -> None:
         of_objects = settings["select"] == "objects"
         self._topic = Template(topic, of_objects=of_objects, clean=clean)
-        self._key = Template(settings["key"], of_objects=of_objects)
+        self._key = Template(settings["key"] or key, of_objects=of_objects)
         self._each = _SELECTIONS[settings["select"]]
         self.watch = settings["watch"]
         if self.watch and settings["select"] != "changes":

@@ -43,7 +43,7 @@ class Mqtt(Destination):
         super().__init__(address)
         self._paho = client("paho.mqtt.client", address.scheme, "mqtt")
         if not address.path:
-            raise address.error(f"no topic is named: write {address.scheme}://host/topic, such as results/{{source_id}}")
+            raise address.error(f"no topic is named: write {address.scheme}://host/topic, such as results/{{source}}")
         if "+" in address.path or "#" in address.path:
             raise address.error("+ and # are for those who subscribe; name one topic")
         if any(each in address.settings["will"] for each in "+#\0"):
