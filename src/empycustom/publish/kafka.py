@@ -21,9 +21,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class _DebugLog:
-    """Where librdkafka logs. It repeats for each broker and attempt what our own warning has once, so all of it is for debugging."""
+    """Where librdkafka logs. It repeats what our own warning has once, so all of it is for debugging."""
 
     def log(self, _level: int, text: str, *values: Any) -> None:
+        """Log a line, whatever its level."""
         _LOG.debug(text, *values)
 
 
