@@ -99,7 +99,7 @@ def test_a_value_that_is_refused_stays_with_the_sentence_of_the_command_line(dec
     size.fill("2000")
     refused = declared.locator(".field").filter(has=page.get_by_label("size", exact=True)).get_by_role("alert")
     expect(refused).to_contain_text("the option size must be a whole number, 1 to 1000 pixels, not 2000")
-    assert refused.inner_text() in ended.stderr
+    assert refused.text_content() in ended.stderr
     expect(size).to_have_attribute("aria-invalid", "true")
     assert refused.get_attribute("id") in size.get_attribute("aria-describedby").split()
 
@@ -200,7 +200,7 @@ def test_a_version_that_cannot_be_loaded_is_shown_while_the_one_before_goes_on(s
 
 def test_what_is_counted_and_measured_is_shown(declared, page):
     calls = declared.locator("dl .calls dd")
-    before = calls.inner_text()
+    before = calls.text_content()
     expect(calls).not_to_have_text(before)
     expect(declared.locator("dl .errors dd")).to_have_text("0")
     times = declared.locator(".times")

@@ -35,7 +35,7 @@ def add(plots, path):
 
 def stop_later(page, plots, more=10):
     """Stop when there are some frames more."""
-    frames = int(plots.locator(".about").inner_text().split()[0]) + more
+    frames = int(plots.locator(".about").text_content().split()[0]) + more
     expect(plots.locator(".about")).to_have_text(re.compile("|".join(rf"^{each} frames" for each in range(frames, frames + 400))))
     stop(page)
 
@@ -52,7 +52,7 @@ def number_shown(page):
 def legend(plots):
     """What the lines are, and the value of each at the shown frame."""
     names = plots.locator(".legend code").evaluate_all("all => all.map(each => each.title)")
-    return dict(zip(names, plots.locator(".legend .value").all_inner_texts(), strict=True))
+    return dict(zip(names, plots.locator(".legend .value").all_text_contents(), strict=True))
 
 
 def saved(page, plots, button):
