@@ -77,3 +77,12 @@ def test_a_kafka_that_is_away_is_one_warning(cli: Any, library: Callable[..., Pa
     away, left = ended.err.splitlines()
     assert away.startswith(f"empycustom: warning: {uri.partition('?')[0]} cannot be reached (")
     assert "5 messages have not arrived at" in left
+
+
+@pytest.mark.parametrize("scheme", ["file", "sqlite"])
+def test_a_file_that_cannot_be_written_ends_the_run(cli: Any, library: Callable[..., Path], scheme: str) -> None:
+    library(NUMBER, "number.py")
+    ended = cli("run", "test", "--lib", "number.py", "--frames", 5, "--quiet", "--publish", f"{scheme}:///proc/results")
+    assert ended.code == 1
+    assert f"{scheme}:///proc/results: /proc/results cannot be written (" in ended.err
+    assert "kept" not in ended.err

@@ -20,28 +20,46 @@ from empycustom.publish.address import Address
 from empycustom.publish.destinations import TRANSPORT_S, Destination, refuse_fields
 from empycustom.publish.messages import Message
 from empycustom.publish.rows import SAMPLE, columns_of, row_of
-from empycustom.text import as_native, as_path, shown
+from empycustom.text import as_native, as_path, shown, working_folder
 
 _LAST = 1 << 16  # bytes at the end of a file in which its last line is looked for first
+# What waiting does not mend: no right, no such place. Others, such as a full disk, may pass.
+_LASTING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_LASTING_OF_SQLITE = ("unable to open database file", "readonly database")
 
 
 def _file_of(address: Address) -> Path:
+    """Return the file at an address. Raises PublishError where there can be none."""
     refuse_fields(address)
     if address.hosts not in ([("", 0)], [("localhost", 0)]):
         raise address.error(f"a file has no host: write {address.scheme}:///absolute/path")
     if not address.path:
         raise address.error(f"no file is named: write {address.scheme}:///absolute/path")
     try:
-        path = as_path(as_native(f"/{address.path}"))
+        path = as_path(as_native(f"/{address.path.lstrip('/')}"))
+        _check_place(address, path)
     except PathError as error:
         raise address.error(str(error)) from error
+    except OSError as error:  # a name that is too long
+        raise _unwritable(address, path, error.strerror or error) from error
+    return path
+
+
+def _check_place(address: Address, path: Path) -> None:
+    """Raise PublishError where a path is no file, or hardly can be the one that is meant."""
     if path.is_dir():
         raise address.error("is a folder; name a file in it")
     if path.exists() and not path.is_file():
         raise address.error("is a device or a pipe, which does not keep what was written; name a file")
     if not path.parent.is_dir():
         raise address.error(f"the folder {path.parent} does not exist; make it first")
-    return path
+    if path.parent == Path("/") and not address.path.startswith("/"):  # others mean the working directory by this
+        here, there = (f"{address.scheme}://{folder}/{path.name}" for folder in (working_folder(), "/"))
+        raise address.error(f"is {path}, in the root folder; write {here} for a file in this folder, {there} for that one")
+
+
+def _unwritable(address: Address, path: Path, why: object) -> PublishError:
+    return address.error(f"{path} cannot be written ({why}); name another file, or let this user write it")
 
 
 class Lines(Destination):
@@ -70,6 +88,8 @@ class Lines(Destination):
             self._last = self._begin_behind_last_line()
         except OSError as error:
             self.close()
+            if error.errno in _LASTING:
+                raise _unwritable(self.address, self.path, error.strerror) from error
             raise self._away(error) from error
         except PublishError:
             self.close()
@@ -166,6 +186,9 @@ class Sqlite(Destination):
         """Open the database, make the table, and check that rows fit into it."""
         wanted = ["id", *(column.name for column in self._columns), "message"]
         try:
+            os.close(
+                os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            )  # it says why it cannot, as SQLite does not
             self._connection = connection = sqlite3.connect(self.path, timeout=TRANSPORT_S, check_same_thread=False)
             kinds = ", ".join(f'"{column.name}" {column.lite}' for column in self._columns)
             with connection:
@@ -175,8 +198,14 @@ class Sqlite(Destination):
                 raise sqlite3.IntegrityError(f"it has no column {', '.join(missing)}")
             self._insert([SAMPLE])
             connection.rollback()
+        except OSError as error:
+            if error.errno in _LASTING:
+                raise _unwritable(self.address, self.path, error.strerror) from error
+            raise AwayError(f"{self.path} cannot be written ({error.strerror})") from error
         except sqlite3.DatabaseError as error:
             self.close()
+            if any(each in str(error) for each in _LASTING_OF_SQLITE):
+                raise _unwritable(self.address, self.path, error) from error
             if isinstance(error, sqlite3.IntegrityError) or "CONFLICT" in str(error):
                 raise self.address.error(f"the table {self._table} has another shape ({error}); {_ANOTHER}") from error
             if isinstance(error, sqlite3.OperationalError):
