@@ -71,6 +71,7 @@ def test_a_library_that_ends_its_process_costs_that_video_alone(batch, library, 
     states = rows(f"SELECT video, state, error FROM '{out}/videos.parquet' ORDER BY 1")
     assert [state for _, state, _ in states] == ["done", "failed", "done", "done"]
     assert states[1][2] == "the process that played it was ended by SIGSEGV"
+    assert "libraries share" not in ended.stderr
 
 
 def test_started_again_it_goes_on(batch, library, videos, tmp_path):

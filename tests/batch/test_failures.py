@@ -43,9 +43,10 @@ ENDS = {
 def test_a_library_costs_the_video_at_which_it_fails(batch, library, videos, tmp_path, kind):
     what, error = ENDS[kind]
     out = tmp_path / "results"
-    ended = batch(videos(4), "--lib", library(AT_ONE.format(what=what)), "--out", out, "--jobs", 1)
+    ended = batch(videos(4), "--lib", library(AT_ONE.format(what=what)), "--out", out, "--jobs", 1, "--json")
     assert ended.returncode == 1, ended.stderr
-    assert ended.stdout == ""
+    assert json.loads(ended.stdout)["unclosed"] is None
+    assert "libraries share" not in ended.stderr
     found = states(out)
     assert [state for state, _, _ in found.values()] == ["done", "failed", "done", "done"]
     assert error in found["1.mkv"][1]
@@ -55,7 +56,8 @@ def test_a_library_costs_the_video_at_which_it_fails(batch, library, videos, tmp
 
 def test_where_a_library_segfaults_is_in_the_table(batch, library, videos, tmp_path):
     out = tmp_path / "results"
-    batch(videos(2), "--lib", library(AT_ONE.format(what="ctypes.string_at(0)")), "--out", out, "--jobs", 1)
+    ended = batch(videos(2), "--lib", library(AT_ONE.format(what="ctypes.string_at(0)")), "--out", out, "--jobs", 1)
+    assert "libraries share" not in ended.stderr
     assert 'lib.py", line 5 in process_ip' in states(out)["1.mkv"][2]
 
 
@@ -64,6 +66,7 @@ def test_a_library_that_hangs_is_ended_by_timeout(batch, library, videos, tmp_pa
     source = AT_ONE.format(what="ctypes.PyDLL(None).sleep(300)")  # holds the GIL
     ended = batch(videos(3), "--lib", library(source), "--out", out, "--jobs", 1, "--timeout", 8, timeout=90)
     assert ended.returncode == 1
+    assert "libraries share" not in ended.stderr
     state, error, traceback = states(out)["1.mkv"]
     assert (state, error) == ("failed", "no frame came for 8 s (--timeout)")
     assert 'lib.py", line 5 in process_ip' in traceback

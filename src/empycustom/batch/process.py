@@ -34,7 +34,7 @@ class Process:
         """Start it. Raises LaunchError."""
         self.task: Task | None = None
         self.is_silent = self.is_retired = self.is_gone = False
-        self._is_ready = self._has_closed = False
+        self._is_ready = self._has_closed = self._ended_with_task = False
         self.unclosed = ""
         self._timeout_s, self._frames, self._moved = timeout_s, 0, time.monotonic()
         self._deadline: float | None = None  # when it is killed
@@ -159,6 +159,7 @@ class Process:
 
     def kill(self) -> None:
         """End it, and the processes that it has started."""
+        self._ended_with_task |= self.task is not None
         with suppress(ProcessLookupError):  # the id of the group is its own as long as nobody has waited for it
             os.killpg(self._popen.pid, signal.SIGKILL)
 
@@ -169,7 +170,7 @@ class Process:
             self.kill()
             self.is_gone = True
         code = self._popen.wait()
-        if self.task is None and not self._has_closed:
+        if not self._ended_with_task and not self._has_closed:
             how = f"had not closed what libraries share after {CLOSES_S:g} s, and was ended"
             self.unclosed = f"a process {how if is_late else f'{_how(code)} while it closed what libraries share'}"
         return code
