@@ -226,6 +226,24 @@ def test_angles_are_degrees_in_nvidia_s_metadata_and_radians_in_in_meta(flow, be
     assert seen == [[-45.5, 0, 30]] * 4
 
 
+def test_angles_of_others_beyond_a_full_turn_are_the_same_way_and_may_be_returned(flow):
+    seen = []
+
+    def detect(batch):
+        for frame in nvds.frames_of(batch):
+            for found, angle in zip(nvds.objects_of(frame), (450, -765, 3600), strict=True):
+                nvds.put(nvds.FLOAT, found + ANGLE, angle)
+
+    @says
+    def look(in_meta):
+        objects = in_meta["frame"][0]["object"]
+        seen.append(sorted(round(math.degrees(each["rotation"]), 3) for each in objects))
+        return {"frame": [{"changed_object": objects}]}
+
+    flow(detect, look, lambda _: None)
+    assert seen[0] == [-45, 0, 90]
+
+
 def test_rotations_come_back_as_they_were_returned(flow):
     turns, seen = [0.5, -0.1, 1.25, 3.0, 0.001], []
 

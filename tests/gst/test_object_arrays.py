@@ -204,13 +204,18 @@ WRONG = [
     ("'keypoints': [[1, 2, 1], [1, float('nan'), 1]]", "keypoints: point 1 is [1.0, nan, 1.0]"),
     ("'keypoints': [[1, 2, 1.5]]", "confidence from 0 to 1"),
     ("'keypoints': [{'x': 1}]", "keypoints: point 0 must be a dict of x, y"),
-    ("'keypoints': [[1, 2]], 'keypoint_names': ['a', 'b']", "keypoint_names: has 2 names, and there are 1 key points"),
+    ("'keypoints': [[1, 2]], 'keypoint_names': ['a', 'b']", "keypoint_names: has 2 names, and there is 1 key point"),
     ("'keypoints': [[1, 2]], 'skeleton': [[0, 1]]", "skeleton: has the index 1"),
     ("'skeleton': [[0, -1]]", "skeleton: must be a list of pairs"),
     ("'mask': [1, 2, 3]", "mask: has the shape (3,)"),
     ("'mask': np.full((2, 3), 4.0)", "mask: has numbers that are from 4 to 4"),
     ("'mask': np.full((2, 3), np.nan)", "mask: has numbers that are NaN"),
     ("'mask': [[1, 2], [3, 4]]", "mask: is a polygon, and must have three or more"),
+    ("'mask': [[9, 9, 9, 9]]", "mask: has the whole numbers 9, and a mask of those has 0 and 1"),
+    ("'mask': np.array([[0, 5, 255]], np.uint8)", "mask: has the whole numbers 0, 5, 255, and a mask of those has 0 and 1"),
+    ("'mask': np.array([[0, 255, 255]])", "(of uint8 also 0 and 255): of a map of classes make map == number"),
+    ("'mask': [[1, 1, 9, 1, float('inf'), 9]]", "mask: is a polygon, and must have three or more"),
+    ("'mask': [[1, 1, 9, 1, 9, 9], [1, 2]]", "mask: "),
     ("'mask': {'size': [2, 2], 'counts': [5]}", "mask: counts of RLE"),
     ("'mask': 'm'", "mask: must be"),
     ("'embedding': [[1, 2], [3, 4]]", "embedding: has the shape (2, 2)"),
@@ -255,6 +260,46 @@ def test_a_polygon_in_a_change_with_a_box_fills_that_box(document, finder, chang
     filled = change(f"dict(frame=[dict(changed_object=[dict(rect_params={box}, mask=[[0, 0], [2, 0], [2, 4], [0, 4]])])])")
     (car, *_) = document(f"{SOURCE} ! {finder} ! {filled}")["object"]
     assert decode_rle(car["mask"]).tolist() == [[1, 1, 0, 0]] * 4
+
+
+@pytest.mark.parametrize(
+    ("mask", "rows"),
+    [
+        ("[[0, 0, 2, 0, 2, 4, 0, 4]]", ["1100"] * 4),
+        ("[[0, 0, 1, 0, 1, 4, 0, 4], [3, 0, 4, 0, 4, 2, 3, 2]]", ["1001", "1001", "1000", "1000"]),
+        ("[(0, 0, 1, 0, 1, 4, 0, 4), (0, 0, 4, 0, 4, 2)]", ["1111", "1001", "1000", "1000"]),  # other lengths, and they overlap
+        ("[[[0, 0], [1, 0], [1, 4], [0, 4]], [[3, 0], [4, 0], [4, 4], [3, 4]]]", ["1001"] * 4),
+        ("[[0, 1, 1, 0, 0, 0]]", ["011000"]),
+        ("[[0.0, 1.0, 0.4, 0.6, 1.0, 0.0]]", ["010110"]),
+        ("[[True, False, True, True, False, False]]", ["101100"]),
+        ("np.array([[0, 255], [255, 0]], np.uint8)", ["01", "10"]),
+    ],
+)
+def test_a_mask_may_be_of_polygons_as_coco_has_them_or_of_numbers(document, finder, change, mask, rows):
+    box = {"left": 0, "top": 0, "width": 4, "height": 4}
+    for where in (f"new_object=[dict(rect_params={box}, mask={mask})]", f"changed_object=[dict(rect_params={box}, mask={mask})]"):
+        found = document(f"{SOURCE} ! {finder} ! {change(f'dict(frame=[dict({where})])')}")["object"]
+        (its,) = [each for each in found if each["rect_params"] == box]
+        assert ["".join(map(str, row)) for row in decode_rle(its["mask"]).tolist()] == rows
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "new_object=[dict(rect_params={}, mask={})]",
+        "changed_object=[dict(rect_params={}, mask={})]",
+        "changed_object=[dict(mask={1})]",
+    ],
+)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_polygon_outside_of_its_box_is_a_warning(play, finder, change, where, workers):
+    box = {"left": 8, "top": 4, "width": 16, "height": 20}
+    for mask, warned in (([[0.1, 0.1], [0.2, 0.1], [0.2, 0.2]], True), ([[9, 5], [12, 5], [12, 9]], False)):
+        returned = f"dict(frame=[dict({where.format(box, mask)})])"
+        played = play(f"{SOURCE} ! {finder} ! {change(returned)} workers={workers} ! fakesink")
+        assert not played.errors
+        told = [text for text, *_ in played.warnings if "the mask of an object covers nothing: it is a polygon" in text]
+        assert bool(told) == warned, played.warnings
 
 
 def test_a_turn_that_boxes_do_not_show_is_a_warning_that_names_the_element(play, change, finder, namer):

@@ -54,6 +54,13 @@ def test_an_object_of_in_meta_is_accepted_as_it_is():
     assert dealt({"frame": [{"new_object": [WHOLE]}]}, 0).frames[0].new_objects == [WHOLE]
 
 
+def test_what_elements_upstream_may_have_written_is_accepted_as_it_is():
+    unknown = {**WHOLE, "confidence": -0.1}  # as DeepStream writes it
+    assert new_object(unknown, "x") == unknown
+    rounded = float(np.float16(1) + np.finfo(np.float16).eps)
+    assert new_object({**WHOLE, "confidence": rounded}, "x")["confidence"] == rounded
+
+
 def test_numbers_of_numpy_and_whole_floats():
     said = dealt({"frame": [{"new_object": [{"class_id": 2.0, "rect_params": {k: np.float32(8) for k in RECT}}]}]}, 0)
     (found,) = said.frames[0].new_objects
@@ -111,7 +118,11 @@ WRONG = [
         '"1" must be a number from -2147483647 to 2147483647; write 1 without quotation marks',
     ),
     (in_new(rect_params={**RECT, "left": True}), f"{NEW}.rect_params.left", "true must be a number"),
-    (in_new(rect_params={**RECT, "left": math.nan}), f"{NEW}.rect_params.left", "2147483647; NaN and infinity are null, too"),
+    (
+        in_new(rect_params={**RECT, "left": math.nan}),
+        f"{NEW}.rect_params.left",
+        "NaN, an infinity or null is there, and it must be a number from -2147483647 to",
+    ),
     (in_new(rect_params={**RECT, "top": 1e300}), f"{NEW}.rect_params.top", "must be a number from -2147483647"),
     (in_new(rect_params={**RECT, "top": 2**1024 - 1}), f"{NEW}.rect_params.top", "must be a number"),
     (in_new(label="x"), f"{NEW}.label", "is an unknown key; obj_label may be meant; known here: class_id"),
@@ -122,7 +133,35 @@ WRONG = [
     (in_new(object_id=-2), f"{NEW}.object_id", "must be a whole number from -1"),
     (in_new(object_id=2**64), f"{NEW}.object_id", "must be a whole number from -1"),
     (in_new(confidence=[1]), f"{NEW}.confidence", "[1] must be a number"),
-    (in_new(confidence=math.inf), f"{NEW}.confidence", "null must be a number"),
+    (in_new(confidence=math.inf), f"{NEW}.confidence", "NaN, an infinity or null is there, and it must be a number"),
+    (in_new(confidence=7), f"{NEW}.confidence", "7 must be a number from 0 to 1; percent may be meant: write 0.07"),
+    (in_new(confidence=-5.0), f"{NEW}.confidence", "-5.0 must be a number from 0 to 1"),
+    (
+        in_new(rotation=90),
+        f"{NEW}.rotation",
+        "90 must be a number from -6.2832 to 6.2832 radians; degrees may be meant: write math.ra",
+    ),
+    (in_new(rotation=math.nan), f"{NEW}.rotation", "NaN, an infinity or null is there, and it must be a number from -6.2832"),
+    (in_new(skeleton=[[0, 1]]), f"{NEW}.skeleton", "is there, and keypoints are not; return both, or neither"),
+    (in_new(keypoint_names=["nose"]), f"{NEW}.keypoint_names", "is there, and keypoints are not; return both, or neither"),
+    (in_new(keypoints=[], skeleton=[[0, 1]]), f"{NEW}.skeleton", "is there, and keypoints are not"),
+    (in_new(keypoints=[[1, 2]], skeleton=[[0, 1]]), f"{NEW}.skeleton", "has the index 1, and there is 1 key point, from 0 on"),
+    (in_new(unique_id=3, parent_id=3), f"{NEW}.parent_id", "3 is the unique_id of the object itself; name the one it is a part"),
+    (
+        {
+            "frame": [
+                {
+                    "new_object": [
+                        {"rect_params": RECT, "unique_id": 1},
+                        {"rect_params": RECT},
+                        {"rect_params": RECT, "unique_id": 1},
+                    ]
+                }
+            ]
+        },
+        "frame[0].new_object[2].unique_id",
+        "1 is that of new_object[0] already; each object of a frame has a number of its own",
+    ),
     (in_new(obj_label=5), f"{NEW}.obj_label", "5 must be text"),
     (in_new(text_params="x"), f"{NEW}.text_params", '"x" must be a dict'),
     (in_new(text_params={"text": "x"}), f"{NEW}.text_params.text", "is an unknown key; display_text may be meant"),

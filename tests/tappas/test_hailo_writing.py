@@ -222,7 +222,7 @@ def test_what_hailo_cannot_hold_is_said_and_kept_by_us(seen, hailo, capfd):
     Gst.debug_set_threshold_from_string("*empycustom*:3", True)
     new = {
         "obj_label": "a\0\udc80b",
-        "confidence": 1.5,
+        "confidence": -0.5,
         "object_id": 2**40,
         "rect_params": {"left": 0, "top": 0, "width": 0, "height": 0},
         "keypoints": [[1, 2, 1]],
@@ -231,12 +231,12 @@ def test_what_hailo_cannot_hold_is_said_and_kept_by_us(seen, hailo, capfd):
         roi, (found,) = seen(attach(hailo), lambda b, m: {"frame": [{"new_object": [new]}]})
     finally:
         Gst.debug_set_threshold_from_string("0", True)
-    assert roi["parts"][0]["confidence"] == 1
+    assert roi["parts"][0]["confidence"] == 0
     assert "ids" not in roi["parts"][0]
     assert found["object_id"] == 2**40
     assert found["keypoints"] == [1, 2, 1]
     said = capfd.readouterr().err
-    assert "Hailo takes confidences from 0 to 1; 1.5 was cut to that" in said
+    assert "Hailo takes confidences from 0 to 1; -0.5 was cut to that" in said
     assert f"Hailo's detections have no object_id {2**40}: the largest one is {2**31 - 1}; ours has it" in said
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from tables import table
 
 from empycustom.model import keys
-from empycustom.model.arrays import Numbers
 from empycustom.model.fields import ARRAY, Key
+from empycustom.model.numbers import Numbers
 from empycustom.model.schema import Array, Float, Integer, Object, OneOf, Schema, Text, Typed
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -26,6 +26,7 @@ from empycustom.carriers.protocol import (
 from empycustom.model import values as model
 from empycustom.model.arrays import MASK, PARENT_ID, ROTATION
 from empycustom.model.keys import BOX, CLASSIFIERS, CONFIDENCE, LABEL, TRACK_ID
+from empycustom.model.turns import within_a_turn
 from empycustom.model.wire import LARGEST, clean_box, detection_of, object_dict, usable
 from empycustom.native import masks
 from empycustom.native.analytics import API, Detection, Label, add_detection, available, detections_at, numbers_at, relate_part
@@ -161,7 +162,7 @@ def _found(detection: Detection, warnings: list[str]) -> model.Object:
     )
     made: Any = object_dict(found)
     if detection.rotation:
-        made[ROTATION] = usable(detection.rotation, "a rotation", warnings)
+        made[ROTATION] = within_a_turn(usable(detection.rotation, "a rotation", warnings))
     if isinstance(detection.mask, Mask):
         mask = object_mask(detection.mask, detection[2:6], warnings)
         if mask is not None:

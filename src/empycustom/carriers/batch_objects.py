@@ -17,6 +17,7 @@ from empycustom.model import values as model
 from empycustom.model.arrays import EMBEDDING, MASK, PARENT_ID, ROTATION, UNIQUE_ID, embedding_of
 from empycustom.model.carried import pack, scaled_object
 from empycustom.model.keys import BOX, LABEL, PACKED, TEXT
+from empycustom.model.turns import within_a_turn
 from empycustom.model.values import NOTHING
 from empycustom.model.wire import box_dict, clean_box, detection_of, object_dict, usable
 from empycustom.native.deepstream import LABEL_SIZE, Layout
@@ -52,7 +53,7 @@ def fields_of(found: ObjectMeta, event: Event, warnings: list[str], vectors: Map
     )
     read: Any = object_dict(value, event.about(found.key) if found.key else NOTHING)
     if found.angle and (angle := usable(found.angle, "an angle", warnings)):
-        read[ROTATION] = single(radians(angle))
+        read[ROTATION] = single(within_a_turn(radians(angle)))
     if found.mask and (mask := _mask(found.mask, warnings)) is not None:
         read[MASK] = mask
     if found.tensors in vectors and (vector := _vector(vectors[found.tensors], warnings)) is not None:

@@ -23,12 +23,13 @@ from empycustom.carriers.hailo_objects import (
     rounded_in,
     track_of,
 )
-from empycustom.carriers.protocol import NATIVE_NUMBERS, Box, Change, Handle, Important, Place, Size, number_parents
+from empycustom.carriers.protocol import NATIVE_NUMBERS, Box, Change, Handle, Place, Size, number_parents
 from empycustom.errors import MetadataError
 from empycustom.model import values as model
 from empycustom.model.arrays import PARENT_ID
 from empycustom.model.keys import BOX, CLASS_ID, CLASSIFIERS, CONFIDENCE, LABEL, TRACK_ID
 from empycustom.model.serialize import encode
+from empycustom.model.values import Important
 from empycustom.model.wire import box_of_object
 from empycustom.native import hailo as native
 

@@ -20,12 +20,6 @@ WholeBox = tuple[int, int, int, int]
 Size = tuple[int, int]
 
 
-class Important(str):
-    """A warning that goes to the bus, once, rather than to the log alone: something is missing that the user has to install."""
-
-    __slots__ = ()
-
-
 class Change(NamedTuple):
     """What an object becomes: as in_meta will have it, and the keys of what is different."""
 

@@ -9,7 +9,7 @@ from empycustom.carriers.matching import rounded
 from empycustom.carriers.protocol import ELSEWHERE, NATIVE_NUMBERS, Box, Handle, ObjectSource, Place, Relating, stands_for
 from empycustom.model import keys, wire
 from empycustom.model import values as model
-from empycustom.model.arrays import EMBEDDING, IN_BOX, PARENT_ID, ROTATION, UNIQUE_ID
+from empycustom.model.arrays import ABOUT_KEYPOINTS, EMBEDDING, IN_BOX, PARENT_ID, ROTATION, UNIQUE_ID
 from empycustom.model.carried import REGION, pack, unpack
 from empycustom.model.turns import UNTURNED, Turn, Unclear, turn_between, turned_box
 
@@ -96,7 +96,8 @@ def complete(found: Any, record: dict[str, Any], source: ObjectSource, lost: Any
         before, now = sizes
         packed = record[keys.PACKED]
         if turn is LOST:
-            found.pop(ROTATION, None)
+            for name in (ROTATION, *ABOUT_KEYPOINTS):
+                found.pop(name, None)
             packed = {name: packed[name] for name in (EMBEDDING,) if name in packed}
         elif turn is not None and REGION in packed and (any(turn) or before != now):
             found[keys.BOX] = _exactly(record, turn, sizes)

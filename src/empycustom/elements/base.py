@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 from empycustom.buffers.callback import Borrowed, Given
-from empycustom.carriers.protocol import Frame, Important
+from empycustom.carriers.protocol import Frame
 from empycustom.elements.failures import post_error, post_info, post_warning
 from empycustom.elements.frames import FrameFormat, FrameReader, IntervalGate
 from empycustom.elements.properties import Property
@@ -26,7 +26,7 @@ from empycustom.frames.formats import FORMATS
 from empycustom.gstreamer import PYGOBJECT_INTERFACE, PYGOBJECT_VERSION, Gst, GstBase
 from empycustom.library.callbacks import trace_this_thread
 from empycustom.library.explain import error_to_report
-from empycustom.model.values import name_frames
+from empycustom.model.values import Important, name_frames
 from empycustom.native import fastpath
 from empycustom.native.objects import (
     DebugCategory,

@@ -5,13 +5,14 @@ That one is what ``in_meta`` has: arrays of the object's own. NumPy is imported 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from empycustom.model.masks import MOST_PIXELS, decode_rle, polygon_mask
-from empycustom.model.schema import Array, Integer, Object, Problem, Reader, Schema, Unusual
-from empycustom.model.values import Box
+from empycustom.model.numbers import Numbers, as_array, is_empty, means_no_number
+from empycustom.model.schema import Object, Problem, Unusual
+from empycustom.model.values import Box, Important
 from empycustom.text import below
 
 if TYPE_CHECKING:
@@ -35,110 +36,8 @@ SPECIAL: Final = frozenset((*IN_BOX, *ABOUT_KEYPOINTS, UNIQUE_ID, PARENT_ID))  #
 
 _FAR = float(2**31 - 1)  # pixels, as boxes have them at most
 _NEAR = 0.01  # by which a mask that was stretched may leave the range of confidences
+_FEW = 5  # numbers of a mask that a message shows
 _LONGEST = 1 << 20  # numbers of an embedding; one that somebody mistyped must not take the memory of the machine
-
-
-def is_empty(value: Any) -> bool:
-    """Return whether a value says that there is none: None, or an empty list or array."""
-    has_length = isinstance(value, (list, tuple, dict, str)) or bool(getattr(value, "ndim", 0))
-    return value is None or (has_length and not len(value))
-
-
-class OptionalNumber(Integer):
-    """A number of an object; -1: it has none, and none any more."""
-
-    def read(self, value: Any) -> int | None:
-        """Return the number; None, which takes away what is there, of -1."""
-        return None if value == -1 else int(value)
-
-    def reader(self) -> Reader:
-        """Leave what takes away to the slower way."""
-        read = super().reader()
-
-        def read_number(value: Any) -> Any:
-            if value == -1:
-                raise Unusual
-            return read(value)
-
-        return read_number
-
-
-class Names(Array):
-    """A list of texts; an empty one takes away those that are there."""
-
-    def read(self, value: Any) -> Any:
-        """Return the texts; None, which takes away what is there, of none."""
-        return super().read(value) or None
-
-    def reader(self) -> Reader:
-        """Leave what takes away to the slower way."""
-        read = super().reader()
-
-        def read_names(value: Any) -> Any:
-            if not value:
-                raise Unusual
-            return read(value)
-
-        return read_names
-
-
-def means_no_number(value: Any) -> bool:
-    """Return whether a value says that an object has no number: None or -1."""
-    return value is None or (type(value) is int and value == -1)
-
-
-@dataclass(eq=False, repr=False)
-class Numbers(Schema):
-    """Numbers that are kept as an array, which ``make`` makes of what is accepted; it raises ValueError for what is not."""
-
-    make: Callable[[Any], Any]
-    expected_text: str
-    form: dict[str, Any]
-    """The JSON Schema of documents."""
-    kept: str = "NumPy array"
-    """What the value in in_meta is."""
-
-    def problem(self, value: Any) -> str:
-        """Return what is wrong with a value."""
-        try:
-            self.read(value)
-        except ValueError as error:
-            return str(error)
-        return ""
-
-    def read(self, value: Any) -> Any:
-        """Return the array; None, which takes away what is there, of an empty one."""
-        return None if is_empty(value) else self.make(value)
-
-    def reader(self) -> Reader:
-        """Return a function that makes the array; it leaves empty ones to the slower way."""
-
-        def read(value: Any) -> Any:
-            if is_empty(value):
-                raise Unusual
-            try:
-                return self.make(value)
-            except ValueError:
-                raise Unusual from None
-
-        return read
-
-    def json_schema(self, definitions: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - it has none
-        """Return the form in documents."""
-        return self.form
-
-
-def _array(value: Any, what: str) -> NumPyArray:
-    """Return numbers as an array, the same where it is one. Raises ValueError."""
-    import numpy as np
-
-    try:
-        made = np.asarray(value)
-    except Exception as error:  # noqa: BLE001 - rows of other lengths, a tensor on a GPU, whatever an object of a library does
-        raise ValueError(f"must be {what}; it cannot be made an array: {type(error).__name__}: {error}") from None
-    if made.dtype.kind not in "biuf":
-        raise ValueError(f"must be {what}, not of {made.dtype if made.dtype.kind != 'O' else 'other values'}")
-    return made
 
 
 # Key points.
@@ -154,7 +53,7 @@ def keypoints_of(value: Any) -> NumPyArray:
 
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
         value = [_point(point, index) for index, point in enumerate(value)]
-    given = _array(value, _POINTS)
+    given = as_array(value, _POINTS)
     if given.ndim == 1 and given.size % 3 == 0:
         given = given.reshape(-1, 3)
     if given.ndim != 2 or given.shape[1] not in (2, 3) or given.dtype.kind == "b":
@@ -197,7 +96,7 @@ def names_in(value: Any) -> list[str] | None:
 def pairs_of(value: Any) -> list[list[int]]:
     """Return the lines of a skeleton as a list of pairs of indices. Raises ValueError."""
     what = "a list of pairs [i, j] of indices of key points"
-    given = _array(value, what)
+    given = as_array(value, what)
     if given.size == 0:
         return []
     if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind not in "iu" or int(given.min()) < 0:
@@ -217,34 +116,94 @@ SKELETON_SCHEMA = Numbers(
 # Masks.
 
 
-_MASK = "an array (height, width) of 0 and 1 or of confidences, a polygon of three or more [x, y], or COCO's RLE"
+_MASK = (
+    "an array (height, width) of 0 and 1 or of confidences, a polygon of three or more [x, y], COCO's polygons "
+    "[[x1, y1, x2, y2, ...], ...], or COCO's RLE"
+)
+_CORNERS = "must have three or more [x, y] of finite numbers of pixels"
+Polygons = list[list[list[float]]]
+"""The mask of an object whose box is not known yet: its parts, each a list of corners [x, y] in pixels of the frame."""
 
 
 def mask_of(value: Any) -> Any:
-    """Return a mask as a new array (h, w): uint8 of 0 and 1, or float32 of confidences. A polygon is a list of pairs, still.
+    """Return a mask as a new array (h, w): uint8 of 0 and 1, or float32 of confidences. Polygons are :data:`Polygons`, still.
 
     Raises ValueError.
     """
     if isinstance(value, Mapping):
         return decode_rle(value)
+    if parts := _parts_of(value):
+        return [_corners(part) for part in parts]
     import numpy as np
 
-    given = _array(value, _MASK)
+    given = as_array(value, _MASK)
     if given.ndim != 2 or not given.size:
         raise ValueError(f"has the shape {given.shape}, and must be {_MASK}")
     if given.shape[1] == 2 and _is_polygon(value, given):
-        if len(given) < 3 or not np.isfinite(given).all() or np.abs(given).max() > _FAR:
-            raise ValueError("is a polygon, and must have three or more [x, y] of finite numbers of pixels")
-        return given.astype(float).tolist()
+        return [_corners(given)]
     if given.size > MOST_PIXELS:
         raise ValueError(f"has {given.size} pixels, and may have {MOST_PIXELS}")
     if given.dtype.kind != "f":
-        return (given != 0).astype(np.uint8)
+        return _covered(given)
     low, high = float(given.min()), float(given.max())
     if not (low >= -_NEAR and high <= 1 + _NEAR):
         numbers = "NaN" if low != low else f"from {low:g} to {high:g}"
         raise ValueError(f"has numbers that are {numbers}, and must have confidences from 0 to 1; of logits make those first")
     return np.clip(given, 0, 1).astype(np.float32)
+
+
+def _parts_of(value: Any) -> list[Any]:
+    """Return the polygons of a list of them, as COCO writes them (each a list of x and y in turn) or of pairs; [] for all else.
+
+    A list of rows of one length whose numbers are not above 1 is a mask.
+    """
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(part, (list, tuple)) for part in value):
+        return []
+    if not all(part and isinstance(part[0], (int, float, list, tuple)) for part in value) or type(value[0][0]) is bool:
+        return []
+    if isinstance(value[0][0], (list, tuple)):  # pairs
+        return list(value)
+    is_flat = all(len(part) % 2 == 0 and len(part) >= 6 for part in value)
+    is_ragged = len(set(map(len, value))) > 1
+    return (
+        list(value) if is_flat and (is_ragged or any(number > 1 for part in value for number in part if _is_real(number))) else []
+    )
+
+
+def _is_real(number: Any) -> bool:
+    return isinstance(number, (int, float))
+
+
+def _corners(part: Any) -> list[list[float]]:
+    """Return the corners of a polygon. Raises ValueError."""
+    import numpy as np
+
+    given = as_array(part, _MASK)
+    if given.ndim == 1 and given.size % 2 == 0:
+        given = given.reshape(-1, 2)
+    if given.ndim != 2 or given.shape[1] != 2:
+        raise ValueError(f"has a part of the shape {given.shape}, and must be {_MASK}")
+    if len(given) < 3 or given.dtype.kind == "b" or not np.isfinite(given).all() or np.abs(given).max() > _FAR:
+        raise ValueError(f"is a polygon, and {_CORNERS}")
+    return given.astype(float).tolist()  # type: ignore[no-any-return]
+
+
+def _covered(given: NumPyArray) -> NumPyArray:
+    """Return a mask of whole numbers as one of 0 and 1. Raises ValueError where they are others, which may be anything."""
+    import numpy as np
+
+    most = int(given.max())
+    is_right = int(given.min()) >= 0 and most <= 1
+    if not is_right and given.dtype == np.uint8 and most == 255:  # as pictures of masks are stored
+        is_right = bool(((given == 0) | (given == 255)).all())
+    if not is_right:
+        some = ", ".join(map(str, np.unique(given)[:_FEW].tolist()))
+        raise ValueError(
+            f"has the whole numbers {some}, and a mask of those has 0 and 1 (of uint8 also 0 and 255): of a map of classes make "
+            f"map == number; polygons are lists, {_MASK.partition('confidences, ')[2]}"
+        )
+    covered: NumPyArray = (given != 0).astype(np.uint8)
+    return covered
 
 
 def _is_polygon(value: Any, given: NumPyArray) -> bool:
@@ -278,7 +237,7 @@ def embedding_of(value: Any) -> NumPyArray:
     """Return an embedding as a new array (n,) of float32, or of float16 where it is given as that. Raises ValueError."""
     import numpy as np
 
-    given = _array(value, _VECTOR)
+    given = as_array(value, _VECTOR)
     if given.size != max(given.shape, default=0) or not given.size or given.dtype.kind == "b":
         raise ValueError(f"has the shape {given.shape}, and must be {_VECTOR}")
     if given.size > _LONGEST:
@@ -298,15 +257,29 @@ EMBEDDING_SCHEMA = Numbers(embedding_of, _VECTOR, {"type": "array", "items": {"t
 
 @dataclass(eq=False, repr=False)
 class ObjectWithArrays(Object):
-    """An object whose parts have to fit each other: names and lines to key points, a polygon to the box."""
+    """An object whose parts have to fit each other: names and lines to key points, a polygon to the box, a part to its whole."""
 
     def problems(self, value: Any, path: str) -> Iterator[Problem]:
         """Yield everything that is wrong."""
         wrong = list(super().problems(value, path))
         yield from wrong
-        if not wrong and KEYPOINTS in value:
-            parts = (key for key in (KEYPOINTS, *ABOUT_KEYPOINTS) if value.get(key) is not None)
-            yield from misfits({key: self.fields[key].schema.read(value[key]) for key in parts}, path)
+        if not wrong:
+            parts = (key for key in (KEYPOINTS, *ABOUT_KEYPOINTS) if not is_empty(value.get(key)))
+            read = {key: self.fields[key].schema.read(value[key]) for key in parts}
+            yield from misfits(read, path)
+            yield from self._astray({**read, **{key: value[key] for key in (UNIQUE_ID, PARENT_ID) if key in value}}, path)
+
+    def _astray(self, made: Mapping[str, Any], path: str) -> Iterator[Problem]:
+        """Yield what belongs to nothing; a change may be about the key points that the object has already."""
+        if self.fields[BOX].required and made.get(KEYPOINTS) is None:
+            for key in ABOUT_KEYPOINTS:
+                if made.get(key):
+                    yield Problem(below(path, key), f"is there, and {KEYPOINTS} are not; return both, or neither")
+        number = made.get(PARENT_ID)
+        if not means_no_number(number) and number == made.get(UNIQUE_ID):
+            yield Problem(
+                below(path, PARENT_ID), f"{number} is the {UNIQUE_ID} of the object itself; name the one it is a part of"
+            )
 
     def completed(self, made: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
         """Return an object that was read of a value, with what follows from its parts. Raises Unusual where they do not fit."""
@@ -315,6 +288,8 @@ class ObjectWithArrays(Object):
                 made[KEYPOINT_NAMES] = names
             if any(misfits(made, "")):
                 raise Unusual
+        if not SPECIAL.isdisjoint(made) and any(self._astray(made, "")):
+            raise Unusual
         if type(made.get(MASK)) is list and BOX in made:
             fill_polygon(made)
         return made
@@ -325,16 +300,34 @@ def misfits(found: Mapping[str, Any], path: str) -> Iterator[Problem]:
     if found.get(KEYPOINTS) is None:
         return
     count = len(found[KEYPOINTS])
+    there = "there is 1 key point" if count == 1 else f"there are {count} key points"
     names, lines = (found.get(key) or () for key in ABOUT_KEYPOINTS)
     if names and len(names) != count:
-        yield Problem(below(path, KEYPOINT_NAMES), f"has {len(names)} names, and there are {count} key points; name each of them")
+        yield Problem(
+            below(path, KEYPOINT_NAMES), f"has {len(names)} name{'s' * (len(names) > 1)}, and {there}; name each of them"
+        )
     if lines and max(map(max, lines)) >= count:
-        yield Problem(below(path, SKELETON), f"has the index {max(map(max, lines))}, and there are {count} key points, from 0 on")
+        yield Problem(below(path, SKELETON), f"has the index {max(map(max, lines))}, and {there}, from 0 on")
+
+
+COVERS_NOTHING: Final = Important(
+    "the mask of an object covers nothing: it is a polygon that lies outside of the object's rect_params; give its points in "
+    "pixels of the frame"
+)
+
+
+def covers_nothing(given: Any, mask: Any) -> bool:
+    """Return whether a mask is empty because the polygon that a library has given lies outside of the box."""
+    return mask is not None and type(mask) is not list and not mask.any() and type(mask_of(given)) is list
 
 
 def fill_polygon(found: dict[str, Any]) -> None:
-    """Let the mask of an object that is a polygon still be the part of it that is in its box."""
-    found[MASK] = polygon_mask(found[MASK], Box(*found[BOX].values()))
+    """Let the mask of an object that is polygons still be the part of them that is in its box."""
+    box = Box(*found[BOX].values())
+    mask = polygon_mask(found[MASK][0], box)
+    for part in found[MASK][1:]:
+        mask |= polygon_mask(part, box)
+    found[MASK] = mask
 
 
 def with_changes(found: Mapping[str, Any], change: Mapping[str, Any], warnings: list[str]) -> dict[str, Any]:
@@ -347,6 +340,8 @@ def with_changes(found: Mapping[str, Any], change: Mapping[str, Any], warnings: 
         return made
     if type(made.get(MASK)) is list:
         fill_polygon(made)
+        if not made[MASK].any():
+            warnings.append(COVERS_NOTHING)
     if made.get(KEYPOINTS) is None:
         made |= dict.fromkeys(ABOUT_KEYPOINTS)
     for problem in list(misfits(made, "")):

@@ -16,6 +16,7 @@ from empycustom.model.fields import BOX_DICT, LARGEST, NUMBER, PIXELS, Key
 from empycustom.model.keys import (
     BOX,
     BOX_IN_REGION,
+    CONFIDENCE,
     FRAME_NUM,
     FROM_FRAME,
     HEIGHT,
@@ -33,7 +34,7 @@ from empycustom.model.keys import (
 from empycustom.model.masks import decode_rle, encode_rle
 from empycustom.model.schema import ABSENT, ANYTHING, Array, Integer, Object, Schema, Text
 from empycustom.model.serialize import decode, encode
-from empycustom.model.turns import UNTURNED, Turn, turned_angle, turned_mask, turned_points
+from empycustom.model.turns import UNTURNED, Turn, turned_angle, turned_mask, turned_points, within_a_turn
 
 REGION: Final = "region"
 NUMBERS: Final = "numbers"
@@ -90,7 +91,7 @@ def unpack(
         found[EMBEDDING] = _numbers(packed[EMBEDDING]["data"], packed[EMBEDDING]["type"]).copy()
     if ROTATION in packed:
         angle, *size = packed[ROTATION]
-        found[ROTATION] = angle = turned_angle(angle, turn)
+        found[ROTATION] = angle = turned_angle(within_a_turn(angle), turn)
         size = size[::-1] if turn.swaps else size
         if size != [width, height] and not _is_uniform(size, (width, height)):
             _turn(found, angle, (width / (size[0] or 1), height / (size[1] or 1)))
@@ -122,7 +123,7 @@ def _turn(found: dict[str, Any], angle: float, factors: tuple[float, float]) -> 
     """
     across, down = factors
     x, y = cos(angle) * across, sin(angle) * down
-    found[ROTATION] = angle + _difference(atan2(y, x), angle)
+    found[ROTATION] = within_a_turn(angle + _difference(atan2(y, x), angle))
     if BOX not in found:
         return
     left, top, width, height = found[BOX].values()
@@ -145,8 +146,8 @@ def scaled_object(found: Mapping[str, Any], factors: tuple[float, float]) -> dic
         made[BOX] = dict(zip(BOX_DICT.fields, (left * across, top * down, width * across, height * down), strict=True))
     if made.get(KEYPOINTS) is not None:
         made[KEYPOINTS] = (made[KEYPOINTS] * (across, down, 1)).astype("float32")
-    if type(made.get(MASK)) is list:  # a polygon, still
-        made[MASK] = [[x * across, y * down] for x, y in made[MASK]]
+    if type(made.get(MASK)) is list:  # polygons, still
+        made[MASK] = [[[x * across, y * down] for x, y in part] for part in made[MASK]]
     if ROTATION in made and across != down:
         _turn(made, made[ROTATION], factors)
     return made
@@ -162,7 +163,7 @@ def moved_with_box(change: dict[str, Any], before: Any, now: Any) -> dict[str, A
     if change.get(KEYPOINTS) is not None:
         made[KEYPOINTS] = ((change[KEYPOINTS] - (left, top, 0)) * (across, down, 1) + (x, y, 0)).astype("float32")
     if type(change.get(MASK)) is list:
-        made[MASK] = [[(point[0] - left) * across + x, (point[1] - top) * down + y] for point in change[MASK]]
+        made[MASK] = [[[(point[0] - left) * across + x, (point[1] - top) * down + y] for point in part] for part in change[MASK]]
     return made
 
 
@@ -266,6 +267,7 @@ _OF_OBJECT = {
     for name, its in OBJECT_DICT.fields.items()
     if name != LABEL and name not in IN_BOX
 }
+_OF_OBJECT[CONFIDENCE] = replace(_OF_OBJECT[CONFIDENCE], schema=NUMBER)  # elements upstream may deliver any
 RECORD_DICT = Object(
     {
         RECORD_KEY: Key(Text(), "what ties the entry to its object", required=True),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from empycustom.model.results import Result, is_padded, not_finite, too_short
+from empycustom.model.results import Result, is_padded, too_short
 
 _NOT_FINITE = re.compile(r"(?<![\w'\"])(nan|NaN|-?inf|-?Infinity)\b")
 
@@ -17,7 +18,7 @@ def doubts(returned: Any, result: Result, objects: Sequence[Mapping[str, Any]]) 
     yield from result.ignored
     if isinstance(returned, str) and returned.strip():
         yield from _about_text(returned, result)
-    elif places := list(not_finite(returned, "")):
+    elif places := list(_not_finite(returned, "")):
         yield f"{', '.join(places)}: NaN and infinities are not JSON and become null."
     entries = result.returned
     if isinstance(entries, list) and len(entries) < len(objects) and not is_padded(entries, len(objects)):
@@ -33,3 +34,17 @@ def _about_text(returned: str, result: Result) -> Iterator[str]:
         yield "It is text in Python's notation, as str(list) writes it: it is accepted, but return the list itself instead."
     if _NOT_FINITE.search(returned) and "null" in result.text:
         yield "It contains NaN or an infinity: these are not JSON and become null."
+
+
+def _not_finite(value: Any, path: str) -> Iterator[str]:
+    """Yield the places of floats in a Python value that are not finite."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path.lstrip(".") or "the value"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _not_finite(item, f"{path}.{key}")
+    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        for index, item in enumerate(value):
+            yield from _not_finite(item, f"{path}[{index}]")

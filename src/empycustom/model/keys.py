@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from empycustom.errors import OutputError
 from empycustom.model import arrays
 from empycustom.model.arrays import BOX as BOX
-from empycustom.model.arrays import ObjectWithArrays, is_empty
+from empycustom.model.arrays import ObjectWithArrays
 from empycustom.model.fields import (
     BOX_DICT as BOX_DICT,
 )
 from empycustom.model.fields import (
     INT,
+    LARGEST,
     NUMBER,
     PIXELS,
     SEGMENTATION_DICT,
@@ -28,6 +29,7 @@ from empycustom.model.fields import (
 from empycustom.model.fields import (
     Key as Key,
 )
+from empycustom.model.numbers import Angle, Confidence, Names, OptionalNumber, is_empty, means_no_number
 from empycustom.model.schema import (
     ABSENT,
     ANYTHING,
@@ -42,6 +44,7 @@ from empycustom.model.schema import (
     Unusual,
     json_schema,
 )
+from empycustom.model.turns import FULL_TURN
 from empycustom.model.values import UNKNOWN_CLASS, UNTRACKED, is_nothing
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1  # of documents and of the JSON on buffers; it stays the same as long as keys are only added
 LARGEST_FRAME_NUM = 2**63 - 1  # the next ones still fit into the 64 bits that a buffer has for it
 _UINT64 = Integer(-1, 2**64 - 1)  # -1: none
-_OWN_NUMBER = arrays.OptionalNumber(-1, LARGEST_FRAME_NUM)
+_OWN_NUMBER = OptionalNumber(-1, LARGEST_FRAME_NUM)
 
 
 # Keys that are looked up elsewhere; all others are known here alone.
@@ -157,7 +160,7 @@ OBJECT_DICT = ObjectWithArrays(
     {
         CLASS_ID: found(INT, "number of the class; -1: unknown", default=UNKNOWN_CLASS),
         TRACK_ID: found(_UINT64, "number that a tracker gave to the object; -1: not tracked", default=UNTRACKED),
-        CONFIDENCE: found(NUMBER, "confidence of the detection, from 0 to 1", default=1.0),
+        CONFIDENCE: found(Confidence(-LARGEST, LARGEST), "confidence of the detection, from 0 to 1", default=1.0),
         LABEL: _name("name of the class"),
         BOX: found(BOX_DICT, "the box, in pixels of the frame", required=True),
         TEXT: found(TEXT_DICT, "text that an overlay writes beside the object", default={}, blank=is_nothing),
@@ -166,7 +169,7 @@ OBJECT_DICT = ObjectWithArrays(
         TRACKER_CONFIDENCE: _of_deepstream(NUMBER, "confidence of the tracker, from 0 to 1"),
         ATTRIBUTES: _of_library(Attributes(), "attributes of the object from libraries upstream", blank=is_nothing),
         arrays.ROTATION: _special(
-            NUMBER,
+            Angle(-FULL_TURN, FULL_TURN),
             "how far the box is turned about its centre, clockwise on the screen; `rect_params` is the box before it is turned",
             unit="radians",
         ),
@@ -176,7 +179,7 @@ OBJECT_DICT = ObjectWithArrays(
             unit="pixels",
             blank=is_empty,
         ),
-        arrays.KEYPOINT_NAMES: _special(arrays.Names(Text()), "the names of the key points", blank=is_empty),
+        arrays.KEYPOINT_NAMES: _special(Names(Text()), "the names of the key points", blank=is_empty),
         arrays.SKELETON: _special(
             arrays.SKELETON_SCHEMA, "the lines between key points, as pairs of their indices", blank=is_empty
         ),
@@ -189,8 +192,8 @@ OBJECT_DICT = ObjectWithArrays(
         arrays.EMBEDDING: _special(
             arrays.EMBEDDING_SCHEMA, "what the object looks like to a model: an array (n,) of float32 or float16", blank=is_empty
         ),
-        arrays.UNIQUE_ID: _special(_OWN_NUMBER, "number of the object on its frame", blank=arrays.means_no_number),
-        arrays.PARENT_ID: _special(_OWN_NUMBER, "`unique_id` of the object that it is a part of", blank=arrays.means_no_number),
+        arrays.UNIQUE_ID: _special(_OWN_NUMBER, "number of the object on its frame", blank=means_no_number),
+        arrays.PARENT_ID: _special(_OWN_NUMBER, "`unique_id` of the object that it is a part of", blank=means_no_number),
     },
     name="ObjectMeta",
     description="An object that was found in a frame.",

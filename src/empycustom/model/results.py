@@ -11,8 +11,7 @@ texts, and a library may go on to change what it returned.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from empycustom.errors import OutputError
@@ -33,7 +32,15 @@ from empycustom.model.keys import (
     changed_object,
     new_object,
 )
-from empycustom.model.returned import objects_of, plain_object, read_removed, with_own_arrays, without_arrays
+from empycustom.model.returned import (
+    check_numbers,
+    empty_masks,
+    objects_of,
+    plain_object,
+    read_removed,
+    with_own_arrays,
+    without_arrays,
+)
 from empycustom.model.schema import ANYTHING, Array
 from empycustom.model.serialize import assemble, decode, encode, has_numbers, parse, plain, shown
 from empycustom.model.values import NOTHING
@@ -51,10 +58,11 @@ class FrameResult:
 
     ``attributes`` are the frame's own, ``objects`` those of its objects, one entry for each object of in_meta: JSON (bytes), or
     NOTHING. ``new_objects`` are complete. ``changed`` has what becomes different of objects, by their indices; ``removed`` the
-    indices of others.
+    indices of others. ``doubts`` are sentences about new objects that may be meant otherwise.
     """
 
     attributes: Any = NOTHING
+    doubts: Sequence[str] = ()
     new_objects: Sequence[model.Object] = ()
     changed: Mapping[int, dict[str, Any]] = {}
     removed: Collection[int] = ()
@@ -81,7 +89,7 @@ class Result:
     """The result about a buffer: ``attributes`` of the batch, the results of its frames.
 
     ``returned`` is all of it, as a list or a dict with JSON (bytes) in it, None: nothing. ``ignored`` are sentences about what
-    belongs to nothing. ``image`` is a list with the new frame that ``process`` made, and nothing else, so that
+    belongs to nothing or covers nothing. ``image`` is a list with the new frame that ``process`` made, and nothing else, so that
     the references to it can be counted. ``from_frame`` is the number of the frame that it is about, None: the one that has it.
     ``dropped`` is why the frame is to be dropped, None: it goes on.
     """
@@ -236,11 +244,13 @@ def _read_frames(value: Any, result: Result) -> Any:
             _read_frame(entry, f"frame[{n}]", frame, is_there=n < count)
             for n, (entry, frame) in enumerate(zip(value, frames, strict=False))
         ]
+        result.ignored = tuple(dict.fromkeys(doubt for frame in result.frames for doubt in frame.doubts))
     else:
         raise OutputError(OUT_BATCH_DICT.fields[FRAMES].schema.wrong(value), path=FRAMES)
     count = 1 if isinstance(value, dict) else len(value)
     if count > len(result.frames):
-        result.ignored = (f"{count} frames were described, but the buffer has {len(result.frames)}; the rest was ignored",)
+        what = f"{count} frames were described, but the buffer has {len(result.frames)}; the rest was ignored"
+        result.ignored = (*result.ignored, what)
     return returned
 
 
@@ -284,11 +294,15 @@ def _read_frame(entry: Any, path: str, frame: FrameResult, *, is_there: bool) ->
     if entries := returned.get(OBJECTS):
         _distribute(entries, frame)
     if found := returned.get(NEW_OBJECTS):
-        frame.new_objects = [new_object(item, f"{path}.{NEW_OBJECTS}[{index}]") for index, item in enumerate(found)]
+        at = f"{path}.{NEW_OBJECTS}"
+        frame.new_objects = [new_object(item, f"{at}[{index}]") for index, item in enumerate(found)]
+        check_numbers(frame.new_objects, at)
+        frame.doubts = empty_masks(found, frame.new_objects)
         returned[NEW_OBJECTS] = with_own_arrays(found, frame.new_objects)
     if changes := returned.get(CHANGED_OBJECTS):
         at = f"{path}.{CHANGED_OBJECTS}"
         changed = [changed_object(entry, f"{at}[{index}]") for index, entry in enumerate(changes)]
+        frame.doubts = (*frame.doubts, *empty_masks(changes, changed))
         returned[CHANGED_OBJECTS] = with_own_arrays(changes, changed)
         if is_there:
             _take_changes(changed, at, frame)
@@ -383,17 +397,3 @@ def too_short(entries: int, objects: int, first_label: str) -> str:
 def _got(value: Any) -> str:
     hint = " (process_ip returns the meta alone; process returns the pair of buffer and meta)" if isinstance(value, tuple) else ""
     return f"{type(value).__name__} {shown(value)}{hint}"
-
-
-def not_finite(value: Any, path: str) -> Iterator[str]:
-    """Yield the places of floats in a Python value that are not finite."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
-        yield path.lstrip(".") or "the value"
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from not_finite(item, f"{path}.{key}")
-    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        for index, item in enumerate(value):
-            yield from not_finite(item, f"{path}[{index}]")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from empycustom.errors import OutputError
-from empycustom.model.arrays import ARRAYS, EMBEDDING, KEYPOINTS, MASK
+from empycustom.model.arrays import ARRAYS, COVERS_NOTHING, EMBEDDING, KEYPOINTS, MASK, UNIQUE_ID, covers_nothing
 from empycustom.model.carried import as_json
 from empycustom.model.keys import CHANGED_OBJECTS, NEW_OBJECTS, REMOVED_OBJECTS
 from empycustom.model.schema import Integer
@@ -67,6 +67,24 @@ def read_removed(entries: list[Any], path: str, count: int, changed: Collection[
             raise OutputError(what, path=at)
         removed.append(number)
     return removed
+
+
+def check_numbers(found: Sequence[Mapping[str, Any]], path: str) -> None:
+    """Raise OutputError where two new objects have the same number, by which others name them."""
+    seen: dict[int, int] = {}
+    for index, its in enumerate(found):
+        number = its.get(UNIQUE_ID)
+        if number is not None and seen.setdefault(number, index) != index:
+            what = f"{number} is that of {NEW_OBJECTS}[{seen[number]}] already; each object of a frame has a number of its own"
+            raise OutputError(what, path=f"{path}[{index}].{UNIQUE_ID}")
+
+
+def empty_masks(returned: Sequence[Any], read: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    """Return a sentence where a mask covers nothing, because its polygon lies outside of the box of its new object."""
+    for entry, its in zip(returned, read, strict=True):
+        if MASK in its and covers_nothing(entry[MASK], its[MASK]):
+            return (COVERS_NOTHING,)
+    return ()
 
 
 def objects_of(count: int) -> str:

@@ -148,10 +148,9 @@ class Number(Schema):
     def problem(self, value: Any) -> str:
         if not is_number(value) or (float not in self._kinds and value != int(value)):
             quoted = isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value)
-            advice = (
-                f"write {value} without quotation marks" if quoted else "NaN and infinity are null, too" if value is None else ""
-            )
-            return self.wrong(value, advice)
+            if value is None:  # what was not finite has become null
+                return f"NaN, an infinity or null is there, and it must be {self.expected}"
+            return self.wrong(value, f"write {value} without quotation marks" if quoted else "")
         low, high = self.minimum, self.maximum
         return self.wrong(value) if (low is not None and value < low) or (high is not None and value > high) else ""
 

@@ -7,6 +7,7 @@ were, this finds nothing, either.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import product
 from typing import Any, Final, NamedTuple
@@ -28,6 +29,7 @@ class Turn(NamedTuple):
 
 UNTURNED: Final = Turn()
 _TURNS: Final = [Turn(*each) for each in product((False, True), repeat=3)][1:]
+FULL_TURN: Final = 6.2832  # radians, and what a number of 32 bits adds to it
 _NEAR: Final = 1.5  # pixels: boxes are whole ones, and GStreamer's own turns are one pixel off
 
 
@@ -88,6 +90,11 @@ def turned_mask(mask: Any, turn: Turn) -> Any:
     """Return a mask (height, width)."""
     made = mask.T if turn.swaps else mask
     return made[:: -1 if turn.mirrors_y else 1, :: -1 if turn.mirrors_x else 1].copy()
+
+
+def within_a_turn(angle: float) -> float:
+    """Return an angle, of which elements upstream may write any, as an object may have it: without full turns."""
+    return angle if abs(angle) <= FULL_TURN else math.remainder(angle, math.tau)
 
 
 def turned_angle(angle: float, turn: Turn) -> float:

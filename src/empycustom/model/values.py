@@ -70,6 +70,12 @@ class Detection(NamedTuple):
     tracker_confidence: float | None = None
 
 
+class Important(str):
+    """A warning that goes to the bus, once, rather than to the log alone: the user has to install or correct something."""
+
+    __slots__ = ()
+
+
 def timestamp(seconds: float) -> str:
     """Return the local time of ``seconds`` since the epoch, to milliseconds, with a zone: ``2020-05-13T12:18:47.323-0600``."""
     return timestamp_of_ms(round(seconds * 1000))

@@ -24,7 +24,7 @@ from empycustom.errors import LibraryError
 from empycustom.library.explain import kind_of
 from empycustom.model.arrays import ARRAYS
 from empycustom.model.results import FrameResult, Result
-from empycustom.model.values import NOTHING
+from empycustom.model.values import NOTHING, Important
 
 _LONGEST = 1 << 15  # bytes of a message in the socket, which holds 212,992 in all
 _INTS = [Struct(f"={count}i") for count in range(5)]  # files, as they go with a message
@@ -157,7 +157,8 @@ def pack_result(result: Result | None) -> Packed | None:
         )
         for each in result.frames
     ]
-    return result.plain, _or_none(result.attributes), [*result.ignored], result.dropped, frames
+    ignored = [(str(each), type(each) is Important) for each in result.ignored]
+    return result.plain, _or_none(result.attributes), ignored, result.dropped, frames
 
 
 def unpack_result(packed: Packed | None) -> Result | None:
@@ -166,7 +167,8 @@ def unpack_result(packed: Packed | None) -> Result | None:
         return None
     returned, attributes, ignored, dropped, frames = packed
     result = Result([], returned)
-    result.attributes, result.ignored, result.dropped = _or_nothing(attributes), ignored, dropped
+    result.attributes, result.dropped = _or_nothing(attributes), dropped
+    result.ignored = [Important(each) if is_important else each for each, is_important in ignored]
     for own, objects, found, changed, removed in frames:
         frame = FrameResult(0)
         frame.attributes, frame.objects = _or_nothing(own), [*map(_or_nothing, objects)]
