@@ -149,7 +149,7 @@ def cores(folder: Path, jobs: int, rounds: int, scale: float) -> dict[str, float
 
 
 def decode(folder: Path, jobs: int, rounds: int, scale: float) -> dict[str, float]:
-    """A library that does nothing, and plain decoders."""
+    """Compare a library that does nothing with plain decoders."""
     # As much to decode as a camera makes: 4 Mbit/s, and all of the picture moves.
     encoder, pattern = "x264enc bitrate=4000 speed-preset=veryfast", "zone-plate kx2=20 ky2=20 kt=1"
     make(folder / "h264" / "00000.mkv", max(4, round(1800 * scale)), "format=I420,width=1280,height=720", encoder, pattern)
@@ -188,7 +188,7 @@ def tiny(folder: Path, jobs: int, _rounds: int, scale: float) -> dict[str, float
 
 
 def rows(folder: Path, _jobs: int, _rounds: int, scale: float) -> dict[str, float]:
-    """A million rows of one video."""
+    """Write a million rows of one video."""
     frames = round(10_000 * scale)
     make(folder / "rows" / "00000.mkv", frames, "width=64,height=48", "jpegenc")
     ran = play(folder, "rows", "objects", 1)

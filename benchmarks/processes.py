@@ -65,7 +65,7 @@ def _speed(workload: Workload, element: str, frames: int) -> tuple[float, float]
 
 
 def _transport(workload: Workload, frames: int) -> dict[str, float]:
-    """A library that reads 64x64 pixels: what is added to the call, at full speed, one frame under way at a time."""
+    """Measure a library that reads 64x64 pixels: what is added to the call, at full speed, one frame under way at a time."""
     copy = _copy_us(workload)
     thread, _ = _added_us(workload, frames, "workers=0", "")
     ours, shared = _added_us(workload, frames, "workers=1", "")
@@ -132,7 +132,7 @@ def _added_us(workload: Workload, frames: int, workers: str, before: str) -> tup
 
 
 def _live(workload: Workload, frames: int) -> dict[str, float]:
-    """A live source of 30 frames a second, a call of 100 ms, pace=latest: beside ``identity`` in the element's place."""
+    """Measure a live source of 30 frames a second, a call of 100 ms, pace=latest: beside ``identity`` in the element's place."""
     options = _options({"rounds": _rounds(SLOW_CALL_MS)})
     element = f'empycustom name=measured in-place=true workers=1 pace=latest custom-lib="{LIBRARIES / "busy.py"}" {options}'
     none, latest = _live_round(workload, frames, "identity name=measured"), _live_round(workload, frames, element)

@@ -57,7 +57,7 @@ class Nowhere(Destination):
 
 
 def _cost(workload: Workload, frames: int) -> dict[str, float]:
-    """A publisher that nothing has to be started for, beside aimeta, which writes the same document to /dev/null."""
+    """Measure a publisher that nothing has to be started for, beside aimeta, which writes the same document to /dev/null."""
     DESTINATIONS["nowhere"] = f"{__name__}:Nowhere"
     with TemporaryDirectory() as folder:
         spool = f"spool={folder}"

@@ -128,7 +128,7 @@ def search(picture, scale, min_confidence):
 
 
 def tight(box):
-    """The detector's window has a margin around the person; take it off."""
+    """Take the margin off that the detector's window has around the person."""
     left, top, width, height = box
     return np.array([left + 0.15 * width, top + 0.07 * height, 0.7 * width, 0.86 * height])
 
@@ -154,13 +154,13 @@ def shared_area(a, b):
 
 
 def union_share(a, b):
-    """Intersection over union."""
+    """Return the intersection over the union of two boxes."""
     shared = shared_area(a, b)
     return shared / (a[2] * a[3] + b[2] * b[3] - shared)
 
 
 def smaller_share(a, b):
-    """How much of the smaller box lies in the other."""
+    """Return how much of the smaller box lies in the other."""
     return shared_area(a, b) / min(a[2] * a[3], b[2] * b[3])
 
 

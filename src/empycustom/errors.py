@@ -23,7 +23,7 @@ class EmPyCustomError(Exception):
 
     @property
     def reported(self) -> str:
-        """Return the message for where ``details`` are shown below it: on the bus, and on the console."""
+        """The message for where ``details`` are shown below it: on the bus, and on the console."""
         return str(self)
 
 
@@ -100,7 +100,7 @@ class TracebackError(LibraryError):
 
     @property
     def reported(self) -> str:
-        """Return the message for where ``details`` are shown below it, and say so."""
+        """The message for where ``details`` are shown below it, with a note that they are."""
         return f"{self}{BELOW}" if self.details else str(self)
 
 

@@ -378,11 +378,17 @@ class InPlaceLibrary(Protocol):
     """A library for ``in-place=true``. It may have ``start(options)`` and ``stop(options)`` besides."""
 
     def process_ip(self, io_buffer: Buffer, in_meta: InMeta, options: Options) -> OutMeta:
-        """Process a frame in place, and return its result. Changed pixels go downstream."""
+        """Process the frame in ``io_buffer``, whose changed pixels go downstream, and return its result.
+
+        ``in_meta`` is what is known of the frame, ``options`` is what the user has set.
+        """
 
 
 class Library(Protocol):
     """A library for ``in-place=false``. It may have ``start``, ``stop`` and ``output_caps(caps, options)`` besides."""
 
     def process(self, in_buffer: Buffer, in_meta: InMeta, options: Options) -> tuple[NewFrame, OutMeta]:
-        """Make a new frame of a frame, and return it with the result; None in its place drops the frame."""
+        """Make a new frame of the one in ``in_buffer``, and return it with the result; None in its place drops the frame.
+
+        ``in_meta`` is what is known of the frame, ``options`` is what the user has set.
+        """

@@ -20,7 +20,7 @@ from empycustom.errors import (
     PropertyError,
     SourceError,
 )
-from empycustom.frames.frame import RESULT_CLOSED
+from empycustom.frames.views import RESULT_CLOSED
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 

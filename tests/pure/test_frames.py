@@ -10,7 +10,8 @@ from memory_frames import Block, rect
 
 from empycustom.errors import FrameError
 from empycustom.frames.formats import FORMATS
-from empycustom.frames.frame import FrameView, MappedFrame
+from empycustom.frames.frame import MappedFrame
+from empycustom.frames.views import FrameView
 
 
 @pytest.mark.parametrize("video_format", ["I420", "NV12", "NV16", "Y42B", "Y444", "P016_LE", "A420"])

@@ -12,7 +12,7 @@ from memory_frames import Block, rect
 from PIL import Image
 
 from empycustom.errors import FrameClosedError, FrameError
-from empycustom.frames.frame import ClosedFrameView, FrameView
+from empycustom.frames.views import ClosedFrameView, FrameView
 
 
 def closed(make=lambda frame: frame.pixels):

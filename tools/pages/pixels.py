@@ -17,7 +17,7 @@ COLOURS = ("rgb", "bgr", "rgba")
 
 
 def made() -> dict[str, str]:
-    """The page, with a new table in it; nothing where there is no page."""
+    """Return the page, with a new table in it; nothing where there is no page."""
     if not PAGE.exists():
         return {}
     before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
@@ -27,7 +27,7 @@ def made() -> dict[str, str]:
 
 
 def rows() -> Iterator[list[str]]:
-    """The formats, one a row."""
+    """Yield the formats, one a row."""
     for name, known in FORMATS.items():
         planes = ", ".join(map(_plane, known.planes))
         kind = np.dtype(known.planes[0].dtype)

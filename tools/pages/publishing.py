@@ -16,7 +16,7 @@ BEGIN = "<!-- Made by tools/pages/publishing.py from the settings; not to be edi
 
 
 def made() -> dict[str, str]:
-    """The page, with new tables at its end; nothing where there is no page."""
+    """Return the page, with new tables at its end; nothing where there is no page."""
     if not PAGE.exists():
         return {}
     before, begin, _ = PAGE.read_text(encoding="utf-8").partition(BEGIN)

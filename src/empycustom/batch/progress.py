@@ -36,7 +36,7 @@ class Display:
 
     @property
     def stderr(self) -> int | None:
-        """Where processes are to print."""
+        """The place where processes are to print."""
         return self._bars.stderr if self._bars else None
 
     def begun(self, left: int, done: int) -> None:

@@ -58,7 +58,7 @@ class Lines:
 
     @property
     def columns(self) -> dict[str, dict[str, str]]:
-        """None: lines have no columns."""
+        """None, because lines have no columns."""
         return {}
 
     def add(self, text: str, _document: dict[str, Any]) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from empycustom.buffers.nvmm import NvmmFrame
 from empycustom.errors import FrameClosedError, FrameError, NativeError
 from empycustom.frames.formats import Layout, PlaneLayout, layout_of, planes_of
-from empycustom.frames.frame import TYPES, ArrayFrame, FrameView, MappedFrame
+from empycustom.frames.frame import ArrayFrame, MappedFrame
+from empycustom.frames.views import TYPES, FrameView
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native.memory import SOLE_OWNER, ArrayExporter, BufferMap, is_writable, refcount
 from empycustom.native.metas import video_layout

@@ -54,7 +54,7 @@ class Hailo:
 
     @property
     def takes_new(self) -> bool:
-        """Whether new objects on a buffer with a ROI become detections."""
+        """True if new objects on a buffer with a ROI become detections."""
         return load()[0] is not None
 
     def decode(self, metas: Sequence[int], size: Size, objects: list[Any], handles: list[Handle], warnings: list[str]) -> None:

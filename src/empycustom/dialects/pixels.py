@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from empycustom.frames.formats import FORMATS, Layout, PlaneLayout
-from empycustom.frames.frame import Span
+from empycustom.frames.views import Span
 
 _BYTES = FORMATS["GRAY8"].planes[0]
 

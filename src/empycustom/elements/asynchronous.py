@@ -155,7 +155,7 @@ class Asynchronous(Generic[_Job]):
 
     @property
     def under_way(self) -> int:
-        """How many frames have come, and have not left yet. Any thread may ask."""
+        """The number of frames that have come, and have not left yet. Any thread may ask."""
         return max(0, self._entered - self._left)
 
     def wait_for_room(self, limit: int) -> bool:

@@ -21,16 +21,33 @@ _own = threading.local()  # a reader of its own for each thread, with what was f
 def document(frame: Any, where: Any = None) -> dict[str, Any]:
     """Return the document that aimeta makes of the frame in a buffer, as a dict: what is known, and what libraries attached.
 
-    ``frame`` is the ``Gst.Sample`` that an appsink gives, or a ``Gst.Buffer``; then ``where`` is the ``Gst.Pad`` where it was
-    seen, or its ``Gst.Caps``. Everything is read from the buffer itself, whether or not there is an aimeta in the pipeline, so
-    it belongs to this frame also where others were dropped::
+    Everything is read from the buffer itself, whether or not there is an aimeta in the pipeline, so it belongs to this frame
+    also where others were dropped::
 
         sample = appsink.emit("pull-sample")
         objects = empycustom.document(sample)["frame"][0]["object"]
 
     ``frame_num`` is -1, and ``timestamp`` the time of the call, where no empycustom or aimeta upstream has numbered the buffer.
-    ``stream_time`` needs a sample or a pad, ``source`` a pad. Raises FrameError where caps are missing, MetadataError where the
-    metadata cannot be read.
+    ``stream_time`` needs a sample or a pad, ``source`` a pad. Any thread may call it.
+
+    Parameters
+    ----------
+    frame : Gst.Sample or Gst.Buffer
+        The frame: the sample that an appsink gives, or a buffer.
+    where : Gst.Pad or Gst.Caps, optional
+        The pad where a buffer was seen, or its caps; a sample needs none.
+
+    Returns
+    -------
+    dict
+        The document, with the keys that :doc:`metadata` lists. It is a copy, and stays valid.
+
+    Raises
+    ------
+    FrameError
+        ``frame`` is neither, or its caps are missing or not those of raw video.
+    MetadataError
+        The metadata on the buffer cannot be read.
     """
     buffer, caps, segment, pad = _seen(frame, where)
     reader = _reader()
@@ -81,35 +98,35 @@ def _format_of(caps: Any) -> FrameFormat:
 
 
 class DocumentResult:
-    """The result of one frame as a document: a dict that stays."""
+    """The result of one frame as a document: a dict that stays valid. Nothing in it is a view of the frame."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
 
     @property
     def frame(self) -> dict[str, Any]:
-        """The frame in the document: ``document["frame"][0]``."""
+        """The frame in the document, a dict: ``document["frame"][0]``."""
         frame: dict[str, Any] = self.document["frame"][0]
         return frame
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """The objects on the frame, also those that libraries found, with what libraries attached to them in ``emcustom``."""
+        """The objects on the frame as dicts, those that libraries found too, with attributes from libraries in ``emcustom``."""
         objects: list[dict[str, Any]] = self.frame["object"]
         return objects
 
     @property
     def attributes(self) -> Any:
-        """What libraries attached to the frame; None: nothing."""
+        """The attributes that libraries attached to the frame, any JSON; None: nothing."""
         return self.frame.get("emcustom")
 
     @property
     def frame_num(self) -> int:
-        """The number of the frame, from 0."""
+        """The number of the frame in its stream, from 0."""
         return int(self.frame["frame_num"])
 
     @property
     def time_s(self) -> float | None:
-        """Where in its video the frame is, in seconds; None: not known."""
+        """The time of the frame in its video in seconds, from 0; None: not known."""
         time: int = self.frame["stream_time"]
         return None if time < 0 else time / Gst.SECOND

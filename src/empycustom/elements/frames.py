@@ -239,7 +239,7 @@ class Messages:
 
     @property
     def texts(self) -> list[bytes]:
-        """Each message as JSON in UTF-8; a text that is not a JSON object or array is a JSON string."""
+        """All messages, each as JSON in UTF-8; a text that is not a JSON object or array is a JSON string."""
         made = self._texts
         if made is None:
             made = self._texts = [*map(assemble, self.values())]

@@ -46,7 +46,7 @@ class Newest:
 
     @property
     def is_busy(self) -> bool:
-        """Frames are under way."""
+        """True while frames are under way."""
         return bool(self._jobs)
 
     def look(self, collect: Callable[[Job], Result | None]) -> int:

@@ -174,7 +174,10 @@ class NewFrames:
         (offer_frames if self._pooled else offer_no_memory)(query, caps)
 
     def _wants_pool(self) -> bool:
-        """Buffers of the library's own need none. Arrays become buffers without a copy, unless downstream has better memory."""
+        """Return whether a pool is of use.
+
+        Buffers of the library's own need none. Arrays become buffers without a copy, unless downstream has better memory.
+        """
         if self.target.memory != "CPU" or self._made == {Gst.Buffer}:
             return False
         return self._offered or self._copied

@@ -46,7 +46,7 @@ class CallTimes:
 
     @property
     def calls(self) -> int:
-        """The number of calls."""
+        """The number of calls so far."""
         return sum(self._counts.copy().values())
 
     def copy(self) -> CallTimes:
@@ -65,7 +65,7 @@ class CallTimes:
 
     @property
     def mean_ns(self) -> int:
-        """The mean, 0 without calls."""
+        """The mean of the calls; 0 without calls."""
         calls = self.calls
         return self.total_ns // calls if calls else 0
 

@@ -40,7 +40,7 @@ class Property:
 
     @property
     def flags(self) -> int:
-        """GObject's flags, with GStreamer's of when the property may change."""
+        """The flags of GObject, with GStreamer's of when the property may change."""
         if not self.writable:
             return int(GObject.ParamFlags.READABLE)
         mutable = Gst.PARAM_MUTABLE_PLAYING if self.live else Gst.PARAM_MUTABLE_READY

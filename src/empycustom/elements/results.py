@@ -50,7 +50,7 @@ class LibraryTransform(VideoTransform):
 
     @property
     def under_way(self) -> int:
-        """How many frames are on their way to workers and back."""
+        """The number of frames that are on their way to workers and back."""
         workers = self.workers
         return workers.under_way if workers else 0
 

@@ -23,7 +23,8 @@ import numpy as np
 
 from empycustom.errors import FrameClosedError, FrameError, FrameExportError
 from empycustom.frames.formats import Layout
-from empycustom.frames.frame import TYPES, MappedFrame, Pixels
+from empycustom.frames.frame import MappedFrame
+from empycustom.frames.views import TYPES, Pixels
 
 # DLPack's numbers of kinds of memory, their names, and the kinds as which each may be exported: first the one that most consumers
 # know. PyTorch knows the CPU's and the GPU's.
@@ -81,7 +82,7 @@ class DeviceSpan:
 
     @property
     def offered(self) -> tuple[int, int]:
-        """Return the device as which it is exported by default: pinned memory as the CPU's."""
+        """The device as which it is exported by default: pinned memory as the CPU's."""
         return _offered(self.device)
 
     def export(self, tensor: Tensor, stream: Any, wanted: tuple[int, int] | None, *, versioned: bool) -> object:
@@ -166,7 +167,7 @@ class DeviceView:
     shape : tuple of int
         Rows, columns and, where there are several, channels.
     strides : tuple of int
-        In bytes; rows are padded.
+        Distance of neighbours on each axis, in bytes; rows are padded.
     dtype : numpy.dtype
         The type of a sample.
     ndim, size, nbytes : int
@@ -194,47 +195,47 @@ class DeviceView:
 
     @property
     def address(self) -> int:
-        """The address of the first sample."""
+        """The address of the first sample in the memory of the GPU, a whole number."""
         return self._opened()._address
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Rows, columns and, where there are several, channels."""
+        """The numbers of rows, of columns and, where there are several, of channels."""
         return self._opened()._shape
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """In bytes."""
+        """The distance of neighbours on each axis, in bytes; rows are padded."""
         return self._opened()._strides
 
     @property
     def dtype(self) -> Any:
-        """The type of a sample."""
+        """The NumPy type of a sample."""
         return self._opened()._dtype
 
     @property
     def gpu(self) -> int:
-        """The number of the GPU."""
+        """The number of the GPU that the pixels are on, from 0."""
         return self._opened()._span.device[1]
 
     @property
     def readonly(self) -> bool:
-        """Whether it cannot be written to."""
+        """True where the pixels must not be written: the frame was mapped without ``writable=True``."""
         return self._opened()._span.readonly
 
     @property
     def ndim(self) -> int:
-        """How many dimensions there are."""
+        """The number of dimensions, 2 or 3."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Their bytes."""
+        """The size of all samples in bytes, without padding."""
         return self.size * int(self.dtype.itemsize)
 
     def __len__(self) -> int:
@@ -273,9 +274,9 @@ class DeviceView:
         )
 
     def download(self) -> Pixels:
-        """Return a NumPy array with a copy, which stays valid after the block.
+        """Return a NumPy array with a copy, of the same shape and type, which stays valid after the block.
 
-        It waits for the work on exported views. Raises FrameError where that work, or the copy, failed.
+        It waits for the work on exported views. Raises FrameError where that work, or the copy, failed, and after the block.
         """
         copied: Pixels = np.empty(self.shape, self._dtype)
         if not copied.size:
@@ -336,7 +337,7 @@ class DeviceView:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        """Export the pixels by version 3 of Numba's protocol, by which ``cupy.asarray(view)`` gets the pixels without a copy.
+        """The pixels in version 3 of Numba's protocol, by which ``cupy.asarray(view)`` gets them without a copy.
 
         Nothing is to be waited for before. Who works on them, and on which stream, is not known: the end of the block waits
         for all work on the GPU.

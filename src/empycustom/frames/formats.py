@@ -41,17 +41,17 @@ class PlaneFormat:
 
     @property
     def channels(self) -> int:
-        """Return the length of the last axis; a plane with 1 has no such axis."""
+        """The length of the last axis; a plane with 1 has no such axis."""
         return len(self.components) // self.pixels
 
     @property
     def sample_bytes(self) -> int:
-        """Return the size of a sample in bytes."""
+        """The size of a sample in bytes."""
         return int(self.dtype[-1])
 
     @cached_property
     def is_shared(self) -> bool:
-        """Return whether samples are about several pixels."""
+        """True if samples are about several pixels."""
         return self.sub_x * self.sub_y * self.pixels > 1
 
     def rows(self, first: int, end: int) -> tuple[int, int]:
@@ -95,13 +95,13 @@ class PlaneLayout:
 
     @property
     def extent(self) -> tuple[int, int]:
-        """Return the first byte of the plane, and the byte after its last one; padding after the last row is not counted."""
+        """The first byte of the plane, and the byte after its last one; padding after the last row is not counted."""
         last_row = self.offset + (self.shape[0] - 1) * self.strides[0]
         return min(self.offset, last_row), max(self.offset, last_row) + self.row_bytes
 
     @property
     def row_bytes(self) -> int:
-        """Return the bytes of a row without padding."""
+        """The bytes of a row without padding."""
         return self.shape[1] * self.strides[1]
 
 

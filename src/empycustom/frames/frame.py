@@ -1,149 +1,19 @@
-"""Mapped frames and the NumPy views of their memory, which end with the frame.
+"""Mapped frames: planes, pixels, colours, luma and crops, whatever memory they are in.
 
-A frame lives for the length of a ``with`` block. Every view, and every view of a view, is a :class:`FrameView` that is known to
-the frame's :class:`Span`. At the end of the block each one that is still alive is emptied and becomes a
-:class:`ClosedFrameView`: the same object, no longer with access to the memory, and all that is done with it raises. Arrays that
-were stripped of their class (``numpy.asarray(view)``), and other exports such as ``memoryview(view)``, cannot be made to raise.
-Each of them keeps its view alive, the view keeps the span, and the span keeps the memory: they stay safe to read.
+The views that they give are those of ``views.py`` in system memory, and those of ``device.py`` in that of a GPU.
 """
 
 from __future__ import annotations
 
-import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pickle import PickleBuffer
 from types import TracebackType
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
-import numpy as np
-
 from empycustom.errors import FrameAttributeError, FrameClosedError, FrameError
-from empycustom.frames.formats import EVERY, FORMATS, Layout, PlaneLayout, channel_slice, planes_of, rectangle
-
-Pixels = np.ndarray[Any, np.dtype[Any]]
-
-# The types of samples, made once: NumPy takes longer to read a name than to make a view.
-TYPES = {plane.dtype: np.dtype(plane.dtype) for known in FORMATS.values() for plane in known.planes}
-
-CLOSED = "This view of a frame was used after its with block. Use it inside, or keep view.copy() instead of the view."
-RESULT_CLOSED = "The pixels of a result are valid until the next one is requested: keep result.pixels.copy()."
-# A dtype that nothing calculates with: C code that takes an emptied view refuses it, and most of it prints this name.
-_CLOSED_DTYPE = np.dtype([("used after its with block: keep view.copy() instead", "V1")])
-_EMPTY: Any = (1, (0,), _CLOSED_DTYPE, False, b"")  # the state of a pickled array without elements
-
-
-class Span(list["weakref.ref[FrameView]"]):
-    """All views of one mapping, as weak references, and what keeps the memory from being freed after it."""
-
-    __slots__ = ("_keeper",)
-
-    def array(self, data: Any, plane: PlaneLayout) -> FrameView:
-        """Return a view of the plane in a buffer; read-only where ``data`` is."""
-        view: FrameView = FrameView(plane.shape, TYPES[plane.format.dtype], data, plane.offset, plane.strides)
-        view._span = self
-        self.append(weakref.ref(view))
-        return view
-
-    def close(self, hold: Callable[[], object], kind: type[FrameView]) -> None:
-        """Close every view. Where one is still alive, so may be arrays made of it: ``hold()`` then keeps the memory for them."""
-        alive = [view for reference in self if (view := reference()) is not None]
-        self.clear()
-        for view in alive:
-            _empty(view, kind)
-        if alive:
-            self._keeper = hold()
-
-
-class FrameView(Pixels):
-    """Show a plane of a frame, or a part of one, as a NumPy array over the frame's own memory.
-
-    It is a ``numpy.ndarray`` for everything that takes one, valid inside the frame's ``with`` block. Slices and other views of it
-    are FrameViews too. Results that own their data (``view * 2``, ``view.mean()``, ``view.copy()``) are plain arrays and scalars,
-    which stay valid.
-
-    Raises
-    ------
-    FrameClosedError
-        On every use after the block.
-    ValueError
-        On writing, unless the frame was mapped with ``writable=True`` (NumPy's own error).
-    """
-
-    __slots__ = ("_span",)
-    _span: Span | None
-
-    def __array_finalize__(self, parent: object) -> None:
-        span = getattr(parent, "_span", None)
-        if span is None or not isinstance(self.base, FrameView):  # made by Span.array, or a copy
-            self._span = None
-        else:
-            self._span = span
-            span.append(weakref.ref(self))
-
-    def __array_wrap__(self, array: Any, context: object = None, return_scalar: bool = True) -> Any:
-        return array[()] if return_scalar and array.ndim == 0 else array
-
-    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, **more: Any) -> Any:
-        """Return the mean, as ``numpy.ndarray.mean`` does; over all samples of uint8 in two thirds of the time."""
-        if axis is None and dtype is None and out is None and not more and self.dtype == np.uint8 and self.size:
-            return np.add.reduce(self, axis=None) / self.size
-        return super().mean(axis, dtype, out, **more)
-
-    def copy(self, order: Any = "C") -> Any:
-        """Return a plain array with a copy of the pixels, which stays valid after the block."""
-        return np.array(self, order=order)
-
-    def download(self) -> Pixels:
-        """Return a plain array with a copy of the pixels, as ``copy()`` does; views of GPU memory have this method, too."""
-        return np.array(self)
-
-
-def _empty(view: FrameView, kind: type[FrameView]) -> None:
-    """Take the memory away from a view, by the way in which unpickling rewrites an array, and make it raise from now on."""
-    np.ndarray.__setstate__(view, _EMPTY)
-    view.__class__ = kind
-
-
-class ClosedFrameView(FrameView):
-    """Raise FrameClosedError on every use but printing: a view becomes one at the end of its frame's block."""
-
-    __slots__ = ()
-    _text: ClassVar[str] = CLOSED
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == "__class__":  # isinstance() asks for it
-            return ClosedFrameView
-        raise FrameClosedError(type(self)._text)
-
-    def __repr__(self) -> str:
-        return f"<{type(self)._text}>"
-
-    __str__ = __repr__
-
-    def __format__(self, spec: str) -> str:
-        return format(repr(self), spec)
-
-
-def _refuse(self: ClosedFrameView, *_: object, **__: object) -> NoReturn:
-    raise FrameClosedError(type(self)._text)
-
-
-# Operators, len(), indexing and NumPy's protocols look methods up on the class and pass by __getattribute__.
-_KEPT = {"__new__", "__init__", "__init_subclass__", "__subclasshook__", "__class_getitem__", "__array_finalize__", "__class__"}
-for _name in set(dir(np.ndarray)) - _KEPT - set(vars(ClosedFrameView)):
-    if _name.startswith("__") and callable(getattr(np.ndarray, _name)):
-        setattr(ClosedFrameView, _name, _refuse)
-
-
-class ClosedResultView(ClosedFrameView):
-    """Raise FrameClosedError on every use but printing: a view of a result of ``process`` becomes one with the next result."""
-
-    __slots__ = ()
-    _text = RESULT_CLOSED
-
-
-# Mapped frames: planes, pixels, colours, luma and crops, whatever memory they are in.
+from empycustom.frames.formats import EVERY, Layout, channel_slice, planes_of, rectangle
+from empycustom.frames.views import RESULT_CLOSED, ClosedFrameView, ClosedResultView, FrameView, Span
 
 _NAMES = ("pixels", "planes", "rgb", "bgr", "rgba", "gray", "crop()", "download()", "format", "width", "height")
 # What other libraries call them.
@@ -213,7 +83,7 @@ class MappedFrame(Generic[V]):
 
     @property
     def planes(self) -> tuple[V, ...]:
-        """Return every plane of the format as an array, in the order in which they lie in memory.
+        """All planes of the format, each a view as an array, in the order in which they lie in memory.
 
         ==========================================  ==================================================================
         RGBA and other packed colours               (height, width, 4 or 3), in the order of the name
@@ -227,6 +97,13 @@ class MappedFrame(Generic[V]):
 
         Halves are rounded up. Samples are uint8, where the name has a number of more bits uint16, of GRAY16_BE with the byte
         order ``>u2``. I420_10LE has its 10 bits at the lower end (0 to 1023), P010_10LE at the upper one (0 to 65472 by 64).
+
+        Raises
+        ------
+        FrameError
+            The block has not begun.
+        FrameClosedError
+            The block is over.
         """
         if self._planes is None:
             self._planes = self._views()
@@ -234,7 +111,9 @@ class MappedFrame(Generic[V]):
 
     @property
     def pixels(self) -> V:
-        """Return the only plane of a packed format, as (height, width, channels), of a gray one as (height, width).
+        """The only plane, a view: of a packed format as (height, width, channels), of a gray one as (height, width).
+
+        Samples are uint8, or uint16 as in :attr:`planes`.
 
         Raises
         ------
@@ -252,22 +131,22 @@ class MappedFrame(Generic[V]):
 
     @property
     def rgb(self) -> V:
-        """Return red, green and blue as (height, width, 3), a view. Raises FrameError where the format has no such view."""
+        """The red, green and blue as (height, width, 3) of uint8, a view. Raises FrameError where the format has no such view."""
         return self._channels("RGB")
 
     @property
     def bgr(self) -> V:
-        """Return blue, green and red as (height, width, 3), a view in OpenCV's order. Raises FrameError as :attr:`rgb` does."""
+        """The blue, green and red as (height, width, 3) of uint8, a view for OpenCV. Raises FrameError as :attr:`rgb`."""
         return self._channels("BGR")
 
     @property
     def rgba(self) -> V:
-        """Return red, green, blue and alpha as (height, width, 4), a view. Raises FrameError for all but RGBA and ABGR."""
+        """The red, green, blue and alpha as (height, width, 4) of uint8, a view. Raises FrameError for all but RGBA and ABGR."""
         return self._channels("RGBA")
 
     @property
     def gray(self) -> V:
-        """Return the luma, or the only plane of a gray format, as (height, width), a view.
+        """The luma, or the only plane of a gray format, as (height, width), a view of uint8 or uint16.
 
         Raises
         ------
@@ -302,7 +181,7 @@ class MappedFrame(Generic[V]):
         Returns
         -------
         array
-            A view, which may be empty.
+            A view of (rows, columns), or of (rows, columns, channels) where the plane has several. It may be empty.
 
         Raises
         ------
@@ -329,7 +208,12 @@ class MappedFrame(Generic[V]):
         Returns
         -------
         numpy.ndarray or tuple of numpy.ndarray
-            One array for a format of one plane, for others a tuple with all :attr:`planes`.
+            One array for a format of one plane, for others a tuple with all :attr:`planes`; of their shapes and types.
+
+        Raises
+        ------
+        FrameError
+            The block has not begun or is over, or, in GPU memory, work that was started on it has failed.
         """
         copies = tuple([plane.download() for plane in self.planes])
         return copies[0] if len(copies) == 1 else copies

@@ -248,7 +248,7 @@ class Library(LibraryFacts):
 
     @property
     def lines(self) -> dict[str, int | None]:
-        """Return the lines where callbacks are defined, None where Python does not know."""
+        """The lines where callbacks are defined, None where Python does not know."""
         return {each.name: line_of(each.function) for each in vars(self.callbacks).values() if isinstance(each, Callback)}
 
     def line_of(self, callback: str) -> int | None:

@@ -97,7 +97,7 @@ class Option:
 
     @property
     def range(self) -> str:
-        """What values there are, in words: ``"0 to 1"``, ``"0 or more pixels"``, ``'"fast" or "exact"'``; ``""``: all."""
+        """The values that there are, in words: ``"0 to 1"``, ``"0 or more pixels"``, ``'"fast" or "exact"'``; ``""``: all."""
         if self.choices:
             return " or ".join(map(shown, self.choices))
         lowest, highest = self.limits or (None, None)
@@ -176,7 +176,7 @@ class Declaration:
 
     @property
     def plain(self) -> tuple[Any, ...]:
-        """What :meth:`of_plain` makes the same declaration of, without the dataclass, as plain values."""
+        """The declaration as plain values, without the dataclass; :meth:`of_plain` makes the same one of them."""
         return self.path, self.line, [(name, *vars(option).values()) for name, option in self.options.items()]
 
     @classmethod

@@ -37,7 +37,7 @@ class ErrorLocation:
 
     @property
     def place(self) -> str:
-        """``file.py:12``, or the file alone."""
+        """The place as text: ``file.py:12``, or the file alone."""
         return f"{self.file}:{self.line}" if self.line else self.file
 
 

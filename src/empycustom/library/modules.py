@@ -124,7 +124,7 @@ class Package:
 
     @property
     def sources(self) -> dict[str, bytes]:
-        """Return what was run of each file of this package, by its path. It grows with imports in functions."""
+        """The code that was run of each file of this package, by its path. It grows with imports in functions."""
         return _sources[self.name]
 
     def close(self) -> None:

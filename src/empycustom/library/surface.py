@@ -43,7 +43,7 @@ class Surface:
 
     @property
     def known(self) -> frozenset[str]:
-        """Return the members of all classes."""
+        """The members of all classes."""
         return frozenset(chain.from_iterable(self.members.values()))
 
 

@@ -56,7 +56,7 @@ class Batcher(Generic[_Item, _Result]):
 
     @property
     def waiting(self) -> int:
-        """How many threads wait for a call to end."""
+        """The number of threads that wait for a call to end."""
         return len(self._waiting)
 
     def _may_begin(self, wish: _Wish[Any, Any]) -> bool:

@@ -63,7 +63,7 @@ class Network:
 
     @property
     def takes_bytes(self) -> bool:
-        """Whether it takes colours as whole numbers, as pictures have them."""
+        """True if it takes colours as whole numbers, as pictures have them."""
         return bool(self._type == np.uint8)
 
     @property

@@ -86,12 +86,12 @@ class Area(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Return whether no pixel is in it."""
+        """True if no pixel is in it."""
         return self.left >= self.right or self.top >= self.bottom
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Return height and width."""
+        """The height and the width in pixels."""
         return self.bottom - self.top, self.right - self.left
 
 

@@ -17,7 +17,7 @@ class Address(NamedTuple):
 
     @property
     def text(self) -> str:
-        """``host:port``."""
+        """The address as text: ``host:port``."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 

@@ -106,12 +106,12 @@ class Result:
 
     @property
     def text(self) -> str:
-        """Return all that was returned, as JSON."""
+        """All that was returned, as JSON."""
         return assemble(self.plain).decode().lstrip()
 
     @property
     def plain(self) -> Any:
-        """Return what was returned, with JSON in the place of arrays of objects."""
+        """The value that was returned, with JSON in the place of arrays of objects."""
         frames = self.returned.get(FRAMES) if type(self.returned) is dict else None
         if type(frames) is not list:
             return self.returned

@@ -101,7 +101,7 @@ class QueuedOutput:
 
     @property
     def waiting(self) -> int:
-        """Number of documents that are accepted and not written yet."""
+        """The number of documents that are accepted and not written yet."""
         return self.accepted - self.written - self.lost
 
     @property

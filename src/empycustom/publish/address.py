@@ -104,7 +104,7 @@ class Address:
 
     @property
     def netloc(self) -> str:
-        """Hosts and ports, as a URI has them."""
+        """The hosts and their ports, as a URI has them."""
         return ",".join((f"[{host}]" if ":" in host else host) + (f":{port}" if port else "") for host, port in self.hosts)
 
     def port(self, usual: int) -> int:

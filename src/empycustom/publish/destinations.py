@@ -72,12 +72,12 @@ class Destination:
 
     @property
     def place(self) -> str:
-        """What kept messages belong to: where they go, and what shape they have."""
+        """The name of what kept messages belong to: where they go, and what shape they have."""
         address, names = self.address, ("select", "envelope", *self.places)
         return repr([address.scheme, address.hosts, address.path, *(address.settings[name] for name in names)])
 
     def clean(self, text: str) -> str:
-        """Return the value of a field of ``topic`` as it may stand there."""
+        """Return ``text``, the value of a field of ``topic``, as it may stand there."""
         return text
 
     def connect(self) -> None:

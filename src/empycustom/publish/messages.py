@@ -38,7 +38,7 @@ class Message(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The id."""
+        """The id of the message."""
         return f"{self.stream}-{self.number}"
 
     def value(self) -> dict[str, Any]:

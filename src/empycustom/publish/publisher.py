@@ -140,7 +140,7 @@ class Publisher:
 
     @property
     def waiting(self) -> int:
-        """Messages, and documents that are not messages yet, which have not arrived."""
+        """All messages, and documents that are not messages yet, which have not arrived."""
         return self._queue.waiting + self._kept()
 
     def _kept(self) -> int:

@@ -28,19 +28,19 @@ class Format(Protocol):
 
     @property
     def memory(self) -> str:
-        """Where they are: "CPU", "NVMM"."""
+        """The memory that they are in: "CPU", "NVMM"."""
 
     @property
     def size(self) -> int:
-        """How many bytes one has."""
+        """The size of one in bytes."""
 
     @property
     def text(self) -> str:
-        """What messages say."""
+        """The text that messages have."""
 
     @property
     def described(self) -> tuple[str, int, int, str]:
-        """Format, width, height and interlace mode."""
+        """The format, width, height and interlace mode."""
 
 
 class PlainFormat(NamedTuple):

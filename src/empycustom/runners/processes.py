@@ -57,12 +57,12 @@ class ProcessPool:
 
     @property
     def hints(self) -> list[Exception]:
-        """Warnings about functions of the library that nobody calls."""
+        """All warnings about functions of the library that nobody calls."""
         return self._workers[0].hints
 
     @property
     def restarts(self) -> int:
-        """How many processes took the place of another one."""
+        """The number of processes that took the place of another one."""
         return sum(worker.restarts for worker in self._workers)
 
     @property

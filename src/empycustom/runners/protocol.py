@@ -82,11 +82,11 @@ class Pool(Protocol):
 
     @property
     def hints(self) -> list[Exception]:
-        """Warnings about functions of the library that nobody calls."""
+        """All warnings about functions of the library that nobody calls."""
 
     @property
     def restarts(self) -> int:
-        """How many workers took the place of another one."""
+        """The number of workers that took the place of another one."""
 
     @property
     def sources(self) -> Mapping[str, bytes]:

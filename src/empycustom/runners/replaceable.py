@@ -53,7 +53,7 @@ class ReplaceablePool:
 
     @property
     def restarts(self) -> int:
-        """How many workers took the place of another one that died."""
+        """The number of workers that took the place of another one that died."""
         return self._restarts + self.generation.pool.restarts
 
     def before_next(self, change: Callable[[], None]) -> None:

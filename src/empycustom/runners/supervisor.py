@@ -82,7 +82,7 @@ class Supervisor:
 
     @property
     def is_idle(self) -> bool:
-        """The process has nothing to do, whether or not its last answers are collected."""
+        """True while the process has nothing to do, whether or not its last answers are collected."""
         return self.state == READY and not (self._sent or self.held)
 
     def spawn(self) -> None:

@@ -6,14 +6,13 @@ import atexit
 import logging
 from functools import cache
 from threading import Thread
-from types import TracebackType
 from typing import Any
 
 from empycustom.elements.at_pad import AtPad, check_caps, name_of
-from empycustom.errors import CallbackMissingError, EmPyCustomError, PropertyError
+from empycustom.errors import CallbackMissingError, PropertyError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
-from empycustom.session.libraries import configure, library_of, texts_of
+from empycustom.session.libraries import Closing, configure, library_of, texts_of
 
 _log = logging.getLogger("empycustom")
 _GRACE_S = 10.0  # how long a call may go on when the program ends
@@ -107,7 +106,7 @@ def attach(
     return Attachment(element, pad)
 
 
-class Attachment:
+class Attachment(Closing):
     """A library at a pad. ``element`` is the element that works there: an ``empycustom`` with its properties and signals.
 
     Its ``options`` and ``process-interval`` can be set, ``stats`` and ``last-meta`` read, and ``new-meta`` connected to, at any
@@ -123,21 +122,16 @@ class Attachment:
         _close_at_exit()
         element.watch(pad, self._let_go)
 
-    def __enter__(self) -> Attachment:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        try:
-            self.close()
-        except EmPyCustomError:
-            if error is None:
-                raise
-
     def close(self) -> None:
         """Let frames pass from now on, wait for a call that is under way, and call ``stop`` of the library.
 
         A second call does nothing. Called by the library itself, or in a handler of a signal, it does not wait: ``stop`` is
-        called when that has returned, in another thread. Raises LibraryError if ``stop`` fails.
+        called when that has returned, in another thread, and its error is logged.
+
+        Raises
+        ------
+        LibraryError
+            ``stop`` fails.
         """
         if not self._take():
             return
@@ -170,7 +164,13 @@ class Attachment:
         _ending[:] = [thread for thread in _ending if thread.is_alive()]
 
     def end(self, patience_s: float = -1) -> None:
-        """Call ``stop`` of the library, and log its error. Only wait so long for a call; -1: as long as it takes."""
+        """Call ``stop`` of the library, and log its error.
+
+        Parameters
+        ----------
+        patience_s : float
+            How long to wait for a call that is under way, in seconds; -1: as long as it takes.
+        """
         if not self.element.call_lock.acquire(timeout=patience_s):
             _log.warning("%s: a call does not return, and the program ends without stop", self.element.get_name())
             return

@@ -64,7 +64,7 @@ class Branch:
 
     @property
     def label(self) -> str:
-        """What the stream is called where it has no name: its source, without secrets."""
+        """The name of the stream in messages where it has none of its own: its source, without secrets."""
         return self.stream.name or without_password(self.stream.location)
 
     def find_sources(self) -> None:
@@ -140,7 +140,7 @@ class Branch:
 
     @property
     def frames(self) -> int:
-        """Count of the frames that went through all libraries."""
+        """The number of frames that went through all libraries."""
         return self._passed.all if self._passed else 0
 
     def end_pad(self) -> Any:
@@ -169,7 +169,7 @@ class Branch:
 
     @property
     def queued(self) -> int:
-        """Count of the frames that wait in the queue before the first library. Any thread may ask."""
+        """The number of frames that wait in the queue before the first library. Any thread may ask."""
         return int(self.first.get_property("current-level-buffers")) if self.first else 0
 
     def end(self) -> None:

@@ -188,7 +188,7 @@ class Publisher:
 
     @property
     def dropped(self) -> int:
-        """Count of documents and events for which their outputs had no room."""
+        """The number of documents and events for which their outputs had no room."""
         return self._dropped + sum(output.dropped for output in self.outputs)
 
     @property

@@ -40,7 +40,7 @@ class SkippedFrames:
 
     @property
     def count(self) -> int:
-        """Count of the frames that were skipped."""
+        """The number of frames that were skipped."""
         return sum(count() for count in self._counts)
 
     def add(self, counter: probes.OvertakenCounter) -> None:

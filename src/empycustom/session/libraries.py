@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from empycustom.elements.dialects import call_texts
 from empycustom.elements.empycustom import PROPERTIES
 from empycustom.elements.properties import options_text
+from empycustom.errors import EmPyCustomError
 from empycustom.gstreamer import Gst
 from empycustom.text import as_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _PROPERTIES = {item.name.replace("-", "_"): item for item in PROPERTIES}
 
@@ -38,3 +43,21 @@ def configure(element: Any, library: Any, texts: Mapping[str, str | None], *, in
     for argument, text in texts.items():
         if text is not None:
             Gst.util_set_object_arg(element, argument.replace("_", "-"), text)
+
+
+class Closing:
+    """What is closed at the end of a ``with`` block. An error of the block is the one that is raised, not that of closing."""
+
+    def close(self) -> None:
+        """End it."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        try:
+            self.close()
+        except EmPyCustomError:
+            if error is None:
+                raise

@@ -69,7 +69,7 @@ class Lines:
 
     @property
     def lost(self) -> int:
-        """Number of lines that were not written because of an error; 0 if the reader has ended, which is not one."""
+        """The number of lines that were not written because of an error; 0 if the reader has ended, which is not one."""
         return 0 if isinstance(self._output.failed, BrokenPipeError) else self._output.lost
 
     def _fail(self, error: BaseException) -> None:

@@ -304,7 +304,7 @@ class Report:
 
     @property
     def advised(self) -> str:
-        """``text``, with what to do where a plugin is missing."""
+        """The ``text``, with what to do where a plugin is missing."""
         return f"{self.text} {_ADVICE}" if self.lacks_plugin else self.text
 
     @property
@@ -314,7 +314,7 @@ class Report:
 
     @property
     def details(self) -> str:
-        """``debug`` without its first line, which is the place in the element's source, and with the beginnings of bytes."""
+        """The text of ``debug`` without its first line, the place in the element's source, and with the beginnings of bytes."""
         details = _BYTES.sub(r"\1…", self.debug.partition("\n")[2])
         return "" if details == self.text else details
 

@@ -339,7 +339,7 @@ class Session:
 
     @property
     def frames(self) -> int:
-        """Count of the frames of all streams that went through all libraries."""
+        """The number of frames of all streams that went through all libraries."""
         return sum(branch.frames for branch in self.branches)
 
     @property

@@ -156,12 +156,12 @@ class Player:
 
     @property
     def started(self) -> bool:
-        """True when all elements have started."""
+        """True when all elements of the pipeline have started."""
         return self._states.started
 
     @property
     def interrupts(self) -> int:
-        """Count of how often Ctrl-C was pressed."""
+        """The number of times that Ctrl-C was pressed."""
         return self._interrupts.count
 
     @property

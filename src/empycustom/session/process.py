@@ -9,7 +9,6 @@ from collections import ChainMap, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from time import monotonic
-from types import TracebackType
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
@@ -19,13 +18,14 @@ from empycustom.config.streams import library_stage, plain_stream
 from empycustom.elements import register
 from empycustom.elements.document import DocumentResult
 from empycustom.elements.frames import FrameFormat
-from empycustom.errors import BELOW, EmPyCustomError, FrameClosedError, LaunchError, PropertyError
+from empycustom.errors import BELOW, FrameClosedError, LaunchError, PropertyError
 from empycustom.frames.formats import check_format
-from empycustom.frames.frame import RESULT_CLOSED, MappedFrame
+from empycustom.frames.frame import MappedFrame
+from empycustom.frames.views import RESULT_CLOSED
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
 from empycustom.session.inputs import AHEAD, Input, input_of
-from empycustom.session.libraries import configure, library_of, texts_of
+from empycustom.session.libraries import Closing, configure, library_of, texts_of
 from empycustom.session.parts import Report, build, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
 from empycustom.session.upright import keep_upright
@@ -146,10 +146,14 @@ class Result(DocumentResult):
 
     @property
     def image(self) -> MappedFrame[Any]:
-        """The pixels as ``map_frame`` gives them: ``image.rgb``, ``image.planes``, ``image.crop(found)`` and others.
+        """The frame as ``map_frame`` maps it, open: ``image.rgb``, ``image.planes``, ``image.crop(found)`` and others.
 
-        They are read-only NumPy views, never copies, and valid until the next result is requested; then they raise
-        FrameClosedError.
+        They are read-only NumPy views, never copies, and valid until the next result is requested.
+
+        Raises
+        ------
+        FrameClosedError
+            The next result was requested.
         """
         if self._image is None:
             if self._buffer is None:
@@ -162,7 +166,15 @@ class Result(DocumentResult):
 
     @property
     def pixels(self) -> Any:
-        """The pixels of a packed format as one array, (height, width, 3) for RGB: ``image.pixels``, a read-only view."""
+        """The pixels of a packed format as one array, (height, width, 3) of uint8 for RGB: ``image.pixels``, a read-only view.
+
+        Raises
+        ------
+        FrameError
+            The format has several planes: :attr:`image` has them.
+        FrameClosedError
+            The next result was requested.
+        """
         return self.image.pixels
 
     def _close(self) -> None:
@@ -171,7 +183,7 @@ class Result(DocumentResult):
             self._image.__exit__(None, None, None)
 
 
-class Results(Iterator[Result]):
+class Results(Closing, Iterator[Result]):
     """The results of :func:`empycustom.process`: an iterator, and a context manager that stops everything at its end."""
 
     def __init__(self, video: Input, libraries: _Used, format: str | None) -> None:
@@ -180,16 +192,6 @@ class Results(Iterator[Result]):
         self._current: Result | None = None
         self._closed = False
         self._caps: Any = None
-
-    def __enter__(self) -> Results:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        try:
-            self.close()
-        except EmPyCustomError:
-            if error is None:
-                raise
 
     def __del__(self) -> None:
         playing: _Playing | None = getattr(self, "_playing", None)
@@ -219,7 +221,15 @@ class Results(Iterator[Result]):
         raise StopIteration
 
     def close(self) -> None:
-        """Stop the pipeline. Raises LibraryError if ``stop`` of a library fails."""
+        """Stop the pipeline, and wait until the libraries have stopped. A second call does nothing.
+
+        Raises
+        ------
+        LibraryError
+            ``stop`` of a library fails.
+        LaunchError
+            The pipeline does not stop, because a call does not return.
+        """
         self._release_current()
         failure = None if self._closed else self._stop()
         if failure:

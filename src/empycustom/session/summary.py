@@ -227,7 +227,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start."""
+        """The seconds since the start."""
         return time.monotonic() - self._began
 
     def update(self, frames: int, total: int | None) -> None:

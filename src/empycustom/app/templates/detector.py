@@ -14,11 +14,11 @@ OPTIONS = {"level": empycustom.Option(180, "how bright a pixel of an object is a
 
 
 def start(options):
-    """Called once, before the first frame: load a model here, because this may take as long as it needs."""
+    """Load a model here, because this may take as long as it needs; called once, before the first frame."""
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Called for every frame: find objects in its pixels.
+    """Find objects in the pixels; called for every frame.
 
     io_buffer: the Gst.Buffer. map_frame gives its pixels as NumPy arrays of (height, width, channels), without a copy.
     in_meta:   a dict that describes the frame, and the objects that elements upstream have found on it.

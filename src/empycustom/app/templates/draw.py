@@ -17,7 +17,7 @@ OPTIONS = {
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Called for every frame; what it writes to the pixels goes downstream.
+    """Draw; called for every frame. What it writes to the pixels goes downstream.
 
     io_buffer: the Gst.Buffer. With writable=True, map_frame gives its pixels as arrays that can be written to.
     in_meta:   a dict that describes the frame, and the objects that elements upstream have found on it.

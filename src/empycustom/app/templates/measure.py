@@ -12,7 +12,7 @@ state = {"dark_below": 64, "frames": 0}
 
 
 def start(options):
-    """Called once, before the first frame: load models here. Leave it out if there is nothing to do.
+    """Load models here; called once, before the first frame. Leave it out if there is nothing to do.
 
     options: the value of the property `options` (or --options) as a dict; {} if it is not set.
     """
@@ -20,12 +20,12 @@ def start(options):
 
 
 def stop(options):
-    """Called once, after the last frame: close here what start opened. Leave it out if there is nothing to do."""
+    """Close here what start opened; called once, after the last frame. Leave it out if there is nothing to do."""
     print(state["frames"], "frames seen", file=sys.stderr)
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Called for every frame; what it writes to the pixels goes downstream.
+    """Measure; called for every frame. What it writes to the pixels goes downstream.
 
     io_buffer: the Gst.Buffer. map_frame gives its pixels as NumPy arrays of (height, width, channels), without a copy.
     in_meta:   a dict that describes the frame, and the objects that elements upstream have found on it.

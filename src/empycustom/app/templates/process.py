@@ -12,7 +12,7 @@ LIMIT = 100  # frames; None: all of the video
 
 
 def measure(io_buffer, in_meta, options):
-    """A library: called for every frame, before the program gets its result. A file, "my_lib.py", may stand in its place."""
+    """Work as a library: called for every frame, before the program gets its result. A file, "my_lib.py", may do it."""
     with empycustom.map_frame(io_buffer, in_meta) as frame:
         return {"frame": {"brightness": frame.rgb.mean()}}
 

@@ -24,7 +24,7 @@ state: dict = {"file": None, "thread": None, "error": None}
 
 
 def start(options):
-    """Called once, before the first frame: open files and connections here. An error here is reported before anything plays."""
+    """Open files and connections, before the first frame. An error here is reported before anything plays."""
     state["file"] = open(options["file"], "w", newline="", encoding="utf-8") if options["file"] else sys.stdout
     state["thread"] = threading.Thread(target=send_rows)
     state["thread"].start()
@@ -32,7 +32,7 @@ def start(options):
 
 
 def process_ip(io_buffer, in_meta, options):
-    """Called for every frame: put what you want to keep into the queue.
+    """Put what you want to keep into the queue; called for every frame.
 
     in_meta: a dict that describes the frame and its objects. What other libraries returned is under "emcustom", of the frame
     and of each object.
@@ -47,7 +47,7 @@ def process_ip(io_buffer, in_meta, options):
 
 
 def stop(options):
-    """Called once, after the last frame: wait until everything is sent."""
+    """Wait until everything is sent; called once, after the last frame."""
     rows.put(None)  # the end
     state["thread"].join()
     if options["file"]:

@@ -14,7 +14,7 @@ from empycustom.dialects.gstgva.region_of_interest import Rect, RegionOfInterest
 from empycustom.dialects.gstgva.tensor import Tensor
 from empycustom.dialects.gstgva.util import GVAJSONMetaStr
 from empycustom.dialects.pixels import repacked, whole
-from empycustom.frames.frame import ClosedFrameView, Span
+from empycustom.frames.views import ClosedFrameView, Span
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model.gva import MESSAGES, OWN_MESSAGE, message_text, message_value, own_message, region_ids
 from empycustom.model.keys import (

@@ -12,7 +12,7 @@ from empycustom.dialects.caps import info_of
 from empycustom.dialects.pixels import repacked, whole
 from empycustom.errors import FrameError
 from empycustom.frames.formats import Layout
-from empycustom.frames.frame import ClosedFrameView, Span
+from empycustom.frames.views import ClosedFrameView, Span
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native.memory import BufferMap
 
@@ -70,7 +70,7 @@ class VideoFrame:
 
     @property
     def buffer(self) -> Any:
-        """The Gst.Buffer."""
+        """The Gst.Buffer of the frame."""
         return self._buffer
 
     @property

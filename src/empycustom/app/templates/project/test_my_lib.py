@@ -19,7 +19,7 @@ def test_the_brightness_of_a_frame() -> None:
 
 
 def test_a_dark_object() -> None:
-    """Of two objects the one on the black half is dark, unless the option says that nothing is."""
+    """Show that of two objects the one on the black half is dark, unless the option says that nothing is."""
     pixels = np.zeros((48, 64, 3), np.uint8)
     pixels[:, 32:] = 255
     boxes = [{"left": left, "top": 0, "width": 32, "height": 48} for left in (0, 32)]

@@ -15,16 +15,13 @@ With a pipeline: ``empycustom.process([frame.pixels], [frame.find_objects, "my_l
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from empycustom.buffers.callback import VIEWS, wrap
-from empycustom.buffers.mapping import map_frame, write_frame
 from empycustom.elements.base import VIDEO_CAPS
 from empycustom.elements.dialects import call_of, call_texts
 from empycustom.elements.document import DocumentResult
@@ -32,86 +29,24 @@ from empycustom.elements.frames import FrameFormat
 from empycustom.elements.output import OutputCaps
 from empycustom.elements.properties import options_text
 from empycustom.errors import FrameError
-from empycustom.frames.formats import check_format, check_size
-from empycustom.gstreamer import Gst, GstVideo
+from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library, callbacks_of
 from empycustom.library.explain import is_kind
 from empycustom.model import values as model
 from empycustom.model.carried import as_plain
 from empycustom.model.doubts import doubts
-from empycustom.model.keys import new_object
 from empycustom.model.results import Result as CallbackResult
 from empycustom.model.results import merge, read_result, value_of
 from empycustom.model.serialize import loads
 from empycustom.model.values import NOTHING
 from empycustom.model.verdicts import Dropped
 from empycustom.model.wire import document
-from empycustom.native.metas import video_layout
 from empycustom.runners.inline import read_pair, read_returned
 from empycustom.runners.made import check_buffer, write_arrays
+from empycustom.testing.frames import SampleFrame, make_frame, pixels_of
 from empycustom.text import as_text
 
-LABELS = ("car", "bicycle", "person")  # of objects that are only counted, by class_id, as in DeepStream
-_DURATION = Gst.SECOND // 30  # if the duration of a frame is unknown
-_TIMEOUT = 10 * Gst.SECOND
-_FORMATS = {1: "GRAY8", 3: "RGB", 4: "RGBA"}  # of arrays of uint8, by the number of channels
-
-
-def make_frame(
-    pixels: Any = None,
-    *,
-    format: str | None = None,
-    size: tuple[int, int] | None = None,
-    objects: int | Sequence[Mapping[str, Any]] = 0,
-) -> SampleFrame:
-    """Make a frame for a library, of an array or drawn.
-
-    Parameters
-    ----------
-    pixels : numpy array, or tuple of arrays, optional
-        The content of ``image.pixels``, or of ``image.planes`` where there are several: uint8 or uint16, (height, width),
-        (height, width, 3) or (height, width, 4). Left out: a test picture, red to the right, green downwards, blue in squares.
-    format : str, optional
-        GStreamer's name of the pixel format. Left out: GRAY8, RGB or RGBA by the shape of ``pixels``, RGBA for the test picture.
-    size : tuple of int
-        Width and height in pixels. Left out: 640, 480 for the test picture, else the shape of the arrays; to be given for
-        formats such as YUY2, whose arrays have another shape.
-    objects : int, or list of dicts
-        The content of ``in_meta["frame"][0]["object"]``: how many (a person, a car, a bicycle, and so on, side by side), or each
-        as a dict with ``rect_params`` at least, in pixels; what is left out gets its default, as for ``new_object``.
-
-    Returns
-    -------
-    SampleFrame
-
-    Raises
-    ------
-    FrameError
-        The format is not known, the arrays are not a frame of it, or ``size`` or ``objects`` is something else.
-    OutputError
-        An object is not valid; the message names it and the problem.
-    """
-    if size is not None:
-        check_size(size)
-    if format is not None:
-        check_format(format)
-    if pixels is None:
-        return _drawn(format or "RGBA", size or (640, 480), objects)
-    planes = pixels if isinstance(pixels, (tuple, list)) else (pixels,)
-    shape: Any = getattr(planes[0], "shape", ()) if planes else ()
-    if len(shape) not in (2, 3):
-        raise FrameError(f"pixels have to be an array of (height, width) or (height, width, channels), not of the shape {shape}.")
-    name = format or (_FORMATS.get(1 if len(shape) == 2 else shape[2]) if len(planes) == 1 else None)
-    if name is None:
-        raise FrameError("The format of the arrays is not clear: name it, as format='NV12'.")
-    width, height = size or (shape[1], shape[0])
-    check_size((width, height))
-    caps = Gst.Caps.from_string(f"video/x-raw,format={name},width={width},height={height},framerate=30/1")
-    frame_format = FrameFormat(caps)
-    picture = Gst.Buffer.new_allocate(None, frame_format.size, None)
-    write_frame(hash(picture), planes[0] if len(planes) == 1 else tuple(planes), frame_format.described)
-    picture.pts = 0
-    return SampleFrame(caps, picture, objects)
+__all__ = ["OpenLibrary", "Result", "SampleFrame", "make_frame", "run"]
 
 
 def run(
@@ -130,14 +65,17 @@ def run(
         As for :func:`empycustom.process`. Of ``process_ip`` and ``process`` the first one that it has is called.
     frame : SampleFrame, optional
         See :func:`make_frame`; left out: the test picture, without objects.
-    options, events
-        What the callbacks get.
+    options : dict, optional
+        What the callbacks get as ``options``, of JSON values.
+    events : optional
+        What the callbacks get as ``events``.
     call : dict, optional
         How a module of another project is called, as for :func:`empycustom.process`.
 
     Returns
     -------
     Result
+        The result of this one call.
 
     Raises
     ------
@@ -148,62 +86,6 @@ def run(
     """
     with OpenLibrary(library, options=options, events=events, call=call) as opened:
         return opened.run(frame)
-
-
-class SampleFrame:
-    """A frame that is used as often as wanted, each time as the next one of its stream; made by :func:`make_frame`.
-
-    Attributes
-    ----------
-    objects : list of dicts
-        The objects on it, complete.
-    """
-
-    def __init__(
-        self,
-        caps: Any,
-        picture: Any,
-        objects: int | Sequence[Mapping[str, Any]],
-        *,
-        source: str = "",
-        stream_time: int | None = None,
-    ) -> None:
-        self.caps, self.source = caps, source
-        self.format: FrameFormat = FrameFormat(caps)
-        self._picture = picture
-        self._pts = picture.pts if picture.pts != Gst.CLOCK_TIME_NONE else 0
-        self._shift = (self._pts if stream_time is None else stream_time) - self._pts
-        lasts = self.format.duration_ns
-        self._duration = round(lasts) if lasts < Gst.SECOND else _DURATION
-        width, height = self.format.width, self.format.height
-        given = _given(objects, width, height)
-        self.objects: list[model.Object] = [new_object(each, f"objects[{index}]") for index, each in enumerate(given)]
-
-    @property
-    def stream_time(self) -> int:
-        """The time of the first frame in its video, in nanoseconds."""
-        return self._pts + self._shift
-
-    @property
-    def pixels(self) -> Any:
-        """The pixels, as a new array; a tuple of the planes where the format has several."""
-        return _pixels(self._picture, self.format)
-
-    def find_objects(self, _buffer: Any, _in_meta: Any, _options: Any) -> Any:
-        """Find the objects of this frame: a library for :func:`empycustom.process`, before the one that is tested."""
-        return {"frame": [{"new_object": self.objects}]}
-
-    def buffer(self, number: int = 0) -> Any:
-        """Return a new, writable ``Gst.Buffer`` with the pixels, as the frame with this number, from 0."""
-        buffer = self._picture.copy_deep()
-        buffer.pts, buffer.duration = self._pts + number * self._duration, self._duration
-        return buffer
-
-    def in_meta(self, buffer: Any, number: int = 0) -> model.InMeta:
-        """Return a new ``in_meta`` for a buffer of :meth:`buffer` with this number."""
-        frame = self.format.frame(buffer.pts, number, time.time_ns(), lambda pts: pts + self._shift, self.source or None)
-        frame["object"] = [new_object(found, "") for found in self.objects]
-        return {"frame": [frame], "buffer": self.format.buffer_info(video_layout(hash(buffer)))}
 
 
 class Result(DocumentResult):
@@ -220,7 +102,7 @@ class Result(DocumentResult):
     warnings : list of str
         What its author may not have meant.
     time_ms : float
-        How long the call took.
+        How long the call took, in milliseconds.
     """
 
     def __init__(self, library: Library, frame: SampleFrame, in_meta: Any, returned: Any, result: CallbackResult) -> None:
@@ -241,8 +123,8 @@ class Result(DocumentResult):
 
     @property
     def pixels(self) -> Any:
-        """The pixels after the call, as a new array; a tuple of the planes where the format has several; None: dropped."""
-        return None if self.after is None else _pixels(self.after, self.format)
+        """The pixels after the call, a copy, as :attr:`SampleFrame.pixels` has them; None: the frame was dropped."""
+        return None if self.after is None else pixels_of(self.after, self.format)
 
     @property
     def changed(self) -> bool:
@@ -297,9 +179,26 @@ class OpenLibrary:
             self.library.close()
 
     def run(self, frame: SampleFrame | None = None, *, callback: Library | None = None) -> Result:
-        """Call the library for a frame, as the next one of a stream, and return the result. Raises LibraryError.
+        """Call the library for a frame, as the next one of a stream, and return the result.
 
-        ``callback`` is one of ``callbacks``; left out: the first one.
+        Parameters
+        ----------
+        frame : SampleFrame, optional
+            See :func:`make_frame`; left out: the test picture, without objects.
+        callback : optional
+            One of ``callbacks``, where the library has both ``process_ip`` and ``process``; left out: the first one.
+
+        Returns
+        -------
+        Result
+            The result of this one call.
+
+        Raises
+        ------
+        LibraryError
+            The callback raised, or returned what is not a result.
+        FrameError
+            ``frame`` is not a SampleFrame.
         """
         frame, library = make_frame() if frame is None else frame, callback or self.library
         if not isinstance(frame, SampleFrame):
@@ -352,48 +251,3 @@ def _attach(target: Any, attributes: Any) -> Any:
     if merged is not NOTHING:
         target["emcustom"] = merged
     return target
-
-
-def _pixels(buffer: Any, frame_format: FrameFormat) -> Any:
-    with map_frame(buffer, {"buffer": frame_format.buffer_info(video_layout(hash(buffer)))}) as image:
-        return image.download()
-
-
-def _drawn(video_format: str, size: tuple[int, int], objects: int | Sequence[Mapping[str, Any]]) -> SampleFrame:
-    """Return the test picture in a format."""
-    width, height = size
-    caps = Gst.Caps.from_string(f"video/x-raw,format={video_format},width={width},height={height},framerate=30/1")
-    pixels = np.full((height, width, 4), 255, np.uint8)
-    rows, columns = np.ogrid[:height, :width]
-    pixels[..., 0] = columns * 255 // width
-    pixels[..., 1] = rows * 255 // height
-    pixels[..., 2] = ((rows // 32 + columns // 32) % 2) * 255
-    buffer = Gst.Buffer.new_wrapped(pixels.tobytes())
-    buffer.pts, buffer.duration = 0, _DURATION
-    rgba = Gst.Caps.from_string(f"video/x-raw,format=RGBA,width={width},height={height},framerate=30/1")
-    picture = GstVideo.video_convert_sample(Gst.Sample.new(buffer, rgba, None, None), caps, _TIMEOUT).get_buffer()
-    return SampleFrame(caps, picture, objects)
-
-
-def _given(objects: Any, width: int, height: int) -> Sequence[Mapping[str, Any]]:
-    """Return the objects of a frame, which are listed or only counted. Raises FrameError."""
-    if isinstance(objects, (list, tuple)):
-        return objects
-    if isinstance(objects, bool) or not hasattr(objects, "__index__") or objects < 0:
-        raise FrameError(f"objects has to be a whole number from 0 on, or a list of dicts, not {objects!r}.")
-    return [_object(index, objects, width, height) for index in range(objects)]
-
-
-def _object(index: int, count: int, width: int, height: int) -> dict[str, Any]:
-    """Return the n-th of ``count`` objects, side by side, each inside the frame; the first is a person."""
-    class_id = (2, 0, 1)[index % 3]
-    column = width / count
-    box = (int(column * index + column / 8), height // 4, max(1, int(column * 3 / 4)), max(1, height // 2))
-    return {
-        "class_id": class_id,
-        "object_id": index + 1,
-        "confidence": 0.9,
-        "obj_label": LABELS[class_id],
-        "rect_params": dict(zip(("left", "top", "width", "height"), box, strict=True)),
-        "text_params": {"display_text": f"{LABELS[class_id]} {index + 1}"},
-    }
