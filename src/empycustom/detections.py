@@ -40,7 +40,7 @@ def to_detections(in_meta: Any, frame: int = 0) -> Any:
     ImportError
         supervision is missing; the message says what to install.
     """
-    sv, meta = _supervision(), in_meta["frame"][frame]
+    sv, meta = _supervision(), _frame_of(in_meta, frame)
     objects = meta["object"]
     boxes = np.array([[each["rect_params"][side] for side in _BOX] for each in objects], np.float32).reshape(-1, 4)
     data = {_NAMES: np.array([each["obj_label"] for each in objects], str), INDEX: np.arange(len(objects))}
@@ -68,8 +68,8 @@ def from_detections(detections: Any, in_meta: Any = None, frame: int = 0, *, rem
         Boxes in pixels. Names are in ``data["class_name"]``.
     in_meta : dict, optional
         Where the detections came from, by :func:`to_detections`; rows may be missing, and be in any order. Changed are track,
-        class, label, confidence and box, where they differ; an object without mask gets that of its row. A row without
-        ``object_index`` is a new object. Left out: all rows are new objects.
+        class, label, confidence and box, where they differ; an object without mask gets that of its row. A row whose
+        ``object_index`` is -1 is a new object. Left out: all rows are new objects.
     frame : int
         Which frame of a batch it is about.
     remove : bool
@@ -83,14 +83,17 @@ def from_detections(detections: Any, in_meta: Any = None, frame: int = 0, *, rem
     Raises
     ------
     ValueError
-        ``in_meta`` is given, and the detections do not come from :func:`to_detections`.
+        ``in_meta`` is given, and the detections do not come from :func:`to_detections`; or it is left out, and they do.
+    TypeError
+        It is something else than ``Detections``.
     """
+    _check_rows(detections, "xyxy", in_meta)
     rows = [_object_of(detections, row) for row in range(len(detections))]
     entry: dict[str, Any] = {}
     if in_meta is None:
         entry["new_object"] = rows
         return _about(frame, entry)
-    objects = in_meta["frame"][frame]["object"]
+    objects = _frame_of(in_meta, frame)["object"]
     indices = _indices(detections.data, len(detections), len(objects))
     changes: list[dict[str, Any]] = [{} for _ in objects]
     for index, row in zip(indices, rows, strict=True):
@@ -126,7 +129,7 @@ def to_keypoints(in_meta: Any, frame: int = 0) -> Any:
     ImportError
         supervision is missing; the message says what to install.
     """
-    sv, objects = _supervision(), in_meta["frame"][frame]["object"]
+    sv, objects = _supervision(), _frame_of(in_meta, frame)["object"]
     found = [each.get("keypoints") for each in objects]
     indices = [index for index, each in enumerate(found) if each is not None and len(each)]
     points = [np.asarray(found[index], np.float32).reshape(-1, 3) for index in indices]
@@ -150,7 +153,7 @@ def from_keypoints(keypoints: Any, in_meta: Any = None, frame: int = 0) -> dict[
     keypoints : supervision.KeyPoints
         Points in pixels. The box of a new object is around those that are not (0, 0).
     in_meta : dict, optional
-        Where they came from, by :func:`to_keypoints`. Left out: all rows are new objects.
+        Where they came from, by :func:`to_keypoints`; needed for these. Left out: all rows are new objects.
     frame : int
         Which frame of a batch it is about.
 
@@ -162,12 +165,15 @@ def from_keypoints(keypoints: Any, in_meta: Any = None, frame: int = 0) -> dict[
     Raises
     ------
     ValueError
-        ``in_meta`` is given, and the key points do not come from :func:`to_keypoints`.
+        ``in_meta`` is given, and the key points do not come from :func:`to_keypoints`; or it is left out, and they do.
+    TypeError
+        It is something else than ``KeyPoints``.
     """
+    _check_rows(keypoints, "xy", in_meta)
     found = [_points_of(keypoints, row) for row in range(len(keypoints))]
     if in_meta is None:
         return _about(frame, {"new_object": [_posed(keypoints, row, points) for row, points in enumerate(found)]})
-    objects = in_meta["frame"][frame]["object"]
+    objects = _frame_of(in_meta, frame)["object"]
     changes: list[dict[str, Any]] = [{} for _ in objects]
     entry: dict[str, Any] = {"changed_object": changes}
     for row, index in enumerate(_indices(keypoints.data, len(keypoints), len(objects))):
@@ -185,6 +191,34 @@ def _supervision() -> Any:
     except ImportError as error:
         raise ImportError(f'supervision is missing ({error}): pip install "empycustom[vision]"') from error
     return supervision
+
+
+def _frame_of(in_meta: Any, frame: int) -> Any:
+    """Return a frame of in_meta. Raises TypeError where it is something else."""
+    if not isinstance(in_meta, Mapping) or "frame" not in in_meta:
+        what = "its frame, or another dict" if isinstance(in_meta, Mapping) else f"a {type(in_meta).__name__}"
+        raise TypeError(f"the in_meta that the callback got is expected here, not {what}")
+    return in_meta["frame"][frame]
+
+
+_KINDS: Final = {  # by the attribute that has places: the class, and the function that takes it
+    "xyxy": ("Detections", "from_detections"),
+    "xy": ("KeyPoints", "from_keypoints"),
+}
+
+
+def _check_rows(rows: Any, places: str, in_meta: Any) -> None:
+    """Raise TypeError where rows are something else, ValueError where they are about objects of an in_meta that is not there."""
+    kind, function = _KINDS[places]
+    if not hasattr(rows, places) or not isinstance(getattr(rows, "data", None), Mapping):
+        other = next((other for each, other in _KINDS.values() if type(rows).__name__ == each), "")
+        advice = f"; use {other}" if other else f"; make them of what a model returned by supervision.{kind}.from_..."
+        raise TypeError(f"{function} takes supervision.{kind}, not {type(rows).__name__}{advice}")
+    if in_meta is None and any(int(index) >= 0 for index in rows.data.get(INDEX, ())):
+        raise ValueError(
+            f"these rows are about objects that are there already, and would be found twice: write {function}(..., in_meta) "
+            f"to change those. If new ones are meant, del data[{INDEX!r}] first."
+        )
 
 
 def _about(frame: int, entry: dict[str, Any]) -> dict[str, Any]:

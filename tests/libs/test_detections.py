@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -25,6 +26,12 @@ def in_meta(*objects):
 
 def rect(left, top, width, height, **more):
     return {**box(0, 0), "rect_params": dict(zip(PLACES, (left, top, width, height), strict=True)), **more}
+
+
+def anew(rows):
+    """Rows that are about no object that is there."""
+    del rows.data["object_index"]
+    return rows
 
 
 def new_objects(result, frame=0):
@@ -64,12 +71,13 @@ sizes = st.floats(0.5, 500, width=32)
 def test_boxes_come_back_as_they_were(boxes):
     found = [rect(*place, **({} if angle is None else {"rotation": angle})) for *place, angle in boxes]
     there = empycustom.to_detections(in_meta(*found))
-    back = new_objects(empycustom.from_detections(there))
+    changes = empycustom.from_detections(there, in_meta(*found))["frame"][0]["changed_object"]
+    assert changes == [{} for _ in found]
+    back = new_objects(empycustom.from_detections(anew(there)))
     assert np.allclose(places(back), places(found), atol=0.01)
     for before, after in zip(found, back, strict=True):
         width, height = before["rect_params"]["width"], before["rect_params"]["height"]
         assert after.get("rotation", 0) == pytest.approx(before.get("rotation", 0), abs=0.01 / min(width, height))
-    assert empycustom.from_detections(there, in_meta(*found))["frame"][0]["changed_object"] == [{} for _ in found]
 
 
 def test_a_turned_box_has_corners_clockwise_and_the_upright_box_around_them():
@@ -89,6 +97,7 @@ def test_a_mask_covers_the_pixels_of_its_box():
     expected[0, 20:40, 10:40] = True
     expected[1, 100:110, 100:110] = True
     assert np.array_equal(detections.mask.to_dense(), expected)
+    anew(detections)
     for masks in (detections.mask, expected):
         detections.mask = masks
         back = new_objects(empycustom.from_detections(detections))
@@ -104,7 +113,7 @@ inside = st.tuples(st.floats(0, 200), st.floats(0, 150), st.floats(12, 100), st.
 def test_a_mask_comes_back_within_a_pixel(place, bits):
     mask = np.array([bits >> shift & 1 for shift in range(16)], np.uint8).reshape(4, 4)  # cells of 3 pixels and more
     detections = empycustom.to_detections(in_meta(rect(*place, mask=mask)))
-    back = np.array(new_objects(empycustom.from_detections(detections))[0]["mask"])
+    back = np.array(new_objects(empycustom.from_detections(anew(detections)))[0]["mask"])
     middles = [((np.arange(4) + 0.5) / 4 * length).astype(int) for length in back.shape]
     assert np.array_equal(back[np.ix_(*middles)], mask)
 
@@ -156,7 +165,7 @@ def test_a_frame_of_a_batch_is_meant():
     assert empycustom.from_detections(detections, batch, 1) == {
         "frame": [{}, {"changed_object": [{"object_id": 4}, {"object_id": 5}]}]
     }
-    assert len(new_objects(empycustom.from_detections(detections, frame=1), 1)) == 2
+    assert len(new_objects(empycustom.from_detections(anew(detections), frame=1), 1)) == 2
 
 
 def test_rows_of_elsewhere_are_refused():
@@ -165,6 +174,44 @@ def test_rows_of_elsewhere_are_refused():
         empycustom.from_detections(sv.Detections(np.array([[0, 0, 1, 1]])), found)
     with pytest.raises(ValueError, match=r"of another frame: one is about object 1, and there are 1 here"):
         empycustom.from_detections(empycustom.to_detections(in_meta(box(1, 1), box(2, 2))), found)
+
+
+def test_rows_of_objects_that_are_there_do_not_become_new_ones():
+    found = in_meta(rect(0, 0, 50, 50, keypoints=POSE))
+    for to, back in (
+        (empycustom.to_detections, empycustom.from_detections),
+        (empycustom.to_keypoints, empycustom.from_keypoints),
+    ):
+        with pytest.raises(ValueError, match=rf"would be found twice: write {back.__name__}\(..., in_meta\)"):
+            back(to(found))
+        assert len(new_objects(back(anew(to(found))))) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (
+            lambda: empycustom.from_detections("x"),
+            "from_detections takes supervision.Detections, not str; make them of what a model",
+        ),
+        (lambda: empycustom.from_detections(None), "from_detections takes supervision.Detections, not NoneType"),
+        (lambda: empycustom.from_detections(in_meta()), "from_detections takes supervision.Detections, not dict"),
+        (lambda: empycustom.from_detections(sv.KeyPoints.empty()), "Detections, not KeyPoints; use from_keypoints"),
+        (
+            lambda: empycustom.from_keypoints(sv.Detections.empty()),
+            "from_keypoints takes supervision.KeyPoints, not Detections; use",
+        ),
+        (
+            lambda: empycustom.from_detections(sv.Detections.empty(), "x"),
+            "the in_meta that the callback got is expected here, not a str",
+        ),
+        (lambda: empycustom.to_detections([box(1, 1)]), "the in_meta that the callback got is expected here, not a list"),
+        (lambda: empycustom.to_keypoints(in_meta()["frame"][0]), "is expected here, not its frame, or another dict"),
+    ],
+)
+def test_what_is_something_else_is_an_error_that_says_what_is_expected(make, what):
+    with pytest.raises(TypeError, match=re.escape(what)):
+        make()
 
 
 def test_masks_points_and_turned_boxes_go_through_a_pipeline():
