@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -45,6 +47,7 @@ AT_START = (
     'uri="file:///tmp/{source}.jsonl"',
     "uri=file:///tmp/x.jsonl watch=emcustom.n",
     "uri=mqtts://localhost/x?ca=/proc/nothing",
+    "uri=kafka://localhost/x?ca=/proc/nothing",
     "uri=file:///tmp/x.jsonl spool=/proc/nothing",
 )
 
@@ -91,6 +94,8 @@ def test_messages_are_not_published(play, gst_launch, server, tmp_path, monkeypa
         client.config_set("requirepass", "x")
     messages += said(f"uri={redis.uri}")
 
+    messages += [said(f"uri=postgresql://0.0.0.0:{answering(byte)}/x?ca=/proc/nothing")[0] for byte in (b"N", b"S")]
+
     web = server(Http)
     web.answers = [500, 400]
     messages += said(f"uri={web.uri}")
@@ -115,6 +120,20 @@ def test_messages_are_not_published(play, gst_launch, server, tmp_path, monkeypa
     monkeypatch.setitem(QueuedOutput.__init__.__kwdefaults__, "most", 5)
     messages += texts(play(f"{LIVE.replace('true', 'true num-buffers=60')} ! metapublish {file} ! fakesink"))
     compare("Messages are not published", messages)
+
+
+def answering(byte):
+    """Return the port of a server that answers a byte, once: of PostgreSQL N means that it has no TLS, S that it has."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        with listener, listener.accept()[0] as line:
+            line.recv(8)
+            line.sendall(byte)
+            line.recv(1)  # until it hangs up
+
+    threading.Thread(target=answer, daemon=True).start()
+    return listener.getsockname()[1]
 
 
 def not_trusted(web, folder):

@@ -283,11 +283,8 @@ def test_certificates(serve: Serve, authority: Authority, name: str) -> None:
         publisher.close()
     else:
         text = refused(uri)
-    if name == "postgresql":
-        assert "TLS cannot be set up so (" in text
-    else:
-        assert "the certificate of the server is not trusted (" in text
-        assert text.endswith("); name its CA with ca=FILE")
+    assert "the certificate of the server is not trusted (" in text
+    assert text.endswith("); name its CA with ca=FILE")
     arrives(with_query(uri, f"ca={authority.ca}"))
     if name != "http":
         assert refused(with_query(uri, f"ca={authority.client}"))
@@ -305,6 +302,37 @@ def test_certificates_of_clients(serve: Serve, authority: Authority, name: str) 
         publisher.close()
     arrives(with_query(uri, f"cert={authority.client}&cert-key={authority.key(authority.client)}"))
     gc.collect()
+
+
+# Another machine. 127.0.0.2 and 0.0.0.0 are this one, too, but not by their names.
+
+
+def test_postgresql_of_another_machine_is_verified(serve: Serve, authority: Authority) -> None:
+    server = serve("postgresql")
+    uri = server.uri.replace("127.0.0.1", "127.0.0.2")
+    (server.folder / "data/pg_hba.conf").write_text("host all all 127.0.0.0/8 trust\n")
+    again(server, "-c", "listen_addresses=127.0.0.1,127.0.0.2")
+    arrives(server.uri)
+    assert "PostgreSQL has no TLS (" in (text := refused(uri))
+    assert text.endswith("set sslmode=disable where nobody listens in the network")
+    arrives(with_query(uri, "sslmode=prefer"))
+    postgresql_tls(server, authority, False)
+    (server.folder / "data/pg_hba.conf").write_text("host all all 127.0.0.0/8 trust\n")
+    again(server, *server.more, "-c", "listen_addresses=127.0.0.1,127.0.0.2")
+    assert "the certificate of the server is not trusted (" in refused(uri)
+    assert "does not match host name" in refused(with_query(uri, f"ca={authority.ca}"))  # it is for 127.0.0.1
+    arrives(with_query(uri, f"ca={authority.ca}&sslmode=verify-ca"))
+
+
+def test_a_login_at_a_kafka_of_another_machine_has_tls(serve: Serve) -> None:
+    server = serve("kafka")
+    other = ",".join(host.replace("127.0.0.1", "0.0.0.0") for host in server.uri.split("/")[2].split(","))
+    arrives(f"kafka://{other}/results")
+    publisher = Told().publisher(f"kafka://anna:{PASSWORD}@{other}/results")
+    publisher.close()
+    assert publisher.state == "away"
+    assert "SSL" in publisher.last_error
+    assert publisher.last_error.endswith("security=SASL_PLAINTEXT logs in without TLS)")
 
 
 # Secrets.

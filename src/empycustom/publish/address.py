@@ -45,6 +45,7 @@ _SECRETS = ("password", "secret", "token")  # a value @FILE of these is read fro
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?(.*))?(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([kMGT]?)(i?)B?")
+_LOCAL = ("", "localhost", "127.0.0.1", "::1")  # hosts that are this machine
 _POWERS = ("", "k", "M", "G", "T")
 
 
@@ -106,6 +107,11 @@ class Address:
     def netloc(self) -> str:
         """The hosts and their ports, as a URI has them."""
         return ",".join((f"[{host}]" if ":" in host else host) + (f":{port}" if port else "") for host, port in self.hosts)
+
+    @property
+    def is_local(self) -> bool:
+        """True where nothing leaves this machine."""
+        return all(host in _LOCAL for host, _ in self.hosts)
 
     def port(self, usual: int) -> int:
         """Return the port of the only host."""

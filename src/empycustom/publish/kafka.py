@@ -16,6 +16,7 @@ from empycustom.publish.tls import distrust
 from empycustom.text import shown
 
 _PORT = 9092
+_NO_TLS = "; security=SASL_PLAINTEXT logs in without TLS"
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +35,11 @@ class Kafka(Destination):
     settings: ClassVar[Mapping[str, Option]] = {
         **CREDENTIALS,
         **TLS,
-        "security": Option("", "security.protocol of Kafka", choices=("", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")),
+        "security": Option(
+            "",
+            "security.protocol of Kafka; nothing: SASL_SSL for a login at another machine",
+            choices=("", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+        ),
         "mechanism": Option("PLAIN", "sasl.mechanism of Kafka, for the login"),
         "compression": Option("none", "of batches", choices=("none", "gzip", "snappy", "lz4", "zstd")),
     }
@@ -52,6 +57,7 @@ class Kafka(Destination):
             raise address.error(f"a topic of Kafka has letters, digits, ., _ and -, at most 249, not {shown(self.topic)}")
         self._producer: Any = None
         self._failure: Any = None
+        self._why = ""  # the last error of a broker
 
     def clean(self, text: str) -> str:
         """Return a value without what a topic may not have."""
@@ -60,7 +66,7 @@ class Kafka(Destination):
     def connect(self) -> None:
         """Connect, and look whether the topic is there, or the cluster makes it."""
         kafka, address = self._kafka, self.address
-        self._failure = None
+        self._failure, self._why = None, ""
         try:
             self._producer = kafka.Producer(self._configuration(), logger=_DebugLog())
         except (kafka.KafkaException, ValueError) as error:  # a file that is not there, a mechanism that is not known
@@ -103,19 +109,22 @@ class Kafka(Destination):
             made |= {"sasl.username": address.user, "sasl.password": address.password, "sasl.mechanism": settings["mechanism"]}
         names = {"ssl.ca.location": "ca", "ssl.certificate.location": "cert", "ssl.key.location": "cert-key"}
         made |= {name: settings[own] for name, own in names.items() if settings[own]}
-        secure = bool(settings["ca"] or settings["cert"])
+        secure = bool(settings["ca"] or settings["cert"] or (address.user and not address.is_local))
         usual = {(False, False): "PLAINTEXT", (True, False): "SSL", (False, True): "SASL_PLAINTEXT", (True, True): "SASL_SSL"}
         made["security.protocol"] = settings["security"] or usual[secure, bool(address.user)]
         return made
 
     def _on_error(self, error: Any) -> None:
+        if error.code() != self._kafka.KafkaError._ALL_BROKERS_DOWN:
+            self._why = error.str()
         if error.code() in (self._kafka.KafkaError._AUTHENTICATION, self._kafka.KafkaError._SSL):
             self._failure = error
 
     def _error(self, error: Any) -> Exception:
         failure, address = self._failure, self.address
         if failure is None:
-            return AwayError(f"{address.name} cannot be reached ({error.str()})")
+            way = _NO_TLS if "SSL handshake failed" in self._why and not address.settings["security"] else ""
+            return AwayError(f"{address.name} cannot be reached ({address.reason(ValueError(self._why or error.str()))}{way})")
         if failure.code() == self._kafka.KafkaError._SSL:
             why = address.reason(self._kafka.KafkaException(failure))
             return distrust(address, failure) or AwayError(f"{address.name} cannot be reached ({why})")

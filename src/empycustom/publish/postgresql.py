@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,9 @@ from empycustom.publish.tls import distrust
 from empycustom.text import shown
 
 _LATER = ("08", "40", "53", "57", "58")  # classes of errors that are about the connection, or the server's state
+_SYSTEM_CA = 160000  # the version of libpq that takes the certificates of the system
 _ANSWER_S = 30.0  # for a batch of rows
+_NO_TLS = "switch it on there, or set sslmode=disable where nobody listens in the network"
 _TABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -31,7 +34,9 @@ class PostgreSql(Destination):
         **TLS,
         "table": Option("results", "name of the table, or schema.table"),
         "sslmode": Option(
-            "prefer", "as libpq has it", choices=("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+            "",
+            "as libpq has it; nothing: verify-full for another machine, or with ca, else prefer",
+            choices=("", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
         ),
     }
     most = 1000
@@ -53,8 +58,6 @@ class PostgreSql(Destination):
         """Connect, and make or check the table."""
         self.close()
         psycopg, address, settings = self._psycopg, self.address, self.address.settings
-        tls = {"sslrootcert": settings["ca"], "sslcert": settings["cert"], "sslkey": settings["cert-key"]}
-        mode = "verify-full" if settings["ca"] and settings["sslmode"] == "prefer" else settings["sslmode"]
         given = {
             "host": address.host,
             "port": address.hosts[0][1],
@@ -66,9 +69,8 @@ class PostgreSql(Destination):
             self._connection = psycopg.connect(
                 connect_timeout=int(TRANSPORT_S),
                 autocommit=True,
-                sslmode=mode,
                 application_name="empycustom",
-                **{name: value for name, value in (given | tls).items() if value},
+                **{name: value for name, value in (given | self._tls()).items() if value},
             )
         except psycopg.Error as error:
             raise self._unreachable(error) from error
@@ -83,6 +85,16 @@ class PostgreSql(Destination):
                 f"the table {settings['table']} cannot be made, or has another shape ({address.reason(error)}); name another one "
                 "with table=NAME, which is made then"
             ) from error
+
+    def _tls(self) -> dict[str, str]:
+        """Return what libpq is to do about TLS. A password may be in a file of its own, so that only the host decides."""
+        settings, version = self.address.settings, self._psycopg.pq.version()
+        usual = "prefer" if self.address.is_local and not settings["ca"] else "verify-full"
+        mode, ca = settings["sslmode"] or usual, settings["ca"]
+        own = os.environ.get("PGSSLROOTCERT") or os.path.exists(os.path.expanduser("~/.postgresql/root.crt"))
+        if mode == "verify-full" and not ca and not own and version >= _SYSTEM_CA:
+            ca = "system"
+        return {"sslmode": mode, "sslrootcert": ca, "sslcert": settings["cert"], "sslkey": settings["cert-key"]}
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
@@ -120,6 +132,8 @@ class PostgreSql(Destination):
         # Before there is a connection, libpq has no code for what is wrong, only a text in the language of the server.
         asked = line is not None and (line.needs_password or line.used_password)
         refused = ("does not exist", "no pg_hba.conf entry", "permission denied for database", "authentication failed")
+        if "does not support SSL" in text:
+            return self.address.error(f"PostgreSQL has no TLS ({text}); {_NO_TLS}")
         if "certificate file" in text or "private key file" in text:
             return self.address.error(f"TLS cannot be set up so ({text}); check ca, cert, cert-key and sslmode")
         if asked or any(each in text for each in refused):

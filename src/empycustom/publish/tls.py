@@ -29,6 +29,7 @@ def _no_phrase(address: Address) -> str:
 def distrust(address: Address, error: BaseException) -> PublishError | None:
     """Return what to say where a client's exception is about a certificate that is not trusted, else None."""
     why = address.reason(error)
-    if "certificate verify failed" not in why.lower():  # OpenSSL's words, whatever is around them
+    # The words of OpenSSL, whatever is around them, and those of libpq about the name of the host.
+    if not any(each in why.lower() for each in ("certificate verify failed", "does not match host name")):
         return None
     return address.error(f"the certificate of the server is not trusted ({why}); name its CA with ca=FILE")
