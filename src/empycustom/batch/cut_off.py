@@ -1,6 +1,6 @@
 """Files that are cut off, by the sizes that are written at the begin of their parts: nothing is decoded, and little is read.
 
-GStreamer plays such a file as far as it goes, without an error. Durations would not show it: the sound may be longer than the video.
+GStreamer plays such a file as far as it goes, without an error. Durations would not show it: sound may be longer than the video.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def check_whole(location: str, name: str) -> None:
         return
     if wanted > there:
         raise LaunchError(
-            f"{name}: the file is cut off: it ends at byte {there:,} of at least {wanted:,}; copy it again, or keep what is left: "
-            "ffmpeg -i FILE -c copy NEW"
+            f"{name}: the file is cut off: it ends at byte {there:,} of at least {wanted:,}; copy it again, or keep what is "
+            "left: ffmpeg -i FILE -c copy NEW"
         )
 
 
