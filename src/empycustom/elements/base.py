@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from empycustom.buffers.callback import Borrowed, Given
 from empycustom.carriers.protocol import Frame
-from empycustom.elements.failures import post_error, post_info, post_warning
+from empycustom.elements.failures import post_error, post_info, post_warning, release_error
 from empycustom.elements.frames import FrameFormat, FrameReader, IntervalGate
 from empycustom.elements.properties import Property
 from empycustom.elements.upstream import origin_in, reason_for
@@ -217,6 +217,7 @@ class PyTransform(GstBase.BaseTransform):
     def do_stop(self) -> bool:
         self.started = False
         fastpath.unregister(hash(self))
+        release_error(self)
         try:
             self.end()
         except BaseException as error:  # noqa: BLE001 - nothing may be raised into C

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from empycustom.errors import (
@@ -55,6 +56,15 @@ def post_error(element: Any, error: BaseException) -> None:
     """Post ``error`` as an error of ``element``: the sentence as its text, the user's traceback as its debug information."""
     element.error = error_to_report(error)  # for programs that have the element
     _post(element, Gst.MessageType.ERROR, element.error)
+
+
+def release_error(element: Any) -> None:
+    """Let the error of ``element`` keep its texts alone.
+
+    Its traceback keeps what the library's functions had in hand, such as the object whose ``__del__`` closes a file at the stop.
+    """
+    if isinstance(getattr(element, "error", None), EmPyCustomError):
+        element.error = copy(element.error)  # without cause and traceback; a program that got the error has them
 
 
 def post_warning(element: Any, error: BaseException) -> None:
