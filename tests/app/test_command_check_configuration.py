@@ -165,3 +165,13 @@ def test_a_library_with_workers_is_started_in_one(cli, configured, library, tmp_
     assert ended.code == 1
     assert "empycustom.custom-lib: " in ended.err
     assert "hooks.py:2: the worker was killed by SIGABRT" in ended.err
+
+
+def test_a_library_that_would_hand_state_over_to_its_new_version_is_reported(cli, configured, library):
+    library("def process_ip(b, m, o): pass\n\n\ndef reloaded(old): pass\n")
+    stage = {"custom-lib": "lib.py", "in-place": True}
+    for more, reported in (({"workers": 2, "reload": True}, True), ({"workers": 2}, False), ({"reload": True}, False)):
+        ended = cli("check", configured({"empycustom": {**stage, **more}}), "--source", "test")
+        assert ended.code == 0
+        assert ("lib.py:4: reloaded is not called with workers=2: the version before" in ended.err) is reported
+    assert "reloaded hands state over with reload=true and workers=0; with workers it is not called" in cli("check", "lib.py").out

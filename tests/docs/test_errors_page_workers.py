@@ -94,6 +94,7 @@ def refused(said):
 
     messages = [said(GOOD, properties)[0] for properties in ("call-timeout=500", "pace=skip")]
     messages.append(said(BOTH, "in-place=false workers=1 pace=latest")[0])
+    messages.append(said(f"{GOOD}\n\ndef reloaded(old):\n    pass\n", "workers=1 reload=true")[0])
     for check, wrong in ((check_library, len), (check_format, Other), (check_frame, Other)):
         with pytest.raises(PropertyError) as caught:
             check(wrong)

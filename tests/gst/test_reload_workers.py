@@ -296,3 +296,39 @@ def test_a_version_that_ends_its_worker_while_it_is_loaded_is_tried_once(library
         refuses(stream, path, WRONG["exit"])
         time.sleep(2.5)  # files are looked at once a second; another warning would be left
         stream.wait_for(0)
+
+
+COUNTS = """\
+STEP = {step}
+count = 0
+def process_ip(io_buffer, in_meta, options):
+    global count
+    count += 1
+    return {{"frame": {{"value": [STEP, min(count, 5)]}}}}
+"""
+HANDS_OVER = "def reloaded(old):\n    global count\n    count = old.count\n"
+
+
+def test_a_library_that_would_hand_state_over_is_reported(library):
+    path = library(COUNTS.format(step=0) + HANDS_OVER)
+    with streaming(path, "in-place=true reload=true workers=2") as stream:
+        text, _ = stream.warning()
+        assert text.startswith(f"{path}:7: reloaded is not called with workers=2: the version before is in other processes")
+        assert "set workers=0" in text
+        stream.wait_for([0, 5])
+        save(path, COUNTS.format(step=1) + HANDS_OVER)
+        stream.wait_for([1, 1], 1)
+        stream.reloaded()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_only_a_version_that_nobody_calls_is_reported(library, workers):
+    path = library(COUNTS.format(step=0))
+    with streaming(path, f"in-place=true workers={workers}") as stream:
+        stream.wait_for([0, 5])
+        assert stream.texts() == []
+        stream.element.set_property("reload", True)
+        save(path, COUNTS.format(step=1) + HANDS_OVER)
+        stream.wait_for([1, 5])
+        if workers:
+            assert "reloaded is not called with workers=1" in stream.warning()[0]

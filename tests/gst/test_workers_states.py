@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import random
+import signal
 import time
 import weakref
 
@@ -389,3 +391,56 @@ def test_frames_for_which_there_is_no_file_are_an_error_that_names_the_limit(gst
     assert "raise a limit, with ulimit -n" in done.err
     assert "CRITICAL" not in done.err
     assert "Traceback" not in done.err
+
+
+BUSY_ONCE = """
+import os, pathlib, time
+
+def start(options):
+    with open(options["pids"], "a") as file:
+        file.write(f"{os.getpid()}\\n")
+
+def process_ip(b, m, options):
+    while not pathlib.Path(options["gate"]).exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_stats_has_what_workers_do_at_this_moment(library, tmp_path, pace):
+    """Also where no frame comes by which the element would hear of it."""
+    gate, pids = tmp_path / "gate", tmp_path / "pids"
+    options = {"gate": str(gate), "pids": str(pids)}
+    with Driven(library(BUSY_ONCE), f"workers=1 on-error=pass pace={pace}", options=options) as driven:
+
+        def worker():
+            return driven.element.get_property("stats").get_value("worker-1")
+
+        assert worker() == "idle"
+        driven.push()
+        wait_until(lambda: worker() == "busy")
+        gate.touch()
+        driven.pull()
+        wait_until(lambda: worker() == "idle")
+        driven.pipeline.set_state(Gst.State.PAUSED)
+        assert [worker() for _ in range(20)] == ["idle"] * 20
+        driven.pipeline.set_state(Gst.State.PLAYING)
+        os.kill(int(pids.read_text()), signal.SIGKILL)
+        wait_until(lambda: len(pids.read_text().split()) == 2 and worker() == "idle")
+        os.kill(int(pids.read_text().split()[1]), signal.SIGKILL)  # the next one has to wait for its time, and for a frame
+        wait_until(lambda: worker() in ("ended", "paused"))
+        time.sleep(0.2)
+        assert {worker() for _ in range(20)} <= {"ended", "paused"}
+
+
+def test_workers_that_are_quick_are_idle_most_of_the_time(library):
+    lib = library("def process_ip(b, m, o):\n    pass\n")
+    pipeline = parse(f"{LIVE} ! empycustom name=e in-place=true workers=2 custom-lib={lib} ! fakesink")
+    pipeline.set_state(Gst.State.PLAYING)
+    element, found = pipeline.get_by_name("e"), []
+    wait_until(lambda: element.get_property("stats").get_value("processed") > 5)
+    for _ in range(50):
+        found += [element.get_property("stats").get_value(f"worker-{number}") for number in (1, 2)]
+        time.sleep(0.01)
+    pipeline.set_state(Gst.State.NULL)
+    assert found.count("idle") > 80

@@ -135,6 +135,12 @@ def _mutability(spec: Any) -> str:
     return states[0] if states else ""
 
 
+_OF_WORKERS = """
+With `workers=n` also `worker-1` to `worker-n` (gchararray): what each worker does at this moment. The values are in [Where a
+library runs](../where-a-library-runs.md#what-each-worker-does).
+"""
+
+
 def _fields(element: Any) -> Iterator[str]:
     """Yield the fields of properties that are structures."""
     for spec in _own_properties(element):
@@ -143,6 +149,8 @@ def _fields(element: Any) -> Iterator[str]:
             names = [structure.nth_field_name(index) for index in range(structure.n_fields())]
             fields = ", ".join(f"`{name}` ({structure.get_field_type(name).name})" for name in names)
             yield f"Fields of `{spec.name}`: {fields}.\n"
+            if "workers" in {each.name for each in _own_properties(element)}:
+                yield _OF_WORKERS
 
 
 def _signals(element: Any) -> Iterator[list[str]]:

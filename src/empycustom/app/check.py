@@ -19,7 +19,7 @@ from empycustom.app.pictures import check_picture, real, save_picture
 from empycustom.app.run import as_typed
 from empycustom.config.launch import describe, elements
 from empycustom.config.streams import Configuration, Stage, Stream, read
-from empycustom.elements.limits import is_in_place, open_library
+from empycustom.elements.limits import about_state, is_in_place, open_library
 from empycustom.elements.properties import read_object
 from empycustom.elements.workers import start_pool
 from empycustom.errors import (
@@ -53,6 +53,7 @@ _SWITCHES = {
     "mandatory": "It is mandatory: no frame may go on without it.",
     "stateful": "It is stateful: it needs all frames of a video in their order.",
 }
+_RELOADED = "reloaded hands state over with reload=true and workers=0; with workers it is not called."
 
 
 def main(args: Namespace) -> int:
@@ -99,6 +100,8 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
     for name, text in _SWITCHES.items():
         if facts[name]:
             report("", text)
+    if "reloaded" in opened.library.lines:
+        report("", _RELOADED)
     if lines := about_dialect(opened.library, facts):
         report(*lines)
     facts["options"] = _checked(opened)
@@ -258,15 +261,13 @@ def check_configuration(args: Namespace, facts: dict[str, Any], report: Report) 
         ],
     )
     with ErrorCollector() as found:
-        for stage in _library_stages(configuration):
-            found(_start_and_stop, stage)
+        hints = [found(_start_and_stop, stage) for stage in _library_stages(configuration)]
         if configuration.callback:
             found(_load_callback, configuration)
     facts["streams"] = [_stream_facts(stream) for stream in configuration.streams]
     facts["callback"] = configuration.callback and configuration.callback[1]
-    facts["warnings"] = list(
-        dict.fromkeys(text for each in configuration.streams for text in describe(each, [], exists).warnings)
-    )
+    described = (text for each in configuration.streams for text in describe(each, [], exists).warnings)
+    facts["warnings"] = list(dict.fromkeys([*described, *(str(hint) for hint in hints if hint)]))
     for text in facts["warnings"]:
         print_error(text, kind="warning")
     count = len(configuration.streams)
@@ -281,20 +282,23 @@ def _library_stages(configuration: Configuration) -> list[Stage]:
     return list({repr(stage): stage for stage in stages}.values())
 
 
-def _start_and_stop(stage: Stage) -> None:
-    """Load, start and stop a library as its element does: where it has workers, in one."""
+def _start_and_stop(stage: Stage) -> LibraryError | None:
+    """Load, start and stop a library as its element does: where it has workers, in one. Return what to warn of."""
     options, path = dict(stage.properties.get("options", {})), stage.properties["custom-lib"]
     try:
         in_place = is_in_place(stage.properties)
-        if stage.properties.get("workers"):
-            start_pool(path, {**stage.properties, "in-place": in_place, "workers": 1, "call-timeout": 0}, options, None).stop()
-            return
+        if workers := stage.properties.get("workers"):
+            pool = start_pool(path, {**stage.properties, "in-place": in_place, "workers": 1, "call-timeout": 0}, options, None)
+            library = pool.library
+            pool.stop()
+            return about_state(library, workers) if stage.properties.get("reload") else None
         library = open_library(path, {**stage.properties, "in-place": in_place})
         try:
             library.start(options)
             library.stop(options)
         finally:
             library.close()
+        return None
     except LibraryError as error:
         path = stage.path_of_option(error.option) if isinstance(error, OptionError) else stage.path_of("custom-lib")
         raise LibraryError(f"{path}: {error}", details=error.details) from error

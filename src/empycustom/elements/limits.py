@@ -10,7 +10,7 @@ from empycustom.carriers.protocol import Frame
 from empycustom.elements.dialects import as_written, settings_of
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.properties import Property
-from empycustom.errors import PropertyError
+from empycustom.errors import CallbackMissingError, PropertyError
 from empycustom.gstreamer import GObject
 from empycustom.library.callbacks import Library, LibraryFacts, works_in_place
 from empycustom.library.compiled import is_compiled
@@ -80,6 +80,15 @@ def check_declared(values: Mapping[str, Any], library: LibraryFacts) -> None:
     for declared, name, safe, why, advice in _DECLARED:
         if getattr(library, declared) and values.get(name, safe[0]) not in safe:
             raise PropertyError(f"{name}={values[name]} {why.format(library.path)}; set {advice}", name=name)
+
+
+def about_state(library: Any, workers: Any) -> CallbackMissingError | None:
+    """Return the warning that a library would hand state over by ``reloaded``, and that nobody calls it with workers."""
+    if not workers or "reloaded" not in library.lines:
+        return None
+    what = f"reloaded is not called with workers={workers}"
+    why = ": the version before is in other processes, and a new one begins without its state; set workers=0 if that has to go on"
+    return CallbackMissingError.at(library.path, library.line_of("reloaded"), what, why, callback="reloaded")
 
 
 def called(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from empycustom.elements.base import WARNING
 from empycustom.elements.failures import post_error, post_info, post_warning
-from empycustom.elements.limits import check_declared
+from empycustom.elements.limits import about_state, check_declared
 from empycustom.elements.output import OutputCaps
 from empycustom.elements.properties import Property
 from empycustom.errors import DeclarationError, EmPyCustomError, LibraryError, PropertyError
@@ -72,6 +72,7 @@ class Reloading:
                 return
             self._is_on = wanted
             if wanted:
+                self._warn_about_state(self._element.library_facts)
                 self._reloader = Reloader(self._versions(), self.warn, self._log, after=self._reloader)
                 self._reloader.start()
             elif self._reloader:
@@ -131,8 +132,14 @@ class Reloading:
 
     def adopt(self, library: Any) -> None:
         """Let a new version be the library of the element, and report it."""
+        if "reloaded" not in self._element.library_facts.lines:  # else it is known already
+            self._warn_about_state(library)
         self._element.adopt(library, self._output)
         post_info(self._element, LibraryError.at(library.path, None, "the library is reloaded; its new version takes over"))
+
+    def _warn_about_state(self, library: Any) -> None:
+        if error := about_state(library, self._element.values["workers"]):
+            self.warn(error)
 
     def warn(self, error: BaseException) -> None:
         """Post what is wrong with a version as a warning; what is wrong with us as an error."""

@@ -248,8 +248,14 @@ class Library(LibraryFacts):
 
     @property
     def lines(self) -> dict[str, int | None]:
-        """The lines where callbacks are defined, None where Python does not know."""
-        return {each.name: line_of(each.function) for each in vars(self.callbacks).values() if isinstance(each, Callback)}
+        """The lines where callbacks are defined, None where Python does not know.
+
+        ``reloaded`` is among them also in a first version, of which it is not called.
+        """
+        found = {each.name: line_of(each.function) for each in vars(self.callbacks).values() if isinstance(each, Callback)}
+        if "reloaded" in dialect(self.dialect).names(self.target):
+            found.setdefault("reloaded", line_of(self.target.reloaded))
+        return found
 
     def line_of(self, callback: str) -> int | None:
         """Return the line where ``callback`` is defined, or None where Python does not know."""

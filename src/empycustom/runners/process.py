@@ -19,7 +19,7 @@ from time import monotonic, monotonic_ns
 from typing import Any
 
 from empycustom.native.shared import core
-from empycustom.runners.messages import BOARD_SIZE, CALL_AT, CORE_AT, WANTED_AT, at_parent, receive, send, to_worker
+from empycustom.runners.messages import BOARD_SIZE, CALL_AT, CORE_AT, READY_AT, WANTED_AT, at_parent, receive, send, to_worker
 from empycustom.runners.relay import LOG, Relay, encoding_of
 from empycustom.runners.worker import BOOT
 from empycustom.text import working_folder
@@ -130,6 +130,16 @@ class Process:
         """Return the number of the frame whose call goes on, 0: none, and for how many seconds it has."""
         number, began = _CALL.unpack_from(self._board, CALL_AT)
         return number, (monotonic_ns() - began) / 1e9 if number else 0.0
+
+    def is_ready(self) -> bool:
+        """Return whether it has started the library."""
+        return bool(_NUMBER.unpack_from(self._board, READY_AT)[0])
+
+    def is_gone(self) -> bool:
+        """Return whether it has ended, whoever has seen that."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(0))
 
     # Its end.
 

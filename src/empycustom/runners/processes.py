@@ -317,14 +317,16 @@ class ProcessPool:
             shared.set_times(job.made, made)
 
     def states(self) -> list[str]:
-        """Return what each worker does."""
-        return [("idle" if worker.is_idle else "busy") if worker.state == READY else worker.state for worker in self._workers]
+        """Return what each worker does at this moment. From any thread."""
+        with self._lock:
+            return [worker.doing() for worker in self._workers]
 
     # The end.
 
     def stop(self) -> None:
         """Call the library's ``stop`` in each worker, and end them. Raises LibraryError."""
-        workers, self._workers = self._workers, []
+        with self._lock:  # nobody may be looking at them
+            workers, self._workers = self._workers, []
         try:
             for worker in workers:
                 worker.finish()

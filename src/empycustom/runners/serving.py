@@ -28,6 +28,7 @@ from empycustom.runners.messages import (
     BOARD_SIZE,
     CALL_AT,
     CORE_AT,
+    READY_AT,
     WANTED_AT,
     at_worker,
     pack_error,
@@ -91,6 +92,7 @@ class Worker:
         declared = library.declared and library.declared.plain
         self._answer("loaded", facts, declared, [pack_error(each) for each in library.hints()])
         self._runner.start(setup["options"], setup["events"])
+        _NUMBER.pack_into(self._board, READY_AT, 1)
         self._answer("ready", library.all_sources())
         self._sources, self._told_sources = sources, len(sources)
 

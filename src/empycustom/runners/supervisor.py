@@ -85,6 +85,17 @@ class Supervisor:
         """True while the process has nothing to do, whether or not its last answers are collected."""
         return self.state == READY and not (self._sent or self.held)
 
+    def doing(self) -> str:
+        """Return what the process does at this moment, which may not have been heard yet."""
+        process = self.process
+        if process is None or self.state not in (STARTING, READY):
+            return self.state
+        if process.is_gone():
+            return "ended"
+        if not process.is_ready():
+            return STARTING
+        return "busy" if process.call()[0] else "idle"
+
     def spawn(self) -> None:
         """Start a process."""
         about = self._introduction()
