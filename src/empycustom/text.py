@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from difflib import get_close_matches
@@ -36,6 +36,11 @@ _SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _UNDECODED = re.compile("[\udc80-\udcff]+")  # bytes that were not text, as Python keeps them
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_VALUE = 60  # characters of a value that a message shows
+_NEAR = 0.75  # difflib's ratio from which a name is taken for a misspelt one; "interval" and "interface" have 0.71
+_NEAR_SHORT = 0.65  # the same for words of up to 4 letters: "rnu" and "run" have 0.67, "fast" and "latest" 0.6
+_SHORT_WORD = 4
+_PREFIX = 3  # letters from which a name may be the beginning of another one
+_MOST = 2  # names in one hint
 
 # The user and the password of a URI may hold @, / and blanks, so that they end at the last @ in front of the next URI.
 _USER = re.compile(r"(?i)\b(?!file:)([a-z][a-z0-9+.-]*://)(?![^:\n]*:\*\*\*@)((?:(?!://)[^\n])*)@")
@@ -84,12 +89,21 @@ def unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text.startswith("'") and text.endswith("'") else text
 
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """Return ``"; NAME may be meant"`` where a known name is similar, or has this one as a part; else ``""``."""
-    names = list(known)
-    similar = get_close_matches(name, names, n=1)
-    similar += [item for item in names if name in item.split("_") and item not in similar]
-    return f"; {' or '.join(similar)} may be meant" if similar else ""
+def meant(name: str, known: Iterable[str], aliases: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Return ``"; NAME may be meant"`` where a known name is similar, or begins with this one, or has it as a part; else ``""``.
+
+    Dashes in front do not count. ``aliases`` are names without dashes that are known elsewhere, with what they are here.
+    """
+    names = {item.lstrip("-"): item for item in known}
+    word = name.lstrip("-")
+    for alias in (aliases or {}).get(word, ()):
+        if alias in names:
+            return f"; {names[alias]} may be meant"
+    similar = get_close_matches(word, names, n=1, cutoff=_NEAR if len(word) > _SHORT_WORD else _NEAR_SHORT)
+    if not similar and len(word) >= _PREFIX:
+        similar = [item for item in names if item.startswith(word)]
+    similar += [item for item in names if word in re.split("[-_]", item) and item not in similar]
+    return f"; {' or '.join(names[item] for item in similar[:_MOST])} may be meant" if similar else ""
 
 
 def shown(value: Any) -> str:

@@ -114,7 +114,15 @@ def test_two_parses_share_nothing():
         ("new a.py --kind detect", "argument --kind: detect is not one of measure, detector, draw, "),
         ("schema --message object", "--message: object is not one of frames, objects, changes, gva; objects may be meant"),
         ("run test --lib a.py --interface 4", "argument --interface: 4 is not one of 1, 2, 3"),
-        ("", "COMMAND"),
+        ("", "usage: empycustom [OPTIONS] COMMAND"),
+        ("", "play a file, stream or camera through libraries"),
+        ("batch a.mp4 --out o --workers 4", "batch has no option --workers; --jobs may be meant. See"),
+        ("batch a.mp4 --out o --retry", "batch has no option --retry; --retry-failed may be meant. See"),
+        ("run test --json", "run has no option --json; --summary-json may be meant. See"),
+        ("run test --lib a.py --interval 2", "run has no option --interval; --every may be meant. See"),
+        ("run test --lib a.py --time 2", "run has no option --time. See"),
+        ("run test --lib a.py --timeout 2", "run has no option --timeout; --call-timeout may be meant. See"),
+        ("help rnu", "there is no command rnu; run may be meant; the commands are "),
     ],
 )
 def test_a_usage_error_exits_with_2(line, complaint, capsys):
@@ -123,6 +131,22 @@ def test_a_usage_error_exits_with_2(line, complaint, capsys):
 
     assert ended.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["batch a --out o --work 4", "batch a --out o --show", "batch a --out o --forc", "new --forced a.py", "run test --pace fast"],
+)
+def test_nothing_is_proposed_that_only_looks_alike_or_would_delete_files(line, capsys):
+    with pytest.raises(SystemExit):
+        parse(line)
+    assert "may be meant" not in capsys.readouterr().err
+
+
+def test_help_is_a_command_as_well(cli):
+    assert cli("help").code == 0
+    assert cli("help").out == cli("--help").out
+    assert cli("help", "new").out == cli("new", "--help").out
 
 
 def test_words_behind_two_dashes_are_not_options():

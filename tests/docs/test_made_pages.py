@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 MADE = ("elements/empycustom.md", "elements/aimeta.md", "elements/perf.md", "commands.md", "pictures/way.svg")
@@ -45,3 +48,21 @@ def test_a_table_that_is_not_as_it_is_made_is_reported_and_made(tmp_path):
     assert "pixels.md in docs: not as tools/pages makes them" in make(tmp_path, "--check").stdout
     assert make(tmp_path).returncode == 0
     assert page.read_text() == made
+
+
+@pytest.mark.parametrize("name", ["gvapython", "hailopython"])
+def test_an_element_that_inherits_shows_its_own_defaults_and_the_signals_that_it_inherits(name):
+    text = (ROOT / "docs" / "elements" / f"{name}.md").read_text()
+    rows = {row.split(" | ")[0]: row.split(" | ")[1:] for row in text.splitlines() if row.startswith("| `")}
+    assert rows["| `dialect`"][1] == f"`{name}`"
+    assert rows["| `in-place`"][1] == "`true`"
+    assert "| `emcustom` | " in text
+    assert "| `new-meta` | " in text
+
+
+def test_no_table_of_an_element_is_empty_and_each_value_is_explained():
+    for page in sorted((ROOT / "docs" / "elements").glob("*.md")):
+        text = page.read_text()
+        assert not re.search(r"\| --- \|\n*(\Z|\n#)", text), page.name
+        assert not re.findall(r"`(\w+)`: \1\b", text), page.name
+        assert "|  |  |" not in text, page.name

@@ -54,9 +54,9 @@ def page(name: str, factory: Any, element: Any) -> str:
         "## Properties\n",
         *table(["property", "type", "default", "may be set", "meaning"], _properties(element)),
         *_fields(element),
-        "## Signals\n",
-        *table(["signal", "handler"], _signals(element)),
     ]
+    if signals := sorted(_signals(element)):
+        parts += ["## Signals\n", *table(["signal", "handler"], signals)]
     return "\n".join(parts)
 
 
@@ -93,7 +93,7 @@ def _own_properties(element: Any) -> list[Any]:
 
 def _properties(element: Any) -> Iterator[list[str]]:
     for spec in sorted(_own_properties(element), key=lambda spec: spec.name):
-        yield [f"`{spec.name}`", _type(spec), _default(spec), _mutability(spec), _meaning(spec)]
+        yield [f"`{spec.name}`", _type(spec), _default(spec, element), _mutability(spec), _meaning(spec)]
 
 
 def _type(spec: Any) -> str:
@@ -103,10 +103,11 @@ def _type(spec: Any) -> str:
     return f"{kind}, {spec.minimum} to {spec.maximum}" if hasattr(spec, "minimum") else kind
 
 
-def _default(spec: Any) -> str:
+def _default(spec: Any, element: Any) -> str:
+    """Return the value in a new element: one that inherits properties may have other defaults than they declare."""
     if not spec.flags & GObject.ParamFlags.WRITABLE:
         return ""
-    value = spec.default_value
+    value = element.get_property(spec.name)
     if value is None:
         return "none"
     if spec.value_type.is_a(GObject.TYPE_ENUM):
@@ -132,7 +133,7 @@ def _mutability(spec: Any) -> str:
     if not spec.flags & GObject.ParamFlags.WRITABLE:
         return "never: read-only"
     states = [text for flag, text in STATES.items() if int(spec.flags) & int(flag)]
-    return states[0] if states else ""
+    return states[0] if states else "in any state"  # GstBaseTransform's qos, which has none of these flags
 
 
 _OF_WORKERS = """
@@ -154,8 +155,11 @@ def _fields(element: Any) -> Iterator[str]:
 
 
 def _signals(element: Any) -> Iterator[list[str]]:
-    for number in sorted(GObject.signal_list_ids(element)):
-        query = GObject.signal_query(number)
-        arguments = ", ".join(["element", *(KINDS.get(kind.name, kind.name) for kind in query.param_types)])
-        returned = "" if query.return_type == GObject.TYPE_NONE else f" → {query.return_type.name}"
-        yield [f"`{query.signal_name}`", f"`({arguments}){returned}`"]
+    kind = element.__gtype__
+    while kind.name != "GstElement":
+        for number in GObject.signal_list_ids(kind):
+            query = GObject.signal_query(number)
+            arguments = ", ".join(["element", *(KINDS.get(each.name, each.name) for each in query.param_types)])
+            returned = "" if query.return_type == GObject.TYPE_NONE else f" → {query.return_type.name}"
+            yield [f"`{query.signal_name}`", f"`({arguments}){returned}`"]
+        kind = kind.parent

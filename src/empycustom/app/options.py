@@ -17,6 +17,16 @@ from empycustom.session.console import show
 from empycustom.text import as_native, as_path, as_text, for_people, meant, not_for_lines
 
 _NO_VALUE = re.compile(r"--[a-z][a-z-]*=--")
+_DELETING = {"--force"}  # options that no hint names: who follows it would lose files
+_ALIASES = {  # names that other commands, properties or programs have for options
+    "interval": ("every",),
+    "json": ("summary-json",),
+    "output": ("out",),
+    "parallel": ("jobs", "workers"),
+    "processes": ("jobs", "workers"),
+    "threads": ("jobs", "workers"),
+    "workers": ("jobs",),
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,7 +44,10 @@ class Parser(argparse.ArgumentParser):
             super()._print_message(message, file)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse; ``--save=--``, for which argparse returns an empty list, is a usage error, as is an option before a command."""
+        """Parse; ``--save=--``, for which argparse returns an empty list, is a usage error, as is an option before a command.
+
+        ``help`` and ``help COMMAND`` are ``--help``; without arguments the overview is shown, on stderr.
+        """
         for argument in args:
             if _NO_VALUE.fullmatch(argument):
                 self.error(f"{argument}: -- is not a value")
@@ -43,7 +56,9 @@ class Parser(argparse.ArgumentParser):
             if any(first in command.known_options() for command in commands):
                 self.error(f"{first} comes after a command")
             self.error(f"there is no option {first}{meant(first, self.known_options())}")
-        return super().parse_args(args, namespace)
+        if not args:
+            self.exit(2, self.format_help())
+        return super().parse_args([*args[1:2], "--help"] if args[0] == "help" else args, namespace)
 
     def known_options(self) -> list[str]:
         """Return all spellings of the options."""
@@ -87,7 +102,8 @@ class Command(Parser):
         name, known = self.prog.rpartition(" ")[2], self.known_options()
         unknown = [option for word in words if word.startswith("-") and (option := word.partition("=")[0]) not in known]
         if unknown:
-            text = f"{name} has no option {unknown[0]}{meant(unknown[0], known)}"
+            likely = [each for each in known if each not in _DELETING]
+            text = f"{name} has no option {unknown[0]}{meant(unknown[0], likely, _ALIASES)}"
         elif words and others_too:
             text = f"{words[0]} is one argument too many for {name}"
         else:

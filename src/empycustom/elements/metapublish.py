@@ -22,13 +22,29 @@ _LEFT = "left"
 _SLOW = "the disk that keeps them is slower than the live stream (reported once; the property stats counts them)"
 _STATE = "metapublish-state"  # the message on the bus where the state changes
 
+_CHOICES = {  # what gst-inspect-1.0 shows for the values of settings
+    "frames": "One message for each frame",
+    "objects": "One message for each object of a frame",
+    "changes": "A message only where the watched value, or the set of objects, is another one than before",
+    "gva": "One message for each frame, as DL Streamer's gvametaconvert writes it",
+    "plain": "Nothing: a message is the JSON itself",
+    "cloudevents": "An event of CloudEvents 1.0, with the JSON as its data",
+    "oldest": "The oldest messages are given up",
+    "newest": "The newest messages are given up",
+    "stop": "None is given up: the pipeline ends with an error",
+}
+
 
 def _property(name: str, option: Option) -> Property:
     """Return the property for a setting that all destinations have."""
     blurb = option.description[0].upper() + option.description[1:]
     if option.choices:
         return Property(
-            name=name, kind="enum", default=option.default, choices=tuple((nick, nick) for nick in option.choices), blurb=blurb
+            name=name,
+            kind="enum",
+            default=option.default,
+            choices=tuple((nick, _CHOICES[nick]) for nick in option.choices),
+            blurb=blurb,
         )
     if type(option.default) is int:
         lowest, highest = option.limits or (0, 0)
