@@ -194,7 +194,7 @@ class FrameMeta(TypedDict):
     """Attributes of the frame from libraries upstream."""
     from_frame: NotRequired[int]
     """Number of the frame that they are about, and the objects found with them, where that is an earlier one: behind an
-    ``empycustom`` with ``pace=latest``."""
+    ``empycustom`` with ``pace=latest``. Behind several libraries that of the earliest frame: no attribute is older."""
     tensors: NotRequired[list[Tensor]]
     """Raw output of networks upstream."""
     segmentation: NotRequired[list[Segmentation]]

@@ -104,6 +104,32 @@ def test_latest_says_which_frame_a_result_is_about(library):
     assert shown == sorted(shown), "the newest result is never replaced by an older one"
 
 
+ABOUT = """
+import time
+
+def process_ip(b, m, o):
+    time.sleep({seconds})
+    return {{"frame": {{"{name}": m["frame"][0]["frame_num"]}}}}
+"""
+
+
+@pytest.mark.parametrize("slow", [0, 1, 2])
+def test_behind_several_libraries_no_attribute_is_older_than_from_frame(library, slow):
+    libs = [library(ABOUT.format(name=n, seconds=0.05 if n == slow else 0.002), f"lib{n}.py") for n in range(3)]
+    latest = "in-place=true workers=1 pace=latest custom-lib="
+    behind = f"! empycustom {latest}{libs[1]} ! empycustom in-place=true custom-lib={libs[2]}"
+    with Driven(libs[0], "workers=1 pace=latest", behind=behind) as driven:
+        frames = newest(driven, 20)
+    apart = 0
+    for frame in frames:
+        own = frame["emcustom"]
+        assert own["2"] == frame["frame_num"]
+        found = [own[name] for name in "01" if name in own]
+        assert frame.get("from_frame") == min(found, default=None)
+        apart += len({*found}) > 1
+    assert apart > 2 or slow == 2
+
+
 FINDS = """
 def process_ip(b, m, o):
     number = m["frame"][0]["frame_num"]

@@ -188,8 +188,8 @@ class PlainCarrier:
                 content[key] = merged(earlier[key], content.get(key, NOTHING))
                 if is_nothing(content[key]):
                     del content[key]
-        if keys.FROM_FRAME in earlier:
-            content.setdefault(keys.FROM_FRAME, earlier[keys.FROM_FRAME])
+        if (then := earlier.get(keys.FROM_FRAME)) is not None:  # there is one number for all: no result is about an earlier frame
+            content[keys.FROM_FRAME] = min(then, content.get(keys.FROM_FRAME, then))
         records = {record[keys.RECORD_KEY]: record for record in earlier.get(keys.OBJECTS, ())}
         if not records and not result.is_about_objects:
             return self._json.find(address)

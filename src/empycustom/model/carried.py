@@ -284,7 +284,7 @@ NOTE_DICT = Object(  # in our own metadata on buffers of plain GStreamer
         VERSION: Key(_Version(1), "version of these keys"),
         FRAME_NUM: Key(Integer(0, LARGEST_FRAME_NUM), "number of the frame", required=True),
         TIMESTAMP: Key(Text(), "time of the frame", required=True),
-        FROM_FRAME: Key(Integer(0, LARGEST_FRAME_NUM), "number of the frame that the attributes are about"),
+        FROM_FRAME: Key(Integer(0, LARGEST_FRAME_NUM), "number of the earliest frame that attributes are about"),
         **_SIZE_OF_BOXES,
         OBJECTS: Key(Array(RECORD_DICT), "what the metadata of the objects themselves cannot hold"),
         NUMBERS: Key(Array(Integer(0)), "numbers of all objects, in their order, where elements may number them anew"),

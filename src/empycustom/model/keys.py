@@ -231,7 +231,7 @@ FRAME_DICT = Object(
         FROM_FRAME: Key(
             Integer(),
             "number of the frame that they are about, and the objects found with them, where that is an earlier one: behind an "
-            "`empycustom` with `pace=latest`",
+            "`empycustom` with `pace=latest`. Behind several libraries that of the earliest frame: no attribute is older",
             always=False,
         ),
         TENSORS: Key(Array(TENSOR_DICT), "raw output of networks upstream", by="network", always=False, documented=False),
