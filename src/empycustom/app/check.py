@@ -38,6 +38,7 @@ from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library
 from empycustom.library.declared import Option
 from empycustom.library.dialects import OWN, Callback, line_of
+from empycustom.model.keys import LABEL
 from empycustom.session.checks import missing_sources, places_outside, problems
 from empycustom.session.console import ErrorCollector, print_error, reserve_stdout, show
 from empycustom.session.documents import SignalCallback
@@ -181,7 +182,7 @@ def _frame_facts(frame: SampleFrame) -> dict[str, Any]:
 def _frame_line(frame: SampleFrame, at: str) -> str:
     form = frame.format
     where = f", {frame.source}{at}" if frame.source else ""
-    found = ", ".join(f"{index} {item['obj_label']}" for index, item in enumerate(frame.objects)) or "none"
+    found = ", ".join(f"{index} {item[LABEL]}" for index, item in enumerate(frame.objects)) or "none"
     return f"one frame, {form.format}, {form.width}x{form.height}{where}; objects: {found}"
 
 

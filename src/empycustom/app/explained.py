@@ -9,6 +9,7 @@ from typing import Any
 
 from empycustom.model import values as model
 from empycustom.model.carried import as_plain
+from empycustom.model.keys import LABEL
 from empycustom.model.results import value_of
 from empycustom.model.values import NOTHING
 from empycustom.testing import Result
@@ -62,7 +63,7 @@ def _why_dropped(last: Result) -> str | None:
 
 def _meaning(facts: Mapping[str, Any], objects: Sequence[model.Object]) -> Iterator[str]:
     for index, (found, attributes) in enumerate(zip(objects, facts["objects"], strict=True)):
-        name = f"object {index} ({found['obj_label']})"
+        name = f"object {index} ({found[LABEL]})"
         yield f"{name}: {_text(attributes)}"
         if index in facts["removed_objects"]:
             yield f"{name} is removed"

@@ -17,6 +17,7 @@ from empycustom.errors import LaunchError
 from empycustom.frames.formats import check_format
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.model import values as model
+from empycustom.model.keys import ATTRIBUTES, BOX, CLASS_ID, CONFIDENCE, LABEL, TRACK_ID
 from empycustom.model.results import value_of
 from empycustom.model.values import NOTHING
 from empycustom.packages import how_to_get_any
@@ -51,7 +52,7 @@ def save_picture(path: Path, last: Result, objects: Sequence[model.Object], size
     result = last.result.frames[0]
     factors = width / size[0], height / size[1]
     found = [(_box(each, *factors), _title(each), _lines(value_of(attributes))) for each, attributes in result.left_of(objects)]
-    found += [(_box(each), _title(each), _lines(each.get("emcustom", NOTHING))) for each in result.new_objects]
+    found += [(_box(each), _title(each), _lines(each.get(ATTRIBUTES, NOTHING))) for each in result.new_objects]
     step = max(round(height / 30), 11)
     texts = list(_text(_lines(value_of(result.attributes)), 0, 0, _WHITE, step, width, height))
     for index, (box, title, lines) in enumerate(found):
@@ -78,7 +79,7 @@ def _pixels(last: Result) -> Any:
 
 def _box(found: model.Object, across: float = 1.0, down: float = 1.0) -> tuple[int, int, int, int]:
     """Return left, top, right and bottom in pixels."""
-    rect = found["rect_params"]
+    rect = found[BOX]
     left, top = rect["left"] * across, rect["top"] * down
     return round(left), round(top), round(left + rect["width"] * across), round(top + rect["height"] * down)
 
@@ -98,8 +99,8 @@ def _draw(pixels: Any, box: tuple[int, int, int, int], thick: int, colour: tuple
 
 def _title(found: model.Object) -> str:
     """Return label, number and confidence of an object: ``person 7  98%``."""
-    number = f" {found['object_id']}" if found["object_id"] >= 0 else ""
-    return f"{found['obj_label'] or found['class_id']}{number}  {found['confidence']:.0%}"
+    number = f" {found[TRACK_ID]}" if found[TRACK_ID] >= 0 else ""
+    return f"{found[LABEL] or found[CLASS_ID]}{number}  {found[CONFIDENCE]:.0%}"
 
 
 def _lines(attributes: Any) -> list[str]:

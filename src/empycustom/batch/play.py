@@ -16,6 +16,7 @@ from empycustom.config.streams import Configuration, Stream, library_stage, plai
 from empycustom.elements import add_elements
 from empycustom.elements.failures import observers
 from empycustom.errors import EmPyCustomError
+from empycustom.model.keys import FRAMES, OBJECTS, STREAM_TIME
 from empycustom.model.serialize import loads
 from empycustom.session import Part, PlayOptions
 from empycustom.session.play import Session
@@ -35,9 +36,9 @@ class _Writer:
     def document(self, _stream: Stream, document: str, _waiter: Any) -> bool:
         """Take a document. Raises OSError, which ends the stream."""
         values = loads(document)
-        for frame in values["frame"]:
-            self.objects += len(frame["object"])
-            self.last_ns = max(self.last_ns, frame["stream_time"])
+        for frame in values[FRAMES]:
+            self.objects += len(frame[OBJECTS])
+            self.last_ns = max(self.last_ns, frame[STREAM_TIME])
         try:
             self._tables.add(document, values)
         except OSError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from empycustom.model import arrays, keys
 from empycustom.model.serialize import dumps
 
 FRAME_COLUMNS = {
@@ -48,7 +49,7 @@ _TYPES: dict[type, str] = {bool: "bool", int: "int64", float: "double", str: "st
 _LARGEST = 2**63
 EXACT = 2**53  # the largest int of those that floats are exact for
 _MOST = 500  # columns of a table for the library's own values: each is in each file
-_ARRAYS = ("keypoints", "keypoint_names", "skeleton", "mask", "embedding")
+_ARRAYS = (arrays.KEYPOINTS, *arrays.ABOUT_KEYPOINTS, arrays.MASK, arrays.EMBEDDING)
 
 
 class Columns:
@@ -115,39 +116,39 @@ def fitted(known: dict[str, str], own: Mapping[str, str]) -> dict[str, str]:
 
 def rows_of(document: Mapping[str, Any], video: str, frames: Columns, objects: Columns) -> Iterable[tuple[str, dict[str, Any]]]:
     """Yield the rows of a document, each with the name of its table."""
-    for frame in document["frame"]:
-        time = frame["stream_time"] / 1e9 if frame["stream_time"] >= 0 else None
-        head = {"video": video, "frame_num": frame["frame_num"], "time": time}
-        found = frame["object"]
+    for frame in document[keys.FRAMES]:
+        time = frame[keys.STREAM_TIME] / 1e9 if frame[keys.STREAM_TIME] >= 0 else None
+        head = {"video": video, "frame_num": frame[keys.FRAME_NUM], "time": time}
+        found = frame[keys.OBJECTS]
         row: dict[str, Any] = {
             **head,
-            "timestamp": frame["timestamp"],
-            "width": frame["source_frame_width"],
-            "height": frame["source_frame_height"],
+            "timestamp": frame[keys.TIMESTAMP],
+            "width": frame[keys.WIDTH],
+            "height": frame[keys.HEIGHT],
             "objects": len(found),
         }
-        frames.place(row, frame.get("emcustom"))
+        frames.place(row, frame.get(keys.ATTRIBUTES))
         yield "frames", row
         for index, each in enumerate(found):
             yield "objects", _object_row(each, {**head, "index": index}, objects)
 
 
 def _object_row(found: Mapping[str, Any], head: dict[str, Any], columns: Columns) -> dict[str, Any]:
-    track = found["object_id"]
-    labels = [label["result_label"] for each in found["classifier"] for label in each["label_info"]]
-    arrays = {name: found[name] for name in _ARRAYS if name in found}
+    track = found[keys.TRACK_ID]
+    labels = [label[keys.LABEL_NAME] for each in found[keys.CLASSIFIERS] for label in each[keys.LABELS]]
+    more = {name: found[name] for name in _ARRAYS if name in found}
     row = {
         **head,
-        "class_id": found["class_id"],
-        "label": found["obj_label"],
-        "confidence": found["confidence"],
-        **found["rect_params"],
+        "class_id": found[keys.CLASS_ID],
+        "label": found[keys.LABEL],
+        "confidence": found[keys.CONFIDENCE],
+        **found[keys.BOX],
         "track": track if 0 <= track < _LARGEST else None,
-        "unique_id": found.get("unique_id"),
-        "parent_id": found.get("parent_id"),
-        "rotation": found.get("rotation"),
+        "unique_id": found.get(arrays.UNIQUE_ID),
+        "parent_id": found.get(arrays.PARENT_ID),
+        "rotation": found.get(arrays.ROTATION),
         "classes": dumps(labels) if labels else None,
-        "more": dumps(arrays) if arrays else None,
+        "more": dumps(more) if more else None,
     }
-    columns.place(row, found.get("emcustom"))
+    columns.place(row, found.get(keys.ATTRIBUTES))
     return row

@@ -10,7 +10,7 @@ from empycustom.elements.output import is_video
 from empycustom.elements.upstream import origin_of
 from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
-from empycustom.model import wire
+from empycustom.model import keys, wire
 from empycustom.model.carried import as_plain
 
 _MOST_FORMATS = 16
@@ -106,27 +106,27 @@ class DocumentResult:
     @property
     def frame(self) -> dict[str, Any]:
         """The frame in the document, a dict: ``document["frame"][0]``."""
-        frame: dict[str, Any] = self.document["frame"][0]
+        frame: dict[str, Any] = self.document[keys.FRAMES][0]
         return frame
 
     @property
     def objects(self) -> list[dict[str, Any]]:
         """The objects on the frame as dicts, those that libraries found too, with attributes from libraries in ``emcustom``."""
-        objects: list[dict[str, Any]] = self.frame["object"]
+        objects: list[dict[str, Any]] = self.frame[keys.OBJECTS]
         return objects
 
     @property
     def attributes(self) -> Any:
         """The attributes that libraries attached to the frame, any JSON; None: nothing."""
-        return self.frame.get("emcustom")
+        return self.frame.get(keys.ATTRIBUTES)
 
     @property
     def frame_num(self) -> int:
         """The number of the frame in its stream, from 0."""
-        return int(self.frame["frame_num"])
+        return int(self.frame[keys.FRAME_NUM])
 
     @property
     def time_s(self) -> float | None:
         """The time of the frame in its video in seconds, from 0; None: not known."""
-        time: int = self.frame["stream_time"]
+        time: int = self.frame[keys.STREAM_TIME]
         return None if time < 0 else time / Gst.SECOND

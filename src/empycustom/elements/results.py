@@ -13,6 +13,7 @@ from empycustom.elements.perf import Tally
 from empycustom.elements.properties import Property
 from empycustom.errors import CallbackOutputError, LibraryError, MetadataError, PropertyError, StreamEndedError
 from empycustom.library.explain import kind_of
+from empycustom.model.keys import LABEL, OBJECTS
 from empycustom.model.results import Result, is_padded, too_short
 from empycustom.native.objects import highest_level
 
@@ -130,7 +131,7 @@ class LibraryTransform(VideoTransform):
             self._is_list_checked = True
             label = ""
             with suppress(Exception):  # the dicts are the library's, which may have changed them
-                label = frame.frames[0]["object"][0]["obj_label"]
+                label = frame.frames[0][OBJECTS][0][LABEL]
             library, name = self.library_facts, self.library_facts.name
             what = f"{name} returned {too_short(len(entries), objects, label)} (reported once)"
             post_warning(self, CallbackOutputError.at(library.path, library.line_of(name), what, callback=name))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from empycustom.model.keys import LABEL
 from empycustom.model.results import Result, is_padded, too_short
 
 _NOT_FINITE = re.compile(r"(?<![\w'\"])(nan|NaN|-?inf|-?Infinity)\b")
@@ -22,7 +23,7 @@ def doubts(returned: Any, result: Result, objects: Sequence[Mapping[str, Any]]) 
         yield f"{', '.join(places)}: NaN and infinities are not JSON and become null."
     entries = result.returned
     if isinstance(entries, list) and len(entries) < len(objects) and not is_padded(entries, len(objects)):
-        yield f"It returned {too_short(len(entries), len(objects), objects[0]['obj_label'])}."
+        yield f"It returned {too_short(len(entries), len(objects), objects[0][LABEL])}."
     if result.image and result.image[0] is None:
         yield "process returned None as out_buffer: with in-place=false the frame is dropped."
 

@@ -25,6 +25,7 @@ from empycustom.library.callbacks import trace_this_thread
 from empycustom.library.dialects import line_of
 from empycustom.library.explain import ending_error, locate_error
 from empycustom.library.load import load, load_error, unload
+from empycustom.model.keys import FRAMES
 from empycustom.model.serialize import loads
 from empycustom.model.values import name_frames
 from empycustom.outputs.queued import QueuedOutput, Waiter
@@ -76,7 +77,7 @@ class SignalCallback:
         try:
             return self._call(document)
         except LibraryError as error:
-            error.frame = name_frames(loads(document)["frame"])
+            error.frame = name_frames(loads(document)[FRAMES])
             raise
 
     def _call(self, document: str) -> CallbackResult:

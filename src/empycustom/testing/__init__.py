@@ -35,6 +35,7 @@ from empycustom.library.explain import is_kind
 from empycustom.model import values as model
 from empycustom.model.carried import as_plain
 from empycustom.model.doubts import doubts
+from empycustom.model.keys import ATTRIBUTES, FRAMES, OBJECTS
 from empycustom.model.results import Result as CallbackResult
 from empycustom.model.results import merge, read_result, value_of
 from empycustom.model.serialize import loads
@@ -238,8 +239,8 @@ def _new_buffer(library: Library, made: Any, output: FrameFormat) -> Any:
 
 def _document(in_meta: Any, result: CallbackResult) -> dict[str, Any]:
     """Return the document of a frame that had ``in_meta``, with the result of a callback."""
-    frame, found = in_meta["frame"][0], result.frames[0]
-    frame["object"] = [*(_attach(*each) for each in found.left_of(frame["object"])), *found.new_objects]
+    frame, found = in_meta[FRAMES][0], result.frames[0]
+    frame[OBJECTS] = [*(_attach(*each) for each in found.left_of(frame[OBJECTS])), *found.new_objects]
     _attach(frame, found.attributes)
     made = document([frame], form=as_plain)
     _attach(made, result.attributes)
@@ -247,7 +248,7 @@ def _document(in_meta: Any, result: CallbackResult) -> dict[str, Any]:
 
 
 def _attach(target: Any, attributes: Any) -> Any:
-    merged = merge(target.get("emcustom", NOTHING), value_of(attributes))
+    merged = merge(target.get(ATTRIBUTES, NOTHING), value_of(attributes))
     if merged is not NOTHING:
-        target["emcustom"] = merged
+        target[ATTRIBUTES] = merged
     return target

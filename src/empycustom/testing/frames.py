@@ -14,7 +14,19 @@ from empycustom.errors import FrameError
 from empycustom.frames.formats import check_format, check_size
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
-from empycustom.model.keys import new_object
+from empycustom.model.keys import (
+    BOX,
+    BUFFER,
+    CLASS_ID,
+    CONFIDENCE,
+    FRAMES,
+    LABEL,
+    NEW_OBJECTS,
+    OBJECTS,
+    TEXT,
+    TRACK_ID,
+    new_object,
+)
 from empycustom.native.metas import video_layout
 
 LABELS = ("car", "bicycle", "person")  # of objects that are only counted, by class_id, as in DeepStream
@@ -128,7 +140,7 @@ class SampleFrame:
         dict
             The result of a callback, with ``objects`` as ``new_object``.
         """
-        return {"frame": [{"new_object": self.objects}]}
+        return {FRAMES: [{NEW_OBJECTS: self.objects}]}
 
     def buffer(self, number: int = 0) -> Any:
         """Return a new, writable buffer with a copy of the pixels, as a frame of a stream.
@@ -162,8 +174,8 @@ class SampleFrame:
             As callbacks get it, with the objects of the frame.
         """
         frame = self.format.frame(buffer.pts, number, time.time_ns(), lambda pts: pts + self._shift, self.source or None)
-        frame["object"] = [new_object(found, "") for found in self.objects]
-        return {"frame": [frame], "buffer": self.format.buffer_info(video_layout(hash(buffer)))}
+        frame[OBJECTS] = [new_object(found, "") for found in self.objects]
+        return {FRAMES: [frame], BUFFER: self.format.buffer_info(video_layout(hash(buffer)))}
 
 
 def pixels_of(buffer: Any, frame_format: FrameFormat) -> Any:
@@ -203,10 +215,10 @@ def _object(index: int, count: int, width: int, height: int) -> dict[str, Any]:
     column = width / count
     box = (int(column * index + column / 8), height // 4, max(1, int(column * 3 / 4)), max(1, height // 2))
     return {
-        "class_id": class_id,
-        "object_id": index + 1,
-        "confidence": 0.9,
-        "obj_label": LABELS[class_id],
-        "rect_params": dict(zip(("left", "top", "width", "height"), box, strict=True)),
-        "text_params": {"display_text": f"{LABELS[class_id]} {index + 1}"},
+        CLASS_ID: class_id,
+        TRACK_ID: index + 1,
+        CONFIDENCE: 0.9,
+        LABEL: LABELS[class_id],
+        BOX: dict(zip(("left", "top", "width", "height"), box, strict=True)),
+        TEXT: {"display_text": f"{LABELS[class_id]} {index + 1}"},
     }
