@@ -137,27 +137,45 @@ def deepstream() -> Picture:
     return it
 
 
+_DOWN = [  # the rooms that a frame comes to: the step, what is done there, and the type of what goes on to the next one
+    ("1  native", "transform_ip, from C", "amber", "address (int)"),
+    ("2  elements", "is it due?", "gray", "address"),
+    ("3  carriers", "decode", "blue", "Frame + Gst.Buffer"),
+    ("4  runners", "run", "green", "Gst.Buffer, in_meta, options"),
+]
+_UP = [  # the same of what comes back, from below
+    ("5  runners, model", "read_returned", "green", "any Python value"),
+    ("6  carriers", "apply", "blue", "Result"),
+    ("7  elements", "signals, last-meta", "gray", "metas on the buffer"),
+    ("native", "and downstream", "amber", "FLOW_OK (int)"),
+]
+
+
 def way() -> Picture:
-    """One frame's way through the rooms."""
+    """Draw one frame's way through the rooms, with the type of the data at each arrow."""
     it = Picture(
-        900, 330, "A buffer goes from native and elements to carriers, to the library, and back to carriers and downstream"
+        660,
+        580,
+        "A frame goes down from native (an address) to elements, carriers (Frame and Gst.Buffer), runners and the library (any "
+        "Python value), and up to runners and model (Result), carriers (metas on the buffer), elements, native and downstream",
     )
-    it.box(20, 110, 150, 88, "native", "C calls the slot", "of the element", colour="amber")
-    it.box(210, 110, 150, 88, "elements", "count it: is it", "due? then …")
-    it.box(400, 20, 170, 88, "carriers", "decode: metas", "→ Frame", colour="blue")
-    it.box(400, 202, 170, 88, "carriers", "apply: Result", "→ metas", colour="blue")
-    it.box(630, 20, 250, 88, "library", "your callback", "(buffer, in_meta, options)", colour="green")
-    it.box(630, 202, 250, 88, "model", "read_result:", "who gets which attributes", colour="green")
-    it.arrow((170, 154), (208, 154), colour="amber")
-    it.arrow((360, 132), (380, 132), (380, 64), (398, 64), colour="blue")
-    it.arrow((570, 64), (628, 64), colour="green")
-    it.arrow((755, 108), (755, 200), colour="green")
-    it.arrow((630, 246), (572, 246), colour="blue")
-    it.arrow((400, 246), (285, 246), (285, 200), colour="blue")
-    it.text(640, 140, "map_frame:")
-    it.text(640, 158, "buffers, frames")
-    it.text(210, 316, "FLOW_OK, and downstream; an exception: failures.py, one message on the bus")
-    it.arrow((240, 198), (240, 300))
+    step, left, right, wide = 112, 20, 440, 200
+    for number, (title, line, colour, kind) in enumerate(_DOWN):
+        y = 20 + step * number
+        it.box(left, y, wide, 62, title, line, colour=colour)
+        it.arrow((left + 60, y + 62), (left + 60, y + step - 2), colour=colour)
+        it.text(left + 70, y + 91, kind, "code")
+    for number, (title, line, colour, kind) in enumerate(_UP):
+        y = 20 + step * (3 - number)
+        it.box(right, y, wide, 62, title, line, colour=colour)
+        it.arrow((right + 140, y + step), (right + 140, y + 64), colour=colour)
+        it.text(right + 130, y + 91, kind, "code", "end")
+    it.box(left, 20 + 4 * step, right + wide - left, 62, "library", "process_ip(io_buffer, in_meta, options)", colour="green")
+    it.arrow((left + wide, 51 + step), (right - 2, 51 + step))
+    it.text((left + wide + right) // 2, 43 + step, "not due: with a stamp", anchor="middle")
+    it.arrow((left + wide, 51 + 2 * step), (right - 2, 51 + 2 * step), colour="blue")
+    it.text((left + wide + right) // 2, 43 + 2 * step, "handles of its objects", anchor="middle")
+    it.text(left, 562, "An exception, wherever it is raised: elements/failures.py makes one message on the bus of it.")
     return it
 
 
