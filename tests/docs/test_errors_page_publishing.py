@@ -42,6 +42,8 @@ AT_START = (
     'uri="redis://${NOT_THERE}/x"',
     "uri=redis://localhost/x?password=@/proc/nothing",
     "uri=file:///tmp/x.jsonl fields=frame_nun",
+    "uri=file:///tmp/x.jsonl fields=object.obj_lable",
+    "uri=file:///tmp/x.jsonl select=changes watch=object.obj_label",
     'uri="mqtt://localhost/{sorce_id}"',
     'uri="mqtt://localhost/{obj_label}"',
     'uri="file:///tmp/{source}.jsonl"',

@@ -108,6 +108,18 @@ SENT = {
         lambda m: m["frame"],
     ),
     "select=objects fields=frame_num,object.object_id": ([{"object_id": n // 5} for n in range(20)], lambda m: m["object"]),
+    "select=changes fields=frame_num": (
+        [({"frame_num": 5 * n}, ["appeared", "gone"]) for n in range(4)],
+        lambda m: (m["frame"][0], list(m["change"])),
+    ),
+    "select=changes watch=object.0.object_id": (
+        [(None, 0), (0, 1), (1, 2), (2, 3)],
+        lambda m: (m["change"]["from"], m["change"]["to"]),
+    ),
+    "fields=emcustom.n,object.rect_params.top": (
+        [[{"object": [{"rect_params": {"top": 2.0}}], "emcustom": {"n": n}}] for n in range(20)],
+        lambda m: m["frame"],
+    ),
     "without=object,emcustom": ([(False, False)] * 20, lambda m: ("object" in m["frame"][0], "emcustom" in m["frame"][0])),
     "envelope=cloudevents": (
         [("1.0", "empycustom.frame", "/empycustom/0", n) for n in range(20)],
@@ -343,6 +355,14 @@ AT_START = {
     "uri=file:///dev/null": "file:///dev/null: is a device or a pipe, which does not keep what was written; name a file",
     "uri=file://host/tmp/x.jsonl": "file://host/tmp/x.jsonl: a file has no host: write file:///absolute/path",
     "uri=file:///tmp/x.jsonl fields=frame_nun": "file:///tmp/x.jsonl: fields: no message has frame_nun; frame_num may be meant",
+    "uri=file:///tmp/x.jsonl fields=object.obj_lable": "file:///tmp/x.jsonl: fields: object has no obj_lable; obj_label may be meant",
+    "uri=file:///tmp/x.jsonl without=object.rect_params.lft": "file:///tmp/x.jsonl: without: object.rect_params has no lft; left may be",
+    "uri=file:///tmp/x.jsonl fields=frame_num.x": "file:///tmp/x.jsonl: fields: frame_num has no x; it is one value",
+    "uri=file:///tmp/x.jsonl fields=change": "file:///tmp/x.jsonl: fields: no message has change; ",
+    "uri=file:///tmp/x.jsonl select=objects fields=object.rect_prams": "file:///tmp/x.jsonl: fields: object has no rect_prams; rect_params",
+    "uri=file:///tmp/x.jsonl select=changes without=change.gon": "file:///tmp/x.jsonl: without: change has no gon; gone may be meant",
+    "uri=file:///tmp/x.jsonl select=changes watch=object.0.obj_lable": "file:///tmp/x.jsonl: watch: object.0 has no obj_lable; obj_label",
+    "uri=file:///tmp/x.jsonl select=changes watch=object.obj_label": "file:///tmp/x.jsonl: watch: object is a list; name one entry by its number, such as object.0.obj_label",
     "uri=file:///tmp/x.jsonl select=changes watch=emcuston.n": "file:///tmp/x.jsonl: watch: no message has emcuston; emcustom may be meant",
     "uri=file:///tmp/x.jsonl watch=emcustom.n": "file:///tmp/x.jsonl: watch is for select=changes",
     "uri=mqtt://localhost": "mqtt://localhost: no topic is named: write mqtt://host/topic",

@@ -10,17 +10,17 @@ from urllib.parse import quote
 
 from empycustom.errors import PublishError
 from empycustom.model import keys
-from empycustom.model.gva import KEYS, values_in
+from empycustom.model.gva import values_in
 from empycustom.model.serialize import assemble, decode
 from empycustom.model.values import UNTRACKED
+from empycustom.publish.paths import checked_paths, checked_watch, only, value_at, without
+from empycustom.publish.schema import CHANGE, MESSAGE, MESSAGES, OBJECT
 from empycustom.text import suggestion
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _DOCUMENTED = [name for name, its in keys.FRAME_DICT.fields.items() if isinstance(its, keys.Key) and its.documented]
 _FRAME_FIELDS = [name for name in _DOCUMENTED if name != keys.OBJECTS]
 _OBJECT_FIELDS = (keys.LABEL, keys.CLASS_ID, keys.TRACK_ID, keys.CONFIDENCE, keys.FINDER)
-CHANGE, OBJECT = "change", "object"  # keys of messages about a change, and about an object
-MESSAGE = "message"  # key of one of DL Streamer's messages that is not a JSON object, or has an id of its own
 
 
 class Message(NamedTuple):
@@ -81,11 +81,13 @@ class Selection:
         self._topic = Template(topic, of_objects=of_objects, clean=clean)
         self._key = Template(settings["key"] or key, of_objects=of_objects)
         self._each = _SELECTIONS[settings["select"]]
-        self.watch = settings["watch"]
+        self.watch = checked_watch(settings["watch"])
         if self.watch and settings["select"] != "changes":
             raise PublishError("watch is for select=changes")
-        self._only, self._without = (_paths(name, settings[name]) for name in ("fields", "without"))
-        _paths("watch", self.watch)
+        known = MESSAGES[settings["select"]][1]
+        self._only, self._without = (checked_paths(name, settings[name], known) for name in ("fields", "without"))
+        if self._only:  # what always is sent, unless `without` has it
+            self._only += [(name,) for name in (keys.VERSION, CHANGE) if name in known]
         self._envelope = _ENVELOPES[settings["envelope"]]
         self.seen: dict[Any, Any] = {}  # of each source, what select=changes saw last
         simple = settings["select"] == "frames" and settings["envelope"] == "plain" and not (self._only or self._without)
@@ -106,9 +108,9 @@ class Selection:
     def _chosen(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return a message with the keys that are wanted."""
         if self._only:
-            message = _with(message, [(keys.VERSION,), *self._only])
+            message = only(message, self._only)
         if self._without:
-            message = _less(message, self._without)
+            message = without(message, self._without)
         return message
 
 
@@ -130,7 +132,7 @@ def _changes(selection: Selection, document: dict[str, Any], frame: dict[str, An
     before = selection.seen.get(source)
     now: Any
     if selection.watch:
-        now = _at(frame, selection.watch.split("."))
+        now = value_at(frame, selection.watch)
         change = {"from": before, "to": now}
     else:
         before, now = before or Counter(), Counter(map(_name_of, frame[keys.OBJECTS]))
@@ -161,66 +163,6 @@ _SELECTIONS: dict[str, Callable[[Selection, Any, Any], Iterator[tuple[str, Any, 
     "changes": _changes,
     "gva": _gva,
 }
-
-
-# Keys that are wanted, as paths through dicts, and through each entry of lists.
-
-
-_KNOWN = list(dict.fromkeys([*keys.DOCUMENT_DICT.fields, *_DOCUMENTED, CHANGE, *KEYS]))
-
-
-def _paths(setting: str, text: str) -> list[tuple[str, ...]]:
-    made = [tuple(path.strip().split(".")) for path in text.split(",") if path.strip()]
-    for path in made:
-        if path[0] not in _KNOWN:
-            raise PublishError(f"{setting}: no message has {path[0]}; {suggestion(path[0], _KNOWN)}")
-    return made
-
-
-def _at(value: Any, path: list[str]) -> Any:
-    for name in path:
-        if isinstance(value, list) and name.isdigit() and int(name) < len(value):
-            value = value[int(name)]
-        elif isinstance(value, dict) and name in value:
-            value = value[name]
-        else:
-            return None
-    return value
-
-
-def _by_name(paths: list[tuple[str, ...]]) -> dict[str, list[tuple[str, ...]]]:
-    found: dict[str, list[tuple[str, ...]]] = {}
-    for name, *rest in paths:
-        found.setdefault(name, []).append(tuple(rest))
-    return found
-
-
-def _with(value: Any, paths: list[tuple[str, ...]]) -> Any:
-    """Return what the paths lead to; those that lead nowhere from here are looked for in the entries of ``frame`` as well."""
-    if () in paths:
-        return value
-    if isinstance(value, list):
-        return [_with(each, paths) for each in value]
-    if not isinstance(value, dict):
-        return value
-    wanted = _by_name(paths)
-    wanted.setdefault(keys.FRAMES, paths)
-    return {name: _with(each, wanted[name]) for name, each in value.items() if name in wanted}
-
-
-def _less(value: Any, paths: list[tuple[str, ...]]) -> Any:
-    """Return a value without what the paths lead to."""
-    if isinstance(value, list):
-        return [_less(each, paths) for each in value]
-    if not isinstance(value, dict):
-        return value
-    unwanted = _by_name(paths)
-    unwanted.setdefault(keys.FRAMES, paths)
-    return {
-        name: _less(each, unwanted[name]) if name in unwanted else each
-        for name, each in value.items()
-        if () not in unwanted.get(name, ())
-    }
 
 
 # What is around a message, and its id in it.

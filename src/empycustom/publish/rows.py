@@ -10,7 +10,8 @@ from empycustom.errors import PublishError
 from empycustom.model import keys
 from empycustom.model.serialize import assemble
 from empycustom.model.values import UNTRACKED
-from empycustom.publish.messages import OBJECT, Message
+from empycustom.publish.messages import Message
+from empycustom.publish.schema import OBJECT
 
 
 class Column(NamedTuple):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from empycustom.model import keys
 from empycustom.model.fields import PIXELS, Key
 from empycustom.model.gva import KEYS
-from empycustom.model.schema import ANYTHING, JSON_OBJECT, Array, Object, OneOf, Schema, Text, json_schema
-from empycustom.publish.messages import CHANGE, MESSAGE, OBJECT
+from empycustom.model.schema import ANYTHING, JSON_OBJECT, Array, Field, Object, OneOf, Schema, Text, json_schema
 
+CHANGE, OBJECT = "change", "object"  # keys of messages about a change, and about an object
+MESSAGE = "message"  # key of one of DL Streamer's messages that is not a JSON object, or has an id of its own
 _ID = {"id": Key(Text(), "the same when the message is sent again; no other message has it")}
 _COME_OR_GONE = Array(
     Object({name: keys.OBJECT_DICT.fields[name] for name in (keys.LABEL, keys.TRACK_ID)}, name="Named", others=ANYTHING)
@@ -33,7 +35,7 @@ _FRAME_FIELDS = {name: its for name, its in keys.FRAME_DICT.fields.items() if na
 _SIZE = Object({side: Key(PIXELS, f"{side} of the frame", unit="pixels") for side in ("width", "height")}, name="Resolution")
 _OF_GVA: dict[str, Schema] = dict(zip(KEYS, (Array(JSON_OBJECT), _SIZE, ANYTHING, ANYTHING), strict=True))
 # What a message has, and what the type of its event says that it is about.
-_MESSAGES = {
+MESSAGES: dict[str, tuple[str, Mapping[str, Field]]] = {
     "frames": ("frame", keys.DOCUMENT_DICT.fields),
     "objects": (
         "object",
@@ -60,7 +62,7 @@ def message_schema(select: str) -> dict[str, Any]:
 
     It describes whole messages: with ``fields`` and ``without`` they have fewer keys.
     """
-    about, fields = _MESSAGES[select]
+    about, fields = MESSAGES[select]
     kind = about.title()
     plain = Object({**_ID, **fields}, name=f"{kind}Message", description="A message with envelope=plain.")
     event = Object(
