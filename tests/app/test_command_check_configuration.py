@@ -59,17 +59,6 @@ def test_what_is_played_is_shown_and_libraries_are_started_and_stopped(cli, conf
     }
 
 
-def test_a_setting_of_one_destination_in_the_object(cli, configured, tmp_path):
-    publish = {"uri": f"file://{tmp_path}/a.jsonl", "rotate": "1MB", "ca": "x.pem", "rat": 2}
-    ended = cli("check", configured({"publish": publish}, streams=[{"stream_id": "a", "location": "test"}]))
-
-    at = "$.pipeline_configuration.publish"
-    assert ended.code == 1
-    assert f"{at}.rotate: is a setting of file://; write it in the query of uri: file://…?rotate=…" in ended.err
-    assert f"{at}.ca: is a setting of mqtt://, mqtts://, kafka://" in ended.err
-    assert f"{at}.rat: is an unknown key; rate may be meant" in ended.err
-
-
 def test_what_is_typed_counts(cli, configured, video):
     options = [{"key": {"element": "empycustom", "property": "process-interval"}, "option_type": "gstreamer"}]
     name = configured({"empycustom": LIB}, options=options)

@@ -86,3 +86,18 @@ def test_a_file_that_cannot_be_written_ends_the_run(cli: Any, library: Callable[
     assert ended.code == 1
     assert f"{scheme}:///proc/results: /proc/results cannot be written (" in ended.err
     assert "kept" not in ended.err
+
+
+def test_settings_of_one_destination_in_a_configuration(cli: Any, configured: Any, tmp_path: Path) -> None:
+    uri = f"file://{tmp_path}/{{stream_id}}.jsonl"
+    given = {"uri": f"{uri}?keep=2", "rotate": "1kB", "keep": 50, "select": "objects"}
+    assert cli("run", configured(given), "--frames", 100, "--quiet").code == 0
+    assert (tmp_path / "gate.1.jsonl").exists()
+    assert not (tmp_path / "gate.3.jsonl").exists()  # the URI goes first
+    ended = cli("check", configured([{**given, "rotat": "1kB"}, {"uri": "mqtt://localhost/x", "password": "a&b", "qos": 7}]))
+    assert ended.code == 1
+    assert "publish[0]: file://" in ended.err
+    assert "there is no setting rotat; rotate may be meant" in ended.err
+    assert 'publish[1]: mqtt://localhost/x: qos must be a whole number, 0 to 2, not "7"' in ended.err
+    assert "a&b" not in ended.err
+    assert "a%26b" not in ended.err

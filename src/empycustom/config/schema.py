@@ -155,27 +155,12 @@ AIMETA = Object(
         "location": Field(Text(), "file that gets every document, one a line"),
     }
 )
-
-
-class _Publish(Object):
-    """What a configuration has of a destination: the settings of all destinations. Those of one stand in its URI."""
-
-    def unknown(self, name: str) -> str:
-        """Return what is wrong with a key that is not known here."""
-        from empycustom.publish.destinations import schemes_with  # it takes its time
-
-        schemes = [f"{scheme}://" for scheme in schemes_with(name)]
-        if not schemes:
-            return super().unknown(name)
-        listed = " and ".join(filter(None, [", ".join(schemes[:-1]), schemes[-1]]))
-        return f"is a setting of {listed}; write it in the query of uri: {schemes[0]}…?{name}=…"
-
-
-PUBLISH = _Publish(
+PUBLISH = Object(
     {
         "uri": Field(Text(filled=True), "where messages go, with the settings of the destination in its query", required=True),
         **{name: Field(_setting(option), option.description) for name, option in SETTINGS.items()},
     },
+    others=SCALAR,  # settings of the destination, as its URI may have them
     name="metapublish",
 )
 _PUBLISH = OneOf(((str, Text(filled=True)), (dict, PUBLISH)), 'a URI, or {"uri": …}')

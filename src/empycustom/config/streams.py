@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from empycustom.config import file as files
 from empycustom.config import schema
@@ -270,10 +270,22 @@ def _stream(
 def _publish(given: Any, name: str) -> tuple[Mapping[str, Any], ...]:
     """Return the properties of each element that sends documents of the stream with this name."""
     listed = given if isinstance(given, (list, tuple)) else [given]
-    return tuple(
-        {key: _placed(key, value, name) for key, value in ({"uri": each} if isinstance(each, str) else each).items()}
-        for each in listed
-    )
+    elements = [_with_query({"uri": each} if isinstance(each, str) else each) for each in listed]
+    return tuple({key: _placed(key, value, name) for key, value in each.items()} for each in elements)
+
+
+def _with_query(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return properties of metapublish: settings of the destination alone go into the query of its URI."""
+    own = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in given.items()
+        if key not in schema.PUBLISH.fields
+    }
+    if not own:
+        return given
+    place, _, query = given["uri"].partition("?")
+    more = "&".join(filter(None, [urlencode(own, quote_via=quote), query]))  # what the URI says goes first, so it comes last
+    return {"uri": f"{place}?{more}", **{key: value for key, value in given.items() if key not in own and key != "uri"}}
 
 
 def _placed(key: str, value: Any, name: str) -> Any:

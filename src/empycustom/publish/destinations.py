@@ -113,11 +113,6 @@ def destination_class(uri: str) -> type[Destination]:
     )
 
 
-def schemes_with(setting: str) -> list[str]:
-    """Return the schemes of our own destinations that have a setting of this name."""
-    return [scheme for scheme in DESTINATIONS if setting in destination_class(f"{scheme}://").settings]
-
-
 def check_uri(uri: str, given: Mapping[str, Any] = {}) -> Destination:
     """Return the destination at a URI, which is not connected.
 
