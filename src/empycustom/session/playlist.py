@@ -137,7 +137,6 @@ def _listed(names: Iterable[str]) -> str:
 
 _AT_ONCE = 3  # one plays, the others get ready
 _LOOK_EVERY_S, _IDLE_S = 0.5, 2.0  # a source without a working thread for that long has ended
-_GIVEN_UP_S = 20.0  # and one alone, which may just be starting, for that long
 _MAX_PRINTED = 100
 _NUMBER = re.compile(f":{SOURCE}([0-9]+)")
 
@@ -177,7 +176,7 @@ class Single(Feeder):
     def __init__(self, pipeline: Any, pad: Any, source: Source) -> None:
         self._source, element = source, pipeline.get_by_name(SOURCE)
         expect_video(element, pad, shown(source.name))
-        self._idle = _Idleness(element, pad, _GIVEN_UP_S) if source.path else None
+        self._idle = _Idleness(element, pad) if source.path else None
         self._end_times = Times(element, pad).end
 
     def tick(self) -> None:
@@ -328,7 +327,7 @@ class _Playing:
         self._times = Times(self._decoder, self._pad, durations=True)
         expect_video(self._decoder, self._pad, source.name)
         self._decoder.connect("pad-added", self._link)
-        self._idle = _Idleness(self._decoder, self._pad, _IDLE_S)
+        self._idle = _Idleness(self._decoder, self._pad)
         self.has_frames = False
 
     def start(self) -> None:
@@ -377,19 +376,23 @@ class _Playing:
 
 
 class _Idleness:
-    """Whether no thread has worked on a source, ``element``, for so long, and its video has not come to ``pad``."""
+    """Whether no thread has worked on a source, ``element``, for a while, and its video has not come to ``pad``.
 
-    def __init__(self, element: Any, pad: Any, patience_s: float) -> None:
-        self.element, self._pad, self._patience_s = element, pad, patience_s
+    So it is with a damaged file whose demuxer fails at once: decodebin drops errors of an element while it is being added.
+    """
+
+    def __init__(self, element: Any, pad: Any) -> None:
+        self.element, self._pad = element, pad
         self._since: float | None = None
 
     def is_idle(self) -> bool:
         """Return True if it is so."""
-        if self._pad.is_linked() or _is_at_work(self.element):
+        has_begun = bool(getattr(self.element, "children", True))  # it waits for libraries before, which load models
+        if not has_begun or self._pad.is_linked() or _is_at_work(self.element):
             self._since = None
             return False
         self._since = self._since or time.monotonic()
-        return time.monotonic() - self._since > self._patience_s
+        return time.monotonic() - self._since > _IDLE_S
 
 
 def _is_at_work(element: Any) -> bool:
