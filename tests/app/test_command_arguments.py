@@ -116,7 +116,7 @@ def test_two_parses_share_nothing():
         ("run test --lib a.py --interface 4", "argument --interface: 4 is not one of 1, 2, 3"),
         ("", "usage: empycustom [OPTIONS] COMMAND"),
         ("", "play a file, stream or camera through libraries"),
-        ("batch a.mp4 --out o --workers 4", "batch has no option --workers; --jobs may be meant. See"),
+        ("batch a.mp4 --out o --processes 4", "batch has no option --processes; --jobs may be meant. See"),
         ("batch a.mp4 --out o --retry", "batch has no option --retry; --retry-failed may be meant. See"),
         ("run test --json", "run has no option --json; --summary-json may be meant. See"),
         ("run test --lib a.py --interval 2", "run has no option --interval; --every may be meant. See"),
@@ -135,7 +135,7 @@ def test_a_usage_error_exits_with_2(line, complaint, capsys):
 
 @pytest.mark.parametrize(
     "line",
-    ["batch a --out o --work 4", "batch a --out o --show", "batch a --out o --forc", "new --forced a.py", "run test --pace fast"],
+    ["batch a --out o --show", "batch a --out o --forc", "new --forced a.py", "run test --pace fast"],
 )
 def test_nothing_is_proposed_that_only_looks_alike_or_would_delete_files(line, capsys):
     with pytest.raises(SystemExit):

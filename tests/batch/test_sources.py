@@ -60,6 +60,27 @@ def test_a_uri_of_a_file_is_that_file(made, tmp_path, monkeypatch):
         names(["file:///nothing.mkv"])
 
 
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("streams.json", "streams.json is a stream configuration, not a video; `empycustom run` plays it."),
+        ("detect.py", "detect.py is a Python file, not a video; libraries come after --lib."),
+        ("rtsp://u:secret@host/a", "rtsp://u:***@host/a is not a recorded video; name files, folders, globs or URIs."),
+        *(
+            (f"{scheme}://host:5000", f"{scheme}://host:5000 is not a recorded video")
+            for scheme in ("rtp", "udp", "srt", "RTSPS")
+        ),
+    ],
+)
+def test_what_is_no_recorded_video_is_refused(tmp_path, monkeypatch, source, why):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "streams.json").write_text("{}")
+    (tmp_path / "detect.py").touch()
+    with pytest.raises(LaunchError) as caught:
+        names([source])
+    assert str(caught.value).startswith(why)
+
+
 def test_pipes_and_links_to_nowhere_do_not_stop_a_batch(batch, library, videos, tmp_path):
     """A pipe has what somebody writes; opening it would wait for that."""
     folder = videos(1)

@@ -9,15 +9,12 @@ import empycustom
 from empycustom.app import check_options as checked
 from empycustom.app import help_texts as texts
 from empycustom.app import recorded
-from empycustom.app.calling import add_called_of_library
+from empycustom.app.calling import OPTIONS_HELP, add_libraries
 from empycustom.app.help_format import Plain
 from empycustom.app.new import KINDS
 from empycustom.app.options import (
     OUTSIDE_HELP,
-    AddLibrary,
     Command,
-    OfLibraries,
-    OfLibrary,
     Parser,
     add_configured,
     at_least,
@@ -32,14 +29,7 @@ from empycustom.text import parse_duration, parse_time
 LEVELS = {"error": 1, "warning": 2, "info": 4, "debug": 6}
 
 SOURCE_HELP = "files, folders, globs; or a URI, a camera, `test`, - for stdin; see below"
-OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 DRY_RUN_HELP = "print the equivalent gst-launch-1.0 command (ready to be typed: with passwords), and play nothing"
-EVERY_HELP = "call the --lib before it for every n-th frame (default: 1)"
-ON_ERROR_HELP = "what happens if a call fails: fail ends the run, pass passes the frame on, drop drops it (default: {})"
-RELOAD_HELP = "load a library anew when its file, or a module beside it, is saved; the stream goes on (default: {})"
-WORKERS_HELP = "run the library in so many processes of its own; 0: in that of the pipeline (the default)"
-PACE_HELP = "what happens to a frame if all workers are busy: every waits (the default), skip passes it on, latest: see below"
-TIMEOUT_HELP = "end a call in a worker after so many milliseconds; then --on-error applies; 0: no limit (the default)"
 DOCUMENT_FORMAT_HELP = "what is written: document (the default), or gva: messages as DL Streamer's gvametaconvert makes them"
 PUBLISH_HELP = "send the documents there: mqtt://host/topic, postgresql://…; several times for several"
 METRICS_HELP = "serve metrics for Prometheus, and /healthz, at HOST:PORT, or on this machine alone: PORT"
@@ -84,19 +74,9 @@ def _add_log_level(command: Command) -> None:
 
 def _add_played(command: Command, *, policy: str, reload: str) -> None:
     """Add what is played, and through which libraries; ``policy`` and ``reload`` are defaults."""
-    add, on_error = command.add_argument, ON_ERROR_HELP.format(policy)
+    add = command.add_argument
     add("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
-    add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
-    add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
-    add(
-        "--every", "--process-interval", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=EVERY_HELP
-    )
-    add("--on-error", action=OfLibraries, dest="on-error", choices=("fail", "pass", "drop"), metavar="POLICY", help=on_error)
-    add("--reload", action=OfLibraries, dest="reload", nargs=0, const=True, help=RELOAD_HELP.format(reload))
-    add("--workers", action=OfLibraries, dest="workers", type=at_least(0), metavar="N", help=WORKERS_HELP)
-    add("--pace", action=OfLibraries, dest="pace", choices=("every", "skip", "latest"), metavar="PACE", help=PACE_HELP)
-    add("--call-timeout", action=OfLibraries, dest="call-timeout", type=at_least(0), metavar="MS", help=TIMEOUT_HELP)
-    add_called_of_library(command)
+    add_libraries(command, policy=policy, reload=reload)
     add("--out", type=output, metavar="FILE", help="write the documents to this file, one per line; - is stdout")
     add("--document-format", choices=("document", "gva"), default="document", metavar="NAME", help=DOCUMENT_FORMAT_HELP)
     add("--publish", action="append", default=[], metavar="URI", help=PUBLISH_HELP)
@@ -109,7 +89,6 @@ def _add_played(command: Command, *, policy: str, reload: str) -> None:
     _add_log_level(command)
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(command)
-    command.set_defaults(defaults={})
     command.check = check_run
 
 
@@ -146,7 +125,7 @@ def _check_studio(parser: argparse.ArgumentParser, args: Any) -> None:
 
 def _add_batch(commands: Any) -> None:
     batch = _add(commands, "batch", short=recorded.SHORT, text=recorded.TEXT, more=recorded.MORE)
-    recorded.add_batch(batch, OPTIONS_HELP, EVERY_HELP)
+    recorded.add_batch(batch)
     _add_log_level(batch)
     batch.check = recorded.check_recorded
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from empycustom.app.options import OfLibrary, filled, give_once
+from empycustom.app.options import AddLibrary, OfLibraries, OfLibrary, at_least, filled, give_once
 from empycustom.errors import PathError
 from empycustom.library.dialects import AUTO, DIALECTS
 from empycustom.text import absolute, as_path, read_json_text
@@ -56,6 +56,38 @@ _OPTIONS = {
     "kwarg": _Option("JSON", "gvapython: arguments of the class by name, an object; again for more", _object, joined=_merged),
     "interface": _Option("N", "emcustom: the version of its interface, 1, 2 or 3 (default: 3)", int, choices=(1, 2, 3)),
 }
+
+
+OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
+_EVERY_HELP = "call the --lib before it for every n-th frame (default: 1)"
+_ON_ERROR_HELP = "what happens if a call fails: fail ends {}, pass passes the frame on, drop drops it (default: {})"
+_RELOAD_HELP = "load a library anew when its file, or a module beside it, is saved; the stream goes on (default: {})"
+_WORKERS_HELP = "run the library in so many processes of its own; 0: in that of the pipeline (the default)"
+_PACE_HELP = "what happens to a frame if all workers are busy: every waits (the default), skip passes it on, latest: see below"
+_TIMEOUT_HELP = "end a call in a worker after so many milliseconds; then --on-error applies; 0: no limit (the default)"
+
+
+def add_libraries(command: argparse.ArgumentParser, *, policy: str, ends: str = "the run", reload: str | None = None) -> None:
+    """Add ``--lib`` and the options that are properties of its element.
+
+    ``policy`` is the default of ``--on-error``, and ``ends`` what it ends; ``reload`` that of ``--reload``, None: without
+    that and ``--pace``.
+    """
+    add = command.add_argument
+    add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
+    add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
+    every = ("--every", "--process-interval")
+    add(*every, action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=_EVERY_HELP)
+    on_error = _ON_ERROR_HELP.format(ends, policy)
+    add("--on-error", action=OfLibraries, dest="on-error", choices=("fail", "pass", "drop"), metavar="POLICY", help=on_error)
+    if reload is not None:
+        add("--reload", action=OfLibraries, dest="reload", nargs=0, const=True, help=_RELOAD_HELP.format(reload))
+    add("--workers", action=OfLibraries, dest="workers", type=at_least(0), metavar="N", help=_WORKERS_HELP)
+    if reload is not None:
+        add("--pace", action=OfLibraries, dest="pace", choices=("every", "skip", "latest"), metavar="PACE", help=_PACE_HELP)
+    add("--call-timeout", action=OfLibraries, dest="call-timeout", type=at_least(0), metavar="MS", help=_TIMEOUT_HELP)
+    add_called_of_library(command)
+    command.set_defaults(defaults={})
 
 
 def _add(command: Any, action: Any, end: str) -> None:

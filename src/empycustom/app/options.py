@@ -25,7 +25,6 @@ _ALIASES = {  # names that other commands, properties or programs have for optio
     "parallel": ("jobs", "workers"),
     "processes": ("jobs", "workers"),
     "threads": ("jobs", "workers"),
-    "workers": ("jobs",),
 }
 
 
@@ -205,12 +204,17 @@ def check_run(parser: argparse.ArgumentParser, args: Any) -> None:
     only = {"sources": "--source", "settings": "--set", "events": "--events", "verbose": "--verbose"}
     only["allow_outside"] = "--allow-outside"
     refuse_others(parser, args, only, "is for a stream configuration, a file whose name ends in .json")
+    settle_defaults(parser, args)
+    if args.libraries and not args.format:
+        args.format = "RGBA"
+
+
+def settle_defaults(parser: argparse.ArgumentParser, args: Any) -> None:
+    """Give each library what is set for all of them; end with a usage error if there is none."""
     if args.defaults and not args.libraries:
         parser.error(f"--{next(iter(args.defaults))} is for libraries, and there is no --lib")
     for request in args.libraries:
         request.properties = args.defaults | request.properties
-    if args.libraries and not args.format:
-        args.format = "RGBA"
 
 
 def refuse_others(parser: argparse.ArgumentParser, args: Any, names: dict[str, str], why: str) -> None:

@@ -6,8 +6,8 @@ import argparse
 import re
 from typing import Any
 
-from empycustom.app.calling import add_called_of_library
-from empycustom.app.options import AddLibrary, OfLibrary, at_least, refuse_others
+from empycustom.app.calling import add_libraries
+from empycustom.app.options import at_least, refuse_others, settle_defaults
 from empycustom.text import parse_duration
 
 SHORT = "work on many recorded videos; the results are tables"
@@ -68,16 +68,11 @@ _TIMEOUT_HELP = "a video from which no frame comes for so long has failed; 0: no
 _SEGMENT_HELP = "work on pieces of long videos side by side, each so long: seconds, as 60 or 60s, or 1:30"
 
 
-def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str) -> None:
+def add_batch(batch: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add = batch.add_argument
     add("source", nargs="+", metavar="SOURCE", help="files, folders, globs, URLs, or @list.txt, one of them a line")
-    add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
-    add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{options_help}; for the --lib before it")
-    add(
-        "--every", "--process-interval", action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=every_help
-    )
-    add_called_of_library(batch)
+    add_libraries(batch, policy="fail", ends="the video")
     add("--out", required=True, metavar="FOLDER", help="the folder of the results; started again, it goes on with what is left")
     add("--format", choices=("parquet", "jsonl"), default="parquet", metavar="NAME", help=_FORMAT_HELP)
     add("--jobs", type=at_least(1, maximum=1024), metavar="N", help="play so many videos at once (default: as many as cores)")
@@ -93,7 +88,6 @@ def add_batch(batch: argparse.ArgumentParser, options_help: str, every_help: str
     ray("--ray", nargs="?", const=True, type=_cluster, metavar="ADDRESS", help=_RAY_HELP)
     ray("--cpus-per-video", type=at_least(0.01, float, maximum=1024), metavar="N", help="cores for each video (default: 1)")
     ray("--gpus-per-video", type=_gpus, metavar="N", help="GPUs for each video: 1, or 0.25 where four share one (default: 0)")
-    batch.set_defaults(defaults={})
 
 
 def _cluster(text: str) -> str:
@@ -111,7 +105,8 @@ def _gpus(text: str) -> float:
 
 
 def check_recorded(parser: argparse.ArgumentParser, args: Any) -> None:
-    """End with a usage error where options do not go together."""
+    """End with a usage error where options do not go together; fill in values."""
+    settle_defaults(parser, args)
     if args.ray is None:
         refuse_others(parser, args, {"cpus_per_video": "--cpus-per-video", "gpus_per_video": "--gpus-per-video"}, "is for --ray")
     else:

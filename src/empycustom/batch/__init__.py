@@ -47,7 +47,7 @@ class Outcome:
 
     ``files`` are where its rows lie, by table: a path, or the bytes themselves where they come from elsewhere.
     ``columns`` are the types of the library's own values, by table. ``numbered`` are the frames that have got a number: also
-    those that a library has dropped.
+    those that a library has dropped. ``failed_calls`` did not end it (--on-error); ``warning`` is the first one.
     """
 
     task: Task
@@ -56,6 +56,8 @@ class Outcome:
     objects: int = 0
     duration_ns: int = 0
     seconds: float = 0.0
+    failed_calls: int = 0
+    warning: str = ""
     error: str = ""
     details: str = ""
     is_fatal: bool = False  # nothing else can be written, either

@@ -98,4 +98,5 @@ def _sent(outcome: Outcome, shipment: Shipment) -> Outcome:
     location, error = outcome.task.location, shipment.as_here(outcome.error, os.getcwd())
     if error and "://" not in location and not os.path.exists(location):
         error = f"{location} is not on the node {platform.node()}; nodes read videos from shared storage, or from URLs"
-    return replace(outcome, files=files, error=error, details=shipment.as_here(outcome.details, os.getcwd()))
+    warning, details = (shipment.as_here(text, os.getcwd()) for text in (outcome.warning, outcome.details))
+    return replace(outcome, files=files, error=error, warning=warning, details=details)

@@ -21,6 +21,7 @@ from empycustom.batch.values import TABLES, fitted
 from empycustom.text import clock
 
 _AHEAD = 4  # videos whose length is found out before their turn
+_SUMS = ("frames", "numbered", "objects", "seconds", "failed_calls")  # of a video's pieces
 _NUMBER = re.compile(rb'("frame":\[\{"frame_num":)([0-9]+)')  # the first one in a line
 
 
@@ -124,7 +125,9 @@ class Pieces:
             duration_ns=max(piece.duration_ns for piece in pieces),
             files=files,
             columns=columns,
-            **{name: sum(getattr(piece, name) for piece in pieces) for name in ("frames", "numbered", "objects", "seconds")},
+            **{name: sum(getattr(piece, name) for piece in pieces) for name in _SUMS},
+            warning=next((piece.warning for piece in pieces if piece.warning), ""),
+            details=next((piece.details for piece in pieces if piece.warning), ""),
         )
 
 

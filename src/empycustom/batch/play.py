@@ -55,6 +55,18 @@ class _Writer:
         return path
 
 
+class _First:
+    """The first text of each kind (error, warning) about a stream, with its details; what is played at ``place`` is ``name``."""
+
+    def __init__(self, place: str, name: str) -> None:
+        self._place, self._name = place, name
+        self.texts: dict[str, tuple[str, str]] = {}
+
+    def notify(self, _stream: Stream, kind: str, text: str, details: str) -> None:
+        """Keep a text, if it is the first one."""
+        self.texts.setdefault(kind, (text.replace(self._place, self._name), details.replace(self._place, self._name)))
+
+
 def play(
     work: Work,
     task: Task,
@@ -97,16 +109,10 @@ def _play(work: Work, task: Task, place: str, tables: Tables, outcome: Outcome, 
     """Play what is at a place, and write what happens into the outcome. Raises EmPyCustomError; OSError: there is no room."""
     check_whole(place, task.name)
     stages = [library_stage(stage["path"], in_place=stage["in_place"], **stage["properties"]) for stage in work.stages]
-    errors: list[tuple[str, str]] = []
-
-    def notify(_stream: Stream, kind: str, text: str, details: str) -> None:
-        if kind == "error":
-            errors.append((text.replace(place, task.name), details.replace(place, task.name)))
-
-    writer = _Writer(tables)
+    first, writer = _First(place, task.name), _Writer(tables)
     stream = plain_stream([place], stages, pixels=work.format)
     configuration = Configuration(None, (replace(stream, name="" if place == task.location else task.name),))
-    session = Session(configuration, PlayOptions(part=_part(task)), lambda _session: writer, notify=notify)
+    session = Session(configuration, PlayOptions(part=_part(task)), lambda _session: writer, notify=first.notify)
     (branch,) = session.branches
     began = last = time.monotonic()
 
@@ -128,10 +134,13 @@ def _play(work: Work, task: Task, place: str, tables: Tables, outcome: Outcome, 
     outcome.frames, outcome.objects, outcome.duration_ns = session.frames, writer.objects, writer.last_ns
     libraries = branch.work.libraries()
     outcome.numbered = libraries[0].tally.buffers if libraries else session.frames
+    outcome.failed_calls = sum(each.tally.errors for each in libraries)
+    if outcome.failed_calls:
+        outcome.warning, outcome.details = first.texts.get("warning", ("", ""))
     if writer.error is not None:
         raise writer.error
-    if errors:
-        outcome.error, outcome.details = errors[0]
+    if "error" in first.texts:
+        outcome.error, outcome.details = first.texts["error"]
     elif code:
         outcome.error = "it was interrupted"
 

@@ -31,6 +31,7 @@ class Display:
         self._quiet = quiet
         self._running: dict[tuple[str, int], Progress] = {}
         self._left = self._ended = self._failed = 0
+        self._has_warned = False  # with a traceback, which is much the same for each video
         self._frames = self._frames_then = 0  # of what has ended; of all, when the last line was printed
         self._last = time.monotonic()
 
@@ -68,6 +69,11 @@ class Display:
             self._failed += 1
             name = f"{for_people(outcome.task.name)}: "
             print_error(outcome.error if outcome.error.startswith(name) else f"{name}{outcome.error}", outcome.details)
+        elif outcome.warning and not self._quiet:
+            count = f"; {outcome.failed_calls} calls have failed" if outcome.failed_calls > 1 else ""
+            text = f"{for_people(outcome.task.name)}: {outcome.warning}{count}"
+            print_error(text, "" if self._has_warned else outcome.details, kind="warning")
+            self._has_warned = True
         if self._bars:
             self._bars.count(self._ended, self._failed)
 

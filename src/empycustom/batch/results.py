@@ -139,7 +139,10 @@ class Results:
         """Make a video that is complete, or has failed, a part of the data set, with the next :meth:`commit`. Raises OSError."""
         task = outcome.task
         state: dict[str, Any] = {"video": task.name, "location": _kept(task.location), "state": FAILED if outcome.error else DONE}
-        state |= {key: getattr(outcome, key) for key in ("frames", "objects", "duration_ns", "seconds", "error", "details")}
+        state |= {
+            key: getattr(outcome, key)
+            for key in ("frames", "objects", "duration_ns", "seconds", "failed_calls", "error", "details")
+        }
         if not outcome.error:
             settled = {table: self._settle(table, task, given, outcome.columns) for table, given in outcome.files.items()}
             state["bytes"] = {table: size for table, (size, _) in settled.items()}
@@ -189,9 +192,22 @@ class Results:
             replace(self.overview, b"".join(dumps(row).encode() + b"\n" for row in rows))
             return
         arrow, parquet = pyarrow()
-        types = {"frames": arrow.int64(), "objects": arrow.int64(), "duration": arrow.float64(), "seconds": arrow.float64()}
+        types = {name: arrow.int64() for name in ("frames", "objects", "failed_calls")}
+        types |= {"duration": arrow.float64(), "seconds": arrow.float64()}
         texts = dict.fromkeys(("video", "key", "location", "state", "error", "traceback"), arrow.string())
-        columns = ("video", "state", "duration", "frames", "objects", "seconds", "error", "traceback", "location", "key")
+        columns = (
+            "video",
+            "state",
+            "duration",
+            "frames",
+            "objects",
+            "seconds",
+            "failed_calls",
+            "error",
+            "traceback",
+            "location",
+            "key",
+        )
         made = [{**row, "duration": row["duration_ns"] / 1e9, "traceback": row["details"]} for row in rows]
         table = arrow.Table.from_pylist(made, schema=arrow.schema([(name, {**types, **texts}[name]) for name in columns]))
         content = arrow.BufferOutputStream()

@@ -13,10 +13,15 @@ from pathlib import Path
 from empycustom.batch import Task
 from empycustom.batch.remote import find, is_remote
 from empycustom.errors import LaunchError
+from empycustom.session.excerpt import LIVE_SCHEMES, scheme_of
 from empycustom.session.playlist import expand, is_picture, is_played
 from empycustom.session.sources import is_file, path_in
 from empycustom.text import as_path, as_text, visible, without_password
 
+_NO_VIDEOS = {
+    ".json": "a stream configuration, not a video; `empycustom run` plays it",
+    ".py": "a Python file, not a video; libraries come after --lib",
+}
 _LONGEST = 100  # bytes of a name in the name of a file
 
 
@@ -72,12 +77,15 @@ def _videos_at(location: str, warn: Callable[[str], None], *, is_typed: bool) ->
         yield from find(location, is_typed=is_typed)
         return
     is_uri = "://" in location
-    if is_uri and not is_file(location):
+    if is_uri and not is_file(location) and scheme_of(location) not in LIVE_SCHEMES:
         yield location
         return
+    for ending, what in _NO_VIDEOS.items():
+        if location.lower().endswith(ending) and not os.path.isdir(as_path(location)):
+            raise LaunchError(f"{location} is {what}.")
     path = path_in(location) if is_uri else as_path(location)
     if not is_file(location) or _is_special(path):
-        raise LaunchError(f"{location} is not a recorded video; name files, folders, globs or URIs.")
+        raise LaunchError(f"{without_password(location)} is not a recorded video; name files, folders, globs or URIs.")
     if os.path.isdir(path):
         yield from _in_folder(path, warn)
         return

@@ -18,17 +18,17 @@ from empycustom.session.sources import SOURCE, Source, has_length, shown
 from empycustom.text import clock
 
 _MANY = 10  # so many may be skipped without a warning
-_LIVE_SCHEMES = ("rtsp", "rtsps", "rtspt", "rtspu", "rtp", "srt", "udp")
+LIVE_SCHEMES = ("rtsp", "rtsps", "rtspt", "rtspu", "rtp", "srt", "udp")
 
 
 def is_live(source: Source) -> bool:
     """Return True if a source is known to be live before it plays."""
-    return source.kind == "camera" or _scheme(source.target) in _LIVE_SCHEMES
+    return source.kind == "camera" or scheme_of(source.target) in LIVE_SCHEMES
 
 
 def may_be_live(source: Source) -> bool:
     """Return True if a source may turn out to be live when it plays."""
-    return source.kind == "uri" and _scheme(source.target) not in ("file", *_LIVE_SCHEMES)
+    return source.kind == "uri" and scheme_of(source.target) not in ("file", *LIVE_SCHEMES)
 
 
 class SkippedFrames:
@@ -105,7 +105,7 @@ def _turns_out_live(pad: Any) -> bool:
     if pad.peer_query(query) and query.parse_latency()[0]:
         return True
     source = pad.get_parent_element().get_parent().get_by_name(SOURCE)
-    if source.find_property("uri") is None or _scheme(source.get_property("uri")) == "file" or has_length(source):
+    if source.find_property("uri") is None or scheme_of(source.get_property("uri")) == "file" or has_length(source):
         return False
     parts = source.iterate_all_by_element_factory_name("multipartdemux")
     while (found := parts.next()[0]) == Gst.IteratorResult.RESYNC:
@@ -113,7 +113,8 @@ def _turns_out_live(pad: Any) -> bool:
     return bool(found == Gst.IteratorResult.OK)
 
 
-def _scheme(uri: str) -> str:
+def scheme_of(uri: str) -> str:
+    """Return the scheme of a URI, in small letters."""
     return uri.partition("://")[0].lower()
 
 

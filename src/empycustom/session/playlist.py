@@ -180,7 +180,7 @@ class Single(Feeder):
         self._end_times = Times(element, pad).end
 
     def tick(self) -> None:
-        """Report a file whose elements have given up without an error, as happens with a damaged one."""
+        """Report a damaged file whose elements have given up: decodebin drops errors of an element that it is just adding."""
         if self._idle and self._idle.is_idle():
             post_no_video(self._idle.element, "No frame of it can be decoded; the file may be damaged.")
             self._idle = None
@@ -376,10 +376,7 @@ class _Playing:
 
 
 class _Idleness:
-    """Whether no thread has worked on a source, ``element``, for a while, and its video has not come to ``pad``.
-
-    So it is with a damaged file whose demuxer fails at once: decodebin drops errors of an element while it is being added.
-    """
+    """Whether no thread has worked on a source, ``element``, for a while, and its video has not come to ``pad``."""
 
     def __init__(self, element: Any, pad: Any) -> None:
         self.element, self._pad = element, pad
