@@ -138,6 +138,20 @@ def test_what_is_sent(play, numbered, lines, given, where):
     assert [of(message) for message in lines()] == wanted
 
 
+def test_a_rate_is_about_the_time_of_the_video(play, lines):
+    """Ten seconds, which are played much faster."""
+    play(f"{SOURCE.format(300)} ! metapublish uri={lines.uri} rate=2 ! fakesink")
+    assert numbers(lines()) == list(range(0, 300, 15))
+
+
+def test_a_rate_of_frames_without_a_time(play, lines):
+    """Here the clock is what there is."""
+    bare = "fakesrc num-buffers=100 sizetype=fixed sizemax=12288 datarate=245760 format=bytes ! video/x-raw,format=RGBA,width=64,height=48"
+    began = time.monotonic()
+    play(f"{bare},framerate=0/1 ! identity sleep-time=20000 ! metapublish uri={lines.uri} rate=2 ! fakesink")
+    assert 3 <= len(lines()) <= 2 * (time.monotonic() - began) + 1  # of 100
+
+
 def test_the_query_goes_before_properties(play, lines):
     play(f"{SOURCE.format(20)} ! metapublish uri={lines.uri}?interval=10 interval=2 ! fakesink")
     assert numbers(lines()) == [0, 10]

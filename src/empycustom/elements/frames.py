@@ -76,10 +76,18 @@ class FrameReader:
 
     def set_segment(self, segment: Any, pad: Any) -> None:
         """Calculate the times of frames with a GstSegment, which came to a sink pad, from now on."""
-        self._segment = segment
+        self._segment = segment.copy()  # which outlives its event
         if self._beginning is None:  # those after it may be of a seek
             self._beginning = beginning_of(segment, pad)
         self._stream_time = stream_time_in(segment, self._beginning)
+
+    def running_time(self, address: int) -> int:
+        """Return the running time of a buffer in nanoseconds, which rises also where a video begins again; -1: not known."""
+        segment = self._segment
+        if segment is None or segment.format != Gst.Format.TIME:
+            return -1
+        time: int = segment.to_running_time(Gst.Format.TIME, pts_at(address)[0])
+        return -1 if time == NO_TIME else time
 
     def publish_messages(self, wanted: bool) -> None:
         """Let attributes be messages for a broker as well, where a carrier knows how."""

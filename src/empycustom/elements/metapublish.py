@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import monotonic_ns
 from typing import Any
 
 from empycustom.elements.base import FLOW_ERROR, FLOW_OK, VIDEO_CAPS, VideoTransform, always_templates, install_fast_path
@@ -89,7 +89,7 @@ class MetaPublish(VideoTransform):
     def __init__(self) -> None:
         self._publisher: Publisher | None = None
         self._counted = dict.fromkeys(COUNTS, 0)  # of the stream that has ended
-        self._gap_s, self._next_at = 0.0, 0.0
+        self._gap_ns, self._next_at = 0, 0
         super().__init__()
         self._waiter = StreamWaiter(self.sinkpad)
 
@@ -112,7 +112,7 @@ class MetaPublish(VideoTransform):
         )
         settings = self._publisher.settings
         self.interval_gate.interval = settings["interval"]
-        self._gap_s, self._next_at = 1 / settings["rate"] if settings["rate"] else 0.0, 0.0
+        self._gap_ns, self._next_at = Gst.SECOND // settings["rate"] if settings["rate"] else 0, 0
 
     def end(self) -> None:
         """Keep what has not arrived, and end the connection."""
@@ -180,7 +180,7 @@ class MetaPublish(VideoTransform):
     def _publish(self, address: int, given: Any = None) -> int:  # noqa: ARG002 - nothing needs it
         self.frames.number += 1
         publisher = self._publisher
-        if publisher is None or not self._is_wanted():
+        if publisher is None or not self._is_wanted(address):
             self.frames.pass_on(address)
             return FLOW_OK
         document = self.frames.document(address, self.report_warnings, is_read=True)
@@ -192,15 +192,16 @@ class MetaPublish(VideoTransform):
                 post_warning(self, PublishError(f"documents for {publisher.name} were dropped: {_SLOW}"))
         return FLOW_OK
 
-    def _is_wanted(self) -> bool:
+    def _is_wanted(self, address: int) -> bool:
         """Return whether this frame is sent: by ``interval`` and ``rate``."""
         if self.interval_gate.interval != 1 and not self.interval_gate.should_process():
             return False
-        if self._gap_s:
-            now = monotonic()
-            if now < self._next_at:
+        if self._gap_ns:
+            time = self.frames.running_time(address)  # so that a file that is read faster than it plays has as many messages
+            now = monotonic_ns() if time < 0 else time
+            if self._next_at - self._gap_ns <= now < self._next_at:  # times before that are those of a stream after a seek
                 return False
-            self._next_at = (self._next_at if now - self._next_at < self._gap_s else now) + self._gap_s
+            self._next_at = (self._next_at if 0 <= now - self._next_at < self._gap_ns else now) + self._gap_ns
         return True
 
 

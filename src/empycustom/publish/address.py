@@ -20,7 +20,7 @@ SETTINGS: dict[str, Option] = {
     "select": Option("frames", "what a message is about", choices=("frames", "objects", "changes", "gva")),
     "watch": Option("", "with select=changes: the value whose change counts, such as emcustom.count; else the set of objects"),
     "interval": Option(1, "frames from one message to the next", limits=(1, _MOST)),
-    "rate": Option(0, "the most frames in a second that are sent; 0: all", limits=(0, _MOST)),
+    "rate": Option(0, "the most frames in a second of the video that are sent; 0: all", limits=(0, _MOST)),
     "key": Option("", "template of the key by which messages are kept in order, such as {source}"),
     "fields": Option("", "the only keys that are sent, with commas between: frame_num,object.obj_label"),
     "without": Option("", "keys that are not sent"),
