@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -47,8 +48,12 @@ def test_workers_that_end_and_what_they_refuse(said, monkeypatch, library, tmp_p
     messages.append(said("import os\n\nos._exit(3)\n")[0])
     messages.append(said(doing("time.sleep(60)"), "workers=1 call-timeout=100")[0])
     with monkeypatch.context() as patched:
-        patched.setattr(supervisor, "_STOP_S", 0.2)
+        patched.setattr(supervisor, "STOP_S", 0.2)
         messages.append(said(doing("time.sleep(60)", "stop(o)"))[0])
+    with monkeypatch.context() as patched:
+        messages += waited_for(
+            said, tmp_path / "crashed", lambda seconds: patched.setattr(supervisor.Supervisor, "hang_s", seconds)
+        )
     messages += lost(said)
     compare("A worker ends, or is refused", [*messages, *refused(said), stopped_in_a_call(library, tmp_path / "begun")])
 
@@ -69,6 +74,19 @@ def process_ip(b, m, o):
     except OSError:
         pass
 """
+
+
+LATE = f"import pathlib\n{HEAD}marker = pathlib.Path({{!r}})\n\n\ndef start(o):\n    time.sleep(600 * marker.exists())\n"
+CRASH = "\n\ndef process_ip(b, m, o):\n    marker.touch()\n    os._exit(3)\n"
+
+
+def waited_for(said, marker, report_after):
+    """Play libraries that take long to load, in a call, and in the start of a second worker; return what is said about that."""
+    report_after(0.5)
+    messages = said(f"{doing('time.sleep(0.8)')}\n\ntime.sleep(0.8)\n")
+    report_after(2.0)
+    messages += said(f"{LATE.format(str(marker))}{CRASH}", "workers=1 call-timeout=100 on-error=pass")
+    return [text for text in messages if re.search("has not returned|is not loaded|is not ready", text)]
 
 
 def lost(said):

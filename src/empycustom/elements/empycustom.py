@@ -185,7 +185,7 @@ class EmPyCustom(LibraryTransform):
         """Run the library in other processes."""
         from empycustom.elements.workers import Workers, start_pool
 
-        self._runner = pool = start_pool(custom_lib, self.values, options, events)
+        self._runner = pool = start_pool(custom_lib, self.values, options, events, self)
         self._take_facts(pool.library)
         for error in pool.hints:
             post_warning(self, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +39,14 @@ class LibraryTransform(VideoTransform):
     """Base of elements that run a library. A subclass sets ``library_facts`` when it has one: what messages say about it.
 
     ``tally`` counts since the start. ``is_slow_reported``: a call that took too long was reported. ``workers`` work on the
-    frames, None: the streaming thread does.
+    frames, None: the streaming thread does. ``interrupt_start`` ends their start, from any
+    thread; None: they are not starting.
     """
 
     __gtype_name__ = "GstEmPyLibraryTransform"
     library_facts: Any = None
     workers: Workers | None
+    interrupt_start: Callable[[], None] | None = None
 
     def __init__(self) -> None:
         self.tally, self.workers = Tally(), None

@@ -13,6 +13,7 @@ from empycustom.carriers.protocol import Frame
 from empycustom.elements.asynchronous import Asynchronous
 from empycustom.elements.base import FLOW_DROPPED, FLOW_OK
 from empycustom.elements.dialects import as_written
+from empycustom.elements.failures import post_warning
 from empycustom.elements.frames import FrameFormat
 from empycustom.elements.latency import Latency
 from empycustom.elements.latest import Newest
@@ -24,6 +25,7 @@ from empycustom.gstreamer import Gst
 from empycustom.model.results import Result
 from empycustom.model.values import name_frames
 from empycustom.native.memory import unref
+from empycustom.runners.messages import Wakeup
 from empycustom.runners.processes import ProcessPool
 from empycustom.runners.protocol import Job, Pool
 from empycustom.runners.replaceable import ReplaceablePool
@@ -33,19 +35,40 @@ _LAST_CALL_S, _GLANCE_S = 1.0, 0.005
 _AT_LEAST, _BYTES = 8, 1 << 28  # so many frames may be under way; where a second has more, those, up to so many bytes
 
 
-def start_pool(custom_lib: Any, values: Mapping[str, Any], options: dict[str, Any], events: Any) -> Any:
-    """Return the pool that runs a library as the properties of an element say, started. Raises LibraryError, PropertyError."""
+def start_pool(
+    custom_lib: Any,
+    values: Mapping[str, Any],
+    options: dict[str, Any],
+    events: Any,
+    element: LibraryTransform | None = None,
+) -> Any:
+    """Return the pool that runs a library as the properties of an element say, started. Raises LibraryError, PropertyError.
+
+    ``element`` posts warnings, and its ``interrupt_start`` ends the start, so that it raises LibraryError.
+    """
     check_library(custom_lib)
     if os.path.isfile(as_path(custom_lib)):
         custom_lib = os.path.abspath(as_path(custom_lib))  # workers that begin later find it wherever the working directory is
 
     def open_pool(is_new: bool) -> ProcessPool:
-        return ProcessPool(custom_lib, workers=values["workers"], is_new=is_new, **called(values))
+        return ProcessPool(custom_lib, workers=values["workers"], is_new=is_new, warn=warn, **called(values))
+
+    def warn(warning: LibraryError) -> None:
+        if element is not None:
+            post_warning(element, warning)
 
     pool = ReplaceablePool(open_pool)
     pool.call_timeout_ms = values["call-timeout"]
-    with as_written(values):
-        pool.start(options, events)
+    interrupted = Wakeup()
+    try:
+        if element is not None:
+            element.interrupt_start = interrupted.set
+        with as_written(values):
+            pool.start(options, events, interrupted.file)
+    finally:
+        if element is not None:
+            element.interrupt_start = None
+        interrupted.close()
     try:
         check_declared(values, pool.library)
     except PropertyError:

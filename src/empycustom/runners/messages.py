@@ -11,6 +11,7 @@ import errno
 import marshal
 import os
 import pickle
+import signal
 import socket
 import traceback
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ _ENDED = (BrokenPipeError, ConnectionResetError)
 # which the worker writes; the core that the last message was sent from, which the pool writes; and 1 from when the library is
 # started, which the worker writes. Behind it in the notes is what the faulthandler has written.
 WANTED_AT, CALL_AT, CORE_AT, READY_AT, BOARD_SIZE = 0, 8, 24, 32, 4096
+# A worker that gets it writes into its notes where it is, and goes on. Libraries use those with names.
+WHERE = signal.SIGRTMIN + 12
 
 Packed: TypeAlias = "tuple[Any, ...]"
 

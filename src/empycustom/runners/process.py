@@ -15,11 +15,22 @@ import sys
 import sysconfig
 from contextlib import ExitStack, suppress
 from struct import Struct
-from time import monotonic, monotonic_ns
+from time import monotonic, monotonic_ns, sleep
 from typing import Any
 
 from empycustom.native.shared import core
-from empycustom.runners.messages import BOARD_SIZE, CALL_AT, CORE_AT, READY_AT, WANTED_AT, at_parent, receive, send, to_worker
+from empycustom.runners.messages import (
+    BOARD_SIZE,
+    CALL_AT,
+    CORE_AT,
+    READY_AT,
+    WANTED_AT,
+    WHERE,
+    at_parent,
+    receive,
+    send,
+    to_worker,
+)
 from empycustom.runners.relay import LOG, Relay, encoding_of
 from empycustom.runners.worker import BOOT
 from empycustom.text import working_folder
@@ -27,6 +38,7 @@ from empycustom.text import working_folder
 _NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
 _DONTWAIT = int(socket.MSG_DONTWAIT)
 _ABORT_S = 0.1  # for the traceback of a process that is to end
+_WHERE_S, _GLANCE_S = 0.1, 0.002  # for the traceback of one that goes on
 _LONGEST_NOTE = 1 << 18
 
 
@@ -140,6 +152,29 @@ class Process:
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         return bool(poll.poll(0))
+
+    def where(self) -> str:
+        """Return the traceback of where its main thread is, and let it go on; "" where it does not answer in a tenth of a second.
+
+        Nothing is asked of one that does not catch the signal, which would end it.
+        """
+        if not self._catches(WHERE):
+            return ""
+        signal.pidfd_send_signal(self.pidfd, WHERE)
+        note, until = "", monotonic() + _WHERE_S
+        while monotonic() < until:
+            sleep(_GLANCE_S)
+            before, note = note, self.note()
+            if note and note == before:
+                break
+        os.truncate(self._notes, BOARD_SIZE)  # a crash comes at the beginning again
+        os.lseek(self._notes, BOARD_SIZE, os.SEEK_SET)
+        return note
+
+    def _catches(self, number: int) -> bool:
+        with open(f"/proc/{self.pid}/status") as status:
+            caught = next((line.split()[1] for line in status if line.startswith("SigCgt:")), "0")  # none: it has ended
+        return bool(int(caught, 16) >> (number - 1) & 1)
 
     # Its end.
 

@@ -7,13 +7,15 @@ is for what both change, and is never held while somebody waits for a worker.
 from __future__ import annotations
 
 import select
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from math import ceil
 from threading import Lock
 from time import monotonic_ns
-from typing import Any
+from typing import Any, TypeAlias
 
-from empycustom.errors import CallbackError, LibraryError, NativeError
+from empycustom.errors import LibraryError, NativeError
 from empycustom.library.callbacks import LibraryElsewhere
 from empycustom.model.results import Result
 from empycustom.native import shared
@@ -24,32 +26,41 @@ from empycustom.runners.messages import Wakeup, unpack_error, unpack_result
 from empycustom.runners.process import Process
 from empycustom.runners.protocol import Job, Woken
 from empycustom.runners.relay import Relay
-from empycustom.runners.supervisor import PAUSED, READY, STARTING, Supervisor, Ticket
+from empycustom.runners.supervisor import Supervisor, Ticket
+from empycustom.runners.worker_errors import PAUSED, READY, STARTING
 
+Warn: TypeAlias = Callable[[LibraryError], None]
 _UNLIKE_ANY = b"\0"  # no source has it
 _CAPS_S = 0.01  # after so long it is looked whether another thread has heard the answer
+_AGAIN_NS = 5 * 10**9  # several workers that hang at the same place are one thing to report
 _ROOM = 2  # frames of a worker: one that it works on, and one that waits
 
 
-def _busyness(worker: Supervisor) -> tuple[bool, bool, bool, int]:
-    """Return what there is against giving something to a worker: most of all that it is not there, or has no room."""
-    return worker.state == PAUSED, worker.load >= _ROOM, worker.state != READY, worker.load
+def _ignore(_warning: LibraryError) -> None:
+    """Warn nobody."""
+
+
+def _busyness(worker: Supervisor) -> tuple[bool, bool, int]:
+    """Return what there is against giving something to a worker: most of all that it is not there, or not ready."""
+    return worker.state == PAUSED, worker.state != READY, worker.load
 
 
 class ProcessPool:
     """Runs one library in so many processes, see :class:`~empycustom.runners.protocol.Pool`.
 
     ``is_new``: it is a new version of one that runs, see :mod:`empycustom.runners.versions`. ``called`` is how it is called:
-    ``in_place``, ``dialect`` and ``settings`` of :meth:`Library.open`.
+    ``in_place``, ``dialect`` and ``settings`` of :meth:`Library.open`. ``warn`` gets what the user should know, in any thread.
     """
 
     library: LibraryElsewhere
     target: Any = None
 
-    def __init__(self, custom_lib: str, *, workers: int, is_new: bool = False, **called: Any) -> None:
+    def __init__(self, custom_lib: str, *, workers: int, is_new: bool = False, warn: Warn = _ignore, **called: Any) -> None:
         self._custom_lib, self._called, self._count, self._is_new = custom_lib, called, workers, is_new
         self.options, self.events = dict[str, Any](), None
         self.call_timeout_ms = 0
+        self._warn, self._warnings = warn, deque[LibraryError]()
+        self._warned: dict[tuple[str | None, int | None], int] = {}
         self._workers: list[Supervisor] = []
         self._started: list[Supervisor] = []
         self._lock = Lock()
@@ -86,22 +97,28 @@ class ProcessPool:
         self.options, self.events = options, events
         self._images, self._targets = SharedPool(), SharedPool()
         self._relay, self._poke = Relay(), Wakeup()
-        self._workers = [Supervisor(self._relay, self._introduction) for _ in range(self._count)]
+        self._workers = [Supervisor(self._relay, self._introduction, self._warnings.append) for _ in range(self._count)]
         self._started = [*self._workers]  # what they have said can be read when they have ended, too
         try:
             for worker in self._workers:
                 worker.spawn()
             self._raise_errors()
-            while starting := [worker.process for worker in self._workers if worker.process and worker.state == STARTING]:
-                self._wait(starting, None, wake_fd)
+            while starting := [worker for worker in self._workers if worker.process and worker.state == STARTING]:
+                patience = [left for worker in starting if (left := worker.patience(0)) is not None]
+                self._post_warnings()
+                self._wait([worker.process for worker in starting if worker.process], min(patience, default=None), wake_fd)
                 self._raise_errors()
         except BaseException as error:
+            interrupted = None
+            if isinstance(error, (KeyboardInterrupt, Woken)):
+                worker = next((each for each in self._workers if each.state == STARTING), self._workers[0])
+                interrupted = worker.start_error(
+                    "Ctrl-C came" if isinstance(error, KeyboardInterrupt) else "the pipeline was stopped"
+                )
             with suppress(LibraryError):  # the first one says what is wrong
                 self.stop()
-            if isinstance(error, (KeyboardInterrupt, Woken)):
-                why = "Ctrl-C came" if isinstance(error, KeyboardInterrupt) else "it was to end"
-                what = f"{why} while workers started the library"
-                raise CallbackError.at(self._custom_lib, None, what, callback="start") from error
+            if interrupted:
+                raise interrupted from error
             raise
         facts = self._workers[0].facts
         assert facts, "it is ready"
@@ -114,6 +131,15 @@ class ProcessPool:
                 worker.facts.check_options(self.options)
             if worker.error:
                 raise worker.error
+
+    def _post_warnings(self) -> None:
+        """Pass on what workers warn of, while nobody has the lock: whoever gets it may ask for something."""
+        while self._warnings:
+            warning = self._warnings.popleft()
+            place, now = (warning.callback, warning.line), monotonic_ns()
+            if now - self._warned.get(place, -_AGAIN_NS) >= _AGAIN_NS:
+                self._warned[place] = now
+                self._warn(warning)
 
     # Frames.
 
@@ -143,9 +169,12 @@ class ProcessPool:
                     self._pump_all()
                     break
             if queue:
-                worker = min(self._workers, key=_busyness)
-                return worker if worker.load < _ROOM else None
-            return next((each for each in self._workers if each.is_idle), None)
+                best = min(self._workers, key=_busyness)
+                free = best if best.load < _ROOM else None
+            else:
+                free = next((each for each in self._workers if each.is_idle), None)
+        self._post_warnings()
+        return free
 
     def _pump_all(self) -> None:
         for worker in self._workers:
@@ -192,6 +221,7 @@ class ProcessPool:
                     ticket.worker.load -= 1
                     return
                 patience = ticket.worker.patience(self.call_timeout_ms)
+            self._post_warnings()
             self._wait(watched, patience if longest_s is None else longest_s, wake_fd)
 
     def wait(self, wake_fd: int) -> None:
@@ -199,7 +229,7 @@ class ProcessPool:
         with self._lock:
             watched = [worker.process for worker in self._workers if worker.process]
         # A call that takes too long is seen by whoever collects it, who may not know yet that there is one.
-        ready = self._wait(watched, self.call_timeout_ms / 1000 or None, wake_fd)
+        ready = self._wait(watched, self.call_timeout_ms / 1000 or Supervisor.hang_s, wake_fd)
         with self._lock:
             for worker in self._workers:
                 if worker.process in ready:
@@ -240,6 +270,7 @@ class ProcessPool:
             watched = self._pump_for(ticket)
             if ticket.answer is None:
                 ticket.worker.patience(self.call_timeout_ms)
+        self._post_warnings()
         if ticket.answer is None:
             self._wait(watched, 0.0, None)
             with self._lock:
@@ -256,7 +287,17 @@ class ProcessPool:
         wanted = [worker for worker in self._workers if worker is ticket.worker or worker.held]
         for worker in wanted:
             worker.pump()
+        if self._share_out(wanted):
+            return self._pump_for(ticket)
         return [worker.process for worker in wanted if worker.process]
+
+    def _share_out(self, workers: list[Supervisor]) -> bool:
+        """Let frames that wait for a new process of a worker go to one that is ready; return whether they do."""
+        waiting = [ticket for worker in workers if worker.state != READY for ticket in worker.held]
+        ready = [worker for worker in self._workers if worker.state == READY] if waiting else []
+        for ticket in waiting if ready else ():
+            min(ready, key=_busyness).adopt(ticket)
+        return bool(ready)
 
     def _wait(self, processes: list[Process], patience_s: float | None, wake_fd: int | None) -> list[Process]:
         """Wait until some of these processes say something, or have ended, and return them. Raises Woken."""
@@ -341,6 +382,7 @@ class ProcessPool:
             self._images.close()
             self._targets.close()
             self._poke.close()
+            self._warn = _ignore  # whoever has the pool may be freed before it
         for error in (worker.error for worker in workers):
             if error:
                 raise error

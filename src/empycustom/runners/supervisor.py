@@ -5,14 +5,12 @@ Nothing here waits, except for what a process that has just ended still has to d
 
 from __future__ import annotations
 
-import re
-import signal
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from empycustom.errors import CallTimeoutError, WorkerError
+from empycustom.errors import LibraryError
 from empycustom.library.callbacks import LibraryElsewhere
 from empycustom.library.declared import Declaration
 from empycustom.native import shared
@@ -21,11 +19,12 @@ from empycustom.native.shared import SharedMemory
 from empycustom.runners.messages import to_worker, unpack_error
 from empycustom.runners.process import Process
 from empycustom.runners.relay import Relay
+from empycustom.runners.worker_errors import CALL_S, PAUSED, READY, STARTING, STOP_S, STOPPED, STOPPING, WorkerErrors
 
-STARTING, READY, PAUSED, STOPPING, STOPPED = "starting", "ready", "paused", "stopping", "stopped"
-_CALL_S, _STOP_S, _EXIT_S = 1.0, 30.0, 2.0  # at the end: for a call that goes on, for the library's stop, for what else it does
+_EXIT_S = 2.0  # at the end, behind the library's stop
 _PAUSES_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # before a process takes the place of another one: of the n-th that died at once
 _HEALTHY_S = 10.0  # one that has lived so long did not die at once
+_START_S = 3.0  # for a process that takes the place of another one, where calls have less: Python starts in it, too
 _IN_FLIGHT = 2  # frames that a process has: one that it works on, and one that it finds when it is done
 
 
@@ -55,27 +54,33 @@ class Ticket:
         self.image = self.original = self.target = 0
 
 
-class Supervisor:
+class Supervisor(WorkerErrors):
     """Supervises one worker. ``introduction`` returns what a process has to know: the library, options and events.
+
+    ``warn`` gets what the user should know, though nothing has failed: that a start, or a call without call-timeout, takes
+    longer than ``hang_s``.
 
     ``facts`` are what a process says when it has loaded the library, ``sources`` the files that it ran. ``load`` is the number of
     tickets that it was given, and that are wanted, and not collected. ``error`` is why the last process ended.
     """
 
-    def __init__(self, relay: Relay, introduction: Callable[[], dict[str, Any]]) -> None:
-        self._relay, self._introduction = relay, introduction
-        self.process: Process | None = None
+    hang_s = 10.0
+
+    def __init__(self, relay: Relay, introduction: Callable[[], dict[str, Any]], warn: Callable[[LibraryError], None]) -> None:
+        self._relay, self._introduction, self._warn = relay, introduction, warn
+        self.process = None
         self.state = PAUSED
-        self.facts: LibraryElsewhere | None = None
+        self.facts = None
         self.hints: list[Any] = []
         self.sources: dict[str, bytes] = {}
         self.load = self.restarts = 0
-        self.error: Exception | None = None
+        self.error = None
         self._starting = ""  # "start", when a process has loaded the library and calls that
         self.held: deque[Ticket] = deque()
         self._sent: deque[Ticket] = deque()
         self._owed: Exception | None = None  # to the next ticket: the process died when it had none
         self._deaths, self._ready_at, self._start_at, self._limit = 0, 0.0, 0.0, 0.0
+        self._spawned_at, self._is_hang_reported = 0.0, False
         self._timeout_ms = 0
         self._known: set[int] = set()  # shared memories that the process has
         self._told: tuple[Any, Any] = ({}, None)
@@ -102,6 +107,7 @@ class Supervisor:
         self._told = about["options"], about["events"]
         self._known.clear()
         self.error, self._starting = None, ""
+        self._spawned_at, self._is_hang_reported = monotonic(), False
         try:
             self.process, self.state = Process(self._relay, **about), STARTING
         except OSError as error:
@@ -145,7 +151,15 @@ class Supervisor:
         if self.state == PAUSED and monotonic() >= self._start_at:
             self.restarts += 1
             self.spawn()
+        if self.state == STARTING:
+            self._until_hang(monotonic() - self._spawned_at)
         self._send_held()
+
+    def adopt(self, ticket: Ticket) -> None:
+        """Take a ticket that waits for another worker."""
+        ticket.worker.held.remove(ticket)
+        ticket.worker.load -= 1
+        self.give(ticket)
 
     def hear(self) -> None:
         """Hear what the process says, and whether it has ended."""
@@ -159,16 +173,44 @@ class Supervisor:
                 self._bury(process)
 
     def patience(self, call_timeout_ms: int) -> float | None:
-        """Return after how many seconds to look again, though nothing may have come; end a process whose call takes too long."""
+        """Return after how many seconds to look again, though nothing may have come, None: only then.
+
+        A process whose call takes too long is ended, and tickets do not wait longer for one that is starting.
+        """
         process = self.process
-        if process is None or process.is_aborted or not call_timeout_ms:
+        if process is None or process.is_aborted:
             return process.patience() if process else None
         limit, self._timeout_ms = call_timeout_ms / 1000, call_timeout_ms
+        if self.state == STARTING:
+            return self._start_patience(limit)
         number, took = process.call()
+        if not limit:
+            return self._until_hang(took if number else 0.0)
         if number and took >= limit:
             process.abort()
             return process.patience()
         return limit - took
+
+    def _start_patience(self, limit: float) -> float | None:
+        took = monotonic() - self._spawned_at
+        left = self._until_hang(took)
+        if not (limit and self.held):
+            return left
+        limit = max(limit, _START_S)
+        if took < limit:
+            return min(limit - took, left or limit)
+        while self.held:
+            self.held.popleft().answer = self._unready_error(took)
+        return 0.0
+
+    def _until_hang(self, took: float) -> float | None:
+        """Return in how many seconds a start or a call that has taken so long is to be reported, None: it was; report it then."""
+        if self._is_hang_reported:
+            return None
+        if took >= self.hang_s:
+            self._is_hang_reported = True
+            self._warn(self._hang_warning(took))
+        return max(self.hang_s - took, 0.0)
 
     def _send_held(self) -> None:
         while self.held and self.state == READY and len(self._sent) < _IN_FLIGHT and self._send(self.held[0]):
@@ -211,13 +253,13 @@ class Supervisor:
             self._starting = "start" if "start" in self.facts.lines else ""
         elif kind == "ready":
             (self.sources,) = rest
-            self.state, self._ready_at = READY, monotonic()
+            self.state, self._ready_at, self._is_hang_reported = READY, monotonic(), False
         elif kind == "sources":
             (self.sources,) = rest
         elif kind == "version":
             self.error = self._make_error(f"workers would run in another Python ({rest[0]}) than this one", "; that is a defect")
         elif kind == STOPPING:
-            self._limit = monotonic() + _STOP_S
+            self._limit = monotonic() + STOP_S
         elif kind == STOPPED:
             self.state, self._limit = STOPPED, monotonic() + _EXIT_S
             self.error = unpack_error(*rest) if rest[0] else self.error
@@ -277,7 +319,7 @@ class Supervisor:
             ticket.is_wanted = False
         process.want_from(2**63)
         if self.state == READY and process.send(to_worker("stop", 0, None), []):
-            self.state, self._limit = STOPPING, monotonic() + (_CALL_S if self._sent else _STOP_S)
+            self.state, self._limit = STOPPING, monotonic() + (CALL_S if self._sent else STOP_S)
         else:
             process.kill()
 
@@ -293,7 +335,7 @@ class Supervisor:
             self._heard(*message)
         if process.has_ended or not self.rest():
             if self.state == STOPPING and not process.has_ended:
-                self.error = self._late_error()
+                self.error = self._late_error(process)
             self.end()
 
     def end(self) -> None:
@@ -310,71 +352,3 @@ class Supervisor:
         for ticket in self._sent:
             ticket.drop()
         self._sent.clear()
-
-    def _death(self, process: Process, code: int) -> WorkerError:
-        """Return the exception about a process that has ended with an exit code."""
-        note, name, is_busy = process.note(), self._callback(), bool(self._sent) or self.state != READY
-        if process.is_aborted:
-            what = f"{name} took longer than call-timeout={self._timeout_ms}"
-            error: WorkerError = self._make_error(
-                what, ", and its worker was ended; make it faster, or set a longer time", CallTimeoutError, note, name
-            )
-        else:
-            what, rest = _described(code)
-            where = f" in {name}" if name else " while the library was loaded"
-            what = f"the worker {what}{where}" if is_busy else f"the worker {what.rstrip(',')}"
-            if self.state == STARTING:  # which no frame has to do with
-                what, rest = what + rest, ""
-            error = self._make_error(what, rest, note=note, name=name)
-        error.exit_code = code
-        return error
-
-    def _late_error(self) -> WorkerError:
-        name = self._callback()
-        if name != "stop":
-            what = f"{name} had not returned {_CALL_S:.0f} s after the stream had ended"
-            return self._make_error(what, ", and its worker was ended, without stop", name=name)
-        return self._make_error(f"stop had not returned after {_STOP_S:.0f} s", ", and its worker was ended", name=name)
-
-    def _callback(self) -> str:
-        """Return the name of the callback that the process is in, or was; "" while it loads the library."""
-        if self.state == STARTING:
-            return self._starting
-        if self.state == STOPPING and not self._sent:
-            return "stop"
-        if self._sent and self._sent[0].kind == "caps":
-            return "output_caps"
-        return self.facts.name if self.facts else ""
-
-    def _pause_error(self) -> WorkerError:
-        why = str(self.error).partition(": ")[2]
-        return self._make_error("the worker is not running", f": it died {self._deaths} times, and is started again soon ({why})")
-
-    def _make_error(
-        self, message: str, rest: str, kind: type[WorkerError] = WorkerError, note: str = "", name: str | None = None
-    ) -> WorkerError:
-        facts = self.facts
-        path = facts.path if facts else self._introduction()["library"]
-        if name is None:
-            name = facts.name if facts else ""
-        found = re.search(rf'File "{re.escape(path)}", line (\d+)', note)
-        line = int(found[1]) if found else facts.line_of(name) if facts else None
-        return kind.at(path, line, message, rest, callback=name or None, details=note)
-
-
-_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
-
-
-def _described(code: int) -> tuple[str, str]:
-    """Return what is to be said about an exit code, and what to do, which goes behind the frame's name."""
-    if code >= 0:
-        return f"ended by itself, with exit code {code},", ": something called os._exit, or exit in C; remove that"
-    if code == -signal.SIGKILL:
-        return "was killed by SIGKILL", ": by the kernel, where memory ran out (dmesg tells), or by somebody"
-    if -code in _CRASHES:
-        return f"was killed by {signal.Signals(-code).name}", ": code written in C crashed; the traceback shows what called it"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"was killed by {name}", ": by somebody, or by the library itself"

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from empycustom.library.modules import keep, without_package
-from empycustom.runners.messages import at_worker, pack_error, receive, reply
+from empycustom.runners.messages import WHERE, at_worker, pack_error, receive, reply
 
 # What the process runs. Nothing of this package can be found before its first message is here.
 BOOT = """
@@ -41,6 +41,7 @@ def main(control: socket.socket) -> None:
             os.set_inheritable(file, False)  # the library's own processes have no part in it
         os.register_at_fork(after_in_child=control.close)
         faulthandler.enable(setup["notes"])
+        faulthandler.register(WHERE, setup["notes"], all_threads=False)
         _be_like_parent(setup)
         setup["sources"] = {}  # gets the files of the library that were run
         try:

@@ -12,6 +12,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from empycustom.elements.results import LibraryTransform
 from empycustom.gstreamer import Gst
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, is_debugger_open
 from empycustom.session.parts import Feeder, Report, States, in_background, report_of
@@ -274,6 +275,8 @@ class Player:
         if report.is_left:
             self._ended |= report.kind == "error"  # nothing has begun, or the caps are not known: there is no end to wait for
             report = replace(report, kind="info")
+        if report.kind == "error" and self.interrupts and not self._states.started:
+            report, self._ended = replace(report, kind="warning"), True  # Ctrl-C is why it has not started
         if report.kind == "error":
             if self.owner.handle_error(report, element):
                 self._is_resuming = True
@@ -330,6 +333,7 @@ class Player:
         began = free = time.monotonic()  # it was free to take any time until then
         warned = False
         while stopping.is_alive():
+            self._interrupt_start()
             stopping.join(_TICK_S)
             now = time.monotonic()
             if not self._is_limited or (self.interrupts < 2 and is_debugger_open()):
@@ -340,6 +344,13 @@ class Player:
                 warned = True
                 self.notify("warning", "A callback of a library, or an element, takes long to stop; waiting. Ctrl-C ends that.")
         return True
+
+    def _interrupt_start(self) -> None:
+        """Let elements wait no longer for workers that start: the change to NULL comes behind that."""
+        if not self._states.started and self._is_limited:
+            for element in _elements_in(self.pipeline):
+                if interrupt := isinstance(element, LibraryTransform) and element.interrupt_start:
+                    interrupt()
 
     def _unfinished(self) -> str:
         """Return the names of files that did not get the end of the stream."""

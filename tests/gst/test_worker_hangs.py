@@ -1,0 +1,63 @@
+"""What takes too long in a worker is reported with the place where it is, while the pipeline plays."""
+
+import pytest
+from edited import Stream, streaming
+
+from empycustom.gstreamer import Gst
+from empycustom.runners.supervisor import Supervisor
+
+HANG = "import time\nfrom pathlib import Path\n\n\ndef hang(path):\n    while not Path(path).exists():\n        time.sleep(0.01)\n\n\n"
+START = "def start(o):\n    hang({gate!r})\n\n\ndef process_ip(b, m, o):\n    return {{'frame': {{'value': 0}}}}\n"
+CALL = (
+    "def process_ip(b, m, o):\n    if Path({asked!r}).exists():\n        hang({gate!r})\n    return {{'frame': {{'value': 0}}}}\n"
+)
+
+
+@pytest.mark.parametrize("pace", ["every", "latest"])
+def test_a_call_that_hangs_is_reported_once_and_may_go_on(library, tmp_path, monkeypatch, pace):
+    gate, asked = tmp_path / "gate", tmp_path / "asked"
+    path = library(HANG + CALL.format(gate=str(gate), asked=str(asked)))
+    with streaming(path, f"in-place=true workers=1 pace={pace}") as stream:
+        stream.wait_for(0)
+        monkeypatch.setattr(Supervisor, "hang_s", 0.5)
+        asked.touch()
+        text, details = stream.warning()
+        assert f"{path}:7: process_ip has not returned for " in text
+        assert " s at frame " in text
+        assert "set call-timeout" in text
+        assert [line.rpartition(" ")[2] for line in details.splitlines() if "File" in line] == ["hang", "process_ip"]
+        gate.touch()
+        stream.wait_for(0)
+
+
+def test_a_start_that_hangs_in_two_workers_is_reported_once_and_may_go_on(library, tmp_path, monkeypatch):
+    monkeypatch.setattr(Supervisor, "hang_s", 3.0)  # on a busy machine a worker needs a second until it calls start
+    path, found = library(HANG + START.format(gate=str(tmp_path / "gate"))), []
+
+    def look(_bus, message):
+        """Take the warnings: the thread of the test is in the start itself."""
+        if message.type == Gst.MessageType.WARNING:
+            found.append(message.parse_warning())
+            (tmp_path / "gate").touch()
+        return Gst.BusSyncReply.PASS
+
+    stream = Stream(path, "in-place=true workers=2")
+    stream.pipeline.get_bus().set_sync_handler(look)
+    try:
+        stream.play()
+        stream.wait_for(0)
+    finally:
+        stream.end()
+    ((error, details),) = found
+    assert f"{path}:7: start has not returned for 3 s" in error.message
+    assert [line.rpartition(" ")[2] for line in details.splitlines() if "File" in line] == ["hang", "start"]
+
+
+def test_a_crash_shows_the_lines_of_the_library_and_what_it_called(library):
+    path = library("import ctypes\n\n\ndef process_ip(b, m, o):\n    ctypes.string_at(0)\n")
+    with streaming(path, "in-place=true workers=1 on-error=pass") as stream:
+        _, details = stream.warning()
+    lines = [line for line in details.splitlines() if "File" in line]
+    assert [line.rpartition(" ")[2] for line in lines] == ["string_at", "process_ip"]
+    assert "Segmentation fault" in details
+    assert "Extension modules" not in details
