@@ -16,7 +16,9 @@ import redis
 from sent import Told, put, with_query
 from servers import PostgreSql, Server, free_port, wait_for
 
+import empycustom
 from empycustom.errors import PublishError
+from empycustom.gstreamer import Gst
 
 Serve = Callable[[str], Server]
 PASSWORD = "hunter2-S3cr3t"
@@ -395,6 +397,24 @@ def test_a_secret_in_the_pipeline_itself_is_in_no_message(play: Any, uri: str) -
     )
     assert played.errors or played.warnings
     assert PASSWORD not in str((played.errors, played.warnings))
+
+
+@pytest.mark.parametrize(
+    ("uri", "read"),
+    [
+        ("mqtt://anna:pa%40ss@host/a/{source}?qos=2", "mqtt://anna:***@host/a/{source}?qos=2"),
+        ("https://host/x?token=abc&secret=whsec_x&batch=5", "https://host/x?token=***&secret=***&batch=5"),
+        ("postgresql://host/db?user=anna&password=abc", "postgresql://host/db?user=anna&password=***"),
+        ("file:///tmp/x.jsonl", "file:///tmp/x.jsonl"),
+        ("anna:pass@host", "anna:***@host"),
+        (None, None),
+    ],
+)
+def test_the_property_uri_is_read_without_secrets(uri: str | None, read: str | None) -> None:
+    empycustom.register()
+    element = Gst.ElementFactory.make("metapublish")
+    element.set_property("uri", uri)
+    assert element.get_property("uri") == read
 
 
 def test_secrets_that_are_missing(tmp_path: Path) -> None:

@@ -214,13 +214,13 @@ def test_numbers_in_stats(lines):
     pipeline = Gst.parse_launch(f"{SOURCE.format(10)} ! metapublish name=m uri={lines.uri} ! fakesink")
     element = pipeline.get_by_name("m")
 
-    def stats() -> dict[str, int]:
+    def stats() -> dict[str, Any]:
         structure = element.get_property("stats")
         return {
             structure.nth_field_name(k): structure.get_value(structure.nth_field_name(k)) for k in range(structure.n_fields())
         }
 
-    assert stats() == dict.fromkeys(("queued", "spooled", "sent", "repeated", "dropped", "delay-ms"), 0)
+    assert stats() == {**dict.fromkeys(("queued", "spooled", "sent", "repeated", "dropped", "delay-ms"), 0), "last-error": ""}
     assert (element.get_property("state") or "", element.get_property("last-error") or "") == ("", "")
     pipeline.set_state(Gst.State.PLAYING)
     assert pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.EOS)
@@ -228,7 +228,7 @@ def test_numbers_in_stats(lines):
     found = stats()
     pipeline.set_state(Gst.State.NULL)
     del found["delay-ms"]
-    assert found == {"queued": 0, "spooled": 0, "sent": 10, "repeated": 0, "dropped": 0}
+    assert found == {"queued": 0, "spooled": 0, "sent": 10, "repeated": 0, "dropped": 0, "last-error": ""}
     assert stats()["sent"] == 10
     with pytest.raises(TypeError):
         element.set_property("state", "away")
@@ -250,7 +250,7 @@ def test_away_and_back_on_the_bus(serve):
         assert away["error"].startswith(f"{server.uri} cannot be reached (")
         assert text == f"{away['error']}; messages are kept until it is back"
         assert element.get_property("state") == "away"
-        assert element.get_property("last-error") == away["error"]
+        assert element.get_property("last-error") == away["error"] == element.get_property("stats").get_value("last-error")
         server.start()
         state, text = next_on(bus, Gst.MessageType.ELEMENT), next_on(bus, Gst.MessageType.INFO).parse_info()[0].message
         assert fields(state) == {"state": "connected", "uri": server.uri, "error": ""}
@@ -284,6 +284,7 @@ def test_stopped_without_eos(serve, state):
         wait_for(lambda: element.get_property("stats").get_value("spooled") > 10, "frames")
         pipeline.set_state(Gst.State.NULL)
     left = element.get_property("stats").get_value("spooled")
+    assert "cannot be reached (" in element.get_property("stats").get_value("last-error")  # also after the stop
     server.start()
     pipeline.set_state(Gst.State.PLAYING)
     wait_for(lambda: len(server.received()) > left, "what was left, and more")

@@ -57,7 +57,7 @@ PROPERTIES = (
         name="uri",
         kind=str,
         blurb="Where messages go: mqtt://, kafka://, redis://, http(s)://, postgresql://, sqlite://, file://. Its query may have "
-        "the settings below, and those of the destination. ${NAME} is read from the environment",
+        "the settings below, and those of the destination. ${NAME} is read from the environment. Read, it has *** for secrets",
     ),
     *(_property(name, option) for name, option in SETTINGS.items()),
     Property(name="state", kind=str, writable=False, blurb="connected, or away: messages are kept meanwhile"),
@@ -66,7 +66,8 @@ PROPERTIES = (
         name="stats",
         kind=Gst.Structure,
         writable=False,
-        blurb="Messages since the start: queued, spooled, sent, repeated, dropped; and how long the last one took, in ms",
+        blurb="Messages since the start: queued, spooled, sent, repeated, dropped; how long the last one took, in ms; and what went "
+        "wrong last",
     ),
 )
 
@@ -88,7 +89,7 @@ class MetaPublish(VideoTransform):
 
     def __init__(self) -> None:
         self._publisher: Publisher | None = None
-        self._counted = dict.fromkeys(COUNTS, 0)  # of the stream that has ended
+        self._counted, self._last_error = dict.fromkeys(COUNTS, 0), ""  # of the stream that has ended
         self._gap_ns, self._next_at = 0, 0
         super().__init__()
         self._waiter = StreamWaiter(self.sinkpad)
@@ -123,7 +124,8 @@ class MetaPublish(VideoTransform):
         try:
             left = publisher.close()
         finally:
-            self._counted = publisher.counts()  # first: another thread may ask for them at any time
+            # First: another thread may ask for them at any time.
+            self._counted, self._last_error = publisher.counts(), publisher.last_error
             self._publisher = None
         self._say_what_is_left(publisher, left)
 
@@ -152,11 +154,16 @@ class MetaPublish(VideoTransform):
     def computed(self, name: str) -> Any:
         """Return the value of a property that is calculated when it is read."""
         publisher = self._publisher
+        last_error = publisher.last_error if publisher else self._last_error
         if name == "stats":
-            return structure_of("metapublish-stats", self.counts())
-        if name in ("state", "last-error"):
-            return getattr(publisher, name.replace("-", "_")) if publisher else ""
-        return super().computed(name)
+            structure = structure_of("metapublish-stats", self.counts())
+            structure.set_value("last-error", last_error)
+            return structure
+        if name == "state":
+            return publisher.state if publisher else ""
+        if name == "last-error":
+            return last_error
+        return self.name_of_destination if name == "uri" and self.values["uri"] else super().computed(name)
 
     def _tell(self, state: str, error: PublishError | None) -> None:
         """Say that the state has changed. In any thread."""
