@@ -66,8 +66,8 @@ PROPERTIES = (
         name="stats",
         kind=Gst.Structure,
         writable=False,
-        blurb="Messages since the start: queued, spooled, sent, repeated, dropped; how long the last one took, in ms; and what went "
-        "wrong last",
+        blurb="Messages since the start: queued, spooled, sent, repeated, dropped; how long the last one took, in ms; and what "
+        "went wrong last",
     ),
 )
 
