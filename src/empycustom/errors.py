@@ -117,9 +117,26 @@ class DeclarationError(LibraryError, TypeError):
 
 
 class OptionError(TracebackError, ValueError):
-    """An option of a library does not exist, or has a value that it cannot have. ``option`` is its name, ``""``: several."""
+    """An option of a library is missing, does not exist, or has a wrong value. ``option`` is its name, ``""``: several.
 
-    option: str = ""
+    ``start`` of a library may raise it with a sentence; then users read that alone, and no traceback::
+
+        raise empycustom.errors.OptionError("the option font: there is no file a.ttf", option="font")
+    """
+
+    def __init__(
+        self,
+        message: str,
+        rest: str = "",
+        *,
+        option: str = "",
+        library: str = "",
+        line: int | None = None,
+        callback: str | None = None,
+        details: str = "",
+    ) -> None:
+        super().__init__(message, rest, library=library, line=line, callback=callback, details=details)
+        self.option: str = option
 
 
 class ReloadError(TracebackError, RuntimeError):

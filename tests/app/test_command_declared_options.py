@@ -126,6 +126,7 @@ options that it declares:
         "limits": [32, None],
         "choices": [],
         "unit": "pixels",
+        "required": False,
     }
     bad = cli("check", path, "--options", '{"leest": 1}')
     assert (bad.code, bad.err) == (1, f"empycustom: error: {path}:5: {TYPO}\n")
@@ -154,3 +155,18 @@ def test_a_program(library, workers):
     with pytest.raises(OptionError, match=TYPO) as caught:
         list(empycustom.process("test", path, options={"leest": 1}, workers=workers))
     assert caught.value.library == str(path)
+
+
+def test_check_lists_the_options_of_a_library_that_needs_one_and_names_what_is_missing(cli):
+    for name in ("detect", "classify"):
+        ended = cli("check", f"empycustom.libs.{name}")
+        lines = ended.out.split("\n")
+        assert any(line.split()[:3] == ["model", "text", "required"] for line in lines), ended.out
+        assert any(line.split()[:1] == ["confidence"] for line in lines)
+        message = (
+            f"empycustom.libs.{name}: the option model is missing: the ONNX file; a path is relative to the working directory"
+        )
+        assert (ended.code, ended.err) == (1, f"empycustom: error: {message}\n")
+    told = json.loads(cli("check", "empycustom.libs.zones", "--json").out)
+    assert [name for name, its in told["declared"].items() if its["required"]] == ["zones"]
+    assert told["error"]["message"].startswith("empycustom.libs.zones: the option zones is missing: lines and polygons: {")

@@ -27,6 +27,7 @@ def test_an_option_is_refused(play, library):
 
     declared = "OPTIONS = {'least': Option(1)}\n"
     messages = [said(declared, f'options="{{\\"{name}\\":{value}}}"') for name, value in (("leest", 1), ("least", "null"))]
+    messages += [said("OPTIONS = {'least': Option(1, 'the least', required=True)}\n")]
     messages += [said(REFUSES), said("OPTIONS = [1]\n"), said("MANDATORY = 1\n"), said("STATEFUL = 1\n")]
     compare("An option of the library is refused", messages)
 

@@ -59,6 +59,10 @@ class OPTIONS:
     def __post_init__(self):
         if self.value == 7:
             raise ValueError("7 is not for us")
+        if self.value == 8:
+            raise ValueError("value is not for us")
+        if self.value == 9:
+            raise KeyError(9)
 
 
 def process_ip(b, m, options):
@@ -150,8 +154,69 @@ def test_a_dataclass(play, library, where):
     assert said({"value": 10})[0] == f"{path}:{line}: the option value must be a whole number, 0 to 9, not 10"
     text, details = said({"value": 7})
     raised = CLASS.split("\n").index('            raise ValueError("7 is not for us")') + 1
-    assert text == f"{path}:{raised}: OPTIONS does not take these options: ValueError: 7 is not for us (the traceback is below)"
+    assert text == f"{path}:{raised}: OPTIONS does not take these options: 7 is not for us"
+    assert "Traceback" not in details
+    text, details = said({"value": 8})
+    assert text == f"{path}:{raised + 2}: value is not for us"
+    assert "Traceback" not in details
+    text, details = said({"value": 9})
+    assert text == f"{path}:{raised + 4}: OPTIONS does not take these options: KeyError: 9 (the traceback is below)"
     assert "in __post_init__" in details
+
+
+REQUIRED = [
+    """
+OPTIONS = {
+    "model": empycustom.Option("", "the file", required=True),
+    "size": empycustom.Option(0, limits=(1, None), unit="pixels", required=True),
+    "any": empycustom.Option(None, required=True),
+}
+""",
+    """
+@dataclasses.dataclass
+class OPTIONS:
+    model: str = dataclasses.field(metadata={"description": "the file"})
+    size: "int" = dataclasses.field(metadata={"limits": (1, None), "unit": "pixels"})
+    any: dataclasses.Field
+""",
+]
+GETS = "\n\ndef process_ip(b, m, o):\n    o = vars(o) if type(o) is not dict else o\n    return {'frame': {'got': o}}\n"
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("form", [0, 1], ids=["dict", "dataclass"])
+def test_a_required_option_has_to_be_set(play, library, form, where):
+    source = HEAD + REQUIRED[form] + GETS
+    path, lines = library(source), source.split("\n")
+    line = 1 + next(index for index, text in enumerate(lines) if text.startswith(("OPTIONS", "class OPTIONS")))
+    for given, what in (
+        ({}, "the option model is missing: the file"),
+        ({"model": "a"}, "the option size is missing; it is a whole number, 1 or more pixels"),
+        ({"model": "a", "size": 1}, "the option any is missing; it is anything"),
+        ({"model": 1, "size": 1}, "the option model must be a text, not 1"),
+        ({"model": "a", "size": 0}, "the option size must be a whole number, 1 or more pixels, not 0"),
+    ):
+        played = play(f"{SOURCE} ! empycustom in-place=true custom-lib={path} {where} {quoted(given)} ! fakesink")
+        assert [text for text, _ in played.errors] == [f"{path}:{line}: {what}"]
+    right = {"model": "a", "size": 2, "any": [1]}
+    frame = testing.make_frame(size=(16, 16)).pixels[None]
+    (result,) = empycustom.process(frame, path, options=right, workers=1 if where else 0)
+    assert result.attributes == {"got": right}
+
+
+@EVERYWHERE
+def test_start_may_refuse_an_option(play, library, where):
+    path = library(
+        HEAD
+        + "import empycustom.errors\ndef start(o):\n    raise empycustom.errors.OptionError('the option a: no', option='a')\n"
+        + "def process_ip(b, m, o):\n    pass\n"
+    )
+    element = f"empycustom name=it in-place=true custom-lib={path} {where}"
+    pipeline = Gst.parse_launch(f"{SOURCE} ! {element} ! fakesink")
+    played = play(pipeline)
+    assert played.errors[0][0] == f"{path}: the option a: no"
+    assert "Traceback" not in played.errors[0][1]
+    assert pipeline.get_by_name("it").error.option == "a"
 
 
 @EVERYWHERE
@@ -215,10 +280,6 @@ BAD = [
     ("[1]", "OPTIONS cannot be used: it is a list; make it a dict of empycustom.Option, "),
     ("{'value': 1}", 'OPTIONS cannot be used: "value" is a int; write OPTIONS = {"least": empycustom.Option('),
     ("{1: Option(1)}", "OPTIONS cannot be used: 1 is a Option; write "),
-    (
-        "dataclasses.make_dataclass('Given', [('value', int)])",
-        "OPTIONS cannot be used: the field value has no default; give it one",
-    ),
     (
         "dataclasses.make_dataclass('Given', [('value', int, dataclasses.field(default=3, metadata={'limits': (4, 5)}))])",
         "OPTIONS cannot be used: the field value: the default must be a whole number, 4 to 5, not 3",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import empycustom
-from empycustom.libs import detect
+from empycustom.libs import classify, detect
 from empycustom.libs.detect.layouts import LAYOUTS
 from empycustom.libs.detect.letterbox import Letterbox
 from empycustom.libs.detect.model import Model
@@ -347,13 +347,29 @@ def test_what_is_wrong_is_refused_with_what_to_do(tmp_path, outputs, metadata, m
         find(path, **more)
 
 
-@pytest.mark.parametrize(("path", "said"), [("", "option model is missing"), ("no.onnx", "option model: there is no file")])
-def test_a_missing_model_is_an_error_of_the_pipeline(path, said):
-    with (
-        pytest.raises(empycustom.EmPyCustomError, match=said),
-        empycustom.process([WIDE], detect, options={"model": path}) as results,
-    ):
-        list(results)
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (None, "is missing: the ONNX file"),
+        ("", "is missing: it is the path"),
+        ("no.onnx", ": there is no file /"),
+        (__file__, ": /"),
+    ],
+)
+def test_a_model_that_is_no_model_is_one_sentence_about_the_option(path, said):
+    for where in (detect, classify):
+        options = {} if path is None else {"model": path}
+        with (
+            pytest.raises(empycustom.errors.OptionError) as caught,
+            empycustom.process([WIDE], where, options=options) as results,
+        ):
+            list(results)
+        assert str(caught.value).startswith(
+            f"{where.__name__}: the option model{said}" if said[0] == ":" else f"{where.__name__}: the option model {said}"
+        )
+        assert (caught.value.option, caught.value.details) == ("model", "")
+        assert "fix the library" not in str(caught.value)
+    assert path != __file__ or "is not an ONNX file that onnxruntime can load: " in str(caught.value)
 
 
 def test_threads_that_begin_at_once_find_each_what_is_in_their_picture(brightest):

@@ -237,8 +237,9 @@ def test_words_of_a_template_that_have_no_value_are_left_out(text, written):
 
 @pytest.mark.parametrize("text", ["{", "{}", "{obj_label", "{ } x"])
 def test_a_template_that_cannot_be_read_is_an_error_at_the_start(text):
-    with pytest.raises(empycustom.EmPyCustomError, match="ValueError"):
+    with pytest.raises(empycustom.errors.OptionError, match=r"py: the option text cannot be read: ") as caught:
         one([], {"text": text})
+    assert (caught.value.option, caught.value.details) == ("text", "")
 
 
 def test_attributes_are_lines_of_those_that_match():
@@ -257,7 +258,7 @@ def test_a_field_that_no_object_had_is_named_at_the_end(caplog):
 
 
 def test_a_font_that_is_not_there_is_an_error_and_a_character_that_a_font_lacks_a_warning(caplog):
-    with pytest.raises(empycustom.EmPyCustomError, match="cannot open resource"):
+    with pytest.raises(empycustom.EmPyCustomError, match=r"the option font: no/such\.ttf cannot be read: cannot open resource"):
         one([], {"font": "no/such.ttf"})
     play(draw, [[found(40, 60, 50, 80, obj_label="\u4eba\U0010ffff\u0e01")]] * 2)
     assert caplog.text.count("set the option font to the file of one that has it") == 1

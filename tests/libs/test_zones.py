@@ -217,6 +217,10 @@ def test_frames_without_timestamps_need_a_rate():
         ([{"name": "", "line": [[0, 0], [1, 1]]}], r"zones\[0\] has to be"),
         ([{"name": "a", "line": [[0, 0], [1, 1]], "polygon": []}], r"zones\[0\] has to be"),
         ([{**DOOR, "colour": "red"}], r"zones\[0\] \(door\) has 'colour': a zone has name, line or polygon, and source_id"),
+        (
+            [{"name": "a", "lines": [[0, 0], [1, 1]]}],
+            r"zones\[0\] \(a\) has 'lines'; line may be meant: a zone has name, line or",
+        ),
         ([{**DOOR, "source_id": "1"}], r"zones\[0\] \(door\): source_id has to be a whole number, not '1'"),
         ([DOOR, DOOR], r"zones\[1\] is named 'door', as zones\[0\] is"),
         ([{"name": "a", "line": [[0, 0]]}], r"zones\[0\] \(a\).line has to be a list of 2 points"),
@@ -231,8 +235,17 @@ def test_frames_without_timestamps_need_a_rate():
     ],
 )
 def test_zones_that_are_wrong_are_refused(zones, message):
-    with pytest.raises(empycustom.errors.OptionError, match=message):
+    with pytest.raises(empycustom.errors.OptionError, match=message) as caught:
         Called("zones", zones=zones)
+    assert str(caught.value).startswith("empycustom.libs.zones: ")
+    assert (caught.value.option, caught.value.details) == ("zones", "")
+
+
+def test_zones_have_to_be_there():
+    with pytest.raises(
+        empycustom.errors.OptionError, match=r"^empycustom\.libs\.zones: the option zones is missing: lines and polygons"
+    ):
+        play(walk(), ZONES, options=[{}])
 
 
 def test_a_wrong_zone_is_an_error_of_the_pipeline():

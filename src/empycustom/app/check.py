@@ -131,7 +131,10 @@ def _checked(opened: OpenLibrary) -> Any:
 def _table(options: Mapping[str, Option]) -> list[str]:
     """Return the options of a library as lines of a table."""
     rows = [("name", "type", "default", "limits", "description")]
-    rows += [(name, each.kind, shown(each.default), each.range, each.description) for name, each in options.items()]
+    rows += [
+        (name, each.kind, "required" if each.required else shown(each.default), each.range, each.description)
+        for name, each in options.items()
+    ]
     lines = [line for row in rows for line in _wrapped(row)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]

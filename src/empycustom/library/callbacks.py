@@ -10,9 +10,9 @@ from threading import current_thread, getprofile, gettrace
 from types import ModuleType
 from typing import Any, TypeVar
 
-from empycustom.errors import CallbackError, CallbackTooSlowError, LibraryError, LibraryImportError
+from empycustom.errors import CallbackError, CallbackTooSlowError, LibraryError, LibraryImportError, OptionError
 from empycustom.library.compiled import compiled_of
-from empycustom.library.declared import Declaration, is_declared
+from empycustom.library.declared import Declaration, is_declared, refusal
 from empycustom.library.dialects import (
     AUTO,
     COMPILED,
@@ -297,6 +297,8 @@ class Library(LibraryFacts):
 
     def failed(self, error: BaseException, callback: str) -> LibraryError:
         """Return the exception that names the place where ``callback`` raised ``error``, which may end the stream well."""
+        if is_kind(error, OptionError) and not error.library:  # type: ignore[attr-defined]
+            return refusal(self.path, None, str(error), option=error.option, callback=callback)  # type: ignore[attr-defined]
         found = locate_error(error, self.path)
         meant = key_meant(error) if type(error) is KeyError else ""
         advice = f": if that is a key of in_meta, {meant} may be meant" if meant else self._about_writing(found)

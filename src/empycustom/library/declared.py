@@ -7,13 +7,16 @@ import copy
 import dataclasses
 import inspect
 import math
+import os
+import re
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from empycustom.errors import DeclarationError, OptionError
-from empycustom.library.explain import kind_of, locate_error
+from empycustom.library.explain import is_kind, kind_of, locate_error
 from empycustom.text import shown, suggestion, syntax_tree
 
 # By the type of the default: its name in tables, what values are, and what they may be instead, which is made that type.
@@ -30,6 +33,7 @@ _KINDS: dict[type, tuple[str, str, tuple[type, ...]]] = {
 _NUMBERS = (int, float)
 _LIMITED: dict[type, str] = {int: "a whole number", float: "a number", type(None): "a number, or null", list: "a list of numbers"}
 _LIMITED[tuple] = _LIMITED[list]
+_LIBS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "libs") + os.sep
 _EXAMPLE = 'OPTIONS = {"least": empycustom.Option(0.5, "least confidence")}'
 
 
@@ -42,7 +46,7 @@ class Option:
     Parameters
     ----------
     default : bool, int, float, str, list, tuple, dict or None
-        Value of the option where it is not set.
+        Value of the option where it is not set. Of a required one: any value of its type.
     description : str, optional
         What it does, in a few words: ``empycustom check`` lists it.
     limits : tuple of two numbers, optional
@@ -51,6 +55,8 @@ class Option:
         The values that there are.
     unit : str, optional
         Unit of the value, such as ``"pixels"``.
+    required : bool, optional
+        It has to be set.
 
     Raises
     ------
@@ -65,6 +71,7 @@ class Option:
     limits: tuple[float | None, float | None] | None = None
     choices: tuple[Any, ...] = ()
     unit: str = ""
+    required: bool = False
 
     def __post_init__(self) -> None:
         if type(self.default) not in _KINDS:
@@ -79,7 +86,9 @@ class Option:
         object.__setattr__(self, "choices", tuple(self.choices))
         if self.limits is not None:
             self._read_limits(self.limits)
-        if self.default is not None and self.problem(self.default):
+        if type(self.required) is not bool:
+            raise TypeError(f"required is True or False, not {shown(self.required)}")
+        if self.default is not None and not self.required and self.problem(self.default):
             raise ValueError(f"the default {self.problem(self.default)}, not {shown(self.default)}")
 
     def _read_limits(self, limits: Any) -> None:
@@ -94,6 +103,15 @@ class Option:
     def kind(self) -> str:
         """The type of values, in words: ``"whole number"``."""
         return _KINDS[type(self.default)][0]
+
+    @property
+    def words(self) -> str:
+        """What a value must be, in words: ``"a number, 0 to 1"``."""
+        if self.choices:
+            return self.range
+        if not self.limits:
+            return _KINDS[type(self.default)][1]
+        return f"{_LIMITED[type(self.default)]}, {self.range}"
 
     @property
     def range(self) -> str:
@@ -111,12 +129,9 @@ class Option:
         """Return what a value must be, as the rest of a sentence about it; ``""`` where it is that."""
         if self.choices:
             is_right = any(each == value and type(each) is type(value) for each in self.choices)
-            return "" if is_right else f"must be {self.range}"
-        if self._is_right(value):
-            return ""
-        if not self.limits:
-            return f"must be {_KINDS[type(self.default)][1]}"
-        return f"must be {_LIMITED[type(self.default)]}, {self.range}"
+        else:
+            is_right = self._is_right(value)
+        return "" if is_right else f"must be {self.words}"
 
     def _is_right(self, value: Any) -> bool:
         if self.default is None:
@@ -206,6 +221,10 @@ class Declaration:
                 raise self._error(name, f"there is no option {name}; {suggestion(name, list(self.options))}")
             if problem := option.problem(value):
                 raise self._error(name, f"the option {name} {problem}, not {shown(value)}")
+        for name, option in self.options.items():
+            if option.required and name not in given:
+                what = f": {option.description}" if option.description else f"; it is {option.words}"
+                raise self._error(name, f"the option {name} is missing{what}")
         made = {
             name: option.value_of(given[name]) if name in given else copy.deepcopy(option.default)
             for name, option in self.options.items()
@@ -215,20 +234,38 @@ class Declaration:
         try:
             return self._make(**made)
         except BaseException as error:
-            found = locate_error(error, self.path)
-            raise OptionError.at(
-                self.path, found.line or self.line, f"OPTIONS does not take these options: {found.text}", details=found.traceback
-            ) from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: BaseException) -> OptionError:
+        """Return the exception where the dataclass raises one: a ValueError is about the options, others are its own errors."""
+        found = locate_error(error, self.path)
+        text = found.text.removeprefix(f"{kind_of(error)}: ")
+        is_sentence = is_kind(error, ValueError) and text != found.text
+        begins = re.match(r"(?:the option )?(\w+)", text)
+        name = begins[1] if is_sentence and begins and begins[1] in self.options else ""
+        what = text if name else f"OPTIONS does not take these options: {text if is_sentence else found.text}"
+        details = "" if is_sentence else found.traceback
+        return refusal(self.path, found.line or self.line, what, option=name, details=details)
 
     def _error(self, name: str, what: str) -> OptionError:
-        error = OptionError.at(self.path, self.line, what)
-        error.option = name
-        return error
+        return refusal(self.path, self.line, what, option=name)
+
+
+def refusal(
+    path: str, line: int | None, what: str, *, option: str = "", callback: str | None = None, details: str = ""
+) -> OptionError:
+    """Return the exception about an option, whose message begins with the place; of a library in the package with its name."""
+    place = f"{path}:{line}" if line else path
+    if path.startswith(_LIBS):
+        place = "empycustom.libs." + path.removeprefix(_LIBS).removesuffix(".py").removesuffix(f"{os.sep}__init__").replace(
+            os.sep, "."
+        )
+    return OptionError(f"{place}: {what}", option=option, library=path, line=line, callback=callback, details=details)
 
 
 def _options_in(declared: Any) -> dict[str, Option]:
     if isinstance(declared, type) and dataclasses.is_dataclass(declared):
-        return {field.name: _option_of(field) for field in dataclasses.fields(declared) if field.init}
+        return {field.name: _option_of(field, declared) for field in dataclasses.fields(declared) if field.init}
     if not isinstance(declared, dict):
         raise TypeError(f"it is a {kind_of(declared)}; make it a dict of empycustom.Option, {_EXAMPLE}, or a dataclass")
     for name, option in declared.items():
@@ -237,16 +274,27 @@ def _options_in(declared: Any) -> dict[str, Option]:
     return dict(declared)
 
 
-def _option_of(field: dataclasses.Field[Any]) -> Option:
+def _option_of(field: dataclasses.Field[Any], declared: type) -> Option:
     """Return the option that a field of a dataclass declares. Raises TypeError, ValueError."""
     default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-    if default is dataclasses.MISSING:
-        raise TypeError(f"the field {field.name} has no default; give it one")
+    required = default is dataclasses.MISSING
+    if required:
+        default = _any_of(field, declared)
     about = {key: field.metadata[key] for key in ("description", "limits", "choices", "unit") if key in field.metadata}
     try:
-        return Option(default, **about)
+        return Option(default, required=required, **about)
     except (TypeError, ValueError) as error:
         raise type(error)(f"the field {field.name}: {error}") from error
+
+
+def _any_of(field: dataclasses.Field[Any], declared: type) -> Any:
+    """Return a value of the type of a field without a default; None, which stands for every type, of one that options lack."""
+    try:
+        kind = typing.get_type_hints(declared)[field.name]
+    except Exception:  # noqa: BLE001 - an annotation may be anything, also a name that is there for type checkers alone
+        return None
+    kind = typing.get_origin(kind) or kind
+    return kind() if kind in (bool, int, float, str, list, tuple, dict) else None
 
 
 def _line_in(path: str, name: str = "OPTIONS") -> int | None:

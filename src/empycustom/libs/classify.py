@@ -22,6 +22,7 @@ from empycustom.libs import network
 from empycustom.libs.chosen import Chosen
 from empycustom.libs.detect.letterbox import CENTRED, STRETCHED, Letterbox
 from empycustom.libs.network import Network
+from empycustom.libs.refusals import about_options
 from empycustom.libs.shapes import Area, Array, Box, box_of, opencv, rotation_of
 
 
@@ -71,8 +72,9 @@ def start(options: Mapping[str, Any]) -> None:
     """Load the model and run it, so that errors are reported now, and the first object does not wait."""
     global classifier, cutter
     key = ("empycustom.libs.classify", *(str(options[name]) for name in _LOADED_WITH))
-    classifier = empycustom.shared(key, lambda: Classifier(options))
-    cutter = Cutter(options, classifier)
+    with about_options():
+        classifier = empycustom.shared(key, lambda: Classifier(options))
+        cutter = Cutter(options, classifier)
 
 
 def process_ip(io_buffer: Any, in_meta: Mapping[str, Any], options: Mapping[str, Any]) -> Any:

@@ -25,7 +25,7 @@ PROVIDERS = {  # by name: what onnxruntime calls it, and the package that has it
 }
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 OPTIONS = {  # of every library that runs one; all of them are needed to load it
-    "model": Option("", "the ONNX file; a path is relative to the working directory"),
+    "model": Option("", "the ONNX file; a path is relative to the working directory", required=True),
     "labels": Option(None, "names of the classes: a list, or a text file with one a line; null: those in the model"),
     "size": Option([], "of the input, [height, width], where the model takes any"),
     "providers": Option(["cpu"], "what computes, in the order of preference: cpu, cuda, tensorrt, openvino"),
@@ -157,7 +157,11 @@ def _session(options: Mapping[str, Any]) -> Any:
     how = onnxruntime.SessionOptions()
     how.intra_op_num_threads = how.inter_op_num_threads = options["threads"]
     wanted = [PROVIDERS[name][0] for name in options["providers"]]
-    session = onnxruntime.InferenceSession(str(path), how, providers=wanted)
+    try:
+        session = onnxruntime.InferenceSession(str(path), how, providers=wanted)
+    except Exception as error:  # onnxruntime has many kinds
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"the option model: {path.absolute()} is not an ONNX file that onnxruntime can load: {why}") from error
     if missing := [name for name in options["providers"] if PROVIDERS[name][0] not in session.get_providers()]:
         raise RuntimeError(f"onnxruntime could not start the provider {missing[0]}, for the reason that it has printed")
     return session
@@ -222,7 +226,7 @@ def _labels(given: Any, metadata: Mapping[str, Any]) -> list[str]:
 def needed_file(option: str, given: Any) -> Path:
     """Return the path that an option has. Raises ValueError where it is not set, FileNotFoundError where there is no file."""
     if not given:
-        raise ValueError(f'the option {option} is missing: --options \'{{"{option}": "path/of/the/file"}}\'')
+        raise ValueError(f"the option {option} is missing: it is the path of a file")
     path = Path(str(given))
     if not path.is_file():
         raise FileNotFoundError(f"the option {option}: there is no file {path.absolute()}")

@@ -23,6 +23,7 @@ from empycustom.errors import FrameError
 from empycustom.frames.colours import samples_of
 from empycustom.frames.formats import planes_of
 from empycustom.libs.chosen import Chosen
+from empycustom.libs.refusals import about_options
 from empycustom.libs.shapes import Area, Array, box_of, mask_in, opencv, polygon_in, rotation_of
 
 OPTIONS = {
@@ -61,6 +62,7 @@ def stop(_options: Mapping[str, Any]) -> None:
 class Hider:
     """Hide objects, and remember which labels there were."""
 
+    @about_options()
     def __init__(self, options: Mapping[str, Any]) -> None:
         opencv()
         self.options = options

@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from empycustom.libs.sources import Sources
+from empycustom.text import meant
 
 POINTS: Final = {  # of the upright box, in parts of its width and height
     "bottom": (0.5, 1.0),
@@ -30,6 +31,7 @@ POINTS: Final = {  # of the upright box, in parts of its width and height
 }
 STATEFUL = True  # who was where, and how many have crossed
 UNTRACKED = -1
+_KEYS = ("name", "line", "polygon", "source_id")
 _PATIENCE = 30  # frames with objects without numbers, before a warning
 _log = logging.getLogger(__name__)
 
@@ -148,17 +150,19 @@ def read_zones(given: Any) -> list[Zone]:
 
 
 def _read_zone(given: Any, path: str) -> Zone:
+    unknown = sorted(str(key) for key in given if key not in _KEYS) if isinstance(given, Mapping) else []
+    if unknown:
+        name = f" ({given['name']})" if "name" in given else ""
+        raise ValueError(
+            f"{path}{name} has {unknown[0]!r}{meant(unknown[0], _KEYS)}: a zone has name, line or polygon, and source_id if "
+            "it is for one source"
+        )
     kinds = [kind for kind in ("line", "polygon") if isinstance(given, Mapping) and kind in given]
     if len(kinds) != 1 or not isinstance(given.get("name"), str) or not given["name"]:
         raise ValueError(
             f'{path} has to be {{"name": text, "line": points}} or {{"name": text, "polygon": points}}, not {given!r}'
         )
-    (kind,), unknown = kinds, set(given) - {"name", "line", "polygon", "source_id"}
-    path = f"{path} ({given['name']})"
-    if unknown:
-        raise ValueError(
-            f"{path} has {sorted(unknown)[0]!r}: a zone has name, line or polygon, and source_id if it is for one source"
-        )
+    (kind,), path = kinds, f"{path} ({given['name']})"
     source_id = given.get("source_id")
     if source_id is not None and type(source_id) is not int:
         raise ValueError(f"{path}: source_id has to be a whole number, not {source_id!r}")
@@ -192,9 +196,9 @@ _LABELS = "count objects with these labels alone; empty: all objects"
 
 @dataclass
 class Options:
-    """The options. ``read_zones`` are the zones."""
+    """The options. ``places`` are the zones, as they were read."""
 
-    zones: list[Any] = field(default_factory=list, metadata={"description": _ZONES})
+    zones: list[Any] = field(metadata={"description": _ZONES})
     point: str = _option("bottom", "which point of an object's box counts", choices=tuple(POINTS))
     labels: list[str] = field(default_factory=list, metadata={"description": _LABELS})
     min_frames: int = _option(1, "after so many frames on the other side an object has crossed", limits=(1, 1000), unit="frames")
@@ -202,7 +206,7 @@ class Options:
     frame_rate: float = _option(0.0, "of frames without timestamps; 0: the timestamps say it", limits=(0, 1000), unit="frames/s")
 
     def __post_init__(self) -> None:
-        self.read_zones = read_zones(self.zones)
+        self.places = read_zones(self.zones)
 
 
 OPTIONS = Options
@@ -237,7 +241,7 @@ class Counter:
         points, ids = points_of(looked_at, options.point), _unique([each["object_id"] for each in looked_at])
         found: list[dict[str, Any]] = [{} for _ in objects]
         zones, events = [], []
-        for zone in options.read_zones:
+        for zone in options.places:
             if zone.source_id in (None, frame["source_id"]):
                 count, shape = counts.setdefault(zone.name, Count()), zone.pixels(width, height)
                 now = inside(points, shape) * 2 - 1 if zone.kind == "polygon" else sides(points, shape)

@@ -222,7 +222,7 @@ def pack_error(error: BaseException) -> Packed:
     if isinstance(error, LibraryError):
         cause = kind_of(error.__cause__) if error.__cause__ else ""
         about = (error.library, error.line, error.callback, error.details)
-        return type(error).__name__, error.parts, about, cause
+        return type(error).__name__, error.parts, (*about, getattr(error, "option", "")), cause
     return "", (f"{kind_of(error)}: {error}",), (), "".join(traceback.format_exception(error)).rstrip()
 
 
@@ -233,8 +233,10 @@ def unpack_error(packed: Packed) -> Exception:
         failure = RuntimeError(f"in a worker: {parts[0]}")
         failure.__cause__ = RemoteError(cause)
         return failure
-    library, line, callback, details = about
+    library, line, callback, details, option = about
     error: LibraryError = getattr(errors, name)(*parts, library=library, line=line, callback=callback, details=details)
+    if isinstance(error, errors.OptionError):
+        error.option = option
     if cause:
         error.__cause__ = type(cause, (RemoteError,), {})(details)
     return error

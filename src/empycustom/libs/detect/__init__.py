@@ -21,6 +21,7 @@ from empycustom.libs import network
 from empycustom.libs.detect.layouts import LAYOUTS
 from empycustom.libs.detect.model import Model
 from empycustom.libs.detect.poses import Poses
+from empycustom.libs.refusals import about_options
 from empycustom.libs.shapes import Array
 
 _OF_NETWORK = network.OPTIONS
@@ -45,9 +46,10 @@ def start(options: Mapping[str, Any]) -> None:
     """Load the model and run it once, so that errors are reported now, and the first frame does not wait."""
     global model, poses
     key = ("empycustom.libs.detect", *(str(options[name]) for name in ("layout", *network.OPTIONS)))
-    model = empycustom.shared(key, lambda: Model(options))
-    model.find(np.zeros((8, 8, 3), np.uint8), {**options, "confidence": 1})
-    poses = Poses(options["objects"], model) if options["objects"] else None
+    with about_options():
+        model = empycustom.shared(key, lambda: Model(options))
+        model.find(np.zeros((8, 8, 3), np.uint8), {**options, "confidence": 1})
+        poses = Poses(options["objects"], model) if options["objects"] else None
 
 
 def process_ip(io_buffer: Any, in_meta: Mapping[str, Any], options: Mapping[str, Any]) -> Any:

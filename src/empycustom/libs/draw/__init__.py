@@ -22,6 +22,7 @@ import empycustom
 from empycustom import Option
 from empycustom.libs.draw.canvas import BLACK, WHITE, Canvas
 from empycustom.libs.draw.text import Template, Writer, attribute_lines
+from empycustom.libs.refusals import about_options
 from empycustom.libs.shapes import Array, Box, box_of, mask_in, rotation_of
 
 OPTIONS = {
@@ -82,6 +83,7 @@ class Shown(NamedTuple):
 class Drawer:
     """Draw frames, with what is remembered between them."""
 
+    @about_options()
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
         self._template, self._writer, self._tails = Template(options["text"]), Writer(options["font"]), Tails(options["tail"])

@@ -46,7 +46,10 @@ class Template:
     """
 
     def __init__(self, text: str) -> None:
-        self._lines = [list(_words(line)) for line in text.split("\n")]
+        try:
+            self._lines = [list(_words(line)) for line in text.split("\n")]
+        except ValueError as error:  # Python's own say nothing about where
+            raise ValueError(f"the option text cannot be read: {error}") from error
         fields = {path for words in self._lines for word in words for _, path, _, _ in word if path}
         self.missing = {path for path in fields if re.split(r"[.\[]", path)[0] not in _KEYS}
 
@@ -177,7 +180,10 @@ class Writer:
         self._warned = False
         self._font = lru_cache(maxsize=32)(self._open)
         self._word = lru_cache(maxsize=2048)(self._pixels)  # most words come again in the next frame
-        self._font(12, False)
+        try:
+            self._font(12, False)
+        except OSError as error:
+            raise OSError(f"the option font: {font} cannot be read: {error}") from error
 
     def _open(self, size: int, is_ascii: bool) -> Any:
         if self._file:
