@@ -137,13 +137,13 @@ def test_messages_of_modules_come_after_the_own_one_and_as_they_were_added():
     added = ['{"a":1}', "plain", '"a text"', "17", "null", "[1]", ""]
     attributes = {"messages": [*map(gva.message_value, added)], "count": 1}
     assert attributes["messages"][0] == {"a": 1}
-    own, *others = gva.messages_of(frame(attributes=attributes))
+    own, *others = map(gva.message_text, gva.values_in({"frame": [frame(attributes=attributes)]}))
     assert (json.loads(own)["count"], "messages" in own, others) == (1, False, added)
 
 
 def test_an_own_message_that_was_removed_is_not_made_again():
     made = frame(found(), attributes={"own_message": False, "messages": ["a"]})
-    assert (gva.own_message(made), gva.messages_of(made)) == (None, ["a"])
+    assert (gva.own_message(made), [*gva.values_in({"frame": [made]})]) == (None, ["a"])
 
 
 def test_an_attribute_of_a_library_that_is_only_called_as_those_of_messages_are_is_an_attribute():

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from empycustom.carriers.hailo_changes import Changes
-from empycustom.carriers.hailo_module import load
-from empycustom.carriers.hailo_numbers import Numbers
+from empycustom.carriers.hailo_module import Numbers, load
 from empycustom.carriers.hailo_objects import (
     Seen,
     bbox_of,

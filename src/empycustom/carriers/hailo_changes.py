@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
-from empycustom.carriers.hailo_numbers import Numbers
+from empycustom.carriers.hailo_module import Numbers
 from empycustom.carriers.hailo_objects import (
     Seen,
     bbox_of,

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 from empycustom.errors import CallbackMissingError, CallbackSignatureError
 from empycustom.library.dialects import line_of, problem_of
 from empycustom.text import suggestion
+
+
+class ByFunction:
+    """Base of a dialect that calls a function of any name; without a setting, the ``usual`` one."""
+
+    usual = ""
+
+    def names(self, target: Any) -> set[str]:
+        """Return the function that is called where nothing is set."""
+        return {self.usual} & {*vars(target)}
+
+    def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:  # noqa: ARG002 - any function may be one
+        """Yield nothing."""
+        return iter(())
 
 
 def found_in(target: Any, path: str, name: str, setting: str) -> Any:

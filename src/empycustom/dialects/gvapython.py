@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from empycustom.dialects.caps import caps_of
-from empycustom.dialects.functions import check, found_in, line_of_class
-from empycustom.errors import CallbackMissingError, CallbackSignatureError, FrameError
+from empycustom.dialects.functions import ByFunction, check, found_in, line_of_class
+from empycustom.errors import CallbackSignatureError, FrameError
 from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used
 from empycustom.model.keys import BUFFER, FRAMES, RESULT_ATTRIBUTES
-from empycustom.model.verdicts import Dropped
+from empycustom.model.returned import Dropped
 from empycustom.text import shown
 
 USUAL = "process_frame"
@@ -25,12 +25,10 @@ class _Frames(NamedTuple):
     entry: Callable[[Any], Any]
 
 
-class GvaPython:
+class GvaPython(ByFunction):
     """Calls ``function`` of a module, or of an object of its ``class``, which is made with ``arg`` and ``kwarg`` at the start."""
 
-    def names(self, target: Any) -> set[str]:
-        """Return the function that is called where nothing is set."""
-        return {USUAL} & {*vars(target)}
+    usual = USUAL
 
     def bind(
         self,
@@ -59,10 +57,6 @@ class GvaPython:
             )
             return Callbacks(Callback(name, function, ("frame",), _call(function, name, frames)), hints=hints + others)
         return _of_class(found_in(target, path, class_name, "class"), path, settings, frames, others)
-
-    def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:  # noqa: ARG002 - any function may be one
-        """Yield nothing."""
-        return iter(())
 
 
 def _of_class(made: Any, path: str, settings: Settings, frames: _Frames, hints: Any) -> Callbacks:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from operator import index
 from typing import Any
 
-from empycustom.dialects.functions import check, found_in
+from empycustom.dialects.functions import ByFunction, check, found_in
 from empycustom.dialects.gsthailo import VideoFrame
-from empycustom.errors import CallbackMissingError, CallbackOutputError, EndOfStream
+from empycustom.errors import CallbackOutputError, EndOfStream
 from empycustom.gstreamer import Gst
 from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used
 from empycustom.library.explain import kind_of
 from empycustom.model.keys import BUFFER
-from empycustom.model.verdicts import Dropped, Refused
+from empycustom.model.returned import Dropped, Refused
 
 USUAL = "run"
 NO_FUNCTION = "none"  # the default of finalize-function
 
 
-class HailoPython:
+class HailoPython(ByFunction):
     """Calls ``function`` of a module for each frame, and ``finalize-function`` at the stop."""
 
-    def names(self, target: Any) -> set[str]:
-        """Return the function that is called where nothing is set."""
-        return {USUAL} & {*vars(target)}
+    usual = USUAL
 
     def bind(
         self,
@@ -48,10 +46,6 @@ class HailoPython:
         call = _call(function, name, path, in_worker=bool(settings.get("in_worker")))
         hints = not_used(settings, ("class", "arg", "kwarg"), path, "functions for hailopython get a frame and nothing else")
         return Callbacks(Callback(name, function, ("video_frame",), call), stop=stop, hints=hints)
-
-    def hints(self, target: Any, path: str) -> Iterator[CallbackMissingError]:  # noqa: ARG002 - any function may be one
-        """Yield nothing."""
-        return iter(())
 
 
 def _call(function: Callable[[Any], Any], name: str, path: str, *, in_worker: bool) -> Callable[..., Any]:

@@ -57,11 +57,6 @@ def message_text(value: Any) -> str:
     return value if isinstance(value, str) else dumps(value)
 
 
-def messages_of(frame: Mapping[str, Any]) -> list[str]:
-    """Return the messages of a frame of ``in_meta`` or of a document: its own one, and those that modules have added."""
-    return [*map(message_text, _values_of(frame))]
-
-
 def values_in(document: Mapping[str, Any]) -> Iterator[Any]:
     """Return the messages of all frames of a document, as they stand in ``messages``.
 

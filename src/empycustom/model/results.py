@@ -33,6 +33,8 @@ from empycustom.model.keys import (
     new_object,
 )
 from empycustom.model.returned import (
+    Dropped,
+    Refused,
     check_numbers,
     empty_masks,
     objects_of,
@@ -44,7 +46,6 @@ from empycustom.model.returned import (
 from empycustom.model.schema import ANYTHING, Array
 from empycustom.model.serialize import assemble, decode, encode, has_numbers, parse, plain, shown
 from empycustom.model.values import NOTHING
-from empycustom.model.verdicts import Dropped, Refused
 from empycustom.text import below
 
 _FORMS = (

@@ -1,4 +1,4 @@
-"""Entries for objects in what a library returned: plain values, beside arrays that are as they came."""
+"""What a library returned: entries for objects as plain values, beside arrays that are as they came; and what is not a result."""
 
 from __future__ import annotations
 
@@ -90,3 +90,20 @@ def empty_masks(returned: Sequence[Any], read: Sequence[Mapping[str, Any]]) -> S
 def objects_of(count: int) -> str:
     """Return a number of objects as messages have it."""
     return "1 object" if count == 1 else f"{count or 'no'} objects"
+
+
+# What dialects return in the place of a result, where a library of another project decides what becomes of the frame.
+
+
+class Dropped:
+    """The frame is to be dropped. ``why`` is reported once, ``""``: not. ``returned`` is what the library itself returned."""
+
+    def __init__(self, why: str = "", returned: Any = None) -> None:
+        self.why, self.returned = why, returned
+
+
+class Refused:
+    """The library returned what it may not; ``error`` is raised."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error

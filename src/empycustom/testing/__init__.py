@@ -14,8 +14,11 @@ With a pipeline: ``empycustom.process([frame.pixels], [frame.find_objects, "my_l
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -34,13 +37,12 @@ from empycustom.library.callbacks import Library, callbacks_of
 from empycustom.library.explain import is_kind
 from empycustom.model import values as model
 from empycustom.model.carried import as_plain
-from empycustom.model.doubts import doubts
-from empycustom.model.keys import ATTRIBUTES, FRAMES, OBJECTS
+from empycustom.model.keys import ATTRIBUTES, FRAMES, LABEL, OBJECTS
 from empycustom.model.results import Result as CallbackResult
-from empycustom.model.results import merge, read_result, value_of
+from empycustom.model.results import is_padded, merge, read_result, too_short, value_of
+from empycustom.model.returned import Dropped
 from empycustom.model.serialize import loads
 from empycustom.model.values import NOTHING
-from empycustom.model.verdicts import Dropped
 from empycustom.model.wire import document
 from empycustom.runners.inline import read_pair, read_returned
 from empycustom.runners.made import check_buffer, write_arrays
@@ -112,7 +114,7 @@ class Result(DocumentResult):
         self.returned: Any = returned
         self.result, self.meta = result, loads(result.text)
         self.new_objects: list[model.Object] = list(result.frames[0].new_objects)
-        self.warnings: list[str] = read_returned(library, lambda: [*doubts(returned, result, frame.objects)])
+        self.warnings: list[str] = read_returned(library, lambda: [*_doubts(returned, result, frame.objects)])
         self.time_ms: float = 0.0
         self.format, self.before = frame.format, frame.buffer()
         self.after: Any = None
@@ -252,3 +254,46 @@ def _attach(target: Any, attributes: Any) -> Any:
     if merged is not NOTHING:
         target[ATTRIBUTES] = merged
     return target
+
+
+# What the author of a library may not have meant by a result: sentences for its tests, and for ``empycustom check``.
+
+
+_NOT_FINITE = re.compile(r"(?<![\w'\"])(nan|NaN|-?inf|-?Infinity)\b")
+
+
+def _doubts(returned: Any, result: CallbackResult, objects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what may not be meant: ``returned`` is what the callback returned about ``objects``, ``result`` what that means."""
+    yield from result.ignored
+    if isinstance(returned, str) and returned.strip():
+        yield from _about_text(returned, result)
+    elif places := list(_not_finite(returned, "")):
+        yield f"{', '.join(places)}: NaN and infinities are not JSON and become null."
+    entries = result.returned
+    if isinstance(entries, list) and len(entries) < len(objects) and not is_padded(entries, len(objects)):
+        yield f"It returned {too_short(len(entries), len(objects), objects[0][LABEL])}."
+    if result.image and result.image[0] is None:
+        yield "process returned None as out_buffer: with in-place=false the frame is dropped."
+
+
+def _about_text(returned: str, result: CallbackResult) -> Iterator[str]:
+    try:
+        json.loads(returned)
+    except ValueError:
+        yield "It is text in Python's notation, as str(list) writes it: it is accepted, but return the list itself instead."
+    if _NOT_FINITE.search(returned) and "null" in result.text:
+        yield "It contains NaN or an infinity: these are not JSON and become null."
+
+
+def _not_finite(value: Any, path: str) -> Iterator[str]:
+    """Yield the places of floats in a Python value that are not finite."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path.lstrip(".") or "the value"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _not_finite(item, f"{path}.{key}")
+    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        for index, item in enumerate(value):
+            yield from _not_finite(item, f"{path}[{index}]")
