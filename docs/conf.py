@@ -1,6 +1,10 @@
 """The site of the documentation: `make docs` builds it into build/docs."""
 
 from importlib.metadata import metadata
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config, NumpyDocstring
 
 import empycustom
 
@@ -36,3 +40,33 @@ if "Repository" in urls:
         "source_directory": "docs/",
     }
 pygments_dark_style = "a11y-dark"  # furo's underlines modules, as if they were links
+
+# The sections of docstrings (Parameters, Returns, Raises) are fields; as headings they
+# would be as large as those of the page. Types stay words ("path, or list of them"),
+# which are no references. Not the whole of napoleon: it takes the words before the
+# first colon of a property's docstring for a type.
+_SECTIONS = Config(
+    napoleon_use_param=False,
+    napoleon_use_rtype=False,
+    napoleon_custom_sections=[("Attributes", "params_style")],
+)
+
+
+def make_fields(
+    app: Sphinx, what: str, name: str, thing: object, options: Any, lines: list[str]
+) -> None:
+    """Change the lines of a docstring."""
+    lines[:] = NumpyDocstring(
+        lines,
+        _SECTIONS,
+        app,
+        "function" if what == "property" else what,
+        name,
+        thing,
+        options,
+    ).lines()
+
+
+def setup(app: Sphinx) -> None:
+    """Extend Sphinx, which calls this."""
+    app.connect("autodoc-process-docstring", make_fields)

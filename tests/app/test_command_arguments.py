@@ -119,6 +119,10 @@ def test_two_parses_share_nothing():
         ("batch a.mp4 --out o --processes 4", "batch has no option --processes; --jobs may be meant. See"),
         ("batch a.mp4 --out o --retry", "batch has no option --retry; --retry-failed may be meant. See"),
         ("run test --json", "run has no option --json; --summary-json may be meant. See"),
+        (
+            'run test --options {"a":1}',
+            "--options belongs to the --lib before it, and there is none; write --lib FILE --options '{",
+        ),
         ("run test --lib a.py --interval 2", "run has no option --interval; --every may be meant. See"),
         ("run test --lib a.py --time 2", "run has no option --time. See"),
         ("run test --lib a.py --timeout 2", "run has no option --timeout; --call-timeout may be meant. See"),
@@ -170,6 +174,19 @@ def test_a_name_that_is_nearly_right_is_explained(cli, library):
     assert ended.code == 1
     assert "(a file is @o.json)" in ended.err
     assert "(a file is @o.json)" in cli("check", "lib.py", "--options", "o.json").err
+
+
+@pytest.mark.parametrize(
+    "words", [("check", "lib.py"), ("run", "test", "--lib", "lib.py"), ("batch", "a.y4m", "--out", "o", "--lib", "lib.py")]
+)
+def test_json_that_ends_too_early_is_an_error_about_the_option_that_was_typed(cli, library, tmp_path, words):
+    library("def process_ip(b, m, o): pass\n", "lib.py")
+    (tmp_path / "a.y4m").touch()
+    ended = cli(*words, "--options", '{"a":1')
+    assert ended.code == 1
+    assert "error: --options is not JSON: Expecting" in ended.err
+    assert "(the text ends too early: write --options @file.json)" in ended.err
+    assert "gst-launch" not in ended.err
 
 
 def test_version(cli):

@@ -123,7 +123,7 @@ def test_all_that_is_wrong_is_reported_in_one_round(cli, library):
     assert ended.code == 1
     told = [line.removeprefix("empycustom: error: ") for line in ended.err.splitlines()]
     assert told == ended.documents[0]["error"]["message"].splitlines()
-    assert [text.partition(" ")[0] for text in told] == ["options", "--save", "none.png", "lib.p"]
+    assert [text.partition(" ")[0] for text in told] == ["--options", "--save", "none.png", "lib.p"]
 
 
 def test_a_misspelt_file_is_named_with_the_one_that_may_be_meant(cli, library):

@@ -205,11 +205,22 @@ def test_a_name_that_begins_with_a_dash(cli, shell):
 
 
 @pytest.mark.parametrize("name", ["json.py", "numpy.py", "empycustom.py"])
-def test_the_name_of_a_module_is_a_warning(cli, tmp_path, name):
+def test_the_name_of_a_module_is_refused_without_force(cli, tmp_path, name):
     ended = cli("new", tmp_path / name)
+    assert ended.code == 1
+    assert f"{name} has the name of a module, and Python programs in that folder would import it" in ended.err
+    assert f"my_{name}, or write it all the same with --force." in ended.err
+    assert list(tmp_path.iterdir()) == []
 
-    assert ended.code == 0
-    assert f"{name} has the name of a module, which programs in that folder would import in its place" in ended.err
+    assert cli("new", tmp_path / name, "--force").code == 0
+    assert (tmp_path / name).exists()
+
+
+def test_a_project_has_no_name_of_a_file(cli, tmp_path):
+    ended = cli("new", tmp_path / "gate.py", "--kind", "project")
+    assert ended.code == 1
+    assert "gate.py would be a folder, because a project is one; try " in ended.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_template_is_written_by_a_kind():

@@ -35,6 +35,17 @@ def test_pages_fit_beside_both_sidebars(site, chromium, name):
     assert too_wide(opened(chromium, WIDE), site / name) == []
 
 
+def test_the_reference_has_inherited_members_and_no_internal_ones_and_sections_are_fields(site, chromium):
+    page = opened(chromium, WIDE)
+    page.goto((site / "api.html").as_uri())
+    members = page.locator("dl:has(> dt[id='empycustom.session.process.Result'])").locator("dt.sig .sig-name").all_inner_texts()
+    assert {"frame_num", "time_s", "objects", "attributes", "frame", "image", "pixels"} <= set(members)
+    for internal in ("LibraryError.at", "LibraryNotFoundError.set_by", "ReloadError.about"):
+        assert page.locator(f"[id='empycustom.errors.{internal}']").count() == 0
+    assert page.locator("p.rubric").filter(has_text="Parameters").count() == 0
+    assert page.locator("dl.field-list dt").filter(has_text="Parameters").count() > 5
+
+
 def test_search_finds_a_page_and_code_has_a_button(site, chromium):
     page = opened(chromium, WIDE)
     page.goto((site / "search.html").as_uri() + "?q=zones")

@@ -38,6 +38,7 @@ def made() -> dict[str, str]:
 def _usage(command: Any) -> str:
     typed = [action for action in command._actions if action.dest != "help"]
     options = ["[OPTIONS]"] if any(action.option_strings for action in typed) else []
+    options += [f"{action.option_strings[0]} {action.metavar}" for action in typed if action.option_strings and action.required]
     needed = [action.metavar + ("..." if action.nargs == "+" else "") for action in typed if not action.option_strings]
     return f"Usage: `{' '.join([command.prog, *options, *needed])}`\n"
 

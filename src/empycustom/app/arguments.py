@@ -179,7 +179,7 @@ def _add_new(commands: Any) -> None:
     )
     new.add_argument("file", metavar="FILE", help="the file to write, for example my_lib.py; of a project the folder")
     new.add_argument("--kind", choices=list(KINDS), default="measure", metavar="KIND", help=f"what it is: {', '.join(KINDS)}")
-    new.add_argument("--force", action="store_true", help="overwrite existing files")
+    new.add_argument("--force", action="store_true", help="overwrite existing files; take the name of a module of Python's")
 
 
 def _add_completion(commands: Any) -> None:

@@ -62,9 +62,9 @@ OPTIONS_HELP = "a JSON object for the callbacks' `options`, or @file.json"
 _EVERY_HELP = "call the --lib before it for every n-th frame (default: 1)"
 _ON_ERROR_HELP = "what happens if a call fails: fail ends {}, pass passes the frame on, drop drops it (default: {})"
 _RELOAD_HELP = "load a library anew when its file, or a module beside it, is saved; the stream goes on (default: {})"
-_WORKERS_HELP = "run the library in so many processes of its own; 0: in that of the pipeline (the default)"
+_WORKERS_HELP = "run the library in N processes of its own; 0: in that of the pipeline (the default)"
 _PACE_HELP = "what happens to a frame if all workers are busy: every waits (the default), skip passes it on, latest: see below"
-_TIMEOUT_HELP = "end a call in a worker after so many milliseconds; then --on-error applies; 0: no limit (the default)"
+_TIMEOUT_HELP = "end a call in a worker after MS milliseconds; then --on-error applies; 0: no limit (the default)"
 
 
 def add_libraries(command: argparse.ArgumentParser, *, policy: str, ends: str = "the run", reload: str | None = None) -> None:

@@ -14,13 +14,12 @@ import empycustom
 from empycustom.app.apart import run_apart
 from empycustom.app.explained import explained, facts_of
 from empycustom.app.foreign import about_dialect, given_to, missing_in, print_missing, without_result
-from empycustom.app.options import is_configuration
+from empycustom.app.options import is_configuration, read_options
 from empycustom.app.pictures import check_picture, real, save_picture
 from empycustom.app.run import as_typed
 from empycustom.config.launch import describe, elements
 from empycustom.config.streams import Configuration, Stage, Stream, read
 from empycustom.elements.limits import about_state, is_in_place, open_library
-from empycustom.elements.properties import read_object
 from empycustom.elements.workers import start_pool
 from empycustom.errors import (
     ConfigurationError,
@@ -46,7 +45,7 @@ from empycustom.session.outputs import prepare
 from empycustom.session.parts import exists
 from empycustom.session.sinks import file_path
 from empycustom.testing import OpenLibrary, Result, SampleFrame, make_frame
-from empycustom.text import as_path, for_people, shown, unquoted, visible_json, without_password
+from empycustom.text import as_path, for_people, shown, visible_json, without_password
 
 Report = Callable[..., None]
 _LIMITS_WIDTH = 32
@@ -86,7 +85,7 @@ def _print(*lines: str) -> None:
 def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> None:
     facts["library"] = args.library
     with ErrorCollector() as found:
-        options = found(read_object, "options", args.options and unquoted(args.options))
+        options = found(read_options, args.options)
         saved = found(_picture, args)
         frame = found(_frame, args)
         opened = found(_open, args, options)

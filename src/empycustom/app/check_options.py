@@ -30,7 +30,7 @@ The object of --json has:
   options                the options that the callbacks got
   declared               by name: default, description, limits, choices, unit, and
                          whether it is required, of each option that the library
-                         declares; null: it does not
+                         declares; null: it declares none
   mandatory              whether no frame may go on without the library
   stateful               whether the library needs all frames in their order
   dialect                name, and why: how the library is called

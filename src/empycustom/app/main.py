@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import Any
 
 from empycustom.app.arguments import LEVELS, make_parser
-from empycustom.errors import ConfigurationError, DebuggerLeftError, EmPyCustomError
+from empycustom.app.options import as_option
+from empycustom.errors import ConfigurationError, DebuggerLeftError, EmPyCustomError, PropertyError
 from empycustom.library.explain import error_to_report
 from empycustom.library.modules import without_package
 from empycustom.packages import own_command
@@ -65,6 +66,8 @@ def _run(arguments: Sequence[str]) -> int:
         return _leave_at_once(error.exit_code)
     except ReportedError:
         return FAILED
+    except PropertyError as error:
+        return _failed(as_option(error))
     except EmPyCustomError as error:
         return _failed(error)
     except BrokenPipeError:  # its reader has ended

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from empycustom.errors import LaunchError
 from empycustom.packages import own_command, same_folder
-from empycustom.session.console import print_error, show
+from empycustom.session.console import show
 from empycustom.text import as_path, as_text, shell_word, visible
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -75,13 +75,14 @@ def main(args: Namespace) -> int:
     """Write the files and print the next commands. Raises LaunchError rather than overwrite a file without --force."""
     kind, typed = KINDS[args.kind], as_path(args.file)
     _check_name(kind, typed)
+    if not args.force:
+        _refuse_module(kind, typed)
     folder = typed.parent if kind.ending else typed
     texts = {(folder / name if name else typed): _text(template, typed.absolute().name) for name, template in kind.files.items()}
     kept = [folder / name for name in kind.kept if (folder / name).exists()]
     for path in kept:
         show(f"{visible(str(path))} is there already, and stays as it is.")
     _write({path: text for path, text in texts.items() if path not in kept}, force=args.force)
-    _warn_of_module(kind, typed)
     show(_written([path for path in texts if path not in kept], folder=None if kind.ending else typed))
     name = as_text(typed)
     name = f"./{name}" if name.startswith("-") else name  # which is no option
@@ -110,11 +111,13 @@ def _write(texts: Mapping[Path, str], *, force: bool) -> None:
         raise
 
 
-def _warn_of_module(kind: Kind, typed: Path) -> None:
-    """Print a warning where programs in the folder would take the file for a module that they need."""
+def _refuse_module(kind: Kind, typed: Path) -> None:
+    """Raise LaunchError where programs in the folder would take the file for a module that they need: none would start there."""
     if kind.ending == ".py" and typed.stem in _MODULES:
-        what = f"{visible(str(typed))} has the name of a module, which programs in that folder would import in its place"
-        print_error(f"{what}; a name that is its own is better", kind="warning")
+        raise LaunchError(
+            f"{typed} has the name of a module, and Python programs in that folder would import it in place of the module; "
+            f"try {typed.with_name(f'my_{typed.name}')}, or write it all the same with --force."
+        )
 
 
 def _check_name(kind: Kind, typed: Path) -> None:
@@ -124,6 +127,8 @@ def _check_name(kind: Kind, typed: Path) -> None:
         better = typed.with_suffix(kind.ending) if typed.name.strip(".") else typed / example
         language = "Python" if kind.ending == ".py" else "JSON"
         raise LaunchError(f"{typed} must end in {kind.ending}, because it is a {language} file; try {better}.")
+    if not kind.ending and typed.suffix in (".py", ".json") and not typed.exists():
+        raise LaunchError(f"{typed} would be a folder, because a project is one; try {typed.with_suffix('')}.")
     if kind.ending == ".json" and typed.name == SCHEMA:
         raise LaunchError(f"{typed} is the name of the schema, which is written as well; try {typed.with_name(CONFIGURATION)}.")
     if kind.ending and typed.is_dir():

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
 
-from empycustom.errors import PathError
+from empycustom.errors import PathError, PropertyError
 from empycustom.session.console import show
-from empycustom.text import as_native, as_path, as_text, for_people, meant, not_for_lines
+from empycustom.text import as_native, as_path, as_text, for_people, meant, not_for_lines, shell_word, unquoted
 
 _NO_VALUE = re.compile(r"--[a-z][a-z-]*=--")
 _DELETING = {"--force"}  # options that no hint names: who follows it would lose files
@@ -265,6 +265,26 @@ class AddLibrary(argparse.Action):
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), Request(values)])
 
 
+def as_option(error: PropertyError) -> PropertyError:
+    """Return an error about a property whose value is JSON, with the option of the command line in its place."""
+    from empycustom.elements.properties import CUT_OFF
+
+    if error.name not in ("options", "arg", "kwarg"):
+        return error
+    text = str(error).replace(CUT_OFF, "").replace(f"{error.name}=", f"--{error.name} ")
+    return PropertyError(re.sub(rf"^{error.name}\b", f"--{error.name}", text), name=error.name)
+
+
+def read_options(text: str | None) -> dict[str, Any]:
+    """Return the object that ``--options`` gives. Raises PropertyError, which names the option."""
+    from empycustom.elements.properties import read_object
+
+    try:
+        return read_object("options", text and unquoted(text))
+    except PropertyError as error:
+        raise as_option(error) from error
+
+
 class OfLibrary(argparse.Action):
     """Action of an option that is a property, ``dest``, of the element of the ``--lib`` before it.
 
@@ -279,7 +299,9 @@ class OfLibrary(argparse.Action):
         """Set the property of the last request."""
         requests = getattr(namespace, self.dest, None)
         if not requests:
-            parser.error(f"{option} belongs to the --lib before it, and there is none; write --lib FILE {option} {values}")
+            parser.error(
+                f"{option} belongs to the --lib before it, and there is none; write --lib FILE {option} {shell_word(str(values))}"
+            )
         value = self.const if self.nargs == 0 else values
         give_once(parser, requests[-1].given, f"{self.option_strings[0]} of --lib {requests[-1].path}", value)
         requests[-1].properties[self.property] = value

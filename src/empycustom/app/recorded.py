@@ -27,10 +27,11 @@ The object of --json has:
   frames      how many frames the videos have that are done now
   objects     how many objects
   seconds     how long it took
-  stopped     why it ended early, such as a full disk; null: it did not
-  unclosed    why a process could not close what libraries share; null: it could
+  stopped     why it ended early, such as a full disk; null: it did not end early
+  unclosed    why a process could not close what libraries share; null: none
   failures    a list of video and error
-  exit_code   0; 1 where a video has failed, or for the two above; 130 after Ctrl-C
+  exit_code   0; 1 where a video has failed, or where stopped or unclosed has a
+              text; 130 after Ctrl-C
 With --dry-run it has:
   empycustom  the version
   out         the folder of the results
@@ -62,20 +63,21 @@ examples:
   empycustom report results/ --out monday.html --pictures 0"""
 
 _RAY_HELP = "play on a cluster of Ray: at this address, or the one that runs, or one that Ray starts here"
-_FORMAT_HELP = "what is written: parquet (the default), or jsonl: documents, one a line"
-_TIMEOUT_HELP = "a video from which no frame comes for so long has failed; 0: no limit (the default)"
+_SOURCE_HELP = "files, folders, globs, URLs, or @list.txt, a file with one of these on each line"
+_FORMAT_HELP = "what is written: parquet (the default), or jsonl: one document on each line"
+_TIMEOUT_HELP = "a video fails when no frame comes for SECONDS; 0: no limit (the default)"
 
-_SEGMENT_HELP = "work on pieces of long videos side by side, each so long: seconds, as 60 or 60s, or 1:30"
+_SEGMENT_HELP = "work on pieces of long videos at the same time, each TIME long: 60 or 60s (seconds), or 1:30"
 
 
 def add_batch(batch: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add = batch.add_argument
-    add("source", nargs="+", metavar="SOURCE", help="files, folders, globs, URLs, or @list.txt, one of them a line")
+    add("source", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
     add_libraries(batch, policy="fail", ends="the video")
     add("--out", required=True, metavar="FOLDER", help="the folder of the results; started again, it goes on with what is left")
     add("--format", choices=("parquet", "jsonl"), default="parquet", metavar="NAME", help=_FORMAT_HELP)
-    add("--jobs", type=at_least(1, maximum=1024), metavar="N", help="play so many videos at once (default: as many as cores)")
+    add("--jobs", type=at_least(1, maximum=1024), metavar="N", help="play N videos at once (default: as many as cores)")
     add("--segment", type=parse_duration, metavar="TIME", help=_SEGMENT_HELP)
     add("--pixel-format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
     add("--timeout", type=at_least(0, float), default=0, metavar="SECONDS", help=_TIMEOUT_HELP)
@@ -118,5 +120,5 @@ def add_report(report: argparse.ArgumentParser) -> None:
     add = report.add_argument
     add("results", metavar="FOLDER", help="the folder that was --out of `batch`")
     add("--out", metavar="FILE", help="the page (default: report.html in FOLDER)")
-    pictures = "show so many frames with most objects, decoded from the videos (default: %(default)s)"
+    pictures = "show the N frames with most objects, decoded from the videos (default: %(default)s)"
     add("--pictures", type=at_least(0, maximum=1000), default=12, metavar="N", help=pictures)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empycustom.app.options import Request, is_configuration
+from empycustom.app.options import Request, is_configuration, read_options
 from empycustom.config import schema
 from empycustom.config.streams import Configuration, Stage, Stream, library_stage, plain_stream, read
 from empycustom.elements import add_elements
@@ -175,6 +175,9 @@ def stage_of(request: Request, options: PlayOptions) -> Stage:
 
     With a preview it is not loaded yet: what is wrong with it is shown there.
     """
+    text = request.properties.get("options", "")
+    if not options.preview and not text.startswith("@"):  # a file may be a pipe, which the element reads
+        read_options(text)
     try:
         in_place = works_in_place(request.path, elsewhere=options.preview or bool(request.properties.get("workers")))
     except LibraryNotFoundError as error:

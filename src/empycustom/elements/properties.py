@@ -147,6 +147,7 @@ class SetBeforeStart:
 
 
 _SHOWN = 200  # characters of a line that a message shows
+CUT_OFF = "gst-launch-1.0 cuts values off at some blanks; "  # a reason that other programs do not have
 
 
 def read_object(name: str, text: str | None) -> dict[str, Any]:
@@ -200,6 +201,6 @@ def _problem(name: str, source: str, content: str, error: Exception) -> str:
     elif '"' not in content and re.search(r"[^\W\d]", content):
         hint = " (JSON wants double quotes; in a shell write it in single ones)"
     elif source == name and (error.pos >= len(content) or error.msg.startswith("Unterminated")):
-        hint = f" (the text ends too early: gst-launch-1.0 cuts values off at some blanks; write {name}=@file.json)"
+        hint = f" (the text ends too early: {CUT_OFF}write {name}=@file.json)"
     line = content.split("\n")[error.lineno - 1].strip()  # JSON counts no other ends of lines
     return f"{source} is not JSON: {error.msg} at {where}: {line[:_SHOWN]}{'…' * (len(line) > _SHOWN)}{hint}"
