@@ -14,6 +14,7 @@ from typing import Any
 import empycustom
 from empycustom.app.run import check_format, stage_of
 from empycustom.batch import Executor, Task, Work
+from empycustom.batch.fingerprint import check_stateful, fingerprint, with_options
 from empycustom.batch.local import LocalExecutor
 from empycustom.batch.on_ray import Cluster, RayExecutor, ray_module
 from empycustom.batch.pieces import Pieces
@@ -22,7 +23,7 @@ from empycustom.batch.remote import is_remote
 from empycustom.batch.results import DONE as HAS_DONE
 from empycustom.batch.results import FAILED as HAS_FAILED
 from empycustom.batch.results import Results, states_before
-from empycustom.batch.run import Summary, check_stateful, fingerprint, left_of, run, with_options
+from empycustom.batch.run import Summary, left_of, run
 from empycustom.batch.tables import pyarrow, reason
 from empycustom.batch.videos import find_videos
 from empycustom.config.streams import Stage
@@ -180,6 +181,9 @@ def _finish(results: Results, summary: Summary, interrupts: Interrupts, *, quiet
             print_info(f"The tables of {_videos(count)} get the columns that have come later.")
 
     try:
+        for name in results.forget_written():
+            text = f"{name}, which an option names, has changed while the batch ran; it is not compared any more"
+            print_error(text, kind="warning")
         results.close(lambda: interrupts.count > before, begun)
     except OSError as error:
         summary.stopped = summary.stopped or reason(error, results.folder)

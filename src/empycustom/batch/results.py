@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import empycustom
 from empycustom.batch import Outcome, Task
+from empycustom.batch.fingerprint import contents_of, differences
 from empycustom.batch.journal import JOURNAL, LOCK, Journal, locked, replace, sizes_of, states_in
 from empycustom.batch.remote import COPIES, remove
 from empycustom.batch.tables import ASIDE, BEFORE, aside, names, pyarrow, reason, rewritten, schema, sync
@@ -58,6 +59,7 @@ class Results:
             self._clear()
         else:
             self.columns = before.get("columns", {})
+            self._about = before["about"]  # without files that options name and that the libraries have written
         self._write_mark()
         for name in self.tables:
             (self.folder / name).mkdir(exist_ok=True)
@@ -97,6 +99,19 @@ class Results:
     def _write_mark(self) -> None:
         mark = {"empycustom": empycustom.__version__, "about": self._about, "columns": self.columns}
         replace(self.folder / MARK, json.dumps(mark, indent=1).encode())
+
+    def forget_written(self) -> list[str]:
+        """Compare no file any more that an option names and that has changed since the batch began; return their names."""
+        changed = []
+        for library in self._about["libraries"]:
+            named = library.get("named", {})
+            now = contents_of(named, library["path"])
+            changed += (written := [name for name in named if now.get(name) != named[name]])
+            for name in written:
+                del named[name]
+        if changed:
+            self._write_mark()
+        return changed
 
     def _clear(self) -> None:
         """Remove all results: the journal first, so that it has nothing that is not there."""
@@ -261,29 +276,10 @@ def _is_there(folder: Path, key: str, state: Mapping[str, Any], *, lines: bool) 
 
 def _has_changed(folder: Path, before: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
     """Return True where nothing is done with libraries or options that were others. Raises LaunchError where something is."""
-    changed = [*_differences(before["about"], about)]
+    changed = [*differences(before["about"], about)]
     if changed and any(state.get("state") == DONE for state in states_in(folder).values()):
         raise LaunchError(
             f"--out {folder} has results of other work: {'; '.join(changed)}. Give another folder, or --force to work on all "
             "videos anew."
         )
     return bool(changed)
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    old, new = before.get("libraries", []), now.get("libraries", [])
-    if [each["path"] for each in old] != [each["path"] for each in new]:
-        yield f"its libraries are {', '.join(each['path'] for each in old) or 'none'}"
-    else:
-        for one, other in zip(old, new, strict=True):
-            if one["files"] != other["files"]:
-                names_ = sorted({*one["files"]} ^ {*other["files"]}) or [
-                    name for name in one["files"] if one["files"][name] != other["files"][name]
-                ]
-                yield f"{', '.join(names_)} has changed"
-            if one["properties"] != other["properties"]:
-                yield f"the options of {one['path']} were {json.dumps(one['properties'])}"
-    if bool(before.get("lines")) != bool(now.get("lines")):
-        yield f"it was --format {'jsonl' if before.get('lines') else 'parquet'}"
-    if before.get("format") != now.get("format"):
-        yield f"--pixel-format was {before.get('format') or 'that of each video'}"

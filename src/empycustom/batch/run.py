@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from empycustom.batch import Executor, Outcome, Progress, Task, Work
+from empycustom.batch import Executor, Outcome, Progress, Task
 from empycustom.batch.pieces import Pieces
 from empycustom.batch.results import DONE, FAILED, Results
 from empycustom.batch.tables import reason
-from empycustom.buffers.callback import VIEWS
-from empycustom.elements.limits import called, check_declared
-from empycustom.elements.properties import read_object
 from empycustom.errors import LaunchError
-from empycustom.library.callbacks import Library
 
 _LOOK_EVERY_S = 0.1
 _AHEAD = 2  # tasks for each slot that are given out before they are played
@@ -140,64 +133,3 @@ def _count(summary: Summary, outcome: Outcome) -> None:
     summary.done += 1
     summary.frames += outcome.frames
     summary.objects += outcome.objects
-
-
-def with_options(work: Work) -> Work:
-    """Return the work with what is in the files that options name, which may change while it goes on. Raises PropertyError."""
-    stages = []
-    for stage in work.stages:
-        properties = dict(stage["properties"])
-        if (options := properties.get("options", "")).startswith("@"):
-            properties["options"] = json.dumps(read_object("options", options))
-        stages.append({**stage, "properties": properties})
-    return replace(work, stages=stages)
-
-
-def fingerprint(work: Work) -> dict[str, Any]:
-    """Return what the results depend on: the contents of the libraries' files, and what is set.
-
-    Each library is loaded for it, which shows what is wrong with it, or with what is set. Raises LibraryError, PropertyError.
-    """
-    libraries = []
-    for stage in work.stages:
-        library = open_library(stage)
-        try:
-            library.options_for(read_object("options", stage["properties"].get("options")))
-            check_declared(stage["properties"], library)
-            sources = library.all_sources()
-            files = {_short(path, stage["path"]): hashlib.sha256(source).hexdigest() for path, source in sources.items()}
-        finally:
-            library.close()
-        properties = {name: value for name, value in stage["properties"].items() if name not in _INDIFFERENT}
-        libraries.append({"path": stage["path"], "files": files, "properties": properties})
-    return {"libraries": libraries, "format": work.format, "lines": work.lines}
-
-
-_INDIFFERENT = ("workers", "pace", "call-timeout", "reload")  # the same results come of it
-
-
-def open_library(stage: Mapping[str, Any]) -> Library:
-    """Load the library of a stage, as the element does. Raises LibraryError."""
-    values = {**stage["properties"], "in-place": stage["in_place"]}
-    return Library.open(stage["path"], **called(values), views=VIEWS)
-
-
-def _short(path: str, library: str) -> str:
-    """Return a file as it lies beside the library, if it does."""
-    folder = Path(library).parent
-    return str(Path(path).relative_to(folder)) if Path(path).is_relative_to(folder) else path
-
-
-def check_stateful(work: Work, why: str) -> None:
-    """Raise LaunchError where a library declares that it needs all frames in their order."""
-    for stage in work.stages:
-        library = open_library(stage)
-        try:
-            is_stateful = library.stateful
-        finally:
-            library.close()
-        if is_stateful:
-            raise LaunchError(
-                f"{why} lets pieces of a video be worked on side by side, and {library.path} declares STATEFUL: it needs all "
-                "frames in their order; leave --segment out."
-            )
