@@ -47,7 +47,12 @@ def test_library_knows_nothing_of_ours_but_the_keys_errors_and_text():
 def test_config_knows_nothing_of_ours_but_model_formats_settings_errors_and_text():
     ours = [found for found in imports_of("config") if is_of(found[1], "empycustom")]
     assert ours
-    settings = "empycustom.publish.address", "empycustom.library.declared", "empycustom.library.dialects"
+    settings = (
+        "empycustom.publish.address",
+        "empycustom.library.declared",
+        "empycustom.library.dialects",
+        "empycustom.library.sketch",
+    )
     known = *PLAIN, "empycustom.model", "empycustom.frames.formats", "empycustom.config", *settings
     assert [found for found in ours if not is_of(found[1], *known)] == []
     assert {found[0].partition("/")[0] for found in of_others("config", "empycustom.config")} <= {

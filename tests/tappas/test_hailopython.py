@@ -16,10 +16,22 @@ HEAD = "import hailo\nfrom gsthailo import VideoFrame\nfrom gi.repository import
 def run(launch, library):
     """Run hailopython with a module, and return how it ended; ``properties`` may have more than the module."""
 
-    def play(text, properties="", *, count=2, format="RGB", width=64, height=48, behind="", launched=launch, **more):
+    def play(
+        text,
+        properties="",
+        *,
+        count=2,
+        format="RGB",
+        width=64,
+        height=48,
+        behind="",
+        element="hailopython",
+        launched=launch,
+        **more,
+    ):
         file = library(text, "module.py")
         source = SOURCE.format(count=count, format=format, width=width, height=height)
-        return launched(f"{source} ! hailopython module={file} {properties} ! {behind} aimeta silent=false ! fakesink", **more)
+        return launched(f"{source} ! {element} module={file} {properties} ! {behind} aimeta silent=false ! fakesink", **more)
 
     return play
 
@@ -104,7 +116,8 @@ SHAPES = {
 @pytest.mark.parametrize(("format", "shape"), SHAPES.items())
 def test_pixels_have_their_channels_and_no_padding(run, format, shape):
     """62 pixels of RGB are 186 bytes, and rows begin at multiples of 4."""
-    done = run(PIXELS, format=format, width=62, count=1)
+    element = "empycustom dialect=hailopython" if format == "GRAY8" else "hailopython"
+    done = run(PIXELS, format=format, width=62, count=1, element=element)
     assert f"shape 62 48 {format} {' '.join(map(str, shape))} False True" in done.out, done.text
 
 

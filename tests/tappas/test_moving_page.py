@@ -25,7 +25,10 @@ def frame(text="", last=OK):
     return f"{HEAD}def run(video_frame: VideoFrame):\n{text}{last}"
 
 
-# By the beginning of the first cell: the properties, the module, and what is printed, or is not. "@" is the module's file.
+SHAPES = {"RGB": "48 64 3", "RGBA": "48 64 4", "YUY2": "48 64 2", "I420": "72 64 1", "NV12": "72 64 1"}
+SHAPE = frame(f"{MAPPED}        print('shape', *pixels.shape)\n")
+# By the beginning of the first cell: the elements, the module, how many documents come (None: it fails), what is printed, or ("!"
+# before it) is not, and the format of the frames where it is another one than RGB. "@" is the module's file.
 CASES = {
     "`hailopython module=lib.py`": [("hailopython module=@", frame(), 2, ""), ("empycustom custom-lib=@", frame(), 2, "")],
     "`processor.py` in": [("hailopython", frame("    print('usual')\n"), 2, "usual")],
@@ -34,8 +37,13 @@ CASES = {
         ("hailopython module=@ finalize-function=end", frame() + "def end():\n    print('ended')\n    return 5\n", 2, "ended")
     ],
     "`finalize-function=none`": [("hailopython module=@ finalize-function=none", frame(), 2, "")],
-    "`qos` is true": [("hailopython name=e module=@", frame("    print('qos', video_frame is not None)\n"), 2, "qos True")],
-    "RGB, RGBA, YUY2": [("hailopython module=@", frame(f"    print({len(FORMATS)}, 'formats')\n"), 2, "28 formats")],
+    "`qos` is true": [],  # test_qos_is_false
+    "RGB, RGBA, YUY2": [
+        *(("hailopython module=@", SHAPE, 2, f"shape {shape}", name) for name, shape in SHAPES.items()),
+        ("hailopython module=@", SHAPE, None, "can't handle caps video/x-raw, format=(string)BGR", "BGR"),
+        ("empycustom dialect=hailopython module=@", SHAPE, 2, "shape 48 64 3", "BGR"),
+        ("empycustom dialect=hailopython module=@", SHAPE, 2, "shape 48 64 1", "GRAY8"),
+    ],
     "modules are imported by name": [
         (
             "hailopython module=@ ! hailopython module=@",
@@ -73,7 +81,7 @@ CASES = {
         ("hailopython module=@", frame(MAPPED, "    return pixels.sum()\n"), None, "used after its with block"),
     ],
     "`numpy_array_from_buffer(": [
-        ("hailopython module=@", frame(f"{MAPPED}        print('shape', *pixels.shape)\n"), 2, "shape 48 64 3"),
+        ("hailopython module=@", SHAPE, 2, "shape 48 64 3"),
     ],
     "returns `Gst.FlowReturn.OK`": [("hailopython module=@", frame(), 2, "")],
     "returns `False` or 0": [
@@ -110,14 +118,15 @@ def test_each_row_has_a_case():
     assert len(ROWS) == len(CASES)
     for row in ROWS:
         assert [begin for begin in CASES if row.startswith(begin)], row
+    assert f"[{len(FORMATS)} formats]" in PAGE
 
 
 @pytest.mark.parametrize(("row", "index"), [(row, index) for row, cases in CASES.items() for index in range(len(cases))])
 def test_a_row_is_what_happens(launch, library, row, index):
-    elements, text, documents, printed = CASES[row][index]
+    elements, text, documents, printed, *pixels = CASES[row][index]
     file = library(text, "lib.py" if "@" in elements else "processor.py")
     done = launch(
-        "videotestsrc num-buffers=2 ! video/x-raw,format=RGB,width=64,height=48,framerate=30/1 ! "
+        f"videotestsrc num-buffers=2 ! video/x-raw,format={pixels[0] if pixels else 'RGB'},width=64,height=48,framerate=30/1 ! "
         f"{elements.replace('@', str(file))} ! aimeta silent=false ! fakesink"
     )
     assert (done.code == 0) == (documents is not None), done.text
@@ -132,3 +141,18 @@ def test_qos_is_false():
 
     empycustom.register()
     assert not Gst.ElementFactory.make("hailopython").get_property("qos")
+
+
+@pytest.mark.parametrize("between", ["", "jpegenc ! jpegdec !", "video/x-raw,format=BGR ! videoconvert !"])
+def test_a_line_without_a_format_gets_the_one_that_it_gets_in_tappas(play, library, between):
+    """Its element takes these five formats and nothing else."""
+    import empycustom
+    from empycustom.gstreamer import Gst
+
+    empycustom.register()
+    formats = []
+    for element in (f"hailopython module={library(frame())}", f"capsfilter caps=video/x-raw,format={{{','.join(SHAPES)}}}"):
+        pipeline = Gst.parse_launch(f"videotestsrc num-buffers=1 ! {between} {element} ! appsink name=out")
+        (sample,) = play(pipeline).samples
+        formats.append(sample.get_caps().get_structure(0).get_value("format"))
+    assert formats[0] == formats[1] in SHAPES

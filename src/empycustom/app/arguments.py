@@ -85,7 +85,12 @@ def _add_played(command: Command, *, policy: str, reload: str) -> None:
     add("--start", type=parse_time, metavar="TIME", help="begin at this time of the video: 80, 1:20 or 0:01:20.5")
     add("--duration", type=parse_duration, metavar="TIME", help="play only this long: 10, 1:20 or 0.5")
     add("--every-frame", action="store_true", help="call libraries for every frame, also of a live source; see below")
-    add("--format", "--pixel-format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    add(
+        "--format",
+        "--pixel-format",
+        metavar="NAME",
+        help="pixel format of the frames (default: RGBA; BGR for gvapython, RGB for hailopython)",
+    )
     _add_log_level(command)
     add("--grace", type=at_least(0, float), default=10.0, metavar="SECONDS", help=GRACE_HELP)
     add_configured(command)

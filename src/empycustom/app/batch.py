@@ -28,6 +28,7 @@ from empycustom.batch.tables import pyarrow, reason
 from empycustom.batch.videos import find_videos
 from empycustom.config.streams import Stage
 from empycustom.errors import LaunchError
+from empycustom.library.sketch import usual_format
 from empycustom.session import PlayOptions
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, ErrorCollector, print_error, print_info, reserve_stdout, show
 from empycustom.session.lengths import length_of
@@ -50,7 +51,8 @@ def main(args: Namespace) -> int:
         if args.ray:
             found(ray_module)
         stages = [found(stage_of, request.absolute(), PlayOptions()) for request in args.libraries]
-    pixels = args.pixel_format or ("RGBA" if stages else None)
+    called = [(request.path, request.properties) for request in args.libraries]
+    pixels = args.pixel_format or (usual_format(called) if called else None)
     work = with_options(Work([*map(_plain, stages)], pixels, lines=args.format == "jsonl"))
     about = fingerprint(work)
     if args.segment:

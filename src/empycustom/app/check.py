@@ -37,6 +37,7 @@ from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library
 from empycustom.library.declared import Option
 from empycustom.library.dialects import OWN, Callback, line_of
+from empycustom.library.sketch import usual_format
 from empycustom.model.keys import LABEL
 from empycustom.session.checks import missing_sources, places_outside, problems
 from empycustom.session.console import ErrorCollector, print_error, reserve_stdout, show
@@ -167,11 +168,11 @@ def _open(args: Namespace, options: dict[str, Any] | None) -> OpenLibrary:
 
 
 def _frame(args: Namespace) -> SampleFrame:
-    source = args.image or args.video
+    source, pixels = args.image or args.video, args.format or usual_format([(args.library, args.call)])
     if source is None:
         count = 3 if args.objects is None else args.objects
-        return make_frame(format=args.format, size=args.size or (640, 480), objects=count)
-    return real(source, args.format, args.size, args.objects or 0, at_s=args.at)
+        return make_frame(format=pixels, size=args.size or (640, 480), objects=count)
+    return real(source, pixels, args.size, args.objects or 0, at_s=args.at)
 
 
 def _frame_facts(frame: SampleFrame) -> dict[str, Any]:

@@ -107,7 +107,12 @@ def add_checked(check: argparse.ArgumentParser, options_help: str, outside_help:
         help="time in the video: seconds, as 12.5, or 1:20, or 1:00:03.5",
     )
     add("--save", metavar="FILE", help="write the frame after the last call, with boxes and attributes, as .png or .jpg")
-    add("--format", "--pixel-format", metavar="NAME", help="pixel format of the frame (default: RGBA)")
+    add(
+        "--format",
+        "--pixel-format",
+        metavar="NAME",
+        help="pixel format of the frame (default: RGBA; BGR for gvapython, RGB for hailopython)",
+    )
     add("--size", type=_size, metavar="WxH", help="size of the frame (default: 640x480, or that of the picture)")
     add("--objects", type=at_least(0), metavar="N", help="objects on the frame (default: 3, on pictures 0)")
     add("--repeat", type=at_least(1), metavar="N", help="number of timed calls (default: 10)")
@@ -129,7 +134,7 @@ def check_checked(parser: argparse.ArgumentParser, args: Any) -> None:
         parser.error("--image and --video are both a frame; give one of them")
     if args.at is not None and not args.video:
         parser.error("--at belongs to --video, and there is none; write --video FILE --at TIME")
-    args.format, args.repeat, args.at = args.format or "RGBA", args.repeat or 10, args.at or 0.0
+    args.repeat, args.at = args.repeat or 10, args.at or 0.0
 
 
 def _size(text: str) -> tuple[int, int]:

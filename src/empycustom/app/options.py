@@ -205,8 +205,6 @@ def check_run(parser: argparse.ArgumentParser, args: Any) -> None:
     only["allow_outside"] = "--allow-outside"
     refuse_others(parser, args, only, "is for a stream configuration, a file whose name ends in .json")
     settle_defaults(parser, args)
-    if args.libraries and not args.format:
-        args.format = "RGBA"
 
 
 def settle_defaults(parser: argparse.ArgumentParser, args: Any) -> None:

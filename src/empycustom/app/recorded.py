@@ -79,7 +79,11 @@ def add_batch(batch: argparse.ArgumentParser) -> None:
     add("--format", choices=("parquet", "jsonl"), default="parquet", metavar="NAME", help=_FORMAT_HELP)
     add("--jobs", type=at_least(1, maximum=1024), metavar="N", help="play N videos at once (default: as many as cores)")
     add("--segment", type=parse_duration, metavar="TIME", help=_SEGMENT_HELP)
-    add("--pixel-format", metavar="NAME", help="pixel format of the frames (default: RGBA)")
+    add(
+        "--pixel-format",
+        metavar="NAME",
+        help="pixel format of the frames (default: RGBA; BGR for gvapython, RGB for hailopython)",
+    )
     add("--timeout", type=at_least(0, float), default=0, metavar="SECONDS", help=_TIMEOUT_HELP)
     add("--retry-failed", action="store_true", help="work on videos again that have failed before")
     add("--force", action="store_true", help="work on all videos anew, and remove the results before")

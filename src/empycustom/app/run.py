@@ -18,6 +18,7 @@ from empycustom.config.streams import Configuration, Stage, Stream, library_stag
 from empycustom.elements import add_elements
 from empycustom.errors import ConfigurationError, EmPyCustomError, LaunchError, LibraryNotFoundError, PublishError
 from empycustom.library.callbacks import works_in_place
+from empycustom.library.sketch import usual_format
 from empycustom.model.schema import Problem
 from empycustom.publish.destinations import check_uri
 from empycustom.session import Part, PlayOptions
@@ -155,7 +156,9 @@ def typed(args: Namespace, options: PlayOptions) -> Configuration:
         found(check_part, options.part, sources)
         for uri in args.publish:
             found(check_destination, uri)
-    return Configuration(None, (plain_stream(names, stages, pixels=args.format, publish=args.publish),))
+    called = [(request.path, request.properties) for request in requests]
+    pixels = args.format or (usual_format(called) if called else None)
+    return Configuration(None, (plain_stream(names, stages, pixels=pixels, publish=args.publish),))
 
 
 def check_destination(uri: str) -> None:

@@ -79,7 +79,11 @@ CUSTOM = Object(
     {
         "custom-lib": Field(Text(filled=True), "the Python file, a dotted module name, or a compiled library", required=True),
         "in-place": Field(Boolean(), "true: process_ip, false: process; default: true for compiled libraries"),
-        "format": Field(FORMAT, "pixel format of the frames that the library gets; default: RGBA"),
+        "format": Field(
+            FORMAT,
+            "pixel format of the frames that the library gets; default: RGBA "
+            "(in CPU memory BGR for gvapython, RGB for hailopython)",
+        ),
         "memory": Field(Text(("CPU", "NVMM")), "memory of these frames; default: CPU"),
         "dialect": Field(Text((AUTO, *DIALECTS)), "how the library is called; default: as it looks"),
         "class": Field(Text(filled=True), "gvapython: the class whose object is called"),

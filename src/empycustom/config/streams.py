@@ -25,6 +25,7 @@ from empycustom.config.options import (
     typed_settings,
 )
 from empycustom.config.schema import is_named
+from empycustom.library.sketch import usual_format
 from empycustom.model.schema import Problem
 from empycustom.text import as_text, below, not_for_lines, suggestion
 
@@ -367,4 +368,6 @@ def _stage(group: str, element: str, path: str, given: Mapping[str, Any], set_at
         own["events"] = json.dumps(own["events"], ensure_ascii=False)
     file = files.find_file(folder, own["custom-lib"])
     own["custom-lib"] = as_text(file) if file else own["custom-lib"]
-    return Stage(group, element, path, own, True, given.get("format", "RGBA"), given.get("memory", "CPU"), set_at)
+    memory = given.get("memory", "CPU")
+    pixels = given.get("format") or (usual_format([(own["custom-lib"], own)]) if memory == "CPU" else "RGBA")
+    return Stage(group, element, path, own, True, pixels, memory, set_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from empycustom.elements.base import install_fast_path
+from empycustom.elements.base import always_templates, install_fast_path
 from empycustom.elements.dialects import library_in
 from empycustom.elements.empycustom import EmPyCustom
 from empycustom.gstreamer import is_installed
@@ -50,6 +50,8 @@ class HailoPython(OfOthers):
         "Calls a function of a Python module for hailopython; empycustom with dialect=hailopython",
         "The empycustom developers",
     )
+    # Those of TAPPAS, so that a line which names no format gets the same one; modules may count on three channels, or on planes.
+    __gsttemplates__ = always_templates("video/x-raw, format={ RGB, YUY2, I420, RGBA, NV12 }")
     defaults: ClassVar = {"dialect": "hailopython", "in-place": True}
     plugin = "libgsthailopython.so"
     usual = "processor.py"

@@ -159,6 +159,8 @@ DIALECTS = {  # the classes, which are imported when a library needs them
 }
 # How a library shows that it is not of our own dialect: packages that it imports from, and the function that it usually has.
 _MARKS = {"gvapython": ({"gstgva"}, "process_frame"), "hailopython": ({"gsthailo", "hailo"}, "run")}
+# Pixels that functions of other projects take for granted: OpenCV writes BGR, and hailopython has three channels.
+USUAL_FORMATS = {"gvapython": "BGR", "hailopython": "RGB"}
 USUAL_METHOD = "process_frame"  # of classes for gvapython
 _OWN_SETTINGS = {"gvapython": {"class"}, "hailopython": {"finalize-function"}}  # which others do not have
 

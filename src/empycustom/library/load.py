@@ -57,21 +57,26 @@ def load_ahead(custom_lib: str) -> ModuleType:
     return module
 
 
+def origin_of(custom_lib: str) -> Path:
+    """Return the file that a library would be loaded from, without running anything. Raises LibraryNotFoundError."""
+    if _is_file(custom_lib):
+        return _file(custom_lib)
+    places: list[str] | None = [working_folder(), *sys.path]
+    spec = None
+    for part in custom_lib.split("."):
+        spec = PathFinder.find_spec(part, places)
+        places = list(spec.submodule_search_locations or ()) if spec else []
+    if spec is None or spec.origin is None or not spec.has_location:
+        raise _no_module(custom_lib, working_folder() or _GONE)
+    return Path(spec.origin)
+
+
 def names_in(custom_lib: str) -> set[str]:
     """Return the names that a library binds at its top level, without running it: it will be run by another process.
 
     It has none where it is not Python, which is reported when it is loaded. Raises LibraryNotFoundError.
     """
-    path: Path | None = _file(custom_lib) if _is_file(custom_lib) else None
-    if path is None:
-        places: list[str] | None = [working_folder(), *sys.path]
-        spec = None
-        for part in custom_lib.split("."):
-            spec = PathFinder.find_spec(part, places)
-            places = list(spec.submodule_search_locations or ()) if spec else []
-        if spec is None or spec.origin is None or not spec.has_location:
-            raise _no_module(custom_lib, working_folder() or _GONE)
-        path = Path(spec.origin)
+    path = origin_of(custom_lib)
     if is_compiled(str(path)):
         return set(read_compiled(str(path)).functions)
     try:

@@ -24,6 +24,7 @@ from empycustom.frames.frame import MappedFrame
 from empycustom.frames.views import RESULT_CLOSED
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
+from empycustom.library.sketch import usual_format
 from empycustom.session.inputs import AHEAD, Input, input_of
 from empycustom.session.libraries import Closing, configure, library_of, texts_of
 from empycustom.session.parts import Report, build, exists, in_background
@@ -41,7 +42,7 @@ def process(
     library: Any = None,
     *,
     options: Any = None,
-    format: str | None = "RGB",
+    format: str | None = "auto",
     on_error: str | Sequence[str] = "fail",
     every_frame: bool = False,
     workers: int | Sequence[int] = 0,
@@ -74,7 +75,8 @@ def process(
         What the libraries get as ``options``, of JSON values; in a list, one for each. ``on_error``, ``workers``, ``pace``,
         ``call_timeout``, ``reload`` and ``call`` may be lists, too.
     format : str, optional
-        Pixel format of the frames that libraries get, and of ``result.pixels``; None: as they are decoded.
+        Pixel format of the frames that libraries get, and of ``result.pixels``; None: as they are decoded. Left out: RGB, or BGR
+        where a library is a module for gvapython.
     on_error : {"fail", "pass", "drop"}
         What happens when a library raises: the error comes out of the iterator, the frame goes on as it came, or is left out.
     every_frame : bool
@@ -112,13 +114,15 @@ def process(
         The format is unknown; options are not JSON; another value is not one that it may have. While it is played: values do
         not go together, as ``workers`` and a function.
     """
-    if format is not None:
+    if format not in (None, "auto"):
         check_format(format)
     libraries = list(library) if isinstance(library, (list, tuple)) else [] if library is None else [library]
     given = {"options": options, "on_error": on_error, "workers": workers, "pace": pace}
     given |= {"call_timeout": call_timeout, "reload": reload, "call": call}
     texts = [_for_each(argument, value, len(libraries)) for argument, value in given.items()]
     used = [(library, dict(ChainMap(*each))) for library, *each in zip(libraries, *texts, strict=True)]
+    if format == "auto":
+        format = usual_format([(library_of(each), texts) for each, texts in used], "RGB")
     return Results(input_of(video, every_frame=every_frame), used, format)
 
 

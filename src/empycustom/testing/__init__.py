@@ -34,6 +34,7 @@ from empycustom.elements.properties import options_text
 from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import Library, callbacks_of
+from empycustom.library.dialects import USUAL_FORMATS
 from empycustom.library.explain import is_kind
 from empycustom.model import values as model
 from empycustom.model.carried import as_plain
@@ -67,7 +68,8 @@ def run(
     library : str, path, function or object
         As for :func:`empycustom.process`. Of ``process_ip`` and ``process`` the first one that it has is called.
     frame : SampleFrame, optional
-        See :func:`make_frame`; left out: the test picture, without objects.
+        See :func:`make_frame`; left out: the test picture (RGBA; BGR for gvapython, RGB for
+        hailopython), without objects.
     options : dict, optional
         What the callbacks get as ``options``, of JSON values.
     events : optional
@@ -203,7 +205,9 @@ class OpenLibrary:
         FrameError
             ``frame`` is not a SampleFrame.
         """
-        frame, library = make_frame() if frame is None else frame, callback or self.library
+        library = callback or self.library
+        if frame is None:
+            frame = make_frame(format=USUAL_FORMATS.get(library.dialect))
         if not isinstance(frame, SampleFrame):
             raise FrameError("frame has to come from testing.make_frame: testing.run(lib, testing.make_frame(array)).")
         output = frame.format if library.in_place else self._output_of(library, frame)
