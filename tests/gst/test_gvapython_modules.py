@@ -130,3 +130,18 @@ def test_messages_arrive_in_the_format_of_gvametaconvert(gst_launch, tmp_path):
     assert len(lines) == 12  # of each frame its own message, and that of the module
     assert [each["objects"][0]["x"] for each in lines[::2]] == [0, 10, 20, 30, 40, 50]
     assert {each["zones"]["right"] for each in lines[1::2]} == {1, 2}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_private_names_and_those_of_util(documents, workers):
+    for document in documents(module("private.py", "function=inspect", workers)):
+        (found,) = messages(document)
+        size = 64 * 48 * 3
+        assert found == {
+            "size": [size, size],
+            "writable": True,
+            "name": "video/x-raw",
+            "tensors": ["detection", "ocr", "by position", "by position", "both"],
+            "unknown": True,
+            "seqnum": True,
+        }

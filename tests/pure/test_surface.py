@@ -16,13 +16,22 @@ SURFACE = Surface(
     members={
         "VideoFrame": frozenset({"regions", "add_region", "tensors", "data", "video_info", "messages", "_VideoFrame__buffer"}),
         "RegionOfInterest": frozenset({"rect", "label", "tensors", "detection"}),
-        "Tensor": frozenset({"name", "data"}),
+        "Tensor": frozenset({"name", "data", "PRECISION"}),
     },
-    gives={"regions": "[RegionOfInterest]", "add_region": "RegionOfInterest", "tensors": "[Tensor]", "detection": "Tensor"},
+    gives={
+        "regions": "[RegionOfInterest]",
+        "add_region": "RegionOfInterest",
+        "tensors": "[Tensor]",
+        "detection": "Tensor",
+        "messages": "[Message]",
+    },
     given="VideoFrame",
     function="process_frame",
     left_out={"audio": "audio is left out", "AudioFrame": "audio is left out"},
     unmade={"VideoFrame": "the element makes it"},
+    texts=frozenset({"Message"}),
+    enums={"PRECISION": frozenset({"FP32", "UNSPECIFIED"})},
+    keywords={("VideoFrame", "add_region"): frozenset({"x", "label", "confidence"})},
 )
 BODY = "def process_frame(frame):\n    {}\n    return True\n"
 MISSING = {
@@ -68,6 +77,22 @@ MISSING = {
     "a frame that is made": (
         "from gstgva import VideoFrame\ndef probe(pad, info):\n    frame = VideoFrame(info.get_buffer())\n",
         [(3, "VideoFrame(…) cannot be made here: the element makes it")],
+    ),
+    "of an enum": (
+        "from gstgva import Tensor\nprint(Tensor.PRECISION.FP32)\n"
+        + BODY.format("for t in frame.tensors():\n        print(t.PRECISION.FP23, Tensor.PRECISION.NONE)"),
+        [
+            (5, "Tensor.PRECISION.NONE: gstgva has no Tensor.PRECISION.NONE here"),
+            (5, "t.PRECISION.FP23: gstgva has no t.PRECISION.FP23 here; FP32 may be meant"),
+        ],
+    ),
+    "of a message": (
+        BODY.format("for m in frame.messages():\n        m.get_message()\n        m.startswith('a')"),
+        [(3, "m.get_message: gstgva has no Message.get_message here; a message is a text")],
+    ),
+    "an argument": (
+        BODY.format("frame.add_region(1, 2, label='a', confidenc=1, **more)\n    frame.regions(any=1)"),
+        [(2, "frame.add_region: add_region has no argument confidenc here; confidence may be meant")],
     ),
 }
 FINE = {

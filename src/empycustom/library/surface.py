@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias, cast
@@ -29,7 +29,8 @@ class Surface:
     ``modules`` are the names in the package (``""``) and in its modules, ``members`` those of its classes. ``gives`` are members
     whose call returns an object of a class, or, ``"[Class]"``, several. ``given`` is the class of what functions get,
     ``function`` is called where nothing is set. ``left_out`` says more about names that are not there, ``unmade`` about classes
-    that libraries cannot make objects of.
+    that libraries cannot make objects of. ``texts`` are classes of texts, ``enums`` the members that are enums, with the names in
+    each, ``keywords`` the names of arguments, by class and method.
     """
 
     package: str
@@ -40,6 +41,9 @@ class Surface:
     function: str
     left_out: Mapping[str, str]
     unmade: Mapping[str, str]
+    texts: frozenset[str] = frozenset()
+    enums: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    keywords: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     @property
     def known(self) -> frozenset[str]:
@@ -198,6 +202,12 @@ class _Names:
         return None
 
 
+def _close(name: str, known: Iterable[str]) -> str:
+    """Return which of the ``known`` names may be meant, the end of a sentence."""
+    close = get_close_matches(name, known, n=1, cutoff=_LIKELY)
+    return f"; {close[0]} may be meant" if close else ""
+
+
 def what_lacks(surface: Surface, name: str) -> str:
     """Return the sentence about a name that the package does not have."""
     advice = next((text for part, text in surface.left_out.items() if part in name.split(".")), "")
@@ -232,8 +242,8 @@ class _Uses:
                 self._look(node.body, kinds)
             elif isinstance(node, ast.Attribute):
                 self._use(node, kinds)
-            elif isinstance(node, ast.Call) and (made := self._names.class_of(node.func)) in self._surface.unmade:
-                self.missing.append(Missing(node.lineno, f"{made}(…) cannot be made here: {self._surface.unmade[str(made)]}"))
+            elif isinstance(node, ast.Call):
+                self._call(node, kinds)
 
     def _use(self, node: ast.Attribute, kinds: Mapping[str, str | None]) -> None:
         if node in self._caught or node.attr.startswith("__"):
@@ -244,10 +254,36 @@ class _Uses:
                 self.missing.append(Missing(node.lineno, what_lacks(self._surface, f"{module}.{node.attr}".lstrip("."))))
             return
         kind = self._kind(node.value, kinds)
-        if kind and kind in self._surface.members and node.attr not in self._surface.known | self._made:
-            close = get_close_matches(node.attr, self._surface.members[kind], n=1, cutoff=_LIKELY)
-            said = what_lacks(self._surface, f"{kind}.{node.attr}") + (f"; {close[0]} may be meant" if close else "")
-            self.missing.append(Missing(node.lineno, f"{ast.unparse(node)[-60:]}: {said}"))
+        if kind in self._surface.texts and not hasattr(str, node.attr):
+            self._lacks(node, what_lacks(self._surface, f"{kind}.{node.attr}") + "; a message is a text")
+        elif (names := self._enum(node.value, kinds)) is not None and node.attr not in names:
+            self._lacks(node, what_lacks(self._surface, f"{ast.unparse(node.value)}.{node.attr}") + _close(node.attr, names))
+        elif kind and kind in self._surface.members and node.attr not in self._surface.known | self._made:
+            said = what_lacks(self._surface, f"{kind}.{node.attr}") + _close(node.attr, self._surface.members[kind])
+            self._lacks(node, said)
+
+    def _lacks(self, node: Any, said: str) -> None:
+        self.missing.append(Missing(node.lineno, f"{ast.unparse(node)[-60:]}: {said}"))
+
+    def _enum(self, node: ast.AST, kinds: Mapping[str, str | None]) -> frozenset[str] | None:
+        """Return the names in an enum of a class of the package, None: an expression is something else."""
+        if not isinstance(node, ast.Attribute):
+            return None
+        owner = self._names.class_of(node.value) or self._kind(node.value, kinds)
+        return self._surface.enums.get(node.attr) if owner in self._surface.members else None
+
+    def _call(self, node: ast.Call, kinds: Mapping[str, str | None]) -> None:
+        """Look at what a call makes, or at the names of the arguments of a method."""
+        function, made = node.func, self._names.class_of(node.func)
+        if made in self._surface.unmade:
+            self.missing.append(Missing(node.lineno, f"{made}(…) cannot be made here: {self._surface.unmade[str(made)]}"))
+        if node in self._caught or not isinstance(function, ast.Attribute):
+            return
+        names = self._surface.keywords.get((str(self._kind(function.value, kinds)), function.attr))
+        for each in node.keywords:
+            if names is not None and each.arg is not None and each.arg not in names:
+                said = f"{function.attr} has no argument {each.arg} here{_close(each.arg, names)}"
+                self._lacks(function, said)
 
     def _enter(self, function: Any, outer: Mapping[str, str | None]) -> None:
         """Look into a function: at its names first, then at what it does with them."""

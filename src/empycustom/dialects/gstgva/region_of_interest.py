@@ -95,11 +95,15 @@ class RegionOfInterest:
         """Return the tensor that says how the region was found."""
         return self._all_tensors()[0]
 
-    def add_tensor(self, tensor: Tensor | str = "") -> Tensor:
-        """Add a tensor, or an empty one of a name, and return it."""
-        made = Tensor(tensor) if isinstance(tensor, str) else tensor
+    def add_tensor(self, name: Tensor | str = "", tensor: Tensor | None = None) -> Tensor:
+        """Add a tensor, or an empty one of a name, and return it.
+
+        The arguments are those of DL Streamer until 2025, and the tensor alone is that of 2026.
+        """
+        given = name if tensor is None else tensor
+        made = Tensor(given) if isinstance(given, str) else given
         if not isinstance(made, Tensor):
-            raise TypeError(f"add_tensor gets a {type(tensor).__name__}; give a Tensor, or the name of a new one")
+            raise TypeError(f"add_tensor gets a {type(given).__name__}; give a Tensor, or the name of a new one")
         if made.is_detection():
             known = self.detection()
             for key, value in made:

@@ -15,6 +15,7 @@ class _Precision(Enum):
     """The types of numbers in tensors, with DL Streamer's values."""
 
     UNSPECIFIED = 255
+    ANY = UNSPECIFIED  # the same, as DL Streamer called it until 2021
     FP32 = 10
     FP16 = 11
     BF16 = 12

@@ -8,7 +8,10 @@ from typing import Any
 
 from empycustom.errors import NativeError
 from empycustom.gstreamer import GstVideo
+from empycustom.native.library_of_gst import libgst
 from empycustom.native.memory import AutoMap
+
+__all__ = ["TRANSFORM_IP_BUFFER", "GVAJSONMetaStr", "VideoInfoFromCaps", "gst_buffer_data", "libgst"]
 
 
 class GVAJSONMetaStr(str):

@@ -72,6 +72,11 @@ class VideoFrame:
         """Return the GstVideo.VideoInfo of the caps."""
         return info_of(self._about)
 
+    @property
+    def __video_info(self) -> Any:
+        """The same: some modules read DL Streamer's private attribute."""
+        return info_of(self._about)
+
     def video_meta(self) -> Any:
         """Return the GstVideo.VideoMeta of the buffer, None where it has none."""
         return GstVideo.buffer_get_video_meta(self.__buffer)
