@@ -15,11 +15,13 @@ TUTORIALS ?=
 ARGS ?=
 # make wild COUNT=1000 tries so many inputs in each test
 COUNT ?= 20000
+# make test-publish DOCUMENTS=5000 sends so many to each destination
+DOCUMENTS ?= 100000
 PIP = python -m pip install --quiet --disable-pip-version-check --no-input
 # warnings are errors, and so is a name in the docstrings that leads nowhere; what tools/pages makes is as it makes it
 BUILD_DOCS = python tools/pages --check && python -m sphinx -q -n -W --keep-going docs build/docs
 
-.PHONY: help demo studio test test-slow-path test-workers wild test-gpu test-matrix walk-tutorials check bench deb container docs release format setup clean
+.PHONY: help demo studio test test-slow-path test-workers wild test-publish test-gpu test-matrix walk-tutorials check bench deb container docs release format setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +45,9 @@ test-workers: setup ## the tests of what libraries get and return again, where t
 
 wild: setup ## the tests of wild inputs with COUNT=20000 of them each, others each time (ARGS='-k options' goes to pytest)
 	@EMPYCUSTOM_WILD=$(COUNT) tools/test.sh tests/wild $(ARGS)
+
+test-publish: setup ## DOCUMENTS=100000 documents through each destination: none is missing, all in order; and how fast (minutes)
+	@EMPYCUSTOM_DOCUMENTS=$(DOCUMENTS) python -m pytest -q -s -n 0 tests/publish/test_many_documents.py $(ARGS)
 
 test-gpu: ## all tests about GPU memory; those that need a GPU are skipped, with the reason, where there is none (150 MB)
 	@tools/setup.sh gpu

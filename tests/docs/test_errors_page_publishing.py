@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "publish"))
 
 from error_rows import compare
-from servers import Http, Redis, free_port, wait_for
+from servers import Http, Mqtt, Redis, free_port, wait_for
 
 import empycustom
 from empycustom.gstreamer import Gst
@@ -51,6 +51,14 @@ AT_START = (
     "uri=mqtts://localhost/x?ca=/proc/nothing",
     "uri=kafka://localhost/x?ca=/proc/nothing",
     "uri=file:///tmp/x.jsonl spool=/proc/nothing",
+    "uri=sqlite:///tmp/x.db?select=gva",
+    "uri=file://host/x.jsonl",
+    "uri=mqtt://localhost/a/+/b",
+    "uri=mqtt://localhost/x?will=a/%23",
+    "uri=kafka://localhost/a%20b",
+    "uri=http://localhost/x?query=%0A",
+    "uri=http://localhost/x?token=a%20b",
+    "uri=http://localhost/x?secret=whsec_!",
 )
 
 
@@ -82,17 +90,12 @@ def test_messages_are_not_published(play, gst_launch, server, tmp_path, monkeypa
 
     messages = [said(given)[0] for given in AT_START]
 
-    (tmp_path / "without").mkdir()
-    (tmp_path / "without" / "paho.py").write_text("raise ModuleNotFoundError('no')\n")
-    monkeypatch.syspath_prepend(str(tmp_path / "without"))
-    for name in [name for name in sys.modules if name.startswith("paho")]:
-        monkeypatch.delitem(sys.modules, name)
-    messages += said("uri=mqtt://localhost/x")
-
     redis = server(Redis)
     with redis.client() as client:
         client.set("text", "text")
         messages += said(f"uri={redis.uri.replace('results', 'text')}")
+        client.execute_command("ACL", "SETUSER", "bob", "on", ">x", "~*", "+ping")
+        messages += said(f"uri={redis.uri.replace('://', '://bob:x@')}")
         client.config_set("requirepass", "x")
     messages += said(f"uri={redis.uri}")
 
@@ -105,6 +108,8 @@ def test_messages_are_not_published(play, gst_launch, server, tmp_path, monkeypa
     with closing(sqlite3.connect(tmp_path / "results.db")) as db:
         db.execute("CREATE TABLE results (id TEXT PRIMARY KEY)")
     messages += said(f"uri=sqlite://{tmp_path}/results.db")
+    (tmp_path / "text.db").write_text("no database " * 1000)
+    messages += said(f"uri=sqlite://{tmp_path}/text.db")
     file = f"uri=file://{tmp_path}/results.jsonl"
     messages += said(f"{file} ! metapublish {file}")[:1]
 
@@ -117,6 +122,14 @@ def test_messages_are_not_published(play, gst_launch, server, tmp_path, monkeypa
 
     messages += not_trusted(web, tmp_path)
     messages += away_and_back(server(Redis))
+    mqtt, path = server(Mqtt), tmp_path / "deleted.jsonl"
+    messages += [in_the_middle(mqtt.uri, mqtt.kill), in_the_middle(f"file://{path}", path.unlink)]
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "paho.py").write_text("raise ModuleNotFoundError('no')\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "without"))
+    for name in [name for name in sys.modules if name.startswith("paho")]:
+        monkeypatch.delitem(sys.modules, name)
+    messages += said("uri=mqtt://localhost/x")
     add = Spool.add
     monkeypatch.setattr(Spool, "add", lambda self, drafts: (time.sleep(2), add(self, drafts)))
     monkeypatch.setitem(QueuedOutput.__init__.__kwdefaults__, "most", 5)
@@ -167,6 +180,18 @@ def not_trusted(web, folder):
     text = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message
     pipeline.set_state(Gst.State.NULL)
     return [text.removesuffix("; messages are kept until it is back")]
+
+
+def in_the_middle(uri, end):
+    """Return the warning about a destination that ends while messages are sent."""
+    pipeline = Gst.parse_launch(f"{LIVE} ! metapublish name=m uri={uri} ! fakesink")
+    element = pipeline.get_by_name("m")
+    pipeline.set_state(Gst.State.PLAYING)
+    wait_for(lambda: element.get_property("stats").get_value("sent"), "a message")
+    end()
+    text = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message
+    pipeline.set_state(Gst.State.NULL)
+    return text
 
 
 def away_and_back(redis):

@@ -35,9 +35,10 @@ def publish(uri: str, first: int = 0, last: int = 20, **given: Any) -> tuple[Tol
 # Files.
 
 
-def test_rotated_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", ["2kB", "2kb", "2K", "2000", "0.002mB"])
+def test_rotated_files(tmp_path: Path, size: str) -> None:
     told = Told()
-    publisher = told.publisher(f"file://{tmp_path}/results.jsonl?rotate=2kB&keep=3")
+    publisher = told.publisher(f"file://{tmp_path}/results.jsonl?rotate={size}&keep=3")
     for n in range(30):  # one after the other: a batch goes into one file
         put(publisher, n, n + 1)
         wait_for(lambda: publisher.waiting == 0, "it to arrive")

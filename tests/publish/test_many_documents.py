@@ -10,7 +10,7 @@ import pytest
 from sent import Told, numbers, put, with_query
 from servers import SERVERS, Server, wait_for
 
-# EMPYCUSTOM_DOCUMENTS=100000 sends more
+# `make test-publish` sends 100,000
 COUNT = int(os.environ.get("EMPYCUSTOM_DOCUMENTS", "5000"))
 STEP = 4000
 QUERIES = {"http": ["", "batch=100"]}

@@ -101,3 +101,9 @@ def test_settings_of_one_destination_in_a_configuration(cli: Any, configured: An
     assert 'publish[1]: mqtt://localhost/x: qos must be a whole number, 0 to 2, not "7"' in ended.err
     assert "a&b" not in ended.err
     assert "a%26b" not in ended.err
+
+
+def test_a_scheme_that_is_not_known(cli: Any) -> None:
+    ended = cli("run", "test", "--publish", "foo://localhost/x")
+    assert ended.code == 1
+    assert ended.err.startswith("empycustom: error: --publish: nothing publishes to foo://; there are ")

@@ -166,7 +166,7 @@ def check_destination(uri: str) -> None:
     try:
         check_uri(uri)
     except PublishError as error:
-        raise LaunchError(f"--publish {error}") from error
+        raise LaunchError(f"--publish: {error}") from error
 
 
 def _warn(text: str) -> None:

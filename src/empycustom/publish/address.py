@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 from empycustom.errors import PathError, PublishError
 from empycustom.library.declared import Option
-from empycustom.text import as_path, shown, suggestion, without_password
+from empycustom.text import as_path, meant, shown, suggestion, without_password
 
 _MOST = 2**31 - 1
 
@@ -44,9 +44,9 @@ TLS: dict[str, Option] = {
 _SECRETS = ("password", "secret", "token")  # a value @FILE of these is read from the file
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?(.*))?(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([kMGT]?)(i?)B?")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([KMGT]?)(I?)B?")
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")  # hosts that are this machine
-_POWERS = ("", "k", "M", "G", "T")
+_POWERS = ("", "K", "M", "G", "T")
 
 
 def scheme_of(uri: str) -> str:
@@ -164,13 +164,13 @@ class Address:
             with suppress(ValueError):
                 made = kind(text)
         if problem := option.problem(made):
-            raise self.error(f"{name} {problem}, not {shown(text)}")
+            raise self.error(f"{name} {problem}, not {shown(text)}{meant(text, map(str, option.choices))}")
         return option.value_of(made)
 
     def _bytes(self, name: str, text: str) -> int:
-        found = _SIZE.fullmatch(text.strip())
+        found = _SIZE.fullmatch(text.strip().upper())  # nobody means a millibyte
         if not found:
-            raise self.error(f"{name} must be a size such as 100MB, not {shown(text)}")
+            raise self.error(f"{name} must be a size, such as 500kB, 100MB or 2GiB, not {shown(text)}")
         return int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS.index(found[2]))
 
     def _secret(self, name: str, text: str) -> str:
