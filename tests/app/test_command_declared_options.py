@@ -127,6 +127,7 @@ options that it declares:
         "choices": [],
         "unit": "pixels",
         "required": False,
+        "was": "",
     }
     bad = cli("check", path, "--options", '{"leest": 1}')
     assert (bad.code, bad.err) == (1, f"empycustom: error: {path}:5: {TYPO}\n")
@@ -170,3 +171,15 @@ def test_check_lists_the_options_of_a_library_that_needs_one_and_names_what_is_m
     told = json.loads(cli("check", "empycustom.libs.zones", "--json").out)
     assert [name for name, its in told["declared"].items() if its["required"]] == ["zones"]
     assert told["error"]["message"].startswith("empycustom.libs.zones: the option zones is missing: lines and polygons: {")
+
+
+@WORKERS
+def test_an_option_that_was_renamed_works_by_its_old_name_with_one_warning(cli, library, workers):
+    path = library(DECLARES.replace("limits=(0, 1)", "limits=(0, 1), was='lowest'"))
+    words = ("run", "test", "--frames", "3", "--lib", path, "--workers", workers, "--out", "meta.jsonl", "--options")
+    ended = cli(*words, '{"lowest": 1}')
+    assert ended.code == 0, ended.err
+    assert ended.err.count(f": {path}: the option lowest is called least now; write that\n") == 1
+    bad = cli(*words, '{"lowest": 1, "least": 1}')
+    assert bad.code == 1
+    assert bad.err.endswith(f"error: {path}:5: the option lowest is called least now, which is set as well; leave lowest out\n")

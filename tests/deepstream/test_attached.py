@@ -254,7 +254,7 @@ def test_objects_of_ssd(attached, network):
 
 def test_faces_are_covered_by_a_library_of_the_package(attached):
     """In the place of a background of nvdsosd's: boxes of a label are filled in the frame."""
-    options = {"labels": ["car"], "mode": "fill", "grow": 0}
+    options = {"objects": ["car"], "mode": "fill", "grow": 0}
     done = attached("empycustom.libs.privacy", mux="fakemux objects=3", buffers=1, options=options)
     pixels = np.frombuffer(done.samples[0].get_buffer().extract_dup(0, 64 * 48 * 4), np.uint8).reshape(48, 64, 4)
     assert not pixels[1:6, 1:8, :3].any()

@@ -271,7 +271,7 @@ def test_a_library_with_the_name_of_the_package_is_found_by_the_elements():
         return {"frame": [{"new_object": [found(40, 60, 50, 80)]}]}
 
     name = "empycustom.libs.draw"
-    options = [{}, {**PLAIN, "boxes": False, "text": "a"}, {**PLAIN, "labels": ["car"]}]
+    options = [{}, {**PLAIN, "boxes": False, "text": "a"}, {**PLAIN, "objects": ["car"]}]
     with empycustom.process([FLAT], [find, name, name], options=options) as results:
         there = (next(results).pixels != FLAT).any(axis=2)
     assert there[:60].any()

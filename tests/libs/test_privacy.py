@@ -94,7 +94,7 @@ def test_more_is_hidden_around_a_box_that_grows():
     ],
 )
 def test_labels_are_names_in_any_case_numbers_of_classes_or_all(labels, expected):
-    _, _, returned = hidden([PERSON, CAR], {"labels": labels})
+    _, _, returned = hidden([PERSON, CAR], {"objects": labels})
     assert [bool(each) for each in returned] == expected
 
 
@@ -132,7 +132,7 @@ def test_with_on_error_drop_a_frame_that_cannot_be_hidden_does_not_go_on():
         assert [result.frame_num for result in results] == [0, 2]
 
 
-@pytest.mark.parametrize("options", [{"labels": []}, {"color": "red"}, {"mode": "hide"}, {"strength": 0}, {"lables": ["x"]}])
+@pytest.mark.parametrize("options", [{"objects": []}, {"color": "red"}, {"mode": "hide"}, {"strength": 0}, {"obejcts": ["x"]}])
 def test_options_that_would_hide_nothing_are_errors_at_the_start(options):
     with pytest.raises(empycustom.EmPyCustomError, match=next(iter(options))):
         hidden([PERSON], options)
@@ -140,8 +140,8 @@ def test_options_that_would_hide_nothing_are_errors_at_the_start(options):
 
 def test_labels_that_no_object_had_are_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
-        hidden([PERSON, CAR], {"labels": ["persn"]})
-    assert "nothing was hidden: the option labels has persn, but the objects were car, person" in caplog.text
+        hidden([PERSON, CAR], {"objects": ["persn"]})
+    assert "nothing was hidden: the option objects has persn, but the objects were car, person" in caplog.text
 
 
 @pytest.mark.parametrize("mode", ["blur", "pixelate", "fill"])

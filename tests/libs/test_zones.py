@@ -164,7 +164,7 @@ def test_the_point_that_counts(point, inside):
 
 
 def test_labels_choose_who_is_counted():
-    zones = Called("zones", zones=[YARD], labels=["car"])
+    zones = Called("zones", zones=[YARD], objects=["car"])
     (result,) = zones(frame(0, box(200, 100, obj_label="car"), box(200, 100)))
     assert result["meta"]["zones"][0]["inside"] == 1
     assert result["object"] == [{"zones": ["yard"]}, {}]

@@ -28,9 +28,9 @@ The object of --json has:
   empycustom             the version
   library                FILE
   options                the options that the callbacks got
-  declared               by name: default, description, limits, choices, unit, and
-                         whether it is required, of each option that the library
-                         declares; null: it declares none
+  declared               by name: default, description, limits, choices, unit,
+                         required and was (its name before) of each option that
+                         the library declares; null: it declares none
   mandatory              whether no frame may go on without the library
   stateful               whether the library needs all frames in their order
   dialect                name, and why: how the library is called

@@ -6,6 +6,7 @@ import ast
 import copy
 import dataclasses
 import inspect
+import logging
 import math
 import os
 import re
@@ -34,6 +35,7 @@ _NUMBERS = (int, float)
 _LIMITED: dict[type, str] = {int: "a whole number", float: "a number", type(None): "a number, or null", list: "a list of numbers"}
 _LIMITED[tuple] = _LIMITED[list]
 _LIBS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "libs") + os.sep
+_log = logging.getLogger(__name__)
 _EXAMPLE = 'OPTIONS = {"least": empycustom.Option(0.5, "least confidence")}'
 
 
@@ -57,6 +59,8 @@ class Option:
         Unit of the value, such as ``"pixels"``.
     required : bool, optional
         It has to be set.
+    was : str, optional
+        The name that it had before, which still works, with a warning.
 
     Raises
     ------
@@ -72,6 +76,7 @@ class Option:
     choices: tuple[Any, ...] = ()
     unit: str = ""
     required: bool = False
+    was: str = ""
 
     def __post_init__(self) -> None:
         if type(self.default) not in _KINDS:
@@ -79,8 +84,8 @@ class Option:
             raise TypeError(
                 f"the default of an option is a number, a text, a list, a dict or None, as JSON has them, not a {kind}"
             )
-        if type(self.description) is not str or type(self.unit) is not str:
-            raise TypeError("the description and the unit of an option are texts")
+        if not all(type(text) is str for text in (self.description, self.unit, self.was)):
+            raise TypeError("the description, the unit and the earlier name of an option are texts")
         if isinstance(self.choices, str) or not all(type(each) in _KINDS for each in self.choices):
             raise TypeError(f"choices are a list of values, not {shown(self.choices)}")
         object.__setattr__(self, "choices", tuple(self.choices))
@@ -175,6 +180,8 @@ class Declaration:
     def __init__(self, path: str, line: int | None, options: dict[str, Option], make: Callable[..., Any] | None = None) -> None:
         self.path, self.line, self.options, self._make = path, line, options, make
         self._last: tuple[Any, Any] = (None, None)
+        self._now = {option.was: name for name, option in options.items() if option.was}
+        self._warned: set[str] = set()
 
     @classmethod
     def of(cls, target: Any, path: str) -> Declaration | None:
@@ -211,16 +218,26 @@ class Declaration:
         last, made = self._last
         if last is not given:
             made = self._made(given)
+            self._warn_of_earlier(given)
             self._last = given, made
         return made
 
+    def _warn_of_earlier(self, given: Mapping[str, Any]) -> None:
+        for name in (self._now.keys() & given.keys()) - self._warned:
+            self._warned.add(name)
+            _log.warning("%s: the option %s is called %s now; write that", _place(self.path), name, self._now[name])
+
     def _made(self, given: Mapping[str, Any]) -> Any:
         for name, value in given.items():
-            option = self.options.get(name)
+            now = self._now.get(name, name)
+            if now is not name and now in given:
+                raise self._error(name, f"the option {name} is called {now} now, which is set as well; leave {name} out")
+            option = self.options.get(now)
             if option is None:
                 raise self._error(name, f"there is no option {name}; {suggestion(name, list(self.options))}")
             if problem := option.problem(value):
                 raise self._error(name, f"the option {name} {problem}, not {shown(value)}")
+        given = {self._now.get(name, name): value for name, value in given.items()}
         for name, option in self.options.items():
             if option.required and name not in given:
                 what = f": {option.description}" if option.description else f"; it is {option.words}"
@@ -255,12 +272,18 @@ def refusal(
     path: str, line: int | None, what: str, *, option: str = "", callback: str | None = None, details: str = ""
 ) -> OptionError:
     """Return the exception about an option, whose message begins with the place; of a library in the package with its name."""
-    place = f"{path}:{line}" if line else path
+    return OptionError(
+        f"{_place(path, line)}: {what}", option=option, library=path, line=line, callback=callback, details=details
+    )
+
+
+def _place(path: str, line: int | None = None) -> str:
+    """Return a library as messages name it: those in the package by name, as users write them."""
     if path.startswith(_LIBS):
-        place = "empycustom.libs." + path.removeprefix(_LIBS).removesuffix(".py").removesuffix(f"{os.sep}__init__").replace(
+        return "empycustom.libs." + path.removeprefix(_LIBS).removesuffix(".py").removesuffix(f"{os.sep}__init__").replace(
             os.sep, "."
         )
-    return OptionError(f"{place}: {what}", option=option, library=path, line=line, callback=callback, details=details)
+    return f"{path}:{line}" if line else path
 
 
 def _options_in(declared: Any) -> dict[str, Option]:
@@ -280,7 +303,7 @@ def _option_of(field: dataclasses.Field[Any], declared: type) -> Option:
     required = default is dataclasses.MISSING
     if required:
         default = _any_of(field, declared)
-    about = {key: field.metadata[key] for key in ("description", "limits", "choices", "unit") if key in field.metadata}
+    about = {key: field.metadata[key] for key in ("description", "limits", "choices", "unit", "was") if key in field.metadata}
     try:
         return Option(default, required=required, **about)
     except (TypeError, ValueError) as error:

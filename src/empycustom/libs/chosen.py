@@ -1,4 +1,4 @@
-"""Which objects a library works on: those with certain labels, shared by ``privacy`` and ``classify``."""
+"""Which objects a library works on: those with certain labels, shared by all libraries that have such an option."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ class Chosen:
     """Objects with certain labels, whatever their case, or numbers of classes; ``"*"`` is every object."""
 
     def __init__(self, labels: Sequence[Any]) -> None:
+        self.labels = labels
         self._labels = {str(label).casefold() for label in labels}
         self._seen: set[str] = set()
         self._any = False

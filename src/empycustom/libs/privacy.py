@@ -27,7 +27,9 @@ from empycustom.libs.refusals import about_options
 from empycustom.libs.shapes import Area, Array, box_of, mask_in, opencv, polygon_in, rotation_of
 
 OPTIONS = {
-    "labels": Option(["person"], 'what is hidden: labels, whatever their case, or numbers of classes; "*" is every object'),
+    "objects": Option(
+        ["person"], 'what is hidden: labels, whatever their case, or numbers of classes; "*" is every object', was="labels"
+    ),
     "mode": Option("blur", "how it is hidden", choices=("blur", "pixelate", "fill")),
     "strength": Option(
         0.3, "how far the blur reaches and how large its blocks are, as a part of the smaller side", limits=(0.05, 1)
@@ -66,12 +68,11 @@ class Hider:
     def __init__(self, options: Mapping[str, Any]) -> None:
         opencv()
         self.options = options
-        labels = options["labels"]
-        if not labels:
-            raise ValueError('the option labels is empty, so that nothing would be hidden: name labels, or "*" for every object')
+        if not options["objects"]:
+            raise ValueError('the option objects is empty, so that nothing would be hidden: name labels, or "*" for every object')
         if not re.fullmatch("#[0-9a-fA-F]{6}", options["color"]):
             raise ValueError(f'the option color has to be like "#1e90ff", not {options["color"]!r}')
-        self._chosen = Chosen(labels)
+        self._chosen = Chosen(options["objects"])
         self._flat = self._late = False  # whether a box without an area, and objects of an earlier frame, were reported
         red, green, blue = bytes.fromhex(options["color"][1:])
         self._colour = red, green, blue
@@ -99,7 +100,7 @@ class Hider:
 
     def report(self) -> None:
         """Log the labels that there were, if none of them was to be hidden."""
-        if missed := self._chosen.missed("labels"):
+        if missed := self._chosen.missed("objects"):
             _log.warning("nothing was hidden: %s", missed)
 
     def _hide(self, mapped: Any, obj: Mapping[str, Any]) -> bool:

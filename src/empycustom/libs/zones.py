@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from empycustom.libs.chosen import Chosen
 from empycustom.libs.sources import Sources
 from empycustom.text import meant
 
@@ -191,7 +192,7 @@ def _option(default: Any, description: str, **about: Any) -> Any:
 
 
 _ZONES = 'lines and polygons: {"name", "line": [[x, y], [x, y]]}, {"name", "polygon": [[x, y], ...]}'
-_LABELS = "count objects with these labels alone; empty: all objects"
+_OBJECTS = 'what is counted: labels, whatever their case, or numbers of classes; "*", or empty: every object'
 
 
 @dataclass
@@ -200,7 +201,7 @@ class Options:
 
     zones: list[Any] = field(metadata={"description": _ZONES})
     point: str = _option("bottom", "which point of an object's box counts", choices=tuple(POINTS))
-    labels: list[str] = field(default_factory=list, metadata={"description": _LABELS})
+    objects: list[Any] = field(default_factory=lambda: ["*"], metadata={"description": _OBJECTS, "was": "labels"})
     min_frames: int = _option(1, "after so many frames on the other side an object has crossed", limits=(1, 1000), unit="frames")
     forget_after: float = _option(2.0, "an object that is not seen for so long begins anew", limits=(0, 86400), unit="seconds")
     frame_rate: float = _option(0.0, "of frames without timestamps; 0: the timestamps say it", limits=(0, 1000), unit="frames/s")
@@ -213,10 +214,10 @@ OPTIONS = Options
 counter: Counter
 
 
-def start(_options: Options) -> None:
+def start(options: Options) -> None:
     """Begin to count at 0."""
     global counter
-    counter = Counter()
+    counter = Counter(options)
 
 
 def process_ip(_io_buffer: Any, in_meta: Any, options: Options) -> Any:
@@ -224,10 +225,17 @@ def process_ip(_io_buffer: Any, in_meta: Any, options: Options) -> Any:
     return {"frame": [counter.look(frame, options) for frame in in_meta["frame"]]}
 
 
+def stop(_options: Options) -> None:
+    """Warn where no object was one of those that are counted."""
+    if missed := counter.chosen.missed("objects"):
+        _log.warning("nothing was counted: %s", missed)
+
+
 class Counter:
     """What was counted of each source. Options may change while it plays; zones of the same name go on to count."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Options) -> None:
+        self.chosen = Chosen(options.objects or ["*"])
         self.sources: Sources[dict[str, Count]] = Sources(lambda _before: {})
         self.without_id = 0
 
@@ -235,7 +243,9 @@ class Counter:
         """Return what the library says about a frame and its objects."""
         counts, time_s, _passed = self.sources.at(frame, options.frame_rate)
         width, height, objects = frame["source_frame_width"], frame["source_frame_height"], frame["object"]
-        chosen = [index for index, each in enumerate(objects) if not options.labels or each["obj_label"] in options.labels]
+        if self.chosen.labels != (options.objects or ["*"]):  # they were changed while the pipeline plays
+            self.chosen = Chosen(options.objects or ["*"])
+        chosen = [index for index, each in enumerate(objects) if self.chosen.has(each)]
         looked_at = [objects[index] for index in chosen]
         self._complain(looked_at)
         points, ids = points_of(looked_at, options.point), _unique([each["object_id"] for each in looked_at])

@@ -20,6 +20,7 @@ import numpy as np
 
 import empycustom
 from empycustom import Option
+from empycustom.libs.chosen import Chosen
 from empycustom.libs.draw.canvas import BLACK, WHITE, Canvas
 from empycustom.libs.draw.text import Template, Writer, attribute_lines
 from empycustom.libs.refusals import about_options
@@ -30,7 +31,9 @@ OPTIONS = {
         "{obj_label} {classifier} {object_id} {confidence:.0%}", "the label: a template with keys and attributes of the object"
     ),
     "attributes": Option(["*"], "which attributes are written, as patterns of their names; empty: none"),
-    "labels": Option([], "draw objects with these labels alone; empty: all objects"),
+    "objects": Option(
+        ["*"], 'what is drawn: labels, whatever their case, or numbers of classes; "*", or empty: every object', was="labels"
+    ),
     "boxes": Option(True, "draw boxes"),
     "masks": Option(True, "draw masks, half transparent"),
     "keypoints": Option(True, "draw keypoints and skeletons"),
@@ -67,7 +70,7 @@ def process_ip(io_buffer: Any, in_meta: Mapping[str, Any], options: Mapping[str,
 
 
 def stop(_options: Mapping[str, Any]) -> None:
-    """Warn of fields in the text that no object had."""
+    """Warn where no object was drawn, and of fields in the text that no object had."""
     drawer.report()
 
 
@@ -87,6 +90,7 @@ class Drawer:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
         self._template, self._writer, self._tails = Template(options["text"]), Writer(options["font"]), Tails(options["tail"])
+        self._chosen = Chosen(options["objects"] or ["*"])
         self._objects = self._unplaced = 0
 
     def draw(self, io_buffer: Any, in_meta: Mapping[str, Any], frame: Mapping[str, Any]) -> None:
@@ -114,13 +118,15 @@ class Drawer:
             painter.write(notes, 0, 0, BLACK)
 
     def report(self) -> None:
-        """Log which fields of the text no object had."""
+        """Log which fields of the text no object had, and whether no object was one of those that are drawn."""
+        if missed := self._chosen.missed("objects"):
+            _log.warning("no object was drawn: %s", missed)
         if self._objects and self._template.missing:
             _log.warning("no object had %s, which the option text asks for", ", ".join(sorted(self._template.missing)))
 
     def _shown(self, objects: Sequence[Mapping[str, Any]]) -> Iterator[Shown]:
         for obj in objects:
-            if self.options["labels"] and obj.get("obj_label") not in self.options["labels"]:
+            if not self._chosen.has(obj):
                 continue
             self._objects += 1
             box = box_of(obj)
