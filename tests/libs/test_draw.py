@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -120,6 +121,22 @@ def test_a_tail_follows_a_track_and_is_forgotten():
     assert not frames[4][:, :66].any(), "older than three frames"
     assert not frames[5].any(), "it is not there at present"
     assert not frames[9].any(), "it was gone for longer than a tail"
+
+
+@pytest.mark.parametrize(
+    "about",
+    [{"source": ["a", "a", "b", "b"]}, {"stream_time": [0, 10**9, 0, 10**9]}, {"stream_time": [-1] * 4, "buf_pts": [-1] * 4}],
+)
+def test_another_source_or_a_time_that_goes_back_has_no_tail_of_before(about):
+    def process_ip(io_buffer, in_meta, options):
+        frame = in_meta["frame"][0]
+        frame |= {key: values[frame["frame_num"]] for key, values in about.items()}
+        return draw.process_ip(io_buffer, in_meta, options)
+
+    library = SimpleNamespace(start=draw.start, process_ip=process_ip, stop=draw.stop, OPTIONS=draw.OPTIONS)
+    scenes = [[found(20 + 40 * n, 40, 20, 40, object_id=5)] for n in range(4)]
+    frames = [(planes[0] != FLAT).any() for planes, _ in play(library, scenes, {**PLAIN, "tail": 9, "boxes": False})]
+    assert frames == [False, True, "source" not in about and about["stream_time"][0] == -1, True]
 
 
 def test_colours_are_those_of_tracks_or_of_classes():

@@ -1,4 +1,4 @@
-"""What a library remembers of each source, and when it has to forget it: shared by ``track`` and ``zones``."""
+"""What a library remembers of each source, and when it has to forget it: shared by ``track``, ``zones`` and ``draw``."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ class Sources(Generic[State]):
         self._make = make
         self._known: dict[int, _Known[State]] = {}
 
-    def at(self, frame: Any, frame_rate: float) -> tuple[State, float, int]:
+    def at(self, frame: Any, frame_rate: float | None = None) -> tuple[State, float, int]:
         """Return the state for a frame of in_meta, its time in seconds, and how many frames passed since the one before it.
 
-        The number of frames is 0 where the state is new. Raises ValueError for a frame without timestamp, if ``frame_rate`` is 0.
+        The number of frames is 0 where the state is new. Raises ValueError for a frame without timestamp, if ``frame_rate`` is 0;
+        None: its time is not needed, and is then its number.
         """
         number, time_s = frame["frame_num"], time_of(frame, frame_rate)
         known = self._known.get(frame["source_id"])
@@ -48,11 +49,13 @@ class Sources(Generic[State]):
         return known.state, time_s, passed
 
 
-def time_of(frame: Any, frame_rate: float) -> float:
+def time_of(frame: Any, frame_rate: float | None) -> float:
     """Return the time of a frame in its video, in seconds."""
     if frame_rate:
         return float(frame["frame_num"] / frame_rate)
     for key in ("stream_time", "buf_pts"):
         if frame.get(key, NO_TIME) != NO_TIME:
             return float(frame[key] / 1e9)
+    if frame_rate is None:
+        return float(frame["frame_num"])
     raise ValueError("the frames have no timestamps: set the option frame_rate, to the number of frames a second")

@@ -25,6 +25,7 @@ from empycustom.libs.draw.canvas import BLACK, WHITE, Canvas
 from empycustom.libs.draw.text import Template, Writer, attribute_lines
 from empycustom.libs.refusals import about_options
 from empycustom.libs.shapes import Array, Box, box_of, mask_in, rotation_of
+from empycustom.libs.sources import Sources
 
 OPTIONS = {
     "text": Option(
@@ -151,8 +152,7 @@ class Tails:
 
     def __init__(self, length: int) -> None:
         self._length = length
-        self._frames: dict[int, int] = {}
-        self._points: dict[int, dict[int, deque[tuple[int, float, float]]]] = {}
+        self._sources: Sources[dict[int, deque[tuple[int, float, float]]]] = Sources(lambda _before: {})
 
     def follow(self, frame: Mapping[str, Any], shown: Sequence[Shown], height: float) -> list[tuple[Array, Any]]:
         """Add the places of a frame; return the tails of its source, as points and their colour.
@@ -161,11 +161,7 @@ class Tails:
         """
         if not self._length:
             return []
-        source, now = frame.get("source_id", 0), frame.get("frame_num", 0)
-        if now <= self._frames.get(source, -1):  # a seek, or another stream: other objects have these numbers
-            self._points.pop(source, None)
-        self._frames[source] = now
-        tracks = self._points.setdefault(source, {})
+        (tracks, *_), now = self._sources.at(frame), frame["frame_num"]
         for each in shown:
             number = each.obj.get("object_id", -1)
             if number >= 0:
