@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
@@ -220,6 +221,10 @@ WRONG = [
     ("'mask': 'm'", "mask: must be"),
     ("'embedding': [[1, 2], [3, 4]]", "embedding: has the shape (2, 2)"),
     ("'embedding': np.zeros(2**20 + 1)", "embedding: has 1048577 numbers, and may have 1048576"),
+    ("'embedding': 'AACAPw='", "embedding: must be an array (n,), a list of numbers, or float32 in base64; this text is not"),
+    ("'embedding': 'é'", "float32 in base64; this text is not base64"),
+    ("'embedding': 'AACA'", "embedding: must be an array (n,), a list of numbers, or float32 in base64; this text holds 3 bytes"),
+    ("'embedding': 'AADAfw=='", "embedding: must have finite numbers of float32"),
     ("'embedding': [1, float('inf')]", "embedding: must have finite numbers"),
     ("'embedding': np.array([1e5, 1e6])[:, None] * [1, 2]", "embedding: has the shape"),
     ("'rotation': 'left'", 'rotation: "left" must be a number'),
@@ -245,6 +250,17 @@ def test_key_points_may_be_dicts_with_names(document, change):
     ]
     assert found["keypoints"] == [1, 2, 0.5, 3, 4, 1]
     assert found["keypoint_names"] == ["nose", "tail"]
+
+
+def test_an_embedding_may_be_base64_also_in_text(document, change):
+    numbers = [0.5, -1.0, 3.25]
+    text = base64.b64encode(np.array(numbers, "<f4").tobytes()).decode()
+    returned = {
+        "frame": [{"new_object": [{"rect_params": dict.fromkeys(("left", "top", "width", "height"), 4), "embedding": text}]}]
+    }
+    for value in (repr(returned), repr(json.dumps(returned))):
+        (found,) = document(f"{SOURCE} ! {change(value)}")["object"]
+        assert found["embedding"] == numbers
 
 
 def test_points_of_a_box_without_a_size_are_scaled_with_the_frame(document, change):

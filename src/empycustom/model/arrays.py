@@ -5,6 +5,7 @@ That one is what ``in_meta`` has: arrays of the object's own. NumPy is imported 
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -230,14 +231,14 @@ MASK_SCHEMA = Numbers(
 # Embeddings.
 
 
-_VECTOR = "an array (n,) or a list of numbers"
+_VECTOR = "an array (n,), a list of numbers, or float32 in base64"
 
 
 def embedding_of(value: Any) -> NumPyArray:
     """Return an embedding as a new array (n,) of float32, or of float16 where it is given as that. Raises ValueError."""
     import numpy as np
 
-    given = as_array(value, _VECTOR)
+    given = _decoded(value) if isinstance(value, (str, bytes)) else as_array(value, _VECTOR)
     if given.size != max(given.shape, default=0) or not given.size or given.dtype.kind == "b":
         raise ValueError(f"has the shape {given.shape}, and must be {_VECTOR}")
     if given.size > _LONGEST:
@@ -247,6 +248,19 @@ def embedding_of(value: Any) -> NumPyArray:
     if not np.isfinite(made).all():
         raise ValueError(f"must have finite numbers of {made.dtype}")
     return made
+
+
+def _decoded(text: str | bytes) -> NumPyArray:
+    """Return the numbers in base64: float32, the lowest byte first. Raises ValueError."""
+    import numpy as np
+
+    try:
+        numbers = b64decode(text, validate=True)
+    except ValueError as error:  # also letters beyond ASCII
+        raise ValueError(f"must be {_VECTOR}; this text is not base64: {error}") from None
+    if len(numbers) % 4:
+        raise ValueError(f"must be {_VECTOR}; this text holds {len(numbers)} bytes, and each number has 4")
+    return np.frombuffer(numbers, "<f4")
 
 
 EMBEDDING_SCHEMA = Numbers(embedding_of, _VECTOR, {"type": "array", "items": {"type": "number"}})
