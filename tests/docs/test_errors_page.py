@@ -100,6 +100,7 @@ def test_a_callback_is_missing_or_cannot_be_called(said):
 
 def test_the_library_is_not_reloaded(said, library, monkeypatch):
     from empycustom.gstreamer import Gst
+    from empycustom.runners import versions
 
     path = library(GOOD)
     pipeline = Gst.parse_launch(
@@ -113,6 +114,11 @@ def test_the_library_is_not_reloaded(said, library, monkeypatch):
     pipeline.set_state(Gst.State.PLAYING)
     path.write_text("1 / 0\n")
     messages = [message(Gst.MessageType.WARNING).parse_warning()[0].message]
+    monkeypatch.setattr(versions, "_HANG_S", 0.3)
+    path.write_text(f"import time\ntime.sleep(4)\n{GOOD}")
+    messages.append(message(Gst.MessageType.WARNING).parse_warning()[0].message)
+    path.write_text(GOOD)
+    messages.append(message(Gst.MessageType.WARNING).parse_warning()[0].message)
     pipeline.set_state(Gst.State.NULL)
     pipeline.get_by_name("e").library = print
     pipeline.set_state(Gst.State.PLAYING)

@@ -61,3 +61,27 @@ def test_a_crash_shows_the_lines_of_the_library_and_what_it_called(library):
     assert [line.rpartition(" ")[2] for line in lines] == ["string_at", "process_ip"]
     assert "Segmentation fault" in details
     assert "Extension modules" not in details
+
+
+DIES_ONCE = (
+    "def start(o):\n    if Path({asked!r}).exists():\n        hang({gate!r})\n\n\n"
+    "def process_ip(b, m, o):\n    if Path({asked!r}).exists():\n        try:\n            os.mkdir({died!r})\n"
+    "        except FileExistsError:\n            pass\n        else:\n            os._exit(1)\n"
+    "    return {{'frame': {{'value': 0}}}}\n"
+)
+
+
+@pytest.mark.parametrize("pace", ["every", "skip", "latest"])
+def test_a_start_that_hangs_in_the_place_of_another_worker_is_reported_while_frames_go_on(library, tmp_path, monkeypatch, pace):
+    gate, asked, died = (str(tmp_path / name) for name in ("gate", "asked", "died"))
+    path = library("import os\n" + HANG + DIES_ONCE.format(gate=gate, asked=asked, died=died))
+    with streaming(path, f"in-place=true workers=2 on-error=pass pace={pace}") as stream:
+        stream.wait_for(0)
+        monkeypatch.setattr(Supervisor, "hang_s", 3.0)
+        (tmp_path / "asked").touch()
+        assert "exit code 1" in stream.warning()[0]
+        text, details = stream.warning()
+        assert f"{path}:8: start has not returned for 3 s" in text
+        assert " in start" in details
+        stream.wait_for(0, 20)
+        (tmp_path / "gate").touch()

@@ -33,7 +33,7 @@ class Swapped:
     def sources(self):
         return sources_of(self.library.target)
 
-    def prepare(self, sources):
+    def prepare(self, sources, is_outdated):
         library = self.library.again(sources)
         try:
             library.start({})
@@ -43,6 +43,7 @@ class Swapped:
         self.library.close()
         self.library = library
         self.seen.put(library.target.VALUE)
+        return True
 
     def interrupt(self):
         pass

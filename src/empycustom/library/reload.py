@@ -20,6 +20,7 @@ from empycustom.errors import LibraryError, ReloadError
 _TICK_MS = 100  # how often the thread asks what there is to do
 _LOOK_S = 1.0  # how often files are looked at where no event comes
 _QUIET_S = 0.1  # for so long nothing has changed when a new version is loaded
+_LAST_S = 5.0  # at the end, for a version that is being started
 _PATIENCE_S = 0.5  # a version that fails is reported where nothing changes for so long: it may be half a file
 
 
@@ -38,11 +39,11 @@ class Versions(Protocol):
     def sources(self) -> Mapping[str, bytes]:
         """Return the files of the newest version, with what was run of each; it may grow."""
 
-    def prepare(self, sources: dict[str, bytes]) -> None:
+    def prepare(self, sources: dict[str, bytes], is_outdated: Callable[[], bool]) -> bool:
         """Load and start a new version beside the one that runs, and offer it. Raises LibraryError: then nothing has changed.
 
         ``sources`` gets the files that were read, also where it fails. A version that was offered before is withdrawn, if it has
-        not taken over.
+        not taken over. Return False where the new one was given up: it ``is_outdated``, and had not come to an end.
         """
 
     def interrupt(self) -> None:
@@ -76,7 +77,7 @@ class Reloader:
         self._stopping = threading.Event()
         self._events = _Events(self._stopping, log)
         self._failure: LibraryError | None = None
-        self._failed_at = 0.0
+        self._failed_at = self._ended_at = 0.0
         self._thread = threading.Thread(target=self._run, name="empycustom reload", daemon=True)
 
     def start(self) -> None:
@@ -85,6 +86,7 @@ class Reloader:
 
     def end(self) -> None:
         """Watch no more. A version that is being started is stopped again; nobody waits for that here."""
+        self._ended_at = time.monotonic()
         self._stopping.set()
         self._versions.interrupt()
 
@@ -142,12 +144,28 @@ class Reloader:
         read: dict[str, bytes] = {}
         there, entries = self._files.contents(), self._files.entries()
         try:
-            self._versions.prepare(read)
+            is_done = self._versions.prepare(read, self._outdated(there))
         except LibraryError as error:
             self._failure, self._failed_at = error, time.monotonic()
             self._files = _Files({**newest, **there, **read}, entries)  # what crashed has not said what it read
         else:
-            self._files = _Files(read)
+            self._files = _Files(read if is_done else {**newest, **there})
+
+    def _outdated(self, tried: dict[str, bytes]) -> Callable[[], bool]:
+        """Return what says whether a version of these files is to be given up: they have changed again, or the end has come."""
+        look_at = time.monotonic() + _LOOK_S
+
+        def is_outdated() -> bool:
+            nonlocal look_at
+            now = time.monotonic()
+            if self._stopping.is_set():
+                return now - self._ended_at >= _LAST_S
+            if now < look_at:
+                return False
+            look_at = now + _LOOK_S
+            return any(_content(path) not in (content, None) for path, content in tried.items())
+
+        return is_outdated
 
 
 class _Files:

@@ -8,6 +8,7 @@ from typing import Any
 from empycustom.errors import CallbackError
 from empycustom.runners.inline import Turn
 from empycustom.runners.messages import Wakeup
+from empycustom.runners.opening import Opening
 from empycustom.runners.protocol import Job, Pool, Woken
 from empycustom.runners.versions import Owner, VersionsOf
 
@@ -133,7 +134,7 @@ class PoolVersions(VersionsOf[Generation]):
     def __init__(self, pool: ReplaceablePool, owner: Owner, wake_fd: int) -> None:
         super().__init__(owner)
         self._pool, self._wake_fd = pool, wake_fd
-        self._end = Wakeup()
+        self._end, self._is_over = Wakeup(), False
 
     def running(self) -> Generation:
         """Return the one that runs."""
@@ -155,8 +156,17 @@ class PoolVersions(VersionsOf[Generation]):
             self._owner.warn(error)
         return Generation(pool)
 
+    def cancel(self, opening: Opening[Generation]) -> None:
+        """End the start of a version, and wait until its processes have ended."""
+        self._end.set()
+        opening.join()
+        self._end.clear()
+        if self._is_over:
+            self._end.set()
+
     def interrupt(self) -> None:
-        """End the start of a version, from any thread."""
+        """End the start of versions, from any thread."""
+        self._is_over = True
         self._end.set()
 
     def close(self) -> None:

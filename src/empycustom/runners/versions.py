@@ -10,13 +10,15 @@ from functools import partial
 from threading import Event
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from empycustom.errors import LibraryError
+from empycustom.errors import CallbackError, LibraryError
 from empycustom.library.callbacks import Library
 from empycustom.library.load import sources_of
 from empycustom.runners.inline import InlineRunner, stop
+from empycustom.runners.opening import Opening
 
 _V = TypeVar("_V")
 Ask: TypeAlias = Callable[[Any, dict[str, Any]], Any]
+_TICK_S, _HANG_S = 0.05, 10.0  # while a version is opened; one that takes longer is reported
 _PATIENCE_S = 5.0  # at the end: for frames that an old version has
 
 
@@ -95,12 +97,24 @@ class VersionsOf(ABC, Generic[_V]):
 
     # What a Reloader calls.
 
-    def prepare(self, sources: dict[str, bytes]) -> None:
-        """Load and start a new version, and offer it to the streaming thread. Raises LibraryError."""
-        version = self.open(sources)
+    def prepare(self, sources: dict[str, bytes], is_outdated: Callable[[], bool]) -> bool:
+        """Load and start a new version, and offer it to the streaming thread. Raises LibraryError.
+
+        Return False where it ``is_outdated`` before that has come to an end.
+        """
+        opening, is_reported = Opening(partial(self.open, sources), self._stop), False
+        while not opening.wait(_TICK_S):
+            if is_outdated() and opening.give_up():
+                self.cancel(opening)
+                return False
+            if not is_reported and opening.took >= _HANG_S:
+                is_reported = True
+                self.report(opening)
+        version = opening.result()
         self._withdraw()
         self._offered = version
         self._owner.offer(self.facts(version), partial(self.output_caps, version), self._take_over)
+        return True
 
     def _take_over(self) -> None:
         new = self._offered
@@ -113,6 +127,12 @@ class VersionsOf(ABC, Generic[_V]):
             self._refusal = error
         finally:
             self._decided.set()
+
+    def cancel(self, opening: Opening[_V]) -> None:
+        """End what opens a version that nobody wants any more, where that can be ended."""
+
+    def report(self, opening: Opening[_V]) -> None:
+        """Warn that opening a version takes long, where nobody else does."""
 
     def interrupt(self) -> None:
         """End the start of a version, where that can be ended. From any thread."""
@@ -178,7 +198,7 @@ class VersionsOf(ABC, Generic[_V]):
 
 
 class InlineVersions(VersionsOf[Library]):
-    """The versions of the library of a runner in the streaming thread."""
+    """The versions of the library of a runner in the streaming thread. Nothing ends a thread: one that hangs is left behind."""
 
     def __init__(self, runner: InlineRunner, owner: Owner) -> None:
         super().__init__(owner)
@@ -207,6 +227,20 @@ class InlineVersions(VersionsOf[Library]):
         for error in library.hints():
             self._owner.warn(error)
         return library
+
+    def cancel(self, opening: Opening[Library]) -> None:
+        """Warn that the thread goes on."""
+        self._warn_of(opening, ", and is given up; its thread goes on until it returns, and then its stop is called")
+
+    def report(self, opening: Opening[Library]) -> None:
+        """Warn that it takes long."""
+        self._warn_of(opening, "; the version before goes on")
+
+    def _warn_of(self, opening: Opening[Library], rest: str) -> None:
+        path = self.newest.path
+        line, details = opening.place(path)
+        what = f"the new version has not started after {opening.took:.0f} s"
+        self._owner.warn(CallbackError.at(path, line, what, rest, callback="start", details=details))
 
     def facts(self, version: Library) -> Library:
         """Return the library."""

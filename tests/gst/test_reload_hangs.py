@@ -1,0 +1,62 @@
+"""New versions whose start, or top level, does not return: the next one that is saved is tried nevertheless."""
+
+import pytest
+from driven import wait_until
+from edited import children, our_threads, save, streaming
+
+from empycustom.runners import versions
+from empycustom.runners.supervisor import Supervisor
+
+GOOD = "VALUE = {value}\ndef process_ip(io_buffer, in_meta, options):\n    return {{'frame': {{'value': VALUE}}}}\n"
+HANG = "import time\nfrom pathlib import Path\ndef hang():\n    Path({begun!r}).touch()\n    while not Path({gate!r}).exists():\n        time.sleep(0.01)\n"
+PLACES = {"start": "def start(options):\n    hang()\n", "top": "hang()\n"}
+
+
+@pytest.fixture
+def hanging(tmp_path):
+    def text(place):
+        return HANG.format(begun=str(tmp_path / "begun"), gate=str(tmp_path / "gate")) + PLACES[place] + GOOD.format(value=1)
+
+    yield text
+    (tmp_path / "gate").touch()
+    wait_until(lambda: not our_threads())
+    assert not children()
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_next_version_is_tried_while_one_hangs(library, tmp_path, hanging, workers, place):
+    path = library(GOOD.format(value=0))
+    with streaming(path, f"in-place=true reload=true workers={workers}") as stream:
+        stream.wait_for(0)
+        save(path, hanging(place))
+        wait_until((tmp_path / "begun").exists)
+        stream.wait_for(0)
+        save(path, GOOD.format(value=2))
+        if not workers:
+            text, details = stream.warning()
+            assert f"{path}:6: the new version has not started after " in text
+            assert "is given up; its thread goes on until it returns, and then its stop is called" in text
+            assert ", in hang" in details
+        stream.wait_for(2)
+        stream.reloaded()
+        if workers:
+            wait_until(lambda: len(children()) == workers)
+    assert 1 not in stream.values
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_version_that_hangs_is_reported_with_its_line(library, tmp_path, hanging, monkeypatch, workers):
+    monkeypatch.setattr(versions, "_HANG_S", 2.0)
+    monkeypatch.setattr(Supervisor, "hang_s", 3.0)  # on a busy machine a worker needs a second until it calls start
+    path = library(GOOD.format(value=0))
+    with streaming(path, f"in-place=true reload=true workers={workers}") as stream:
+        stream.wait_for(0)
+        save(path, hanging("start"))
+        text, details = stream.warning()
+        place = "start has not returned for 3 s" if workers else "the new version has not started after 2 s"
+        assert f": {place}; " in text
+        assert f"{path}:" in text
+        assert "in start" in details
+        (tmp_path / "gate").touch()
+        stream.wait_for(1)  # it was not given up
