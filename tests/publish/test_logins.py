@@ -39,6 +39,8 @@ def arrives(uri: str) -> None:
 
 
 def again(server: Server, *more: str) -> None:
+    if isinstance(server, PostgreSql):
+        server.stop()  # one that is killed has children, which take their time on a busy machine
     server.kill()
     server.more = list(more)
     server.process = subprocess.Popen(server.command(), cwd=server.folder, **server.as_whom(), stderr=subprocess.DEVNULL)

@@ -123,7 +123,7 @@ class Kafka(Destination):
     def _error(self, error: Any) -> Exception:
         failure, address = self._failure, self.address
         if failure is None:
-            way = _NO_TLS if "SSL handshake failed" in self._why and not address.settings["security"] else ""
+            way = _NO_TLS if "SSL_HANDSHAKE" in self._why and not address.settings["security"] else ""
             return AwayError(f"{address.name} cannot be reached ({address.reason(ValueError(self._why or error.str()))}{way})")
         if failure.code() == self._kafka.KafkaError._SSL:
             why = address.reason(self._kafka.KafkaException(failure))
