@@ -186,7 +186,7 @@ def test_nothing_to_play_is_refused(cli, library, tmp_path):
         said("words")
         == f"words has no pictures or videos, what it has is {there}; a glob names files of any kind: 'words/*/*.jpg'."
     )
-    assert said("words/deeper").startswith("words/deeper has no pictures or videos, it is empty; ")
+    assert said("words/deeper").startswith("words/deeper has no pictures or videos, it is empty.")
     assert said("words/*.jpg") == "There is no file that words/*.jpg matches."
     assert said("words/%05d.jpg") == "There is no file words/%05d.jpg with a number in the place of %05d."
 

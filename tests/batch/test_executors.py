@@ -68,7 +68,7 @@ def test_a_failure_costs_its_video_alone_and_is_not_tried_again(work, library, v
     assert ended.returncode == 1
     found = states(out)
     assert [name for name, (state, _) in sorted(found.items()) if state == "done"] == ["0.mkv", "4.mkv"]
-    assert found["1.mkv"][1] == "the process that played it was ended by SIGSEGV"
+    assert ": the process that played it was killed by SIGSEGV in process_ip: " in found["1.mkv"][1]
     assert f"{lib}:10" in found["2.mkv"][1]
     assert "not this one" in found["2.mkv"][1]
     assert found["3.mkv"][1]

@@ -101,8 +101,8 @@ def play_closing(batch, library, tmp_path):
 @pytest.mark.parametrize(
     ("ends", "error"),
     [
-        ("raise OSError('full')", "a process ended with exit code 1 while it closed what libraries share"),
-        ("os._exit(3)", "a process ended with exit code 3 while it closed what libraries share"),
+        ("raise OSError('full')", "a process ended by itself, with exit code 1 while it closed what libraries share"),
+        ("os._exit(3)", "a process ended by itself, with exit code 3 while it closed what libraries share"),
         ("import time; time.sleep(60)", "a process had not closed what libraries share after 5 s, and was ended"),
     ],
 )
@@ -116,7 +116,7 @@ def test_what_cannot_be_closed_is_an_error(play_closing, videos, ends, error):
 def test_neither_is_it_in_a_process_that_is_replaced(play_closing, videos):
     ended = play_closing(videos(3), "raise OSError('full')", fails="1.mkv")
     assert ended.returncode == 1
-    assert "a process ended with exit code 1 while it closed what libraries share" in ended.stderr
+    assert "a process ended by itself, with exit code 1 while it closed what libraries share" in ended.stderr
     assert "2 videos done, 1 failed" in ended.stderr
 
 
@@ -124,4 +124,4 @@ def test_programs_get_why_it_is_not_closed(play_closing, videos):
     ended = play_closing(videos(1), "os._exit(3)", "--json", "--quiet")
     found = json.loads(ended.stdout)
     assert (found["exit_code"], found["failed"], found["stopped"]) == (1, 0, None)
-    assert found["unclosed"] == "a process ended with exit code 3 while it closed what libraries share"
+    assert found["unclosed"] == "a process ended by itself, with exit code 3 while it closed what libraries share"

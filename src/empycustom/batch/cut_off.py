@@ -20,14 +20,16 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # of Matroska and We
 _UNKNOWN = (0, 0xFFFFFFFF)  # sizes of an AVI that was never finished
 
 
-def check_whole(location: str, name: str) -> None:
-    """Raise LaunchError, which begins with ``name``, where a file is shorter than it says: an MP4, a Matroska or WebM, an AVI.
+def check_file(location: str, name: str) -> None:
+    """Raise LaunchError, which begins with ``name``, where a file is not there, or is shorter than it says.
 
-    What is no such file passes, and so does what cannot be read: those who play it report that.
+    MP4, Matroska, WebM and AVI say so. What is no file passes, as does what cannot be read: those who play it report that.
     """
     if not is_file(location):
         return
     path = path_in(location) if "://" in location else as_path(location)
+    if not os.path.exists(path):
+        raise LaunchError(f"{name}: there is no such file.")
     if not os.path.isfile(path):
         return
     try:

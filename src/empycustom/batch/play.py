@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from empycustom.batch import Outcome, Progress, Task, Work
-from empycustom.batch.cut_off import check_whole
+from empycustom.batch.cut_off import check_file
 from empycustom.batch.remote import copied, is_remote
 from empycustom.batch.tables import Tables, reason, tables_of
 from empycustom.config.streams import Configuration, Stream, library_stage, plain_stream
@@ -107,7 +107,7 @@ def play(
 
 def _play(work: Work, task: Task, place: str, tables: Tables, outcome: Outcome, report: Callable[[Progress], None]) -> None:
     """Play what is at a place, and write what happens into the outcome. Raises EmPyCustomError; OSError: there is no room."""
-    check_whole(place, task.name)
+    check_file(place, task.name)
     stages = [library_stage(stage["path"], in_place=stage["in_place"], **stage["properties"]) for stage in work.stages]
     first, writer = _First(place, task.name), _Writer(tables)
     stream = plain_stream([place], stages, pixels=work.format)

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from empycustom.batch import Outcome, Progress, Task
+from empycustom.batch.crash import crashed, how, place_in, stuck
 from empycustom.errors import LaunchError
 from empycustom.packages import python_that_calls
 
@@ -20,7 +21,7 @@ _AT_ONCE = 1 << 16
 _PATIENCE_S = 2.0  # for what ends by itself
 CLOSES_S = 5.0  # for what libraries share
 _GROWS_BY = 256 << 20  # bytes of memory after which a process is replaced, which costs half a second
-_DETAILS = 20_000  # characters of a traceback that are kept
+_DETAILS = 80_000  # bytes of tracebacks that are read
 
 
 class Process:
@@ -36,7 +37,9 @@ class Process:
         self.is_silent = self.is_retired = self.is_gone = False
         self._is_ready = self._has_closed = self._ended_with_task = False
         self.unclosed = ""
-        self._timeout_s, self._frames, self._moved = timeout_s, 0, time.monotonic()
+        self._libraries = [stage["path"] for stage in setup["work"]["stages"]]
+        self._timeout_s, self._frames = timeout_s, 0
+        self._began = self._moved = time.monotonic()
         self._deadline: float | None = None  # when it is killed
         self._why = ""  # it is ended
         self._rest = b""
@@ -73,7 +76,8 @@ class Process:
 
     def give(self, task: Task, known: dict[str, dict[str, str]]) -> None:
         """Let it play a task."""
-        self.task, self._frames, self._moved = task, 0, time.monotonic()
+        self.task, self._frames = task, 0
+        self._began = self._moved = time.monotonic()
         self._send({"task": asdict(task), "known": known})
 
     def read(self) -> Iterator[Progress | Outcome]:
@@ -136,19 +140,17 @@ class Process:
         return self.is_gone or os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _last_words(self) -> Iterator[Outcome]:
-        how = _how(self.bury())
+        code = self.bury()
         if not self.task:
             return
-        outcome = Outcome(self.task, frames=self._frames, details=self._traceback())
+        note = os.pread(self._notes, _DETAILS, 0).decode(errors="replace")
+        place = place_in(note, self._libraries, of_all=bool(self._why))
+        outcome = Outcome(self.task, frames=self._frames, seconds=time.monotonic() - self._began, details=place.details)
         self.task = None
-        outcome.error = self._why or f"the process that played it {how}"
+        outcome.error = stuck(self._why, place) if self._why else crashed(code, place)
         if not self._is_ready:
-            outcome.error, outcome.is_fatal = f"a process that is to play videos {how} at its start", True
+            outcome.error, outcome.is_fatal = f"a process that is to play videos {how(code)} at its start", True
         yield outcome
-
-    def _traceback(self) -> str:
-        text = os.pread(self._notes, _DETAILS * 4, 0).decode(errors="replace")
-        return text[:_DETAILS].strip()
 
     def retire(self) -> None:
         """Give it no further task: it ends by itself, or is ended later."""
@@ -171,8 +173,8 @@ class Process:
             self.is_gone = True
         code = self._popen.wait()
         if not self._ended_with_task and not self._has_closed:
-            how = f"had not closed what libraries share after {CLOSES_S:g} s, and was ended"
-            self.unclosed = f"a process {how if is_late else f'{_how(code)} while it closed what libraries share'}"
+            late = f"had not closed what libraries share after {CLOSES_S:g} s, and was ended"
+            self.unclosed = f"a process {late if is_late else f'{how(code)} while it closed what libraries share'}"
         return code
 
     def close(self) -> None:
@@ -182,15 +184,3 @@ class Process:
         self.answers.close()
         os.close(self._lifeline)
         os.close(self._notes)
-
-
-def _how(code: int) -> str:
-    """Return how a process ended."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    why = " (as the kernel does it where memory runs out)" if name == "SIGKILL" else ""
-    return f"was ended by {name}{why}"

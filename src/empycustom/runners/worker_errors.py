@@ -41,7 +41,7 @@ class WorkerErrors:
             rest = ", and its worker was ended; make it faster, or set a longer time"
             error: WorkerError = self._located(CallTimeoutError, what, rest, as_place(note), name)
         else:
-            what, rest = _described(code)
+            what, rest = described(code)
             where = f" in {name}" if name else " while the library was loaded"
             what = f"the worker {what}{where}" if is_busy else f"the worker {what.rstrip(',')}"
             if self.state == STARTING:  # which no frame has to do with
@@ -121,7 +121,7 @@ class WorkerErrors:
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
 
 
-def _described(code: int) -> tuple[str, str]:
+def described(code: int) -> tuple[str, str]:
     """Return what is to be said about an exit code, and what to do, which goes behind the frame's name."""
     if code >= 0:
         return f"ended by itself, with exit code {code},", ": something called os._exit, or exit in C; remove that"

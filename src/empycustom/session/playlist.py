@@ -91,8 +91,8 @@ def _in_folder(folder: Path, warn: Callable[[str], None]) -> list[str]:
     if not found:
         folders = [f"{entry.name}/" for entry in entries if os.path.isdir(entry)]
         there = _listed([*sorted(folders, key=natural_key), *others])
-        what = f"what it has is {there}" if there else "it is empty"
-        raise LaunchError(f"{folder} has no pictures or videos, {what}; a glob names files of any kind: '{folder}/*/*.jpg'.")
+        what = f"what it has is {there}; a glob names files of any kind: '{folder}/*/*.jpg'" if there else "it is empty"
+        raise LaunchError(f"{folder} has no pictures or videos, {what}.")
     unplayed = sorted(set(never_end) - set(found), key=natural_key)
     for names, why in ((others, "their names do not end as those of pictures or videos"), (unplayed, endless.ALL)):
         if names:
