@@ -143,7 +143,7 @@ def test_what_does_not_go_together_with_workers_is_known_before_the_start(cli, c
     told = [
         "[0].call-timeout: call-timeout=500 ends the process of a call, and the library runs in the streaming thread; set workers=1",
         "[1].pace: pace=skip needs workers, and the library runs in the streaming thread; set workers=1",
-        "[2].pace: with pace=latest results go with later frames, and new frames cannot; set in-place=true, or pace=skip",
+        "[2].pace: with pace=latest results go with later frames, and new frames cannot; use process_ip (in-place=true), or pace=skip",
         "[3].workers: frames in NVMM memory cannot go to workers; set workers=0, or put",
     ]
     for command in ("check", "run"):

@@ -102,6 +102,27 @@ def test_latest_says_which_frame_it_is_about(cli, library, tmp_path):
     assert all(frame["emcustom"]["n"] == frame["from_frame"] < frame["frame_num"] for frame in about)
 
 
+def test_an_error_says_what_to_use(cli, library, tmp_path):
+    """Of what ``run`` has: it has no in-place, and sets it as the library is."""
+    lib = library("def process(b, m, o): return b, None\n")
+    ended = cli("run", "test", "--frames", 1, "--lib", lib, "--workers", 1, "--pace", "latest")
+    assert ended.code == 1
+    assert ended.err.endswith("new frames cannot; use process_ip (in-place=true), or pace=skip\n")
+    lib = library("def process_ip(b, m, o):\n    breakpoint()\n")
+    ended = cli("run", "test", "--frames", 1, "--lib", lib, "--workers", 1)
+    assert "a worker has none at frame 0 (0:00:00.000); set workers=0 while you debug (the traceback is below)" in ended.err
+
+
+def test_the_calls_of_a_run_that_failed_are_those_that_came_back(cli, library):
+    """Others were with a worker already, which never called the library for them."""
+    lib = library(
+        "import os, time\n\ndef process_ip(b, m, o):\n    time.sleep(0.2)\n    if m['frame'][0]['frame_num']: os._exit(3)\n"
+    )
+    ended = cli("run", "test", "--frames", 9, "--lib", lib, "--workers", 1)
+    assert ended.code == 1
+    assert re.search(r"lib\.py  2 calls ", ended.err), ended.err
+
+
 # The summary counts what workers count.
 
 SLOW = """\

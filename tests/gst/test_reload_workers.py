@@ -332,3 +332,19 @@ def test_only_a_version_that_nobody_calls_is_reported(library, workers):
         stream.wait_for([1, 5])
         if workers:
             assert "reloaded is not called with workers=1" in stream.warning()[0]
+
+
+FAILS_SLOWLY = "import time\ndef process_ip(b, m, o):\n    time.sleep(0.1)\n    raise ValueError('no')\n"
+
+
+@pytest.mark.parametrize("pace", ["every", "latest"])
+def test_frames_that_the_old_version_still_has_report_nothing_again(library, lib, pace):
+    path = library(FAILS_SLOWLY)
+    with streaming(path, f"in-place=true reload=true workers=2 on-error=pass pace={pace}") as stream:
+        assert f"{path}:4: process_ip raised ValueError: no" in stream.warning()[0]
+        save(path, lib(1))
+        stream.wait_for(1, 20)
+        stream.reloaded()
+        assert stream.texts() == []
+        save(path, FAILS_SLOWLY)
+        assert f"{path}:4: process_ip raised ValueError: no" in stream.warning()[0]

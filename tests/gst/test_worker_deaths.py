@@ -347,7 +347,7 @@ def test_many_starts_and_stops_leave_nothing(library, frames):
 
 
 def test_a_breakpoint_is_refused_with_what_to_do(library, frames):
-    text = r"RuntimeError: a debugger needs a terminal, .*; set workers=0 while you debug"
+    text = r"raised NoTerminalError: a debugger needs a terminal, and a worker has none; set workers=0 while you debug"
     path = library("def process_ip(io_buffer, in_meta, options):\n    breakpoint()\n")
     with started(path) as pool, pytest.raises(CallbackError, match=text):
         frames.run(pool)

@@ -276,7 +276,7 @@ REFUSED = {
     "pace=skip": "pace=skip needs workers, and the library runs in the streaming thread; set workers=1",
     "pace=latest": "pace=latest needs workers",
     "workers=65": "workers=65 is out of range; give a whole number from 0 to 64",
-    "workers=1 pace=latest in-place=false": "with pace=latest results go with later frames, and new frames cannot; set in-place=true",
+    "workers=1 pace=latest in-place=false": "with pace=latest results go with later frames, and new frames cannot; use process_ip (in-place=true), or pace=skip",
 }
 
 

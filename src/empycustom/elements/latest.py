@@ -83,6 +83,7 @@ class Newest:
         if self._pool.submit(job, queue=False):
             self._element.tally.processed += 1
             self._count += 1
+            job.reported = self._element.reported
             self._jobs.append((self._count, job))
         else:
             self._element.tally.skipped += 1
@@ -96,11 +97,11 @@ class Newest:
             return self._element.end_at(end, name_frames(job.frame.frames))
         except LibraryError as error:
             error.frame = name_frames(job.frame.frames)
-            flow = self._element.fail(error)
+            flow = self._element.fail(error, job.reported)
             return FLOW_OK if flow == FLOW_DROPPED else flow  # that frame has left long ago
         finally:
             unref(job.buffer)
-        if (job.was_written or job.has_other_times) and _UNSEEN not in self._element.reported:
+        if (job.was_written or job.has_other_times) and _UNSEEN not in job.reported:
             self._warn_of_changes(job)
         if number > self._newest:  # else another worker was faster
             self._newest = number
@@ -109,7 +110,7 @@ class Newest:
         return FLOW_OK
 
     def _warn_of_changes(self, job: Job) -> None:
-        self._element.reported.add(_UNSEEN)
+        job.reported.add(_UNSEEN)
         library = self._element.library_facts
         did = "mapped the frame for writing" if job.was_written else "changed times or flags of the frame"
         error = library.error(CallbackError, f"{library.name} {did}", _UNSEEN)

@@ -61,7 +61,8 @@ def check_properties(values: Mapping[str, Any]) -> None:
         )
     if pace == "latest" and not values["in-place"]:
         raise PropertyError(
-            "with pace=latest results go with later frames, and new frames cannot; set in-place=true, or pace=skip", name="pace"
+            "with pace=latest results go with later frames, and new frames cannot; use process_ip (in-place=true), or pace=skip",
+            name="pace",
         )
 
 

@@ -67,7 +67,7 @@ class LibraryTransform(VideoTransform):
     def forget_reports(self) -> None:
         """Report again what is reported once: there is another library, or another version of it."""
         self.is_slow_reported = self._is_list_checked = False
-        self.reported.clear()
+        self.reported = set()  # frames that the version before has go on with the old one
 
     def set_interval(self, interval: int) -> None:
         """Let the library get every n-th buffer from now on. Raises PropertyError where it has to get all of them."""
@@ -169,8 +169,12 @@ class LibraryTransform(VideoTransform):
         self.tally.dropped += 1
         return self.end_stream(end)
 
-    def fail(self, error: LibraryError | MetadataError) -> int:
-        """Log and count what a callback did wrong, or cannot be decoded, and return what ``on-error`` makes of it."""
+    def fail(self, error: LibraryError | MetadataError, reported: set[Any] | None = None) -> int:
+        """Log and count what a callback did wrong, or cannot be decoded, and return what ``on-error`` makes of it.
+
+        ``reported`` is what was reported already, None: of the version of the library that runs.
+        """
+        reported = self.reported if reported is None else reported
         self.tally.errors += 1
         self.log(ERROR, f"{sentence(error)}\n{details(error)}")
         policy = self.values["on-error"]
@@ -178,8 +182,8 @@ class LibraryTransform(VideoTransform):
             post_error(self, error)
             return FLOW_ERROR
         cause = (type(error), kind_of(error.__cause__), getattr(error, "line", None))
-        if cause not in self.reported:  # once for each place: the bus is not a log
-            self.reported.add(cause)
+        if cause not in reported:  # once for each place: the bus is not a log
+            reported.add(cause)
             post_warning(self, error)
         if policy == "pass":
             return FLOW_OK

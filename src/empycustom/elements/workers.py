@@ -183,6 +183,7 @@ class Workers(Asynchronous[Job]):
             every = values["pace"] == "every"
             if self._pool.submit(job, queue=every):
                 tally.processed += 1
+                job.reported = self._owner.reported  # of the version that has it
                 return True
             if not every:
                 tally.skipped += 1
@@ -226,7 +227,7 @@ class Workers(Asynchronous[Job]):
             return 0, self._owner.end_at(end, name_frames(job.frame.frames))
         except LibraryError as error:
             error.frame = name_frames(job.frame.frames)
-            flow = self._owner.fail(error)
+            flow = self._owner.fail(error, job.reported)
         if flow == FLOW_OK and self._can_pass():
             self._owner.frames.stamp(job.buffer, job.frame)
             return job.buffer, flow

@@ -27,12 +27,16 @@ from empycustom.library.dialects import (
     line_of,
     recognized,
 )
-from empycustom.library.explain import ErrorLocation, ending_error, is_kind, key_meant, locate_error
+from empycustom.library.explain import ErrorLocation, NoTerminalError, ending_error, is_kind, key_meant, locate_error
 from empycustom.library.load import load, load_again, load_ahead, load_error, names_in, record_shared, sources_of, unload
 from empycustom.library.shared import Tenant, callers
 
 _E = TypeVar("_E", bound=LibraryError)
 _READ_ONLY = re.compile(r"\barray\b.*read-?only|destination is read-only")  # what NumPy and OpenCV report
+_ADVICE: dict[type, str] = {
+    KeyboardInterrupt: "that is how Ctrl-C ends a call",
+    NoTerminalError: "set workers=0 while you debug",
+}
 _NOT_IN_ORDER = re.compile(r"Layout of the \S+ array \S+ is incompatible with cv::Mat")
 
 
@@ -302,7 +306,7 @@ class Library(LibraryFacts):
         found = locate_error(error, self.path)
         meant = key_meant(error) if type(error) is KeyError else ""
         advice = f": if that is a key of in_meta, {meant} may be meant" if meant else self._about_writing(found)
-        advice = "that is how Ctrl-C ends a call" if is_kind(error, KeyboardInterrupt) else f"fix the library{advice}"
+        advice = next((text for kind, text in _ADVICE.items() if is_kind(error, kind)), f"fix the library{advice}")
         frame = ", and this frame is not passed on" if callback == self.name else None
         return ending_error(error, found, callback, frame=frame) or CallbackError.at(
             self.path,

@@ -23,6 +23,10 @@ _LONGEST = 500  # characters of an exception's text on one line
 _LONGEST_TRACEBACK = 100_000  # characters; an exception's text may have millions
 
 
+class NoTerminalError(RuntimeError):
+    """A library called a debugger where there is no terminal for it."""
+
+
 @dataclass(frozen=True)
 class ErrorLocation:
     """The place of an exception: file and ``line`` (from 1, or None), its text on one line, and its traceback.

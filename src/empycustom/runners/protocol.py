@@ -61,6 +61,7 @@ class Job:
     is_copied = was_written = has_other_times = False
     ticket: Any = None  # the pool's own
     generation: Any = None  # where pools replace each other: the one that has it
+    reported: Any = None  # the set of what was reported already, which whoever submits has
 
     def __init__(self, frame: Frame, buffer: int) -> None:
         self.frame, self.buffer = frame, buffer

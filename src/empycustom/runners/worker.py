@@ -71,7 +71,9 @@ def end_with_parent(lifeline: int) -> None:
 
 
 def _refuse_debugger(*_given: Any, **_named: Any) -> None:
-    raise RuntimeError("a debugger needs a terminal, which workers do not have; set workers=0 while you debug")
+    from empycustom.library.explain import NoTerminalError
+
+    raise NoTerminalError("a debugger needs a terminal, and a worker has none")
 
 
 def _be_like_parent(setup: dict[str, Any]) -> None:

@@ -127,7 +127,7 @@ def _library(name: str, tally: Tally) -> dict[str, Any]:
     return {
         "library": name,
         "frames": tally.buffers,
-        "calls": tally.processed,
+        "calls": times.calls,  # that came back: at an error others were on their way to workers
         "errors": tally.errors,
         "dropped": tally.dropped,
         "skipped": tally.skipped,
