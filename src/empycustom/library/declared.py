@@ -111,7 +111,7 @@ class Option:
 
     @property
     def words(self) -> str:
-        """What a value must be, in words: ``"a number, 0 to 1"``."""
+        """The words for what a value must be: ``"a number, 0 to 1"``."""
         if self.choices:
             return self.range
         if not self.limits:
