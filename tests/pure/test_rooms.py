@@ -144,6 +144,16 @@ def test_every_file(path):
     assert docstring or not lines, "every file says what it is for"
 
 
+def test_every_file_of_the_page():
+    parts = [path for kind in ("js", "css", "html") for path in ROOT.rglob(f"*.{kind}") if "vendor" not in path.parts]
+    assert {"main.js", "base.css", "index.html"} <= {path.name for path in parts}
+    assert [path.name for path in parts if len(path.read_text().splitlines()) > 400] == [], "files have at most 400 lines"
+    page = (ROOT / "studio/static/index.html").read_text()
+    assert [path.name for path in (ROOT / "studio/static").glob("*.css") if f"/static/{path.name}" not in page] == [], (
+        "not linked"
+    )
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_every_function_fits_on_a_page(path):
     functions = [node for node in ast.walk(TREES[path]) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
