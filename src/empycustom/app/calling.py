@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from empycustom.app.options import AddLibrary, OfLibraries, OfLibrary, at_least, filled, give_once
+from empycustom.app.options import AddLibrary, OfLibraries, OfLibrary, filled, give_once, number_of
+from empycustom.config.schema import CUSTOM
 from empycustom.errors import PathError
 from empycustom.library.dialects import AUTO, DIALECTS
 from empycustom.text import absolute, as_path, read_json_text
@@ -77,17 +78,30 @@ def add_libraries(command: argparse.ArgumentParser, *, policy: str, ends: str = 
     add("--lib", action=AddLibrary, dest="libraries", default=[], metavar="FILE", help="a library, or a dotted module name")
     add("--options", action=OfLibrary, dest="options", type=str, metavar="JSON", help=f"{OPTIONS_HELP}; for the --lib before it")
     every = ("--every", "--process-interval")
-    add(*every, action=OfLibrary, dest="process-interval", type=at_least(1), metavar="N", help=_EVERY_HELP)
+    add(*every, action=OfLibrary, dest="process-interval", type=_of_property("process-interval"), metavar="N", help=_EVERY_HELP)
     on_error = _ON_ERROR_HELP.format(ends, policy)
     add("--on-error", action=OfLibraries, dest="on-error", choices=("fail", "pass", "drop"), metavar="POLICY", help=on_error)
     if reload is not None:
         add("--reload", action=OfLibraries, dest="reload", nargs=0, const=True, help=_RELOAD_HELP.format(reload))
-    add("--workers", action=OfLibraries, dest="workers", type=at_least(0), metavar="N", help=_WORKERS_HELP)
+    add("--workers", action=OfLibraries, dest="workers", type=_of_property("workers"), metavar="N", help=_WORKERS_HELP)
     if reload is not None:
         add("--pace", action=OfLibraries, dest="pace", choices=("every", "skip", "latest"), metavar="PACE", help=_PACE_HELP)
-    add("--call-timeout", action=OfLibraries, dest="call-timeout", type=at_least(0), metavar="MS", help=_TIMEOUT_HELP)
+    add(
+        "--call-timeout",
+        action=OfLibraries,
+        dest="call-timeout",
+        type=_of_property("call-timeout"),
+        metavar="MS",
+        help=_TIMEOUT_HELP,
+    )
     add_called_of_library(command)
     command.set_defaults(defaults={})
+
+
+def _of_property(name: str) -> Callable[[str], Any]:
+    """Return a type for argparse: a number as the property of the element takes it."""
+    declared: Any = CUSTOM.fields[name]
+    return number_of(declared.schema)
 
 
 def _add(command: Any, action: Any, end: str) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from empycustom.errors import PathError, PropertyError
+from empycustom.model.schema import Float, Integer, Number
 from empycustom.session.console import show
 from empycustom.text import as_native, as_path, as_text, for_people, meant, not_for_lines, shell_word, unquoted
 
@@ -318,14 +319,22 @@ class OfLibraries(OfLibrary):
             namespace.defaults = {**namespace.defaults, self.property: value}
 
 
-def at_least(minimum: float, kind: Callable[[str], Any] = int, *, maximum: int = 2**31 - 1) -> Callable[[str], Any]:
+def at_least(minimum: float, kind: type[int] | type[float] = int, *, maximum: int = 2**31 - 1) -> Callable[[str], Any]:
     """Return a type for argparse: a number that is not below ``minimum``, and not above ``maximum``."""
+    return number_of(Integer(minimum, maximum) if kind is int else Float(minimum, maximum))
+
+
+def number_of(declared: Number) -> Callable[[str], Any]:
+    """Return a type for argparse: a number as it is declared, with limits. Errors name them as those of elements do."""
+    kind, low, high = int if isinstance(declared, Integer) else float, declared.minimum, declared.maximum
+    assert low is not None
+    assert high is not None
 
     def number(text: str) -> Any:
-        value = kind(text)
-        if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(f"{text} is not a number from {minimum} to {maximum}")
-        return value
+        with suppress(ValueError):
+            value = kind(text)
+            if low <= value <= high:
+                return value
+        raise argparse.ArgumentTypeError(f"{text} is not {declared.expected}")
 
-    number.__name__ = "number"
     return number
