@@ -45,8 +45,8 @@ def test_the_pixel_format_has_one_name_in_all_commands(line):
     assert parse("batch test --out o --pixel-format BGR").pixel_format == "BGR"
 
 
-def test_the_format_is_rgba_by_default():
-    assert parse("run test --lib a.py").format == "RGBA"
+def test_the_format_is_that_of_the_library_where_none_is_given():
+    assert parse("run test --lib a.py").format is None, "what becomes of that: test_colours_of_foreign.py"
     assert parse("run test --lib a.py --format BGR").format == "BGR"
     assert parse("run a.json").format is None
 
