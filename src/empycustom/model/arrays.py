@@ -325,7 +325,7 @@ def misfits(found: Mapping[str, Any], path: str) -> Iterator[Problem]:
 
 
 COVERS_NOTHING: Final = Important(
-    "the mask of an object covers nothing: it is a polygon that lies outside of the object's rect_params; give its points in "
+    "the mask of an object covers nothing: it is a polygon, of which no part is in the object's rect_params; give its points in "
     "pixels of the frame"
 )
 
