@@ -29,10 +29,10 @@ def doing(deed, where="process_ip(b, m, o)"):
 def said(play, library):
     """Play a library, and return all messages on the bus."""
 
-    def run(source, properties="workers=1"):
+    def run(library_text, properties="workers=1", source=f"videotestsrc num-buffers=2 ! {VIDEO}"):
         in_place = "" if "in-place" in properties else "in-place=true"
-        lib = f"custom-lib={library(source)}"
-        played = play(f"videotestsrc num-buffers=2 ! {VIDEO} ! empycustom {lib} {in_place} {properties} ! fakesink")
+        lib = f"custom-lib={library(library_text)}"
+        played = play(f"{source} ! empycustom {lib} {in_place} {properties} ! fakesink")
         return [text for text, _ in [*played.errors, *played.warnings]]
 
     return run
@@ -113,6 +113,8 @@ def refused(said):
     messages = [said(GOOD, properties)[0] for properties in ("call-timeout=500", "pace=skip")]
     messages.append(said(BOTH, "in-place=false workers=1 pace=latest")[0])
     messages.append(said(f"{GOOD}\n\ndef reloaded(old):\n    pass\n", "workers=1 reload=true")[0])
+    empty = "fakesrc sizetype=empty num-buffers=1 ! video/x-raw,format=RGBA,width=4,height=4,framerate=30/1"
+    messages.append(said(GOOD, source=empty)[0])
     for check, wrong in ((check_library, len), (check_format, Other), (check_frame, Other)):
         with pytest.raises(PropertyError) as caught:
             check(wrong)

@@ -150,6 +150,8 @@ class SharedPool:
 
     def acquire(self, size: int) -> int:
         """Return the address of a buffer of ``size`` bytes, with one reference, which is the caller's."""
+        if not size:
+            raise NativeError("frames without any bytes cannot go to workers; set workers=0")
         if size != self._size:
             self._open(size)
         buffer = ffi.new("address *")
