@@ -261,7 +261,7 @@ def test_a_wait_for_any_frame_ends_with_an_answer_a_poke_and_an_interruption(lib
     with started(path) as pool:
         job = frames.job()
         assert pool.submit(job, queue=True)
-        while not pool.is_heard(job):
+        while not pool.has_answer(job):
             pool.wait(frames.wake)
         threading.Timer(0.05, pool.poke).start()
         pool.wait(frames.wake)
@@ -294,7 +294,7 @@ def test_a_thread_that_waits_misses_no_frame_that_another_one_submits(library, f
             while not pool.submit(job, queue=True):
                 pass
             under_way.append(job)
-            if pool.is_heard(job):
+            if pool.has_answer(job):
                 pool.poke()
         other.join(60)
         assert not other.is_alive()

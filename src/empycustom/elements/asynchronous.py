@@ -55,14 +55,14 @@ class Asynchronous(Generic[_Job]):
         raise NotImplementedError
 
     def wait(self) -> None:
-        """Wait, in the task, until something is heard of a job, or :meth:`poke` is called. Raises Woken."""
+        """Wait, in the task, until there is something new of a job, or :meth:`poke` is called. Raises Woken."""
         raise NotImplementedError
 
     def poke(self) -> None:
         """Let the task look at the queue."""
         raise NotImplementedError
 
-    def is_heard(self, job: _Job) -> bool:
+    def has_answer(self, job: _Job) -> bool:
         """Return whether what :meth:`wait` waits for has happened to a job."""
         raise NotImplementedError
 
@@ -145,7 +145,7 @@ class Asynchronous(Generic[_Job]):
         self._entered += 1
         self._queue.append(item)
         # A job needs no wake-up here: when its worker says something, the task takes both.
-        if isinstance(item, int) or self.is_heard(item):
+        if isinstance(item, int) or self.has_answer(item):
             self.poke()
 
     def drop(self, buffer: int) -> None:

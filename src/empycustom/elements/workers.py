@@ -210,9 +210,9 @@ class Workers(Asynchronous[Job]):
         """Let the task look at the queue."""
         self._pool.poke()
 
-    def is_heard(self, job: Job) -> bool:
+    def has_answer(self, job: Job) -> bool:
         """Return whether the worker of a job has said something about it."""
-        return self._pool.is_heard(job)
+        return self._pool.has_answer(job)
 
     def finish(self, job: Job) -> tuple[int, int]:
         """Wait for the result of a frame, and apply it; return the buffer that goes downstream, or 0 and why it does not."""

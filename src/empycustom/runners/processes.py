@@ -31,7 +31,7 @@ from empycustom.runners.worker_errors import PAUSED, READY, STARTING
 
 Warn: TypeAlias = Callable[[LibraryError], None]
 _UNLIKE_ANY = b"\0"  # no source has it
-_CAPS_S = 0.01  # after so long it is looked whether another thread has heard the answer
+_CAPS_S = 0.01  # after so long it is looked whether another thread has read the answer
 _AGAIN_NS = 5 * 10**9  # several workers that hang at the same place are one thing to report
 _ROOM = 2  # frames of a worker: one that it works on, and one that waits
 
@@ -126,7 +126,7 @@ class ProcessPool:
 
     def _raise_errors(self) -> None:
         for worker in self._workers:
-            worker.hear()
+            worker.read_messages()
             if worker.facts:
                 worker.facts.check_options(self.options)
             if worker.error:
@@ -179,7 +179,7 @@ class ProcessPool:
     def _pump_all(self) -> None:
         for worker in self._workers:
             worker.pump()
-        self.poke()  # who waits for what was just heard
+        self.poke()  # who waits for what was just read
 
     def _share(self, job: Job, ticket: Ticket) -> None:
         """Put the frame of a job into shared memory, if it is not there."""
@@ -200,7 +200,7 @@ class ProcessPool:
         others = [shared.shared_in(ticket.target)] if wanted else []
         ticket.places = (found, *filter(None, others))
         counts = [len(handles) for handles in frame.handles]
-        ticket.given = frame.in_meta, counts, layout and tuple(layout), shared.times_of(ticket.image), wanted
+        ticket.content = frame.in_meta, counts, layout and tuple(layout), shared.times_of(ticket.image), wanted
 
     def collect(self, job: Job, wake_fd: int) -> Result | None:
         """Wait for a frame, and return what the library made of it. Raises LibraryError, WorkerError, Woken."""
@@ -239,7 +239,7 @@ class ProcessPool:
         """End a wait. From any thread."""
         self._poke.set()
 
-    def is_heard(self, job: Job) -> bool:
+    def has_answer(self, job: Job) -> bool:
         """Return whether there is an answer already."""
         return job.ticket.answer is not None
 
@@ -247,7 +247,7 @@ class ProcessPool:
         """Call the library's ``output_caps`` in a worker, while no frame is under way. Raises LibraryError, Woken."""
         self._number += 1
         ticket = Ticket(self._number, (self.options, self.events))
-        ticket.kind, ticket.given = "caps", caps.to_string()
+        ticket.kind, ticket.content = "caps", caps.to_string()
         with self._lock:
             min(self._workers, key=_busyness).give(ticket)
         try:
@@ -283,8 +283,8 @@ class ProcessPool:
             job.ticket.worker.forget(job.ticket, self._number + 1)
 
     def _pump_for(self, ticket: Ticket) -> list[Process]:
-        """Hear from the worker of a ticket, and from those that have something to be sent; return their processes."""
-        wanted = [worker for worker in self._workers if worker is ticket.worker or worker.held]
+        """Read the messages of the worker of a ticket, and from those that have something to be sent; return their processes."""
+        wanted = [worker for worker in self._workers if worker is ticket.worker or worker.queued]
         for worker in wanted:
             worker.pump()
         if self._share_out(wanted):
@@ -293,7 +293,7 @@ class ProcessPool:
 
     def _share_out(self, workers: list[Supervisor]) -> bool:
         """Let frames that wait for a new process of a worker go to one that is ready; return whether they do."""
-        waiting = [ticket for worker in workers if worker.state != READY for ticket in worker.held]
+        waiting = [ticket for worker in workers if worker.state != READY for ticket in worker.queued]
         ready = [worker for worker in self._workers if worker.state == READY] if waiting else []
         for ticket in waiting if ready else ():
             min(ready, key=_busyness).adopt(ticket)

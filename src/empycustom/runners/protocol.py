@@ -116,7 +116,7 @@ class Pool(Protocol):
     def poke(self) -> None:
         """End a wait. From any thread."""
 
-    def is_heard(self, job: Job) -> bool:
+    def has_answer(self, job: Job) -> bool:
         """Return whether there is an answer already, so that :meth:`wait` may have ended because of it."""
 
     def is_done(self, job: Job) -> bool:

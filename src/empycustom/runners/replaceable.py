@@ -16,12 +16,12 @@ _SETTINGS = ("options", "events", "call_timeout_ms", "target")  # a new pool get
 
 
 class Generation:
-    """One pool of several that replace each other. ``given`` and ``settled`` are the numbers of its frames so far.
+    """One pool of several that replace each other. ``submitted`` and ``completed`` are the numbers of its frames so far.
 
     ``is_watched``: somebody waits for its workers.
     """
 
-    given = settled = 0
+    submitted = completed = 0
     is_watched = False
 
     def __init__(self, pool: Pool) -> None:
@@ -32,7 +32,7 @@ class ReplaceablePool:
     """A :class:`~empycustom.runners.protocol.Pool` that another one may replace between two frames.
 
     What is under way comes from the pool that has it, so that the order remains. ``open_pool`` makes a pool, which is not started
-    yet; it is told whether that is for a new version.
+    yet; its argument is whether that is for a new version.
     """
 
     def __init__(self, open_pool: Callable[[bool], Pool]) -> None:
@@ -83,7 +83,7 @@ class ReplaceablePool:
         if not generation.pool.submit(job, queue=queue):
             return False
         job.generation = generation
-        generation.given += 1
+        generation.submitted += 1
         return True
 
     def collect(self, job: Job, wake_fd: int) -> Any:
@@ -94,9 +94,9 @@ class ReplaceablePool:
         except Woken:
             raise
         except BaseException:
-            generation.settled += 1
+            generation.completed += 1
             raise
-        generation.settled += 1
+        generation.completed += 1
         return result
 
     def wait(self, wake_fd: int) -> None:
@@ -109,10 +109,10 @@ class ReplaceablePool:
         finally:
             generation.is_watched = False
 
-    def is_heard(self, job: Job) -> bool:
+    def has_answer(self, job: Job) -> bool:
         """Return whether there is an answer already, or the answer comes from a pool that nobody may be waiting for."""
         generation: Generation = job.generation
-        return generation is not self.generation or generation.pool.is_heard(job)
+        return generation is not self.generation or generation.pool.has_answer(job)
 
     def is_done(self, job: Job) -> bool:
         """Return whether ``collect`` would return, or raise, at once."""
@@ -122,7 +122,7 @@ class ReplaceablePool:
     def forget(self, job: Job) -> None:
         """Take back a frame that was submitted, and is not wanted any more."""
         job.generation.pool.forget(job)
-        job.generation.settled += 1
+        job.generation.completed += 1
 
 
 class PoolVersions(VersionsOf[Generation]):
@@ -184,7 +184,7 @@ class PoolVersions(VersionsOf[Generation]):
 
     def is_idle(self, version: Generation) -> bool:
         """Return whether all its frames have come back, and nobody waits for more."""
-        return version.given == version.settled and not version.is_watched
+        return version.submitted == version.completed and not version.is_watched
 
     def output_caps(self, version: Generation, caps: Any, _options: dict[str, Any]) -> Any:
         """Call the ``output_caps`` of a version in a worker. Raises LibraryError."""

@@ -1,4 +1,4 @@
-"""What a worker does for its pool: it loads one library, and calls it for each frame in shared memory that it is told of."""
+"""What a worker does for its pool: it loads one library, and calls it for each frame in shared memory."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Worker:
         self._runner.start(setup["options"], setup["events"])
         _NUMBER.pack_into(self._board, READY_AT, 1)
         self._answer("ready", library.all_sources())
-        self._sources, self._told_sources = sources, len(sources)
+        self._sources, self._sources_sent = sources, len(sources)
 
     def serve(self) -> None:
         """Do what the pool wants, until it is to stop. Raises EOFError where there is no pool any more."""
@@ -110,13 +110,13 @@ class Worker:
             os.eventfd_read(self._bell)
             message, files = receive(self._control)
             began = monotonic_ns()
-            kind, number, told, *rest = at_worker(message)
+            kind, number, settings, *rest = at_worker(message)
             if kind == "stop":
                 self._answer("stopping")
                 self._answer("stopped", self._stopped())
                 return
-            if told:
-                self._runner.options, self._runner.events = told
+            if settings:
+                self._runner.options, self._runner.events = settings
             if kind == "caps":
                 self._answer("answer", number, 0, 0, False, None, self._output_caps(number, *rest))
             else:
@@ -161,7 +161,7 @@ class Worker:
             _CALL.pack_into(self._board, CALL_AT, 0, 0)
         return "result", returned
 
-    def _frame(self, began: int, number: int, files: list[int], new: Any, gone: Any, places: Any, given: Any) -> None:
+    def _frame(self, began: int, number: int, files: list[int], new: Any, gone: Any, places: Any, content: Any) -> None:
         """Run the library for a frame, and send what it made of it."""
         for each in gone:
             self._images.pop(each, None)
@@ -175,7 +175,7 @@ class Worker:
         buffer = found.open(self._exporter, offset, size)
         target = self._images[others[0][0]].open(self._exporter, *others[0][1:]) if others else None
         references = getrefcount(buffer)
-        answer, times = self._called(number, found, target, *given)
+        answer, times = self._called(number, found, target, *content)
         changes = found.view.was_written(), times
         kept = getrefcount(buffer) > references or found.view.is_kept()
         if kept:  # the memory is the library's from now on
@@ -184,8 +184,8 @@ class Worker:
         self._answer("answer", number, took, monotonic_ns() - began - took, kept, changes, answer)
         if not kept:
             found.tidy()  # for the next frame, while nobody waits
-        if len(self._sources) > self._told_sources:  # a function has imported a module that lies beside the library
-            self._told_sources = len(self._sources)
+        if len(self._sources) > self._sources_sent:  # a function has imported a module that lies beside the library
+            self._sources_sent = len(self._sources)
             self._answer("sources", self._sources)
 
     def _called(

@@ -32,8 +32,8 @@ class Ticket:
     """What a pool has of a job: its number, and the buffer in shared memory (``image``) that a process gets to see.
 
     ``original`` is the buffer that it was copied from, 0: it was not; ``target`` is one for what ``process`` makes, 0: there is
-    none. ``places`` are where in which shared memory these lie. ``told`` are options and events, ``given`` what is about the
-    frame; ``kind`` is "frame", or "caps": there is no frame. ``answer`` is what the process sent, or an exception.
+    none. ``places`` are where in which shared memory these lie. ``settings`` are options and events, ``content`` is what is sent
+    about the frame. ``kind`` is "frame", or "caps": there is no frame. ``answer`` is what the process sent, or an exception.
     """
 
     kind = "frame"
@@ -41,11 +41,11 @@ class Ticket:
     is_wanted = True
     image = original = target = 0
     places: tuple[tuple[SharedMemory, int, int], ...] = ()
-    given: Any = None
+    content: Any = None
     worker: Supervisor
 
-    def __init__(self, number: int, told: tuple[Any, Any]) -> None:
-        self.number, self.told = number, told
+    def __init__(self, number: int, settings: tuple[Any, Any]) -> None:
+        self.number, self.settings = number, settings
 
     def drop(self) -> None:
         """Let go of the buffers."""
@@ -61,7 +61,7 @@ class Supervisor(WorkerErrors):
     longer than ``hang_s``.
 
     ``facts`` are what a process says when it has loaded the library, ``sources`` the files that it ran. ``load`` is the number of
-    tickets that it was given, and that are wanted, and not collected. ``error`` is why the last process ended.
+    tickets that it got, and that are wanted, and not collected. ``error`` is why the last process ended.
     """
 
     hang_s = 10.0
@@ -76,22 +76,22 @@ class Supervisor(WorkerErrors):
         self.load = self.restarts = 0
         self.error = None
         self._starting = ""  # "start", when a process has loaded the library and calls that
-        self.held: deque[Ticket] = deque()
+        self.queued: deque[Ticket] = deque()
         self._sent: deque[Ticket] = deque()
-        self._owed: Exception | None = None  # to the next ticket: the process died when it had none
+        self._pending_error: Exception | None = None  # to the next ticket: the process died when it had none
         self._deaths, self._ready_at, self._start_at, self._limit = 0, 0.0, 0.0, 0.0
         self._spawned_at, self._is_hang_reported = 0.0, False
         self._timeout_ms = 0
         self._known: set[int] = set()  # shared memories that the process has
-        self._told: tuple[Any, Any] = ({}, None)
+        self._settings_sent: tuple[Any, Any] = ({}, None)
 
     @property
     def is_idle(self) -> bool:
         """True while the process has nothing to do, whether or not its last answers are collected."""
-        return self.state == READY and not (self._sent or self.held)
+        return self.state == READY and not (self._sent or self.queued)
 
     def doing(self) -> str:
-        """Return what the process does at this moment, which may not have been heard yet."""
+        """Return what the process does at this moment, which may be newer than its messages."""
         process = self.process
         if process is None or self.state not in (STARTING, READY):
             return self.state
@@ -104,7 +104,7 @@ class Supervisor(WorkerErrors):
     def spawn(self) -> None:
         """Start a process."""
         about = self._introduction()
-        self._told = about["options"], about["events"]
+        self._settings_sent = about["options"], about["events"]
         self._known.clear()
         self.error, self._starting = None, ""
         self._spawned_at, self._is_hang_reported = monotonic(), False
@@ -124,13 +124,13 @@ class Supervisor(WorkerErrors):
         self.load += 1
         if ticket.answer is not None:  # it has failed already
             return
-        if self._owed:
-            ticket.answer, self._owed = self._owed, None
+        if self._pending_error:
+            ticket.answer, self._pending_error = self._pending_error, None
         elif self.state == PAUSED:
             ticket.answer = self._pause_error()
         else:
-            self.held.append(ticket)
-            self._send_held()
+            self.queued.append(ticket)
+            self._send_queued()
 
     def forget(self, ticket: Ticket, following: int) -> None:
         """Give up a ticket; ``following`` is the number of a next one."""
@@ -141,36 +141,36 @@ class Supervisor(WorkerErrors):
             if self.process:
                 self.process.want_from(min(wanted, default=following))
             return
-        if ticket in self.held:
-            self.held.remove(ticket)
+        if ticket in self.queued:
+            self.queued.remove(ticket)
         ticket.drop()
 
     def pump(self) -> None:
-        """Hear what the process says, start another one if it has ended, and send what it has room for."""
-        self.hear()
+        """Read its messages, start another process if it has ended, and send what it has room for."""
+        self.read_messages()
         if self.state == PAUSED and monotonic() >= self._start_at:
             self.restarts += 1
             self.spawn()
         if self.state == STARTING:
             self._until_hang(monotonic() - self._spawned_at)
-        self._send_held()
+        self._send_queued()
 
     def adopt(self, ticket: Ticket) -> None:
         """Take a ticket that waits for another worker."""
-        ticket.worker.held.remove(ticket)
+        ticket.worker.queued.remove(ticket)
         ticket.worker.load -= 1
         self.give(ticket)
 
-    def hear(self) -> None:
-        """Hear what the process says, and whether it has ended."""
+    def read_messages(self) -> None:
+        """Read the messages of the process, and see whether it has ended."""
         process = self.process
         if process is not None:
             while (message := process.message()) is not None:
-                self._heard(*message)
+                self._handle_message(*message)
                 if self.state == READY and not self._sent and not process.has_ended:
                     break  # it has answered all
             if process.has_ended:
-                self._bury(process)
+                self._handle_exit(process)
 
     def patience(self, call_timeout_ms: int) -> float | None:
         """Return after how many seconds to look again, though nothing may have come, None: only then.
@@ -194,13 +194,13 @@ class Supervisor(WorkerErrors):
     def _start_patience(self, limit: float) -> float | None:
         took = monotonic() - self._spawned_at
         left = self._until_hang(took)
-        if not (limit and self.held):
+        if not (limit and self.queued):
             return left
         limit = max(limit, _START_S)
         if took < limit:
             return min(limit - took, left or limit)
-        while self.held:
-            self.held.popleft().answer = self._unready_error(took)
+        while self.queued:
+            self.queued.popleft().answer = self._unready_error(took)
         return 0.0
 
     def _until_hang(self, took: float) -> float | None:
@@ -212,30 +212,34 @@ class Supervisor(WorkerErrors):
             self._warn(self._hang_warning(took))
         return max(self.hang_s - took, 0.0)
 
-    def _send_held(self) -> None:
-        while self.held and self.state == READY and len(self._sent) < _IN_FLIGHT and self._send(self.held[0]):
-            self._sent.append(self.held.popleft())
+    def _send_queued(self) -> None:
+        while self.queued and self.state == READY and len(self._sent) < _IN_FLIGHT and self._send(self.queued[0]):
+            self._sent.append(self.queued.popleft())
 
     def _send(self, ticket: Ticket) -> bool:
         assert self.process, "it is ready"
-        told = None if ticket.told[0] is self._told[0] and ticket.told[1] is self._told[1] else ticket.told
+        settings = (
+            None
+            if ticket.settings[0] is self._settings_sent[0] and ticket.settings[1] is self._settings_sent[1]
+            else ticket.settings
+        )
         new = [memory for memory, _, _ in ticket.places if memory.number not in self._known]
         gone = [*(self._known - shared.living)] if new else []
         lengths = [(memory.number, memory.length) for memory in new] if new else []
         places = [(memory.number, offset, size) for memory, offset, size in ticket.places]
         rest = (lengths, gone, places) if places else ()
-        message = to_worker(ticket.kind, ticket.number, told, *rest, ticket.given)
+        message = to_worker(ticket.kind, ticket.number, settings, *rest, ticket.content)
         if not self.process.send(message, [memory.file for memory in new]):
             return False
-        self._told = ticket.told
+        self._settings_sent = ticket.settings
         if new:
             self._known.difference_update(gone)
             self._known.update(memory.number for memory in new)
         return True
 
-    # What the process says, in `messages.py`.
+    # Messages of the process, see `messages.py`.
 
-    def _heard(self, kind: str, *rest: Any) -> None:
+    def _handle_message(self, kind: str, *rest: Any) -> None:
         if kind == "answer":
             ticket = self._sent.popleft()
             assert ticket.number == rest[0], "answers come in the order of frames"
@@ -272,21 +276,21 @@ class Supervisor(WorkerErrors):
 
     # The end of a process.
 
-    def _bury(self, process: Process) -> None:
+    def _handle_exit(self, process: Process) -> None:
         was_ready, code = self.state == READY, process.wait()
         self.error = self.error or self._death(process, code)
         process.close()
         self.process = None
         unanswered = [ticket for ticket in self._sent if ticket.is_wanted]
-        if not (self._sent or self.held) or (self._sent and not self._sent[0].is_wanted):
-            self._owed = self.error  # to the next one
+        if not (self._sent or self.queued) or (self._sent and not self._sent[0].is_wanted):
+            self._pending_error = self.error  # to the next one
         for ticket in self._sent:
             if not ticket.is_wanted:
                 ticket.drop()
         self._sent.clear()
-        self.held.extendleft(reversed(unanswered))
-        if self.held and not self._owed:
-            self.held.popleft().answer = self.error
+        self.queued.extendleft(reversed(unanswered))
+        if self.queued and not self._pending_error:
+            self.queued.popleft().answer = self.error
         if was_ready and monotonic() - self._ready_at > _HEALTHY_S:
             self._deaths = 0
         self._pause()
@@ -297,8 +301,8 @@ class Supervisor(WorkerErrors):
         pause = _PAUSES_S[min(self._deaths, len(_PAUSES_S) - 1)]
         self._start_at = monotonic() + pause
         self._deaths += 1
-        while pause and self.held:
-            self.held.popleft().answer = self._pause_error()
+        while pause and self.queued:
+            self.queued.popleft().answer = self._pause_error()
 
     # The end of all.
 
@@ -307,11 +311,11 @@ class Supervisor(WorkerErrors):
 
         One that has ended while it had nothing to do, and whose ``stop`` nobody calls, is an ``error``.
         """
-        self.hear()
-        self.error, self._owed = self._owed, None
-        for ticket in self.held:
+        self.read_messages()
+        self.error, self._pending_error = self._pending_error, None
+        for ticket in self.queued:
             ticket.drop()
-        self.held.clear()
+        self.queued.clear()
         process = self.process
         if process is None:
             return
@@ -328,11 +332,11 @@ class Supervisor(WorkerErrors):
         return max(0.0, self._limit - monotonic())
 
     def look_at_end(self) -> None:
-        """Hear what the process says at the end, and end it when its time is over."""
+        """Read the messages of the process at the end, and end it when its time is over."""
         process = self.process
         assert process, "it has not ended"
         while (message := process.message()) is not None:
-            self._heard(*message)
+            self._handle_message(*message)
         if process.has_ended or not self.rest():
             if self.state == STOPPING and not process.has_ended:
                 self.error = self._late_error(process)

@@ -34,7 +34,7 @@ else:
 
 def main(control: socket.socket) -> None:
     """Load the library, and work until the pool has had enough of it."""
-    with suppress(EOFError):  # the parent has ended, or does not want to hear more
+    with suppress(EOFError):  # the parent has ended, or wants no more messages
         (setup,) = at_worker(receive(control)[0])
         end_with_parent(setup["lifeline"])
         for file in (control.fileno(), setup["lifeline"], setup["notes"], setup["bell"], setup["log"]):

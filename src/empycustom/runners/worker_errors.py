@@ -82,7 +82,7 @@ class WorkerErrors:
     def _frame(self) -> str:
         """Name the frame that the process works on; "": none."""
         ticket = self._sent[0] if self._sent else None
-        return name_frames(ticket.given[0]["frame"]) if ticket and ticket.kind == "frame" else ""
+        return name_frames(ticket.content[0]["frame"]) if ticket and ticket.kind == "frame" else ""
 
     def _callback(self) -> str:
         """Return the name of the callback that the process is in, or was; "" while it loads the library."""
