@@ -52,14 +52,17 @@ class Opening(Generic[_V]):
         return self._opened.pop()
 
     def place(self, path: str) -> tuple[int | None, str]:
-        """Return the line of the library at ``path`` where it is now, and the lines from there on."""
+        """Return the line of the library at ``path`` where it is now, and the functions from there on.
+
+        Their text is left out: the file may have another one by now.
+        """
         frame = sys._current_frames().get(self._thread.ident or 0)
-        stack = traceback.extract_stack(frame) if frame else []
-        its = [at for at, each in enumerate(stack) if each.filename == path]
+        stack = [(each.f_code, line) for each, line in traceback.walk_stack(frame)] if frame else []
+        its = [at for at, (code, _) in enumerate(stack) if code.co_filename == path]
         if not its:
             return None, ""
-        lines = "".join(traceback.format_list(stack[its[0] :])).rstrip()
-        return stack[its[-1]].lineno, f"The new version is here (most recent call last):\n{lines}"
+        lines = [f'  File "{code.co_filename}", line {line} in {code.co_name}' for code, line in stack[: its[-1] + 1]]
+        return stack[its[0]][1], "\n".join(["The new version is here (most recent call first):", *lines])
 
     def _run(self) -> None:
         version, failure = None, None

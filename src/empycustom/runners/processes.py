@@ -283,7 +283,7 @@ class ProcessPool:
             job.ticket.worker.forget(job.ticket, self._number + 1)
 
     def _pump_for(self, ticket: Ticket) -> list[Process]:
-        """Read the messages of the worker of a ticket, and from those that have something to be sent; return their processes."""
+        """Read the messages of the worker of a ticket, and of those that have something to be sent; return their processes."""
         wanted = [worker for worker in self._workers if worker is ticket.worker or worker.queued]
         for worker in wanted:
             worker.pump()
