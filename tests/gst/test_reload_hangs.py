@@ -16,13 +16,14 @@ PLACES = {"start": "def start(options):\n    hang()\n", "top": "hang()\n"}
 
 @pytest.fixture
 def hanging(tmp_path):
+    before = sorted(our_threads()), children()
+
     def text(place):
         return HANG.format(begun=str(tmp_path / "begun"), gate=str(tmp_path / "gate")) + PLACES[place] + GOOD.format(value=1)
 
     yield text
     (tmp_path / "gate").touch()
-    wait_until(lambda: not our_threads())
-    assert not children()
+    wait_until(lambda: (sorted(our_threads()), children()) == before)
 
 
 @pytest.mark.parametrize("place", PLACES)
