@@ -229,7 +229,9 @@ class PathError(EmPyCustomError, ValueError):
 
 
 class FrameError(EmPyCustomError, ValueError):
-    """Pixels are not available in the requested way."""
+    """Pixels are not available in the requested way. ``advice``, in the message, is what to do about it where that is known."""
+
+    advice: str = ""
 
 
 class FrameClosedError(FrameError):

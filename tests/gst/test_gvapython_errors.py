@@ -24,6 +24,11 @@ ERRORS = {
         "",
         " has no process_frame, which function=process_frame needs; the class Counter has it: set class=Counter",
     ),
+    "another method of a class": (
+        GOOD.replace("process_frame", "look"),
+        "",
+        " has no process_frame, which function=process_frame needs; class=Counter function=look may be meant",
+    ),
     "no function at all": (
         "x = 1\n",
         "",
@@ -133,6 +138,9 @@ WARNINGS = {
         "kwarg is set, but not used: it is for the arguments of a class; set class as well",
     ),
     "arg without class": (FUNCTION, "arg=1", "arg is set, but not used: it is for the arguments of a class; set class as well"),
+    "options": (FUNCTION, "options={}", "options is set, but not used: functions for gvapython get a frame and nothing else"),
+    "in-place": (FUNCTION, "in-place=false", "in-place=false is set, but not used: functions for gvapython get a frame"),
+    "interface": (FUNCTION, "interface=2", "interface is set, but not used: functions for gvapython get a frame"),
     "finalize-function": (FUNCTION, "finalize-function=end", "finalize-function is set, but not used: it is for hailopython"),
     "class for a library of ours": (
         "def process_ip(b, m, o):\n    pass\n",

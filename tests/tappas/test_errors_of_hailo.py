@@ -22,6 +22,7 @@ MODULES = [
     ("", "def run(f):\n    pass\n"),
     ("", "from gi.repository import Gst\ndef run(f):\n    return Gst.FlowReturn.ERROR\n"),
     ("", "from gi.repository import Gst\ndef run(f):\n    return Gst.FlowReturn.EOS\n"),
+    ("", "from gi.repository import Gst\ndef run(f):\n    return Gst.FlowReturn.CUSTOM_SUCCESS_1\n"),
     ("workers=1", "def run(f):\n    f.roi\n"),
     ("class=A", "def run(f):\n    return 0\n"),
 ]

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+import empycustom
 from empycustom import testing
+from empycustom.errors import CallbackError, CallbackOutputError, LibraryImportError
 
 SOURCE = "videotestsrc num-buffers={count} ! video/x-raw,format={format},width={width},height={height},framerate=30/1"
 HEAD = "import hailo\nfrom gsthailo import VideoFrame\nfrom gi.repository import Gst\n\n\n"  # as in Hailo's pages
@@ -200,7 +202,15 @@ def test_a_return_value_that_is_an_error(run, name):
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [("None", "None"), ("'ok'", "str"), ("True", "bool"), ("1.0", "float"), ("[]", "list"), ("101", "int")]
+    ("value", "shown"),
+    [
+        ("None", "None"),
+        ("'ok'", "str"),
+        ("True", "bool"),
+        ("1.0", "float"),
+        ("[]", "list"),
+        ("7", "int"),
+    ],
 )
 def test_a_return_value_without_a_meaning_is_an_error(run, value, shown):
     done = run(returning(value))
@@ -279,8 +289,8 @@ def test_without_hailos_module_frames_have_no_roi(run, gst_launch):
     assert done.code == 1
     version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
     assert (
-        "module.py:6: run raised FrameError: video_frame.roi cannot be read: the Python module hailo is missing; install that of "
-        f"Hailo's TAPPAS for {version}; objects of other elements are in in_meta, which libraries with process_ip get"
+        "module.py:6: run raised FrameError: video_frame.roi cannot be read: the Python module hailo is missing at frame 0 "
+        f"(0:00:00.000); install that of Hailo's TAPPAS for {version}; objects of other elements are in in_meta, which libraries with process_ip get"
     ) in done.text
 
 
@@ -322,3 +332,49 @@ def test_an_installed_gsthailo_is_not_used(run, tmp_path, module_folder):
     (tmp_path / "theirs" / "gsthailo" / "__init__.py").write_text("class VideoFrame:\n    pass\n")
     done = run(PIXELS, PYTHONPATH=f"{tmp_path / 'theirs'}:{module_folder}", count=1)
     assert "shape 64 48 RGB 48 64 3" in done.out, done.text
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("ERROR", "ends the stream with an error"),
+        ("FLUSHING", "ends the stream with an error"),
+        ("NOT_LINKED", "ends the stream with an error"),
+        ("CUSTOM_ERROR_1", "ends the stream with an error"),
+        ("CUSTOM_SUCCESS_1", "has no meaning here"),
+        ("CUSTOM_SUCCESS_2", "has no meaning here"),
+    ],
+)
+def test_other_values_are_named_with_the_frame(library, name, meaning):
+    file = library(returning(f"Gst.FlowReturn.{name}"))
+    with pytest.raises(CallbackOutputError) as caught:
+        list(empycustom.process("test", file))
+    said = (
+        f"{file}:2: run returned Gst.FlowReturn.{name} at frame 0 (0:00:00.000), which {meaning}; return Gst.FlowReturn.OK, or "
+    )
+    assert str(caught.value) == f"{said}CUSTOM_SUCCESS to drop the frame"
+
+
+def test_the_frame_stands_before_what_to_do_about_a_missing_roi(library):
+    file = library("def run(video_frame):\n    video_frame.roi\n")
+    with pytest.raises(CallbackError) as caught:
+        list(empycustom.process("test", file, call={"dialect": "hailopython"}, workers=1))
+    assert str(caught.value) == (
+        f"{file}:2: run raised FrameError: video_frame.roi is in the process of the pipeline, and this is another one at frame 0 "
+        "(0:00:00.000); set workers=0, or write the library with process_ip, which gets the objects in in_meta and returns new ones"
+    )
+
+
+def test_a_missing_hailo_is_explained(library):
+    file = library("import hailo\ndef run(video_frame):\n    return 0\n")
+    with pytest.raises(LibraryImportError) as caught:
+        list(empycustom.process("test", file))
+    assert "It is part of Hailo's TAPPAS, not of PyPI. A library can do without it: its objects are in in_meta" in str(
+        caught.value
+    )
+
+
+def test_what_has_no_meaning_for_its_functions_is_a_warning(run):
+    done = run(returning("Gst.FlowReturn.OK"), """options='{"a": 1}' in-place=false interface=2""")
+    for name in ("options", "in-place=false", "interface"):
+        assert f"{name} is set, but not used: functions for hailopython get a frame and nothing else" in done.text

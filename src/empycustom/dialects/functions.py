@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
 from empycustom.errors import CallbackMissingError, CallbackSignatureError
@@ -47,7 +49,21 @@ def _instead(target: Any, name: str, setting: str) -> str:
     if setting == "function" and (having := [each for each in classes if hasattr(own[each], name)]):
         return f"the class {having[0]} has it: set class={having[0]}"
     known = classes if setting == "class" else [each for each in own if each not in classes and not each.startswith("_")]
+    methods = [f"class={each} function={method}" for each in classes for method in _for_frames(own[each])]
+    if setting == "function" and methods and not get_close_matches(name, known):
+        return f"{' or '.join(methods[:3])} may be meant"
     return suggestion(name, known) if known else f"define a {setting} of this name, or set {setting} to another one"
+
+
+def _for_frames(made: type) -> list[str]:
+    """Return the methods of a class that may be called with a frame alone."""
+    found = []
+    for name, value in vars(made).items():
+        if inspect.isfunction(value) and not name.startswith("_"):
+            with suppress(TypeError):
+                inspect.signature(value).bind("self", "frame")
+                found.append(name)
+    return found
 
 
 def line_of_class(made: type) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from empycustom.dialects.caps import caps_of
 from empycustom.dialects.functions import ByFunction, check, found_in, line_of_class
 from empycustom.errors import CallbackSignatureError, FrameError
-from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used
+from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used, without_meaning
 from empycustom.model.keys import BUFFER, FRAMES, RESULT_ATTRIBUTES
 from empycustom.model.returned import Dropped
 from empycustom.text import shown
@@ -48,7 +48,7 @@ class GvaPython(ByFunction):
             ("finalize-function",),
             path,
             "it is for hailopython; write what is to be done at the stop into __del__ of a class",
-        )
+        ) + without_meaning(settings, path, "gvapython", "; kwarg is for what a class needs")
         if class_name is None:
             function = found_in(target, path, name, "function")
             check(function, path, name, "frame")

@@ -10,7 +10,7 @@ from empycustom.dialects.functions import ByFunction, check, found_in
 from empycustom.dialects.gsthailo import VideoFrame
 from empycustom.errors import CallbackOutputError, EndOfStream
 from empycustom.gstreamer import Gst
-from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used
+from empycustom.library.dialects import HOOKS, Callback, Callbacks, Settings, Views, line_of, not_used, without_meaning
 from empycustom.library.explain import kind_of
 from empycustom.model.keys import BUFFER
 from empycustom.model.returned import Dropped, Refused
@@ -45,6 +45,7 @@ class HailoPython(ByFunction):
             stop = Callback(last, finalize, (), lambda _options: finalize())
         call = _call(function, name, path, in_worker=bool(settings.get("in_worker")))
         hints = not_used(settings, ("class", "arg", "kwarg"), path, "functions for hailopython get a frame and nothing else")
+        hints += without_meaning(settings, path, "hailopython")
         return Callbacks(Callback(name, function, ("video_frame",), call), stop=stop, hints=hints)
 
 
@@ -75,15 +76,18 @@ _MEANINGS: dict[int, Callable[[str], Any]] = {
         "", Gst.FlowReturn.CUSTOM_SUCCESS
     ),  # GST_BASE_TRANSFORM_FLOW_DROPPED
 }
-_FAILURES = {
-    int(getattr(Gst.FlowReturn, name)): name
-    for name in ("ERROR", "NOT_LINKED", "FLUSHING", "NOT_NEGOTIATED", "NOT_SUPPORTED", "CUSTOM_ERROR")
+# Other values by their numbers: those below 0 are failures, those above mean nothing to an element.
+_NAMED = {
+    int(value): f"Gst.FlowReturn.{name}" for name, value in vars(Gst.FlowReturn).items() if isinstance(value, Gst.FlowReturn)
 }
 
 
 def _refused(function: Any, name: str, path: str, returned: Any) -> Refused:
     """Return the error about a value that ends the stream, or has no meaning."""
-    failure = _FAILURES.get(returned) if isinstance(returned, int) else None
-    shown = f"Gst.FlowReturn.{failure}" if failure else "None" if returned is None else kind_of(returned)
-    advice = "" if failure else "; return Gst.FlowReturn.OK"
+    named = _NAMED.get(returned) if isinstance(returned, int) and not isinstance(returned, bool) else None
+    shown = named or ("None" if returned is None else kind_of(returned))
+    advice = "; return Gst.FlowReturn.OK"
+    if named:
+        end = ", which ends the stream with an error" if returned < 0 else ", which has no meaning here"
+        advice = f"{end}{advice}, or CUSTOM_SUCCESS to drop the frame"
     return Refused(CallbackOutputError.at(path, line_of(function), f"{name} returned {shown}", advice, callback=name))

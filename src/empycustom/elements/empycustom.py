@@ -136,6 +136,7 @@ class EmPyCustom(LibraryTransform):
         custom_lib = self._chosen()
         if "in-place" not in self.given:
             self.values["in-place"] = usual_in_place(custom_lib, default=self.defaults.get("in-place", False))
+        self.values["given"] = self.given
         if self.values["reload"]:
             check_reload(custom_lib)
         check_properties(self.values)

@@ -94,7 +94,10 @@ def about_state(library: Any, workers: Any) -> CallbackMissingError | None:
 
 def called(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a library is called as properties say it: the arguments of :meth:`Library.open`."""
-    return {"in_place": values["in-place"], "dialect": values.get("dialect", AUTO), "settings": settings_of(values)}
+    settings = {**settings_of(values), **{name: values[name] for name in ("options", "events") if values.get(name)}}
+    if "in-place" in values.get("given", ()) and not values["in-place"]:
+        settings["in-place"] = False
+    return {"in_place": values["in-place"], "dialect": values.get("dialect", AUTO), "settings": settings}
 
 
 def usual_in_place(library: Any, *, default: bool = False) -> bool:

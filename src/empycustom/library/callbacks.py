@@ -10,7 +10,7 @@ from threading import current_thread, getprofile, gettrace
 from types import ModuleType
 from typing import Any, TypeVar
 
-from empycustom.errors import CallbackError, CallbackTooSlowError, LibraryError, LibraryImportError, OptionError
+from empycustom.errors import CallbackError, CallbackTooSlowError, FrameError, LibraryError, LibraryImportError, OptionError
 from empycustom.library.compiled import compiled_of
 from empycustom.library.declared import Declaration, is_declared, refusal
 from empycustom.library.dialects import (
@@ -307,11 +307,14 @@ class Library(LibraryFacts):
         meant = key_meant(error) if type(error) is KeyError else ""
         advice = f": if that is a key of in_meta, {meant} may be meant" if meant else self._about_writing(found)
         advice = next((text for kind, text in _ADVICE.items() if is_kind(error, kind)), f"fix the library{advice}")
+        text = found.text
+        if is_kind(error, FrameError) and error.advice:  # type: ignore[attr-defined]
+            advice, text = error.advice, text.removesuffix(f"; {error.advice}")  # type: ignore[attr-defined]
         frame = ", and this frame is not passed on" if callback == self.name else None
         return ending_error(error, found, callback, frame=frame) or CallbackError.at(
             self.path,
             found.line,
-            f"{callback} raised {found.text}",
+            f"{callback} raised {text}",
             f"; {advice}",
             callback=callback,
             details=found.traceback,

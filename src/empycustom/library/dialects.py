@@ -145,6 +145,17 @@ class OwnDialect:
 OF_OTHERS = ("class", "function", "arg", "kwarg", "finalize-function")  # settings that libraries of our own dialect do not have
 
 
+def without_meaning(settings: Settings, path: str, name: str, instead: str = "") -> tuple[LibraryError, ...]:
+    """Return warnings about what is set of an element and has no meaning for a dialect whose functions get a frame alone."""
+    of_others = [each for each in ("options", "events") if each in settings]
+    of_others += ["interface"] if settings.get("interface", _INTERFACE) != _INTERFACE else []
+    of_others += [] if settings.get("in-place", True) else ["in-place=false"]
+    return not_used(dict.fromkeys(of_others), of_others, path, f"functions for {name} get a frame and nothing else{instead}")
+
+
+_INTERFACE = 3  # of compiled libraries, where none is set
+
+
 def not_used(settings: Settings, names: Iterable[str], path: str, why: str) -> tuple[LibraryError, ...]:
     """Return warnings about settings that a dialect does not use."""
     return tuple(LibraryError.at(path, None, f"{name} is set, but not used: {why}") for name in names if name in settings)

@@ -329,6 +329,14 @@ def _execute(spec: ModuleSpec) -> ModuleType:
     return module
 
 
+# What can be done without packages that are not Python's own to install, by their names.
+_WITHOUT = {
+    "pyds": ". A library can do without it: what pyds reads, process_ip(io_buffer, in_meta, options) gets as in_meta",
+    "hailo": ". It is part of Hailo's TAPPAS, not of PyPI. A library can do without it: its objects are in in_meta, which "
+    "process_ip(io_buffer, in_meta, options) gets",
+}
+
+
 def load_error(error: BaseException, library: str) -> LibraryError:
     """Return the exception for a library that ``error`` keeps from being loaded."""
     found = locate_error(error, library)
@@ -343,8 +351,7 @@ def load_error(error: BaseException, library: str) -> LibraryError:
             f". The module {without_package(error.name)!r} is missing, not the library: install it for {sys.prefix} (Python "
             f"{sys.version_info.major}.{sys.version_info.minor}), or correct the import"
         )
-        if error.name.partition(".")[0] == "pyds":
-            advice += ". A library can do without it: what pyds reads, process_ip(io_buffer, in_meta, options) gets as in_meta"
+        advice += _WITHOUT.get(error.name.partition(".")[0], "")
     return LibraryImportError(
         f"{found.place} {verb}: {found.text}{advice}", library=library, line=found.line, details=found.traceback
     )

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 from empycustom.elements.at_pad import AtPad, check_caps, name_of
-from empycustom.errors import CallbackMissingError, PropertyError
+from empycustom.errors import CallbackMissingError, LibraryNotFoundError, PropertyError
 from empycustom.gstreamer import Gst
 from empycustom.library.callbacks import works_in_place
 from empycustom.session.libraries import Closing, configure, library_of, texts_of
@@ -92,7 +92,11 @@ def attach(
     caps = pad.get_current_caps()
     if caps:
         check_caps(pad, caps)
-    if not works_in_place(library, elsewhere=True):
+    try:
+        in_place = works_in_place(library, elsewhere=True)
+    except LibraryNotFoundError as error:
+        raise error.set_by("library=") from None
+    if not in_place:
         what = library if isinstance(library, str) else getattr(library, "__name__", type(library).__name__)
         raise CallbackMissingError(
             f"{what} has process, which makes new frames, but no process_ip, and at a pad frames stay as they are; define "

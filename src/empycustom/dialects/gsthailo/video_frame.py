@@ -16,11 +16,10 @@ from empycustom.frames.views import ClosedFrameView, Span
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.native.memory import BufferMap
 
-_IN_WORKER = (
-    "video_frame.roi is in the process of the pipeline, and this is another one: set workers=0, or write the library with "
-    "process_ip, which gets the objects in in_meta and returns new ones"
-)
-_MISSING = "video_frame.roi cannot be read: {}; objects of other elements are in in_meta, which libraries with process_ip get"
+_IN_WORKER = "video_frame.roi is in the process of the pipeline, and this is another one"
+_WITHOUT_WORKER = "set workers=0, or write the library with process_ip, which gets the objects in in_meta and returns new ones"
+_MISSING = "video_frame.roi cannot be read"
+_WITHOUT_MODULE = "; objects of other elements are in in_meta, which libraries with process_ip get"
 
 
 class MappedBuffer:
@@ -61,10 +60,11 @@ class VideoFrame:
         """The HailoROI of the buffer, which gets one if it has none. Raises FrameError where Hailo's module is missing."""
         if self._roi is None:
             if self._in_worker:
-                raise FrameError(_IN_WORKER)
+                raise _unreadable(_IN_WORKER, _WITHOUT_WORKER)
             hailo, why_not = load()
             if hailo is None:
-                raise FrameError(_MISSING.format(why_not))
+                why, _, install = why_not.rpartition("; ")
+                raise _unreadable(f"{_MISSING}: {why}", f"{install}{_WITHOUT_MODULE}")
             self._roi = hailo.get_roi_from_buffer(self.buffer)
         return self._roi
 
@@ -101,6 +101,12 @@ class VideoFrame:
         if isinstance(map_info, MappedBuffer):
             return map_info._array(info)
         return _array(map_info.data, default_layout(*_described(info)), info.width, Span())
+
+
+def _unreadable(what: str, advice: str) -> FrameError:
+    error = FrameError(f"{what}; {advice}")
+    error.advice = advice
+    return error
 
 
 def _described(info: Any) -> tuple[str, int, int, str]:
