@@ -116,6 +116,22 @@ def test_whether_libraries_can_be_reloaded(cli, begin, env, tmp_path):
     assert found(ended, "ok", "watchfiles is not installed, and only reload=true needs it: ")
 
 
+def test_which_extras_are_there(cli, begin, tmp_path):
+    """All of the project that commands and libraries need; what is missing is named once for each, with one command."""
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    names = ("reload", "studio", "metrics", "batch", "ray", "libs", "vision", "completion")
+    tables = {name: re.search(rf"^{name} = \[\n(.*?)^\]", project, re.MULTILINE | re.DOTALL)[1] for name in names}
+    wanted = {name: set(re.findall(r'^ +"([\w-]+)', text, re.MULTILINE)) - {"empycustom"} for name, text in tables.items()}
+    here = cli("doctor").out
+    ended = begin("doctor", python=str(make_venv(tmp_path / "venv", "--system-site-packages"))).end()
+    for extra, packages in wanted.items():
+        assert [name for name in packages if not re.search(rf"\b{name}\b", here)] == [], extra
+        assert [name for name in packages if not re.search(rf"\b{name}\b", ended.out)] == [], extra
+    assert found(ended, "ok", "supervision is not installed, and only empycustom.to_detections needs it: ")
+    assert found(ended, "ok", "and only empycustom.libs needs them: ")
+    assert len(re.findall("not installed, and only batch ", ended.out)) == 1
+
+
 def test_which_clients_of_publishing_are_there(cli, begin, tmp_path):
     """They are those of the extras of publishing; an interpreter without them names each."""
     (line,) = [line for line in cli("doctor").out.splitlines() if "Clients of metapublish: " in line]
@@ -162,7 +178,11 @@ def test_another_environment_is_first_on_path(begin, env, tmp_path):
 
     assert sys.prefix != sys.base_prefix, "the tests run in a virtual environment"
     assert found(ended, "ok", f"with the packages of {tmp_path / 'other'}")
-    assert found(ended, "warning", f"-> source {sys.prefix}/bin/activate")
+    assert found(ended, "problem", "because it is not active; it lacks numpy, cffi, orjson (")
+    assert found(ended, "problem", f"-> source {sys.prefix}/bin/activate")
+    assert ended.out.count("/bin/activate") == 1, "one finding for what one command repairs"
+    assert "Traceback" not in ended.out
+    assert ended.out.count("\nproblem ") == 1
     assert found(ended, "warning", "export GST_PLUGIN_PATH=$(")
 
 

@@ -73,6 +73,15 @@ def test_on_a_terminal_it_asks(env, poisoned, answer, code):
     assert ("After it:" in done.stdout) == (code == 0)
 
 
+def test_what_is_left_to_the_user_is_not_listed_twice(begin, env, tmp_path):
+    """An environment that is not active."""
+    subprocess.run([SYSTEM, "-m", "venv", "--system-site-packages", "--without-pip", str(tmp_path / "other")], check=True)
+    ended = begin("doctor", "--fix", PATH=f"{tmp_path / 'other' / 'bin'}{os.pathsep}{env['PATH']}").end()
+
+    assert ended.out.count("/bin/activate") == 1
+    assert ended.out.endswith("\n--fix can do nothing of it: what is behind -> is to be done by hand.\n")
+
+
 def test_an_environment_gets_the_systems_packages(begin, tmp_path):
     subprocess.run([SYSTEM, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
     python = str(tmp_path / "venv" / "bin" / "python")

@@ -58,13 +58,17 @@ def plan_of(findings: Iterable[Finding], *, is_root: bool, has: Callable[[str], 
 def fix(findings: Iterable[Finding], *, yes: bool) -> bool:
     """Show what is to be done, ask, and do it; return whether anything was done. Raises EmPyCustomError."""
     plan = plan_of(findings, is_root=os.geteuid() == 0, has=shutil.which)
+    if not plan.commands:
+        show(
+            "\n--fix can do nothing of it: what is behind -> is to be done by hand."
+            if plan.by_hand
+            else "\nNothing is to be fixed."
+        )
+        return False
     if plan.by_hand:
         show("\nTo be done by hand:")
-        for finding in plan.by_hand:
-            show(for_people(f"  {finding.text}\n" + "\n".join(f"    -> {line}" for line in finding.fix.splitlines()), lines=True))
-    if not plan.commands:
-        show("\nThere is nothing that --fix can do.")
-        return False
+        for text in dict.fromkeys(finding.fix for finding in plan.by_hand):
+            show(for_people("\n".join(f"  -> {line}" for line in text.splitlines()), lines=True))
     show("\n--fix does this:")
     for command in plan.commands:
         show(f"  {_typed(command)}")

@@ -88,7 +88,8 @@ def check_loader() -> Iterator[Finding]:
     yield Finding(OK, "The loader for elements in Python is installed.")
     yield from _about_its_python(loader)
     yield from _about_path()
-    yield from _about_element(loader)
+    if loader.element.code == 0 or not _lacking(loader):  # else it follows from what is above
+        yield from _about_element(loader)
 
 
 def _ask_loader() -> Loader:
@@ -135,11 +136,13 @@ def _about_its_python(loader: Loader) -> Iterator[Finding]:
             f"The first python3 on PATH ({first}) is {on_path or 'not usable'}, the loader's {version}: their packages differ.",
             f"put an environment first on PATH that was made by {SYSTEM_PYTHON}: {_NEW_ENVIRONMENT}",
         )
-    elif any(loader.answer["errors"].values()) and sys.prefix != sys.base_prefix and not same_folder(prefix, sys.prefix):
-        text = f"The loader does not use this virtual environment, {sys.prefix}, because it is not active."
-        yield Finding(WARNING, text, _ACTIVATE)
     yield from _about_its_encoding(loader.answer["encoding"])
-    yield from _about_its_packages(loader.answer)
+    yield from _about_its_packages(prefix, _lacking(loader))
+
+
+def _lacking(loader: Loader) -> dict[str, str]:
+    """Return which packages the loader's Python cannot import, each with the error."""
+    return {name: error for name, error in loader.answer["errors"].items() if error} if loader.answer else {}
 
 
 def _about_its_encoding(encoding: str) -> Iterator[Finding]:
@@ -153,16 +156,22 @@ def _about_its_encoding(encoding: str) -> Iterator[Finding]:
         )
 
 
-def _about_its_packages(answer: dict[str, Any]) -> Iterator[Finding]:
-    prefix = answer["prefix"]
-    missing = {name: error for name, error in answer["errors"].items() if error}
-    for name, error in missing.items():
-        fix = apt("python3-gi") if name == "gi" else install(name, f"{prefix}/bin/python3", prefix)
-        if name != "gi" and sys.prefix != sys.base_prefix and not same_folder(prefix, sys.prefix):
-            fix = Fix(_ACTIVATE)
-        yield Finding(PROBLEM, f"The loader's Python cannot import {name}: {error}.", fix)
-    if not missing:
+def _about_its_packages(prefix: str, lacking: dict[str, str]) -> Iterator[Finding]:
+    """Check that they can be imported; what one command repairs is one finding."""
+    if not lacking:
         yield Finding(OK, f"The loader's Python has {', '.join(_PACKAGES)}.")
+    if "gi" in lacking:
+        yield Finding(PROBLEM, f"The loader's Python cannot import gi: {lacking['gi']}.", apt("python3-gi"))
+    others = [name for name in lacking if name != "gi"]
+    if not others:
+        return
+    first = f"{', '.join(others)} ({lacking[others[0]]})"
+    if sys.prefix != sys.base_prefix and not same_folder(prefix, sys.prefix):
+        text = f"The loader does not use this virtual environment, {sys.prefix}, because it is not active; it lacks {first}."
+        yield Finding(PROBLEM, text, _ACTIVATE)
+    else:
+        fix = install(*others, executable=f"{prefix}/bin/python3", prefix=prefix)
+        yield Finding(PROBLEM, f"The loader's Python cannot import {first}.", fix)
 
 
 def _about_path() -> Iterator[Finding]:

@@ -90,23 +90,48 @@ def check_packages() -> Iterator[Finding]:
     return starmap(_package, (("numpy", "numpy"), ("cffi", "_cffi_backend"), ("orjson", "orjson"), ("tqdm", "tqdm")))
 
 
-_WANTED_BY = {
-    "watchfiles": "reload=true",
-    "starlette": "studio",
-    "uvicorn": "studio",
-    "websockets": "studio",
-    "prometheus-client": "run --metrics",
-    "shtab": "completion",
+# The packages of each extra, and what needs them. Not from the metadata of the package: Debian's has none.
+_EXTRAS = {
+    "reload": (("watchfiles",), "reload=true"),
+    "studio": (("starlette", "uvicorn", "websockets"), "studio"),
+    "metrics": (("prometheus-client",), "run --metrics"),
+    "batch": (("pyarrow", "fsspec"), "batch"),
+    "ray": (("ray",), "batch --ray"),
+    "libs": (("onnxruntime", "opencv-python-headless", "pillow", "norfair-enough"), "empycustom.libs"),
+    "vision": (("supervision",), "empycustom.to_detections"),
+    "completion": (("shtab",), "completion"),
 }
+_DEBIAN = {"opencv-python-headless": "opencv", "pillow": "pil"}  # Debian's names that are others
+_NOT_IN_DEBIAN = ("norfair-enough", "pyarrow", "ray", "supervision")
+_MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL"}  # that other packages, such as Debian's, have as well
 
 
 def check_extras() -> Iterator[Finding]:
     """Check which packages are installed that only some options need."""
-    for dist, option in _WANTED_BY.items():
-        if found := _version_of(dist):
-            yield Finding(OK, f"{dist} {found}")
-        else:
-            yield Finding(OK, f"{dist} is not installed, and only {option} needs it: {install(dist, sys.executable, sys.prefix)}")
+    for extra, (dists, option) in _EXTRAS.items():
+        there = {dist: found for dist in dists if (found := _version_of(dist) or _found_as(_MODULES.get(dist)))}
+        missing = [dist for dist in dists if dist not in there]
+        if there:
+            yield Finding(OK, ", ".join(map(" ".join, there.items())))
+        if missing:
+            verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+            text = f"{', '.join(missing)} {verb} not installed, and only {option} needs {them}"
+            yield Finding(OK, f"{text}: {_install_extra(extra, missing)}")
+
+
+def _found_as(module: str | None) -> str:
+    return f"(as {module})" if module and find_spec(module) else ""
+
+
+def _install_extra(extra: str, missing: list[str]) -> str:
+    """Return the command; with the name of the extra, where pip can read what it means, it has the right versions."""
+    if sys.prefix == "/usr":
+        rest = [dist for dist in missing if dist in _NOT_IN_DEBIAN]
+        known = [install(dist) for dist in missing if dist not in rest]
+        return "; ".join([*known, *(f"Debian has no {dist}, a virtual environment can have it" for dist in rest)])
+    if _version_of("empycustom"):
+        return f'{sys.executable} -m pip install "empycustom[{extra}]"'
+    return install(*missing)
 
 
 _CLIENTS = {  # of publishing, by the schemes that need them
@@ -125,9 +150,7 @@ def check_clients() -> Iterator[Finding]:
         yield Finding(OK, f"Clients of metapublish: {', '.join(map(' '.join, there.items()))}")
     for scheme, dist in _CLIENTS.items():
         if dist not in there:
-            yield Finding(
-                OK, f"{dist} is not installed, and only {scheme}:// needs it: {install(dist, sys.executable, sys.prefix)}"
-            )
+            yield Finding(OK, f"{dist} is not installed, and only {scheme}:// needs it: {install(dist)}")
 
 
 def _version_of(dist: str) -> str:
@@ -141,15 +164,15 @@ def _package(name: str, module: str) -> Finding:
     try:
         found = import_module(module)
     except ImportError as error:
-        return Finding(PROBLEM, f"{name} cannot be imported: {error}.", install(name, sys.executable, sys.prefix))
+        return Finding(PROBLEM, f"{name} cannot be imported: {error}.", install(name))
     return Finding(OK, f"{name} {found.__version__}")
 
 
-def install(module: str, executable: str, prefix: str) -> Fix:
-    """Return the command that installs ``module`` for an interpreter; for Debian's own Python it is apt."""
+def install(*modules: str, executable: str = sys.executable, prefix: str = sys.prefix) -> Fix:
+    """Return the command that installs packages for an interpreter; for Debian's own Python it is apt."""
     if prefix == "/usr":
-        return apt(f"python3-{module}")
-    return Fix(f"{executable} -m pip install {module}", "pip", executable, module)
+        return apt(*(f"python3-{_DEBIAN.get(module, module)}" for module in modules))
+    return Fix(f"{executable} -m pip install {' '.join(modules)}", "pip", executable, *modules)
 
 
 def check_gi() -> Iterator[Finding]:
