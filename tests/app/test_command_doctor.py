@@ -129,7 +129,7 @@ def test_which_extras_are_there(cli, begin, tmp_path):
         assert [name for name in packages if not re.search(rf"\b{name}\b", ended.out)] == [], extra
     assert found(ended, "ok", "supervision is not installed, and only empycustom.to_detections needs it: ")
     assert found(ended, "ok", "and only empycustom.libs needs them: ")
-    assert len(re.findall("not installed, and only batch ", ended.out)) == 1
+    assert len(re.findall("not installed, and only batch needs", ended.out)) == 1
 
 
 def test_which_clients_of_publishing_are_there(cli, begin, tmp_path):
