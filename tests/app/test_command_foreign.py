@@ -202,3 +202,14 @@ def test_arguments_come_from_files_too(cli, library, tmp_path):
 def test_a_configuration_takes_them_in_the_file_alone(cli):
     assert "does not go with a stream configuration" in cli("check", "a.json", "--class", "A").err
     assert "--class belongs to the --lib before it" in cli("run", "test", "--class", "A").err
+
+
+def test_messages_have_the_source_where_it_is_known(cli, library):
+    """Modules read it from the frame's own message, as gvametaconvert writes it."""
+    text = (
+        "import json\ndef process_frame(frame):\n    (own,) = frame.messages()\n    print('source', json.loads(own)['source'])\n"
+    )
+    file = library(f"{text}    return True\n")
+    finds = library("def process_ip(b, m, o):\n    return {'frame': [{'meta': {'a': 1}}]}\n", "finds.py")
+    assert "source test" in cli("check", file).text
+    assert "source test" in cli("run", "test", "--frames", 1, "--quiet", "--lib", finds, "--lib", file).text

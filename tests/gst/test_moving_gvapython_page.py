@@ -162,6 +162,14 @@ CASES = {
     "`gvametaconvert ! gvametapublish": [
         ("FINDS ! aimeta format=gva location=meta.jsonl ! gvapython module=MODULE", of(), 2, ""),
     ],
+    "`gvametaconvert source=": [
+        (
+            "TAGS ! gvapython module=MODULE",
+            of("import json", "(m,) = frame.messages()", "print('tags', json.loads(m)['tags'], 'source' in json.loads(m))"),
+            2,
+            "tags {'site': 4} False",
+        ),
+    ],
     "`gvametapublish method=mqtt": [],  # tests/publish has servers
     "`gvametapublish method=kafka": [],
     "`max-connect-attempts`": [],
@@ -175,6 +183,7 @@ def process_ip(io_buffer, in_meta, options):
     bus = {"obj_label": "bus", "confidence": 0.25, "object_id": 9, "rect_params": box, "classifier": label}
     return {"frame": [{"new_object": [bus]}]}
 """
+TAGS = "def process_ip(io_buffer, in_meta, options):\n    return {'frame': [{'meta': {'tags': {'site': 4}}}]}\n"
 
 
 def test_each_row_has_a_case():
@@ -188,12 +197,14 @@ def test_each_row_has_a_case():
 def test_a_row_is_what_happens(gst_launch, library, row, index):
     elements, text, documents, printed, *caps = CASES[row][index]
     file, finds = library(text), library(FINDS, "finds.py")
+    tags = library(TAGS, "tags.py")
     library(of(*READS), "reads.py")
     library('{"line": 5}', "kwarg.json")
     library("print('helper of a')\n", "a/helper.py")
     library(f"import helper\n{of()}", "a/lib.py")
     library(of(), "a/json.py")
     line = elements.replace("MODULE", str(file)).replace("FINDS", f"empycustom custom-lib={finds} in-place=true")
+    line = line.replace("TAGS", f"empycustom custom-lib={tags} in-place=true")
     source = f"videotestsrc num-buffers=2 ! video/x-raw,format={caps[0] if caps else 'BGR,width=64'},height=48,framerate=30/1"
     done = gst_launch(f"{source} ! {line} ! aimeta silent=false ! fakesink async=false")  # see test_gvapython_errors.py
     assert (done.code == 0) == (documents is not None), done.text

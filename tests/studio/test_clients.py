@@ -115,11 +115,19 @@ def test_two_at_once_get_the_same_frames(studio: Start, client: Connect, library
     for each in both:
         each.watch()
     seen: list[dict[int, bytes]] = [{}, {}]
-    for _ in range(40):
-        for each, found in zip(both, seen, strict=True):
+
+    def read(each: Client, found: dict[int, bytes]) -> None:
+        for _ in range(40):
             frame = each.frame()
             found[frame.number] = frame.jpeg
+
+    readers = [threading.Thread(target=read, args=given) for given in zip(both, seen, strict=True)]
+    for reader in readers:  # in turns each would get the frame after the other's
+        reader.start()
+    for reader in readers:
+        reader.join(60)
     common = seen[0].keys() & seen[1].keys()
+    assert common, "they watched at the same time"
     assert all(seen[0][number] == seen[1][number] for number in common)
     assert [len(each) for each in seen] == [40, 40], "nobody gets a frame twice"
 

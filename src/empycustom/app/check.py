@@ -111,6 +111,7 @@ def _check_library(args: Namespace, facts: dict[str, Any], report: Report) -> No
     print_missing(opened.library.path, facts["missing"])
     for text in facts["warnings"]:
         print_error(text, kind="warning")
+    frame.source = frame.source or "test"  # as frames of `run test` have it: modules may count on a source
     last = _try_all(opened, frame, args.repeat, facts, report)
     if saved:
         _save(saved, last, frame)

@@ -1,7 +1,7 @@
 /** The picture: a canvas with the shown frame and what its document says, zoom, and the object under the pointer. */
 import { iconButton, make, remembered, setText } from "./dom.js";
 import { captionOf, paint } from "./paint.js";
-import { labelOf, linesOf, objectAt, objectsOf, trailsOf } from "./scene.js";
+import { labelOf, linesOf, numberOf, objectAt, objectsOf, trailsOf } from "./scene.js";
 
 const DRAWN = [
   ["boxes", "Boxes", "b"],
@@ -142,7 +142,7 @@ class Picture {
       frame.bitmap = bitmap;
       this.#replace(frame);
     } catch {
-      this.store.tell(`The picture of frame ${frame.number} cannot be read.`, "error");
+      this.store.tell(`The picture of frame ${numberOf(frame)} cannot be read.`, "error");
     }
     this.#resize();
     this.#drawCover();
@@ -252,7 +252,7 @@ class Picture {
     const words = [...counts].slice(0, 8).map(([label, count]) => `${count} ${label}`);
     this.canvas.setAttribute(
       "aria-label",
-      `Picture of ${frame.stream}, frame ${frame.number}: ${words.join(", ") || "no objects"}`,
+      `Picture of ${frame.stream}, frame ${numberOf(frame)}: ${words.join(", ") || "no objects"}`,
     );
   }
 

@@ -22,6 +22,9 @@ const COLOURS = [
   "#d2b8ff",
 ];
 
+/** Return the number of a frame by which documents and errors name it; where it has none, that of its picture. */
+export const numberOf = (frame) => frame.document?.frame?.[0]?.frame_num ?? frame.number;
+
 /** Return the objects of a FRAME. */
 export function objectsOf(frame) {
   const objects = frame?.document?.frame?.[0]?.object;

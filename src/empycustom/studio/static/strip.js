@@ -1,6 +1,6 @@
 /** The last frames: a bar for each, as high as it has objects; stop, step through, go on, save. */
 import { icon, iconButton, make, saveAs, setText, throttled } from "./dom.js";
-import { objectsOf } from "./scene.js";
+import { numberOf, objectsOf } from "./scene.js";
 
 const SLOTS = 150; // as many as the store keeps
 const THUMB = 76; // CSS pixels of a small picture while stopped
@@ -102,7 +102,7 @@ class Strip {
     }
     const at = frames.indexOf(frame) + 1;
     const time = timeOf(frame);
-    const name = `Frame ${frame.number}${time ? ` at ${time}` : ""}`;
+    const name = `Frame ${numberOf(frame)}${time ? ` at ${time}` : ""}`;
     const place = isLive ? "" : `, ${at} of the last ${frames.length}. No new pictures are asked for.`;
     setText(this.where, name + place);
     this.canvas.setAttribute("aria-valuemax", frames.length);
@@ -205,7 +205,7 @@ class Strip {
     const half = this.preview.offsetWidth / 2;
     const x = Math.min(Math.max(event.clientX - rect.left, half), rect.width - half);
     this.preview.style.transform = `translateX(${Math.round(x - half)}px)`;
-    setText(text, `${frame.number}${timeOf(frame) ? ` · ${timeOf(frame)}` : ""}`);
+    setText(text, `${numberOf(frame)}${timeOf(frame) ? ` · ${timeOf(frame)}` : ""}`);
     if (this.isLooking) return;
     this.isLooking = true;
     const picture = await smallPicture(frame, 90 * (devicePixelRatio || 1));
@@ -307,7 +307,7 @@ class Strip {
   }
 }
 
-const nameOf = (frame) => `${frame.stream}-${frame.number}`;
+const nameOf = (frame) => `${frame.stream}-${numberOf(frame)}`;
 
 /** Return what an answer says, if that is a sentence for people. */
 function sentenceOf(text, status) {
