@@ -74,7 +74,8 @@ def play(folder: Path, videos: str, library: str, jobs: int, *options: str) -> R
     """Run the command over the videos in a folder."""
     path = folder / f"{library}.py"
     path.write_text(LIBRARIES[library])
-    command = [sys.executable, "-m", "empycustom", "batch", str(folder / videos), "--lib", str(path), "--jobs", str(jobs)]
+    command = [sys.executable, "-m", "empycustom", "batch", str(folder / videos), "--lib", str(path)]
+    command += [] if "--ray" in options else ["--jobs", str(jobs)]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
     with TemporaryDirectory(dir=folder) as out:
         ran, began = Ran(), time.monotonic()
@@ -196,6 +197,25 @@ def rows(folder: Path, _jobs: int, _rounds: int, scale: float) -> dict[str, floa
     return {f"{count} rows of one video [s]": ran.wall_s, "CPU of a row [µs]": 1e6 * ran.cpu_s / count, **_memory_of(ran)}
 
 
+def ray(folder: Path, jobs: int, rounds: int, scale: float) -> dict[str, float]:
+    """Compare a Ray on this machine with processes: what 32 more videos take, when each has started and played 8."""
+    for name, count in (("few", 8), ("many", 40)):
+        make(folder / name / "00000.mkv", max(4, round(100 * scale)), "width=320,height=240", "jpegenc")
+        copies(folder / name / "00000.mkv", count)
+    on_ray = ("--ray", "local", "--cpus-per-video", str((os.cpu_count() or 1) / jobs))
+
+    def more(*options: str) -> Ran:
+        few, many = (play(folder, name, "busy", jobs, *options) for name in ("few", "many"))
+        return Ran(many.wall_s - few.wall_s)
+
+    local, clustered = _in_turns(rounds, more, lambda: more(*on_ray))
+    return {
+        f"32 more videos, 10 ms of CPU a frame, {jobs} jobs [s]": median(ran.wall_s for ran in local),
+        "the same with --ray on this machine [s]": median(ran.wall_s for ran in clustered),
+        "speed of --ray, to that of jobs [times]": median(a.wall_s / b.wall_s for a, b in zip(local, clustered, strict=True)),
+    }
+
+
 def _memory_of(ran: Ran) -> dict[str, float]:
     return {
         "memory of the parent [MB]": max(ran.parent),
@@ -214,19 +234,20 @@ def _in_turns(rounds: int, one: Callable[[], Ran], other: Callable[[], Ran]) -> 
     return found
 
 
-PARTS = {"cores": cores, "decode": decode, "tiny": tiny, "rows": rows}
+PARTS = {"cores": cores, "decode": decode, "tiny": tiny, "rows": rows, "ray": ray}
+_USUAL = [name for name in PARTS if name != "ray"]  # which is an extra
 
 
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batch", description=__doc__.splitlines()[0])
-    parser.add_argument("part", nargs="*", choices=[[], *PARTS], help=f"{', '.join(PARTS)} (default: all)")
+    parser.add_argument("part", nargs="*", choices=[[], *PARTS], help=f"{', '.join(PARTS)} (default: all but ray)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="less than 1 is quick, and no measurement")
     args = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    for name in args.part or PARTS:
+    for name in args.part or _USUAL:
         with TemporaryDirectory() as folder:
             found = PARTS[name](Path(folder), args.jobs, args.rounds, args.scale)
         for text, value in found.items():

@@ -25,7 +25,7 @@ def videos(tmp_path, made):
 
     def make(count=3, folder="videos"):
         place = tmp_path / folder
-        place.mkdir(exist_ok=True)
+        place.mkdir(exist_ok=True, parents=True)
         for number in range(count):
             (place / f"{number}.mkv").write_bytes(made.read_bytes())
         return place

@@ -69,7 +69,7 @@ def test_bars_on_a_terminal(on_terminal, library, videos, tmp_path):
     assert (code, stdout) == (1, b"")
     assert re.search(r"all: .* [0-9]+/3 \[.* failed\]", said)
     for number in range(3):
-        assert re.search(rf"\n\r{number}\.mkv: .* [0-9]+/10 \[.* frames/s\]", said)
+        assert re.search(rf"\n\rvideos/{number}\.mkv: .* [0-9]+/10 \[.* frames/s\]", said)
     left = screen(said)
     assert left.count("a line of the library") == 1
     left.remove("a line of the library")  # it stands there before the error, or soon after

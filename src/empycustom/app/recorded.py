@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from empycustom.app.calling import add_libraries
-from empycustom.app.options import at_least, refuse_others, settle_defaults
+from empycustom.app.options import at_least, place, refuse_others, settle_defaults
 from empycustom.text import parse_duration
 
 SHORT = "work on many recorded videos; the results are tables"
@@ -123,6 +123,6 @@ def add_report(report: argparse.ArgumentParser) -> None:
     """Add the arguments of ``report``."""
     add = report.add_argument
     add("results", metavar="FOLDER", help="the folder that was --out of `batch`")
-    add("--out", metavar="FILE", help="the page (default: report.html in FOLDER)")
+    add("--out", type=place, metavar="FILE", help="the page (default: report.html in FOLDER); - is stdout")
     pictures = "show the N frames with most objects, decoded from the videos (default: %(default)s)"
     add("--pictures", type=at_least(0, maximum=1000), default=12, metavar="N", help=pictures)

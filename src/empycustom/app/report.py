@@ -27,6 +27,9 @@ def main(args: Namespace) -> int:
     """Write the page; return 0. Raises LaunchError where there are no results, or it cannot be written."""
     reserve_stdout()
     folder = as_path(args.results).absolute()
+    if args.out == "-":
+        show("".join(page(statistics(folder, args.pictures, _watched), _decoded)).rstrip("\n"))
+        return DONE
     path = as_path(args.out).absolute() if args.out else folder / "report.html"
     if path.is_dir():
         raise LaunchError(f"--out {path} is a folder; name a file in it.")

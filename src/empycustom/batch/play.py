@@ -10,7 +10,7 @@ from typing import Any
 
 from empycustom.batch import Outcome, Progress, Task, Work
 from empycustom.batch.cut_off import check_file
-from empycustom.batch.remote import copied, is_remote
+from empycustom.batch.remote import fetched, is_remote
 from empycustom.batch.tables import Tables, reason, tables_of
 from empycustom.config.streams import Configuration, Stream, library_stage, plain_stream
 from empycustom.elements import add_elements
@@ -87,7 +87,7 @@ def play(
         return _failed(outcome, error, folder)
     try:
         if is_remote(task.location):
-            with copied(task, folder) as place:
+            with fetched(task, folder) as place:
                 _play(work, task, place, tables, outcome, report)
         else:
             _play(work, task, task.location, tables, outcome, report)

@@ -142,7 +142,7 @@ class _Bars:
         if bar is None:
             used = {-each.pos for each in self._bars.values()}
             place = next(number for number in itertools.count(1) if number not in used)
-            name = for_people(os.path.basename(progress.task.name) or progress.task.name)[-_NAME:]
+            name = for_people("/".join(progress.task.name.rstrip("/").split("/")[-2:]))[-_NAME:]  # cam1/0.mp4
             bar = self._bars[_key(progress.task)] = self._bar(progress.expected, " frames", name, place)
         bar.total = progress.expected and max(progress.expected, progress.frames)
         bar.update(progress.frames - bar.n)

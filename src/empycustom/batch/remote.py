@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from empycustom.batch import Task
+from empycustom.batch.tables import INSTALL
 from empycustom.errors import LaunchError
 from empycustom.session.playlist import is_picture, is_played, natural_key
 from empycustom.text import as_text, without_password, without_secrets
@@ -26,7 +27,6 @@ _PLAYED = ("file", "http", "https", "rtsp", "rtsps", "rtspt", "rtspu", "rtp", "r
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)(://|::)", re.IGNORECASE)
 _MAGIC = re.compile(r"[*?\[]")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_INSTALL = "pip install 'empycustom[batch]'"
 
 
 def is_remote(location: str) -> bool:
@@ -70,7 +70,7 @@ def _opened(url: str) -> tuple[Any, str]:
     try:
         core = import_module("fsspec.core")
     except ImportError as error:
-        raise LaunchError(f"{without_password(url)} needs the package fsspec ({error}); install it: {_INSTALL}") from error
+        raise LaunchError(f"{without_password(url)} needs the package fsspec ({error}); install it: {INSTALL}") from error
     found: tuple[Any, str] = core.url_to_fs(url)
     return found
 
@@ -110,7 +110,7 @@ def copy_of(task: Task, folder: Path) -> Path:
 
 
 @contextmanager
-def copied(task: Task, folder: Path) -> Iterator[str]:
+def fetched(task: Task, folder: Path) -> Iterator[str]:
     """Copy a video, and remove the copy at the end; what is there then is its location. Raises LaunchError, OSError."""
     place = copy_of(task, folder)
     place.parent.mkdir(exist_ok=True)

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import nlargest
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import empycustom
 from empycustom.batch.charts import COLOURS, bars, clock, colour, histogram, number, picture, text, timeline
 from empycustom.batch.results import DONE
-from empycustom.batch.statistics import MOST_TEXTS, Counts, Crowded, Numbers, Statistics, objects_on
+from empycustom.batch.statistics import MOST_COUNTED, Counts, Crowded, Numbers, Statistics, objects_on
 from empycustom.errors import EmPyCustomError
 
 Decode = Callable[[str, Crowded], bytes]
@@ -86,11 +87,12 @@ def _over_time(found: Statistics, classes: Sequence[str]) -> Iterator[str]:
     if not found.in_order.span_s:
         yield "<p>The frames have no times.</p>"
         return
-    names, begins = [state["video"] for state in found.done.values()], [*found.begins.values()]
+    shorter, begins = _shorter(found), [*found.begins.values()]
+    names = [shorter(state["video"]) for state in found.done.values()]
 
     def at(seconds: float) -> str:
         place = sum(begin <= seconds for begin in begins) - 1
-        return f"{_last(names[place])} at {clock(seconds - begins[place])}"
+        return f"{names[place]} at {clock(seconds - begins[place])}"
 
     yield (
         "<p>Objects on a frame (mean), one video after the other, in the order of their names.</p>"
@@ -103,8 +105,11 @@ def _over_time(found: Statistics, classes: Sequence[str]) -> Iterator[str]:
         yield timeline(found.beginnings, classes, clock)
 
 
-def _last(location: str) -> str:
-    return location.rstrip("/").rpartition("/")[2] or location
+def _shorter(found: Statistics) -> Callable[[str], str]:
+    """Return a function that gives the name of a video without the folder that all have in common."""
+    folders = [state["video"].rstrip("/").split("/")[:-1] for state in found.videos.values()]
+    common = sum(1 for _ in takewhile(lambda level: len({*level}) == 1, zip(*folders, strict=False)))
+    return lambda name: "/".join(name.rstrip("/").split("/")[common:]) or name
 
 
 def _by_class(found: Statistics, classes: Sequence[str]) -> Iterator[str]:
@@ -119,19 +124,19 @@ def _more(counts: Counts, shown: int, what: str) -> str:
     if left <= 0:
         return ""
     rest = sum(counts.by_name.values()) + counts.others - sum(count for _, count in counts.by_name.most_common(shown))
-    many = f"more than {number(MOST_TEXTS)} different {what}" if counts.others else f"{number(left)} more {what}"
+    many = f"more than {number(MOST_COUNTED)} different {what}" if counts.others else f"{number(left)} more {what}"
     return f'<p class="note">{many}, {number(rest)} together</p>'
 
 
 def _crowded(found: Statistics, classes: Sequence[str], decode: Decode) -> Iterator[str]:
     if not found.crowded:
         return
-    objects = objects_on(found)
+    objects, shorter = objects_on(found), _shorter(found)
     yield '<div class="pictures">'
     for frame in found.crowded:
         state = found.videos[frame.key]
         when = clock(frame.time) if frame.time > 0 or not frame.frame_num else f"frame {frame.frame_num}"
-        title = f"{_last(state['video'])}, {when}"
+        title = f"{shorter(state['video'])}, {when}"
         try:
             shown = picture(decode(state["location"], frame), frame, objects[frame.key, frame.frame_num], classes, title)
         except EmPyCustomError as error:
@@ -182,6 +187,7 @@ def _slowest(found: Statistics) -> Iterator[str]:
     slow = nlargest(_MOST_SLOW, found.done.values(), key=lambda state: state["seconds"])
     if not slow:
         return
+    shorter = _shorter(found)
     head = ("video", "seconds", "frames a second", "frames", "length")
     yield f'<div class="scroll"><table><thead><tr>{"".join(f"<th>{each}</th>" for each in head)}</tr></thead><tbody>'
     for state in slow:
@@ -189,7 +195,7 @@ def _slowest(found: Statistics) -> Iterator[str]:
         length = clock(max(0, state["duration_ns"]) / 1e9)
         cells = (f"{state['seconds']:.1f}", number(round(rate, 1)), number(state["frames"]), length)
         numbers = "".join(f'<td class="number">{each}</td>' for each in cells)
-        yield f'<tr><th scope="row" title="{text(state["video"])}">{text(_last(state["video"]))}</th>{numbers}</tr>'
+        yield f'<tr><th scope="row" title="{text(state["video"])}">{text(shorter(state["video"]))}</th>{numbers}</tr>'
     yield "</tbody></table></div>"
 
 

@@ -21,7 +21,7 @@ from empycustom.session.playlist import natural_key
 
 BINS = 120  # of a timeline
 SAMPLE = 20_000  # values of a column that are kept
-MOST_TEXTS = 10_000  # different texts of a column that are counted
+MOST_COUNTED = 10_000  # different texts of a column that are counted
 _MOST_CLASSES = 500  # that have their own timeline
 _ROWS = 16_384
 _IN_PARTS: dict[str, Any] = {"buffer_size": 1 << 16, "pre_buffer": False}  # by default pyarrow reads a file's columns at once
@@ -69,7 +69,7 @@ class Counts:
         """Add a column."""
         numbers = np.bincount(texts.codes[texts.codes >= 0], minlength=len(texts.names))
         for name, number in zip(texts.names, numbers.tolist(), strict=True):
-            if name in self.by_name or len(self.by_name) < MOST_TEXTS:
+            if name in self.by_name or len(self.by_name) < MOST_COUNTED:
                 self.by_name[name] += number
             else:
                 self.others += number
