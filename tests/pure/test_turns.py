@@ -88,7 +88,7 @@ def test_corners_of_a_turned_box_are_where_the_picture_is(box, turn, scale, angl
     )
 
 
-@given(boxes(least=8), scales, scales, st.floats(-7, 7))
+@given(boxes(least=8), scales, scales, st.floats(-math.tau, math.tau))
 def test_a_turned_box_keeps_its_middle_its_area_and_its_side_across(box, across, down, angle):
     """The picture of it is a parallelogram, where it is scaled by two factors."""
     found = {"rect_params": rect(box), "rotation": angle}
