@@ -195,6 +195,9 @@ def write_hashes(files: list[Path]) -> None:
     print("".join(lines), end="")
 
 
+BY_HAND = ("make deb", "make container", "make walk-tutorials")  # each takes many minutes, and makes root file systems
+
+
 def release(arguments: argparse.Namespace) -> None:
     """Do what the command line asks for. Raises ReleaseError."""
     number = version()
@@ -215,6 +218,7 @@ def release(arguments: argparse.Namespace) -> None:
         try_out(wheel, scratch)
         files.append(bill_of_materials(tools, wheel, scratch))
     write_hashes(files)
+    print(f"neither this nor CI has tried the following, do so before you publish: {', '.join(BY_HAND)}")
     if arguments.tag:
         run("git", "tag", "--annotate", f"v{number}", "--message", f"empycustom {number}", commit)
         print(f"the tag v{number} is made; `git push origin v{number}` publishes it")

@@ -95,8 +95,8 @@ class MappedFrame(Generic[V]):
         Y444, RGBP, BGRP                            three of (height, width), in the order of the name
         ==========================================  ==================================================================
 
-        Halves are rounded up. Samples are uint8, where the name has a number of more bits uint16, of GRAY16_BE with the byte
-        order ``>u2``. I420_10LE has its 10 bits at the lower end (0 to 1023), P010_10LE at the upper one (0 to 65472 by 64).
+        Halves are rounded up. Samples are uint8; uint16 for names with 10 or 16; GRAY16_BE is big-endian (``>u2``).
+        I420_10LE has its 10 bits at the lower end (0 to 1023), P010_10LE at the upper one (0 to 65472 by 64).
 
         Raises
         ------
@@ -175,8 +175,8 @@ class MappedFrame(Generic[V]):
             and top are rounded down, width and height cut to whole pixels, as slicing with ``int()`` does; then the rectangle is
             clipped to the frame.
         plane : int, optional
-            Which of :attr:`planes`. Of one whose samples are about several pixels the view has all samples that the rectangle
-            touches; that of YUY2 and UYVY begins and ends with a whole pair of pixels.
+            Which of :attr:`planes`. Where one sample covers several pixels, all samples that the box touches are in the view;
+            that of YUY2 and UYVY begins and ends with a whole pair of pixels.
 
         Returns
         -------
