@@ -14,7 +14,7 @@ from empycustom.errors import EmPyCustomError
 from empycustom.session.console import show
 
 # What an argument may be, for each shell: words, and files with some endings. $1 is what is typed so far.
-_NO_LIBRARIES = ("batching", "chosen", "network", "shapes", "sources")  # modules that our libraries share
+_NO_LIBRARIES = ("batching", "chosen", "network", "refusals", "shapes", "sources")  # modules that our libraries share
 _LIBS = " ".join(f"empycustom.libs.{each.name}" for each in iter_modules(libs.__path__) if each.name not in _NO_LIBRARIES)
 _BASH = f"""
 _empycustom_file() {{
