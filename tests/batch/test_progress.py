@@ -85,7 +85,7 @@ def test_while_the_bars_are_there_lines_stand_above_them(on_terminal, library, v
     _, _, said = on_terminal(videos(3), "--lib", library(LIBRARY), "--out", tmp_path / "results", "--jobs", 2)
     until = said[: said.index("ValueError: no ball at frame") + 2000]
     shown = screen(until[: until.rindex("frames/s]") + len("frames/s]")])
-    bars = [index for index, line in enumerate(shown) if re.match(r"(all|[0-9]\.mkv): ", line)]
+    bars = [index for index, line in enumerate(shown) if re.match(r"(all|videos/[0-9]\.mkv): ", line)]
     above = [index for index, line in enumerate(shown) if "no ball" in line or "of the library" in line]
     assert above
     assert max(above) < min(bars)
