@@ -21,6 +21,11 @@ class EmPyCustomError(Exception):
 
     details: str = ""
 
+    def __copy__(self) -> Self:
+        made = type(self).__new__(type(self), *self.args)  # without __init__: ``args`` lack what has to be given by name
+        vars(made).update(vars(self))
+        return made
+
     @property
     def reported(self) -> str:
         """The message for where ``details`` are shown below it: on the bus, and on the console."""

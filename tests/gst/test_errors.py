@@ -256,3 +256,12 @@ def test_ctrl_c_is_not_reported_as_an_error_of_the_library(gst_env, library, tmp
     assert (said if not workers else "Ctrl-C came while workers started the library") in err
     assert "fix the library" not in err
     assert "defect" not in err
+
+
+def test_an_element_stops_after_any_of_its_errors(gst_launch):
+    """It keeps a copy of the error, and some errors have arguments that have to be named."""
+    launched = gst_launch("videotestsrc num-buffers=3 ! video/x-raw,format=RGBA ! aimeta location=/dev/full ! fakesink")
+    assert launched.code == 1
+    assert "location=/dev/full cannot be written" in launched.err
+    assert "Traceback" not in launched.err
+    assert "CRITICAL" not in launched.err
