@@ -23,6 +23,7 @@ class EmPyCustomError(Exception):
 
     def __copy__(self) -> Self:
         made = type(self).__new__(type(self), *self.args)  # without __init__: ``args`` lack what has to be given by name
+        made.args = self.args  # which an OSError sets in __init__
         vars(made).update(vars(self))
         return made
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from copy import copy
 
 import pytest
+
+from empycustom.errors import CallbackError, LibraryNotFoundError, PropertyError
 
 # Live: GStreamer 1.22 hangs now and then if the first buffer fails before the pipeline plays, whatever element it is.
 SOURCE = "videotestsrc is-live=true num-buffers=3 ! video/x-raw,format=RGBA,width=64,height=48"
@@ -265,3 +268,18 @@ def test_an_element_stops_after_any_of_its_errors(gst_launch):
     assert "location=/dev/full cannot be written" in launched.err
     assert "Traceback" not in launched.err
     assert "CRITICAL" not in launched.err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PropertyError("no", name="pace"),
+        LibraryNotFoundError.at("lib.py", 3, "no", " such file"),
+        CallbackError.at("lib.py", 3, "no", "; fix it"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_copies_of_errors_have_the_same_text(error):
+    copied = copy(error)
+    assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
+    assert "no" in str(copied)
