@@ -250,3 +250,13 @@ def test_options_of_a_stream_configuration_are_a_form_for_each_stream(studio, li
     expect(passed).to_have_text("0")
     panel.get_by_role("slider", name="empycustom.process-interval").fill("5")
     expect(passed).not_to_have_text("0")
+
+
+def test_a_module_that_gets_no_options_has_no_form(studio, library, page):
+    """Functions for gvapython get a frame and nothing else."""
+    module, own = library("def process_frame(frame):\n    return True\n", "module.py"), library(COUNTING)
+    panel = open_page(page, studio("test", "--lib", module, "--lib", own), "libraries")
+    cards = panel.locator(".library")
+    expect(cards.filter(has_text="lib.py").locator("form.options")).to_be_visible()
+    expect(cards.filter(has_text="module.py").locator("form.options")).to_have_count(1)
+    expect(cards.filter(has_text="module.py").locator("form.options")).to_be_hidden()

@@ -21,6 +21,8 @@ from empycustom.errors import (
     LaunchError,
 )
 from empycustom.library.declared import Option
+from empycustom.library.dialects import USUAL_FORMATS
+from empycustom.library.sketch import dialect_of
 from empycustom.session.branch import Branch
 from empycustom.session.parts import exists
 from empycustom.studio.problems import is_failure, lines_around, problem_of, stamp_of, where_in
@@ -41,7 +43,7 @@ class LibraryStatus:
     def __init__(self, index: int, element: Any, typed: str) -> None:
         self.index, self.element, self.typed = index, element, typed
         self.problems: list[dict[str, Any]] = []
-        self.version = 0
+        self.version, self._takes_options = 0, True
         self._facts: Any = None  # of the version that runs
         self._recent: deque[float | None] = deque(maxlen=_RECENT)
         self._before = (0, 0)
@@ -66,6 +68,8 @@ class LibraryStatus:
                 self.problems = []
             self.version += 1
             self._facts = facts
+            given = {name: value for name, value in self.element.values.items() if value}
+            self._takes_options = dialect_of(self.typed, given) not in USUAL_FORMATS  # whose functions get a frame alone
         self.problems = [
             each for each in self.problems if not each["new_version"] or stamp_of(each["file"]) == self._files.get(each["id"])
         ]
@@ -91,6 +95,7 @@ class LibraryStatus:
             **{name: getattr(tally, name) for name in ("dropped", "errors", "restarts", "skipped", "waited")},
             "workers": workers,
             "call_ms": self._call_ms(tally.times),
+            "takes_options": self._takes_options,
             "options": showable(_options(given)),
             "declared": _declared(facts.declared.options) if is_loaded and facts.declared else None,
             "failed_s": failed_s,

@@ -131,6 +131,7 @@ class Card {
       element.parentElement.className = library[key] ? key : `${key} none`;
     }
     this.times.show(library, frameMs);
+    this.options.element.hidden = !library.takes_options;
     this.options.show(library);
   }
 }
