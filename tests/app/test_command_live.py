@@ -67,6 +67,15 @@ def test_skipped_frames_are_reported_also_without_a_summary(cli, library, ball):
     assert ended.err.count("are left out while the libraries are busy (") == 1
 
 
+def test_a_library_that_is_slow_once_is_not_slow(cli, library, ball):
+    once = "import time\n\ndef process_ip(b, m, o):\n    if not m['frame'][0]['frame_num']:\n        time.sleep(0.9)\n"
+    ended = cli("run", ball, "--lib", library(once), "--frames", 30)
+
+    assert ended.code == 0, ended.err
+    assert "frames left out because the libraries were busy" in ended.err
+    assert "are left out while" not in ended.err
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])
 def test_videos_of_live_sources_keep_the_times_of_frames(name, cli, library, ball, tmp_path):
     ended = cli("run", ball, "--lib", library(VERY_SLOW), "--frames", 5, "--out", "meta.jsonl", "--save", name)

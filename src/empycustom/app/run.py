@@ -266,7 +266,7 @@ class Run:
             done[LOST] = writer.lost()
         for branch, summary in zip(session.branches, [done] if self._is_typed else summaries, strict=True):
             if self._args.quiet:  # there is no summary that has it
-                for text in branch.left_out.warnings(minimum=1):
+                for text in branch.left_out.warnings(has_ended=True):
                     self._notify(branch.stream, "warning", text, "")
             elif branch.frames or not session.failed:
                 print_info(f"{self._prefix(branch.stream)}{as_lines(summary)}")

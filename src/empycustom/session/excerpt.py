@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from empycustom.session.sinks import show_at_once
 from empycustom.session.sources import SOURCE, Source, has_length, shown
 from empycustom.text import clock
 
-_MANY = 10  # so many may be skipped without a warning
+_MANY, _START_S = 10, 1.0  # so many may be skipped without a warning, and any number in the first second
 LIVE_SCHEMES = ("rtsp", "rtsps", "rtspt", "rtspu", "rtp", "srt", "udp")
 
 
@@ -37,6 +38,8 @@ class SkippedFrames:
     def __init__(self) -> None:
         self._counts: list[Callable[[], int]] = []  # replaced as a whole: other threads ask
         self._warned = False
+        self._starting_until: float | None = None
+        self._at_start = 0  # a quick library, too, may be slow at its first frame
 
     @property
     def count(self) -> int:
@@ -53,15 +56,23 @@ class SkippedFrames:
         count = self.count
         self._counts = [lambda: count]
 
-    def warnings(self, *, minimum: int = _MANY) -> Iterator[str]:
-        """Yield a warning, once, when at least ``minimum`` frames were skipped."""
-        if not self._warned and self.count >= minimum:
+    def warnings(self, *, has_ended: bool = False) -> Iterator[str]:
+        """Yield a warning, once: when many frames were skipped after the first second of that, or at the end, if any were."""
+        if not self._warned and (self.count if has_ended else self._is_often()):
             self._warned = True
             yield (
                 f"Frames of this live source are left out while the libraries are busy ({self.count} so far): they get the "
                 "newest one. A slow library may be called less often (--every, or process-interval in a configuration); with "
                 "--every-frame all frames are used, and results fall behind."
             )
+
+    def _is_often(self) -> bool:
+        count, now = self.count, time.monotonic()
+        if count and self._starting_until is None:
+            self._starting_until = now + _START_S
+        if self._starting_until is None or now < self._starting_until:
+            self._at_start = count
+        return count - self._at_start >= _MANY
 
 
 class Newest:
