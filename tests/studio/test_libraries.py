@@ -1,6 +1,7 @@
 """Panels of libraries: how they do, their options as a form, and what is wrong with them, until it is right again."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -260,3 +261,11 @@ def test_a_module_that_gets_no_options_has_no_form(studio, library, page):
     expect(cards.filter(has_text="lib.py").locator("form.options")).to_be_visible()
     expect(cards.filter(has_text="module.py").locator("form.options")).to_have_count(1)
     expect(cards.filter(has_text="module.py").locator("form.options")).to_be_hidden()
+
+
+def test_a_library_that_drops_all_frames_is_named_in_the_place_of_the_picture(studio, library, page):
+    text = "def process_frame(frame):\n    frame.add_message('{}')\n"  # it forgets to return True
+    page.goto(studio("test", "--lib", library(text, "counts.py")).url)
+    cover = page.locator("#stage .cover")
+    expect(cover).to_contain_text(re.compile(r"No frames come through\s*counts\.py drops them \([\d,]+ of [\d,]+\)"))
+    expect(page.locator("#status")).to_have_text("No frames")

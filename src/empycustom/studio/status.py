@@ -210,10 +210,11 @@ class StreamStatus:
         frames, frame_s = (branch.frames, branch.frame_seconds) if branch else (0, None)
         self._speed.append((time.monotonic(), frames))
         (then, before), (now, after) = self._speed[0], self._speed[-1]
+        dropping = "" if frames else self._dropping()
         return {
             "name": self.name,
-            "state": self._state(frames),
-            "text": self.waiting,
+            "state": self._state(frames, dropping),
+            "text": self.waiting or dropping,
             "frames": frames,
             "rate": round((after - before) / (now - then), 1) if now > then else None,
             "frame_ms": round(float(1000 * frame_s), 3) if frame_s else None,
@@ -221,7 +222,13 @@ class StreamStatus:
             "problems": self.problems,
         }
 
-    def _state(self, frames: int) -> str:
+    def _dropping(self) -> str:
+        """Return which libraries have dropped frames, and how many."""
+        tallies = [(os.path.basename(each.typed), each.element.tally) for each in self.libraries]
+        dropped = [f"{name} drops them ({tally.dropped:,} of {tally.processed:,})" for name, tally in tallies if tally.dropped]
+        return ", ".join(dropped)
+
+    def _state(self, frames: int, dropping: str) -> str:
         branch = self.branch
         if branch is None or self.waiting:
             return "waiting" if self.waiting else "starting"
@@ -229,7 +236,7 @@ class StreamStatus:
             return "reconnecting"
         if branch.has_ended:
             return "ended"
-        return "playing" if frames else "starting"
+        return "playing" if frames else "dropping" if dropping else "starting"
 
 
 class Status:

@@ -62,7 +62,7 @@ store.addEventListener("select", () => store.selected && showPanel("objects"));
 
 // Streams, and what the shown one does.
 
-const STATES = { starting: "Starting", playing: "Playing", reconnecting: "Reconnecting", waiting: "Waiting", ended: "Ended" };
+const STATES = { starting: "Starting", dropping: "No frames", playing: "Playing", reconnecting: "Reconnecting", waiting: "Waiting", ended: "Ended" };
 
 roving($("streams"), (tab) => store.watch(tab.dataset.stream));
 

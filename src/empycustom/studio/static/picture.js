@@ -14,6 +14,7 @@ const DRAWN = [
 ];
 const COVERS = {
   starting: "Starting",
+  dropping: "No frames come through",
   reconnecting: "Reconnecting",
   waiting: "Waiting",
   ended: "Ended",
