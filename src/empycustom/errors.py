@@ -7,7 +7,7 @@ what belongs below the message, a traceback in most cases.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,7 +22,10 @@ class EmPyCustomError(Exception):
     details: str = ""
 
     def __copy__(self) -> Self:
-        made = type(self).__new__(type(self), *self.args)  # without __init__: ``args`` lack what has to be given by name
+        builtin: Any = type(self)
+        while builtin.__module__ != "builtins":
+            builtin = builtin.__base__  # of several bases the one whose fields all of them have
+        made: Self = builtin.__new__(type(self), *self.args)  # without __init__: ``args`` lack what has to be given by name
         made.args = self.args  # which an OSError sets in __init__
         vars(made).update(vars(self))
         return made

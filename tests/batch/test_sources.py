@@ -161,7 +161,7 @@ def test_a_file_that_a_list_names_and_that_is_not_there_fails_alone(batch, libra
     (tmp_path / "list.txt").write_text(f"{made}\n{tmp_path}/gone.mkv\nmemory://gone.mkv\n")
     ended = batch("@list.txt", "--lib", library(LIB), "--out", "out")
     assert ended.returncode == 1
-    assert f"{tmp_path}/gone.mkv does not exist" in ended.stderr
+    assert f"{tmp_path}/gone.mkv: there is no such file." in ended.stderr
     assert "memory://gone.mkv: memory://gone.mkv does not exist." in ended.stderr
     assert sorted(states_in(tmp_path / "out").values()) == ["done", "failed", "failed"]
 

@@ -300,7 +300,7 @@ OUT_OF_ITSELF = [
     ("Option(2, limits=(0, 1))", "ValueError: the default must be a whole number, 0 to 1, not 2"),
     ("Option('slow', choices=['fast'])", 'ValueError: the default must be "fast", not "slow"'),
     ("Option(object())", "TypeError: the default of an option is a number, a text, a list, a dict or None, as JSON has them, not a object"),
-    ("Option(1, 2)", "TypeError: the description and the unit of an option are texts"),
+    ("Option(1, 2)", "TypeError: the description, the unit and the earlier name of an option are texts"),
     ("Option(1, limits=3)", "TypeError: limits are two numbers, (lowest, highest), None: no limit, and not 3"),
     ("Option('a', limits=(0, 1))", 'TypeError: limits are for options that are numbers, and the default is "a"'),
     ("Option('a', choices='abc')", 'TypeError: choices are a list of values, not "abc"'),

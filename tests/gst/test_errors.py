@@ -9,7 +9,7 @@ from copy import copy
 
 import pytest
 
-from empycustom.errors import CallbackError, LibraryNotFoundError, PropertyError
+from empycustom.errors import CallbackError, EmPyCustomError, LibraryNotFoundError, PropertyError
 
 # Live: GStreamer 1.22 hangs now and then if the first buffer fails before the pipeline plays, whatever element it is.
 SOURCE = "videotestsrc is-live=true num-buffers=3 ! video/x-raw,format=RGBA,width=64,height=48"
@@ -283,3 +283,17 @@ def test_copies_of_errors_have_the_same_text(error):
     copied = copy(error)
     assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
     assert "no" in str(copied)
+
+
+def subclasses(kind):
+    return {kind, *(each for derived in kind.__subclasses__() for each in subclasses(derived))}
+
+
+@pytest.mark.parametrize("kind", sorted(subclasses(EmPyCustomError), key=lambda kind: kind.__name__))
+def test_every_error_can_be_copied(kind):
+    """An element that stops keeps a copy of its error, without the frames of a traceback."""
+    builtin = next(each for each in (OSError, ImportError, AttributeError, Exception) if issubclass(kind, each))
+    error = builtin.__new__(kind, "no")
+    error.args, error.library, error.line = ("no",), "lib.py", 3
+    copied = copy(error)
+    assert (type(copied), copied.args, vars(copied)) == (kind, ("no",), vars(error))

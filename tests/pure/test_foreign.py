@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empycustom.carriers.protocol import free_numbers
+from empycustom.errors import OutputError
 from empycustom.model.results import new_object
 from empycustom.model.serialize import assemble, dumps, encode, loads
 from empycustom.model.wire import Known, box_dict, clean_box, known, note_text, read_event, read_note, usable
@@ -170,7 +171,12 @@ def test_whatever_stands_in_a_place_is_read_or_refused(place, new):
         assert record.get("confidence", 1) * sum(record.get("rect_params", {}).values()) < math.inf
         assert record["obj_label"] + record.get("text_params", {"display_text": ""})["display_text"] is not None
         facts = {name: value for name, value in record.items() if name not in ("key", "box_in_region")}
-        new_object({"rect_params": OBJECT["rect_params"], **facts}, "")
+        made = {"rect_params": OBJECT["rect_params"], **facts}
+        if -1 <= made.get("confidence", 1) <= 1:
+            new_object(made, "")
+        else:
+            with pytest.raises(OutputError, match="must be a number from 0 to 1"):
+                new_object(made, "")
 
 
 def attempt(read, text):
