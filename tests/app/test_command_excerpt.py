@@ -126,7 +126,7 @@ def test_of_what_cannot_be_sent_to_a_time_a_duration_can_be_had(cli, library, ma
     assert [time for time, _ in told("test", "--duration", "0.1")] == [0, 33_333_333, 66_666_666]
     times = [time for time, _ in told(ball, "--every-frame", "--duration", "1")]
     assert times[-1] - times[0] < SECOND
-    assert len(times) in (15, 16)
+    assert 14 <= len(times) <= 18, "the times of RTSP follow the clock of the machine"
 
     several = cli("run", made("b.mkv"), made("b.mp4"), "--lib", lib, "--duration", "1")
     assert several.err == "empycustom: error: --start and --duration are for one SOURCE, and there are 2; play it alone.\n"
