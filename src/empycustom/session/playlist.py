@@ -384,7 +384,7 @@ class _Idleness:
 
     def is_idle(self) -> bool:
         """Return True if it is so."""
-        has_begun = bool(getattr(self.element, "children", True))  # it waits for libraries before, which load models
+        has_begun = bool(getattr(self.element, "numchildren", 1))  # it waits for libraries before, which load models
         if not has_begun or self._pad.is_linked() or _is_at_work(self.element):
             self._since = None
             return False
@@ -393,7 +393,10 @@ class _Idleness:
 
 
 def _is_at_work(element: Any) -> bool:
-    """Return True if a thread of GStreamer works in an element, or in one inside of it."""
-    if any(pad.get_task_state() == Gst.TaskState.STARTED for pad in element.pads):
+    """Return True if a thread of GStreamer works in an element, or in one inside of it; or elements come and go just now."""
+    try:
+        inside = [*element.iterate_recurse()] if isinstance(element, Gst.Bin) else []
+        pads = [pad for each in (element, *inside) for pad in each.iterate_pads()]
+    except Gst.IteratorError:  # these take locks, which the lists `children` and `pads` do not
         return True
-    return any(_is_at_work(inside) for inside in getattr(element, "children", ()))
+    return any(pad.get_task_state() == Gst.TaskState.STARTED for pad in pads)
