@@ -376,17 +376,15 @@ class _Playing:
 
 
 class _Idleness:
-    """Whether no thread has worked on a source, ``element``, for a while, and its video has not come to ``pad``."""
+    """Whether no thread has worked on a source, ``element``, since it has elements inside, and no video has come to ``pad``."""
 
     def __init__(self, element: Any, pad: Any) -> None:
-        self.element, self._pad = element, pad
-        self._since: float | None = None
+        self.element, self._pad, self._since = element, pad, 0.0
 
     def is_idle(self) -> bool:
         """Return True if it is so."""
-        has_begun = bool(getattr(self.element, "numchildren", 1))  # it waits for libraries before, which load models
-        if not has_begun or self._pad.is_linked() or _is_at_work(self.element):
-            self._since = None
+        if not getattr(self.element, "numchildren", 1) or self._pad.is_linked() or _is_at_work(self.element):
+            self._since = 0.0
             return False
         self._since = self._since or time.monotonic()
         return time.monotonic() - self._since > _IDLE_S
@@ -396,7 +394,7 @@ def _is_at_work(element: Any) -> bool:
     """Return True if a thread of GStreamer works in an element, or in one inside of it; or elements come and go just now."""
     try:
         inside = [*element.iterate_recurse()] if isinstance(element, Gst.Bin) else []
-        pads = [pad for each in (element, *inside) for pad in each.iterate_pads()]
+        pads = (pad for each in (element, *inside) for pad in each.iterate_pads())
+        return any(pad.get_task_state() == Gst.TaskState.STARTED for pad in pads)
     except Gst.IteratorError:  # these take locks, which the lists `children` and `pads` do not
         return True
-    return any(pad.get_task_state() == Gst.TaskState.STARTED for pad in pads)
