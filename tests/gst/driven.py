@@ -31,6 +31,15 @@ def process_ip(buffer, in_meta, options):
 """
 
 
+def is_there(pid):
+    """Return whether a process has not ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
 def wait_until(question):
     """Wait until a question is answered with something true."""
     until = time.monotonic() + 60

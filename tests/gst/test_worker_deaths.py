@@ -10,7 +10,7 @@ from contextlib import nullcontext
 
 import pooled
 import pytest
-from driven import wait_until
+from driven import is_there, wait_until
 from pooled import started
 
 from empycustom.errors import CallbackError, CallTimeoutError, LibraryError, WorkerError
@@ -23,14 +23,6 @@ GOOD = "    return {'frame': {'pid': os.getpid()}}\n"
 
 def pid_of(result):
     return int(result.text.partition('"pid":')[2].rstrip("}"))
-
-
-def is_there(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
 
 
 DEATHS = {

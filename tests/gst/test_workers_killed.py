@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from driven import Driven, numbers, results, wait_until
+from driven import Driven, is_there, numbers, results, wait_until
 
 from empycustom.gstreamer import Gst
 
@@ -62,14 +62,6 @@ PARENTS = {
     "gst-launch-1.0": "gst-launch-1.0 -q videotestsrc ! {caps} ! empycustom in-place=true workers=2 custom-lib=lib.py ! fakesink",
     "empycustom run": "{python} -m empycustom run test --lib lib.py --workers 2",
 }
-
-
-def is_there(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("command", PARENTS.values(), ids=PARENTS)

@@ -1,4 +1,4 @@
-"""Files that are cut off, by the sizes that are written at the begin of their parts: nothing is decoded, and little is read.
+"""Files that are cut off, by the sizes that are written at the beginning of their parts: nothing is decoded, and little is read.
 
 GStreamer plays such a file as far as it goes, without an error. Durations would not show it: sound may be longer than the video.
 """
@@ -23,7 +23,7 @@ _UNKNOWN = (0, 0xFFFFFFFF)  # sizes of an AVI that was never finished
 def check_file(location: str, name: str) -> None:
     """Raise LaunchError, which begins with ``name``, where a file is not there, or is shorter than it says.
 
-    MP4, Matroska, WebM and AVI say so. What is no file passes, as does what cannot be read: those who play it report that.
+    MP4, Matroska, WebM and AVI say so. What is not a file passes, as does what cannot be read: those who play it report that.
     """
     if not is_file(location):
         return

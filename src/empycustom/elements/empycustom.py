@@ -136,7 +136,6 @@ class EmPyCustom(LibraryTransform):
         custom_lib = self._chosen()
         if "in-place" not in self.given:
             self.values["in-place"] = usual_in_place(custom_lib, default=self.defaults.get("in-place", False))
-        self.values["given"] = self.given
         if self.values["reload"]:
             check_reload(custom_lib)
         check_properties(self.values)
@@ -151,7 +150,7 @@ class EmPyCustom(LibraryTransform):
 
     def _begin_inline(self, custom_lib: Any, options: dict[str, Any], events: Any) -> None:
         """Run the library in the streaming thread."""
-        library = open_library(custom_lib, self.values)
+        library = open_library(custom_lib, self.values, self.given)
         for error in library.hints():
             post_warning(self, error)
         runner = InlineRunner(library)

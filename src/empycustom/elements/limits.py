@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from empycustom.buffers.callback import VIEWS
@@ -92,10 +92,10 @@ def about_state(library: Any, workers: Any) -> CallbackMissingError | None:
     return CallbackMissingError.at(library.path, library.line_of("reloaded"), what, why, callback="reloaded")
 
 
-def called(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a library is called as properties say it: the arguments of :meth:`Library.open`."""
+def called(values: Mapping[str, Any], given: Collection[str] = ()) -> dict[str, Any]:
+    """Return how a library is called as properties say it: arguments of :meth:`Library.open`. ``given``: those that were set."""
     settings = {**settings_of(values), **{name: values[name] for name in ("options", "events") if values.get(name)}}
-    if "in-place" in values.get("given", ()) and not values["in-place"]:
+    if "in-place" in given and not values["in-place"]:
         settings["in-place"] = False
     return {"in_place": values["in-place"], "dialect": values.get("dialect", AUTO), "settings": settings}
 
@@ -114,10 +114,10 @@ def is_in_place(properties: Mapping[str, Any]) -> bool:
     return usual_in_place(properties["custom-lib"]) if given is None else given is True
 
 
-def open_library(custom_lib: Any, values: Mapping[str, Any]) -> Library:
+def open_library(custom_lib: Any, values: Mapping[str, Any], given: Collection[str] = ()) -> Library:
     """Load and check a library for an element in whose thread it runs. Raises LibraryError, PropertyError."""
     with as_written(values):
-        library = Library.open(custom_lib, **called(values), views=VIEWS)
+        library = Library.open(custom_lib, **called(values, given), views=VIEWS)
     try:
         check_declared(values, library)
     except PropertyError:

@@ -46,12 +46,13 @@ def start_pool(
 
     ``element`` posts warnings, and its ``interrupt_start`` ends the start, so that it raises LibraryError.
     """
+    given = element.given if element is not None else ()
     check_library(custom_lib)
     if os.path.isfile(as_path(custom_lib)):
         custom_lib = os.path.abspath(as_path(custom_lib))  # workers that begin later find it wherever the working directory is
 
     def open_pool(is_new: bool) -> ProcessPool:
-        return ProcessPool(custom_lib, workers=values["workers"], is_new=is_new, warn=warn, **called(values))
+        return ProcessPool(custom_lib, workers=values["workers"], is_new=is_new, warn=warn, **called(values, given))
 
     def warn(warning: LibraryError) -> None:
         if element is not None:

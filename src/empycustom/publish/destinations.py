@@ -125,7 +125,7 @@ def check_uri(uri: str, given: Mapping[str, Any] = {}) -> Destination:
 
 
 def refuse_fields(address: Address) -> None:
-    """Raise PublishError where the path of an address has a ``{field}``, and is no topic that a message could fill it in."""
+    """Raise PublishError where the path of an address has a ``{field}`` and is not a topic, where messages fill it in."""
     if found := _FIELD.search(address.name):
         raise address.error(
             f"{{{found[1]}}} can stand in a topic only, not here; in a stream configuration {{stream_id}} is the name of each "

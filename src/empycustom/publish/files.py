@@ -23,7 +23,7 @@ from empycustom.publish.rows import SAMPLE, columns_of, row_of
 from empycustom.text import as_native, as_path, shown, working_folder
 
 _LAST = 1 << 16  # bytes at the end of a file in which its last line is looked for first
-# What waiting does not mend: no right, no such place. Others, such as a full disk, may pass.
+# What does not pass by itself: no right, no such folder. Others, such as a full disk, may.
 _LASTING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _LASTING_OF_SQLITE = ("unable to open database file", "readonly database")
 
@@ -46,7 +46,7 @@ def _file_of(address: Address) -> Path:
 
 
 def _check_place(address: Address, path: Path) -> None:
-    """Raise PublishError where a path is no file, or hardly can be the one that is meant."""
+    """Raise PublishError where a path is not a file, or hardly can be the one that is meant."""
     if path.is_dir():
         raise address.error("is a folder; name a file in it")
     if path.exists() and not path.is_file():
