@@ -72,6 +72,29 @@ PYGOBJECT_VERSION: tuple[int, ...] = tuple(_gi.version_info)
 PYGOBJECT_INTERFACE: Any = getattr(_gi._gi, "_PyGObject_API", None)
 
 
+def all_of(iterator: Any) -> list[Any]:
+    """Return what a Gst.Iterator, or None, leads to, from its beginning again where that changes meanwhile.
+
+    It takes locks. The lists ``pads`` and ``children`` of an element do not: threads that add or remove some free what is read.
+    """
+    found: list[Any] = []
+    while iterator:
+        result, each = iterator.next()
+        if result == Gst.IteratorResult.OK:
+            found.append(each)
+        elif result == Gst.IteratorResult.RESYNC:
+            found.clear()
+            iterator.resync()
+        else:
+            break
+    return found
+
+
+def elements_in(element: Any) -> list[Any]:
+    """Return an element, and all inside of it if it is a bin, also those in bins there."""
+    return [element, *all_of(element.iterate_recurse())] if isinstance(element, Gst.Bin) else [element]
+
+
 def is_installed(plugin: str) -> bool:
     """Return whether the file of a plugin lies in a folder of plugins.
 

@@ -12,7 +12,7 @@ from itertools import count, takewhile
 from typing import Any, NamedTuple
 
 from empycustom.carriers.protocol import NOT_TURNED, RESHAPED
-from empycustom.gstreamer import Gst, GstVideo
+from empycustom.gstreamer import Gst, GstVideo, all_of
 from empycustom.model.values import NO_PTS
 
 
@@ -43,18 +43,7 @@ def _before(pad: Any) -> Any:
 
 def _linked_inside(source: Any) -> list[Any]:
     """Return the sink pads that what leaves an element at a source pad has come by; a multiqueue has one for each stream."""
-    found: list[Any] = []
-    pads = source.iterate_internal_links()
-    while pads:
-        result, pad = pads.next()
-        if result == Gst.IteratorResult.OK:
-            found.append(pad)
-        elif result == Gst.IteratorResult.RESYNC:
-            found.clear()
-            pads.resync()
-        else:
-            break
-    return found
+    return all_of(source.iterate_internal_links())
 
 
 # Borders: where an element adds some, the boxes that GStreamer scales there are wrong.

@@ -10,7 +10,7 @@ from typing import Any
 from empycustom.config.launch import FIRST, NEWEST
 from empycustom.elements.upstream import NO_TIME, beginning_of, stream_time_in, unknown_time, upstream_of
 from empycustom.errors import LaunchError
-from empycustom.gstreamer import GLib, Gst
+from empycustom.gstreamer import GLib, Gst, all_of
 from empycustom.native import probes
 from empycustom.session import Part
 from empycustom.session.parts import in_background
@@ -118,10 +118,7 @@ def _turns_out_live(pad: Any) -> bool:
     source = pad.get_parent_element().get_parent().get_by_name(SOURCE)
     if source.find_property("uri") is None or scheme_of(source.get_property("uri")) == "file" or has_length(source):
         return False
-    parts = source.iterate_all_by_element_factory_name("multipartdemux")
-    while (found := parts.next()[0]) == Gst.IteratorResult.RESYNC:
-        parts.resync()
-    return bool(found == Gst.IteratorResult.OK)
+    return bool(all_of(source.iterate_all_by_element_factory_name("multipartdemux")))
 
 
 def scheme_of(uri: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from empycustom.elements.failures import ENDED, LEFT, post_error
 from empycustom.errors import LaunchError
-from empycustom.gstreamer import GLib, GObject, Gst
+from empycustom.gstreamer import GLib, GObject, Gst, all_of
 from empycustom.packages import how_to_get_any
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class States:
         self.change(Gst.State.PLAYING)
 
     def _revive(self) -> None:
-        for element in self._pipeline.children:
+        for element in all_of(self._pipeline.iterate_elements()):
             failed = element.get_state(0)[0] == Gst.StateChangeReturn.FAILURE
             if failed and element.set_state(Gst.State.PAUSED) != Gst.StateChangeReturn.ASYNC:
                 element.post_message(Gst.Message.new_async_done(element, Gst.CLOCK_TIME_NONE))

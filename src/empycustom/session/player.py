@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from empycustom.elements.results import LibraryTransform
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import Gst, elements_in
 from empycustom.session.console import DONE, FAILED, INTERRUPTED, StuckError, is_debugger_open
 from empycustom.session.parts import Feeder, Report, States, in_background, report_of
 
@@ -348,7 +348,7 @@ class Player:
     def _interrupt_start(self) -> None:
         """Let elements wait no longer for workers that start: the change to NULL comes behind that."""
         if not self._states.started and self._is_limited:
-            for element in _elements_in(self.pipeline):
+            for element in elements_in(self.pipeline):
                 if interrupt := isinstance(element, LibraryTransform) and element.interrupt_start:
                     interrupt()
 
@@ -356,13 +356,6 @@ class Player:
         """Return the names of files that did not get the end of the stream."""
         if self.complete or not self._has_begun:
             return ""
-        sinks = (
-            each for each in _elements_in(self.pipeline) if each.sinkpads and not each.srcpads and each.find_property("location")
-        )
+        elements = (each for each in elements_in(self.pipeline) if not isinstance(each, Gst.Bin))
+        sinks = (each for each in elements if each.sinkpads and not each.srcpads and each.find_property("location"))
         return ", ".join(sorted(sink.get_property("location") or "" for sink in sinks))
-
-
-def _elements_in(container: Any) -> Iterator[Any]:
-    """Yield the elements of a bin, also those in bins inside of it."""
-    for element in container.children:
-        yield from _elements_in(element) if isinstance(element, Gst.Bin) else [element]

@@ -16,7 +16,7 @@ from empycustom.config.streams import Stream
 from empycustom.elements.failures import post_error
 from empycustom.elements.upstream import announce
 from empycustom.errors import LaunchError
-from empycustom.gstreamer import Gst
+from empycustom.gstreamer import Gst, all_of, elements_in
 from empycustom.session import sources as endless
 from empycustom.session.parts import Feeder, Report, build_element
 from empycustom.session.sources import (
@@ -383,6 +383,7 @@ class _Idleness:
 
     def is_idle(self) -> bool:
         """Return True if it is so."""
+        # Without elements inside it has not begun: it waits for libraries, which load models.
         if not getattr(self.element, "numchildren", 1) or self._pad.is_linked() or _is_at_work(self.element):
             self._since = 0.0
             return False
@@ -391,10 +392,6 @@ class _Idleness:
 
 
 def _is_at_work(element: Any) -> bool:
-    """Return True if a thread of GStreamer works in an element, or in one inside of it; or elements come and go just now."""
-    try:
-        inside = [*element.iterate_recurse()] if isinstance(element, Gst.Bin) else []
-        pads = (pad for each in (element, *inside) for pad in each.iterate_pads())
-        return any(pad.get_task_state() == Gst.TaskState.STARTED for pad in pads)
-    except Gst.IteratorError:  # these take locks, which the lists `children` and `pads` do not
-        return True
+    """Return True if a thread of GStreamer works in an element, or in one inside of it."""
+    pads = (pad for each in elements_in(element) for pad in all_of(each.iterate_pads()))
+    return any(pad.get_task_state() == Gst.TaskState.STARTED for pad in pads)

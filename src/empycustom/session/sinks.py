@@ -12,7 +12,7 @@ from typing import Any
 from empycustom.config.launch import quoted
 from empycustom.config.streams import PLACE, Configuration, Stream
 from empycustom.errors import LaunchError
-from empycustom.gstreamer import GLib, Gst, GstVideo
+from empycustom.gstreamer import GLib, Gst, GstVideo, elements_in
 from empycustom.native import probes
 from empycustom.outputs.table import path_of
 from empycustom.packages import WINDOWS, how_to_get
@@ -52,13 +52,7 @@ def show_at_once(pipeline: Any) -> None:
 
 
 def _choosers(container: Any) -> list[Any]:
-    found = []
-    for element in container.children:
-        if element.get_factory() and element.get_factory().get_name() == CHOOSER:
-            found.append(element)
-        elif isinstance(element, Gst.Bin):
-            found += _choosers(element)
-    return found
+    return [each for each in elements_in(container) if each.get_factory() and each.get_factory().get_name() == CHOOSER]
 
 
 def _expect_display(chooser: Any, kind: str) -> None:
