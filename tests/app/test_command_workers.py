@@ -9,11 +9,13 @@ import pytest
 
 WHO = """\
 import os
+import time
 
 print("loaded in", os.getpid(), flush=True)
 
 
 def process_ip(b, m, o):
+    time.sleep(0.01)  # so that one worker cannot do all of them
     return {"frame": {"NAME": os.getpid()}}
 """
 CRASHES = """\
