@@ -11,9 +11,11 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,23 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
 settings.load_profile("any machine")
+
+
+@pytest.fixture
+def many_files() -> Iterator[Callable[[], None]]:
+    """Return a function that opens more files than `select` takes, whose numbers have to be below 1,024."""
+    held: list[int] = []
+
+    def open_many() -> None:
+        while not held or held[-1] < 1100:
+            held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    yield open_many
+    for file in held:
+        os.close(file)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
 
 
 def pytest_sessionstart() -> None:

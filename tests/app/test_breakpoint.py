@@ -81,7 +81,9 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def _hear(self):
-        if not select.select([self._terminal], [], [], 1)[0]:
+        poll = select.poll()
+        poll.register(self._terminal, select.POLLIN)
+        if not poll.poll(1000):
             return True
         try:
             heard = os.read(self._terminal, 65536)

@@ -79,9 +79,10 @@ def _on_terminal():
 
 
 def _read_until(terminal, expected):
-    shown, until = "", time.monotonic() + 20
+    shown, until, poll = "", time.monotonic() + 20, select.poll()
+    poll.register(terminal, select.POLLIN)
     while expected not in shown and time.monotonic() < until:
-        if select.select([terminal], [], [], 0.1)[0]:
+        if poll.poll(100):
             shown += os.read(terminal, 4096).decode(errors="replace")
     return shown
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import time
 
 import empycustom
@@ -38,6 +39,13 @@ def is_there(pid):
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
+
+
+def is_readable(file):
+    """Return whether a file has something within a second."""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(1000))
 
 
 def wait_until(question):

@@ -1,4 +1,4 @@
-"""A process whose working directory is gone, or that may write nowhere: libraries run in workers there, too."""
+"""A process whose working directory is gone, that has many files open, or may write nowhere: libraries run in workers there, too."""
 
 from __future__ import annotations
 
@@ -96,6 +96,15 @@ def test_a_module_is_found_where_the_working_directory_is_gone(shell, library, t
         for line in commands("found.inner", workers):
             (tmp_path / "gone").mkdir(exist_ok=True)
             assert len(played(shell(f"cd gone && rmdir ../gone && {line}", PYTHONPATH=str(tmp_path)))) == 3
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("command", [0, 1], ids=["gst-launch-1.0", "empycustom run"])
+def test_a_program_that_has_many_files_open(shell, library, command, workers):
+    """File numbers above 1,023 are not for `select`."""
+    opening = "ulimit -n $(ulimit -Hn) && for n in $(seq 1100); do exec {kept}</dev/null; done && "
+    done = shell(opening + commands(library(WRITES), workers)[command])
+    assert [each["is_worker"] for each in played(done)] == [workers > 0] * 3
 
 
 @pytest.mark.parametrize("command", [0, 1], ids=["gst-launch-1.0", "empycustom run"])

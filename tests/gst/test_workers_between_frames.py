@@ -3,13 +3,12 @@
 import json
 import os
 import random
-import select
 import signal
 import textwrap
 import time
 
 import pytest
-from driven import wait_until
+from driven import is_readable, wait_until
 from edited import save, streaming
 from pooled import started
 
@@ -39,7 +38,7 @@ def test_what_a_worker_answered_before_it_ended_is_heard(library, frames, tmp_pa
         jobs = [frames.job(), frames.job()]
         assert [pool.submit(job, queue=True) for job in jobs] == [True, True]
         (tmp_path / "gate").touch()
-        wait_until(lambda: select.select([pool._workers[0].process.pidfd], [], [], 1)[0])
+        wait_until(lambda: is_readable(pool._workers[0].process.pidfd))
         assert '"n":0' in pool.collect(jobs[0], frames.wake).text
         with pytest.raises(WorkerError, match="exit code 3"):
             pool.collect(jobs[1], frames.wake)
@@ -165,7 +164,7 @@ def test_a_worker_that_ended_behind_the_last_frame_is_reported_at_the_end(librar
     pool.start({}, None)
     ends = pool._workers[0].process.pidfd
     os.kill(json.loads(frames.run(pool)[0].text)["frame"]["pid"], signal.SIGKILL)
-    wait_until(lambda: select.select([ends], [], [], 1)[0])
+    wait_until(lambda: is_readable(ends))
     if is_noticed:
         pool.wait(frames.wake)
         assert pool.restarts == 1

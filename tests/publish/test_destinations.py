@@ -29,6 +29,18 @@ def test_all_arrive_once_and_in_order(serve: Callable[[str], Server], name: str,
     assert list(state.iterdir()) == []  # no spool is left
 
 
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_program_that_has_many_files_open(serve: Callable[[str], Server], name: str, many_files: Callable[[], None]) -> None:
+    server, told = serve(name), Told()
+    many_files()
+    publisher = told.publisher(server.uri)
+    put(publisher, 0, 30)
+    assert publisher.drain() == 0, (told, publisher.last_error)
+    assert publisher.close() == 0
+    wait_for(lambda: len(numbers(server)) >= 30, "30 messages")
+    assert told == []
+
+
 @pytest.mark.parametrize("name", AWAY)
 def test_a_server_that_dies_and_comes_back_misses_nothing(serve: Callable[[str], Server], name: str) -> None:
     server, told = serve(name), Told()

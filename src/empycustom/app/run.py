@@ -338,9 +338,10 @@ class TypedChanges:
 
 def _typed_lines(descriptor: int, is_over: Callable[[], bool]) -> Iterator[str]:
     """Yield the lines that arrive, until the end of either. A thread that waits in a read of Python could not be left."""
-    rest = b""
+    rest, input_ = b"", select.poll()
+    input_.register(descriptor, select.POLLIN)
     while not is_over():
-        if not select.select([descriptor], [], [], _LOOK_EVERY_S)[0]:
+        if not input_.poll(_LOOK_EVERY_S * 1000):
             continue
         read = os.read(descriptor, _AT_ONCE)
         *whole, rest = (rest + read).split(b"\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,8 @@ _HEAD = 16  # bytes of a message beside the topic and the body, at most
 _LOGIN = (133, 134, 135, 138, 140)  # client identifier not valid, bad user or password, not authorized, banned, bad method
 _UNDER_WAY = 100  # messages that every broker takes at a time, unless it says that it takes fewer
 _OLD_BROKER = 132  # unsupported protocol version
+_LOOK_EVERY_MS = 1000  # whether a silent connection is to be tested
+_GOODBYE_S = 1.0  # for the last message to a broker
 _REFUSED = (144, 149, 153)  # topic name invalid, packet too large, payload format invalid
 
 
@@ -51,6 +55,8 @@ class Mqtt(Destination):
         self.topic = address.path
         self._tls = tls_context(address) if address.scheme == "mqtts" else None
         self._client: Any = None
+        self._thread: threading.Thread | None = None
+        self._wake = -1  # an eventfd, while there is a connection
         self._heard = threading.Condition()
         self._acknowledged: dict[int, Any] = {}  # the reason of each
         self._state, self._code = "", 0  # "", "connected", or why it is not
@@ -68,11 +74,14 @@ class Mqtt(Destination):
         address = self.address
         try:
             made.connect(address.host, address.port(8883 if self._tls else 1883), address.settings["keepalive"])
-            made.loop_start()
         except (OSError, ValueError) as error:
             self._client = None
             why = f"{address.name} cannot be reached ({address.reason(error)})"
             raise distrust(address, error) or AwayError(why) from error
+        self._wake = wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        made.on_socket_register_write = lambda *_: os.eventfd_write(wake, 1)  # there is something to write
+        self._thread = threading.Thread(target=self._work, args=(made, wake), name="empycustom mqtt", daemon=True)
+        self._thread.start()
         with self._heard:
             self._heard.wait_for(lambda: self._state, TRANSPORT_S)
         if self._state != "connected":
@@ -105,7 +114,27 @@ class Mqtt(Destination):
         self._acknowledged.clear()
         return made
 
-    # In the thread of paho's.
+    # In a thread of its own.
+
+    def _work(self, made: Any, wake: int) -> None:
+        """Read and write what a client has, until its connection ends. The loops of paho end at a file number above 1,023."""
+        until = float("inf")
+        while (connection := made.socket()) and time.monotonic() < until:
+            poll = select.poll()
+            poll.register(wake, select.POLLIN)
+            poll.register(connection, select.POLLIN | (select.POLLOUT if made.want_write() else 0))
+            is_read = hasattr(connection, "pending") and connection.pending()  # by TLS, so the file has nothing more
+            ready = dict(poll.poll(0 if is_read else _LOOK_EVERY_MS))
+            if ready.pop(wake, 0):
+                os.eventfd_read(wake)
+            if is_read or any(events & ~select.POLLOUT for events in ready.values()):
+                made.loop_read()
+            made.loop_write()
+            made.loop_misc()
+            if self._client is not made:
+                until = min(until, time.monotonic() + _GOODBYE_S)
+        if connection:
+            connection.close()
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         # What the broker takes at a time, and of one message; paho does not look at it.
@@ -166,4 +195,8 @@ class Mqtt(Destination):
         made, self._client = self._client, None
         if made:
             made.disconnect()
-            made.loop_stop()
+        if self._thread:
+            os.eventfd_write(self._wake, 1)
+            self._thread.join()
+            os.close(self._wake)
+            self._thread = None

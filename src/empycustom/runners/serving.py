@@ -80,6 +80,8 @@ class Worker:
 
     def __init__(self, control: socket.socket, setup: dict[str, Any]) -> None:
         self._control, self._bell = control, setup["bell"]
+        self._frames = select.poll()  # not select(), which takes no file above number 1,023
+        self._frames.register(self._bell, select.POLLIN)
         self._board = mmap.mmap(setup["notes"], BOARD_SIZE)
         self._images: dict[int, _Image] = {}
         self._cores = os.sched_getaffinity(0)
@@ -129,7 +131,7 @@ class Worker:
         The kernel often wakes a process where it ran last, behind the thread that sends, which goes on to make the next frame.
         """
         here = core()
-        if here == _NUMBER.unpack_from(self._board, CORE_AT)[0] and not select.select([self._bell], [], [], 0)[0]:
+        if here == _NUMBER.unpack_from(self._board, CORE_AT)[0] and not self._frames.poll(0):
             others = self._cores - {here}
             # Where the library, or somebody from outside, has chosen cores meanwhile, those are theirs to choose. Some sandboxes
             # let nobody choose; and the cores may change between these lines.
