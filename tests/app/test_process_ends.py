@@ -19,6 +19,7 @@ from process_helpers import COUNTS, gray, mean
 import empycustom
 from empycustom.errors import (
     LaunchError,
+    LibraryError,
 )
 from empycustom.session import process as home
 
@@ -100,6 +101,33 @@ def test_iterators_that_are_closed_and_kept_leave_nothing_open(video):
         time.sleep(0.1)
     assert descriptors() - before < 8
     assert all(list(results) == [] for results in kept)
+
+
+@pytest.mark.parametrize("fails", ["start", "frame", "stop"])
+def test_iterators_that_fail_leave_nothing_open(library, fails):
+    frame = "def process_ip(b, m, o):\n    pass\n"
+    raises = "    raise ValueError('as the test wants')\n"
+    path = library(
+        f"{'' if fails == 'frame' else frame}def {'process_ip(b, m, o)' if fails == 'frame' else f'{fails}(o)'}:\n{raises}"
+    )
+
+    def fail():
+        with pytest.raises(LibraryError, match="as the test wants") as caught:
+            list(empycustom.process(gray(3), path))
+        assert isinstance(caught.value.__cause__, ValueError)
+
+    def settled():
+        until = time.monotonic() + 10
+        while home._playing and time.monotonic() < until:
+            gc.collect()
+            time.sleep(0.01)
+        return descriptors()
+
+    fail()
+    before = settled()
+    for _ in range(10):
+        fail()
+    assert settled() < before + 8
 
 
 def test_an_error_of_stop_of_an_iterator_that_nobody_holds_is_logged(library, caplog):

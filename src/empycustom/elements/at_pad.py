@@ -15,7 +15,7 @@ from typing import Any
 from empycustom.buffers.callback import object_at
 from empycustom.elements.base import FLOW_EOS, FLOW_OK, SLOW_BECAUSE, VIDEO_CAPS
 from empycustom.elements.empycustom import EmPyCustom
-from empycustom.elements.failures import post_error
+from empycustom.elements.failures import errors_in, post_error
 from empycustom.errors import FrameError
 from empycustom.gstreamer import Gst
 from empycustom.native.memory import uncounted
@@ -53,7 +53,6 @@ class AtPad(EmPyCustom):
     """The element at a pad, which it does not keep alive. ``call_lock`` is held while it works on a buffer."""
 
     __gtype_name__ = "GstEmPyCustomAtPad"
-    error: BaseException | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,11 +74,11 @@ class AtPad(EmPyCustom):
         """Load the library and call its ``start``; messages have this name. Raises what an element would post."""
         self.set_name(name)
         self._bin.add(self)
-        if self.set_state(Gst.State.PAUSED) == Gst.StateChangeReturn.FAILURE:
-            error = self.error
-            assert error, "each error of a start is posted"
+        with errors_in(self) as found:
+            state = self.set_state(Gst.State.PAUSED)
+        if state == Gst.StateChangeReturn.FAILURE:
             self.stop()
-            raise error
+            raise found.popitem()[1]  # each error of a start is posted
 
     def watch(self, pad: Any, freed: Callable[[], None]) -> None:
         """Work on the buffers at a pad from now on. ``freed`` is called where the pad is freed before :meth:`leave`."""
@@ -111,11 +110,12 @@ class AtPad(EmPyCustom):
 
     def stop(self) -> BaseException | None:
         """Call ``stop`` of the library; return what it raises. ``call_lock`` is held, and it is not called."""
-        self._flow, self.error = FLOW_OK, None
+        self._flow = FLOW_OK
         self._bin.set_bus(None)
-        self.set_state(Gst.State.NULL)
+        with errors_in(self) as found:
+            self.set_state(Gst.State.NULL)
         self._bin.remove(self)  # else each would keep the other
-        return self.error
+        return found.get(hash(self))
 
     # From the threads that the buffers and the events come by.
 

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from empycustom.buffers.callback import Borrowed, Given
 from empycustom.carriers.protocol import Frame
-from empycustom.elements.failures import post_error, post_info, post_warning, release_error
+from empycustom.elements.failures import post_error, post_info, post_warning, to_keep
 from empycustom.elements.frames import FrameFormat, FrameReader, IntervalGate
 from empycustom.elements.properties import Property
 from empycustom.elements.upstream import origin_in, reason_for
@@ -190,7 +190,7 @@ class PyTransform(GstBase.BaseTransform):
             self.given.add(item.name)
         except Exception as error:  # noqa: BLE001 - PyGObject would print it, and take the value for set
             # No bus in NULL state yet: begin() reports it. While playing it is reported at once, and the old value stays.
-            self.refused[item.name] = error
+            self.refused[item.name] = to_keep(error)
             if self.started:
                 post_error(self, error)
 
@@ -201,7 +201,7 @@ class PyTransform(GstBase.BaseTransform):
     def do_start(self) -> bool:
         self.refusals.clear()
         for error in self.refused.values():
-            raise error
+            raise to_keep(error)
         use_native_folders()
         self.begin()
         self.started = True
@@ -217,7 +217,6 @@ class PyTransform(GstBase.BaseTransform):
     def do_stop(self) -> bool:
         self.started = False
         fastpath.unregister(hash(self))
-        release_error(self)
         try:
             self.end()
         except BaseException as error:  # noqa: BLE001 - nothing may be raised into C

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 
 from empycustom.errors import (
     AwayError,
@@ -27,6 +28,7 @@ from empycustom.gstreamer import Gst
 from empycustom.library.explain import error_to_report, traceback_of
 from empycustom.text import for_people
 
+_Error = TypeVar("_Error", bound=BaseException)
 # Codes on the bus of a library that ended its stream (an info), and of a debugger that was left (an info or an error).
 ENDED, LEFT = (Gst.LibraryError, Gst.LibraryError.FAILED), (Gst.LibraryError, Gst.LibraryError.SHUTDOWN)
 # GStreamer's domain and code for each class of exceptions. The first class that fits counts.
@@ -54,17 +56,34 @@ _KINDS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gs
 
 def post_error(element: Any, error: BaseException) -> None:
     """Post ``error`` as an error of ``element``: the sentence as its text, the user's traceback as its debug information."""
-    element.error = error_to_report(error)  # for programs that have the element
-    _post(element, Gst.MessageType.ERROR, element.error)
+    reported = error_to_report(error)
+    element.error = to_keep(reported)  # for programs that have the element
+    _post(element, Gst.MessageType.ERROR, reported)
 
 
-def release_error(element: Any) -> None:
-    """Let the error of ``element`` keep its texts alone.
+def to_keep(error: _Error) -> _Error:
+    """Return an error that an element may keep: its texts, without traceback and cause.
 
-    Its traceback keeps what the library's functions had in hand, such as the object whose ``__del__`` closes a file at the stop.
+    A traceback refers to what its functions and all of their callers had in hand: the object whose ``__del__`` closes a file, and
+    the pipeline, which would never be freed.
     """
-    if isinstance(getattr(element, "error", None), EmPyCustomError):
-        element.error = copy(element.error)  # without cause and traceback; a program that got the error has them
+    return copy(error) if isinstance(error, EmPyCustomError) else error
+
+
+@contextmanager
+def errors_in(place: Any) -> Iterator[dict[int, BaseException]]:
+    """Collect the first error of each element in ``place``, or of this element, by its address, with traceback and cause."""
+    found: dict[int, BaseException] = {}
+
+    def observe(element: Any, kind: str, error: BaseException) -> None:
+        if kind == "error" and element.has_as_ancestor(place):
+            found.setdefault(hash(element), error)
+
+    observers.append(observe)
+    try:
+        yield found
+    finally:
+        observers.remove(observe)
 
 
 def post_warning(element: Any, error: BaseException) -> None:
@@ -83,7 +102,7 @@ def _post(element: Any, kind: Any, error: BaseException) -> None:
     text, debug = for_people(sentence(error)), for_people(details(error), lines=True)
     if kind == Gst.MessageType.INFO:  # of which gst-launch shows nothing else
         debug = text
-    for observe in observers:
+    for observe in tuple(observers):
         observe(element, _KINDS[kind], error)
     element.message_full(kind, domain.quark(), int(code), text, debug, for_people(file), function, line)
 

@@ -17,6 +17,7 @@ from empycustom.config.launch import AIMETA, describe
 from empycustom.config.streams import library_stage, plain_stream
 from empycustom.elements import register
 from empycustom.elements.document import DocumentResult
+from empycustom.elements.failures import errors_in
 from empycustom.elements.frames import FrameFormat
 from empycustom.errors import BELOW, FrameClosedError, LaunchError, PropertyError
 from empycustom.frames.formats import check_format
@@ -273,6 +274,7 @@ class _Playing(Owner):
         self.feeders = [video.attach(pipeline)]
         keep_upright(pipeline)
         self.failure: Exception | None = None
+        self._errors: Mapping[int, Any] = {}  # of elements
         self._is_abandoned = False
         self._player = Player(pipeline, self, interrupts=Interrupts(), grace_s=math.inf)
         _playing.add(self)
@@ -281,7 +283,8 @@ class _Playing(Owner):
 
     def _play(self) -> None:
         try:
-            self._player.play()
+            with errors_in(self._player.pipeline) as self._errors:
+                self._player.play()
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
             self._fail(error)
         del self._player.owner, self.feeders  # so that the pipeline is freed at once
@@ -323,7 +326,7 @@ class _Playing(Owner):
     def handle_error(self, report: Report, element: Any) -> bool:
         """Keep an error. The pipeline goes on until the results before it are taken."""
         if not any(feeder.handle_error(report) for feeder in self.feeders):
-            self._fail(getattr(element, "error", None) or self._video.error_of(report) or _launch_error(report))
+            self._fail(self._errors.get(hash(element)) or self._video.error_of(report) or _launch_error(report))
         return True
 
     def report(self, report: Report, _element: Any) -> None:
