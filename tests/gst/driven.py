@@ -70,8 +70,11 @@ class Driven:
             self.element.set_property("options", json.dumps(options))
         self.rate, self.pushed, self.log = rate, 0, []
         self.caps(*SIZE)
-        self.sink.get_static_pad("sink").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._see_event)
-        self.sink.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self._see_buffer)
+        pad = self.sink.get_static_pad("sink")
+        self._probes = [
+            pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._see_event),
+            pad.add_probe(Gst.PadProbeType.BUFFER, self._see_buffer),
+        ]
 
     def __enter__(self):
         assert self.pipeline.set_state(Gst.State.PLAYING) != Gst.StateChangeReturn.FAILURE
@@ -79,6 +82,8 @@ class Driven:
 
     def __exit__(self, *_):
         self.pipeline.set_state(Gst.State.NULL)
+        while self._probes:  # which refer to the pipeline
+            self.sink.get_static_pad("sink").remove_probe(self._probes.pop())
 
     def _see_event(self, _pad, info):
         self.log.append(info.get_event().type.value_nick)
