@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,12 +35,6 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT
 
 def words(documents):
     return [document["frame"][0].get("emcustom") for document in documents]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def play(pipeline, *, push=None, look=None):

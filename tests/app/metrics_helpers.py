@@ -6,8 +6,10 @@ import http.client
 import json
 from typing import Any
 
-from command_helpers import free_port, wait_for
+from command_helpers import wait_for
 from prometheus_client.parser import text_string_to_metric_families
+
+from ports import free_port
 
 WAITS = """\
 import os, time

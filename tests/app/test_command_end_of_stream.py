@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from command_helpers import LIB, free_port, words
+from command_helpers import LIB, words
+
+from ports import free_port
 
 CALLED = [{"calls": 1}, {"calls": 2}, {"calls": 3}]
 CALLBACK = """\

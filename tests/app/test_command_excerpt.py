@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from command_helpers import LIB, SAYS, documents_in, free_port, play
+from command_helpers import LIB, SAYS, documents_in, play
 
 from empycustom.gstreamer import Gst
+from ports import free_port
 
 SUMS = """\
 import zlib

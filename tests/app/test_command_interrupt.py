@@ -7,7 +7,9 @@ import signal
 import time
 
 import pytest
-from command_helpers import SLOW, STUCK, free_port, wait_for
+from command_helpers import SLOW, STUCK, wait_for
+
+from ports import free_port
 
 
 def lines_of(path):

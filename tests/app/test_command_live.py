@@ -9,9 +9,10 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from command_helpers import SAYS, documents_in, free_port, play, wait_for
+from command_helpers import SAYS, documents_in, play, wait_for
 
 from empycustom.gstreamer import Gst
+from ports import free_port
 
 FRAME_NS = Gst.SECOND // 15  # of the tests' RTSP server
 VERY_SLOW = "import time\n\ndef process_ip(io_buffer, in_meta, options):\n    time.sleep(0.5)\n"

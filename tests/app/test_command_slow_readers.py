@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from command_helpers import LIB, SAYS, TIMEOUT_S, free_port, wait_for
+from command_helpers import LIB, SAYS, TIMEOUT_S, wait_for
+
+from ports import free_port
 
 BIG = "def process_ip(io_buffer, in_meta, options):\n    return {'frame': {'text': 'x' * 2000}}\n"
 

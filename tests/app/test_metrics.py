@@ -7,8 +7,10 @@ import threading
 import time
 
 import pytest
-from command_helpers import LIB, SAYS, free_port, wait_for
+from command_helpers import LIB, SAYS, wait_for
 from metrics_helpers import WAITS, Client, is_counter
+
+from ports import free_port
 
 FAILS = "def process_ip(b, m, o):\n    assert m['frame'][0]['frame_num'] % o['of'], 'this one fails'\n"
 DIES = "import os\ndef process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] == 10: os.kill(os.getpid(), 9)\n"

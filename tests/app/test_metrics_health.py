@@ -6,8 +6,10 @@ import os
 import re
 
 import pytest
-from command_helpers import LIB, SAYS, STUCK, free_port, wait_for
+from command_helpers import LIB, SAYS, STUCK, wait_for
 from metrics_helpers import Client, is_counter
+
+from ports import free_port
 
 OUT = ("--out", "out.jsonl", "--quiet")
 

@@ -14,12 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command_helpers import COUNTS, LIB, free_port, wait_for
+from command_helpers import COUNTS, LIB, wait_for
 from metrics_helpers import Client
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
 
 from blocks import DOCS, Reader, blocks_of, clone, user_env
+
+from ports import free_port
 
 PAGE = DOCS / "metrics.md"
 NAMES = re.compile(r"\b(?:empycustom|process)_[a-z_]+")

@@ -10,10 +10,11 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from command_helpers import SAYS, SRC, free_port, wait_for
+from command_helpers import SAYS, SRC, wait_for
 from metrics_helpers import Client
 
 from empycustom.metrics import parse_address
+from ports import free_port
 
 OUT = ("--out", "out.jsonl", "--quiet")
 

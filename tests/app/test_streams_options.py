@@ -8,9 +8,10 @@ import sys
 import time
 
 import pytest
-from command_helpers import COUNTS, LIB, free_port, wait_for
+from command_helpers import COUNTS, LIB, wait_for
 
 from empycustom.config import streams
+from ports import free_port
 
 OPTIONS = [
     {"key": {"element": "aimeta", "property": "signal-interval"}, "option_type": "gstreamer", "value_type": "number"},

@@ -11,11 +11,12 @@ import time
 from argparse import Namespace
 
 import pytest
-from command_helpers import LIB, free_port, wait_for
+from command_helpers import LIB, wait_for
 
 from empycustom.config import streams
 from empycustom.session import PlayOptions, reconnect
 from empycustom.session.play import Session
+from ports import free_port
 
 
 def test_an_rtsp_source_that_went_away_comes_back_and_its_videos_are_finished(begin, configured, camera, tmp_path, frames_in):

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from command_helpers import LIB, TIMEOUT_S, free_port, wait_for
+from command_helpers import LIB, TIMEOUT_S, wait_for
 from dap import Editor
+
+from ports import free_port
 
 LIBRARY = """\
 import helper

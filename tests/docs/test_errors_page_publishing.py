@@ -16,12 +16,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "publish"))
 
 from error_rows import compare
-from servers import Http, Mqtt, Redis, free_port, wait_for
+from servers import Http, Mqtt, Redis, wait_for
 
 import empycustom
 from empycustom.gstreamer import Gst
 from empycustom.outputs.queued import QueuedOutput
 from empycustom.publish.spool import Spool
+from ports import free_port
 
 SOURCE = "videotestsrc num-buffers={} ! video/x-raw,format=RGBA,width=64,height=48,framerate=30/1"
 LIVE = "videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=30/1"

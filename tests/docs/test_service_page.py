@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from blocks import DOCS, blocks_of, user_env
+
+from ports import free_port
 
 ENVIRONMENT = Path(sys.prefix)
 
@@ -47,11 +48,6 @@ def test_systemd_accepts_the_unit(files):
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "empycustom" in line]
     assert ours == []
     assert done.returncode == 0, done.stderr
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def answers(url):

@@ -6,7 +6,9 @@ import socket
 import threading
 from contextlib import suppress
 
-from servers import Server, free_port
+from servers import Server
+
+from ports import free_port
 
 
 class Proxy:

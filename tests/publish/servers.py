@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ports import free_port
+
 KAFKA = """
 import sys, time, confluent_kafka
 producer = confluent_kafka.Producer({"test.mock.num.brokers": 1, "log_level": 0})
@@ -25,12 +27,6 @@ brokers = producer.list_topics().brokers
 print(",".join(f"{broker.host}:{broker.port}" for broker in brokers.values()), flush=True)
 sys.stdin.read()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def wait_for(is_true: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:

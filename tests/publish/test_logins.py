@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import redis
 from sent import Told, put, with_query
-from servers import PostgreSql, Server, free_port, wait_for
+from servers import PostgreSql, Server, wait_for
 
 import empycustom
 from empycustom.errors import PublishError
 from empycustom.gstreamer import Gst
+from ports import free_port
 
 Serve = Callable[[str], Server]
 PASSWORD = "hunter2-S3cr3t"

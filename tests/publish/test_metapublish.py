@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 from sent import NUMBER
-from servers import free_port, wait_for
+from servers import wait_for
 
 import empycustom
 from empycustom.gstreamer import Gst
+from ports import free_port
 
 PLUGIN_PATH = Path(empycustom.__file__).parent / "gstreamer-1.0"
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from sent import NUMBER
-from servers import Server, free_port
+from servers import Server
+
+from ports import free_port
 
 STREAMS = [{"stream_id": "gate", "location": "test"}, {"stream_id": "back yard+", "location": "test"}]
 

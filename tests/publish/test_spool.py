@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 from sent import WAITS, Told, document, numbers, once, put, with_query
-from servers import Http, Server, free_port, wait_for
+from servers import Http, Server, wait_for
 
 from empycustom.errors import PublishError, SpoolFullError
 from empycustom.publish.publisher import Publisher
+from ports import free_port
 
 SIZE = len(document(1000)) - 1  # of four digits
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from program import TIMEOUT_S, Client, Studio, free_port
+from program import TIMEOUT_S, Client, Studio
+
+from ports import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,12 +26,6 @@ from websockets.sync.client import connect
 
 TIMEOUT_S = 60
 ADDRESS = re.compile(r"http://[^\s]+")
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def wait_for(is_true: Callable[[], Any], what: str, seconds: float = TIMEOUT_S) -> Any:
