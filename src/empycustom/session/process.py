@@ -373,15 +373,8 @@ def _stop_all() -> None:
 def _tokens(video: Input, libraries: int, format: str | None) -> list[str]:
     stages = [library_stage("", in_place=True) for _ in range(libraries)]
     sink = ["!", "appsink", f"name={_LAST}", "sync=false", f"max-buffers={AHEAD}", "enable-last-sample=false"]
-    made = describe(
-        plain_stream([""], stages, pixels=format),
-        video.tokens(),
-        exists,
-        sinks=lambda _converter: sink,
-        named=True,
-        newest=video.newest,
-        aimeta={"signal-aimetas": False},
-    )
+    stream, aimeta = plain_stream([""], stages, pixels=format), {"signal-aimetas": False}
+    made = describe(stream, video.tokens(), exists, sinks=lambda _converter: sink, named=True, newest=video.newest, aimeta=aimeta)
     return [*made.tokens, *made.sinks]
 
 
