@@ -23,6 +23,7 @@ from empycustom.elements.failures import post_error
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import GLib, Gst, GstVideo
 from empycustom.native import probes
+from empycustom.session.gpu_frames import bring_down
 from empycustom.session.parts import Report, exists
 from empycustom.session.upright import expect_pictures
 from empycustom.text import as_native, as_path, as_text, shell_word, without_password
@@ -208,7 +209,7 @@ def _duplicate_stdin() -> int:
 def expect_video(element: Any, pad: Any, name: str) -> None:
     """Post an error if ``element``, which decodes a source, finds no video for ``pad``, and avoid delays of its first frame.
 
-    ``name`` is the source in the message.
+    Frames in GPU memory that ``pad`` does not take are brought down. ``name`` is the source in the message.
     """
     if not element.get_factory().get_name().endswith("decodebin"):
         return
@@ -217,6 +218,7 @@ def expect_video(element: Any, pad: Any, name: str) -> None:
         if not pad.is_linked():
             post_no_video(decoder, f"{name} has no video that GStreamer can decode.")
 
+    bring_down(element, pad, name)
     element.connect("no-more-pads", on_all)
     element.connect("deep-element-added", _prepare)
 
@@ -228,6 +230,8 @@ def post_no_video(element: Any, text: str) -> None:
 
 
 def _prepare(_source: Any, _bin: Any, element: Any) -> None:
+    if element.get_factory() is None:
+        return  # a part of another element
     expect_pictures(element)
     # MJPEG over HTTP: otherwise no frame comes before megabytes have been read in search of other streams.
     if element.get_factory().get_name() == "multipartdemux":

@@ -1,0 +1,104 @@
+"""Sources whose decoder gives frames in GPU memory, as NVIDIA's does: commands bring them down, where libraries want pixels."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from empycustom.app.commands import plugin_path
+
+PLUGINS = Path(__file__).parent / "plugins"
+SRC = Path(__file__).parents[2] / "src"
+FRAMES = 4
+LIBRARY = """
+import empycustom
+def process_ip(io_buffer, in_meta, options):
+    with empycustom.map_frame(io_buffer, in_meta) as frame:
+        return {"frame": {"memory": in_meta["buffer"]["memory"], "sum": int(frame.rgb.sum())}}
+"""
+MEMORY = "def process_ip(b, in_meta, options):\n    return {'frame': {'memory': in_meta['buffer']['memory']}}\n"
+PROGRAM = """
+import json
+import empycustom
+with empycustom.process("video.mkv", "lib.py") as results:
+    for result in results:
+        print(json.dumps(result.document))
+"""
+
+
+@pytest.fixture
+def video(tmp_path):
+    encode = (
+        f"videotestsrc pattern=ball num-buffers={FRAMES} ! video/x-raw,format=I420,width=66,height=50 ! x264enc ! matroskamux"
+    )
+    command = f"gst-launch-1.0 -q {encode} ! filesink location={tmp_path / 'video.mkv'}"
+    subprocess.run(command.split(), check=True, timeout=120)
+    return tmp_path / "video.mkv"
+
+
+@pytest.fixture
+def ask(env_with, tmp_path):
+    """Run Python with elements that stand for NVIDIA's; ``plugins``: the folder that has them, None: without."""
+
+    def run(*words, plugins=PLUGINS, stdin=subprocess.DEVNULL):
+        env = (env_with(plugin_path(), plugins) if plugins else env_with()) | {"PYTHONPATH": str(SRC)}
+        return subprocess.run(
+            [sys.executable, *map(str, words)], env=env, cwd=tmp_path, stdin=stdin, capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+def said(done):
+    """Return what the library has returned for each frame."""
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line)["frame"][0]["emcustom"] for line in done.stdout.splitlines()]
+
+
+CLI = ("-m", "empycustom")
+RUN = (*CLI, "run", "--lib", "lib.py", "--quiet")
+
+
+def test_run_gives_the_frames_that_the_cpu_decodes(ask, library, video):
+    library(LIBRARY)
+    expected = said(ask(*RUN, "video.mkv", plugins=None))
+    assert len(expected) == FRAMES
+    assert expected[0]["memory"] == "CPU"
+
+    assert said(ask(*RUN, "video.mkv")) == expected
+    assert said(ask(*RUN, "video.mkv", "video.mkv")) == 2 * expected
+    assert said(ask(*RUN, "video.mkv", "--workers", 1)) == expected
+    with video.open("rb") as pipe:
+        assert said(ask(*RUN, "/dev/stdin", stdin=pipe)) == expected
+
+
+def test_process_and_check_take_it_too(ask, library, video):
+    library(LIBRARY)
+    assert [found["memory"] for found in said(ask("-c", PROGRAM))] == ["CPU"] * FRAMES
+
+    checked = ask(*CLI, "check", "lib.py", "--video", "video.mkv")
+    assert checked.returncode == 0, checked.stderr
+    assert '"memory": "CPU"' in checked.stdout
+
+
+def test_a_library_that_wants_them_on_the_gpu_gets_them_there(ask, library, video, tmp_path):
+    library(MEMORY)
+    stage = {"custom-lib": "lib.py", "in-place": True, "memory": "NVMM", "format": "NV12"}
+    (tmp_path / "stream.json").write_text(json.dumps({"pipeline_configuration": {"empycustom": stage, "aimeta": {}}}))
+    found = said(ask(*CLI, "run", "stream.json", "--source", "video.mkv", "--quiet"))
+    assert found == [{"memory": "NVMM"}] * FRAMES
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_without_a_converter_it_is_an_error_that_names_it(ask, library, video, tmp_path, piped):
+    library(LIBRARY)
+    (tmp_path / "plugins" / "python").mkdir(parents=True)
+    (tmp_path / "plugins" / "python" / "fakenvdec.py").symlink_to(PLUGINS / "python" / "fakenvdec.py")
+    with video.open("rb") as pipe:
+        done = ask(*RUN, "-" if piped else "video.mkv", plugins=tmp_path / "plugins", stdin=pipe)
+    assert done.returncode == 1
+    assert "is decoded into GPU memory, and nvvideoconvert, NVIDIA's element that brings it down, is not installed" in done.stderr
