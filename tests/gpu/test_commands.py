@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from machine import FRAMES, printed
+from machine import FRAMES, HEIGHT, WIDTH, printed
 
 SRC = Path(__file__).parents[2] / "src"
 RUN = ("run", "--lib", "lib.py", "--format", "NV12", "--quiet")
@@ -21,11 +21,14 @@ def process_ip(io_buffer, in_meta, options):
 
 
 @pytest.fixture
-def run(gst_env, library, video, tmp_path):
+def run(gst_env, library, tmp_path):
     """Run a command; return what the library has returned for each frame, and what was printed."""
     library(LIBRARY)
-    film = f"filesrc location={video} ! h264parse ! matroskamux ! filesink location={tmp_path / 'video.mkv'}"
-    subprocess.run(["gst-launch-1.0", "-q", *film.split()], check=True, timeout=120)
+    encode = (
+        f"videotestsrc num-buffers={FRAMES} horizontal-speed=4 ! video/x-raw,format=I420,width={WIDTH},height={HEIGHT} ! "
+        f"x264enc bframes=2 ! matroskamux ! filesink location={tmp_path / 'video.mkv'}"
+    )
+    subprocess.run(["gst-launch-1.0", "-q", *encode.split()], check=True, timeout=120)
 
     def ended(*words, stdin=subprocess.DEVNULL, **more):
         env = {**gst_env, "PYTHONPATH": str(SRC), **more}
@@ -60,3 +63,14 @@ def test_run_gives_the_frames_that_the_cpu_decodes(run, tmp_path):
 
 def test_check_takes_a_frame_of_it(run):
     assert '"memory": "CPU"' in run("check", "lib.py", "--video", "video.mkv").stdout
+
+
+@pytest.mark.parametrize("memory", ["CPU", "NVMM"])
+def test_videos_are_saved(run, tmp_path, memory):
+    stage = {"custom-lib": "lib.py", "in-place": True, "memory": memory, "format": "NV12"}
+    if memory == "NVMM":
+        (tmp_path / "lib.py").write_text("def process_ip(b, m, o):\n    assert m['buffer']['memory'] == 'NVMM'\n")
+    (tmp_path / "stream.json").write_text(json.dumps({"pipeline_configuration": {"empycustom": stage}}))
+    run("run", "stream.json", "--source", "video.mkv", "--save", "out.mkv", "--quiet")
+    (tmp_path / "lib.py").write_text(LIBRARY)
+    assert len(said(run(*RUN, "out.mkv"))) == FRAMES

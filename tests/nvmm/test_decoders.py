@@ -93,6 +93,14 @@ def test_a_library_that_wants_them_on_the_gpu_gets_them_there(ask, library, vide
     assert found == [{"memory": "NVMM"}] * FRAMES
 
 
+def test_videos_are_saved_behind_a_converter_that_simplifies_caps(ask, library, video):
+    """NVIDIA's does; ranges with a step end the process then, by an assertion of GStreamer."""
+    library(LIBRARY)
+    done = ask(*RUN, "video.mkv", "--save", "out.mkv")
+    assert done.returncode == 0, done.stderr
+    assert len(said(ask(*RUN, "out.mkv", plugins=None))) == FRAMES
+
+
 @pytest.mark.parametrize("piped", [False, True])
 def test_without_a_converter_it_is_an_error_that_names_it(ask, library, video, tmp_path, piped):
     library(LIBRARY)

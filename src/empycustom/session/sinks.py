@@ -174,7 +174,7 @@ class Sinks:
 def _to_file(path: Path, index: int, converter: str, *, printed: bool) -> list[str]:
     picture = _PICTURES.get(path.suffix.lower())
     if picture is None:
-        return [converter, "!", *fitting(index), "!", *encoder_tokens(path, index)]
+        return [converter, "!", *fitting(index, printed=printed), "!", *encoder_tokens(path, index)]
     if printed:
         location = quoted(as_text(path).replace("%", "%%"))
         return [converter, "!", picture[1], "!", "multifilesink", f"location={location}"]

@@ -166,10 +166,15 @@ SCALER, FITTED = "scaler", "fitted"  # names of elements, to be followed by the 
 _FIXED = ("format", "width", "height", "pixel-aspect-ratio", "colorimetry", "chroma-site")  # fields of caps that stay
 
 
-def fitting(index: int) -> list[str]:
-    """Return the tokens of these elements. In gst-launch-1.0 they scale odd sizes instead of padding."""
+def fitting(index: int, *, printed: bool) -> list[str]:
+    """Return the tokens of these elements. ``printed``: for gst-launch-1.0, where they scale odd sizes instead of padding.
+
+    Otherwise the capsfilter gets its size with the first caps. A range with a step would end the process if nvvideoconvert, which
+    simplifies caps, were before it: GStreamer asserts that they have none.
+    """
     even = f"[{_MIN_SIZE},{2**31 - 2},2]"
-    fitted = ["capsfilter", f"name={FITTED}{index}", f'caps="{_CAPS},width={even},height={even}"']
+    caps = f"{_CAPS},width={even},height={even}" if printed else _CAPS
+    fitted = ["capsfilter", f"name={FITTED}{index}", f'caps="{caps}"']
     return [_CAPS, "!", "videoscale", f"name={SCALER}{index}", "!", "videobox", "!", *fitted]
 
 

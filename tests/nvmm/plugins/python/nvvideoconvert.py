@@ -17,5 +17,8 @@ class NvVideoConvert(ChangesMemory):
     def __init__(self):
         make_floating(self)
 
+    def do_transform_caps(self, direction, caps, limits):
+        return ChangesMemory.do_transform_caps(self, direction, caps, limits).simplify()  # as NVIDIA's does
+
 
 __gstelementfactory__ = ("nvvideoconvert", Gst.Rank.NONE, NvVideoConvert)
