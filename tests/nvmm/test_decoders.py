@@ -101,6 +101,15 @@ def test_videos_are_saved_behind_a_converter_that_simplifies_caps(ask, library, 
     assert len(said(ask(*RUN, "out.mkv", plugins=None))) == FRAMES
 
 
+def test_frames_that_stay_on_the_gpu_are_saved(ask, library, video, tmp_path):
+    library(MEMORY)
+    stage = {"custom-lib": "lib.py", "in-place": True, "memory": "NVMM", "format": "NV12"}
+    (tmp_path / "stream.json").write_text(json.dumps({"pipeline_configuration": {"empycustom": stage}}))
+    done = ask(*CLI, "run", "stream.json", "--source", "video.mkv", "--save", "last.jpg", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "last.jpg").read_bytes().startswith(b"\xff\xd8")
+
+
 @pytest.mark.parametrize("piped", [False, True])
 def test_without_a_converter_it_is_an_error_that_names_it(ask, library, video, tmp_path, piped):
     library(LIBRARY)

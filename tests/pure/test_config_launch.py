@@ -134,6 +134,13 @@ def test_gpu_memory_is_not_converted_before_aimeta():
     )
 
 
+@pytest.mark.parametrize(("memories", "converter"), [(["NVMM"], "nvvideoconvert"), (["NVMM", "CPU"], "videoconvert")])
+def test_what_shows_or_saves_frames_gets_the_converter_for_their_memory(memories, converter):
+    stages = [library("/a.py", memory=memory) for memory in memories]
+    made = on_plain(stream(*stages), "nvvideoconvert", sinks=lambda name: ("!", name, "!", "made"))
+    assert made.text.endswith(f"! aimeta name=aimeta ! {converter} ! made")
+
+
 def test_no_signals_are_warned_of():
     (warning,) = on_plain(stream(aimeta={"signal-aimetas": False})).warnings
     assert warning.startswith("$.pipeline_configuration.aimeta.signal-aimetas: false")

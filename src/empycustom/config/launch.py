@@ -91,7 +91,7 @@ def describe(
     builder.add("!", "aimeta", f"name={AIMETA}", *assignments({**stream.aimeta, **(aimeta or {})}))
     if stream.aimeta.get("signal-aimetas") is False:
         builder.warn("$.pipeline_configuration.aimeta.signal-aimetas: false, so that there are neither documents nor events")
-    builder.description.sinks += sinks(builder.converter)
+    builder.description.sinks += sinks("nvvideoconvert" if builder.memory == _NVMM else builder.converter)
     return builder.description
 
 
