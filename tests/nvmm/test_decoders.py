@@ -44,11 +44,10 @@ def video(tmp_path):
 def ask(env_with, tmp_path):
     """Run Python with elements that stand for NVIDIA's; ``plugins``: the folder that has them, None: without."""
 
-    def run(*words, plugins=PLUGINS, stdin=subprocess.DEVNULL):
+    def run(*words, plugins=PLUGINS, program=sys.executable, stdin=subprocess.DEVNULL):
         env = (env_with(plugin_path(), plugins) if plugins else env_with()) | {"PYTHONPATH": str(SRC)}
-        return subprocess.run(
-            [sys.executable, *map(str, words)], env=env, cwd=tmp_path, stdin=stdin, capture_output=True, text=True, timeout=60
-        )
+        command = [program, *map(str, words)]
+        return subprocess.run(command, env=env, cwd=tmp_path, stdin=stdin, capture_output=True, text=True, timeout=60)
 
     return run
 
@@ -56,7 +55,7 @@ def ask(env_with, tmp_path):
 def said(done):
     """Return what the library has returned for each frame."""
     assert done.returncode == 0, done.stderr
-    return [json.loads(line)["frame"][0]["emcustom"] for line in done.stdout.splitlines()]
+    return [json.loads(line)["frame"][0]["emcustom"] for line in done.stdout.splitlines() if line.startswith("{")]
 
 
 CLI = ("-m", "empycustom")
@@ -74,6 +73,13 @@ def test_run_gives_the_frames_that_the_cpu_decodes(ask, library, video):
     assert said(ask(*RUN, "video.mkv", "--workers", 1)) == expected
     with video.open("rb") as pipe:
         assert said(ask(*RUN, "/dev/stdin", stdin=pipe)) == expected
+
+
+@pytest.mark.parametrize("saved", [(), ("--save", "out.mkv", "--out", "-")])
+def test_the_line_for_gst_launch_does_so_too(ask, library, video, saved):
+    library(LIBRARY)
+    line = ask(*RUN, "video.mkv", *saved, "--dry-run").stdout
+    assert said(ask("-c", line, program="sh")) == said(ask(*RUN, "video.mkv", plugins=None))
 
 
 def test_process_and_check_take_it_too(ask, library, video):
@@ -114,7 +120,7 @@ def test_frames_that_stay_on_the_gpu_are_saved(ask, library, video, tmp_path):
 def test_without_a_converter_it_is_an_error_that_names_it(ask, library, video, tmp_path, piped):
     library(LIBRARY)
     (tmp_path / "plugins" / "python").mkdir(parents=True)
-    (tmp_path / "plugins" / "python" / "fakenvdec.py").symlink_to(PLUGINS / "python" / "fakenvdec.py")
+    (tmp_path / "plugins" / "python" / "nvv4l2decoder.py").symlink_to(PLUGINS / "python" / "nvv4l2decoder.py")
     with video.open("rb") as pipe:
         done = ask(*RUN, "-" if piped else "video.mkv", plugins=tmp_path / "plugins", stdin=pipe)
     assert done.returncode == 1

@@ -229,7 +229,8 @@ def dry_run(configuration: Configuration, options: PlayOptions) -> int:
             _warn(warning)
         if configuration.many:
             show(f"# {stream.name}")
-        show(description.line(finishing=bool(options.save), variables=variables(source.name for source in sources)))
+        settings = variables((source.name for source in sources), takes_nvmm="memory:NVMM" in description.text)
+        show(description.line(finishing=bool(options.save), variables=settings))
     return DONE
 
 

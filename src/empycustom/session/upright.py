@@ -18,6 +18,7 @@ _PARSER = "jpegparse"  # it reads the Exif data of pictures
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 _OTHERS = (".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 _LOADER = "gdkpixbufdec"  # it decodes these, where libav's decoders of single pictures find no frame (1.22)
+_ON_GPU = "nvv4l2decoder"  # NVIDIA's
 _EVENTS = Gst.PadProbeType.EVENT_DOWNSTREAM
 
 
@@ -37,8 +38,11 @@ def keep_upright(pipeline: Any) -> None:
     turner.get_static_pad("sink").add_probe(_EVENTS, _Turning().look)
 
 
-def variables(names: Iterable[str]) -> list[str]:
-    """Return environment settings with which gst-launch-1.0 decodes the pictures of these names, and turns them."""
+def variables(names: Iterable[str], *, takes_nvmm: bool) -> list[str]:
+    """Return environment settings with which gst-launch-1.0 decodes the pictures of these names, and turns them.
+
+    ``takes_nvmm``: the pipeline takes frames in GPU memory from a decoder; otherwise the one that gives no others is left out.
+    """
     names = [name.lower() for name in names]
     wanted = ((_PARSER, "PRIMARY", _JPEG, _is_parser_left_out()), (_LOADER, "SECONDARY", _OTHERS, _is_loader_left_out()))
     ranks = [
@@ -46,6 +50,8 @@ def variables(names: Iterable[str]) -> list[str]:
         for element, rank, endings, needed in wanted
         if needed and any(name.endswith(endings) for name in names)
     ]
+    if not takes_nvmm and Gst.ElementFactory.find(_ON_GPU) is not None:
+        ranks.append(f"{_ON_GPU}:NONE")
     return [f"GST_PLUGIN_FEATURE_RANK={','.join(ranks)}"] if ranks else []
 
 

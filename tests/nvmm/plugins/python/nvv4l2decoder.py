@@ -1,4 +1,4 @@
-"""``fakenvdec``: decodes H.264, and says of its frames that they are in GPU memory, as NVIDIA's decoder does. It is preferred."""
+"""``nvv4l2decoder``, as NVIDIA's: it decodes H.264, says of its frames that they are in GPU memory, and is preferred to others."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ def answer(pad, parent, query):
     return True
 
 
-class FakeNvDec(Gst.Bin):
+class NvV4l2Decoder(Gst.Bin):
     __gstmetadata__ = ("Fake decoder", "Codec/Decoder/Video/Hardware", "Decodes into GPU memory", "tests")
     __gsttemplates__ = (
         template(SINK, "video/x-h264,stream-format=(string){avc,byte-stream},alignment=au"),
@@ -44,4 +44,4 @@ class FakeNvDec(Gst.Bin):
         make_floating(self)
 
 
-__gstelementfactory__ = ("fakenvdec", Gst.Rank.PRIMARY + 100, FakeNvDec)
+__gstelementfactory__ = ("nvv4l2decoder", Gst.Rank.PRIMARY + 11, NvV4l2Decoder)
