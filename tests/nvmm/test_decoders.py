@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from empycustom.app.commands import plugin_path
 
-PLUGINS = Path(__file__).parent / "plugins"
+SOURCE = Path(__file__).with_name("fake_decoder.c")
+INSTALL = "for what is written in C: apt install gcc libc6-dev libgstreamer1.0-dev pkg-config"
 SRC = Path(__file__).parents[2] / "src"
 FRAMES = 4
 LIBRARY = """
@@ -40,11 +42,27 @@ def video(tmp_path):
     return tmp_path / "video.mkv"
 
 
-@pytest.fixture
-def ask(env_with, tmp_path):
-    """Run Python with elements that stand for NVIDIA's; ``plugins``: the folder that has them, None: without."""
+def build(folder, *more):
+    """Compile what stands for NVIDIA's elements, into a folder."""
+    asked = ["pkg-config", "--cflags", "--libs", "gstreamer-base-1.0"]
+    flags = subprocess.run(asked, capture_output=True, text=True, check=False) if shutil.which("pkg-config") else None
+    if flags is None or flags.returncode or shutil.which("gcc") is None:
+        pytest.skip(INSTALL)
+    output = ["-o", str(folder / "libgstfakedecoder.so")]
+    subprocess.run(["gcc", "-shared", "-fPIC", "-w", *more, str(SOURCE), *output, *flags.stdout.split()], check=True)
+    return folder
 
-    def run(*words, plugins=PLUGINS, program=sys.executable, stdin=subprocess.DEVNULL):
+
+@pytest.fixture(scope="session")
+def nvidia(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("nvidia"))
+
+
+@pytest.fixture
+def ask(env_with, nvidia, tmp_path):
+    """Run Python with elements that stand for NVIDIA's; ``plugins``: a folder of others, ``""``: without."""
+
+    def run(*words, plugins=nvidia, program=sys.executable, stdin=subprocess.DEVNULL):
         env = (env_with(plugin_path(), plugins) if plugins else env_with()) | {"PYTHONPATH": str(SRC)}
         command = [program, *map(str, words)]
         return subprocess.run(command, env=env, cwd=tmp_path, stdin=stdin, capture_output=True, text=True, timeout=60)
@@ -64,7 +82,7 @@ RUN = (*CLI, "run", "--lib", "lib.py", "--quiet")
 
 def test_run_gives_the_frames_that_the_cpu_decodes(ask, library, video):
     library(LIBRARY)
-    expected = said(ask(*RUN, "video.mkv", plugins=None))
+    expected = said(ask(*RUN, "video.mkv", plugins=""))
     assert len(expected) == FRAMES
     assert expected[0]["memory"] == "CPU"
 
@@ -79,7 +97,7 @@ def test_run_gives_the_frames_that_the_cpu_decodes(ask, library, video):
 def test_the_line_for_gst_launch_does_so_too(ask, library, video, saved):
     library(LIBRARY)
     line = ask(*RUN, "video.mkv", *saved, "--dry-run").stdout
-    assert said(ask("-c", line, program="sh")) == said(ask(*RUN, "video.mkv", plugins=None))
+    assert said(ask("-c", line, program="sh")) == said(ask(*RUN, "video.mkv", plugins=""))
 
 
 def test_process_and_check_take_it_too(ask, library, video):
@@ -104,7 +122,7 @@ def test_videos_are_saved_behind_a_converter_that_simplifies_caps(ask, library, 
     library(LIBRARY)
     done = ask(*RUN, "video.mkv", "--save", "out.mkv")
     assert done.returncode == 0, done.stderr
-    assert len(said(ask(*RUN, "out.mkv", plugins=None))) == FRAMES
+    assert len(said(ask(*RUN, "out.mkv", plugins=""))) == FRAMES
 
 
 def test_frames_that_stay_on_the_gpu_are_saved(ask, library, video, tmp_path):
@@ -119,9 +137,9 @@ def test_frames_that_stay_on_the_gpu_are_saved(ask, library, video, tmp_path):
 @pytest.mark.parametrize("piped", [False, True])
 def test_without_a_converter_it_is_an_error_that_names_it(ask, library, video, tmp_path, piped):
     library(LIBRARY)
-    (tmp_path / "plugins" / "python").mkdir(parents=True)
-    (tmp_path / "plugins" / "python" / "nvv4l2decoder.py").symlink_to(PLUGINS / "python" / "nvv4l2decoder.py")
+    (tmp_path / "plugins").mkdir()
+    alone = build(tmp_path / "plugins", "-DDECODER_ALONE")
     with video.open("rb") as pipe:
-        done = ask(*RUN, "-" if piped else "video.mkv", plugins=tmp_path / "plugins", stdin=pipe)
+        done = ask(*RUN, "-" if piped else "video.mkv", plugins=alone, stdin=pipe)
     assert done.returncode == 1
     assert "is decoded into GPU memory, and nvvideoconvert, NVIDIA's element that brings it down, is not installed" in done.stderr
