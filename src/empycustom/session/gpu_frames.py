@@ -19,7 +19,7 @@ def bring_down(decoder: Any, sink: Any, name: str) -> None:
     ``decoder`` is a decodebin or a uridecodebin, and ``name`` what it decodes, in the message where there is no converter.
     """
 
-    def on_added(_decoder: Any, pad: Any) -> None:
+    def on_added(decoder: Any, pad: Any) -> None:  # not the one of above: it would refer to itself, and not be freed
         caps = pad.get_current_caps() or pad.query_caps(None)
         if not _is_on_gpu(caps) or sink.query_caps(None).can_intersect(caps):
             return
