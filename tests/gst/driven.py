@@ -41,6 +41,11 @@ def is_there(pid):
         return False
 
 
+def is_about_time(text):
+    """Whether it is the warning about slow calls: a frame lasts 10 to 33 ms here, which a busy machine may take for a call."""
+    return "live video falls behind" in text
+
+
 def is_readable(file):
     """Return whether a file has something within a second."""
     poll = select.poll()
@@ -113,9 +118,11 @@ class Driven:
         return self.message()
 
     def message(self, kinds=Gst.MessageType.EOS | Gst.MessageType.ERROR):
-        message = self.pipeline.get_bus().timed_pop_filtered(TIMEOUT, kinds)
-        assert message is not None, "the pipeline hangs"
-        return message
+        while True:
+            message = self.pipeline.get_bus().timed_pop_filtered(TIMEOUT, kinds)
+            assert message is not None, "the pipeline hangs"
+            if message.type != Gst.MessageType.WARNING or not is_about_time(message.parse_warning()[0].message):
+                return message
 
     def pull(self):
         """Return the next frame as aimeta would describe it, with its buffer; None at the end."""

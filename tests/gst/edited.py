@@ -8,6 +8,8 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+from driven import is_about_time
+
 import empycustom
 from empycustom.gstreamer import Gst
 
@@ -90,11 +92,6 @@ def our_threads():
     """Those of reloading and workers; outputs of earlier tests in this process may have some, too."""
     names = [thread.name for thread in threading.enumerate()]
     return [name for name in names if name.startswith("empycustom") and name != "empycustom output"]
-
-
-def is_about_time(text):
-    """A frame lasts 10 ms here, which a busy machine may take for a call."""
-    return "live video falls behind" in text
 
 
 @contextmanager

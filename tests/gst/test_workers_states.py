@@ -308,9 +308,10 @@ def test_a_slow_library_is_reported_once(library):
     lib = library("import time\n\ndef process_ip(b, m, o):\n    time.sleep(0.05)\n")
     with Driven(lib, "workers=1", rate="100/1") as driven:
         driven.push(4)
-        text = driven.message(Gst.MessageType.WARNING).parse_warning()[0].message
+        bus = driven.pipeline.get_bus()
+        text = bus.timed_pop_filtered(TIMEOUT, Gst.MessageType.WARNING).parse_warning()[0].message
         driven.end()
-        assert driven.pipeline.get_bus().pop_filtered(Gst.MessageType.WARNING) is None
+        assert bus.pop_filtered(Gst.MessageType.WARNING) is None
     assert text.startswith(f"{lib}:3: process_ip took ")
     assert "and a frame lasts 10.0 ms" in text
 
