@@ -76,12 +76,12 @@ def test_without_aimeta_and_with_samples_of_an_appsink(lib, play):
 
 def test_pairs_stay_right_where_frames_are_dropped(lib):
     pipeline = Gst.parse_launch(
-        f"{SOURCE.format(200)} ! {lib} ! aimeta ! appsink name=out sync=false max-buffers=1 drop=true emit-signals=false"
+        f"{SOURCE.format(200)} ! {lib} ! aimeta ! appsink name=out sync=false max-buffers=1 drop=true wait-on-eos=false"
     )
     sink = pipeline.get_by_name("out")
     pipeline.set_state(Gst.State.PLAYING)
-    pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    pipeline.set_state(Gst.State.PAUSED)
+    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    assert message.type == Gst.MessageType.EOS
     sample = sink.emit("pull-sample")  # of 200 the last one is left
     frame = empycustom.document(sample)["frame"][0]
     written = sample.get_buffer().extract_dup(0, 1)[0]

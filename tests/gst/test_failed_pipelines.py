@@ -29,7 +29,7 @@ def played(path, more):
     )
     bus = pipeline.get_bus()
     pipeline.set_state(Gst.State.PLAYING)
-    bus.timed_pop_filtered(TIMEOUT, ENDS)
+    assert bus.timed_pop_filtered(TIMEOUT, ENDS), "it hangs"
     pipeline.set_state(Gst.State.NULL)
     error = pipeline.get_by_name("e").error
     bus.set_flushing(True)
