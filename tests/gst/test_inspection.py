@@ -49,6 +49,7 @@ AIMETA = {
     "signal-interval": ("Integer. Range: 1 - 2147483647 Default: 1", "live"),
     "location": ("String. Default: null", "ready"),
     "format": ('Enum "GstAIMetaFormat" Default: 0, "document"', "ready"),
+    "embeddings": ('Enum "GstAIMetaEmbeddings" Default: 0, "list"', "ready"),
     "stats": ('Boxed pointer of type "GstStructure"', None),
 }
 PERF = {

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 
+import jsonschema
 import numpy as np
 import pytest
 
 import empycustom
 from empycustom import testing
 from empycustom.gstreamer import Gst
+from empycustom.model.keys import document_schema
 from empycustom.model.masks import decode_rle, encode_rle
 
 SOURCE = "videotestsrc num-buffers=3 ! video/x-raw,format=RGBA,width=64,height=48,framerate=10/1"
@@ -49,6 +51,7 @@ CAR = {
     "embedding": [-1.0, -0.5, 0.0, 0.5, 1.0],
     "unique_id": 7,
 }
+CAR_BOX = {"left": 8, "top": 4, "width": 16, "height": 20}
 SPECIAL = {*CAR, "parent_id"}
 
 
@@ -123,6 +126,36 @@ def test_a_turned_box_is_turned_as_the_picture_is(document, change):
     (found,) = document(f"{SOURCE} ! {turned} ! {scale}")["object"]
     assert found["rotation"] == pytest.approx(np.pi / 2)
     assert found["rect_params"] == pytest.approx({"left": 8, "top": 32, "width": 48, "height": 8})
+
+
+BASE64 = base64.b64encode(np.linspace(-1, 1, 5, dtype="<f4").tobytes()).decode()
+FORMS = [("list", CAR["embedding"]), ("base64", BASE64)]
+
+
+@pytest.mark.parametrize(("form", "expected"), FORMS)
+def test_documents_have_embeddings_as_asked(play, finder, tmp_path, form, expected):
+    """Written, read by a program, and sent; with DL Streamer's messages they stay lists."""
+    paths = [tmp_path / name for name in ("written", "sent", "gva")]
+    pipeline = Gst.parse_launch(
+        f"{SOURCE} ! {finder} ! aimeta name=read embeddings={form} ! aimeta embeddings={form} location={paths[0]} "
+        f"! metapublish embeddings={form} uri=file://{paths[1]} ! aimeta embeddings={form} format=gva location={paths[2]} ! fakesink"
+    )
+    assert play(pipeline).ended
+    texts = [path.read_text().splitlines()[-1] for path in paths[:2]]
+    for text in (*texts, pipeline.get_by_name("read").get_property("last-meta")):
+        document = json.loads(text)
+        assert jsonschema.Draft202012Validator(document_schema()).is_valid(document)
+        car, plate, other = document["frame"][0]["object"]
+        assert car["embedding"] == expected
+        assert type(plate["embedding"]) is type(expected)
+        assert "embedding" not in other
+    assert '"data":[-1.0,-0.5,0.0,0.5,1.0]' in paths[2].read_text()
+
+
+def test_embeddings_of_documents_go_back_into_a_library(document, change):
+    made = f"{{'frame': [{{'new_object': [{{'rect_params': {CAR_BOX}, 'embedding': {BASE64!r}}}]}}]}}"
+    (found,) = document(f"{SOURCE} ! {change(made)}")["object"]
+    assert found["embedding"] == CAR["embedding"]
 
 
 def test_the_result_is_json(play, finder):

@@ -12,6 +12,7 @@ from typing import Any
 from empycustom.frames.formats import FORMATS
 from empycustom.library.declared import Option
 from empycustom.library.dialects import AUTO, DIALECTS
+from empycustom.model.carried import EMBEDDINGS
 from empycustom.model.schema import (
     ANYTHING,
     JSON_OBJECT,
@@ -157,6 +158,7 @@ AIMETA = Object(
         "signal-aimetas": Field(Boolean(), "false: neither"),
         "silent": Field(Boolean(), "false: the element itself prints each document"),
         "location": Field(Text(), "file that gets every document, one a line"),
+        "embeddings": Field(Text(tuple(EMBEDDINGS)), "how documents have the embeddings of objects"),
     }
 )
 PUBLISH = Object(

@@ -22,6 +22,7 @@ from empycustom.elements.upstream import StreamWaiter
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
 from empycustom.library.callbacks import trace_this_thread
+from empycustom.model.carried import EMBEDDINGS
 from empycustom.native.gva import can_add_messages
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.queued import QueuedOutput, reason
@@ -57,6 +58,13 @@ PROPERTIES = (
         default="document",
         choices=(("document", "A document for each buffer"), ("gva", "Messages as DL Streamer's gvametaconvert makes them")),
         blurb="What is written, printed and given to new-meta and last-meta: documents, or none, one or more messages instead",
+    ),
+    Property(
+        name="embeddings",
+        kind="enum",
+        default="list",
+        choices=(("list", "Lists of numbers"), ("base64", "Texts: float32 in base64, the lowest byte first")),
+        blurb="How documents have the embeddings of objects; with format=gva they are lists",
     ),
     Property(
         name="stats",
@@ -106,6 +114,7 @@ class AIMeta(VideoTransform):
         has_messages = self.values["format"] == "gva"
         self.work = self._gather_messages if has_messages else self._gather
         self._attaches = has_messages and can_add_messages()
+        self.frames.form = EMBEDDINGS["list" if has_messages else self.values["embeddings"]]
         self.set_passthrough(not self._attaches)
         self.documents = 0
         self.waiter.restart()
@@ -135,7 +144,7 @@ class AIMeta(VideoTransform):
         """Let what may change while playing take effect."""
         if name == "signal-interval":
             self.interval_gate.interval = value
-        elif name in ("location", "format"):
+        elif name in ("location", "format", "embeddings"):
             refuse_started(self, name)
 
     def computed(self, name: str) -> Any:

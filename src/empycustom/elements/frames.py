@@ -13,6 +13,7 @@ from empycustom.elements.upstream import NO_TIME, StreamTime, beginning_of, stre
 from empycustom.errors import FrameError, MetadataError
 from empycustom.gstreamer import Gst, GstVideo
 from empycustom.model import values as model
+from empycustom.model.carried import Form, as_json
 from empycustom.model.gva import values_in
 from empycustom.model.serialize import assemble, decode
 from empycustom.model.values import name_frames
@@ -50,6 +51,7 @@ class FrameReader:
         self._carriers = carriers()
         self._plain = self._carriers[-1]
         self.number = self._last_number = -1
+        self.form: Form = as_json  # of objects in documents
         self.restart()
 
     def restart(self) -> None:
@@ -136,13 +138,13 @@ class FrameReader:
             self.stamp(address, frame)
             if frame.warnings or frame.doubts:
                 report(frame)
-            return Document(frame)
+            return Document(frame, self.form)
         number, metas = kept
         if number is not None:
             self.number = number
         else:  # unless another branch of a tee has it, too
             add_stamp(address, self.number, now)
-        return Document(None, (self.format, known, carrier, metas, report))
+        return Document(None, self.form, (self.format, known, carrier, metas, report))
 
     def name(self, address: int) -> str:
         """Name the frames of the buffer that was decoded last. It is decoded anew: a library may have changed what it got."""
@@ -201,10 +203,10 @@ class Document:
     Several threads may ask.
     """
 
-    __slots__ = ("_json", "_kept", "frame")
+    __slots__ = ("_form", "_json", "_kept", "frame")
 
-    def __init__(self, frame: Frame | None, kept: tuple[Any, ...] | None = None) -> None:
-        self.frame, self._kept = frame, kept
+    def __init__(self, frame: Frame | None, form: Form, kept: tuple[Any, ...] | None = None) -> None:
+        self.frame, self._form, self._kept = frame, form, kept
         self._json: bytes | None = None
 
     @property
@@ -218,7 +220,7 @@ class Document:
                 self.frame = frame = carrier.decode(metas, frame_format.frame(*known), known[2], as_json=True)
                 report(frame)
             assert frame is not None, "there is a frame, or what it is made of"
-            made = self._json = assemble(document(frame.frames, frame.attributes))
+            made = self._json = assemble(document(frame.frames, frame.attributes, self._form))
             self._kept = None
         return made
 

@@ -12,6 +12,7 @@ from empycustom.elements.upstream import StreamWaiter
 from empycustom.errors import PropertyError, PublishError
 from empycustom.gstreamer import Gst
 from empycustom.library.declared import Option
+from empycustom.model.carried import EMBEDDINGS
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.table import as_line
 from empycustom.publish.address import SETTINGS
@@ -27,6 +28,8 @@ _CHOICES = {  # what gst-inspect-1.0 shows for the values of settings
     "objects": "One message for each object of a frame",
     "changes": "A message only where the watched value, or the set of objects, is another one than before",
     "gva": "One message for each frame, as DL Streamer's gvametaconvert writes it",
+    "list": "Lists of numbers",
+    "base64": "Texts: float32 in base64, the lowest byte first",
     "plain": "Nothing: a message is the JSON itself",
     "cloudevents": "An event of CloudEvents 1.0, with the JSON as its data",
     "oldest": "The oldest messages are given up",
@@ -113,6 +116,7 @@ class MetaPublish(VideoTransform):
         )
         settings = self._publisher.settings
         self.interval_gate.interval = settings["interval"]
+        self.frames.form = EMBEDDINGS["list" if settings["select"] == "gva" else settings["embeddings"]]
         self._gap_ns, self._next_at = Gst.SECOND // settings["rate"] if settings["rate"] else 0, 0
 
     def end(self) -> None:

@@ -263,7 +263,11 @@ def _decoded(text: str | bytes) -> NumPyArray:
     return np.frombuffer(numbers, "<f4")
 
 
-EMBEDDING_SCHEMA = Numbers(embedding_of, _VECTOR, {"type": "array", "items": {"type": "number"}})
+EMBEDDING_SCHEMA = Numbers(
+    embedding_of,
+    _VECTOR,
+    {"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "string", "contentEncoding": "base64"}]},
+)
 
 
 # Objects that have them.

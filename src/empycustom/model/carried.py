@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import atan2, cos, hypot, sin
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from empycustom.model.arrays import ARRAYS, EMBEDDING, IN_BOX, KEYPOINTS, MASK, ROTATION, SPECIAL
 from empycustom.model.fields import BOX_DICT, LARGEST, NUMBER, PIXELS, Key
@@ -180,6 +180,18 @@ def as_json(found: Mapping[str, Any]) -> Mapping[str, Any]:
         if hasattr(value, "dtype"):
             made[key] = encode_rle(value) if key == MASK else encode(value.ravel())
     return made
+
+
+def with_base64(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Do the same with the embedding as a text: float32 in base64, the lowest byte first."""
+    if hasattr(found.get(EMBEDDING), "dtype"):
+        found = {**found, EMBEDDING: _text(found[EMBEDDING], "float32")}
+    return as_json(found)
+
+
+# How documents have embeddings: the choice of a user, and what makes an object so.
+Form: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+EMBEDDINGS: Final[Mapping[str, Form]] = {"list": as_json, "base64": with_base64}
 
 
 def as_plain(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 from empycustom.errors import PathError, PublishError
 from empycustom.library.declared import Option
+from empycustom.model.carried import EMBEDDINGS
 from empycustom.text import as_path, meant, shown, suggestion, without_password
 
 _MOST = 2**31 - 1
@@ -24,6 +25,7 @@ SETTINGS: dict[str, Option] = {
     "key": Option("", "template of the key by which messages are kept in order, such as {source}"),
     "fields": Option("", "the only keys that are sent, with commas between: frame_num,object.obj_label"),
     "without": Option("", "keys that are not sent"),
+    "embeddings": Option("list", "how messages have embeddings; with select=gva they are lists", choices=tuple(EMBEDDINGS)),
     "envelope": Option("plain", "what is around the JSON", choices=("plain", "cloudevents")),
     "spool": Option("", "folder that keeps messages until they have arrived; nothing: that of the user's state"),
     "spool-size": Option("1GB", "the most bytes that are kept", unit="bytes"),
