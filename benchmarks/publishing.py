@@ -155,7 +155,7 @@ def _serving(name: str) -> Iterator[str]:
 
 
 def _serve(name: str, folder: Path) -> None:
-    sys.path.append(str(ROOT / "tests" / "publish"))
+    sys.path += [str(ROOT / "tests" / "publish"), str(ROOT / "tests")]
     from servers import SERVERS, Mqtt  # those of the tests
 
     class Forgetful(Mqtt):

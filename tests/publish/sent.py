@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from servers import Server
@@ -10,6 +11,7 @@ from servers import Server
 from empycustom.outputs.queued import Patient
 from empycustom.publish.publisher import Publisher
 
+HERE = [str(folder) for folder in Path(__file__).parents[:2]]  # where programs find what the tests import
 WAITS = Patient()
 NUMBER = """
 def process_ip(io_buffer, in_meta, options):

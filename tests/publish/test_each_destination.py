@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sent import WAITS, Told, document, numbers, once, put, with_query
+from sent import HERE, WAITS, Told, document, numbers, once, put, with_query
 from servers import Server, wait_for
 
 from empycustom.errors import PublishError
@@ -275,7 +275,7 @@ def test_mqtt_retained_and_qos(serve: Serve) -> None:
 
 WILL = """
 import os, sys
-sys.path.insert(0, HERE)
+sys.path[:0] = HERE
 from sent import Told
 publisher = Told().publisher(URI)
 assert publisher.state == "connected"
@@ -289,9 +289,7 @@ def test_mqtt_will(serve: Serve) -> None:
 
     server = serve("mqtt")
     uri = with_query(server.uri, 'will=gone&will-message={"gone":true}')
-    subprocess.run(
-        [sys.executable, "-c", f"HERE, URI = {str(Path(__file__).parent)!r}, {uri!r}\n{WILL}"], check=False, timeout=60
-    )
+    subprocess.run([sys.executable, "-c", f"HERE, URI = {HERE!r}, {uri!r}\n{WILL}"], check=False, timeout=60)
     wait_for(server.received, "the will")
     assert server.topics() == ["gone"]  # type: ignore[attr-defined]
     assert server.received() == [{"gone": True}]

@@ -8,18 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sent import Told, numbers, once, put
+from sent import HERE, Told, numbers, once, put
 from servers import SERVERS, Server, wait_for
 
 KILLS, STEP = 3, 1_000_000
 # It says how many documents are kept, as far as it knows; each life has numbers of its own.
 PROGRAM = """
 import itertools, os, sys, time
-sys.path.insert(0, HERE)
+sys.path[:0] = HERE
 from sent import Told, WAITS, document
 publisher = Told().publisher(URI)
 for n in itertools.count():
@@ -31,7 +30,7 @@ for n in itertools.count():
 
 def killed(uri: str, first: int, rng: random.Random) -> int:
     """Start a process that publishes, kill it after a while; return how many messages it had kept at least."""
-    program = f"HERE, URI, FIRST = {str(Path(__file__).parent)!r}, {uri!r}, {first}\n{PROGRAM}"
+    program = f"HERE, URI, FIRST = {HERE!r}, {uri!r}, {first}\n{PROGRAM}"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ) as child:
         assert child.stdout
         said = child.stdout.readline()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sent import WAITS, Told, document, numbers, once, put, with_query
+from sent import HERE, WAITS, Told, document, numbers, once, put, with_query
 from servers import Http, Server, wait_for
 
 from empycustom.errors import PublishError, SpoolFullError
@@ -167,7 +167,7 @@ def test_a_place_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: Any, whe
 
 ELSEWHERE = """
 import os, sys
-sys.path.insert(0, HERE)
+sys.path[:0] = HERE
 from sent import Told, put
 publisher = Told().publisher(URI)
 put(publisher, 100, 150)
@@ -185,7 +185,7 @@ def test_two_processes_and_one_takes_over_what_the_other_leaves(
     monkeypatch.setattr("empycustom.publish.publisher._ORPHANS_S", 0.2)
     server = serve("redis")
     server.kill()
-    program = f"HERE, URI = {str(Path(__file__).parent)!r}, {server.uri!r}\n{ELSEWHERE}"
+    program = f"HERE, URI = {HERE!r}, {server.uri!r}\n{ELSEWHERE}"
     publisher = Told().publisher(server.uri)
     put(publisher, 0, 50)
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -207,7 +207,7 @@ def test_a_forked_child_does_not_keep_the_spool(serve: Callable[[str], Server], 
     server = serve("redis")
     server.kill()
     forks = "import threading\nchild = os.fork()\nif not child:\n    threading.Event().wait(60)\n    os._exit(0)\nprint(child, flush=True)\n"
-    program = f"HERE, URI = {str(Path(__file__).parent)!r}, {server.uri!r}\n{ELSEWHERE.replace('sys.stdin.read()', forks)}"
+    program = f"HERE, URI = {HERE!r}, {server.uri!r}\n{ELSEWHERE.replace('sys.stdin.read()', forks)}"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == "kept\n"
