@@ -260,7 +260,8 @@ $("keys").addEventListener("click", (event) => event.target === $("keys") && $("
 function isTaken(event) {
   const at = event.target;
   if (event.ctrlKey || event.metaKey || event.altKey || $("keys").open) return true;
-  if (at.closest("input, select, textarea, [contenteditable], dialog[open]")) return true; // one that was closed has the focus for a moment
+  // A dialog that was closed has the focus for a moment.
+  if (at.closest("input, select, textarea, [contenteditable], dialog[open]")) return true;
   if (event.key === " " && at.closest("button, a, summary, [role=treeitem], [role=option]")) return true;
   return /^(Arrow|Home|End)/.test(event.key) && at.closest("[role=tree], [role=listbox], [role=menu]") !== null;
 }
