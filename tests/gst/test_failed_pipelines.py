@@ -42,7 +42,7 @@ def played(path, more):
 def test_a_pipeline_is_freed_whatever_fails(library, fails, workers):
     empycustom.register()
     path = library(LIBRARIES[fails])
-    found, error = played(path, f"workers={workers} {MORE.get(fails, '')}" if fails != "property" else MORE[fails])
+    found, error = played(path, f"workers={workers} {MORE.get(fails, '')}")
     assert isinstance(error, empycustom.errors.EmPyCustomError)
     assert error.__traceback__ is error.__cause__ is None
     gc.collect()

@@ -136,6 +136,7 @@ class PyTransform(GstBase.BaseTransform):
     category: ClassVar[DebugCategory]
     work: Callable[..., int]
     work_transform: Callable[..., int] | None = None
+    error: BaseException | None = None  # the last one, for programs that have the element
 
     def __init__(self) -> None:
         super().__init__()

@@ -57,7 +57,7 @@ _KINDS = {Gst.MessageType.ERROR: "error", Gst.MessageType.WARNING: "warning", Gs
 def post_error(element: Any, error: BaseException) -> None:
     """Post ``error`` as an error of ``element``: the sentence as its text, the user's traceback as its debug information."""
     reported = error_to_report(error)
-    element.error = to_keep(reported)  # for programs that have the element
+    element.error = to_keep(reported)
     _post(element, Gst.MessageType.ERROR, reported)
 
 
