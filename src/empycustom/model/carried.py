@@ -183,14 +183,14 @@ def as_json(found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def with_base64(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Do the same with the embedding as a text: float32 in base64, the lowest byte first."""
+    """Return an object as :func:`as_json` does, its embedding as a text: float32 in base64, the lowest byte first."""
     if hasattr(found.get(EMBEDDING), "dtype"):
         found = {**found, EMBEDDING: _text(found[EMBEDDING], "float32")}
     return as_json(found)
 
 
-# How documents have embeddings: the choice of a user, and what makes an object so.
 Form: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+# How documents have embeddings: the choice of a user, and what makes an object so.
 EMBEDDINGS: Final[Mapping[str, Form]] = {"list": as_json, "base64": with_base64}
 
 
