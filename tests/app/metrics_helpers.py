@@ -36,12 +36,12 @@ class Client:
             connection.close()
 
     def wait(self, running: Any) -> None:
-        """Wait until a run answers."""
+        """Wait until a run answers, and knows its streams."""
 
         def answers() -> bool:
             assert running.process.poll() is None, running.end().err
             try:
-                return bool(self.ask("/healthz"))
+                return bool(self.health()[2])
             except OSError:
                 return False
 

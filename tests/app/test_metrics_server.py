@@ -28,6 +28,7 @@ def client():
 def running(begin, client, library):
     started = begin("run", "test", "--lib", library(SAYS), *OUT, "--metrics", client.port)
     client.wait(started)
+    client.wait_for_health(200, "ok")  # it plays, and goes on to do so
     return started
 
 
@@ -220,21 +221,22 @@ def test_a_client_that_never_reads_keeps_no_run_alive(begin, client, library):
         peer.close()
 
 
-def test_metrics_of_a_library_are_there_too_and_one_that_raises_is_reported(begin, client, library):
+def test_metrics_of_a_library_are_there_too_and_one_that_raises_is_reported(begin, client, library, tmp_path):
     text = (
-        "from prometheus_client import Gauge\nseen = Gauge('people_seen', 'How many people there are')\n"
-        "def process_ip(b, m, o):\n    seen.set(3)\n    if m['frame'][0]['frame_num'] == 20: seen.set_function(lambda: 1 / 0)\n"
+        "import os\nfrom prometheus_client import Gauge\nseen = Gauge('people_seen', 'How many people there are')\n"
+        "def process_ip(b, m, o):\n    seen.set(3)\n    if os.path.exists('broken'): seen.set_function(lambda: 1 / 0)\n"
     )
     running = begin("run", "test", "--lib", library(text), *OUT, "--metrics", client.port)
     client.wait(running)
     wait_for(lambda: "\npeople_seen 3.0\n" in client.ask("/metrics")[1], "the number of the library")
+    (tmp_path / "broken").touch()
     wait_for(lambda: client.ask("/metrics")[0].status == 500, "the error")
     assert client.ask("/healthz")[0].status == 200
     running.interrupt()
     ended = running.end()
     assert ended.code == 130
     assert ended.err.count("empycustom: warning: --metrics: a request failed: ZeroDivisionError('division by zero')\n") == 1
-    assert 'lib.py", line 5, in <lambda>' in ended.err
+    assert 'lib.py", line 6, in <lambda>' in ended.err
 
 
 def test_the_port_is_free_again(begin, client, library):

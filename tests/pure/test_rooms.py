@@ -183,6 +183,12 @@ def test_pure_rooms_run_without_gstreamer_and_numpy(room):
     assert run(code + "print({'gi', 'numpy', 'cffi'} & set(sys.modules))") == "set()"
 
 
+def test_the_command_starts_without_what_the_core_needs():
+    """`doctor` says what is missing where it is missing."""
+    missing = {"gi": None, "numpy": None, "cffi": None, "_cffi_backend": None, "orjson": None, "tqdm": None}
+    assert run(f"import sys\nsys.modules.update({missing})\nimport empycustom.app.main\nprint('it starts')") == "it starts"
+
+
 def test_names_of_the_package_are_loaded_on_use():
     assert run("import sys, empycustom; empycustom.FrameError; print('gi' in sys.modules)") == "False"
     with pytest.raises(AttributeError, match="has no attribute 'nothing'; it has "):

@@ -12,7 +12,7 @@ from typing import Any
 from empycustom.frames.formats import FORMATS
 from empycustom.library.declared import Option
 from empycustom.library.dialects import AUTO, DIALECTS
-from empycustom.model.carried import EMBEDDINGS
+from empycustom.model.arrays import EMBEDDINGS
 from empycustom.model.schema import (
     ANYTHING,
     JSON_OBJECT,

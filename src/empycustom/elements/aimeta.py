@@ -22,7 +22,8 @@ from empycustom.elements.upstream import StreamWaiter
 from empycustom.errors import PathError, PropertyError
 from empycustom.gstreamer import GObject, Gst
 from empycustom.library.callbacks import trace_this_thread
-from empycustom.model.carried import EMBEDDINGS
+from empycustom.model.arrays import EMBEDDINGS
+from empycustom.model.carried import FORMS
 from empycustom.native.gva import can_add_messages
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.queued import QueuedOutput, reason
@@ -63,7 +64,7 @@ PROPERTIES = (
         name="embeddings",
         kind="enum",
         default="list",
-        choices=(("list", "Lists of numbers"), ("base64", "Texts: float32 in base64, the lowest byte first")),
+        choices=tuple(EMBEDDINGS.items()),
         blurb="How documents have the embeddings of objects; with format=gva they are lists",
     ),
     Property(
@@ -114,7 +115,7 @@ class AIMeta(VideoTransform):
         has_messages = self.values["format"] == "gva"
         self.work = self._gather_messages if has_messages else self._gather
         self._attaches = has_messages and can_add_messages()
-        self.frames.form = EMBEDDINGS["list" if has_messages else self.values["embeddings"]]
+        self.frames.form = FORMS["list" if has_messages else self.values["embeddings"]]
         self.set_passthrough(not self._attaches)
         self.documents = 0
         self.waiter.restart()

@@ -12,7 +12,7 @@ from empycustom.elements.upstream import StreamWaiter
 from empycustom.errors import PropertyError, PublishError
 from empycustom.gstreamer import Gst
 from empycustom.library.declared import Option
-from empycustom.model.carried import EMBEDDINGS
+from empycustom.model.carried import FORMS
 from empycustom.native.objects import DebugCategory
 from empycustom.outputs.table import as_line
 from empycustom.publish.address import SETTINGS
@@ -116,7 +116,7 @@ class MetaPublish(VideoTransform):
         )
         settings = self._publisher.settings
         self.interval_gate.interval = settings["interval"]
-        self.frames.form = EMBEDDINGS["list" if settings["select"] == "gva" else settings["embeddings"]]
+        self.frames.form = FORMS["list" if settings["select"] == "gva" else settings["embeddings"]]
         self._gap_ns, self._next_at = Gst.SECOND // settings["rate"] if settings["rate"] else 0, 0
 
     def end(self) -> None:

@@ -28,6 +28,10 @@ KEYPOINT_NAMES: Final = "keypoint_names"
 SKELETON: Final = "skeleton"
 MASK: Final = "mask"
 EMBEDDING: Final = "embedding"
+EMBEDDINGS: Final = {  # how documents have them, as users choose it
+    "list": "Lists of numbers",
+    "base64": "Texts: float32 in base64, the lowest byte first",
+}
 ARRAYS: Final = frozenset((KEYPOINTS, MASK, EMBEDDING))  # whose values are arrays in in_meta
 IN_BOX: Final = frozenset((*ARRAYS, ROTATION))  # what is carried in another form than that of in_meta
 ABOUT_KEYPOINTS: Final = (KEYPOINT_NAMES, SKELETON)

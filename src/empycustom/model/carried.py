@@ -190,8 +190,8 @@ def with_base64(found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 Form: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-# How documents have embeddings: the choice of a user, and what makes an object so.
-EMBEDDINGS: Final[Mapping[str, Form]] = {"list": as_json, "base64": with_base64}
+# What makes an object as documents have it, by the choice of EMBEDDINGS.
+FORMS: Final[Mapping[str, Form]] = {"list": as_json, "base64": with_base64}
 
 
 def as_plain(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 from empycustom.errors import PathError, PublishError
 from empycustom.library.declared import Option
-from empycustom.model.carried import EMBEDDINGS
+from empycustom.model.arrays import EMBEDDINGS
 from empycustom.text import as_path, meant, shown, suggestion, without_password
 
 _MOST = 2**31 - 1
