@@ -70,8 +70,14 @@ def program(folder: Path) -> Iterator[str]:
             process.terminate()
 
 
+def several(page: Page) -> None:
+    """Wait for a frame with several people."""
+    expect(page.get_by_role("tab", name="Objects")).to_have_text(re.compile("[4-9]"), timeout=60_000)
+
+
 def save(page: Page, name: str) -> None:
-    """Save what the page shows."""
+    """Save what the page shows once there are several people again."""
+    several(page)
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     shot.save(PICTURES / name, quality=QUALITY, optimize=True)
     print(f"docs/pictures/{name}: {shot.width}x{shot.height}, {(PICTURES / name).stat().st_size // 1024} KB")  # noqa: T201 - a script prints
@@ -93,7 +99,7 @@ def main() -> None:
             def opened(**settings: Any) -> Page:
                 page = chromium.new_context(**settings).new_page()
                 page.goto(address)
-                expect(page.get_by_role("tab", name="Objects")).to_have_text(re.compile("[4-9]"), timeout=60_000)
+                several(page)
                 page.wait_for_timeout(4000)  # so that there are frames in the strip
                 return page
 
@@ -113,9 +119,9 @@ def main() -> None:
                 opened(viewport=NARROW, color_scheme="dark", device_scale_factor=2, has_touch=True, is_mobile=True),
                 "studio-narrow.jpg",
             )
-            library.write_text(MISTAKE)
             page = opened(viewport=WIDE, color_scheme="light")
-            panel(page, "Libraries")
+            library.write_text(MISTAKE)
+            panel(page, "Libraries", lambda: expect(page.get_by_role("button", name="Show the frame")).to_be_visible())
             save(page, "studio-error.jpg")
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from panels import expect, frame_shown, open_page, row, settle, value, wait_for_another
+from panels import expect, frame_shown, go_on, open_page, row, settle, value, wait_for_another
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
 DECLARED = f"""
@@ -178,6 +178,42 @@ def test_an_edit_shows_at_once_an_error_where_one_looks_and_it_goes_with_the_nex
     expect(card.locator(".state")).to_have_text("running")
     expect(panel.get_by_role("log")).to_contain_text("There are no errors any more.")
     assert page.locator("#libraries img").count() == 0
+
+
+RAISES_ONCE = """\
+import os
+
+def process_ip(io_buffer, in_meta, options):
+    if os.path.exists("raise"):
+        os.remove("raise")
+        raise ValueError("once")
+"""
+
+
+def test_the_frame_that_caused_an_error_is_shown_also_when_the_strip_has_gone_past_it(studio, library, page, tmp_path):
+    panel = open_page(page, studio("test", "--lib", library(RAISES_ONCE)), "libraries")
+    (tmp_path / "raise").touch()
+    problem = panel.locator(".problem.error")
+    number = re.match(r"frame (\d+) ", problem.locator(".when").text_content())[1]
+    strip = page.locator("#strip")
+    button = problem.get_by_role("button", name="Show the frame")
+    button.click()
+    expect(page.locator("#status")).to_have_text("Stopped")
+    expect(strip.locator(".where")).to_contain_text(re.compile(rf"^Frame {number} at .*, \d+ of the last "))
+
+    def oldest():
+        strip.get_by_role("button", name="The oldest frame").click()
+        return int(re.match(r"Frame (\d+) ", strip.locator(".where").text_content())[1])
+
+    while oldest() <= int(number):
+        go_on(page)
+        page.evaluate("() => new Promise(done => setTimeout(done, 500))")
+    button.click()
+    expect(strip.locator(".where")).to_have_text(re.compile(rf"^Frame {number} at .*, older than those of the strip\. "))
+    page.locator("#tab-document").click()
+    expect(row(page, "frame_num").locator(".value")).to_have_text(number)
+    strip.get_by_role("button", name="One frame on").click()
+    expect(strip.locator(".where")).to_have_text(re.compile(r", 1 of the last \d+\. "))
 
 
 def test_a_version_that_cannot_be_loaded_is_shown_while_the_one_before_goes_on(studio, library, page):

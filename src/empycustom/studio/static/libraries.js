@@ -17,7 +17,7 @@ class Libraries {
   constructor(element, store, connection) {
     this.store = store;
     this.connection = connection;
-    this.problems = new Problems((id) => store.dismiss(id));
+    this.problems = new Problems(store);
     this.empty = make("p", { class: "empty" });
     this.list = make("div", { class: "libraries" });
     this.settings = make("div");

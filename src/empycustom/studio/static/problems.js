@@ -2,17 +2,18 @@
 
 import { icon, make, setText } from "./dom.js";
 import { count } from "./parts.js";
+import { numberOf } from "./scene.js";
 
 const LOGGED = 10; // news for screen readers
 const LATELY = 5; // seconds
+const ARRIVES = 5000; // ms in which the picture of a frame comes, before or after its problem
 
 export class Problems {
   #cards = new Map(); // stream, library and id of a problem -> its Problem
   #hasErrors = false;
 
-  /** `dismiss` gets the id of a problem that somebody does not want to see any more. */
-  constructor(dismiss) {
-    this.dismiss = dismiss;
+  constructor(store) {
+    this.store = store;
     this.list = make("div");
     this.said = make("div", { class: "offscreen", role: "log", "aria-label": "News of problems" });
     this.element = make("section", { id: "problems", "aria-label": "Problems" }, this.list, this.said);
@@ -25,10 +26,10 @@ export class Problems {
     const fresh = [];
     const all = ordered.flatMap((stream) => problemsOf(stream, streams.length > 1));
     this.#cards = new Map();
-    for (const { key, problem, about } of all) {
+    for (const { key, problem, about, stream } of all) {
       let card = old.get(key);
       if (!card) fresh.push(problem);
-      card ??= new Problem(() => this.dismiss(problem.id));
+      card ??= new Problem(this.store, stream);
       old.delete(key);
       this.#cards.set(key, card);
       card.show(problem, about);
@@ -58,7 +59,7 @@ function problemsOf(stream, hasOthers) {
   const ofLibraries = (stream.libraries ?? []).flatMap((library) =>
     (library.problems ?? []).toReversed().map((problem) => ({ key: JSON.stringify([stream.name, library.index, problem.id]), problem, about: where + what(library, problem) })),
   );
-  return [...ofLibraries, ...own];
+  return [...ofLibraries, ...own].map((each) => ({ ...each, stream: stream.name }));
 }
 
 function what({ name, errors, calls, failed_s: ago }, problem) {
@@ -68,9 +69,15 @@ function what({ name, errors, calls, failed_s: ago }, problem) {
 
 class Problem {
   #around = "";
+  #id = "";
+  #frame = null; // the frame that caused it, which is kept as long as its problem is there
+  #since = performance.now();
 
-  constructor(dismiss) {
+  constructor(store, stream) {
+    this.store = store;
+    this.stream = stream;
     this.about = make("p", { class: "about" });
+    const dismiss = () => store.dismiss(this.#id);
     const away = make("button", { type: "button", class: "icon", "aria-label": "Dismiss this problem", title: "Dismiss", onclick: dismiss }, icon("close"));
     this.head = make("header", {}, this.about, away);
     this.text = make("p", { class: "sentence" });
@@ -79,11 +86,14 @@ class Problem {
     this.around = make("pre", { class: "around", tabindex: "0", "aria-label": "The lines around" });
     this.traceback = make("pre", { tabindex: "0" });
     this.details = make("details", {}, make("summary", {}, "Traceback"), this.traceback);
-    this.where = make("p", { class: "place" }, this.place, this.when);
+    this.look = make("button", { type: "button", hidden: true, onclick: () => this.#look() }, "Show the frame");
+    this.where = make("p", { class: "place" }, this.place, this.when, this.look);
     this.element = make("article", {}, this.head, this.text, this.where, this.around, this.details);
   }
 
   show(problem, about) {
+    this.#id = problem.id;
+    this.#find(problem.frame);
     this.element.className = `problem ${problem.kind}`;
     setText(this.about, about);
     const place = problem.file ? problem.file + (problem.line ? `:${problem.line}` : "") : "";
@@ -98,6 +108,21 @@ class Problem {
     if (around === this.#around) return;
     this.#around = around;
     this.around.replaceChildren(...(problem.around ?? []).map(([number, text]) => line(number, text, number === problem.line)));
+  }
+
+  /** Keep the frame that a problem names, such as "frame 7 (0:00:00.233)", if its picture came. Later ones may have its number again. */
+  #find(name) {
+    const isShown = this.store.stream === this.stream;
+    const number = /^frame (\d+) /.exec(name ?? "")?.[1];
+    if (isShown && number && !this.#frame && performance.now() - this.#since < ARRIVES) {
+      this.#frame = this.store.frames.findLast((each) => String(numberOf(each)) === number) ?? null;
+    }
+    this.look.hidden = !isShown || !this.#frame;
+  }
+
+  #look() {
+    this.store.show(this.#frame);
+    document.getElementById("view").scrollIntoView({ block: "nearest" }); // on a small screen it is above
   }
 }
 

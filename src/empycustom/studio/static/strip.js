@@ -103,10 +103,11 @@ class Strip {
     const at = frames.indexOf(frame) + 1;
     const time = timeOf(frame);
     const name = `Frame ${numberOf(frame)}${time ? ` at ${time}` : ""}`;
-    const place = isLive ? "" : `, ${at} of the last ${frames.length}. No new pictures are asked for.`;
+    const among = at ? `, ${at} of the last ${frames.length}` : ", older than those of the strip";
+    const place = isLive ? "" : `${among}. No new pictures are asked for.`;
     setText(this.where, name + place);
     this.canvas.setAttribute("aria-valuemax", frames.length);
-    this.canvas.setAttribute("aria-valuenow", at);
+    this.canvas.setAttribute("aria-valuenow", Math.max(at, 1));
     this.canvas.setAttribute("aria-valuetext", isLive ? "Live" : name);
   }
 
