@@ -22,6 +22,7 @@ from empycustom.errors import (
     LibraryError,
 )
 from empycustom.session import process as home
+from ports import free_port
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -255,3 +256,24 @@ def test_of_a_live_source_a_slow_program_gets_the_newest_frames(serve, pictures,
     assert (len(seen) == 60) is every_frame
     assert seen == sorted(seen)
     assert ("every_frame=True takes all" in caplog.text) is not every_frame
+
+
+LOSES_CAMERA = """\
+import os, time
+
+def process_ip(io_buffer, in_meta, options):
+    pass
+
+def stop(options):
+    os.kill(options["camera"], 9)
+    time.sleep(0.3)  # behind it the source says goodbye to nobody
+"""
+
+
+def test_a_camera_that_is_gone_when_the_program_has_left_is_no_failure(camera, library):
+    port = free_port()
+    options = {"camera": camera(port).pid}
+    with empycustom.process(f"rtsp://127.0.0.1:{port}/ball", library(LOSES_CAMERA), options=options) as results:
+        for result in results:
+            if result.frame_num == 3:
+                break

@@ -19,7 +19,7 @@ from empycustom.session.documents import Notifier, Publisher
 from empycustom.session.excerpt import Excerpt, Newest, SkippedFrames, is_live, why_no_start
 from empycustom.session.parts import Feeder, Report, exists, in_background
 from empycustom.session.playlist import Playlist, Single, launch_tokens, sources_of
-from empycustom.session.reconnect import Outlet, Reconnection
+from empycustom.session.reconnect import Outlet, Reconnection, is_farewell
 from empycustom.session.sinks import Sinks, sinks_of
 from empycustom.session.sources import Source, describe_source, error_text, is_endless
 from empycustom.session.summary import Work
@@ -219,8 +219,8 @@ class Branch:
         return ""
 
     def handle_error(self, report: Report) -> bool:
-        """Return True for an error that does not end the stream: it reconnects, or goes on with the next file."""
-        return self.feeder.handle_error(report)
+        """Return True for an error that does not end the stream: it reconnects, goes on with the next file, or wants no more."""
+        return (self._is_over() and is_farewell(report)) or self.feeder.handle_error(report)
 
     @property
     def is_reconnecting(self) -> bool:

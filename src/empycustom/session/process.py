@@ -30,6 +30,7 @@ from empycustom.session.inputs import AHEAD, Input, input_of
 from empycustom.session.libraries import Closing, configure, library_of, texts_of
 from empycustom.session.parts import Report, build, exists, in_background
 from empycustom.session.player import Interrupts, Owner, Player
+from empycustom.session.reconnect import is_farewell
 from empycustom.session.upright import keep_upright
 
 _log = logging.getLogger("empycustom")
@@ -276,6 +277,7 @@ class _Playing(Owner):
         self.failure: Exception | None = None
         self._errors: Mapping[int, Any] = {}  # of elements
         self._is_abandoned = False
+        self._is_stopping = False
         self._player = Player(pipeline, self, interrupts=Interrupts(), grace_s=math.inf)
         _playing.add(self)
         _stop_at_exit()
@@ -304,7 +306,7 @@ class _Playing(Owner):
 
     def stop(self, *, patient: bool) -> Exception | None:
         """Stop the pipeline and wait, not longer than :data:`_GRACE_S` unless ``patient``; return its error."""
-        self._player.stop()
+        self._stop()
         self.thread.join(None if patient else _GRACE_S)
         if self.thread.is_alive():
             self._is_abandoned = True
@@ -315,6 +317,10 @@ class _Playing(Owner):
     def abandon(self) -> None:
         """Stop the pipeline without waiting. Errors are logged."""
         self._is_abandoned = True
+        self._stop()
+
+    def _stop(self) -> None:
+        self._is_stopping = True
         self._player.stop()
 
     # In the player's thread.
@@ -325,7 +331,8 @@ class _Playing(Owner):
 
     def handle_error(self, report: Report, element: Any) -> bool:
         """Keep an error. The pipeline goes on until the results before it are taken."""
-        if not any(feeder.handle_error(report) for feeder in self.feeders):
+        is_over = self._is_stopping and is_farewell(report)
+        if not (is_over or any(feeder.handle_error(report) for feeder in self.feeders)):
             self._fail(self._errors.get(hash(element)) or self._video.error_of(report) or _launch_error(report))
         return True
 

@@ -258,6 +258,11 @@ class Reconnection(Feeder):
         return Gst.PadProbeReturn.DROP
 
 
+def is_farewell(report: Report) -> bool:
+    """Return True if an error does not matter once no more frames are wanted: a source cannot say goodbye to its server."""
+    return report.is_from_removed or is_connection_error(report)
+
+
 def is_connection_error(report: Report) -> bool:
     """Return True if an error is one of the connection.
 
