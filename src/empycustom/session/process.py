@@ -277,7 +277,6 @@ class _Playing(Owner):
         self.failure: Exception | None = None
         self._errors: Mapping[int, Any] = {}  # of elements
         self._is_abandoned = False
-        self._is_stopping = False
         self._player = Player(pipeline, self, interrupts=Interrupts(), grace_s=math.inf)
         _playing.add(self)
         _stop_at_exit()
@@ -306,7 +305,7 @@ class _Playing(Owner):
 
     def stop(self, *, patient: bool) -> Exception | None:
         """Stop the pipeline and wait, not longer than :data:`_GRACE_S` unless ``patient``; return its error."""
-        self._stop()
+        self._player.stop()
         self.thread.join(None if patient else _GRACE_S)
         if self.thread.is_alive():
             self._is_abandoned = True
@@ -317,10 +316,6 @@ class _Playing(Owner):
     def abandon(self) -> None:
         """Stop the pipeline without waiting. Errors are logged."""
         self._is_abandoned = True
-        self._stop()
-
-    def _stop(self) -> None:
-        self._is_stopping = True
         self._player.stop()
 
     # In the player's thread.
@@ -331,7 +326,7 @@ class _Playing(Owner):
 
     def handle_error(self, report: Report, element: Any) -> bool:
         """Keep an error. The pipeline goes on until the results before it are taken."""
-        is_over = self._is_stopping and is_farewell(report)
+        is_over = self._player.is_stopped and is_farewell(report)
         if not (is_over or any(feeder.handle_error(report) for feeder in self.feeders)):
             self._fail(self._errors.get(hash(element)) or self._video.error_of(report) or _launch_error(report))
         return True
