@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -254,6 +255,33 @@ def test_values_that_json_lacks_do_not_break_the_page(studio, client, tmp_path):
     assert (most["limits"], pair["default"]) == ([0, None], [1, 2])
     page.watch()
     assert said(page.frame())["n"] == 2**70
+
+
+RAISES_ONCE = """
+import os
+
+def process_ip(buffer, meta, options):
+    if os.path.exists("raise"):
+        os.remove("raise")
+        raise ValueError("once")
+"""
+
+
+@pytest.mark.parametrize("settings", [(), ("--workers", "1")], ids=["in the streaming thread", "in a worker"])
+def test_the_frame_that_caused_an_error_comes_also_to_a_client_that_takes_few(studio, client, tmp_path, settings):
+    (tmp_path / "raises.py").write_text(RAISES_ONCE)
+    page = client(studio("test", "--lib", "raises.py", *settings))
+    page.watch()
+    page.frame()
+    (tmp_path / "raise").touch()
+    numbers, problems = [], []
+    while not problems or problems[0]["frame_num"] not in numbers:
+        assert len(numbers) < 20, (numbers, problems)
+        time.sleep(0.4)  # in which about ten frames come
+        numbers.append(page.frame().header["document"]["frame"][0]["frame_num"])
+        problems = page.stream()["libraries"][0]["problems"]
+    assert f"at frame {problems[0]['frame_num']} (" in problems[0]["text"]
+    assert numbers == sorted(set(numbers))
 
 
 def test_a_call_that_does_not_return_is_shown_with_its_line(studio, client, tmp_path):

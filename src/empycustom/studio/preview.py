@@ -11,7 +11,7 @@ from typing import Any
 
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
-from empycustom.model.serialize import dumps
+from empycustom.model.serialize import dumps, loads
 from empycustom.session.branch import Branch
 from empycustom.session.parts import build
 from empycustom.session.sinks import GATE, PREVIEW
@@ -66,6 +66,8 @@ class Preview:
         self._count = 0
         self._document: tuple[int, str] | None = None  # of the frame that comes next to the sink, in the same thread
         self._newest: tuple[Any, int, str] | None = None  # a frame that was not shown, with its number and document
+        self._held: tuple[Any, int, str] | None = None  # one that caused an error, which is shown first
+        self._cause = -1  # its frame_num, until it comes; -1: none is waited for
         self._has_come = threading.Event()
         self._is_open = False
         self._wanted = threading.Event()
@@ -76,7 +78,7 @@ class Preview:
 
     def attach(self, branch: Branch | None) -> None:
         """Show this stream from now on; None: nothing."""
-        self._is_open, self._document = False, None
+        self._is_open, self._document, self._cause = False, None, -1
         self._branch = branch
 
     def note(self, document: str) -> None:
@@ -84,6 +86,11 @@ class Preview:
         self._count += 1
         if self._is_open:  # else its frame does not come to the sink, and a later one, which has none, would be taken for it
             self._document = self._count, document
+
+    def hold(self, frame_num: int) -> None:
+        """Let a frame that comes be among those that are shown; called in its thread, before it comes."""
+        if self._is_open:
+            self._cause = frame_num
 
     def want(self) -> None:
         """Let one picture be made."""
@@ -128,7 +135,7 @@ class Preview:
         self._is_open, self._document = False, None
         if gate:
             gate.set_property("drop", True)
-        self._newest = None  # it would keep a buffer, which upstream may need
+        self._newest = self._held = None  # they would keep buffers, which upstream may need
 
     def _take_frame(self, sink: Any) -> Any:
         """Keep a frame in the place of the one before; called in the thread in which it and its document come."""
@@ -136,8 +143,17 @@ class Preview:
         self._document = None
         if sample and document:  # else `aimeta` makes documents of some frames alone
             self._newest = sample, *document
+            if self._cause >= 0:
+                self._look_for_cause(sample, *document)
             self._has_come.set()
         return Gst.FlowReturn.OK
+
+    def _look_for_cause(self, sample: Any, number: int, document: str) -> None:
+        found: int = loads(document)["frame"][0]["frame_num"]
+        if found == self._cause:
+            self._held = sample, number, document
+        if found >= self._cause:  # else it was dropped
+            self._cause = -1
 
     def _next(self) -> Picture | None:
         """Return a picture of the newest frame that was not shown yet; None: none has come for a moment."""
@@ -154,6 +170,9 @@ class Preview:
             self._document, self._is_open = None, True
         self._has_come.wait(_WAIT_S)
         self._has_come.clear()
+        if held := self._held:
+            self._held = None
+            return self._picture(*held)
         newest, self._newest = self._newest, None
         return self._picture(*newest) if newest else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -14,18 +15,22 @@ from empycustom.errors import CallbackOutputError, LibraryError, ReloadError, Tr
 
 _AROUND = 4  # lines before and after the one that failed
 _LONGEST_TEXT = 20_000
+_FRAME = re.compile(r"frame (\d+) ")  # as errors name one
 _numbers = itertools.count(1)
 
 
 def problem_of(kind: str, text: str, details: str = "", error: BaseException | None = None) -> dict[str, Any]:
     """Return a problem as the page gets it. Of an error of a library it has the place in the file.
 
-    It does not refer to the error, whose traceback would keep buffers.
+    ``frame_num`` is the frame that caused it, None: there is none, or there are several. It does not refer to the error, whose
+    traceback would keep buffers.
     """
     found: dict[str, Any] = {"id": str(next(_numbers)), "kind": kind, "text": text, "traceback": details[-_LONGEST_TEXT:]}
-    found |= {"file": "", "line": None, "around": [], "frame": "", "new_version": isinstance(error, ReloadError)}
+    found |= {"file": "", "line": None, "around": [], "frame": "", "frame_num": None}
+    found["new_version"] = isinstance(error, ReloadError)
     if isinstance(error, LibraryError):
-        found |= {"file": error.library, "line": error.line, "frame": error.frame}
+        frame = _FRAME.match(error.frame)
+        found |= {"file": error.library, "line": error.line, "frame": error.frame, "frame_num": frame and int(frame[1])}
     return found
 
 

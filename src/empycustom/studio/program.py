@@ -53,7 +53,7 @@ class Studio:
     def __init__(self, read: Callable[[], Configuration | None], options: PlayOptions, address: Address, command: str) -> None:
         self.command = command
         self._read, self._options, self._address = read, options, address
-        self._status = Status(lambda: self._server.tell())
+        self._status = Status(lambda: self._server.tell(), self._hold)
         self._previews: dict[str, Preview] = {}
         self._controls = Controls()
         self._sessions = 0
@@ -230,6 +230,10 @@ class Studio:
         name = name_of(branch.stream)
         self._status.attach(name, branch)
         self._previews[name].attach(branch)
+
+    def _hold(self, stream: str, frame_num: int) -> None:
+        if preview := self._previews.get(stream):
+            preview.hold(frame_num)
 
     def _notify(self, stream: Stream, kind: str, text: str, details: str) -> None:
         if kind == "debug":

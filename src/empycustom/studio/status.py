@@ -240,11 +240,14 @@ class StreamStatus:
 
 
 class Status:
-    """How all streams do. Any thread may call its methods; ``changed`` is called, in any thread, when something went wrong."""
+    """How all streams do. Any thread may call its methods; ``changed`` is called, in any thread, when something went wrong.
 
-    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+    ``hold`` is called with the stream and the number of a frame that caused an error, before the frame goes on, in its thread.
+    """
+
+    def __init__(self, changed: Callable[[], None], hold: Callable[[str, int], None]) -> None:
         self.streams: dict[str, StreamStatus] = {}
-        self._changed, self._lock = changed, threading.Lock()
+        self._changed, self._hold, self._lock = changed, hold, threading.Lock()
         self._posted: deque[tuple[Any, dict[str, Any]]] = deque(maxlen=_MOST_PROBLEMS)
 
     def observe(self) -> None:
@@ -313,5 +316,12 @@ class Status:
         if kind != "info" and not isinstance(error, CallbackTooSlowError):
             kind = "error" if is_failure(error) else kind
             text = without_secrets(failures.sentence(error))
-            self._posted.append((element, problem_of(kind, text, failures.details(error), error)))
+            problem = problem_of(kind, text, failures.details(error), error)
+            number = problem["frame_num"]
+            streams = [name for name, stream in self.streams.items() if stream.library_of(element)] if number is not None else []
+            if len(streams) == 1:
+                self._hold(streams[0], number)
+            else:
+                problem["frame_num"] = None  # a stage that streams share: which one's frame it is is not known
+            self._posted.append((element, problem))
             self._changed()

@@ -93,7 +93,7 @@ class Problem {
 
   show(problem, about) {
     this.#id = problem.id;
-    this.#find(problem.frame);
+    this.#find(problem.frame_num);
     this.element.className = `problem ${problem.kind}`;
     setText(this.about, about);
     const place = problem.file ? problem.file + (problem.line ? `:${problem.line}` : "") : "";
@@ -110,12 +110,11 @@ class Problem {
     this.around.replaceChildren(...(problem.around ?? []).map(([number, text]) => line(number, text, number === problem.line)));
   }
 
-  /** Keep the frame that a problem names, such as "frame 7 (0:00:00.233)", if its picture came. Later ones may have its number again. */
-  #find(name) {
+  /** Keep the frame that caused the problem, if its picture came. Later ones may have its number again. */
+  #find(number) {
     const isShown = this.store.stream === this.stream;
-    const number = /^frame (\d+) /.exec(name ?? "")?.[1];
-    if (isShown && number && !this.#frame && performance.now() - this.#since < ARRIVES) {
-      this.#frame = this.store.frames.findLast((each) => String(numberOf(each)) === number) ?? null;
+    if (isShown && Number.isInteger(number) && !this.#frame && performance.now() - this.#since < ARRIVES) {
+      this.#frame = this.store.frames.findLast((each) => numberOf(each) === number) ?? null;
     }
     this.look.hidden = !isShown || !this.#frame;
   }
