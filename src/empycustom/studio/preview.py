@@ -142,16 +142,16 @@ class Preview:
         sample, document = sink.emit("try-pull-sample", 0), self._document
         self._document = None
         if sample and document:  # else `aimeta` makes documents of some frames alone
-            self._newest = sample, *document
+            self._newest = newest = sample, *document
             if self._cause >= 0:
-                self._look_for_cause(sample, *document)
+                self._look_for_cause(newest)
             self._has_come.set()
         return Gst.FlowReturn.OK
 
-    def _look_for_cause(self, sample: Any, number: int, document: str) -> None:
-        found: int = loads(document)["frame"][0]["frame_num"]
+    def _look_for_cause(self, frame: tuple[Any, int, str]) -> None:
+        found: int = loads(frame[2])["frame"][0]["frame_num"]
         if found == self._cause:
-            self._held = sample, number, document
+            self._held = frame
         if found >= self._cause:  # else it was dropped
             self._cause = -1
 
@@ -170,11 +170,11 @@ class Preview:
             self._document, self._is_open = None, True
         self._has_come.wait(_WAIT_S)
         self._has_come.clear()
-        if held := self._held:
-            self._held = None
-            return self._picture(*held)
-        newest, self._newest = self._newest, None
-        return self._picture(*newest) if newest else None
+        held, self._held = self._held, None
+        frame = held or self._newest
+        if frame is self._newest:  # else a newer one has come, which is the next
+            self._newest = None
+        return self._picture(*frame) if frame else None
 
     def _picture(self, sample: Any, number: int, document: str) -> Picture | None:
         info = GstVideo.VideoInfo.new_from_caps(sample.get_caps())
