@@ -275,12 +275,12 @@ def test_the_frame_that_caused_an_error_comes_also_to_a_client_that_takes_few(st
     page.frame()
     (tmp_path / "raise").touch()
     numbers, problems = [], []
-    while not problems or problems[0]["frame_num"] not in numbers:
+    while not problems or problems[0]["number"] not in numbers:
         assert len(numbers) < 20, (numbers, problems)
         time.sleep(0.4)  # in which about ten frames come
         numbers.append(page.frame().header["document"]["frame"][0]["frame_num"])
         problems = page.stream()["libraries"][0]["problems"]
-    assert f"at frame {problems[0]['frame_num']} (" in problems[0]["text"]
+    assert f"at frame {problems[0]["number"]} (" in problems[0]["text"]
     assert numbers == sorted(set(numbers))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from empycustom.errors import LaunchError
 from empycustom.gstreamer import Gst, GstVideo
+from empycustom.model.keys import FRAME_NUM, FRAMES
 from empycustom.model.serialize import dumps, loads
 from empycustom.session.branch import Branch
 from empycustom.session.parts import build
@@ -149,7 +150,7 @@ class Preview:
         return Gst.FlowReturn.OK
 
     def _look_for_cause(self, frame: tuple[Any, int, str]) -> None:
-        found: int = loads(frame[2])["frame"][0]["frame_num"]
+        found: int = loads(frame[2])[FRAMES][0][FRAME_NUM]
         if found == self._cause:
             self._held = frame
         if found >= self._cause:  # else it was dropped

@@ -22,15 +22,15 @@ _numbers = itertools.count(1)
 def problem_of(kind: str, text: str, details: str = "", error: BaseException | None = None) -> dict[str, Any]:
     """Return a problem as the page gets it. Of an error of a library it has the place in the file.
 
-    ``frame_num`` is the frame that caused it, None: there is none, or there are several. It does not refer to the error, whose
+    ``number`` is that of the frame that caused it, None: there is none, or there are several. It does not refer to the error, whose
     traceback would keep buffers.
     """
     found: dict[str, Any] = {"id": str(next(_numbers)), "kind": kind, "text": text, "traceback": details[-_LONGEST_TEXT:]}
-    found |= {"file": "", "line": None, "around": [], "frame": "", "frame_num": None}
+    found |= {"file": "", "line": None, "around": [], "frame": "", "number": None}
     found["new_version"] = isinstance(error, ReloadError)
     if isinstance(error, LibraryError):
         frame = _FRAME.match(error.frame)
-        found |= {"file": error.library, "line": error.line, "frame": error.frame, "frame_num": frame and int(frame[1])}
+        found |= {"file": error.library, "line": error.line, "frame": error.frame, "number": frame and int(frame[1])}
     return found
 
 

@@ -317,11 +317,11 @@ class Status:
             kind = "error" if is_failure(error) else kind
             text = without_secrets(failures.sentence(error))
             problem = problem_of(kind, text, failures.details(error), error)
-            number = problem["frame_num"]
+            number = problem["number"]
             streams = [name for name, stream in self.streams.items() if stream.library_of(element)] if number is not None else []
             if len(streams) == 1:
                 self._hold(streams[0], number)
             else:
-                problem["frame_num"] = None  # a stage that streams share: which one's frame it is is not known
+                problem["number"] = None  # a stage that streams share: which one's frame it is is not known
             self._posted.append((element, problem))
             self._changed()

@@ -93,7 +93,7 @@ class Problem {
 
   show(problem, about) {
     this.#id = problem.id;
-    this.#find(problem.frame_num);
+    this.#find(problem.number);
     this.element.className = `problem ${problem.kind}`;
     setText(this.about, about);
     const place = problem.file ? problem.file + (problem.line ? `:${problem.line}` : "") : "";
