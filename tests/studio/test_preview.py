@@ -280,7 +280,7 @@ def test_the_frame_that_caused_an_error_comes_also_to_a_client_that_takes_few(st
         time.sleep(0.4)  # in which about ten frames come
         numbers.append(page.frame().header["document"]["frame"][0]["frame_num"])
         problems = page.stream()["libraries"][0]["problems"]
-    assert f"at frame {problems[0]["number"]} (" in problems[0]["text"]
+    assert f"at frame {problems[0]['number']} (" in problems[0]["text"]
     assert numbers == sorted(set(numbers))
 
 
