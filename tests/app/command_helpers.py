@@ -23,6 +23,25 @@ def update(signal):
     number = signal["frame"][0]["frame_num"]
     return [{"number": number, "options": signal["options"]}], f"saw {number}"
 """
+# Loses the camera, a process, in the call ``at``, or in ``stop``; and waits, so that the source sees it.
+LOSES_CAMERA = """\
+import os, time
+
+calls = 0
+
+def process_ip(io_buffer, in_meta, options):
+    global calls
+    calls += 1
+    lose(options, calls == options["at"])
+
+def stop(options):
+    lose(options, options["at"] is None)
+
+def lose(options, is_now):
+    if is_now:
+        os.kill(options["camera"], 9)
+        time.sleep(0.7)
+"""
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> None:

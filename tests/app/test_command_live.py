@@ -9,7 +9,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from command_helpers import SAYS, documents_in, play, wait_for
+from command_helpers import LOSES_CAMERA, SAYS, documents_in, play, wait_for
 
 from empycustom.gstreamer import Gst
 from ports import free_port
@@ -206,34 +206,21 @@ def test_a_source_that_is_never_there_has_one_message_about_its_picture(begin, c
     assert "".join([*said, ended.err]).count("last.png was not written: there was no frame.") == 1
 
 
-LOSES_CAMERA = """\
-import os, time
-
-calls = 0
-
-def process_ip(io_buffer, in_meta, options):
-    global calls
-    calls += 1
-    lose(options, calls == options["frames"])
-
-def stop(options):
-    lose(options, options["frames"] == 0)
-
-def lose(options, is_now):
-    if is_now:
-        os.kill(options["camera"], 9)
-        time.sleep(0.7)  # so that the source sees it
-"""
-
-
-@pytest.mark.parametrize("frames", [6, 0], ids=["the last frame", "stop"])
-def test_a_camera_that_is_lost_when_no_frame_is_wanted_any_more_is_no_failure(cli, library, camera, tmp_path, frames):
+@pytest.mark.parametrize(
+    ("path", "at", "wanted"),
+    [("ball", 6, ["--frames", 6]), ("ball", None, ["--frames", 6]), ("short", None, [])],
+    ids=["in the last frame", "in stop", "in stop behind its end"],
+)
+def test_a_camera_that_is_lost_when_no_frame_is_wanted_any_more_is_not_a_failure(
+    cli, library, camera, tmp_path, path, at, wanted
+):
     port = free_port()
-    options = json.dumps({"camera": camera(port).pid, "frames": frames})
-    words = ["--frames", 6, "--options", options, "--out", "meta.jsonl", "--quiet"]
-    ended = cli("run", f"rtsp://127.0.0.1:{port}/ball", "--lib", library(LOSES_CAMERA), *words)
+    server = camera(port)
+    words = ["--options", json.dumps({"camera": server.pid, "at": at}), "--out", "meta.jsonl", "--quiet", *wanted]
+    ended = cli("run", f"rtsp://127.0.0.1:{port}/{path}", "--lib", library(LOSES_CAMERA), *words)
 
     assert ended.code == 0, ended.err
     assert "error: " not in ended.err
     assert "trying again" not in ended.err
-    assert len(documents_in(tmp_path / "meta.jsonl")) == 6
+    assert len(documents_in(tmp_path / "meta.jsonl")) == 6 or path == "short"
+    assert server.wait(10) == -9

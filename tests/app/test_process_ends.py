@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 import pytest
+from command_helpers import LOSES_CAMERA
 from process_helpers import COUNTS, gray, mean
 
 import empycustom
@@ -258,22 +259,16 @@ def test_of_a_live_source_a_slow_program_gets_the_newest_frames(serve, pictures,
     assert ("every_frame=True takes all" in caplog.text) is not every_frame
 
 
-LOSES_CAMERA = """\
-import os, time
-
-def process_ip(io_buffer, in_meta, options):
-    pass
-
-def stop(options):
-    os.kill(options["camera"], 9)
-    time.sleep(0.3)  # behind it the source says goodbye to nobody
-"""
-
-
-def test_a_camera_that_is_gone_when_the_program_has_left_is_no_failure(camera, library):
+@pytest.mark.parametrize("path", ["ball", "short"])
+def test_a_camera_that_is_lost_when_no_frame_is_wanted_any_more_is_not_a_failure(camera, library, path):
+    """The program leaves the first one, and plays the second one to its end."""
     port = free_port()
-    options = {"camera": camera(port).pid}
-    with empycustom.process(f"rtsp://127.0.0.1:{port}/ball", library(LOSES_CAMERA), options=options) as results:
+    server = camera(port)
+    options, seen = {"camera": server.pid, "at": None}, []
+    with empycustom.process(f"rtsp://127.0.0.1:{port}/{path}", library(LOSES_CAMERA), options=options) as results:
         for result in results:
-            if result.frame_num == 3:
+            seen.append(result.frame_num)
+            if path == "ball" and len(seen) == 4:
                 break
+    assert seen == list(range(len(seen)))
+    assert server.wait(10) == -9

@@ -26,6 +26,14 @@ from websockets.sync.client import connect
 
 TIMEOUT_S = 60
 ADDRESS = re.compile(r"http://[^\s]+")
+RAISES_ONCE = """\
+import os
+
+def process_ip(io_buffer, in_meta, options):
+    if os.path.exists("raise"):
+        os.remove("raise")
+        raise ValueError("once")
+"""
 
 
 def wait_for(is_true: Callable[[], Any], what: str, seconds: float = TIMEOUT_S) -> Any:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from panels import expect, frame_shown, go_on, open_page, row, settle, value, wait_for_another
+from program import RAISES_ONCE
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
 DECLARED = f"""
@@ -178,16 +179,6 @@ def test_an_edit_shows_at_once_an_error_where_one_looks_and_it_goes_with_the_nex
     expect(card.locator(".state")).to_have_text("running")
     expect(panel.get_by_role("log")).to_contain_text("There are no errors any more.")
     assert page.locator("#libraries img").count() == 0
-
-
-RAISES_ONCE = """\
-import os
-
-def process_ip(io_buffer, in_meta, options):
-    if os.path.exists("raise"):
-        os.remove("raise")
-        raise ValueError("once")
-"""
 
 
 def test_the_frame_that_caused_an_error_is_shown_also_when_the_strip_has_gone_past_it(studio, library, page, tmp_path):

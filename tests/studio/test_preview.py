@@ -14,6 +14,7 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
+from program import RAISES_ONCE
 
 BITS = 12
 # Each frame has its number in its pixels, as black and white squares, and in its document.
@@ -255,16 +256,6 @@ def test_values_that_json_lacks_do_not_break_the_page(studio, client, tmp_path):
     assert (most["limits"], pair["default"]) == ([0, None], [1, 2])
     page.watch()
     assert said(page.frame())["n"] == 2**70
-
-
-RAISES_ONCE = """
-import os
-
-def process_ip(buffer, meta, options):
-    if os.path.exists("raise"):
-        os.remove("raise")
-        raise ValueError("once")
-"""
 
 
 @pytest.mark.parametrize("settings", [(), ("--workers", "1")], ids=["in the streaming thread", "in a worker"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -108,6 +109,12 @@ def name_frames(frames: Sequence[Mapping[str, Any]]) -> str:
     names = [f"{frame['frame_num']} ({_time(frame)}, source {frame['source_id']})" for frame in frames[:_MOST]]
     more = f" and {len(frames) - _MOST} more" if len(frames) > _MOST else ""
     return f"{'frame' if len(frames) == 1 else 'frames'} {', '.join(names)}{more}" if frames else ""
+
+
+def number_in(name: str) -> int | None:
+    """Return the number of the frame that :func:`name_frames` named; None: it named none, or several."""
+    found = re.match(r"frame (\d+) ", name)
+    return int(found[1]) if found else None
 
 
 def _time(frame: Mapping[str, Any]) -> str:

@@ -220,7 +220,8 @@ class Branch:
 
     def handle_error(self, report: Report) -> bool:
         """Return True for an error that does not end the stream: it reconnects, goes on with the next file, or wants no more."""
-        return (self._is_over() and is_farewell(report)) or self.feeder.handle_error(report)
+        is_over = self.has_ended or self._is_over()
+        return (is_over and is_farewell(report)) or self.feeder.handle_error(report)
 
     @property
     def is_reconnecting(self) -> bool:

@@ -115,7 +115,6 @@ class Player:
         self._end_requested = False
         self._end_sent = False  # of the pipeline
         self._ended = False
-        self.is_stopped = False  # by :meth:`stop`
         self.complete = False  # all sinks saw the end
         self._left_debugger = self._debugger_reported = False
         self._has_begun = False
@@ -153,8 +152,13 @@ class Player:
 
     def stop(self) -> None:
         """End the stream at once, without the frames that are on their way. May be called from any thread."""
-        self._ended = self.is_stopped = True
+        self._ended = True
         self.bus.post(Gst.Message.new_application(None, Gst.Structure.new_empty("empycustom-stop")))  # do not wait for others
+
+    @property
+    def ended(self) -> bool:
+        """True when no more frames are wanted, or all sinks saw the end."""
+        return self._ended
 
     @property
     def started(self) -> bool:

@@ -326,7 +326,7 @@ class _Playing(Owner):
 
     def handle_error(self, report: Report, element: Any) -> bool:
         """Keep an error. The pipeline goes on until the results before it are taken."""
-        is_over = self._player.is_stopped and is_farewell(report)
+        is_over = self._player.ended and is_farewell(report)
         if not (is_over or any(feeder.handle_error(report) for feeder in self.feeders)):
             self._fail(self._errors.get(hash(element)) or self._video.error_of(report) or _launch_error(report))
         return True

@@ -68,7 +68,7 @@ class Preview:
         self._document: tuple[int, str] | None = None  # of the frame that comes next to the sink, in the same thread
         self._newest: tuple[Any, int, str] | None = None  # a frame that was not shown, with its number and document
         self._held: tuple[Any, int, str] | None = None  # one that caused an error, which is shown first
-        self._cause = -1  # its frame_num, until it comes; -1: none is waited for
+        self._cause: int | None = None  # its frame_num, until it comes
         self._has_come = threading.Event()
         self._is_open = False
         self._wanted = threading.Event()
@@ -79,7 +79,7 @@ class Preview:
 
     def attach(self, branch: Branch | None) -> None:
         """Show this stream from now on; None: nothing."""
-        self._is_open, self._document, self._cause = False, None, -1
+        self._is_open, self._document, self._cause = False, None, None
         self._branch = branch
 
     def note(self, document: str) -> None:
@@ -144,17 +144,17 @@ class Preview:
         self._document = None
         if sample and document:  # else `aimeta` makes documents of some frames alone
             self._newest = newest = sample, *document
-            if self._cause >= 0:
-                self._look_for_cause(newest)
+            if self._cause is not None:
+                self._look_for(self._cause, newest)
             self._has_come.set()
         return Gst.FlowReturn.OK
 
-    def _look_for_cause(self, frame: tuple[Any, int, str]) -> None:
-        found: int = loads(frame[2])[FRAMES][0][FRAME_NUM]
-        if found == self._cause:
+    def _look_for(self, cause: int, frame: tuple[Any, int, str]) -> None:
+        number = loads(frame[2])[FRAMES][0][FRAME_NUM]
+        if number == cause:
             self._held = frame
-        if found >= self._cause:  # else it was dropped
-            self._cause = -1
+        if number >= cause:  # a later one: it was dropped
+            self._cause = None
 
     def _next(self) -> Picture | None:
         """Return a picture of the newest frame that was not shown yet; None: none has come for a moment."""

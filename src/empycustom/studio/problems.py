@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -12,25 +11,24 @@ from types import FrameType
 from typing import Any
 
 from empycustom.errors import CallbackOutputError, LibraryError, ReloadError, TracebackError, WorkerError
+from empycustom.model.values import number_in
 
 _AROUND = 4  # lines before and after the one that failed
 _LONGEST_TEXT = 20_000
-_FRAME = re.compile(r"frame (\d+) ")  # as errors name one
 _numbers = itertools.count(1)
 
 
 def problem_of(kind: str, text: str, details: str = "", error: BaseException | None = None) -> dict[str, Any]:
     """Return a problem as the page gets it. Of an error of a library it has the place in the file.
 
-    ``number`` is that of the frame that caused it, None: there is none, or there are several. It does not refer to the error, whose
-    traceback would keep buffers.
+    ``number`` is that of the frame that caused it, None: there is none, or there are several. The problem does not refer to the
+    error, whose traceback would keep buffers.
     """
     found: dict[str, Any] = {"id": str(next(_numbers)), "kind": kind, "text": text, "traceback": details[-_LONGEST_TEXT:]}
     found |= {"file": "", "line": None, "around": [], "frame": "", "number": None}
     found["new_version"] = isinstance(error, ReloadError)
     if isinstance(error, LibraryError):
-        frame = _FRAME.match(error.frame)
-        found |= {"file": error.library, "line": error.line, "frame": error.frame, "number": frame and int(frame[1])}
+        found |= {"file": error.library, "line": error.line, "frame": error.frame, "number": number_in(error.frame)}
     return found
 
 

@@ -317,11 +317,10 @@ class Status:
             kind = "error" if is_failure(error) else kind
             text = without_secrets(failures.sentence(error))
             problem = problem_of(kind, text, failures.details(error), error)
-            number = problem["number"]
-            streams = [name for name, stream in self.streams.items() if stream.library_of(element)] if number is not None else []
-            if len(streams) == 1:
-                self._hold(streams[0], number)
-            else:
-                problem["number"] = None  # a stage that streams share: which one's frame it is is not known
+            streams = [name for name, stream in self.streams.items() if stream.library_of(element)]
+            if len(streams) > 1:  # they share the stage; whose frame it is is not known
+                problem["number"] = None
+            elif streams and problem["number"] is not None:
+                self._hold(streams[0], problem["number"])
             self._posted.append((element, problem))
             self._changed()

@@ -29,7 +29,7 @@ export class Problems {
     for (const { key, problem, about, stream } of all) {
       let card = old.get(key);
       if (!card) fresh.push(problem);
-      card ??= new Problem(this.store, stream);
+      card ??= new Problem(this.store, stream, problem.id);
       old.delete(key);
       this.#cards.set(key, card);
       card.show(problem, about);
@@ -69,15 +69,14 @@ function what({ name, errors, calls, failed_s: ago }, problem) {
 
 class Problem {
   #around = "";
-  #id = "";
   #frame = null; // the frame that caused it, which is kept as long as its problem is there
   #since = performance.now();
 
-  constructor(store, stream) {
+  constructor(store, stream, id) {
     this.store = store;
     this.stream = stream;
     this.about = make("p", { class: "about" });
-    const dismiss = () => store.dismiss(this.#id);
+    const dismiss = () => store.dismiss(id);
     const away = make("button", { type: "button", class: "icon", "aria-label": "Dismiss this problem", title: "Dismiss", onclick: dismiss }, icon("close"));
     this.head = make("header", {}, this.about, away);
     this.text = make("p", { class: "sentence" });
@@ -92,7 +91,6 @@ class Problem {
   }
 
   show(problem, about) {
-    this.#id = problem.id;
     this.#find(problem.number);
     this.element.className = `problem ${problem.kind}`;
     setText(this.about, about);
