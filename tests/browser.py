@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NO_BROWSER = f"no browser is installed ({' or '.join(BROWSERS)}): apt install chromium, or tools/setup.sh dev"
 PATIENCE_MS = 30_000
+# Of a page whose server a test ends, whatever the page was just loading from it.
+SERVER_IS_LOST = (r"net::ERR_", "WebSocket")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from PIL import Image
 from playwright.sync_api import expect
 from program import wait_for
 
+from browser import SERVER_IS_LOST
+
 expect.set_options(timeout=30_000)
 WIDTH, HEIGHT = 640, 480  # of `test`
 # A white rectangle that moves over black, and an object whose box it is.
@@ -393,7 +395,7 @@ def test_it_comes_back_when_the_program_was_killed_and_started(studio, page, lib
     page.goto(program.url)
     expect(page.locator("#status")).to_have_text("Live")
     wait_for(lambda: number(page) > 5, "some frames")
-    complaints.allow("ERR_CONNECTION", "WebSocket", "ERR_EMPTY_RESPONSE", "Failed to load resource")
+    complaints.allow(*SERVER_IS_LOST)
     program.kill()
     banner = page.get_by_role("alert").filter(has_text="The connection to the program is lost")
     expect(banner).to_be_visible()
@@ -570,7 +572,7 @@ def test_every_control_has_a_name(shown):
 
 
 def test_a_page_without_the_token_says_what_to_do(studio, page, library, complaints):
-    complaints.allow("401", "403", "ERR_CONNECTION", "WebSocket", "ERR_EMPTY_RESPONSE")
+    complaints.allow("401", "403", *SERVER_IS_LOST)
     program = studio("test", "--lib", library(STILL), "--host", "0.0.0.0")
     token = program.url.split("?")[1]
     page.goto(f"{program.base}/?{token}")
