@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import http.server
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -61,11 +63,24 @@ class Child:
             text=True,
             preexec_fn=set_signals,
         )
+        self._said = b""
 
     def end(self, timeout_s: float = TIMEOUT_S) -> Ended:
         """Wait for the end."""
         out, err = self.process.communicate(timeout=timeout_s)
-        return Ended(self.process.returncode, out, err)
+        return Ended(self.process.returncode, out, self._said.decode() + err)
+
+    def hear(self, text: str, count: int = 1) -> None:
+        """Wait until it has said a text on stderr so many times, from its start on."""
+        stderr, until = self.process.stderr.fileno(), time.monotonic() + TIMEOUT_S
+        readable = select.poll()
+        readable.register(stderr, select.POLLIN)
+        while self._said.count(text.encode()) < count:
+            assert time.monotonic() < until, f"{text!r} does not come: {self._said.decode()}"
+            if readable.poll(1000):
+                said = os.read(stderr, 65536)
+                assert said, f"{text!r} did not come: {self._said.decode()}"
+                self._said += said
 
     def type(self, line: str) -> None:
         self.process.stdin.write(f"{line}\n")

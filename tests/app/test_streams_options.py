@@ -64,7 +64,8 @@ def test_options_change_while_it_plays(begin, configured, library, tmp_path):
     both("frame", None, {"x": 1})
     child.type("speed=31\nsped=1\nc:speed=1\nspeed\nempycustom.in-place=false\n\na:speed=8")
     both("options", [8], [25])
-    child.type("aimeta.signal-interval=1000")
+    child.type("aimeta.signal-interval=1000000\nb:sped=1")
+    child.hear("--set b:sped: ")  # so what was typed before it is set
     time.sleep(0.5)
     before = last("a")["number"]
     child.interrupt()
@@ -80,6 +81,8 @@ def test_options_change_while_it_plays(begin, configured, library, tmp_path):
         "--set c:speed: there is no stream c; known here: a, b; nothing is changed",
         "--set speed: write it as KEY=VALUE, or as STREAM:KEY=VALUE; nothing is changed",
         "in-place of empycustom cannot change while it plays; give it when you start: --set KEY=VALUE; nothing is changed",
+        "--set b:sped: sped is not an option of this application; speed may be meant; known here: aimeta.signal-interval, speed, "
+        "empycustom.options, empycustom.in-place; nothing is changed",
     ]
 
 
@@ -98,7 +101,7 @@ def test_a_change_stays_when_the_source_comes_back(begin, configured, camera, tm
     wait_for(lambda: '"value":9' in lines()[-1], "the change")
     server.kill()
     server.wait()
-    time.sleep(1.5)
+    child.hear("the source is gone (")
     before = len(lines())
     camera(port)
     wait_for(lambda: len(lines()) > before + 1, "the camera coming back")
@@ -161,15 +164,19 @@ def cli_shell(command, env, folder):
     return done.returncode, done.stderr
 
 
-def test_what_cannot_change_while_it_plays(env, configured, tmp_path):
+def test_what_cannot_change_while_it_plays(begin, env, configured, tmp_path):
     key = {"element": "empycustom", "property": "format"}
     name = configured({"empycustom": LIB}, options=[{"key": key, "option_type": "gstreamer"}])
-    command = f"echo empycustom.format=GRAY8 | {sys.executable} -m empycustom run {name} --source test --frames 30 --set - -q"
-    code, err = cli_shell(command, env, tmp_path)
+    child = begin("run", name, "--source", "test", "--set", "-", "-q", "--out", "meta.jsonl")
+    child.type("empycustom.format=GRAY8")
+    child.hear("nothing is changed")
+    wait_for((tmp_path / "meta.jsonl").exists, "a document")
+    child.interrupt()
+    ended = child.end()
     closed, why = cli_shell(f"{sys.executable} -m empycustom run {name} --source test --set - <&-", env, tmp_path)
 
-    assert (code, err.count("\n")) == (0, 1), err
-    assert "format and memory cannot change while it plays; give them when you start; nothing is changed" in err
+    assert (ended.code, ended.err.count("\n")) == (130, 1), ended.err
+    assert "format and memory cannot change while it plays; give them when you start; nothing is changed" in ended.err
     assert closed == 1
     assert why.startswith("empycustom: error: --set -: stdin is closed")
 
