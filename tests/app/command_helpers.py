@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +52,15 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT
     while not condition():
         assert time.monotonic() < until, f"{what} did not happen"
         time.sleep(0.02)
+
+
+def all_of(terminal: int) -> str:
+    """Read what is shown on a terminal until nobody has it any more: it holds little at once."""
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that
+        while heard := os.read(terminal, 65536):
+            shown += heard
+    return shown.decode()
 
 
 def words(documents):

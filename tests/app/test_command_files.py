@@ -296,7 +296,8 @@ def test_videos_are_saved_as_one(cli, library, tmp_path, ending):
 
 def test_ctrl_c_ends_all(begin, library, pictures, tmp_path):
     pictures(*range(1, 200))
-    lib = library(f"{SLOW}\ndef stop(options):\n    print('STOP')\n")
+    slow = SLOW.replace("0.02", "1 if in_meta['frame'][0]['frame_num'] > 5 else 0")
+    lib = library(f"{slow}\ndef stop(options):\n    print('STOP')\n")
     running = begin("run", "frames", "--lib", lib, "-q", "--out", "d.jsonl")
     wait_for(lambda: (tmp_path / "d.jsonl").exists() and (tmp_path / "d.jsonl").read_text().count("\n") > 3, "some documents")
     running.interrupt(signal.SIGINT)

@@ -12,33 +12,42 @@ from command_helpers import SLOW, STUCK, wait_for
 from ports import free_port
 
 
+NEVER_S = 600  # more than a test waits for the end of a process
+
+
+def interrupt_twice(child):
+    """Send two signals that count as Ctrl-C, but are not the same: those that nobody has seen yet would become one."""
+    child.interrupt()
+    time.sleep(0.3)
+    child.interrupt(signal.SIGTERM)
+
+
 def lines_of(path):
     return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_finishes_the_files(number, begin, library, tmp_path, frames_in):
-    child = begin("run", "test", "--lib", library(SLOW), "--out", "meta.jsonl", "--save", "video.mp4")
+    child = begin("run", "test", "--lib", library(SLOW), "--out", "meta.jsonl", "--save", "video.mp4", "--grace", NEVER_S)
     wait_for(lambda: len(lines_of(tmp_path / "meta.jsonl")) > 20, "documents")
     child.interrupt(number)
-    began = time.monotonic()
     ended = child.end()
 
     documents = [json.loads(line)["frame"][0] for line in lines_of(tmp_path / "meta.jsonl")]
     assert ended.code == 130, ended.err
-    assert time.monotonic() - began < 5
     assert all(document["emcustom"] == {"slow": True} for document in documents)
     assert frames_in(tmp_path / "video.mp4") == len(documents)
     assert f"{len(documents)} frame" in ended.err
 
 
 def test_ctrl_c_on_a_file_does_not_wait_for_its_end(begin, library, video, tmp_path):
-    child = begin("run", video, "--lib", library(SLOW.replace("0.02", "0.2")), "--out", "meta.jsonl")
+    source = SLOW.replace("0.02", "1 if in_meta['frame'][0]['frame_num'] > 5 else 0")
+    child = begin("run", video, "--lib", library(source), "--out", "meta.jsonl")
     wait_for(lambda: len(lines_of(tmp_path / "meta.jsonl")) > 3, "documents")
     child.interrupt()
 
     assert child.end().code == 130
-    assert len(lines_of(tmp_path / "meta.jsonl")) < 20
+    assert len(lines_of(tmp_path / "meta.jsonl")) < 30
 
 
 def test_ctrl_c_ends_a_launched_pipeline_and_its_file(begin, library, tmp_path, frames_in):
@@ -59,7 +68,7 @@ def test_a_library_that_never_returns_does_not_hang_ctrl_c(begin, library, tmp_p
     child = begin("run", "test", "--lib", library(STUCK), "--grace", 0.5, *saves)
     wait_for((tmp_path / "stuck").exists, "the first frame")
     child.interrupt()
-    ended = child.end(timeout_s=20)
+    ended = child.end()
 
     assert ended.code == 130
     assert "The stream did not end within 0.5 s" in ended.err
@@ -68,16 +77,11 @@ def test_a_library_that_never_returns_does_not_hang_ctrl_c(begin, library, tmp_p
 
 
 def test_a_second_ctrl_c_stops_at_once(begin, library, tmp_path):
-    child = begin("run", "test", "--lib", library(STUCK))  # patience: ten seconds, twice
+    child = begin("run", "test", "--lib", library(STUCK), "--grace", NEVER_S)
     wait_for((tmp_path / "stuck").exists, "the first frame")
-    child.interrupt()
-    time.sleep(0.3)
-    child.interrupt()
-    began = time.monotonic()
-    ended = child.end(timeout_s=20)
+    interrupt_twice(child)
 
-    assert ended.code == 130
-    assert time.monotonic() - began < 5
+    assert child.end().code == 130
 
 
 def test_ctrl_c_works_while_start_runs(begin, library, tmp_path):
@@ -86,7 +90,7 @@ def test_ctrl_c_works_while_start_runs(begin, library, tmp_path):
     wait_for((tmp_path / "stuck").exists, "start")
     child.interrupt()
 
-    assert child.end(timeout_s=20).code == 130
+    assert child.end().code == 130
 
 
 def test_a_second_ctrl_c_names_the_unfinished_file(begin, library, tmp_path):
@@ -94,7 +98,7 @@ def test_a_second_ctrl_c_names_the_unfinished_file(begin, library, tmp_path):
     wait_for(lambda: lines_of(tmp_path / "meta.jsonl"), "a document")
     child.interrupt()
     child.process.send_signal(signal.SIGTERM)
-    ended = child.end(timeout_s=20)
+    ended = child.end()
 
     assert ended.code == 130
     assert "empycustom: warning: a.mp4 may be unfinished: the stream was stopped before its end." in ended.err
@@ -103,16 +107,13 @@ def test_a_second_ctrl_c_names_the_unfinished_file(begin, library, tmp_path):
 @pytest.mark.parametrize("more", [[], ["--save", "video.mp4"]], ids=["", "its encoder tells its latency meanwhile"])
 def test_a_second_ctrl_c_leaves_a_start_behind_that_hangs(begin, library, tmp_path, more):
     source = STUCK.replace("process_ip(io_buffer, in_meta, options)", "start(options)")
-    child = begin("run", "test", "--lib", library(f"{source}\ndef process_ip(b, m, o): pass\n"), *more)
+    lib = library(f"{source}\ndef process_ip(b, m, o): pass\n")
+    child = begin("run", "test", "--lib", lib, "--grace", NEVER_S, *more)
     wait_for((tmp_path / "stuck").exists, "start")
-    child.interrupt()
-    time.sleep(0.3)
-    child.interrupt()
-    began = time.monotonic()
-    ended = child.end(timeout_s=20)
+    interrupt_twice(child)
+    ended = child.end()
 
     assert ended.code == 130
-    assert time.monotonic() - began < 6
     assert "The pipeline does not stop" in ended.err
 
 
@@ -223,15 +224,15 @@ def test_a_reader_that_goes_away_while_libraries_start_ends_the_run(begin, loadi
 
 def test_a_source_that_is_lost_while_libraries_start_does_not_start_them_twice(begin, loading, tmp_path):
     child = begin("run", loading(*[f"rtsp://127.0.0.1:{free_port()}/x"] * 4, quick=False), "--quiet")
-    said = []
-    wait_for(lambda: said.append(child.process.stderr.readline()) or "trying again in 2 s" in said[-1], "the second attempt")
+    child.hear("trying again in 1 s", 4)
+    child.hear("trying again in 2 s")
     child.interrupt()
     ended = child.end()
 
     assert ended.code == 130, ended.err
     assert lines_of(tmp_path / "calls.txt") == ["start"] * 4 + ["stop"] * 4
-    assert "CRITICAL" not in "".join([*said, ended.err])
-    assert sum("trying again in 1 s" in line for line in said) == 4
+    assert "CRITICAL" not in ended.err
+    assert ended.err.count("trying again in 1 s") == 4
 
 
 def test_ctrl_c_while_a_library_is_checked(begin, library, tmp_path):
@@ -239,7 +240,7 @@ def test_ctrl_c_while_a_library_is_checked(begin, library, tmp_path):
     wait_for((tmp_path / "stuck").exists, "the call")
     child.interrupt()
 
-    assert child.end(timeout_s=20).code == 130
+    assert child.end().code == 130
 
 
 def test_an_error_while_stopping_after_ctrl_c_is_reported(begin, library, tmp_path):

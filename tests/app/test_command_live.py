@@ -100,8 +100,7 @@ def test_an_avi_cannot_keep_the_times_of_frames(cli, library, ball):
 
 
 def test_a_camera_over_http_is_live_and_its_end_is_not_lost(cli, library, serve, pictures, tmp_path):
-    slow = "import time\n\ndef process_ip(io_buffer, in_meta, options):\n    time.sleep(0.1)\n"
-    ended = cli("run", serve(pictures(80)), "--lib", library(slow), "--out", "meta.jsonl", "--summary-json", "done.json")
+    ended = cli("run", serve(pictures(80)), "--lib", library(VERY_SLOW), "--out", "meta.jsonl", "--summary-json", "done.json")
     done = json.loads((tmp_path / "done.json").read_text())
 
     assert ended.code == 0, ended.err
@@ -110,7 +109,7 @@ def test_a_camera_over_http_is_live_and_its_end_is_not_lost(cli, library, serve,
 
 
 def test_ctrl_c_ends_a_live_source_whose_library_is_slow(begin, library, serve, pictures, tmp_path, frames_in):
-    child = begin("run", serve(pictures(500)), "--lib", library(VERY_SLOW), "--out", "meta.jsonl", "--save", "a.mp4")
+    child = begin("run", serve(pictures(500), lasts=True), "--lib", library(VERY_SLOW), "--out", "meta.jsonl", "--save", "a.mp4")
     wait_for(lambda: len(documents_in(tmp_path / "meta.jsonl")) > 2, "a document")
     child.interrupt()
     ended = child.end()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from command_helpers import TIMEOUT_S
+from command_helpers import TIMEOUT_S, all_of
 
 LOGS = """
 import logging
@@ -129,17 +129,9 @@ def test_the_progress_bar_is_whole_around_a_line(env, library, tmp_path):
     terminal, stderr = pty.openpty()
     process = subprocess.Popen(command, cwd=tmp_path, env={**env, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=stderr)
     os.close(stderr)
-    shown = b"".join(iter(lambda: _read(terminal), b""))
+    text = all_of(terminal)
     os.close(terminal)
     assert process.wait(timeout=TIMEOUT_S) == 0
-    text = shown.decode()
     assert " frames/s]" in text
     written = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n")]
     assert [line for line in written if "INFO lib: at" in line] == [f"INFO lib: at {number}" for number in range(60)]
-
-
-def _read(terminal):
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # it is closed
-        return b""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from command_helpers import SAYS, SLOW, words
+from command_helpers import SAYS, SLOW, all_of, words
 
 NEW_BUFFER = """\
 from gi.repository import Gst
@@ -117,12 +117,12 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(begin, library):
 def test_progress_is_a_bar_on_a_terminal(env, library, video, tmp_path):
     master, terminal = pty.openpty()
     command = [sys.executable, "-m", "empycustom", "run", video, "--lib", library(SAYS), "--out", "meta.jsonl"]
-    done = subprocess.run(command, env=env, cwd=tmp_path, stderr=terminal, check=False)
-    os.close(terminal)
-    shown = os.read(master, 65536).decode()
+    with subprocess.Popen(command, env=env, cwd=tmp_path, stderr=terminal) as process:
+        os.close(terminal)
+        shown = all_of(master)
     os.close(master)
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert "100%" in shown
     assert "40/40" in shown
     assert "40 frames in" in shown

@@ -281,7 +281,7 @@ def test_a_stream_that_does_not_stop_is_left_behind(begin, configured, library, 
     )
     wait_for((tmp_path / "stuck").exists, "the call that hangs")
     child.interrupt()
-    ended = child.end(20)
+    ended = child.end()
 
     assert ended.code == 130
     assert "The pipeline does not stop: a callback of a library, or an element, does not return." in ended.err
