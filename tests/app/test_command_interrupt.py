@@ -11,7 +11,6 @@ from command_helpers import SLOW, STUCK, wait_for
 
 from ports import free_port
 
-
 NEVER_S = 600  # more than a test waits for the end of a process
 
 

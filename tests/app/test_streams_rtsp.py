@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import threading
-import time
 from argparse import Namespace
 
 import pytest
