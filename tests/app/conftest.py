@@ -239,7 +239,7 @@ def nothing_is_left() -> Iterator[None]:
     before = _threads()
     yield
     gc.collect()
-    until = time.monotonic() + 10
+    until = time.monotonic() + TIMEOUT_S
     while _threads() - before and time.monotonic() < until:
         time.sleep(0.01)
     assert not _threads() - before

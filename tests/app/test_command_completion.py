@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_helpers import TIMEOUT_S
 
 from empycustom.app.arguments import make_parser
 
@@ -79,7 +80,7 @@ def _on_terminal():
 
 
 def _read_until(terminal, expected):
-    shown, until, poll = "", time.monotonic() + 20, select.poll()
+    shown, until, poll = "", time.monotonic() + TIMEOUT_S, select.poll()
     poll.register(terminal, select.POLLIN)
     while expected not in shown and time.monotonic() < until:
         if poll.poll(100):

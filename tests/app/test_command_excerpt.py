@@ -154,9 +154,8 @@ def test_every_stream_plays_its_part(cli, configured, made, tmp_path):
 def test_an_rtsp_source_is_not_tried_again_after_its_duration(cli, configured, camera):
     port = free_port()
     camera(port)
-    ended = cli(
-        "run", configured({"empycustom": LIB}), "--source", f"rtsp://127.0.0.1:{port}/ball", "--duration", "0.5", "--quiet"
-    )
+    ball = f"rtsp://127.0.0.1:{port}/ball"
+    ended = cli("run", configured({"empycustom": LIB}), "--source", ball, "--every-frame", "--duration", "0.5", "--quiet")
 
     assert ended.code == 0, ended.err
     assert 5 <= len(ended.documents) <= 8  # of 15 a second

@@ -40,7 +40,7 @@ def test_libraries_get_the_newest_frame_of_a_live_source(cli, library, ball, tmp
 
     assert ended.code == 0, ended.err
     assert len(times) == 6
-    assert all(step > 3 * FRAME_NS for step in steps(times)), times  # a call lasts as long as 7 frames
+    assert times[-1] - times[0] > 5 * 3 * FRAME_NS, times  # a call lasts as long as 7 frames
     first, last = (round(time / FRAME_NS) for time in (times[0], times[-1]))
     assert last - first - 5 <= done["left_out"] <= last - 5, "also those before the first one"
     assert ended.err.count(WARNING.format("")) == 1
@@ -70,7 +70,7 @@ def test_skipped_frames_are_reported_also_without_a_summary(cli, library, ball):
 
 def test_a_library_that_is_slow_once_is_not_slow(cli, library, ball):
     once = "import time\n\ndef process_ip(b, m, o):\n    if not m['frame'][0]['frame_num']:\n        time.sleep(0.9)\n"
-    ended = cli("run", ball, "--lib", library(once), "--frames", 30)
+    ended = cli("run", ball, "--lib", library(once), "--frames", 15)
 
     assert ended.code == 0, ended.err
     assert "frames left out because the libraries were busy" in ended.err

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from command_helpers import SAYS, words
+from command_helpers import SAYS, TIMEOUT_S, words
 
 CHATTY = """\
 import atexit
@@ -98,12 +98,12 @@ def test_events_are_alone(cli, configured):
 
 def test_children_do_not_hold_it(env, library, tmp_path):
     """Whoever reads the documents sees the end although a child of the library lives on."""
-    source = "import subprocess\nchild = subprocess.Popen(['sleep', '30'], stderr=subprocess.DEVNULL, close_fds=False)\n"
+    source = "import subprocess\nchild = subprocess.Popen(['sleep', '600'], stderr=subprocess.DEVNULL, close_fds=False)\n"
     source += "print(child.pid, file=open('pid', 'w'))\n" + SAYS
     command = [sys.executable, "-m", "empycustom", "run", "test", "--frames", "1", "-q", "--lib", library(source)]
     child = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        assert len(child.communicate(timeout=20)[0].splitlines()) == 1
+        assert len(child.communicate(timeout=TIMEOUT_S)[0].splitlines()) == 1
     finally:
         os.kill(int((tmp_path / "pid").read_text()), 9)
 

@@ -10,12 +10,15 @@ import pytest
 WHO = """\
 import os
 import time
+from pathlib import Path
 
 print("loaded in", os.getpid(), flush=True)
 
 
 def process_ip(b, m, o):
-    time.sleep(0.01)  # so that one worker cannot do all of them
+    Path(f"NAME-{os.getpid()}").touch()
+    while len(list(Path().glob("NAME-*"))) < o.get("workers", 1):
+        time.sleep(0.01)  # until all were called: one that is quick could do all frames
     return {"frame": {"NAME": os.getpid()}}
 """
 CRASHES = """\
@@ -37,7 +40,22 @@ def frames_of(ended):
 
 def test_libraries_in_a_row_have_workers_of_their_own(cli, library):
     first, second = library(WHO.replace("NAME", "first"), "first.py"), library(WHO.replace("NAME", "second"), "second.py")
-    ended = cli("run", "test", "--lib", first, "--workers", 2, "--lib", second, "--workers", 1, "--frames", 20)
+    ended = cli(
+        "run",
+        "test",
+        "--lib",
+        first,
+        "--workers",
+        2,
+        "--options",
+        '{"workers": 2}',
+        "--lib",
+        second,
+        "--workers",
+        1,
+        "--frames",
+        20,
+    )
     assert ended.code == 0, ended.err
     found = frames_of(ended)
     assert [frame["frame_num"] for frame in found] == [*range(20)]
@@ -71,9 +89,10 @@ def test_a_crash_is_an_error_that_names_the_line(cli, library):
     assert "lib.py:7: the worker was" in ended.err
 
 
-@pytest.mark.parametrize("source", [CRASHES, HANGS], ids=["crash", "hang"])
-def test_a_call_that_does_not_end_well_costs_its_frame_alone(cli, library, source):
-    words = ("--workers", 1, "--call-timeout", 500, "--on-error", "pass", "--frames", 8)
+@pytest.mark.parametrize(("source", "limit"), [(CRASHES, 0), (HANGS, 5000)], ids=["crash", "hang"])
+def test_a_call_that_does_not_end_well_costs_its_frame_alone(cli, library, source, limit):
+    """The limit is for the start of the next process, too."""
+    words = ("--workers", 1, "--call-timeout", limit, "--on-error", "pass", "--frames", 8)
     ended = cli("run", "test", "--lib", library(source), *words)
     assert ended.code == 0, ended.err
     assert [frame.get("emcustom", {}).get("n") for frame in frames_of(ended)] == [0, 1, 2, None, 4, 5, 6, 7]
@@ -134,6 +153,7 @@ import time
 def process_ip(b, m, o):
     time.sleep(0.02)
 """
+SLOW_AT_FIRST = SLOW.replace("0.02", "0.02 if m['frame'][0]['frame_num'] else 1")
 COUNTED = ("skipped", "waited", "restarts")
 
 
@@ -146,7 +166,7 @@ def counts_of(ended, tmp_path, name="summary.json"):
 
 
 def test_the_summary_counts_skipped_frames(cli, library, tmp_path):
-    words = ("--lib", library(SLOW), "--workers", 1, "--pace", "skip", "--frames", 40, "--summary-json", "summary.json")
+    words = ("--lib", library(SLOW_AT_FIRST), "--workers", 1, "--pace", "skip", "--frames", 40, "--summary-json", "summary.json")
     ended = cli("run", "test", *words)
     ((found,), (line,)) = counts_of(ended, tmp_path)
     assert 0 < found["skipped"] < 40
@@ -156,7 +176,7 @@ def test_the_summary_counts_skipped_frames(cli, library, tmp_path):
 
 
 def test_the_summary_counts_frames_that_waited(cli, library, tmp_path):
-    words = ("--lib", library(SLOW), "--workers", 1, "--frames", 20, "--summary-json", "summary.json")
+    words = ("--lib", library(SLOW_AT_FIRST), "--workers", 1, "--frames", 20, "--summary-json", "summary.json")
     ended = cli("run", "test", *words)
     ((found,), (line,)) = counts_of(ended, tmp_path)
     assert found == {"skipped": 0, "waited": found["waited"], "restarts": 0}

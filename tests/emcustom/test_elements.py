@@ -240,7 +240,7 @@ def test_memory_of_the_gpu_is_refused(compiled):
     pipeline = Gst.parse_launch(f"appsrc name=in format=time caps={caps} ! empycustom custom-lib={path} ! fakesink")
     pipeline.set_state(Gst.State.PLAYING)
     pipeline.get_by_name("in").emit("push-buffer", Gst.Buffer.new_allocate(None, 64, None))
-    message = pipeline.get_bus().timed_pop_filtered(10 * Gst.SECOND, Gst.MessageType.ERROR)
+    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.ERROR)
     pipeline.set_state(Gst.State.NULL)
     assert "in NVMM memory; put nvvideoconvert ! video/x-raw,format=RGBA before the element" in message.parse_error()[0].message
 
@@ -250,7 +250,7 @@ SLEEPS = """
 #include "interface.h"
 #include <unistd.h>
 
-static int inside, most;
+static volatile int inside, most;
 
 void
 process_ip (struct video_data *frame, const char *in_meta, char **out_meta REST)
@@ -258,6 +258,8 @@ process_ip (struct video_data *frame, const char *in_meta, char **out_meta REST)
   int now = __atomic_add_fetch (&inside, 1, __ATOMIC_SEQ_CST);
   if (now > most)
     most = now;
+  for (int waited = 0; most < 2 && waited < 30000; waited++)  /* until the other element is here, too */
+    usleep (1000);
   usleep (200000);
   __atomic_sub_fetch (&inside, 1, __ATOMIC_SEQ_CST);
   *out_meta = text ("{\\"most\\": %d}", most);

@@ -131,7 +131,7 @@ def test_after_closing_buffers_go_as_before(made):
     keeper.pads.close()
     keeper.pads.close()
     pipeline.set_state(Gst.State.PLAYING)
-    assert pipeline.get_bus().timed_pop_filtered(10 * Gst.SECOND, Gst.MessageType.EOS)
+    assert pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS)
     pipeline.set_state(Gst.State.NULL)
     assert len(seen) == 3
     assert keeper.accepted == []

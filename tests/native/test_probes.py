@@ -114,7 +114,7 @@ def test_the_first_frame_rate_is_kept(first, missing, expected):
 
     sink.add_probe(Gst.PadProbeType.BUFFER, look)
     pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(10 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
     pipeline.set_state(Gst.State.NULL)
 
     assert message is not None

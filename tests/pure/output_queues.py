@@ -6,6 +6,8 @@ import threading
 
 from empycustom.outputs.queued import QueuedOutput
 
+PATIENCE_S = 60  # of tests: nothing takes so long
+
 
 class Gate:
     """An output that writes while it is open, and waits otherwise."""
@@ -23,7 +25,7 @@ class Gate:
     def write(self, lines):
         self.calls += 1
         self.entered.set()
-        assert self.passing.wait(30)
+        assert self.passing.wait(2 * PATIENCE_S)
         if self.error:
             raise self.error
         self.lines += lines

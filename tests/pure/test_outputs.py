@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from output_queues import LIVE, WAITS, Gate, Stream, lines, put_all, queue_of
+from output_queues import LIVE, PATIENCE_S, WAITS, Gate, Stream, lines, put_all, queue_of
 
 from empycustom.errors import StuckOutputError
 from empycustom.outputs import queued
@@ -53,7 +53,7 @@ def test_no_more_are_gathered_where_the_stream_would_have_to_wait_for_room(gate,
     output = queue_of(gate, most=10)
     thread = threading.Thread(target=put_all, args=(output, lines(50)), daemon=True)
     thread.start()
-    thread.join(10)
+    thread.join(PATIENCE_S)
 
     assert not thread.is_alive()
     output.close()
@@ -64,7 +64,7 @@ def test_one_alone_is_not_kept_back(gate):
     gate.passing.set()
     output = queue_of(gate)
     output.put(b"1\n", WAITS)
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE_S
     while not output.written and time.monotonic() < until:
         time.sleep(0.001)
 
@@ -76,12 +76,10 @@ def test_one_alone_is_not_kept_back(gate):
 def test_a_live_stream_drops_what_there_is_no_room_for(gate, limit):
     output = queue_of(gate, **limit)
     output.put(b"0\n", LIVE)
-    assert gate.entered.wait(5)  # with the first
-    began = time.monotonic()
+    assert gate.entered.wait(PATIENCE_S)  # with the first
     kept = put_all(output, [b"%d\n" % (number % 10) for number in range(1, 101)], LIVE)
 
-    assert kept == [True] * 10 + [False] * 90
-    assert time.monotonic() - began < 1
+    assert kept == [True] * 10 + [False] * 90  # no time passes for that: the gate is not open
     assert (output.waiting, output.dropped) == (11, 90)
     gate.passing.set()
     output.close()
@@ -104,7 +102,7 @@ def test_another_stream_waits_for_room_and_loses_nothing(gate):
     assert thread.is_alive()
     assert output.waiting <= 10 + 10  # in the queue, and what is written just now
     gate.passing.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     output.close()
 
     assert gate.lines == lines(1000)
@@ -114,7 +112,7 @@ def test_another_stream_waits_for_room_and_loses_nothing(gate):
 def test_waiting_ends_when_the_stream_is_stopped_and_the_document_is_kept(gate):
     output, stream = queue_of(gate, most=1), Stream()
     put_all(output, lines(1))
-    assert gate.entered.wait(5)
+    assert gate.entered.wait(PATIENCE_S)
     put_all(output, lines(1, 1))
     found = []
     thread = threading.Thread(target=lambda: found.append(output.put(b"2\n", stream)))
@@ -122,7 +120,7 @@ def test_waiting_ends_when_the_stream_is_stopped_and_the_document_is_kept(gate):
     time.sleep(0.05)
     assert not found
     stream.stopping = True
-    thread.join(1)
+    thread.join(PATIENCE_S)
     assert found == [True]
     gate.passing.set()
     output.close()
@@ -135,9 +133,9 @@ def test_waiting_ends_when_the_output_fails():
     found = []
     thread = threading.Thread(target=lambda: found.extend(put_all(output, lines(5))))
     thread.start()
-    assert gate.entered.wait(5)
+    assert gate.entered.wait(PATIENCE_S)
     gate.passing.set()
-    thread.join(5)
+    thread.join(PATIENCE_S)
 
     assert not thread.is_alive()
     assert found[-1] is False
@@ -178,23 +176,23 @@ def test_what_takes_nothing_is_given_up_and_counted(gate):
     began = time.monotonic()
     output.close(patience_s=0.3)
 
-    assert 0.3 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= 0.3
     assert isinstance(output.failed, StuckOutputError)
     assert output.errors == [output.failed]
     assert str(output.failed) == "nothing could be written for 0.3 s, and 7 documents are lost"
     assert (output.lost, output.waiting, output.written) == (7, 0, 0)
     began = time.monotonic()
-    output.close()
-    assert time.monotonic() - began < 0.1, "it was given up already"
+    output.close(patience_s=10 * PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S, "it was given up already"
 
 
 def test_what_is_slow_is_waited_for(gate):
     """Longer than what takes nothing."""
     gate.batch_bytes = 2
-    gate.write = lambda batch: (time.sleep(0.1), gate.lines.extend(batch))
+    gate.write = lambda batch: (time.sleep(0.3), gate.lines.extend(batch))
     output = queue_of(gate)
     put_all(output, lines(10))
-    output.close(patience_s=0.3)
+    output.close(patience_s=2)
     assert gate.lines == lines(10)
     assert output.errors == []
 
@@ -267,7 +265,7 @@ def test_many_threads_close_while_others_put():
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
         assert sum(accepted) == output.accepted == output.written == len(gate.lines)
 
@@ -301,7 +299,9 @@ for name in sys.argv[1:]:
         output.put(b"%d\\n" % number, Waits())
 """
     good, full = tmp_path / "good", "/dev/full"
-    done = subprocess.run([sys.executable, "-c", program, good, full], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, good, full], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert good.read_bytes() == b"".join(lines(500))
     assert (done.returncode, done.stdout) == (0, "[Errno 28] No space left on device\n")
 
@@ -309,9 +309,7 @@ for name in sys.argv[1:]:
 def test_giving_up_names_all(gate):
     output = queue_of(gate)
     put_all(output, lines(2))
-    began = time.monotonic()
     assert queued.give_up_all(0.2) == [output]
-    assert time.monotonic() - began < 2
     assert output.lost == 2
     assert queued.give_up_all() == []
     output.close()
@@ -321,7 +319,7 @@ def test_giving_up_writes_what_can_be_written_soon(gate):
     output = queue_of(gate)
     put_all(output, lines(2))
     threading.Timer(0.1, gate.passing.set).start()
-    assert queued.give_up_all(10) == []
+    assert queued.give_up_all(PATIENCE_S) == []
     assert gate.lines == lines(2)
     output.close()
 

@@ -14,6 +14,7 @@ import pytest
 from library_files import application, write
 
 from empycustom.errors import LibraryError
+from empycustom.library import reload
 from empycustom.library.callbacks import Library
 from empycustom.library.load import load_again, record_shared, sources_of, unload
 from empycustom.library.reload import Reloader
@@ -213,13 +214,14 @@ def test_a_version_that_cannot_be_used_is_reported_once_and_the_next_is_tried(wr
         assert seen() == 3
 
 
-def test_half_a_file_that_is_followed_by_the_rest_is_not_reported():
+def test_half_a_file_that_is_followed_by_the_rest_is_not_reported(monkeypatch):
+    monkeypatch.setattr(reload, "_PATIENCE_S", PATIENCE_S)
     path = write("folder/lib.py", lib(0))
     whole = lib(1)
     with reloading(str(path)) as seen, open(path, "w") as file:
         file.write(whole[: len(whole) // 2])
         file.flush()
-        time.sleep(0.3)  # long enough for the half to be tried, too short for it to be reported
+        time.sleep(0.5)  # long enough for the half to be tried, too short for it to be reported
         file.write(whole[len(whole) // 2 :])
         file.flush()
         assert seen() == 1
