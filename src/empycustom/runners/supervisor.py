@@ -80,7 +80,8 @@ class Supervisor(WorkerErrors):
         self._sent: deque[Ticket] = deque()
         self._pending_error: Exception | None = None  # to the next ticket: the process died when it had none
         self._deaths, self._ready_at, self._start_at, self._limit = 0, 0.0, 0.0, 0.0
-        self._spawned_at, self._is_hang_reported = 0.0, False
+        self._spawned_at = self._step_at = 0.0  # when the process, and what it does at its start, began: loading, or start
+        self._is_hang_reported = False
         self._timeout_ms = 0
         self._known: set[int] = set()  # shared memories that the process has
         self._settings_sent: tuple[Any, Any] = ({}, None)
@@ -107,7 +108,8 @@ class Supervisor(WorkerErrors):
         self._settings_sent = about["options"], about["events"]
         self._known.clear()
         self.error, self._starting = None, ""
-        self._spawned_at, self._is_hang_reported = monotonic(), False
+        self._spawned_at = self._step_at = monotonic()
+        self._is_hang_reported = False
         try:
             self.process, self.state = Process(self._relay, **about), STARTING
         except OSError as error:
@@ -152,7 +154,7 @@ class Supervisor(WorkerErrors):
             self.restarts += 1
             self.spawn()
         if self.state == STARTING:
-            self._until_hang(monotonic() - self._spawned_at)
+            self._until_hang(monotonic() - self._step_at)
         self._send_queued()
 
     def adopt(self, ticket: Ticket) -> None:
@@ -193,7 +195,7 @@ class Supervisor(WorkerErrors):
 
     def _start_patience(self, limit: float) -> float | None:
         took = monotonic() - self._spawned_at
-        left = self._until_hang(took)
+        left = self._until_hang(monotonic() - self._step_at)
         if not (limit and self.queued):
             return left
         limit = max(limit, _START_S)
@@ -254,7 +256,7 @@ class Supervisor(WorkerErrors):
                 LibraryElsewhere(*(*facts, Declaration.of_plain(declared))),
                 [*map(unpack_error, hints)],
             )
-            self._starting = "start" if "start" in self.facts.lines else ""
+            self._starting, self._step_at = "start" if "start" in self.facts.lines else "", monotonic()
         elif kind == "ready":
             (self.sources,) = rest
             self.state, self._ready_at, self._is_hang_reported = READY, monotonic(), False
