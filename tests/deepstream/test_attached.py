@@ -138,7 +138,7 @@ def test_events_for_a_broker(attached, library):
 
         pipeline.get_by_name("end").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, look)
         pipeline.set_state(Gst.State.PLAYING)
-        message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+        message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
         pipeline.set_state(Gst.State.NULL)
     assert message.type == Gst.MessageType.EOS
     assert sorted(kinds) == [nvds.EVENT_MSG_META, 29]  # NVDS_CUSTOM_MSG_BLOB in 8.0 and later

@@ -85,10 +85,9 @@ FRAME = {"frame_num": 0, "timestamp": "", "source_frame_width": 64, "source_fram
 buffer = Gst.Buffer()
 batch = nvds.attach(hash(buffer), nvds.traffic(0, batch_size=1, objects=6))
 (frame,) = nvds.frames_of(batch)
-barrier, wrong, seen, ended = threading.Barrier(4), [], set(), threading.Event()
+barrier, wrong, seen, begun, ended = threading.Barrier(4), [], set(), threading.Event(), threading.Event()
 
 def replace():
-    barrier.wait()
     number = 0
     while not ended.wait(0.0005):
         nvds.call("nvds_acquire_meta_lock", batch)
@@ -101,6 +100,9 @@ def replace():
         nvds.put(nvds.LONG, made[1] + 40, made[0])
         nvds.call("nvds_release_meta_lock", batch)
         infer.tensors(batch, made[2], {"fc": np.full(64, number, np.float32)}, is_object=True)
+        if not begun.is_set():
+            begun.set()
+            barrier.wait()
 
 def look(carrier):
     try:

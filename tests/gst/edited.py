@@ -12,9 +12,17 @@ from driven import is_about_time
 
 import empycustom
 from empycustom.gstreamer import Gst
+from empycustom.runners.worker_errors import STARTING
 
 PATIENCE_S = 60
 CAPS = "video/x-raw,format=RGBA,width=16,height=16,framerate=100/1"
+
+
+class HangOfStarts:
+    """For ``Supervisor.hang_s``: a start is reported soon, but not what a busy machine needs for loading, and for calls."""
+
+    def __get__(self, worker, _owner):
+        return 3.0 if worker is None or (worker.state == STARTING and worker._starting) else 60.0
 
 
 def save(path, text):

@@ -18,7 +18,7 @@ def render(video_format, size, converted, pattern="smpte100"):
         f"t. ! queue ! videoconvert dither=none chroma-mode=none ! {caps}{converted} ! appsink name=converted"
     )
     pipeline.set_state(Gst.State.PLAYING)
-    samples = [pipeline.get_by_name(name).emit("try-pull-sample", 10 * Gst.SECOND) for name in ("original", "converted")]
+    samples = [pipeline.get_by_name(name).emit("try-pull-sample", 60 * Gst.SECOND) for name in ("original", "converted")]
     pipeline.set_state(Gst.State.NULL)
     return [sample.get_buffer().copy_deep() for sample in samples]
 

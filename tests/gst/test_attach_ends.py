@@ -232,13 +232,16 @@ pipeline = Gst.parse_launch(
     f"videotestsrc is-live=true ! {SMALL} ! tee name=t ! queue ! fakesink name=a sync=false async=false "
     "t. ! queue ! fakesink name=b sync=false async=false"
 )
-seen = []
-for name in "ab":
+seen = {"a": 0, "b": 0}
+def see(pad, info, name):
+    seen[name] += 1
+    return Gst.PadProbeReturn.OK
+for name in seen:
     pad = pipeline.get_by_name(name).get_static_pad("sink")
     empycustom.attach(pad, Library())
-    pad.add_probe(Gst.PadProbeType.BUFFER, lambda *_: seen.append(1) or Gst.PadProbeReturn.OK)
+    pad.add_probe(Gst.PadProbeType.BUFFER, see, name)
 pipeline.set_state(Gst.State.PLAYING)
-while len(seen) < 10:
+while min(seen.values()) < 5:
     pass
 print("ends", flush=True)
 """

@@ -269,7 +269,7 @@ def process_ip(b, m, o):
     assert played.ended, played.errors
     assert len(frames) == 700
     assert 50 < stats.get_uint64("errors")[1] < 650, "some are refused, some are read"
-    told = [text for text, _ in played.warnings if "live video falls behind" not in text]  # a busy machine
+    told = [text for text, _ in played.warnings]
     assert all("EmPyCustomMeta at frame " in text and " is not as empycustom writes it" in text for text in told), told
 
 

@@ -183,7 +183,7 @@ def test_modules_see_what_others_have_found(module, documents):
     empycustom.register()
     pipeline = Gst.parse_launch(f"{source} ! {line} ! aimeta name=a ! fakesink")
     pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
     document = json.loads(pipeline.get_by_name("a").get_property("last-meta"))
     pipeline.set_state(Gst.State.NULL)
     assert message.type == Gst.MessageType.EOS, message.parse_error()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -94,7 +94,7 @@ def test_the_numbers_of_many_regions_cost_little(library):
         "    return True\n"
     )
     with_objects = testing.make_frame(objects=200)
-    began = perf_counter()
+    began = process_time()
     (message,) = testing.run(file, with_objects).attributes["messages"]
     assert message == [*range(1, 1201)]
-    assert perf_counter() - began < 2  # 20 s, where each number is looked for among all regions
+    assert process_time() - began < 2  # 20 s, where each number is looked for among all regions

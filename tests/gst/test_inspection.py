@@ -128,7 +128,7 @@ from gi.repository import Gst
 pipeline = Gst.parse_launch(
     "videotestsrc num-buffers=2 ! empycustom name=e in-place=true custom-lib={lib} ! aimeta ! perf ! fakesink")
 pipeline.set_state(Gst.State.PLAYING)
-message = pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
 print(message.type.first_value_nick, pipeline.get_by_name("e").get_property("last-meta"))
 pipeline.set_state(Gst.State.NULL)
 """

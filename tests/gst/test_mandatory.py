@@ -59,7 +59,7 @@ def test_they_are_refused_while_it_plays_and_the_old_ones_stay(library, name, va
         stream.wait_for(0)
         before = stream.element.get_property(name)
         Gst.util_set_object_arg(stream.element, name, value)
-        error = stream.pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.ERROR).parse_error()[0]
+        error = stream.pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.ERROR).parse_error()[0]
         assert error.message == name + WHY.format(value, path, safe)
         assert stream.element.get_property(name) == before
 

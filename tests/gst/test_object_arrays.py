@@ -398,20 +398,37 @@ def process_ip(b, m, o):
 """
 
 
+# Ends the stream when results have come: how many frames that takes is a matter of the machine.
+ENDS = """
+import empycustom
+seen = 0
+def process_ip(b, m, o):
+    global seen
+    seen += any("keypoints" in found for found in m["frame"][0]["object"])
+    if seen > 1:
+        raise empycustom.EndOfStream
+"""
+
+
+@pytest.fixture
+def ended(library):
+    return f"empycustom in-place=true custom-lib={library(ENDS, 'ends.py')}"
+
+
 @pytest.mark.inline("the worker is what is tested")
-def test_arrays_of_an_earlier_frame_go_to_the_object_of_the_same_track(document, change, library):
-    source = SOURCE.replace("num-buffers=3", "is-live=true num-buffers=25")
+def test_arrays_of_an_earlier_frame_go_to_the_object_of_the_same_track(document, change, library, ended):
+    source = SOURCE.replace("num-buffers=3", "is-live=true")
     box = {"left": 8, "top": 4, "width": 16, "height": 20}
     finds = change(f"dict(frame=[dict(new_object=[dict(rect_params={box}, object_id=5, obj_label='a', mask=np.tri(3))])])")
     latest = f"empycustom in-place=true workers=1 pace=latest custom-lib={library(LATEST, 'latest.py')}"
-    by_label = {found["obj_label"]: found for found in document(f"{source} ! {finds} ! {latest}")["object"]}
+    by_label = {found["obj_label"]: found for found in document(f"{source} ! {finds} ! {latest} ! {ended}")["object"]}
     assert special(by_label["a"]) == {"mask": encode_rle(np.tri(3)[:, ::-1]), "keypoints": [1, 2, 1]}
     assert special(by_label["new"]) == {"keypoints": [4, 5, 1]}
 
 
 @pytest.mark.inline("the worker is what is tested")
-def test_points_of_an_earlier_frame_are_moved_with_the_box(document, change, library):
-    source = SOURCE.replace("num-buffers=3", "is-live=true num-buffers=25")
+def test_points_of_an_earlier_frame_are_moved_with_the_box(document, change, library, ended):
+    source = SOURCE.replace("num-buffers=3", "is-live=true")
     box = "dict(left=m['frame'][0]['frame_num'], top=4, width=16 + m['frame'][0]['frame_num'], height=20)"
     finds = change(f"dict(frame=[dict(new_object=[dict(rect_params={box}, object_id=5)])])")
     points = """
@@ -421,7 +438,7 @@ def process_ip(b, m, o):
     return {"frame": [{"changed_object": [{"keypoints": corners}]}]}
 """
     latest = f"empycustom in-place=true workers=1 pace=latest custom-lib={library(points, 'points.py')}"
-    frame = document(f"{source} ! {finds} ! {latest}")
+    frame = document(f"{source} ! {finds} ! {latest} ! {ended}")
     (found,) = frame["object"]
     left, _, width, _ = found["rect_params"].values()
     assert frame["from_frame"] <= frame["frame_num"]

@@ -49,8 +49,9 @@ FAILS = {
 def test_it_is_an_error_at_its_line_whatever_on_error_says(library, play, policy, deed, text, has_traceback):
     """Without caps no frame can go on."""
     lib = library(LIBRARY.replace("DEED", deed))
+    timeout = 400 if "call-timeout" in text else 0  # a busy machine may need that for any other call
     played = play(
-        f"{SOURCE} ! empycustom custom-lib={lib} workers=2 call-timeout=400 on-error={policy} ! fakesink",
+        f"{SOURCE} ! empycustom custom-lib={lib} workers=2 call-timeout={timeout} on-error={policy} ! fakesink",
     )
     message, details = played.errors[0]
     line = 18 if has_traceback else 17  # else it is where the function begins
@@ -103,11 +104,11 @@ def output_caps(caps, options):
 
 def test_a_new_version_whose_output_caps_hangs_changes_nothing(library):
     path = library(new_frames(0))
-    with streaming(path, "reload=true workers=1 call-timeout=500") as stream:
+    with streaming(path, "reload=true workers=1 call-timeout=5000") as stream:  # which other calls do not need
         stream.wait_for(0)
         save(path, HANGS)
         message, details = stream.warning()
-        assert "output_caps took longer than call-timeout=500" in message
+        assert "output_caps took longer than call-timeout=5000" in message
         assert "in output_caps" in details
         stream.wait_for(0)
         save(path, new_frames(2))

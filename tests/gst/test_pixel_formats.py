@@ -126,7 +126,7 @@ def test_the_opacity_of_a420_is_its_last_plane(size):
         f"video/x-raw,format=A420,width={size[0]},height={size[1]} ! appsink name=out"
     )
     pipeline.set_state(Gst.State.PLAYING)
-    buffer = pipeline.get_by_name("out").emit("try-pull-sample", 10 * Gst.SECOND).get_buffer()
+    buffer = pipeline.get_by_name("out").emit("try-pull-sample", 60 * Gst.SECOND).get_buffer()
     with empycustom.map_frame(buffer, meta_of("A420", *size)) as frame:
         assert frame.planes[3].shape == frame.gray.shape == (size[1], size[0])
         assert set(frame.planes[3].reshape(-1).tolist()) == {128}

@@ -553,14 +553,10 @@ def test_gst_launch_while_files_are_edited(library, tmp_path, gst_env):
     helper = library("", "helper.py")
     meta = tmp_path / "meta.jsonl"
     line = f"videotestsrc is-live=true ! {CAPS} ! empycustom in-place=true reload=true custom-lib=lib.py ! aimeta location={meta} ! fakesink"
-    process = subprocess.Popen(
-        ["gst-launch-1.0", "-e", *line.split()],
-        cwd=tmp_path,
-        env=gst_env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    printed = tmp_path / "printed"
+    with printed.open("w") as file:
+        command = ["gst-launch-1.0", "-e", *line.split()]
+        process = subprocess.Popen(command, cwd=tmp_path, env=gst_env, stdout=file, stderr=subprocess.STDOUT)
 
     def values():
         return [
@@ -570,16 +566,13 @@ def test_gst_launch_while_files_are_edited(library, tmp_path, gst_env):
         ]
 
     def wait_for(value):
-        began = time.monotonic()
-        while not meta.exists() or value not in values():
-            assert process.poll() is None, process.stdout.read()
-            assert time.monotonic() - began < PATIENCE_S
-            time.sleep(0.05)
+        wait_until(lambda: process.poll() is not None or (meta.exists() and value in values()))
+        assert process.poll() is None, printed.read_text()
 
     try:
         wait_for(0)
         save(path, "def process_ip(")
-        time.sleep(2)
+        wait_until(lambda: "the library is not reloaded" in printed.read_text())
         save(path, lib(1, "import helper"))
         wait_for(1)
         helper.write_text("import builtins\nbuiltins.edited = 2")
@@ -587,11 +580,12 @@ def test_gst_launch_while_files_are_edited(library, tmp_path, gst_env):
         wait_for(2)
     finally:
         process.send_signal(2)
-        printed, _ = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode in (0, 1), printed
-    assert printed.count("the library is not reloaded") == 1
-    assert "SyntaxError: '(' was never closed" in printed
-    assert printed.count("its new version takes over") >= 2
+        process.wait(PATIENCE_S)
+    text = printed.read_text()
+    assert process.returncode in (0, 1), text
+    assert text.count("the library is not reloaded") == 1
+    assert "SyntaxError: '(' was never closed" in text
+    assert text.count("its new version takes over") >= 2
     found = values()
     assert found == sorted(found)
     numbers = [json.loads(text)["frame"][0]["frame_num"] for text in meta.read_text().splitlines()]

@@ -11,7 +11,7 @@ from element_stats import SMALL, counts, pipeline_of
 
 from empycustom.gstreamer import Gst
 
-ALL, FIRST, NONE = "range(100)", "[0]", "[]"
+ALL, FIRST = "range(100)", "[0]"
 SLOW = "import time\n\ndef process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] in {}:\n        time.sleep(0.03)\n"
 
 
@@ -59,23 +59,23 @@ def test_a_slow_call_that_raises_is_also_reported(gst_launch, library):
 def test_a_slow_first_call_is_only_logged(gst_launch, library):
     """Models that are loaded at the first frame: what the library should do is in the log."""
     lib = library(SLOW.format(FIRST))
-    launched = launch(gst_launch, lib, GST_DEBUG="*empycustom*:2")
+    properties = "in-place=true process-interval=100"  # a busy machine may need longer than a frame for any other call
+    launched = launch(gst_launch, lib, properties=properties, GST_DEBUG="*empycustom*:2")
     assert launched.code == 0
     assert warnings_in(launched) == []
     (line,) = [line for line in launched.err.splitlines() if " took " in line]
     assert " WARN " in line
     assert f"{lib}:3: process_ip took " in line
     assert "belongs into start" in line
-    silent = launch(gst_launch, lib)
+    silent = launch(gst_launch, lib, properties=properties)
     assert " took " not in silent.text
     assert silent.code == 0
 
 
-@pytest.mark.parametrize(
-    ("rate", "slow"), [("0/1", ALL), ("100/1", NONE), ("1/2", ALL), ("1/1", ALL)], ids=["no rate", "fast", "1/2", "1/1"]
-)
-def test_nothing_is_reported_if_a_frame_has_no_length_or_the_library_is_fast_enough(play, library, rate, slow):
-    lib = library(SLOW.format(slow))
+# Frames that are long enough for a busy machine, too.
+@pytest.mark.parametrize("rate", ["0/1", "1/20", "1/10"], ids=["no rate", "1/20", "1/10"])
+def test_nothing_is_reported_if_a_frame_has_no_length_or_the_library_is_fast_enough(play, library, rate):
+    lib = library(SLOW.format(ALL))
     pipeline = Gst.parse_launch(f"appsrc name=src format=time ! empycustom name=e in-place=true custom-lib={lib} ! fakesink")
     source = pipeline.get_by_name("src")
     source.set_property("caps", Gst.Caps.from_string(f"{SMALL},framerate={rate}"))
@@ -89,19 +89,19 @@ def test_nothing_is_reported_if_a_frame_has_no_length_or_the_library_is_fast_eno
     source.connect("need-data", push)
     played = play(pipeline)
     assert played.ended, played.errors
-    assert played.warnings == []
+    assert played.about_time == []
     assert counts(pipeline.get_by_name("e"))["processed"] >= 4
 
 
 def test_the_length_of_a_frame_is_that_of_the_caps_now(play, library):
     """The stream becomes faster than the library."""
     lib = library("import time\ndef process_ip(b, m, o):\n    time.sleep(0.03)\n")
-    slow, fast = (f"videotestsrc num-buffers=3 ! {SMALL},framerate={rate}" for rate in ("1/1", "100/1"))
+    slow, fast = (f"videotestsrc num-buffers=3 ! {SMALL},framerate={rate}" for rate in ("1/10", "100/1"))
     element = f"empycustom in-place=true custom-lib={lib}"
-    assert play(f"{slow} ! {element} ! fakesink").warnings == []
+    assert play(f"{slow} ! {element} ! fakesink").about_time == []
     played = play(f"concat name=c ! {element} ! fakesink {slow} ! c. {fast} ! c.")
     assert played.ended
-    assert ["a frame lasts 10.0 ms" in text for text, _ in played.warnings] == [True]
+    assert ["a frame lasts 10.0 ms" in text for text, _ in played.about_time] == [True]
 
 
 def test_every_start_reports_it_again(play, library):
@@ -109,15 +109,15 @@ def test_every_start_reports_it_again(play, library):
     for _ in range(2):
         played = play(pipeline)
         assert played.ended
-        assert len(played.warnings) == 1
-        text, _ = played.warnings[0]
+        assert len(played.about_time) == 1
+        text, _ = played.about_time[0]
         assert "process_ip took" in text
 
 
 def test_each_of_two_elements_reports_it(play, library):
     lib = library(SLOW.format(ALL))
     elements = f"empycustom in-place=true custom-lib={lib} ! empycustom in-place=true custom-lib={lib}"
-    assert len(play(f"videotestsrc num-buffers=3 ! {SMALL},framerate=100/1 ! {elements} ! fakesink").warnings) == 2
+    assert len(play(f"videotestsrc num-buffers=3 ! {SMALL},framerate=100/1 ! {elements} ! fakesink").about_time) == 2
 
 
 def test_buffers_that_are_only_passed_are_not_called_slow(play, library):
@@ -125,7 +125,7 @@ def test_buffers_that_are_only_passed_are_not_called_slow(play, library):
     pipeline = pipeline_of(lib, "in-place=true process-interval=100", n=10, rate="100/1")
     played = play(pipeline)
     assert played.ended
-    assert played.warnings == [], "the first call alone was slow"
+    assert played.about_time == [], "the first call alone was slow"
 
 
 def command(*words, cwd):

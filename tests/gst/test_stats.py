@@ -83,13 +83,12 @@ def test_every_start_begins_anew(play, library):
     element.set_property("options", '{"s": 0.02}')
     assert play(pipeline).ended
     assert counts(element)["buffers"] == 5
-    slow = times(element)
-    assert min(slow) >= 20 * MS
+    assert min(times(element)) >= 20 * MS
     element.set_property("options", None)
-    element.set_property("process-interval", 2)
+    element.set_property("process-interval", 5)
     assert play(pipeline).ended
-    assert counts(element) == dict(zip(COUNTS, (5, 3, 2, 0, 0), strict=True))
-    assert times(element)[1] < min(slow)
+    assert counts(element) == dict(zip(COUNTS, (5, 1, 4, 0, 0), strict=True))
+    assert len({*times(element)}) == 1, "of one call mean, percentiles and maximum are the same"
 
 
 @pytest.mark.inline("more frames than one are under way")
@@ -148,14 +147,14 @@ def test_it_cannot_be_set():
 
 # Times.
 
-SLEEPS = "import time\ndef process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] == 7:\n        time.sleep(0.02)\n"
+SLEEPS = "import time\ndef process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] == 7:\n        time.sleep(0.2)\n"
 
 
 def test_one_slow_call_in_twenty_is_the_longest(play, library):
     pipeline = pipeline_of(library(SLEEPS))
     assert play(pipeline).ended
     mean, p50, p95, longest = times(pipeline.get_by_name("e"))
-    assert longest >= 20 * MS
+    assert longest >= 200 * MS
     assert mean >= longest // 20
     assert 0 < p50 <= p95 <= longest
     assert p50 < longest

@@ -165,9 +165,10 @@ def test_frames_come_out_of_several_workers_with_their_own_results(library, fram
     assert len({text.partition("pid")[2] for text in texts}) == 3
 
 
-def test_a_wait_ends_when_it_is_wanted_and_forgotten_frames_take_no_room(library, frames):
+def test_a_wait_ends_when_it_is_wanted_and_forgotten_frames_take_no_room(library, frames, tmp_path):
     path = library(
-        "import time\ndef process_ip(b, m, o):\n    time.sleep(m['frame'][0]['frame_num'] < 2 and 0.3)\n    return {'frame': {'n': 1}}"
+        f"import os, time\ndef process_ip(b, m, o):\n    while not os.path.exists({str(tmp_path / 'gate')!r}):\n"
+        "        time.sleep(0.01)\n    return {'frame': {'n': 1}}"
     )
     with started(path) as pool:
         jobs = [frames.job(), frames.job()]
@@ -182,6 +183,7 @@ def test_a_wait_ends_when_it_is_wanted_and_forgotten_frames_take_no_room(library
         for job in jobs:
             pool.forget(job)
         assert pool.submit(third, queue=True)
+        (tmp_path / "gate").touch()
         assert pool.collect(third, frames.wake).text == '{"frame":{"n":1}}'
         shared.unref(third.buffer)
 

@@ -8,7 +8,7 @@ import textwrap
 import time
 
 import pytest
-from driven import is_readable, wait_until
+from driven import is_readable, is_there, wait_until
 from edited import save, streaming
 from pooled import started
 
@@ -173,21 +173,23 @@ def test_a_worker_that_ended_behind_the_last_frame_is_reported_at_the_end(librar
 
 
 @pytest.mark.parametrize("policy", ["fail", "pass", "drop"])
-def test_what_is_said_of_a_worker_that_ended_behind_the_last_frame(library, policy):
+def test_what_is_said_of_a_worker_that_ended_behind_the_last_frame(library, tmp_path, policy):
     path = library(
-        "import os, threading, time\n"
-        "def end():\n    time.sleep(0.1)\n    os._exit(3)\n"
+        "import os, threading, time\nfrom pathlib import Path\n"
+        f"def end():\n    while not Path({str(tmp_path / 'gate')!r}).exists():\n        time.sleep(0.01)\n    os._exit(3)\n"
+        f"def start(o):\n    Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
         "def process_ip(b, m, o):\n    if m['frame'][0]['frame_num'] == 9: threading.Thread(target=end).start()\n"
     )
     empycustom.register()
     pipeline = Gst.parse_launch(
-        "videotestsrc num-buffers=10 ! video/x-raw,format=RGBA,width=16,height=16 ! "
+        "videotestsrc num-buffers=10 ! video/x-raw,format=RGBA,width=16,height=16,framerate=1/10 ! "  # no call is longer
         f"empycustom custom-lib={path} in-place=true workers=1 on-error={policy} ! fakesink"
     )
     bus = pipeline.get_bus()
     pipeline.set_state(Gst.State.PLAYING)
     assert bus.timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR).type == Gst.MessageType.EOS
-    time.sleep(0.5)
+    (tmp_path / "gate").touch()
+    wait_until(lambda: not is_there(int((tmp_path / "pid").read_text())))
     pipeline.set_state(Gst.State.READY)
     wanted = Gst.MessageType.ERROR if policy == "fail" else Gst.MessageType.WARNING
     message = bus.timed_pop_filtered(0, Gst.MessageType.ERROR | Gst.MessageType.WARNING)

@@ -50,12 +50,14 @@ def test_skip_lets_frames_pass_that_find_no_worker(library, gate):
 def test_with_skip_another_worker_goes_on_while_one_is_busy(library, gate):
     with waiting(library, gate, "workers=2 pace=skip", 0) as driven:
         driven.push()
-        until = time.monotonic() + 60
+        pause_s = 0.05
         while driven.stats("processed")[0] < 4:
             assert driven.pushed < 25, "the others found no worker"
-            assert time.monotonic() < until
+            before = driven.stats("skipped")
             driven.push()
-            time.sleep(0.05)
+            time.sleep(pause_s)
+            if driven.stats("skipped") != before:  # on a busy machine a call takes longer: up to a minute is no failure
+                pause_s *= 1.4
         gate.touch()
         found = results([driven.pull() for _ in range(driven.pushed)])
     assert found[0] == 0

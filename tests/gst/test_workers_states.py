@@ -210,9 +210,15 @@ def test_latest_reports_errors_and_goes_on(library):
 
 def test_a_call_that_takes_too_long_is_ended(library):
     lib = library(HANGS)
-    with Driven(lib, "workers=1 call-timeout=300 on-error=pass") as driven:
-        driven.push(6)
-        frames = [driven.pull() for _ in range(6)]
+    with Driven(lib, "workers=1 on-error=pass") as driven:
+        driven.push(3)
+        frames = [driven.pull() for _ in range(3)]
+        driven.element.set_property("call-timeout", 300)  # a busy machine may need that for any other call
+        driven.push(1)
+        frames.append(driven.pull())
+        driven.element.set_property("call-timeout", 0)
+        driven.push(2)
+        frames += [driven.pull() for _ in range(2)]
         error, details = driven.message(Gst.MessageType.WARNING).parse_warning()
         assert driven.stats("restarts", "errors") == (1, 1)
     assert numbers(frames) == [*range(6)]
@@ -258,15 +264,15 @@ def latency_of(pipeline):
 @pytest.mark.parametrize(("pace", "frames"), [("every", 2), ("skip", 1), ("latest", 0)])
 def test_latency_is_reported_where_the_source_is_live(library, pace, frames):
     lib = library("def process_ip(b, m, o):\n    pass\n")
-    found = []
+    found, slow = [], LIVE.replace("30/1", "1/10")  # so that no call is longer than a frame
     for properties in ("", f"workers=1 pace={pace}"):
-        pipeline = parse(f"{LIVE} ! empycustom in-place=true {properties} custom-lib={lib} ! fakesink sync=true")
+        pipeline = parse(f"{slow} ! empycustom in-place=true {properties} custom-lib={lib} ! fakesink sync=true")
         pipeline.set_state(Gst.State.PLAYING)
         pipeline.get_state(TIMEOUT)
         found.append(latency_of(pipeline))
         pipeline.set_state(Gst.State.NULL)
     assert [live for live, *_ in found] == [True, True]
-    assert found[1][1] - found[0][1] == frames * (Gst.SECOND // 30)
+    assert found[1][1] - found[0][1] == frames * 10 * Gst.SECOND
 
 
 def test_latency_grows_with_the_time_that_calls_take(library):
@@ -434,14 +440,9 @@ def test_stats_has_what_workers_do_at_this_moment(library, tmp_path, pace):
         assert {worker() for _ in range(20)} <= {"ended", "paused"}
 
 
-def test_workers_that_are_quick_are_idle_most_of_the_time(library):
-    lib = library("def process_ip(b, m, o):\n    pass\n")
-    pipeline = parse(f"{LIVE} ! empycustom name=e in-place=true workers=2 custom-lib={lib} ! fakesink")
-    pipeline.set_state(Gst.State.PLAYING)
-    element, found = pipeline.get_by_name("e"), []
-    wait_until(lambda: element.get_property("stats").get_value("processed") > 5)
-    for _ in range(50):
-        found += [element.get_property("stats").get_value(f"worker-{number}") for number in (1, 2)]
-        time.sleep(0.01)
-    pipeline.set_state(Gst.State.NULL)
-    assert found.count("idle") > 50
+def test_workers_that_have_worked_are_idle_before_the_next_frame_comes(library):
+    with Driven(library("def process_ip(b, m, o):\n    pass\n"), "workers=2") as driven:
+        for _ in range(20):
+            driven.push()
+            driven.pull()
+            wait_until(lambda: driven.stats("worker-1", "worker-2") == ("idle", "idle"))
