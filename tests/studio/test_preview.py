@@ -14,7 +14,8 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
-from program import RAISES_ONCE
+from playwright.sync_api import expect
+from program import RAISES_ONCE, TIMEOUT_S
 
 BITS = 12
 # Each frame has its number in its pixels, as black and white squares, and in its document.
@@ -65,6 +66,12 @@ def video(tmp_path):
     return tmp_path / "short.avi"
 
 
+def beginnings(frames):
+    """Return how often the video began anew."""
+    times = [frame.header["document"]["frame"][0]["stream_time"] for frame in frames]
+    return sum(later < earlier for earlier, later in itertools.pairwise(times))
+
+
 @pytest.mark.parametrize("options", [{}, {"sleep": 0.06}], ids=["quick", "slower than the video"])
 def test_a_picture_and_its_document_are_of_one_frame(studio, client, numbered, options):
     page = client(studio("test", "--lib", numbered, "--options", json.dumps(options)))
@@ -81,13 +88,12 @@ def test_files_are_played_again_and_again_and_libraries_start_once(studio, clien
     page = client(studio(video, "--lib", numbered))
     page.watch()
     frames = [page.frame()]
-    while said(frames[-1])["n"] < 70:
+    while beginnings(frames) < 3:
+        assert said(frames[-1])["n"] < 2000, "it begins anew every 20 frames"
         frames.append(page.frame())
 
     assert {said(frame)["starts"] for frame in frames} == {1}
     assert [number_in(frame) for frame in frames] == [said(frame)["n"] for frame in frames]
-    times = [frame.header["document"]["frame"][0]["stream_time"] for frame in frames]
-    assert sum(later < earlier for earlier, later in itertools.pairwise(times)) >= 3  # each time it begins anew
     assert page.stream()["problems"] == []
 
 
@@ -183,8 +189,10 @@ def test_the_last_seconds_are_a_video(studio, client, numbered, tmp_path):
     program = studio("test", "--lib", numbered)
     page = client(program)
     page.watch()
+    times = []
     for _ in range(20):
         page.frame()
+        times.append(time.monotonic())
     named, content = clip_of(program, "stream")
     name = named.partition("''")[2]
     assert named.startswith("attachment;")
@@ -198,7 +206,8 @@ def test_the_last_seconds_are_a_video(studio, client, numbered, tmp_path):
     )
     assert counted.returncode == 0, counted.stderr
     made = list(tmp_path.glob("clip-*.jpg"))
-    assert 18 <= len(made) <= 25
+    recent = [each for each in times if each > times[-1] - 5]  # what is older than ten seconds is not kept
+    assert len(recent) - 2 <= len(made) <= 25
     assert {Image.open(io.BytesIO(path.read_bytes())).size for path in made} == {(640, 480)}
 
 
@@ -229,7 +238,7 @@ def test_a_video_of_an_earlier_session_is_not_overwritten(studio, client, video,
     page = client(program)
     page.until_stream(lambda stream: stream["state"] == "waiting", "the end of the first session")
     library.write_text(right)
-    page.until_stream(lambda stream: stream["state"] == "playing", "the second session")
+    page.until_stream(lambda stream: stream["state"] == "playing" and stream["frames"] > 20, "the second session")
     assert page.stream()["libraries"][0]["problems"] == []
     program.interrupt()
     assert program.end() == 130
@@ -265,9 +274,9 @@ def test_the_frame_that_caused_an_error_comes_also_to_a_client_that_takes_few(st
     page.watch()
     page.frame()
     (tmp_path / "raise").touch()
-    numbers, problems = [], []
+    numbers, problems, until = [], [], time.monotonic() + TIMEOUT_S
     while not problems or problems[0]["number"] not in numbers:
-        assert len(numbers) < 20, (numbers, problems)
+        assert time.monotonic() < until, (numbers, problems)
         time.sleep(0.4)  # in which about ten frames come
         numbers.append(page.frame().header["document"]["frame"][0]["frame_num"])
         problems = page.stream()["libraries"][0]["problems"]
@@ -392,8 +401,7 @@ def test_a_configuration_that_is_replaced_and_names_another_stream_is_played(stu
     (tmp_path / "new.json").rename(name)
     reader.until(lambda _: [each["name"] for each in reader.state["streams"]] == ["uno"], "the other stream")
     reader.until_stream(lambda stream: stream["text"].startswith("It has ended."), "its end")
-    page.wait_for_url("**/")
-    assert page.title() == "uno - empycustom studio"
+    expect(page).to_have_title("uno - empycustom studio", timeout=30_000)
 
 
 def test_a_thread_of_a_library_is_not_a_call_that_hangs(studio, client, tmp_path):
