@@ -180,7 +180,7 @@ def test_what_is_not_used_is_a_warning(launched, kind, workers):
     text, properties, expected = WARNINGS[kind]
     file, ended = launched(text, properties, workers)
     assert ended.code == 0, ended.text
-    (warning,) = [line for line in ended.text.splitlines() if line.startswith("WARNING: from element")]
+    (warning,) = [line for line in ended.complaints() if line.startswith("WARNING: from element")]
     assert f"gvapython0: {file}: {expected}" in warning
 
 
