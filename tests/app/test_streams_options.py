@@ -102,8 +102,8 @@ def test_a_change_stays_when_the_source_comes_back(begin, configured, camera, tm
     server.kill()
     server.wait()
     child.hear("the source is gone (")
-    before = len(lines())
     camera(port)
+    before = len(lines())
     wait_for(lambda: len(lines()) > before + 1, "the camera coming back")
     child.interrupt()
 
