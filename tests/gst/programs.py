@@ -29,7 +29,7 @@ def play(pipeline):
     if isinstance(pipeline, str):
         pipeline = Gst.parse_launch(pipeline)
     assert pipeline.set_state(Gst.State.PLAYING) != Gst.StateChangeReturn.FAILURE
-    message = pipeline.get_bus().timed_pop_filtered(120 * Gst.SECOND, WANTED)
+    message = pipeline.get_bus().timed_pop_filtered(300 * Gst.SECOND, WANTED)
     assert message is not None, "the pipeline hangs"
     assert message.type == Gst.MessageType.EOS, message.parse_error()
     pipeline.set_state(Gst.State.NULL)

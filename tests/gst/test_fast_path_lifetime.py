@@ -220,12 +220,15 @@ def process_ip(b, m, o):
         __main__.marks.append(__main__.resident_kib())
     __main__.last = n
 """)
-    done = python(f"""
+    done = python(
+        f"""
 marks, last = [], None
 play("fakesrc num-buffers=1000000 sizetype=2 sizemax=1024 filltype=1 ! " + SMALL
      + " ! empycustom in-place=true custom-lib={lib} ! fakesink")
 print(*marks, resident_kib(), last)
-""")
+""",
+        timeout_s=300,
+    )  # 20 s on a machine that does other things as well
     early, late, last = map(int, done.stdout.split())
     assert last == 999_999
     assert late - early < 1024, (early, late)

@@ -6,6 +6,7 @@ from driven import TIMEOUT, WAITS, Driven, is_about_time
 from empycustom.gstreamer import Gst
 
 ENDS = Gst.MessageType.EOS | Gst.MessageType.ERROR
+LAST = "call-timeout=60000"  # the end waits so long for the last call; a second, which it has without, may be little
 HEAD = """
 import os, resource, time
 import empycustom
@@ -137,7 +138,7 @@ def test_what_stays_in_the_worker_is_an_error(library, function, body, what):
 @pytest.mark.parametrize("policy", ["pass", "drop"])
 def test_metadata_that_stays_in_the_worker_is_dealt_with_as_other_errors(library, policy, pace):
     path = library(called(REGION.format("buffer") + "\nreturn {'frame': {'n': 1}}"))
-    with Driven(path, f"workers=1 pace={pace} on-error={policy}") as driven:
+    with Driven(path, f"workers=1 pace={pace} on-error={policy} {LAST}") as driven:
         while driven.stats("processed") < (3,):
             driven.push()
         (kind, text), last = at_end(driven)
@@ -257,7 +258,7 @@ def test_a_call_that_hangs_when_the_element_is_stopped_is_reported_as_on_error_s
 def test_an_exception_of_the_last_call_is_reported_with_latest(library, tmp_path):
     gate = tmp_path / "gate"
     path = library(WAITS.replace('return {"frame"', 'raise ValueError("late")\n    return {"frame"'))
-    with Driven(path, "workers=1 pace=latest", options={"wait": [0], "gate": str(gate)}) as driven:
+    with Driven(path, f"workers=1 pace=latest {LAST}", options={"wait": [0], "gate": str(gate)}) as driven:
         driven.push(3)
         driven.pull()
         driven.source.emit("end-of-stream")
