@@ -126,7 +126,7 @@ def test_a_pipe_that_nobody_reads_ends_with_an_error_that_counts(play, fifo, sou
     began = time.monotonic()
     played = play(pipeline)
 
-    assert PATIENCE_S < time.monotonic() - began < PATIENCE_S + 5
+    assert PATIENCE_S < time.monotonic() - began < 2 * PATIENCE_S
     lost = counts_of(pipeline.get_by_name("meta"))["lost"]
     assert [text for text, _ in played.errors] == [
         f"location={fifo} cannot be written (nothing could be written for 5 s, and {lost} documents are lost); "
@@ -155,7 +155,7 @@ def test_a_stream_that_waits_can_be_stopped(fifo):
     began = time.monotonic()
     pipeline.set_state(Gst.State.READY)
 
-    assert time.monotonic() - began < PATIENCE_S + 2
+    assert time.monotonic() - began < 2 * PATIENCE_S
     assert f"and {counts_of(meta)['documents']} documents are lost" in pipeline_error(pipeline)
     pipeline.set_state(Gst.State.NULL)
     assert counts_of(meta)["dropped"] == 0
@@ -181,7 +181,7 @@ def test_a_stream_that_waits_can_be_flushed(fifo):
     waits_until_full(meta)
     began = time.monotonic()
     assert pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, 0)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < PATIENCE_S / 2
     reader = Reader(fifo)
     while counts_of(meta)["documents"] < 3000:
         time.sleep(0.02)

@@ -14,6 +14,20 @@ def process_ip(b, m, o):
     seen += 1
     return {"frame": {"seen": seen}}
 """
+# The first call of a process does not return before another process is called.
+TOGETHER = (
+    COUNTS.replace("STATEFUL = True", "import glob, os, time\n\nSTATEFUL = False")
+    + """
+count = process_ip
+
+
+def process_ip(b, m, o):
+    open(f"called {os.getpid()}", "w").close()
+    while len(glob.glob("called *")) < 2:
+        time.sleep(0.002)
+    return count(b, m, o)
+"""
+)
 LINE = "videotestsrc num-buffers=6 ! video/x-raw,format=RGBA,width=16,height=16 ! empycustom in-place=true custom-lib={} {}"
 
 
@@ -28,9 +42,7 @@ def test_several_processes_are_refused(gst_launch, library):
     assert ended.documents == []
 
 
-@pytest.mark.parametrize(
-    ("source", "more"), [(COUNTS, "workers=1"), (COUNTS, ""), (COUNTS.replace("True", "False"), "workers=2")]
-)
+@pytest.mark.parametrize(("source", "more"), [(COUNTS, "workers=1"), (COUNTS, ""), (TOGETHER, "workers=2")])
 def test_all_else_is_taken(gst_launch, library, source, more):
     ended = gst_launch(f"{LINE.format(library(source), more)} ! aimeta silent=false ! fakesink")
     seen = [each["frame"][0]["emcustom"]["seen"] for each in ended.documents]

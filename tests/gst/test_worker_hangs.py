@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from driven import is_about_time
+from driven import is_about_time, wait_until
 from edited import HangOfStarts, Stream, streaming
 
 from empycustom.gstreamer import Gst
 from empycustom.runners.supervisor import Supervisor
 
-HANG = "import time\nfrom pathlib import Path\n\n\ndef hang(path):\n    while not Path(path).exists():\n        time.sleep(0.01)\n\n\n"
+HANG = "import time\nfrom pathlib import Path\n\n\ndef hang(path):\n    Path(path).with_name('begun').touch()\n    while not Path(path).exists():\n        time.sleep(0.01)\n\n\n"
 START = "def start(o):\n    hang({gate!r})\n\n\ndef process_ip(b, m, o):\n    return {{'frame': {{'value': 0}}}}\n"
 CALL = (
     "def process_ip(b, m, o):\n    if Path({asked!r}).exists():\n        hang({gate!r})\n    return {{'frame': {{'value': 0}}}}\n"
@@ -22,10 +22,12 @@ def test_a_call_that_hangs_is_reported_once_and_may_go_on(library, tmp_path, mon
     path = library(HANG + CALL.format(gate=str(gate), asked=str(asked)))
     with streaming(path, f"in-place=true workers=1 pace={pace}") as stream:
         stream.wait_for(0)
-        monkeypatch.setattr(Supervisor, "hang_s", 0.5)
         asked.touch()
+        wait_until((tmp_path / "begun").exists)
+        monkeypatch.setattr(Supervisor, "hang_s", 0.5)  # a busy machine may need that for any other call
+        stream.element.set_property("call-timeout", 0)  # who waits for the call looks again
         text, details = stream.warning()
-        assert re.search(r"lib\.py:[67]: process_ip has not returned for ", text), text
+        assert re.search(r"lib\.py:[78]: process_ip has not returned for ", text), text
         assert " s at frame " in text
         assert "set call-timeout" in text
         assert [line.rpartition(" ")[2] for line in details.splitlines() if "File" in line] == ["hang", "process_ip"]
@@ -52,7 +54,7 @@ def test_a_start_that_hangs_in_two_workers_is_reported_once_and_may_go_on(librar
     finally:
         stream.end()
     ((error, details),) = found
-    assert re.search(r"lib\.py:[67]: start has not returned for \d+ s", error.message), error.message
+    assert re.search(r"lib\.py:[78]: start has not returned for \d+ s", error.message), error.message
     assert [line.rpartition(" ")[2] for line in details.splitlines() if "File" in line] == ["hang", "start"]
 
 
@@ -84,7 +86,7 @@ def test_a_start_that_hangs_in_the_place_of_another_worker_is_reported_while_fra
         (tmp_path / "asked").touch()
         assert "exit code 1" in stream.warning()[0]
         text, details = stream.warning()
-        assert re.search(r"lib\.py:[78]: start has not returned for \d+ s", text), text
+        assert re.search(r"lib\.py:[89]: start has not returned for \d+ s", text), text
         assert " in start" in details
         stream.wait_for(0, 20)
         (tmp_path / "gate").touch()
