@@ -184,9 +184,10 @@ def checked(before, after):
     return after
 
 
-def test_two_scrapers_at_once_while_streams_begin_and_end(begin, client, configured):
+def test_two_scrapers_at_once_while_streams_begin_and_end(begin, client, configured, library, tmp_path):
     """Streams of different lengths, with workers: elements start and stop between the answers."""
-    pipeline = {"empycustom": [{**LIB, "workers": 1}, LIB]}
+    library(WAITS, "waits.py")
+    pipeline = {"empycustom": [{**LIB, "workers": 1}, LIB, {**LIB, "custom-lib": "waits.py", "options": {"at": 299}}]}
     streams = [{"stream_id": f"s{index}", "location": "test"} for index in range(4)]
     name = configured(pipeline, streams=streams)
     running = begin("run", name, *OUT, "--frames", 300, "--metrics", client.port)
@@ -210,8 +211,9 @@ def test_two_scrapers_at_once_while_streams_begin_and_end(begin, client, configu
     threads = [threading.Thread(target=scrape) for _ in range(2)]
     for thread in threads:
         thread.start()
+    wait_for(lambda: len(answers) > 4 or wrong, "some answers")
+    (tmp_path / "go").touch()
     ended = running.end()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert (ended.code, wrong) == (0, []), ended.err
-    assert len(answers) > 4

@@ -11,10 +11,9 @@ from contextlib import ExitStack
 
 import pytest
 from command_helpers import SAYS, SRC, wait_for
-from metrics_helpers import Client
+from metrics_helpers import WAITS, Client
 
 from empycustom.metrics import parse_address
-from ports import free_port
 
 OUT = ("--out", "out.jsonl", "--quiet")
 
@@ -177,10 +176,15 @@ def test_clients_that_say_nothing_get_no_more_than_their_share(client, running):
     with ExitStack() as peers:
 
         def connect():
-            return peers.enter_context(socket.create_connection(("127.0.0.1", client.port), timeout=20))
+            return peers.enter_context(socket.create_connection(("127.0.0.1", client.port), timeout=60))
 
-        silent = [connect() for _ in range(16)]
-        wait_for(lambda: client_is_refused(client), "no room for one more")
+        silent = []
+
+        def is_full():
+            silent[:] = [connect() for _ in range(16)]  # they have their places for some seconds
+            return client_is_refused(client)
+
+        wait_for(is_full, "no room for one more")
         assert all(peer.recv(1) == b"" for peer in silent), "they are cut off"
         wait_for(lambda: not client_is_refused(client), "room for others")
         drips = connect()
@@ -207,15 +211,23 @@ def is_cut_off(peer):
     return False
 
 
-def test_a_client_that_never_reads_keeps_no_run_alive(begin, client, library):
-    running = begin("run", "test", "--lib", library(SAYS), *OUT, "--frames", 200, "--metrics", client.port)
+def until_the_last(begin, client, library):
+    """Begin a run whose last frame waits for the file ``go``."""
+    waits = ("--lib", library(WAITS), "--options", '{"at": 9}', "--frames", 10)
+    running = begin("run", "test", *waits, *OUT, "--metrics", client.port)
     client.wait(running)
+    return running
+
+
+def test_a_client_that_never_reads_keeps_no_run_alive(begin, client, library, tmp_path):
+    running = until_the_last(begin, client, library)
     peers = [socket.create_connection(("127.0.0.1", client.port)) for _ in range(8)]
     for index, peer in enumerate(peers):
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         if index % 2:
             peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
-    ended = running.end(timeout_s=30)
+    (tmp_path / "go").touch()
+    ended = running.end()
     assert (ended.code, ended.err) == (0, "")
     for peer in peers:
         peer.close()
@@ -239,10 +251,10 @@ def test_metrics_of_a_library_are_there_too_and_one_that_raises_is_reported(begi
     assert 'lib.py", line 6, in <lambda>' in ended.err
 
 
-def test_the_port_is_free_again(begin, client, library):
+def test_the_port_is_free_again(begin, client, library, tmp_path):
+    go = tmp_path / "go"
     for _ in range(2):
-        port = client.port
-        running = begin("run", "test", "--lib", library(SAYS), *OUT, "--frames", 100, "--metrics", port)
-        client.wait(running)
+        go.unlink(missing_ok=True)
+        running = until_the_last(begin, client, library)
+        go.touch()
         assert running.end().code == 0
-    assert free_port()

@@ -40,7 +40,7 @@ def process_ip(buffer, in_meta, options):
     ("what", "given", "why"),
     [
         ("os._exit(3)", [], "process_ip"),
-        ("time.sleep(60)", ["--call-timeout", "400"], "process_ip took longer than call-timeout=400"),
+        ("time.sleep(60)", ["--call-timeout", "3000"], "process_ip took longer than call-timeout=3000"),
     ],
 )
 def test_a_library_in_a_process_of_its_own_costs_a_frame(batch, library, videos, tmp_path, what, given, why):

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -212,10 +211,11 @@ def test_in_a_program(monkeypatch, tmp_path, caplog):
         lambda: empycustom.attach(pad_with("audio/x-raw"), late),
         lambda: empycustom.attach(pad_with("video/x-raw"), make),
     ]
-    free, messages = threading.Event(), []
+    free, begun, messages = threading.Event(), threading.Event(), []
 
     def late(_buffer, in_meta, _options):
         if in_meta["frame"][0]["frame_num"]:
+            begun.set()
             free.wait(60)
 
     def make(buffer, _in_meta, _options):
@@ -229,13 +229,14 @@ def test_in_a_program(monkeypatch, tmp_path, caplog):
 
     results = empycustom.process("test", late)
     next(results)
-    time.sleep(0.1)
+    assert begun.wait(60)
     with pytest.raises(LaunchError) as caught:
         results.close()
     pipeline = Gst.parse_launch("videotestsrc ! video/x-raw,format=RGB ! fakesink name=end")
     empycustom.attach(pipeline.get_by_name("end").get_static_pad("sink"), late)
+    begun.clear()
     pipeline.set_state(Gst.State.PLAYING)
-    time.sleep(0.3)
+    assert begun.wait(60)
     attach._close_all()  # as at the end of the program
     free.set()
     pipeline.set_state(Gst.State.NULL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -131,7 +132,7 @@ class Mqtt(Server):
             made.on_subscribe = lambda *_more: self._subscribed.set()
             made.connect("127.0.0.1", self.port)
             made.loop_start()
-        assert self._subscribed.wait(20)
+        assert self._subscribed.wait(60)
 
     def stop(self) -> None:
         if self._subscriber:
@@ -242,13 +243,29 @@ class PostgreSql(Server):
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(20)
+            self.process.wait(60)
 
     def kill(self) -> None:
+        """End it without a word, and wait until its children have seen that: they have the memory that the next one wants."""
+        children = self._children()
         super().kill()
         with suppress(OSError):
             (self.folder / "data/postmaster.pid").unlink()
-        time.sleep(0.3)  # its children see it
+        for child in children:
+            ended = select.poll()
+            ended.register(child, select.POLLIN)
+            assert ended.poll(60_000), "a child of PostgreSQL does not end"
+            os.close(child)
+
+    def _children(self) -> list[int]:
+        """Return a file descriptor of each child, which can be read once it has ended."""
+        if not self.process or self.process.poll() is not None:
+            return []
+        found = []
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                found.append(os.pidfd_open(int(pid)))
+        return found
 
     def received(self) -> list[dict[str, Any]]:
         rows = self.query("SELECT message, split_part(id, '-', 2)::bigint FROM results ORDER BY 2")

@@ -26,7 +26,7 @@ def test_all_arrive_once_and_in_order(serve: Callable[[str], Server], name: str,
     assert len({message["id"] for message in messages}) == 300
     assert messages[7]["frame"] == json.loads(document(7))["frame"]
     assert told == []
-    assert list(state.iterdir()) == []  # no spool is left
+    wait_for(lambda: not [*state.iterdir()], "that no spool is left")
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -81,7 +81,7 @@ def test_what_has_not_arrived_is_kept_for_the_next_process(serve: Callable[[str]
     assert publisher.close() == 0
     wait_for(lambda: len(once(numbers(server))) == 60, "all messages")
     assert once(numbers(server)) == list(range(60))
-    assert list(state.iterdir()) == []
+    wait_for(lambda: not [*state.iterdir()], "that no spool is left")
 
 
 @pytest.mark.parametrize("name", ["redis", "postgresql", "sqlite"])
@@ -107,4 +107,4 @@ def test_publishers_that_start_together(serve: Callable[[str], Server], name: st
         thread.join()
     assert failed == []
     assert sorted(numbers(server)) == [k * 100 + n for k in range(8) for n in range(50)]
-    assert list(state.iterdir()) == []
+    wait_for(lambda: not [*state.iterdir()], "that no spool is left")

@@ -224,7 +224,7 @@ def test_numbers_in_stats(lines):
     assert stats() == {**dict.fromkeys(("queued", "spooled", "sent", "repeated", "dropped", "delay-ms"), 0), "last-error": ""}
     assert (element.get_property("state") or "", element.get_property("last-error") or "") == ("", "")
     pipeline.set_state(Gst.State.PLAYING)
-    assert pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.EOS)
+    assert pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS)
     assert element.get_property("state") == "connected"
     found = stats()
     pipeline.set_state(Gst.State.NULL)
@@ -312,12 +312,12 @@ def test_a_seek(lines, numbered, tmp_path):
     sink.set_property("signal-handoffs", True)
     sink.connect("handoff", lambda *_: seen.append(1))
     pipeline.set_state(Gst.State.PAUSED)
-    assert pipeline.get_state(20 * Gst.SECOND)[0] == Gst.StateChangeReturn.SUCCESS
+    assert pipeline.get_state(60 * Gst.SECOND)[0] == Gst.StateChangeReturn.SUCCESS
     for _ in range(3):
         assert pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH | Gst.SeekFlags.KEY_UNIT, 0)
-        assert pipeline.get_state(20 * Gst.SECOND)[0] == Gst.StateChangeReturn.SUCCESS
+        assert pipeline.get_state(60 * Gst.SECOND)[0] == Gst.StateChangeReturn.SUCCESS
     pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
     assert message.type == Gst.MessageType.EOS
     pipeline.set_state(Gst.State.NULL)
     assert len(lines()) >= 30
@@ -326,31 +326,21 @@ def test_a_seek(lines, numbered, tmp_path):
     )
 
 
-def seconds_from_first_to_last(line: str) -> float:
-    """Return how long a pipeline plays 300 frames, which the clock would let pass in one and a half seconds."""
-    source = SOURCE.format(300).replace("30/1", "200/1")
-    pipeline = Gst.parse_launch(f"{source} ! {line} fakesink name=sink sync=true")
-    began: list[float] = []
-    pad = pipeline.get_by_name("sink").get_static_pad("sink")
-    pad.add_probe(Gst.PadProbeType.BUFFER, lambda *_: (began.append(time.monotonic()), Gst.PadProbeReturn.REMOVE)[1])
-    pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(400 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    took = time.monotonic() - began[0]
-    pipeline.set_state(Gst.State.NULL)
-    assert message, "it has no end"
-    assert message.type == Gst.MessageType.EOS
-    return took
-
-
 def test_a_slow_destination_does_not_slow_the_pipeline(serve):
-    """One that takes a message a second, which for all of them would be five minutes."""
+    """One that takes a message a second: the clock lets 300 frames pass in one and a half seconds."""
     empycustom.register()
     server = serve("http")
     server.delay_s = 1.0
-    alone = seconds_from_first_to_last("")
-    published = seconds_from_first_to_last(f"metapublish drain-timeout=0 uri={server.uri} !")
-    assert 0 < len(server.received()) < 20
-    assert published < 1.5 * alone, (published, alone)
+    source = SOURCE.format(300).replace("30/1", "200/1")
+    pipeline = Gst.parse_launch(f"{source} ! metapublish drain-timeout=0 uri={server.uri} ! fakesink sync=true")
+    pipeline.set_state(Gst.State.PLAYING)
+    message = pipeline.get_bus().timed_pop_filtered(400 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    at_the_end = len(server.received())
+    wait_for(server.received, "a message")
+    pipeline.set_state(Gst.State.NULL)
+    assert message, "it has no end"
+    assert message.type == Gst.MessageType.EOS
+    assert at_the_end < 20, "so many seconds have gone by"
 
 
 def test_ctrl_c_while_a_destination_is_slow(serve, gst_env):
@@ -363,7 +353,7 @@ def test_ctrl_c_while_a_destination_is_slow(serve, gst_env):
         time.sleep(1)
         assert child.poll() is None
         child.send_signal(signal.SIGINT)
-        assert child.wait(20) is not None
+        assert child.wait(60) is not None
 
 
 # What is refused at the start.

@@ -4,6 +4,7 @@ import json
 import re
 
 from playwright.sync_api import expect
+from program import wait_for
 
 expect.set_options(timeout=30_000)  # two busy cores
 
@@ -32,6 +33,22 @@ def go_on(page):
 def settle(page):
     """Wait until what has come into sight is drawn."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
+
+
+def heard(page, selector):
+    """Return a function that waits until a text is said in an element, which may be gone since; it hears from now on."""
+    hears = """(selector) => {
+        const place = document.querySelector(selector);
+        const said = ((window.said ??= {})[selector] ??= []);
+        new MutationObserver(() => said.push(place.textContent)).observe(place, {childList: true, characterData: true, subtree: true});
+    }"""
+    page.evaluate(hears, selector)
+
+    def wait(text):
+        texts = "(selector) => window.said[selector]"
+        wait_for(lambda: any(text in each for each in page.evaluate(texts, selector)), text)
+
+    return wait
 
 
 def row(page, key, level=None):

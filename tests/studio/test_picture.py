@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
+from panels import heard
 from program import wait_for
 
 from browser import SERVER_IS_LOST
@@ -402,14 +403,15 @@ def test_it_comes_back_when_the_program_was_killed_and_started(studio, page, lib
     expect(page.locator("#status")).to_have_text("Not connected")
     page.keyboard.press(" ")  # what is kept can be looked at meanwhile
     page.keyboard.press("ArrowLeft")
+    said = heard(page, "#toasts")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("menuitem", name="Last seconds").click()
-    expect(page.get_by_role("log", name="Messages")).to_contain_text("No video was saved: the program does not answer.")
+    said("No video was saved: the program does not answer.")
 
     program.restart()
     expect(banner).to_be_hidden()
     expect(page.locator("#status")).to_have_text("Live")
-    expect(page.get_by_role("log", name="Messages")).to_contain_text("The program was started again")
+    said("The program was started again")
     wait_for(lambda: number(page) > 5, "frames of the new program")
 
 

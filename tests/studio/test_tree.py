@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from panels import expect, frame_shown, go_on, open_page, row, stop, value, wait_for_another
+from panels import expect, frame_shown, go_on, heard, open_page, row, stop, value, wait_for_another
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
 # All that is said of a frame follows from its number.
@@ -90,8 +90,9 @@ def test_search_filters_by_keys_and_values_marks_and_counts(document, page):
 def test_copies_are_the_document_a_part_of_it_and_its_path(document, page):
     stop(page)
     number = frame_shown(page)
+    told = heard(page, "#document .done")
     document.get_by_role("button", name="Copy all").click()
-    expect(document.locator(".done")).to_contain_text("Copied the document")
+    told("Copied the document")
     frame = json.loads(copied(page))["frame"][0]
     assert frame["frame_num"] == number
     assert frame["emcustom"]["embedding"] == [number + index for index in range(512)]
@@ -99,14 +100,14 @@ def test_copies_are_the_document_a_part_of_it_and_its_path(document, page):
 
     row(page, "parts").focus()
     document.get_by_role("button", name="Copy", exact=True).click()
-    expect(document.locator(".done")).to_contain_text("Copied the value")
+    told("Copied the value")
     assert json.loads(copied(page)) == frame["emcustom"]["parts"]
     document.get_by_role("button", name="Copy path").click()
-    expect(document.locator(".done")).to_contain_text("Copied the path")
+    told("Copied the path")
     assert copied(page) == "frame[0].emcustom.parts"
     row(page, "text").focus()
     page.keyboard.press("Control+c")
-    expect(document.locator(".done")).to_contain_text("1,000 letters")
+    told("1,000 letters")
     assert copied(page) == "word " * 200
 
 
