@@ -26,18 +26,26 @@ def test_a_source_that_stalls(begin, client, library, video, tmp_path):
     client.wait(running)
     assert client.wait_for_health(503, "starting") == {"fifo": ("starting", "no frame has come through yet")}
     data = video.read_bytes()
+    parts, found = [data[at : at + len(data) // 40] for at in range(0, len(data), len(data) // 40)], []
     with (tmp_path / "fifo").open("wb", buffering=0) as fifo:
-        fifo.write(data[: len(data) // 2])
-        ((state, why),) = client.wait_for_health(200, "ok").values()
+
+        def flows(left):
+            """Write a part more, but for those that are left; return whether it flowed before and after the metric was read."""
+            if len(parts) > left:
+                fifo.write(parts.pop(0))
+            found[:] = client.health(), client.value("stream_healthy", stream="fifo"), client.health()
+            return found[0][:2] == found[2][:2] == (200, "ok")
+
+        wait_for(lambda: flows(20), "frames")
+        assert found[1] == 1
+        state, why = found[2][2]["fifo"]
         assert state == "playing"
         assert re.fullmatch(r"the last frame was \d+\.\d s ago", why)
-        assert client.value("stream_healthy", stream="fifo") == 1
         ((state, why),) = client.wait_for_health(503, "stalled").values()
         assert re.fullmatch(r"no frame for \d+\.\d s, and 5 s are the limit", why), why
         assert client.value("stream_healthy", stream="fifo") == 0
-        fifo.write(data[len(data) // 2 : len(data) * 3 // 4])
-        client.wait_for_health(200, "ok")
-        fifo.write(data[len(data) * 3 // 4 :])
+        wait_for(lambda: flows(1), "frames again")
+        fifo.write(b"".join(parts))
     ended = running.end()
     assert (ended.code, ended.err) == (0, "")
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from dataclasses import replace
@@ -129,17 +128,23 @@ def prometheus(client, tmp_path):
 
 
 def test_a_real_prometheus_collects_and_evaluates(client, prometheus, tmp_path):
-    wait_for(lambda: prometheus("count_over_time(up[1m]) >= 4"), "some scrapes")
-    (up,) = prometheus("up")
-    assert (up["metric"]["job"], up["value"][1]) == ("empycustom", "1")
-    assert {each["metric"]["stream"] for each in prometheus("empycustom_stream_frames_total > 0")} == {"gate", "yard"}
-    for expression in expressions():
-        found = prometheus(expression)
-        assert found, f"nothing: {expression}"
+    found = []
+
+    def finds(expression):
+        found[:] = prometheus(expression) or []
+        return found
+
+    wait_for(lambda: finds("up == 1 and sum_over_time(up[1m]) >= 4"), "some scrapes")
+    assert [each["metric"]["job"] for each in found] == ["empycustom"]
+    wait_for(lambda: len(finds("empycustom_stream_frames_total > 0")) == 2, "frames of both")
+    before = {each["metric"]["stream"]: float(each["value"][1]) for each in found}
+    assert before.keys() == {"gate", "yard"}
+    for expression in expressions():  # on a busy machine it may have missed the last seconds
+        wait_for(lambda expression=expression: finds(expression), expression)
         assert "NaN" not in str(found) or "quantile" in expression or " / " in expression, expression
-    before = prometheus("empycustom_stream_frames_total")
-    time.sleep(2)
-    assert [each["value"] for each in prometheus("empycustom_stream_frames_total")] != [each["value"] for each in before]
+    for stream, frames in before.items():
+        more = f'empycustom_stream_frames_total{{stream="{stream}"}} > {frames}'
+        wait_for(lambda more=more: finds(more), more)
     for words in (["check", "config", "prometheus.yml"], ["check", "rules", "alerts.yml"]):
         done = subprocess.run(["promtool", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

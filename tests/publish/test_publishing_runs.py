@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sent import NUMBER
-from servers import Server
+from servers import Server, wait_for
 
 from ports import free_port
 
@@ -67,6 +67,7 @@ def test_topics_have_the_name_of_the_stream(cli: Any, configured: Any, serve: Ca
     server = serve("mqtt")
     uri = f"{server.uri.rpartition('/')[0]}/cameras/{{source}}"
     assert cli("run", configured(uri), "--frames", 3, "--quiet").code == 0
+    wait_for(lambda: server.count() == 6, "all messages")
     assert sorted(set(server.topics())) == ["cameras/back yard_", "cameras/gate"]  # type: ignore[attr-defined]
 
 

@@ -7,9 +7,9 @@ import re
 
 import numpy as np
 import pytest
+from panels import heard
 from PIL import Image
 from playwright.sync_api import expect
-from panels import heard
 from program import wait_for
 
 from browser import SERVER_IS_LOST
