@@ -95,3 +95,8 @@ def decode(path, look, *, caps="video/x-raw"):
 def documents_in(path):
     """The frames of the documents in a file of one stream."""
     return [json.loads(line)["frame"][0] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def lines_in(path):
+    """How many lines there are in a file by now. Of a line that is just being written a reader may see a part."""
+    return path.read_text(errors="replace").count("\n") if path.exists() else 0

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_helpers import SAYS, SRC, TIMEOUT_S, decode, play
+from command_helpers import SAYS, SRC, TIMEOUT_S, decode, play, wait_for
 
 SERVER = Path(__file__).with_name("rtsp_server.py")
 
@@ -193,7 +193,7 @@ def pictures(tmp_path):
 def serve():
     """Serve pictures as a camera does, as multipart/x-mixed-replace; return the URI.
 
-    After each that ``pauses`` names by its index, the camera waits for a second; ``lasts``: it never ends.
+    After each that ``pauses`` names by its index, the camera waits until ``is_seen()``, and for a second; ``lasts``: it never ends.
     """
     from empycustom.gstreamer import Gst
 
@@ -201,7 +201,7 @@ def serve():
         pytest.skip("this GStreamer has no element that reads http")
     over, servers = threading.Event(), []
 
-    def start(paths, *, pauses=(), lasts=False):
+    def start(paths, *, pauses=(), is_seen=lambda: True, lasts=False):
         class Camera(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 self.send_response(200)
@@ -211,6 +211,8 @@ def serve():
                     data = path.read_bytes()
                     head = f"--b\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
                     self.wfile.write(head.encode() + data + b"\r\n")
+                    if index in pauses:
+                        wait_for(lambda: over.is_set() or is_seen(), "that what was sent is seen")
                     over.wait(1.0 if index in pauses else 0.01)
                 if lasts:
                     over.wait()

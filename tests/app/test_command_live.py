@@ -9,7 +9,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from command_helpers import LOSES_CAMERA, SAYS, documents_in, play, wait_for
+from command_helpers import LOSES_CAMERA, SAYS, documents_in, lines_in, play, wait_for
 
 from empycustom.gstreamer import Gst
 from ports import free_port
@@ -110,7 +110,7 @@ def test_a_camera_over_http_is_live_and_its_end_is_not_lost(cli, library, serve,
 
 def test_ctrl_c_ends_a_live_source_whose_library_is_slow(begin, library, serve, pictures, tmp_path, frames_in):
     child = begin("run", serve(pictures(500), lasts=True), "--lib", library(VERY_SLOW), "--out", "meta.jsonl", "--save", "a.mp4")
-    wait_for(lambda: len(documents_in(tmp_path / "meta.jsonl")) > 2, "a document")
+    wait_for(lambda: lines_in(tmp_path / "meta.jsonl") > 2, "a document")
     child.interrupt()
     ended = child.end()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from command_helpers import LIB, SAYS, documents_in, play, wait_for
+from command_helpers import LIB, SAYS, documents_in, lines_in, play, wait_for
 
 from empycustom.gstreamer import Gst
 
@@ -73,7 +73,8 @@ def test_a_sequence_of_pictures_keeps_its_frame_rate(cli, library, pictures, tmp
 
 
 def test_frames_over_http_get_the_time_of_their_arrival(cli, library, pictures, serve, tmp_path, frames_in):
-    source = serve(pictures(20), pauses=[9])
+    # A part is known to be complete when the next one begins.
+    source = serve(pictures(20), pauses=[9], is_seen=lambda: lines_in(tmp_path / "meta.jsonl") >= 9)
     ended = cli("run", source, "--every-frame", "--lib", library(SAYS), "--out", "meta.jsonl", *SAVES)
     times = [document["buf_pts"] for document in documents_in(tmp_path / "meta.jsonl")]
 
@@ -91,7 +92,7 @@ def test_frames_over_http_do_not_wait_for_others(begin, library, pictures, serve
     source = serve(pictures(60), pauses=range(0, 60, 15), lasts=True)
     child = begin("run", source, "--every-frame", "--lib", library(SAYS), "--out", "meta.jsonl", "--save", "a.mp4")
     # A part is known to be complete when the next one begins.
-    wait_for(lambda: len(documents_in(tmp_path / "meta.jsonl")) >= 59, "the frames that were sent")
+    wait_for(lambda: lines_in(tmp_path / "meta.jsonl") >= 59, "the frames that were sent")
     child.interrupt()
     ended = child.end()
 

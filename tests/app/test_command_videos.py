@@ -13,7 +13,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from command_helpers import LIB, SAYS, SLOW, decode, documents_in, wait_for
+from command_helpers import LIB, SAYS, SLOW, decode, documents_in, lines_in, wait_for
 from PIL import Image
 
 from empycustom.gstreamer import Gst, GstVideo
@@ -204,10 +204,10 @@ def test_videos_that_nothing_was_written_to_do_not_stay(cli, configured, library
 def test_what_is_ignored_stays_so(begin, library, tmp_path):
     """nohup lets SIGHUP be ignored."""
     child = begin("run", "test", "--lib", library(SLOW), "--out", "meta.jsonl", ignored=(signal.SIGHUP,))
-    wait_for(lambda: len(documents_in(tmp_path / "meta.jsonl")) > 3, "documents")
+    wait_for(lambda: lines_in(tmp_path / "meta.jsonl") > 3, "documents")
     child.interrupt(signal.SIGHUP)
-    before = len(documents_in(tmp_path / "meta.jsonl"))
-    wait_for(lambda: len(documents_in(tmp_path / "meta.jsonl")) > before + 20, "documents afterwards")
+    before = lines_in(tmp_path / "meta.jsonl")
+    wait_for(lambda: lines_in(tmp_path / "meta.jsonl") > before + 20, "documents afterwards")
     child.interrupt()
 
     assert child.end().code == 130
