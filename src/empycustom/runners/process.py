@@ -141,7 +141,11 @@ class Process:
     def call(self) -> tuple[int, float]:
         """Return the number of the frame whose call goes on, 0: none, and for how many seconds it has."""
         number, began = _CALL.unpack_from(self._board, CALL_AT)
-        return number, (monotonic_ns() - began) / 1e9 if number else 0.0
+        if not number:
+            return 0, 0.0
+        if (number, began) != _CALL.unpack_from(self._board, CALL_AT):  # another one began between the two
+            return number, 0.0
+        return number, (monotonic_ns() - began) / 1e9
 
     def is_ready(self) -> bool:
         """Return whether it has started the library."""

@@ -37,7 +37,7 @@ from empycustom.runners.messages import (
     reply,
 )
 
-_NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
+_NUMBER = Struct("=Q")
 _STAYS = ", which stays in the worker"
 _NONE = 2**64 - 1  # GST_CLOCK_TIME_NONE
 
@@ -140,6 +140,11 @@ class Worker:
                     os.sched_setaffinity(0, others)
                     os.sched_setaffinity(0, self._cores)
 
+    def _begin_call(self, number: int) -> None:
+        """Note that a call begins; the number comes last, so that whoever sees it finds its time, whatever comes between."""
+        _NUMBER.pack_into(self._board, CALL_AT + _NUMBER.size, monotonic_ns())
+        _NUMBER.pack_into(self._board, CALL_AT, number)
+
     def _answer(self, *message: Any) -> None:
         reply(self._control, *message)
 
@@ -152,7 +157,7 @@ class Worker:
 
     def _output_caps(self, number: int, caps: str) -> tuple[Any, ...]:
         library = self._runner.library
-        _CALL.pack_into(self._board, CALL_AT, number, monotonic_ns())
+        self._begin_call(number)
         try:
             returned = library.output_caps(Gst.Caps.from_string(caps), self._runner.options)
             if returned is not None:
@@ -160,7 +165,7 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
             return "error", pack_error(error)
         finally:
-            _CALL.pack_into(self._board, CALL_AT, 0, 0)
+            _NUMBER.pack_into(self._board, CALL_AT, 0)
         return "result", returned
 
     def _frame(self, began: int, number: int, files: list[int], new: Any, gone: Any, places: Any, content: Any) -> None:
@@ -199,7 +204,7 @@ class Worker:
         image.describe(layout, described[:3])
         set_times(address, times)
         frame: Any = SimpleNamespace(in_meta=in_meta, handles=[range(count) for count in counts])
-        _CALL.pack_into(self._board, CALL_AT, number, monotonic_ns())
+        self._begin_call(number)
         try:
             result = self._runner.run(frame, buffer)
             self._refuse_losses(image.view, address, image.metas)
@@ -209,7 +214,7 @@ class Worker:
             answer = "error", pack_error(error), None
         finally:
             result = None  # the image in it is the library's
-            _CALL.pack_into(self._board, CALL_AT, 0, 0)
+            _NUMBER.pack_into(self._board, CALL_AT, 0)
         now = times_of(address)
         return answer, now if now != times else None
 
