@@ -104,7 +104,7 @@ ON_ONE_CORE = """
 import json
 import os
 from empycustom.runners import serving
-serving.core = lambda: serving._NUMBER.unpack_from(worker._board, serving.CORE_AT)[0]
+serving.core = lambda: worker._board.core
 chosen, choose = [], os.sched_setaffinity
 def record(process, cores):
     chosen.append(sorted(cores))

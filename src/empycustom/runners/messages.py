@@ -34,11 +34,6 @@ _IN_A_FILE = b"F"
 _CLOEXEC, _CTRUNC = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC)  # calculating with enums takes longer than a message
 _ENDED = (BrokenPipeError, ConnectionResetError)
 
-# The board is memory that a pool and a worker write numbers into, at the beginning of the worker's notes: the lowest number of a
-# frame that is still wanted, which the pool writes; the number of the frame whose call goes on (0: none) and when that began,
-# which the worker writes; the core that the last message was sent from, which the pool writes; and 1 from when the library is
-# started, which the worker writes. Behind it in the notes is what the faulthandler has written.
-WANTED_AT, CALL_AT, CORE_AT, READY_AT, BOARD_SIZE = 0, 8, 24, 32, 4096
 # A worker that gets it writes into its notes where it is, and goes on. Libraries use those with names.
 WHERE = signal.SIGRTMIN + 12
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import mmap
 import os
 import pickle
 import resource
@@ -14,28 +13,16 @@ import subprocess
 import sys
 import sysconfig
 from contextlib import ExitStack, suppress
-from struct import Struct
-from time import monotonic, monotonic_ns, sleep
+from time import monotonic, sleep
 from typing import Any
 
 from empycustom.native.shared import core
-from empycustom.runners.messages import (
-    BOARD_SIZE,
-    CALL_AT,
-    CORE_AT,
-    READY_AT,
-    WANTED_AT,
-    WHERE,
-    at_parent,
-    receive,
-    send,
-    to_worker,
-)
+from empycustom.runners.board import SIZE, Board
+from empycustom.runners.messages import WHERE, at_parent, receive, send, to_worker
 from empycustom.runners.relay import LOG, Relay, encoding_of
 from empycustom.runners.worker import BOOT
 from empycustom.text import working_folder
 
-_NUMBER, _CALL = Struct("=Q"), Struct("=QQ")
 _DONTWAIT = int(socket.MSG_DONTWAIT)
 _ABORT_S = 0.1  # for the traceback of a process that is to end
 _WHERE_S, _GLANCE_S = 0.1, 0.002  # for the traceback of one that goes on
@@ -63,9 +50,9 @@ class Process:
             on_failure.callback(self.control.close)
             self._notes = os.memfd_create("empycustom notes")
             on_failure.callback(os.close, self._notes)
-            os.truncate(self._notes, BOARD_SIZE)
+            os.truncate(self._notes, SIZE)
             os.lseek(self._notes, 0, os.SEEK_END)
-            self._board = mmap.mmap(self._notes, BOARD_SIZE)
+            self.board = Board(self._notes)
             self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_SEMAPHORE)
             on_failure.callback(os.close, self._bell)
             lifeline, kept = os.pipe()
@@ -115,7 +102,7 @@ class Process:
         """Send a message without waiting; return False where it has to wait, or has ended."""
         try:
             send(self.control, message, files, flags=_DONTWAIT)
-            _NUMBER.pack_into(self._board, CORE_AT, core())
+            self.board.core = core()
             os.eventfd_write(self._bell, 1)
         except BlockingIOError:
             return False
@@ -133,23 +120,6 @@ class Process:
         except EOFError:
             self.has_ended = True
             return None
-
-    def want_from(self, number: int) -> None:
-        """Let frames with lower numbers be left out, if their call has not begun."""
-        _NUMBER.pack_into(self._board, WANTED_AT, number)
-
-    def call(self) -> tuple[int, float]:
-        """Return the number of the frame whose call goes on, 0: none, and for how many seconds it has."""
-        number, began = _CALL.unpack_from(self._board, CALL_AT)
-        if not number:
-            return 0, 0.0
-        if (number, began) != _CALL.unpack_from(self._board, CALL_AT):  # another one began between the two
-            return number, 0.0
-        return number, (monotonic_ns() - began) / 1e9
-
-    def is_ready(self) -> bool:
-        """Return whether it has started the library."""
-        return bool(_NUMBER.unpack_from(self._board, READY_AT)[0])
 
     def is_gone(self) -> bool:
         """Return whether it has ended, whoever has seen that."""
@@ -171,8 +141,8 @@ class Process:
             before, note = note, self.note()
             if note and note == before:
                 break
-        os.truncate(self._notes, BOARD_SIZE)  # a crash comes at the beginning again
-        os.lseek(self._notes, BOARD_SIZE, os.SEEK_SET)
+        os.truncate(self._notes, SIZE)  # a crash comes at the beginning again
+        os.lseek(self._notes, SIZE, os.SEEK_SET)
         return note
 
     def _catches(self, number: int) -> bool:
@@ -214,11 +184,11 @@ class Process:
 
     def note(self) -> str:
         """Return what the faulthandler has written."""
-        return os.pread(self._notes, _LONGEST_NOTE, BOARD_SIZE).decode("utf-8", "backslashreplace").rstrip()
+        return os.pread(self._notes, _LONGEST_NOTE, SIZE).decode("utf-8", "backslashreplace").rstrip()
 
     def close(self) -> None:
         """Close what connects to it; it has ended."""
         self.control.close()
-        self._board.close()
+        self.board.close()
         for file in self._files:
             os.close(file)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import select
 import socket
 from contextlib import suppress
-from struct import Struct
 from sys import getrefcount
 from time import monotonic_ns
 from types import SimpleNamespace
@@ -22,14 +20,10 @@ from empycustom.model.results import Result
 from empycustom.native.memory import ArrayExporter
 from empycustom.native.metas import VideoLayout, kinds_of, portable, scan
 from empycustom.native.shared import SharedView, Times, core, describe, set_times, times_of
+from empycustom.runners.board import Board
 from empycustom.runners.inline import InlineRunner, read_returned
 from empycustom.runners.made import PlainFormat, address_of, caps_text, check_buffer, write_made
 from empycustom.runners.messages import (
-    BOARD_SIZE,
-    CALL_AT,
-    CORE_AT,
-    READY_AT,
-    WANTED_AT,
     at_worker,
     pack_error,
     pack_result,
@@ -37,7 +31,6 @@ from empycustom.runners.messages import (
     reply,
 )
 
-_NUMBER = Struct("=Q")
 _STAYS = ", which stays in the worker"
 _NONE = 2**64 - 1  # GST_CLOCK_TIME_NONE
 
@@ -82,7 +75,7 @@ class Worker:
         self._control, self._bell = control, setup["bell"]
         self._frames = select.poll()  # not select(), which takes no file above number 1,023
         self._frames.register(self._bell, select.POLLIN)
-        self._board = mmap.mmap(setup["notes"], BOARD_SIZE)
+        self._board = Board(setup["notes"])
         self._images: dict[int, _Image] = {}
         self._cores = os.sched_getaffinity(0)
         own, sources = setup["own"], setup["sources"]
@@ -94,7 +87,7 @@ class Worker:
         declared = library.declared and library.declared.plain
         self._answer("loaded", facts, declared, [pack_error(each) for each in library.hints()])
         self._runner.start(setup["options"], setup["events"])
-        _NUMBER.pack_into(self._board, READY_AT, 1)
+        self._board.set_ready()
         self._answer("ready", library.all_sources())
         self._sources, self._sources_sent = sources, len(sources)
 
@@ -131,7 +124,7 @@ class Worker:
         The kernel often wakes a process where it ran last, behind the thread that sends, which goes on to make the next frame.
         """
         here = core()
-        if here == _NUMBER.unpack_from(self._board, CORE_AT)[0] and not self._frames.poll(0):
+        if here == self._board.core and not self._frames.poll(0):
             others = self._cores - {here}
             # Where the library, or somebody from outside, has chosen cores meanwhile, those are theirs to choose. Some sandboxes
             # let nobody choose; and the cores may change between these lines.
@@ -139,11 +132,6 @@ class Worker:
                 with suppress(OSError):
                     os.sched_setaffinity(0, others)
                     os.sched_setaffinity(0, self._cores)
-
-    def _begin_call(self, number: int) -> None:
-        """Note that a call begins; the number comes last, so that whoever sees it finds its time, whatever comes between."""
-        _NUMBER.pack_into(self._board, CALL_AT + _NUMBER.size, monotonic_ns())
-        _NUMBER.pack_into(self._board, CALL_AT, number)
 
     def _answer(self, *message: Any) -> None:
         reply(self._control, *message)
@@ -157,7 +145,7 @@ class Worker:
 
     def _output_caps(self, number: int, caps: str) -> tuple[Any, ...]:
         library = self._runner.library
-        self._begin_call(number)
+        self._board.begin_call(number)
         try:
             returned = library.output_caps(Gst.Caps.from_string(caps), self._runner.options)
             if returned is not None:
@@ -165,7 +153,7 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - it is the parent's to report
             return "error", pack_error(error)
         finally:
-            _NUMBER.pack_into(self._board, CALL_AT, 0)
+            self._board.end_call()
         return "result", returned
 
     def _frame(self, began: int, number: int, files: list[int], new: Any, gone: Any, places: Any, content: Any) -> None:
@@ -174,7 +162,7 @@ class Worker:
             self._images.pop(each, None)
         for (known, length), file in zip(new, files, strict=True):
             self._images[known] = _Image(file, length)
-        if number < _NUMBER.unpack_from(self._board, WANTED_AT)[0]:
+        if not self._board.is_wanted(number):
             self._answer("answer", number, 0, 0, False, None, None)
             return
         (slot, offset, size), *others = places
@@ -204,7 +192,7 @@ class Worker:
         image.describe(layout, described[:3])
         set_times(address, times)
         frame: Any = SimpleNamespace(in_meta=in_meta, handles=[range(count) for count in counts])
-        self._begin_call(number)
+        self._board.begin_call(number)
         try:
             result = self._runner.run(frame, buffer)
             self._refuse_losses(image.view, address, image.metas)
@@ -214,7 +202,7 @@ class Worker:
             answer = "error", pack_error(error), None
         finally:
             result = None  # the image in it is the library's
-            _NUMBER.pack_into(self._board, CALL_AT, 0)
+            self._board.end_call()
         now = times_of(address)
         return answer, now if now != times else None
 

@@ -98,9 +98,9 @@ class Supervisor(WorkerErrors):
             return self.state
         if process.is_gone():
             return "ended"
-        if not process.is_ready():
+        if not process.board.is_ready():
             return STARTING
-        return "busy" if process.call()[0] else "idle"
+        return "busy" if process.board.call()[0] else "idle"
 
     def spawn(self) -> None:
         """Start a process."""
@@ -141,7 +141,7 @@ class Supervisor(WorkerErrors):
         if ticket in self._sent:
             wanted = (each.number for each in self._sent if each.is_wanted)
             if self.process:
-                self.process.want_from(min(wanted, default=following))
+                self.process.board.want_from(min(wanted, default=following))
             return
         if ticket in self.queued:
             self.queued.remove(ticket)
@@ -185,7 +185,7 @@ class Supervisor(WorkerErrors):
         limit, self._timeout_ms = call_timeout_ms / 1000, call_timeout_ms
         if self.state == STARTING:
             return self._start_patience(limit)
-        number, took = process.call()
+        number, took = process.board.call()
         if not limit:
             return self._until_hang(took if number else 0.0)
         if number and took >= limit:
@@ -323,7 +323,7 @@ class Supervisor(WorkerErrors):
             return
         for ticket in self._sent:
             ticket.is_wanted = False
-        process.want_from(2**63)
+        process.board.want_from(2**63)
         if self.state == READY and process.send(to_worker("stop", 0, None), []):
             self.state, self._limit = STOPPING, monotonic() + (CALL_S if self._sent else STOP_S)
         else:
