@@ -33,7 +33,7 @@ def said(play, library, tmp_path, monkeypatch):
     def run(source="", properties="in-place=true", video="RGBA", behind=""):
         lib = f"custom-lib={library(source)}" if source else ""
         played = play(f"{SOURCE.format(video)} ! empycustom {lib} {properties} ! {behind} fakesink")
-        texts = [text for text, _ in [*played.errors, *played.warnings]]
+        texts = [text for text, _ in [*played.errors, *played.warnings, *played.about_time]]
         assert texts, source or properties
         return texts[0]
 
