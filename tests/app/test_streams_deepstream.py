@@ -251,8 +251,9 @@ def test_it_plays(stubs, tmp_path, capsys, monkeypatch):
     typed = ["run", "c.json", "--source", "test", "--frames", "5", "--out", "meta.jsonl", "--quiet", "--every-frame"]
     code = main(typed)
     out, err = capsys.readouterr()
+    said = [line for line in err.splitlines() if "live video falls behind" not in line]  # as on a busy machine
 
-    assert (code, err) == (0, "")
+    assert (code, said) == (0, [])
     both = [{"one": label, "two": label} for label in ("bike", "person", "car")]
     assert [json.loads(line) for line in out.splitlines()] == [{"number": number, "objects": both} for number in (0, 2, 4)]
     frames = [json.loads(line)["frame"][0] for line in (tmp_path / "meta.jsonl").read_text().splitlines()]
