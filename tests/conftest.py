@@ -23,10 +23,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from about_time import is_about_time
+
 pytest_plugins = ["browser"]
 
-# Of the warning about a call that is longer than a frame, which a busy machine brings for any library.
-ABOUT_TIME = "live video falls behind"
 PACKAGE = Path(__file__).parents[1] / "src" / "empycustom"
 PLUGIN_PATH = PACKAGE / "gstreamer-1.0"
 TIMEOUT_S = 60
@@ -146,7 +146,7 @@ class Launched:
     def complaints(self) -> list[str]:
         """Return the warnings of GLib, GStreamer or Python, but for those about slow calls."""
         marks = ("CRITICAL", "WARNING", "Warning", "Traceback", "ERROR", "Exception ignored")
-        return [line for line in self.text.splitlines() if any(mark in line for mark in marks) and ABOUT_TIME not in line]
+        return [line for line in self.text.splitlines() if any(mark in line for mark in marks) and not is_about_time(line)]
 
 
 @pytest.fixture(scope="session")
@@ -284,7 +284,7 @@ def play():
         message = bus.timed_pop_filtered(timeout_s * Gst.SECOND, wanted)
         while message is not None and message.type == Gst.MessageType.WARNING:
             text = _texts(message.parse_warning())
-            (played.about_time if ABOUT_TIME in text[0] else played.warnings).append(text)
+            (played.about_time if is_about_time(text[0]) else played.warnings).append(text)
             message = bus.timed_pop_filtered(timeout_s * Gst.SECOND, wanted)
         assert message is not None, "the pipeline hangs"
         if message.type == Gst.MessageType.ERROR:

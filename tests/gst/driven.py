@@ -7,6 +7,7 @@ import select
 import time
 
 import empycustom
+from about_time import is_about_time
 from empycustom.gstreamer import Gst
 
 TIMEOUT = 60 * Gst.SECOND
@@ -39,11 +40,6 @@ def is_there(pid):
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
-
-
-def is_about_time(text):
-    """Whether it is the warning about slow calls: a frame lasts 10 to 33 ms here, which a busy machine may take for a call."""
-    return "live video falls behind" in text
 
 
 def is_readable(file):

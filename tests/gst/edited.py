@@ -8,9 +8,8 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from driven import is_about_time
-
 import empycustom
+from about_time import is_about_time
 from empycustom.gstreamer import Gst
 from empycustom.runners.worker_errors import STARTING
 

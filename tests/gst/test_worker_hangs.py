@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from driven import is_about_time, wait_until
+from driven import wait_until
 from edited import HangOfStarts, Stream, streaming
 
+from about_time import is_about_time
 from empycustom.gstreamer import Gst
 from empycustom.runners.supervisor import Supervisor
 

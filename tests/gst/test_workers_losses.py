@@ -1,8 +1,9 @@
 """What a library in a worker does and its parent cannot see: each of it is an error, or a warning, that says what to do."""
 
 import pytest
-from driven import TIMEOUT, WAITS, Driven, is_about_time
+from driven import TIMEOUT, WAITS, Driven
 
+from about_time import is_about_time
 from empycustom.gstreamer import Gst
 
 ENDS = Gst.MessageType.EOS | Gst.MessageType.ERROR

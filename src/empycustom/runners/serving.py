@@ -23,13 +23,7 @@ from empycustom.native.shared import SharedView, Times, core, describe, set_time
 from empycustom.runners.board import Board
 from empycustom.runners.inline import InlineRunner, read_returned
 from empycustom.runners.made import PlainFormat, address_of, caps_text, check_buffer, write_made
-from empycustom.runners.messages import (
-    at_worker,
-    pack_error,
-    pack_result,
-    receive,
-    reply,
-)
+from empycustom.runners.messages import at_worker, pack_error, pack_result, receive, reply
 
 _STAYS = ", which stays in the worker"
 _NONE = 2**64 - 1  # GST_CLOCK_TIME_NONE
