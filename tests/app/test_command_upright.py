@@ -222,7 +222,7 @@ def test_with_deepstream_rotated_frames_are_a_warning(filmed):
     keep_upright(pipeline)
     pipeline.set_state(Gst.State.PLAYING)
     kinds = Gst.MessageType.EOS | Gst.MessageType.ERROR | Gst.MessageType.WARNING
-    messages = [pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, kinds) for _ in range(2)]
+    messages = [pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, kinds) for _ in range(2)]
     pipeline.set_state(Gst.State.NULL)
 
     assert [message.type for message in messages] == [Gst.MessageType.WARNING, Gst.MessageType.EOS]

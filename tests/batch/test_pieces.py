@@ -68,7 +68,7 @@ def write_video(path, rate, times, encoder):
         buffer.pts, buffer.duration = round(at * Gst.SECOND), round((after - at) * Gst.SECOND)
         source.emit("push-buffer", buffer)
     source.emit("end-of-stream")
-    message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
     pipeline.set_state(Gst.State.NULL)
     assert message.type == Gst.MessageType.EOS, message.parse_error()
 

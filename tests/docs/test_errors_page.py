@@ -237,7 +237,7 @@ def test_a_property_is_refused(said, play, monkeypatch, library, tmp_path):
     )
     pipeline.get_by_name("e").connect("new-meta", lambda *_: None)
     pipeline.set_state(Gst.State.PAUSED)
-    pipeline.get_state(10 * Gst.SECOND)
+    pipeline.get_state(60 * Gst.SECOND)
     pipeline.get_by_name("e").set_property("in-place", False)
     messages.append(play(pipeline).error)
 

@@ -178,7 +178,7 @@ def not_trusted(web, folder):
     web._server.socket = context.wrap_socket(web._server.socket, server_side=True)
     pipeline = Gst.parse_launch(f"{LIVE} ! metapublish uri={web.uri.replace('http', 'https')} ! fakesink")
     pipeline.set_state(Gst.State.PLAYING)
-    text = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message
+    text = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message
     pipeline.set_state(Gst.State.NULL)
     return [text.removesuffix("; messages are kept until it is back")]
 
@@ -190,7 +190,7 @@ def in_the_middle(uri, end):
     pipeline.set_state(Gst.State.PLAYING)
     wait_for(lambda: element.get_property("stats").get_value("sent"), "a message")
     end()
-    text = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message
+    text = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message
     pipeline.set_state(Gst.State.NULL)
     return text
 
@@ -201,9 +201,9 @@ def away_and_back(redis):
     pipeline = Gst.parse_launch(f"{LIVE} ! metapublish name=m uri={redis.uri} ! fakesink")
     element, bus = pipeline.get_by_name("m"), pipeline.get_bus()
     pipeline.set_state(Gst.State.PLAYING)
-    found = [bus.timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message]
+    found = [bus.timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.WARNING).parse_warning()[0].message]
     redis.start()
-    found += [bus.timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.INFO).parse_info()[0].message]
+    found += [bus.timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.INFO).parse_info()[0].message]
     wait_for(lambda: element.get_property("state") == "connected", "it to be back")
     pipeline.set_state(Gst.State.NULL)
     return found

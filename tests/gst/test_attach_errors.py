@@ -132,7 +132,7 @@ def test_a_pad_without_raw_video(source, caps, watched, library):
         "attach to a pad behind the decoder, or behind a converter to a format that gst-inspect-1.0 empycustom lists"
     )
     pipeline.set_state(Gst.State.PAUSED)
-    pipeline.get_state(10 * Gst.SECOND)
+    pipeline.get_state(60 * Gst.SECOND)
     with pytest.raises(FrameError, match="what goes through end:sink is not raw video"):
         empycustom.attach(pad, library(COUNTS))
     pipeline.set_state(Gst.State.NULL)

@@ -273,7 +273,7 @@ def test_a_flushing_seek_goes_on(play, library):
     )
     documents = documents_of(pipeline)
     pipeline.set_state(Gst.State.PAUSED)
-    assert pipeline.get_state(10 * Gst.SECOND)[0] == Gst.StateChangeReturn.SUCCESS
+    assert pipeline.get_state(60 * Gst.SECOND)[0] == Gst.StateChangeReturn.SUCCESS
     flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.ACCURATE
     assert pipeline.seek_simple(Gst.Format.TIME, flags, int(2.5 * Gst.SECOND))
     assert play(pipeline).ended

@@ -284,11 +284,11 @@ pipeline.set_state(Gst.State.NULL)
 
 def paused(path):
     """Return a stream that is paused behind some frames of the library's first version."""
-    stream = Stream(path)
+    stream = Stream(path, source="videotestsrc")  # a live one pauses at once, maybe with a frame that is not yet at the library
     stream.play()
     stream.wait_for(0)
     stream.play(Gst.State.PAUSED)
-    stream.pipeline.get_state(Gst.CLOCK_TIME_NONE)
+    assert stream.pipeline.get_state(Gst.CLOCK_TIME_NONE)[0] == Gst.StateChangeReturn.SUCCESS, "a frame waits in the sink"
     return stream
 
 

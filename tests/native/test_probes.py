@@ -31,7 +31,7 @@ def play(description, prepare, *, pts=None):
             buffer.pts = pts
         source.emit("push-buffer", buffer)
     source.emit("end-of-stream")
-    message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
     pipeline.set_state(Gst.State.NULL)
     assert message is not None
     assert message.type == Gst.MessageType.EOS, message.parse_error()

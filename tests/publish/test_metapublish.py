@@ -56,7 +56,7 @@ def numbers(messages: list[dict[str, Any]]) -> list[int]:
 
 
 def next_on(bus: Any, kinds: Any) -> Any:
-    message = bus.timed_pop_filtered(30 * Gst.SECOND, kinds)
+    message = bus.timed_pop_filtered(60 * Gst.SECOND, kinds)
     assert message, "nothing is on the bus"
     return message
 

@@ -24,9 +24,10 @@ from empycustom.runners.worker import BOOT
 from empycustom.text import working_folder
 
 _DONTWAIT = int(socket.MSG_DONTWAIT)
-_ABORT_S = 0.1  # for the traceback of a process that is to end
-_WHERE_S, _GLANCE_S = 0.1, 0.002  # for the traceback of one that goes on
+_ABORT_S = 0.5  # at most, for the traceback of a process that is to end
+_WHERE_S, _GLANCE_S = 0.5, 0.002  # at most, for the traceback of one that goes on
 _LONGEST_NOTE = 1 << 18
+_OUTERMOST = ('  File "<string>"', "  ...")  # the last line of a traceback: where a worker begins, or there are too many frames
 
 
 def interpreter() -> str:
@@ -128,7 +129,7 @@ class Process:
         return bool(poll.poll(0))
 
     def where(self) -> str:
-        """Return the traceback of where its main thread is, and let it go on; "" where it does not answer in a tenth of a second.
+        """Return the traceback of where its main thread is, and let it go on; "" where it does not answer in half a second.
 
         Nothing is asked of one that does not catch the signal, which would end it.
         """
@@ -136,11 +137,9 @@ class Process:
             return ""
         signal.pidfd_send_signal(self.pidfd, WHERE)
         note, until = "", monotonic() + _WHERE_S
-        while monotonic() < until:
+        while not note.rpartition("\n")[2].startswith(_OUTERMOST) and monotonic() < until:
             sleep(_GLANCE_S)
-            before, note = note, self.note()
-            if note and note == before:
-                break
+            note = self.note()
         os.truncate(self._notes, SIZE)  # a crash comes at the beginning again
         os.lseek(self._notes, SIZE, os.SEEK_SET)
         return note
