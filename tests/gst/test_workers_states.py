@@ -213,7 +213,7 @@ def test_a_call_that_takes_too_long_is_ended(library):
     with Driven(lib, "workers=1 on-error=pass") as driven:
         driven.push(3)
         frames = [driven.pull() for _ in range(3)]
-        driven.element.set_property("call-timeout", 300)  # a busy machine may need that for any other call
+        driven.element.set_property("call-timeout", 1000)  # a busy machine may need that for any other call
         driven.push(1)
         frames.append(driven.pull())
         driven.element.set_property("call-timeout", 0)
