@@ -20,7 +20,7 @@ CALL = (
 
 def own_functions(details):
     """Return the functions of the library in a traceback; what they call, as ``exists``, may be on top of them."""
-    return re.findall(r'lib\.py", line \d+ in (\w+)', details)
+    return re.findall(r'/lib\.py", line \d+ in (\w+)', details)
 
 
 @pytest.mark.parametrize("pace", ["every", "latest"])
