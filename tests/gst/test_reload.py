@@ -298,6 +298,7 @@ def test_a_paused_stream_gets_the_newest_version_later_and_all_others_are_stoppe
     for number in (1, 2):
         save(path, lib(number))
         wait_until(lambda number=number: ("start", number) in named(calls, "start"))
+    wait_until(lambda: ("stop", 1) in named(calls, "stop"))  # the second one waits in the place of the first
     stream.play()
     stream.wait_for(2)
     stream.play(Gst.State.NULL)
