@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from edited import PATIENCE_S, children, new_frames, refuses, save, streaming
+from driven import wait_until
+from edited import children, new_frames, our_threads, refuses, save, streaming
 
 from empycustom.gstreamer import Gst
 
@@ -192,9 +193,8 @@ def test_a_version_that_waits_for_a_frame_is_stopped_at_the_end(library, lib, tm
         stream.play(Gst.State.PAUSED)
         stream.pipeline.get_state(Gst.CLOCK_TIME_NONE)
         save(path, lib(1))
-        until = time.monotonic() + PATIENCE_S
-        while noted(tmp_path)[0].count("start 1") < 2 and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: noted(tmp_path)[0].count("start 1") == 2)
+        wait_until(lambda: our_threads().count("empycustom reload") == 1)  # both have started: what waited for that has ended
     calls, _ = noted(tmp_path)
     assert sorted(calls) == ["start 0", "start 0", "start 1", "start 1", "stop 0", "stop 0", "stop 1", "stop 1"]
 
