@@ -34,7 +34,7 @@ studio: ## the same in a live page for your browser, whose address is printed (V
 	@tools/setup.sh demo
 	@tools/demo.sh --studio "$(VIDEO)" "$(LINE)" $(ARGS)
 
-test: setup ## run the tests, three processes for two cores (ARGS='-k name -x' goes to pytest; -n 0 is one process)
+test: setup ## run the tests, a process for each core (ARGS='-k name -x' goes to pytest; -n 0 is one process)
 	@tools/test.sh $(ARGS)
 
 test-slow-path: setup ## the tests of the elements again, where buffers come by PyGObject (EMPYCUSTOM_FAST_PATH=off)

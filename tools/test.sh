@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run the tests in three processes for two cores: they wait for a third of their time. Arguments go to pytest.
+# Run the tests in as many processes as there are cores. Arguments go to pytest.
 #
 #   tools/test.sh                      all tests; -n 0 uses one process; -k crop -x and others are pytest's
 #   tools/test.sh slow-path            the tests of the elements again, with buffers by PyGObject (EMPYCUSTOM_FAST_PATH=off)
@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -d .venv ] && PATH=$PWD/.venv/bin:$PATH
-suite=(-n $((($(nproc) * 3 + 1) / 2)))
+suite=(-n auto)
 
 if [ "${1:-}" = slow-path ]; then
     shift
